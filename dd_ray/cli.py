@@ -1,0 +1,160 @@
+"""The command line of a study: what a file in `sweeps/` runs.
+
+Parse and check everything; say what will happen; run it; show what came out.
+"""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from dd_ray import results
+from dd_ray.errors import exit_on_user_error
+from dd_ray.options import axes_of, option_name, options_class
+from dd_ray.sweep import Study
+from dd_ray.sweep.options import options_of
+from dd_ray.sweep.plan import Plan, make_plan
+from dd_ray.sweep.store import SweepFolder
+
+EXIT_FAILED_CELLS = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(study: Study, args: list[str] | None = None) -> None:
+    """Run a study's command line, and exit with its code: 0 if every cell that ended ended well."""
+    with exit_on_user_error():
+        plan = parse(study, sys.argv[1:] if args is None else args)
+        describe(plan)
+        if plan.options.dry_run:
+            return
+        sys.exit(execute(plan))
+
+
+def parse(study: Study, args: list[str]) -> Plan:
+    """The plan that a command line asks for.
+
+    Raises:
+        UserError: a value is out of range.
+        SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
+    """
+    preset = _preset(study, args)
+    defaults = study.defaults(preset)
+    sweep_options, config_options = options_of(study, preset), options_class(defaults)
+    unprefixed = tyro.conf.arg(name="")
+    options, config = tyro.cli(
+        tuple[Annotated[sweep_options, unprefixed], Annotated[config_options, unprefixed]],  # type: ignore[valid-type]
+        description=study.question,
+        args=args,
+    )
+    return make_plan(study, options, axes_of(config, defaults))
+
+
+def _preset(study: Study, args: list[str]) -> str:
+    """The preset decides the defaults of all other options, so it is read first."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset")
+    given = parser.parse_known_args(args)[0].preset
+    return given if given in study.presets else study.default_preset
+
+
+def describe(plan: Plan) -> None:
+    """Print what will be done."""
+    options = plan.options
+    axes = " × ".join(f"{len(values)} {option_name(name)}" for name, values in plan.axes.items() if len(values) > 1)
+    print(f"{plan.study.name}: {plan.study.question}")
+    print(f"  {len(plan.cells)} cells{f' = {axes}' if axes else ''}")
+    for name in plan.swept:
+        print(f"    {option_name(name)}: {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in plan.axes[name])}")
+    print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
+    if options.scheduler == "asha":
+        print(
+            f"  asha stops cells that fall behind in {options.metric}, after {plan.grace_period:,} iterations "
+            f"(--scheduler none lets all finish)"
+        )
+    print(f"  about {_duration(plan.core_seconds())} of one core of this machine, if all cells finish")
+    print(f"  into {options.storage / options.name}", flush=True)
+    if options.dry_run:
+        _print_every_cell(plan)
+
+
+def execute(plan: Plan) -> int:
+    """Run the plan, show what came out, and return the exit code."""
+    # Not at the top: a dry run, --help and wrong options do without Ray.
+    from dd_ray.sweep.run import prepare, run  # noqa: PLC0415
+
+    sweep, cells = prepare(plan)
+    if len(cells) < len(plan.cells):
+        print(f"{len(plan.cells) - len(cells)} cells have ended before and are kept; {len(cells)} are left.")
+    if cells:
+        run(plan, sweep, cells)
+    return report(plan, sweep)
+
+
+def report(plan: Plan, sweep: SweepFolder) -> int:
+    """Print the cells and where everything is, and return the exit code."""
+    table = results.load(sweep.path)
+    asked_for = table[table["key"].isin({cell.key for cell in plan.cells})]
+    cells = results.final(asked_for)
+    results.print_cells(cells)
+    csv = sweep.path / "results.csv"
+    table.to_csv(csv, index=False)
+    print(f"Table:       {csv}")
+    print(f"Cells:       {sweep.path / 'cells'} (config, metrics and latest state of each)")
+    for figure in _draw(plan, sweep):
+        print(f"Figure:      {figure}")
+    print(f"TensorBoard: tensorboard --logdir {sweep.tensorboard}", flush=True)
+    return _exit_code(cells)
+
+
+def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
+    """Run the study's scripts of `analysis/`, and return the figures that they wrote."""
+    figures = []
+    for script in plan.study.analyses:
+        path = Path(__file__).parents[1] / "analysis" / script
+        command = [sys.executable, str(path), str(sweep.path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            print(f"No figure:   `python analysis/{script} {sweep.path}` ended with: {message}")
+        figures += done.stdout.splitlines()
+    return figures
+
+
+def _exit_code(cells: pd.DataFrame) -> int:
+    failed = cells[cells["state"] == "failed"]
+    for row in failed.head(10).to_dict("records"):
+        print(f"failed: {row['label']}: {row['error']}", file=sys.stderr)
+    if len(failed):
+        print(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again.", file=sys.stderr)
+        return EXIT_FAILED_CELLS
+    unfinished = cells["state"].isin(["unfinished", "missing"]).sum()
+    if unfinished:
+        print(f"Interrupted with {unfinished} cells to go; the same command goes on.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _print_every_cell(plan: Plan) -> None:
+    table = Table("key", "cell", title="Cells", title_justify="left")
+    for cell in plan.cells:
+        table.add_row(cell.key, cell.label)
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    print("Dry run: nothing was started.")
+
+
+def _listed(plan: Plan) -> str:
+    at = [f"{i:,}" for i in plan.evaluate_at]
+    return ", ".join(at if len(at) <= 6 else [*at[:3], "...", at[-1]])
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,28 @@
+"""The metrics that every trial reports, with what a reader needs to draw and to rank them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown and compared."""
+
+    label: str
+    """Its name on an axis, with its unit."""
+    better: Literal["min", "max"] | None
+    """Which values are better; None where a trial cannot be ranked by it."""
+
+
+REPORTED: dict[str, Metric] = {
+    "reconstruction_error": Metric("Reconstruction error (per pixel)", "min"),
+    "factor_error": Metric("Factor error (mean squared)", "min"),
+    "kl": Metric("KL (nats per frame)", None),
+    "active_units": Metric("Active units", "max"),
+    "prediction_ratio": Metric("Prediction ratio", "min"),
+    "linear_r2": Metric("Linear R² (mean of factors)", "max"),
+    "mcc": Metric("MCC", "max"),
+    "loss": Metric("Objective (per video)", None),
+}
+"""Means over the held-out set. The objective contains β and λ and the KL is what β weighs, so neither says
+the same in two cells of a grid, and neither ranks them."""

@@ -1,0 +1,43 @@
+"""The model variants. A new one is a file here and a line in `VARIANTS`."""
+
+import torch
+
+from dd_ray.config import TrialConfig
+from dd_ray.models.beta_vae import BetaVAE
+from dd_ray.models.inertia_vae import InertiaVAE
+from dd_ray.models.original import load_original
+from dd_ray.models.outputs import FactorPrediction, Outputs, Reconstruction
+from dd_ray.models.predictive_vae import PredictiveVAE
+from dd_ray.models.supervised_encoder import SupervisedEncoder
+from dd_ray.models.vae import VideoVAE
+
+__all__ = [
+    "VARIANTS",
+    "FactorPrediction",
+    "Model",
+    "Outputs",
+    "Reconstruction",
+    "VideoVAE",
+    "build_model",
+    "load_original",
+]
+
+Model = SupervisedEncoder | BetaVAE | PredictiveVAE | InertiaVAE
+
+VARIANTS: dict[str, type[Model]] = {
+    "supervised_encoder": SupervisedEncoder,
+    "beta_vae": BetaVAE,
+    "predictive_vae": PredictiveVAE,
+    "inertia_vae": InertiaVAE,
+}
+
+
+def build_model(config: TrialConfig) -> Model:
+    """The model of a config with the initial weights of its seed, laid out channels last.
+
+    The seed decides the weights whatever was drawn before; the global generator is left as it was.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = VARIANTS[config.model](config)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,64 @@
+"""VAE with representational inertia: each latent is in part what the latents before it predict."""
+
+import torch
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch
+from dd_ray.models.outputs import Reconstruction
+from dd_ray.models.prediction import inertia_matrix, predict_linearly
+from dd_ray.models.vae import VideoVAE
+
+ORIGINAL_GAMMA = 0.75
+"""What every run of the published code used, whatever γ was asked for."""
+
+
+class InertiaVAE(VideoVAE):
+    """z_i = (1 − γ) e_i + γ ẑ_i with e_i the encoder's mean of frame i, decoded to frame i + delay.
+
+    z_0 = e_0, ẑ_1 = z_0, ẑ_{i+1} = z_i + α (z_i − z_{i−1}), for i = 0 … T − 1 − delay. The posterior is
+    N(z_i, σ_i²) with the encoder's σ_i. Frames are decoded, and the KL summed, from i = 1 on, since z_0
+    is no filter's work. At γ = 1 everything after frame 0 is ignored.
+
+    With `decode = "extrapolated"` the decoder gets z_i + α (z_i − z_{i−1}) in place of z_i, without which
+    the filter can only show where the circle was.
+    """
+
+    def __init__(self, config: TrialConfig) -> None:
+        super().__init__(config)
+        self.delay = config.delay
+        self.extrapolate = config.decode == "extrapolated"
+        original = config.compat == "original"
+        self.first_kl_frame = 0 if original else 1
+        gamma = ORIGINAL_GAMMA if original else config.gamma
+        self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
+
+    def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...]:
+        """[B, T − delay, L]: one draw for each latent."""
+        return super().noise_shape(batch_size, num_frames - self.delay)
+
+    def filter(self, encoded: Tensor) -> Tensor:
+        """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is."""
+        matrix = inertia_matrix(self.gamma, self.alpha.double(), encoded.shape[1])
+        return torch.matmul(matrix.to(encoded.dtype), encoded)
+
+    def forward(self, batch: Batch, noise: Tensor | None = None) -> Reconstruction:
+        """Filter the encoded frames and decode them; `noise` as `noise_shape` says, or None for the means."""
+        num_latents_in_time = batch.images.shape[1] - self.delay
+        encoded, logvar = self.encode(batch.images[:, :num_latents_in_time])
+        mu = self.filter(encoded)
+        shown = self.sample(self.extrapolated(mu) if self.extrapolate else mu, logvar, noise)
+        return Reconstruction(
+            mu=mu,
+            logvar=logvar,
+            mu_predicted=predict_linearly(mu, self.alpha),
+            frames=slice(0, num_latents_in_time),
+            kl_frames=slice(self.first_kl_frame, num_latents_in_time),
+            reconstruction=self.decode(shown[:, 1:]),
+            target=batch.images[:, 1 + self.delay :],
+        )
+
+    def extrapolated(self, mu: Tensor) -> Tensor:
+        """z_i + α (z_i − z_{i−1}), one step ahead of each latent; z_0 stays."""
+        ahead = mu[:, 1:] + self.alpha * (mu[:, 1:] - mu[:, :-1])
+        return torch.cat([mu[:, :1], ahead], dim=1)

@@ -1,0 +1,77 @@
+"""Weights of the original study (github.com/zahariaa/disentangled-dynamics) in the models of this package."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.models.beta_vae import BetaVAE
+from dd_ray.models.supervised_encoder import SupervisedEncoder
+
+_ENCODER = {f"conv{i + 1}": f"convs.{i}" for i in range(4)}
+_DECODER = {f"convT{4 - i}": f"decoder.convs.{i}" for i in range(4)} | {"fc_dec": "decoder.linear"}
+_VAE_NAMES = (
+    {theirs: f"encoder.features.{ours}" for theirs, ours in _ENCODER.items()}
+    | _DECODER
+    | {"fc_enc_mu": "encoder.mu", "fc_enc_logvar": "encoder.logvar"}
+)
+_SUPERVISED_NAMES = {theirs: f"features.{ours}" for theirs, ours in _ENCODER.items()} | {"fc": "factors"}
+_NEVER_USED = {"fc_enc_mu_pred"}  # a layer of their predictive VAE that took part in nothing
+
+
+def translate_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The original's state dict, of any of its networks, under the names of this package.
+
+    Raises:
+        UserError: a name is not one of the original's.
+    """
+    names = _SUPERVISED_NAMES if "fc.weight" in weights else _VAE_NAMES
+    translated = {}
+    for name, value in weights.items():
+        layer, _, kind = name.rpartition(".")
+        if layer in _NEVER_USED:
+            continue
+        if layer not in names:
+            raise UserError(f"layer {name!r} is not of the original's networks; expected {', '.join(names)}.")
+        translated[f"{names[layer]}.{kind}"] = torch.as_tensor(value)
+    return translated
+
+
+def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
+    """One of the original's trained networks, ready to encode and decode.
+
+    Args:
+        path: a checkpoint as its training script saved it: weights under `model_states` / `net`.
+
+    Returns:
+        A `BetaVAE` with as many latents as the checkpoint has, or a `SupervisedEncoder`, whose outputs
+        are in the order of `dd_ray.data.FACTORS`. β is not in the file and plays no part in its use.
+
+    Raises:
+        UserError: the file cannot be read, or is not such a checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        weights = checkpoint["model_states"]["net"]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a checkpoint of the original study: it holds no model_states / net."
+        ) from error
+    translated = translate_weights(weights)
+    model: BetaVAE | SupervisedEncoder
+    if "factors.weight" in translated:
+        model = SupervisedEncoder(TrialConfig(model="supervised_encoder", dataset="still_circles"))
+    else:
+        num_latents = len(translated["encoder.mu.bias"])
+        model = BetaVAE(TrialConfig(model="beta_vae", dataset="still_circles", beta=0, num_latents=num_latents))
+    # α is a setting here, and was no part of the original's state.
+    missing, _ = model.load_state_dict(translated, strict=False)
+    if absent := [name for name in missing if name != "alpha"]:
+        raise UserError(f"{path} is not a checkpoint of the original study: it lacks {absent[0]}.")
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,86 @@
+"""The config as a command line: every field is an option that takes one value, or several to sweep over.
+
+Options, their types and their help come from `TrialConfig` itself, so a field has its option the moment it
+is written.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields, make_dataclass
+from typing import Annotated, Any, get_args
+
+import tyro
+from docstring_parser import parse_from_object
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+
+Axes = dict[str, tuple[Any, ...]]
+"""Values of config fields by name; a field with more than one value is swept."""
+
+OPTION_NAMES = {"lam": "lambda"}  # `lambda` is a Python word, and so no name of a field
+_ONE_OF = ("beta", "beta_norm")
+
+
+def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
+    """A dataclass for tyro with one field for each of `TrialConfig`, each a tuple of values.
+
+    Args:
+        defaults: what each option is where it is not given; fields that are not named here take the
+            default of the config.
+    """
+    docs = {p.arg_name: p.description for p in parse_from_object(TrialConfig).params}
+    options = []
+    for field in fields(TrialConfig):
+        annotated = Annotated[
+            tuple[_element_type(field), ...],  # type: ignore[misc]
+            tyro.conf.arg(name=OPTION_NAMES.get(field.name), help=docs[field.name], metavar=_metavar(field)),
+        ]
+        options.append((field.name, annotated, tuple(defaults.get(field.name, _default(field)))))
+    return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
+
+
+def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]]) -> Axes:
+    """What was asked for on the command line, in the order: the axes of `defaults`, then the other fields.
+
+    Of `beta` and `beta_norm`, giving one replaces a default of the other.
+    """
+    values: Axes = {field.name: tuple(getattr(options, field.name)) for field in fields(TrialConfig)}
+    for given, other in itertools.permutations(_ONE_OF):
+        changed = values[given] != tuple(defaults.get(given, ()))
+        if values[given] and changed and values[other] == tuple(defaults.get(other, ())):
+            values[other] = ()
+    ordered = [*defaults, *(name for name in values if name not in defaults)]
+    return {name: values[name] for name in ordered if values[name]}
+
+
+def product(axes: Axes) -> list[TrialConfig]:
+    """Every combination of the axes' values, the last axis fastest.
+
+    Raises:
+        UserError: a combination is no valid config, or an axis names a value twice.
+    """
+    for name, values in axes.items():
+        if len(set(values)) < len(values):
+            raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
+    return [TrialConfig.from_dict(dict(zip(axes, cell, strict=True))) for cell in itertools.product(*axes.values())]
+
+
+def option_name(field: str) -> str:
+    """The option of a config field, without its dashes: `num_latents` is `num-latents`, `lam` is `lambda`."""
+    return OPTION_NAMES.get(field, field).replace("_", "-")
+
+
+def _element_type(field: Field[Any]) -> Any:
+    optional = type(None) in get_args(field.type)
+    return next(t for t in get_args(field.type) if t is not type(None)) if optional else field.type
+
+
+def _default(field: Field[Any]) -> tuple[Any, ...]:
+    return () if field.default is None or field.default is MISSING else (field.default,)
+
+
+def _metavar(field: Field[Any]) -> str:
+    kind = _element_type(field)
+    names = {float: "X", int: "N", bool: "{True,False}"}
+    return f"{names[kind] if kind in names else '{' + ','.join(get_args(kind)) + '}'} [...]"

@@ -1,0 +1,80 @@
+"""A finished or running sweep as one tidy pandas table."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import exit_on_user_error
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.store import CellFolder, SweepFolder
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The sweep in a folder as a table, a row for each cell and evaluation.
+
+    Columns: `key`, `label`, `state` (finished, stopped_early, diverged, failed; unfinished while it runs or
+    after it was interrupted; missing before its first evaluation), `error`, every config field (β in both
+    its forms), `iteration`, `seconds`, `training_seconds`, and every metric. A cell without an evaluation
+    has one row, without metrics.
+
+    Raises:
+        UserError: the folder holds no sweep.
+    """
+    sweep = SweepFolder.open(path)
+    rows = [row for cell in sweep.cells() for row in _rows(cell)]
+    return pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
+
+
+def final(table: pd.DataFrame) -> pd.DataFrame:
+    """Each cell's last evaluation: the table with one row a cell."""
+    return table.groupby("key", sort=False).tail(1).reset_index(drop=True)
+
+
+def _rows(cell: CellFolder) -> list[dict[str, Any]]:
+    description, evaluations, outcome = cell.describe(), cell.evaluations(), cell.outcome()
+    config = TrialConfig.from_dict(description["config"])
+    values = config.to_dict() | {"beta": config.beta_value, "beta_norm": config.beta_norm_value}
+    state = outcome.state if outcome else "unfinished" if evaluations else "missing"
+    shared = {"key": cell.key, "label": description["label"], "state": state}
+    shared |= {"error": outcome.error if outcome else None, **values}
+    return [shared | evaluation for evaluation in evaluations or [{"iteration": None}]]
+
+
+def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
+    """Print a table of `final` cells: what each is, how it ended, and its metrics."""
+    metrics = [name for name in REPORTED if name in cells and cells[name].notna().any()]
+    table = Table(title=f"{len(cells)} cells at their last evaluation", title_justify="left")
+    table.add_column("cell", no_wrap=True)
+    for column in ["state", "iteration", *(REPORTED[name].label for name in metrics)]:
+        table.add_column(column, justify="right")
+    for row in cells.head(most).to_dict("records"):
+        values = [_number(row.get(name)) for name in metrics]
+        table.add_row(row["label"], row["state"].replace("_", " "), _number(row["iteration"]), *values)
+    # Wide enough for every column where the output is no terminal.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    if len(cells) > most:
+        print(f"... and {len(cells) - most} more.")
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Print a sweep's cells, each at its last evaluation."""
+    parser = argparse.ArgumentParser(prog="python -m dd_ray.results", description=main.__doc__)
+    parser.add_argument("path", help="folder of a sweep, such as results/inertia_grid_quick")
+    options = parser.parse_args(args)
+    with exit_on_user_error():
+        print_cells(final(load(options.path)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""The Ray that a sweep runs on."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import ray
+
+from dd_ray.errors import UserError
+from dd_ray.sweep.options import SweepOptions
+
+SECONDS_TO_ANSWER = 10
+DEFAULT_GPU_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each trial gets, and how many trials at a time that makes."""
+
+    cpus: float
+    gpus: float
+    slots: int
+
+    @classmethod
+    def of_cluster(cls, options: SweepOptions) -> Self:
+        """What the cluster that this process is connected to can give.
+
+        Raises:
+            UserError: no node of it could ever hold a trial.
+        """
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        most_gpus = max(node.get("GPU", 0) for node in nodes)
+        gpus = options.gpus_per_trial
+        if gpus is None:
+            gpus = DEFAULT_GPU_SHARE if most_gpus else 0.0
+        cpus = options.cpus_per_trial
+        slots = sum(_slots(node, cpus, gpus) for node in nodes)
+        if not slots:
+            most_cpus = max(node.get("CPU", 0) for node in nodes)
+            raise UserError(
+                f"no node can hold a trial of {cpus:g} CPUs (--cpus-per-trial) and {gpus:g} GPUs (--gpus-per-trial): "
+                f"the largest of {len(nodes)} nodes have {most_cpus:g} CPUs and {most_gpus:g} GPUs; ask for less."
+            )
+        return cls(cpus, gpus, min(slots, options.max_concurrent or slots))
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster at `address`, or a Ray of its own while it lasts.
+
+    Raises:
+        UserError: no Ray answers there.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    quiet = {"log_to_driver": False, "logging_level": "error"}
+    if address is None:
+        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+    else:
+        _join(address, quiet)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str, quiet: dict[str, object]) -> None:
+    if address != "auto":
+        _check_answers(address)
+    try:
+        ray.init(address=address, **quiet)
+    except ConnectionError as error:
+        where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
+        raise UserError(f"no Ray answers {where}; start one with `ray start --head`, or leave --address out.") from error
+
+
+def _check_answers(address: str) -> None:
+    """Ask before joining: joining waits for minutes where nobody answers."""
+    problem = UserError(f"no Ray answers at --address {address}; check host and port, or leave --address out.")
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER / 2).close()
+        command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
+        subprocess.run(command, check=True, capture_output=True, timeout=SECONDS_TO_ANSWER)
+    except (OSError, OverflowError, subprocess.SubprocessError) as error:
+        raise problem from error
+
+
+def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = node.get("CPU", 0) / cpus
+    # Ray gives out shares of a single GPU, or whole ones: two halves of different GPUs are no GPU.
+    by_gpu = node.get("GPU", 0) * int(1 / gpus) if 0 < gpus <= 1 else node.get("GPU", 0) / gpus if gpus else by_cpu
+    return int(min(by_cpu, by_gpu) + 1e-9)

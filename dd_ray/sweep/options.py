@@ -1,0 +1,69 @@
+"""What is asked of a sweep beside its cells: how long, where, on what, and which cells are given up early."""
+
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from dd_ray.sweep.study import Scheduler, Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """Options of every sweep."""
+
+    address: str | None = None
+    """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
+    preset: str = "quick"
+    """Size of the study; other options change what it says."""
+    seeds: int = 1
+    """Repeats of every cell, with seeds 0 to N − 1; `--seed` names them one by one instead."""
+    iterations: int = 300
+    """Batches that every trial learns from."""
+    evaluations: int | None = None
+    """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
+    time, but at most 20, where it is not given."""
+    gpus_per_trial: float | None = None
+    """Share of a GPU that a trial asks for. Where it is not given, 0.1 if the cluster has GPUs, else 0."""
+    cpus_per_trial: float = 1
+    """CPUs that a trial asks for, and the threads it uses."""
+    max_concurrent: int | None = None
+    """Most trials at a time; as many as the cluster holds where it is not given."""
+    max_failures: int = 3
+    """How often a trial that raised an error is tried again, from its last state."""
+    scheduler: Scheduler = "asha"
+    """asha stops trials that fall behind; none lets all finish."""
+    metric: str = "reconstruction_error"
+    """asha: what trials are compared by, on held-out data."""
+    grace_period: int | None = None
+    """asha: iterations before a trial may be stopped; a share of all that the preset names where it is not
+    given."""
+    reduction_factor: float = 3
+    """asha: of the trials at a rung, one in so many goes on; rungs lie so many times apart."""
+    storage: Path = Path("results")
+    """Folder of sweeps, seen by all nodes of the cluster."""
+    name: str = "sweep"
+    """Folder of this sweep in the storage. The same name again goes on where it stopped."""
+    dry_run: bool = False
+    """Print every cell, the work and an estimate of its time; start nothing."""
+
+
+def options_of(study: Study, preset_name: str) -> type:
+    """`SweepOptions` with the defaults of one of a study's presets."""
+    preset = study.presets[preset_name]
+    listed = "; ".join(f"{name}: {p.about}" for name, p in study.presets.items())
+    defaults: dict[str, tuple[Any, Any]] = {
+        "preset": (
+            Annotated[Literal[*study.presets], tyro.conf.arg(help=f"Size of the study. {listed}.")],
+            preset_name,
+        ),
+        "seeds": (int, preset.seeds),
+        "iterations": (int, preset.iterations),
+        "scheduler": (Scheduler, preset.scheduler),
+        "metric": (str, study.metric),
+        "reduction_factor": (float, preset.reduction_factor),
+        "name": (str, f"{study.name}_{preset_name}"),
+    }
+    changed = [(name, kind, field(default=value)) for name, (kind, value) in defaults.items()]
+    return make_dataclass("Options", changed, bases=(SweepOptions,), frozen=True, kw_only=True)

@@ -1,0 +1,157 @@
+"""What a sweep will do: its cells, how far each goes, and when it is evaluated."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED
+from dd_ray.options import Axes, option_name, product
+from dd_ray.sweep.options import SweepOptions
+from dd_ray.sweep.study import Study
+
+MOST_EVALUATIONS = 20
+EVALUATION_SHARE = 0.04
+"""Part of the time that evaluations may take where their number is not given."""
+EVALUATION_COST = 0.5
+"""Time of evaluating on one video, in units of training on one: one encoding and two decodings without
+gradients, against one of each with."""
+GFLOP_PER_FRAME = 0.0132
+"""Multiplications and additions of conv32, forward and backward, per frame of a batch, in 10⁹."""
+EFFICIENCY = 0.5
+"""Share of the matrix-product rate of a core that training reaches; 0.45 to 0.6 where it was measured."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial of a sweep."""
+
+    config: TrialConfig
+    label: str
+    """What tells it from the others: `beta=0.1,gamma=0.5,seed=0`."""
+
+    @property
+    def key(self) -> str:
+        """Content address of its config."""
+        return self.config.key
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep that has been asked for, and checked as far as that goes without a cluster."""
+
+    study: Study
+    options: SweepOptions
+    axes: Axes
+    """All fields that were given values, the swept ones first."""
+    cells: tuple[Cell, ...]
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """Config fields that have more than one value."""
+        return tuple(name for name, values in self.axes.items() if len(values) > 1)
+
+    @property
+    def evaluate_at(self) -> tuple[int, ...]:
+        """Iterations at which a trial is evaluated: 0, the untrained network, and evenly spaced up to the last."""
+        total = self.options.iterations
+        count = self.options.evaluations or self._affordable_evaluations()
+        return tuple(sorted({round(total * i / count) for i in range(count + 1)}))
+
+    @property
+    def grace_period(self) -> int:
+        """Iterations before a trial may be stopped early."""
+        share = self.study.presets[self.options.preset].grace_share
+        return self.options.grace_period or max(1, round(self.options.iterations * share))
+
+    @property
+    def total_iterations(self) -> int:
+        """Iterations of all trials, if none is stopped early."""
+        return len(self.cells) * self.options.iterations
+
+    def core_seconds(self) -> float:
+        """Rough time that all trials would take on one core of this machine, from its matrix-product rate."""
+        frames = sum(cell.config.batch_size * cell.config.frames for cell in self.cells)
+        gflop = frames * GFLOP_PER_FRAME * self.options.iterations * (1 + EVALUATION_SHARE)
+        return gflop / (EFFICIENCY * _core_gflops())
+
+    def _affordable_evaluations(self) -> int:
+        training = self.options.iterations * min(cell.config.batch_size for cell in self.cells)
+        one = EVALUATION_COST * max(cell.config.num_test for cell in self.cells)
+        affordable = int(EVALUATION_SHARE * training / one) - 1
+        return min(MOST_EVALUATIONS, self.options.iterations, max(1, affordable))
+
+
+def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
+    """The plan of a sweep.
+
+    Raises:
+        UserError: an option is out of range, or a cell is no valid config.
+    """
+    _check(options)
+    seeds = axes["seed"] if len(axes["seed"]) > 1 or options.seeds == 1 else tuple(range(options.seeds))
+    if len(axes["seed"]) > 1 and options.seeds > 1:
+        raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, axes['seed']))}; give one.")
+    axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
+    swept = [name for name, values in axes.items() if len(values) > 1]
+    cells = tuple(Cell(config, cell_label(config.to_dict(), swept)) for config in product(axes))
+    return Plan(study, options, axes, cells)
+
+
+def cell_label(values: Mapping[str, Any], swept: list[str]) -> str:
+    """What tells a cell from the others of its sweep, seed last, as its TensorBoard run is named."""
+    names = [name for name in swept if name != "seed"] + ["seed"]
+    return ",".join(f"{option_name(name).replace('-', '_')}={_short(values[name])}" for name in names)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _check(options: SweepOptions) -> None:
+    lowest = {"iterations": 1, "seeds": 1, "grace_period": 1, "evaluations": 1, "max_concurrent": 1}
+    for name, bound in lowest.items():
+        value = getattr(options, name)
+        if value is not None and value < bound:
+            raise UserError(f"--{option_name(name)} {value} is out of range; give {bound} or more.")
+    for name in ("gpus_per_trial", "max_failures"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise UserError(f"--{option_name(name)} {value} is out of range; give 0 or more.")
+    if not 0 < options.cpus_per_trial < math.inf:
+        raise UserError(f"--cpus-per-trial {options.cpus_per_trial} is out of range; give a positive number.")
+    if not 1 < options.reduction_factor < math.inf:
+        raise UserError(f"--reduction-factor {options.reduction_factor} is out of range; give more than 1.")
+    if options.scheduler == "asha":
+        _check_metric(options.metric)
+        if (options.grace_period or 1) > options.iterations:
+            raise UserError(
+                f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
+            )
+    if not options.name or "/" in options.name or options.name.startswith("."):
+        raise UserError(f"--name {options.name!r} is no name of a folder; give letters, digits, _ and -.")
+
+
+def _check_metric(name: str) -> None:
+    rankable = [known for known, metric in REPORTED.items() if metric.better]
+    if name not in rankable:
+        raise UserError(f"--metric {name} cannot rank trials; choose one of {', '.join(rankable)}.")
+
+
+def _core_gflops() -> float:
+    """Matrix-product rate of one core, float32, measured in about 50 ms."""
+    size = 512
+    a = np.ones((size, size), np.float32)
+    best = math.inf
+    with threadpool_limits(1):
+        for _ in range(8):
+            start = time.perf_counter()
+            a @ a
+            best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9

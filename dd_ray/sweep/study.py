@@ -1,0 +1,54 @@
+"""What a study is: data. Which fields it sweeps, over which values, how long, and how cells are compared."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from dd_ray.options import Axes
+
+Scheduler = Literal["asha", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """One size of a study."""
+
+    about: str
+    """What it is for, in a few words."""
+    axes: Axes
+    """Config fields and their values; every combination is a cell."""
+    iterations: int
+    """Iterations of every cell."""
+    seeds: int = 1
+    """How often each cell is repeated, from seed 0 on."""
+    scheduler: Scheduler = "asha"
+    """asha stops cells that fall behind; none lets all finish."""
+    grace_share: float = 1 / 9
+    """asha: the share of `iterations` that every cell gets before it may be stopped."""
+    reduction_factor: float = 3
+    """asha: of the cells that reach a rung, one in so many goes on, and rungs lie so many times apart."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A question that a sweep answers."""
+
+    name: str
+    question: str
+    fixed: Mapping[str, Any]
+    """Config fields that all its presets share; still options of the command line."""
+    presets: Mapping[str, Preset]
+    """By name; the first is the default."""
+    metric: str = "reconstruction_error"
+    """What asha compares cells by: a metric that means the same in every cell."""
+    analyses: tuple[str, ...] = ("grid_maps.py",)
+    """Scripts of `analysis/` that draw its figures."""
+
+    @property
+    def default_preset(self) -> str:
+        """Name of the preset that runs where none is asked for."""
+        return next(iter(self.presets))
+
+    def defaults(self, preset: str) -> Axes:
+        """The values of config fields before the command line changes them: the axes first."""
+        return {**self.presets[preset].axes, **{name: (value,) for name, value in self.fixed.items()}}

@@ -1,0 +1,171 @@
+"""One cell in training: from its state on disk to its next evaluation, and back to the disk.
+
+This is what a Ray worker runs; it knows nothing of Ray.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch, Dataset
+from dd_ray.errors import UserError
+from dd_ray.evaluation import evaluate
+from dd_ray.sweep.board import Board
+from dd_ray.sweep.store import Outcome, State, SweepFolder
+from dd_ray.training import Stack, dump_state, keep_freed_memory, load_state
+
+SECONDS_PER_REPORT = 3.0
+"""Longest time without a sign of life to whoever watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a worker is to do: one cell, how far, and on what."""
+
+    sweep: str
+    key: str
+    evaluate_at: Sequence[int]
+    device: str
+    threads: int
+    hparams: Sequence[str]
+    """Config fields that TensorBoard lists runs by."""
+
+
+class CellRun:
+    """A cell that goes on from its latest state, and leaves the next one behind at each evaluation."""
+
+    def __init__(self, work: Work) -> None:
+        keep_freed_memory()
+        torch.set_num_threads(work.threads)
+        sweep = SweepFolder.open(work.sweep)
+        self.work = work
+        self.folder = sweep.cell(work.key)
+        description = self.folder.describe()
+        self.config = TrialConfig.from_dict(description["config"])
+        state_path = self.folder.state_path()
+        stack = Stack(device=_device(work.device))
+        self.trial = stack.add(self.config, load_state(state_path) if state_path else None)
+        self.stack = stack
+        self.evaluations = self.folder.evaluations()
+        self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
+        resumed_at = self.trial.iteration if state_path else None
+        hparams = {name: description["config"][name] for name in work.hparams}
+        self.board = Board(sweep.tensorboard / description["label"], hparams, resumed_at)
+
+    @property
+    def evaluated_at(self) -> int:
+        """Iteration of the last recorded evaluation; -1 before the first."""
+        return self.evaluations[-1]["iteration"] if self.evaluations else -1
+
+    def advance(self, seconds: float = SECONDS_PER_REPORT) -> dict[str, Any]:
+        """Train until the next evaluation, or for some seconds, and say how far it came.
+
+        Returns:
+            `iteration` and `done`; at an evaluation also its metrics, which are on disk by then.
+        """
+        target = next((i for i in self.work.evaluate_at if i > self.evaluated_at), self.trial.iteration)
+        deadline = time.perf_counter() + seconds
+        with self.clock.training():
+            while self.trial.iteration < target and time.perf_counter() < deadline:
+                self.stack.step()
+                self.clock.iterations += 1
+            diverged = self.trial.diverged
+        if diverged:
+            return self._end("diverged")
+        if self.trial.iteration < target:
+            return {"iteration": self.trial.iteration, "done": False}
+        with self.clock.evaluating():
+            metrics = self._evaluate()
+        last = self.trial.iteration >= self.work.evaluate_at[-1]
+        return metrics | (self._end("finished") if last else {"iteration": self.trial.iteration, "done": False})
+
+    def close(self) -> None:
+        """Let go of the files; what is on disk is complete."""
+        if self.evaluations:
+            self.board.write_hparams(self.evaluations[-1])
+        self.board.close()
+
+    def _evaluate(self) -> dict[str, float]:
+        iteration = self.trial.iteration
+        result = evaluate(self.trial.model, self.config, _test_set(self.config, self.stack.dataset))
+        metrics = result.metrics | self.clock.speeds(self.config)
+        if iteration > self.evaluated_at:
+            self.board.write(iteration, metrics, result.picture)
+            self.evaluations.append(self.folder.record({"iteration": iteration, **self.clock.times(), **metrics}))
+        self.folder.save_state(dump_state(self.trial.state()))
+        return metrics
+
+    def _end(self, state: State) -> dict[str, Any]:
+        self.folder.finish(Outcome(state=state, iteration=self.trial.iteration))
+        return {"iteration": self.trial.iteration, "done": True, "state": state}
+
+
+@dataclass
+class Clock:
+    """Where a cell's time goes, over all its resumptions, in seconds."""
+
+    total: float = 0.0
+    training_total: float = 0.0
+    iterations: int = 0
+    """Iterations since the last evaluation, and the time they took."""
+    lap: float = 0.0
+
+    @classmethod
+    def after(cls, evaluation: Mapping[str, Any]) -> Self:
+        """The clock of a cell that goes on after a recorded evaluation."""
+        return cls(total=evaluation.get("seconds", 0.0), training_total=evaluation.get("training_seconds", 0.0))
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """Counts as training."""
+        started = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - started
+        self.total += seconds
+        self.training_total += seconds
+        self.lap += seconds
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Counts as evaluation; ends the lap."""
+        started = time.perf_counter()
+        yield
+        self.total += time.perf_counter() - started
+        self.iterations, self.lap = 0, 0.0
+
+    def times(self) -> dict[str, float]:
+        """What is recorded with an evaluation; the evaluation itself counts to the next."""
+        return {"seconds": self.total, "training_seconds": self.training_total}
+
+    def speeds(self, config: TrialConfig) -> dict[str, float]:
+        """Speed of training since the last evaluation."""
+        if not self.iterations:
+            return {}
+        rate = self.iterations / self.lap
+        return {
+            "speed/iterations_per_second": rate,
+            "speed/frames_per_second": rate * config.batch_size * config.frames,
+        }
+
+
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")
+    return torch.device(name)
+
+
+_test_sets: dict[tuple[Any, ...], Batch] = {}
+
+
+def _test_set(config: TrialConfig, dataset: Dataset) -> Batch:
+    """The held-out set, rendered once for all trials of this process that share it."""
+    key = (config.dataset, config.grid, config.motion, config.num_frames, config.num_test, str(dataset.device))
+    if key not in _test_sets:
+        _test_sets.clear()
+        _test_sets[key] = dataset.test_set()
+    return _test_sets[key]

@@ -1,0 +1,112 @@
+"""Train one config, or a small grid, without Ray: `python -m dd_ray.training --gamma 0 0.5 0.9`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+from tqdm import tqdm
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.options import axes_of, options_class, product
+from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
+
+DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """How to train."""
+
+    iterations: int = 200
+    """How many batches every trial has learned from at the end, those of a resumed checkpoint included."""
+    threads: int | None = None
+    """CPU threads; as many as PyTorch finds good where it is not given."""
+    device: str = "cpu"
+    """Where to train: cpu, cuda, cuda:1, ..."""
+    checkpoints: Path | None = None
+    """Folder of checkpoints KEY.npz: trials go on from those in it, and are written to it at the end."""
+
+    def check(self) -> None:
+        """Raise `UserError` where a value is out of range."""
+        if self.iterations < 1:
+            raise UserError(f"--iterations {self.iterations} trains nothing; give 1 or more.")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"--threads {self.threads} is out of range; give 1 or more.")
+        try:
+            torch.empty(0, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"--device {self.device} is not to be had here; use cpu.") from error
+
+
+def main(args: list[str] | None = None) -> None:
+    """Parse the command line, train, and print what came out."""
+    config_options: Any = options_class(DEFAULTS)
+    options, config = tyro.cli(
+        tuple[Annotated[TrainingOptions, tyro.conf.arg(name="")], Annotated[config_options, tyro.conf.arg(name="")]],  # type: ignore[valid-type]
+        prog="python -m dd_ray.training",
+        description=__doc__,
+        args=args,
+    )
+    with exit_on_user_error():
+        options.check()
+        axes = axes_of(config, DEFAULTS)
+        train(product(axes), options, swept=[name for name, values in axes.items() if len(values) > 1])
+
+
+def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]) -> None:
+    """Train the configs, stack by stack, with a progress bar; then save and print them."""
+    keep_freed_memory()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    trials: list[Trial] = []
+    for group in group_into_stacks(configs):
+        stack = Stack(device=options.device)
+        for config in group:
+            _join(stack, config, options)
+        _train_stack(stack, options)
+        trials.extend(stack)
+    if options.checkpoints:
+        options.checkpoints.mkdir(parents=True, exist_ok=True)
+        for trial in trials:
+            (options.checkpoints / f"{trial.config.key}.npz").write_bytes(dump_state(trial.state()))
+    Console().print(_table(trials, swept))
+
+
+def _join(stack: Stack, config: TrialConfig, options: TrainingOptions) -> None:
+    path = options.checkpoints / f"{config.key}.npz" if options.checkpoints else None
+    stack.add(config, load_state(path) if path and path.exists() else None)
+
+
+def _train_stack(stack: Stack, options: TrainingOptions) -> None:
+    remaining = sum(max(0, options.iterations - trial.iteration) for trial in stack)
+    with tqdm(total=remaining, desc=f"{len(stack)} trials", unit="it", dynamic_ncols=True) as bar:
+        for _ in range(options.iterations):
+            unfinished = [trial for trial in stack if trial.iteration < options.iterations]
+            if not unfinished:
+                return
+            stack.step_trials(unfinished)
+            bar.update(len(unfinished))
+            if bar.n % 20 == 0 and unfinished[0].terms is not None:
+                bar.set_postfix(loss=f"{float(unfinished[0].terms.loss.detach()):.2f}", refresh=False)
+
+
+def _table(trials: list[Trial], swept: list[str]) -> Table:
+    parts = list(trials[0].terms.parts) if trials[0].terms else []
+    table = Table(title="Training batch losses, per video")
+    for column in ["key", *swept, "iteration", "loss", *parts]:
+        table.add_column(column, justify="right")
+    for trial in trials:
+        values = [trial.config.key, *(f"{getattr(trial.config, name)}" for name in swept), str(trial.iteration)]
+        if trial.terms:
+            values += [f"{float(term.detach()):.4g}" for term in (trial.terms.loss, *trial.terms.parts.values())]
+        table.add_row(*values)
+    return table
+
+
+if __name__ == "__main__":
+    main()
