@@ -7,7 +7,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 import tyro
@@ -18,8 +18,9 @@ from dd_ray import results
 from dd_ray.errors import exit_on_user_error
 from dd_ray.options import axes_of, option_name, options_class
 from dd_ray.sweep import Study
+from dd_ray.sweep.environment import prepare_environment
 from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, make_plan
+from dd_ray.sweep.plan import Plan, duration, make_plan, short
 from dd_ray.sweep.store import SweepFolder
 
 EXIT_FAILED_CELLS = 1
@@ -70,25 +71,28 @@ def describe(plan: Plan) -> None:
     print(f"{plan.study.name}: {plan.study.question}")
     print(f"  {len(plan.cells)} cells{f' = {axes}' if axes else ''}")
     for name in plan.swept:
-        print(f"    {option_name(name)}: {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in plan.axes[name])}")
+        print(f"    {option_name(name)}: {' '.join(short(value) for value in plan.axes[name])}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
     if options.scheduler == "asha":
         print(
             f"  asha stops cells that fall behind in {options.metric}, after {plan.grace_period:,} iterations "
             f"(--scheduler none lets all finish)"
         )
-    print(f"  about {_duration(plan.core_seconds())} of one core of this machine, if all cells finish")
-    print(f"  into {options.storage / options.name}", flush=True)
+    print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all cells finish")
+    print(f"  into {plan.folder}", flush=True)
     if options.dry_run:
         _print_every_cell(plan)
 
 
 def execute(plan: Plan) -> int:
     """Run the plan, show what came out, and return the exit code."""
-    # Not at the top: a dry run, --help and wrong options do without Ray.
-    from dd_ray.sweep.run import prepare, run  # noqa: PLC0415
+    prepare_environment(plan.options.address)
+    # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
+    from dd_ray.sweep.run import cells_to_run, run  # noqa: PLC0415
 
-    sweep, cells = prepare(plan)
+    sweep = SweepFolder(plan.folder)
+    sweep.check(plan.study.name)
+    cells = cells_to_run(plan, sweep)
     if len(cells) < len(plan.cells):
         print(f"{len(plan.cells) - len(cells)} cells have ended before and are kept; {len(cells)} are left.")
     if cells:
@@ -106,14 +110,14 @@ def report(plan: Plan, sweep: SweepFolder) -> int:
     table.to_csv(csv, index=False)
     print(f"Table:       {csv}")
     print(f"Cells:       {sweep.path / 'cells'} (config, metrics and latest state of each)")
-    for figure in _draw(plan, sweep):
-        print(f"Figure:      {figure}")
+    for path in _draw(plan, sweep):
+        print(f"{'Figure: ' if path.endswith('.png') else 'Numbers:'}     {path}")
     print(f"TensorBoard: tensorboard --logdir {sweep.tensorboard}", flush=True)
     return _exit_code(cells)
 
 
 def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
-    """Run the study's scripts of `analysis/`, and return the figures that they wrote."""
+    """Run the study's scripts of `analysis/`, and return the figures and tables that they wrote."""
     figures = []
     for script in plan.study.analyses:
         path = Path(__file__).parents[1] / "analysis" / script
@@ -151,10 +155,3 @@ def _print_every_cell(plan: Plan) -> None:
 def _listed(plan: Plan) -> str:
     at = [f"{i:,}" for i in plan.evaluate_at]
     return ", ".join(at if len(at) <= 6 else [*at[:3], "...", at[-1]])
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} seconds"

@@ -124,6 +124,8 @@ class TrialConfig:
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise UserError(f"{unknown[0]!r} is not a config field; the fields are {', '.join(sorted(known))}.")
+        if "model" not in values:
+            raise UserError(f"model is not given; it is one of {', '.join(get_args(Model))}.")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -177,6 +179,9 @@ def _check_ranges(config: TrialConfig) -> None:
         value = getattr(config, name)
         if value is not None and not (value >= bound and math.isfinite(value)):
             raise UserError(f"{name} = {value} is out of range; give a finite number of at least {bound}.")
+    for name in ("seed", "dataset_seed"):
+        if getattr(config, name) >= 2**64:
+            raise UserError(f"{name} = {getattr(config, name)} is out of range; give an integer below 2**64.")
     if not 0 <= config.gamma <= 1:
         raise UserError(f"gamma = {config.gamma} is out of range; γ is a share, give a number in [0, 1].")
     if not math.isfinite(config.alpha):
@@ -192,7 +197,8 @@ def _check_beta(config: TrialConfig) -> None:
     if config.model == "supervised_encoder" or not config.stochastic:
         what = config.model if config.stochastic else "a model with stochastic = False"
         if any(getattr(config, name) > 0 for name in given):
-            raise UserError(f"{given[0]} = {getattr(config, given[0])} has no effect on {what}; leave it out.")
+            value = getattr(config, given[0])
+            raise UserError(f"{given[0]} = {value} has no effect on {what}; leave it out, or give 0.")
     elif len(given) == 2:
         raise UserError(
             f"both beta = {config.beta} and beta_norm = {config.beta_norm} are given; give one, "
@@ -203,6 +209,7 @@ def _check_beta(config: TrialConfig) -> None:
 
 
 _OPTIONS_OF_MODELS = {
+    "num_latents": ("beta_vae", *VIDEO_MODELS),
     "gamma": ("inertia_vae",),
     "delay": ("inertia_vae",),
     "decode": ("inertia_vae",),

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import Batch, Stream, generator
+from dd_ray.data import Batch, Regions, Stream, circle_regions, generator, render_circles
 from dd_ray.metrics import active_units, linear_r2, mean_correlation_coefficient, prediction_ratio
-from dd_ray.models import FactorPrediction, Model, Outputs, Reconstruction
+from dd_ray.models import FactorPrediction, Model, VideoVAE
 from dd_ray.objectives import kl_divergence, objective
 
 CHUNK = 64
@@ -45,6 +45,36 @@ def evaluate(model: Model, config: TrialConfig, test_set: Batch) -> Evaluation:
     return Evaluation({**_scores(gathered, test_set.factor_names), **metrics}, chunks[0].picture)
 
 
+@torch.inference_mode()
+def region_errors(model: VideoVAE, factors: NDArray[np.floating]) -> dict[str, NDArray[np.float32]]:
+    """Reconstruction error of still images inside the circle, at its edge and in the background.
+
+    Images are decoded from the posterior means, without sampling.
+
+    Args:
+        model: encodes and decodes single images; a video model is asked about its networks alone.
+        factors: float32 or float64 [N, 4] in [0, 1], in the order of `FACTORS`.
+
+    Returns:
+        Mean squared difference over the pixels of each of `dd_ray.data.Regions`, by its name, each [N].
+
+    Raises:
+        UserError: the factors are not as above.
+    """
+    device = next(model.parameters()).device
+    size = CHUNK * 10
+    chunks = [_region_errors(model, factors[i : i + size], device) for i in range(0, len(factors), size)]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in Regions._fields}
+
+
+def _region_errors(model: VideoVAE, factors: NDArray[np.floating], device: torch.device) -> dict[str, Any]:
+    images = torch.from_numpy(render_circles(factors)).to(device)[:, None, None] / 255
+    mu, _ = model.encode(images)
+    squares = (model.decode(mu) - images).square()[:, 0, 0].cpu().numpy()
+    regions = circle_regions(factors[:, :2])
+    return {name: (squares * mask).sum(axis=(1, 2)) / mask.sum(axis=(1, 2)) for name, mask in regions._asdict().items()}
+
+
 @dataclass(frozen=True)
 class _Chunk:
     size: int
@@ -66,14 +96,16 @@ def _chunks(model: Model, config: TrialConfig, test_set: Batch) -> Iterator[tupl
 
 
 def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tensor | None) -> _Chunk:
-    terms = objective(config, model(batch, noise))
+    outputs = model(batch, noise)
+    terms = objective(config, outputs)
     means = {"loss": float(terms.loss)} | {f"loss/{name}": float(term) for name, term in terms.parts.items()}
-    outputs: Outputs = model(batch)
     if isinstance(outputs, FactorPrediction):
         arrays = {"latents": outputs.predicted, "factors": outputs.target}
         means["factor_error"] = means.pop("loss/factor_error")
         return _Chunk(len(batch.images), means, _numpy(arrays), None)
-    means["reconstruction_error"] = float((outputs.reconstruction - outputs.target).square().mean())
+    assert isinstance(model, VideoVAE)
+    of_means = model.reconstruct(outputs.mu, outputs.logvar)
+    means["reconstruction_error"] = float((of_means - outputs.target).square().mean())
     kl_l = kl_divergence(outputs.mu, outputs.logvar)[:, outputs.kl_frames].mean(dim=(0, 1))
     if config.stochastic:
         means |= {"kl": float(kl_l.sum())} | {f"kl/latent_{i}": float(kl) for i, kl in enumerate(kl_l)}
@@ -82,7 +114,7 @@ def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tens
         "predicted": outputs.mu_predicted,
         "factors": batch.factors[:, outputs.frames],
     }
-    return _Chunk(len(batch.images), means, _numpy(arrays), _picture(outputs))
+    return _Chunk(len(batch.images), means, _numpy(arrays), _picture(outputs.target, of_means))
 
 
 def _scores(arrays: dict[str, NDArray[Any]], factor_names: tuple[str, ...]) -> dict[str, float]:
@@ -109,9 +141,9 @@ def _numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
     return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
 
 
-def _picture(outputs: Reconstruction) -> NDArray[np.uint8]:
+def _picture(target: Tensor, reconstruction: Tensor) -> NDArray[np.uint8]:
     """[2·P·H, T·W] for videos, frame beside frame; [2·H, P·W] for still images."""
-    pairs_pstchw = torch.stack([outputs.target[:PICTURED], outputs.reconstruction[:PICTURED]], dim=1)
+    pairs_pstchw = torch.stack([target[:PICTURED], reconstruction[:PICTURED]], dim=1)
     if pairs_pstchw.shape[2] == 1:
         pairs_pstchw = pairs_pstchw.transpose(0, 2)
     pairs_psthw = pairs_pstchw[:, :, :, 0]

@@ -90,9 +90,7 @@ def _vae_objective(config: TrialConfig, outputs: Reconstruction) -> Terms:
         loss = loss + config.beta_value * parts["kl"]
     if config.model in VIDEO_MODELS:
         parts["prediction"] = (
-            original_prediction_error(outputs.mu)
-            if faulty
-            else prediction_error(outputs.mu, outputs.mu_predicted)
+            original_prediction_error(outputs.mu) if faulty else prediction_error(outputs.mu, outputs.mu_predicted)
         )
         loss = loss + config.lam * parts["prediction"]
     return Terms(loss=loss, parts=parts)

@@ -32,8 +32,9 @@ def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
     docs = {p.arg_name: p.description for p in parse_from_object(TrialConfig).params}
     options = []
     for field in fields(TrialConfig):
-        annotated = Annotated[
-            tuple[_element_type(field), ...],  # type: ignore[misc]
+        kind: Any = tuple[_element_type(field), ...]  # type: ignore[misc]
+        annotated: Any = Annotated[
+            kind,
             tyro.conf.arg(name=OPTION_NAMES.get(field.name), help=docs[field.name], metavar=_metavar(field)),
         ]
         options.append((field.name, annotated, tuple(defaults.get(field.name, _default(field)))))

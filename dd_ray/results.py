@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dd_ray.config import TrialConfig
-from dd_ray.errors import exit_on_user_error
+from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.store import CellFolder, SweepFolder
 
@@ -25,10 +25,12 @@ def load(path: str | Path) -> pd.DataFrame:
     has one row, without metrics.
 
     Raises:
-        UserError: the folder holds no sweep.
+        UserError: the folder holds no sweep, or one without cells.
     """
     sweep = SweepFolder.open(path)
     rows = [row for cell in sweep.cells() for row in _rows(cell)]
+    if not rows:
+        raise UserError(f"{path} holds a sweep without cells; run its command again.")
     return pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
 
 
@@ -49,11 +51,13 @@ def _rows(cell: CellFolder) -> list[dict[str, Any]]:
 
 def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
     """Print a table of `final` cells: what each is, how it ended, and its metrics."""
-    metrics = [name for name in REPORTED if name in cells and cells[name].notna().any()]
+    # The objective is another one in every cell, so its values side by side would mislead.
+    metrics = [name for name in REPORTED if name != "loss" and name in cells and cells[name].notna().any()]
     table = Table(title=f"{len(cells)} cells at their last evaluation", title_justify="left")
     table.add_column("cell", no_wrap=True)
-    for column in ["state", "iteration", *(REPORTED[name].label for name in metrics)]:
-        table.add_column(column, justify="right")
+    table.add_column("state", no_wrap=True)
+    for column in ["iteration", *(REPORTED[name].label for name in metrics)]:
+        table.add_column(column, justify="right", min_width=max(map(len, column.split())))
     for row in cells.head(most).to_dict("records"):
         values = [_number(row.get(name)) for name in metrics]
         table.add_row(row["label"], row["state"].replace("_", " "), _number(row["iteration"]), *values)

@@ -6,6 +6,7 @@ from dd_ray.sweep import Preset, Study
 STUDY = Study(
     name="beta_grid",
     question="How much of the image does a β-VAE encode, and how disentangled, as β grows?",
+    axes=("beta", "beta_norm"),
     fixed={"model": "beta_vae", "dataset": "still_circles"},
     presets={
         "quick": Preset(

@@ -6,6 +6,7 @@ from dd_ray.sweep import Preset, Study
 STUDY = Study(
     name="inertia_grid",
     question="Does representational inertia (γ) or a linear prediction penalty (λ) disentangle better than β alone?",
+    axes=("beta", "beta_norm", "gamma", "lam"),
     fixed={"model": "inertia_vae"},
     presets={
         "quick": Preset(

@@ -6,6 +6,7 @@ from dd_ray.sweep import Preset, Study
 STUDY = Study(
     name="prediction_grid",
     question="Does a penalty λ on the error of predicting latents linearly disentangle better than β alone?",
+    axes=("beta", "beta_norm", "lam"),
     fixed={"model": "predictive_vae"},
     presets={
         "quick": Preset(

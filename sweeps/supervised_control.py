@@ -6,6 +6,7 @@ from dd_ray.sweep import Preset, Study
 STUDY = Study(
     name="supervised_control",
     question="Can the encoder represent the factors at all, when it is told what they are?",
+    axes=("learning_rate",),
     fixed={"model": "supervised_encoder", "dataset": "still_circles"},
     presets={
         "quick": Preset(

@@ -2,7 +2,18 @@
 
 from dd_ray.data.batch import FACTORS, Batch
 from dd_ray.data.circles import Dataset, make_dataset
+from dd_ray.data.regions import Regions, circle_regions
 from dd_ray.data.rendering import render_circles
 from dd_ray.data.streams import Stream, generator
 
-__all__ = ["FACTORS", "Batch", "Dataset", "Stream", "generator", "make_dataset", "render_circles"]
+__all__ = [
+    "FACTORS",
+    "Batch",
+    "Dataset",
+    "Regions",
+    "Stream",
+    "circle_regions",
+    "generator",
+    "make_dataset",
+    "render_circles",
+]

@@ -18,9 +18,7 @@ BOUNCE_LENGTH = (0.5, 1.5)
 """Shortest and longest way of a bouncing circle in a video, in widths of the square."""
 
 
-def redraw_until(
-    accepted: Callable[[Floats], NDArray[np.bool_]], draw: Callable[[int], Floats], n: int
-) -> Floats:
+def redraw_until(accepted: Callable[[Floats], NDArray[np.bool_]], draw: Callable[[int], Floats], n: int) -> Floats:
     """n draws; those not accepted are redrawn together, in order of index, until none is left."""
     drawn = draw(n)
     while (rejected := np.flatnonzero(~accepted(drawn))).size:

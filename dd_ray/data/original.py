@@ -44,8 +44,7 @@ class StillImages:
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Factors [n, 1, F] of the images with these indices [n]."""
         background_x, background_y, circle_x, circle_y = (
-            levels(n)[places]
-            for n, places in zip(self.shape, np.unravel_index(indices, self.shape), strict=True)
+            levels(n)[places] for n, places in zip(self.shape, np.unravel_index(indices, self.shape), strict=True)
         )
         return np.stack([circle_x, circle_y, background_x, background_y], axis=-1)[:, None]
 

@@ -82,12 +82,29 @@ def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
         UserError: image_size, or the shape, type or values of the factors are not as above.
     """
     if image_size not in (IMAGE, CANVAS):
-        raise UserError(
-            f"image_size = {image_size!r} cannot be rendered; give {IMAGE}, or {CANVAS} (unreduced)."
-        )
+        raise UserError(f"image_size = {image_size!r} cannot be rendered; give {IMAGE}, or {CANVAS} (unreduced).")
     if isinstance(factors, Tensor):
         return _render_stills(_checked(factors), image_size)
     return _render_stills(_checked(torch.tensor(factors)), image_size).numpy()
+
+
+def draw_circles(positions: Tensor, radius: float = RADIUS) -> Tensor:
+    """Circles before black, for positions [N, 2] as (x, y) in [0, 1].
+
+    Args:
+        positions: float32 or float64, trusted; their precision is honoured as `render_circles` does.
+        radius: r of the module's equation, in pixels of the canvas.
+
+    Returns:
+        uint8 [N, 32, 32], on the device of the positions.
+    """
+    device = positions.device
+    pixels, scales = torch.arange(CANVAS, device=device), _tap_scales(torch.arange(IMAGE, device=device))
+    images = positions.new_empty(len(positions), IMAGE, IMAGE, dtype=torch.uint8)
+    for images_n, positions_n in zip(_chunks(images), _chunks(positions), strict=True):
+        lit = _lit(pixels, _circle_centres(positions_n), radius).to(torch.uint8).mul_(255)
+        images_n.copy_(_reduce(torch.nn.functional.pad(lit, (1, 1, 1, 1)), scales, scales[:, None]))
+    return images
 
 
 def _checked(factors: Tensor) -> Tensor:
@@ -102,8 +119,7 @@ def _checked(factors: Tensor) -> Tensor:
     if not (valid := (factors >= 0) & (factors <= 1)).all():
         row, column = (~valid).nonzero()[0].tolist()
         raise UserError(
-            f"{FACTORS[column]} = {factors[row, column].item()} in row {row} is out of range; "
-            "factors lie in [0, 1]."
+            f"{FACTORS[column]} = {factors[row, column].item()} in row {row} is out of range; factors lie in [0, 1]."
         )
     return factors
 
@@ -204,19 +220,19 @@ def _circle_centres(positions: Tensor) -> Tensor:
     return (CIRCLE_RANGE * positions).double() + CIRCLE_MARGIN
 
 
-def _lit(pixels: Tensor, centres: Tensor) -> Tensor:
+def _lit(pixels: Tensor, centres: Tensor, radius: float = RADIUS) -> Tensor:
     """Whether circles at centres [N, 2] cover the pixels in columns and rows [N, 2, W]: bool [N, W, W]."""
     squares = (pixels - centres[:, :, None]).square()
-    return squares[:, 1, :, None] + squares[:, 0, None, :] <= _largest_lit_square()
+    return squares[:, 1, :, None] + squares[:, 0, None, :] <= _largest_lit_square(radius)
 
 
 @cache
-def _largest_lit_square() -> float:
+def _largest_lit_square(radius: float) -> float:
     """The largest d² for which d² − r ≤ r² as float64 computes it, so that one comparison decides."""
-    square = RADIUS**2 + RADIUS
-    while square - RADIUS > RADIUS**2:
+    square = radius**2 + radius
+    while square - radius > radius**2:
         square = math.nextafter(square, 0)
-    while math.nextafter(square, math.inf) - RADIUS <= RADIUS**2:
+    while math.nextafter(square, math.inf) - radius <= radius**2:
         square = math.nextafter(square, math.inf)
     return square
 

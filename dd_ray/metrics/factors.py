@@ -26,15 +26,18 @@ def linear_r2(latents: Array, factors: Array) -> Array:
         [F], at most 1; 0 for a code that says nothing, and negative where the fit misleads. It is 1 for
         every affine code, however its axes mix the factors. NaN for a factor that does not vary.
     """
+    latents, factors = latents.astype(np.float64), factors.astype(np.float64)
     half = len(latents) // 2
     scale = latents[:half].std(axis=0)
     scale[scale == 0] = 1
     design = np.column_stack([(latents - latents[:half].mean(axis=0)) / scale, np.ones(len(latents))])
-    weights, *_ = np.linalg.lstsq(design[:half].astype(np.float64), factors[:half].astype(np.float64), rcond=None)
-    held_out = factors[half:].astype(np.float64)
+    weights, *_ = np.linalg.lstsq(design[:half], factors[:half], rcond=None)
+    held_out = factors[half:]
     residual = np.square(held_out - design[half:] @ weights).sum(axis=0)
     variance = np.square(held_out - held_out.mean(axis=0)).sum(axis=0)
-    return 1 - np.divide(residual, variance, out=np.full_like(residual, np.nan), where=variance > 0)
+    # Not by the variance, which rounding may leave above 0 where nothing varies.
+    varies = np.ptp(held_out, axis=0) > 0
+    return 1 - np.divide(residual, variance, out=np.full_like(residual, np.nan), where=varies)
 
 
 def mean_correlation_coefficient(latents: Array, factors: Array) -> float:

@@ -24,6 +24,6 @@ class BetaVAE(VideoVAE):
             mu_predicted=predict_linearly(mu, self.alpha),
             frames=every_frame,
             kl_frames=every_frame,
-            reconstruction=self.decode(self.sample(mu, logvar, noise)),
+            reconstruction=self.reconstruct(mu, logvar, noise),
             target=batch.images,
         )

@@ -26,6 +26,7 @@ class InertiaVAE(VideoVAE):
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__(config)
+        self.gamma: Tensor
         self.delay = config.delay
         self.extrapolate = config.decode == "extrapolated"
         original = config.compat == "original"
@@ -47,16 +48,20 @@ class InertiaVAE(VideoVAE):
         num_latents_in_time = batch.images.shape[1] - self.delay
         encoded, logvar = self.encode(batch.images[:, :num_latents_in_time])
         mu = self.filter(encoded)
-        shown = self.sample(self.extrapolated(mu) if self.extrapolate else mu, logvar, noise)
         return Reconstruction(
             mu=mu,
             logvar=logvar,
             mu_predicted=predict_linearly(mu, self.alpha),
             frames=slice(0, num_latents_in_time),
             kl_frames=slice(self.first_kl_frame, num_latents_in_time),
-            reconstruction=self.decode(shown[:, 1:]),
+            reconstruction=self.reconstruct(mu, logvar, noise),
             target=batch.images[:, 1 + self.delay :],
         )
+
+    def reconstruct(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Frames 1 + delay … T − 1, [B, n − 1, C, H, W], from sampled latents or from their means."""
+        shown = self.sample(self.extrapolated(mu) if self.extrapolate else mu, logvar, noise)
+        return self.decode(shown[:, 1:])
 
     def extrapolated(self, mu: Tensor) -> Tensor:
         """z_i + α (z_i − z_{i−1}), one step ahead of each latent; z_0 stays."""

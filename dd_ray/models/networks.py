@@ -51,8 +51,7 @@ class Conv32Decoder(nn.Module):
         super().__init__()
         self.linear = nn.Linear(num_latents, NUM_FEATURES)
         self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1)
-            for a, b in pairwise(reversed(CHANNELS))
+            nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1) for a, b in pairwise(reversed(CHANNELS))
         )
 
     def forward(self, latents: Tensor) -> Tensor:

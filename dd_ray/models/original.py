@@ -22,6 +22,12 @@ _VAE_NAMES = (
 _SUPERVISED_NAMES = {theirs: f"features.{ours}" for theirs, ours in _ENCODER.items()} | {"fc": "factors"}
 _NEVER_USED = {"fc_enc_mu_pred"}  # a layer of their predictive VAE that took part in nothing
 
+# What opening a file that is no such checkpoint raises, here or in torch.load.
+_FOREIGN = (
+    *(UserError, pickle.UnpicklingError, RuntimeError, EOFError),
+    *(LookupError, TypeError, ValueError, AttributeError),
+)
+
 
 def translate_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The original's state dict, of any of its networks, under the names of this package.
@@ -57,21 +63,27 @@ def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         weights = checkpoint["model_states"]["net"]
+        model = _network_of(translate_weights(weights))
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{path} is not a checkpoint of the original study: it holds no model_states / net."
-        ) from error
-    translated = translate_weights(weights)
+    except KeyError as error:
+        raise UserError(f"{path} is not a checkpoint of the original study: it holds no {error}.") from error
+    except _FOREIGN as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{path} is not a checkpoint of the original study: {reason}") from error
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _network_of(weights: dict[str, Tensor]) -> BetaVAE | SupervisedEncoder:
+    """The network that has these weights, under the names of this package."""
     model: BetaVAE | SupervisedEncoder
-    if "factors.weight" in translated:
+    if "factors.weight" in weights:
         model = SupervisedEncoder(TrialConfig(model="supervised_encoder", dataset="still_circles"))
     else:
-        num_latents = len(translated["encoder.mu.bias"])
+        num_latents = len(weights["encoder.mu.bias"])
         model = BetaVAE(TrialConfig(model="beta_vae", dataset="still_circles", beta=0, num_latents=num_latents))
     # α is a setting here, and was no part of the original's state.
-    missing, _ = model.load_state_dict(translated, strict=False)
+    missing, _ = model.load_state_dict(weights, strict=False)
     if absent := [name for name in missing if name != "alpha"]:
-        raise UserError(f"{path} is not a checkpoint of the original study: it lacks {absent[0]}.")
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        raise KeyError(absent[0])
+    return model

@@ -45,3 +45,7 @@ class VideoVAE(nn.Module):
         if noise is None or not self.stochastic:
             return mu
         return mu + noise * torch.exp(0.5 * logvar)
+
+    def reconstruct(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Frames [B, T', C, H, W] from latents sampled from the posterior, or from its means."""
+        return self.decode(self.sample(mu, logvar, noise))

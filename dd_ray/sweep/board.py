@@ -30,9 +30,7 @@ class Board:
         for name, value in metrics.items():
             self._writer.add_scalar(name if "/" in name else f"metrics/{name}", value, iteration)
         if picture is not None:
-            self._writer.add_image(
-                "originals above reconstructions", picture, iteration, dataformats="HW"
-            )
+            self._writer.add_image("originals above reconstructions", picture, iteration, dataformats="HW")
         self._writer.flush()
 
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:

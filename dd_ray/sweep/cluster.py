@@ -1,5 +1,6 @@
 """The Ray that a sweep runs on."""
 
+import logging
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from typing import Self
 import ray
 
 from dd_ray.errors import UserError
+from dd_ray.sweep.environment import TOKEN_FILE
 from dd_ray.sweep.options import SweepOptions
 
 SECONDS_TO_ANSWER = 10
@@ -56,41 +58,56 @@ def connected(address: str | None) -> Iterator[None]:
     Raises:
         UserError: no Ray answers there.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    quiet = {"log_to_driver": False, "logging_level": "error"}
     if address is None:
         cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+        ray.init(
+            address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+        )
     else:
-        _join(address, quiet)
+        _join(address)
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _join(address: str, quiet: dict[str, object]) -> None:
+def _join(address: str) -> None:
     if address != "auto":
         _check_answers(address)
     try:
-        ray.init(address=address, **quiet)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
-        raise UserError(f"no Ray answers {where}; start one with `ray start --head`, or leave --address out.") from error
+        raise UserError(
+            f"no Ray answers {where}; start one with `ray start --head`, or leave --address out."
+        ) from error
 
 
 def _check_answers(address: str) -> None:
     """Ask before joining: joining waits for minutes where nobody answers."""
-    problem = UserError(f"no Ray answers at --address {address}; check host and port, or leave --address out.")
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER / 2).close()
-        command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
-        subprocess.run(command, check=True, capture_output=True, timeout=SECONDS_TO_ANSWER)
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER)
     except (OSError, OverflowError, subprocess.SubprocessError) as error:
-        raise problem from error
+        if "InvalidAuthToken" in str(getattr(error, "stderr", "")):
+            raise UserError(
+                f"the Ray at --address {address} asks for a token and was given none or another; put its token "
+                f"into {TOKEN_FILE}, readable by you alone."
+            ) from error
+        raise UserError(
+            f"no Ray answers at --address {address}; check host and port, or leave --address out."
+        ) from error
+
+
+def _make_token_private() -> None:
+    """Ray writes the token of a local cluster where every user of the machine can read it."""
+    path = TOKEN_FILE.expanduser()
+    if path.exists() and path.stat().st_uid == os.getuid():
+        path.chmod(0o600)
 
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:

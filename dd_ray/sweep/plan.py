@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,11 @@ class Plan:
     cells: tuple[Cell, ...]
 
     @property
+    def folder(self) -> Path:
+        """Where the sweep is kept."""
+        return self.options.storage.expanduser().resolve() / self.options.name
+
+    @property
     def swept(self) -> tuple[str, ...]:
         """Config fields that have more than one value."""
         return tuple(name for name, values in self.axes.items() if len(values) > 1)
@@ -99,19 +105,28 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     if len(axes["seed"]) > 1 and options.seeds > 1:
         raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, axes['seed']))}; give one.")
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
-    swept = [name for name, values in axes.items() if len(values) > 1]
-    cells = tuple(Cell(config, cell_label(config.to_dict(), swept)) for config in product(axes))
+    naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
+    cells = tuple(Cell(config, cell_label(config.to_dict(), naming)) for config in product(axes))
     return Plan(study, options, axes, cells)
 
 
-def cell_label(values: Mapping[str, Any], swept: list[str]) -> str:
-    """What tells a cell from the others of its sweep, seed last, as its TensorBoard run is named."""
-    names = [name for name in swept if name != "seed"] + ["seed"]
-    return ",".join(f"{option_name(name).replace('-', '_')}={_short(values[name])}" for name in names)
+def cell_label(values: Mapping[str, Any], naming: list[str]) -> str:
+    """The name of a cell from some of its config values, seed last; its TensorBoard run has it too."""
+    names = [name for name in naming if name != "seed"] + ["seed"]
+    return ",".join(f"{option_name(name).replace('-', '_')}={short(values[name])}" for name in names)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A config value as a label shows it."""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def duration(seconds: float) -> str:
+    """A time to read, in the largest unit of which it has two."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def _check(options: SweepOptions) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from ray.tune import Callback
@@ -17,13 +18,13 @@ SECONDS_BETWEEN_LINES = 15
 class Watcher(Callback):
     """Follows the trials: moves the bar, and writes down which were stopped early or failed."""
 
-    def __init__(self, sweep: SweepFolder, iterations: int, already_done: dict[str, int], num_cells: int) -> None:
+    def __init__(self, sweep: SweepFolder, iterations: int, already_done: dict[str, int]) -> None:
         self._sweep = sweep
         self._iterations = iterations
         self._done = dict(already_done)
         self._states: Counter[str] = Counter()
         self._bar = tqdm(
-            total=num_cells * iterations,
+            total=len(already_done) * iterations,
             initial=sum(already_done.values()),
             unit="it",
             desc="sweep",
@@ -87,7 +88,8 @@ def _key(trial: Trial) -> str:
 
 
 def _last_line(trial: Trial) -> str:
-    """The exception itself, which a traceback ends with."""
-    error = trial.get_error()
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message; see the files under tune/"
+    """The exception itself, which the trace in the trial's error file ends with."""
+    # Trial.get_error reads the copy in the storage, which is made only after this call.
+    trace = Path(trial.error_file).read_text() if trial.error_file else ""
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message; see the files under tune/"

@@ -1,6 +1,5 @@
 """Running a plan on Ray Tune."""
 
-import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,55 +11,35 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.cluster import Resources, connected
-from dd_ray.sweep.plan import Cell, Plan
+from dd_ray.sweep.plan import Cell, Plan, duration
 from dd_ray.sweep.progress import Watcher
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.store import Outcome, SweepFolder
 from dd_ray.sweep.trainable import CellTrainable
 
-_TUNE_SETTINGS = {
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # cells write their own files
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # progress is reported between evaluations
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
-}
 
-
-def prepare(plan: Plan) -> tuple[SweepFolder, list[Cell]]:
-    """Make the sweep's folder and its cells' folders, and find the cells that are left to run.
-
-    Raises:
-        UserError: the storage cannot be written, or holds another study under this name.
-    """
-    sweep = SweepFolder(plan.options.storage.expanduser().resolve() / plan.options.name)
-    sweep.create(_manifest(plan))
-    remaining = []
-    for cell in plan.cells:
-        folder = sweep.cell(cell.key)
-        folder.create(cell.config.to_dict(), cell.label)
-        outcome = folder.outcome()
-        extended = outcome and outcome.state == "finished" and outcome.iteration < plan.options.iterations
-        if outcome is None or outcome.state == "failed" or extended:
-            folder.reopen()
-            remaining.append(cell)
-    return sweep, remaining
+def cells_to_run(plan: Plan, sweep: SweepFolder) -> list[Cell]:
+    """The plan's cells that have not ended, or have failed, or were finished for fewer iterations."""
+    return [cell for cell in plan.cells if not _has_ended(sweep.cell(cell.key).outcome(), plan.options.iterations)]
 
 
 def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> None:
     """Train the cells on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
 
-    Returns when all cells have ended, or when the user interrupts; `sweep` then tells which have.
+    Returns when all cells have ended, or when the user interrupts; `sweep` then tells which have. Nothing
+    is written before the cluster is known to be able to run the cells.
 
     Raises:
         UserError: no cluster answers, or it could never hold a trial.
     """
-    os.environ.update(_TUNE_SETTINGS)
     with connected(plan.options.address):
         resources = Resources.of_cluster(plan.options)
-        print(f"Running {resources.slots} trials at a time, each on {_described(resources)}.", flush=True)
-        reached = {c.key: _reached(sweep, c) for c in plan.cells}
-        left = {cell.key for cell in cells}
-        done = {key: plan.options.iterations if key not in left else at for key, at in reached.items()}
-        watcher = Watcher(sweep, plan.options.iterations, done, len(plan.cells))
+        print(f"Running {_described(plan, resources)}", flush=True)
+        sweep.create(_manifest(plan))
+        for cell in cells:
+            folder = sweep.cell(cell.key)
+            folder.create(cell.config.to_dict(), cell.label)
+            folder.reopen()
+        watcher = Watcher(sweep, plan.options.iterations, _iterations_done(plan, sweep, cells))
         try:
             _tuner(plan, sweep, cells, resources, watcher).fit()
         finally:
@@ -110,14 +89,29 @@ def _scheduler(plan: Plan) -> TrialScheduler:
     )
 
 
-def _reached(sweep: SweepFolder, cell: Cell) -> int:
-    evaluations = sweep.cell(cell.key).evaluations()
-    return evaluations[-1]["iteration"] if evaluations else 0
+def _has_ended(outcome: Outcome | None, iterations: int) -> bool:
+    if outcome is None or outcome.state == "failed":
+        return False
+    return outcome.state != "finished" or outcome.iteration >= iterations
 
 
-def _described(resources: Resources) -> str:
-    cpus = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
-    return f"{cpus} and {resources.gpus:g} GPUs" if resources.gpus else cpus
+def _iterations_done(plan: Plan, sweep: SweepFolder, to_run: list[Cell]) -> dict[str, int]:
+    """Iterations that need not be done again, by key; all of them for a cell that has ended."""
+    keys = {cell.key for cell in to_run}
+    done = dict.fromkeys((cell.key for cell in plan.cells), plan.options.iterations)
+    for key in keys:
+        evaluations = sweep.cell(key).evaluations()
+        done[key] = evaluations[-1]["iteration"] if evaluations else 0
+    return done
+
+
+def _described(plan: Plan, resources: Resources) -> str:
+    share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
+    if resources.gpus:
+        share += f" and {resources.gpus:g} of a GPU; the time left shows once they have reported."
+    else:
+        share += f": about {duration(plan.core_seconds() / min(resources.slots, len(plan.cells)))} if all finish."
+    return f"{resources.slots} trials at a time, each on {share}"
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:

@@ -137,23 +137,27 @@ class SweepFolder:
         """The sweep as it was last asked for."""
         return json.loads(self.manifest_path.read_text())
 
-    def create(self, manifest: dict[str, Any]) -> None:
-        """Make the folder and write what was asked for.
+    def check(self, study: str) -> None:
+        """Make sure that a sweep of a study can be kept here.
 
         Raises:
-            UserError: it cannot be written, or holds a sweep of another study.
+            UserError: the folder cannot be written, or holds a sweep of another study.
         """
         try:
-            (self.path / "cells").mkdir(parents=True, exist_ok=True)
-            if self.manifest_path.exists() and (theirs := self.manifest()["study"]) != manifest["study"]:
-                raise UserError(
-                    f"{self.path} holds a sweep of study {theirs}, not {manifest['study']}; choose another --name."
-                )
-            write_json(self.manifest_path, manifest)
+            self.path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.path).close()
+            theirs = self.manifest()["study"] if self.manifest_path.exists() else study
         except OSError as error:
             raise UserError(
                 f"storage {self.path} cannot be written ({error.strerror}); choose another --storage."
             ) from error
+        if theirs != study:
+            raise UserError(f"{self.path} holds a sweep of study {theirs}, not {study}; choose another --name.")
+
+    def create(self, manifest: dict[str, Any]) -> None:
+        """Write what is asked for."""
+        (self.path / "cells").mkdir(parents=True, exist_ok=True)
+        write_json(self.manifest_path, manifest)
 
     def cell(self, key: str) -> CellFolder:
         """One cell's files."""

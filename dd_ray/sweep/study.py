@@ -35,6 +35,8 @@ class Study:
 
     name: str
     question: str
+    axes: tuple[str, ...]
+    """Config fields that its cells are named by, whether or not a sweep gives them several values."""
     fixed: Mapping[str, Any]
     """Config fields that all its presets share; still options of the command line."""
     presets: Mapping[str, Preset]

@@ -51,6 +51,7 @@ class CellRun:
         stack = Stack(device=_device(work.device))
         self.trial = stack.add(self.config, load_state(state_path) if state_path else None)
         self.stack = stack
+        self._saved_at = self.trial.iteration
         self.evaluations = self.folder.evaluations()
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
         resumed_at = self.trial.iteration if state_path else None
@@ -85,7 +86,9 @@ class CellRun:
         return metrics | (self._end("finished") if last else {"iteration": self.trial.iteration, "done": False})
 
     def close(self) -> None:
-        """Let go of the files; what is on disk is complete."""
+        """Leave the latest state on disk, and let go of the files."""
+        if self.trial.iteration > self._saved_at and not self.trial.diverged:
+            self._save_state()
         if self.evaluations:
             self.board.write_hparams(self.evaluations[-1])
         self.board.close()
@@ -97,8 +100,12 @@ class CellRun:
         if iteration > self.evaluated_at:
             self.board.write(iteration, metrics, result.picture)
             self.evaluations.append(self.folder.record({"iteration": iteration, **self.clock.times(), **metrics}))
-        self.folder.save_state(dump_state(self.trial.state()))
+        self._save_state()
         return metrics
+
+    def _save_state(self) -> None:
+        self.folder.save_state(dump_state(self.trial.state()))
+        self._saved_at = self.trial.iteration
 
     def _end(self, state: State) -> dict[str, Any]:
         self.folder.finish(Outcome(state=state, iteration=self.trial.iteration))
@@ -164,7 +171,14 @@ _test_sets: dict[tuple[Any, ...], Batch] = {}
 
 def _test_set(config: TrialConfig, dataset: Dataset) -> Batch:
     """The held-out set, rendered once for all trials of this process that share it."""
-    key = (config.dataset, config.grid, config.motion, config.num_frames, config.num_test, str(dataset.device))
+    key = (
+        config.dataset,
+        config.grid,
+        config.motion,
+        config.num_frames,
+        config.num_test,
+        str(dataset.device),
+    )
     if key not in _test_sets:
         _test_sets.clear()
         _test_sets[key] = dataset.test_set()

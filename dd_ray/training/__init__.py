@@ -5,4 +5,12 @@ from dd_ray.training.memory import keep_freed_memory
 from dd_ray.training.stack import Stack, group_into_stacks
 from dd_ray.training.trial import Trial, TrialState
 
-__all__ = ["Stack", "Trial", "TrialState", "dump_state", "group_into_stacks", "keep_freed_memory", "load_state"]
+__all__ = [
+    "Stack",
+    "Trial",
+    "TrialState",
+    "dump_state",
+    "group_into_stacks",
+    "keep_freed_memory",
+    "load_state",
+]

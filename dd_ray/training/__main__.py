@@ -1,5 +1,6 @@
 """Train one config, or a small grid, without Ray: `python -m dd_ray.training --gamma 0 0.5 0.9`."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,16 +39,26 @@ class TrainingOptions:
         if self.threads is not None and self.threads < 1:
             raise UserError(f"--threads {self.threads} is out of range; give 1 or more.")
         try:
-            torch.empty(0, device=self.device)
+            device = torch.empty(0, device=self.device).device
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"--device {self.device} is not to be had here; use cpu.") from error
+        if device.type not in ("cpu", "cuda"):
+            raise UserError(f"--device {self.device} trains nothing; give cpu or cuda.")
+        if self.checkpoints:
+            try:
+                self.checkpoints.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"--checkpoints {self.checkpoints} cannot be a folder: {error.strerror}.") from error
 
 
 def main(args: list[str] | None = None) -> None:
     """Parse the command line, train, and print what came out."""
     config_options: Any = options_class(DEFAULTS)
     options, config = tyro.cli(
-        tuple[Annotated[TrainingOptions, tyro.conf.arg(name="")], Annotated[config_options, tyro.conf.arg(name="")]],  # type: ignore[valid-type]
+        tuple[
+            Annotated[TrainingOptions, tyro.conf.arg(name="")],
+            Annotated[config_options, tyro.conf.arg(name="")],
+        ],  # type: ignore[valid-type]
         prog="python -m dd_ray.training",
         description=__doc__,
         args=args,
@@ -59,27 +70,36 @@ def main(args: list[str] | None = None) -> None:
 
 
 def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]) -> None:
-    """Train the configs, stack by stack, with a progress bar; then save and print them."""
+    """Train the configs, stack by stack, with a progress bar, and save them; then print them."""
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
-    trials: list[Trial] = []
-    for group in group_into_stacks(configs):
-        stack = Stack(device=options.device)
-        for config in group:
-            _join(stack, config, options)
+    # All are there before the first is trained, so that a bad checkpoint is told at once.
+    stacks = [_stack_of(group, options) for group in group_into_stacks(configs)]
+    for stack in stacks:
         _train_stack(stack, options)
-        trials.extend(stack)
-    if options.checkpoints:
-        options.checkpoints.mkdir(parents=True, exist_ok=True)
-        for trial in trials:
-            (options.checkpoints / f"{trial.config.key}.npz").write_bytes(dump_state(trial.state()))
-    Console().print(_table(trials, swept))
+        for trial in stack:
+            if path := _checkpoint(trial.config, options):
+                path.write_bytes(dump_state(trial.state()))
+    # Wide enough for every column where the output is no terminal.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(_table([trial for stack in stacks for trial in stack], swept))
 
 
-def _join(stack: Stack, config: TrialConfig, options: TrainingOptions) -> None:
-    path = options.checkpoints / f"{config.key}.npz" if options.checkpoints else None
-    stack.add(config, load_state(path) if path and path.exists() else None)
+def _stack_of(configs: list[TrialConfig], options: TrainingOptions) -> Stack:
+    stack = Stack(device=options.device)
+    for config in configs:
+        path = _checkpoint(config, options)
+        state = load_state(path) if path and path.exists() else None
+        try:
+            stack.add(config, state)
+        except UserError as error:
+            raise UserError(f"checkpoint {path} does not fit: {error}") from error
+    return stack
+
+
+def _checkpoint(config: TrialConfig, options: TrainingOptions) -> Path | None:
+    return options.checkpoints / f"{config.key}.npz" if options.checkpoints else None
 
 
 def _train_stack(stack: Stack, options: TrainingOptions) -> None:
@@ -96,15 +116,15 @@ def _train_stack(stack: Stack, options: TrainingOptions) -> None:
 
 
 def _table(trials: list[Trial], swept: list[str]) -> Table:
-    parts = list(trials[0].terms.parts) if trials[0].terms else []
+    losses = [{"loss": t.terms.loss, **t.terms.parts} if t.terms else {} for t in trials]
+    columns = list(dict.fromkeys(name for loss in losses for name in loss))
     table = Table(title="Training batch losses, per video")
-    for column in ["key", *swept, "iteration", "loss", *parts]:
+    for column in ["key", *swept, "iteration", *columns]:
         table.add_column(column, justify="right")
-    for trial in trials:
-        values = [trial.config.key, *(f"{getattr(trial.config, name)}" for name in swept), str(trial.iteration)]
-        if trial.terms:
-            values += [f"{float(term.detach()):.4g}" for term in (trial.terms.loss, *trial.terms.parts.values())]
-        table.add_row(*values)
+    for trial, loss in zip(trials, losses, strict=True):
+        settings = [f"{getattr(trial.config, name)}" for name in swept]
+        values = [f"{float(loss[name].detach()):.4g}" if name in loss else "" for name in columns]
+        table.add_row(trial.config.key, *settings, str(trial.iteration), *values)
     return table
 
 

@@ -1,11 +1,13 @@
 """A trial's state as bytes: a NumPy `.npz` archive, whose parts carry checksums and which no pickle is in.
 
-`meta` holds format, iteration and config as JSON; `weights/NAME` and `square_avg/NAME` the arrays.
+`meta` holds format, iteration, config and the names of the arrays as JSON; `weights/NAME` and
+`square_avg/NAME` are the arrays.
 """
 
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +20,25 @@ from dd_ray.training.trial import TrialState
 
 FORMAT = "dd_ray trial 1"
 
+# RuntimeError and zlib.error: what zipfile raises where the archive says that it is encrypted or compressed.
+_DAMAGE = (
+    *(ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError),
+    *(MemoryError, zipfile.BadZipFile, zlib.error),
+)
+
 
 def dump_state(state: TrialState) -> bytes:
     """The state as the content of a file."""
-    meta = {"format": FORMAT, "iteration": state.iteration, "config": state.config.to_dict()}
-    arrays = {"meta": np.array(json.dumps(meta))}
-    for group, tensors in (("weights", state.weights), ("square_avg", state.square_avg)):
-        arrays |= {f"{group}/{name}": tensor.numpy() for name, tensor in tensors.items()}
+    groups = {"weights": state.weights, "square_avg": state.square_avg}
+    arrays = {f"{group}/{name}": tensor.numpy() for group in groups for name, tensor in groups[group].items()}
+    meta = {
+        "format": FORMAT,
+        "iteration": state.iteration,
+        "config": state.config.to_dict(),
+        "arrays": list(arrays),
+    }
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -38,20 +50,26 @@ def load_state(content: bytes | Path) -> TrialState:
     """
     name = f"checkpoint {content}" if isinstance(content, Path) else "the checkpoint"
     try:
-        source = content if isinstance(content, Path) else io.BytesIO(content)
-        with np.load(source, allow_pickle=False) as archive:
+        # Not by its path: numpy leaves a file open that turns out to be damaged.
+        source = content.read_bytes() if isinstance(content, Path) else content
+        with np.load(io.BytesIO(source), allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["format"] != FORMAT:
-                raise UserError(f"{name} has format {meta['format']!r}; this version reads {FORMAT!r}.")
+                raise UserError(f"its format is {meta['format']!r}; this version reads {FORMAT!r}.")
+            # A damaged directory of the archive loses arrays without any other sign of it.
+            if archive.files != ["meta", *meta["arrays"]]:
+                raise ValueError("arrays are missing")
             return TrialState(
                 config=TrialConfig.from_dict(meta["config"]),
                 iteration=int(meta["iteration"]),
                 weights=_group(archive, "weights"),
                 square_avg=_group(archive, "square_avg"),
             )
+    except UserError as error:
+        raise UserError(f"{name} cannot be used: {error}") from error
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise UserError(f"{name} is damaged or was not written by dd_ray ({error}).") from error
 
 

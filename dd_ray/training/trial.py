@@ -1,6 +1,5 @@
 """One trial in training: a model, its optimiser, and the step from one iteration to the next."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
+from dd_ray.errors import UserError
 from dd_ray.models import build_model
 from dd_ray.objectives import Terms, objective
 
@@ -70,9 +70,16 @@ class Trial:
         )
 
     def restore(self, state: TrialState) -> None:
-        """Become what `state` says; its config must be this trial's."""
+        """Become what `state` says.
+
+        Raises:
+            UserError: it is the state of another trial, or does not hold the weights of this one's model.
+        """
         if state.config.key != self.config.key:
-            raise ValueError(f"state of trial {state.config.key} given to trial {self.config.key}")
+            raise UserError(f"the state is of trial {state.config.key}, not of {self.config.key}.")
+        shapes = {name: p.shape for name, p in self.model.named_parameters()}
+        if {name: weights.shape for name, weights in state.weights.items()} != shapes:
+            raise UserError(f"the state of trial {state.config.key} does not hold the weights of its model.")
         self.model.load_state_dict(state.weights, strict=False)
         self.optimizer.load_state_dict(self._optimizer_state(state))
         self.iteration = state.iteration
@@ -85,7 +92,7 @@ class Trial:
         normal = generator(self.config.seed, Stream.NOISE, self.iteration).standard_normal(shape, dtype="float32")
         return torch.from_numpy(normal).to(self.device)
 
-    def _optimizer_state(self, state: TrialState) -> Mapping[str, Any]:
+    def _optimizer_state(self, state: TrialState) -> dict[str, Any]:
         step = torch.tensor(float(state.iteration))
         return {
             "state": {

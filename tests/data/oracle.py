@@ -19,9 +19,7 @@ def halve_rows(pixels: np.ndarray) -> np.ndarray:
     length = pixels.shape[1]
     halved = np.empty((len(pixels), length // 2), np.uint8)
     for k in range(length // 2):
-        taps = [
-            (i, w) for i, w in zip(range(2 * k - 1, 2 * k + 3), (1, 3, 3, 1), strict=True) if 0 <= i < length
-        ]
+        taps = [(i, w) for i, w in zip(range(2 * k - 1, 2 * k + 3), (1, 3, 3, 1), strict=True) if 0 <= i < length]
         total = sum(w for _, w in taps)
         halved[:, k] = (2 * sum(w * pixels[:, i].astype(int) for i, w in taps) + total) // (2 * total)
     return halved

@@ -64,9 +64,7 @@ def test_a_batch_does_not_depend_on_what_was_asked_before(config):
 
 def test_batches_differ_by_iteration_and_by_seed(config):
     dataset, other = make_dataset(config), make_dataset(replace(config, dataset_seed=1))
-    digests = {
-        _digest(f) for f in (dataset.factors(0), dataset.factors(1), other.factors(0), other.factors(1))
-    }
+    digests = {_digest(f) for f in (dataset.factors(0), dataset.factors(1), other.factors(0), other.factors(1))}
     assert len(digests) == 4
 
 
@@ -140,9 +138,7 @@ def test_training_does_not_depend_on_how_many_are_held_out(name):
 
 def test_batches_of_any_size_cut_the_same_sequence():
     large, small = (make_dataset(replace(CONFIGS["original"], batch_size=b)) for b in (400_000, 1000))
-    np.testing.assert_array_equal(
-        large.indices(1), np.concatenate([small.indices(i) for i in range(400, 800)])
-    )
+    np.testing.assert_array_equal(large.indices(1), np.concatenate([small.indices(i) for i in range(400, 800)]))
 
 
 def test_more_held_out_samples_than_reserved_are_refused():

@@ -1,9 +1,7 @@
 """Rendering is bit-exact: with the original's images, and with the definition."""
 
 import hashlib
-import os
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,14 +14,6 @@ from dd_ray.errors import UserError
 from tests.data import oracle
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def reference() -> Path:
-    folder = os.environ.get("DD_RAY_REFERENCE")
-    if not folder:
-        pytest.skip("needs the original's images: set DD_RAY_REFERENCE to the folder with static_images.npz")
-    return Path(folder)
 
 
 @pytest.mark.parametrize("name", ["static_images", "moving_images"])
@@ -40,9 +30,7 @@ def test_checksum_of_the_first_thousand_videos(original_videos, background_drawn
     if background_drawn_by == "the frame":
         images = render_circles(factors.flatten(0, 1))
     else:
-        images = render_videos(
-            factors, grid_backgrounds(32, CPU) if background_drawn_by == "the grid" else None
-        )
+        images = render_videos(factors, grid_backgrounds(32, CPU) if background_drawn_by == "the grid" else None)
     digest = hashlib.sha256(images.numpy()).hexdigest()
     assert digest == "7e2296bbf28f9a1482ac877eb1f04e568726c850c28699c3a846e706617fc0b6"
 
@@ -102,9 +90,7 @@ def test_all_backgrounds_of_the_grid_are_those_of_the_definition():
     factors = np.array(list(product([0.5], [0.5], levels, levels)), np.float32)
     table = grid_backgrounds(32, CPU)
     unlit = oracle.canvas(factors[0]) < 255
-    for background, expected in zip(
-        table.canvases.numpy()[:, 1:-1, 1:-1], map(oracle.canvas, factors), strict=True
-    ):
+    for background, expected in zip(table.canvases.numpy()[:, 1:-1, 1:-1], map(oracle.canvas, factors), strict=True):
         np.testing.assert_array_equal(background[unlit], expected[unlit])
 
 

@@ -32,9 +32,7 @@ def test_numbers_are_uniform_across_iterations():
     assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 4 / 2000**0.5
 
 
-@pytest.mark.parametrize(
-    ("seed", "iteration", "name"), [(-1, 0, "seed"), (2**64, 0, "seed"), (0, -1, "iteration")]
-)
+@pytest.mark.parametrize(("seed", "iteration", "name"), [(-1, 0, "seed"), (2**64, 0, "seed"), (0, -1, "iteration")])
 def test_out_of_range_is_named(seed, iteration, name):
     with pytest.raises(UserError, match=f"{name} = "):
         generator(seed, Stream.TRAIN, iteration)

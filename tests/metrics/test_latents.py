@@ -1,0 +1,87 @@
+"""Scores of latents by themselves, on codes whose score is known."""
+
+from typing import get_args, get_type_hints
+
+import numpy as np
+import pytest
+
+from dd_ray.metrics import REPORTED, Metric, active_units, prediction_ratio
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def _predicted(latents, alpha=1.0):
+    """Each latent from the two before it; the first two frames are never looked at."""
+    predicted = np.full_like(latents, np.nan)
+    predicted[:, 2:] = latents[:, 1:-1] + alpha * (latents[:, 1:-1] - latents[:, :-2])
+    return predicted
+
+
+def _straight(rng):
+    start, velocity = rng.standard_normal((2, 20, 1, 4))
+    return start + velocity * np.arange(10)[:, None]
+
+
+def test_units_with_a_variance_above_a_hundredth_are_active(rng):
+    code = rng.standard_normal((100_000, 6)) * [1.0, 0.11, 0.09, 1e-5, 0.0, 30.0] + [0, 5, 5, 100, 7, 0]
+    assert active_units(code) == 3
+    assert active_units(code.astype(np.float32)) == 3
+
+
+def test_no_unit_of_a_constant_code_is_active():
+    assert active_units(np.full((10, 3), 0.7, np.float32)) == 0
+
+
+def test_uniform_motion_is_predicted_without_error_by_every_affine_code(rng):
+    latents = _straight(rng) @ rng.standard_normal((4, 3)) + rng.standard_normal(3)
+    assert prediction_ratio(latents, _predicted(latents)) < 1e-20
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0, 3.0])
+def test_wrong_velocities_have_the_square_of_what_they_miss(rng, alpha):
+    latents = _straight(rng)
+    assert prediction_ratio(latents, _predicted(latents, alpha)) == pytest.approx((1 - alpha) ** 2)
+
+
+def test_predicting_rest_is_the_unit(rng):
+    latents = rng.standard_normal((20, 10, 4))
+    rest = np.concatenate([latents[:, :1], latents[:, :-1]], axis=1)
+    assert prediction_ratio(latents, rest) == pytest.approx(1)
+
+
+def test_independent_frames_are_predicted_three_times_worse_than_by_rest(rng):
+    # Var[z_t − 2 z_{t−1} + z_{t−2}] = 6 and Var[z_t − z_{t−1}] = 2.
+    latents = rng.standard_normal((5000, 10, 4))
+    assert prediction_ratio(latents, _predicted(latents)) == pytest.approx(3, rel=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e12])
+def test_the_ratio_is_blind_to_scale_and_offset(rng, scale):
+    latents = rng.standard_normal((20, 10, 4))
+    expected = prediction_ratio(latents, _predicted(latents))
+    moved = scale * (latents + 3)
+    assert prediction_ratio(moved, _predicted(moved)) == pytest.approx(expected)
+
+
+def test_large_float32_latents_do_not_overflow(rng):
+    latents = rng.standard_normal((20, 10, 4), dtype=np.float32)
+    huge = latents * np.float32(1e30)
+    assert prediction_ratio(huge, _predicted(huge)) == pytest.approx(prediction_ratio(latents, _predicted(latents)))
+
+
+def test_where_nothing_moves_there_is_no_ratio():
+    still = np.ones((3, 10, 4))
+    assert np.isnan(prediction_ratio(still, _predicted(still)))
+    assert np.isnan(prediction_ratio(still[:, :2], still[:, :2]))
+
+
+def test_every_reported_metric_says_how_it_is_read():
+    assert all(metric.label for metric in REPORTED.values())
+    directions = get_args(get_type_hints(Metric)["better"])
+    assert all(metric.better is None or metric.better in str(directions) for metric in REPORTED.values())
+    # The objective holds β and λ, and the KL is what β weighs: neither ranks the cells of a grid.
+    assert {name for name, metric in REPORTED.items() if metric.better is None} == {"loss", "kl"}
+    assert {name for name, metric in REPORTED.items() if metric.better == "max"} == {"active_units", "linear_r2", "mcc"}

@@ -1,0 +1,165 @@
+"""What each variant makes of videos: which latents become which frames, and what they depend on.
+
+Shapes: B videos, T frames, L latents, n latents in time.
+"""
+
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+
+from dd_ray.config import VIDEO_MODELS, Model
+from dd_ray.data import Batch, make_dataset
+from dd_ray.models import VARIANTS, build_model
+from dd_ray.models.prediction import predict_linearly
+from dd_ray.objectives import objective
+from tests.small import CONFIGS, VAES, name_of, small
+
+NUM_FRAMES = small("inertia_vae").num_frames
+
+
+def _batch(config) -> Batch:
+    return make_dataset(config).batch(0)
+
+
+def _noise(model, batch):
+    shape = model.noise_shape(*batch.images.shape[:2])
+    return None if shape is None else torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+def _with_other_frames(batch: Batch, start: int) -> Batch:
+    images = batch.images.clone()
+    images[:, start:] = images[:, start:].flip(-1)
+    assert not torch.equal(images, batch.images)
+    return Batch(images, batch.factors)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_the_seed_alone_decides_the_initial_weights(config):
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    first = build_model(config).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(321)
+    second, other = build_model(config).state_dict(), build_model(replace(config, seed=1)).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_variants_of_one_seed_and_size_start_from_the_same_networks():
+    # So that their differences are those of the objective.
+    networks = [dict(build_model(small(model)).named_parameters()) for model in VAES]
+    for network in networks[1:]:
+        assert all(torch.equal(network[name], networks[0][name]) for name in networks[0])
+
+
+@pytest.mark.parametrize("config", [c for c in CONFIGS if c.model in VAES], ids=name_of)
+def test_outputs_belong_together(config):
+    batch, model = _batch(config), build_model(config)
+    outputs = model(batch, _noise(model, batch))
+    size, latents_in_time = batch.images[:, outputs.frames].shape[:2]
+    assert outputs.mu.shape == outputs.logvar.shape == outputs.mu_predicted.shape == (size, latents_in_time, 4)
+    assert outputs.reconstruction.shape == outputs.target.shape
+    assert outputs.target.shape[1] == batch.images.shape[1] - (1 + config.delay if config.model == "inertia_vae" else 0)
+    assert 0 < outputs.reconstruction.min() < outputs.reconstruction.max() < 1
+    assert torch.equal(outputs.mu_predicted, predict_linearly(outputs.mu, model.alpha))
+
+
+@pytest.mark.parametrize("config", [c for c in CONFIGS if c.model in VAES], ids=name_of)
+def test_without_noise_the_means_are_decoded(config):
+    batch, model = _batch(config), build_model(config)
+    outputs = model(batch)
+    assert torch.equal(outputs.reconstruction, model.reconstruct(outputs.mu, outputs.logvar))
+    zero_noise = torch.zeros(model.noise_shape(*batch.images.shape[:2]))
+    assert torch.equal(outputs.reconstruction, model(batch, zero_noise).reconstruction)
+
+
+@pytest.mark.parametrize("model", ["beta_vae", "predictive_vae"])
+def test_frames_are_encoded_by_themselves(model):
+    network, batch = build_model(small(model)), _batch(small(model))
+    whole = network(batch)
+    alone = network(Batch(batch.images[:, 2:3], batch.factors[:, 2:3]))
+    torch.testing.assert_close(alone.mu[:, 0], whole.mu[:, 2])
+    torch.testing.assert_close(alone.reconstruction[:, 0], whole.reconstruction[:, 2])
+
+
+def test_without_inertia_latents_are_those_of_the_encoder():
+    config = small("inertia_vae", gamma=0.0)
+    model, batch = build_model(config), _batch(config)
+    encoded, _ = model.encode(batch.images[:, :-1])
+    assert torch.equal(model(batch).mu, encoded)
+
+
+def test_with_full_inertia_everything_after_the_first_frame_is_ignored():
+    config = small("inertia_vae", gamma=1.0, stochastic=False)
+    model, batch = build_model(config), _batch(config)
+    outputs, changed = model(batch), model(_with_other_frames(batch, start=1))
+    assert torch.equal(outputs.mu, changed.mu)
+    assert torch.equal(outputs.reconstruction, changed.reconstruction)
+
+
+def test_with_less_than_full_inertia_it_is_not():
+    config = small("inertia_vae", gamma=0.9, stochastic=False)
+    model, batch = build_model(config), _batch(config)
+    assert not torch.equal(model(batch).mu, model(_with_other_frames(batch, start=1)).mu)
+
+
+@pytest.mark.parametrize("start", range(1, NUM_FRAMES - 1))
+def test_no_latent_of_the_inertia_vae_depends_on_a_later_frame(start):
+    config = small("inertia_vae", gamma=0.5)
+    model, batch = build_model(config), _batch(config)
+    outputs, changed = model(batch), model(_with_other_frames(batch, start))
+    assert torch.equal(outputs.mu[:, :start], changed.mu[:, :start])
+    assert not torch.equal(outputs.mu[:, start], changed.mu[:, start])
+
+
+@pytest.mark.parametrize(("delay", "first"), [(0, 1), (1, 2)])
+def test_latents_are_decoded_to_the_frame_that_many_later(delay, first):
+    config = small("inertia_vae", delay=delay)
+    batch = _batch(config)
+    outputs = build_model(config)(batch)
+    assert outputs.frames == slice(0, NUM_FRAMES - delay)
+    assert outputs.kl_frames == slice(1, NUM_FRAMES - delay)
+    assert torch.equal(outputs.target, batch.images[:, first:])
+    assert outputs.reconstruction.shape[1] == NUM_FRAMES - first
+
+
+@pytest.mark.parametrize("alpha", [0.5, 1.0])
+def test_extrapolating_decodes_the_latent_one_step_ahead(alpha):
+    config = small("inertia_vae", decode="extrapolated", alpha=alpha)
+    model, batch = build_model(config), _batch(config)
+    outputs = model(batch)
+    z = outputs.mu
+    ahead = z[:, 1:] + alpha * (z[:, 1:] - z[:, :-1])
+    torch.testing.assert_close(outputs.reconstruction, model.decode(ahead))
+    filtered = build_model(small("inertia_vae", alpha=alpha))(batch)
+    assert torch.equal(filtered.mu, z)
+    torch.testing.assert_close(filtered.reconstruction, model.decode(z[:, 1:]))
+
+
+def test_extrapolating_without_alpha_is_filtering():
+    config = small("inertia_vae", alpha=0.0)
+    batch = _batch(config)
+    filtered, extrapolated = (build_model(replace(config, decode=d))(batch) for d in ("filtered", "extrapolated"))
+    assert torch.equal(filtered.reconstruction, extrapolated.reconstruction)
+
+
+def _gradient_of_alpha(config):
+    model, batch = build_model(config), _batch(config)
+    objective(config, model(batch, _noise(model, batch))).loss.backward()
+    return model.alpha.grad
+
+
+@pytest.mark.parametrize("model", VIDEO_MODELS)
+def test_a_learned_alpha_gets_a_gradient_and_a_fixed_one_none(model):
+    assert _gradient_of_alpha(small(model, learn_alpha=True)).abs() > 0
+    assert _gradient_of_alpha(small(model)) is None
+
+
+def test_inertia_alone_teaches_alpha():
+    assert _gradient_of_alpha(small("inertia_vae", learn_alpha=True, lam=0.0, gamma=0.5)).abs() > 0
+
+
+def test_every_model_of_the_config_is_registered():
+    assert tuple(VARIANTS) == get_args(Model)

@@ -1,0 +1,58 @@
+"""Configs that train in milliseconds, for every model variant."""
+
+from typing import Any
+
+from dd_ray.config import VIDEO_MODELS, TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.models import VARIANTS, VideoVAE
+
+VAES = [name for name, variant in VARIANTS.items() if issubclass(variant, VideoVAE)]
+OPTIONS: list[dict[str, Any]] = [
+    {"likelihood": "bernoulli"},
+    {"stochastic": False},
+    {"learn_alpha": True},
+    {"compat": "original"},
+    {"decode": "extrapolated"},
+    {"delay": 0},
+]
+"""Options that change what a model computes; each is tried on every variant that takes it."""
+
+
+def small(model: str, **changes: Any) -> TrialConfig:
+    """A small config of a variant, in which every term that the variant has takes part."""
+    values: dict[str, Any] = {"num_frames": 5, "batch_size": 4, "num_test": 8, "learning_rate": 1e-3}
+    if model in VAES:
+        values["beta"] = 0.5
+    if model in VIDEO_MODELS:
+        values["lam"] = 2.0
+    if model == "inertia_vae":
+        values["gamma"] = 0.5
+    if "beta_norm" in changes or changes.get("stochastic") is False:
+        values["beta"] = None
+    if changes.get("compat") == "original" and model == "inertia_vae":
+        values["lam"] = 0.0
+    if changes.get("dataset") == "still_circles" or changes.get("grid") == "original":
+        del values["num_frames"]
+    return TrialConfig(**{"model": model, **values, **changes})
+
+
+def takes(model: str, option: dict[str, Any]) -> bool:
+    """Whether a variant takes an option."""
+    try:
+        small(model, **option)
+    except UserError:
+        return False
+    return True
+
+
+def name_of(config: TrialConfig) -> str:
+    """What is special about a small config, as a name for a test."""
+    plain = small(config.model).to_dict()
+    changed = [f"{key}={value}" for key, value in config.to_dict().items() if value != plain[key]]
+    return " ".join([config.model, *changed])
+
+
+CONFIGS = [
+    small(model, **option) for model in VARIANTS for option in [{}, *OPTIONS] if not option or takes(model, option)
+]
+"""A small config of every variant, and of every variant with each of the options that it takes."""

@@ -1,0 +1,244 @@
+"""The command line of a sweep, as a user runs it: on Ray, with its exit codes and messages."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from dd_ray import results
+from dd_ray.cli import main
+from dd_ray.sweep.store import SweepFolder
+from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS
+
+SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
+FOUR_CELLS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler none".split()
+
+
+def sweep(*options, timeout=120):
+    """Run `sweeps/inertia_grid.py` on tiny trials."""
+    return subprocess.run([*SWEEP, *map(str, options)], capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Address of a Ray of two CPUs that lives as long as the tests."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Not below tmp_path, whose length leaves no room for the names of Ray's sockets.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --temp-dir {folder}"
+        environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
+        with (Path(folder) / "head.log").open("w") as log:
+            head = subprocess.Popen(
+                [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--node-ip-address", "127.0.0.1"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+            try:
+                _wait_for(port, head)
+                yield f"127.0.0.1:{port}"
+            finally:
+                head.terminate()
+                head.wait(timeout=30)
+
+
+def _wait_for(port, head):
+    for _ in range(120):
+        assert head.poll() is None, "ray start ended early"
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                time.sleep(2)  # from the port's opening to the node's registration
+                return
+        time.sleep(0.5)
+    pytest.fail("ray start did not open its port within a minute")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_one_command_on_one_machine_gives_cells_a_table_and_a_map(tmp_path):
+    done = sweep(*FOUR_CELLS, "--storage", tmp_path, "--name", "mine")
+    assert done.returncode == 0, done.stderr
+    assert "4 cells = 2 beta × 2 gamma" in done.stdout
+    assert "2 trials at a time" in done.stdout or "1 trials at a time" in done.stdout
+    assert "24/24" in done.stderr  # the progress bar at its end
+    table = results.load(tmp_path / "mine")
+    assert set(table["state"]) == {"finished"}
+    assert sorted(table["iteration"].unique()) == [0, 3, 6]
+    assert len(results.final(table)) == 4
+    for path in ("results.csv", "figures/grid_maps.png", "sweep.json"):
+        assert (tmp_path / "mine" / path).is_file()
+        assert path == "sweep.json" or str(tmp_path / "mine" / path) in done.stdout
+    assert f"tensorboard --logdir {tmp_path / 'mine' / 'tensorboard'}" in done.stdout
+    assert len(list((tmp_path / "mine" / "tensorboard").iterdir())) == 4
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(cluster, tmp_path):
+    options = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
+    assert sweep(*FOUR_CELLS, *options).returncode == 0
+    before = results.load(tmp_path / "mine")
+    again = sweep(*FOUR_CELLS, *options)
+    assert again.returncode == 0 and "4 cells have ended before and are kept; 0 are left" in again.stdout
+    assert results.load(tmp_path / "mine").equals(before)
+    wider = sweep(*FOUR_CELLS, *options, "--seeds", "2", "--iterations", "9")
+    assert wider.returncode == 0, wider.stderr
+    after = results.load(tmp_path / "mine")
+    assert len(results.final(after)) == 8
+    assert set(results.final(after)["iteration"]) == {9}
+    kept = after[after["key"].isin(before["key"]) & (after["iteration"] <= 6)]
+    assert kept["seconds"].tolist() == before["seconds"].tolist()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_asha_stops_cells_early_and_says_so(cluster, tmp_path):
+    done = sweep(
+        *"--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 8 --evaluations 8 --grace-period 1".split(),
+        *"--scheduler asha --reduction-factor 2 --max-concurrent 1 --address".split(),
+        *[cluster, "--storage", tmp_path, "--name", "mine"],
+    )
+    assert done.returncode == 0, done.stderr
+    cells = results.final(results.load(tmp_path / "mine"))
+    stopped = cells[cells["state"] == "stopped_early"]
+    assert len(stopped) > 0 and (stopped["iteration"] < 8).all()
+    assert (cells[cells["state"] == "finished"]["iteration"] == 8).all()
+    assert "stopped early" in done.stdout
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_failing_cell_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
+    options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
+    rates = ["--learning-rate", "1e-4", "1e30", "--beta", "1", "--gamma", "0", "--lambda", "0"]
+    first = sweep(*rates, "--iterations", "4", "--scheduler", "none", *options)
+    assert first.returncode == 0, first.stderr
+    cells = results.final(results.load(tmp_path / "mine")).set_index("learning_rate")
+    assert cells["state"].to_dict() == {1e-4: "finished", 1e30: "diverged"}
+
+    damaged = SweepFolder(tmp_path / "mine").cell(cells.loc[1e-4, "key"])
+    damaged.save_state(b"no archive")
+    longer = sweep(*rates, "--seeds", "2", "--iterations", "6", "--scheduler", "none", *options)
+    assert longer.returncode == 1
+    after = results.final(results.load(tmp_path / "mine")).set_index("key")
+    assert after.loc[damaged.key, "state"] == "failed"
+    assert "damaged" in after.loc[damaged.key, "error"] and "damaged" in longer.stderr
+    assert sorted(after["state"]) == ["diverged", "diverged", "failed", "finished"]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_path):
+    options = [*"--beta 0.1 --gamma 0.5 --lambda 0 --scheduler none --address".split(), cluster]
+    options += ["--storage", str(tmp_path), "--name", "mine", "--evaluations", "40"]
+    running = subprocess.Popen(
+        [*SWEEP, *options, "--iterations", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("mine/cells/*/state.npz")):
+        assert time.monotonic() < deadline and running.poll() is None
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert "the same command goes on" in stderr and "unfinished" in stdout
+    assert results.load(tmp_path / "mine")["state"].iloc[-1] == "unfinished"
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
+    done = sweep("--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine")
+    assert_refused(done.returncode, done.stderr, "0.5 GPUs (--gpus-per-trial)")
+    assert not (tmp_path / "mine" / "sweep.json").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_an_address_where_something_else_answers_is_refused_in_time(tmp_path):
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        started = time.monotonic()
+        done = sweep("--address", address, "--storage", tmp_path)
+        assert time.monotonic() - started < 30  # 15 s, and the start of Python twice on a busy machine
+    assert_refused(done.returncode, done.stderr, address)
+
+
+def assert_refused(code, stderr, *words):
+    """Exit code 2, one message that names the words, no traceback."""
+    assert code == 2
+    assert "Traceback" not in stderr
+    assert len(stderr.strip().splitlines()) == 1 or "╭" in stderr
+    assert all(word in stderr for word in words), stderr
+
+
+BAD_OPTIONS = [
+    (["--gama", "1"], ["--gama"]),
+    (["--gamma", "much"], ["--gamma", "much"]),
+    (["--gamma", "1.5"], ["1.5", "[0, 1]"]),
+    (["--beta", "-0.1"], ["-0.1", "at least 0"]),
+    (["--beta", "nan"], ["nan"]),
+    (["--lambda", "-2"], ["-2", "at least 0"]),
+    (["--num-frames", "2"], ["num_frames = 2", "at least 3"]),
+    (["--num-latents", "0"], ["num_latents = 0", "at least 1"]),
+    (["--iterations", "0"], ["--iterations 0", "1 or more"]),
+    (["--seeds", "0"], ["--seeds 0", "1 or more"]),
+    (["--beta", "0.1", "--beta-norm", "0.2"], ["beta = 0.1", "beta_norm = 0.2"]),
+    (["--gamma", "0", "0"], ["--gamma 0.0 0.0", "twice"]),
+    (["--model", "beta_vae"], ["gamma = 0.5", "no effect on beta_vae"]),
+    (["--metric", "kl"], ["--metric kl", "mcc"]),
+    (["--grace-period", "99"], ["--grace-period 99", "--iterations 6"]),
+    (["--reduction-factor", "1"], ["--reduction-factor 1"]),
+    (["--cpus-per-trial", "0"], ["--cpus-per-trial 0"]),
+    (["--gpus-per-trial", "-1"], ["--gpus-per-trial -1"]),
+    (["--max-concurrent", "0"], ["--max-concurrent 0"]),
+    (["--name", "a/b"], ["--name 'a/b'"]),
+    (["--preset", "huge"], ["huge", "quick"]),
+    (["--address", "somewhere"], ["--address somewhere", "host:port"]),
+    (["--address", "127.0.0.1:1"], ["127.0.0.1:1", "no Ray answers"]),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=lambda value: " ".join(value)[:30])
+def test_bad_options_are_refused_before_anything_starts(options, words, tmp_path, capfd):
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, ["--storage", str(tmp_path), *options])
+    captured = capfd.readouterr()
+    assert_refused(ended.value.code, captured.err or captured.out, *words)
+    assert not list(tmp_path.glob("*/sweep.json"))
+
+
+def test_storage_that_cannot_be_written_is_refused(tmp_path, capfd):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, ["--storage", str(tmp_path / "file")])
+    assert_refused(ended.value.code, capfd.readouterr().err, "cannot be written", "--storage")
+
+
+def test_a_dry_run_prints_every_cell_and_starts_nothing(tmp_path, capfd):
+    main(TINY, ["--dry-run", "--storage", str(tmp_path), "--seeds", "2"])
+    printed = capfd.readouterr().out
+    assert "8 cells = 2 beta × 2 gamma × 2 seed" in printed
+    assert "6 iterations each, 48 in all" in printed
+    assert "of one core of this machine" in printed
+    assert printed.count("gamma=0.5") == 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_every_option_with_its_docstring(capfd):
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, ["--help"])
+    printed = capfd.readouterr().out
+    assert ended.value.code == 0
+    for words in ("--address", "--gpus-per-trial", "--lambda X", "representational inertia", "--dry-run", "RMSprop"):
+        assert words in printed

@@ -1,0 +1,85 @@
+"""What a command line makes of a study."""
+
+import pytest
+
+from dd_ray.cli import parse
+from dd_ray.errors import UserError
+from dd_ray.sweep.plan import duration
+from tests.sweep.studies import TINY
+
+
+def test_cells_are_the_product_of_the_axes_and_seeds():
+    plan = parse(TINY, ["--seeds", "3"])
+    assert len(plan.cells) == 2 * 2 * 3
+    assert len({cell.key for cell in plan.cells}) == 12
+    assert plan.swept == ("beta", "gamma", "seed")
+
+
+def test_an_axis_is_replaced_by_what_the_command_line_says():
+    plan = parse(TINY, ["--gamma", "0", "0.25", "0.9", "--beta", "0.5"])
+    assert [(c.config.beta, c.config.gamma) for c in plan.cells] == [(0.5, 0.0), (0.5, 0.25), (0.5, 0.9)]
+
+
+def test_any_config_field_can_be_swept():
+    plan = parse(TINY, ["--num-latents", "2", "4", "--motion", "axis", "--gamma", "0", "--beta", "1"])
+    assert [c.config.num_latents for c in plan.cells] == [2, 4]
+    assert {c.config.motion for c in plan.cells} == {"axis"}
+
+
+def test_beta_norm_replaces_the_default_beta():
+    plan = parse(TINY, ["--beta-norm", "0.001"])
+    assert {c.config.beta_value for c in plan.cells} == {0.256}
+
+
+def test_seeds_can_be_named():
+    assert [c.config.seed for c in parse(TINY, ["--seed", "4", "7", "--gamma", "0", "--beta", "1"]).cells] == [4, 7]
+    assert [c.config.seed for c in parse(TINY, ["--seed", "4", "--gamma", "0", "--beta", "1"]).cells] == [4]
+
+
+def test_a_preset_sets_the_defaults():
+    plan = parse(TINY, ["--preset", "paper"])
+    assert (plan.options.iterations, plan.options.scheduler, plan.options.name) == (9, "none", "tiny_paper")
+    assert parse(TINY, ["--preset=paper", "--iterations", "5"]).options.iterations == 5
+
+
+def test_labels_name_the_axes_of_the_study_even_where_they_do_not_vary():
+    label = parse(TINY, ["--gamma", "0.5", "--beta", "1"]).cells[0].label
+    assert label == "beta=1,gamma=0.5,seed=0"
+
+
+def test_evaluations_start_untrained_and_end_at_the_end():
+    assert parse(TINY, ["--iterations", "100", "--evaluations", "4"]).evaluate_at == (0, 25, 50, 75, 100)
+    assert parse(TINY, ["--iterations", "2", "--evaluations", "4"]).evaluate_at == (0, 1, 2)
+
+
+def test_long_trials_are_evaluated_at_most_20_times_and_short_ones_at_least_once():
+    assert len(parse(TINY, ["--iterations", "100000"]).evaluate_at) == 21
+    assert parse(TINY, ["--iterations", "3", "--num-test", "512"]).evaluate_at == (0, 3)
+
+
+def test_evaluations_cost_little_by_default():
+    plan = parse(TINY, ["--iterations", "1000", "--batch-size", "16", "--num-test", "128"])
+    trained_on, evaluated_on = 1000 * 16, 128 * len(plan.evaluate_at)
+    assert evaluated_on / trained_on < 0.1  # evaluating on a video takes half of training on it
+
+
+def test_grace_period_is_a_share_of_the_iterations():
+    assert parse(TINY, ["--iterations", "900"]).grace_period == 100
+    assert parse(TINY, ["--iterations", "900", "--grace-period", "7"]).grace_period == 7
+
+
+def test_both_ways_of_naming_seeds_contradict():
+    with pytest.raises(UserError, match="both --seeds 2 and --seed 4 7"):
+        parse(TINY, ["--seeds", "2", "--seed", "4", "7"])
+
+
+def test_work_is_estimated_in_proportion_to_frames():
+    short, long = (parse(TINY, ["--iterations", n]).core_seconds() for n in ("100", "10000"))
+    assert 20 < long / short < 500  # 100, but for the noise of the measured rate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "5 seconds"), (119, "119 seconds"), (600, "10.0 minutes"), (90_000, "25.0 hours")]
+)
+def test_durations_are_readable(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,64 @@
+"""The studies in `sweeps/` are what they say."""
+
+import numpy as np
+import pytest
+
+from dd_ray.cli import parse
+from tests.sweep.studies import ROOT, STUDY_FILES, load_study
+
+STUDIES = {path.stem: load_study(path) for path in STUDY_FILES}
+BETA_NORMS = np.geomspace(0.001, 5, 6).round(4)
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [(name, preset) for name, study in STUDIES.items() for preset in study.presets]
+)
+def test_every_preset_is_a_valid_sweep(name, preset):
+    plan = parse(STUDIES[name], ["--preset", preset])
+    assert len({cell.key for cell in plan.cells}) == len(plan.cells) > 0
+    assert len({cell.label for cell in plan.cells}) == len(plan.cells)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_named_as_its_file_and_its_figures_exist(name):
+    assert STUDIES[name].name == name
+    assert all((ROOT / "analysis" / script).is_file() for script in STUDIES[name].analyses)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_quick_is_the_default_and_paper_lets_all_finish(name):
+    study = STUDIES[name]
+    assert study.default_preset == "quick"
+    assert study.presets["paper"].scheduler == "none"
+    assert study.presets["full"].scheduler == "asha"
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "iterations"),
+    [
+        ("inertia_grid", 36, 50_000),
+        ("prediction_grid", 36, 50_000),
+        ("beta_grid", 6, 500_000),
+        ("supervised_control", 1, 50_000),
+    ],
+)
+def test_the_paper_preset_is_the_originals_grid(name, cells, iterations):
+    plan = parse(STUDIES[name], ["--preset", "paper"])
+    assert (len(plan.cells), plan.options.iterations) == (cells, iterations)
+    configs = [cell.config for cell in plan.cells]
+    assert {(c.batch_size, c.num_latents, c.learning_rate, c.grid) for c in configs} == {(64, 4, 1e-4, "original")}
+    if name != "supervised_control":
+        assert sorted({c.beta_norm for c in configs}) == BETA_NORMS.tolist()
+
+
+def test_original_gammas_and_lambdas():
+    inertia = parse(STUDIES["inertia_grid"], ["--preset", "paper"]).cells
+    prediction = parse(STUDIES["prediction_grid"], ["--preset", "paper"]).cells
+    assert {c.config.gamma for c in inertia} == {0.0, 0.2, 0.4, 0.6, 0.8, 1.0}
+    assert {c.config.lam for c in prediction} == {0.0, 1e-4, 1e-2, 1.0, 100.0, 10_000.0}
+
+
+@pytest.mark.parametrize("name", ["inertia_grid", "prediction_grid"])
+def test_the_original_with_its_faults_can_be_rerun(name):
+    plan = parse(STUDIES[name], ["--preset", "paper", "--compat", "original"])
+    assert {cell.config.compat for cell in plan.cells} == {"original"}

@@ -1,0 +1,136 @@
+"""One cell in training, without Ray."""
+
+import json
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from dd_ray.cli import parse
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.worker import CellRun, Work
+from tests.sweep.studies import TINY
+
+EVALUATE_AT = (0, 3, 6)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a cell of the tiny study in a folder, with other config values if asked."""
+    open_runs = []
+
+    def start(folder="sweep", evaluate_at=EVALUATE_AT, **options):
+        arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        cell = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).cells[0]
+        sweep = SweepFolder(tmp_path / folder)
+        sweep.create({"study": "tiny"})
+        sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
+        work = Work(
+            sweep=str(sweep.path), key=cell.key, evaluate_at=evaluate_at, device="cpu", threads=1, hparams=["beta"]
+        )
+        open_runs.append(CellRun(work))
+        return open_runs[-1]
+
+    yield start
+    for run in open_runs:
+        run.close()
+
+
+def finish(run):
+    """Advance until the cell says that it is done."""
+    results = [run.advance()]
+    while not results[-1]["done"]:
+        results.append(run.advance())
+    return results
+
+
+def without_times(evaluations):
+    return [{k: v for k, v in row.items() if "seconds" not in k and "speed" not in k} for row in evaluations]
+
+
+def test_a_cell_is_evaluated_untrained_and_at_each_point(start):
+    run = start()
+    results = finish(run)
+    assert [r["iteration"] for r in results] == [0, 3, 6]
+    assert [row["iteration"] for row in run.folder.evaluations()] == [0, 3, 6]
+    assert run.folder.outcome().state == results[-1]["state"] == "finished"
+
+
+def test_every_metric_is_reported_and_recorded(start):
+    run = start()
+    results = finish(run)
+    expected = set(REPORTED) - {"factor_error"} | {"loss/kl", "kl/latent_3", "linear_r2/circle_x"}
+    assert expected <= set(results[-1]) and expected <= set(run.folder.evaluations()[-1])
+    assert {"speed/iterations_per_second", "speed/frames_per_second"} <= set(results[-1])
+
+
+def test_progress_is_reported_between_evaluations(start):
+    run = start(evaluate_at=(0, 100_000))
+    run.advance()
+    result = run.advance(seconds=0.05)
+    assert 0 < result["iteration"] < 100_000
+    assert "reconstruction_error" not in result and not result["done"]
+
+
+def test_an_interrupted_cell_goes_on_and_equals_an_undisturbed_one(start):
+    whole = start("whole")
+    finish(whole)
+    first = start("parts", evaluate_at=(0, 3, 100_000))
+    first.advance(), first.advance(), first.advance(seconds=0.02)
+    reached = first.trial.iteration
+    first.close()
+    second = start("parts", evaluate_at=(0, 3, reached + 5))
+    assert second.trial.iteration == reached > 3
+    finish(second)
+    undisturbed = start("undisturbed", evaluate_at=(0, 3, reached + 5))
+    finish(undisturbed)
+    assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+    states = [np.load(run.folder.state_path()) for run in (second, undisturbed)]
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0].files)
+
+
+def test_a_finished_cell_goes_further_when_asked(start):
+    finish(start())
+    longer = start(evaluate_at=(0, 3, 6, 9))
+    assert [r["iteration"] for r in finish(longer)] == [9]
+    assert [row["iteration"] for row in longer.folder.evaluations()] == [0, 3, 6, 9]
+
+
+def test_an_evaluation_lost_between_state_and_record_is_made_up(start):
+    first = start()
+    first.advance(), first.advance()
+    first.close()
+    lines = (first.folder.path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (first.folder.path / "metrics.jsonl").write_text(lines[0])
+    second = start()
+    finish(second)
+    assert without_times(second.folder.evaluations())[1] == without_times([json.loads(lines[1])])[0]
+
+
+def test_a_loss_that_is_not_a_number_ends_the_cell_as_diverged(start):
+    run = start(**{"learning-rate": 1e30})
+    results = finish(run)
+    assert results[-1]["state"] == run.folder.outcome().state == "diverged"
+    assert not any(np.isnan(v) for r in results for v in r.values() if isinstance(v, float))
+
+
+def test_time_is_accounted_for(start):
+    run = start()
+    finish(run)
+    rows = run.folder.evaluations()
+    assert all(0 <= row["training_seconds"] <= row["seconds"] for row in rows)
+    assert rows[0]["seconds"] < rows[1]["seconds"] < rows[2]["seconds"]
+
+
+def test_tensorboard_has_scalars_a_picture_and_hparams(start):
+    run = start()
+    finish(run)
+    run.close()
+    folder = run.folder.path.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
+    events = EventAccumulator(str(folder)).Reload()
+    tags = events.Tags()
+    assert {"metrics/reconstruction_error", "metrics/kl", "kl/latent_0", "loss/kl"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("metrics/mcc")] == [0, 3, 6]
+    assert len(tags["images"]) == 1
+    assert any("hparams" in name for name in events.summary_metadata)

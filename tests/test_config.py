@@ -1,0 +1,212 @@
+"""A config is checked once: what is wrong is named, and what is the same has the same key."""
+
+import json
+import math
+from dataclasses import FrozenInstanceError, fields, replace
+from itertools import permutations
+from typing import Any, get_args
+
+import pytest
+
+from dd_ray.config import Model, TrialConfig
+from dd_ray.errors import UserError
+
+BETA_VAE: dict[str, Any] = {"model": "beta_vae", "beta": 0.1, "dataset": "still_circles"}
+INERTIA_VAE: dict[str, Any] = {"model": "inertia_vae", "beta": 0.1}
+SUPERVISED: dict[str, Any] = {"model": "supervised_encoder", "dataset": "still_circles"}
+
+DIFFERENT: dict[str, dict[str, Any]] = {
+    "model": {"model": "predictive_vae"},
+    "num_latents": {"num_latents": 5},
+    "beta": {"beta": 0.2},
+    "beta_norm": {"beta": None, "beta_norm": 0.2},
+    "gamma": {"gamma": 0.5},
+    "lam": {"lam": 1.0},
+    "alpha": {"alpha": 0.5},
+    "learn_alpha": {"learn_alpha": True},
+    "stochastic": {"stochastic": False, "beta": None},
+    "likelihood": {"likelihood": "bernoulli"},
+    "delay": {"delay": 0},
+    "decode": {"decode": "extrapolated"},
+    "compat": {"compat": "original"},
+    "dataset": BETA_VAE,
+    "grid": {"grid": "original"},
+    "motion": {"motion": "bounce"},
+    "num_frames": {"num_frames": 9},
+    "dataset_seed": {"dataset_seed": 1},
+    "num_test": {"num_test": 100},
+    "batch_size": {"batch_size": 32},
+    "learning_rate": {"learning_rate": 1e-3},
+    "seed": {"seed": 1},
+}
+"""A valid change of an inertia_vae for each field that can differ."""
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (INERTIA_VAE | {"gamma": 1.5}, r"gamma = 1\.5 .*\[0, 1\]"),
+        (INERTIA_VAE | {"gamma": -0.1}, r"gamma = -0\.1 .*\[0, 1\]"),
+        (INERTIA_VAE | {"gamma": math.nan}, r"gamma = nan"),
+        (INERTIA_VAE | {"beta": -1}, r"beta = -1\.0 .*at least 0"),
+        (INERTIA_VAE | {"beta": math.inf}, r"beta = inf .*finite"),
+        (INERTIA_VAE | {"beta": math.nan}, r"beta = nan .*finite"),
+        (INERTIA_VAE | {"beta": None, "beta_norm": -0.5}, r"beta_norm = -0\.5 .*at least 0"),
+        (INERTIA_VAE | {"lam": -2.0}, r"lam = -2\.0 .*at least 0"),
+        (INERTIA_VAE | {"lam": math.inf}, r"lam = inf"),
+        (INERTIA_VAE | {"alpha": math.inf}, r"alpha = inf .*finite"),
+        (INERTIA_VAE | {"alpha": math.nan}, r"alpha = nan"),
+        (INERTIA_VAE | {"learning_rate": 0.0}, r"learning_rate = 0\.0 .*positive"),
+        (INERTIA_VAE | {"learning_rate": math.nan}, r"learning_rate = nan"),
+        (INERTIA_VAE | {"learning_rate": math.inf}, r"learning_rate = inf"),
+        (INERTIA_VAE | {"delay": 2}, r"delay = 2 .*0 or 1"),
+        (INERTIA_VAE | {"delay": -1}, r"delay = -1 .*0 or 1"),
+        (INERTIA_VAE | {"num_latents": 0}, r"num_latents = 0 .*at least 1"),
+        (INERTIA_VAE | {"batch_size": 0}, r"batch_size = 0 .*at least 1"),
+        (INERTIA_VAE | {"num_test": 1}, r"num_test = 1 .*at least 2"),
+        (INERTIA_VAE | {"seed": -1}, r"seed = -1 .*at least 0"),
+        (INERTIA_VAE | {"seed": 2**64}, r"seed = 18446744073709551616 .*below 2\*\*64"),
+        (INERTIA_VAE | {"dataset_seed": -1}, r"dataset_seed = -1 .*at least 0"),
+        (INERTIA_VAE | {"dataset_seed": 2**64}, r"dataset_seed = 18446744073709551616"),
+        (INERTIA_VAE | {"num_frames": 2}, r"num_frames = 2 is too few"),
+        (INERTIA_VAE | {"num_frames": 3, "lam": 1.0}, r"num_frames = 3 leaves no predicted latent for lam = 1\.0"),
+        (INERTIA_VAE | {"beta_norm": 0.5}, r"both beta = 0\.1 and beta_norm = 0\.5"),
+        ({"model": "inertia_vae"}, "inertia_vae needs beta or beta_norm"),
+        ({"model": "beta_vae", "dataset": "still_circles"}, "beta_vae needs beta or beta_norm"),
+        ({"beta": 0.1}, "model is not given"),
+        (INERTIA_VAE | {"temperature": 3}, "'temperature' is not a config field; the fields are alpha, "),
+        (INERTIA_VAE | {"lambda": 3}, "'lambda' is not a config field"),
+        (INERTIA_VAE | {"stochastic": False}, r"beta = 0\.1 has no effect on a model with stochastic = False"),
+        (INERTIA_VAE | {"dataset": "still_circles"}, "inertia_vae needs videos.* not still_circles"),
+        (INERTIA_VAE | {"model": "predictive_vae", "dataset": "still_circles"}, "predictive_vae needs videos"),
+        (BETA_VAE | {"motion": "bounce"}, "motion = bounce has no effect on still_circles"),
+        (BETA_VAE | {"num_frames": 5}, "num_frames = 5 has no effect on still_circles"),
+        (INERTIA_VAE | {"grid": "original", "motion": "axis"}, "grid = original .*motion = linear"),
+        (INERTIA_VAE | {"grid": "original", "num_frames": 9}, "grid = original .*num_frames = 10"),
+        (INERTIA_VAE | {"compat": "original", "lam": 1.0}, r"lam = 1\.0 with compat = original"),
+        (SUPERVISED | {"beta": 0.1}, r"beta = 0\.1 has no effect on supervised_encoder"),
+        (SUPERVISED | {"beta_norm": 0.1}, r"beta_norm = 0\.1 has no effect on supervised_encoder"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_value(values, message):
+    with pytest.raises(UserError, match=message) as caught:
+        TrialConfig.from_dict(values)
+    assert str(caught.value).endswith(".")
+
+
+def _of_another_type(field):
+    """Values that are not of a field's type. An integer is a fine float; a truth value is no number."""
+    accepted = get_args(field.type) or (field.type,)
+    values = ["x", b"1", [1], {}, (), 1.5, 3, True, None]
+    return [v for v in values if type(v) not in accepted and not (type(v) is int and float in accepted)]
+
+
+@pytest.mark.parametrize(("name", "value"), [(f.name, v) for f in fields(TrialConfig) for v in _of_another_type(f)])
+def test_a_value_of_another_type_is_named(name, value):
+    with pytest.raises(UserError, match=f"^{name} = .* (is not one of|must be) "):
+        TrialConfig.from_dict(INERTIA_VAE | {name: value})
+
+
+REFUSED_BY = {
+    "supervised_encoder": ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stochastic", "likelihood"),
+    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat"),
+    "predictive_vae": ("gamma", "delay", "decode"),
+}
+
+
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model in REFUSED_BY for name in REFUSED_BY[model]])
+def test_an_option_without_effect_on_a_model_is_refused(model, name):
+    plain = {"model": model} if model == "supervised_encoder" else {"model": model, "beta": 0.1}
+    TrialConfig.from_dict(plain)
+    value = DIFFERENT[name][name]
+    with pytest.raises(UserError, match=f"{name} = {value} has no effect on {model}"):
+        TrialConfig.from_dict(plain | {name: value})
+
+
+@pytest.mark.parametrize("values", [SUPERVISED, INERTIA_VAE | {"stochastic": False, "beta": None}])
+def test_a_beta_of_zero_is_allowed_where_no_kl_is_paid_and_changes_nothing(values):
+    configs = [TrialConfig.from_dict(values | beta) for beta in ({}, {"beta": 0.0}, {"beta_norm": 0.0})]
+    assert {config.key for config in configs} == {configs[0].key}
+    assert [config.beta_value for config in configs] == [0, 0, 0]
+
+
+def test_every_model_has_a_valid_config():
+    assert set(get_args(Model)) == {*REFUSED_BY, "inertia_vae"}
+
+
+def test_an_integer_is_a_fine_float():
+    config = TrialConfig(model="inertia_vae", beta=1, lam=3)
+    assert config == TrialConfig(model="inertia_vae", beta=1.0, lam=3.0)
+    assert isinstance(config.beta, float)
+
+
+def test_a_config_is_frozen_and_its_fields_have_names():
+    config = TrialConfig.from_dict(INERTIA_VAE)
+    with pytest.raises(FrozenInstanceError):
+        config.gamma = 0.5
+    with pytest.raises(TypeError):
+        TrialConfig("inertia_vae")
+    assert config.gamma == 0
+    assert hash(config) == hash(TrialConfig.from_dict(INERTIA_VAE))
+
+
+def test_beta_norm_is_beta_latents_over_pixels():
+    assert TrialConfig(model="inertia_vae", beta_norm=0.001, num_latents=4).beta_value == pytest.approx(0.256)
+    assert TrialConfig(model="inertia_vae", beta=0.256, num_latents=8).beta_norm_value == pytest.approx(0.002)
+
+
+def test_a_still_image_is_a_video_of_one_frame():
+    assert TrialConfig.from_dict(BETA_VAE).frames == 1
+    assert TrialConfig.from_dict(INERTIA_VAE | {"num_frames": 7}).frames == 7
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_a_config_comes_back_from_json(name):
+    config = TrialConfig.from_dict(INERTIA_VAE | DIFFERENT[name])
+    values = json.loads(json.dumps(config.to_dict(), allow_nan=False))
+    assert TrialConfig.from_dict(values) == config
+    assert set(values) == {field.name for field in fields(TrialConfig)}
+
+
+def test_every_field_is_tried_in_the_key():
+    # There is only one network yet.
+    assert set(DIFFERENT) == {field.name for field in fields(TrialConfig)} - {"network"}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_a_different_field_is_a_different_key(name):
+    plain = TrialConfig.from_dict(INERTIA_VAE)
+    changed = TrialConfig.from_dict(INERTIA_VAE | DIFFERENT[name])
+    assert getattr(changed, name) != getattr(plain, name)
+    assert changed.key != plain.key
+
+
+def test_all_these_keys_differ():
+    keys = {TrialConfig.from_dict(INERTIA_VAE | change).key for change in DIFFERENT.values()}
+    assert len(keys) == len(DIFFERENT)
+
+
+@pytest.mark.parametrize("num_latents", [1, 3, 4, 10])
+@pytest.mark.parametrize("beta_norm", [0.0, 0.001, 0.0055, 0.0302, 0.1657, 0.9103, 5.0])
+def test_beta_and_the_equal_beta_norm_have_one_key(beta_norm, num_latents):
+    given = TrialConfig(model="inertia_vae", beta_norm=beta_norm, num_latents=num_latents)
+    same = replace(given, beta=given.beta_value, beta_norm=None)
+    again = replace(given, beta_norm=same.beta_norm_value)
+    assert given.key == same.key == again.key
+
+
+def test_the_key_does_not_depend_on_the_order_of_the_fields():
+    values = {"model": "inertia_vae", "beta": 0.1, "gamma": 0.5, "seed": 3}
+    assert len({TrialConfig.from_dict(dict(order)).key for order in permutations(values.items())}) == 1
+
+
+def test_the_key_does_not_depend_on_defaults_being_given():
+    config = TrialConfig.from_dict(INERTIA_VAE)
+    assert TrialConfig.from_dict(config.to_dict()).key == config.key
+
+
+def test_keys_have_not_changed():
+    # A change here makes every recorded sweep start again.
+    assert TrialConfig.from_dict(INERTIA_VAE).key == "fcac1075f399affc"
+    rich = INERTIA_VAE | {"gamma": 0.25, "lam": 100, "learn_alpha": True, "motion": "axis", "seed": 7}
+    assert TrialConfig.from_dict(rich).key == "08edc283ea02c5a4"

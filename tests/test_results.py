@@ -1,0 +1,87 @@
+"""The tidy table of a sweep."""
+
+import math
+
+import pytest
+
+from dd_ray import results
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.sweep.store import Outcome, SweepFolder
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep with a finished, a stopped, a running and a missing cell."""
+    folder = SweepFolder(tmp_path / "sweep")
+    folder.create({"study": "tiny", "swept": ["gamma"]})
+    outcomes = {
+        0.0: Outcome(state="finished", iteration=20),
+        0.5: Outcome(state="stopped_early", iteration=10),
+        0.75: Outcome(state="failed", iteration=0, error="OSError: gone"),
+        0.9: None,
+        1.0: None,
+    }
+    for gamma, outcome in outcomes.items():
+        config = TrialConfig(model="inertia_vae", beta_norm=0.001, gamma=gamma)
+        cell = folder.cell(config.key)
+        cell.create(config.to_dict(), f"gamma={gamma}")
+        for iteration in {0.0: (0, 10, 20), 0.5: (0, 10), 0.9: (0,)}.get(gamma, ()):
+            cell.record({"iteration": iteration, "seconds": 1.0 * iteration, "mcc": gamma, "kl": math.nan})
+        if outcome:
+            cell.finish(outcome)
+    return folder
+
+
+def test_a_row_for_each_evaluation_and_one_for_a_cell_without(sweep):
+    table = results.load(sweep.path)
+    assert table.groupby("gamma").size().to_dict() == {0.0: 3, 0.5: 2, 0.75: 1, 0.9: 1, 1.0: 1}
+
+
+def test_states(sweep):
+    states = results.final(results.load(sweep.path)).set_index("gamma")["state"].to_dict()
+    expected = {0.0: "finished", 0.5: "stopped_early", 0.75: "failed", 0.9: "unfinished", 1.0: "missing"}
+    assert states == expected
+
+
+def test_beta_in_both_its_forms(sweep):
+    table = results.load(sweep.path)
+    assert set(table["beta"]) == {0.256} and set(table["beta_norm"]) == {0.001}
+
+
+def test_final_is_the_last_evaluation_of_each_cell(sweep):
+    final = results.final(results.load(sweep.path)).set_index("gamma")
+    assert len(final) == 5
+    assert final.loc[0.0, "iteration"] == 20 and final.loc[0.5, "iteration"] == 10
+
+
+def test_missing_numbers_are_missing(sweep):
+    table = results.load(sweep.path)
+    assert table["kl"].isna().all() and table[table["gamma"] == 1.0]["mcc"].isna().all()
+
+
+def test_errors_are_in_the_table(sweep):
+    table = results.load(sweep.path).set_index("gamma")
+    assert table.loc[0.75, "error"] == "OSError: gone"
+
+
+def test_command_prints_every_cell(sweep, capsys):
+    results.main([str(sweep.path)])
+    printed = capsys.readouterr().out
+    assert "5 cells" in printed
+    assert all(word in printed for word in ("gamma=0.9", "stopped early", "missing", "failed"))
+
+
+def test_a_sweep_without_cells_is_refused(tmp_path):
+    SweepFolder(tmp_path).create({"study": "tiny"})
+    with pytest.raises(UserError, match="without cells"):
+        results.load(tmp_path)
+
+
+def test_a_path_without_a_sweep_is_refused(tmp_path, capsys):
+    with pytest.raises(UserError, match="holds no sweep"):
+        results.load(tmp_path)
+    with pytest.raises(SystemExit) as ended:
+        results.main([str(tmp_path / "nowhere")])
+    captured = capsys.readouterr()
+    assert ended.value.code == 2 and "is no folder" in captured.err and "Traceback" not in captured.err

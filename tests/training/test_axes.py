@@ -1,0 +1,120 @@
+"""Every axis that can be swept moves the loss: the test that the original study lacked.
+
+For each variant and each field of the config one of two things must hold: changing the field changes the
+loss within a few iterations, or the config refuses it since it has no effect. A field without a verdict
+below fails.
+"""
+
+from dataclasses import fields
+from typing import Any, get_args
+
+import pytest
+
+from dd_ray.config import Network, TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.evaluation import evaluate
+from dd_ray.models import VARIANTS, build_model
+from dd_ray.training import Stack
+from tests.small import VAES, small
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "num_latents": {"num_latents": 5},
+    "beta": {"beta": 0.6},
+    "beta_norm": {"beta_norm": 0.01},
+    "gamma": {"gamma": 0.6},
+    "lam": {"lam": 3.0},
+    "alpha": {"alpha": 0.5},
+    "learn_alpha": {"learn_alpha": True},
+    "stochastic": {"stochastic": False},
+    "likelihood": {"likelihood": "bernoulli"},
+    "delay": {"delay": 0},
+    "decode": {"decode": "extrapolated"},
+    "compat": {"compat": "original"},
+    "dataset": {"dataset": "still_circles"},
+    "grid": {"grid": "original"},
+    "motion": {"motion": "bounce"},
+    "num_frames": {"num_frames": 6},
+    "dataset_seed": {"dataset_seed": 1},
+    "batch_size": {"batch_size": 5},
+    "learning_rate": {"learning_rate": 2e-3},
+    "seed": {"seed": 1},
+}
+"""For each field a change to a small config, of which it is a part."""
+NOT_AXES_OF_TRAINING = {"model", "network", "num_test"}
+"""Of these, other tests below say what they do."""
+REFUSED = {
+    "supervised_encoder": {
+        *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
+        *("likelihood", "delay", "decode", "compat"),
+    },
+    "beta_vae": {"gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat"},
+    "predictive_vae": {"gamma", "delay", "decode", "dataset"},
+    "inertia_vae": {"dataset"},
+}
+"""What has no effect on a variant, or no data for it."""
+EFFECTIVE = [(model, name) for model in VARIANTS for name in CHANGES if name not in REFUSED[model]]
+
+
+def _losses(config: TrialConfig, iterations: int = 3) -> list[float]:
+    stack = Stack([config])
+    losses = []
+    for _ in range(iterations):
+        stack.step()
+        losses.append(stack[config.key].terms.loss.item())
+    return losses
+
+
+def test_every_field_has_a_verdict():
+    assert {field.name for field in fields(TrialConfig)} == set(CHANGES) | NOT_AXES_OF_TRAINING
+    assert set(REFUSED) == set(VARIANTS)
+
+
+@pytest.mark.parametrize(("model", "name"), EFFECTIVE)
+def test_moving_an_axis_moves_the_loss(model, name):
+    # A change that another field has to follow, such as the length of the original's videos, is compared
+    # with a config that has all but the field itself.
+    changed = small(model, **CHANGES[name])
+    plain = TrialConfig(**changed.to_dict() | _without(model, name, changed))
+    assert _losses(changed) != _losses(plain)
+
+
+def _without(model: str, name: str, changed: TrialConfig) -> dict[str, Any]:
+    if name in ("beta_norm", "stochastic"):
+        return {"stochastic": True, "beta": small(model).beta, "beta_norm": None}
+    return {name: getattr(small(model), name)}
+
+
+@pytest.mark.parametrize(("model", "name"), [(model, name) for model in REFUSED for name in REFUSED[model]])
+def test_what_moves_nothing_is_refused(model, name):
+    with pytest.raises(UserError, match=rf"{name} = .* has no effect on|needs videos"):
+        small(model, **CHANGES[name])
+
+
+def test_the_learning_rate_decides_every_loss_but_the_first():
+    slow, fast = (_losses(small("inertia_vae", learning_rate=rate)) for rate in (1e-3, 2e-3))
+    assert slow[0] == fast[0]
+    assert all(a != b for a, b in zip(slow[1:], fast[1:], strict=True))
+
+
+@pytest.mark.parametrize("model", VAES)
+def test_beta_and_the_equal_beta_norm_are_the_same_training(model):
+    config = small(model)
+    assert _losses(config) == _losses(small(model, beta_norm=config.beta_norm_value))
+
+
+def test_every_variant_has_a_loss_of_its_own():
+    losses = {model: tuple(_losses(small(model))) for model in VARIANTS}
+    assert len(set(losses.values())) == len(VARIANTS)
+
+
+def test_there_is_one_network_and_so_no_axis_of_networks():
+    assert get_args(Network) == ("conv32",)
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_the_number_of_held_out_samples_decides_the_evaluation_alone(model):
+    few, more = small(model), small(model, num_test=12)
+    assert _losses(few) == _losses(more)
+    network = build_model(few)
+    losses = [evaluate(network, c, Stack([c]).dataset.test_set()).metrics["loss"] for c in (few, more)]
+    assert losses[0] != losses[1]

@@ -1,0 +1,203 @@
+"""A checkpoint is read as it was written, or refused by name; no pickle is ever opened."""
+
+import io
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import make_dataset
+from dd_ray.errors import UserError
+from dd_ray.training import Trial, TrialState, dump_state, load_state
+from tests.small import small
+
+STATE = TrialState(
+    config=TrialConfig(model="beta_vae", beta=0.1, gamma=0.0),
+    iteration=3,
+    weights={"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.tensor(0.5)},
+    square_avg={"a.weight": torch.ones(2, 3)},
+)
+"""A state in so few bytes that each of them can be damaged."""
+CONTENT = dump_state(STATE)
+
+
+def _equal(a: TrialState, b: TrialState) -> bool:
+    return (a.config, a.iteration) == (b.config, b.iteration) and all(
+        ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+        for ours, theirs in ((a.weights, b.weights), (a.square_avg, b.square_avg))
+    )
+
+
+def test_a_state_is_read_as_it_was_written(tmp_path):
+    path = tmp_path / "state.npz"
+    path.write_bytes(CONTENT)
+    assert _equal(load_state(CONTENT), STATE)
+    assert _equal(load_state(path), STATE)
+
+
+def test_the_same_state_gives_the_same_bytes():
+    assert dump_state(load_state(CONTENT)) == CONTENT
+
+
+def test_a_checkpoint_truncated_anywhere_is_refused():
+    for length in range(len(CONTENT)):
+        with pytest.raises(UserError, match="the checkpoint is damaged or was not written by dd_ray"):
+            load_state(CONTENT[:length])
+
+
+@pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
+def test_a_flipped_byte_is_refused_or_changes_nothing(mask):
+    # It changes nothing in the archive's dates, for example. Most bytes are those of the arrays.
+    refused = 0
+    for position in range(len(CONTENT)):
+        damaged = bytearray(CONTENT)
+        damaged[position] ^= mask
+        try:
+            assert _equal(load_state(bytes(damaged)), STATE), position
+        except UserError:
+            refused += 1
+    assert refused > 0.85 * len(CONTENT)
+
+
+def _npz(**arrays) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def _with_meta(**changes) -> bytes:
+    with np.load(io.BytesIO(CONTENT)) as archive:
+        arrays = dict(archive)
+    meta = json.loads(str(arrays.pop("meta"))) | changes
+    return _npz(meta=np.array(json.dumps(meta)), **arrays)
+
+
+def _without(name: str) -> bytes:
+    with np.load(io.BytesIO(CONTENT)) as archive:
+        return _npz(**{key: archive[key] for key in archive.files if key != name})
+
+
+def _npy() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+FOREIGN = {
+    "nothing": b"",
+    "half a checkpoint": CONTENT[: len(CONTENT) // 2],
+    "a text": b"weights",
+    "an npy": _npy(),
+    "another npz": _npz(a=np.zeros(3)),
+    "no JSON": _npz(meta=np.array("{")),
+    "JSON of no object": _npz(meta=np.array("3")),
+    "no format": _npz(meta=np.array("{}")),
+    "an array too few": _without("square_avg/a.weight"),
+    "no meta": _without("meta"),
+    "another iteration": _with_meta(iteration="x"),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_file_is_refused_by_name(tmp_path, kind):
+    path = tmp_path / "foreign.npz"
+    path.write_bytes(FOREIGN[kind])
+    with pytest.raises(UserError, match=r"checkpoint .*foreign\.npz is damaged or was not written by dd_ray"):
+        load_state(path)
+
+
+def test_another_format_is_named_with_the_one_that_is_read():
+    with pytest.raises(
+        UserError, match=r"the checkpoint cannot be used: its format is 'dd_ray trial 2'.*reads 'dd_ray trial 1'"
+    ):
+        load_state(_with_meta(format="dd_ray trial 2"))
+
+
+def test_a_config_that_this_version_does_not_know_is_refused_with_the_file_s_name(tmp_path):
+    path = tmp_path / "newer.npz"
+    path.write_bytes(_with_meta(config=STATE.config.to_dict() | {"temperature": 1}))
+    with pytest.raises(UserError, match=r"newer\.npz cannot be used: 'temperature' is not a config field"):
+        load_state(path)
+
+
+def test_missing_files_and_folders_are_named(tmp_path):
+    for path in (tmp_path / "missing.npz", tmp_path):
+        with pytest.raises(UserError, match=f"{path.name} cannot be read: "):
+            load_state(path)
+
+
+class _RunsCode:
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return (os.mkdir, (str(self.target),))
+
+
+@pytest.mark.parametrize("name", ["meta", "weights/a.weight"])
+def test_no_pickle_is_opened(tmp_path, name):
+    ran = tmp_path / "ran"
+    with np.load(io.BytesIO(CONTENT)) as archive:
+        arrays = dict(archive) | {name: np.array([_RunsCode(ran)], dtype=object)}
+    with pytest.raises(UserError):
+        load_state(_npz(**arrays))
+    assert not ran.exists()
+
+
+def test_no_pickle_is_written():
+    with np.load(io.BytesIO(CONTENT), allow_pickle=False) as archive:
+        assert all(archive[name].dtype != object for name in archive.files)
+
+
+def test_a_state_is_a_copy():
+    trial = Trial(small("inertia_vae"))
+    trial.step(_batch(trial.config))
+    state = trial.state()
+    before = dump_state(state)
+    trial.step(_batch(trial.config))
+    assert dump_state(state) == before
+    for tensors in (state.weights, state.square_avg):
+        for tensor in tensors.values():
+            tensor.zero_()
+    assert any(p.any() for p in trial.model.parameters())
+
+
+def test_a_restored_trial_does_not_share_memory_with_the_state():
+    config = small("inertia_vae")
+    trial = Trial(config)
+    trial.step(_batch(config))
+    state = trial.state()
+    before = dump_state(state)
+    other = Trial(config)
+    other.restore(state)
+    other.step(_batch(config))
+    assert dump_state(state) == before
+
+
+def _batch(config):
+    return make_dataset(config).batch(0)
+
+
+def test_the_state_of_another_trial_is_refused():
+    config = small("inertia_vae")
+    other = replace(config, seed=1)
+    with pytest.raises(UserError, match=f"of trial {other.key}, not of {config.key}"):
+        Trial(config).restore(Trial(other).state())
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "of another shape"])
+def test_a_state_without_the_model_s_weights_is_refused(change):
+    trial = Trial(small("inertia_vae"))
+    state = trial.state()
+    if change == "missing":
+        del state.weights["encoder.mu.bias"]
+    elif change == "unknown":
+        state.weights["encoder.sigma"] = torch.zeros(3)
+    else:
+        state.weights["encoder.mu.bias"] = torch.zeros(3)
+    with pytest.raises(UserError, match="does not hold the weights of its model"):
+        trial.restore(state)

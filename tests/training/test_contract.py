@@ -1,0 +1,135 @@
+"""What every variant promises in training, with every option that it takes."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dd_ray.data import Stream, generator, make_dataset
+from dd_ray.models import VARIANTS, build_model
+from dd_ray.objectives import objective
+from dd_ray.training import Stack, Trial, dump_state, load_state
+from tests.small import CONFIGS, name_of, small
+
+each_config = pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+
+
+def _trained(config, iterations) -> Trial:
+    stack = Stack([config])
+    stack.step(iterations)
+    return stack[config.key]
+
+
+def assert_same(a: Trial, b: Trial) -> None:
+    """Two trials are equal bit for bit: iteration, weights, optimiser and last loss."""
+    ours, theirs = a.state(), b.state()
+    assert ours.iteration == theirs.iteration
+    for group in ("weights", "square_avg"):
+        tensors, others = getattr(ours, group), getattr(theirs, group)
+        assert tensors.keys() == others.keys()
+        for name in tensors:
+            torch.testing.assert_close(tensors[name], others[name], rtol=0, atol=0, equal_nan=True, msg=name)
+    assert torch.equal(a.terms.loss, b.terms.loss)
+
+
+@each_config
+def test_a_step_learns_with_every_weight_that_takes_part(config):
+    trial = Trial(config)
+    before = trial.state()
+    trial.step(make_dataset(config).batch(0))
+    after = trial.state()
+    assert trial.iteration == 1
+    assert not trial.diverged
+    assert not before.square_avg
+    moved = {name for name in after.weights if not torch.equal(after.weights[name], before.weights[name])}
+    assert moved == set(after.square_avg)
+    unused = {"encoder.logvar.weight", "encoder.logvar.bias"} if not config.stochastic else set()
+    assert moved == set(after.weights) - unused
+
+
+@each_config
+def test_the_loss_falls(config):
+    config = replace(config, batch_size=8, learning_rate=1e-3)
+    stack, losses = Stack([config]), []
+    for _ in range(60):
+        stack.step()
+        losses.append(stack[config.key].terms.loss.item())
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+
+
+@each_config
+def test_stopped_and_resumed_equals_undisturbed_bit_for_bit(config):
+    undisturbed = _trained(config, 6)
+    state = load_state(dump_state(_trained(config, 3).state()))
+    stack = Stack()
+    resumed = stack.add(state.config, state)
+    assert resumed.iteration == 3
+    assert resumed.terms is None
+    stack.step(3)
+    assert_same(resumed, undisturbed)
+
+
+@each_config
+def test_resumed_before_the_first_step_equals_undisturbed(config):
+    stack = Stack()
+    stack.add(config, load_state(dump_state(Trial(config).state())))
+    stack.step(2)
+    assert_same(stack[config.key], _trained(config, 2))
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_a_trial_in_company_equals_itself_alone(model):
+    trio = [small(model, seed=0), small(model, seed=1), small(model, seed=0, learning_rate=3e-3)]
+    together = Stack(trio)
+    together.step(4)
+    for config in trio:
+        assert_same(together[config.key], _trained(config, 4))
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_joining_and_leaving_disturb_nobody(model):
+    stays, leaves, joins = (small(model, seed=seed) for seed in range(3))
+    stack = Stack([stays, leaves])
+    stack.step(2)
+    left = stack.remove(leaves.key)
+    stack.add(joins)
+    stack.step(2)
+    # They are at different iterations, so each learns from a batch of its own.
+    assert (stack[stays.key].iteration, stack[joins.key].iteration, left.iteration) == (4, 2, 2)
+    assert_same(stack[stays.key], _trained(stays, 4))
+    assert_same(stack[joins.key], _trained(joins, 2))
+    assert_same(left, _trained(leaves, 2))
+    stack.add(leaves, left.state())
+    stack.step(1)
+    assert_same(stack[leaves.key], _trained(leaves, 3))
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_a_diverged_trial_harms_no_other(model):
+    diverges, stays = small(model, seed=0), small(model, seed=1)
+    stack = Stack([diverges, stays])
+    with torch.no_grad():
+        next(stack[diverges.key].model.parameters()).fill_(float("nan"))
+    stack.step(3)
+    assert stack[diverges.key].diverged
+    assert not stack[stays.key].diverged
+    assert_same(stack[stays.key], _trained(stays, 3))
+
+
+@each_config
+def test_training_is_plain_rmsprop_on_the_batches_of_the_dataset(config):
+    model, dataset = build_model(config), make_dataset(config)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=config.learning_rate, foreach=False)
+    for iteration in range(4):
+        batch = dataset.batch(iteration)
+        shape = model.noise_shape(*batch.images.shape[:2])
+        rng = generator(config.seed, Stream.NOISE, iteration)
+        noise = None if shape is None else torch.from_numpy(rng.standard_normal(shape, dtype="float32"))
+        optimizer.zero_grad()
+        loss = objective(config, model(batch, noise)).loss
+        loss.backward()
+        optimizer.step()
+    trial = _trained(config, 4)
+    torch.testing.assert_close(trial.terms.loss, loss, rtol=1e-6, atol=0)
+    for name, weights in model.named_parameters():
+        torch.testing.assert_close(trial.state().weights[name], weights.detach(), rtol=1e-6, atol=1e-8)

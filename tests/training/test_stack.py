@@ -1,0 +1,101 @@
+"""Which trials share a stack, and what a stack tells."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.training import Stack, Trial, group_into_stacks
+from dd_ray.training.stack import FREE_IN_A_STACK
+from tests.small import small
+
+BASE = small("inertia_vae")
+FREE = {"beta": 0.7, "gamma": 0.1, "lam": 1.0, "alpha": 0.9, "learning_rate": 1e-4, "seed": 3}
+SHARED = {
+    "num_latents": 3,
+    "learn_alpha": True,
+    "likelihood": "bernoulli",
+    "delay": 0,
+    "decode": "extrapolated",
+    "motion": "axis",
+    "num_frames": 6,
+    "dataset_seed": 1,
+    "num_test": 9,
+    "batch_size": 3,
+}
+
+
+def test_an_empty_stack_has_no_trials_and_no_data():
+    stack = Stack()
+    assert len(stack) == 0
+    stack.step()
+    with pytest.raises(LookupError, match="empty stack"):
+        _ = stack.dataset
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_trials_may_differ_in_what_only_weighs_or_seeds(name):
+    other = replace(BASE, **{name: FREE[name]})
+    assert len(Stack([BASE, other])) == 2
+    assert group_into_stacks([BASE, other]) == [[BASE, other]]
+
+
+def test_beta_may_be_given_in_either_form():
+    assert len(Stack([BASE, replace(BASE, beta=None, beta_norm=0.5)])) == 2
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_trials_that_differ_in_anything_else_are_refused(name):
+    other = replace(BASE, **{name: SHARED[name]})
+    stack = Stack([BASE])
+    with pytest.raises(ValueError, match=f"must agree in {name}"):
+        stack.add(other)
+    assert [trial.config for trial in stack] == [BASE]
+    assert group_into_stacks([BASE, other]) == [[BASE], [other]]
+
+
+def test_every_free_field_is_tried_above():
+    assert set(FREE_IN_A_STACK) == set(FREE) | {"beta_norm"}
+    assert set(SHARED) < {field.name for field in fields(TrialConfig)} - set(FREE_IN_A_STACK)
+
+
+def test_trials_of_different_models_are_refused():
+    with pytest.raises(ValueError, match="must agree in model"):
+        Stack([BASE, small("predictive_vae")])
+
+
+def test_the_same_trial_twice_is_refused():
+    with pytest.raises(ValueError, match="in the stack already"):
+        Stack([BASE, BASE])
+
+
+def test_an_emptied_stack_takes_other_trials_with_their_own_data():
+    stack = Stack([BASE])
+    stack.step()
+    stack.remove(BASE.key)
+    other = small("inertia_vae", num_frames=7)
+    stack.add(other)
+    stack.step()
+    assert stack.dataset.batch(0).images.shape[1] == 7
+    assert stack[other.key].iteration == 1
+
+
+def test_a_refused_state_leaves_the_stack_as_it_was():
+    stack = Stack()
+    with pytest.raises(UserError):
+        stack.add(BASE, Trial(replace(BASE, seed=1)).state())
+    assert len(stack) == 0
+
+
+def test_groups_keep_the_order_of_the_configs():
+    others = [replace(BASE, num_frames=6, seed=seed) for seed in (1, 0)]
+    mixed = [others[0], BASE, others[1], replace(BASE, seed=1)]
+    assert group_into_stacks(mixed) == [others, [BASE, replace(BASE, seed=1)]]
+
+
+def test_some_trials_can_be_stepped_without_the_others():
+    second = replace(BASE, seed=1)
+    stack = Stack([BASE, second])
+    stack.step_trials([stack[second.key]])
+    assert [trial.iteration for trial in stack] == [0, 1]
