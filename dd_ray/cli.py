@@ -112,7 +112,7 @@ def report(plan: Plan, sweep: SweepFolder) -> int:
     print(f"Cells:       {sweep.path / 'cells'} (config, metrics and latest state of each)")
     for path in _draw(plan, sweep):
         print(f"{'Figure: ' if path.endswith('.png') else 'Numbers:'}     {path}")
-    print(f"TensorBoard: tensorboard --logdir {sweep.tensorboard}", flush=True)
+    print(f"TensorBoard: {_tensorboard_command()} --logdir {sweep.tensorboard}", flush=True)
     return _exit_code(cells)
 
 
@@ -128,6 +128,12 @@ def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
             print(f"No figure:   `python analysis/{script} {sweep.path}` ended with: {message}")
         figures += done.stdout.splitlines()
     return figures
+
+
+def _tensorboard_command() -> str:
+    """TensorBoard of this very environment, which need not be active."""
+    beside = Path(sys.executable).with_name("tensorboard")
+    return str(beside) if beside.exists() else "tensorboard"
 
 
 def _exit_code(cells: pd.DataFrame) -> int:

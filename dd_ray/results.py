@@ -12,7 +12,7 @@ from rich.table import Table
 
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.metrics import REPORTED
+from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.sweep.store import CellFolder, SweepFolder
 
 
@@ -51,8 +51,7 @@ def _rows(cell: CellFolder) -> list[dict[str, Any]]:
 
 def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
     """Print a table of `final` cells: what each is, how it ended, and its metrics."""
-    # The objective is another one in every cell, so its values side by side would mislead.
-    metrics = [name for name in REPORTED if name != "loss" and name in cells and cells[name].notna().any()]
+    metrics = [name for name in COMPARABLE if name in cells and cells[name].notna().any()]
     table = Table(title=f"{len(cells)} cells at their last evaluation", title_justify="left")
     table.add_column("cell", no_wrap=True)
     table.add_column("state", no_wrap=True)

@@ -55,8 +55,9 @@ def test_an_evaluation_is_the_same_each_time_and_leaves_the_model_alone(config):
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+# The original's prediction loss is of the first video of each batch, so it hangs on the batches.
 @pytest.mark.parametrize("chunk", [1, 3, 8])
-@each_config
+@pytest.mark.parametrize("config", [c for c in CONFIGS if c.compat == "none"], ids=name_of)
 def test_the_size_of_the_chunks_does_not_matter(config, chunk, monkeypatch):
     whole = _evaluated(config)
     monkeypatch.setattr(evaluation, "CHUNK", chunk)

@@ -2,9 +2,10 @@
 
 from dd_ray.metrics.factors import linear_r2, mean_correlation_coefficient
 from dd_ray.metrics.latents import active_units, prediction_ratio
-from dd_ray.metrics.reported import REPORTED, Metric
+from dd_ray.metrics.reported import COMPARABLE, REPORTED, Metric
 
 __all__ = [
+    "COMPARABLE",
     "REPORTED",
     "Metric",
     "active_units",

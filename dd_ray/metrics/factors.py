@@ -35,9 +35,7 @@ def linear_r2(latents: Array, factors: Array) -> Array:
     held_out = factors[half:]
     residual = np.square(held_out - design[half:] @ weights).sum(axis=0)
     variance = np.square(held_out - held_out.mean(axis=0)).sum(axis=0)
-    # Not by the variance, which rounding may leave above 0 where nothing varies.
-    varies = np.ptp(held_out, axis=0) > 0
-    return 1 - np.divide(residual, variance, out=np.full_like(residual, np.nan), where=varies)
+    return 1 - np.divide(residual, variance, out=np.full_like(residual, np.nan), where=_varies(held_out))
 
 
 def mean_correlation_coefficient(latents: Array, factors: Array) -> float:
@@ -61,6 +59,12 @@ def mean_correlation_coefficient(latents: Array, factors: Array) -> float:
 
 def _correlations(a: Array, b: Array) -> Array:
     """Pearson correlations [L, F] of the columns; 0 where a column is constant."""
+    varies = np.outer(_varies(a), _varies(b))
     a, b = (np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64) for x in (a, b))
     norm = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
-    return np.divide(a.T @ b, norm, out=np.zeros_like(norm), where=norm > 0)
+    return np.divide(a.T @ b, norm, out=np.zeros_like(norm), where=varies)
+
+
+def _varies(a: Array) -> NDArray[np.bool_]:
+    """Which columns are not constant; rounding leaves the variance of constant ones above 0."""
+    return np.ptp(a, axis=0) > 0

@@ -25,4 +25,7 @@ REPORTED: dict[str, Metric] = {
     "loss": Metric("Objective (per video)", None),
 }
 """Means over the held-out set. The objective contains β and λ and the KL is what β weighs, so neither says
-the same in two cells of a grid, and neither ranks them."""
+which of two cells is better, and neither ranks them."""
+
+COMPARABLE = tuple(name for name in REPORTED if name != "loss")
+"""Those that mean the same in every cell of a grid, and so stand side by side."""

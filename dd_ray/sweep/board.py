@@ -9,26 +9,30 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
-from dd_ray.metrics import REPORTED
+from dd_ray.metrics import COMPARABLE
+from dd_ray.options import option_name
+
+JUDGED = "evaluation"
+"""Group of the metrics that trials are judged by; the first in TensorBoard's alphabetical order."""
 
 
 class Board:
     """TensorBoard run of one cell.
 
     Scalars of the same kind share a prefix, which is how TensorBoard groups its charts: what a trial is
-    judged by under `metrics`, its terms and parts under their own names.
+    judged by under `evaluation`, terms and parts under their own names.
     """
 
     def __init__(self, folder: Path, hparams: Mapping[str, Any], resumed_at: int | None = None) -> None:
         # Steps after the state that a cell goes on from were written by a run that was lost.
         purge = None if resumed_at is None else resumed_at + 1
         self._writer = SummaryWriter(str(folder), purge_step=purge)
-        self._hparams = {name: value for name, value in hparams.items() if value is not None}
+        self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
     def write(self, iteration: int, metrics: dict[str, float], picture: NDArray[np.uint8] | None) -> None:
         """Write an evaluation."""
         for name, value in metrics.items():
-            self._writer.add_scalar(name if "/" in name else f"metrics/{name}", value, iteration)
+            self._writer.add_scalar(name if "/" in name else f"{JUDGED}/{name}", value, iteration)
         if picture is not None:
             self._writer.add_image("originals above reconstructions", picture, iteration, dataformats="HW")
         self._writer.flush()
@@ -38,8 +42,9 @@ class Board:
 
         The metrics are those already written as scalars, so the run is one run and not two.
         """
-        names = {f"metrics/{name}": value for name, value in metrics.items() if name in REPORTED and value is not None}
-        for summary in hparams_summaries(self._hparams, names):
+        final = {name: metrics.get(name) for name in COMPARABLE}
+        shown = {f"{JUDGED}/{name}": value for name, value in final.items() if value is not None}
+        for summary in hparams_summaries(self._hparams, shown):
             self._writer._get_file_writer().add_summary(summary)
         self._writer.flush()
 

@@ -72,32 +72,33 @@ def connected(address: str | None) -> Iterator[None]:
 
 
 def _join(address: str) -> None:
+    """Join after asking, since joining waits for minutes where nobody answers."""
     if address != "auto":
-        _check_answers(address)
+        _check_port(address)
+    where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
+    command += [] if address == "auto" else ["--address", address]
     try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER)
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
+    except (ConnectionError, subprocess.SubprocessError) as error:
+        if "InvalidAuthToken" in str(getattr(error, "stderr", "")):
+            raise UserError(
+                f"the Ray {where} asks for a token and was given none or another; put its token into {TOKEN_FILE}, "
+                "readable by you alone."
+            ) from error
         raise UserError(
             f"no Ray answers {where}; start one with `ray start --head`, or leave --address out."
         ) from error
 
 
-def _check_answers(address: str) -> None:
-    """Ask before joining: joining waits for minutes where nobody answers."""
+def _check_port(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
-    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--address", address]
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER / 2).close()
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER)
-    except (OSError, OverflowError, subprocess.SubprocessError) as error:
-        if "InvalidAuthToken" in str(getattr(error, "stderr", "")):
-            raise UserError(
-                f"the Ray at --address {address} asks for a token and was given none or another; put its token "
-                f"into {TOKEN_FILE}, readable by you alone."
-            ) from error
+    except (OSError, OverflowError) as error:
         raise UserError(
             f"no Ray answers at --address {address}; check host and port, or leave --address out."
         ) from error

@@ -91,10 +91,9 @@ def _stack_of(configs: list[TrialConfig], options: TrainingOptions) -> Stack:
     for config in configs:
         path = _checkpoint(config, options)
         state = load_state(path) if path and path.exists() else None
-        try:
-            stack.add(config, state)
-        except UserError as error:
-            raise UserError(f"checkpoint {path} does not fit: {error}") from error
+        if state and state.config.key != config.key:
+            raise UserError(f"checkpoint {path} holds trial {state.config.key}, not the one it is named after.")
+        stack.add(config, state)
     return stack
 
 

@@ -11,7 +11,8 @@ def keep_freed_memory() -> bool:
     """Let the C library reuse large blocks instead of returning them to the system, process-wide.
 
     A step frees and takes the same few hundred megabytes; returned, each page is zeroed by the kernel
-    again at its next use. Measured with `python -m tests.benchmarks.training`: 20–25% of a step.
+    again at its next use. Without it a step of 64 × 10 frames takes 15 to 20% longer
+    (`python -m tests.benchmarks.training`, beside `--default-allocator`).
 
     Returns:
         Whether it took effect; it does nothing where the C library is not glibc.

@@ -99,7 +99,7 @@ def test_scores_are_blind_to_order_sign_scale_and_offset(factors, rng, transform
         "permuted": latents[:, [3, 1, 0, 2]],
         "negated": latents * [1, -1, -1, 1],
         "scaled": latents * [1e-5, 1e5, 3, 1],
-        "shifted": latents + [1, -1, 100, 0],
+        "shifted": latents + np.array([1, -1, 100, 0]),
         "tiny": latents * 1e-30,
         "huge": latents * 1e30,
     }[transform]
@@ -182,8 +182,9 @@ def test_every_network_of_the_reference_is_scored_here(numbers):
 @pytest.mark.parametrize("name", NETWORKS)
 @torch.inference_mode()
 def test_trained_networks_have_the_scores_of_the_reference(reference, numbers, pictures, name):
-    # Both are estimates from 10,000 random images, and not of the same ones: 0.02 is what that leaves to
-    # chance, also for the factors that a collapsed network hardly tells.
+    # Both are estimates from 10,000 random images, and not of the same ones. Over such draws the mean scores
+    # have a standard deviation of up to 0.005, and the R² of a factor that a collapsed network hardly tells
+    # one of up to 0.013.
     expected = numbers["metrics_uniform"][name]
     model = load_original(reference / "checkpoints" / NETWORKS[name])
     if name == "supervised":
@@ -197,7 +198,7 @@ def test_trained_networks_have_the_scores_of_the_reference(reference, numbers, p
         assert active_units(latents) == expected["active_units_var0.01"]
     factors = pictures.factors[:, 0].numpy()
     r2 = linear_r2(latents, factors)
-    np.testing.assert_allclose(r2, expected["R2_linear_per_factor"], atol=0.02)
+    np.testing.assert_allclose(r2, expected["R2_linear_per_factor"], atol=0.05)
     assert r2.mean() == pytest.approx(expected["R2_linear"], abs=0.02)
     assert mean_correlation_coefficient(latents, factors) == pytest.approx(expected["MCC_pearson"], abs=0.02)
     np.testing.assert_allclose(latents.std(axis=0), expected["mu_std"], atol=0.02)

@@ -163,6 +163,19 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
+def test_auto_finds_the_cluster_or_says_in_time_that_there_is_none(cluster, tmp_path, monkeypatch):
+    options = ["--address", "auto", "--storage", tmp_path, "--name", "mine"]
+    monkeypatch.setenv("RAY_ADDRESS", cluster)
+    assert sweep(*FOUR_CELLS, *options, "--gamma", "0").returncode == 0
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    started = time.monotonic()
+    done = sweep(*FOUR_CELLS, *options, "--seeds", "2")
+    assert time.monotonic() - started < 30  # 15 s, and the start of Python twice on a busy machine
+    assert_refused(done.returncode, done.stderr, "--address auto")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_an_address_where_something_else_answers_is_refused_in_time(tmp_path):
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))

@@ -130,7 +130,7 @@ def test_tensorboard_has_scalars_a_picture_and_hparams(start):
     folder = run.folder.path.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
     events = EventAccumulator(str(folder)).Reload()
     tags = events.Tags()
-    assert {"metrics/reconstruction_error", "metrics/kl", "kl/latent_0", "loss/kl"} <= set(tags["scalars"])
-    assert [event.step for event in events.Scalars("metrics/mcc")] == [0, 3, 6]
+    assert {"evaluation/reconstruction_error", "evaluation/kl", "kl/latent_0", "loss/kl"} <= set(tags["scalars"])
+    assert [event.step for event in events.Scalars("evaluation/mcc")] == [0, 3, 6]
     assert len(tags["images"]) == 1
     assert any("hparams" in name for name in events.summary_metadata)

@@ -1,0 +1,60 @@
+"""What the benchmarks share: alternating runs, and a line that says what they ran on."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+Case = tuple[str, int]
+"""Name of what is timed, and number of threads."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one case: median and quartiles of its runs."""
+
+    median: float
+    quartiles: tuple[float, float]
+
+
+def alternate(cases: Mapping[Case, Callable[[], object]], repeats: int) -> dict[Case, Timing]:
+    """Time every case `repeats` times, with its number of threads, after one run that warms up.
+
+    The runs alternate between the cases, so that drift and neighbours hit all alike.
+    """
+    seconds: dict[Case, list[float]] = {case: [] for case in cases}
+    before = torch.get_num_threads()
+    try:
+        for repeat in range(repeats + 1):
+            for case, run in cases.items():
+                torch.set_num_threads(case[1])
+                start = time.perf_counter()
+                run()
+                if repeat > 0:
+                    seconds[case].append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(before)
+    return {case: _timing(values) for case, values in seconds.items()}
+
+
+def machine() -> str:
+    """Hardware, versions and date."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    model = models[0] if models else platform.processor() or platform.machine()
+    return (
+        f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, "
+        f"torch {torch.__version__}, numpy {np.__version__}; {time.strftime('%Y-%m-%d')}"
+    )
+
+
+def _timing(values: list[float]) -> Timing:
+    lower, median, upper = statistics.quantiles(values, n=4)
+    return Timing(median, (lower, upper))

@@ -1,0 +1,84 @@
+"""Data flows one way: a module imports only from those before it, and no more than it needs."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dd_ray
+
+PACKAGE = Path(dd_ray.__file__).parent
+ORDER = [
+    *("errors", "config", "options", "data", "models", "objectives", "training", "metrics", "evaluation"),
+    *("sweep", "results", "cli"),
+]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _part(module: str) -> str:
+    """The part of the package that a module such as dd_ray.data.circles belongs to: data."""
+    return module.split(".")[1]
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Modules of this package that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relative to itself; name the module in full"
+            whole = node.module == "dd_ray"
+            names = [f"dd_ray.{alias.name}" for alias in node.names] if whole else [node.module]
+        else:
+            continue
+        yield from (name for name in names if name.startswith("dd_ray."))
+
+
+def test_every_part_of_the_package_has_its_place_in_the_order():
+    parts = {_part(_name(path)) for path in MODULES if _name(path) != "dd_ray"}
+    assert parts == set(ORDER)
+
+
+def test_the_package_itself_imports_nothing_of_its_own():
+    assert not list(_imports(PACKAGE / "__init__.py"))
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if _name(path) != "dd_ray"], ids=_name)
+def test_a_module_imports_only_from_those_before_it(path):
+    own = _part(_name(path))
+    for imported in _imports(path):
+        other = _part(imported)
+        if other == "__version__":
+            continue
+        assert ORDER.index(other) <= ORDER.index(own), f"{_name(path)} imports {imported}"
+
+
+def test_the_metrics_know_nothing_of_the_rest():
+    for path in (PACKAGE / "metrics").rglob("*.py"):
+        assert {_part(name) for name in _imports(path)} <= {"metrics"}
+
+
+@pytest.mark.parametrize(
+    ("modules", "unwanted"),
+    [
+        ("dd_ray.config, dd_ray.options, dd_ray.metrics", "torch, ray, pandas"),
+        # One trial can be trained and evaluated where there is no Ray.
+        ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard"),
+        # PyTorch costs the driver 2 s, which it needs for nothing.
+        ("dd_ray.sweep.run, dd_ray.sweep.trainable, dd_ray.cli, dd_ray.results", "torch"),
+        # Neither does a dry run need Ray.
+        ("dd_ray.cli, dd_ray.results", "ray"),
+    ],
+)
+def test_importing_brings_no_more_than_is_needed(modules, unwanted):
+    code = f"import sys, {modules}; print(*({{*'{unwanted}'.split(', ')}} & {{*sys.modules}}))"
+    # In an interpreter of its own, since this one has everything.
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert imported.split() == []

@@ -1,0 +1,128 @@
+"""The command line is the config: every field an option, every option one value or several."""
+
+import re
+from dataclasses import fields
+
+import pytest
+import tyro
+from docstring_parser import parse_from_object
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.options import axes_of, option_name, options_class, product
+
+DEFAULTS = {"model": ("inertia_vae",), "beta": (0.1, 0.2), "gamma": (0.0, 0.5)}
+DEFAULTS_IN_BETA_NORM = {"model": ("inertia_vae",), "beta_norm": (0.001, 5.0)}
+
+
+def _axes(*args, defaults=DEFAULTS):
+    return axes_of(tyro.cli(options_class(defaults), args=list(args)), defaults)
+
+
+def _help(capsys) -> str:
+    with pytest.raises(SystemExit) as exit_:
+        _axes("--help")
+    assert exit_.value.code == 0
+    # Without the frame that tyro draws, and without its line breaks.
+    return re.sub(r"[\s│╭╮╰╯─]+", " ", re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out))
+
+
+def test_help_says_of_every_field_what_its_docstring_says(capsys):
+    shown = _help(capsys)
+    docs = {p.arg_name: p.description for p in parse_from_object(TrialConfig).params}
+    for field in fields(TrialConfig):
+        assert f" --{option_name(field.name)} " in shown
+        assert " ".join(docs[field.name].split()) in shown, field.name
+
+
+def test_help_says_what_values_an_option_takes(capsys):
+    shown = _help(capsys)
+    assert "--gamma X [...]" in shown
+    assert "--num-latents N [...]" in shown
+    assert "--likelihood {gaussian,bernoulli} [...]" in shown
+    assert "--learn-alpha {True,False} [...]" in shown
+
+
+def test_without_arguments_the_axes_are_the_defaults_first():
+    axes = _axes()
+    assert list(axes)[:3] == ["model", "beta", "gamma"]
+    assert {name: axes[name] for name in DEFAULTS} == DEFAULTS
+    assert axes["num_latents"] == (4,)
+    assert "beta_norm" not in axes
+
+
+def test_the_axes_are_those_of_a_valid_grid():
+    configs = product(_axes())
+    assert [(c.beta, c.gamma) for c in configs] == [(0.1, 0.0), (0.1, 0.5), (0.2, 0.0), (0.2, 0.5)]
+    assert {c.model for c in configs} == {"inertia_vae"}
+
+
+@pytest.mark.parametrize(
+    ("args", "name", "values"),
+    [
+        ("--gamma 0 0.25 1", "gamma", (0.0, 0.25, 1.0)),
+        ("--lambda 1 10", "lam", (1.0, 10.0)),
+        ("--num-latents 2 3", "num_latents", (2, 3)),
+        ("--num_latents 2", "num_latents", (2,)),
+        ("--learn-alpha True False", "learn_alpha", (True, False)),
+        ("--likelihood bernoulli", "likelihood", ("bernoulli",)),
+        ("--beta 1e-3", "beta", (0.001,)),
+        ("--model predictive_vae beta_vae", "model", ("predictive_vae", "beta_vae")),
+    ],
+)
+def test_an_option_takes_one_value_or_several(args, name, values):
+    axes = _axes(*args.split())
+    assert axes[name] == values
+    assert [type(v) for v in axes[name]] == [type(v) for v in values]
+
+
+def test_the_order_of_the_arguments_does_not_matter():
+    assert _axes("--gamma", "1", "--beta", "3") == _axes("--beta", "3", "--gamma", "1")
+
+
+def test_beta_norm_replaces_a_default_beta():
+    axes = _axes("--beta-norm", "0.5")
+    assert axes["beta_norm"] == (0.5,)
+    assert "beta" not in axes
+
+
+def test_beta_replaces_a_default_beta_norm():
+    axes = _axes("--beta", "0.5", defaults=DEFAULTS_IN_BETA_NORM)
+    assert axes["beta"] == (0.5,)
+    assert "beta_norm" not in axes
+
+
+def test_both_betas_are_refused():
+    with pytest.raises(UserError, match=r"both beta = 3\.0 and beta_norm = 0\.5"):
+        product(_axes("--beta", "3", "--beta-norm", "0.5"))
+
+
+def test_an_option_without_values_is_left_out():
+    assert product(_axes("--model", "supervised_encoder", "--beta", "--gamma"))[0].beta is None
+
+
+def test_a_model_is_needed():
+    with pytest.raises(UserError, match="model is not given"):
+        product(_axes("--model"))
+
+
+@pytest.mark.parametrize("args", ["--beta 0.5 0.5", "--beta 1 1.0", "--model beta_vae beta_vae", "--seed 3 4 3"])
+def test_a_value_given_twice_is_refused(args):
+    with pytest.raises(UserError, match=rf"^{args.split()[0]} .* names a value twice\.$"):
+        product(_axes(*args.split()))
+
+
+@pytest.mark.parametrize(
+    "args",
+    ["--temperature 3", "--lam 3", "--gamma x", "--model vae", "--num-latents 2.5", "--learn-alpha maybe", "3"],
+)
+def test_what_is_no_option_or_no_value_of_one_exits_with_code_2(args, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        _axes(*args.split())
+    assert exit_.value.code == 2
+    assert args.split()[-1] in capsys.readouterr().err
+
+
+def test_a_value_out_of_range_is_named():
+    with pytest.raises(UserError, match=r"gamma = 2\.0 is out of range"):
+        product(_axes("--gamma", "0", "2"))
