@@ -53,7 +53,7 @@ def parse(study: Study, args: list[str]) -> Plan:
         description=study.question,
         args=args,
     )
-    return make_plan(study, options, axes_of(config, defaults))
+    return make_plan(study, options, axes_of(config, defaults, args))
 
 
 def _preset(study: Study, args: list[str]) -> str:

@@ -22,6 +22,8 @@ Dataset = Literal["still_circles", "moving_circles"]
 Grid = Literal["continuous", "original"]
 Motion = Literal["linear", "axis", "bounce"]
 
+NUM_HELD_OUT = 10_000
+"""Images or videos of the original's finite sets that training never sees, however many of them are used."""
 VIDEO_MODELS = ("predictive_vae", "inertia_vae")
 
 
@@ -232,9 +234,16 @@ def _check_model_takes_its_options(config: TrialConfig) -> None:
             )
     if config.compat == "original" and config.model == "inertia_vae" and config.lam > 0:
         raise UserError(f"lam = {config.lam} with compat = original: the original inertia model had no λ.")
+    if config.compat == "original" and config.model == "predictive_vae" and (config.learn_alpha or config.alpha != 1):
+        raise UserError("alpha and learn_alpha have no effect with compat = original, whose penalty predicts nothing.")
 
 
 def _check_model_takes_its_data(config: TrialConfig) -> None:
+    if config.grid == "original" and config.num_test > NUM_HELD_OUT:
+        raise UserError(
+            f"num_test = {config.num_test} is more than the {NUM_HELD_OUT} that grid = original holds out; "
+            f"give at most {NUM_HELD_OUT}."
+        )
     if config.dataset == "still_circles":
         if config.model in VIDEO_MODELS:
             raise UserError(f"{config.model} needs videos; use dataset = moving_circles, not still_circles.")

@@ -41,15 +41,21 @@ def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
     return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
 
 
-def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]]) -> Axes:
+def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]], args: Sequence[str]) -> Axes:
     """What was asked for on the command line, in the order: the axes of `defaults`, then the other fields.
 
-    Of `beta` and `beta_norm`, giving one replaces a default of the other.
+    Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left
+    out.
+
+    Args:
+        options: what tyro made of the command line, with the class of `options_class`.
+        defaults: the ones that class was made with.
+        args: the command line, which tells what was given from what is a default.
     """
     values: Axes = {field.name: tuple(getattr(options, field.name)) for field in fields(TrialConfig)}
+    words = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
     for given, other in itertools.permutations(_ONE_OF):
-        changed = values[given] != tuple(defaults.get(given, ()))
-        if values[given] and changed and values[other] == tuple(defaults.get(other, ())):
+        if given in words and other not in words:
             values[other] = ()
     ordered = [*defaults, *(name for name in values if name not in defaults)]
     return {name: values[name] for name in ordered if values[name]}

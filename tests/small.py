@@ -24,7 +24,7 @@ def small(model: str, **changes: Any) -> TrialConfig:
     if model in VAES:
         values["beta"] = 0.5
     if model in VIDEO_MODELS:
-        values["lam"] = 2.0
+        values["lam"] = 1000.0
     if model == "inertia_vae":
         values["gamma"] = 0.5
     if "beta_norm" in changes or changes.get("stochastic") is False:

@@ -16,7 +16,7 @@ DEFAULTS_IN_BETA_NORM = {"model": ("inertia_vae",), "beta_norm": (0.001, 5.0)}
 
 
 def _axes(*args, defaults=DEFAULTS):
-    return axes_of(tyro.cli(options_class(defaults), args=list(args)), defaults)
+    return axes_of(tyro.cli(options_class(defaults), args=list(args)), defaults, args)
 
 
 def _help(capsys) -> str:
@@ -95,6 +95,13 @@ def test_beta_replaces_a_default_beta_norm():
 def test_both_betas_are_refused():
     with pytest.raises(UserError, match=r"both beta = 3\.0 and beta_norm = 0\.5"):
         product(_axes("--beta", "3", "--beta-norm", "0.5"))
+
+
+def test_both_betas_are_refused_also_where_one_is_its_default():
+    with pytest.raises(UserError, match="both beta"):
+        product(_axes("--beta", "0.1", "0.2", "--beta-norm", "0.5"))
+    with pytest.raises(UserError, match="both beta"):
+        product(_axes("--beta=0.1", "--beta_norm=0.5"))
 
 
 def test_an_option_without_values_is_left_out():

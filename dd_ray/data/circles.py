@@ -13,13 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data.batch import FACTORS, Batch
 from dd_ray.data.motion import PATHS
 from dd_ray.data.original import BACKGROUND_LEVELS, FiniteSet, StillImages, Videos
 from dd_ray.data.rendering import grid_backgrounds, render_videos
 from dd_ray.data.streams import Stream, generator
-from dd_ray.errors import UserError
 
 Factors = NDArray[np.float32]
 Draw = Callable[[np.random.Generator, int], Factors]
@@ -28,8 +27,6 @@ TEST_SEED = 0
 """Seed of every held-out set."""
 TEST_BLOCK = 512
 """Held-out factors are drawn in blocks of this size, so that a smaller set is the start of a larger one."""
-NUM_RESERVED = 10_000
-"""Images or videos of a finite set that training never sees, however many of them are used."""
 
 
 class Dataset(ABC):
@@ -98,14 +95,9 @@ class FiniteCircles(Dataset):
 
     def __init__(self, config: TrialConfig, device: torch.device, members: FiniteSet) -> None:
         super().__init__(config, device)
-        if self.num_test > NUM_RESERVED:
-            raise UserError(
-                f"num_test = {self.num_test} is more than the {NUM_RESERVED} that grid = original holds out; "
-                f"give at most {NUM_RESERVED}."
-            )
         self.members = members
         order = _shuffled(members.size, generator(TEST_SEED, Stream.TEST, 0))
-        self.test_indices, self.train_indices = np.split(order, [NUM_RESERVED])
+        self.test_indices, self.train_indices = np.split(order, [NUM_HELD_OUT])
 
     def factors(self, iteration: int) -> Factors:
         return self.members.factors(self.indices(iteration))
@@ -147,11 +139,7 @@ def _draw_videos(motion: str, num_frames: int) -> Draw:
 
 
 def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:
-    """The dataset that a config asks for, rendering on a device.
-
-    Raises:
-        UserError: num_test is more than grid = original holds out.
-    """
+    """The dataset that a config asks for, rendering on a device."""
     device = torch.device(device)
     still = config.dataset == "still_circles"
     if config.grid == "original":

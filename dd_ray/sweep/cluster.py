@@ -63,6 +63,7 @@ def connected(address: str | None) -> Iterator[None]:
         ray.init(
             address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
         )
+        _make_token_private()
     else:
         _join(address)
     try:

@@ -65,7 +65,7 @@ def main(args: list[str] | None = None) -> None:
     )
     with exit_on_user_error():
         options.check()
-        axes = axes_of(config, DEFAULTS)
+        axes = axes_of(config, DEFAULTS, sys.argv[1:] if args is None else args)
         train(product(axes), options, swept=[name for name, values in axes.items() if len(values) > 1])
 
 

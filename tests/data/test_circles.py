@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data import FACTORS, make_dataset, render_circles
-from dd_ray.data.circles import NUM_RESERVED
 from dd_ray.errors import UserError
 
 STILL = TrialConfig(model="beta_vae", beta=0.1, dataset="still_circles")
@@ -119,7 +118,7 @@ def test_continuous_held_out_factors_are_not_in_training(name):
 def test_each_original_sample_comes_once_an_epoch_and_held_out_ones_never(name):
     # 199 divides neither set's number of training samples, so that batches cross the end of an epoch.
     dataset = make_dataset(replace(CONFIGS[name], batch_size=199))
-    size = dataset.members.size - NUM_RESERVED
+    size = dataset.members.size - NUM_HELD_OUT
     assert size % 199
     order = np.concatenate([dataset.indices(i) for i in range(2 * size // 199 + 1)])
     first, second = order[:size], order[size : 2 * size]
@@ -131,7 +130,7 @@ def test_each_original_sample_comes_once_an_epoch_and_held_out_ones_never(name):
 
 @pytest.mark.parametrize("name", ORIGINALS)
 def test_training_does_not_depend_on_how_many_are_held_out(name):
-    few, many = (make_dataset(replace(CONFIGS[name], num_test=n)) for n in (2, NUM_RESERVED))
+    few, many = (make_dataset(replace(CONFIGS[name], num_test=n)) for n in (2, NUM_HELD_OUT))
     np.testing.assert_array_equal(few.indices(3), many.indices(3))
     assert not np.isin(few.indices(3), many.test_indices).any()
 

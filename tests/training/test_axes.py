@@ -22,7 +22,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "beta": {"beta": 0.6},
     "beta_norm": {"beta_norm": 0.01},
     "gamma": {"gamma": 0.6},
-    "lam": {"lam": 3.0},
+    "lam": {"lam": 2000.0},
     "alpha": {"alpha": 0.5},
     "learn_alpha": {"learn_alpha": True},
     "stochastic": {"stochastic": False},
