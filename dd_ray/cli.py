@@ -7,7 +7,7 @@ import argparse
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import tyro
@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.errors import exit_on_user_error
-from dd_ray.options import axes_of, option_name, options_class
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.options import axes_of, given_options, option_name, options_class
 from dd_ray.sweep import Study
 from dd_ray.sweep.environment import prepare_environment
 from dd_ray.sweep.options import options_of
@@ -46,13 +46,16 @@ def parse(study: Study, args: list[str]) -> Plan:
     """
     preset = _preset(study, args)
     defaults = study.defaults(preset)
-    sweep_options, config_options = options_of(study, preset), options_class(defaults)
+    sweep_options: Any = options_of(study, preset)
+    config_options: Any = options_class(defaults)
     unprefixed = tyro.conf.arg(name="")
     options, config = tyro.cli(
-        tuple[Annotated[sweep_options, unprefixed], Annotated[config_options, unprefixed]],  # type: ignore[valid-type]
+        tuple[Annotated[sweep_options, unprefixed], Annotated[config_options, unprefixed]],
         description=study.question,
         args=args,
     )
+    if {"seed", "seeds"} <= given_options(args):
+        raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
     return make_plan(study, options, axes_of(config, defaults, args))
 
 
@@ -74,10 +77,9 @@ def describe(plan: Plan) -> None:
         print(f"    {option_name(name)}: {' '.join(short(value) for value in plan.axes[name])}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
     if options.scheduler == "asha":
-        print(
-            f"  asha stops cells that fall behind in {options.metric}, after {plan.grace_period:,} iterations "
-            f"(--scheduler none lets all finish)"
-        )
+        first = plan.first_comparison
+        when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
+        print(f"  asha stops cells that fall behind in {options.metric} at an evaluation, {when}")
     print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all cells finish")
     print(f"  into {plan.folder}", flush=True)
     if options.dry_run:
@@ -117,10 +119,10 @@ def report(plan: Plan, sweep: SweepFolder) -> int:
 
 
 def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
-    """Run the study's scripts of `analysis/`, and return the figures and tables that they wrote."""
+    """Run the study's scripts of `analysis/`, beside `sweeps/`, and return the files that they wrote."""
     figures = []
     for script in plan.study.analyses:
-        path = Path(__file__).parents[1] / "analysis" / script
+        path = Path(sys.argv[0]).absolute().parents[1] / "analysis" / script
         command = [sys.executable, str(path), str(sweep.path)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:

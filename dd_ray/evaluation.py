@@ -13,6 +13,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Regions, Stream, circle_regions, generator, render_circles
 from dd_ray.metrics import active_units, linear_r2, mean_correlation_coefficient, prediction_ratio
 from dd_ray.models import FactorPrediction, Model, VideoVAE
+from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import kl_divergence, objective
 
 CHUNK = 64
@@ -111,7 +112,8 @@ def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tens
         means |= {"kl": float(kl_l.sum())} | {f"kl/latent_{i}": float(kl) for i, kl in enumerate(kl_l)}
     arrays = {
         "latents": outputs.mu,
-        "predicted": outputs.mu_predicted,
+        # Constant velocity whatever the model's own α, so that the ratio means the same for all.
+        "predicted": predict_linearly(outputs.mu, torch.ones((), device=outputs.mu.device)),
         "factors": batch.factors[:, outputs.frames],
     }
     return _Chunk(len(batch.images), means, _numpy(arrays), _picture(outputs.target, of_means))
@@ -119,7 +121,8 @@ def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tens
 
 def _scores(arrays: dict[str, NDArray[Any]], factor_names: tuple[str, ...]) -> dict[str, float]:
     """Scores over all frames of all videos; the code of a frame is compared with that frame's factors."""
-    latents_btl, factors_btf = arrays["latents"], arrays["factors"]
+    even = len(arrays["latents"]) // 2 * 2  # no video in both halves of a regression
+    latents_btl, factors_btf = arrays["latents"][:even], arrays["factors"][:even]
     latents = latents_btl.reshape(-1, latents_btl.shape[-1])
     factors = factors_btf.reshape(-1, factors_btf.shape[-1])
     if not np.isfinite(latents).all():
@@ -133,7 +136,7 @@ def _scores(arrays: dict[str, NDArray[Any]], factor_names: tuple[str, ...]) -> d
     if "predicted" in arrays:
         scores["active_units"] = active_units(latents)
         if latents_btl.shape[1] >= 3:
-            scores["prediction_ratio"] = prediction_ratio(latents_btl, arrays["predicted"])
+            scores["prediction_ratio"] = prediction_ratio(latents_btl, arrays["predicted"][:even])
     return scores
 
 

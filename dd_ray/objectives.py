@@ -40,7 +40,9 @@ def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Lik
         Scalar, averaged over B.
     """
     if likelihood == "bernoulli":
-        total = functional.binary_cross_entropy(reconstruction, images, reduction="sum")
+        # PyTorch's refuses NaN with an error; a diverged network is to give NaN here, as everywhere.
+        total = functional.binary_cross_entropy(reconstruction.nan_to_num(nan=0.5), images, reduction="sum")
+        total = total + 0 * reconstruction.sum()
     else:
         total = functional.mse_loss(reconstruction, images, reduction="sum")
     return total / len(images)

@@ -53,12 +53,17 @@ def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]], args: Sequence[
         args: the command line, which tells what was given from what is a default.
     """
     values: Axes = {field.name: tuple(getattr(options, field.name)) for field in fields(TrialConfig)}
-    words = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
-    for given, other in itertools.permutations(_ONE_OF):
-        if given in words and other not in words:
+    given = given_options(args)
+    for one, other in itertools.permutations(_ONE_OF):
+        if one in given and other not in given:
             values[other] = ()
     ordered = [*defaults, *(name for name in values if name not in defaults)]
     return {name: values[name] for name in ordered if values[name]}
+
+
+def given_options(args: Sequence[str]) -> set[str]:
+    """Names of the options that a command line gives, with underscores: `--num-latents=3` is `num_latents`."""
+    return {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
 
 
 def product(axes: Axes) -> list[TrialConfig]:

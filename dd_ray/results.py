@@ -15,6 +15,9 @@ from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.sweep.store import CellFolder, SweepFolder
 
+WITH_UNTRAINED = ("linear_r2", "mcc")
+"""Scores that an untrained network has as well, and not near 0."""
+
 
 def load(path: str | Path) -> pd.DataFrame:
     """The sweep in a folder as a table, a row for each cell and evaluation.
@@ -35,12 +38,21 @@ def load(path: str | Path) -> pd.DataFrame:
 
 
 def final(table: pd.DataFrame) -> pd.DataFrame:
-    """Each cell's last evaluation: the table with one row a cell."""
-    return table.groupby("key", sort=False).tail(1).reset_index(drop=True)
+    """Each cell's last evaluation: the table with one row a cell.
+
+    Two columns more, `linear_r2_untrained` and `mcc_untrained`, are the same scores of the network before
+    training, which is what they have to be compared with.
+    """
+    cells = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
+    untrained = table[table["iteration"] == 0].set_index("key")
+    for name in WITH_UNTRAINED:
+        cells[f"{name}_untrained"] = cells["key"].map(untrained[name]) if name in table else math.nan
+    return cells
 
 
 def _rows(cell: CellFolder) -> list[dict[str, Any]]:
-    description, evaluations, outcome = cell.describe(), cell.evaluations(), cell.outcome()
+    # The outcome first: it is written last, so a cell that has one has all its evaluations.
+    outcome, evaluations, description = cell.outcome(), cell.evaluations(), cell.describe()
     config = TrialConfig.from_dict(description["config"])
     values = config.to_dict() | {"beta": config.beta_value, "beta_norm": config.beta_norm_value}
     state = outcome.state if outcome else "unfinished" if evaluations else "missing"
@@ -52,13 +64,14 @@ def _rows(cell: CellFolder) -> list[dict[str, Any]]:
 def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
     """Print a table of `final` cells: what each is, how it ended, and its metrics."""
     metrics = [name for name in COMPARABLE if name in cells and cells[name].notna().any()]
-    table = Table(title=f"{len(cells)} cells at their last evaluation", title_justify="left")
+    title = f"{len(cells)} cells at their last evaluation (in brackets: before training)"
+    table = Table(title=title, title_justify="left")
     table.add_column("cell", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for column in ["iteration", *(REPORTED[name].label for name in metrics)]:
         table.add_column(column, justify="right", min_width=max(map(len, column.split())))
     for row in cells.head(most).to_dict("records"):
-        values = [_number(row.get(name)) for name in metrics]
+        values = [_number(row[name]) + _bracket(row.get(f"{name}_untrained")) for name in metrics]
         table.add_row(row["label"], row["state"].replace("_", " "), _number(row["iteration"]), *values)
     # Wide enough for every column where the output is no terminal.
     Console(width=None if sys.stdout.isatty() else 160).print(table)
@@ -67,7 +80,11 @@ def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.4g}"
+    return "" if value is None or math.isnan(value) else f"{value:.3g}"
+
+
+def _bracket(value: float | None) -> str:
+    return f" ({number})" if (number := _number(value)) else ""
 
 
 def main(args: list[str] | None = None) -> None:

@@ -21,7 +21,7 @@ STUDY = Study(
             reduction_factor=1.5,
         ),
         "full": Preset(
-            about="the curve itself, with seeds",
+            about="a fine axis with seeds, for a cluster",
             axes={"beta": (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0)},
             iterations=500_000,
             seeds=5,

@@ -17,14 +17,14 @@ STUDY = Study(
                 "lam": (0.0, 100.0),
                 "batch_size": (16,),
                 "learning_rate": (1e-3,),
-                "num_test": (128,),
+                "num_test": (64,),
             },
             iterations=300,
-            grace_share=1 / 2,
+            grace_share=2 / 3,
             reduction_factor=1.5,
         ),
         "full": Preset(
-            about="the map itself, with seeds",
+            about="a fine grid with seeds, for a cluster",
             axes={
                 "beta": (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0),
                 "gamma": (0.0, 0.25, 0.5, 0.75, 0.9, 1.0),

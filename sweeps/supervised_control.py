@@ -17,7 +17,7 @@ STUDY = Study(
             scheduler="none",
         ),
         "full": Preset(
-            about="learning rates and seeds",
+            about="learning rates with seeds",
             axes={"learning_rate": (3e-5, 1e-4, 3e-4, 1e-3)},
             iterations=50_000,
             seeds=5,

@@ -13,7 +13,7 @@ import dd_ray
 PACKAGE = Path(dd_ray.__file__).parent
 ORDER = [
     *("errors", "config", "options", "data", "models", "objectives", "training", "metrics", "evaluation"),
-    *("sweep", "results", "cli"),
+    *("sweep", "results", "summary", "cli"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

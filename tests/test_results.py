@@ -55,6 +55,12 @@ def test_final_is_the_last_evaluation_of_each_cell(sweep):
     assert final.loc[0.0, "iteration"] == 20 and final.loc[0.5, "iteration"] == 10
 
 
+def test_final_has_the_scores_before_training_beside_those_after(sweep):
+    final = results.final(results.load(sweep.path)).set_index("gamma")
+    assert final.loc[0.5, "mcc_untrained"] == 0.5
+    assert math.isnan(final.loc[1.0, "mcc_untrained"])
+
+
 def test_missing_numbers_are_missing(sweep):
     table = results.load(sweep.path)
     assert table["kl"].isna().all() and table[table["gamma"] == 1.0]["mcc"].isna().all()

@@ -1,15 +1,70 @@
-"""Scores of latents: arrays in, numbers out."""
+"""Scores of latents: arrays in, numbers out.
 
-from dd_ray.metrics.factors import linear_r2, mean_correlation_coefficient
-from dd_ray.metrics.latents import active_units, prediction_ratio
+Scores of latents [N, L] against factors [N, F]:
+    mig, mig_equal_width, sap, mean_correlation_coefficient   each factor by a latent of its own?
+    modularity                                                each latent for one factor?
+    dci (of which `DCI` holds the results)                    both, and how much is told
+    linear_r2, nonlinear_r2                                   how much is told, however it is mixed
+    block_separation (`BlockSeparation`)                      circle and background in different latents?
+Scores that ask an encoder for new samples:
+    beta_vae_score, factor_vae_score
+    notebook_sweeps, mean_squared_cross_correlation, mean_squared_sweep_correlation
+Scores of the latents [B, T, L] of videos:
+    prediction_ratio, straightness, curvature
+How to read them:
+    active_mask, active_units                                 which latents are used; the mask of the rest
+    bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
+    FewPointsWarning                                          fewer points than a score needs
+    REPORTED, COMPARABLE (`Metric`)                           what every trial reports
+"""
+
+from dd_ray.metrics.activity import active_mask, active_units
+from dd_ray.metrics.arrays import FewPointsWarning
+from dd_ray.metrics.beta_vae import beta_vae_score
+from dd_ray.metrics.blocks import BlockSeparation, block_separation
+from dd_ray.metrics.dci import DCI, dci
+from dd_ray.metrics.factor_vae import factor_vae_score
+from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
+from dd_ray.metrics.mcc import mean_correlation_coefficient
+from dd_ray.metrics.mig import mig, mig_equal_width
+from dd_ray.metrics.modularity import modularity
+from dd_ray.metrics.motion import curvature, prediction_ratio, straightness
+from dd_ray.metrics.notebook import (
+    mean_squared_cross_correlation,
+    mean_squared_sweep_correlation,
+    notebook_sweeps,
+)
+from dd_ray.metrics.regression import linear_r2, nonlinear_r2
 from dd_ray.metrics.reported import COMPARABLE, REPORTED, Metric
+from dd_ray.metrics.sap import sap
 
 __all__ = [
     "COMPARABLE",
+    "DCI",
     "REPORTED",
+    "BlockSeparation",
+    "FewPointsWarning",
+    "Interval",
     "Metric",
+    "active_mask",
     "active_units",
+    "beta_vae_score",
+    "block_separation",
+    "bootstrap_interval",
+    "curvature",
+    "dci",
+    "factor_vae_score",
     "linear_r2",
     "mean_correlation_coefficient",
+    "mean_squared_cross_correlation",
+    "mean_squared_sweep_correlation",
+    "mig",
+    "mig_equal_width",
+    "modularity",
+    "nonlinear_r2",
+    "notebook_sweeps",
     "prediction_ratio",
+    "sap",
+    "seed_interval",
+    "straightness",
 ]

@@ -22,7 +22,7 @@ __all__ = [
     "load_original",
 ]
 
-Model = SupervisedEncoder | BetaVAE | PredictiveVAE | InertiaVAE
+Model = SupervisedEncoder | VideoVAE
 
 VARIANTS: dict[str, type[Model]] = {
     "supervised_encoder": SupervisedEncoder,

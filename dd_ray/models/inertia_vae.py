@@ -27,12 +27,16 @@ class InertiaVAE(VideoVAE):
     def __init__(self, config: TrialConfig) -> None:
         super().__init__(config)
         self.gamma: Tensor
+        self.matrix: Tensor
         self.delay = config.delay
         self.extrapolate = config.decode == "extrapolated"
         original = config.compat == "original"
         self.first_kl_frame = 0 if original else 1
         gamma = ORIGINAL_GAMMA if original else config.gamma
+        self.num_latents_in_time = config.frames - config.delay
         self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
+        # Once and for all, unless α is learned.
+        self.register_buffer("matrix", self._matrix().detach().float(), persistent=False)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...]:
         """[B, T − delay, L]: one draw for each latent."""
@@ -40,20 +44,22 @@ class InertiaVAE(VideoVAE):
 
     def filter(self, encoded: Tensor) -> Tensor:
         """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is."""
-        matrix = inertia_matrix(self.gamma, self.alpha.double(), encoded.shape[1])
+        matrix = self._matrix() if self.alpha.requires_grad else self.matrix
         return torch.matmul(matrix.to(encoded.dtype), encoded)
+
+    def _matrix(self) -> Tensor:
+        return inertia_matrix(self.gamma, self.alpha.double(), self.num_latents_in_time)
 
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Reconstruction:
         """Filter the encoded frames and decode them; `noise` as `noise_shape` says, or None for the means."""
-        num_latents_in_time = batch.images.shape[1] - self.delay
-        encoded, logvar = self.encode(batch.images[:, :num_latents_in_time])
+        encoded, logvar = self.encode(batch.images[:, : self.num_latents_in_time])
         mu = self.filter(encoded)
         return Reconstruction(
             mu=mu,
             logvar=logvar,
             mu_predicted=predict_linearly(mu, self.alpha),
-            frames=slice(0, num_latents_in_time),
-            kl_frames=slice(self.first_kl_frame, num_latents_in_time),
+            frames=slice(0, self.num_latents_in_time),
+            kl_frames=slice(self.first_kl_frame, self.num_latents_in_time),
             reconstruction=self.reconstruct(mu, logvar, noise),
             target=batch.images[:, 1 + self.delay :],
         )

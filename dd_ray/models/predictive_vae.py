@@ -4,7 +4,7 @@ from dd_ray.models.beta_vae import BetaVAE
 
 
 class PredictiveVAE(BetaVAE):
-    """The β-VAE on every frame; what makes it predictive is λ · ½ Σ_{t≥2} ‖μ_t − μ̂_t‖² in its objective,
+    """The β-VAE on every frame, with λ · ½ Σ_{t≥2} ‖μ_t − μ̂_t‖² in its objective.
 
-    with μ̂_t = μ_{t−1} + α (μ_{t−1} − μ_{t−2}), α fixed or learned.
+    μ̂_t = μ_{t−1} + α (μ_{t−1} − μ_{t−2}), α fixed or learned.
     """

@@ -23,10 +23,9 @@ class Board:
     judged by under `evaluation`, terms and parts under their own names.
     """
 
-    def __init__(self, folder: Path, hparams: Mapping[str, Any], resumed_at: int | None = None) -> None:
-        # Steps after the state that a cell goes on from were written by a run that was lost.
-        purge = None if resumed_at is None else resumed_at + 1
-        self._writer = SummaryWriter(str(folder), purge_step=purge)
+    def __init__(self, folder: Path, hparams: Mapping[str, Any], first_step: int) -> None:
+        # What a run that was lost has written from there on is written again.
+        self._writer = SummaryWriter(str(folder), purge_step=first_step or None)
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
     def write(self, iteration: int, metrics: dict[str, float], picture: NDArray[np.uint8] | None) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import ray
 
@@ -17,6 +17,7 @@ from dd_ray.sweep.environment import TOKEN_FILE
 from dd_ray.sweep.options import SweepOptions
 
 SECONDS_TO_ANSWER = 10
+SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
 
 
@@ -51,6 +52,32 @@ class Resources:
         return cls(cpus, gpus, min(slots, options.max_concurrent or slots))
 
 
+def check_gpus(resources: Resources) -> None:
+    """Make sure that a trial's PyTorch finds the GPU that Ray gives it.
+
+    Raises:
+        UserError: it does not.
+    """
+
+    def finds_gpu() -> bool:
+        import torch  # noqa: PLC0415  # on the node, and not in the driver
+
+        return torch.cuda.is_available()
+
+    if not resources.gpus:
+        return
+    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(finds_gpu)
+    try:
+        found = ray.get(task.remote(), timeout=SECONDS_FOR_GPU)
+    except ray.exceptions.GetTimeoutError:
+        return  # the cluster is busy; each trial looks again
+    if not found:
+        raise UserError(
+            f"PyTorch finds no GPU on a node where Ray gives {resources.gpus:g} of one; install PyTorch with CUDA "
+            "there, or give --gpus-per-trial 0."
+        )
+
+
 @contextmanager
 def connected(address: str | None) -> Iterator[None]:
     """A connection to the cluster at `address`, or a Ray of its own while it lasts.
@@ -59,9 +86,12 @@ def connected(address: str | None) -> Iterator[None]:
         UserError: no Ray answers there.
     """
     if address is None:
-        cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         ray.init(
-            address="local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+            address="local",
+            num_cpus=_cpus_if_fewer(),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
         )
         _make_token_private()
     else:
@@ -70,6 +100,12 @@ def connected(address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _cpus_if_fewer() -> int | None:
+    """CPUs that this process may use, where that is not all; else Ray counts, and heeds a container's quota."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return usable if usable != os.cpu_count() else None
 
 
 def _join(address: str) -> None:
@@ -91,6 +127,8 @@ def _join(address: str) -> None:
         raise UserError(
             f"no Ray answers {where}; start one with `ray start --head`, or leave --address out."
         ) from error
+    except RuntimeError as error:  # another version of Ray or Python
+        raise UserError(f"the Ray {where} cannot be joined: {' '.join(str(error).split())}") from error
 
 
 def _check_port(address: str) -> None:

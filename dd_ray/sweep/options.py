@@ -17,8 +17,9 @@ class SweepOptions:
     """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
     preset: str = "quick"
     """Size of the study; other options change what it says."""
-    seeds: int = 1
-    """Repeats of every cell, with seeds 0 to N − 1; `--seed` names them one by one instead."""
+    seeds: int | None = None
+    """Repeats of every cell, with seeds 0 to N − 1; `--seed` names them one by one instead, and has the
+    preset's."""
     iterations: int = 300
     """Batches that every trial learns from."""
     evaluations: int | None = None
@@ -58,7 +59,6 @@ def options_of(study: Study, preset_name: str) -> type:
             Annotated[Literal[*study.presets], tyro.conf.arg(help=f"Size of the study. {listed}.")],
             preset_name,
         ),
-        "seeds": (int, preset.seeds),
         "iterations": (int, preset.iterations),
         "scheduler": (Scheduler, preset.scheduler),
         "metric": (str, study.metric),

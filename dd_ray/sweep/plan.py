@@ -1,8 +1,9 @@
 """What a sweep will do: its cells, how far each goes, and when it is evaluated."""
 
+import functools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from dd_ray.sweep.study import Study
 MOST_EVALUATIONS = 20
 EVALUATION_SHARE = 0.04
 """Part of the time that evaluations may take where their number is not given."""
-EVALUATION_COST = 0.5
-"""Time of evaluating on one video, in units of training on one: one encoding and two decodings without
-gradients, against one of each with."""
+EVALUATION_COST = 0.65
+"""Time of evaluating on one video, in units of training on one, measured: one encoding and two decodings
+without gradients, against one of each with."""
 GFLOP_PER_FRAME = 0.0132
-"""Multiplications and additions of conv32, forward and backward, per frame of a batch, in 10⁹."""
+"""Multiplications and additions of conv32, forward and backward, per frame of a batch, in 10⁹; half of them
+are the encoder's."""
 EFFICIENCY = 0.5
 """Share of the matrix-product rate of a core that training reaches; 0.45 to 0.6 where it was measured."""
 
@@ -56,7 +58,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the sweep is kept."""
-        return self.options.storage.expanduser().resolve() / self.options.name
+        return self.options.storage.expanduser().absolute() / self.options.name
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -77,13 +79,20 @@ class Plan:
         return self.options.grace_period or max(1, round(self.options.iterations * share))
 
     @property
+    def first_comparison(self) -> int | None:
+        """The first evaluation at which asha may stop a cell; None where none is left before the last."""
+        return next((i for i in self.evaluate_at[:-1] if i >= self.grace_period), None)
+
+    @property
     def total_iterations(self) -> int:
         """Iterations of all trials, if none is stopped early."""
         return len(self.cells) * self.options.iterations
 
     def core_seconds(self) -> float:
         """Rough time that all trials would take on one core of this machine, from its matrix-product rate."""
-        frames = sum(cell.config.batch_size * cell.config.frames for cell in self.cells)
+        configs = [cell.config for cell in self.cells]
+        halves = [1 if config.model == "supervised_encoder" else 2 for config in configs]
+        frames = sum(c.batch_size * c.frames * n / 2 for c, n in zip(configs, halves, strict=True))
         gflop = frames * GFLOP_PER_FRAME * self.options.iterations * (1 + EVALUATION_SHARE)
         return gflop / (EFFICIENCY * _core_gflops())
 
@@ -101,12 +110,12 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a cell is no valid config.
     """
     _check(options)
-    seeds = axes["seed"] if len(axes["seed"]) > 1 or options.seeds == 1 else tuple(range(options.seeds))
-    if len(axes["seed"]) > 1 and options.seeds > 1:
-        raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, axes['seed']))}; give one.")
+    seeds = axes["seed"] if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     cells = tuple(Cell(config, cell_label(config.to_dict(), naming)) for config in product(axes))
+    if options.scheduler == "asha":
+        _check_metric(options.metric, cells)
     return Plan(study, options, axes, cells)
 
 
@@ -143,22 +152,35 @@ def _check(options: SweepOptions) -> None:
         raise UserError(f"--cpus-per-trial {options.cpus_per_trial} is out of range; give a positive number.")
     if not 1 < options.reduction_factor < math.inf:
         raise UserError(f"--reduction-factor {options.reduction_factor} is out of range; give more than 1.")
-    if options.scheduler == "asha":
-        _check_metric(options.metric)
-        if (options.grace_period or 1) > options.iterations:
-            raise UserError(
-                f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
-            )
+    if options.scheduler == "asha" and (options.grace_period or 1) > options.iterations:
+        raise UserError(
+            f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
+        )
+    if (options.gpus_per_trial or 0) > 1:
+        raise UserError(f"--gpus-per-trial {options.gpus_per_trial} is out of range; a trial uses one GPU at most.")
+    if ":/" in str(options.storage):
+        raise UserError(f"--storage {options.storage} is a URL; give a folder that all nodes see.")
     if not options.name or "/" in options.name or options.name.startswith("."):
         raise UserError(f"--name {options.name!r} is no name of a folder; give letters, digits, _ and -.")
 
 
-def _check_metric(name: str) -> None:
-    rankable = [known for known, metric in REPORTED.items() if metric.better]
-    if name not in rankable:
-        raise UserError(f"--metric {name} cannot rank trials; choose one of {', '.join(rankable)}.")
+def _check_metric(name: str, cells: Sequence[Cell]) -> None:
+    """Where a cell does not report it, asha would stop nothing, and say nothing."""
+    rankable = {known for known, metric in REPORTED.items() if metric.better}
+    common = rankable.intersection(*(reported_by(cell.config) for cell in cells))
+    if name not in common:
+        raise UserError(f"--metric {name} cannot rank these cells; choose one of {', '.join(sorted(common))}.")
 
 
+def reported_by(config: TrialConfig) -> set[str]:
+    """Those of `REPORTED` that a trial reports."""
+    if config.model == "supervised_encoder":
+        return {"factor_error", "linear_r2", "mcc", "loss"}
+    names = {"reconstruction_error", "active_units", "linear_r2", "mcc", "loss"}
+    return names | ({"kl"} if config.stochastic else set()) | ({"prediction_ratio"} if config.frames >= 3 else set())
+
+
+@functools.cache
 def _core_gflops() -> float:
     """Matrix-product rate of one core, float32, measured in about 50 ms."""
     size = 512

@@ -70,11 +70,13 @@ class Watcher(Callback):
     def _end(self, trial: Trial, state: str) -> None:
         self._running.discard(_key(trial))
         self._states[state] += 1
-        self._advance(_key(trial), self._iterations)
+        # What it will not do is no work done: it leaves the total.
+        self._bar.total -= self._iterations - self._done[_key(trial)]
+        self._show()
 
     def _advance(self, key: str, reached: int) -> None:
-        self._bar.update(max(0, reached - self._done.get(key, 0)))
-        self._done[key] = max(reached, self._done.get(key, 0))
+        self._bar.update(max(0, reached - self._done[key]))
+        self._done[key] = max(reached, self._done[key])
         self._show()
 
     def _show(self) -> None:

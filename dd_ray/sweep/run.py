@@ -10,7 +10,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from dd_ray.metrics import REPORTED
-from dd_ray.sweep.cluster import Resources, connected
+from dd_ray.sweep.cluster import Resources, check_gpus, connected
 from dd_ray.sweep.plan import Cell, Plan, duration
 from dd_ray.sweep.progress import Watcher
 from dd_ray.sweep.store import Outcome, SweepFolder
@@ -18,32 +18,39 @@ from dd_ray.sweep.trainable import CellTrainable
 
 
 def cells_to_run(plan: Plan, sweep: SweepFolder) -> list[Cell]:
-    """The plan's cells that have not ended, or have failed, or were finished for fewer iterations."""
-    return [cell for cell in plan.cells if not _has_ended(sweep.cell(cell.key).outcome(), plan.options.iterations)]
+    """The plan's cells that have not ended, or not as this plan would let them end."""
+    return [cell for cell in plan.cells if not _has_ended(sweep.cell(cell.key).outcome(), plan)]
 
 
 def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> None:
     """Train the cells on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
 
-    Returns when all cells have ended, or when the user interrupts; `sweep` then tells which have. Nothing
-    is written before the cluster is known to be able to run the cells.
+    Returns when all cells have ended, or when the user interrupts; `sweep` then tells which have. No cell
+    is made before the cluster is known to be able to run it.
 
     Raises:
-        UserError: no cluster answers, or it could never hold a trial.
+        UserError: no cluster answers, it could never hold a trial, or another command runs the sweep.
     """
-    with connected(plan.options.address):
+    with sweep.lock(), connected(plan.options.address):
         resources = Resources.of_cluster(plan.options)
+        check_gpus(resources)
         print(f"Running {_described(plan, resources)}", flush=True)
         sweep.create(_manifest(plan))
-        for cell in cells:
-            folder = sweep.cell(cell.key)
-            folder.create(cell.config.to_dict(), cell.label)
-            folder.reopen()
+        _create_cells(sweep, cells)
         watcher = Watcher(sweep, plan.options.iterations, _iterations_done(plan, sweep, cells))
         try:
             _tuner(plan, sweep, cells, resources, watcher).fit()
         finally:
             watcher.close()
+
+
+def _create_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
+    """Make the folders of cells that have none. Two cells never share a label, and so a TensorBoard run."""
+    labels = {folder.describe()["label"]: folder.key for folder in sweep.cells()}
+    for cell in cells:
+        taken = labels.setdefault(cell.label, cell.key) != cell.key
+        label = f"{cell.label},key={cell.key[:6]}" if taken else cell.label
+        sweep.cell(cell.key).create(cell.config.to_dict(), label)
 
 
 def _tuner(plan: Plan, sweep: SweepFolder, cells: list[Cell], resources: Resources, watcher: Watcher) -> tune.Tuner:
@@ -60,7 +67,7 @@ def _tuner(plan: Plan, sweep: SweepFolder, cells: list[Cell], resources: Resourc
         },
         tune_config=tune.TuneConfig(
             scheduler=_scheduler(plan),
-            max_concurrent_trials=resources.slots,
+            max_concurrent_trials=plan.options.max_concurrent,
             reuse_actors=True,
             trial_name_creator=lambda trial: labels[trial.config["key"]],
             trial_dirname_creator=lambda trial: trial.config["key"],
@@ -89,10 +96,13 @@ def _scheduler(plan: Plan) -> TrialScheduler:
     )
 
 
-def _has_ended(outcome: Outcome | None, iterations: int) -> bool:
+def _has_ended(outcome: Outcome | None, plan: Plan) -> bool:
+    """Failed cells are tried again, finished ones go on to more iterations, stopped ones where nothing stops."""
     if outcome is None or outcome.state == "failed":
         return False
-    return outcome.state != "finished" or outcome.iteration >= iterations
+    if outcome.state == "finished":
+        return outcome.iteration >= plan.options.iterations
+    return outcome.state == "diverged" or plan.options.scheduler == "asha"
 
 
 def _iterations_done(plan: Plan, sweep: SweepFolder, to_run: list[Cell]) -> dict[str, int]:
@@ -128,9 +138,13 @@ def _manifest(plan: Plan) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Commit of the code, where it is run from a checkout."""
+    """Commit of the code, where it is run from a checkout; "-dirty" where that was changed since."""
+    here = Path(__file__)
+    git = ["git", "-C", str(here.parent)]
     try:
-        command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+        # A package installed below someone else's repository is none of its files.
+        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True, timeout=5)
+        describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None

@@ -8,16 +8,20 @@
         cells/KEY/outcome.json  how it ended; absent while it has not
         tensorboard/LABEL/      event files
         tune/                   what Ray Tune itself writes
+        .lock                   held by the command that runs the sweep
 
 Files are replaced as a whole or appended to by a line, and are on the disk when a call returns.
 """
 
+import fcntl
 import json
 import math
 import os
+import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -117,7 +121,7 @@ class SweepFolder:
         Raises:
             UserError: there is no sweep.
         """
-        folder = cls(Path(path).expanduser().resolve())
+        folder = cls(Path(path).expanduser().absolute())
         if not folder.path.is_dir():
             raise UserError(f"{path} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
         if not folder.manifest_path.is_file():
@@ -154,6 +158,27 @@ class SweepFolder:
             ) from error
         if theirs != study:
             raise UserError(f"{self.path} holds a sweep of study {theirs}, not {study}; choose another --name.")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other commands from running this sweep meanwhile.
+
+        Raises:
+            UserError: one is running it.
+        """
+        with (self.path / ".lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                file.seek(0)
+                who = file.read().strip()
+                raise UserError(
+                    f"{self.path} is being run already, by {who}; wait for it, or choose another --name."
+                ) from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
 
     def create(self, manifest: dict[str, Any]) -> None:
         """Write what is asked for."""

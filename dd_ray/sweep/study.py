@@ -53,4 +53,6 @@ class Study:
 
     def defaults(self, preset: str) -> Axes:
         """The values of config fields before the command line changes them: the axes first."""
-        return {**self.presets[preset].axes, **{name: (value,) for name, value in self.fixed.items()}}
+        chosen = self.presets[preset]
+        fixed = {name: (value,) for name, value in self.fixed.items()}
+        return {**chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}

@@ -3,6 +3,7 @@
 This is what a Ray worker runs; it knows nothing of Ray.
 """
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,15 +49,14 @@ class CellRun:
         description = self.folder.describe()
         self.config = TrialConfig.from_dict(description["config"])
         state_path = self.folder.state_path()
-        stack = Stack(device=_device(work.device))
-        self.trial = stack.add(self.config, load_state(state_path) if state_path else None)
-        self.stack = stack
-        self._saved_at = self.trial.iteration
+        self.stack = Stack(device=_device(work.device))
+        self.trial = self.stack.add(self.config, load_state(state_path) if state_path else None)
         self.evaluations = self.folder.evaluations()
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
-        resumed_at = self.trial.iteration if state_path else None
+        self._state_at: int | None = self.trial.iteration
         hparams = {name: description["config"][name] for name in work.hparams}
-        self.board = Board(sweep.tensorboard / description["label"], hparams, resumed_at)
+        self.board = Board(sweep.tensorboard / description["label"], hparams, first_step=self.evaluated_at + 1)
+        self.folder.reopen()
 
     @property
     def evaluated_at(self) -> int:
@@ -67,45 +67,65 @@ class CellRun:
         """Train until the next evaluation, or for some seconds, and say how far it came.
 
         Returns:
-            `iteration` and `done`; at an evaluation also its metrics, which are on disk by then.
+            `iteration` and `done`; at an evaluation also its metrics, which are on disk by then; at the end
+            the `state` that the cell ended in.
         """
-        target = next((i for i in self.work.evaluate_at if i > self.evaluated_at), self.trial.iteration)
-        deadline = time.perf_counter() + seconds
-        with self.clock.training():
-            while self.trial.iteration < target and time.perf_counter() < deadline:
-                self.stack.step()
-                self.clock.iterations += 1
-            diverged = self.trial.diverged
-        if diverged:
+        last = self.work.evaluate_at[-1]
+        target = next((i for i in self.work.evaluate_at if i > self.evaluated_at), last)
+        self._train(target, seconds)
+        if self.trial.diverged:
             return self._end("diverged")
         if self.trial.iteration < target:
             return {"iteration": self.trial.iteration, "done": False}
-        with self.clock.evaluating():
-            metrics = self._evaluate()
-        last = self.trial.iteration >= self.work.evaluate_at[-1]
-        return metrics | (self._end("finished") if last else {"iteration": self.trial.iteration, "done": False})
+        metrics = self._evaluate()
+        if "loss" not in metrics:
+            return self._end("diverged")
+        if self.trial.iteration >= last:
+            return metrics | self._end("finished")
+        return metrics | {"iteration": self.trial.iteration, "done": False}
 
     def close(self) -> None:
         """Leave the latest state on disk, and let go of the files."""
-        if self.trial.iteration > self._saved_at and not self.trial.diverged:
+        if self._state_at not in (None, self.trial.iteration) and not self.trial.diverged:
             self._save_state()
         if self.evaluations:
             self.board.write_hparams(self.evaluations[-1])
         self.board.close()
 
+    def _train(self, target: int, seconds: float) -> None:
+        deadline = time.perf_counter() + seconds
+        saved_at, self._state_at = self._state_at, None  # a step that raises leaves no state to save
+        with self.clock.training():
+            while self.trial.iteration < target and time.perf_counter() < deadline:
+                self.stack.step()
+                self.clock.iterations += 1
+        self._state_at = saved_at
+
     def _evaluate(self) -> dict[str, float]:
+        """Evaluate; then save the state and record the evaluation, in this order.
+
+        A kill between the two leaves a state without its evaluation, which is then made up. The other way
+        round would leave an evaluation whose state is lost.
+
+        Returns:
+            The metrics that are numbers: NaN compares with nothing.
+        """
         iteration = self.trial.iteration
-        result = evaluate(self.trial.model, self.config, _test_set(self.config, self.stack.dataset))
+        with self.clock.evaluating():
+            result = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset))
         metrics = result.metrics | self.clock.speeds(self.config)
-        if iteration > self.evaluated_at:
-            self.board.write(iteration, metrics, result.picture)
-            self.evaluations.append(self.folder.record({"iteration": iteration, **self.clock.times(), **metrics}))
-        self._save_state()
-        return metrics
+        with self.clock.evaluating():
+            self._save_state()
+            if iteration > self.evaluated_at:
+                row = {"iteration": iteration, **self.clock.times(), **metrics}
+                self.evaluations.append(self.folder.record(row))
+                self.board.write(iteration, metrics, result.picture)
+        self.clock.next_lap()
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     def _save_state(self) -> None:
         self.folder.save_state(dump_state(self.trial.state()))
-        self._saved_at = self.trial.iteration
+        self._state_at = self.trial.iteration
 
     def _end(self, state: State) -> dict[str, Any]:
         self.folder.finish(Outcome(state=state, iteration=self.trial.iteration))
@@ -114,7 +134,7 @@ class CellRun:
 
 @dataclass
 class Clock:
-    """Where a cell's time goes, over all its resumptions, in seconds."""
+    """Where a cell's time goes, in seconds, up to its last evaluation of every run that worked on it."""
 
     total: float = 0.0
     training_total: float = 0.0
@@ -139,14 +159,17 @@ class Clock:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Counts as evaluation; ends the lap."""
+        """Counts as evaluation."""
         started = time.perf_counter()
         yield
         self.total += time.perf_counter() - started
+
+    def next_lap(self) -> None:
+        """Count iterations anew, from this evaluation on."""
         self.iterations, self.lap = 0, 0.0
 
     def times(self) -> dict[str, float]:
-        """What is recorded with an evaluation; the evaluation itself counts to the next."""
+        """What is recorded with an evaluation: its own time but for writing the record."""
         return {"seconds": self.total, "training_seconds": self.training_total}
 
     def speeds(self, config: TrialConfig) -> dict[str, float]:
@@ -166,19 +189,12 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-_test_sets: dict[tuple[Any, ...], Batch] = {}
+_test_sets: dict[bytes, Batch] = {}
 
 
-def _test_set(config: TrialConfig, dataset: Dataset) -> Batch:
-    """The held-out set, rendered once for all trials of this process that share it."""
-    key = (
-        config.dataset,
-        config.grid,
-        config.motion,
-        config.num_frames,
-        config.num_test,
-        str(dataset.device),
-    )
+def _test_set(dataset: Dataset) -> Batch:
+    """The held-out set, rendered once for all trials of this process that share its factors."""
+    key = dataset.test_factors().tobytes()
     if key not in _test_sets:
         _test_sets.clear()
         _test_sets[key] = dataset.test_set()

@@ -80,7 +80,9 @@ def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]
         _train_stack(stack, options)
         for trial in stack:
             if path := _checkpoint(trial.config, options):
-                path.write_bytes(dump_state(trial.state()))
+                draft = path.with_suffix(".draft")
+                draft.write_bytes(dump_state(trial.state()))
+                draft.replace(path)  # a kill meanwhile leaves the old one
     # Wide enough for every column where the output is no terminal.
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(_table([trial for stack in stacks for trial in stack], swept))

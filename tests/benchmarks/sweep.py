@@ -20,7 +20,7 @@ def main() -> None:
         subprocess.run([sys.executable, str(SWEEP), "--storage", storage, *sys.argv[1:]], check=True)
         wall = time.perf_counter() - started
         cells = results.final(results.load(next(Path(storage).iterdir())))
-    slots = len(os.sched_getaffinity(0))
+    slots = os.cpu_count() or 1
     training, in_cells = cells["training_seconds"].sum(), cells["seconds"].sum()
     print(f"\n| part of {wall:.0f} s on {slots} cores | share |")
     print("| --- | ---: |")

@@ -116,6 +116,20 @@ def test_asha_stops_cells_early_and_says_so(cluster, tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
+def test_stopped_cells_go_on_where_nothing_stops_them(cluster, tmp_path):
+    options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--iterations", "8"]
+    options += "--beta 0.01 0.1 1 --gamma 0 --lambda 0 --evaluations 4 --max-concurrent 1".split()
+    asha = "--scheduler asha --grace-period 1 --reduction-factor 8".split()
+    assert sweep(*options, *asha).returncode == 0
+    assert "stopped_early" in set(results.load(tmp_path / "mine")["state"])
+    assert sweep(*options, "--scheduler", "none").returncode == 0
+    cells = results.final(results.load(tmp_path / "mine"))
+    assert set(cells["state"]) == {"finished"}
+    assert set(cells["iteration"]) == {8}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_a_failing_cell_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
     rates = ["--learning-rate", "1e-4", "1e30", "--beta", "1", "--gamma", "0", "--lambda", "0"]
@@ -206,6 +220,10 @@ BAD_OPTIONS = [
     (["--num-latents", "0"], ["num_latents = 0", "at least 1"]),
     (["--iterations", "0"], ["--iterations 0", "1 or more"]),
     (["--seeds", "0"], ["--seeds 0", "1 or more"]),
+    (["--seeds", "2", "--seed", "4"], ["--seeds 2", "--seed 4"]),
+    (["--metric", "factor_error"], ["--metric factor_error", "mcc"]),
+    (["--gpus-per-trial", "2"], ["--gpus-per-trial 2", "one GPU"]),
+    (["--storage", "s3://bucket/x"], ["s3:", "folder"]),
     (["--beta", "0.1", "--beta-norm", "0.2"], ["beta = 0.1", "beta_norm = 0.2"]),
     (["--gamma", "0", "0"], ["--gamma 0.0 0.0", "twice"]),
     (["--model", "beta_vae"], ["gamma = 0.5", "no effect on beta_vae"]),

@@ -1,11 +1,16 @@
 """What a command line makes of a study."""
 
+from dataclasses import replace
+
 import pytest
 
 from dd_ray.cli import parse
-from dd_ray.errors import UserError
-from dd_ray.sweep.plan import duration
-from tests.sweep.studies import TINY
+from dd_ray.data import make_dataset
+from dd_ray.evaluation import evaluate
+from dd_ray.metrics import REPORTED
+from dd_ray.models import build_model
+from dd_ray.sweep.plan import duration, reported_by
+from tests.sweep.studies import STUDY_FILES, TINY, load_study
 
 
 def test_cells_are_the_product_of_the_axes_and_seeds():
@@ -68,9 +73,27 @@ def test_grace_period_is_a_share_of_the_iterations():
     assert parse(TINY, ["--iterations", "900", "--grace-period", "7"]).grace_period == 7
 
 
-def test_both_ways_of_naming_seeds_contradict():
-    with pytest.raises(UserError, match="both --seeds 2 and --seed 4 7"):
-        parse(TINY, ["--seeds", "2", "--seed", "4", "7"])
+def test_named_seeds_replace_those_of_a_preset():
+    study = replace(TINY, presets={"quick": replace(TINY.presets["quick"], seeds=3)})
+    one = ["--gamma", "0", "--beta", "1"]
+    assert [c.config.seed for c in parse(study, one).cells] == [0, 1, 2]
+    assert [c.config.seed for c in parse(study, [*one, "--seed", "4"]).cells] == [4]
+    assert [c.config.seed for c in parse(study, [*one, "--seed", "4", "7"]).cells] == [4, 7]
+    assert [c.config.seed for c in parse(study, [*one, "--seeds", "2"]).cells] == [0, 1]
+
+
+def test_asha_compares_first_at_an_evaluation_within_the_run():
+    plan = parse(TINY, ["--iterations", "100", "--evaluations", "4", "--grace-period", "30"])
+    assert plan.first_comparison == 50
+    assert parse(TINY, ["--iterations", "100", "--evaluations", "1"]).first_comparison is None
+
+
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_what_cells_are_said_to_report_is_what_they_report(preset):
+    for path in STUDY_FILES:
+        config = replace(parse(load_study(path), ["--preset", preset]).cells[0].config, num_test=4)
+        reported = evaluate(build_model(config), config, make_dataset(config).test_set()).metrics
+        assert {name for name in REPORTED if name in reported} == reported_by(config)
 
 
 def test_work_is_estimated_in_proportion_to_frames():

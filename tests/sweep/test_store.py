@@ -97,3 +97,11 @@ def test_storage_that_cannot_be_written_is_refused(tmp_path):
 def test_json_is_whole(tmp_path):
     store.write_json(tmp_path / "x.json", {"a": [1, 2]})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, 2]}
+
+
+def test_a_sweep_is_run_by_one_command_at_a_time(tmp_path):
+    sweep = SweepFolder(tmp_path)
+    with sweep.lock(), pytest.raises(UserError, match=r"is being run already, by process \d+"), sweep.lock():
+        pass
+    with sweep.lock():
+        assert (tmp_path / ".lock").exists()

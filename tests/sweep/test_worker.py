@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.store import CellFolder, SweepFolder
 from dd_ray.sweep.worker import CellRun, Work
 from tests.sweep.studies import TINY
 
@@ -43,6 +43,10 @@ def finish(run):
     while not results[-1]["done"]:
         results.append(run.advance())
     return results
+
+
+def full_disk(folder, content):
+    raise OSError(28, "No space left on device")
 
 
 def without_times(evaluations):
@@ -106,6 +110,70 @@ def test_an_evaluation_lost_between_state_and_record_is_made_up(start):
     second = start()
     finish(second)
     assert without_times(second.folder.evaluations())[1] == without_times([json.loads(lines[1])])[0]
+
+
+def test_a_kill_between_state_and_record_at_the_last_evaluation_is_survived(start, monkeypatch):
+    first = start()
+    first.advance(), first.advance()
+
+    monkeypatch.setattr(CellFolder, "record", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        first.advance()
+    monkeypatch.undo()
+    second = start()
+    assert second.trial.iteration == 6
+    assert [r["iteration"] for r in finish(second)] == [6]
+    assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
+
+
+def test_a_full_disk_at_the_last_evaluation_loses_nothing(start, monkeypatch):
+    first = start()
+    first.advance(), first.advance()
+    monkeypatch.setattr(CellFolder, "save_state", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        first.advance()
+    monkeypatch.undo()
+    second = start()
+    assert second.trial.iteration == 3
+    finish(second)
+    assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
+
+
+def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
+    run = start()
+    run.advance(), run.advance()
+    before = run.folder.state_path().read_bytes()
+
+    def half_a_step(iterations=1):
+        run.trial.iteration += 1
+        raise MemoryError
+
+    monkeypatch.setattr(run.stack, "step", half_a_step)
+    with pytest.raises(MemoryError):
+        run.advance()
+    run.close()
+    assert run.folder.state_path().read_bytes() == before
+
+
+def test_tensorboard_of_a_resumed_cell_has_each_evaluation_once(start):
+    first = start()
+    first.advance(), first.advance()
+    first.close()
+    second = start()
+    finish(second)
+    second.close()
+    folder = second.folder.path.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
+    assert [e.step for e in EventAccumulator(str(folder)).Reload().Scalars("evaluation/mcc")] == [0, 3, 6]
+
+
+def test_weights_that_break_in_the_last_step_end_the_cell_as_diverged(start):
+    run = start(evaluate_at=(0, 1), **{"learning-rate": 1e30})
+    assert finish(run)[-1]["state"] == run.folder.outcome().state == "diverged"
+
+
+def test_a_diverged_network_with_cross_entropy_is_no_failure(start):
+    run = start(**{"learning-rate": 1e30, "likelihood": "bernoulli"})
+    assert finish(run)[-1]["state"] == "diverged"
 
 
 def test_a_loss_that_is_not_a_number_ends_the_cell_as_diverged(start):

@@ -1,0 +1,21 @@
+"""Which latents are used at all."""
+
+import numpy as np
+
+from dd_ray.metrics.arrays import Array, Mask
+
+ACTIVE_VARIANCE = 0.01
+"""A latent is in use if the variance of its mean over the data exceeds this (Burda et al. 2016, sec. 5)."""
+
+
+def active_mask(mu: Array) -> Mask:
+    """[L] which latents are in use, Var_x[μ_j(x)] > 0.01, the mask of the other scores. `mu` is [N, L].
+
+    It tells nothing of what a latent says: noise of variance 1 is active. Source: Burda et al. 2016, sec. 5.
+    """
+    return np.var(mu, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
+
+
+def active_units(mu: Array) -> int:
+    """How many latents are in use: Var_x[μ_j(x)] > 0.01. `mu` is [N, L]."""
+    return int(active_mask(mu).sum())

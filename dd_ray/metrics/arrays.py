@@ -1,0 +1,110 @@
+"""What the scores share: their arguments checked, their masks, and the few sums that more than one needs.
+
+Shapes: N points, L latents, F factors. Rows that belong together, such as the frames of a video, are
+neighbours, so that the first half of the points, to fit on, is independent of the second, to score on.
+"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+Mask = NDArray[np.bool_]
+
+ENOUGH_POINTS = 5_000
+"""Below this many points, scores that bin or fit without a line are biased by more than their tolerances."""
+
+
+class FewPointsWarning(UserWarning):
+    """A score was asked of fewer points than its estimate needs."""
+
+
+def warn_if_few(num_points: int, score: str, stacklevel: int = 3) -> None:
+    """Warn, at the line that asked for the score, that it has fewer points than its estimate needs."""
+    if num_points < ENOUGH_POINTS:
+        message = f"{score} of {num_points:,} points is biased; give it at least {ENOUGH_POINTS:,}."
+        warnings.warn(message, FewPointsWarning, stacklevel=stacklevel)
+
+
+def masked(latents: Array, mask: Mask | None) -> Array:
+    """The latents [..., L] that a mask [L] leaves, in float64; all of them if there is none.
+
+    Raises:
+        ValueError: the mask is not one bool a latent, or a latent is NaN or infinite.
+    """
+    latents = np.asarray(latents, np.float64)
+    if not np.isfinite(latents).all():
+        raise ValueError("latents hold NaN or infinite values, which have no score.")
+    if mask is None:
+        return latents
+    mask = np.asarray(mask)
+    if mask.dtype != np.bool_ or mask.shape != latents.shape[-1:]:
+        expected = f"bool of shape ({latents.shape[-1]},)"
+        raise ValueError(f"mask is {mask.dtype} of shape {mask.shape}; expected {expected}, one a latent.")
+    return latents[..., mask]
+
+
+def points(
+    latents: Array, factors: Array, mask: Mask | None = None, *, enough_for: str | None = None
+) -> tuple[Array, Array]:
+    """Latents [N, L] in use and factors [N, F], checked, in float64.
+
+    Args:
+        latents: [N, L].
+        factors: [N, F].
+        mask: [L], which latents to look at.
+        enough_for: the score that needs `ENOUGH_POINTS`, to be named in a warning if they are fewer.
+
+    Raises:
+        ValueError: these are not two tables of as many rows, or see `masked`.
+    """
+    shapes = f"latents {np.shape(latents)} and factors {np.shape(factors)}"
+    if np.ndim(latents) != 2 or np.ndim(factors) != 2 or len(latents) != len(factors):
+        raise ValueError(f"{shapes} are not [N, L] and [N, F] of the same N points.")
+    if len(latents) < 2:
+        raise ValueError(f"{shapes} hold no two points to compare.")
+    if enough_for:
+        warn_if_few(len(latents), enough_for, stacklevel=4)
+    return masked(latents, mask), np.asarray(factors, np.float64)
+
+
+def varies(a: Array) -> Mask:
+    """Which columns are not constant; rounding leaves the variance of constant ones above 0."""
+    return np.ptp(a, axis=0) > 0
+
+
+def standardised(latents: Array) -> Array:
+    """Latents [N, L] less the mean of the first half of the points, in units of its standard deviation."""
+    half = latents[: len(latents) // 2]
+    scale = half.std(axis=0)
+    scale[scale == 0] = 1
+    return (latents - half.mean(axis=0)) / scale
+
+
+def correlations(a: Array, b: Array) -> Array:
+    """Pearson correlations [L, F] of the columns; 0 where a column is constant."""
+    both_vary = np.outer(varies(a), varies(b))
+    a, b = (np.asarray(x, np.float64) - np.mean(x, axis=0, dtype=np.float64) for x in (a, b))
+    norm = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
+    return np.divide(a.T @ b, norm, out=np.zeros_like(norm), where=both_vary)
+
+
+def held_out_r2(predicted: Array, factors: Array) -> Array:
+    """R²_f = 1 − Σ (f − f̂)² / Σ (f − f̄)² over the second half of the points; NaN for a constant factor.
+
+    Args:
+        predicted: [N − N // 2, F], of the second half alone.
+        factors: [N, F].
+    """
+    held_out = factors[len(factors) // 2 :]
+    residual = np.square(held_out - predicted).sum(axis=0)
+    variance = np.square(held_out - held_out.mean(axis=0)).sum(axis=0)
+    return 1 - np.divide(residual, variance, out=np.full_like(residual, np.nan), where=varies(held_out))
+
+
+def gap_of_two_largest(strength: Array) -> Array:
+    """[F] by how much the largest entry of each column of [L, F] exceeds the next; absent ones are 0."""
+    padded = np.vstack([strength, np.zeros((2, strength.shape[1]))])
+    ordered = np.sort(padded, axis=0)
+    return ordered[-1] - ordered[-2]

@@ -1,0 +1,56 @@
+"""Columns cut into bins, and what the bins of two columns tell of each other.
+
+Shapes: N points, L latents, F factors.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import entr
+
+from dd_ray.metrics.arrays import Array
+
+Bins = NDArray[np.intp]
+
+NUM_BINS = 20
+"""Bins of a column (Locatello et al. 2019, app. C)."""
+
+
+def ranks(columns: Array) -> Array:
+    """Ranks 0 … N − 1 of the entries of each column [N, C]; equal entries share their mean rank."""
+    columns = np.asarray(columns)
+    if not columns.size:
+        return np.zeros(columns.shape)
+    return np.stack([_ranks_of(column) for column in columns.T], axis=1)
+
+
+def _ranks_of(column: Array) -> Array:
+    ordered = np.sort(column)
+    return (np.searchsorted(ordered, column, "left") + np.searchsorted(ordered, column, "right") - 1) / 2
+
+
+def rank_bins(columns: Array, num_bins: int = NUM_BINS) -> Bins:
+    """Bins of as many points each, by rank; equal entries share a bin, so that a constant column has one."""
+    return ((ranks(columns) + 0.5) / len(columns) * num_bins).astype(np.intp)
+
+
+def equal_width_bins(columns: Array, num_bins: int = NUM_BINS) -> Bins:
+    """Bins of as much width each, from the smallest entry to the largest; a constant column has one."""
+    low, width = columns.min(axis=0), np.ptp(columns, axis=0)
+    width[width == 0] = 1
+    return np.minimum((columns - low) / width * num_bins, num_bins - 1).astype(np.intp)
+
+
+def mutual_information(a: Bins, b: Bins) -> Array:
+    """I(a; b) = H(a) + H(b) − H(a, b) in nats of the binned columns, [L, F], from their counts.
+
+    The estimate exceeds the truth by about (bins − 1)² / 2N for independent columns: 0.036 nats, 0.012 of
+    the entropy, for 20 bins and 5,000 points.
+    """
+    joint = [[entropy(column_a * (b.max() + 1) + column_b) for column_b in b.T] for column_a in a.T]
+    separate = np.add.outer([entropy(column) for column in a.T], [entropy(column) for column in b.T])
+    return np.maximum(separate - np.reshape(joint, separate.shape), 0)
+
+
+def entropy(bins: Bins) -> float:
+    """H = −Σ p log p in nats of one binned column [N], from its counts."""
+    return float(entr(np.bincount(bins) / len(bins)).sum())

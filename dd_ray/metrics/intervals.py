@@ -1,0 +1,102 @@
+"""How far a score can be trusted: intervals over points, and over seeds."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from dd_ray.metrics.arrays import Array
+
+
+class Interval(NamedTuple):
+    """An estimate and its confidence interval, each of the shape of the score: [] if that is one number."""
+
+    estimate: Array
+    low: Array
+    high: Array
+
+
+def bootstrap_interval(
+    metric: Callable[..., ArrayLike],
+    *arrays: NDArray[Any],
+    confidence: float = 0.95,
+    num_resamples: int = 200,
+    rows_together: int = 1,
+    seed: int = 0,
+) -> Interval:
+    """Confidence interval of a score over the points, by resampling them (Efron and Tibshirani 1993, ch. 13).
+
+        [2θ̂ − q_{(1+c)/2}, 2θ̂ − q_{(1−c)/2}],   q the quantiles of the scores of resamples
+
+    This "basic" interval takes the bias that resampling adds for that which sampling added: repeated points
+    inflate mutual information as few points do, so that the plain quantiles of MIG never hold the truth
+    (coverage 0.0 at 5,000 points, here 0.9; both 0.9 to 1 for MCC, SAP and R²).
+
+    Args:
+        metric: arrays [N, ...] to a score, one number or an array of them.
+        *arrays: [N, ...] such as latents and factors; rows are drawn with replacement, the same ones of
+            each. Those of the first half are drawn from the first half, and of the second from the second,
+            so that no point that a regression was fitted to is among those it is scored on.
+        confidence: c.
+        num_resamples: of the points; 200 give the ends to a tenth of the interval's width.
+        rows_together: how many neighbouring rows depend on each other, such as the frames of a video, and
+            are drawn together.
+        seed: of the draws.
+
+    Returns:
+        The score of the arrays as they are, and the ends of the interval, which may leave the range of the
+        score. It tells how the score would vary with other points of the same network, not with another
+        network of the same cell, which `seed_interval` does.
+
+    Raises:
+        ValueError: the arrays differ in their number of rows, or it is no multiple of `rows_together`, or
+            there are fewer than two such groups of rows.
+
+    Cost: `num_resamples` + 1 times that of the metric.
+    """
+    sizes = {len(array) for array in arrays}
+    size = min(sizes, default=0)
+    if len(sizes) != 1 or size % rows_together or size < 2 * rows_together:
+        raise ValueError(f"arrays of {sorted(sizes)} rows cannot be drawn from {rows_together} at a time.")
+    rng = np.random.default_rng(seed)
+    samples = [_resampled_rows(rng, size // rows_together, rows_together) for _ in range(num_resamples)]
+    estimate = np.asarray(metric(*arrays), np.float64)
+    scores = np.array([metric(*(array[rows] for array in arrays)) for rows in samples], np.float64)
+    above, below = np.quantile(scores, [(1 + confidence) / 2, (1 - confidence) / 2], axis=0)
+    return Interval(estimate, 2 * estimate - above, 2 * estimate - below)
+
+
+def _resampled_rows(rng: np.random.Generator, num_groups: int, rows_together: int) -> NDArray[np.intp]:
+    half = num_groups // 2
+    groups = np.concatenate([rng.integers(half, size=half), rng.integers(half, num_groups, size=num_groups - half)])
+    return (groups[:, None] * rows_together + np.arange(rows_together)).ravel()
+
+
+def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Student's t interval of the mean over seeds (Student 1908): x̄ ± t_{S−1, (1+c)/2} s / √S.
+
+    Args:
+        scores: [S, ...], one entry a seed.
+        confidence: c.
+
+    Returns:
+        Of the shape [...]. The ends are NaN for one seed; everything is NaN where a seed is, since leaving
+        out the seeds that diverged would flatter the cell. It takes the scores for normal, and so may leave
+        their range; with 3 seeds it is 4.3 standard errors wide to each side.
+
+    Raises:
+        ValueError: there is no seed.
+
+    Cost: none.
+    """
+    scores = np.asarray(scores, np.float64)
+    if not scores.ndim or not len(scores):
+        raise ValueError("scores hold no seed; expected at least one.")
+    num_seeds = len(scores)
+    mean = scores.mean(axis=0)
+    if num_seeds == 1:
+        return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
+    half = stdtrit(num_seeds - 1, (1 + confidence) / 2) * scores.std(axis=0, ddof=1) / np.sqrt(num_seeds)
+    return Interval(mean, mean - half, mean + half)

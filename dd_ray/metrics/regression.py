@@ -1,0 +1,68 @@
+"""R²: how much of the factors is in the latents, however it is spread over them."""
+
+from functools import partial
+
+import numpy as np
+
+from dd_ray.metrics.arrays import Array, Mask, held_out_r2, points, standardised
+from dd_ray.metrics.boosting import fit_each_factor
+
+
+def linear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array:
+    """R² of predicting each factor from all latents by ordinary least squares, on points not fitted.
+
+        R²_f = 1 − Σ (f − f̂)² / Σ (f − f̄)²
+
+    The regression is fitted on the first half of the points, with latents in units of their standard
+    deviation, and scored on the second half (the linear read-out of Alain and Bengio 2017, sec. 3).
+
+    Args:
+        latents: [N, L]; rows that belong together, such as frames of a video, must be neighbours, so that
+            the halves are independent.
+        factors: [N, F].
+        mask: [L], which latents to look at; none of them scores about 0.
+
+    Returns:
+        [F], at most 1; 0 for a code that says nothing, and negative where the fit misleads. It is 1 for
+        every affine code, however its axes mix the factors, so it is no score of disentanglement; and it
+        is blind to size. NaN for a factor that does not vary.
+
+    Cost: 2 ms for 4 latents and 10,000 points. Its bias is about L/N, so it is silent about few points.
+    """
+    latents, factors = points(latents, factors, mask)
+    half = len(latents) // 2
+    design = np.column_stack([standardised(latents), np.ones(len(latents))])
+    weights, *_ = np.linalg.lstsq(design[:half], factors[:half], rcond=None)
+    return held_out_r2(design[half:] @ weights, factors)
+
+
+def nonlinear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array:
+    """R² of predicting each factor from all latents by any function, on points not fitted.
+
+    The function is one of scikit-learn's histogram gradient boosted trees a factor (Friedman 2001; Ke et
+    al. 2017), fitted on the first half of the points, a tenth of which says when to stop (after 1,000 trees
+    at the latest), and scored on the second half. Trees need no scale, no bandwidth and no choice of
+    features, so latents of noise and collapsed ones do no harm: on a perfect code beside six latents of
+    noise they have 1.00 where nearest neighbours and kernels have 0.93, and on pure noise −0.02.
+
+    Args:
+        latents: [N, L]; rows that belong together must be neighbours.
+        factors: [N, F].
+        mask: [L], which latents to look at; none of them scores about 0.
+
+    Returns:
+        [F], at most 1; 0 for a code that says nothing, or slightly negative. A lower bound of what the code
+        holds: steps approach oblique and rapidly varying functions slowly (0.998 for a rotation of four
+        latents, where a kernel has 1.000; 0.14 where it has 0.29 on a faint trace of the circle). No score
+        of disentanglement, and blind to size. NaN for a factor that does not vary.
+
+    Cost: up to 0.5 s a factor for 4 latents and 10,000 points on one core, most for oblique codes.
+
+    Warns:
+        FewPointsWarning: N < 5,000, where trees miss what is there.
+    """
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
+
+    latents, factors = points(latents, factors, mask, enough_for="Non-linear R²")
+    make = partial(HistGradientBoostingRegressor, max_iter=1_000, early_stopping=True, random_state=0)
+    return fit_each_factor(make, latents, factors)[1]

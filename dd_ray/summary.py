@@ -1,0 +1,235 @@
+"""From a sweep's tidy table to the cells of a map: seeds averaged, and what did not finish marked.
+
+How the numbers stay honest:
+
+- They are of one iteration, by default the one that the sweep goes to. A trial counts as complete if it was
+  evaluated there; at the sweep's end only if it also finished. A trial that was stopped at iteration 150 had all
+  the training that a map of iteration 150 asks for, and is complete in it.
+- Seeds at different iterations are never averaged. A cell is the mean of the seeds that got furthest, and
+  carries the worst mark among all of its seeds. Where a scheduler stopped the others, that mean is of survivors,
+  and too good: hence the mark.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED, seed_interval
+from dd_ray.options import option_name
+
+COMPLETE = "complete"
+MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "absent", COMPLETE)
+"""What a cell can be, the worst first. `failed`, `diverged`, `stopped_early`: as its trial ended; `undefined`:
+evaluated, but without this metric; `unfinished`: not evaluated as far as this, and not ended; `absent`: a
+combination of the axes that the sweep does not have."""
+
+_FIELDS = [field.name for field in fields(TrialConfig)]
+_PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which config field goes where."""
+
+    x: str
+    y: str | None = None
+    columns: str | None = None
+    rest: tuple[str, ...] = ()
+    """Further swept fields: a figure for each combination of their values."""
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """All fields that tell cells apart; trials that agree in them are seeds of one cell."""
+        return (*self.rest, *(name for name in (self.columns, self.y) if name), self.x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A sweep at one iteration."""
+
+    layout: Layout
+    iteration: int
+    """The one that the numbers are of, and that cells with a mark did not complete."""
+    last: int
+    """The iteration that the sweep goes to."""
+    trials: pd.DataFrame
+    """A row for each trial: the columns of the table, from its last evaluation at or before the iteration (without
+    numbers where there is none), and `mark`, one of `MARKS`."""
+    cells: pd.DataFrame
+    """A row for each combination of the axes' values and `metric`. Beside these: `mean`; `ci_low` and `ci_high`,
+    its 95% confidence interval (NaN with one seed); `seeds`, how many are averaged, and `seeds_in_cell`;
+    `iteration` of the values; `mark`, the worst of all seeds, and `mark_iteration`, the last evaluation of those
+    that have it; `states` of all seeds, such as `complete@300 stopped_early@150`."""
+    untrained: dict[str, float]
+    """Mean of each metric over all trials before their training, where they were evaluated there."""
+
+
+def summarise(
+    table: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    *,
+    metrics: Sequence[str] = (),
+    places: Mapping[str, str | None] | None = None,
+    iteration: int | None = None,
+) -> Summary:
+    """Shape a sweep's table into the cells of a map.
+
+    Args:
+        table: what `dd_ray.results.load` gives.
+        manifest: what the sweep was asked for (`SweepFolder.manifest`).
+        metrics: numeric columns; reconstruction error (or factor error), linear R², MCC and active units where
+            none is given.
+        places: config fields for `x`, `y` and `columns`, spelled as in Python or on the command line. Swept fields
+            that are not among them take the places left: γ, β and λ, in the usual case.
+        iteration: the state at this iteration, or at the last evaluation before it; None for the sweep's end.
+
+    Raises:
+        UserError: nothing has been evaluated, or there is no such metric, axis or iteration.
+    """
+    evaluated = pd.to_numeric(table["iteration"])
+    if evaluated.isna().all():
+        raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to draw.")
+    metrics = list(dict.fromkeys(metrics)) or _usual_metrics(table)
+    table = table.assign(iteration=evaluated, **{metric: _numbers(table, metric) for metric in metrics})
+    asked = {place: _field_named(name) for place, name in (places or {}).items() if name}
+    layout = _layout(_swept_fields(table, manifest["axes"]), asked)
+    last = max(manifest["options"]["iterations"], int(evaluated.max()))
+    iteration = _map_iteration(evaluated, iteration, last)
+    trials = _trials_at(table, iteration, last)
+    return Summary(
+        layout=layout,
+        iteration=iteration,
+        last=last,
+        trials=trials,
+        cells=_average_seeds(trials, layout.axes, metrics),
+        untrained=table.loc[evaluated == 0, metrics].mean().dropna().to_dict(),
+    )
+
+
+def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
+    """Every combination of the values of some columns, whether or not a row has it; the last column fastest."""
+    values = itertools.product(*(sorted(frame[axis].unique()) for axis in axes))
+    return [dict(zip(axes, combination, strict=True)) for combination in values]
+
+
+def _usual_metrics(table: pd.DataFrame) -> list[str]:
+    has = {name for name in REPORTED if name in table and table[name].notna().any()}
+    error = "reconstruction_error" if "reconstruction_error" in has else "factor_error"
+    metrics = [name for name in (error, "linear_r2", "mcc", "active_units") if name in has]
+    if not metrics:
+        raise UserError("this sweep has none of the usual metrics; give --metrics.")
+    return metrics
+
+
+def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    if metric not in table:
+        known = [name for name in REPORTED if name in table]
+        raise UserError(f"{metric!r} is no column of this sweep's table; it has {', '.join(known)} and more.")
+    try:
+        return pd.to_numeric(table[metric]).astype(float)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{metric!r} holds no numbers; give a metric such as linear_r2.") from error
+
+
+def _field_named(name: str) -> str:
+    """The config field of a spelling such as `lambda`, `lam`, `num-latents`."""
+    known = {option_name(field): field for field in _FIELDS} | {field: field for field in _FIELDS}
+    if name not in known:
+        raise UserError(f"{name!r} is no axis; give a config field: {', '.join(map(option_name, _FIELDS))}.")
+    return known[name]
+
+
+def _swept_fields(table: pd.DataFrame, given: Mapping[str, Any]) -> list[str]:
+    """Fields, other than the seed, of more than one value, in the order in which they are given a place."""
+    # The form of β that was not given follows from the other (and from the number of latents).
+    candidates = [f for f in _FIELDS if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
+    swept = [name for name in candidates if table[name].nunique(dropna=False) > 1]
+    return sorted(swept, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
+
+
+def _layout(swept: Sequence[str], asked: Mapping[str, str]) -> Layout:
+    taken = set(asked.values())
+    if len(taken) < len(asked):
+        raise UserError(f"two axes show the same field ({', '.join(asked.values())}); give different ones.")
+    if taken & {"beta", "beta_norm"}:
+        taken |= {"beta", "beta_norm"}  # two forms of one axis
+    free = [name for name in swept if name not in taken]
+    if "x" not in asked and "y" not in asked and len(free) > 1 and free[0].startswith("beta"):
+        free[:2] = free[1], free[0]  # β is y wherever there are two axes
+    chosen = dict(asked)
+    for place in ("x", "y", "columns"):
+        if place not in chosen and free:
+            chosen[place] = free.pop(0)
+    # A sweep of a single cell still is a map, of one category.
+    return Layout(chosen.get("x", "model"), chosen.get("y"), chosen.get("columns"), tuple(free))
+
+
+def _map_iteration(evaluated: "pd.Series[float]", asked: int | None, last: int) -> int:
+    """The last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
+    if asked is None or asked >= last:
+        return last
+    if asked < evaluated.min():
+        raise UserError(f"--iteration {asked} is before the first evaluation, at {evaluated.min():.0f}; give more.")
+    return int(evaluated[evaluated <= asked].max())
+
+
+def _trials_at(table: pd.DataFrame, iteration: int, last: int) -> pd.DataFrame:
+    reached = table.groupby("key")["iteration"].max()
+    measured = table.columns.difference(["key", "label", "state", "error", *_FIELDS])
+    table = table.assign(**table[measured].where(table["iteration"] <= iteration))
+    trials = table.sort_values("iteration", na_position="first").drop_duplicates("key", keep="last")
+    trials = trials.sort_index(ignore_index=True)
+    # As far as a cell's key looks at β; one form of β computed from the other differs in the last digit.
+    floats = trials[_FIELDS].select_dtypes("float").columns
+    trials[floats] = trials[floats].map(lambda value: float(f"{value:.12g}"))
+    rows = zip(trials["state"], trials["iteration"], trials["key"].map(reached), strict=True)
+    return trials.assign(mark=[_mark(*row, iteration, last) for row in rows])
+
+
+def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> str:
+    if at == iteration and (state == "finished" or iteration < last):
+        return COMPLETE
+    # Whatever became of it later, or however few iterations were asked for when it finished.
+    return "unfinished" if state in ("finished", "missing") or reached > iteration else state
+
+
+def _average_seeds(trials: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    needed = list(dict.fromkeys(["iteration", "mark", "state", *metrics]))
+    groups = {values: group[needed].to_dict("list") for values, group in trials.groupby(list(axes))}
+    nothing = trials.iloc[:0][needed].to_dict("list")
+    rows = [
+        {**at, "metric": metric, **_cell(groups.get(tuple(at.values()), nothing), metric)}
+        for at in combinations(trials, axes)
+        for metric in metrics
+    ]
+    return pd.DataFrame(rows)
+
+
+def _cell(trials: Mapping[str, list[Any]], metric: str) -> dict[str, Any]:
+    """One metric over the trials of a cell, given as lists."""
+    at, values = (np.asarray(trials[name], float) for name in ("iteration", metric))
+    iteration = float(np.fmax.reduce(at, initial=math.nan))
+    furthest, marks = at == iteration, list(trials["mark"])
+    for i in np.flatnonzero(furthest & np.isnan(values)):
+        marks[i] = trials["state"][i] if trials["state"][i] in ("failed", "diverged") else "undefined"
+    averaged = values[furthest & ~np.isnan(values)]
+    mean, low, high = map(float, seed_interval(averaged)) if len(averaged) else [math.nan] * 3
+    worst = min(marks, key=MARKS.index, default="absent")
+    # That of an undefined metric says nothing about how far its trial got.
+    marked = [mark == worst not in (COMPLETE, "undefined") for mark in marks]
+    return {
+        **{"mean": mean, "ci_low": low, "ci_high": high},
+        "seeds": len(averaged),
+        "seeds_in_cell": len(marks),
+        "iteration": iteration,
+        "mark": worst,
+        "mark_iteration": float(np.fmax.reduce(at, initial=math.nan, where=np.asarray(marked, bool))),
+        "states": " ".join(m if math.isnan(i) else f"{m}@{i:.0f}" for m, i in zip(marks, at, strict=True)),
+    }

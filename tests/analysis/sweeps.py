@@ -1,0 +1,62 @@
+"""Sweep folders that are written cell by cell, as a run would leave them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from dd_ray import results
+from dd_ray.options import product
+from dd_ray.summary import Summary, summarise
+from dd_ray.sweep.plan import cell_label
+from dd_ray.sweep.store import Outcome, State, SweepFolder
+
+Values = Mapping[str, Any]
+EVALUATED = (0, 150, 300)
+GRID = {"beta": [0.0, 0.1], "gamma": [0.0, 0.5, 0.9], "lam": [0.0, 10.0]}
+
+
+def measure(config: Values, iteration: int) -> Values:
+    """Metrics that tell every cell, seed and iteration apart."""
+    base = config["gamma"] + 0.1 * config["lam"] + 0.01 * config["seed"]
+    return {
+        "reconstruction_error": 0.01 + 0.001 * base + 1 / (100 + iteration),
+        "linear_r2": base - iteration / 1000,
+        "mcc": 0.5 + 0.1 * base,
+        "active_units": 4.0,
+        "prediction_ratio": None if config["gamma"] == 1 else 0.1,
+    }
+
+
+def write_sweep(
+    path: Path,
+    axes: Mapping[str, Sequence[Any]],
+    ended: Callable[[Values], tuple[str, int]] = lambda config: ("finished", 300),
+    metrics: Callable[[Values, int], Values] = measure,
+    evaluated: Sequence[int] = EVALUATED,
+) -> Path:
+    """A sweep of 300 iterations; `ended` says how each cell ended, and at which iteration."""
+    sweep = SweepFolder(path)
+    axes = {"model": ["inertia_vae"], "seed": [0], **axes}
+    sweep.create({"study": "inertia_grid", "axes": dict(axes), "options": {"iterations": 300}})
+    swept = [name for name, values in axes.items() if len(values) > 1]
+    for config in product({name: tuple(values) for name, values in axes.items()}):
+        values = config.to_dict()
+        state, reached = ended(values)
+        cell = sweep.cell(config.key)
+        cell.create(values, cell_label(values, swept))
+        for iteration in [i for i in evaluated if i <= reached]:
+            cell.record({"iteration": iteration, "seconds": 1.0, **metrics(values, iteration)})
+        if state not in ("unfinished", "missing"):
+            error = "boom" if state == "failed" else None
+            cell.finish(Outcome(state=cast(State, state), iteration=reached, error=error))
+    return path
+
+
+def summary_of(path: Path, **options: Any) -> Summary:
+    """What `summarise` makes of the sweep in a folder."""
+    return summarise(results.load(path), SweepFolder.open(path).manifest(), **options)
+
+
+def by_seed(*ended: tuple[str, int]) -> Callable[[Values], tuple[str, int]]:
+    """How the seeds of a cell end, in their order."""
+    return lambda config: ended[config["seed"]]

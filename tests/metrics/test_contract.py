@@ -1,0 +1,156 @@
+"""What all scores of latents against factors share: what they are blind to, their masks, their warnings."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from dd_ray.metrics import (
+    FewPointsWarning,
+    block_separation,
+    dci,
+    linear_r2,
+    mean_correlation_coefficient,
+    mig,
+    mig_equal_width,
+    modularity,
+    nonlinear_r2,
+    sap,
+)
+from tests.metrics.conftest import GROUPS
+
+
+def _dci(z, f, mask=None):
+    result = dci(z, f, mask)
+    return result.disentanglement, result.completeness, result.informativeness
+
+
+def _blocks(z, f, mask=None):
+    result = block_separation(z, f, GROUPS, mask)
+    return result.disentanglement, result.r2_own, result.r2_other, result.r2_gap
+
+
+EXACT = {
+    "mig": mig,
+    "mig_equal_width": mig_equal_width,
+    "sap": sap,
+    "mcc_pearson": mean_correlation_coefficient,
+    "mcc_spearman": lambda z, f, mask=None: mean_correlation_coefficient(z, f, mask, method="spearman"),
+    "linear_r2": linear_r2,
+    "modularity": modularity,
+}
+TREES = {"nonlinear_r2": nonlinear_r2, "dci": _dci, "blocks": _blocks}
+SCORES = EXACT | TREES
+NEED_POINTS = set(SCORES) - {"sap", "mcc_pearson", "mcc_spearman", "linear_r2"}
+TOLERANCE = dict.fromkeys(EXACT, 1e-9) | dict.fromkeys(TREES, 0.02)
+"""Trees break ties between latents at random, and their steps lie on one side of a point."""
+NUM_POINTS = 1_000
+
+few_points = pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
+
+
+@pytest.fixture
+def factors(rng):
+    return rng.random((NUM_POINTS, 4))
+
+
+@pytest.fixture
+def latents(rng, factors):
+    return factors @ rng.standard_normal((4, 4)) + 0.1 * rng.standard_normal((NUM_POINTS, 4))
+
+
+@few_points
+@pytest.mark.parametrize("transform", ["permuted", "negated", "scaled", "shifted", "tiny", "huge"])
+@pytest.mark.parametrize("score", SCORES)
+def test_scores_are_blind_to_order_sign_scale_and_offset(latents, factors, score, transform):
+    transformed = {
+        "permuted": latents[:, [3, 1, 0, 2]],
+        "negated": latents * [1, -1, -1, 1],
+        "scaled": latents * [1e-5, 1e5, 3, 1],
+        "shifted": latents + np.array([1, -1, 100, 0]),
+        "tiny": latents * 1e-30,
+        "huge": latents * 1e30,
+    }[transform]
+    np.testing.assert_allclose(
+        SCORES[score](transformed, factors), SCORES[score](latents, factors), atol=TOLERANCE[score]
+    )
+
+
+@few_points
+@pytest.mark.parametrize("score", ["mig", "mcc_spearman", "modularity"])
+def test_scores_by_rank_are_blind_to_monotone_functions(latents, factors, score):
+    assert SCORES[score](np.exp(3 * latents), factors) == SCORES[score](latents, factors)
+
+
+@few_points
+@pytest.mark.parametrize("score", SCORES)
+def test_scores_are_blind_to_the_type_and_leave_their_arguments_alone(latents, factors, score):
+    single, before = latents.astype(np.float32), latents.copy()
+    np.testing.assert_allclose(
+        SCORES[score](single, factors.astype(np.float32)), SCORES[score](latents, factors), atol=0.02
+    )
+    np.testing.assert_array_equal(latents, before)
+
+
+@few_points
+@pytest.mark.parametrize("score", SCORES)
+def test_masked_latents_are_not_looked_at(rng, latents, factors, score):
+    padded = np.column_stack([factors[:, 1], latents, rng.standard_normal(NUM_POINTS)])
+    mask = np.array([False, True, True, True, True, False])
+    np.testing.assert_array_equal(SCORES[score](padded, factors, mask), SCORES[score](latents, factors))
+    assert not np.array_equal(SCORES[score](padded, factors), SCORES[score](latents, factors))
+
+
+@few_points
+@pytest.mark.parametrize("score", SCORES)
+def test_no_latent_and_latents_that_do_not_vary_score_nothing(latents, factors, score):
+    nothing = SCORES[score](latents, factors, np.zeros(4, bool))
+    np.testing.assert_allclose(nothing, 0, atol=0.02)
+    np.testing.assert_allclose(SCORES[score](np.full_like(latents, 0.1), factors), nothing, atol=1e-9)
+
+
+@few_points
+@pytest.mark.parametrize("score", SCORES)
+def test_one_latent_is_scored(factors, score):
+    assert np.isfinite(SCORES[score](factors[:, :1], factors)).all()
+
+
+@few_points
+@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda z, f: (z, f[:-1]), "same N points"),
+        (lambda z, f: (z[0], f), "same N points"),
+        (lambda z, f: (z[:1], f[:1]), "no two points"),
+        (lambda z, f: (np.where(z > 0, np.nan, z), f), "NaN"),
+        (lambda z, f: (z, f, np.ones(3, bool)), r"expected bool of shape \(4,\)"),
+        (lambda z, f: (z, f, np.array([0, 1, 1, 0])), "mask is int"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(latents, factors, score, change, message):
+    with pytest.raises(ValueError, match=message):
+        SCORES[score](*change(latents, factors))
+
+
+@pytest.mark.parametrize("score", sorted(NEED_POINTS - {"dci", "blocks"}))
+def test_few_points_are_warned_about_at_the_line_that_asked(rng, score):
+    factors = rng.random((5_000, 2))
+    with pytest.warns(FewPointsWarning, match=r"4,999 points is biased; give it at least 5,000") as warned:
+        SCORES[score](factors[1:], factors[1:])
+    assert [warning.filename for warning in warned] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        SCORES[score](factors, factors)
+
+
+@pytest.mark.parametrize("score", ["dci", "blocks"])
+def test_few_points_for_trees_are_warned_about_at_the_line_that_asked(latents, factors, score):
+    with pytest.warns(FewPointsWarning, match=r"1,000 points is biased") as warned:
+        SCORES[score](latents, factors)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+@pytest.mark.parametrize("score", sorted(set(SCORES) - NEED_POINTS))
+def test_scores_without_bias_are_silent_about_few_points(latents, factors, score):
+    SCORES[score](latents[:64], factors[:64])

@@ -1,0 +1,248 @@
+"""The cells of a map: what is averaged, what is marked, and which field goes where."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from dd_ray.errors import UserError
+from dd_ray.summary import COMPLETE, MARKS, Layout, combinations
+from tests.analysis.sweeps import GRID, Values, by_seed, summary_of, write_sweep
+
+
+def cells_of(path: Path, iteration: int | None = None, metric: str = "linear_r2") -> pd.DataFrame:
+    """The cells of one metric, by β, γ, λ."""
+    summary = summary_of(path, metrics=[metric], iteration=iteration)
+    return summary.cells.set_index(list(summary.layout.axes)).sort_index()
+
+
+def only_cell(path: Path, iteration: int | None = None, metric: str = "linear_r2") -> Values:
+    (cell,) = cells_of(path, iteration, metric).to_dict("records")
+    return cell
+
+
+def test_means_and_intervals_over_seeds_are_those_of_scipy(tmp_path: Path) -> None:
+    def random(config: Values, iteration: int) -> Values:
+        return {"linear_r2": float(np.random.default_rng([config["seed"], iteration]).normal())}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1, 2, 3]}, metrics=random)
+    values = [random({"seed": seed}, 300)["linear_r2"] for seed in range(4)]
+    low, high = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    cell = only_cell(path)
+    assert cell["mean"] == pytest.approx(np.mean(values))
+    assert (cell["ci_low"], cell["ci_high"]) == pytest.approx((low, high))
+    assert (cell["seeds"], cell["seeds_in_cell"], cell["mark"]) == (4, 4, COMPLETE)
+
+
+def test_one_seed_has_no_interval_and_none_has_no_mean(tmp_path: Path) -> None:
+    def ended(config: Values) -> tuple[str, int]:
+        return ("finished", 300) if config["beta"] == 0.1 else ("failed", -1)
+
+    one, none = cells_of(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, ended)).to_dict("records")
+    assert one["mean"] == pytest.approx(-0.3) and none["mean"] != none["mean"]
+    assert all(math.isnan(cell[end]) for cell in (one, none) for end in ("ci_low", "ci_high"))
+    assert (one["seeds"], none["seeds"], none["states"]) == (1, 0, "failed")
+    path = write_sweep(tmp_path / "equal", {"beta": [0.1], "seed": [0, 1]}, metrics=lambda c, i: {"mcc": 0.5})
+    equal = only_cell(path, metric="mcc")
+    assert (equal["mean"], equal["ci_low"], equal["ci_high"]) == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("state", "reached", "mark", "value"),
+    [
+        ("finished", 300, COMPLETE, -0.3),
+        ("stopped_early", 150, "stopped_early", -0.15),
+        ("diverged", 170, "diverged", -0.15),
+        ("failed", 150, "failed", -0.15),
+        ("failed", 300, "failed", -0.3),
+        ("failed", -1, "failed", None),
+        ("unfinished", 150, "unfinished", -0.15),
+        ("unfinished", 300, "unfinished", -0.3),  # between its last evaluation and its end
+        ("missing", -1, "unfinished", None),
+        ("finished", 150, "unfinished", -0.15),  # when fewer iterations were asked for
+    ],
+)
+def test_a_cell_that_is_not_complete_is_marked(
+    tmp_path: Path, state: str, reached: int, mark: str, value: float | None
+) -> None:
+    axes = {"beta": [0.1], "gamma": [0.0, 0.5]}
+    path = write_sweep(tmp_path / "s", axes, lambda c: ("finished", 300) if c["gamma"] else (state, reached))
+    cells = cells_of(path)
+    cell = cells.loc[0.0].to_dict()
+    assert cell["mark"] == mark
+    assert cell["mean"] == pytest.approx(math.nan if value is None else value, nan_ok=True)
+    assert cell["seeds"] == (value is not None)
+    reached_at = math.nan if mark == COMPLETE or value is None else round(-1000 * value)
+    assert cell["mark_iteration"] == pytest.approx(reached_at, nan_ok=True)
+    assert cells.loc[0.5]["mark"] == COMPLETE
+
+
+def test_a_stopped_cell_is_not_marked_in_a_map_of_the_iteration_that_it_reached(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]}, by_seed(("stopped_early", 150)))
+    assert only_cell(path, 0)["mark"] == COMPLETE
+    assert only_cell(path, 150)["mark"] == COMPLETE
+    last = only_cell(path)
+    assert (last["mark"], last["mark_iteration"], last["states"]) == ("stopped_early", 150, "stopped_early@150")
+
+
+def test_an_iteration_between_evaluations_shows_the_last_one_before(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path / "s", {"beta": [0.1, 1.0]}, lambda c: ("stopped_early", 150) if c["beta"] == 1 else ("finished", 300)
+    )
+    cells = cells_of(path, iteration=299)
+    assert list(cells["iteration"]) == [150, 150]
+    assert list(cells["mark"]) == [COMPLETE, COMPLETE]
+    assert list(cells["mean"]) == pytest.approx([-0.15, -0.15])
+
+
+def test_seeds_at_different_iterations_are_not_averaged(tmp_path: Path) -> None:
+    ended = by_seed(("finished", 300), ("stopped_early", 150), ("finished", 300))
+    cell = only_cell(write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1, 2]}, ended))
+    assert cell["mean"] == pytest.approx(-0.3 + (0.0 + 0.02) / 2)
+    assert (cell["seeds"], cell["seeds_in_cell"], cell["iteration"]) == (2, 3, 300)
+    assert (cell["mark"], cell["mark_iteration"]) == ("stopped_early", 150)
+    assert cell["states"] == "complete@300 stopped_early@150 complete@300"
+
+
+def test_where_no_seed_is_complete_those_that_got_furthest_are_averaged(tmp_path: Path) -> None:
+    ended = by_seed(("diverged", 10), ("stopped_early", 150), ("unfinished", 150))
+    cell = only_cell(write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1, 2]}, ended))
+    assert cell["mean"] == pytest.approx(-0.15 + 0.015)
+    assert (cell["seeds"], cell["iteration"]) == (2, 150)
+    assert (cell["mark"], cell["mark_iteration"]) == ("diverged", 0)
+
+
+def test_all_of_a_running_sweep_is_unfinished_at_its_end_and_complete_where_it_is(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", GRID, lambda config: ("unfinished", 150))
+    assert set(cells_of(path)["mark"]) == {"unfinished"}
+    assert set(cells_of(path, 150)["mark"]) == {COMPLETE}
+
+
+def test_a_metric_without_a_value_is_undefined_or_diverged(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.5, 1.0]})
+    ratio = cells_of(path, metric="prediction_ratio")
+    assert list(ratio["mark"]) == [COMPLETE, "undefined"]
+    assert ratio["mark_iteration"].isna().all()  # it says nothing about how far the trial got
+    assert list(cells_of(path, metric="mcc")["mark"]) == [COMPLETE, COMPLETE]
+    path = write_sweep(tmp_path / "d", {"beta": [0.1], "gamma": [0.5, 1.0]}, lambda c: ("diverged", 160))
+    assert list(cells_of(path, 150, "prediction_ratio")["mark"]) == [COMPLETE, "diverged"]
+
+
+def test_combinations_that_the_sweep_lacks_are_absent(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5]})
+    path = write_sweep(tmp_path / "s", {"beta": [1.0], "gamma": [0.5], "seed": [0, 1]})
+    cells = cells_of(path)
+    assert cells.loc[(1.0, 0.0), "mark"] == "absent"
+    assert list(cells["seeds"]) == [1, 1, 0, 2]
+
+
+def test_trials_without_an_evaluation_by_then_keep_a_row(tmp_path: Path) -> None:
+    def evaluated_late(path: Path, seed: int, first: int, ended: tuple[str, int]) -> None:
+        write_sweep(path, {"beta": [0.1], "seed": [seed]}, lambda c: ended, evaluated=[first, 300])
+
+    for seed, (first, ended) in enumerate([(100, ("finished", 300)), (150, ("failed", 300)), (150, ("missing", -1))]):
+        evaluated_late(tmp_path / "s", seed, first, ended)
+    trials = summary_of(tmp_path / "s", metrics=["linear_r2"], iteration=100).trials
+    assert list(trials["mark"]) == [COMPLETE, "unfinished", "unfinished"]
+    assert list(trials["linear_r2"].isna()) == [False, True, True]
+    assert list(trials["seconds"].isna()) == [False, True, True]
+    assert only_cell(tmp_path / "s", 100)["states"] == "complete@100 unfinished unfinished"
+
+
+def test_marks_are_all_that_a_cell_can_be_and_the_worst_counts(tmp_path: Path) -> None:
+    ends = {
+        "failed": ("failed", 300),
+        "diverged": ("diverged", 300),
+        "unfinished": ("unfinished", 150),
+        "stopped_early": ("stopped_early", 150),
+        COMPLETE: ("finished", 300),
+    }
+    assert [mark for mark in MARKS if mark in ends] == list(ends)
+    for i, worst in enumerate(ends):
+        order = list(ends.values())[i:][::-1]
+        path = write_sweep(tmp_path / worst, {"beta": [0.1], "seed": [*range(len(order))]}, by_seed(*order))
+        assert only_cell(path)["mark"] == worst
+
+
+@pytest.mark.parametrize(
+    ("axes", "layout"),
+    [
+        ({"beta": [0.1]}, Layout("model")),
+        ({"beta": [0.0, 0.1], "seed": [0, 1]}, Layout("beta")),
+        ({"beta": [0.1], "gamma": [0.0, 0.5]}, Layout("gamma")),
+        ({"beta": [0.1, 1.0], "lam": [0.0, 1.0]}, Layout("lam", "beta")),
+        ({"beta_norm": [0.1, 1.0], "gamma": [0.0, 0.5]}, Layout("gamma", "beta_norm")),
+        ({"beta": [0.1], "gamma": [0.0, 0.5], "lam": [0.0, 1.0]}, Layout("gamma", "lam")),
+        (GRID, Layout("gamma", "beta", "lam")),
+        ({**GRID, "learning_rate": [1e-4, 1e-3]}, Layout("gamma", "beta", "lam", ("learning_rate",))),
+        # β follows from these two, and is no axis.
+        ({"beta_norm": [0.1], "num_latents": [4, 10]}, Layout("num_latents")),
+    ],
+)
+def test_axes_are_the_swept_fields(tmp_path: Path, axes: Mapping[str, Sequence[Any]], layout: Layout) -> None:
+    assert summary_of(write_sweep(tmp_path / "s", axes)).layout == layout
+
+
+@pytest.mark.parametrize(
+    ("places", "layout"),
+    [
+        ({"x": "lambda", "y": None}, Layout("lam", "gamma", "beta")),
+        ({"x": "lam"}, Layout("lam", "gamma", "beta")),
+        ({"columns": "gamma"}, Layout("lam", "beta", "gamma")),
+        ({"x": "beta_norm", "y": "lam"}, Layout("beta_norm", "lam", "gamma")),
+        ({"x": "beta-norm", "y": "lam"}, Layout("beta_norm", "lam", "gamma")),
+        ({"columns": "num-latents"}, Layout("gamma", "beta", "num_latents", ("lam",))),
+    ],
+)
+def test_axes_that_were_asked_for_come_first(tmp_path: Path, places: Mapping[str, str | None], layout: Layout) -> None:
+    assert summary_of(write_sweep(tmp_path / "s", GRID), places=places).layout == layout
+
+
+def test_the_iteration_of_a_map_is_an_evaluation_or_the_end(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1]}, by_seed(("unfinished", 150), ("missing", -1)))
+    asked = {0: 0, 149: 0, 150: 150, 299: 150, 300: 300, 999: 300, None: 300}
+    assert {iteration: summary_of(path, iteration=iteration).iteration for iteration in asked} == asked
+
+
+def test_the_usual_metrics_are_those_that_the_sweep_has(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]})
+    usual = ["reconstruction_error", "linear_r2", "mcc", "active_units"]
+    assert list(summary_of(path).cells["metric"]) == usual
+    assert list(summary_of(path, metrics=["mcc", "seconds", "mcc"]).cells["metric"]) == ["mcc", "seconds"]
+    supervised = write_sweep(tmp_path / "t", {"beta": [0.1]}, metrics=lambda c, i: {"factor_error": 0.1, "mcc": 0.9})
+    assert list(summary_of(supervised).cells["metric"]) == ["factor_error", "mcc"]
+    with pytest.raises(UserError, match="none of the usual metrics"):
+        summary_of(write_sweep(tmp_path / "u", {"beta": [0.1]}, metrics=lambda c, i: {"other": 1.0}))
+
+
+def test_the_untrained_score_is_the_mean_before_training(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1]})
+    for iteration in (None, 150):
+        untrained = summary_of(path, metrics=["linear_r2", "mcc"], iteration=iteration).untrained
+        assert untrained == pytest.approx({"linear_r2": 0.255, "mcc": 0.5255})
+    late = write_sweep(tmp_path / "t", {"beta": [0.1]}, evaluated=[150, 300])
+    assert summary_of(late).untrained == {}
+
+
+def test_forms_of_one_beta_are_one_cell(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "s", {"beta": [0.3 * 256], "gamma": [0.5]})
+    path = write_sweep(tmp_path / "s", {"beta_norm": [0.3, 1.0], "gamma": [0.0, 0.5]})
+    assert len(cells_of(path)) == 4
+
+
+def test_nothing_evaluated_is_refused(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("missing", -1))
+    with pytest.raises(UserError, match="nothing to draw"):
+        summary_of(path)
+
+
+def test_combinations_are_of_all_values_the_last_column_fastest() -> None:
+    frame = pd.DataFrame({"a": [2, 1], "b": ["x", "y"]})
+    pairs = [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
+    assert combinations(frame, ["a", "b"]) == [{"a": a, "b": b} for a, b in pairs]
+    assert combinations(frame, []) == [{}]
