@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import pandas as pd
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from dd_ray import results
@@ -22,6 +21,7 @@ from dd_ray.sweep.environment import prepare_environment
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, duration, make_plan, short
 from dd_ray.sweep.store import SweepFolder
+from dd_ray.terminal import console
 
 EXIT_FAILED_CELLS = 1
 EXIT_INTERRUPTED = 130
@@ -156,7 +156,7 @@ def _print_every_cell(plan: Plan) -> None:
     table = Table("key", "cell", title="Cells", title_justify="left")
     for cell in plan.cells:
         table.add_row(cell.key, cell.label)
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console().print(table)
     print("Dry run: nothing was started.")
 
 

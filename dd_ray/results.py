@@ -2,18 +2,18 @@
 
 import argparse
 import math
-import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.sweep.store import CellFolder, SweepFolder
+from dd_ray.terminal import console
 
 WITH_UNTRAINED = ("linear_r2", "mcc")
 """Scores that an untrained network has as well, and not near 0."""
@@ -66,15 +66,14 @@ def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
     metrics = [name for name in COMPARABLE if name in cells and cells[name].notna().any()]
     title = f"{len(cells)} cells at their last evaluation (in brackets: before training)"
     table = Table(title=title, title_justify="left")
-    table.add_column("cell", no_wrap=True)
-    table.add_column("state", no_wrap=True)
+    for column in ("cell", "state"):
+        table.add_column(column, no_wrap=True)
     for column in ["iteration", *(REPORTED[name].label for name in metrics)]:
-        table.add_column(column, justify="right", min_width=max(map(len, column.split())))
+        table.add_column("\n".join(textwrap.wrap(column, 14)), justify="right", no_wrap=True)
     for row in cells.head(most).to_dict("records"):
         values = [_number(row[name]) + _bracket(row.get(f"{name}_untrained")) for name in metrics]
         table.add_row(row["label"], row["state"].replace("_", " "), _number(row["iteration"]), *values)
-    # Wide enough for every column where the output is no terminal.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console().print(table)
     if len(cells) > most:
         print(f"... and {len(cells) - most} more.")
 

@@ -15,7 +15,7 @@ STUDY = Study(
                 "beta": (0.01, 0.03, 0.1, 0.3, 1.0, 2.0),
                 "learning_rate": (1e-3,),
             },
-            iterations=2_000,
+            iterations=1_500,
             seeds=2,
             grace_share=1 / 2,
             reduction_factor=1.5,

@@ -12,7 +12,7 @@ import dd_ray
 
 PACKAGE = Path(dd_ray.__file__).parent
 ORDER = [
-    *("errors", "config", "options", "data", "models", "objectives", "training", "metrics", "evaluation"),
+    *("errors", "terminal", "config", "options", "data", "models", "objectives", "training", "metrics", "evaluation"),
     *("sweep", "results", "summary", "cli"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -34,8 +34,7 @@ def mean_squared_cross_correlation(responses: Array, mask: Mask | None = None) -
 
     Source: the notebook's `mean_squared_cross_correlations`. Cost: none.
     """
-    responses = masked(responses, mask)
-    flat = responses.reshape(-1, responses.shape[-1])
+    flat = np.concatenate(masked(responses, mask))
     squares = np.square(correlations(flat, flat))
     np.fill_diagonal(squares, 0)
     return float(squares.mean()) if squares.size else float("nan")

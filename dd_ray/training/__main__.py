@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.options import axes_of, options_class, product
+from dd_ray.terminal import console
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
@@ -83,9 +83,7 @@ def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]
                 draft = path.with_suffix(".draft")
                 draft.write_bytes(dump_state(trial.state()))
                 draft.replace(path)  # a kill meanwhile leaves the old one
-    # Wide enough for every column where the output is no terminal.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(_table([trial for stack in stacks for trial in stack], swept))
+    console().print(_table([trial for stack in stacks for trial in stack], swept))
 
 
 def _stack_of(configs: list[TrialConfig], options: TrainingOptions) -> Stack:

@@ -32,11 +32,11 @@ def test_intervals_over_points_hold_the_truth(rng):
 @pytest.mark.slow
 def test_intervals_of_mutual_information_hold_the_truth_though_resampling_inflates_it(rng):
     code = encoder("identity_plus_noise_sd0.1", seed=1)
-    many = rng.random((300_000, 4))
+    many = rng.random((300_000, 2))
     truth = mig(code(many), many)
 
     def draw():
-        factors = rng.random((5_000, 4))
+        factors = rng.random((5_000, 2))
         return code(factors), factors
 
     assert _covered(mig, truth, draw, 10) >= 0.7
