@@ -27,14 +27,14 @@ def warn_if_few(num_points: int, score: str, stacklevel: int = 3) -> None:
         warnings.warn(message, FewPointsWarning, stacklevel=stacklevel)
 
 
-def masked(latents: Array, mask: Mask | None) -> Array:
+def masked(latents: Array, mask: Mask | None, *, finite: bool = True) -> Array:
     """The latents [..., L] that a mask [L] leaves, in float64; all of them if there is none.
 
     Raises:
-        ValueError: the mask is not one bool a latent, or a latent is NaN or infinite.
+        ValueError: the mask is not one bool a latent; or a latent is NaN or infinite, and must be finite.
     """
     latents = np.asarray(latents, np.float64)
-    if not np.isfinite(latents).all():
+    if finite and not np.isfinite(latents).all():
         raise ValueError("latents hold NaN or infinite values, which have no score.")
     if mask is None:
         return latents
@@ -77,9 +77,7 @@ def varies(a: Array) -> Mask:
 def standardised(latents: Array) -> Array:
     """Latents [N, L] less the mean of the first half of the points, in units of its standard deviation."""
     half = latents[: len(latents) // 2]
-    scale = half.std(axis=0)
-    scale[scale == 0] = 1
-    return (latents - half.mean(axis=0)) / scale
+    return (latents - half.mean(axis=0)) / np.where(varies(half), half.std(axis=0), 1)
 
 
 def correlations(a: Array, b: Array) -> Array:

@@ -29,7 +29,7 @@ def beta_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None, *
         is 1 for codes that no other score calls disentangled. A pair rotated by 45° is guessed. Blind to
         size.
 
-    Cost: 204,800 samples rendered and encoded, which is nearly all of it.
+    Cost: 204,800 samples rendered and encoded, which is nearly all of it: 10 s for circles on one core.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 

@@ -42,7 +42,7 @@ def dci(latents: Array, factors: Array, mask: Mask | None = None) -> DCI:
 
     Returns:
         D, C and I. The importances of a factor sum to 1 even if the latents tell nothing of it, and are
-        then spread at random, so a factor that is missing lowers D and C towards 0.4: read them beside
+        then spread at random, so factors that are missing lower D (to 0.41 for two of four) and C: read them beside
         R². C depends on how many latents there are. Trees see a rotation of 45° as half of each (D 0.5),
         and I falls short of 1 for mixtures of many factors; `nonlinear_r2` says what the code holds. Blind
         to size. The numbers move by about 0.02 with the version of scikit-learn.

@@ -26,13 +26,13 @@ def bootstrap_interval(
     rows_together: int = 1,
     seed: int = 0,
 ) -> Interval:
-    """Confidence interval of a score over the points, by resampling them (Efron and Tibshirani 1993, ch. 13).
+    """Confidence interval of a score over the points, by resampling them (Davison and Hinkley 1997, sec. 5.2).
 
         [2θ̂ − q_{(1+c)/2}, 2θ̂ − q_{(1−c)/2}],   q the quantiles of the scores of resamples
 
     This "basic" interval takes the bias that resampling adds for that which sampling added: repeated points
     inflate mutual information as few points do, so that the plain quantiles of MIG never hold the truth
-    (coverage 0.0 at 5,000 points, here 0.9; both 0.9 to 1 for MCC, SAP and R²).
+    (coverage 0.0 at 5,000 points, here 0.9; of MCC, SAP and R² either holds it in 0.85 to 1).
 
     Args:
         metric: arrays [N, ...] to a score, one number or an array of them.

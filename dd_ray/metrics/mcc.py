@@ -16,7 +16,7 @@ def mean_correlation_coefficient(
     *,
     method: Literal["pearson", "spearman"] = "pearson",
 ) -> float:
-    """MCC: mean |correlation| of each factor with a latent of its own (Hyvärinen and Morioka 2016, sec. 5).
+    """MCC: mean |correlation| of each factor with a latent of its own (Hyvärinen and Morioka 2016).
 
         MCC = max_π Σ_f |corr(z_π(f), f)| / F,   π one to one (Hungarian method)
 

@@ -7,7 +7,7 @@ from dd_ray.metrics.binning import Bins, entropy, equal_width_bins, mutual_infor
 
 
 def mig(latents: Array, factors: Array, mask: Mask | None = None) -> float:
-    """Mutual information gap (Chen et al. 2018, sec. 4.1, eq. 6), by 20 rank bins of latents and factors.
+    """Mutual information gap (Chen et al. 2018, sec. 4.1), by 20 rank bins of latents and factors.
 
         MIG = mean_f [I(z_i*; f) − max_{i ≠ i*} I(z_i; f)] / H(f),   i* = argmax_i I(z_i; f)
 

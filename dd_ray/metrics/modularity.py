@@ -7,7 +7,7 @@ from dd_ray.metrics.binning import mutual_information, rank_bins
 
 
 def modularity(latents: Array, factors: Array, mask: Mask | None = None) -> float:
-    """Modularity (Ridgeway and Mozer 2018, sec. 3, eq. 2), by 20 rank bins of latents and factors.
+    """Modularity (Ridgeway and Mozer 2018, sec. 3), by 20 rank bins of latents and factors.
 
         modularity = mean_i (1 − δ_i),   δ_i = Σ_{f ≠ f*} I(z_i; f)² / [(F − 1) I(z_i; f*)²],
         f* = argmax_f I(z_i; f)
@@ -16,7 +16,7 @@ def modularity(latents: Array, factors: Array, mask: Mask | None = None) -> floa
         latents: [N, L]. One that does not vary counts 0.
         factors: [N, F].
         mask: [L], which latents to look at; none of them scores 0. Use it: a latent of noise has about
-            0.3, by chance, and so pulls the mean.
+            0.2, by chance, and so pulls the mean.
 
     Returns:
         In [0, 1]; 1 if each latent is a function of one factor, however noisy, even if all of the same

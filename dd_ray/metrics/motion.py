@@ -9,7 +9,7 @@ from dd_ray.metrics.arrays import Array, Mask, masked
 
 
 def prediction_ratio(mu: Array, mu_predicted: Array, mask: Mask | None = None) -> float:
-    """Error of linear prediction in units of the motion (Goroshin et al. 2015, sec. 2, without its scale).
+    """Error of linear prediction in units of the motion; the penalty of this study, freed of its scale.
 
         Σ_{t≥2} ‖μ_t − μ̂_t‖² / Σ_{t≥2} ‖μ_t − μ_{t−1}‖²
 
@@ -25,7 +25,8 @@ def prediction_ratio(mu: Array, mu_predicted: Array, mask: Mask | None = None) -
 
     Cost: a pass over the latents.
     """
-    mu, mu_predicted = masked(mu[:, 1:], mask), masked(mu_predicted[:, 2:], mask)
+    # A prediction may leave the range of its type before the latents do; its error is infinite then.
+    mu, mu_predicted = (masked(latents, mask, finite=False) for latents in (mu[:, 1:], mu_predicted[:, 2:]))
     error = np.square(mu[:, 1:] - mu_predicted).sum()
     motion = np.square(np.diff(mu, axis=1)).sum()
     return float(error / motion) if motion > 0 else float("nan")

@@ -60,7 +60,7 @@ class Network:
 @pytest.fixture(scope="session")
 def network(reference: Path) -> Callable[[str], Network]:
     """A trained network by the name of its checkpoint."""
-    factors = np.random.default_rng(0).random((NUM_POINTS, 4))
+    factors = np.random.default_rng(0).random((NUM_POINTS, 4))  # as the reference drew them
     pictures = _rendered(factors)
 
     @cache

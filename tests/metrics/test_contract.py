@@ -44,7 +44,7 @@ SCORES = EXACT | TREES
 NEED_POINTS = set(SCORES) - {"sap", "mcc_pearson", "mcc_spearman", "linear_r2"}
 TOLERANCE = dict.fromkeys(EXACT, 1e-9) | dict.fromkeys(TREES, 0.02)
 """Trees break ties between latents at random, and their steps lie on one side of a point."""
-NUM_POINTS = 1_000
+NUM_POINTS = 600
 
 few_points = pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
 
@@ -106,7 +106,8 @@ def test_masked_latents_are_not_looked_at(rng, latents, factors, score):
 @pytest.mark.parametrize("score", SCORES)
 def test_no_latent_and_latents_that_do_not_vary_score_nothing(latents, factors, score):
     nothing = SCORES[score](latents, factors, np.zeros(4, bool))
-    np.testing.assert_allclose(nothing, 0, atol=0.02)
+    # R² is below 0 by the difference between the means of the halves.
+    np.testing.assert_allclose(nothing, 0, atol=0.08)
     np.testing.assert_allclose(SCORES[score](np.full_like(latents, 0.1), factors), nothing, atol=1e-9)
 
 
@@ -147,7 +148,7 @@ def test_few_points_are_warned_about_at_the_line_that_asked(rng, score):
 
 @pytest.mark.parametrize("score", ["dci", "blocks"])
 def test_few_points_for_trees_are_warned_about_at_the_line_that_asked(latents, factors, score):
-    with pytest.warns(FewPointsWarning, match=r"1,000 points is biased") as warned:
+    with pytest.warns(FewPointsWarning, match=r"600 points is biased") as warned:
         SCORES[score](latents, factors)
     assert [warning.filename for warning in warned] == [__file__]
 

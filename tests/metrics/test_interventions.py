@@ -26,11 +26,10 @@ def test_what_is_symmetric_or_missing_is_guessed(score, code):
 
 
 def test_two_missing_factors_are_guessed():
-    # A line tells that no latent stands still. The stillest of two is then one of noise, and tells the same.
+    # Two factors are told, and of the other two that it is one of them.
     dead = encoder("background_only_plus_2_dead")
     assert beta_vae_score(dead, 4) == pytest.approx(3 / 4, abs=0.06)
-    # Without the latents of noise, one of the background's is the stillest whatever is fixed: each is
-    # right in its own quarter, and wrong where a factor of the circle is.
+    # One of the background's latents is the stillest whatever is fixed, and stands for its own factor.
     mask = np.array([True, True, False, False])
     assert factor_vae_score(dead, 4, mask) == pytest.approx(1 / 2, abs=0.06)
 

@@ -5,12 +5,7 @@ from typing import get_args, get_type_hints
 import numpy as np
 import pytest
 
-from dd_ray.metrics import REPORTED, Metric, active_units, prediction_ratio
-
-
-@pytest.fixture
-def rng():
-    return np.random.default_rng(0)
+from dd_ray.metrics import REPORTED, Metric, active_mask, active_units, prediction_ratio
 
 
 def _predicted(latents, alpha=1.0):
@@ -28,6 +23,7 @@ def _straight(rng):
 def test_units_with_a_variance_above_a_hundredth_are_active(rng):
     code = rng.standard_normal((100_000, 6)) * [1.0, 0.11, 0.09, 1e-5, 0.0, 30.0] + [0, 5, 5, 100, 7, 0]
     assert active_units(code) == 3
+    assert [*np.flatnonzero(active_mask(code))] == [0, 1, 5]
     assert active_units(code.astype(np.float32)) == 3
 
 
@@ -82,6 +78,7 @@ def test_every_reported_metric_says_how_it_is_read():
     assert all(metric.label for metric in REPORTED.values())
     directions = get_args(get_type_hints(Metric)["better"])
     assert all(metric.better is None or metric.better in str(directions) for metric in REPORTED.values())
-    # The objective holds β and λ, and the KL is what β weighs: neither ranks the cells of a grid.
-    assert {name for name, metric in REPORTED.items() if metric.better is None} == {"loss", "kl"}
-    assert {name for name, metric in REPORTED.items() if metric.better == "max"} == {"active_units", "linear_r2", "mcc"}
+    # What β, γ and λ weigh ranks no cells of a grid, and neither do active units beyond the factors.
+    unranked = {name for name, metric in REPORTED.items() if metric.better is None}
+    assert unranked == {"loss", "kl", "prediction_ratio", "active_units"}
+    assert {name for name, metric in REPORTED.items() if metric.better == "max"} == {"linear_r2", "mcc"}

@@ -57,6 +57,14 @@ def test_steps_of_no_length_are_left_out(rng):
     assert np.isnan(straightness(_lines(rng)[:, :2]))
 
 
+def test_a_prediction_out_of_range_is_infinitely_wrong_and_unknown_latents_have_no_ratio(rng):
+    latents = _lines(rng)
+    assert prediction_ratio(latents, np.full_like(latents, np.inf)) == np.inf
+    assert np.isnan(prediction_ratio(np.full_like(latents, np.nan), latents))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        straightness(np.where(latents > 1, np.nan, latents))
+
+
 def test_masked_latents_are_not_looked_at(rng):
     lines = _lines(rng)
     noisy = np.concatenate([lines, rng.standard_normal((20, 10, 2))], axis=2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
 from dd_ray.metrics import (
     active_units,
@@ -27,6 +28,7 @@ NETWORKS = {
 }
 UNTRAINED = {"untrained_4"}  # its weights are not recorded
 SCORED = slice(NUM_POINTS // 2, None)
+"""The pictures that the reference scored, and fitted its trees on."""
 
 
 @pytest.fixture(params=NETWORKS)
@@ -40,22 +42,27 @@ def test_every_network_of_the_reference_is_scored_here(numbers):
 
 
 def test_trained_networks_have_the_scores_of_the_reference(numbers, network, name):
-    # Both are estimates from 10,000 random images, and not of the same ones. Over such draws the mean scores
-    # have a standard deviation of up to 0.007, and the R² of a factor that a collapsed network hardly tells
-    # one of up to 0.013.
-    latents, factors = network(NETWORKS[name]).latents, network(NETWORKS[name]).factors
-    r2 = linear_r2(latents, factors)
+    latents, factors = network(NETWORKS[name]).latents[SCORED], network(NETWORKS[name]).factors[SCORED]
     found = {
-        "MIG_hist20": mig_equal_width(latents[SCORED], factors[SCORED]),
-        "SAP_continuous": sap(latents[SCORED], factors[SCORED]),
-        "R2_linear": r2.mean(),
+        "MIG_hist20": mig_equal_width(latents, factors),
+        "MIG_quantile20": mig_equal_width(rankdata(latents, axis=0), factors),
+        "SAP_continuous": sap(latents, factors),
         "MCC_pearson": mean_correlation_coefficient(latents, factors),
         "MCC_spearman": mean_correlation_coefficient(latents, factors, method="spearman"),
     }
     expected = numbers["metrics_uniform"][name]
-    assert found == pytest.approx({score: expected[score] for score in found}, abs=0.02)
+    # The same pictures; a latent at the edge of a bin may fall to either side.
+    assert found == pytest.approx({score: expected[score] for score in found}, abs=0.002)
+    np.testing.assert_allclose(latents.std(axis=0), expected["mu_std"], atol=1e-4)
+
+
+def test_trained_networks_have_the_linear_r2_of_the_reference(numbers, network, name):
+    # Fitted on other pictures, over which the R² of a factor that a collapsed network hardly tells has a
+    # standard deviation of up to 0.013.
+    r2 = linear_r2(network(NETWORKS[name]).latents, network(NETWORKS[name]).factors)
+    expected = numbers["metrics_uniform"][name]
     np.testing.assert_allclose(r2, expected["R2_linear_per_factor"], atol=0.05)
-    np.testing.assert_allclose(latents.std(axis=0), expected["mu_std"], atol=0.02)
+    assert r2.mean() == pytest.approx(expected["R2_linear"], abs=0.02)
 
 
 def test_trained_networks_have_the_kl_of_the_reference(numbers, network, name):
@@ -70,15 +77,24 @@ def test_trained_networks_have_the_kl_of_the_reference(numbers, network, name):
 
 @pytest.mark.slow
 def test_trained_networks_have_the_dci_of_the_reference(numbers, network, name):
-    # A mean of fits on either half, as D of one fit has a standard deviation of up to 0.014.
-    latents, factors = network(NETWORKS[name]).latents, network(NETWORKS[name]).factors
-    fits = [dci(latents, factors), dci(latents[::-1], factors[::-1])]
-    found = np.mean([[fit.disentanglement, fit.completeness, fit.informativeness] for fit in fits], axis=0)
-    expected = numbers["metrics_uniform"][name]["DCI_gbt"]
-    np.testing.assert_allclose(found, [expected[score] for score in ("D", "C", "I_R2")], atol=0.03)
-    np.testing.assert_allclose(np.mean([fit.r2 for fit in fits], axis=0), expected["R2"], atol=0.05)
-    # Histogram trees find what these trees find, and more where they run out of trees.
-    assert nonlinear_r2(latents, factors).mean() > found[2] - 0.01
+    # The reference's trees were fitted on these pictures. D moves by 0.02 with the version of scikit-learn.
+    latents, factors = (
+        np.roll(a, NUM_POINTS // 2, axis=0) for a in (network(NETWORKS[name]).latents, network(NETWORKS[name]).factors)
+    )
+    found, expected = dci(latents, factors), numbers["metrics_uniform"][name]["DCI_gbt"]
+    assert found.disentanglement == pytest.approx(expected["D"], abs=0.03)
+    assert found.completeness == pytest.approx(expected["C"], abs=0.03)
+    assert found.informativeness == pytest.approx(expected["I_R2"], abs=0.03)
+    np.testing.assert_allclose(found.r2, expected["R2"], atol=0.05)
+
+
+@pytest.mark.slow
+def test_nonlinear_r2_finds_what_dci_s_trees_miss_and_no_line_sees(numbers, network):
+    name = "beta_vae_4_latents_beta_norm_0.001"
+    expected = numbers["metrics_uniform"][name]
+    found = nonlinear_r2(network(NETWORKS[name]).latents, network(NETWORKS[name]).factors)
+    assert (found > expected["R2_linear_per_factor"]).all()
+    assert found.mean() > expected["DCI_gbt"]["I_R2"] + 0.02
 
 
 def test_trained_networks_have_the_two_numbers_of_the_notebook(numbers, network, name):
