@@ -12,7 +12,7 @@ How the numbers stay honest:
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -109,7 +109,7 @@ def summarise(
         last=last,
         trials=trials,
         cells=_average_seeds(trials, layout.axes, metrics),
-        untrained=table.loc[evaluated == 0, metrics].mean().dropna().to_dict(),
+        untrained={str(name): mean for name, mean in table.loc[evaluated == 0, metrics].mean().dropna().items()},
     )
 
 
@@ -212,7 +212,7 @@ def _average_seeds(trials: pd.DataFrame, axes: Sequence[str], metrics: Sequence[
     return pd.DataFrame(rows)
 
 
-def _cell(trials: Mapping[str, list[Any]], metric: str) -> dict[str, Any]:
+def _cell(trials: Mapping[Hashable, list[Any]], metric: str) -> dict[str, Any]:
     """One metric over the trials of a cell, given as lists."""
     at, values = (np.asarray(trials[name], float) for name in ("iteration", metric))
     iteration = float(np.fmax.reduce(at, initial=math.nan))

@@ -23,8 +23,9 @@ class Watcher(Callback):
         self._iterations = iterations
         self._done = dict(already_done)
         self._states: Counter[str] = Counter()
+        self._total = len(already_done) * iterations
         self._bar = tqdm(
-            total=len(already_done) * iterations,
+            total=self._total,
             initial=sum(already_done.values()),
             unit="it",
             desc="sweep",
@@ -71,7 +72,8 @@ class Watcher(Callback):
         self._running.discard(_key(trial))
         self._states[state] += 1
         # What it will not do is no work done: it leaves the total.
-        self._bar.total -= self._iterations - self._done[_key(trial)]
+        self._total -= self._iterations - self._done[_key(trial)]
+        self._bar.total = self._total
         self._show()
 
     def _advance(self, key: str, reached: int) -> None:
