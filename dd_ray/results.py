@@ -72,7 +72,7 @@ def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
         table.add_column("\n".join(textwrap.wrap(column, 14)), justify="right", no_wrap=True)
     for row in cells.head(most).to_dict("records"):
         values = [_number(row[name]) + _bracket(row.get(f"{name}_untrained")) for name in metrics]
-        table.add_row(row["label"], row["state"].replace("_", " "), _number(row["iteration"]), *values)
+        table.add_row(row["label"], row["state"].replace("_", " "), _count(row["iteration"]), *values)
     console().print(table)
     if len(cells) > most:
         print(f"... and {len(cells) - most} more.")
@@ -80,6 +80,10 @@ def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
 
 def _number(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else f"{value:.3g}"
+
+
+def _count(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
 def _bracket(value: float | None) -> str:

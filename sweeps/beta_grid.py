@@ -17,7 +17,7 @@ STUDY = Study(
             },
             iterations=1_500,
             seeds=2,
-            grace_share=1 / 2,
+            grace_share=2 / 3,
             reduction_factor=1.5,
         ),
         "full": Preset(

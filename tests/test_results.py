@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 
 from dd_ray import results
@@ -76,6 +77,14 @@ def test_command_prints_every_cell(sweep, capsys):
     printed = capsys.readouterr().out
     assert "5 cells" in printed
     assert all(word in printed for word in ("gamma=0.9", "stopped early", "missing", "failed"))
+
+
+def test_numbers_are_printed_to_be_read(capsys):
+    row = {"key": "a", "label": "x", "state": "finished", "iteration": 50_000.0, "mcc": 0.51234, "mcc_untrained": 0.4}
+    results.print_cells(pd.DataFrame([row]))
+    printed = capsys.readouterr().out
+    assert "50,000" in printed
+    assert "0.512 (0.4)" in printed
 
 
 def test_a_sweep_without_cells_is_refused(tmp_path):
