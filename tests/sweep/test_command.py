@@ -26,28 +26,32 @@ def sweep(*options, timeout=120):
 
 
 @pytest.fixture(scope="session")
-def cluster():
+def ray_folder():
+    """A folder for what Ray writes; not below tmp_path, whose length leaves no room for its sockets' names."""
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def cluster(ray_folder):
     """Address of a Ray of two CPUs that lives as long as the tests."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Not below tmp_path, whose length leaves no room for the names of Ray's sockets.
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
-        command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --temp-dir {folder}"
-        environment = os.environ | {"RAY_USAGE_STATS_ENABLED": "0"}
-        with (Path(folder) / "head.log").open("w") as log:
-            head = subprocess.Popen(
-                [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--node-ip-address", "127.0.0.1"],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-            )
-            try:
-                _wait_for(port, head)
-                yield f"127.0.0.1:{port}"
-            finally:
-                head.terminate()
-                head.wait(timeout=30)
+    command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --temp-dir {ray_folder}"
+    with (Path(ray_folder) / "head.log").open("w") as log:
+        head = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--node-ip-address", "127.0.0.1"],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
+        )
+        try:
+            _wait_for(port, head)
+            yield f"127.0.0.1:{port}"
+        finally:
+            head.terminate()
+            head.wait(timeout=30)
 
 
 def _wait_for(port, head):
@@ -63,7 +67,8 @@ def _wait_for(port, head):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_one_command_on_one_machine_gives_cells_a_table_and_a_map(tmp_path):
+def test_one_command_on_one_machine_gives_cells_a_table_and_a_map(ray_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", ray_folder)
     done = sweep(*FOUR_CELLS, "--storage", tmp_path, "--name", "mine")
     assert done.returncode == 0, done.stderr
     assert "4 cells = 2 beta × 2 gamma" in done.stdout
