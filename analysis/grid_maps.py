@@ -109,7 +109,7 @@ class Scale:
             low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, also if all are
         elif high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
             low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
-        known = REPORTED.get(metric, Metric(metric, None))
+        known = REPORTED.get(metric, Metric(metric, metric, None))
         cmap, hint = LOOKS[known.better]
         return cls(metric, Normalize(low, high), cmap, known.label.replace(" (", "\n(") + hint, untrained)
 

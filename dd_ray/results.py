@@ -2,11 +2,11 @@
 
 import argparse
 import math
-import textwrap
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from rich import box
 from rich.table import Table
 
 from dd_ray.config import TrialConfig
@@ -17,6 +17,8 @@ from dd_ray.terminal import console
 
 WITH_UNTRAINED = ("linear_r2", "mcc")
 """Scores that an untrained network has as well, and not near 0."""
+WIDTH_OF_ALL = 110
+"""Columns that a terminal needs to show these scores, and the prediction ratio."""
 
 
 def load(path: str | Path) -> pd.DataFrame:
@@ -62,32 +64,41 @@ def _rows(cell: CellFolder) -> list[dict[str, Any]]:
 
 
 def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
-    """Print a table of `final` cells: what each is, how it ended, and its metrics."""
-    metrics = [name for name in COMPARABLE if name in cells and cells[name].notna().any()]
-    title = f"{len(cells)} cells at their last evaluation (in brackets: before training)"
-    table = Table(title=title, title_justify="left")
-    for column in ("cell", "state"):
-        table.add_column(column, no_wrap=True)
-    for column in ["iteration", *(REPORTED[name].label for name in metrics)]:
-        table.add_column("\n".join(textwrap.wrap(column, 14)), justify="right", no_wrap=True)
-    for row in cells.head(most).to_dict("records"):
-        values = [_number(row[name]) + _bracket(row.get(f"{name}_untrained")) for name in metrics]
-        table.add_row(row["label"], row["state"].replace("_", " "), _count(row["iteration"]), *values)
-    console().print(table)
+    """Print a table of `final` cells: what tells them apart, how each ended, and its metrics."""
+    terminal = console()
+    wide = terminal.width >= WIDTH_OF_ALL
+    title = f"{len(cells)} cells at their last evaluation{' (in brackets: before training)' if wide else ''}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown = _as_text(cells.head(most), wide)
+    for name, values in shown.items():
+        # In a narrow terminal, headers and values break between words, never within.
+        words = " ".join([name, *values]).split()
+        table.add_column(name, justify="left" if name == "state" else "right", min_width=max(map(len, words)))
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*row)
+    terminal.print(table)
     if len(cells) > most:
         print(f"... and {len(cells) - most} more.")
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.3g}"
+def _as_text(cells: pd.DataFrame, wide: bool) -> dict[str, list[str]]:
+    """The columns of `print_cells`, as text; not all where the terminal is not wide."""
+    labels = pd.DataFrame([dict(pair.split("=", 1) for pair in label.split(",")) for label in cells["label"]])
+    varying = [name for name in labels if labels[name].nunique(dropna=False) > 1] or list(labels)
+    columns = {str(name): labels[name].fillna("").tolist() for name in varying}
+    columns["state"] = [state.replace("_", " ") for state in cells["state"]]
+    columns["iteration"] = ["" if math.isnan(i) else f"{i:,.0f}" for i in cells["iteration"].astype(float)]
+    metrics = [name for name in COMPARABLE if wide or name != "prediction_ratio"]
+    for name in (name for name in metrics if name in cells and cells[name].notna().any()):
+        before = cells.get(f"{name}_untrained") if wide else None
+        brackets = [f" ({_number(b)})" if _number(b) else "" for b in ([] if before is None else before)]
+        brackets = brackets or [""] * len(cells)
+        columns[REPORTED[name].short] = [_number(v) + b for v, b in zip(cells[name], brackets, strict=True)]
+    return columns
 
 
-def _count(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:,.0f}"
-
-
-def _bracket(value: float | None) -> str:
-    return f" ({number})" if (number := _number(value)) else ""
+def _number(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3g}"
 
 
 def main(args: list[str] | None = None) -> None:

@@ -4,7 +4,7 @@ import sys
 
 from rich.console import Console
 
-WIDTH_WITHOUT_TERMINAL = 180
+WIDTH_WITHOUT_TERMINAL = 160
 """Columns of a table in a file or a pipe: enough for every column of a sweep's cells."""
 
 

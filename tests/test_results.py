@@ -4,10 +4,12 @@ import math
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
+from dd_ray.metrics import COMPARABLE
 from dd_ray.sweep.store import Outcome, SweepFolder
 
 
@@ -76,15 +78,39 @@ def test_command_prints_every_cell(sweep, capsys):
     results.main([str(sweep.path)])
     printed = capsys.readouterr().out
     assert "5 cells" in printed
-    assert all(word in printed for word in ("gamma=0.9", "stopped early", "missing", "failed"))
+    assert all(word in printed for word in ("gamma", "0.9", "stopped early", "missing", "failed"))
 
 
 def test_numbers_are_printed_to_be_read(capsys):
-    row = {"key": "a", "label": "x", "state": "finished", "iteration": 50_000.0, "mcc": 0.51234, "mcc_untrained": 0.4}
+    row = {
+        "key": "a",
+        "label": "beta=1,seed=0",
+        "state": "finished",
+        "iteration": 50_000.0,
+        "mcc": 0.51234,
+        "mcc_untrained": 0.4,
+    }
     results.print_cells(pd.DataFrame([row]))
     printed = capsys.readouterr().out
-    assert "50,000" in printed
-    assert "0.512 (0.4)" in printed
+    assert all(text in printed for text in ("beta", "50,000", "0.512 (0.4)"))
+
+
+def test_what_all_cells_share_is_no_column(sweep, capsys):
+    results.print_cells(results.final(results.load(sweep.path)).assign(label=lambda t: t["label"] + ",seed=0"))
+    printed = capsys.readouterr().out
+    assert "gamma" in printed
+    assert "seed" not in printed
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_narrow_terminal_cuts_nothing_off(width, monkeypatch, capsys):
+    monkeypatch.setattr(results, "console", lambda: Console(width=width))
+    row = {"key": "a", "state": "stopped_early", "iteration": 50_000.0, **dict.fromkeys(COMPARABLE, 0.001234)}
+    cells = pd.DataFrame([{**row, "label": f"beta=0.01,gamma=0.25,lambda={n},seed=0"} for n in (1, 10_000)])
+    results.print_cells(cells.drop(columns="factor_error").assign(mcc_untrained=0.4321, linear_r2_untrained=0.4))
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    assert all(text in printed for text in ("10000", "stopped", "50,000", "MCC", "0.00123"))
 
 
 def test_a_sweep_without_cells_is_refused(tmp_path):

@@ -10,19 +10,21 @@ class Metric:
 
     label: str
     """Its name on an axis, with its unit."""
+    short: str
+    """Its name above a column."""
     better: Literal["min", "max"] | None
     """Which values are better; None where a trial cannot be ranked by it."""
 
 
 REPORTED: dict[str, Metric] = {
-    "reconstruction_error": Metric("Reconstruction error (per pixel)", "min"),
-    "factor_error": Metric("Factor error (mean squared)", "min"),
-    "kl": Metric("KL (nats per frame)", None),
-    "active_units": Metric("Active units", None),
-    "prediction_ratio": Metric("Prediction ratio", None),
-    "linear_r2": Metric("Linear R² (mean of factors)", "max"),
-    "mcc": Metric("MCC", "max"),
-    "loss": Metric("Objective (per video)", None),
+    "reconstruction_error": Metric("Reconstruction error (per pixel)", "error per pixel", "min"),
+    "factor_error": Metric("Factor error (mean squared)", "factor error", "min"),
+    "kl": Metric("KL (nats per frame)", "KL (nats)", None),
+    "active_units": Metric("Active units", "units", None),
+    "prediction_ratio": Metric("Prediction ratio", "ratio", None),
+    "linear_r2": Metric("Linear R² (mean of factors)", "R²", "max"),
+    "mcc": Metric("MCC", "MCC", "max"),
+    "loss": Metric("Objective (per video)", "objective", None),
 }
 """Means over the held-out set. Those that are better one way rank trials. The objective contains β and λ, the
 KL is what β weighs, the prediction ratio is what λ and γ weigh, and more active units than factors are no
