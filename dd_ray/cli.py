@@ -4,6 +4,7 @@ Parse and check everything; say what will happen; run it; show what came out.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,16 +26,24 @@ from dd_ray.terminal import console
 
 EXIT_FAILED_CELLS = 1
 EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
     """Run a study's command line, and exit with its code: 0 if every cell that ended ended well."""
-    with exit_on_user_error():
-        plan = parse(study, sys.argv[1:] if args is None else args)
-        describe(plan)
-        if plan.options.dry_run:
-            return
-        sys.exit(execute(plan))
+    try:
+        with exit_on_user_error():
+            plan = parse(study, sys.argv[1:] if args is None else args)
+            describe(plan)
+            if plan.options.dry_run:
+                return
+            sys.exit(execute(plan))
+    except KeyboardInterrupt:  # while trials run, Tune catches it
+        print("Interrupted; the same command goes on.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # as in `... --dry-run | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
 
 
 def parse(study: Study, args: list[str]) -> Plan:
@@ -72,7 +81,7 @@ def describe(plan: Plan) -> None:
     options = plan.options
     axes = " × ".join(f"{len(values)} {option_name(name)}" for name, values in plan.axes.items() if len(values) > 1)
     print(f"{plan.study.name}: {plan.study.question}")
-    print(f"  {len(plan.cells)} cells{f' = {axes}' if axes else ''}")
+    print(f"  {len(plan.cells)} cell{'s' if len(plan.cells) != 1 else ''}{f' = {axes}' if axes else ''}")
     for name in plan.swept:
         print(f"    {option_name(name)}: {' '.join(short(value) for value in plan.axes[name])}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
@@ -96,7 +105,7 @@ def execute(plan: Plan) -> int:
     sweep.check(plan.study.name)
     cells = cells_to_run(plan, sweep)
     if len(cells) < len(plan.cells):
-        print(f"{len(plan.cells) - len(cells)} cells have ended before and are kept; {len(cells)} are left.")
+        print(f"Cells that have ended before and are kept: {len(plan.cells) - len(cells)}; to run: {len(cells)}.")
     if cells:
         run(plan, sweep, cells)
     return report(plan, sweep)

@@ -229,11 +229,10 @@ def _check_model_takes_its_options(config: TrialConfig) -> None:
     for name, models in _OPTIONS_OF_MODELS.items():
         value = getattr(config, name)
         if value != defaults[name] and config.model not in models:
-            raise UserError(
-                f"{name} = {value} has no effect on {config.model}; leave it out, or use {' or '.join(models)}."
-            )
+            instead = f"give {defaults[name]}, or use {' or '.join(models)}"
+            raise UserError(f"{name} = {value} has no effect on {config.model}; {instead}.")
     if config.compat == "original" and config.model == "inertia_vae" and config.lam > 0:
-        raise UserError(f"lam = {config.lam} with compat = original: the original inertia model had no λ.")
+        raise UserError(f"lam = {config.lam} with compat = original: the original inertia model had no λ; give 0.")
     if config.compat == "original" and config.model == "predictive_vae" and (config.learn_alpha or config.alpha != 1):
         raise UserError("alpha and learn_alpha have no effect with compat = original, whose penalty predicts nothing.")
 

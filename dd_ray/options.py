@@ -75,7 +75,10 @@ def product(axes: Axes) -> list[TrialConfig]:
     for name, values in axes.items():
         if len(set(values)) < len(values):
             raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
-    return [TrialConfig.from_dict(dict(zip(axes, cell, strict=True))) for cell in itertools.product(*axes.values())]
+    configs = [TrialConfig.from_dict(dict(zip(axes, cell, strict=True))) for cell in itertools.product(*axes.values())]
+    if len({config.key for config in configs}) < len(configs):
+        raise UserError("two cells are the same trial: values of beta or beta_norm that agree to 12 digits; give one.")
+    return configs
 
 
 def option_name(field: str) -> str:

@@ -77,6 +77,8 @@ def print_cells(cells: pd.DataFrame, most: int = 100) -> None:
     for row in zip(*shown.values(), strict=True):
         table.add_row(*row)
     terminal.print(table)
+    if not wide:
+        print(f"Before training, in the mean: {_untrained(cells)}. A wider terminal shows it for each cell.")
     if len(cells) > most:
         print(f"... and {len(cells) - most} more.")
 
@@ -95,6 +97,11 @@ def _as_text(cells: pd.DataFrame, wide: bool) -> dict[str, list[str]]:
         brackets = brackets or [""] * len(cells)
         columns[REPORTED[name].short] = [_number(v) + b for v, b in zip(cells[name], brackets, strict=True)]
     return columns
+
+
+def _untrained(cells: pd.DataFrame) -> str:
+    means = {name: cells.get(f"{name}_untrained", pd.Series(dtype=float)).mean() for name in WITH_UNTRAINED}
+    return ", ".join(f"{REPORTED[name].short} {_number(mean) or 'unknown'}" for name, mean in means.items())
 
 
 def _number(value: float) -> str:

@@ -17,7 +17,7 @@ from dd_ray.sweep.store import Outcome, SweepFolder
 def sweep(tmp_path):
     """A sweep with a finished, a stopped, a running and a missing cell."""
     folder = SweepFolder(tmp_path / "sweep")
-    folder.create({"study": "tiny", "swept": ["gamma"]})
+    folder.create({"study": "tiny"})
     outcomes = {
         0.0: Outcome(state="finished", iteration=20),
         0.5: Outcome(state="stopped_early", iteration=10),
@@ -110,7 +110,7 @@ def test_a_narrow_terminal_cuts_nothing_off(width, monkeypatch, capsys):
     results.print_cells(cells.drop(columns="factor_error").assign(mcc_untrained=0.4321, linear_r2_untrained=0.4))
     printed = capsys.readouterr().out
     assert "…" not in printed
-    assert all(text in printed for text in ("10000", "stopped", "50,000", "MCC", "0.00123"))
+    assert all(text in printed for text in ("10000", "stopped", "50,000", "MCC", "0.00123", "0.432"))
 
 
 def test_a_sweep_without_cells_is_refused(tmp_path):

@@ -85,18 +85,18 @@ def connected(address: str | None) -> Iterator[None]:
     Raises:
         UserError: no Ray answers there.
     """
-    if address is None:
-        ray.init(
-            address="local",
-            num_cpus=_cpus_if_fewer(),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        _make_token_private()
-    else:
-        _join(address)
     try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=_cpus_if_fewer(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            _make_token_private()
+        else:
+            _join(address)
         yield
     finally:
         ray.shutdown()

@@ -4,7 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Plan:
     study: Study
     options: SweepOptions
     axes: Axes
-    """All fields that were given values, the swept ones first."""
+    """All fields that have values: first those that the preset sweeps, last the seed."""
     cells: tuple[Cell, ...]
 
     @property
@@ -89,7 +89,7 @@ class Plan:
         return len(self.cells) * self.options.iterations
 
     def core_seconds(self) -> float:
-        """Rough time that all trials would take on one core of this machine, from its matrix-product rate."""
+        """Rough time that all trials take on one core of this machine, from its matrix-product rate."""
         configs = [cell.config for cell in self.cells]
         halves = [1 if config.model == "supervised_encoder" else 2 for config in configs]
         frames = sum(c.batch_size * c.frames * n / 2 for c, n in zip(configs, halves, strict=True))
@@ -110,9 +110,10 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a cell is no valid config.
     """
     _check(options)
-    seeds = axes["seed"] if options.seeds is None else tuple(range(options.seeds))
+    seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
-    naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
+    usual = {field.name: (field.default,) for field in fields(TrialConfig)} | study.defaults(options.preset)
+    naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1 or values != usual[name]]
     cells = tuple(Cell(config, cell_label(config.to_dict(), naming)) for config in product(axes))
     if options.scheduler == "asha":
         _check_metric(options.metric, cells)

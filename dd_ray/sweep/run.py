@@ -34,23 +34,29 @@ def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> None:
     with sweep.lock(), connected(plan.options.address):
         resources = Resources.of_cluster(plan.options)
         check_gpus(resources)
-        print(f"Running {_described(plan, resources)}", flush=True)
+        done = _iterations_done(plan, sweep, cells)
+        print(f"Running {_described(plan, resources, len(cells), done)}", flush=True)
         sweep.create(_manifest(plan))
-        _create_cells(sweep, cells)
-        watcher = Watcher(sweep, plan.options.iterations, _iterations_done(plan, sweep, cells))
+        _open_cells(sweep, cells)
+        watcher = Watcher(sweep, plan.options.iterations, done)
         try:
             _tuner(plan, sweep, cells, resources, watcher).fit()
         finally:
             watcher.close()
 
 
-def _create_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
-    """Make the folders of cells that have none. Two cells never share a label, and so a TensorBoard run."""
+def _open_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
+    """Make the folders of cells that have none, and forget how the others ended, since they go on.
+
+    Two cells never share a label, and so a TensorBoard run.
+    """
     labels = {folder.describe()["label"]: folder.key for folder in sweep.cells()}
     for cell in cells:
         taken = labels.setdefault(cell.label, cell.key) != cell.key
         label = f"{cell.label},key={cell.key[:6]}" if taken else cell.label
-        sweep.cell(cell.key).create(cell.config.to_dict(), label)
+        folder = sweep.cell(cell.key)
+        folder.create(cell.config.to_dict(), label)
+        folder.reopen()
 
 
 def _tuner(plan: Plan, sweep: SweepFolder, cells: list[Cell], resources: Resources, watcher: Watcher) -> tune.Tuner:
@@ -115,13 +121,15 @@ def _iterations_done(plan: Plan, sweep: SweepFolder, to_run: list[Cell]) -> dict
     return done
 
 
-def _described(plan: Plan, resources: Resources) -> str:
+def _described(plan: Plan, resources: Resources, num_cells: int, done: dict[str, int]) -> str:
+    at_a_time = min(resources.slots, num_cells)
     share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
     if resources.gpus:
         share += f" and {resources.gpus:g} of a GPU; the time left shows once they have reported."
     else:
-        share += f": about {duration(plan.core_seconds() / min(resources.slots, len(plan.cells)))} if all finish."
-    return f"{resources.slots} trials at a time, each on {share}"
+        left = 1 - sum(done.values()) / plan.total_iterations
+        share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish."
+    return f"{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -129,7 +137,6 @@ def _manifest(plan: Plan) -> dict[str, Any]:
     return {
         "study": plan.study.name,
         "axes": {name: list(values) for name, values in plan.axes.items()},
-        "swept": list(plan.swept),
         "options": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
         "command": sys.argv,
         "versions": {name: version(name) for name in ("dd_ray", "ray", "torch")} | {"python": sys.version.split()[0]},

@@ -175,6 +175,10 @@ class SweepFolder:
                 raise UserError(
                     f"{self.path} is being run already, by {who}; wait for it, or choose another --name."
                 ) from error
+            except OSError as error:
+                raise UserError(
+                    f"{self.path} cannot be locked ({error.strerror}); choose another --storage."
+                ) from error
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()

@@ -1,5 +1,6 @@
 """A cell as Ray Tune sees it: a shell around `CellRun`."""
 
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -34,7 +35,11 @@ class CellTrainable(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the cell and take up another."""
-        self.cleanup()
+        try:
+            self.cleanup()
+        except Exception:
+            # What the last evaluation left is complete; and Tune would blame the next cell, and give it up.
+            traceback.print_exc()
         self.setup(new_config)
         return True
 

@@ -56,7 +56,6 @@ class CellRun:
         self._state_at: int | None = self.trial.iteration
         hparams = {name: description["config"][name] for name in work.hparams}
         self.board = Board(sweep.tensorboard / description["label"], hparams, first_step=self.evaluated_at + 1)
-        self.folder.reopen()
 
     @property
     def evaluated_at(self) -> int:
@@ -102,10 +101,10 @@ class CellRun:
         self._state_at = saved_at
 
     def _evaluate(self) -> dict[str, float]:
-        """Evaluate; then save the state and record the evaluation, in this order.
+        """Evaluate; then save the state, show the evaluation and record it, in this order.
 
-        A kill between the two leaves a state without its evaluation, which is then made up. The other way
-        round would leave an evaluation whose state is lost.
+        A kill in between leaves a state without its evaluation, which is then made up, and what TensorBoard
+        has beyond the record is purged. The other way round would lose a state, or a point.
 
         Returns:
             The metrics that are numbers: NaN compares with nothing.
@@ -118,8 +117,8 @@ class CellRun:
             self._save_state()
             if iteration > self.evaluated_at:
                 row = {"iteration": iteration, **self.clock.times(), **metrics}
-                self.evaluations.append(self.folder.record(row))
                 self.board.write(iteration, metrics, result.picture)
+                self.evaluations.append(self.folder.record(row))
         self.clock.next_lap()
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 

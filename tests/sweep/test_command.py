@@ -92,7 +92,8 @@ def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(c
     assert sweep(*FOUR_CELLS, *options).returncode == 0
     before = results.load(tmp_path / "mine")
     again = sweep(*FOUR_CELLS, *options)
-    assert again.returncode == 0 and "4 cells have ended before and are kept; 0 are left" in again.stdout
+    assert again.returncode == 0
+    assert "ended before and are kept: 4; to run: 0" in again.stdout
     assert results.load(tmp_path / "mine").equals(before)
     wider = sweep(*FOUR_CELLS, *options, "--seeds", "2", "--iterations", "9")
     assert wider.returncode == 0, wider.stderr
@@ -231,6 +232,7 @@ BAD_OPTIONS = [
     (["--storage", "s3://bucket/x"], ["s3:", "folder"]),
     (["--beta", "0.1", "--beta-norm", "0.2"], ["beta = 0.1", "beta_norm = 0.2"]),
     (["--gamma", "0", "0"], ["--gamma 0.0 0.0", "twice"]),
+    (["--beta", "0.1", "0.1000000000000001"], ["same trial", "12 digits"]),
     (["--model", "beta_vae"], ["gamma = 0.5", "no effect on beta_vae"]),
     (["--metric", "kl"], ["--metric kl", "mcc"]),
     (["--grace-period", "99"], ["--grace-period 99", "--iterations 6"]),
@@ -269,6 +271,24 @@ def test_a_dry_run_prints_every_cell_and_starts_nothing(tmp_path, capfd):
     assert "of one core of this machine" in printed
     assert printed.count("gamma=0.5") == 4
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_before_anything_runs_leaves_no_traceback(tmp_path, capfd, monkeypatch):
+    def interrupted(plan):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dd_ray.cli.execute", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, ["--storage", str(tmp_path)])
+    assert ended.value.code == 130
+    assert "the same command goes on" in capfd.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
+    command = f"{' '.join(SWEEP)} --preset full --dry-run --storage {tmp_path} | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert "inertia_grid" in done.stdout
+    assert done.stderr == ""
 
 
 def test_help_shows_every_option_with_its_docstring(capfd):

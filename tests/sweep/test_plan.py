@@ -52,6 +52,15 @@ def test_labels_name_the_axes_of_the_study_even_where_they_do_not_vary():
     assert label == "beta=1,gamma=0.5,seed=0"
 
 
+def test_labels_name_what_differs_from_the_preset():
+    label = parse(TINY, ["--gamma", "0.5", "--beta", "1", "--motion", "axis", "--learning-rate", "0.01"]).cells[0].label
+    assert label == "beta=1,gamma=0.5,motion=axis,learning_rate=0.01,seed=0"
+
+
+def test_a_seed_option_without_values_is_left_out():
+    assert {c.config.seed for c in parse(TINY, ["--seed"]).cells} == {0}
+
+
 def test_evaluations_start_untrained_and_end_at_the_end():
     assert parse(TINY, ["--iterations", "100", "--evaluations", "4"]).evaluate_at == (0, 25, 50, 75, 100)
     assert parse(TINY, ["--iterations", "2", "--evaluations", "4"]).evaluate_at == (0, 1, 2)
