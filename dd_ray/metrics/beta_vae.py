@@ -7,7 +7,7 @@ from dd_ray.metrics.interventions import NUM_TEST, NUM_TRAIN, Encode, draw_batch
 
 
 def beta_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None, *, seed: int = 0) -> float:
-    """β-VAE score (Higgins et al. 2017, sec. 3 and app. A.4), for continuous factors uniform in [0, 1].
+    """β-VAE score (Higgins et al. 2017, sec. 3), for continuous factors uniform in [0, 1].
 
     A vote draws 64 pairs of samples that share one factor k, at a value of their own, and differ in the
     others, and averages how far apart their latents are:

@@ -12,7 +12,7 @@ from dd_ray.metrics.arrays import Array
 Bins = NDArray[np.intp]
 
 NUM_BINS = 20
-"""Bins of a column (Locatello et al. 2019, app. C)."""
+"""Bins of a column (Locatello et al. 2019)."""
 
 
 def ranks(columns: Array) -> Array:

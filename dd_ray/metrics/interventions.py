@@ -14,7 +14,7 @@ Encode = Callable[[Array], Array]
 """Factors [N, F] in [0, 1] to latents [N, L]."""
 
 BATCH_SIZE = 64
-"""Samples of a vote (Kim and Mnih 2018, sec. 4; Higgins et al. 2017, app. A.4)."""
+"""Samples of a vote, as disentanglement_lib has it by default (Locatello et al. 2019)."""
 NUM_TRAIN, NUM_TEST = 800, 800
 """Votes to fit a classifier on (Kim and Mnih 2018, sec. 4), and others to score it on."""
 _CHUNK = 6_400  # samples encoded at a time; bounds the memory of their pictures

@@ -34,7 +34,7 @@ def mig(latents: Array, factors: Array, mask: Mask | None = None) -> float:
 
 
 def mig_equal_width(latents: Array, factors: Array, mask: Mask | None = None) -> float:
-    """`mig` with 20 bins of equal width instead (as Locatello et al. 2019, app. C, bin the latents).
+    """`mig` with 20 bins of equal width instead (as Locatello et al. 2019, bin the latents).
 
     For comparison with published numbers. It depends on the distribution of the latents: for one factor
     a latent, uniform latents score 0.99, normal ones 0.68 and cubes 0.67, and one outlier empties most bins.
