@@ -31,9 +31,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from dd_ray import results
+from dd_ray.config_options import option_name
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import REPORTED, Metric
-from dd_ray.options import option_name
 from dd_ray.summary import COMPLETE, Layout, Summary, combinations, summarise
 from dd_ray.sweep.store import SweepFolder
 

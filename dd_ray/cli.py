@@ -15,8 +15,8 @@ import tyro
 from rich.table import Table
 
 from dd_ray import results
+from dd_ray.config_options import axes_of, given_options, option_name, options_class
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.options import axes_of, given_options, option_name, options_class
 from dd_ray.sweep import Study
 from dd_ray.sweep.environment import prepare_environment
 from dd_ray.sweep.options import options_of

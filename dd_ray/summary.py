@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 
 from dd_ray.config import TrialConfig
+from dd_ray.config_options import option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, seed_interval
-from dd_ray.options import option_name
 
 COMPLETE = "complete"
 MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "absent", COMPLETE)

@@ -12,7 +12,18 @@ import dd_ray
 
 PACKAGE = Path(dd_ray.__file__).parent
 ORDER = [
-    *("errors", "terminal", "config", "options", "data", "models", "objectives", "training", "metrics", "evaluation"),
+    *(
+        "errors",
+        "terminal",
+        "config",
+        "config_options",
+        "data",
+        "models",
+        "objectives",
+        "training",
+        "metrics",
+        "evaluation",
+    ),
     *("sweep", "results", "summary", "cli"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -68,7 +79,7 @@ def test_the_metrics_know_nothing_of_the_rest():
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
-        ("dd_ray.config, dd_ray.options, dd_ray.metrics", "torch, ray, pandas"),
+        ("dd_ray.config, dd_ray.config_options, dd_ray.metrics", "torch, ray, pandas"),
         # One trial can be trained and evaluated where there is no Ray.
         ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard"),
         # PyTorch costs the driver 2 s, which it needs for nothing.

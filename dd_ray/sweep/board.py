@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
+from dd_ray.config_options import option_name
 from dd_ray.metrics import COMPARABLE
-from dd_ray.options import option_name
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by; the first in TensorBoard's alphabetical order."""

@@ -12,9 +12,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dd_ray.config import TrialConfig
+from dd_ray.config_options import Axes, option_name, product
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
-from dd_ray.options import Axes, option_name, product
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.study import Study
 

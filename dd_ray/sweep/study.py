@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dd_ray.options import Axes
+from dd_ray.config_options import Axes
 
 Scheduler = Literal["asha", "none"]
 

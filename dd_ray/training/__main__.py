@@ -11,8 +11,8 @@ from rich.table import Table
 from tqdm import tqdm
 
 from dd_ray.config import TrialConfig
+from dd_ray.config_options import axes_of, options_class, product
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.options import axes_of, options_class, product
 from dd_ray.terminal import console
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dd_ray import results
-from dd_ray.options import product
+from dd_ray.config_options import product
 from dd_ray.summary import Summary, summarise
 from dd_ray.sweep.plan import cell_label
 from dd_ray.sweep.store import Outcome, State, SweepFolder

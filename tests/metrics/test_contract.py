@@ -155,4 +155,7 @@ def test_few_points_for_trees_are_warned_about_at_the_line_that_asked(latents, f
 
 @pytest.mark.parametrize("score", sorted(set(SCORES) - NEED_POINTS))
 def test_scores_without_bias_are_silent_about_few_points(latents, factors, score):
-    SCORES[score](latents[:64], factors[:64])
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        SCORES[score](latents[:64], factors[:64])
+    assert [warning.category for warning in warned] == []

@@ -112,30 +112,17 @@ def test_an_evaluation_lost_between_state_and_record_is_made_up(start):
     assert without_times(second.folder.evaluations())[1] == without_times([json.loads(lines[1])])[0]
 
 
-def test_a_kill_between_state_and_record_at_the_last_evaluation_is_survived(start, monkeypatch):
+@pytest.mark.parametrize(("write", "goes_on_from"), [("save_state", 3), ("record", 6)])
+def test_a_full_disk_at_either_write_of_the_last_evaluation_loses_nothing(start, monkeypatch, write, goes_on_from):
     first = start()
     first.advance(), first.advance()
-
-    monkeypatch.setattr(CellFolder, "record", full_disk)
+    monkeypatch.setattr(CellFolder, write, full_disk)
     with pytest.raises(OSError, match="No space"):
         first.advance()
     monkeypatch.undo()
     second = start()
-    assert second.trial.iteration == 6
+    assert second.trial.iteration == goes_on_from
     assert [r["iteration"] for r in finish(second)] == [6]
-    assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
-
-
-def test_a_full_disk_at_the_last_evaluation_loses_nothing(start, monkeypatch):
-    first = start()
-    first.advance(), first.advance()
-    monkeypatch.setattr(CellFolder, "save_state", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        first.advance()
-    monkeypatch.undo()
-    second = start()
-    assert second.trial.iteration == 3
-    finish(second)
     assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
 
 

@@ -8,8 +8,8 @@ import tyro
 from docstring_parser import parse_from_object
 
 from dd_ray.config import TrialConfig
+from dd_ray.config_options import axes_of, option_name, options_class, product
 from dd_ray.errors import UserError
-from dd_ray.options import axes_of, option_name, options_class, product
 
 DEFAULTS = {"model": ("inertia_vae",), "beta": (0.1, 0.2), "gamma": (0.0, 0.5)}
 DEFAULTS_IN_BETA_NORM = {"model": ("inertia_vae",), "beta_norm": (0.001, 5.0)}
