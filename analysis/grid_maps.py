@@ -68,8 +68,8 @@ _field = tyro.conf.arg(metavar="FIELD", help_behavior_hint="")
 class Options:
     """Options of the command line."""
 
-    path: Annotated[Path, tyro.conf.Positional]
-    """Folder of a sweep, such as results/inertia_grid_quick."""
+    path: Annotated[str, tyro.conf.Positional]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
     """Columns of the table to map. Reconstruction error (or factor error), linear R², MCC and active units
     where none is given."""
@@ -83,7 +83,7 @@ class Options:
     """Draw the state of the map at this iteration, or at the last evaluation before it. The end of the sweep
     where it is not given."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given."""
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
 
 
 @dataclass(frozen=True)
@@ -352,12 +352,12 @@ def write_maps(options: Options) -> list[Path]:
         UserError: there is no such sweep, metric, axis or iteration, or the folder cannot be written.
     """
     sweep = SweepFolder.open(options.path)
-    manifest, table = sweep.manifest(), results.load(options.path)
+    manifest, table = sweep.manifest() or {}, results.load(options.path)
     places = {"x": options.x, "y": options.y, "columns": options.columns}
     summary = summarise(table, manifest, metrics=options.metrics, places=places, iteration=options.iteration)
     scales = [Scale.of(summary, metric) for metric in summary.cells["metric"].unique()]
     stem = "grid_maps" if options.iteration is None else f"grid_maps_iteration_{summary.iteration}"
-    folder = options.out or sweep.path / "figures"
+    folder = options.out or (sweep.files.local or Path()) / "figures"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         written = []

@@ -7,6 +7,7 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,9 +20,12 @@ from dd_ray.config_options import axes_of, given_options, option_name, options_c
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.sweep import Study
 from dd_ray.sweep.environment import prepare_environment
+from dd_ray.sweep.files import out_of_space
+from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, duration, make_plan, short
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.store import SweepFolder, sweep_location
+from dd_ray.sweep.versions import difference, versions
 from dd_ray.terminal import console
 
 EXIT_FAILED_CELLS = 1
@@ -90,7 +94,14 @@ def describe(plan: Plan) -> None:
         when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
         print(f"  asha stops cells that fall behind in {options.metric} at an evaluation, {when}")
     print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all cells finish")
-    print(f"  into {plan.folder}", flush=True)
+    if options.price_per_gpu_hour is not None:
+        hours = plan.gpu_hours()
+        price = hours * options.price_per_gpu_hour
+        print(
+            f"  at most {hours:,.1f} hours of a GPU, {price:,.2f} at {options.price_per_gpu_hour:g} an hour, as if each"
+        )
+        print("  trial was alone on one; trials that share a GPU take less of it")
+    print(f"  into {plan.location}", flush=True)
     if options.dry_run:
         _print_every_cell(plan)
 
@@ -101,44 +112,74 @@ def execute(plan: Plan) -> int:
     # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
     from dd_ray.sweep.run import cells_to_run, run  # noqa: PLC0415
 
-    sweep = SweepFolder(plan.folder)
-    sweep.check(plan.study.name)
+    sweep = SweepFolder.at(plan.location)
+    sweep.check()
+    check_agrees(plan, sweep)
+    _say_what_changed(sweep)
     cells = cells_to_run(plan, sweep)
     if len(cells) < len(plan.cells):
         print(f"Cells that have ended before and are kept: {len(plan.cells) - len(cells)}; to run: {len(cells)}.")
-    if cells:
-        run(plan, sweep, cells)
-    return report(plan, sweep)
+    try:
+        ending = run(plan, sweep, cells) if cells else None
+        return report(plan, sweep, complete=ending is None) if ending != "storage full" else _storage_full(plan)
+    except OSError as error:
+        if not out_of_space(error):
+            raise
+        return _storage_full(plan)
 
 
-def report(plan: Plan, sweep: SweepFolder) -> int:
-    """Print the cells and where everything is, and return the exit code."""
-    table = results.load(sweep.path)
+def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
+    """Print the cells and where everything is, and return the exit code. Figures are drawn of a complete sweep."""
+    table = results.load(sweep.location)
     asked_for = table[table["key"].isin({cell.key for cell in plan.cells})]
     cells = results.final(asked_for)
     results.print_cells(cells)
-    csv = sweep.path / "results.csv"
-    table.to_csv(csv, index=False)
-    print(f"Table:       {csv}")
-    print(f"Cells:       {sweep.path / 'cells'} (config, metrics and latest state of each)")
-    for path in _draw(plan, sweep):
+    sweep.files.write("results.csv", table.to_csv(index=False).encode())
+    print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
+    print(f"Cells:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest state of each)")
+    for path in _draw(plan, sweep) if complete else ():
         print(f"{'Figure: ' if path.endswith('.png') else 'Numbers:'}     {path}")
-    print(f"TensorBoard: {_tensorboard_command()} --logdir {sweep.tensorboard}", flush=True)
+    logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
+    print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
     return _exit_code(cells)
+
+
+def _say_what_changed(sweep: SweepFolder) -> None:
+    before = sweep.manifest()
+    if changed := difference(versions(), before["versions"]) if before else "":
+        print(f"Since the sweep was last run, the software has changed: {changed}.")
+        print("Cells of before and after need not agree to the last digit.")
+
+
+def _storage_full(plan: Plan) -> int:
+    print(
+        f"The storage is full: {plan.location}. What was recorded is kept; make room, and the same command goes on.",
+        file=sys.stderr,
+    )
+    return EXIT_FAILED_CELLS
 
 
 def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
     """Run the study's scripts of `analysis/`, beside `sweeps/`, and return the files that they wrote."""
     figures = []
-    for script in plan.study.analyses:
-        path = Path(sys.argv[0]).absolute().parents[1] / "analysis" / script
-        command = [sys.executable, str(path), str(sweep.path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            message = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            print(f"No figure:   `python analysis/{script} {sweep.path}` ended with: {message}")
-        figures += done.stdout.splitlines()
-    return figures
+    with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
+        folder = str(sweep.files.local / "figures") if sweep.files.local else scratch
+        for script in plan.study.analyses:
+            path = Path(sys.argv[0]).absolute().parents[1] / "analysis" / script
+            command = [sys.executable, str(path), sweep.location, "--out", folder]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                message = (done.stderr.strip().splitlines() or ["no message"])[-1]
+                print(f"No figure:   `python analysis/{script} {sweep.location}` ended with: {message}")
+            figures += done.stdout.splitlines()
+        if sweep.files.local:
+            return figures
+        return [_upload(Path(figure), sweep) for figure in figures]
+
+
+def _upload(path: Path, sweep: SweepFolder) -> str:
+    sweep.files.write(f"figures/{path.name}", path.read_bytes())
+    return sweep_location(sweep.location, f"figures/{path.name}")
 
 
 def _tensorboard_command() -> str:

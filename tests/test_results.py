@@ -16,8 +16,8 @@ from dd_ray.sweep.store import Outcome, SweepFolder
 @pytest.fixture
 def sweep(tmp_path):
     """A sweep with a finished, a stopped, a running and a missing cell."""
-    folder = SweepFolder(tmp_path / "sweep")
-    folder.create({"study": "tiny"})
+    folder = SweepFolder.at(tmp_path / "sweep")
+    folder.write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
     outcomes = {
         0.0: Outcome(state="finished", iteration=20),
         0.5: Outcome(state="stopped_early", iteration=10),
@@ -37,45 +37,45 @@ def sweep(tmp_path):
 
 
 def test_a_row_for_each_evaluation_and_one_for_a_cell_without(sweep):
-    table = results.load(sweep.path)
+    table = results.load(sweep.location)
     assert table.groupby("gamma").size().to_dict() == {0.0: 3, 0.5: 2, 0.75: 1, 0.9: 1, 1.0: 1}
 
 
 def test_states(sweep):
-    states = results.final(results.load(sweep.path)).set_index("gamma")["state"].to_dict()
+    states = results.final(results.load(sweep.location)).set_index("gamma")["state"].to_dict()
     expected = {0.0: "finished", 0.5: "stopped_early", 0.75: "failed", 0.9: "unfinished", 1.0: "missing"}
     assert states == expected
 
 
 def test_beta_in_both_its_forms(sweep):
-    table = results.load(sweep.path)
+    table = results.load(sweep.location)
     assert set(table["beta"]) == {0.256} and set(table["beta_norm"]) == {0.001}
 
 
 def test_final_is_the_last_evaluation_of_each_cell(sweep):
-    final = results.final(results.load(sweep.path)).set_index("gamma")
+    final = results.final(results.load(sweep.location)).set_index("gamma")
     assert len(final) == 5
     assert final.loc[0.0, "iteration"] == 20 and final.loc[0.5, "iteration"] == 10
 
 
 def test_final_has_the_scores_before_training_beside_those_after(sweep):
-    final = results.final(results.load(sweep.path)).set_index("gamma")
+    final = results.final(results.load(sweep.location)).set_index("gamma")
     assert final.loc[0.5, "mcc_untrained"] == 0.5
     assert math.isnan(final.loc[1.0, "mcc_untrained"])
 
 
 def test_missing_numbers_are_missing(sweep):
-    table = results.load(sweep.path)
+    table = results.load(sweep.location)
     assert table["kl"].isna().all() and table[table["gamma"] == 1.0]["mcc"].isna().all()
 
 
 def test_errors_are_in_the_table(sweep):
-    table = results.load(sweep.path).set_index("gamma")
+    table = results.load(sweep.location).set_index("gamma")
     assert table.loc[0.75, "error"] == "OSError: gone"
 
 
 def test_command_prints_every_cell(sweep, capsys):
-    results.main([str(sweep.path)])
+    results.main([str(sweep.location)])
     printed = capsys.readouterr().out
     assert "5 cells" in printed
     assert all(word in printed for word in ("gamma", "0.9", "stopped early", "missing", "failed"))
@@ -96,7 +96,7 @@ def test_numbers_are_printed_to_be_read(capsys):
 
 
 def test_what_all_cells_share_is_no_column(sweep, capsys):
-    results.print_cells(results.final(results.load(sweep.path)).assign(label=lambda t: t["label"] + ",seed=0"))
+    results.print_cells(results.final(results.load(sweep.location)).assign(label=lambda t: t["label"] + ",seed=0"))
     printed = capsys.readouterr().out
     assert "gamma" in printed
     assert "seed" not in printed
@@ -114,7 +114,7 @@ def test_a_narrow_terminal_cuts_nothing_off(width, monkeypatch, capsys):
 
 
 def test_a_sweep_without_cells_is_refused(tmp_path):
-    SweepFolder(tmp_path).create({"study": "tiny"})
+    SweepFolder.at(tmp_path).write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
     with pytest.raises(UserError, match="without cells"):
         results.load(tmp_path)
 

@@ -1,5 +1,6 @@
 """What TensorBoard shows of a cell: scalars, a picture, and its hyperparameters beside its metrics."""
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
 from dd_ray.config_options import option_name
 from dd_ray.metrics import COMPARABLE
+from dd_ray.sweep.files import Files
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by; the first in TensorBoard's alphabetical order."""
@@ -23,7 +25,11 @@ class Board:
     judged by under `evaluation`, terms and parts under their own names.
     """
 
-    def __init__(self, folder: Path, hparams: Mapping[str, Any], first_step: int) -> None:
+    def __init__(self, files: Files, hparams: Mapping[str, Any], first_step: int) -> None:
+        self._files = files
+        # An object store takes no appending: the event file is written here, and put there as a whole.
+        self._draft = None if files.local else tempfile.TemporaryDirectory(prefix="dd_ray-board-")
+        folder = files.local or Path(self._draft.name)  # type: ignore[union-attr]
         # What a run that was lost has written from there on is written again.
         self._writer = SummaryWriter(str(folder), purge_step=first_step or None)
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
@@ -34,7 +40,7 @@ class Board:
             self._writer.add_scalar(name if "/" in name else f"{JUDGED}/{name}", value, iteration)
         if picture is not None:
             self._writer.add_image("originals above reconstructions", picture, iteration, dataformats="HW")
-        self._writer.flush()
+        self._flush()
 
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:
         """Write config and final metrics, for TensorBoard's table and parallel coordinates of runs.
@@ -45,8 +51,15 @@ class Board:
         shown = {f"{JUDGED}/{name}": value for name, value in final.items() if value is not None}
         for summary in hparams_summaries(self._hparams, shown):
             self._writer._get_file_writer().add_summary(summary)
-        self._writer.flush()
+        self._flush()
 
     def close(self) -> None:
         """Close the event file."""
         self._writer.close()
+        if self._draft:
+            self._draft.cleanup()
+
+    def _flush(self) -> None:
+        self._writer.flush()
+        for path in Path(self._draft.name).iterdir() if self._draft else ():
+            self._files.write(path.name, path.read_bytes())

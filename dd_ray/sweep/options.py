@@ -1,7 +1,6 @@
 """What is asked of a sweep beside its cells: how long, where, on what, and which cells are given up early."""
 
 from dataclasses import dataclass, field, make_dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -32,7 +31,8 @@ class SweepOptions:
     max_concurrent: int | None = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: int = 3
-    """How often a trial that raised an error is tried again, from its last state."""
+    """How often in a row, without getting further, a trial that raised an error or lost its process is tried again,
+    from its last state."""
     scheduler: Scheduler = "asha"
     """asha stops trials that fall behind; none lets all finish."""
     metric: str = "reconstruction_error"
@@ -42,10 +42,14 @@ class SweepOptions:
     given."""
     reduction_factor: float = 3
     """asha: of the trials at a rung, one in so many goes on; rungs lie so many times apart."""
-    storage: Path = Path("results")
-    """Folder of sweeps, seen by all nodes of the cluster."""
+    storage: str = "results"
+    """Where sweeps are kept: a folder that all nodes of the cluster see, or a URL such as s3://bucket/folder."""
     name: str = "sweep"
     """Folder of this sweep in the storage. The same name again goes on where it stopped."""
+    insecure: bool = False
+    """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
+    price_per_gpu_hour: float | None = None
+    """Price of an hour of a GPU, in any currency, for the estimate of what the sweep costs."""
     dry_run: bool = False
     """Print every cell, the work and an estimate of its time; start nothing."""
 

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from dd_ray.config_options import Axes, option_name, product
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.options import SweepOptions
+from dd_ray.sweep.store import sweep_location
 from dd_ray.sweep.study import Study
 
 MOST_EVALUATIONS = 20
@@ -27,6 +27,9 @@ without gradients, against one of each with."""
 GFLOP_PER_FRAME = 0.0132
 """Multiplications and additions of conv32, forward and backward, per frame of a batch, in 10⁹; half of them
 are the encoder's."""
+GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
+"""Time that a trial alone on a GPU takes to learn from a frame: the original study's hour for 50,000 iterations of
+64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
 EFFICIENCY = 0.5
 """Share of the matrix-product rate of a core that training reaches; 0.45 to 0.6 where it was measured."""
 
@@ -56,9 +59,9 @@ class Plan:
     cells: tuple[Cell, ...]
 
     @property
-    def folder(self) -> Path:
-        """Where the sweep is kept."""
-        return self.options.storage.expanduser().absolute() / self.options.name
+    def location(self) -> str:
+        """Where the sweep is kept: a folder or a URL."""
+        return sweep_location(self.options.storage, self.options.name)
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -95,6 +98,11 @@ class Plan:
         frames = sum(c.batch_size * c.frames * n / 2 for c, n in zip(configs, halves, strict=True))
         gflop = frames * GFLOP_PER_FRAME * self.options.iterations * (1 + EVALUATION_SHARE)
         return gflop / (EFFICIENCY * _core_gflops())
+
+    def gpu_hours(self) -> float:
+        """Hours of a GPU that all trials take at most, as if each was alone on it."""
+        frames = sum(cell.config.batch_size * cell.config.frames for cell in self.cells)
+        return frames * self.options.iterations * GPU_HOURS_PER_FRAME
 
     def _affordable_evaluations(self) -> int:
         training = self.options.iterations * min(cell.config.batch_size for cell in self.cells)
@@ -145,7 +153,7 @@ def _check(options: SweepOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < bound:
             raise UserError(f"--{option_name(name)} {value} is out of range; give {bound} or more.")
-    for name in ("gpus_per_trial", "max_failures"):
+    for name in ("gpus_per_trial", "max_failures", "price_per_gpu_hour"):
         value = getattr(options, name)
         if value is not None and not 0 <= value < math.inf:
             raise UserError(f"--{option_name(name)} {value} is out of range; give 0 or more.")
@@ -159,8 +167,6 @@ def _check(options: SweepOptions) -> None:
         )
     if (options.gpus_per_trial or 0) > 1:
         raise UserError(f"--gpus-per-trial {options.gpus_per_trial} is out of range; a trial uses one GPU at most.")
-    if ":/" in str(options.storage):
-        raise UserError(f"--storage {options.storage} is a URL; give a folder that all nodes see.")
     if not options.name or "/" in options.name or options.name.startswith("."):
         raise UserError(f"--name {options.name!r} is no name of a folder; give letters, digits, _ and -.")
 

@@ -1,9 +1,11 @@
-"""Watching a sweep from its driver: a progress bar, and the outcomes that only the driver knows."""
+"""Watching a sweep from its driver: a progress bar, and what only the driver knows."""
 
 import sys
+import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
@@ -13,15 +15,33 @@ from dd_ray.sweep.store import Outcome, SweepFolder
 
 SECONDS_BETWEEN_LINES = 15
 """Where the output is no terminal, the bar is a line now and then instead."""
+SECONDS_BETWEEN_RECORDS = 10
+"""Between two writings of `progress.json`."""
+
+Ending = Literal["interrupted", "storage full", "shares changed"]
 
 
 class Watcher(Callback):
-    """Follows the trials: moves the bar, and writes down which were stopped early or failed."""
+    """Follows the trials: moves the bar, and writes down which were stopped early or failed.
 
-    def __init__(self, sweep: SweepFolder, iterations: int, already_done: dict[str, int]) -> None:
+    It lives through all rounds of a sweep (see `run`).
+
+    Args:
+        sweep: where outcomes and progress are written.
+        iterations: how far each cell goes.
+        already_done: iterations of each cell, by key, that need not be done again.
+        labels: names of the cells that are to run, by key.
+    """
+
+    def __init__(
+        self, sweep: SweepFolder, iterations: int, already_done: Mapping[str, int], labels: Mapping[str, str]
+    ) -> None:
         self._sweep = sweep
         self._iterations = iterations
         self._done = dict(already_done)
+        self._labels = labels
+        self.unfinished = set(labels)
+        """Keys of the cells that have not ended."""
         self._states: Counter[str] = Counter()
         self._total = len(already_done) * iterations
         self._bar = tqdm(
@@ -33,47 +53,84 @@ class Watcher(Callback):
             mininterval=0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES,
             smoothing=0.05,
         )
-        self._running: set[str] = set()
+        self.running: set[str] = set()
+        """Keys of the cells in training."""
+        self.ending: Ending | None = None
+        """Why all trials are to stop before they are done."""
+        self.now_and_then: Callable[[], None] = lambda: None
+        """Called every few seconds."""
+        self._failed_at: dict[str, int] = {}
+        self._recorded = 0.0
         self._show()
+
+    def stop(self, why: Ending) -> None:
+        """End all trials before they are done, and leave their states behind."""
+        if self.ending in (None, "shares changed"):
+            self.ending = why
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Write down how far the sweep is, now and then."""
+        if time.monotonic() - self._recorded > SECONDS_BETWEEN_RECORDS:
+            self._recorded = time.monotonic()
+            self._record()
+            self.now_and_then()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Count it as running."""
-        self._running.add(_key(trial))
+        self.running.add(_key(trial))
         self._show()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Move the bar."""
+        """Move the bar, and pass on what the trial has to say."""
+        for note in result.get("notes", ()):
+            self._say(f"{self._labels[_key(trial)]}: {note}")
+        if "storage_full" in result:
+            self.stop("storage full")
         self._advance(_key(trial), result["iteration"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down that it was stopped early, if it was; its worker cannot know."""
         result = trial.last_result
-        state = result.get("state", "stopped_early")
-        if state == "stopped_early":
-            self._finish(trial, Outcome(state=state, iteration=result["iteration"]))
-        self._end(trial, state)
+        if "state" not in result and self.ending is None:
+            self._finish(trial, Outcome(state="stopped_early", iteration=result["iteration"]))
+        self._end(trial, result.get("state", "unfinished" if self.ending else "stopped_early"))
+
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Say why a trial is tried again. Only tries in a row that do not get further count as failures."""
+        key = _key(trial)
+        self.running.discard(key)
+        states = self._sweep.cell(key).states()
+        if states and states[0] > self._failed_at.get(key, 0):
+            trial.run_metadata.num_failures = 1
+        self._failed_at[key] = states[0] if states else 0
+        self._say(f"{self._labels[key]} is tried again from iteration {self._failed_at[key]:,}: {_last_line(trial)}")
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down the error of a trial that is given up."""
         reached = (trial.last_result or {}).get("iteration", 0)
-        self._finish(trial, Outcome(state="failed", iteration=reached, error=_last_line(trial)))
+        outcome = Outcome(state="failed", iteration=reached, error=_last_line(trial), trace=_trace(trial))
+        self._finish(trial, outcome)
         self._end(trial, "failed")
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Leave the bar as it is, and say that nothing runs any more."""
         self._bar.close()
+        self.running.clear()
+        self._record()
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         self._sweep.cell(_key(trial)).finish(outcome)
 
     def _end(self, trial: Trial, state: str) -> None:
-        self._running.discard(_key(trial))
-        self._states[state] += 1
-        # What it will not do is no work done: it leaves the total.
-        self._total -= self._iterations - self._done[_key(trial)]
-        self._bar.total = self._total
+        self.running.discard(_key(trial))
+        if state != "unfinished":
+            self.unfinished.discard(_key(trial))
+            self._states[state] += 1
+            # What it will not do is no work done: it leaves the total.
+            self._total -= self._iterations - self._done[_key(trial)]
+            self._bar.total = self._total
         self._show()
 
     def _advance(self, key: str, reached: int) -> None:
@@ -81,8 +138,25 @@ class Watcher(Callback):
         self._done[key] = max(reached, self._done[key])
         self._show()
 
+    def _record(self) -> None:
+        rate = self._bar.format_dict["rate"] or 0.0
+        left = (self._total - self._bar.n) / rate if rate else None
+        progress = {
+            "time": time.time(),
+            "running": sorted(self.running),
+            "iterations_per_second": rate,
+            "seconds_left": left,
+        }
+        try:
+            self._sweep.write_progress(progress)
+        except OSError as error:  # nothing depends on it
+            self._say(f"progress.json could not be written: {error}")
+
+    def _say(self, text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
+
     def _show(self) -> None:
-        counts = {"running": len(self._running), **self._states}
+        counts = {"running": len(self.running), **self._states}
         text = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items())
         self._bar.set_postfix_str(text, refresh=False)
 
@@ -91,9 +165,12 @@ def _key(trial: Trial) -> str:
     return trial.config["key"]
 
 
+def _trace(trial: Trial) -> str:
+    # Trial.get_error reads the copy in the storage, which is made only after this call.
+    return Path(trial.error_file).read_text() if trial.error_file else ""
+
+
 def _last_line(trial: Trial) -> str:
     """The exception itself, which the trace in the trial's error file ends with."""
-    # Trial.get_error reads the copy in the storage, which is made only after this call.
-    trace = Path(trial.error_file).read_text() if trial.error_file else ""
-    lines = [line.strip() for line in trace.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message; see the files under tune/"
+    lines = [line.strip() for line in _trace(trial).splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"

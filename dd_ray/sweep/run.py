@@ -1,48 +1,73 @@
-"""Running a plan on Ray Tune."""
+"""Running a plan on a Ray cluster."""
 
-import subprocess
-import sys
-from importlib.metadata import version
-from pathlib import Path
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
-
-from dd_ray.metrics import REPORTED
 from dd_ray.sweep.cluster import Resources, check_gpus, connected
+from dd_ray.sweep.manifest import make_manifest
+from dd_ray.sweep.nodes import check_nodes
 from dd_ray.sweep.plan import Cell, Plan, duration
-from dd_ray.sweep.progress import Watcher
-from dd_ray.sweep.store import Outcome, SweepFolder
-from dd_ray.sweep.trainable import CellTrainable
+from dd_ray.sweep.progress import Ending, Watcher
+from dd_ray.sweep.rounds import Rounds
+from dd_ray.sweep.store import Outcome, SweepFolder, in_parallel
 
 
 def cells_to_run(plan: Plan, sweep: SweepFolder) -> list[Cell]:
     """The plan's cells that have not ended, or not as this plan would let them end."""
-    return [cell for cell in plan.cells if not _has_ended(sweep.cell(cell.key).outcome(), plan)]
+    outcomes = in_parallel(lambda cell: sweep.cell(cell.key).outcome(), plan.cells)
+    return [cell for cell, outcome in zip(plan.cells, outcomes, strict=True) if not _has_ended(outcome, plan)]
 
 
-def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> None:
+def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
     """Train the cells on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
 
-    Returns when all cells have ended, or when the user interrupts; `sweep` then tells which have. No cell
-    is made before the cluster is known to be able to run it.
+    No cell is made before the cluster is known to be able to run it.
+
+    Returns:
+        Why it ended before all cells had ended; None where they have. `sweep` tells how each did.
 
     Raises:
-        UserError: no cluster answers, it could never hold a trial, or another command runs the sweep.
+        UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
+            or another command runs the sweep.
     """
-    with sweep.lock(), connected(plan.options.address):
-        resources = Resources.of_cluster(plan.options)
+    options = plan.options
+    with sweep.lock(), connected(options.address, options.insecure):
+        resources = Resources.of_cluster(options)
         check_gpus(resources)
+        if options.address is not None:
+            check_nodes(sweep)
         done = _iterations_done(plan, sweep, cells)
         print(f"Running {_described(plan, resources, len(cells), done)}", flush=True)
-        sweep.create(_manifest(plan))
+        sweep.write_manifest(make_manifest(plan, sweep.manifest()))
         _open_cells(sweep, cells)
-        watcher = Watcher(sweep, plan.options.iterations, done)
-        try:
-            _tuner(plan, sweep, cells, resources, watcher).fit()
-        finally:
-            watcher.close()
+        watcher = Watcher(sweep, options.iterations, done, {cell.key: cell.label for cell in cells})
+        with _stopping_on_signals(watcher), tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
+            try:
+                Rounds(plan, sweep, resources, watcher, scratch).run(cells)
+            finally:
+                watcher.close()
+        return watcher.ending
+
+
+@contextmanager
+def _stopping_on_signals(watcher: Watcher) -> Iterator[None]:
+    """While it lasts, an interrupt or a request to terminate ends the sweep in good order; a second one at once."""
+
+    def stop(number: int, frame: Any) -> None:
+        watcher.stop("interrupted")
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, stop) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _open_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
@@ -50,56 +75,18 @@ def _open_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
 
     Two cells never share a label, and so a TensorBoard run.
     """
-    labels = {folder.describe()["label"]: folder.key for folder in sweep.cells()}
-    for cell in cells:
-        taken = labels.setdefault(cell.label, cell.key) != cell.key
-        label = f"{cell.label},key={cell.key[:6]}" if taken else cell.label
+    folders = sweep.cells()
+    described = in_parallel(lambda folder: folder.describe()["label"], folders)
+    labels = {label: folder.key for label, folder in zip(described, folders, strict=True)}
+
+    def open_cell(cell: Cell) -> None:
+        label = cell.label if owners[cell.key] else f"{cell.label},key={cell.key[:6]}"
         folder = sweep.cell(cell.key)
         folder.create(cell.config.to_dict(), label)
         folder.reopen()
 
-
-def _tuner(plan: Plan, sweep: SweepFolder, cells: list[Cell], resources: Resources, watcher: Watcher) -> tune.Tuner:
-    labels = {cell.key: cell.label for cell in cells}
-    return tune.Tuner(
-        tune.with_resources(CellTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
-        param_space={
-            "sweep": str(sweep.path),
-            "key": tune.grid_search([cell.key for cell in cells]),
-            "evaluate_at": list(plan.evaluate_at),
-            "device": "cuda" if resources.gpus else "cpu",
-            "threads": max(1, int(resources.cpus)),
-            "hparams": list(dict.fromkeys([*plan.swept, "seed"])),
-        },
-        tune_config=tune.TuneConfig(
-            scheduler=_scheduler(plan),
-            max_concurrent_trials=plan.options.max_concurrent,
-            reuse_actors=True,
-            trial_name_creator=lambda trial: labels[trial.config["key"]],
-            trial_dirname_creator=lambda trial: trial.config["key"],
-        ),
-        run_config=tune.RunConfig(
-            name="tune",
-            storage_path=str(sweep.path),
-            failure_config=tune.FailureConfig(max_failures=plan.options.max_failures),
-            callbacks=[watcher],
-            verbose=0,
-        ),
-    )
-
-
-def _scheduler(plan: Plan) -> TrialScheduler:
-    options = plan.options
-    if options.scheduler == "none":
-        return FIFOScheduler()
-    return ASHAScheduler(
-        time_attr="iteration",
-        metric=options.metric,
-        mode=REPORTED[options.metric].better,
-        max_t=options.iterations,
-        grace_period=plan.grace_period,
-        reduction_factor=options.reduction_factor,
-    )
+    owners = {cell.key: labels.setdefault(cell.label, cell.key) == cell.key for cell in cells}
+    in_parallel(open_cell, cells)
 
 
 def _has_ended(outcome: Outcome | None, plan: Plan) -> bool:
@@ -113,12 +100,9 @@ def _has_ended(outcome: Outcome | None, plan: Plan) -> bool:
 
 def _iterations_done(plan: Plan, sweep: SweepFolder, to_run: list[Cell]) -> dict[str, int]:
     """Iterations that need not be done again, by key; all of them for a cell that has ended."""
-    keys = {cell.key for cell in to_run}
-    done = dict.fromkeys((cell.key for cell in plan.cells), plan.options.iterations)
-    for key in keys:
-        evaluations = sweep.cell(key).evaluations()
-        done[key] = evaluations[-1]["iteration"] if evaluations else 0
-    return done
+    evaluations = in_parallel(lambda cell: sweep.cell(cell.key).evaluations(), to_run)
+    reached = {cell.key: rows[-1]["iteration"] if rows else 0 for cell, rows in zip(to_run, evaluations, strict=True)}
+    return dict.fromkeys((cell.key for cell in plan.cells), plan.options.iterations) | reached
 
 
 def _described(plan: Plan, resources: Resources, num_cells: int, done: dict[str, int]) -> str:
@@ -130,28 +114,3 @@ def _described(plan: Plan, resources: Resources, num_cells: int, done: dict[str,
         left = 1 - sum(done.values()) / plan.total_iterations
         share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish."
     return f"{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"
-
-
-def _manifest(plan: Plan) -> dict[str, Any]:
-    options = {name: getattr(plan.options, name) for name in plan.options.__dataclass_fields__}
-    return {
-        "study": plan.study.name,
-        "axes": {name: list(values) for name, values in plan.axes.items()},
-        "options": {name: str(value) if isinstance(value, Path) else value for name, value in options.items()},
-        "command": sys.argv,
-        "versions": {name: version(name) for name in ("dd_ray", "ray", "torch")} | {"python": sys.version.split()[0]},
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str | None:
-    """Commit of the code, where it is run from a checkout; "-dirty" where that was changed since."""
-    here = Path(__file__)
-    git = ["git", "-C", str(here.parent)]
-    try:
-        # A package installed below someone else's repository is none of its files.
-        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True, timeout=5)
-        describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -1,34 +1,40 @@
-"""The files of a sweep.
+"""What a sweep keeps, in a folder or on an object store.
 
     STORAGE/NAME/
-        sweep.json              the sweep as it was asked for, versions, commit
-        cells/KEY/config.json   what the cell is
-        cells/KEY/metrics.jsonl its evaluations, a line each, in the order of iterations
-        cells/KEY/state.npz     its latest state: weights, optimiser, iteration
-        cells/KEY/outcome.json  how it ended; absent while it has not
-        tensorboard/LABEL/      event files
-        tune/                   what Ray Tune itself writes
-        .lock                   held by the command that runs the sweep
+        sweep.json                    the sweep as it was asked for, versions, commit
+        progress.json                 how far the command that runs it has come, while it runs
+        cells/KEY/config.json         what the cell is
+        cells/KEY/metrics.jsonl       its evaluations, a line each, in the order of iterations
+        cells/KEY/state-ITERATION.npz its latest state and the one before: weights, optimiser, iteration
+        cells/KEY/outcome.json        how it ended; absent while it has not
+        tensorboard/LABEL/            event files
+        .lock                         held by the command that runs the sweep
 
-Files are replaced as a whole or appended to by a line, and are on the disk when a call returns.
+What is written is durable when a call returns, and replaced as a whole or appended to by a line.
 """
 
-import fcntl
 import json
 import math
 import os
 import socket
-import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from dd_ray.errors import UserError
+from dd_ray.sweep.files import Files, Lock, open_files
 
 State = Literal["finished", "stopped_early", "diverged", "failed"]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+STATES_KEPT = 2
+"""The latest state of a cell, and one to go back to if that turns out to be damaged."""
+AT_ONCE = 16
+"""Cells whose files are read or written side by side; what takes time is waiting for the storage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,71 +45,72 @@ class Outcome:
     iteration: int
     error: str | None = None
     """Of a failed cell, what was raised."""
+    trace: str | None = None
+    """Of a failed cell, where."""
 
 
 @dataclass(frozen=True)
 class CellFolder:
     """One cell's files."""
 
-    path: Path
-
-    @property
-    def key(self) -> str:
-        """Content address of the cell."""
-        return self.path.name
+    files: Files
+    key: str
+    """Content address of the cell."""
 
     def create(self, config: dict[str, Any], label: str) -> None:
         """Write what the cell is, unless that is known already."""
-        if not (self.path / "config.json").exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            write_json(self.path / "config.json", {"config": config, "label": label})
+        if not self.files.exists("config.json"):
+            _write_json(self.files, "config.json", {"config": config, "label": label})
 
     def describe(self) -> dict[str, Any]:
-        """The `config` and `label` that the cell was created with."""
-        return json.loads((self.path / "config.json").read_text())
+        """The `config` and `label` that the cell was created with.
+
+        Raises:
+            FileNotFoundError: it was not.
+        """
+        return json.loads(self.files.read("config.json"))
 
     def evaluations(self) -> list[dict[str, Any]]:
         """The recorded evaluations. A last line that a kill cut short counts as not written."""
         try:
-            text = (self.path / "metrics.jsonl").read_text()
+            content = self.files.read("metrics.jsonl")
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
     def record(self, evaluation: dict[str, Any]) -> dict[str, Any]:
         """Append an evaluation, and return it as it will be read. NaN and infinity become None."""
         clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in evaluation.items()}
-        path = self.path / "metrics.jsonl"
-        with path.open("r+b" if path.exists() else "wb") as file:
-            complete = path.read_bytes().rfind(b"\n") + 1
-            file.truncate(complete)  # a line that a kill cut short
-            file.seek(complete)
-            file.write(json.dumps(clean).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        self.files.append("metrics.jsonl", json.dumps(clean).encode() + b"\n")
         return clean
 
-    def save_state(self, content: bytes) -> None:
-        """Replace the latest state."""
-        write_bytes(self.path / "state.npz", content)
+    def save_state(self, iteration: int, content: bytes) -> None:
+        """Write the state of an iteration, and let go of all but it and the one before."""
+        self.files.write(_state_name(iteration), content)
+        for old in self.states()[STATES_KEPT:]:
+            self.files.remove(_state_name(old))
 
-    def state_path(self) -> Path | None:
-        """File of the latest state, or None before the first."""
-        path = self.path / "state.npz"
-        return path if path.exists() else None
+    def states(self) -> list[int]:
+        """Iterations of which there are states, the latest first."""
+        names = (name.removeprefix("state-").removesuffix(".npz") for name in self.files.names())
+        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+    def state(self, iteration: int) -> bytes:
+        """The state of an iteration."""
+        return self.files.read(_state_name(iteration))
 
     def finish(self, outcome: Outcome) -> None:
         """Write how the cell ended."""
-        write_json(self.path / "outcome.json", asdict(outcome))
+        _write_json(self.files, "outcome.json", asdict(outcome))
 
     def reopen(self) -> None:
         """Forget how the cell ended, since it goes on."""
-        (self.path / "outcome.json").unlink(missing_ok=True)
+        self.files.remove("outcome.json")
 
     def outcome(self) -> Outcome | None:
         """How the cell ended, or None while it has not."""
         try:
-            return Outcome(**json.loads((self.path / "outcome.json").read_text()))
+            return Outcome(**json.loads(self.files.read("outcome.json")))
         except FileNotFoundError:
             return None
 
@@ -112,111 +119,109 @@ class CellFolder:
 class SweepFolder:
     """All files of a sweep."""
 
-    path: Path
+    files: Files
 
     @classmethod
-    def open(cls, path: str | Path) -> "SweepFolder":
-        """The folder of a sweep that exists.
+    def at(cls, location: str | Path) -> "SweepFolder":
+        """The folder or URL of a sweep, whether or not there is one yet.
+
+        Raises:
+            UserError: the URL is none that can be used.
+        """
+        return cls(open_files(location))
+
+    @classmethod
+    def open(cls, location: str | Path) -> "SweepFolder":
+        """The folder or URL of a sweep that exists.
 
         Raises:
             UserError: there is no sweep.
         """
-        folder = cls(Path(path).expanduser().absolute())
-        if not folder.path.is_dir():
-            raise UserError(f"{path} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
-        if not folder.manifest_path.is_file():
-            raise UserError(f"{path} holds no sweep (no sweep.json); give a folder that a sweep wrote.")
+        folder = cls.at(location)
+        if folder.files.local is not None and not folder.files.local.is_dir():
+            raise UserError(f"{location} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
+        if not folder.files.exists("sweep.json"):
+            raise UserError(f"{location} holds no sweep (no sweep.json); give a folder that a sweep wrote.")
         return folder
 
     @property
-    def manifest_path(self) -> Path:
-        """The sweep as it was asked for."""
-        return self.path / "sweep.json"
+    def location(self) -> str:
+        """Folder or URL."""
+        return self.files.location
 
-    @property
-    def tensorboard(self) -> Path:
-        """Log folder to open TensorBoard on."""
-        return self.path / "tensorboard"
+    def manifest(self) -> dict[str, Any] | None:
+        """The sweep as it was asked for, or None before that."""
+        return self._json("sweep.json")
 
-    def manifest(self) -> dict[str, Any]:
-        """The sweep as it was last asked for."""
-        return json.loads(self.manifest_path.read_text())
+    def progress(self) -> dict[str, Any] | None:
+        """What the command that runs the sweep said last of how far it is."""
+        return self._json("progress.json")
 
-    def check(self, study: str) -> None:
-        """Make sure that a sweep of a study can be kept here.
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        """Write what is asked for."""
+        _write_json(self.files, "sweep.json", manifest)
+
+    def write_progress(self, progress: dict[str, Any]) -> None:
+        """Write how far the sweep is."""
+        _write_json(self.files, "progress.json", progress)
+
+    def check(self) -> None:
+        """Make sure that something can be kept here.
 
         Raises:
-            UserError: the folder cannot be written, or holds a sweep of another study.
+            UserError: it cannot.
         """
+        marker = f".check-{uuid.uuid4().hex}"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.path).close()
-            theirs = self.manifest()["study"] if self.manifest_path.exists() else study
+            self.files.write(marker, b"")
+            self.files.remove(marker)
         except OSError as error:
             raise UserError(
-                f"storage {self.path} cannot be written ({error.strerror}); choose another --storage."
+                f"storage {self.location} cannot be written ({error.strerror or error}); choose another --storage."
             ) from error
-        if theirs != study:
-            raise UserError(f"{self.path} holds a sweep of study {theirs}, not {study}; choose another --name.")
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> AbstractContextManager[Lock]:
         """Keep other commands from running this sweep meanwhile.
 
         Raises:
             UserError: one is running it.
         """
-        with (self.path / ".lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                file.seek(0)
-                who = file.read().strip()
-                raise UserError(
-                    f"{self.path} is being run already, by {who}; wait for it, or choose another --name."
-                ) from error
-            except OSError as error:
-                raise UserError(
-                    f"{self.path} cannot be locked ({error.strerror}); choose another --storage."
-                ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
-            yield
-
-    def create(self, manifest: dict[str, Any]) -> None:
-        """Write what is asked for."""
-        (self.path / "cells").mkdir(parents=True, exist_ok=True)
-        write_json(self.manifest_path, manifest)
+        return self.files.lock(".lock", f"process {os.getpid()} on {socket.gethostname()}")
 
     def cell(self, key: str) -> CellFolder:
         """One cell's files."""
-        return CellFolder(self.path / "cells" / key)
+        return CellFolder(self.files.at("cells", key), key)
 
-    def cells(self) -> Iterator[CellFolder]:
-        """All cells, by key."""
-        return (CellFolder(path.parent) for path in sorted(self.path.glob("cells/*/config.json")))
+    def cells(self) -> list[CellFolder]:
+        """All cells that were created, by key."""
+        folders = [self.cell(key) for key in self.files.names("cells")]
+        created = in_parallel(lambda folder: folder.files.exists("config.json"), folders)
+        return [folder for folder, exists in zip(folders, created, strict=True) if exists]
+
+    def _json(self, name: str) -> dict[str, Any] | None:
+        try:
+            return json.loads(self.files.read(name))
+        except FileNotFoundError:
+            return None
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace a file by a JSON document."""
-    write_bytes(path, (json.dumps(value, indent=1, default=str) + "\n").encode())
+def sweep_location(storage: str, name: str) -> str:
+    """Folder or URL of a sweep: `s3://bucket/sweeps?region=x` and `mine` give `s3://bucket/sweeps/mine?region=x`."""
+    if "://" not in storage:
+        return str(Path(storage).expanduser().absolute() / name)
+    address, mark, query = storage.partition("?")
+    return f"{address.rstrip('/')}/{name}{mark}{query}"
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Replace a file as a whole: whoever reads it sees the old content or the new, also after a power cut."""
-    # Not tempfile, whose files only their owner may read.
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        with draft.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`function` of each item, side by side."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(function, items))
+
+
+def _state_name(iteration: int) -> str:
+    return f"state-{iteration:09d}.npz"
+
+
+def _write_json(files: Files, name: str, value: Any) -> None:
+    files.write(name, (json.dumps(value, indent=1, default=str) + "\n").encode())

@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from dd_ray.errors import UserError
+from dd_ray.sweep.files import out_of_space
+from dd_ray.sweep.versions import difference, versions
+
 if TYPE_CHECKING:
     from dd_ray.sweep.worker import CellRun
 
@@ -21,36 +25,53 @@ class CellTrainable(tune.Trainable):
         It is taken up at the first step and not here: Tune sets up a worker for a trial that meanwhile it
         has given to another worker, and two of them must not have the same cell's files.
         """
-        self._work = config
+        self._config = config
         self._run: CellRun | None = None
+        self._reached = 0
 
     def step(self) -> dict[str, Any]:
-        """Take the cell further, at first from its latest state."""
-        if self._run is None:
-            # Not at the top: the driver imports this module, and does without PyTorch.
-            from dd_ray.sweep.worker import CellRun, Work  # noqa: PLC0415
+        """Take the cell further, at first from its latest state.
 
-            self._run = CellRun(Work(**self._work))
-        return self._run.advance()
+        A storage without space is no fault of the cell: it is reported, and the sweep ends.
+        """
+        try:
+            run = self._run = self._run or self._take_up()
+            result = run.advance()
+            self._reached = result["iteration"]
+            notes, run.notes = run.notes, []
+            return result | ({"notes": notes} if notes else {})
+        except OSError as error:
+            if not out_of_space(error):
+                raise
+            return {"iteration": self._reached, "done": False, "storage_full": str(error)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the cell and take up another."""
-        try:
-            self.cleanup()
-        except Exception:
-            # What the last evaluation left is complete; and Tune would blame the next cell, and give it up.
-            traceback.print_exc()
+        self.cleanup()
         self.setup(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Leave the cell."""
+        """Leave the cell. What its last evaluation left is complete, so an error here is nobody's."""
         run, self._run = self._run, None  # once, also where closing it fails
-        if run is not None:
-            run.close()
+        try:
+            if run is not None:
+                run.close()
+        except Exception:
+            traceback.print_exc()  # Tune would blame the next cell, and give it up
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Nothing to do: the state is in the sweep's own files."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing to do: the first step loads the latest state."""
+
+    def _take_up(self) -> "CellRun":
+        # Not at the top: the driver imports this module, and does without PyTorch.
+        from dd_ray.sweep.worker import CellRun, Work  # noqa: PLC0415
+
+        work = dict(self._config)
+        # Also nodes that join later are asked, which the driver could not do before it started.
+        if differs := difference(versions(), work.pop("versions")):
+            raise UserError(f"this node has {differs}; install the same software on all nodes.")
+        return CellRun(Work(**work))

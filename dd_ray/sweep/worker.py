@@ -1,4 +1,4 @@
-"""One cell in training: from its state on disk to its next evaluation, and back to the disk.
+"""One cell in training: from its stored state to its next evaluation, and back to the storage.
 
 This is what a Ray worker runs; it knows nothing of Ray.
 """
@@ -18,10 +18,12 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.sweep.board import Board
 from dd_ray.sweep.store import Outcome, State, SweepFolder
-from dd_ray.training import Stack, dump_state, keep_freed_memory, load_state
+from dd_ray.training import Stack, TrialState, dump_state, keep_freed_memory, load_state
 
 SECONDS_PER_REPORT = 3.0
 """Longest time without a sign of life to whoever watches."""
+SECONDS_PER_STATE = 60.0
+"""Longest training that is done again after a kill."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Work:
     """What a worker is to do: one cell, how far, and on what."""
 
     sweep: str
+    """Folder or URL."""
     key: str
     evaluate_at: Sequence[int]
     device: str
@@ -38,7 +41,7 @@ class Work:
 
 
 class CellRun:
-    """A cell that goes on from its latest state, and leaves the next one behind at each evaluation."""
+    """A cell that goes on from its latest state, and leaves the next ones behind."""
 
     def __init__(self, work: Work) -> None:
         keep_freed_memory()
@@ -46,16 +49,19 @@ class CellRun:
         sweep = SweepFolder.open(work.sweep)
         self.work = work
         self.folder = sweep.cell(work.key)
+        self.notes: list[str] = []
+        """What whoever watches should know, once."""
         description = self.folder.describe()
         self.config = TrialConfig.from_dict(description["config"])
-        state_path = self.folder.state_path()
         self.stack = Stack(device=_device(work.device))
-        self.trial = self.stack.add(self.config, load_state(state_path) if state_path else None)
+        self.trial = self.stack.add(self.config, self._latest_state())
         self.evaluations = self.folder.evaluations()
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
         self._state_at: int | None = self.trial.iteration
+        self._saved = time.perf_counter()
         hparams = {name: description["config"][name] for name in work.hparams}
-        self.board = Board(sweep.tensorboard / description["label"], hparams, first_step=self.evaluated_at + 1)
+        runs = sweep.files.at("tensorboard", description["label"])
+        self.board = Board(runs, hparams, first_step=self.evaluated_at + 1)
 
     @property
     def evaluated_at(self) -> int:
@@ -66,7 +72,7 @@ class CellRun:
         """Train until the next evaluation, or for some seconds, and say how far it came.
 
         Returns:
-            `iteration` and `done`; at an evaluation also its metrics, which are on disk by then; at the end
+            `iteration` and `done`; at an evaluation also its metrics, which are durable by then; at the end
             the `state` that the cell ended in.
         """
         last = self.work.evaluate_at[-1]
@@ -75,6 +81,8 @@ class CellRun:
         if self.trial.diverged:
             return self._end("diverged")
         if self.trial.iteration < target:
+            if time.perf_counter() - self._saved > SECONDS_PER_STATE:
+                self._save_state()
             return {"iteration": self.trial.iteration, "done": False}
         metrics = self._evaluate()
         if "loss" not in metrics:
@@ -84,12 +92,21 @@ class CellRun:
         return metrics | {"iteration": self.trial.iteration, "done": False}
 
     def close(self) -> None:
-        """Leave the latest state on disk, and let go of the files."""
+        """Leave the latest state behind, and let go of the files."""
         if self._state_at not in (None, self.trial.iteration) and not self.trial.diverged:
             self._save_state()
         if self.evaluations:
             self.board.write_hparams(self.evaluations[-1])
         self.board.close()
+
+    def _latest_state(self) -> TrialState | None:
+        """The latest state that is whole; without one, the cell begins anew, and comes to the same."""
+        for iteration in self.folder.states():
+            try:
+                return load_state(self.folder.state(iteration))
+            except UserError as error:
+                self.notes.append(f"the state of iteration {iteration} is not used, but what was before: {error}")
+        return None
 
     def _train(self, target: int, seconds: float) -> None:
         deadline = time.perf_counter() + seconds
@@ -123,8 +140,9 @@ class CellRun:
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     def _save_state(self) -> None:
-        self.folder.save_state(dump_state(self.trial.state()))
+        self.folder.save_state(self.trial.iteration, dump_state(self.trial.state()))
         self._state_at = self.trial.iteration
+        self._saved = time.perf_counter()
 
     def _end(self, state: State) -> dict[str, Any]:
         self.folder.finish(Outcome(state=state, iteration=self.trial.iteration))

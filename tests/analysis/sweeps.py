@@ -35,9 +35,9 @@ def write_sweep(
     evaluated: Sequence[int] = EVALUATED,
 ) -> Path:
     """A sweep of 300 iterations; `ended` says how each cell ended, and at which iteration."""
-    sweep = SweepFolder(path)
+    sweep = SweepFolder.at(path)
     axes = {"model": ["inertia_vae"], "seed": [0], **axes}
-    sweep.create({"study": "inertia_grid", "axes": dict(axes), "options": {"iterations": 300}})
+    sweep.write_manifest({"study": "inertia_grid", "axes": dict(axes), "options": {"iterations": 300}})
     swept = [name for name, values in axes.items() if len(values) > 1]
     for config in product({name: tuple(values) for name, values in axes.items()}):
         values = config.to_dict()

@@ -1,6 +1,7 @@
 """The command line of a sweep, as a user runs it: on Ray, with its exit codes and messages."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,6 @@ import pytest
 
 from dd_ray import results
 from dd_ray.cli import main
-from dd_ray.sweep.store import SweepFolder
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS
 
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
@@ -144,13 +144,16 @@ def test_a_failing_cell_fails_alone_and_a_diverging_one_is_no_failure(cluster, t
     cells = results.final(results.load(tmp_path / "mine")).set_index("learning_rate")
     assert cells["state"].to_dict() == {1e-4: "finished", 1e30: "diverged"}
 
-    damaged = SweepFolder(tmp_path / "mine").cell(cells.loc[1e-4, "key"])
-    damaged.save_state(b"no archive")
+    damaged = cells.loc[1e-4]
+    events = tmp_path / "mine" / "tensorboard" / damaged["label"]
+    shutil.rmtree(events)
+    events.write_text("in the way")
     longer = sweep(*rates, "--seeds", "2", "--iterations", "6", "--scheduler", "none", *options)
     assert longer.returncode == 1
     after = results.final(results.load(tmp_path / "mine")).set_index("key")
-    assert after.loc[damaged.key, "state"] == "failed"
-    assert "damaged" in after.loc[damaged.key, "error"] and "damaged" in longer.stderr
+    assert after.loc[damaged["key"], "state"] == "failed"
+    assert "FileExistsError" in after.loc[damaged["key"], "error"] and "FileExistsError" in longer.stderr
+    assert "is tried again from iteration 4" in longer.stderr
     assert sorted(after["state"]) == ["diverged", "diverged", "failed", "finished"]
 
 
@@ -163,7 +166,7 @@ def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_p
         [*SWEEP, *options, "--iterations", "100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("mine/cells/*/state.npz")):
+    while not list(tmp_path.glob("mine/cells/*/state-*.npz")):
         assert time.monotonic() < deadline and running.poll() is None
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
@@ -229,7 +232,7 @@ BAD_OPTIONS = [
     (["--seeds", "2", "--seed", "4"], ["--seeds 2", "--seed 4"]),
     (["--metric", "factor_error"], ["--metric factor_error", "mcc"]),
     (["--gpus-per-trial", "2"], ["--gpus-per-trial 2", "one GPU"]),
-    (["--storage", "s3://bucket/x"], ["s3:", "folder"]),
+    (["--storage", "ftp://host/x"], ["ftp://", "unknown kind"]),
     (["--beta", "0.1", "--beta-norm", "0.2"], ["beta = 0.1", "beta_norm = 0.2"]),
     (["--gamma", "0", "0"], ["--gamma 0.0 0.0", "twice"]),
     (["--beta", "0.1", "0.1000000000000001"], ["same trial", "12 digits"]),

@@ -1,17 +1,14 @@
 """The files of a sweep survive what interrupts their writing."""
 
-import json
-
 import pytest
 
 from dd_ray.errors import UserError
-from dd_ray.sweep import store
-from dd_ray.sweep.store import CellFolder, Outcome, SweepFolder
+from dd_ray.sweep.store import Outcome, SweepFolder, sweep_location
 
 
 @pytest.fixture
 def cell(tmp_path):
-    folder = CellFolder(tmp_path / "cells" / "abc")
+    folder = SweepFolder.at(tmp_path).cell("abc")
     folder.create({"beta": 0.1}, "beta=0.1")
     return folder
 
@@ -24,7 +21,7 @@ def test_what_is_recorded_is_read_in_order(cell):
 
 def test_a_line_cut_short_is_not_read_and_is_overwritten(cell):
     cell.record({"iteration": 0, "kl": 1.0})
-    with (cell.path / "metrics.jsonl").open("a") as file:
+    with (cell.files.local / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 5, "kl"')
     assert [row["iteration"] for row in cell.evaluations()] == [0]
     cell.record({"iteration": 5, "kl": 2.0})
@@ -34,7 +31,7 @@ def test_a_line_cut_short_is_not_read_and_is_overwritten(cell):
 def test_not_a_number_is_recorded_as_null(cell):
     returned = cell.record({"iteration": 0, "kl": float("nan"), "loss": float("inf")})
     assert returned == cell.evaluations()[0] == {"iteration": 0, "kl": None, "loss": None}
-    assert "NaN" not in (cell.path / "metrics.jsonl").read_text()
+    assert "NaN" not in (cell.files.local / "metrics.jsonl").read_text()
 
 
 def test_creating_a_cell_again_keeps_what_it_is(cell):
@@ -51,23 +48,16 @@ def test_outcome_round_trip_and_reopen(cell):
     assert cell.outcome() is None
 
 
-def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path, monkeypatch):
-    path = tmp_path / "state.npz"
-    store.write_bytes(path, b"old")
-
-    def full_disk(descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(store.os, "fsync", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        store.write_bytes(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+def test_the_latest_two_states_are_kept(cell):
+    for iteration in (5, 100, 20_000):
+        cell.save_state(iteration, str(iteration).encode())
+    assert cell.states() == [20_000, 100]
+    assert cell.state(100) == b"100"
 
 
 def test_cells_are_found(tmp_path):
-    sweep = SweepFolder(tmp_path)
-    sweep.create({"study": "s"})
+    sweep = SweepFolder.at(tmp_path)
+    sweep.write_manifest({"study": "s"})
     for key in ("b", "a"):
         sweep.cell(key).create({}, key)
     assert [cell.key for cell in sweep.cells()] == ["a", "b"]
@@ -80,27 +70,32 @@ def test_opening_what_is_no_sweep_says_so(tmp_path):
         SweepFolder.open(tmp_path)
 
 
-def test_a_folder_of_another_study_is_refused(tmp_path):
-    sweep = SweepFolder(tmp_path)
-    sweep.create({"study": "beta_grid"})
-    sweep.check("beta_grid")
-    with pytest.raises(UserError, match="study beta_grid, not inertia_grid"):
-        sweep.check("inertia_grid")
-
-
 def test_storage_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="cannot be written"):
-        SweepFolder(tmp_path / "file" / "sweep").check("beta_grid")
+        SweepFolder.at(tmp_path / "file" / "sweep").check()
 
 
-def test_json_is_whole(tmp_path):
-    store.write_json(tmp_path / "x.json", {"a": [1, 2]})
-    assert json.loads((tmp_path / "x.json").read_text()) == {"a": [1, 2]}
+def test_checking_leaves_nothing_behind(tmp_path):
+    SweepFolder.at(tmp_path / "sweep").check()
+    assert not list((tmp_path / "sweep").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("storage", "location"),
+    [
+        ("/data/sweeps", "/data/sweeps/mine"),
+        ("s3://bucket/sweeps", "s3://bucket/sweeps/mine"),
+        ("s3://bucket?region=x&scheme=http", "s3://bucket/mine?region=x&scheme=http"),
+        ("gs://bucket/", "gs://bucket/mine"),
+    ],
+)
+def test_a_sweep_is_below_its_storage(storage, location):
+    assert sweep_location(storage, "mine") == location
 
 
 def test_a_sweep_is_run_by_one_command_at_a_time(tmp_path):
-    sweep = SweepFolder(tmp_path)
+    sweep = SweepFolder.at(tmp_path)
     with sweep.lock(), pytest.raises(UserError, match=r"is being run already, by process \d+"), sweep.lock():
         pass
     with sweep.lock():

@@ -1,5 +1,6 @@
 """One cell in training, without Ray."""
 
+import io
 import json
 
 import numpy as np
@@ -8,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
+from dd_ray.sweep import worker
 from dd_ray.sweep.store import CellFolder, SweepFolder
 from dd_ray.sweep.worker import CellRun, Work
 from tests.sweep.studies import TINY
@@ -23,11 +25,11 @@ def start(tmp_path):
     def start(folder="sweep", evaluate_at=EVALUATE_AT, **options):
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         cell = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).cells[0]
-        sweep = SweepFolder(tmp_path / folder)
-        sweep.create({"study": "tiny"})
+        sweep = SweepFolder.at(tmp_path / folder)
+        sweep.write_manifest({"study": "tiny"})
         sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
         work = Work(
-            sweep=str(sweep.path), key=cell.key, evaluate_at=evaluate_at, device="cpu", threads=1, hparams=["beta"]
+            sweep=sweep.location, key=cell.key, evaluate_at=evaluate_at, device="cpu", threads=1, hparams=["beta"]
         )
         open_runs.append(CellRun(work))
         return open_runs[-1]
@@ -45,7 +47,7 @@ def finish(run):
     return results
 
 
-def full_disk(folder, content):
+def full_disk(folder, *content):
     raise OSError(28, "No space left on device")
 
 
@@ -90,7 +92,7 @@ def test_an_interrupted_cell_goes_on_and_equals_an_undisturbed_one(start):
     undisturbed = start("undisturbed", evaluate_at=(0, 3, reached + 5))
     finish(undisturbed)
     assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
-    states = [np.load(run.folder.state_path()) for run in (second, undisturbed)]
+    states = [np.load(io.BytesIO(run.folder.state(reached + 5))) for run in (second, undisturbed)]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0].files)
 
 
@@ -105,8 +107,8 @@ def test_an_evaluation_lost_between_state_and_record_is_made_up(start):
     first = start()
     first.advance(), first.advance()
     first.close()
-    lines = (first.folder.path / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (first.folder.path / "metrics.jsonl").write_text(lines[0])
+    lines = (first.folder.files.local / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (first.folder.files.local / "metrics.jsonl").write_text(lines[0])
     second = start()
     finish(second)
     assert without_times(second.folder.evaluations())[1] == without_times([json.loads(lines[1])])[0]
@@ -126,10 +128,34 @@ def test_a_full_disk_at_either_write_of_the_last_evaluation_loses_nothing(start,
     assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
 
 
+@pytest.mark.parametrize(("damaged", "goes_on_from"), [([6], 3), ([6, 3], 0)])
+def test_damaged_states_are_gone_back_from_and_nothing_is_recorded_twice(start, damaged, goes_on_from):
+    first = start()
+    finish(first)
+    first.close()
+    for iteration in damaged:
+        first.folder.save_state(iteration, first.folder.state(iteration)[:1000])
+    second = start(evaluate_at=(0, 3, 6, 9))
+    assert second.trial.iteration == goes_on_from
+    assert len(second.notes) == len(damaged) and "damaged" in second.notes[0]
+    finish(second)
+    undisturbed = start("undisturbed", evaluate_at=(0, 3, 6, 9))
+    finish(undisturbed)
+    assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+
+
+def test_a_state_is_left_behind_between_evaluations_too(start, monkeypatch):
+    monkeypatch.setattr(worker, "SECONDS_PER_STATE", 0.0)
+    run = start(evaluate_at=(0, 100_000))
+    run.advance()
+    result = run.advance(seconds=0.02)
+    assert run.folder.states()[0] == result["iteration"] > 0
+
+
 def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
     run = start()
     run.advance(), run.advance()
-    before = run.folder.state_path().read_bytes()
+    before = run.folder.states()
 
     def half_a_step(iterations=1):
         run.trial.iteration += 1
@@ -139,7 +165,7 @@ def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
     with pytest.raises(MemoryError):
         run.advance()
     run.close()
-    assert run.folder.state_path().read_bytes() == before
+    assert run.folder.states() == before == [3, 0]
 
 
 def test_tensorboard_of_a_resumed_cell_has_each_evaluation_once(start):
@@ -149,7 +175,7 @@ def test_tensorboard_of_a_resumed_cell_has_each_evaluation_once(start):
     second = start()
     finish(second)
     second.close()
-    folder = second.folder.path.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
+    folder = second.folder.files.local.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
     assert [e.step for e in EventAccumulator(str(folder)).Reload().Scalars("evaluation/mcc")] == [0, 3, 6]
 
 
@@ -182,7 +208,7 @@ def test_tensorboard_has_scalars_a_picture_and_hparams(start):
     run = start()
     finish(run)
     run.close()
-    folder = run.folder.path.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
+    folder = run.folder.files.local.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
     events = EventAccumulator(str(folder)).Reload()
     tags = events.Tags()
     assert {"evaluation/reconstruction_error", "evaluation/kl", "kl/latent_0", "loss/kl"} <= set(tags["scalars"])

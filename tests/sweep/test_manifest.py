@@ -1,0 +1,70 @@
+"""What one command adds to the sweep of another, and what contradicts it."""
+
+import pytest
+
+from dd_ray.cli import parse
+from dd_ray.errors import UserError
+from dd_ray.sweep.manifest import check_agrees, make_manifest
+from dd_ray.sweep.store import SweepFolder
+from tests.sweep.studies import TINY
+
+
+@pytest.fixture
+def sweep(tmp_path):
+    """A sweep that the tiny study was asked for as it is."""
+    folder = SweepFolder.at(tmp_path)
+    folder.write_manifest(make_manifest(parse(TINY, []), None))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "",
+        "--gamma 0 0.5 0.9",
+        "--gamma 0.9",
+        "--beta 5",
+        "--beta-norm 0.01",
+        "--seeds 3",
+        "--seed 7",
+        "--iterations 60",
+        "--batch-size 2 8",
+        "--scheduler none --evaluations 3",
+    ],
+)
+def test_what_extends_or_repeats_a_sweep_is_welcome(sweep, options):
+    check_agrees(parse(TINY, options.split()), sweep)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--model predictive_vae --gamma 0", "model was inertia_vae and is now predictive_vae"),
+        ("--batch-size 8", "batch-size was 2 and is now 8"),
+        ("--motion bounce", "motion was linear and is now bounce"),
+        ("--num-test 8 --num-frames 5", "num-frames was 4 and is now 5; num-test was 4 and is now 8"),
+    ],
+)
+def test_what_contradicts_it_is_refused_with_the_difference(sweep, options, words):
+    with pytest.raises(UserError, match=words):
+        check_agrees(parse(TINY, options.split()), sweep)
+
+
+def test_another_study_is_refused(sweep):
+    sweep.write_manifest(sweep.manifest() | {"study": "beta_grid"})
+    with pytest.raises(UserError, match="study beta_grid, not tiny"):
+        check_agrees(parse(TINY, []), sweep)
+
+
+def test_a_field_that_was_swept_before_may_be_narrowed_later(sweep):
+    sweep.write_manifest(make_manifest(parse(TINY, ["--batch-size", "2", "8"]), sweep.manifest()))
+    check_agrees(parse(TINY, ["--batch-size", "8"]), sweep)
+
+
+def test_the_manifest_has_the_values_of_all_commands(sweep):
+    manifest = make_manifest(parse(TINY, ["--gamma", "0.9", "0.5", "--seeds", "2"]), sweep.manifest())
+    assert manifest["axes"]["gamma"] == [0.0, 0.5, 0.9]
+    assert manifest["axes"]["seed"] == [0, 1]
+    assert manifest["axes"]["beta"] == [0.1, 1.0]
+    assert manifest["options"]["seeds"] == 2
+    assert set(manifest["versions"]) == {"dd_ray", "ray", "torch", "python"}
