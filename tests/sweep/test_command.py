@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,24 @@ def ray_folder():
 
 
 @pytest.fixture(scope="session")
-def cluster(ray_folder):
+def token(ray_folder):
+    """A token for clusters, which this process and what it starts offer while the tests last."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
+        patch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def cluster(ray_folder, token):
     """Address of a Ray of two CPUs that lives as long as the tests."""
+    with ray_head(ray_folder, {"RAY_AUTH_MODE": "token"}) as address:
+        yield address
+
+
+@contextmanager
+def ray_head(ray_folder, environment):
+    """A Ray of two CPUs, and its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -44,7 +61,7 @@ def cluster(ray_folder):
             [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--node-ip-address", "127.0.0.1"],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"},
+            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"} | environment,
         )
         try:
             _wait_for(port, head)
@@ -182,6 +199,29 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
     done = sweep("--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine")
     assert_refused(done.returncode, done.stderr, "0.5 GPUs (--gpus-per-trial)")
     assert not (tmp_path / "mine" / "sweep.json").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_wanted(tmp_path, token):
+    options = [*FOUR_CELLS, "--gamma", "0", "--storage", tmp_path, "--name", "mine"]
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder,
+        ray_head(folder, {"RAY_AUTH_MODE": "disabled"}) as address,
+    ):
+        refused = sweep("--address", address, *options)
+        assert_refused(refused.returncode, refused.stderr, address, "asks for no token", "--insecure")
+        assert not (tmp_path / "mine" / "cells").exists()
+        allowed = sweep("--address", address, "--insecure", *options)
+        assert allowed.returncode == 0, allowed.stderr
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_wrong_token_is_refused(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)
+    done = sweep("--address", cluster, "--storage", tmp_path)
+    assert_refused(done.returncode, done.stderr, cluster, "asks for a token")
 
 
 @pytest.mark.ray
