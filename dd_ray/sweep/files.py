@@ -17,6 +17,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,7 +27,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from dd_ray.errors import UserError
 
-if TYPE_CHECKING:  # half a second, which only URLs need
+if TYPE_CHECKING:  # its import costs half a second, which only URLs need
     from pyarrow.fs import FileSystem
 
 KINDS = "a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or file:///FOLDER"
@@ -36,6 +37,9 @@ REMEDY = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write it",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read and write it",
 }
+READS = 50
+"""Attempts at reading an object that is being replaced all the time."""
+REFUSED = re.compile(r"denied|forbidden|unauthenticated|credential|access_key|signature|status 40[13]", re.IGNORECASE)
 FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
 """How object stores say that they are full: Ceph QuotaExceeded, MinIO XMinioStorageFull and
 XMinioAdminBucketQuotaExceeded, others HTTP's 507 Insufficient Storage."""
@@ -296,14 +300,22 @@ class ObjectFiles(Files):
 
     def read(self, name: str) -> bytes:
         path = self.path(name)
-        while True:
-            # S3 is asked first for the size and then for as many bytes. An object that was replaced in between by a
-            # longer one would be cut.
-            with self.patient.open_input_file(path) as file:
-                content, version = file.read(), file.metadata()
-            with self.patient.open_input_file(path) as file:
-                if file.metadata() == version:
-                    return content
+        for attempt in range(READS):
+            # S3 is asked first for the size and then for as many bytes: an object that was replaced in between by a
+            # longer one would be cut. Google's store refuses or closes a file that was replaced meanwhile.
+            try:
+                with self.patient.open_input_file(path) as file:
+                    content, version = file.read(), file.metadata()
+                with self.patient.open_input_file(path) as file:
+                    if file.metadata() == version:
+                        return content
+            except FileNotFoundError:
+                if not self.exists(name):
+                    raise
+            except ValueError:
+                if attempt == READS - 1:
+                    raise
+        raise OSError(errno.EBUSY, "replaced each time that it was read", self.at(name).location)
 
     def write(self, name: str, content: bytes) -> None:
         _put(self.patient, self.path(name), content)
@@ -316,21 +328,30 @@ class ObjectFiles(Files):
         self.write(name, old[: _complete_lines(old)] + line)
 
     def exists(self, name: str) -> bool:
-        from pyarrow.fs import FileType  # noqa: PLC0415 - see the imports above
+        from pyarrow.fs import FileType  # noqa: PLC0415
 
         return self.patient.get_file_info(self.path(name)).type != FileType.NotFound
 
     def names(self, folder: str = "") -> list[str]:
-        found = _list(self.patient, self.path(folder))
-        return sorted(name for name in found if not name.startswith("."))
+        from pyarrow.fs import FileSelector  # noqa: PLC0415
+
+        path = self.path(folder)
+        # On Google's store pyarrow lists no folder but those that it was told to make, so all below is listed there.
+        selector = FileSelector(path, allow_not_found=True, recursive=self.url.scheme == "gs")
+        found = self.patient.get_file_info(selector)
+        names = {info.path.removeprefix(path + "/").partition("/")[0] for info in found}
+        return sorted(name for name in names if not name.startswith("."))
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self.patient.delete_file(self.path(name))
 
     def remove_folder(self, name: str) -> None:
-        with suppress(FileNotFoundError):
+        try:
             self.patient.delete_dir(self.path(name))
+        except OSError:  # for Google's store a missing folder is an error without a kind
+            if self.exists(name):
+                raise
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
@@ -432,8 +453,7 @@ class Claims(Lock):
             self._store.delete_file(f"{self._folder}/{name}")
 
     def _times(self) -> dict[str, int]:
-        """When each claim was last put, by the store's clock, in nanoseconds."""
-        return _list(self._store, self._folder)
+        return _times(self._store, self._folder)
 
     def _owner(self, name: str) -> str:
         try:
@@ -444,14 +464,19 @@ class Claims(Lock):
 
 
 def _put(store: "FileSystem", path: str, content: bytes) -> None:
-    stream = store.open_output_stream(path)
-    stream.write(content)
-    stream.close()  # not by `with`, which would put what there is of an interrupted write
+    def put() -> None:
+        with store.open_output_stream(path) as stream:
+            stream.write(content)
+
+    # An interrupt between the opening and the writing would replace the object by an empty one. Only the main thread is
+    # interrupted.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(put).result()
 
 
-def _list(store: "FileSystem", path: str) -> dict[str, int]:
-    """Names directly below a folder, with their times of modification in nanoseconds (of folders 0)."""
-    from pyarrow.fs import FileSelector  # noqa: PLC0415 - see the imports above
+def _times(store: "FileSystem", path: str) -> dict[str, int]:
+    """When each object directly below a folder was last put, by the store's clock, in nanoseconds."""
+    from pyarrow.fs import FileSelector  # noqa: PLC0415
 
     found = store.get_file_info(FileSelector(path, allow_not_found=True))
     return {info.base_name: info.mtime_ns or 0 for info in found}
@@ -477,7 +502,7 @@ def _open_store(location: str, url: SplitResult) -> ObjectFiles:
         raise UserError(f"{location}: there is no bucket {_bucket(url)}; create it, or correct the name.") from error
     except OSError as error:
         reason = _reason(error)
-        if re.search(r"denied|forbidden|unauthenticated|credential|access_key|signature|40[13]", reason, re.IGNORECASE):
+        if REFUSED.search(reason):
             raise UserError(f"{location}: access was refused ({reason}); {REMEDY[url.scheme]}.") from error
         raise UserError(
             f"{location} cannot be reached ({reason}); check the address, its region and the network."
@@ -486,12 +511,7 @@ def _open_store(location: str, url: SplitResult) -> ObjectFiles:
 
 
 def _open_s3(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
-    from pyarrow.fs import (  # noqa: PLC0415 - see the imports above
-        AwsStandardS3RetryStrategy,
-        FileType,
-        S3FileSystem,
-        resolve_s3_region,
-    )
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region  # noqa: PLC0415
 
     if "endpoint_override" not in options and "region" not in options:
         options["region"] = resolve_s3_region(_bucket(url))
@@ -505,22 +525,33 @@ def _open_s3(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
         )
 
     files = ObjectFiles(url, patient=connect(attempts=8), brief=connect(attempts=2))
-    if files.brief.get_file_info(_bucket(url)).type == FileType.NotFound:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _bucket(url))
+    _find_bucket(files)
     return files
 
 
 def _open_gcs(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
-    from pyarrow.fs import GcsFileSystem  # noqa: PLC0415 - see the imports above
+    from pyarrow.fs import GcsFileSystem  # noqa: PLC0415
 
     def connect(seconds: int) -> "FileSystem":
         limit = timedelta(seconds=seconds)
         return GcsFileSystem(anonymous=url.username == "anonymous", retry_time_limit=limit, **options)
 
-    files = ObjectFiles(url, patient=connect(seconds=40), brief=connect(seconds=5))
-    # Not the bucket itself, which a user who may do all else may not be allowed to look at.
-    _list(files.brief, files.path(".access"))
+    files = ObjectFiles(url, patient=connect(seconds=40), brief=connect(seconds=2))
+    try:
+        _find_bucket(files)
+    except OSError as error:
+        # Google's roles for objects, which are all that is needed, do not let one look at the bucket itself.
+        if not REFUSED.search(_reason(error)):
+            raise
+        _times(files.brief, files.path(".access"))
     return files
+
+
+def _find_bucket(files: ObjectFiles) -> None:
+    from pyarrow.fs import FileType  # noqa: PLC0415
+
+    if files.brief.get_file_info(_bucket(files.url)).type == FileType.NotFound:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _bucket(files.url))
 
 
 def _reason(error: OSError) -> str:

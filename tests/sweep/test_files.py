@@ -1,0 +1,403 @@
+"""Files are whole, durable and locked, in a folder and in an object store alike."""
+
+import errno
+import hashlib
+import http.server
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from dd_ray.errors import UserError
+from dd_ray.sweep.files import Lease, LocalFiles, open_files, out_of_space
+from tests.sweep.object_store import KEYS, running_object_store
+
+QUICK = Lease(renew=0.5, expire=3.0, poll=0.4)
+
+
+@pytest.fixture(params=["folder", "object_store"])
+def files(request, tmp_path):
+    if request.param == "folder":
+        return open_files(tmp_path / "files")
+    return open_files(request.getfixturevalue("object_store").url())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return open_files(tmp_path)
+
+
+@pytest.fixture
+def objects(object_store):
+    return open_files(object_store.url())
+
+
+@contextmanager
+def in_another_process(code, *arguments):
+    """Run code that prints a line when it is ready; killed in the end."""
+    command = [sys.executable, "-c", code, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+# Both kinds
+
+
+def test_what_was_written_is_read_by_another_client_at_once(files):
+    other = open_files(files.location)
+    for content in (b"one", b"", b"three" * 1000):
+        files.write("cells/abc/state.npz", content)
+        assert other.read("cells/abc/state.npz") == content
+
+
+def test_what_is_missing(files):
+    with pytest.raises(FileNotFoundError):
+        files.read("nothing")
+    assert not files.exists("nothing")
+    assert files.names() == files.names("no/folder") == []
+    files.remove("nothing")
+    files.remove("no/folder/nothing")
+    files.remove_folder("no")
+
+
+def test_at_is_a_folder_below(files):
+    cell = files.at("cells", "β=0.1 γ=½")
+    cell.write("config.json", b"{}")
+    assert files.read("cells/β=0.1 γ=½/config.json") == b"{}"
+    assert open_files(cell.location).read("config.json") == b"{}"
+    assert files.names("cells") == ["β=0.1 γ=½"]
+
+
+def test_names_are_files_and_folders_directly_below_but_for_the_hidden(files):
+    for name in ("b", "a/c/d", ".draft", "e"):
+        files.write(name, b"")
+    assert files.names() == ["a", "b", "e"]
+    assert files.names("a") == ["c"]
+    assert files.exists("a/c/d") and files.exists("a")
+
+
+def test_more_names_than_one_page_holds(files):
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: files.write(f"cells/{i:04}/config.json", b"{}"), range(1200)))
+    assert files.names("cells") == [f"{i:04}" for i in range(1200)]
+
+
+def test_removal(files):
+    files.write("a/b", b"1")
+    files.write("a/c/d", b"2")
+    files.remove("a/b")
+    assert files.names("a") == ["c"]
+    files.remove_folder("a")
+    assert files.names("a") == [] and not files.exists("a/c/d")
+
+
+def test_lines_are_added_in_order(files):
+    for i in range(5):
+        files.append("a/lines", b"%d\n" % i)
+    assert files.read("a/lines") == b"0\n1\n2\n3\n4\n"
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"one\ntw", b"one\nthree\n"), (b"on", b"three\n"), (b"", b"three\n")])
+def test_a_line_cut_short_is_dropped_before_the_next(files, before, after):
+    files.write("lines", before)
+    files.append("lines", b"three\n")
+    assert files.read("lines") == after
+
+
+WRITER = """
+import hashlib, random, sys
+from dd_ray.sweep.files import open_files
+files, draw = open_files(sys.argv[1]), random.Random(int(sys.argv[2]))
+while True:
+    content = draw.randbytes(draw.randrange(100_000))
+    files.write("a/state", hashlib.sha256(content).digest() + content)
+    print("written", flush=True)
+"""
+
+
+def is_whole(content):
+    return hashlib.sha256(content[32:]).digest() == content[:32]
+
+
+def test_a_reader_sees_whole_files_only_while_they_are_written_and_after_a_kill(files):
+    for seed in range(3):
+        with in_another_process(WRITER, files.location, str(seed)) as writer:
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                assert is_whole(files.read("a/state"))
+            writer.kill()
+        assert is_whole(files.read("a/state"))
+    assert files.names("a") == ["state"]
+
+
+HOLDER = """
+import sys, time
+from dd_ray.sweep.files import Lease, open_files
+with open_files(sys.argv[1]).lock(".lock", "process 7 on elsewhere", Lease(renew=0.5, expire=3.0, poll=0.4)) as lock:
+    print("held", flush=True)
+    sys.stdin.readline()
+print(lock.held, flush=True)
+"""
+
+
+def test_a_lock_excludes_other_processes_and_names_the_holder(files):
+    with in_another_process(HOLDER, files.location) as holder:
+        with (
+            pytest.raises(UserError, match="is being run already, by process 7 on elsewhere; wait for it"),
+            files.lock(".lock", "me", QUICK),
+        ):
+            pass
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == "True\n"
+    with files.lock(".lock", "me", QUICK) as lock:
+        assert lock.held
+    assert files.names() == []
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(files, caplog):
+    with in_another_process(HOLDER, files.location) as holder:
+        holder.kill()
+        holder.wait()
+        with files.lock(".lock", "me", QUICK) as lock:
+            assert lock.held
+    # The wait for a lease is announced; a local lock ends with its process.
+    waited = ["is held by process 7 on elsewhere" in message for message in caplog.messages]
+    assert waited == ([] if files.local else [True])
+
+
+def test_a_lock_is_released_by_an_error(files):
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), files.lock("deep/down/.lock", "me", QUICK):
+            raise ZeroDivisionError
+
+
+# Folders
+
+
+def test_a_folder_is_absolute_and_may_be_a_url(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for location in ("some folder", Path("some folder"), (tmp_path / "some folder").as_uri()):
+        files = open_files(location)
+        assert files.local == tmp_path / "some folder" and files.location == str(files.local)
+    assert not files.local.exists()
+
+
+def test_a_file_is_no_folder(folder):
+    folder.write("file", b"")
+    with pytest.raises(UserError, match=r"file is a file; give a folder, s3://BUCKET/PREFIX"):
+        open_files(folder.local / "file")
+
+
+def test_a_folder_without_pyarrow(folder):
+    code = "import sys, dd_ray.sweep.files as f; f.open_files('.').names(); print('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
+
+
+@pytest.mark.parametrize("add", [lambda f: f.write("x", b"new\n"), lambda f: f.append("x", b"new\n")])
+def test_what_the_disk_refused_was_not_written(folder, monkeypatch, add):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder.write("x", b"old\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("dd_ray.sweep.files.os.fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            add(folder)
+    assert folder.read("x") == b"old\n"
+    assert os.listdir(folder.local) == ["x"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs to mount a small disk: {mounted.stderr.strip()}")
+    yield LocalFiles(tmp_path)
+    subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_a_full_disk_keeps_what_was_there(small_disk):
+    small_disk.write("state", b"old" * 1000)
+    small_disk.append("lines", b"one\n")
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - its kind is asserted below
+        small_disk.write("state", bytes(2**20))
+    assert out_of_space(caught.value)
+    with pytest.raises(OSError) as caught:  # noqa: PT011
+        small_disk.append("lines", bytes(2**20) + b"\n")
+    assert out_of_space(caught.value)
+    assert small_disk.read("state") == b"old" * 1000
+    assert small_disk.read("lines") == b"one\n"
+    small_disk.append("lines", b"two\n")
+    assert small_disk.read("lines") == b"one\ntwo\n"
+
+
+def test_out_of_space_looks_at_causes():
+    quota = RuntimeError("trial failed")
+    quota.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
+    assert out_of_space(quota)
+    assert not out_of_space(OSError(errno.EACCES, "Permission denied"))
+    assert not out_of_space(ValueError("QuotaExceeded"))
+
+
+# Object stores
+
+
+def test_a_url_keeps_its_query(objects, object_store):
+    assert objects.local is None
+    assert objects.location == object_store.url(objects.path().partition("/")[2])
+    assert objects.at("a b").location == objects.location.replace("?", "/a%20b?")
+
+
+def test_an_object_larger_than_a_part(objects):
+    content = bytes(range(256)) * 100_000
+    objects.write("large", content)
+    assert open_files(objects.location).read("large") == content
+
+
+def test_a_write_that_the_store_does_not_answer_raises(monkeypatch):
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with running_object_store() as store:
+        objects = open_files(store.url())
+    with pytest.raises(OSError, match="connect"):
+        replace(objects, patient=objects.brief).write("x", b"new")
+
+
+class FullStore(http.server.BaseHTTPRequestHandler):
+    """Answers as a store whose quota is used up: Ceph's and MinIO's words, by key."""
+
+    def do_HEAD(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def do_PUT(self):
+        if length := self.headers["Content-Length"]:
+            self.rfile.read(int(length))
+        else:
+            while size := int(self.rfile.readline(), 16):  # a body of chunks
+                self.rfile.read(size + 2)
+        status, code = {"/b/ceph": (403, "QuotaExceeded"), "/b/minio": (507, "XMinioStorageFull")}[self.path]
+        body = f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>no</Message></Error>'.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.mark.parametrize("name", ["ceph", "minio"])
+def test_a_full_store_is_out_of_space(object_store, name):
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), FullStore) as server:
+        threading.Thread(target=server.serve_forever).start()
+        objects = open_files(f"s3://b?endpoint_override=127.0.0.1:{server.server_port}&scheme=http")
+        with pytest.raises(OSError) as caught:  # noqa: PT011 - its kind is asserted below
+            replace(objects, patient=objects.brief).write(name, b"new")
+        server.shutdown()
+    assert out_of_space(caught.value)
+
+
+def test_a_lost_lock_is_noticed(objects):
+    with objects.lock(".lock", "me", QUICK) as lock:
+        time.sleep(2 * QUICK.renew)
+        assert lock.held
+        objects.remove_folder(".lock")  # as one does who finds the claim too old
+        time.sleep(3 * QUICK.renew)
+        assert not lock.held
+
+
+def test_a_holder_that_was_stopped_for_a_lease_has_lost_its_lock(objects):
+    with in_another_process(HOLDER, objects.location) as holder:
+        os.kill(holder.pid, signal.SIGSTOP)
+        with objects.lock(".lock", "me", QUICK) as lock:
+            os.kill(holder.pid, signal.SIGCONT)
+            time.sleep(3 * QUICK.renew)
+            holder.stdin.write("\n")
+            holder.stdin.flush()
+            assert holder.stdout.readline() == "False\n"
+            time.sleep(2 * QUICK.renew)
+            assert lock.held
+
+
+def test_of_many_that_ask_at_once_at_most_one_holds_the_lock(objects):
+    inside, most = 0, 0
+    counting = threading.Lock()
+    outcomes = []
+
+    def ask(i):
+        nonlocal inside, most
+        try:
+            with open_files(objects.location).lock(".lock", f"thread {i}", QUICK):
+                with counting:
+                    inside += 1
+                    most = max(most, inside)
+                time.sleep(3)
+                with counting:
+                    inside -= 1
+            outcomes.append("held")
+        except UserError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 1
+    assert outcomes.count("held") >= 1 and len(outcomes) == 6
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("abfs://container/x", r"unknown kind, abfs://; give a folder, s3://BUCKET/PREFIX"),
+        ("s3://", r"names no bucket"),
+        ("s3:///x", r"names no bucket"),
+        ("gs://", r"names no bucket"),
+        ("s3://b/x?endpoint=host", r"unknown option endpoint; there are endpoint_override, scheme, region"),
+        ("s3://key:secret@b/x", r"^a URL with keys would be stored .* set AWS_ACCESS_KEY_ID and"),
+        ("s3://b?endpoint_override=127.0.0.1:1&scheme=http", r"cannot be reached \(.* connect to server\)"),
+        ("gs://anonymous@b/x?endpoint_override=127.0.0.1:1&scheme=http", r"cannot be reached \(UNAVAILABLE\)"),
+    ],
+)
+def test_what_is_wrong_with_a_location_is_said_within_seconds(object_store, location, message):
+    began = time.monotonic()
+    with pytest.raises(UserError, match=message) as caught:
+        open_files(location)
+    assert time.monotonic() - began < 10
+    assert "secret@" not in str(caught.value)
+
+
+def test_a_bucket_that_is_not_there(object_store):
+    with pytest.raises(UserError, match="there is no bucket nowhere; create it"):
+        open_files(object_store.url(bucket="nowhere"))
+
+
+def test_refused_access_names_the_keys(monkeypatch):
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    with running_object_store() as store:
+        # From now on moto asks for the keys of its users, and there are none.
+        url = f"http://127.0.0.1:{store.port}/moto-api/reset-auth"
+        urlopen(Request(url, data=b"0", headers={"Content-Type": "text/plain"})).close()
+        with pytest.raises(UserError, match=r"access was refused \(.*\); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS"):
+            open_files(store.url())
