@@ -31,6 +31,10 @@ from dd_ray.terminal import console
 EXIT_FAILED_CELLS = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+_TROUBLE = {
+    "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
+    "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
+}
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
@@ -121,11 +125,13 @@ def execute(plan: Plan) -> int:
         print(f"Cells that have ended before and are kept: {len(plan.cells) - len(cells)}; to run: {len(cells)}.")
     try:
         ending = run(plan, sweep, cells) if cells else None
-        return report(plan, sweep, complete=ending is None) if ending != "storage full" else _storage_full(plan)
+        if ending in _TROUBLE:
+            return _give_up(ending, plan)
+        return report(plan, sweep, complete=ending is None)
     except OSError as error:
         if not out_of_space(error):
             raise
-        return _storage_full(plan)
+        return _give_up("storage full", plan)
 
 
 def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
@@ -138,7 +144,7 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
     print(f"Cells:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest state of each)")
     for path in _draw(plan, sweep) if complete else ():
-        print(f"{'Figure: ' if path.endswith('.png') else 'Numbers:'}     {path}")
+        print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
     return _exit_code(cells)
@@ -151,11 +157,8 @@ def _say_what_changed(sweep: SweepFolder) -> None:
         print("Cells of before and after need not agree to the last digit.")
 
 
-def _storage_full(plan: Plan) -> int:
-    print(
-        f"The storage is full: {plan.location}. What was recorded is kept; make room, and the same command goes on.",
-        file=sys.stderr,
-    )
+def _give_up(ending: str, plan: Plan) -> int:
+    print(_TROUBLE[ending].format(plan.location), file=sys.stderr)
     return EXIT_FAILED_CELLS
 
 

@@ -18,7 +18,8 @@ SECONDS_BETWEEN_LINES = 15
 SECONDS_BETWEEN_RECORDS = 10
 """Between two writings of `progress.json`."""
 
-Ending = Literal["interrupted", "storage full", "shares changed"]
+Ending = Literal["interrupted", "storage full", "lock lost", "shares changed"]
+"""Why a sweep, or a round of it, stops before all cells have ended."""
 
 
 class Watcher(Callback):

@@ -11,6 +11,7 @@ from ray.tune.search.basic_variant import BasicVariantGenerator
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.cluster import Resources
+from dd_ray.sweep.files import Lock
 from dd_ray.sweep.plan import Cell, Plan
 from dd_ray.sweep.progress import Watcher
 from dd_ray.sweep.rungs import RememberingASHA
@@ -26,6 +27,8 @@ class Rounds:
 
     plan: Plan
     sweep: SweepFolder
+    lock: Lock
+    """Held while they run."""
     resources: Resources
     """What each trial gets."""
     watcher: Watcher
@@ -92,12 +95,15 @@ class _Limit:
 
     def __init__(self, rounds: Rounds, presence: Presence | None) -> None:
         self._options = rounds.plan.options
+        self._lock = rounds.lock
         self._watcher = rounds.watcher
         self._presence = presence
         self.generator = BasicVariantGenerator(max_concurrent=self._current())
 
     def update(self) -> None:
         """Look at the cluster again. A larger limit holds at once; a smaller one ends the round."""
+        if not self._lock.held:
+            self._watcher.stop("lock lost")
         limit = self.generator.max_concurrent = self._current()
         if self._presence and len(self._watcher.running) > limit:
             self._watcher.stop("shares changed")

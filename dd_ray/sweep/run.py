@@ -34,7 +34,7 @@ def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
             or another command runs the sweep.
     """
     options = plan.options
-    with sweep.lock(), connected(options.address, options.insecure):
+    with sweep.lock() as lock, connected(options.address, options.insecure):
         resources = Resources.of_cluster(options)
         check_gpus(resources)
         if options.address is not None:
@@ -46,7 +46,7 @@ def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
         watcher = Watcher(sweep, options.iterations, done, {cell.key: cell.label for cell in cells})
         with _stopping_on_signals(watcher), tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
             try:
-                Rounds(plan, sweep, resources, watcher, scratch).run(cells)
+                Rounds(plan, sweep, lock, resources, watcher, scratch).run(cells)
             finally:
                 watcher.close()
         return watcher.ending

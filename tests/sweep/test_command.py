@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from dd_ray import results
-from dd_ray.cli import main
-from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS
+from dd_ray.cli import main, parse
+from dd_ray.sweep.manifest import make_manifest
+from dd_ray.sweep.store import SweepFolder
+from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
 
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
 FOUR_CELLS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler none".split()
@@ -119,6 +121,37 @@ def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(c
     assert set(results.final(after)["iteration"]) == {9}
     kept = after[after["key"].isin(before["key"]) & (after["iteration"] <= 6)]
     assert kept["seconds"].tolist() == before["seconds"].tolist()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_store, tmp_path):
+    prefix = tmp_path.name
+    options = [*FOUR_CELLS, "--address", cluster, "--storage", object_store.url(prefix), "--name", "mine"]
+    done = sweep(*options, "--gamma", "0")
+    assert done.returncode == 0, done.stderr
+    wider = sweep(*options)
+    assert wider.returncode == 0, wider.stderr
+    assert "ended before and are kept: 2; to run: 2" in wider.stdout
+    kept = SweepFolder.open(object_store.url(f"{prefix}/mine"))
+    assert kept.files.names() == ["cells", "figures", "progress.json", "results.csv", "sweep.json", "tensorboard"]
+    assert kept.files.names("figures") == ["grid_maps.csv", "grid_maps.png"]
+    assert len(kept.files.names("tensorboard")) == 4
+    local = [*FOUR_CELLS, "--address", cluster, "--storage", tmp_path, "--name", "mine"]
+    assert sweep(*local).returncode == 0
+    same = ["key", "iteration", "reconstruction_error", "mcc", "loss"]
+    assert results.load(kept.location)[same].equals(results.load(tmp_path / "mine")[same])
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_contradiction_is_refused_before_ray_starts(tmp_path):
+    assert sweep("--dry-run", "--storage", tmp_path, "--name", "mine").returncode == 0
+    folder = SweepFolder.at(tmp_path / "mine")
+    plan = parse(load_study(ROOT / "sweeps" / "inertia_grid.py"), TINY_OPTIONS)
+    folder.write_manifest(make_manifest(plan, None))
+    done = sweep("--motion", "bounce", "--storage", tmp_path, "--name", "mine")
+    assert_refused(done.returncode, done.stderr, "motion was linear and is now bounce", "--name")
 
 
 @pytest.mark.ray

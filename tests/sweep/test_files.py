@@ -215,7 +215,7 @@ def test_what_the_disk_refused_was_not_written(folder, monkeypatch, add):
 
     folder.write("x", b"old\n")
     with monkeypatch.context() as patch:
-        patch.setattr("dd_ray.sweep.files.os.fsync", full)
+        patch.setattr("os.fsync", full)
         with pytest.raises(OSError, match="No space"):
             add(folder)
     assert folder.read("x") == b"old\n"
@@ -321,8 +321,10 @@ def test_a_lost_lock_is_noticed(objects):
         time.sleep(2 * QUICK.renew)
         assert lock.held
         objects.remove_folder(".lock")  # as one does who finds the claim too old
-        time.sleep(3 * QUICK.renew)
-        assert not lock.held
+        deadline = time.monotonic() + 60 * QUICK.renew
+        while lock.held:
+            assert time.monotonic() < deadline
+            time.sleep(QUICK.renew)
 
 
 def test_a_holder_that_was_stopped_for_a_lease_has_lost_its_lock(objects):
