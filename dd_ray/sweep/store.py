@@ -7,6 +7,7 @@
         cells/KEY/metrics.jsonl       its evaluations, a line each, in the order of iterations
         cells/KEY/state-ITERATION.npz its latest state and the one before: weights, optimiser, iteration
         cells/KEY/outcome.json        how it ended; absent while it has not
+        cells/KEY/owner               the worker that took it up last
         tensorboard/LABEL/            event files
         .lock                         held by the command that runs the sweep
 
@@ -49,6 +50,10 @@ class Outcome:
     """Of a failed cell, where."""
 
 
+class TakenOverError(RuntimeError):
+    """A worker that was cut off comes back, while another has its cell."""
+
+
 @dataclass(frozen=True)
 class CellFolder:
     """One cell's files."""
@@ -76,7 +81,24 @@ class CellFolder:
             content = self.files.read("metrics.jsonl")
         except FileNotFoundError:
             return []
-        return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+        rows = [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+        # Two workers may have written the same evaluation, where one was cut off and taken for dead.
+        return list({row["iteration"]: row for row in reversed(rows)}.values())[::-1]
+
+    def take(self) -> str:
+        """Make the caller the one that writes evaluations, and return what proves it."""
+        token = uuid.uuid4().hex
+        self.files.write("owner", token.encode())
+        return token
+
+    def check_owner(self, token: str) -> None:
+        """Make sure that no other worker has taken the cell since.
+
+        Raises:
+            TakenOverError: one has.
+        """
+        if self.files.read("owner").decode() != token:
+            raise TakenOverError("another worker has taken up this cell, since this one was taken for dead")
 
     def record(self, evaluation: dict[str, Any]) -> dict[str, Any]:
         """Append an evaluation, and return it as it will be read. NaN and infinity become None."""

@@ -51,6 +51,7 @@ class CellRun:
         self.folder = sweep.cell(work.key)
         self.notes: list[str] = []
         """What whoever watches should know, once."""
+        self._token = self.folder.take()
         description = self.folder.describe()
         self.config = TrialConfig.from_dict(description["config"])
         self.stack = Stack(device=_device(work.device))
@@ -132,6 +133,7 @@ class CellRun:
         metrics = result.metrics | self.clock.speeds(self.config)
         with self.clock.evaluating():
             self._save_state()
+            self.folder.check_owner(self._token)
             if iteration > self.evaluated_at:
                 row = {"iteration": iteration, **self.clock.times(), **metrics}
                 self.board.write(iteration, metrics, result.picture)
@@ -145,6 +147,7 @@ class CellRun:
         self._saved = time.perf_counter()
 
     def _end(self, state: State) -> dict[str, Any]:
+        self.folder.check_owner(self._token)
         self.folder.finish(Outcome(state=state, iteration=self.trial.iteration))
         return {"iteration": self.trial.iteration, "done": True, "state": state}
 

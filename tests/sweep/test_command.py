@@ -17,6 +17,7 @@ from dd_ray import results
 from dd_ray.cli import main, parse
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.store import SweepFolder
+from tests.sweep.object_store import KEYS
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
 
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
@@ -47,7 +48,7 @@ def token(ray_folder):
 @pytest.fixture(scope="session")
 def cluster(ray_folder, token):
     """Address of a Ray of two CPUs that lives as long as the tests."""
-    with ray_head(ray_folder, {"RAY_AUTH_MODE": "token"}) as address:
+    with ray_head(ray_folder, {"RAY_AUTH_MODE": "token", **KEYS}) as address:
         yield address
 
 

@@ -28,6 +28,12 @@ def test_a_line_cut_short_is_not_read_and_is_overwritten(cell):
     assert cell.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 2.0}]
 
 
+def test_an_evaluation_that_two_workers_wrote_is_one(cell):
+    for iteration, kl in ((0, 1.0), (5, 2.0), (5, 2.5), (10, 3.0)):
+        cell.record({"iteration": iteration, "kl": kl})
+    assert [(row["iteration"], row["kl"]) for row in cell.evaluations()] == [(0, 1.0), (5, 2.0), (10, 3.0)]
+
+
 def test_not_a_number_is_recorded_as_null(cell):
     returned = cell.record({"iteration": 0, "kl": float("nan"), "loss": float("inf")})
     assert returned == cell.evaluations()[0] == {"iteration": 0, "kl": None, "loss": None}

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep import worker
-from dd_ray.sweep.store import CellFolder, SweepFolder
+from dd_ray.sweep.store import CellFolder, SweepFolder, TakenOverError
 from dd_ray.sweep.worker import CellRun, Work
 from tests.sweep.studies import TINY
 
@@ -142,6 +142,17 @@ def test_damaged_states_are_gone_back_from_and_nothing_is_recorded_twice(start, 
     undisturbed = start("undisturbed", evaluate_at=(0, 3, 6, 9))
     finish(undisturbed)
     assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+
+
+def test_a_worker_that_was_taken_for_dead_writes_nothing_more(start):
+    first = start()
+    first.advance()
+    second = start()
+    finish(second)
+    with pytest.raises(TakenOverError):
+        first.advance()
+    assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
+    assert second.folder.states() == [6, 3]
 
 
 def test_a_state_is_left_behind_between_evaluations_too(start, monkeypatch):
