@@ -64,6 +64,10 @@ class Watcher(Callback):
         self._recorded = 0.0
         self._show()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its callbacks into a file that nobody reads, and not all of this can be."""
+        return {}
+
     def stop(self, why: Ending) -> None:
         """End all trials before they are done, and leave their states behind."""
         if self.ending in (None, "shares changed"):

@@ -1,6 +1,5 @@
 """The trials of a sweep on Ray Tune, in rounds: a round ends early where the sweep's share of the cluster shrinks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +66,7 @@ class Rounds:
             run_config=tune.RunConfig(
                 storage_path=self.scratch,
                 failure_config=tune.FailureConfig(max_failures=self.plan.options.max_failures),
-                stop=_StopAll(lambda: self.watcher.ending is not None),
+                stop=_StopAll(self.watcher),
                 callbacks=[self.watcher],
                 verbose=0,
             ),
@@ -118,10 +117,10 @@ class _Limit:
 
 
 class _StopAll(tune.Stopper):
-    """Stops all trials when asked to."""
+    """Stops all trials when the watcher says so."""
 
-    def __init__(self, asked: Callable[[], bool]) -> None:
-        self._asked = asked
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Whether a single trial stops: never."""
@@ -129,4 +128,4 @@ class _StopAll(tune.Stopper):
 
     def stop_all(self) -> bool:
         """Whether all stop."""
-        return self._asked()
+        return self._watcher.ending is not None
