@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,8 @@ from dd_ray.sweep.environment import prepare_environment
 from dd_ray.sweep.files import out_of_space
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, duration, make_plan, short
+from dd_ray.sweep.plan import Plan, duration, make_plan
+from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
 from dd_ray.sweep.store import SweepFolder, sweep_location
 from dd_ray.sweep.versions import difference, versions
 from dd_ray.terminal import console
@@ -45,7 +47,7 @@ def main(study: Study, args: list[str] | None = None) -> None:
             describe(plan)
             if plan.options.dry_run:
                 return
-            sys.exit(execute(plan))
+            sys.exit(execute_search(plan) if isinstance(plan, SearchPlan) else execute(plan))
     except KeyboardInterrupt:  # while trials run, Tune catches it
         print("Interrupted; the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
@@ -68,12 +70,24 @@ def parse(study: Study, args: list[str]) -> Plan:
     unprefixed = tyro.conf.arg(name="")
     options, config = tyro.cli(
         tuple[Annotated[sweep_options, unprefixed], Annotated[config_options, unprefixed]],
-        description=study.question,
+        description=_description(study),
         args=args,
     )
-    if {"seed", "seeds"} <= given_options(args):
+    given = given_options(args)
+    if {"seed", "seeds"} <= given:
         raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
-    return make_plan(study, options, axes_of(config, defaults, args))
+    axes = axes_of(config, defaults, args)
+    return make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
+
+
+def _description(study: Study) -> str:
+    if not study.search:
+        return study.question
+    kinds = "; ".join(f"--{option_name(name)} {distribution}" for name, distribution in study.search.space.items())
+    return (
+        f"{study.question} Values are drawn: {kinds}. Each of these options takes LOW HIGH to draw from, or one value "
+        "that fixes it; several values of any other option are drawn from."
+    )
 
 
 def _preset(study: Study, args: list[str]) -> str:
@@ -87,11 +101,9 @@ def _preset(study: Study, args: list[str]) -> str:
 def describe(plan: Plan) -> None:
     """Print what will be done."""
     options = plan.options
-    axes = " × ".join(f"{len(values)} {option_name(name)}" for name, values in plan.axes.items() if len(values) > 1)
     print(f"{plan.study.name}: {plan.study.question}")
-    print(f"  {len(plan.cells)} cell{'s' if len(plan.cells) != 1 else ''}{f' = {axes}' if axes else ''}")
-    for name in plan.swept:
-        print(f"    {option_name(name)}: {' '.join(short(value) for value in plan.axes[name])}")
+    for line in plan.contents():
+        print(f"  {line}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
     if options.scheduler == "asha":
         first = plan.first_comparison
@@ -116,38 +128,76 @@ def execute(plan: Plan) -> int:
     # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
     from dd_ray.sweep.run import cells_to_run, run  # noqa: PLC0415
 
-    sweep = SweepFolder.at(plan.location)
-    sweep.check()
-    check_agrees(plan, sweep)
-    _say_what_changed(sweep)
-    cells = cells_to_run(plan, sweep)
-    if len(cells) < len(plan.cells):
-        print(f"Cells that have ended before and are kept: {len(plan.cells) - len(cells)}; to run: {len(cells)}.")
-    try:
-        ending = run(plan, sweep, cells) if cells else None
-        if ending in _TROUBLE:
-            return _give_up(ending, plan)
-        return report(plan, sweep, complete=ending is None)
-    except OSError as error:
-        if not out_of_space(error):
-            raise
-        return _give_up("storage full", plan)
+    sweep = _open_sweep(plan)
+    to_run = cells_to_run(plan, sweep)
+    if len(to_run) < len(plan.cells):
+        print(f"Cells that have ended before and are kept: {len(plan.cells) - len(to_run)}; to run: {len(to_run)}.")
+    ending = _run_in_bounds(lambda: run(plan, sweep, to_run)) if to_run else None
+    if ending in _TROUBLE:
+        return _give_up(ending, plan)
+    cells = report(plan, sweep, set(plan.keys), complete=ending is None)
+    left = cells["state"].isin(["unfinished", "missing"]).sum()
+    return _exit_code(cells, f"{left} cell{'s' if left != 1 else ''}" if left else "")
 
 
-def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
-    """Print the cells and where everything is, and return the exit code. Figures are drawn of a complete sweep."""
+def execute_search(plan: SearchPlan) -> int:
+    """Run a search, show what came out, and return the exit code."""
+    prepare_environment(plan.options.address)
+    from dd_ray.sweep.run_search import run_search  # noqa: PLC0415  # as in `execute`
+
+    sweep = _open_sweep(plan)
+    ending = _run_in_bounds(lambda: run_search(plan, sweep))
+    return _give_up(ending, plan) if ending in _TROUBLE else report_search(plan, sweep, complete=ending is None)
+
+
+def report(plan: Plan, sweep: SweepFolder, keys: Collection[str], complete: bool = True) -> pd.DataFrame:
+    """Print the cells that were asked for and where everything is, and return them. Figures are of a complete sweep."""
     table = results.load(sweep.location)
-    asked_for = table[table["key"].isin({cell.key for cell in plan.cells})]
+    asked_for = table[table["key"].isin(keys)]
     cells = results.final(asked_for)
     results.print_cells(cells)
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
-    print(f"Cells:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest state of each)")
+    print(f"Cells:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in _draw(plan, sweep) if complete else ():
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
-    return _exit_code(cells)
+    return cells
+
+
+def report_search(plan: SearchPlan, sweep: SweepFolder, complete: bool = True) -> int:
+    """Print the cells, the best suggestions and where everything is, and return the exit code."""
+    # Not at the top: it brings Optuna, which grids do without.
+    from dd_ray import search_results  # noqa: PLC0415
+
+    suggestions = search_results.load(sweep.location)
+    sweep.files.write("suggestions.csv", suggestions.to_csv(index=False).encode())
+    cells = report(plan, sweep, {key for keys in suggestions["cells"] for key in keys.split()}, complete)
+    search_results.print_best(suggestions, search_results.search_of(sweep))
+    print(f"Suggestions: {sweep_location(sweep.location, 'suggestions.csv')}")
+    print(f"Optuna:      optuna-dashboard {sweep_location(sweep.location, 'optuna.log')}", flush=True)
+    left = max(0, plan.options.suggestions - len(suggestions)) + (suggestions["state"] == "unfinished").sum()
+    return _exit_code(cells, f"{left} suggestion{'s' if left != 1 else ''}" if left else "")
+
+
+def _open_sweep(plan: Plan) -> SweepFolder:
+    """Where the plan's sweep is, or will be, after making sure that it can be."""
+    sweep = SweepFolder.at(plan.location)
+    sweep.check()
+    check_agrees(plan, sweep)
+    _say_what_changed(sweep)
+    return sweep
+
+
+def _run_in_bounds(run: Callable[[], str | None]) -> str | None:
+    """Why a run ended early, also where this process was the first to find the storage full."""
+    try:
+        return run()
+    except OSError as error:
+        if not out_of_space(error):
+            raise
+        return "storage full"
 
 
 def _say_what_changed(sweep: SweepFolder) -> None:
@@ -191,25 +241,26 @@ def _tensorboard_command() -> str:
     return str(beside) if beside.exists() else "tensorboard"
 
 
-def _exit_code(cells: pd.DataFrame) -> int:
+def _exit_code(cells: pd.DataFrame, to_go: str) -> int:
+    """What the command exits with: `to_go` says what is left to do, if there is."""
     failed = cells[cells["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
         print(f"failed: {row['label']}: {row['error']}", file=sys.stderr)
     if len(failed):
         print(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again.", file=sys.stderr)
         return EXIT_FAILED_CELLS
-    unfinished = cells["state"].isin(["unfinished", "missing"]).sum()
-    if unfinished:
-        print(f"Interrupted with {unfinished} cells to go; the same command goes on.", file=sys.stderr)
+    if to_go:
+        print(f"Interrupted with {to_go} to go; the same command goes on.", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
 
 
 def _print_every_cell(plan: Plan) -> None:
-    table = Table("key", "cell", title="Cells", title_justify="left")
-    for cell in plan.cells:
-        table.add_row(cell.key, cell.label)
-    console().print(table)
+    if plan.cells:
+        table = Table("key", "cell", title="Cells", title_justify="left")
+        for cell in plan.cells:
+            table.add_row(cell.key, cell.label)
+        console().print(table)
     print("Dry run: nothing was started.")
 
 

@@ -24,7 +24,7 @@ ORDER = [
         "metrics",
         "evaluation",
     ),
-    *("sweep", "results", "summary", "cli"),
+    *("sweep", "results", "search_results", "summary", "cli"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -19,6 +19,7 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
     return {
         "study": plan.study.name,
         "axes": {**earlier, **axes},
+        **plan.record(),
         "options": asdict(plan.options),
         "evaluate_at": list(plan.evaluate_at),
         "command": sys.argv,

@@ -54,6 +54,20 @@ class SweepOptions:
     """Print every cell, the work and an estimate of its time; start nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(SweepOptions):
+    """Options of every search."""
+
+    suggestions: int = 8
+    """Points of the space that are tried, each with all seeds. More under the same name extend the search."""
+    objectives: tuple[str, ...] = ()
+    """What is made better, in the mean over the seeds: one metric, or two, which give a Pareto front."""
+    startup: int = 10
+    """Suggestions that are drawn at random before the sampler learns from what came out."""
+    sampler_seed: int = 0
+    """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
+
+
 def options_of(study: Study, preset_name: str) -> type:
     """`SweepOptions` with the defaults of one of a study's presets."""
     preset = study.presets[preset_name]
@@ -69,5 +83,9 @@ def options_of(study: Study, preset_name: str) -> type:
         "reduction_factor": (float, preset.reduction_factor),
         "name": (str, f"{study.name}_{preset_name}"),
     }
+    if study.search:
+        defaults["suggestions"] = (int, preset.suggestions)
+        defaults["objectives"] = (tuple[str, ...], study.search.objectives)
     changed = [(name, kind, field(default=value)) for name, (kind, value) in defaults.items()]
-    return make_dataclass("Options", changed, bases=(SweepOptions,), frozen=True, kw_only=True)
+    base = SearchOptions if study.search else SweepOptions
+    return make_dataclass("Options", changed, bases=(base,), frozen=True, kw_only=True)

@@ -87,26 +87,53 @@ class Plan:
         return next((i for i in self.evaluate_at[:-1] if i >= self.grace_period), None)
 
     @property
+    def keys(self) -> tuple[str, ...]:
+        """Content addresses of its cells."""
+        return tuple(cell.key for cell in self.cells)
+
+    @property
+    def num_cells(self) -> int:
+        """How many cells it has."""
+        return len(self.cells)
+
+    @property
+    def examples(self) -> tuple[TrialConfig, ...]:
+        """Configs that cost what its cells cost, in the mean."""
+        return tuple(cell.config for cell in self.cells)
+
+    @property
     def total_iterations(self) -> int:
         """Iterations of all trials, if none is stopped early."""
-        return len(self.cells) * self.options.iterations
+        return self.num_cells * self.options.iterations
+
+    def contents(self) -> list[str]:
+        """What its cells are, in lines to read."""
+        axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
+        count = f"{self.num_cells} cell{'s' if self.num_cells != 1 else ''}{f' = {axes}' if axes else ''}"
+        values = [f"  {option_name(name)}: {' '.join(map(short, self.axes[name]))}" for name in self.swept]
+        return [count, *values]
+
+    def record(self) -> dict[str, Any]:
+        """What its manifest holds beside options and axes."""
+        return {}
 
     def core_seconds(self) -> float:
         """Rough time that all trials take on one core of this machine, from its matrix-product rate."""
-        configs = [cell.config for cell in self.cells]
+        configs = self.examples
         halves = [1 if config.model == "supervised_encoder" else 2 for config in configs]
         frames = sum(c.batch_size * c.frames * n / 2 for c, n in zip(configs, halves, strict=True))
+        frames *= self.num_cells / len(configs)
         gflop = frames * GFLOP_PER_FRAME * self.options.iterations * (1 + EVALUATION_SHARE)
         return gflop / (EFFICIENCY * _core_gflops())
 
     def gpu_hours(self) -> float:
         """Hours of a GPU that all trials take at most, as if each was alone on it."""
-        frames = sum(cell.config.batch_size * cell.config.frames for cell in self.cells)
-        return frames * self.options.iterations * GPU_HOURS_PER_FRAME
+        frames = sum(config.batch_size * config.frames for config in self.examples) / len(self.examples)
+        return frames * self.total_iterations * GPU_HOURS_PER_FRAME
 
     def _affordable_evaluations(self) -> int:
-        training = self.options.iterations * min(cell.config.batch_size for cell in self.cells)
-        one = EVALUATION_COST * max(cell.config.num_test for cell in self.cells)
+        training = self.options.iterations * min(config.batch_size for config in self.examples)
+        one = EVALUATION_COST * max(config.num_test for config in self.examples)
         affordable = int(EVALUATION_SHARE * training / one) - 1
         return min(MOST_EVALUATIONS, self.options.iterations, max(1, affordable))
 
@@ -117,14 +144,14 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     Raises:
         UserError: an option is out of range, or a cell is no valid config.
     """
-    _check(options)
+    check_options(options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     usual = {field.name: (field.default,) for field in fields(TrialConfig)} | study.defaults(options.preset)
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1 or values != usual[name]]
     cells = tuple(Cell(config, cell_label(config.to_dict(), naming)) for config in product(axes))
     if options.scheduler == "asha":
-        _check_metric(options.metric, cells)
+        check_metric("metric", options.metric, [cell.config for cell in cells])
     return Plan(study, options, axes, cells)
 
 
@@ -147,7 +174,12 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def _check(options: SweepOptions) -> None:
+def check_options(options: SweepOptions) -> None:
+    """Make sure that each option is within its range.
+
+    Raises:
+        UserError: one is not.
+    """
     lowest = {"iterations": 1, "seeds": 1, "grace_period": 1, "evaluations": 1, "max_concurrent": 1}
     for name, bound in lowest.items():
         value = getattr(options, name)
@@ -171,12 +203,16 @@ def _check(options: SweepOptions) -> None:
         raise UserError(f"--name {options.name!r} is no name of a folder; give letters, digits, _ and -.")
 
 
-def _check_metric(name: str, cells: Sequence[Cell]) -> None:
-    """Where a cell does not report it, asha would stop nothing, and say nothing."""
+def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:
+    """Make sure that cells can be ranked by a metric: where one does not report it, asha stops nothing, and is silent.
+
+    Raises:
+        UserError: they cannot; `option` is the one that gave the metric.
+    """
     rankable = {known for known, metric in REPORTED.items() if metric.better}
-    common = rankable.intersection(*(reported_by(cell.config) for cell in cells))
+    common = rankable.intersection(*(reported_by(config) for config in configs))
     if name not in common:
-        raise UserError(f"--metric {name} cannot rank these cells; choose one of {', '.join(sorted(common))}.")
+        raise UserError(f"--{option} {name} cannot rank these cells; choose one of {', '.join(sorted(common))}.")
 
 
 def reported_by(config: TrialConfig) -> set[str]:

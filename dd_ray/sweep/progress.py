@@ -2,8 +2,8 @@
 
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,21 +30,28 @@ class Watcher(Callback):
     Args:
         sweep: where outcomes and progress are written.
         iterations: how far each cell goes.
-        already_done: iterations of each cell, by key, that need not be done again.
-        labels: names of the cells that are to run, by key.
+        num_cells: how many cells there are, or will be.
+        already_done: iterations that need not be done again, by the key of their cell.
+        ended: keys of the cells that have ended before.
     """
 
     def __init__(
-        self, sweep: SweepFolder, iterations: int, already_done: Mapping[str, int], labels: Mapping[str, str]
+        self,
+        sweep: SweepFolder,
+        *,
+        iterations: int,
+        num_cells: int,
+        already_done: Mapping[str, int],
+        ended: Collection[str],
     ) -> None:
         self._sweep = sweep
         self._iterations = iterations
-        self._done = dict(already_done)
-        self._labels = labels
-        self.unfinished = set(labels)
-        """Keys of the cells that have not ended."""
+        self._num_cells = num_cells
+        self._done = defaultdict(int, already_done)  # a search makes cells as it goes
+        self.ended = set(ended)
+        """Keys of the cells that have ended."""
         self._states: Counter[str] = Counter()
-        self._total = len(already_done) * iterations
+        self._total = num_cells * iterations
         self._bar = tqdm(
             total=self._total,
             initial=sum(already_done.values()),
@@ -63,6 +70,11 @@ class Watcher(Callback):
         self._failed_at: dict[str, int] = {}
         self._recorded = 0.0
         self._show()
+
+    @property
+    def left(self) -> int:
+        """Cells that have not ended."""
+        return self._num_cells - len(self.ended)
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune pickles its callbacks into a file that nobody reads, and not all of this can be."""
@@ -90,7 +102,7 @@ class Watcher(Callback):
     ) -> None:
         """Move the bar, and pass on what the trial has to say."""
         for note in result.get("notes", ()):
-            self._say(f"{self._labels[_key(trial)]}: {note}")
+            self._say(f"{trial}: {note}")
         if "storage_full" in result:
             self.stop("storage full")
         self._advance(_key(trial), result["iteration"])
@@ -110,7 +122,9 @@ class Watcher(Callback):
         if states and states[0] > self._failed_at.get(key, 0):
             trial.run_metadata.num_failures = 1
         self._failed_at[key] = states[0] if states else 0
-        self._say(f"{self._labels[key]} is tried again from iteration {self._failed_at[key]:,}: {_last_line(trial)}")
+        self._say(
+            f"{trial.custom_trial_name} is tried again from iteration {self._failed_at[key]:,}: {_last_line(trial)}"
+        )
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down the error of a trial that is given up."""
@@ -131,7 +145,7 @@ class Watcher(Callback):
     def _end(self, trial: Trial, state: str) -> None:
         self.running.discard(_key(trial))
         if state != "unfinished":
-            self.unfinished.discard(_key(trial))
+            self.ended.add(_key(trial))
             self._states[state] += 1
             # What it will not do is no work done: it leaves the total.
             self._total -= self._iterations - self._done[_key(trial)]

@@ -1,23 +1,37 @@
 """The trials of a sweep on Ray Tune, in rounds: a round ends early where the sweep's share of the cluster shrinks."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.schedulers import TrialScheduler
 
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED
 from dd_ray.sweep.cluster import Resources
 from dd_ray.sweep.files import Lock
-from dd_ray.sweep.plan import Cell, Plan
+from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.progress import Watcher
-from dd_ray.sweep.rungs import RememberingASHA
 from dd_ray.sweep.sharing import Presence
-from dd_ray.sweep.store import SweepFolder, in_parallel
+from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.trainable import CellTrainable
 from dd_ray.sweep.versions import versions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """The cells of a round, and how they are compared."""
+
+    search_alg: Any
+    """Gives one trial after another; `max_concurrent` is how many at a time."""
+    labels: Mapping[str, str]
+    """Names of cells, by key."""
+    scheduler: TrialScheduler
+    param_space: Mapping[str, Any] = field(default_factory=dict)
+    """Which cells, where `search_alg` does not say it."""
+    num_samples: int = 1
+    callbacks: tuple[tune.Callback, ...] = ()
+    """They come after the watcher's."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +48,31 @@ class Rounds:
     scratch: str
     """Folder for what Tune writes, which is of no use to anyone later: all that lasts is in the sweep's files."""
 
-    def run(self, cells: list[Cell]) -> None:
-        """Run cells; where other sweeps come to the cluster, stop, and go on with fewer at a time."""
+    def run(self, next_round: Callable[[int], Round | None]) -> None:
+        """Run all trials; where other sweeps come to the cluster, stop, and go on with fewer at a time.
+
+        Args:
+            next_round: makes a round of what is left, with so many trials at a time; None where nothing is.
+        """
         presence = Presence() if self.plan.options.address is not None else None
-        while self.watcher.unfinished and self.watcher.ending in (None, "shares changed"):
+        while self.watcher.ending in (None, "shares changed"):
             self.watcher.ending = None
             limit = _Limit(self, presence)
-            self.watcher.now_and_then = limit.update
-            self._tuner([cell for cell in cells if cell.key in self.watcher.unfinished], limit).fit()
+            this_round = next_round(limit.current())
+            if this_round is None:
+                break
+            self.watcher.now_and_then = lambda limit=limit, this=this_round: limit.update(this)  # type: ignore[misc]
+            self._tuner(this_round).fit()
+            if self.watcher.ending is None:
+                break
 
-    def _tuner(self, cells: list[Cell], limit: "_Limit") -> tune.Tuner:
-        resources, labels = self.resources, {cell.key: cell.label for cell in cells}
+    def _tuner(self, this: Round) -> tune.Tuner:
+        resources, labels = self.resources, this.labels
         return tune.Tuner(
             tune.with_resources(CellTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
             param_space={
+                **this.param_space,
                 "sweep": self.sweep.location,
-                "key": tune.grid_search([cell.key for cell in cells]),
                 "evaluate_at": list(self.plan.evaluate_at),
                 "device": "cuda" if resources.gpus else "cpu",
                 "threads": max(1, int(resources.cpus)),
@@ -57,8 +80,9 @@ class Rounds:
                 "versions": versions(),
             },
             tune_config=tune.TuneConfig(
-                search_alg=limit.generator,
-                scheduler=self._scheduler(),
+                search_alg=this.search_alg,
+                num_samples=this.num_samples,
+                scheduler=this.scheduler,
                 reuse_actors=True,
                 trial_name_creator=lambda trial: labels[trial.config["key"]],
                 trial_dirname_creator=lambda trial: trial.config["key"],
@@ -67,25 +91,9 @@ class Rounds:
                 storage_path=self.scratch,
                 failure_config=tune.FailureConfig(max_failures=self.plan.options.max_failures),
                 stop=_StopAll(self.watcher),
-                callbacks=[self.watcher],
+                callbacks=[self.watcher, *this.callbacks],
                 verbose=0,
             ),
-        )
-
-    def _scheduler(self) -> TrialScheduler:
-        options = self.plan.options
-        if options.scheduler == "none":
-            return FIFOScheduler()
-        keys = [cell.key for cell in self.plan.cells]
-        recorded = in_parallel(lambda key: self.sweep.cell(key).evaluations(), keys)
-        return RememberingASHA(
-            dict(zip(keys, recorded, strict=True)),
-            time_attr="iteration",
-            metric=options.metric,
-            mode=REPORTED[options.metric].better,
-            max_t=options.iterations,
-            grace_period=self.plan.grace_period,
-            reduction_factor=options.reduction_factor,
         )
 
 
@@ -97,23 +105,22 @@ class _Limit:
         self._lock = rounds.lock
         self._watcher = rounds.watcher
         self._presence = presence
-        self.generator = BasicVariantGenerator(max_concurrent=self._current())
 
-    def update(self) -> None:
-        """Look at the cluster again. A larger limit holds at once; a smaller one ends the round."""
-        if not self._lock.held:
-            self._watcher.stop("lock lost")
-        limit = self.generator.max_concurrent = self._current()
-        if self._presence and len(self._watcher.running) > limit:
-            self._watcher.stop("shares changed")
-
-    def _current(self) -> int:
+    def current(self) -> int:
+        """The limit at present."""
         try:
             capacity = Resources.of_cluster(self._options).slots
         except UserError:  # nodes are gone for the moment; at the start that was an error
             return 1
-        wanted = len(self._watcher.unfinished)
-        return self._presence.slots(wanted, capacity) if self._presence else capacity
+        return self._presence.slots(self._watcher.left, capacity) if self._presence else capacity
+
+    def update(self, this: Round) -> None:
+        """Look at the cluster again. A larger limit holds at once; a smaller one ends the round."""
+        if not self._lock.held:
+            self._watcher.stop("lock lost")
+        limit = this.search_alg.max_concurrent = self.current()
+        if self._presence and len(self._watcher.running) > limit:
+            self._watcher.stop("shares changed")
 
 
 class _StopAll(tune.Stopper):

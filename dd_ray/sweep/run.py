@@ -1,24 +1,31 @@
-"""Running a plan on a Ray cluster."""
+"""Running a grid on a Ray cluster; what running a search shares with it."""
 
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search.basic_variant import BasicVariantGenerator
+
+from dd_ray.metrics import REPORTED
 from dd_ray.sweep.cluster import Resources, check_gpus, connected
+from dd_ray.sweep.files import Lock
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.nodes import check_nodes
 from dd_ray.sweep.plan import Cell, Plan, duration
 from dd_ray.sweep.progress import Ending, Watcher
-from dd_ray.sweep.rounds import Rounds
+from dd_ray.sweep.rounds import Round, Rounds
+from dd_ray.sweep.rungs import RememberingASHA
 from dd_ray.sweep.store import Outcome, SweepFolder, in_parallel
 
 
 def cells_to_run(plan: Plan, sweep: SweepFolder) -> list[Cell]:
     """The plan's cells that have not ended, or not as this plan would let them end."""
     outcomes = in_parallel(lambda cell: sweep.cell(cell.key).outcome(), plan.cells)
-    return [cell for cell, outcome in zip(plan.cells, outcomes, strict=True) if not _has_ended(outcome, plan)]
+    return [cell for cell, outcome in zip(plan.cells, outcomes, strict=True) if not has_ended(outcome, plan)]
 
 
 def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
@@ -33,23 +40,72 @@ def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
             or another command runs the sweep.
     """
-    options = plan.options
-    with sweep.lock() as lock, connected(options.address, options.insecure):
-        resources = Resources.of_cluster(options)
-        check_gpus(resources)
-        if options.address is not None:
-            check_nodes(sweep)
-        done = _iterations_done(plan, sweep, cells)
-        print(f"Running {_described(plan, resources, len(cells), done)}", flush=True)
-        sweep.write_manifest(make_manifest(plan, sweep.manifest()))
+    with sweep.lock() as lock, prepared_cluster(plan, sweep) as resources:
+        print(f"Running {described(plan, resources, len(cells), iterations_done(plan, sweep, plan.keys))}", flush=True)
         _open_cells(sweep, cells)
-        watcher = Watcher(sweep, options.iterations, done, {cell.key: cell.label for cell in cells})
-        with _stopping_on_signals(watcher), tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
-            try:
-                Rounds(plan, sweep, lock, resources, watcher, scratch).run(cells)
-            finally:
-                watcher.close()
+        with rounds(plan, sweep, lock, resources, plan.keys) as (trials, watcher):
+            trials.run(lambda limit: _round(plan, sweep, cells, watcher, limit))
         return watcher.ending
+
+
+@contextmanager
+def prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
+    """A connection to a cluster that can run the plan, which is written down; gives what each trial gets."""
+    with connected(plan.options.address, plan.options.insecure):
+        resources = Resources.of_cluster(plan.options)
+        check_gpus(resources)
+        if plan.options.address is not None:
+            check_nodes(sweep)
+        sweep.write_manifest(make_manifest(plan, sweep.manifest()))
+        yield resources
+
+
+@contextmanager
+def rounds(
+    plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str]
+) -> Iterator[tuple[Rounds, Watcher]]:
+    """What runs trials and who watches them, until one or a signal says that it is to end.
+
+    Args:
+        keys: of cells that may have been worked on before.
+    """
+    done = iterations_done(plan, sweep, keys)
+    ended = [key for key, outcome in _outcomes(sweep, done).items() if has_ended(outcome, plan)]
+    iterations = plan.options.iterations
+    watcher = Watcher(sweep, iterations=iterations, num_cells=plan.num_cells, already_done=done, ended=ended)
+    with _stopping_on_signals(watcher), tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
+        try:
+            yield Rounds(plan, sweep, lock, resources, watcher, scratch), watcher
+        finally:
+            watcher.close()
+
+
+def scheduler(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> TrialScheduler:
+    """What gives up cells early, after comparing them also with what was recorded of those with `keys`."""
+    options = plan.options
+    if options.scheduler == "none":
+        return FIFOScheduler()
+    known = list(keys)
+    recorded = in_parallel(lambda key: sweep.cell(key).evaluations(), known)
+    return RememberingASHA(
+        dict(zip(known, recorded, strict=True)),
+        time_attr="iteration",
+        metric=options.metric,
+        mode=REPORTED[options.metric].better,
+        max_t=options.iterations,
+        grace_period=plan.grace_period,
+        reduction_factor=options.reduction_factor,
+    )
+
+
+def _round(plan: Plan, sweep: SweepFolder, cells: list[Cell], watcher: Watcher, limit: int) -> Round:
+    left = [cell for cell in cells if cell.key not in watcher.ended]
+    return Round(
+        search_alg=BasicVariantGenerator(max_concurrent=limit),
+        param_space={"key": tune.grid_search([cell.key for cell in left])},
+        labels={cell.key: cell.label for cell in left},
+        scheduler=scheduler(plan, sweep, plan.keys),
+    )
 
 
 @contextmanager
@@ -89,7 +145,7 @@ def _open_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
     in_parallel(open_cell, cells)
 
 
-def _has_ended(outcome: Outcome | None, plan: Plan) -> bool:
+def has_ended(outcome: Outcome | None, plan: Plan) -> bool:
     """Failed cells are tried again, finished ones go on to more iterations, stopped ones where nothing stops."""
     if outcome is None or outcome.state == "failed":
         return False
@@ -98,14 +154,25 @@ def _has_ended(outcome: Outcome | None, plan: Plan) -> bool:
     return outcome.state == "diverged" or plan.options.scheduler == "asha"
 
 
-def _iterations_done(plan: Plan, sweep: SweepFolder, to_run: list[Cell]) -> dict[str, int]:
+def iterations_done(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> dict[str, int]:
     """Iterations that need not be done again, by key; all of them for a cell that has ended."""
-    evaluations = in_parallel(lambda cell: sweep.cell(cell.key).evaluations(), to_run)
-    reached = {cell.key: rows[-1]["iteration"] if rows else 0 for cell, rows in zip(to_run, evaluations, strict=True)}
-    return dict.fromkeys((cell.key for cell in plan.cells), plan.options.iterations) | reached
+    outcomes = _outcomes(sweep, keys)
+    evaluations = in_parallel(lambda key: sweep.cell(key).evaluations(), outcomes)
+    reached = [rows[-1]["iteration"] if rows else 0 for rows in evaluations]
+    whole = plan.options.iterations
+    return {
+        key: whole if has_ended(outcome, plan) else min(whole, iteration)
+        for (key, outcome), iteration in zip(outcomes.items(), reached, strict=True)
+    }
 
 
-def _described(plan: Plan, resources: Resources, num_cells: int, done: dict[str, int]) -> str:
+def _outcomes(sweep: SweepFolder, keys: Iterable[str]) -> Mapping[str, Outcome | None]:
+    known = list(keys)
+    return dict(zip(known, in_parallel(lambda key: sweep.cell(key).outcome(), known), strict=True))
+
+
+def described(plan: Plan, resources: Resources, num_cells: int, done: Mapping[str, int]) -> str:
+    """How many trials run at a time, on what, and for how long."""
     at_a_time = min(resources.slots, num_cells)
     share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
     if resources.gpus:

@@ -171,6 +171,17 @@ class SweepFolder:
         """Folder or URL."""
         return self.files.location
 
+    @property
+    def folder(self) -> Path:
+        """Where it is, for what needs a folder.
+
+        Raises:
+            UserError: it is on an object store.
+        """
+        if self.files.local is None:
+            raise UserError(f"{self.location} is no folder, which this needs; give a sweep that is kept in one.")
+        return self.files.local
+
     def manifest(self) -> dict[str, Any] | None:
         """The sweep as it was asked for, or None before that."""
         return self._json("sweep.json")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dd_ray.config_options import Axes
+from dd_ray.sweep.space import Space
 
 Scheduler = Literal["asha", "none"]
 
@@ -27,6 +28,18 @@ class Preset:
     """asha: the share of `iterations` that every cell gets before it may be stopped."""
     reduction_factor: float = 3
     """asha: of the cells that reach a rung, one in so many goes on, and rungs lie so many times apart."""
+    suggestions: int = 0
+    """How many points of its space a search tries."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What a study draws instead of going through a grid."""
+
+    space: Space
+    """Config fields and the distributions that their values are drawn from."""
+    objectives: tuple[str, ...]
+    """Reported metrics to make better, one or two."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +58,8 @@ class Study:
     """What asha compares cells by: a metric that means the same in every cell."""
     analyses: tuple[str, ...] = ("grid_maps.py",)
     """Scripts of `analysis/` that draw its figures."""
+    search: Search | None = None
+    """What is drawn, and for what; a grid where there is none."""
 
     @property
     def default_preset(self) -> str:
@@ -55,4 +70,6 @@ class Study:
         """The values of config fields before the command line changes them: the axes first."""
         chosen = self.presets[preset]
         fixed = {name: (value,) for name, value in self.fixed.items()}
-        return {**chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}
+        space = self.search.space if self.search else {}
+        drawn = {name: distribution.ends for name, distribution in space.items()}
+        return {**drawn, **chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}

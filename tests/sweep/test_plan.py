@@ -100,7 +100,7 @@ def test_asha_compares_first_at_an_evaluation_within_the_run():
 @pytest.mark.parametrize("preset", ["quick", "full"])
 def test_what_cells_are_said_to_report_is_what_they_report(preset):
     for path in STUDY_FILES:
-        config = replace(parse(load_study(path), ["--preset", preset]).cells[0].config, num_test=4)
+        config = replace(parse(load_study(path), ["--preset", preset]).examples[0], num_test=4)
         reported = evaluate(build_model(config), config, make_dataset(config).test_set()).metrics
         assert {name for name in REPORTED if name in reported} == reported_by(config)
 

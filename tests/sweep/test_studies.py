@@ -15,8 +15,8 @@ BETA_NORMS = np.geomspace(0.001, 5, 6).round(4)
 )
 def test_every_preset_is_a_valid_sweep(name, preset):
     plan = parse(STUDIES[name], ["--preset", preset])
-    assert len({cell.key for cell in plan.cells}) == len(plan.cells) > 0
-    assert len({cell.label for cell in plan.cells}) == len(plan.cells)
+    assert plan.num_cells > 0 and plan.examples
+    assert len({cell.key for cell in plan.cells}) == len({cell.label for cell in plan.cells}) == len(plan.cells)
 
 
 @pytest.mark.parametrize("name", STUDIES)

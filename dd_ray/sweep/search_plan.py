@@ -1,0 +1,169 @@
+"""What a search will do: what it draws, how often, and what the values of its suggestions mean."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from dd_ray.config import TrialConfig
+from dd_ray.config_options import Axes, option_name
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.options import SearchOptions
+from dd_ray.sweep.plan import Cell, Plan, cell_label, check_metric, check_options
+from dd_ray.sweep.space import Space, corners, split_axes
+from dd_ray.sweep.study import Study
+
+MOST_OBJECTIVES = 2
+
+
+@dataclass(frozen=True)
+class SearchPlan(Plan):
+    """A search that has been asked for. Its cells come to be as it goes, a suggestion a cell for each seed."""
+
+    options: SearchOptions
+    space: Space
+    fixed: Mapping[str, Any]
+    """Values of the config fields that are not drawn, without the seed."""
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Seeds that each suggestion is repeated with."""
+        return self.axes["seed"]
+
+    @property
+    def num_cells(self) -> int:
+        """How many cells it will have."""
+        return self.options.suggestions * len(self.seeds)
+
+    @property
+    def examples(self) -> tuple[TrialConfig, ...]:
+        """The corners of its space."""
+        return tuple(self.config(point, self.seeds[0]) for point in corners(self.space))
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Of each objective, as Optuna calls it."""
+        return tuple("minimize" if REPORTED[name].better == "min" else "maximize" for name in self.options.objectives)
+
+    def config(self, point: Mapping[str, Any], seed: int) -> TrialConfig:
+        """The config of a point of the space, with a seed."""
+        return TrialConfig.from_dict({**self.fixed, **point, "seed": seed})
+
+    def cells_of(self, point: Mapping[str, Any]) -> tuple[Cell, ...]:
+        """The cells of a suggestion."""
+        configs = [self.config({name: point[name] for name in self.space}, seed) for seed in self.seeds]
+        return tuple(Cell(config, self._label(config)) for config in configs)
+
+    def contents(self) -> list[str]:
+        """What it draws and compares, in lines to read."""
+        repeats = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        better = [
+            f"{name} ({direction})" for name, direction in zip(self.options.objectives, self.directions, strict=True)
+        ]
+        return [
+            f"{self.options.suggestions} suggestions × {repeats} = {self.num_cells} cells, drawn by TPE for "
+            + " and ".join(better),
+            *(f"  {option_name(name)}: {distribution}" for name, distribution in self.space.items()),
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """What a reader of the sweep needs to know of the search."""
+        return {
+            "search": {
+                "optuna_study": self.optuna_study,
+                "objectives": list(self.options.objectives),
+                "space": {name: str(distribution) for name, distribution in self.space.items()},
+                "seeds": list(self.seeds),
+                "iterations": self.options.iterations,
+            }
+        }
+
+    @property
+    def optuna_study(self) -> str:
+        """Name of the Optuna study: one for all commands whose values mean the same.
+
+        A mean over other seeds, at another iteration, or of other objectives is another value, and a sampler must
+        not take one for the other.
+        """
+        meaning = [self.fixed_text, {name: str(d) for name, d in self.space.items()}, self.seeds, self._stops_by]
+        digest = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:6]
+        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        return f"{' and '.join(self.options.objectives)} at {self.options.iterations} iterations, {seeds} ({digest})"
+
+    @property
+    def fixed_text(self) -> str:
+        """The fixed fields, to compare."""
+        return json.dumps(dict(self.fixed), sort_keys=True)
+
+    @property
+    def _stops_by(self) -> list[Any]:
+        """With asha, what a suggestion has to outdo to get a value."""
+        options = self.options
+        stops = options.scheduler == "asha"
+        return [options.metric, self.grace_period, options.reduction_factor] if stops else []
+
+    def _label(self, config: TrialConfig) -> str:
+        usual = {field.name: (field.default,) for field in fields(TrialConfig)}
+        usual |= self.study.defaults(self.options.preset)
+        naming = [name for name, values in self.axes.items() if name in self.space or values != usual[name]]
+        values = config.to_dict()
+        # Enough digits to read; what they do not tell apart, its key does.
+        drawn = {name: values[name] for name in self.space if isinstance(values[name], float)}
+        return cell_label({**values, **{name: float(f"{value:.4g}") for name, value in drawn.items()}}, naming)
+
+
+def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Collection[str]) -> SearchPlan:
+    """The plan of a search.
+
+    Args:
+        study: one with a `search`.
+        options: of the command line, or their defaults.
+        axes: values of the options of config fields.
+        given: names of the options that the command line gives. Where it gives no metric, asha compares on the
+            first objective; where it gives no scheduler, two objectives are searched without asha, which would
+            cut off the end of the front that is worse in its metric.
+
+    Raises:
+        UserError: an option is out of range, or a corner of the space is no valid config.
+    """
+    assert study.search
+    options = _with_defaults_that_follow(options, given)
+    check_options(options)
+    _check(options)
+    seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
+    if len(set(seeds)) < len(seeds):
+        raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
+    axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
+    space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
+    plan = SearchPlan(study, options, axes, (), space, fixed)
+    for name in options.objectives:
+        check_metric("objectives", name, plan.examples)
+    if options.scheduler == "asha":
+        check_metric("metric", options.metric, plan.examples)
+    return plan
+
+
+def _with_defaults_that_follow(options: SearchOptions, given: Collection[str]) -> SearchOptions:
+    if "metric" not in given and options.objectives:
+        options = replace(options, metric=options.objectives[0])
+    if "scheduler" not in given and len(options.objectives) > 1:
+        options = replace(options, scheduler="none")
+    return options
+
+
+def _check(options: SearchOptions) -> None:
+    for name in ("suggestions", "startup"):
+        if getattr(options, name) < 1:
+            raise UserError(f"--{name} {getattr(options, name)} is out of range; give 1 or more.")
+    if not 0 <= options.sampler_seed < 2**32:
+        raise UserError(f"--sampler-seed {options.sampler_seed} is out of range; give 0 or more, below 2**32.")
+    objectives = options.objectives
+    if not 0 < len(objectives) <= MOST_OBJECTIVES or len(set(objectives)) < len(objectives):
+        raise UserError(f"--objectives {' '.join(objectives)}: give one reported metric, or two different ones.")
+    if ":/" in str(options.storage):
+        raise UserError(
+            f"--storage {options.storage} is a URL, and a search keeps Optuna's study, which needs a folder; give a "
+            "folder that all nodes see."
+        )

@@ -1,0 +1,139 @@
+"""What a search draws: config fields, and the distributions that their values come from."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from dd_ray.config import TrialConfig
+from dd_ray.config_options import Axes, option_name
+from dd_ray.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+MOST_CORNERS = 4096
+"""Corners of a space that are checked before a search starts."""
+_INTEGERS = {field.name for field in fields(TrialConfig) if field.type is int}
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """Every value from `low` to `high` alike; whole numbers where the field is one."""
+
+    low: float
+    high: float
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Where its corners lie."""
+        return (self.low, self.high)
+
+    def __contains__(self, value: Any) -> bool:
+        return bool(self.low <= value <= self.high)
+
+    def __str__(self) -> str:
+        return f"uniform from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class LogUniform(Uniform):
+    """Every order of magnitude from `low` to `high` alike."""
+
+    def __str__(self) -> str:
+        return f"log-uniform from {self.low:g} to {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of some values."""
+
+    values: tuple[Any, ...]
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Where its corners lie."""
+        return self.values
+
+    def __contains__(self, value: Any) -> bool:
+        return value in self.values
+
+    def __str__(self) -> str:
+        return f"one of {' '.join(map(str, self.values))}"
+
+
+Distribution = Uniform | Choice
+Space = Mapping[str, Distribution]
+"""Distributions of config fields, by name."""
+
+
+def split_axes(axes: Axes, usual: Space) -> tuple[dict[str, Distribution], dict[str, Any]]:
+    """What a search draws, and what it fixes, from the values that the options of config fields have.
+
+    A field of the study's space has one value, which fixes it, or the two ends of its range; any other field has
+    one value, or those to choose from. `beta_norm` is drawn as `beta` is.
+
+    Args:
+        axes: values by field, without the seed.
+        usual: the study's space.
+
+    Returns:
+        Distributions of the fields that are drawn, and values of the others.
+
+    Raises:
+        UserError: a range is none, or nothing is drawn.
+    """
+    space: dict[str, Distribution] = {}
+    fixed: dict[str, Any] = {}
+    for name, values in axes.items():
+        kind = usual.get("beta" if name == "beta_norm" else name)
+        if len(values) == 1:
+            fixed[name] = values[0]
+        elif isinstance(kind, Uniform):
+            space[name] = _range(name, values, type(kind))
+        else:
+            space[name] = _choice(name, values)
+    if not space:
+        names = " ".join(f"--{option_name(name)} LOW HIGH" for name in usual)
+        raise UserError(f"every field is fixed, so there is nothing to search; give a range, such as {names}.")
+    return space, fixed
+
+
+def corners(space: Space) -> list[dict[str, Any]]:
+    """The extreme points of a space, as far as they are not too many."""
+    points = itertools.product(*(distribution.ends for distribution in space.values()))
+    return [dict(zip(space, point, strict=True)) for point in itertools.islice(points, MOST_CORNERS)]
+
+
+def as_optuna(name: str, distribution: Distribution) -> "BaseDistribution":
+    """The distribution of a field as Optuna has it."""
+    # Not at the top: --help and wrong options do without Optuna.
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: PLC0415
+
+    if isinstance(distribution, Choice):
+        return CategoricalDistribution(distribution.values)
+    log = isinstance(distribution, LogUniform)
+    if name in _INTEGERS:
+        return IntDistribution(int(distribution.low), int(distribution.high), log=log)
+    return FloatDistribution(distribution.low, distribution.high, log=log)
+
+
+def _range(name: str, values: tuple[Any, ...], kind: type[Uniform]) -> Uniform:
+    given = f"--{option_name(name)} {' '.join(f'{value:g}' for value in values)}"
+    if len(values) != 2:
+        raise UserError(f"{given} is no range; give LOW HIGH to draw from, or one value that fixes it.")
+    low, high = values
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UserError(f"{given} is no range; give LOW HIGH with LOW less than HIGH, both finite.")
+    if kind is LogUniform and low <= 0:
+        raise UserError(
+            f"{given} is drawn log-uniformly, so LOW must be more than 0; give a small positive LOW, or one value."
+        )
+    return kind(low, high)
+
+
+def _choice(name: str, values: tuple[Any, ...]) -> Choice:
+    if len(set(values)) < len(values):
+        raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
+    return Choice(values)

@@ -1,0 +1,324 @@
+"""The suggestions of a search: Optuna's study beside the sweep, and the cells that answer its questions.
+
+A suggestion is a point of the space, and a trial of the Optuna study; with each seed it is a cell of the sweep. Its
+value is the mean over its cells, and Optuna is told it once all of them have ended:
+
+    finished, all of them                       COMPLETE, with the mean of each objective at the last iteration
+    one failed, diverged, or has no score       FAIL; TPE leaves it out
+    else, one was stopped early by asha         PRUNED; with one objective, TPE ranks it by the mean of the last
+                                                evaluation that its cells share; with two, as worse than all others
+
+With asha, the first seed of a suggestion decides: it alone is compared, with the first seeds of the others, and the
+other seeds start when it has finished, and are not stopped. Were each of them stopped for itself, few suggestions would
+keep them all and so have a mean, and the more seeds there are, the fewer.
+
+Everything that is told is read from the cells' files, so a kill at any moment loses nothing: what has not been told
+is found out again. The study is `optuna.log` in the sweep's folder, in Optuna's journal format: a line for each change,
+which works on network file systems, as SQLite's locks do not, and which `optuna-dashboard` opens.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from dd_ray.sweep.plan import Cell
+from dd_ray.sweep.search_plan import SearchPlan
+from dd_ray.sweep.space import as_optuna
+from dd_ray.sweep.store import Outcome, SweepFolder
+
+LOG = "optuna.log"
+SECONDS_TO_A_STALE_LOCK = 10
+"""After so long, the lock of the log belongs to a command that was killed: it is held for the writing of a line."""
+CELLS = "cells"
+"""Attribute of a trial: keys of its cells."""
+RETRY_OF = "retry_of"
+"""Attribute of a trial: number of one of the same point, of which a cell had failed."""
+
+Ended = Callable[[Outcome | None], bool]
+Evaluations = list[dict[str, Any]]
+
+
+@dataclass
+class _Open:
+    """A suggestion whose value is not known yet."""
+
+    number: int
+    cells: tuple[Cell, ...]
+    queue: list[Cell]
+    """Its cells that are still to be handed out."""
+    running: set[str]
+    """Keys of its cells that have been handed out and have not ended."""
+
+
+class Suggestions:
+    """Asks Optuna for suggestions, hands out their cells, and tells Optuna what came out.
+
+    The first of them are those that an earlier command left without a value: their cells go on. Then come those of
+    which a cell had failed, and new ones until there are as many as the plan wants. The draws of the n-th suggestion
+    depend on the sampler's seed, on n, and on what has been told until then, and not on interruptions.
+
+    Args:
+        plan: what is searched.
+        sweep: where the cells are kept.
+        folder: of the sweep, where the log is kept.
+        has_ended: whether a cell with this outcome needs no more work under this plan.
+    """
+
+    def __init__(self, plan: SearchPlan, sweep: SweepFolder, folder: Path, has_ended: Ended) -> None:
+        self._plan = plan
+        self._sweep = sweep
+        self._has_ended = has_ended
+        self._distributions = {name: as_optuna(name, d) for name, d in plan.space.items()}
+        self._storage = open_storage(folder)
+        self._study = self._create_study()
+        self._open: dict[int, _Open] = {}
+        self._live: set[str] = set()
+        self._first: set[str] = set()
+        self._ending = False
+        self._carry_over()
+        self._retry()
+        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._adopt(trial)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there will be cells to hand out when others have ended."""
+        return not self._ending and any(s.queue and s.running for s in self._open.values())
+
+    def decides(self, key: str) -> bool:
+        """Whether asha compares this cell: it is the first of its suggestion."""
+        return key in self._first
+
+    def next_cell(self) -> Cell | None:
+        """A cell to be trained, or None when there is none now."""
+        while not self._ending:
+            for suggestion in list(self._open.values()):
+                cell = self._take(suggestion)
+                if cell is not None:
+                    return cell
+            if not self._wants_more():
+                break
+            self._adopt(self._ask())
+        return None
+
+    def cell_evaluated(self, key: str) -> None:
+        """Take note of an evaluation: the dashboard shows the mean of those that all seeds have."""
+        for suggestion in self._with_running(key):
+            self._report(suggestion, [self._sweep.cell(cell.key).evaluations() for cell in suggestion.cells])
+
+    def cell_ended(self, key: str) -> None:
+        """Take note of an outcome, which is on disk by now. Without one, the whole run is being ended."""
+        outcome = self._sweep.cell(key).outcome()
+        if outcome is None:
+            self._ending = True
+            return
+        self._live.discard(key)
+        for suggestion in self._with_running(key):
+            suggestion.running.discard(key)
+            if outcome.state != "finished":
+                suggestion.queue.clear()  # there will be no mean, so its other seeds need not start
+            self._tell_if_known(suggestion)
+
+    @property
+    def num_left(self) -> int:
+        """Suggestions that have work left, of as many as the plan wants."""
+        return max(0, self._plan.options.suggestions - self._made()) + self._retries() + len(self._open)
+
+    def keys(self) -> set[str]:
+        """Keys of the cells of all suggestions."""
+        return {key for trial in current_trials(self._study) for key in trial.user_attrs.get(CELLS, [])}
+
+    def deciding_keys(self) -> set[str]:
+        """Keys of the cells that asha has compared or will compare, so far."""
+        return {trial.user_attrs[CELLS][0] for trial in current_trials(self._study)}
+
+    def _create_study(self) -> optuna.Study:
+        name = self._plan.optuna_study
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        directions = [StudyDirection[direction.upper()] for direction in self._plan.directions]
+        study = optuna.create_study(storage=self._storage, study_name=name, directions=directions, load_if_exists=True)
+        if not study.user_attrs:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                study.set_metric_names(list(self._plan.options.objectives))
+            study.set_user_attr("fixed", self._plan.fixed_text)
+        return study
+
+    def _carry_over(self) -> None:
+        """Begin with the points of the study before, if this is a new one: their cells exist, and only go on.
+
+        So more iterations or more seeds under the same name extend a search, as they do a grid.
+        """
+        if self._study.user_attrs.get("carried_over"):
+            return
+        names = [study.study_name for study in self._storage.get_all_studies()]
+        for name in reversed(names[: names.index(self._study.study_name)]):
+            before = optuna.load_study(study_name=name, storage=self._storage)
+            points = [trial.params for trial in current_trials(before) if self._fits(trial.params)]
+            if points and before.user_attrs.get("fixed") == self._plan.fixed_text:
+                for point in points[: self._plan.options.suggestions]:
+                    self._study.enqueue_trial(point, skip_if_exists=True)
+                break
+        self._study.set_user_attr("carried_over", True)
+
+    def _fits(self, point: Mapping[str, Any]) -> bool:
+        space = self._plan.space
+        return set(point) == set(space) and all(value in space[name] for name, value in point.items())
+
+    def _retry(self) -> None:
+        """Suggest points again of which a cell failed, with the same cells: they go on from their states."""
+        trials = self._study.get_trials(deepcopy=False)
+        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+        for trial in trials:
+            if trial.state == TrialState.FAIL and trial.number not in retried and self._fits(trial.params):
+                outcomes = [self._sweep.cell(cell.key).outcome() for cell in self._plan.cells_of(trial.params)]
+                if any(outcome and outcome.state == "failed" for outcome in outcomes):
+                    self._study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+
+    def _made(self) -> int:
+        trials = self._study.get_trials(deepcopy=False)
+        return sum(RETRY_OF not in trial.user_attrs and self._fits(trial.params) for trial in trials)
+
+    def _wants_more(self) -> bool:
+        return self._retries() > 0 or self._made() < self._plan.options.suggestions
+
+    def _retries(self) -> int:
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        return sum(RETRY_OF in trial.user_attrs for trial in waiting)
+
+    def _ask(self) -> FrozenTrial:
+        options = self._plan.options
+        number = len(self._study.get_trials(deepcopy=False))
+        # One generator for all draws would start over at each command, and draw the same points again.
+        seed = int(np.random.SeedSequence([options.sampler_seed, number]).generate_state(1)[0])
+        self._study.sampler = TPESampler(seed=seed, n_startup_trials=options.startup)
+        asked = self._study.ask(self._distributions)
+        return self._storage.get_trial(self._id(asked.number))
+
+    def _adopt(self, trial: FrozenTrial) -> None:
+        """Take up a suggestion: find out which of its cells have work left."""
+        if not self._fits(trial.params):
+            self._draw_again(trial)
+            return
+        cells = self._plan.cells_of(trial.params)
+        if CELLS not in trial.user_attrs:
+            self._storage.set_trial_user_attr(self._id(trial.number), CELLS, [cell.key for cell in cells])
+        queue = [cell for cell in cells if not self._has_ended(self._sweep.cell(cell.key).outcome())]
+        ended = [self._sweep.cell(cell.key).outcome() for cell in cells if cell not in queue]
+        if any(outcome and outcome.state != "finished" for outcome in ended):
+            queue = [cell for cell in queue if self._sweep.cell(cell.key).evaluations()]
+        self._first.add(cells[0].key)
+        self._open[trial.number] = suggestion = _Open(trial.number, cells, queue, set())
+        self._tell_if_known(suggestion)
+
+    def _draw_again(self, trial: FrozenTrial) -> None:
+        """Give up a suggestion that a kill cut short while it was drawn; a point that was given is given again."""
+        point = trial.system_attrs.get("fixed_params")
+        if point:
+            self._study.enqueue_trial(point, user_attrs=trial.user_attrs)
+        self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _take(self, suggestion: _Open) -> Cell | None:
+        """The next of a suggestion's cells; those that another suggestion of the same point has handed out are not."""
+        if self._plan.options.scheduler == "asha" and suggestion.cells[0].key in suggestion.running:
+            return None
+        while suggestion.queue:
+            cell = suggestion.queue.pop(0)
+            if cell.key in self._live:
+                suggestion.running.add(cell.key)
+                if self._plan.options.scheduler == "asha":
+                    return None
+            elif not self._has_ended(self._sweep.cell(cell.key).outcome()):
+                suggestion.running.add(cell.key)
+                self._live.add(cell.key)
+                return cell
+        self._tell_if_known(suggestion)
+        return None
+
+    def _with_running(self, key: str) -> list[_Open]:
+        return [suggestion for suggestion in self._open.values() if key in suggestion.running]
+
+    def _tell_if_known(self, suggestion: _Open) -> None:
+        if suggestion.queue or suggestion.running:
+            return
+        del self._open[suggestion.number]
+        folders = [self._sweep.cell(cell.key) for cell in suggestion.cells]
+        states = [outcome.state if outcome else None for outcome in (folder.outcome() for folder in folders)]
+        evaluations = [self._asked_for(folder.evaluations()) for folder in folders]
+        self._report(suggestion, [rows for rows in evaluations if rows])
+        if set(states) == {"finished"}:
+            means = [mean([rows[-1].get(name) for rows in evaluations]) for name in self._plan.options.objectives]
+            if not any(map(math.isnan, means)):
+                self._study.tell(suggestion.number, means)
+                return
+        pruned = "stopped_early" in states and not {"failed", "diverged"} & set(states)
+        self._study.tell(suggestion.number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
+
+    def _report(self, suggestion: _Open, evaluations: Sequence[Evaluations]) -> None:
+        """Report the mean of the objective at iterations that all of some cells have, and that are not reported yet.
+
+        Optuna has no intermediate values of two objectives.
+        """
+        if len(self._plan.options.objectives) > 1 or not evaluations:
+            return
+        trial_id = self._id(suggestion.number)
+        last = self._storage.get_trial(trial_id).last_step
+        (objective,) = self._plan.options.objectives
+        for iteration in common_iterations([self._asked_for(rows) for rows in evaluations]):
+            if last is None or iteration > last:
+                scores = [row.get(objective) for rows in evaluations for row in rows if row["iteration"] == iteration]
+                if not math.isnan(mean(scores)):
+                    self._storage.set_trial_intermediate_value(trial_id, iteration, mean(scores))
+
+    def _asked_for(self, evaluations: Evaluations) -> Evaluations:
+        """Not those of a command that wanted more iterations."""
+        return [row for row in evaluations if row["iteration"] <= self._plan.options.iterations]
+
+    def _id(self, number: int) -> int:
+        study_id = self._storage.get_study_id_from_name(self._study.study_name)
+        return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def open_storage(folder: Path) -> JournalStorage:
+    """Optuna's storage in a sweep's folder.
+
+    A line that a kill or a full disk cut short is taken out, since Optuna would append the next one to it and read
+    neither. So is the lock of a command that was killed, after a while.
+    """
+    path = folder / LOG
+    if path.exists():
+        content = path.read_bytes()
+        if not content.endswith(b"\n"):
+            with path.open("r+b") as file:
+                file.truncate(content.rfind(b"\n") + 1)
+    lock = JournalFileOpenLock(str(path), grace_period=SECONDS_TO_A_STALE_LOCK)
+    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+
+
+def current_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """The trials of a study that were drawn, without those that were suggested again."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if CELLS in trial.user_attrs]
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+    return [trial for trial in trials if trial.number not in retried]
+
+
+def common_iterations(evaluations: Sequence[Evaluations]) -> list[int]:
+    """Iterations at which all of some cells were evaluated, in their order."""
+    return sorted(set.intersection(*({row["iteration"] for row in rows} for rows in evaluations)))
+
+
+def mean(scores: Sequence[float | None]) -> float:
+    """The mean of some seeds; NaN where one has no score, since leaving it out would flatter the others."""
+    return float(np.mean([math.nan if score is None else score for score in scores])) if scores else math.nan

@@ -1,0 +1,91 @@
+"""Figures of searches: what is in them, and what is refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from analysis import search_results as script
+from dd_ray import search_results
+from dd_ray.sweep.store import SweepFolder
+from tests.analysis.sweeps import GRID, write_sweep
+from tests.analysis.test_grid_maps import is_drawn
+from tests.sweep.searching import bowl, plan_of, run
+
+TWO = ("--objectives", "reconstruction_error", "mcc")
+
+
+def write_search(folder: Path, *options: str, stopped: int = 0) -> Path:
+    """A search of 12 suggestions, of which the first few were stopped early."""
+    plan = plan_of(folder, "--suggestions", "12", "--scheduler", "asha", *options)
+    left = [stopped]
+
+    def ends(cell: Any) -> Any:
+        left[0] -= 1
+        return "stopped_early" if left[0] >= 0 else "finished", bowl(cell)[1]
+
+    run(plan, ends)
+    return Path(plan.location)
+
+
+def figure_of(path: Path) -> tuple[Figure, pd.DataFrame]:
+    table = search_results.load(path)
+    return script.draw(table, search_results.search_of(SweepFolder.open(path)), "title"), table
+
+
+def line_named(panel: Any, label: str) -> Any:
+    (line,) = [line for line in panel.lines if line.get_label() == label]
+    return line
+
+
+@pytest.mark.parametrize("objectives", [("--objectives", "mcc"), TWO], ids=["one", "two"])
+def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path, objectives: tuple[str, ...]) -> None:
+    path = write_search(tmp_path, *objectives, stopped=3)
+    command = [sys.executable, "-W", "error", str(Path(script.__file__)), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    png, csv = path / "figures" / "search_results.png", path / "figures" / "search_results.csv"
+    assert done.stdout.splitlines() == [str(png), str(csv)]
+    assert done.stderr == ""
+    assert is_drawn(png)
+    assert len(pd.read_csv(csv)) == 12
+
+
+def test_the_front_is_drawn_as_steps_through_its_suggestions(tmp_path: Path) -> None:
+    figure, table = figure_of(write_search(tmp_path, *TWO, stopped=3))
+    first = figure.axes[0]
+    front = table[table["on_front"]].sort_values("reconstruction_error")
+    drawn = line_named(first, "Pareto front")
+    assert drawn.get_xdata() == pytest.approx(front["reconstruction_error"].to_numpy())
+    assert drawn.get_ydata() == pytest.approx(front["mcc"].to_numpy())
+    assert drawn.get_drawstyle() == "steps-post"  # lower errors are better: what is reached holds to the right
+    assert len(line_named(first, "stopped early").get_xdata()) == 3
+    assert line_named(first, "stopped early").get_markerfacecolor() == "white"
+    assert len(line_named(first, "finished").get_xdata()) == 9 - len(front)
+    assert "lower is better" in first.get_xlabel() and "higher is better" in first.get_ylabel()
+    assert len(figure.axes) == 1 + 2 * 2
+    assert [panel.get_xscale() for panel in figure.axes[1:]] == ["log", "linear"] * 2
+    assert [panel.get_xlabel() for panel in figure.axes[3:]] == ["β", "γ"]
+
+
+def test_the_history_of_one_objective_never_gets_worse(tmp_path: Path) -> None:
+    figure, table = figure_of(write_search(tmp_path))
+    so_far = line_named(figure.axes[0], "best so far")
+    assert (np.diff(so_far.get_ydata()) <= 0).all()
+    assert so_far.get_ydata()[-1] == table["reconstruction_error"].min()
+
+
+def test_fields_that_are_no_numbers_and_a_search_without_a_finished_suggestion_are_drawn(tmp_path: Path) -> None:
+    path = write_search(tmp_path, *"--gamma 0.5 --decode filtered extrapolated --seeds 1".split(), stopped=99)
+    assert is_drawn(script.write_figure(script.Options(path=path))[0])
+
+
+def test_a_grid_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        script.main([str(write_sweep(tmp_path / "grid", GRID))])
+    assert exited.value.code == 2
+    assert "holds a grid and no search" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""Searches without Ray: cells that end as a test says, with the scores that it says."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dd_ray.cli import parse
+from dd_ray.sweep import LogUniform, Preset, Search, Study, Uniform
+from dd_ray.sweep.plan import Cell
+from dd_ray.sweep.search_plan import SearchPlan
+from dd_ray.sweep.store import Outcome, SweepFolder
+from dd_ray.sweep.suggestions import Suggestions
+
+TINY_SEARCH = Study(
+    name="tiny_search",
+    question="Does the machinery work?",
+    axes=("beta", "beta_norm", "gamma"),
+    fixed={"model": "inertia_vae", "batch_size": 2, "num_test": 4, "num_frames": 4},
+    search=Search(
+        space={"beta": LogUniform(0.01, 1.0), "gamma": Uniform(0.0, 1.0)}, objectives=("reconstruction_error",)
+    ),
+    presets={"quick": Preset(about="small", axes={}, iterations=6, suggestions=5, seeds=2)},
+    analyses=("search_results.py",),
+)
+
+Ended = tuple[str, Mapping[str, float | None]]
+Ends = Callable[[Cell], Ended]
+
+
+def plan_of(folder: Path, *options: str) -> SearchPlan:
+    """The plan of a command line of the tiny search."""
+    plan = parse(TINY_SEARCH, ["--storage", str(folder), "--name", "search", *options])
+    assert isinstance(plan, SearchPlan)
+    return plan
+
+
+def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:
+    """What the command does before it trains: as often as it is called, as if each had been killed."""
+    sweep = SweepFolder.at(plan.location)
+    sweep.write_manifest({"study": plan.study.name, **plan.record()})
+    ended = lambda outcome: outcome is not None and outcome.state != "failed"  # noqa: E731
+    return Suggestions(plan, sweep, sweep.folder, ended), sweep
+
+
+def train(sweep: SweepFolder, cell: Cell, ended: Ended, *, iterations: int = 6) -> None:
+    """Leave on disk what a worker and the driver leave of a cell that ends with some scores."""
+    state, scores = ended
+    folder = sweep.cell(cell.key)
+    folder.create(cell.config.to_dict(), cell.label)
+    folder.reopen()
+    reached = iterations if state == "finished" else iterations // 2
+    known = [row["iteration"] for row in folder.evaluations()]
+    for iteration in (0, iterations // 2, iterations):
+        if max(known, default=-1) < iteration <= reached:
+            folder.record({"iteration": iteration, **scores})
+    folder.finish(Outcome(state=state, iteration=reached, error="boom" if state == "failed" else None))
+
+
+def run(plan: SearchPlan, ends: Ends, *, kill_after: float = math.inf, at_a_time: int = 1) -> list[Cell]:
+    """Run a search to its end, or until it is killed after so many cells. Returns the cells in their order."""
+    suggestions, sweep = start(plan)
+    trained: list[Cell] = []
+    running: list[Cell] = []
+    while True:
+        while len(running) < at_a_time and (cell := suggestions.next_cell()) is not None:
+            running.append(cell)
+        if not running:
+            assert not suggestions.waits
+            return trained
+        if len(trained) >= kill_after:
+            return trained
+        cell = running.pop(0)
+        train(sweep, cell, ends(cell), iterations=plan.options.iterations)
+        suggestions.cell_evaluated(cell.key)
+        suggestions.cell_ended(cell.key)
+        trained.append(cell)
+
+
+def bowl(cell: Cell) -> Ended:
+    """Finished, with an error that is least at β = 0.1 and γ = 0.7, and one more of each seed."""
+    config = cell.config
+    error = (math.log10(config.beta_value) + 1) ** 2 + 4 * (config.gamma - 0.7) ** 2
+    return "finished", {"reconstruction_error": error + config.seed / 100, "mcc": 1 - config.gamma - error / 10}
+
+
+def points(cells: list[Cell]) -> list[tuple[Any, ...]]:
+    """β and γ of cells, without repeats."""
+    return list(dict.fromkeys((cell.config.beta, cell.config.gamma) for cell in cells))

@@ -1,0 +1,435 @@
+"""A search: what it draws, what Optuna is told, and that it goes on after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from optuna.trial import TrialState
+
+from dd_ray import search_results
+from dd_ray.cli import main
+from dd_ray.sweep.search_plan import SearchPlan
+from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.suggestions import LOG, open_storage
+from tests.sweep.searching import Ends, bowl, plan_of, points, run, start, train
+from tests.sweep.studies import ROOT, TINY_OPTIONS
+
+TWO = ("--objectives", "reconstruction_error", "mcc")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written need not outlive this machine."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def study_of(plan: SearchPlan) -> optuna.Study:
+    return optuna.load_study(study_name=plan.optuna_study, storage=open_storage(Path(plan.location)))
+
+
+def states_of(plan: SearchPlan) -> list[str]:
+    return [trial.state.name for trial in study_of(plan).trials]
+
+
+def ends_with(*states: str) -> Ends:
+    """The states of cells in the order in which they are trained; the last one for all others."""
+    left = list(states)
+
+    def ends(cell: Any) -> Any:
+        state = left.pop(0) if len(left) > 1 else left[0]
+        return (state, {} if state == "diverged" else bowl(cell)[1])
+
+    return ends
+
+
+def test_every_suggestion_is_trained_with_every_seed_and_told_their_mean(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--seeds", "3", "--scheduler", "none")
+    cells = run(plan, bowl)
+    assert len(cells) == 15 and len({cell.key for cell in cells}) == 15
+    trials = study_of(plan).trials
+    for number, trial in enumerate(trials):
+        ours = cells[3 * number : 3 * number + 3]
+        assert [cell.config.seed for cell in ours] == [0, 1, 2]
+        assert {cell.config.beta for cell in ours} == {trial.params["beta"]}
+        assert {cell.config.gamma for cell in ours} == {trial.params["gamma"]}
+        assert trial.user_attrs["cells"] == [cell.key for cell in ours]
+        expected = np.mean([bowl(cell)[1]["reconstruction_error"] for cell in ours])
+        assert trial.value == pytest.approx(expected)
+        assert trial.intermediate_values == pytest.approx(dict.fromkeys((0, 3, 6), expected))
+
+
+def test_values_stay_in_their_ranges_and_fixed_ones_are_fixed(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *"--beta 0.2 0.3 --gamma 0.5 --num-latents 3 5 --suggestions 12 --seeds 1".split())
+    configs = [cell.config for cell in run(plan, bowl)]
+    assert all(0.2 <= config.beta_value <= 0.3 for config in configs)
+    assert {config.gamma for config in configs} == {0.5}
+    assert {config.num_latents for config in configs} == {3, 5}
+
+
+def test_beta_is_drawn_evenly_over_orders_of_magnitude(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *"--beta 0.0001 1 --suggestions 100 --startup 100 --seeds 1 --scheduler none".split())
+    suggestions, _ = start(plan)
+    share = np.mean([cell.config.beta < 0.01 for cell in iter(suggestions.next_cell, None)])
+    assert 0.35 < share < 0.65  # half, within three standard errors; 1% of a uniform draw
+
+
+@pytest.mark.parametrize(
+    ("ends", "told", "trained"),
+    [
+        (["finished", "stopped_early", "finished"], ["PRUNED", "COMPLETE"], 4),
+        (["stopped_early", "finished"], ["PRUNED", "COMPLETE"], 3),
+        (["diverged", "finished"], ["FAIL", "COMPLETE"], 3),
+        (["finished", "failed", "finished"], ["FAIL", "COMPLETE"], 4),
+    ],
+)
+@pytest.mark.parametrize("objectives", [(), TWO], ids=["one", "two"])
+def test_a_seed_that_does_not_finish_decides_what_is_told(
+    tmp_path: Path, objectives: tuple[str, ...], ends: list[str], told: list[str], trained: int
+) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "2", *objectives, "--scheduler", "asha")
+    cells = run(plan, ends_with(*ends))
+    assert states_of(plan) == told
+    assert len(cells) == trained  # no seed is started that can no longer give a mean
+
+
+def test_a_point_that_was_pruned_has_the_mean_of_the_last_iteration_that_its_seeds_share(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1")
+    cells = run(plan, ends_with("finished", "stopped_early"))
+    expected = np.mean([bowl(cell)[1]["reconstruction_error"] for cell in cells])
+    (trial,) = study_of(plan).trials
+    assert trial.intermediate_values == pytest.approx({0: expected, 3: expected})
+    assert trial.value == pytest.approx(expected)
+
+
+def test_a_score_that_is_undefined_is_no_value(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1", *TWO)
+    run(plan, lambda cell: ("finished", {"reconstruction_error": 0.1, "mcc": None if cell.config.seed else 0.5}))
+    assert states_of(plan) == ["FAIL"]
+    assert search_results.load(Path(plan.location))["state"].tolist() == ["undefined"]
+
+
+@pytest.mark.parametrize("kill_after", range(10))
+def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, kill_after: int) -> None:
+    options = ("--startup", "2", "--scheduler", "none")
+    undisturbed = run(plan_of(tmp_path / "a", *options), bowl)
+    plan = plan_of(tmp_path / "b", *options)
+    before = run(plan, bowl, kill_after=kill_after)
+    after = run(plan, bowl)
+    assert [cell.key for cell in before + after] == [cell.key for cell in undisturbed]
+    assert states_of(plan) == ["COMPLETE"] * 5
+    values = [trial.value for trial in study_of(plan).trials]
+    assert values == [trial.value for trial in study_of(plan_of(tmp_path / "a", *options)).trials]
+
+
+def test_a_kill_with_several_cells_running_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--seeds", "3", "--suggestions", "7")
+    trained = [cell for stop in (2, 3, 1, 4) for cell in run(plan, bowl, kill_after=stop, at_a_time=4)]
+    trained += run(plan, bowl, at_a_time=4)
+    assert len(trained) == len({cell.key for cell in trained}) == 21
+    assert states_of(plan) == ["COMPLETE"] * 7
+    assert run(plan, bowl) == []
+
+
+def test_an_outcome_that_was_not_told_before_a_kill_is_told_at_the_next_start(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1", "--seeds", "1")
+    suggestions, sweep = start(plan)
+    cell = suggestions.next_cell()
+    assert cell is not None
+    train(sweep, cell, bowl(cell))
+    assert states_of(plan) == ["RUNNING"]
+    again, _ = start(plan)
+    assert states_of(plan) == ["COMPLETE"]
+    assert again.next_cell() is None and again.num_left == 0
+
+
+def test_an_interrupted_cell_is_handed_out_again(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1", "--seeds", "1")
+    suggestions, _ = start(plan)
+    cell = suggestions.next_cell()
+    assert cell is not None
+    suggestions.cell_ended(cell.key)  # Tune ends it at Ctrl-C, without an outcome
+    assert suggestions.next_cell() is None and not suggestions.waits
+    assert states_of(plan) == ["RUNNING"] and suggestions.num_left == 1
+    assert start(plan)[0].next_cell() == cell
+
+
+def test_a_suggestion_that_was_cut_short_while_it_was_drawn_is_given_up(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    start(plan)
+    study_of(plan).ask({"beta": optuna.distributions.FloatDistribution(0.01, 1.0, log=True)})  # and no gamma
+    run(plan, bowl)
+    assert states_of(plan) == ["FAIL"] + ["COMPLETE"] * 5
+    assert len(search_results.load(Path(plan.location))) == 5
+
+
+def test_a_line_that_was_cut_short_is_no_line(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    run(plan, bowl, kill_after=5)
+    with (Path(plan.location) / LOG).open("ab") as log:
+        log.write(b'{"op_code":5,"wor')
+    run(plan, bowl)
+    assert states_of(plan) == ["COMPLETE"] * 5
+
+
+def test_more_suggestions_extend_a_search(tmp_path: Path) -> None:
+    first = run(plan_of(tmp_path, "--suggestions", "3"), bowl)
+    more = run(plan_of(tmp_path, "--suggestions", "5"), bowl)
+    assert (len(first), len(more)) == (6, 4)
+    assert not set(points(first)) & set(points(more))
+    assert run(plan_of(tmp_path, "--suggestions", "4"), bowl) == []
+
+
+@pytest.mark.parametrize("changed", [["--seeds", "3"], ["--iterations", "8"], [*TWO], ["--gamma", "0", "0.9"]])
+def test_another_kind_of_value_is_another_study_that_begins_with_the_same_points(
+    tmp_path: Path, changed: list[str]
+) -> None:
+    first, longer = plan_of(tmp_path, "--suggestions", "3"), plan_of(tmp_path, "--suggestions", "4", *changed)
+    before = points(run(first, bowl))
+    run(longer, bowl)
+    assert first.optuna_study != longer.optuna_study
+    assert states_of(first) == ["COMPLETE"] * 3 and states_of(longer) == ["COMPLETE"] * 4
+    kept = [(beta, gamma) for beta, gamma in before if "--gamma" not in changed or gamma <= 0.9]
+    params = [(trial.params["beta"], trial.params["gamma"]) for trial in study_of(longer).trials]
+    assert params[: len(kept)] == kept
+
+
+def test_failed_cells_are_tried_again_and_diverged_ones_are_not(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "3")
+    ends = ends_with("finished", "failed", "diverged", "finished", "finished")
+    cells = run(plan, ends)
+    assert states_of(plan) == ["FAIL", "FAIL", "COMPLETE"]
+    assert search_results.load(Path(plan.location))["state"].tolist() == ["failed", "diverged", "finished"]
+    assert start(plan)[0].num_left == 1
+    assert run(plan, bowl) == [cells[1]]
+    assert start(plan)[0].num_left == 0
+    assert states_of(plan) == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    table = search_results.load(Path(plan.location))
+    assert table["suggestion"].tolist() == [1, 2, 3]
+    assert run(plan, bowl) == []
+
+
+def test_one_point_that_is_suggested_twice_is_trained_once(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *"--beta 0.1 --gamma 0.5 --num-latents 3 5 --suggestions 6 --seeds 2".split())
+    cells = run(plan, bowl, at_a_time=4)
+    assert len(cells) == len({cell.key for cell in cells}) == 4
+    assert states_of(plan) == ["COMPLETE"] * 6
+
+
+def test_the_front_is_that_of_brute_force(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "30", *TWO)
+    rng = np.random.default_rng(3)
+    scores = {}
+
+    def ends(cell: Any) -> Any:
+        scores[cell.key] = rng.integers(6, size=2) / 5  # many ties
+        return "finished", dict(zip(("reconstruction_error", "mcc"), map(float, scores[cell.key]), strict=True))
+
+    run(plan, ends)
+    table = search_results.load(Path(plan.location))
+    means = [np.mean([scores[key] for key in keys.split()], axis=0) for keys in table["cells"]]
+    assert table[["reconstruction_error", "mcc"]].to_numpy() == pytest.approx(np.array(means))
+    costs = [(round(error, 9), round(-mcc, 9)) for error, mcc in means]
+    expected = [not any(b[0] <= a[0] and b[1] <= a[1] and b != a for b in costs) for a in costs]
+    assert table["on_front"].tolist() == expected
+    assert 0 < sum(expected) < 30
+
+
+def test_the_table_has_means_and_intervals_over_seeds(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "4", "--seeds", "2")
+    run(plan, ends_with(*["finished"] * 6, "stopped_early"))
+    table = search_results.load(Path(plan.location))
+    assert table["state"].tolist() == ["finished"] * 3 + ["stopped_early"]
+    assert table["iteration"].tolist() == [6, 6, 6, 3]
+    assert table["seeds"].tolist() == [2, 2, 2, 1]
+    best = table["reconstruction_error"][:3].idxmin()
+    assert table.index[table["on_front"]].tolist() == [best]
+    # Student's t of two values that lie 0.01 apart: 12.706 × 0.01 / 2.
+    half = table["reconstruction_error_high"] - table["reconstruction_error"]
+    assert half[:3].to_numpy() == pytest.approx(0.06353, rel=1e-3)
+    assert np.isnan(half[3])
+
+
+def best_of(folder: Path, seed: int, *options: str) -> float:
+    plan = plan_of(folder / f"{seed}", "--sampler-seed", str(seed), "--suggestions", "30", "--seeds", "1", *options)
+    run(plan, bowl)
+    return float(study_of(plan).best_value)
+
+
+@pytest.mark.slow
+def test_what_is_told_makes_suggestions_better_than_chance(tmp_path: Path) -> None:
+    learning = [best_of(tmp_path / "tpe", seed, "--startup", "10") for seed in range(8)]
+    random = [best_of(tmp_path / "random", seed, "--startup", "30") for seed in range(8)]
+    assert np.median(learning) < np.median(random) / 2
+
+
+def test_an_earlier_end_is_learned_from_with_two_objectives_too(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "14", "--seeds", "1", "--startup", "4", *TWO)
+    run(plan, ends_with(*["stopped_early"] * 9, "finished"))
+    assert states_of(plan).count("PRUNED") == 9
+
+
+def test_a_new_name_of_the_sampler_seed_draws_other_points(tmp_path: Path) -> None:
+    draws = [points(run(plan_of(tmp_path / seed, "--sampler-seed", seed), bowl)) for seed in ("1", "2")]
+    assert not set(draws[0]) & set(draws[1])
+
+
+BAD_OPTIONS = [
+    (["--beta", "0", "2"], ["--beta 0 2", "more than 0"]),
+    (["--beta", "2", "1"], ["--beta 2 1", "LOW less than HIGH"]),
+    (["--beta", "1", "1"], ["--beta 1 1", "LOW less than HIGH"]),
+    (["--beta", "0.1", "inf"], ["--beta 0.1 inf", "finite"]),
+    (["--beta", "0.1", "0.2", "0.3"], ["--beta 0.1 0.2 0.3", "LOW HIGH"]),
+    (["--gamma", "0", "1.5"], ["gamma = 1.5", "[0, 1]"]),
+    (["--beta", "1", "--gamma", "0"], ["nothing to search"]),
+    (["--num-latents", "4", "4"], ["--num-latents 4 4", "twice"]),
+    (["--objectives", "accuracy"], ["--objectives accuracy", "mcc"]),
+    (["--objectives", "kl"], ["--objectives kl", "mcc"]),
+    (["--objectives", "mcc", "mcc"], ["--objectives mcc mcc", "two different"]),
+    (["--objectives", "mcc", "linear_r2", "reconstruction_error"], ["one reported metric, or two"]),
+    (["--metric", "kl"], ["--metric kl", "mcc"]),
+    (["--suggestions", "0"], ["--suggestions 0", "1 or more"]),
+    (["--startup", "0"], ["--startup 0", "1 or more"]),
+    (["--sampler-seed", "-1"], ["--sampler-seed -1"]),
+    (["--seed", "1", "1"], ["--seed 1 1", "twice"]),
+    (["--storage", "s3://bucket/x"], ["s3:", "folder"]),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), BAD_OPTIONS, ids=lambda value: " ".join(value)[:30])
+def test_bad_options_are_refused_before_anything_starts(
+    options: list[str], words: list[str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(start_study(), ["--storage", str(tmp_path), *options])
+    error = capfd.readouterr().err
+    assert ended.value.code == 2
+    assert len(error.strip().splitlines()) == 1
+    assert all(word in error for word in words), error
+    assert not list(tmp_path.iterdir())
+
+
+def start_study() -> Any:
+    from tests.sweep.searching import TINY_SEARCH
+
+    return TINY_SEARCH
+
+
+def test_defaults_follow_the_objectives_unless_they_are_given(tmp_path: Path) -> None:
+    assert plan_of(tmp_path, "--objectives", "mcc").options.metric == "mcc"
+    assert plan_of(tmp_path, "--objectives", "mcc", "--metric", "linear_r2").options.metric == "linear_r2"
+    assert plan_of(tmp_path).options.scheduler == "asha"
+    assert plan_of(tmp_path, *TWO).options.scheduler == "none"
+    assert plan_of(tmp_path, *TWO, "--scheduler", "asha").options.scheduler == "asha"
+
+
+def test_a_dry_run_prints_the_space_and_starts_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    main(start_study(), ["--dry-run", "--storage", str(tmp_path), "--gamma", "0.5", *TWO])
+    printed = capfd.readouterr().out
+    assert "5 suggestions × 2 seeds = 10 cells" in printed
+    assert "reconstruction_error (minimize) and mcc (maximize)" in printed
+    assert "beta: log-uniform from 0.01 to 1" in printed and "gamma" not in printed.split("learns")[0].split("beta:")[1]
+    assert "6 iterations each, 60 in all" in printed
+    assert not list(tmp_path.iterdir())
+
+
+SEARCH = [sys.executable, str(ROOT / "sweeps" / "inertia_search.py"), *TINY_OPTIONS]
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_driver_that_is_killed_is_gone_on_with_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = "--suggestions 6 --seeds 2 --startup 3 --iterations 40 --evaluations 4".split()
+    command = [*SEARCH, *options, "--storage", str(tmp_path), "--name", "mine"]
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        _wait_until(lambda: len(list(tmp_path.glob("mine/cells/*/outcome.json"))) >= 3, first)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.wait(timeout=30)
+        log = (tmp_path / "mine" / LOG).read_text()
+        second = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert second.returncode == 0, second.stderr
+    assert (tmp_path / "mine" / LOG).read_text().startswith(log)
+    table = search_results.load(tmp_path / "mine")
+    assert table["state"].tolist() == ["finished"] * 6 and table["suggestion"].tolist() == list(range(6))
+    sweep = SweepFolder.open(tmp_path / "mine")
+    assert {folder.key for folder in sweep.cells()} == {key for keys in table["cells"] for key in keys.split()}
+    for row in table.to_dict("records"):
+        configs = [sweep.cell(key).describe()["config"] for key in row["cells"].split()]
+        assert [config["seed"] for config in configs] == [0, 1]
+        assert {config["beta"] for config in configs} == {row["beta"]}
+    study = optuna.load_study(study_name=sweep.manifest()["search"]["optuna_study"], storage=open_storage(sweep.folder))
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 6
+    told = pd.DataFrame([trial.values for trial in study.trials], columns=["reconstruction_error", "mcc"])
+    assert table[told.columns].to_numpy() == pytest.approx(told.to_numpy())
+    assert "Pareto front of 6 finished suggestions" in second.stdout
+    assert (tmp_path / "mine" / "suggestions.csv").is_file()
+    assert (tmp_path / "mine" / "figures" / "search_results.png").is_file()
+
+
+def _wait_until(condition: Any, process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.1)
+
+
+def test_what_has_been_handed_out_is_no_reason_to_wait(tmp_path: Path) -> None:
+    suggestions, _ = start(plan_of(tmp_path, "--suggestions", "2", "--seeds", "2", "--scheduler", "none"))
+    cells = [suggestions.next_cell() for _ in range(5)]
+    assert cells[4] is None and None not in cells[:4]
+    assert not suggestions.waits
+
+
+def test_with_asha_the_first_seed_decides_whether_the_others_start(tmp_path: Path) -> None:
+    suggestions, sweep = start(plan_of(tmp_path, "--suggestions", "2", "--seeds", "3"))
+    first, second, nothing = (suggestions.next_cell() for _ in range(3))
+    assert first and second and first.config.seed == second.config.seed == 0 and nothing is None
+    assert suggestions.waits and suggestions.decides(first.key)
+    train(sweep, first, ("stopped_early", bowl(first)[1]))
+    suggestions.cell_ended(first.key)
+    assert suggestions.next_cell() is None and suggestions.waits
+    train(sweep, second, bowl(second))
+    suggestions.cell_ended(second.key)
+    others = [suggestions.next_cell() for _ in range(3)]
+    assert [cell and (cell.config.beta, cell.config.seed) for cell in others] == [
+        (second.config.beta, 1),
+        (second.config.beta, 2),
+        None,
+    ]
+    assert not any(cell and suggestions.decides(cell.key) for cell in others)
+
+
+def test_the_others_are_not_judged(tmp_path: Path) -> None:
+    from ray.tune.schedulers import ASHAScheduler
+
+    from dd_ray.sweep.searcher import FirstSeedDecides
+
+    suggestions, _ = start(plan_of(tmp_path, "--suggestions", "3", "--seeds", "1"))
+    cells = [suggestions.next_cell() for _ in range(3)]
+    judge = ASHAScheduler(
+        time_attr="iteration", metric="reconstruction_error", mode="min", max_t=6, grace_period=1, reduction_factor=2
+    )
+    scheduler = FirstSeedDecides(judge, suggestions)
+    keys = [*(cell.key for cell in cells if cell), "other"]
+    trials = [SimpleNamespace(trial_id=key, config={"key": key}) for key in keys]
+    verdicts = []
+    for error, trial in enumerate(trials):
+        scheduler.on_trial_add(None, trial)
+        result = {"iteration": 2, "reconstruction_error": float(error)}
+        verdicts.append(scheduler.on_trial_result(None, trial, result))
+        scheduler.on_trial_complete(None, trial, result)
+    assert verdicts == ["CONTINUE", "STOP", "STOP", "CONTINUE"]
+    assert scheduler.metric == "reconstruction_error"
