@@ -1,0 +1,170 @@
+"""The command line of the service."""
+
+import argparse
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+
+from dd_ray.cli import EXIT_BROKEN_PIPE, EXIT_FAILED_CELLS, EXIT_INTERRUPTED, describe
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.service import on_head, pack, sweeps
+from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
+from dd_ray.terminal import console
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+SERVICE = "python -m dd_ray.service"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line, and exit with its code."""
+    options = _parser().parse_args(args)
+    try:
+        with exit_on_user_error():
+            sys.exit(options.run(options))
+    except KeyboardInterrupt:
+        print("\nInterrupted; what was submitted goes on.", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # as in `... logs ID | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_BROKEN_PIPE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=SERVICE, description="Sweeps on a cluster, from anywhere.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--address",
+        default=os.environ.get(ADDRESS_VARIABLE, DEFAULT_ADDRESS),
+        help=f"of the cluster's dashboard; {ADDRESS_VARIABLE}, or {DEFAULT_ADDRESS}, where it is not given",
+    )
+    submit = commands.add_parser("submit", parents=[shared], help="send a sweep; the same again is its resume")
+    submit.add_argument(
+        "--storage",
+        default=os.environ.get("DD_RAY_STORAGE"),
+        help="folder of sweeps, or its URL, seen by all nodes of the cluster; DD_RAY_STORAGE where it is not given",
+    )
+    submit.add_argument("study", type=Path, help="its file, such as sweeps/inertia_grid.py")
+    submit.add_argument("options", nargs=argparse.REMAINDER, help="of the study, as on its own command line")
+    submit.set_defaults(run=_submit)
+    listing = commands.add_parser("list", parents=[shared], help="sweeps that the cluster knows")
+    listing.set_defaults(run=_list)
+    for name, run, about in (
+        ("status", _status, "one sweep and its cells"),
+        ("logs", _logs, "what a sweep prints"),
+        ("stop", _stop, "end a sweep; its states are saved"),
+        ("fetch", _fetch, "bring a sweep's table and figures here"),
+    ):
+        command = commands.add_parser(name, parents=[shared], help=about)
+        command.add_argument("id", help="of the sweep, as `list` shows it")
+        command.set_defaults(run=run)
+        if name == "logs":
+            command.add_argument("--follow", action="store_true", help="go on until the sweep ends")
+        if name == "fetch":
+            command.add_argument("--to", type=Path, metavar="DIR", help="results/NAME where it is not given")
+    return parser
+
+
+def _submit(options: argparse.Namespace) -> int:
+    plan, storage = sweeps.plan_of(options.study, options.storage, options.options)
+    describe(plan)
+    if plan.options.dry_run:
+        return 0
+    client = connect(options.address)
+    with understood(options.address):
+        sweep = sweeps.submit(client, options.study, plan, storage, options.options)
+    print(f"Submitted as {sweep}; the same command goes on with it once it has ended.")
+    for what, command in (("Follow:", f"logs {sweep} --follow"), ("Stop:", f"stop {sweep}"), ("All:", "list")):
+        print(f"{what:8} {SERVICE} {command}")
+    return 0
+
+
+def _list(options: argparse.Namespace) -> int:
+    client = connect(options.address)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("id", "sweep", "who", "state", "submitted", "ended", "progress"):
+        table.add_column(name, overflow="fold")
+    with understood(options.address):
+        for sweep in sweeps.all_sweeps(client):
+            submitted, ended = (f"{at:%m-%d %H:%M}" if at else "" for at in (sweep.submitted, sweep.ended))
+            done = sweeps.progress(client.get_job_logs(sweep.id)) if sweep.state == "running" else ""
+            table.add_row(sweep.id, sweep.name, sweep.who, sweep.state, submitted, ended, done)
+    if not table.rows:
+        print(f"No sweeps yet; `{SERVICE} submit` sends one.")
+    else:
+        console().print(table)
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    client = connect(options.address)
+    with understood(options.address):
+        sweep = sweeps.find(client, options.id)
+        for name, value in sweeps.described(sweep).items():
+            if value:
+                print(f"{name + ':':11}{value}")
+        if sweep.state == "running" and (done := sweeps.progress(client.get_job_logs(sweep.id))):
+            print(f"{'progress:':11}{done}", flush=True)
+        try:
+            print(on_head.run(client, ["python", "-m", "dd_ray.results", sweep.location], console().width), end="")
+        except UserError as error:
+            print(f"{'cells:':11}none to show: {error}")
+    return 0
+
+
+def _logs(options: argparse.Namespace) -> int:
+    client = connect(options.address)
+    with understood(options.address):
+        sweep = sweeps.find(client, options.id)
+        if not options.follow:
+            print(client.get_job_logs(sweep.id), end="")
+            return 0
+        asyncio.run(_follow(client, sweep.id))
+        on_head.wait(client, sweep.id, sweeps.SECONDS_TO_STOP)
+        state = sweeps.find(client, sweep.id).state
+    print(f"{sweep.id}: {state}", file=sys.stderr)
+    return EXIT_FAILED_CELLS if state == "failed" else 0
+
+
+async def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
+    async for lines in client.tail_job_logs(sweep_id):
+        print(lines, end="", flush=True)
+
+
+def _stop(options: argparse.Namespace) -> int:
+    client = connect(options.address)
+    with understood(options.address):
+        sweep = sweeps.find(client, options.id)
+        if not sweep.active:
+            raise UserError(f"{sweep.id} has ended already ({sweep.state}).")
+        client.stop_job(sweep.id)
+        status = on_head.wait(client, sweep.id, sweeps.SECONDS_TO_STOP + 10)
+        if not status.is_terminal():
+            raise UserError(f"{sweep.id} was asked to stop and has not yet; see `{SERVICE} logs {sweep.id}`.")
+        state = sweeps.find(client, sweep.id).state
+    print(f"{sweep.id}: {state}; the same submit goes on from the latest states of its cells.")
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    client = connect(options.address)
+    with understood(options.address):
+        sweep = sweeps.find(client, options.id)
+        folder = options.to or Path("results") / Path(sweep.name).name  # whoever has the token chose the name
+        if (folder / "sweep.json").exists():
+            raise UserError(f"{folder} is a sweep of this machine; choose another folder with --to.")
+        text = on_head.run(client, ["python", "-m", "dd_ray.service.pack", sweep.location], console().width)
+    for path in pack.unpack(text, folder):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    main()

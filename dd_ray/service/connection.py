@@ -1,0 +1,92 @@
+"""The connection to a cluster's Jobs API, and what its failures mean to a user."""
+
+import json
+import logging
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from dd_ray.errors import UserError
+from dd_ray.sweep.environment import TOKEN_FILE, prepare_environment
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+DEFAULT_ADDRESS = "http://127.0.0.1:8265"
+ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
+"""What Ray's own tools read the same address from."""
+SECONDS_TO_ANSWER = 5
+_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+"""Loggers that tell of each upload."""
+
+
+def connect(address: str) -> "JobSubmissionClient":
+    """A client of the Jobs API at an address, which has accepted the token.
+
+    Raises:
+        UserError: nothing answers there, no Ray does, it refuses the token, or the client is not installed.
+    """
+    if find_spec("aiohttp") is None:
+        raise UserError("the service needs Ray's job client; install it with pip install 'dd_ray[cluster]'.")
+    address = address.rstrip("/") if "://" in address else f"http://{address.rstrip('/')}"
+    _check_that_ray_answers(address)
+    prepare_environment(address)
+    os.environ[ADDRESS_VARIABLE] = address  # else RAY_ADDRESS, which names another port, would win
+    # Not at the top: Ray reads the environment when it is imported.
+    from ray.job_submission import JobSubmissionClient  # noqa: PLC0415
+
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with understood(address):
+        client = JobSubmissionClient(address)
+        client.list_jobs()  # the version, which the client asks for, is told without a token
+    return client
+
+
+@contextmanager
+def understood(address: str) -> Iterator[None]:
+    """Turn what the client raises into a `UserError`."""
+    import aiohttp  # noqa: PLC0415  # comes with the extra, as does the next
+    import requests  # noqa: PLC0415
+    from ray.exceptions import AuthenticationError  # noqa: PLC0415
+
+    try:
+        yield
+    except AuthenticationError as error:
+        raise UserError(
+            f"the Ray at {address} asks for a token and was given none or another; put its token into {TOKEN_FILE}, "
+            "readable by you alone, or name another file in RAY_AUTH_TOKEN_PATH."
+        ) from error
+    except BrokenPipeError:  # of our own output, as in `... list | head`
+        raise
+    except (ConnectionError, requests.RequestException, aiohttp.ClientError) as error:
+        raise UserError(f"the connection to {address} was lost ({error}); what was submitted goes on.") from error
+    except RuntimeError as error:  # what the server answered, with its trace where it has one
+        last = [line for line in str(error).splitlines() if line.strip()][-1:] or ["no message"]
+        raise UserError(f"the Ray at {address} refused: {last[0].strip()}") from error
+
+
+def _check_that_ray_answers(address: str) -> None:
+    """Ask with a time limit, since the client has none."""
+    if not address.startswith(("http://", "https://")):
+        raise UserError(f"--address {address} is not an address; give one such as {DEFAULT_ADDRESS}.")
+    try:
+        with urllib.request.urlopen(f"{address}/api/version", timeout=SECONDS_TO_ANSWER) as answer:
+            told = json.load(answer)
+            known = isinstance(told, dict) and "ray_version" in told
+    except urllib.error.HTTPError as error:
+        known = error.code in (401, 403)
+    except (ValueError, HTTPException):  # no JSON, no HTTP, or no address
+        known = False
+    except OSError as error:
+        raise UserError(
+            f"no Ray answers at --address {address} ({getattr(error, 'reason', error)}); where it is a tunnel, open "
+            "it: ssh -L 8265:127.0.0.1:8265 HEAD"
+        ) from error
+    if not known:
+        raise UserError(f"what answers at --address {address} is no dashboard of Ray; give its host and port.")

@@ -1,0 +1,50 @@
+"""Short commands on the cluster's head, which sees the storage where a laptop does not."""
+
+import re
+import time
+import uuid
+from collections.abc import Sequence
+from shlex import join
+from typing import TYPE_CHECKING
+
+from dd_ray.errors import UserError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+SECONDS_TO_RUN = 120
+_BEFORE = re.compile(r".*^Running entrypoint for job [^\n]*\n", re.MULTILINE | re.DOTALL)
+"""What Ray writes into a log, up to what the command prints."""
+
+
+def run(client: "JobSubmissionClient", command: Sequence[str], width: int) -> str:
+    """What a command prints on the head; nothing of it stays in the cluster's list of jobs.
+
+    Raises:
+        UserError: it fails, or takes too long.
+    """
+    job = client.submit_job(
+        entrypoint=f"exec {join(command)}",
+        submission_id=f"dd_ray-{uuid.uuid4().hex[:8]}",
+        runtime_env={"env_vars": {"COLUMNS": str(width)}},
+    )
+    status = wait(client, job, SECONDS_TO_RUN)
+    if not status.is_terminal():
+        client.stop_job(job)
+        raise UserError(f"`{join(command)}` has not ended on the head within {SECONDS_TO_RUN} s; it may be overloaded.")
+    log = client.get_job_logs(job)
+    message = client.get_job_info(job).message or ""
+    client.delete_job(job)
+    printed = _BEFORE.sub("", log, count=1)
+    if status.value != "SUCCEEDED":
+        last = (printed.strip() or message.strip() or "no message").splitlines()[-1]
+        raise UserError(f"on the cluster's head: {last.removeprefix('error: ')}")
+    return printed
+
+
+def wait(client: "JobSubmissionClient", job: str, seconds: float) -> "JobStatus":
+    """The state of a job once it has ended, or after some time."""
+    deadline = time.monotonic() + seconds
+    while not (status := client.get_job_status(job)).is_terminal() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return status

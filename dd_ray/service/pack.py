@@ -1,0 +1,73 @@
+"""A sweep's table and figures as one line of text, since a job hands back nothing but its log.
+
+`python -m dd_ray.service.pack LOCATION` prints the line on the cluster's head; `unpack` reads it elsewhere.
+"""
+
+import base64
+import hashlib
+import io
+import re
+import sys
+import zipfile
+from pathlib import Path
+
+from dd_ray import results
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.sweep.store import SweepFolder
+
+LARGEST = 64 * 2**20
+"""Bytes that are handed back; the log is read into memory on its way."""
+_LINE = re.compile(r"^dd_ray-files ([0-9a-f]{64}) ([A-Za-z0-9+/=]*)$", re.MULTILINE)
+
+
+def pack(location: str) -> str:
+    """The line for a sweep, finished or running: its table as it is now, and the figures that it has.
+
+    Raises:
+        UserError: there is no sweep, or its figures are too large.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("results.csv", results.load(location).to_csv(index=False))
+        for name, data in _figures(location):
+            archive.writestr(f"figures/{name}", data)
+            if content.tell() > LARGEST:
+                raise UserError(f"the figures in {location} are more than {LARGEST >> 20} MB; copy them from there.")
+    packed = content.getvalue()
+    if len(packed) > LARGEST:
+        raise UserError(f"the table in {location} is more than {LARGEST >> 20} MB; copy it from there.")
+    text = base64.b64encode(packed)
+    return f"dd_ray-files {hashlib.sha256(text).hexdigest()} {text.decode()}"
+
+
+def _figures(location: str) -> list[tuple[str, bytes]]:
+    files = SweepFolder.open(location).files.at("figures")
+    return [(name, files.read(name)) for name in files.names()]
+
+
+def unpack(text: str, folder: Path) -> list[Path]:
+    """Write the files of a `pack` line, which stands somewhere in a text, into a folder.
+
+    Raises:
+        UserError: there is no such line, it is damaged, or the folder cannot be written.
+    """
+    found = _LINE.search(text)
+    if not found or hashlib.sha256(found[2].encode()).hexdigest() != found[1]:
+        raise UserError("what the cluster sent is damaged; try again.")
+    # Names and sizes are not trusted: whoever has the cluster's token may have chosen them.
+    with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[2]))) as archive:
+        if sum(file.file_size for file in archive.infolist()) > 10 * LARGEST:
+            raise UserError(f"what the cluster sent is more than {10 * LARGEST >> 20} MB; copy it from the storage.")
+        names = archive.namelist()
+        if not all(name == "results.csv" or name.startswith("figures/") for name in names):
+            raise UserError(f"what the cluster sent is more than a table and figures: {', '.join(names)}.")
+        try:
+            # extract keeps what it writes within the folder, whatever the names say.
+            return [Path(archive.extract(name, folder)) for name in names]
+        except OSError as error:
+            raise UserError(f"--to {folder} cannot be written ({error.strerror}); choose another.") from error
+
+
+if __name__ == "__main__":
+    with exit_on_user_error():
+        print(pack(sys.argv[1]))

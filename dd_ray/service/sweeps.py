@@ -1,0 +1,242 @@
+"""Sweeps as jobs of a cluster: submitting one, and what the cluster tells of those that were."""
+
+import getpass
+import importlib.util
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from dd_ray.cli import parse
+from dd_ray.config_options import given_options
+from dd_ray.errors import UserError
+from dd_ray.sweep import Study
+from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.store import sweep_location
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobDetails, JobSubmissionClient
+
+SECONDS_TO_STOP = 30
+"""What a sweep has to save its states in after it was asked to stop; Ray's default of 3 is too short."""
+LARGEST_CODE = 10 * 2**20
+"""Bytes of Python files that travel with a sweep."""
+_NAME, _STORAGE, _USER = "dd_ray_sweep", "dd_ray_storage", "dd_ray_user"
+_STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "finished", "STOPPED": "stopped"}
+_SIGNALLED = (130, 137, 143)
+"""Exit codes of a driver that an interrupt, a kill or a request to end has ended."""
+_NEVER_STARTED = ("RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_START", "UNSCHEDULABLE", "COMMAND_START_ERROR")
+_PROGRESS = re.compile(r"(?P<done>\d+%)\|[^|]*\|[^\[]*\[[^<\]]*<(?P<left>[^,\]]*),[^,\]]*(?:, (?P<counts>[^\]]*))?\]")
+"""What a progress bar prints: `3%|▎  | 5793/200000 [00:52<29:23, 110.13it/s, 2 running]`."""
+
+
+@dataclass(frozen=True)
+class SweepJob:
+    """A submitted sweep, as the cluster tells of it."""
+
+    id: str
+    name: str
+    storage: str
+    who: str
+    state: str
+    """queued, running, finished, failed, stopped (on request) or interrupted (by a signal, or with its node)."""
+    command: str
+    submitted: datetime
+    ended: datetime | None
+    message: str
+
+    @classmethod
+    def of(cls, details: "JobDetails") -> Self | None:
+        """The sweep that a job is, or None if it is something else."""
+        metadata = details.metadata or {}
+        if _NAME not in metadata or not details.submission_id:
+            return None
+        return cls(
+            id=details.submission_id,
+            name=metadata[_NAME],
+            storage=metadata[_STORAGE],
+            who=metadata[_USER],
+            state=_state(details),
+            command=details.entrypoint.removeprefix("exec "),
+            submitted=datetime.fromtimestamp((details.start_time or 0) / 1000),
+            ended=datetime.fromtimestamp(details.end_time / 1000) if details.end_time else None,
+            message=details.message or "",
+        )
+
+    @property
+    def location(self) -> str:
+        """Where the sweep is kept, as the cluster's nodes see it."""
+        return sweep_location(self.storage, self.name)
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ("queued", "running")
+
+
+def _state(details: "JobDetails") -> str:
+    status = str(details.status.value)
+    if status != "FAILED":
+        return _STATES[status]
+    if details.driver_exit_code is None:
+        never = any(reason in str(details.error_type) for reason in _NEVER_STARTED)
+        return "failed" if never else "interrupted"
+    return "interrupted" if details.driver_exit_code < 0 or details.driver_exit_code in _SIGNALLED else "failed"
+
+
+def all_sweeps(client: "JobSubmissionClient") -> list[SweepJob]:
+    """All sweeps that the cluster remembers, the oldest first."""
+    sweeps = [sweep for details in client.list_jobs() if (sweep := SweepJob.of(details))]
+    return sorted(sweeps, key=lambda sweep: sweep.submitted)
+
+
+def find(client: "JobSubmissionClient", sweep_id: str) -> SweepJob:
+    """The sweep of an ID.
+
+    Raises:
+        UserError: the cluster knows none.
+    """
+    known = {sweep.id: sweep for sweep in all_sweeps(client)}
+    if sweep_id not in known:
+        raise UserError(f"the cluster knows no sweep {sweep_id}; `python -m dd_ray.service list` shows those it does.")
+    return known[sweep_id]
+
+
+def progress(log: str) -> str:
+    """How far a sweep's log says that it has come; empty where it does not."""
+    bars = list(_PROGRESS.finditer(log))
+    if not bars:
+        return ""
+    found = bars[-1]
+    left = f", {found['left']} left" if found["left"] != "?" else ""
+    return f"{found['done']}{left}, {found['counts'] or 'waiting for the cluster'}"
+
+
+def load_study(path: Path) -> Study:
+    """The `STUDY` of a Python file.
+
+    Raises:
+        UserError: there is no such file, it raises an error, or it has no study.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UserError(f"{path} is no Python file; give the file of a study, such as sweeps/inertia_grid.py.")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))  # as `python FILE` has it
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever a user's file may raise
+        raise UserError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    study = getattr(module, "STUDY", None)
+    if not isinstance(study, Study):
+        raise UserError(f"{path} has no STUDY; the README shows what the file of a study holds.")
+    return study
+
+
+def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Plan, str]:
+    """The plan that a study's options ask for, checked as its own command line would, and the storage.
+
+    Raises:
+        UserError: an option is out of range, or cannot hold on a cluster.
+        SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
+    """
+    if "address" in given_options(options):
+        raise UserError("--address after the study's file; the cluster's address comes before the file.")
+    if "storage" in given_options(options):
+        raise UserError("--storage after the study's file; give it before the file, or in DD_RAY_STORAGE.")
+    if not storage:
+        raise UserError(
+            "no storage; give --storage before the study's file, or set DD_RAY_STORAGE, to what all nodes of the "
+            "cluster see: an absolute folder or a URL."
+        )
+    if not storage.startswith("/") and "://" not in storage:
+        raise UserError(
+            f"--storage {storage} means another folder on each machine; give an absolute one that all nodes of the "
+            "cluster see, or a URL."
+        )
+    study = load_study(path)
+    sys.argv = [str(path), *options]  # what messages about wrong options call the command
+    return parse(study, ["--storage", storage, *options]), storage
+
+
+def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, options: Sequence[str]) -> str:
+    """Send a sweep to the cluster, and return its ID.
+
+    Raises:
+        UserError: it is queued or running there already.
+    """
+    name = plan.options.name
+    for other in all_sweeps(client):
+        if other.active and (other.name, other.storage.rstrip("/")) == (name, storage.rstrip("/")):
+            raise UserError(
+                f"{other.location} is {other.state} already, as {other.id} of {other.who}; follow it with `logs "
+                f"{other.id} --follow`, end it with `stop {other.id}`, or choose another --name."
+            )
+    command = ["python", f"sweeps/{path.name}", "--address", "auto", "--storage", storage, *options]
+    who = _user()
+    with _staged(path) as folder:
+        return client.submit_job(
+            # exec: the shell that Ray starts makes way for the sweep, so that signals reach it alone.
+            entrypoint=f"exec {shlex.join(command)}",
+            submission_id=_readable_id(name, who, datetime.now()),
+            metadata={_NAME: name, _STORAGE: storage, _USER: who},
+            runtime_env={
+                "working_dir": str(folder),
+                # Read by the process that runs the command: a stop is Ctrl-C, with time to save.
+                "env_vars": {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(SECONDS_TO_STOP)},
+            },
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name, as in a container
+        return "someone"
+
+
+def _readable_id(name: str, who: str, when: datetime) -> str:
+    return "-".join(re.sub(r"[^\w.]", "_", part)[:40] for part in (name, who)) + f"-{when:%m%d-%H%M%S}"
+
+
+@contextmanager
+def _staged(path: Path) -> Iterator[Path]:
+    """A folder with what travels: the Python files beside the study's, and those of `analysis/` beside theirs.
+
+    Raises:
+        UserError: they are too large for a study.
+    """
+    here = path.absolute().parent
+    with tempfile.TemporaryDirectory(prefix="dd_ray_") as name:
+        size = 0
+        for source, target in ((here, "sweeps"), (here.parent / "analysis", "analysis")):
+            for file in sorted(source.glob("*.py")):
+                size += file.stat().st_size
+                if size > LARGEST_CODE:
+                    raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
+                (Path(name) / target).mkdir(exist_ok=True)
+                shutil.copyfile(file, Path(name) / target / file.name)
+        yield Path(name)
+
+
+def described(sweep: SweepJob) -> dict[str, Any]:
+    """What there is to tell of a sweep, beside its cells."""
+    last = [line.strip() for line in re.split(r"[\r\n]", sweep.message) if line.strip()][-1:]
+    return {
+        "sweep": sweep.id,
+        "of": sweep.who,
+        "state": f"{sweep.state}{f': {last[0]}' if sweep.state == 'failed' and last else ''}",
+        "submitted": f"{sweep.submitted:%Y-%m-%d %H:%M}",
+        "ended": f"{sweep.ended:%Y-%m-%d %H:%M}" if sweep.ended else "",
+        "into": sweep.location,
+        "command": sweep.command,
+    }
