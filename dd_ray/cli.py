@@ -22,6 +22,7 @@ from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.sweep import Study
 from dd_ray.sweep.environment import prepare_environment
 from dd_ray.sweep.files import out_of_space
+from dd_ray.sweep.joining import prepare_to_join
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, duration, make_plan
@@ -124,7 +125,7 @@ def describe(plan: Plan) -> None:
 
 def execute(plan: Plan) -> int:
     """Run the plan, show what came out, and return the exit code."""
-    prepare_environment(plan.options.address)
+    _prepare_for_ray(plan)
     # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
     from dd_ray.sweep.run import cells_to_run, run  # noqa: PLC0415
 
@@ -142,7 +143,7 @@ def execute(plan: Plan) -> int:
 
 def execute_search(plan: SearchPlan) -> int:
     """Run a search, show what came out, and return the exit code."""
-    prepare_environment(plan.options.address)
+    _prepare_for_ray(plan)
     from dd_ray.sweep.run_search import run_search  # noqa: PLC0415  # as in `execute`
 
     sweep = _open_sweep(plan)
@@ -179,6 +180,12 @@ def report_search(plan: SearchPlan, sweep: SweepFolder, complete: bool = True) -
     print(f"Optuna:      optuna-dashboard {sweep_location(sweep.location, 'optuna.log')}", flush=True)
     left = max(0, plan.options.suggestions - len(suggestions)) + (suggestions["state"] == "unfinished").sum()
     return _exit_code(cells, f"{left} suggestion{'s' if left != 1 else ''}" if left else "")
+
+
+def _prepare_for_ray(plan: Plan) -> None:
+    prepare_environment()
+    if plan.options.address is not None:
+        prepare_to_join(plan.options.address, plan.options.insecure)
 
 
 def _open_sweep(plan: Plan) -> SweepFolder:

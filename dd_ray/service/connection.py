@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dd_ray.errors import UserError
-from dd_ray.sweep.environment import TOKEN_FILE, prepare_environment
+from dd_ray.sweep.environment import TOKEN_FILE, has_token, prepare_environment
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -35,7 +35,9 @@ def connect(address: str) -> "JobSubmissionClient":
         raise UserError("the service needs Ray's job client; install it with pip install 'dd_ray[cluster]'.")
     address = address.rstrip("/") if "://" in address else f"http://{address.rstrip('/')}"
     _check_that_ray_answers(address)
-    prepare_environment(address)
+    prepare_environment()
+    if has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ[ADDRESS_VARIABLE] = address  # else RAY_ADDRESS, which names another port, would win
     # Not at the top: Ray reads the environment when it is imported.
     from ray.job_submission import JobSubmissionClient  # noqa: PLC0415

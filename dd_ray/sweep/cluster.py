@@ -2,10 +2,7 @@
 
 import logging
 import os
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -79,15 +76,13 @@ def check_gpus(resources: Resources) -> None:
 
 
 @contextmanager
-def connected(address: str | None, insecure: bool = False) -> Iterator[None]:
-    """A connection to the cluster at `address`, or a Ray of its own while it lasts.
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster at `address` (`auto` or `host:port`), or a Ray of its own while it lasts.
 
-    Args:
-        address: `auto`, `host:port`, or None for a Ray of its own.
-        insecure: whether a cluster may be joined that asks nobody for a token.
+    `prepare_to_join` is to be called first, before Ray is imported.
 
     Raises:
-        UserError: no Ray answers there, or it is open to all.
+        UserError: the cluster's Ray or Python is another version.
     """
     try:
         if address is None:
@@ -100,94 +95,25 @@ def connected(address: str | None, insecure: bool = False) -> Iterator[None]:
             )
             _make_token_private()
         else:
-            _join(address, insecure)
+            _join(address)
         yield
     finally:
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise UserError(f"the Ray at --address {address} has gone while it was joined; start it again.") from error
+    except RuntimeError as error:  # another version of Ray or Python
+        raise UserError(f"the Ray at --address {address} cannot be joined: {' '.join(str(error).split())}") from error
 
 
 def _cpus_if_fewer() -> int | None:
     """CPUs that this process may use, where that is not all; else Ray counts, and heeds a container's quota."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return usable if usable != os.cpu_count() else None
-
-
-def _join(address: str, insecure: bool) -> None:
-    """Join after asking, since joining waits for minutes where nobody answers."""
-    if address != "auto":
-        _check_port(address)
-    where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
-    # Side by side: each takes two seconds to start.
-    asked, asked_without_token = _ask_health(address, os.environ), _ask_health(address, _without_token())
-    try:
-        _check_answer(asked, where)
-        if not insecure:
-            _check_closed(asked_without_token, where)
-    finally:
-        for process in (asked, asked_without_token):
-            process.kill()
-            process.communicate()
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise UserError(_NO_ANSWER.format(where)) from error
-    except RuntimeError as error:  # another version of Ray or Python
-        raise UserError(f"the Ray {where} cannot be joined: {' '.join(str(error).split())}") from error
-
-
-_NO_ANSWER = "no Ray answers {}; start one with `ray start --head`, or leave --address out."
-
-
-def _ask_health(address: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
-    command += [] if address == "auto" else ["--address", address]
-    return subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
-
-
-def _without_token() -> dict[str, str]:
-    names = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
-    return {name: value for name, value in os.environ.items() if name not in names} | {"RAY_AUTH_MODE": "disabled"}
-
-
-def _check_answer(asked: "subprocess.Popen[str]", where: str) -> None:
-    try:
-        _, stderr = asked.communicate(timeout=SECONDS_TO_ANSWER)
-    except subprocess.TimeoutExpired as error:
-        raise UserError(_NO_ANSWER.format(where)) from error
-    if "InvalidAuthToken" in stderr:
-        raise UserError(
-            f"the Ray {where} asks for a token and was given none or another; put its token into {TOKEN_FILE}, "
-            "readable by you alone."
-        )
-    if asked.returncode:
-        raise UserError(_NO_ANSWER.format(where))
-
-
-def _check_closed(asked_without_token: "subprocess.Popen[str]", where: str) -> None:
-    """Refuse a Ray that obeys whoever reaches it: its ports are open on all interfaces of its machines."""
-    try:
-        answers = asked_without_token.wait(timeout=SECONDS_TO_ANSWER) == 0
-    except subprocess.TimeoutExpired:
-        answers = False
-    if answers:
-        raise UserError(
-            f"the Ray {where} asks for no token, so whoever reaches its ports runs code as you; start it with one "
-            "(see cluster/README.md), or give --insecure if nobody else can reach it."
-        )
-
-
-def _check_port(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdigit():
-        raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
-    try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER / 2).close()
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"no Ray answers at --address {address}; check host and port, or leave --address out."
-        ) from error
 
 
 def _make_token_private() -> None:

@@ -16,15 +16,12 @@ _SETTINGS = {
 }
 
 
-def prepare_environment(address: str | None) -> None:
-    """Set what Ray shall find. What the user has set stays.
-
-    On a cluster a token is used wherever there is one: a cluster that was started where a token lies
-    requires it, but a client offers it only in mode token, and a cluster without does not mind it.
-    """
-    settings = dict(_SETTINGS)
-    has_token = TOKEN_FILE.expanduser().exists() or {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
-    if address is not None and has_token:
-        settings["RAY_AUTH_MODE"] = "token"
-    for name, value in settings.items():
+def prepare_environment() -> None:
+    """Set what Ray shall find. What the user has set stays."""
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def has_token() -> bool:
+    """Whether this user has a token to offer to clusters."""
+    return TOKEN_FILE.expanduser().exists() or bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ))

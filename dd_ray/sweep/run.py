@@ -51,7 +51,7 @@ def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
 @contextmanager
 def prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
     """A connection to a cluster that can run the plan, which is written down; gives what each trial gets."""
-    with connected(plan.options.address, plan.options.insecure):
+    with connected(plan.options.address):
         resources = Resources.of_cluster(plan.options)
         check_gpus(resources)
         if plan.options.address is not None:
