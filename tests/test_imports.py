@@ -24,7 +24,7 @@ ORDER = [
         "metrics",
         "evaluation",
     ),
-    *("sweep", "results", "search_results", "summary", "cli", "service"),
+    *("sweep", "results", "search_results", "summary", "cells", "figures", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -17,8 +17,9 @@ from dd_ray.data import Batch, Dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.sweep.board import Board
+from dd_ray.sweep.states import latest_state
 from dd_ray.sweep.store import Outcome, State, SweepFolder
-from dd_ray.training import Stack, TrialState, dump_state, keep_freed_memory, load_state
+from dd_ray.training import Stack, dump_state, keep_freed_memory
 
 SECONDS_PER_REPORT = 3.0
 """Longest time without a sign of life to whoever watches."""
@@ -49,13 +50,13 @@ class CellRun:
         sweep = SweepFolder.open(work.sweep)
         self.work = work
         self.folder = sweep.cell(work.key)
-        self.notes: list[str] = []
-        """What whoever watches should know, once."""
+        state, self.notes = latest_state(self.folder)
+        """The latter: what whoever watches should know, once."""
         self._token = self.folder.take()
         description = self.folder.describe()
         self.config = TrialConfig.from_dict(description["config"])
         self.stack = Stack(device=_device(work.device))
-        self.trial = self.stack.add(self.config, self._latest_state())
+        self.trial = self.stack.add(self.config, state)  # without one, the cell begins anew, and comes to the same
         self.evaluations = self.folder.evaluations()
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
         self._state_at: int | None = self.trial.iteration
@@ -99,15 +100,6 @@ class CellRun:
         if self.evaluations:
             self.board.write_hparams(self.evaluations[-1])
         self.board.close()
-
-    def _latest_state(self) -> TrialState | None:
-        """The latest state that is whole; without one, the cell begins anew, and comes to the same."""
-        for iteration in self.folder.states():
-            try:
-                return load_state(self.folder.state(iteration))
-            except UserError as error:
-                self.notes.append(f"the state of iteration {iteration} is not used, but what was before: {error}")
-        return None
 
     def _train(self, target: int, seconds: float) -> None:
         deadline = time.perf_counter() + seconds

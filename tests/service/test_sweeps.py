@@ -23,6 +23,7 @@ from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.service import connection, pack, sweeps
 from dd_ray.service.__main__ import main
+from dd_ray.sweep.store import SweepFolder
 from tests.sweep.studies import ROOT
 
 STUDY = ROOT / "sweeps" / "inertia_grid.py"
@@ -281,9 +282,10 @@ def sweep(tmp_path, monkeypatch):
     """A folder with figures, whose table is known."""
     table = pd.DataFrame({"key": ["a", "b"], "kl": [0.1, float("nan")]})
     monkeypatch.setattr(results, "load", lambda path: table)
-    (tmp_path / "sweep" / "figures" / "below").mkdir(parents=True)
+    SweepFolder.at(tmp_path / "sweep").write_manifest({"study": "tiny"})
+    (tmp_path / "sweep" / "figures").mkdir(parents=True)
     (tmp_path / "sweep" / "figures" / "map.png").write_bytes(bytes(range(256)) * 300)
-    (tmp_path / "sweep" / "figures" / "below" / "map.csv").write_text("γ\n")
+    (tmp_path / "sweep" / "figures" / "map.csv").write_text("γ\n")
     return tmp_path / "sweep"
 
 
@@ -291,7 +293,7 @@ def test_what_is_packed_is_what_is_unpacked(sweep, tmp_path):
     written = pack.unpack(f"a warning\n{pack.pack(str(sweep))}\nanother", tmp_path / "here")
     assert len(written) == 3 and all(path.is_file() for path in written)
     assert (tmp_path / "here" / "results.csv").read_text() == results.load(sweep).to_csv(index=False)
-    for name in ("figures/map.png", "figures/below/map.csv"):
+    for name in ("figures/map.png", "figures/map.csv"):
         assert (tmp_path / "here" / name).read_bytes() == (sweep / name).read_bytes()
 
 

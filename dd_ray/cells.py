@@ -1,0 +1,294 @@
+"""Trained networks to look at: the cells of a sweep, and the original study's checkpoints.
+
+Everything that asks a network for more than its recorded metrics begins here: `choose` finds cells in a sweep's
+table, `load_model` and `load_cells` read their latest states, `load_originals` the original's checkpoints, and
+`encode_stills` asks any of them for the latents of pictures.
+
+Shapes: N pictures, F factors, L latents, C×H×W pixels.
+"""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from dd_ray import results
+from dd_ray.config import TrialConfig
+from dd_ray.config_options import option_name
+from dd_ray.data import Batch, render_circles
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED
+from dd_ray.models import Model, SupervisedEncoder, load_original
+from dd_ray.sweep.states import latest_state
+from dd_ray.sweep.store import SweepFolder
+from dd_ray.training import Trial, TrialState
+
+SELECTION_HELP = """Cells to show, each named by parts of its label (beta=0.1,gamma=0.5), by its key or the first
+digits of it, or as the best by a metric (best:linear_r2; min:kl and max:kl where a metric has no better side);
+parts are joined by commas, and the best is that of the cells which the other parts leave."""
+_SHORTEST_KEY = 4
+_PICTURES_TOGETHER = 640  # bounds the memory of encoding pictures
+
+
+class LoadedModel(NamedTuple):
+    """A cell's network with the weights of its latest state."""
+
+    config: TrialConfig
+    model: Model
+    iteration: int
+    """How many batches the weights have learned from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A trained network with what a figure has to say of it."""
+
+    name: str
+    """Label of the cell, or name of the checkpoint's file."""
+    settings: Mapping[str, Any]
+    """Config fields that tell it from the others, with their values; the seed is one of them in a sweep."""
+    config: TrialConfig
+    model: Model
+    state: str
+    """As in the table of results, or `original`."""
+    key: str | None = None
+    iteration: int | None = None
+
+
+def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
+    """The cells of a sweep that a selection names, each at its last evaluation, in the selection's order.
+
+    A selection is a list of words. A word names all cells that fit every one of its comma-separated parts:
+    `FIELD=VALUE` with a config field as on the command line (`lambda=100`), or (part of) a key. One part may be
+    `best:METRIC`, `min:METRIC` or `max:METRIC`, which leaves one of the cells that fit the others. These rank
+    finished cells only, as long as there are some, and among scores that are better when higher no collapsed
+    ones, which would win them without having learned anything.
+
+    Args:
+        table: what `dd_ray.results.load` gives.
+        selection: words as above; none chooses all cells.
+
+    Raises:
+        UserError: a word is of none of these forms, or no cell fits it.
+    """
+    cells = results.final(table)
+    chosen = [_matching(cells, word) for word in selection] or [cells]
+    return pd.concat(chosen).drop_duplicates("key").reset_index(drop=True)
+
+
+def load_model(path: str | Path, key: str) -> LoadedModel:
+    """The network of a cell of the sweep in a folder, with the weights of its latest state.
+
+    Raises:
+        UserError: there is no such sweep or cell, or the cell's states are missing or damaged.
+    """
+    sweep = SweepFolder.open(path)
+    if key not in {cell.key for cell in sweep.cells()}:
+        raise UserError(f"{path} has no cell of key {key!r}; `python -m dd_ray.results {path}` lists its cells.")
+    state, _ = latest_state(sweep.cell(key))
+    if state is None:
+        raise UserError(f"cell {key} of {path} has no trained network yet; choose one that has been evaluated.")
+    return _network(state)
+
+
+def load_cells(path: str | Path, cells: pd.DataFrame) -> tuple[list[Subject], dict[str, str]]:
+    """The networks of chosen cells that have a usable one.
+
+    Args:
+        path: folder of the sweep.
+        cells: rows of `choose`.
+
+    Returns:
+        The networks, in the order of the rows; and the labels of cells that have none, each with its state:
+        cells that were never evaluated, and those whose weights are not finite.
+
+    Raises:
+        UserError: none of them has a network, or a state is damaged.
+    """
+    sweep, subjects, left_out = SweepFolder.open(path), [], {}
+    for row in cells.to_dict("records"):
+        state, _ = latest_state(sweep.cell(row["key"]))
+        if state is None or not all(bool(weights.isfinite().all()) for weights in state.weights.values()):
+            left_out[row["label"]] = row["state"]
+            continue
+        loaded = _network(state)
+        names = [_field_named(part.partition("=")[0]) for part in row["label"].split(",")]
+        subject = Subject(
+            name=row["label"],
+            settings={name: row[name] for name in names if name},
+            config=loaded.config,
+            model=loaded.model,
+            state=row["state"],
+            key=row["key"],
+            iteration=loaded.iteration,
+        )
+        subjects.append(subject)
+    if not subjects:
+        raise UserError(f"none of the {len(cells)} chosen cells of {path} has a trained network; choose others.")
+    return subjects, left_out
+
+
+def load_originals(path: str | Path) -> list[Subject]:
+    """The original study's trained networks, ordered by β_norm, which their files' names tell.
+
+    Args:
+        path: a checkpoint, or a folder of checkpoints, or the folder that holds them as `checkpoints`.
+
+    Raises:
+        UserError: there is none, or a file in the folder is no checkpoint.
+    """
+    path = Path(path)
+    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    files = sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else [folder]
+    files = [file for file in files if file.suffix not in (".npz", ".json", ".md", ".csv", ".png")]
+    if not files:
+        raise UserError(f"{path} holds no checkpoint of the original study; give the folder of its `..._last_500K`.")
+    subjects = [_original(file) for file in files]
+    return sorted(subjects, key=lambda subject: (subject.settings.get("beta_norm", -1.0), subject.name))
+
+
+def subjects_of(
+    path: Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
+) -> list[Subject]:
+    """The networks that a command line asks for, those of the sweep first.
+
+    Says on stderr which of the chosen cells have no network and are left out.
+
+    Args:
+        path: folder of a sweep.
+        selection: words of `choose`.
+        original: see `load_originals`.
+        all_seeds: without a selection, all seeds of the sweep instead of the first.
+
+    Raises:
+        UserError: there is nothing to show.
+    """
+    if path is None and original is None:
+        raise UserError("nothing to show; give the folder of a sweep, or --original FOLDER.")
+    originals = load_originals(original) if original else []
+    if path is None:
+        return originals
+    cells = choose(results.load(path), selection)
+    if not selection and not all_seeds:
+        cells = cells[cells["seed"] == cells["seed"].min()]
+    trained, left_out = load_cells(path, cells)
+    for label, state in left_out.items():
+        print(f"left out, without a usable network: {label} ({state.replace('_', ' ')})", file=sys.stderr)
+    return [*trained, *originals]
+
+
+@torch.inference_mode()
+def encode_stills(model: Model, factors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Latents of still pictures: posterior means, or what a supervised encoder takes the factors for.
+
+    For a video model these are the latents of a video in which every frame is that picture, in every frame: the
+    linear prediction of what rests is that it rests, so that `inertia_vae`'s filter gives
+    z_i = (1 − γ) e + γ e = e from the first frame on, whatever γ and α. There is no time to wait for it to settle,
+    and the latent is the encoder's own, which is therefore all that is computed. A test shows every variant such
+    videos.
+
+    Args:
+        model: the network, on any device.
+        factors: float32 or float64 [N, F] in [0, 1].
+
+    Returns:
+        [N, L].
+    """
+    device = next(model.parameters()).device
+    return np.concatenate(
+        [
+            _encode(model, factors[i : i + _PICTURES_TOGETHER], device)
+            for i in range(0, len(factors), _PICTURES_TOGETHER)
+        ]
+    )
+
+
+def _encode(model: Model, factors: NDArray[np.floating], device: torch.device) -> NDArray[np.float32]:
+    pictures = torch.from_numpy(render_circles(factors)).to(device)[:, None, None] / 255  # [N, 1, C, H, W]
+    if isinstance(model, SupervisedEncoder):
+        named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]
+        latents = model(Batch(pictures, named)).predicted
+    else:
+        latents, _ = model.encode(pictures)
+    return latents[:, 0].cpu().numpy()
+
+
+def _network(state: TrialState) -> LoadedModel:
+    trial = Trial(state.config)
+    trial.restore(state)
+    return LoadedModel(state.config, trial.model.eval(), state.iteration)
+
+
+def _original(file: Path) -> Subject:
+    model = load_original(file)
+    told = re.search(r"betanorm=([0-9.]+(?:e-?[0-9]+)?)", file.name)
+    settings = {"beta_norm": float(told.group(1))} if told else {}
+    if isinstance(model, SupervisedEncoder):
+        config = TrialConfig(model="supervised_encoder", dataset="still_circles")
+    else:
+        # Without a name that tells it, β is unknown; it plays no part in what the network does.
+        beta: dict[str, Any] = settings or {"beta": 0.0}
+        config = TrialConfig(model="beta_vae", dataset="still_circles", num_latents=model.num_latents, **beta)
+    return Subject(name=file.name, settings=settings, config=config, model=model.eval(), state="original")
+
+
+def _field_named(name: str) -> str | None:
+    name = name.replace("-", "_")
+    known = {option_name(field.name).replace("-", "_"): field.name for field in fields(TrialConfig)}
+    return known.get(name, name if name in known.values() else None)
+
+
+def _matching(cells: pd.DataFrame, word: str) -> pd.DataFrame:
+    ranking = ""
+    for part in filter(None, word.split(",")):
+        if "=" in part:
+            cells = cells[_fits(cells, *part.split("=", 1))]
+        elif ":" in part:
+            ranking = part
+        elif len(part) >= _SHORTEST_KEY and re.fullmatch("[0-9a-f]+", part):
+            cells = cells[cells["key"].str.startswith(part)]
+        else:
+            raise UserError(f"{part!r} names no cells; give parts such as beta=0.1, a key, or best:linear_r2.")
+    if cells.empty:
+        raise UserError(f"no cell of this sweep fits {word!r}; `python -m dd_ray.results PATH` lists its cells.")
+    return _best(cells, ranking) if ranking else cells
+
+
+def _fits(cells: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
+    field = _field_named(name)
+    if field is None:
+        raise UserError(f"{name!r} is no config field, so {name}={text} names no cells.")
+    values = cells[field]
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values.astype(str) == text
+    try:
+        # Six digits, as labels have them.
+        return pd.Series(np.isclose(values.astype(float), float(text), rtol=1e-5, atol=0), index=cells.index)
+    except ValueError as error:
+        raise UserError(f"{name}={text} names no cells, since {name} is a number.") from error
+
+
+def _best(cells: pd.DataFrame, ranking: str) -> pd.DataFrame:
+    how, _, metric = ranking.partition(":")
+    if how not in ("best", "min", "max") or metric not in cells:
+        raise UserError(
+            f"{ranking!r} names no cells; give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
+        )
+    known = REPORTED.get(metric)
+    better = how if how != "best" else known.better if known else "max"
+    if better is None:
+        raise UserError(f"{metric} has no better side; give min:{metric} or max:{metric}.")
+    if better == "max" and "active_units" in cells:
+        cells = cells[cells["active_units"].astype(float) != 0]
+    finished = cells[cells["state"] == "finished"]
+    values = pd.to_numeric((cells if finished.empty else finished)[metric], errors="coerce").dropna()
+    if values.empty:
+        raise UserError(f"no cell that {ranking!r} could choose has a value of {metric}; choose by other parts.")
+    return cells.loc[[values.idxmin() if better == "min" else values.idxmax()]]

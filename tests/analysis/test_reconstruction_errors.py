@@ -1,0 +1,154 @@
+"""Errors over positions: the original's published ones from its checkpoints, and cells of sweeps."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from analysis import reconstruction_errors
+from analysis.reconstruction_errors import (
+    POSITIONS,
+    REGIONS,
+    Options,
+    distances,
+    draw_bars,
+    grid,
+    measure,
+    over_distances,
+    over_positions,
+    write_errors,
+)
+from dd_ray.cells import subjects_of
+from dd_ray.data import render_circles
+from dd_ray.errors import UserError
+from tests.analysis.networks import write_trained_sweep
+from tests.analysis.test_grid_maps import is_drawn
+
+CHECKPOINT = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
+
+
+@pytest.fixture
+def told_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors that are known functions of the factors, and of which network is asked."""
+    asked: list[Any] = []
+
+    def errors(model: Any, factors: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
+        asked.append(model)
+        circle_x, circle_y, background_x, background_y = factors.T
+        first = 1.0 * len(asked)
+        return {"inside": first + circle_x, "edge": circle_y, "background": background_x + 2 * background_y}
+
+    monkeypatch.setattr(reconstruction_errors, "region_errors", errors)
+
+
+def original_folder(reference: Path, folder: Path) -> Path:
+    """A folder of one of the original's networks and all published errors."""
+    (folder / "checkpoints").mkdir(parents=True)
+    shutil.copy(reference / "checkpoints" / CHECKPOINT, folder / "checkpoints")
+    shutil.copy(reference / "region_errors.npz", folder)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_command_reproduces_the_published_bars(tmp_path: Path, reference: Path) -> None:
+    folder, out = original_folder(reference, tmp_path / "original"), tmp_path / "out"
+    command = [sys.executable, "-W", "error", str(Path(reconstruction_errors.__file__))]
+    done = subprocess.run(
+        [*command, "--original", str(folder), "--out", str(out)], capture_output=True, text=True, check=True
+    )
+    stem = "reconstruction_errors"
+    names = [f"{stem}.png", f"{stem}_positions.png", f"{stem}.csv", f"{stem}_positions.csv", f"{stem}_distances.csv"]
+    assert done.stdout.splitlines() == [str(out / name) for name in names]
+    assert done.stderr == ""
+    assert all(is_drawn(out / name) for name in names[:2])
+    table = pd.read_csv(out / f"{stem}.csv").set_index("region")
+    assert list(table.index) == list(REGIONS)
+    assert table["published"].tolist() == pytest.approx([0.018023237, 0.025391392, 0.000376641], abs=1e-8)
+    assert table["difference"].abs().max() < 1e-7
+    assert table["largest_difference_at_a_position"].max() < 1e-5
+    positions = pd.read_csv(out / f"{stem}_positions.csv")
+    published = np.load(reference / "region_errors.npz")["inside"][0]  # [bx, by, cx, cy]
+    at = positions.query("region == 'inside' and x == 1 and y == 0")["error"].item()
+    assert at == pytest.approx(published[:, :, 7, 0].mean(), abs=1e-6)
+    assert sorted(file.name for file in folder.iterdir()) == ["checkpoints", "region_errors.npz"]
+
+
+def test_distances_are_those_of_the_centres_in_the_pictures() -> None:
+    pictures = render_circles(grid())
+    apart = distances().ravel()
+    for i in (0, 1000, 4095):
+        circle_only = np.unravel_index(pictures[i].argmax(), (32, 32))
+        x, y = grid()[i, :2] * 24 + 4
+        assert np.hypot(circle_only[1] + 0.5 - x, circle_only[0] + 0.5 - y) < 4
+        background_x, background_y = grid()[i, 2:] * 32
+        assert apart[i] == pytest.approx(np.hypot(x - background_x, y - background_y))
+    assert distances().shape == (8, 8, 8, 8)
+
+
+@pytest.mark.usefixtures("told_by_seed")
+def test_maps_have_the_positions_where_they_belong(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1]})
+    (cell,) = measure(subjects_of(path, [], None, all_seeds=True))
+    maps = over_positions(cell)
+    np.testing.assert_allclose(maps["inside"], 1 + np.tile(POSITIONS[:, None], (1, 8)))
+    np.testing.assert_allclose(maps["edge"], np.tile(POSITIONS, (8, 1)))
+    np.testing.assert_allclose(maps["background"], 1.5)
+    gaussian = maps["background of the Gaussian"]
+    np.testing.assert_allclose(gaussian, POSITIONS[:, None] + 2 * POSITIONS)
+    curves = over_distances(cell)
+    for region in REGIONS:
+        curve = curves[curves["region"] == region]
+        assert curve["pictures"].sum() == 8**4
+        assert np.average(curve["error"], weights=curve["pictures"]) == pytest.approx(cell.errors[region].mean())
+        assert (curve["lower_quartile"] <= curve["upper_quartile"]).all()
+
+
+@pytest.mark.usefixtures("told_by_seed")
+def test_seeds_are_averaged_where_they_got_furthest(tmp_path: Path) -> None:
+    ended = {0: ("finished", 300), 1: ("stopped_early", 150), 2: ("finished", 300)}
+    path = write_trained_sweep(
+        tmp_path / "s", {"gamma": [0.0, 0.5], "beta": [0.1], "seed": [0, 1, 2]}, lambda c: ended[c["seed"]]
+    )
+    cells = measure(subjects_of(path, [], None, all_seeds=True))
+    assert [cell.settings for cell in cells] == [{"gamma": 0.0}, {"gamma": 0.5}]
+    assert [cell.label for cell in cells] == [f"γ = {g}\n2 of 3 seeds; the rest stopped early" for g in ("0", "0.5")]
+    # The networks of seeds 0 and 2 are asked first and second.
+    np.testing.assert_allclose(cells[0].errors["inside"].mean(axis=(1, 2, 3, 4)), [1.5, 2.5])
+    assert cells[0].states == "finished@300 stopped_early@150 finished@300"
+    figure = draw_bars(cells)
+    assert all(bar.get_facecolor() == (1, 1, 1, 1) for bar in figure.axes[0].patches)
+    assert [panel.get_title() for panel in figure.axes] == list(REGIONS.values())
+
+
+@pytest.mark.usefixtures("told_by_seed")
+def test_a_sweep_is_drawn_with_its_seeds(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1 * i for i in range(8)], "seed": [0, 1, 2]})
+    written = write_errors(Options(path=path))
+    stems = ["", "_positions_1", "_positions_2"]
+    assert [file.name for file in written[:3]] == [f"reconstruction_errors{stem}.png" for stem in stems]
+    assert all(map(is_drawn, written[:3]))
+    table = pd.read_csv(written[3])
+    assert len(table) == 8 * len(REGIONS)
+    assert set(table["seeds"]) == {3}
+    assert (table["ci_low"] <= table["error"]).all()
+
+
+def test_published_errors_that_cannot_be_read_are_refused(tmp_path: Path, reference: Path) -> None:
+    folder = original_folder(reference, tmp_path / "original")
+    (folder / "region_errors.npz").write_text("no numbers")
+    with pytest.raises(UserError, match="does not hold the original's published errors"):
+        write_errors(Options(original=folder, out=tmp_path / "out"))
+
+
+def test_networks_that_decode_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"model": ["supervised_encoder"], "dataset": ["still_circles"]})
+    with pytest.raises(SystemExit) as exited:
+        reconstruction_errors.main([str(path)])
+    assert exited.value.code == 2
+    assert "has a decoder" in capsys.readouterr().err

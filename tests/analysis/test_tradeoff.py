@@ -1,0 +1,191 @@
+"""Trade-offs and their Pareto fronts, from sweep folders that are written cell by cell."""
+
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from analysis import tradeoff
+from analysis.tradeoff import Looks, Options, draw, pareto_front, points, title_of, write_tradeoff
+from dd_ray.errors import UserError
+from dd_ray.summary import Summary
+from tests.analysis.sweeps import Values, summary_of, write_sweep
+from tests.analysis.test_grid_maps import is_drawn
+
+PAIRS = [("kl", "reconstruction_error"), ("reconstruction_error", "mcc")]
+BETAS = (0.0, 0.1, 1.0, 4.0)
+AXES: dict[str, list[Any]] = {"beta": [*BETAS], "gamma": [0.0, 0.5], "seed": [0, 1]}
+
+
+def curve(config: Values, iteration: int) -> dict[str, Any]:
+    """β trades rate against distortion, γ = 0.5 is worse everywhere, and β = 4 collapses, with the highest MCC."""
+    worse = config["gamma"]
+    return {
+        "kl": 10 / (1 + config["beta"]) + worse + 0.01 * config["seed"],
+        "reconstruction_error": 0.01 * (1 + config["beta"]) + worse + 0.01 * config["seed"],
+        "linear_r2": 0.5 + 0.1 * config["beta"] - worse,
+        "mcc": 0.4 + 0.1 * config["beta"] - 0.3 * worse,
+        "active_units": 0.0 if config["beta"] == 4 else 4.0,
+    }
+
+
+def front_of(table: pd.DataFrame, y: str) -> list[tuple[float, float]]:
+    on_front = table[table["on_front"] & (table["y_metric"] == y)]
+    return sorted(on_front[["beta", "gamma"]].itertuples(index=False, name=None))
+
+
+def figure_of(summary: Summary, colour: str | None = None) -> Any:
+    cells = points(summary, PAIRS)
+    looks = Looks.of(cells, summary.layout.axes, colour)
+    return draw(cells, summary, looks, title_of("inertia_grid", summary, looks))
+
+
+def test_the_front_is_what_nothing_beats() -> None:
+    costs = np.array([[0, 3], [1, 1], [3, 0], [1, 2], [2, 2], [1, 1], [np.nan, 0]], float)
+    assert pareto_front(costs).tolist() == [True, True, True, False, False, True, False]
+    rng = np.random.default_rng(0)
+    costs = rng.integers(0, 6, (40, 2)).astype(float)
+    beaten = [any((b <= a).all() and (b < a).any() for b in costs) for a in costs]
+    assert pareto_front(costs).tolist() == [not b for b in beaten]
+
+
+def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=curve)
+    command = [sys.executable, "-W", "error", str(Path(tradeoff.__file__)), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    png, csv = path / "figures" / "tradeoff.png", path / "figures" / "tradeoff.csv"
+    assert done.stdout.splitlines() == [str(png), str(csv)]
+    assert done.stderr == ""
+    assert is_drawn(png)
+    table = pd.read_csv(csv)
+    assert len(table) == 3 * 4 * 2
+    row = table.query("beta == 1 and gamma == 0.5 and y_metric == 'reconstruction_error'").iloc[0]
+    assert (row["x"], row["y"]) == pytest.approx((5.505, 0.525))
+    assert row["x_ci_low"] < row["x"] < row["x_ci_high"]
+    assert (row["seeds"], row["mark"], row["collapsed_seeds"]) == (2, "complete", 0)
+
+
+def test_a_collapsed_cell_is_on_the_front_of_rate_and_not_of_a_score(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=curve)
+    cells = points(summary_of(path, metrics=["kl", "reconstruction_error", "mcc"]), PAIRS)
+    assert front_of(cells, "reconstruction_error") == [(beta, 0.0) for beta in BETAS]
+    assert front_of(cells, "mcc") == [(beta, 0.0) for beta in BETAS[:3]]
+    assert set(cells.loc[cells["collapsed_seeds"] == 2, "beta"]) == {4.0}
+
+
+def test_cells_that_did_not_complete_are_on_no_front(tmp_path: Path) -> None:
+    ended = {0.0: ("stopped_early", 150), 0.1: ("finished", 300), 1.0: ("diverged", 150), 4.0: ("failed", -1)}
+    path = write_sweep(tmp_path / "s", AXES, lambda config: ended[config["beta"]], metrics=curve)
+    summary = summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])
+    cells = points(summary, PAIRS)
+    assert front_of(cells, "mcc") == front_of(cells, "reconstruction_error") == [(0.1, 0.0)]
+    marks = dict(zip(cells["beta"], cells["mark"], strict=True))
+    assert marks == {beta: state if state != "finished" else "complete" for beta, (state, _) in ended.items()}
+    figure = figure_of(summary)
+    hollow = [line for line in figure.axes[0].lines if to_hex(line.get_markerfacecolor()) == "#ffffff"]
+    assert len(hollow) == 2 * 2  # those that have values
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["D", "D", "S", "S"]
+    (legend,) = figure.legends
+    said = [text.get_text() for text in legend.get_texts()]
+    assert "F  failed; 2 without a value, not drawn" in said
+    assert "S  stopped early" in said
+
+
+def test_metrics_that_are_not_ranked_have_no_front(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=lambda c, i: {**curve(c, i), "prediction_ratio": c["gamma"]})
+    summary = summary_of(path, metrics=["reconstruction_error", "prediction_ratio"])
+    assert not points(summary, [("reconstruction_error", "prediction_ratio")])["on_front"].any()
+
+
+def test_unknown_scores_count_as_better_when_higher(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=lambda c, i: {**curve(c, i), "mig": c["gamma"]})
+    _, csv = write_tradeoff(Options(path=path, scores=("mig", "linear_r2/circle_x", "mig")[:1]))
+    table = pd.read_csv(csv)
+    assert list(table["y_metric"].unique()) == ["reconstruction_error", "mig"]
+    assert front_of(table, "mig") == [(0.0, 0.0), (0.0, 0.5)]
+
+
+def test_colours_tell_gamma_then_lambda_then_what_is_asked_for(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {**AXES, "lam": [0.0, 10.0]}, metrics=curve)
+    summary = summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])
+    cells = points(summary, PAIRS)
+    axes = summary.layout.axes
+    looks = Looks.of(cells, axes, None)
+    assert (looks.colour, looks.shape, looks.joined) == ("gamma", "lam", "beta")
+    assert list(looks.colours) == [0.0, 0.5]
+    brightness = [sum(colour[:3]) for colour in looks.colours.values()]
+    assert brightness == sorted(brightness)
+    assert Looks.of(cells, axes, "lambda").colour == "lam"
+    assert Looks.of(cells, axes, "beta").sizes == {}
+    with pytest.raises(UserError, match="--colour alpha is not swept"):
+        Looks.of(cells, axes, "alpha")
+
+
+def test_the_axes_name_what_they_show(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=curve)
+    figure = figure_of(summary_of(path, metrics=["kl", "reconstruction_error", "mcc"]))
+    rate, score = figure.axes
+    assert rate.get_xlabel() == "Rate: KL (nats per frame)\nlower is better"
+    assert score.get_ylabel() == "MCC\nhigher is better"
+    assert "untrained" in [text.get_text() for text in score.texts]
+    assert {"γ = 0", "γ = 0.5", "β = 4"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+    for panel in figure.axes:
+        low, high = panel.get_ylim()
+        assert all(low < y < high for line in panel.lines for y in np.atleast_1d(line.get_ydata()) if np.isfinite(y))
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [
+        {"beta": [0.1]},
+        {"gamma": [0.0, 0.5, 1.0], "beta": [0.1], "seed": [0, 1, 2]},
+        {"beta_norm": [0.001, 1.0], "learning_rate": [1e-4, 1e-3], "dataset_seed": [0, 1]},
+    ],
+    ids=["one cell", "gamma with seeds", "other fields"],
+)
+def test_sweeps_of_other_shapes_are_drawn(tmp_path: Path, axes: Mapping[str, Any]) -> None:
+    def metrics(config: Values, iteration: int) -> Values:
+        return curve({**config, "beta": config["beta"] or 0.0}, iteration)
+
+    path = write_sweep(tmp_path / "s", axes, metrics=metrics)
+    assert is_drawn(write_tradeoff(Options(path=path, out=tmp_path / "out"))[0])
+
+
+def test_autoencoders_without_kl_have_no_rate(tmp_path: Path) -> None:
+    axes = {"beta": [0.0], "gamma": [0.0, 0.5], "stochastic": [False]}
+    path = write_sweep(tmp_path / "s", axes, metrics=lambda c, i: {**curve(c, i), "kl": None})
+    figure, csv = write_tradeoff(Options(path=path))
+    assert is_drawn(figure)
+    assert list(pd.read_csv(csv)["y_metric"].unique()) == ["linear_r2", "mcc"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scores", "accuracy"], "'accuracy' is no column"),
+        (["--colour", "alpha"], "not swept"),
+        (["--iteration", "-1"], "before the first evaluation"),
+    ],
+)
+def test_what_does_not_exist_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=curve)
+    with pytest.raises(SystemExit) as exited:
+        tradeoff.main([str(path), *arguments])
+    assert exited.value.code == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert message in err
+
+
+def test_a_sweep_that_reconstructs_nothing_has_nothing_to_trade(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=lambda config, i: {"factor_error": 0.1})
+    with pytest.raises(UserError, match="no reconstruction error"):
+        write_tradeoff(Options(path=path))

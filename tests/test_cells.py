@@ -1,0 +1,194 @@
+"""Finding cells and their networks, and showing them still pictures."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from dd_ray import results
+from dd_ray.cells import choose, encode_stills, load_cells, load_model, load_originals, subjects_of
+from dd_ray.data import Batch, render_circles
+from dd_ray.errors import UserError
+from dd_ray.models import VideoVAE, build_model
+from dd_ray.sweep.store import SweepFolder
+from tests.analysis.networks import spoil, write_trained_sweep
+from tests.analysis.sweeps import GRID, measure, write_sweep
+from tests.small import CONFIGS, name_of, small
+
+FACTORS = np.random.default_rng(0).random((5, 4))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2 β × 3 γ × 2 λ × 2 seeds; linear R² grows with γ, λ and the seed, and γ = 0.9 stopped early."""
+    return write_trained_sweep(
+        tmp_path_factory.mktemp("sweep") / "s",
+        {**GRID, "seed": [0, 1]},
+        lambda config: ("stopped_early", 150) if config["gamma"] == 0.9 else ("finished", 300),
+    )
+
+
+def chosen(path: Path, *words: str) -> list[tuple[Any, ...]]:
+    cells = choose(results.load(path), words)
+    return list(cells[["beta", "gamma", "lam", "seed"]].itertuples(index=False, name=None))
+
+
+def test_nothing_said_chooses_every_cell_at_its_last_evaluation(path: Path) -> None:
+    cells = choose(results.load(path), [])
+    assert len(cells) == cells["key"].nunique() == 2 * 3 * 2 * 2
+    assert set(cells["iteration"]) == {150, 300}
+
+
+def test_parts_of_labels_choose_all_cells_that_have_them(path: Path) -> None:
+    assert chosen(path, "beta=0.1,gamma=0.5,lambda=10") == [(0.1, 0.5, 10, 0), (0.1, 0.5, 10, 1)]
+    assert chosen(path, "lam=10,gamma=0.5,beta=0.10,seed=1") == [(0.1, 0.5, 10, 1)]
+    assert len(chosen(path, "model=inertia_vae")) == 24
+
+
+def test_words_are_joined_in_their_order_without_repeats(path: Path) -> None:
+    last, first = "beta=0.1,gamma=0.5,lambda=0,seed=1", "beta=0,gamma=0,lambda=0,seed=0"
+    assert chosen(path, last, first, last) == [(0.1, 0.5, 0, 1), (0, 0, 0, 0)]
+
+
+def test_a_cell_is_known_by_the_first_digits_of_its_key(path: Path) -> None:
+    key = choose(results.load(path), ["beta=0,gamma=0,lambda=0,seed=1"])["key"].item()
+    assert chosen(path, key) == chosen(path, key[:8]) == [(0, 0, 0, 1)]
+
+
+def test_the_best_is_that_of_finished_cells_which_fit_the_rest(path: Path) -> None:
+    # γ = 0.9 would win, and was stopped.
+    assert chosen(path, "best:linear_r2") == [(0, 0.5, 10, 1)]
+    assert chosen(path, "best:linear_r2,lambda=0,beta=0.1") == [(0.1, 0.5, 0, 1)]
+    assert chosen(path, "best:reconstruction_error,beta=0.1") == [(0.1, 0, 0, 0)]
+    assert chosen(path, "min:linear_r2,gamma=0.5,beta=0") == [(0, 0.5, 0, 0)]
+    assert chosen(path, "best:mcc,gamma=0.9,beta=0") == [(0, 0.9, 10, 1)]
+
+
+def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
+    collapse = {0.0: 4.0, 0.5: 0.0, 0.9: 0.0}
+    path = write_sweep(
+        tmp_path / "s",
+        {"gamma": [*collapse], "beta": [0.1]},
+        metrics=lambda config, i: {**measure(config, i), "active_units": collapse[config["gamma"]]},
+    )
+    assert chosen(path, "best:mcc") == [(0.1, 0.0, 0, 0)]
+    assert chosen(path, "best:reconstruction_error,gamma=0.5") == [(0.1, 0.5, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("nonsense", "'nonsense' names no cells"),
+        ("beta=7", "no cell of this sweep fits 'beta=7'"),
+        ("beta=low", "beta is a number"),
+        ("speed=1", "'speed' is no config field"),
+        ("best:accuracy", "'best:accuracy' names no cells"),
+        ("best:active_units", "no better side"),
+        ("most:mcc", "'most:mcc' names no cells"),
+        ("best:error", "has a value of error"),
+        ("abc", "'abc' names no cells"),
+        ("ffffffffffffffff", "no cell of this sweep fits"),
+    ],
+)
+def test_words_that_choose_nothing_are_refused(path: Path, word: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        choose(results.load(path), [word])
+
+
+def test_a_cell_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) -> None:
+    def shift(trial: Any) -> None:
+        next(trial.model.parameters()).add_(1)
+
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.5]}, change=shift)
+    (cell,) = SweepFolder.at(path).cells()
+    loaded = load_model(path, cell.key)
+    assert (loaded.config.gamma, loaded.iteration, loaded.model.training) == (0.5, 300, False)
+    initial = dict(build_model(loaded.config).named_parameters())
+    first = next(iter(initial))
+    for name, weights in loaded.model.named_parameters():
+        torch.testing.assert_close(weights, initial[name] + (name == first))
+
+
+def test_a_cell_that_is_not_there_or_has_no_network_is_refused(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]})
+    (cell,) = SweepFolder.at(path).cells()
+    with pytest.raises(UserError, match="no cell of key 'abc'"):
+        load_model(path, "abc")
+    with pytest.raises(UserError, match="no trained network yet"):
+        load_model(path, cell.key)
+    with pytest.raises(UserError, match="none of the 1 chosen cells"):
+        load_cells(path, choose(results.load(path), []))
+
+
+def test_cells_without_a_usable_network_are_left_out_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = {0.1: ("finished", 300), 0.2: ("diverged", 150), 0.3: ("missing", -1)}
+
+    def change(trial: Any) -> None:
+        if trial.config.beta == 0.2:
+            spoil(trial)
+
+    path = write_trained_sweep(tmp_path / "s", {"beta": [*ended]}, lambda c: ended[c["beta"]], change=change)
+    subjects = subjects_of(path, [], None, all_seeds=True)
+    assert [subject.config.beta for subject in subjects] == [0.1]
+    lines = capsys.readouterr().err.splitlines()
+    assert sorted(line.rpartition("(")[2] for line in lines) == ["diverged)", "missing)"]
+
+
+def test_subjects_carry_what_tells_them_apart(path: Path) -> None:
+    (subject,) = subjects_of(path, ["beta=0.1,gamma=0.9,lambda=10,seed=1"], None, all_seeds=False)
+    assert subject.settings == {"beta": 0.1, "gamma": 0.9, "lam": 10, "seed": 1}
+    assert (subject.state, subject.iteration) == ("stopped_early", 150)
+    assert subject.key == subject.config.key
+
+
+def test_without_a_selection_the_first_seed_stands_for_a_cell(path: Path) -> None:
+    assert {subject.config.seed for subject in subjects_of(path, [], None, all_seeds=False)} == {0}
+
+
+def test_there_has_to_be_something_to_show() -> None:
+    with pytest.raises(UserError, match="nothing to show"):
+        subjects_of(None, [], None, all_seeds=True)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_the_latent_of_a_picture_is_that_of_a_video_at_rest_in_its_last_frame(config: Any) -> None:
+    model = build_model(config).eval()
+    pictures = torch.from_numpy(render_circles(FACTORS))[:, None, None] / 255
+    videos = pictures.expand(-1, config.frames, -1, -1, -1)
+    factors = torch.from_numpy(FACTORS).float()[:, None].expand(-1, config.frames, -1)
+    with torch.no_grad():
+        outputs = model(Batch(videos, factors))
+    shown = outputs.mu if isinstance(model, VideoVAE) else outputs.predicted
+    np.testing.assert_allclose(encode_stills(model, FACTORS), shown[:, -1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_the_filter_is_at_rest_in_a_video_at_rest_at_any_gamma(gamma: float, alpha: float) -> None:
+    model = build_model(small("inertia_vae", gamma=gamma, alpha=alpha))
+    at_rest = torch.randn(3, 1, 4, generator=torch.Generator().manual_seed(0)).expand(-1, 4, -1)
+    torch.testing.assert_close(model.filter(at_rest), at_rest)
+
+
+def test_originals_are_ordered_by_beta_and_told_by_their_names(reference: Path) -> None:
+    subjects = load_originals(reference)
+    found = [subject.settings.get("beta_norm") for subject in subjects]
+    assert found == [None, 0.001, 0.0055, 0.0302, 0.1657, 0.9103, 5.0]
+    assert [subject.config.model for subject in subjects] == ["supervised_encoder"] + ["beta_vae"] * 6
+    (alone,) = load_originals(reference / "checkpoints" / subjects[1].name)
+    assert alone.settings == {"beta_norm": 0.001}
+
+
+def test_a_folder_without_checkpoints_or_with_other_files_is_refused(tmp_path: Path, reference: Path) -> None:
+    with pytest.raises(UserError, match="holds no checkpoint"):
+        load_originals(tmp_path)
+    with pytest.raises(UserError, match="cannot be read"):
+        load_originals(tmp_path / "nowhere")
+    shutil.copy(reference / "README.md", tmp_path / "notes")
+    with pytest.raises(UserError, match="notes is not a checkpoint"):
+        load_originals(tmp_path)
