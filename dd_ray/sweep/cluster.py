@@ -10,43 +10,59 @@ from typing import Any, Self
 import ray
 
 from dd_ray.errors import UserError
+from dd_ray.sweep import autoscaler
 from dd_ray.sweep.environment import TOKEN_FILE
 from dd_ray.sweep.options import SweepOptions
 
-SECONDS_TO_ANSWER = 10
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
+SLOTS_TO_GROW_FROM = 16
+"""Trials that ask a cluster for nodes when it has none for them."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What each trial gets, and how many trials at a time that makes."""
+    """What each trial gets."""
 
     cpus: float
     gpus: float
-    slots: int
+    grows: bool
+    """Whether the cluster starts nodes for trials that wait."""
 
     @classmethod
     def of_cluster(cls, options: SweepOptions) -> Self:
         """What the cluster that this process is connected to can give.
 
         Raises:
-            UserError: no node of it could ever hold a trial.
+            UserError: it could never hold a trial.
         """
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        most_gpus = max(node.get("GPU", 0) for node in nodes)
-        gpus = options.gpus_per_trial
+        nodes = _alive_nodes()
+        most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
+        cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
         if gpus is None:
-            gpus = DEFAULT_GPU_SHARE if most_gpus else 0.0
-        cpus = options.cpus_per_trial
-        slots = sum(_slots(node, cpus, gpus) for node in nodes)
-        if not slots:
-            most_cpus = max(node.get("CPU", 0) for node in nodes)
+            gpus = DEFAULT_GPU_SHARE if most["GPU"] else 0.0
+        resources = cls(cpus, gpus, autoscaler.is_present())
+        if not resources.slots() and not autoscaler.would_start_a_node_for(resources.bundle):
             raise UserError(
                 f"no node can hold a trial of {cpus:g} CPUs (--cpus-per-trial) and {gpus:g} GPUs (--gpus-per-trial): "
-                f"the largest of {len(nodes)} nodes have {most_cpus:g} CPUs and {most_gpus:g} GPUs; ask for less."
+                f"the largest of {len(nodes)} nodes have {most['CPU']:g} CPUs and {most['GPU']:g} GPUs; ask for less."
             )
-        return cls(cpus, gpus, min(slots, options.max_concurrent or slots))
+        return resources
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """As Ray asks for it."""
+        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+
+    def slots(self) -> int:
+        """How many trials the cluster holds at the moment."""
+        return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes())
+
+    def trials_at_a_time(self, most: int | None) -> int:
+        """How many trials to run, at most: where the cluster grows, more than it holds, so that it does."""
+        slots = self.slots()
+        wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if self.grows else slots
+        return max(1, min(wanted, most or wanted))
 
 
 def check_gpus(resources: Resources) -> None:
@@ -61,7 +77,7 @@ def check_gpus(resources: Resources) -> None:
 
         return torch.cuda.is_available()
 
-    if not resources.gpus:
+    if not resources.gpus or not resources.slots():
         return
     task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(finds_gpu)
     try:
@@ -121,6 +137,10 @@ def _make_token_private() -> None:
     path = TOKEN_FILE.expanduser()
     if path.exists() and path.stat().st_uid == os.getuid():
         path.chmod(0o600)
+
+
+def _alive_nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:

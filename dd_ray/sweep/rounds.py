@@ -7,7 +7,6 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
-from dd_ray.errors import UserError
 from dd_ray.sweep.cluster import Resources
 from dd_ray.sweep.files import Lock
 from dd_ray.sweep.plan import Plan
@@ -101,17 +100,14 @@ class _Limit:
     """How many trials run at a time: as many as the cluster holds, or this sweep's share of it."""
 
     def __init__(self, rounds: Rounds, presence: Presence | None) -> None:
-        self._options = rounds.plan.options
+        self._resources, self._most = rounds.resources, rounds.plan.options.max_concurrent
         self._lock = rounds.lock
         self._watcher = rounds.watcher
         self._presence = presence
 
     def current(self) -> int:
         """The limit at present."""
-        try:
-            capacity = Resources.of_cluster(self._options).slots
-        except UserError:  # nodes are gone for the moment; at the start that was an error
-            return 1
+        capacity = self._resources.trials_at_a_time(self._most)
         return self._presence.slots(self._watcher.left, capacity) if self._presence else capacity
 
     def update(self, this: Round) -> None:

@@ -173,11 +173,12 @@ def _outcomes(sweep: SweepFolder, keys: Iterable[str]) -> Mapping[str, Outcome |
 
 def described(plan: Plan, resources: Resources, num_cells: int, done: Mapping[str, int]) -> str:
     """How many trials run at a time, on what, and for how long."""
-    at_a_time = min(resources.slots, num_cells)
+    at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), num_cells)
     share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
     if resources.gpus:
         share += f" and {resources.gpus:g} of a GPU; the time left shows once they have reported."
     else:
         left = 1 - sum(done.values()) / plan.total_iterations
         share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish."
-    return f"{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"
+    some = "up to " if resources.grows else ""
+    return f"{some}{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"

@@ -1,0 +1,63 @@
+"""What an autoscaled cluster could still give, of which Ray's own counts say nothing: they know the nodes that are up.
+
+There is no public call for it in Ray 2.60, so this reads the autoscaler's reports (v2, the default of `ray up` since
+2.50 and of KubeRay with Ray since 2.47) from the cluster's control store.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+SECONDS_TO_ANSWER = 60
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+def is_present() -> bool:
+    """Whether nodes are started for those who wait."""
+    return _status().autoscaling_state.autoscaler_state_version > 0
+
+
+def would_start_a_node_for(bundle: Mapping[str, float]) -> bool:
+    """Whether the autoscaler would start a node for one who asks for so much.
+
+    It is asked, by asking for it: it says within its next round, some seconds, what it can never fulfil.
+    """
+    if not is_present():
+        return False
+    group = ray.util.placement_group([dict(bundle)])
+    try:
+        return _sees_a_way(group, time.monotonic() + SECONDS_TO_ANSWER)
+    finally:
+        ray.util.remove_placement_group(group)
+
+
+def _sees_a_way(group: Any, deadline: float) -> bool:
+    asked_at: int | None = None
+    while time.monotonic() < deadline:
+        if group.wait(SECONDS_BETWEEN_LOOKS):
+            return True
+        status = _status()
+        if _has(status.autoscaling_state.infeasible_gang_resource_requests, group):
+            return False
+        state = status.cluster_resource_state
+        if asked_at is None and _has(state.pending_gang_resource_requests, group):
+            asked_at = state.cluster_resource_state_version
+        seen = status.autoscaling_state.last_seen_cluster_resource_state_version
+        if asked_at is not None and seen > asked_at:
+            return True
+    return False
+
+
+def _has(requests: Any, group: Any) -> bool:
+    return any(request.details.startswith(group.id.hex()) for request in requests)
+
+
+def _status() -> Any:
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415  # private, as is the next
+    from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    reply = GetClusterStatusReply()
+    reply.ParseFromString(GcsClient(ray.get_runtime_context().gcs_address).get_cluster_status())
+    return reply

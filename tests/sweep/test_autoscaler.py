@@ -1,0 +1,84 @@
+"""What a growing cluster could still give, from what its autoscaler reports."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from dd_ray.sweep import autoscaler
+from dd_ray.sweep.cluster import Resources
+
+GROUP = "abc123"
+
+
+def status(*, present=True, infeasible=(), pending=(), version=7, seen=7):
+    """A report of the autoscaler, as Ray's message has it."""
+
+    def requests(names):
+        return [SimpleNamespace(details=f"{name}:PENDING") for name in names]
+
+    return SimpleNamespace(
+        autoscaling_state=SimpleNamespace(
+            autoscaler_state_version=int(present),
+            infeasible_gang_resource_requests=requests(infeasible),
+            last_seen_cluster_resource_state_version=seen,
+        ),
+        cluster_resource_state=SimpleNamespace(
+            pending_gang_resource_requests=requests(pending), cluster_resource_state_version=version
+        ),
+    )
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A cluster whose reports are given one after another, and the placement groups that were taken back."""
+    removed = []
+
+    def reports(*statuses, placed=False):
+        remaining = list(statuses)
+        monkeypatch.setattr(autoscaler, "_status", lambda: remaining.pop(0) if len(remaining) > 1 else remaining[0])
+        group = SimpleNamespace(id=SimpleNamespace(hex=lambda: GROUP), wait=lambda seconds: placed)
+        monkeypatch.setattr(autoscaler.ray.util, "placement_group", lambda bundles: group)
+        monkeypatch.setattr(autoscaler.ray.util, "remove_placement_group", removed.append)
+        monkeypatch.setattr(autoscaler, "SECONDS_TO_ANSWER", 0.2)
+        return removed
+
+    return reports
+
+
+def test_without_an_autoscaler_no_node_will_come(cluster):
+    removed = cluster(status(present=False))
+    assert not autoscaler.is_present()
+    assert not autoscaler.would_start_a_node_for({"CPU": 1})
+    assert not removed
+
+
+def test_what_it_calls_infeasible_will_never_come(cluster):
+    removed = cluster(status(), status(pending=[GROUP]), status(pending=[GROUP], infeasible=[GROUP]))
+    assert not autoscaler.would_start_a_node_for({"GPU": 9})
+    assert len(removed) == 1
+
+
+def test_another_s_infeasible_request_is_not_ours(cluster):
+    other = {"infeasible": ["fff"], "pending": [GROUP]}
+    cluster(status(), status(**other, version=7, seen=6), status(**other, version=8, seen=8))
+    assert autoscaler.would_start_a_node_for({"CPU": 1})
+
+
+def test_a_request_that_it_has_seen_and_not_refused_will_be_met(cluster):
+    removed = cluster(status(), status(pending=[GROUP], version=7, seen=7), status(pending=[GROUP], version=9, seen=8))
+    assert autoscaler.would_start_a_node_for({"CPU": 1})
+    assert len(removed) == 1
+
+
+def test_an_autoscaler_that_says_nothing_gives_nothing(cluster):
+    removed = cluster(status(pending=[GROUP], version=7, seen=7))
+    assert not autoscaler.would_start_a_node_for({"CPU": 1})
+    assert len(removed) == 1
+
+
+@pytest.mark.parametrize(
+    ("grows", "most", "at_a_time"), [(False, None, 4), (False, 3, 3), (True, None, 16), (True, 5, 5)]
+)
+def test_a_cluster_that_grows_gets_more_trials_than_it_holds(monkeypatch, grows, most, at_a_time):
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}] * 2)
+    assert Resources(cpus=1, gpus=0, grows=grows).trials_at_a_time(most) == at_a_time
