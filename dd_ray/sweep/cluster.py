@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -112,6 +113,8 @@ def connected(address: str | None) -> Iterator[None]:
             _make_token_private()
         else:
             _join(address)
+        # Ray has set a handler of its own, which ends the process with code 1 and a trace.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         yield
     finally:
         ray.shutdown()

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from dd_ray.errors import UserError
 from dd_ray.sweep.environment import TOKEN_FILE, has_token
 
-SECONDS_TO_ANSWER = 10
+SECONDS_TO_CONNECT = 5
+SECONDS_TO_ANSWER = 20
+"""Mostly for the start of the process that asks: 2 s on an idle machine, and more than 10 on a busy one."""
 
 
 def prepare_to_join(address: str, insecure: bool) -> None:
@@ -91,7 +93,7 @@ def _check_port(address: str) -> None:
     if not host or not port.isdigit():
         raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
     try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER / 2).close()
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
     except (OSError, OverflowError) as error:
         raise UserError(
             f"no Ray answers at --address {address}; check host and port, or leave --address out."

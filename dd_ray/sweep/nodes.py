@@ -1,5 +1,6 @@
 """Asking every node of a cluster, before anything starts, whether a trial can run there."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,8 @@ from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.versions import difference, versions
 
 SECONDS_TO_ANSWER = 90
+SECONDS_TO_LEAVE = 15
+"""For a node that has died, until Ray counts it as dead."""
 _INSTALL = "install the same software on all nodes (cluster/requirements.txt)"
 
 
@@ -67,7 +70,31 @@ def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[
             f"node {silent[0]} starts no worker within {SECONDS_TO_ANSWER} s; look at its load and at the logs of its "
             "Ray, or take it out of the cluster."
         )
-    return {node: ray.get(reply) for node, reply in pending.items()}
+    answers: dict[str, dict[str, Any]] = {}
+    for node, reply in pending.items():
+        try:
+            answers[node] = ray.get(reply)
+        except ray.exceptions.RayError as error:
+            if _stays(node):
+                raise UserError(
+                    f"node {nodes[node]} lost the worker that was to look at it ({_first_line(error)}); look at its "
+                    "memory and at the logs of its Ray, or take it out of the cluster."
+                ) from error
+    return answers
+
+
+def _stays(node: str) -> bool:
+    """Whether a node whose task was lost stays in the cluster; if it died, Ray may know that only some time later."""
+    deadline = time.monotonic() + SECONDS_TO_LEAVE
+    while any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _check_answer(address: str, answer: Mapping[str, Any], location: str) -> None:

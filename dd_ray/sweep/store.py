@@ -76,14 +76,20 @@ class CellFolder:
         return json.loads(self.files.read("config.json"))
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """The recorded evaluations. A last line that a kill cut short counts as not written."""
+        """The recorded evaluations. A last line that a kill cut short counts as not written.
+
+        Of two of the same iteration the first counts: two workers may have recorded it at the same moment.
+        """
         try:
             content = self.files.read("metrics.jsonl")
         except FileNotFoundError:
             return []
-        rows = [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-        # Two workers may have written the same evaluation, where one was cut off and taken for dead.
-        return list({row["iteration"]: row for row in reversed(rows)}.values())[::-1]
+        rows: dict[int, dict[str, Any]] = {}
+        for line in content.splitlines(keepends=True):
+            if line.endswith(b"\n"):
+                row = json.loads(line)
+                rows.setdefault(row["iteration"], row)
+        return list(rows.values())
 
     def take(self) -> str:
         """Make the caller the one that writes evaluations, and return what proves it."""
@@ -101,15 +107,26 @@ class CellFolder:
             raise TakenOverError("another worker has taken up this cell, since this one was taken for dead")
 
     def record(self, evaluation: dict[str, Any]) -> dict[str, Any]:
-        """Append an evaluation, and return it as it will be read. NaN and infinity become None."""
+        """Append an evaluation, and return it as it will be read. NaN and infinity become None.
+
+        One that is there already stays as it is: a worker on a node that was cut off may still be at work on a cell
+        that was given to another, and what both come to is the same but for its times.
+        """
+        recorded = next((row for row in self.evaluations() if row["iteration"] == evaluation["iteration"]), None)
+        if recorded is not None:
+            return recorded
         clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in evaluation.items()}
         self.files.append("metrics.jsonl", json.dumps(clean).encode() + b"\n")
         return clean
 
     def save_state(self, iteration: int, content: bytes) -> None:
-        """Write the state of an iteration, and let go of all but it and the one before."""
+        """Write the state of an iteration, and let go of all but it and the one before.
+
+        Later ones may be there, from which a cell went back since they are damaged: this one is kept nevertheless.
+        """
         self.files.write(_state_name(iteration), content)
-        for old in self.states()[STATES_KEPT:]:
+        others = [other for other in self.states() if other != iteration]
+        for old in others[STATES_KEPT - 1 :]:
             self.files.remove(_state_name(old))
 
     def states(self) -> list[int]:

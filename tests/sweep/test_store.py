@@ -28,10 +28,12 @@ def test_a_line_cut_short_is_not_read_and_is_overwritten(cell):
     assert cell.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 2.0}]
 
 
-def test_an_evaluation_that_two_workers_wrote_is_one(cell):
-    for iteration, kl in ((0, 1.0), (5, 2.0), (5, 2.5), (10, 3.0)):
-        cell.record({"iteration": iteration, "kl": kl})
-    assert [(row["iteration"], row["kl"]) for row in cell.evaluations()] == [(0, 1.0), (5, 2.0), (10, 3.0)]
+def test_of_two_records_of_an_iteration_the_first_counts(cell):
+    cell.record({"iteration": 0, "kl": 1.0})
+    cell.record({"iteration": 0, "kl": 2.0})
+    cell.files.append("metrics.jsonl", b'{"iteration": 0, "kl": 3.0}\n')  # as by another worker at the same moment
+    cell.record({"iteration": 5, "kl": 4.0})
+    assert cell.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 4.0}]
 
 
 def test_not_a_number_is_recorded_as_null(cell):
@@ -59,6 +61,12 @@ def test_the_latest_two_states_are_kept(cell):
         cell.save_state(iteration, str(iteration).encode())
     assert cell.states() == [20_000, 100]
     assert cell.state(100) == b"100"
+
+
+def test_a_state_is_kept_also_beside_later_ones_that_may_be_damaged(cell):
+    for iteration in (70, 80, 10, 20):
+        cell.save_state(iteration, b"")
+    assert cell.states() == [80, 20]
 
 
 def test_cells_are_found(tmp_path):

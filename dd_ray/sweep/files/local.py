@@ -44,12 +44,13 @@ class LocalFiles(Files):
         path = self.local / name
         if not path.exists():
             self.write(name, b"")
-        with path.open("rb") as file:
-            complete = complete_lines(file.read())
+        content = path.read_bytes()
+        complete = complete_lines(content)
+        if complete < len(content):
+            os.truncate(path, complete)
         try:
-            with path.open("r+b") as file:
-                file.truncate(complete)
-                file.seek(complete)
+            # At the end of the file, wherever that is by now: it must not land in a line of another writer.
+            with path.open("ab") as file:
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
