@@ -320,11 +320,11 @@ def test_a_lost_lock_is_noticed(objects):
     with objects.lock(".lock", "me", QUICK) as lock:
         time.sleep(2 * QUICK.renew)
         assert lock.held
-        objects.remove_folder(".lock")  # as one does who finds the claim too old
         deadline = time.monotonic() + 60 * QUICK.renew
         while lock.held:
+            objects.remove_folder(".lock")  # as one does who finds the claim too old; it may just be renewed
             assert time.monotonic() < deadline
-            time.sleep(QUICK.renew)
+            time.sleep(QUICK.renew / 4)
 
 
 def test_a_holder_that_was_stopped_for_a_lease_has_lost_its_lock(objects):
