@@ -16,6 +16,9 @@ from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.trainable import CellTrainable
 from dd_ray.sweep.versions import versions
 
+TRIALS_THAT_WAIT = 8
+"""Trials that are ready to go on with a worker, so that it is not given back to the cluster and started anew."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
@@ -108,7 +111,9 @@ class _Limit:
     def current(self) -> int:
         """The limit at present."""
         capacity = self._resources.trials_at_a_time(self._most)
-        return self._presence.slots(self._watcher.left, capacity) if self._presence else capacity
+        share = self._presence.slots(self._watcher.left, capacity) if self._presence else capacity
+        # A worker that has ended its trial is kept if another trial waits for it, and else given back.
+        return share if share < capacity or self._most else capacity + TRIALS_THAT_WAIT
 
     def update(self, this: Round) -> None:
         """Look at the cluster again. A larger limit holds at once; a smaller one ends the round."""

@@ -11,7 +11,8 @@
         tensorboard/LABEL/            event files
         .lock                         held by the command that runs the sweep
 
-What is written is durable when a call returns, and replaced as a whole or appended to by a line.
+What is written is replaced as a whole, or appended to by a line. What a cell is, its evaluations and its states are
+durable when a call returns; the rest, which is found out again where a power cut takes it, may not be.
 """
 
 import json
@@ -65,7 +66,10 @@ class CellFolder:
     def create(self, config: dict[str, Any], label: str) -> None:
         """Write what the cell is, unless that is known already."""
         if not self.files.exists("config.json"):
-            _write_json(self.files, "config.json", {"config": config, "label": label})
+            if not self.files.exists("metrics.jsonl"):
+                # Made durable with the next, and not by the worker, which would wait for it.
+                self.files.write("metrics.jsonl", b"", durable=False)
+            self.files.write("config.json", _json({"config": config, "label": label}))
 
     def describe(self) -> dict[str, Any]:
         """The `config` and `label` that the cell was created with.
@@ -94,7 +98,7 @@ class CellFolder:
     def take(self) -> str:
         """Make the caller the one that writes evaluations, and return what proves it."""
         token = uuid.uuid4().hex
-        self.files.write("owner", token.encode())
+        self.files.write("owner", token.encode(), durable=False)
         return token
 
     def check_owner(self, token: str) -> None:
@@ -140,7 +144,7 @@ class CellFolder:
 
     def finish(self, outcome: Outcome) -> None:
         """Write how the cell ended."""
-        _write_json(self.files, "outcome.json", asdict(outcome))
+        self.files.write("outcome.json", _json(asdict(outcome)), durable=False)
 
     def reopen(self) -> None:
         """Forget how the cell ended, since it goes on."""
@@ -150,7 +154,7 @@ class CellFolder:
         """How the cell ended, or None while it has not."""
         try:
             return Outcome(**json.loads(self.files.read("outcome.json")))
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):  # the latter after a power cut
             return None
 
 
@@ -201,19 +205,19 @@ class SweepFolder:
 
     def manifest(self) -> dict[str, Any] | None:
         """The sweep as it was asked for, or None before that."""
-        return self._json("sweep.json")
+        return self._read("sweep.json")
 
     def progress(self) -> dict[str, Any] | None:
         """What the command that runs the sweep said last of how far it is."""
-        return self._json("progress.json")
+        return self._read("progress.json")
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write what is asked for."""
-        _write_json(self.files, "sweep.json", manifest)
+        self.files.write("sweep.json", _json(manifest))
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write how far the sweep is."""
-        _write_json(self.files, "progress.json", progress)
+        self.files.write("progress.json", _json(progress), durable=False)
 
     def check(self) -> None:
         """Make sure that something can be kept here.
@@ -248,10 +252,10 @@ class SweepFolder:
         created = in_parallel(lambda folder: folder.files.exists("config.json"), folders)
         return [folder for folder, exists in zip(folders, created, strict=True) if exists]
 
-    def _json(self, name: str) -> dict[str, Any] | None:
+    def _read(self, name: str) -> dict[str, Any] | None:
         try:
             return json.loads(self.files.read(name))
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):  # the latter after a power cut
             return None
 
 
@@ -273,5 +277,5 @@ def _state_name(iteration: int) -> str:
     return f"state-{iteration:09d}.npz"
 
 
-def _write_json(files: Files, name: str, value: Any) -> None:
-    files.write(name, (json.dumps(value, indent=1, default=str) + "\n").encode())
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, default=str) + "\n").encode()

@@ -226,16 +226,3 @@ def test_tensorboard_has_scalars_a_picture_and_hparams(start):
     assert [event.step for event in events.Scalars("evaluation/mcc")] == [0, 3, 6]
     assert len(tags["images"]) == 1
     assert any("hparams" in name for name in events.summary_metadata)
-
-
-def test_a_worker_that_was_given_up_and_goes_on_doubles_nothing(start):
-    """As on a node that was cut off: its cell has gone to another worker meanwhile."""
-    given_up, successor = start(), start()
-    for run in (given_up, successor, successor, given_up, given_up, successor):
-        run.advance()
-    alone = start("alone")
-    finish(alone)
-    evaluations = successor.folder.evaluations()
-    assert [row["iteration"] for row in evaluations] == list(EVALUATE_AT)
-    assert without_times(evaluations) == without_times(alone.folder.evaluations())
-    assert successor.evaluations == given_up.evaluations == evaluations

@@ -53,8 +53,10 @@ class Files(ABC):
         """
 
     @abstractmethod
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         """Replace a file as a whole, and make the folders above it. Whoever reads sees the old content or the new.
+
+        Where it is not `durable`, a power cut may leave the old content, or nothing, or an empty file.
 
         Raises:
             OSError: it was not written; the old content is still there.

@@ -25,7 +25,7 @@ class LocalFiles(Files):
     def read(self, name: str) -> bytes:
         return (self.local / name).read_bytes()
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         path = self.local / name
         _make_folder(path.parent)
         # Not tempfile, whose files only their owner may read.
@@ -34,11 +34,13 @@ class LocalFiles(Files):
             with draft.open("xb") as file:
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
 
     def append(self, name: str, line: bytes) -> None:
         path = self.local / name

@@ -69,7 +69,7 @@ class ObjectFiles(Files):
                     raise
         raise OSError(errno.EBUSY, "replaced each time that it was read", self.at(name).location)
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         put(self.patient, self.path(name), content)
 
     def append(self, name: str, line: bytes) -> None:
