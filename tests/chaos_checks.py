@@ -1,0 +1,202 @@
+"""What `chaos.py` holds a disturbed sweep against: what was seen while it ran, and a sweep that nobody disturbed."""
+
+import contextlib
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dd_ray import results
+from dd_ray.sweep.plan import Cell, Plan
+from dd_ray.sweep.store import STATES_KEPT, CellFolder, SweepFolder
+from dd_ray.training import TrialState, load_state
+
+SECONDS_BETWEEN_LOOKS = 0.1
+LOST = "evaluations that were there have changed or are lost"
+OF_TIME = ("seconds", "training_seconds", "speed/")
+"""Columns that differ from run to run."""
+
+
+@dataclass
+class Seen:
+    """The complete lines of every cell's metrics, as they appeared."""
+
+    folder: Path
+    lines: dict[str, list[bytes]] = field(default_factory=dict)
+    problems: set[str] = field(default_factory=set)
+
+    def look(self) -> None:
+        """Read all metrics, and compare them with what was there before."""
+        for path in self.folder.glob("cells/*/metrics.jsonl"):
+            key, content = path.parent.name, path.read_bytes()
+            lines = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+            before = self.lines.get(key, [])
+            if lines[: len(before)] != before:
+                self.problems.add(f"{key}: {LOST}")
+            self.lines[key] = max(before, lines, key=len)
+
+
+@contextlib.contextmanager
+def watching(folder: Path) -> Iterator[Seen]:
+    """Look at a sweep's metrics again and again, meanwhile and once more at the end."""
+    seen, ended = Seen(folder), threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            seen.look()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        watcher.join()
+        seen.look()
+
+
+def undisturbed(plan: Plan) -> dict[str, CellFolder]:
+    """The cells of a plan, trained one by one without Ray."""
+    folder = Path(plan.location)
+    sweep = SweepFolder.at(folder)
+    sweep.write_manifest({})
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_train, [folder] * len(plan.cells), plan.cells, [plan.evaluate_at] * len(plan.cells)))
+    return {cell.key: sweep.cell(cell.key) for cell in plan.cells}
+
+
+def _train(folder: Path, cell: Cell, evaluate_at: Sequence[int]) -> None:
+    from dd_ray.sweep.worker import CellRun, Work
+
+    SweepFolder.at(folder).cell(cell.key).create(cell.config.to_dict(), cell.label)
+    run = CellRun(
+        Work(sweep=str(folder), key=cell.key, evaluate_at=evaluate_at, device="cpu", threads=1, hparams=["seed"])
+    )
+    while not run.advance()["done"]:
+        pass
+    run.close()
+
+
+def check(plan: Plan, seen: Seen, expected: Mapping[str, CellFolder], damaged: set[Path]) -> list[str]:
+    """What is wrong with a sweep that has ended: nothing, it is to be hoped.
+
+    Args:
+        plan: what was asked for.
+        seen: what was seen of it while it ran.
+        expected: the cells as nobody disturbed them.
+        damaged: states that were damaged on purpose.
+    """
+    sweep = SweepFolder.open(plan.location)
+    problems = sorted(seen.problems)
+    names = sorted(sweep.files.names("cells"))
+    if names != sorted(cell.key for cell in plan.cells):
+        problems.append(f"cells are missing or there are others: {len(names)} of {len(plan.cells)}")
+    for key in names:
+        problems += [f"{key}: {what}" for what in _check_cell(sweep.cell(key), expected[key], plan, damaged)]
+    table = results.load(plan.location)
+    rows = len(plan.cells) * len(plan.evaluate_at)
+    if len(table) != rows or set(table["state"]) != {"finished"} or table.duplicated(["key", "iteration"]).any():
+        problems.append(f"the table has {len(table)} rows of states {set(table['state'])}; they should be {rows}")
+    return problems
+
+
+def _check_cell(cell: CellFolder, expected: CellFolder, plan: Plan, damaged: set[Path]) -> Iterator[str]:
+    last, outcome = plan.evaluate_at[-1], cell.outcome()
+    if outcome is None or outcome.state != "finished" or outcome.iteration != last:
+        yield f"its outcome is {outcome}"
+    iterations = [row["iteration"] for row in cell.evaluations()]
+    if iterations != list(plan.evaluate_at):
+        yield f"its evaluations are at {iterations}"
+    if _untimed(cell) != _untimed(expected):
+        yield "its metrics differ from those of an undisturbed cell"
+    states = cell.states()
+    if not 1 <= len(states) <= STATES_KEPT or states[0] != last:
+        yield f"its states are of {states}"
+    elif Path(cell.files.location, f"state-{last:09d}.npz") not in damaged and not _same(
+        *(load_state(each.state(last)) for each in (cell, expected))
+    ):
+        yield "its weights differ from those of an undisturbed cell"
+
+
+def _untimed(cell: CellFolder) -> list[str]:
+    """Evaluations to the last bit, but for times."""
+    rows: list[dict[str, Any]] = cell.evaluations()
+    return [json.dumps({name: row[name] for name in row if not name.startswith(OF_TIME)}) for row in rows]
+
+
+def _same(a: TrialState, b: TrialState) -> bool:
+    groups = ((a.weights, b.weights), (a.square_avg, b.square_avg))
+    return a.iteration == b.iteration and all(
+        x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x) for x, y in groups
+    )
+
+
+@dataclass(frozen=True)
+class WorkDone:
+    """What the log of `chaos_cell.py` tells."""
+
+    iterations: int
+    overlaps: list[str]
+    """Cells that two workers had at once."""
+
+
+def read_log(path: Path, keys: set[str]) -> WorkDone:
+    """The work that was done on some cells, whether it was kept or lost."""
+    iterations, owner, overlaps = 0, dict[str, str](), set[str]()
+    for line in path.read_text().splitlines():
+        key, what, pid = line.split()
+        if key in keys and what == "up":
+            owner[key] = pid
+        elif key in keys:
+            iterations += 1
+            if owner[key] != pid:
+                overlaps.add(f"{key}: process {pid} went on with it after process {owner[key]} had taken it up")
+    return WorkDone(iterations, sorted(overlaps))
+
+
+def owners(path: Path) -> dict[str, int]:
+    """The process that is at work on a cell, or was the last to be, by key."""
+    taken_up = [line.split() for line in path.read_text().splitlines() if " up " in line]
+    cell_of = {pid: key for key, _, pid in taken_up}
+    owner = {key: pid for key, _, pid in taken_up}
+    return {key: int(pid) for key, pid in owner.items() if cell_of[pid] == key}
+
+
+@dataclass
+class Report:
+    """What is told at the end of all sweeps."""
+
+    sweeps: int = 0
+    cells: int = 0
+    evaluations: int = 0
+    needed: int = 0
+    done: int = 0
+    overlaps: int = 0
+    drafts: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    survived: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def show(self, kinds: Iterable[str], seconds: float) -> None:
+        """Print it."""
+        print("\n| fault | times | survived |\n| --- | ---: | ---: |")
+        for kind in kinds:
+            print(f"| {kind} | {self.faults[kind]} | {self.survived[kind]} |")
+        print(f"| all | {self.faults.total()} | {self.survived.total()} |\n")
+        redone = self.done - self.needed
+        print(f"{self.sweeps} sweeps of {self.cells} cells in all; {seconds / 60:.1f} minutes.")
+        print(f"Iterations: {self.needed:,} needed, {redone:,} done again ({redone / max(1, self.needed):.1%}).")
+        lost = sum(LOST in problem for problem in self.problems)
+        print(f"Evaluations: {self.evaluations:,} recorded; cells that lost any: {lost}.")
+        print(f"Cells that two workers had at once, on a node that was given up and on another: {self.overlaps}.")
+        print(f"Drafts of files that kills have left behind: {self.drafts}.")
+        for problem in self.problems:
+            print(f"WRONG: {problem}")
+        print("Something is wrong." if self.problems else "All is as if nothing had happened.", flush=True)

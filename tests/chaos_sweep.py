@@ -1,0 +1,32 @@
+"""The sweep that `chaos.py` disturbs: an ordinary study of tiny cells, whose workers write down what they do."""
+
+from dd_ray.cli import main
+from dd_ray.sweep import Preset, Study
+from dd_ray.sweep.environment import prepare_environment
+
+STUDY = Study(
+    name="chaos",
+    question="Does a sweep come to the same, whatever happens to it?",
+    axes=("beta", "gamma"),
+    fixed={"model": "inertia_vae", "batch_size": 2, "num_test": 4, "num_frames": 4},
+    presets={
+        "quick": Preset(
+            about="the only one", axes={"beta": (0.1, 1.0), "gamma": (0.0, 0.5)}, iterations=100, scheduler="none"
+        )
+    },
+)
+
+
+def run() -> None:
+    """Run the study with cells that log."""
+    prepare_environment("host:port")  # before Ray is imported
+    from chaos_cell import LoggedCell
+
+    from dd_ray.sweep import rounds
+
+    rounds.CellTrainable = LoggedCell
+    main(STUDY)
+
+
+if __name__ == "__main__":
+    run()

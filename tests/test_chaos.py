@@ -1,0 +1,27 @@
+"""A short run of `chaos.py`: every kind of fault at least once, and the sweep is what it would have been."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHAOS = Path(__file__).with_name("chaos.py")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_sweep_survives_every_kind_of_fault(tmp_path: Path) -> None:
+    command = [sys.executable, str(CHAOS), "--seed=1", "--minutes=0", "--pause=4", "--seeds=3", "--iterations=80"]
+    done = subprocess.run([*command, f"--keep={tmp_path}"], capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    faults = {kind.strip(): (int(times), int(survived)) for kind, times, survived in _rows(done.stdout)}
+    assert len(faults) >= 9
+    assert all(times >= 1 and survived == times for times, survived in faults.values())
+    assert "cells that lost any: 0." in done.stdout
+
+
+def _rows(text: str) -> list[tuple[str, str, str]]:
+    """Rows of the table at the end that have numbers."""
+    return re.findall(r"^\| (.+?) \| (\d+) \| (\d+) \|$", text, re.MULTILINE)
