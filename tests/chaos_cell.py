@@ -45,10 +45,10 @@ def _log(key: str, what: str) -> None:
 
 def _refuse_while(full: Path) -> None:
     def refusing(write: Callable[..., None]) -> Callable[..., None]:
-        def refused(files: LocalFiles, name: str, content: bytes) -> None:
+        def refused(files: LocalFiles, name: str, content: bytes, **options: Any) -> None:
             if full.exists():
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
-            write(files, name, content)
+            write(files, name, content, **options)
 
         return refused
 

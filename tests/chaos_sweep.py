@@ -19,7 +19,7 @@ STUDY = Study(
 
 def run() -> None:
     """Run the study with cells that log."""
-    prepare_environment("host:port")  # before Ray is imported
+    prepare_environment()  # before Ray is imported
     from chaos_cell import LoggedCell
 
     from dd_ray.sweep import rounds
