@@ -182,7 +182,7 @@ def write_figure(options: Options) -> list[Path]:
     png, csv = folder / "search_results.png", folder / "search_results.csv"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        draw(table, search, title_of(sweep.manifest()["study"], table, search)).savefig(png, dpi=150)
+        draw(table, search, title_of((sweep.manifest() or {})["study"], table, search)).savefig(png, dpi=150)
         table.to_csv(csv, index=False)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error

@@ -1,4 +1,4 @@
-"""From a sweep's tidy table to the cells of a map: seeds averaged, and what did not finish marked.
+"""From a sweep's tidy table to the cells of a map: seeds averaged, what did not finish marked, the best found.
 
 How the numbers stay honest:
 
@@ -8,6 +8,10 @@ How the numbers stay honest:
 - Seeds at different iterations are never averaged. A cell is the mean of the seeds that got furthest, and
   carries the worst mark among all of its seeds. Where a scheduler stopped the others, that mean is of survivors,
   and too good: hence the mark.
+- A collapsed network, one without an active unit, can score as well as one that learned something. So collapse is
+  counted beside every mark, and a cell with a collapsed seed is never among the best.
+- A difference to the cells where a field is 0 is taken seed by seed, at the last evaluation that both trials have:
+  all cells see the same batches, so much of what differs between seeds drops out.
 """
 
 import itertools
@@ -22,7 +26,7 @@ import pandas as pd
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import option_name
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED, seed_interval
+from dd_ray.metrics import REPORTED, Metric, seed_interval
 
 COMPLETE = "complete"
 MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "absent", COMPLETE)
@@ -61,14 +65,19 @@ class Summary:
     """The iteration that the sweep goes to."""
     trials: pd.DataFrame
     """A row for each trial: the columns of the table, from its last evaluation at or before the iteration (without
-    numbers where there is none), and `mark`, one of `MARKS`."""
+    numbers where there is none), `mark`, one of `MARKS`, and `collapsed`, 1 where it has no active unit. With a
+    reference, a row for each pair of trials, with the worse mark of the two, and `metric` columns of differences."""
     cells: pd.DataFrame
     """A row for each combination of the axes' values and `metric`. Beside these: `mean`; `ci_low` and `ci_high`,
     its 95% confidence interval (NaN with one seed); `seeds`, how many are averaged, and `seeds_in_cell`;
     `iteration` of the values; `mark`, the worst of all seeds, and `mark_iteration`, the last evaluation of those
-    that have it; `states` of all seeds, such as `complete@300 stopped_early@150`."""
+    that have it; `states` of all seeds, such as `complete@300 stopped_early@150`; `collapsed_seeds`, how many of
+    those that got furthest have no active unit. And, for figures: `best` and `in_best_region` (see `best_region`),
+    or with a reference `excludes_zero`, whether the interval of the difference does."""
     untrained: dict[str, float]
     """Mean of each metric over all trials before their training, where they were evaluated there."""
+    reference: str | None = None
+    """Config field: the numbers are differences to the cells where it is 0. None: they are the metrics themselves."""
 
 
 def summarise(
@@ -78,6 +87,7 @@ def summarise(
     metrics: Sequence[str] = (),
     places: Mapping[str, str | None] | None = None,
     iteration: int | None = None,
+    reference: str | None = None,
 ) -> Summary:
     """Shape a sweep's table into the cells of a map.
 
@@ -89,28 +99,67 @@ def summarise(
         places: config fields for `x`, `y` and `columns`, spelled as in Python or on the command line. Swept fields
             that are not among them take the places left: γ, β and λ, in the usual case.
         iteration: the state at this iteration, or at the last evaluation before it; None for the sweep's end.
+        reference: a swept config field; the numbers are then the differences to the cells where it is 0.
 
     Raises:
-        UserError: nothing has been evaluated, or there is no such metric, axis or iteration.
+        UserError: nothing has been evaluated, or there is no such metric, axis, iteration or reference.
     """
     evaluated = pd.to_numeric(table["iteration"])
     if evaluated.isna().all():
         raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to draw.")
     metrics = list(dict.fromkeys(metrics)) or _usual_metrics(table)
-    table = table.assign(iteration=evaluated, **{metric: _numbers(table, metric) for metric in metrics})
+    collapsed = (_numbers(table, "active_units") == 0).astype(float) if "active_units" in table else 0.0
+    numbers = {metric: _numbers(table, metric) for metric in metrics}
+    table = table.assign(iteration=evaluated, collapsed=collapsed, **numbers)
     asked = {place: _field_named(name) for place, name in (places or {}).items() if name}
     layout = _layout(_swept_fields(table, manifest["axes"]), asked)
     last = max(manifest["options"]["iterations"], int(evaluated.max()))
     iteration = _map_iteration(evaluated, iteration, last)
-    trials = _trials_at(table, iteration, last)
-    return Summary(
-        layout=layout,
-        iteration=iteration,
-        last=last,
-        trials=trials,
-        cells=_average_seeds(trials, layout.axes, metrics),
-        untrained={str(name): mean for name, mean in table.loc[evaluated == 0, metrics].mean().dropna().items()},
-    )
+    trials, untrained = _trials_at(table, iteration, last), table.loc[evaluated == 0, metrics].mean().dropna()
+    shown = {"layout": layout, "iteration": iteration, "last": last}
+    if reference is None:
+        cells = _with_best(_average_seeds(trials, combinations(trials, layout.axes), metrics), layout)
+        means = {str(name): mean for name, mean in untrained.items()}
+        return Summary(**shown, trials=trials, cells=cells, untrained=means)
+    field = _reference_field(trials, layout.axes, reference)
+    pairs = _paired_with_reference(trials, table[table["iteration"] <= iteration], layout.axes, field, metrics)
+    places_of_cells = combinations(trials[trials[field] != 0], layout.axes)
+    cells = _average_seeds(pairs, places_of_cells, metrics)
+    cells["excludes_zero"] = (cells["ci_low"] > 0) | (cells["ci_high"] < 0)
+    return Summary(**shown, trials=pairs, cells=cells, untrained={}, reference=field)
+
+
+def described(metric: str) -> Metric:
+    """How a column is shown and ranked; a part of a metric, such as linear_r2/circle_x, is ranked as the whole is."""
+    whole, _, part = metric.partition("/")
+    known = REPORTED.get(whole)
+    if known is None:
+        return Metric(metric, metric, None)
+    return Metric(f"{known.short}, {part.replace('_', ' ')}", metric, known.better) if part else known
+
+
+def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
+    """The best cell, and with it those whose 95% interval overlaps its interval.
+
+    They are found among the complete cells without a collapsed seed; among those with an interval, where there are
+    any. Without intervals nothing says which cells are as good, and the best cell is the whole region.
+
+    Args:
+        cells: those of one metric.
+        better: which values are: min, max, or None where none is, and so no cell.
+
+    Returns:
+        For each cell, whether it is the best, and whether it is in the region.
+    """
+    candidates = (cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)
+    has_interval = candidates & cells["ci_low"].notna()
+    candidates = has_interval if has_interval.any() else candidates
+    if better is None or not candidates.any():
+        return candidates & False, candidates & False
+    means = cells.loc[candidates, "mean"]
+    is_best = pd.Series(cells.index == (means.idxmin() if better == "min" else means.idxmax()), cells.index)
+    low, high = (float(cells.loc[is_best, end].iloc[0]) for end in ("ci_low", "ci_high"))
+    return is_best, is_best | (candidates & (cells["ci_low"] <= high) & (cells["ci_high"] >= low))
 
 
 def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
@@ -129,6 +178,8 @@ def _usual_metrics(table: pd.DataFrame) -> list[str]:
 
 
 def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    if metric in (*_FIELDS, "iteration"):
+        raise UserError(f"{metric!r} is what a cell was given, no result; give a metric such as linear_r2.")
     if metric not in table:
         known = [name for name in REPORTED if name in table]
         raise UserError(f"{metric!r} is no column of this sweep's table; it has {', '.join(known)} and more.")
@@ -197,16 +248,59 @@ def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> s
     if at == iteration and (state == "finished" or iteration < last):
         return COMPLETE
     # Whatever became of it later, or however few iterations were asked for when it finished.
-    return "unfinished" if state in ("finished", "missing") or reached > iteration else state
+    return "unfinished" if state in ("finished", "missing", "running") or reached > iteration else state
 
 
-def _average_seeds(trials: pd.DataFrame, axes: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    needed = list(dict.fromkeys(["iteration", "mark", "state", *metrics]))
-    groups = {values: group[needed].to_dict("list") for values, group in trials.groupby(list(axes))}
+def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> str:
+    field = _field_named(asked)
+    with_zero = [name for name in axes if (trials[name] == 0).any() and trials[name].nunique() > 1]
+    if field not in with_zero:
+        there = f"; this sweep has {', '.join(map(option_name, with_zero))}" if with_zero else ""
+        raise UserError(f"a difference to {option_name(field)} = 0 needs cells where it is 0, and others{there}.")
+    return field
+
+
+def _paired_with_reference(
+    trials: pd.DataFrame, evaluations: pd.DataFrame, axes: Sequence[str], field: str, metrics: Sequence[str]
+) -> pd.DataFrame:
+    """A row for each trial and the one that differs in `field` alone, which is 0 there: the first less the second."""
+    same = [*(axis for axis in axes if axis != field), "seed"]
+    references = trials.loc[trials[field] == 0, [*same, "key", "mark", "state"]].drop_duplicates(same)
+    others = trials[trials[field] != 0].drop(columns=[*metrics, "iteration", "collapsed"])
+    pairs = others.merge(references, on=same, suffixes=("", "_reference"))
+    measured = evaluations[["key", "iteration", "collapsed", *metrics]].drop_duplicates(["key", "iteration"])
+    of_reference = measured.add_suffix("_reference").rename(columns={"iteration_reference": "iteration"})
+    both = pairs[["key", "key_reference"]].merge(measured, on="key").merge(of_reference)
+    both = both.sort_values("iteration").drop_duplicates("key", keep="last")  # the last that both have
+    differences = {metric: both[metric] - both[f"{metric}_reference"] for metric in metrics}
+    differences["collapsed"] = both[["collapsed", "collapsed_reference"]].max(axis=1)
+    pairs = pairs.merge(both[["key", "iteration"]].assign(**differences), on="key", how="left")
+    marks = zip(pairs["mark"], pairs.pop("mark_reference"), strict=True)
+    lost = pairs["state_reference"].isin(["failed", "diverged"])
+    return pairs.assign(
+        mark=[min(two, key=MARKS.index) for two in marks],
+        state=pairs["state"].mask(lost, pairs["state_reference"]),
+    )
+
+
+def _with_best(cells: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    """The cells with columns `best` and `in_best_region`: of each metric, and each figure."""
+    parts = [
+        best_region(part, described(part["metric"].iloc[0]).better)
+        for _, part in cells.groupby([*layout.rest, "metric"], sort=False)
+    ]
+    best, region = (pd.concat(columns) for columns in zip(*parts, strict=True))
+    return cells.assign(best=best, in_best_region=region)  # by their index
+
+
+def _average_seeds(trials: pd.DataFrame, places: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row for each place, the values of its axes, and metric."""
+    needed = list(dict.fromkeys(["iteration", "mark", "state", "collapsed", *metrics]))
+    groups = {values: group[needed].to_dict("list") for values, group in trials.groupby(list(places[0]))}
     nothing = trials.iloc[:0][needed].to_dict("list")
     rows = [
         {**at, "metric": metric, **_cell(groups.get(tuple(at.values()), nothing), metric)}
-        for at in combinations(trials, axes)
+        for at in places
         for metric in metrics
     ]
     return pd.DataFrame(rows)
@@ -231,5 +325,6 @@ def _cell(trials: Mapping[Hashable, list[Any]], metric: str) -> dict[str, Any]:
         "iteration": iteration,
         "mark": worst,
         "mark_iteration": float(np.fmax.reduce(at, initial=math.nan, where=np.asarray(marked, bool))),
+        "collapsed_seeds": int(np.sum(furthest & (np.asarray(trials["collapsed"], float) == 1))),
         "states": " ".join(m if math.isnan(i) else f"{m}@{i:.0f}" for m, i in zip(marks, at, strict=True)),
     }

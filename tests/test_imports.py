@@ -24,7 +24,7 @@ ORDER = [
         "metrics",
         "evaluation",
     ),
-    *("sweep", "results", "search_results", "summary", "cells", "figures", "cli", "service"),
+    *("sweep", "results", "search_results", "summary", "cells", "figures", "map_panels", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

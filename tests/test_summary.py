@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from dd_ray import results
 from dd_ray.errors import UserError
-from dd_ray.summary import COMPLETE, MARKS, Layout, combinations
+from dd_ray.summary import COMPLETE, MARKS, Layout, best_region, combinations, described, summarise
 from tests.analysis.sweeps import GRID, Values, by_seed, summary_of, write_sweep
 
 
@@ -131,6 +132,143 @@ def test_a_metric_without_a_value_is_undefined_or_diverged(tmp_path: Path) -> No
     assert list(cells_of(path, metric="mcc")["mark"]) == [COMPLETE, COMPLETE]
     path = write_sweep(tmp_path / "d", {"beta": [0.1], "gamma": [0.5, 1.0]}, lambda c: ("diverged", 160))
     assert list(cells_of(path, 150, "prediction_ratio")["mark"]) == [COMPLETE, "diverged"]
+
+
+def test_a_running_cell_is_unfinished(tmp_path: Path) -> None:
+    table = results.load(write_sweep(tmp_path / "s", {"beta": [0.1]}, by_seed(("unfinished", 150))))
+    manifest = {"axes": {"beta": [0.1]}, "options": {"iterations": 300}}
+    running = summarise(table.assign(state="running"), manifest, metrics=["mcc"])
+    assert list(running.cells["mark"]) == ["unfinished"]
+
+
+def noisy(config: Values, iteration: int) -> Values:
+    """Metrics that differ between seeds by much, and between cells of a seed by little; with collapse at high β."""
+    rng = np.random.default_rng([config["seed"], int(10 * config["gamma"]), int(10 * config["beta"]), iteration])
+    return {
+        "linear_r2": config["seed"] + 0.1 * config["gamma"] + 0.02 * rng.normal(),
+        "active_units": 0.0 if config["beta"] == 1.0 and config["seed"] == 1 and iteration else 3.0,
+    }
+
+
+def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5, 0.9], "seed": [0, 1, 2, 3]}
+    path = write_sweep(tmp_path / "s", axes, metrics=noisy)
+    summary = summary_of(path, metrics=["linear_r2"], reference="gamma")
+    assert summary.reference == "gamma" and summary.untrained == {}
+    assert len(summary.cells) == 2 * 2 and 0.0 not in set(summary.cells["gamma"])
+    for cell in summary.cells.to_dict("records"):
+        values = {
+            gamma: [noisy({"beta": cell["beta"], "gamma": gamma, "seed": seed}, 300)["linear_r2"] for seed in range(4)]
+            for gamma in (0.0, cell["gamma"])
+        }
+        test = stats.ttest_rel(values[cell["gamma"]], values[0.0])
+        interval = test.confidence_interval(0.95)
+        assert (cell["ci_low"], cell["ci_high"]) == pytest.approx((interval.low, interval.high))
+        assert cell["mean"] == pytest.approx(np.mean(values[cell["gamma"]]) - np.mean(values[0.0]))
+        assert cell["excludes_zero"] == (test.pvalue < 0.05)
+        assert (cell["seeds"], cell["collapsed_seeds"], cell["mark"]) == (4, int(cell["beta"] == 1), COMPLETE)
+    # What pairing is for: the seeds lie further apart than the cells, and their intervals overlap.
+    assert summary.cells["excludes_zero"].any()
+    unpaired = cells_of(path).loc[0.1]
+    assert unpaired.loc[0.0, "ci_high"] > unpaired.loc[0.9, "ci_low"]
+
+
+def test_a_difference_needs_seeds_in_common_and_an_interval_two(tmp_path: Path) -> None:
+    write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0], "seed": [0, 1]})
+    write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.5], "seed": [1, 2]})
+    write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.9], "seed": [2, 3]})
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [1.0], "seed": [0, 1, 2]})
+    cells = summary_of(path, metrics=["linear_r2"], reference="gamma").cells.set_index("gamma")
+    assert list(cells["seeds"]) == [1, 0, 2]
+    assert list(cells["mark"]) == [COMPLETE, "absent", COMPLETE]
+    assert list(cells["mean"].dropna()) == pytest.approx([0.5, 1.0])
+    assert list(cells["ci_low"].isna()) == [True, True, False]
+    assert list(cells["excludes_zero"]) == [False, False, True]
+
+
+def test_a_difference_is_taken_at_the_last_evaluation_that_both_have(tmp_path: Path) -> None:
+    def measured(config: Values, iteration: int) -> Values:
+        return {"linear_r2": config["gamma"] * iteration}
+
+    ended = {0.0: ("finished", 300), 0.5: ("stopped_early", 150)}
+    axes = {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1]}
+    path = write_sweep(tmp_path / "cell", axes, lambda c: ended[c["gamma"]], measured)
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="gamma").cells.to_dict("records")
+    assert (cell["mean"], cell["iteration"], cell["mark"]) == (75.0, 150, "stopped_early")
+    path = write_sweep(tmp_path / "reference", axes, lambda c: ended[0.5 - c["gamma"]], measured)
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="gamma").cells.to_dict("records")
+    assert (cell["mean"], cell["iteration"], cell["mark"]) == (75.0, 150, "stopped_early")
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="gamma", iteration=150).cells.to_dict("records")
+    assert (cell["mean"], cell["iteration"], cell["mark"]) == (75.0, 150, COMPLETE)
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="gamma", iteration=0).cells.to_dict("records")
+    assert (cell["mean"], cell["iteration"], cell["excludes_zero"]) == (0.0, 0, False)
+
+
+def test_a_reference_that_failed_leaves_a_failed_cell_without_a_value(tmp_path: Path) -> None:
+    axes = {"beta": [0.1], "gamma": [0.5], "lam": [0.0, 1.0]}
+    path = write_sweep(tmp_path / "s", axes, lambda c: ("finished", 300) if c["lam"] else ("failed", -1))
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="lambda").cells.to_dict("records")
+    assert (cell["mark"], cell["seeds"], math.isnan(cell["mean"])) == ("failed", 0, True)
+
+
+def test_collapse_is_counted_at_the_iteration_of_the_map(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0], "seed": [0, 1]}, metrics=noisy)
+    assert list(cells_of(path)["collapsed_seeds"]) == [0, 1]
+    assert list(cells_of(path, 0)["collapsed_seeds"]) == [0, 0]
+    # Seeds that did not get as far as others are not in the numbers, so not in this one.
+    stopped = by_seed(("finished", 300), ("stopped_early", 150))
+    path = write_sweep(tmp_path / "t", {"beta": [1.0], "gamma": [0.0], "seed": [0, 1]}, stopped, noisy)
+    assert only_cell(path)["collapsed_seeds"] == 0
+    path = write_sweep(tmp_path / "u", {"beta": [0.1]}, metrics=lambda c, i: {"linear_r2": 0.5})
+    assert only_cell(path)["collapsed_seeds"] == 0
+
+
+def cells_with(rows: Sequence[tuple[float, float, str, int]]) -> pd.DataFrame:
+    """Cells of (mean, half an interval, mark, collapsed seeds), with an index that does not count from 0."""
+    frame = pd.DataFrame(rows, columns=["mean", "half", "mark", "collapsed_seeds"], index=range(7, 7 + len(rows)))
+    return frame.assign(ci_low=frame["mean"] - frame["half"], ci_high=frame["mean"] + frame["half"])
+
+
+def test_the_best_region_holds_the_cells_whose_interval_overlaps_that_of_the_best() -> None:
+    cells = cells_with(
+        [
+            (0.9, 0.1, "stopped_early", 0),
+            (0.95, 0.1, COMPLETE, 1),  # collapsed, however good
+            (0.85, math.nan, COMPLETE, 0),  # one seed, where others have intervals
+            (0.8, 0.05, COMPLETE, 0),
+            (0.7, 0.06, COMPLETE, 0),
+            (0.7, 0.04, COMPLETE, 0),
+            (math.nan, math.nan, "failed", 0),
+        ]
+    )
+    best, region = best_region(cells, "max")
+    assert list(best) == [False, False, False, True, False, False, False]
+    assert list(region) == [False, False, False, True, True, False, False]
+    best, region = best_region(cells, "min")
+    assert (list(cells.index[best]), list(cells.index[region])) == ([11], [10, 11, 12])
+    assert not any(mask.any() for mask in best_region(cells, None))
+    assert not any(mask.any() for mask in best_region(cells.assign(mark="unfinished"), "max"))
+
+
+def test_with_one_seed_the_best_cell_is_the_whole_region() -> None:
+    cells = cells_with([(0.5, math.nan, COMPLETE, 0), (0.8, math.nan, COMPLETE, 0), (0.8, math.nan, COMPLETE, 0)])
+    for mask in best_region(cells, "max"):
+        assert list(mask) == [False, True, False]
+
+
+def test_each_figure_has_a_best_cell_of_its_own(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {**GRID, "learning_rate": [1e-4, 1e-3]})
+    cells = summary_of(path, metrics=["mcc", "reconstruction_error", "active_units"]).cells
+    best = cells[cells["best"]].set_index(["metric", "learning_rate"])
+    assert set(best.index) == {(name, rate) for name in ("mcc", "reconstruction_error") for rate in (1e-4, 1e-3)}
+    assert set(best.loc["mcc", "gamma"]) == {0.9} and set(best.loc["reconstruction_error", "gamma"]) == {0.0}
+
+
+def test_a_part_of_a_metric_is_ranked_as_the_whole() -> None:
+    assert described("mcc").better == "max"
+    part = described("linear_r2/circle_x")
+    assert (part.label, part.better) == ("R², circle x", "max")
+    assert described("seconds").better is None
 
 
 def test_combinations_that_the_sweep_lacks_are_absent(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Maps of a grid, from sweep folders that are written cell by cell."""
 
+import math
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from numpy.typing import NDArray
 
 from analysis import grid_maps
-from analysis.grid_maps import MARKS, Options, Scale, draw, title_of, write_maps
+from analysis.grid_maps import MEANINGS, WIDEST, Options, draw, title_of, write_maps
 from dd_ray import summary as summary_module
 from dd_ray.errors import UserError
+from dd_ray.map_panels import BEST, COLLAPSED, LETTERS, Scale, outline
 from dd_ray.summary import COMPLETE, Summary
 from tests.analysis.sweeps import GRID, measure, summary_of, write_sweep
 
@@ -40,8 +45,8 @@ def is_drawn(path: Path) -> bool:
 
 
 def test_every_mark_has_a_letter_of_its_own() -> None:
-    assert [*MARKS, COMPLETE] == list(summary_module.MARKS)
-    assert len({letter for letter, _ in MARKS.values()}) == len(MARKS)
+    assert [*LETTERS, COMPLETE] == [*MEANINGS, COMPLETE] == list(summary_module.MARKS)
+    assert len({*LETTERS.values(), COLLAPSED, BEST}) == len(LETTERS) + 2
 
 
 def test_combinations_that_the_sweep_lacks_are_drawn(tmp_path: Path) -> None:
@@ -178,7 +183,9 @@ def test_the_figure_says_what_it_shows(tmp_path: Path) -> None:
     figure = figure_of(summary_of(path))
     assert figure.get_suptitle() == "inertia_grid\niteration 300, 1 seed"
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["S  stopped early at iteration 150"]
+    best, *states = [text.get_text() for text in legend.get_texts()]
+    assert best.startswith("★") and "it alone" in best
+    assert states == ["S  stopped early at iteration 150"]
     panels = panels_of(figure)
     assert len(panels) == 4 * 2
     assert [panel.get_title() for panel in panels[:2]] == ["λ = 0", "λ = 10"]
@@ -197,7 +204,7 @@ def test_a_stopped_cell_of_a_curve_is_hollow_and_not_connected(tmp_path: Path) -
     assert list(np.isnan(hollow.get_ydata())) == [True, False, True]
     assert (connected.get_linestyle(), hollow.get_linestyle()) == ("-", "None")
     assert hollow.get_markerfacecolor() == "white"
-    assert [text.get_text() for text in panel.texts] == ["", "S 150", "", "untrained"]
+    assert [text.get_text() for text in panel.texts] == ["★", "S 150", "", "untrained"]
     assert [bool(patch.get_hatch()) for patch in panel.patches] == [True]
     (dots,) = (line for line in panel.lines if line.get_markersize() == 3)
     assert len(dots.get_xdata()) == 4  # the complete seeds
@@ -231,7 +238,11 @@ def test_without_an_evaluation_before_training_there_is_no_untrained_score(tmp_p
     [
         (["--metrics", "accuracy"], "'accuracy' is no column"),
         (["--metrics", "label"], "'label' holds no numbers"),
+        (["--metrics", "iteration"], "'iteration' is what a cell was given"),
         (["--x", "delta"], "'delta' is no axis"),
+        (["--difference", "delta"], "'delta' is no axis"),
+        (["--difference", "gamma"], "a difference to gamma = 0 needs cells where it is 0"),
+        (["--difference", "beta"], "a difference to beta = 0 needs cells where it is 0"),
         (["--x", "gamma", "--y", "gamma"], "same field"),
         (["--iteration", "-1"], "before the first evaluation"),
     ],
@@ -247,6 +258,163 @@ def test_what_does_not_exist_is_refused(
     assert out == ""
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+Point = tuple[float, float]
+
+
+def perimeter(region: NDArray[np.bool_]) -> int:
+    """Sides of cells of the region beyond which there is no other, counted one by one."""
+    cells = {tuple(at) for at in np.argwhere(region)}
+    return sum((y + dy, x + dx) not in cells for y, x in cells for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)))
+
+
+def test_an_outline_goes_around_the_cells_together_and_not_around_each() -> None:
+    block = np.zeros((3, 4), bool)
+    block[1:, 1:3] = True  # 2 × 2, whose inner sides are not drawn
+    segments = outline(block)
+    assert len(segments) == 8
+    corners = {point for segment in segments for point in segment}
+    assert (min(corners), max(corners)) == ((0.5, 0.5), (2.5, 2.5))
+    assert (1.5, 1.5) not in corners
+    assert outline(np.zeros((2, 3), bool)) == []
+
+
+def test_every_outline_is_closed_and_as_long_as_the_perimeter() -> None:
+    rng = np.random.default_rng(0)
+    ring = np.ones((3, 3), bool)
+    ring[1, 1] = False
+    for region in [ring, *(rng.random((6, 8)) < share for share in (0.1, 0.5, 0.9))]:
+        segments = outline(region)
+        assert len({*segments}) == len(segments) == perimeter(region)
+        ends = Counter(point for segment in segments for point in segment)
+        assert all(number in (2, 4) for number in ends.values())
+        assert all(math.dist(*segment) == 1 for segment in segments)
+    assert len(outline(ring)) == 12 + 4
+
+
+def outlined(panel: Any) -> set[tuple[Point, Point]]:
+    """Sides of cells that are outlined in a panel."""
+    return {
+        (tuple(start), tuple(end))
+        for lines in panel.collections
+        if isinstance(lines, LineCollection)
+        for start, end in lines.get_segments()
+    }
+
+
+def test_the_best_region_is_outlined_and_the_best_cell_starred(tmp_path: Path) -> None:
+    def measured(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+        level = {0.0: 0.1, 0.5: 0.8, 0.9: 0.79}[config["gamma"]] + 0.01 * (config["lam"] > 0)
+        return {"mcc": level + 0.005 * config["seed"], "active_units": 4.0}
+
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]}, metrics=measured)
+    figure = figure_of(summary_of(path, metrics=["mcc", "active_units"]))
+    plain, with_penalty, *counts = panels_of(figure)
+    # γ = 0.5 and 0.9 at both β together, in both panels.
+    sides = {*outline(np.array([[False, True, True]] * 2))}
+    assert outlined(plain) == outlined(with_penalty) == sides
+    assert [text.get_text() for text in plain.texts if BEST in text.get_text()] == []
+    (best,) = [text for text in with_penalty.texts if BEST in text.get_text()]
+    assert best.get_position() == (1, 0)
+    assert all(outlined(panel) == set() for panel in counts)  # more active units are no gain
+    one = figure_of(summary_of(write_sweep(tmp_path / "one", GRID, metrics=measured), metrics=["mcc"]))
+    plain, with_penalty = panels_of(one)
+    assert (outlined(plain), outlined(with_penalty)) == (set(), {*outline(np.array([[False, True]]))})
+    assert "it alone" in one.legends[0].get_texts()[0].get_text()
+
+
+def test_a_collapsed_cell_is_crossed_out_however_good_it_looks(tmp_path: Path) -> None:
+    def measured(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+        collapsed = iteration == 300 and config["beta"] == 1.0 and (config["gamma"] == 0.5 or config["seed"] == 1)
+        return {"mcc": 0.9 if collapsed else 0.5, "active_units": 0.0 if collapsed else 4.0}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1]}, metrics=measured)
+    (panel,) = panels_of(figure := figure_of(summary_of(path, metrics=["mcc"])))
+    texts = {text.get_position(): text.get_text().splitlines() for text in panel.texts}
+    assert (texts[1, 1][-1], texts[0, 1][-1]) == ("C", "C 1/2")
+    crosses = {(np.mean(line.get_xdata()), np.mean(line.get_ydata())) for line in panel.lines}
+    assert (crosses, len(panel.lines)) == ({(0, 1), (1, 1)}, 4)
+    assert "C  collapsed: no active unit (C 1/2: in one seed of two)" in [
+        text.get_text() for text in figure.legends[0].get_texts()
+    ]
+    (before,) = panels_of(figure_of(summary_of(path, metrics=["mcc"], iteration=150)))
+    assert not before.lines and not any("C" in text.get_text() for text in before.texts)
+    (curve,) = panels_of(figure_of(summary_of(path, metrics=["mcc"], places={"x": "beta", "columns": "gamma"})))[1:]
+    crossed = next(line for line in curve.lines if line.get_marker() == "x")
+    assert list(np.isnan(crossed.get_ydata())) == [True, False]
+
+
+def test_differences_share_a_scale_symmetric_around_0(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]})
+    summary = summary_of(path, metrics=["mcc", "reconstruction_error", "prediction_ratio"], reference="gamma")
+    mcc, error, ratio = scales_of(summary).values()
+    assert (mcc.norm.vmin, mcc.norm.vmax) == pytest.approx((-0.09, 0.09))
+    assert (error.norm.vmin, error.norm.vmax) == pytest.approx((-0.0009, 0.0009))
+    for scale in (mcc, error, ratio):
+        low, high = scale.norm.vmin or 0, scale.norm.vmax or 0
+        assert low == -high
+        assert min(scale.colour(0.0)) > 0.95
+        assert sum(scale.colour(low)) == pytest.approx(sum(scale.colour(high)), abs=0.5)
+    # Blue is better.
+    assert mcc.colour(0.09)[2] > mcc.colour(0.09)[0] and error.colour(-0.0009)[2] > error.colour(-0.0009)[0]
+    assert "minus that at γ = 0" in mcc.label and "above 0 is better" in mcc.label
+    assert [mcc.text(value) for value in (0.05, -0.09, 0.0, -0.00001)] == ["+0.0500", "−0.0900", "0.0000", "0.0000"]
+
+
+def test_the_map_of_differences_marks_what_differs_for_sure(tmp_path: Path) -> None:
+    def measured(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+        effect = {0.0: 0.0, 0.5: 0.1, 0.9: -0.1, 1.0: 0.0}[config["gamma"]]
+        noise = np.random.default_rng([config["seed"], int(100 * config["gamma"])]).normal()
+        return {"mcc": 0.5 + config["seed"] / 10 + effect + 0.001 * noise}
+
+    axes = {"beta": [0.0, 0.1], "gamma": [0.0, 0.5, 0.9, 1.0]}
+    path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1, 2]}, metrics=measured)
+    figure_path, csv = write_maps(Options(path=str(path), difference="gamma"))
+    assert (figure_path.name, csv.name) == ("grid_maps_difference_gamma.png", "grid_maps_difference_gamma.csv")
+    assert is_drawn(figure_path)
+    table = pd.read_csv(csv)
+    assert list(table["excludes_zero"]) == [True, True, False] * 2
+    assert list(table["gamma"]) == [0.5, 0.9, 1.0] * 2
+    figure = figure_of(summary_of(path, reference="gamma"))
+    (panel,) = panels_of(figure)
+    marks = [mark if mark in "▲▼" else None for mark in (text.get_text()[0] for text in panel.texts)]
+    assert marks == ["▲", "▼", None] * 2
+    assert outlined(panel) == set()
+    assert "difference to γ = 0, paired by seed" in figure.get_suptitle()
+    one = figure_of(summary_of(write_sweep(tmp_path / "one", axes, metrics=measured), reference="gamma"))
+    assert "fewer than 2 seeds in common: no interval, and no cell is marked" in one.get_suptitle()
+    assert not any(mark in text.get_text() for text in panels_of(one)[0].texts for mark in "▲▼")
+
+
+def test_many_panels_go_on_in_further_rows(tmp_path: Path) -> None:
+    axes = {"beta": [0.0, 0.1], "gamma": [i / 8 for i in range(8)], "lam": [0.0, 1.0, 10.0]}
+    figure = figure_of(summary_of(write_sweep(tmp_path / "s", axes), metrics=["mcc", "linear_r2"]))
+    assert figure.get_size_inches()[0] <= WIDEST
+    panels = panels_of(figure)
+    assert [panel.get_visible() for panel in panels] == [True, True, True, False] * 2
+    assert [panel.get_title() for panel in panels[:3]] == ["λ = 0", "λ = 1", "λ = 10"]
+    assert [panel.get_xlabel() for panel in panels] == ["", "γ", "γ", ""] * 2
+
+
+def test_a_cell_too_small_for_numbers_still_says_what_it_is(tmp_path: Path) -> None:
+    axes = {"beta": [0.0, 0.1], "gamma": [i / 12 for i in range(12)]}
+
+    def measured(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+        collapsed = config["gamma"] > 0.9 or (config["gamma"] > 0.8 and config["seed"])
+        return {"mcc": config["gamma"], "active_units": 4.0 * (not collapsed)}
+
+    ended = {0.0: ("finished", 300), 0.1: ("stopped_early", 150)}
+    path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1]}, lambda c: ended[c["beta"]], measured)
+    (panel,) = panels_of(figure := figure_of(summary_of(path, metrics=["mcc"])))
+    assert [text.get_text() for text in panel.texts] == [*[""] * 9, "★", "c", "C", *["S"] * 10, "Sc", "SC"]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "C  collapsed: no active unit (c: in some seeds)" in legend
+    (panel,) = panels_of(figure_of(summary_of(path, metrics=["mcc"], reference="gamma")))
+    assert [text.get_text() for text in panel.texts] == [*["▲"] * 9, "c▲", "C▲", *["S▲"] * 9, "Sc▲", "SC▲"]
+    write_sweep(tmp_path / "one", axes, metrics=measured)
+    (panel,) = panels_of(figure_of(summary_of(tmp_path / "one", metrics=["mcc"], reference="gamma")))
+    assert [text.get_text() for text in panel.texts] == [*["+"] * 10, "C+"] * 2
 
 
 def test_a_folder_without_a_sweep_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,351 @@
+"""A panel of a map: a metric's cells as colours with their numbers and marks, or along one axis as a curve.
+
+Every mark is a shape or a letter as well as a colour, so that it can be read in grey: hatching where a cell is not
+complete, a cross where networks collapsed, a star at the best cell and an outline around those as good, triangles
+where a difference is not 0.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from dd_ray import results
+from dd_ray.figures import setting, shown, symbol
+from dd_ray.summary import COMPLETE, Summary, described
+
+LETTERS = {
+    "failed": "F",
+    "diverged": "D",
+    "undefined": "–",
+    "unfinished": "U",
+    "stopped_early": "S",
+    "absent": "·",
+}
+"""Of each mark but `complete`, the worst first."""
+COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
+LOOKS = {
+    "min": ("viridis_r", "\nlower is better"),
+    "max": ("viridis", "\nhigher is better"),
+    None: ("cividis", ""),
+}
+"""Colour map, and what is said of it. Brighter is better; where nothing is better, another map, lest it look as if."""
+LOOKS_OF_DIFFERENCES = {
+    "min": ("RdBu_r", "\nbelow 0 is better"),
+    "max": ("RdBu", "\nabove 0 is better"),
+    None: ("PuOr_r", ""),
+}
+"""The same for differences, white at 0: blue is better. Both maps are among those that ColorBrewer (Harrower and
+Brewer 2003, The Cartographic Journal 40, p. 27) gives as safe for the colour-blind."""
+WIDEST_WITH_NUMBERS = 10
+"""Cells along x, up to which a panel has its numbers written into it."""
+HATCH = "///"
+EMPTY_COLOUR = (0.93, 0.93, 0.93)
+CURVE = mpl.colormaps["viridis"](0.3)
+OUTLINE = 1.8
+"""Points."""
+
+Cell = Mapping[Hashable, Any]
+"""A row of `dd_ray.summary.Summary.cells`."""
+Segment = tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How a metric's values become colours and text: one for all panels and figures."""
+
+    metric: str
+    norm: Normalize
+    cmap: str
+    label: str
+    """The metric, its unit, and which values are better."""
+    untrained: float | None
+    """The score to compare with, where there is one."""
+    signed: bool = False
+    """Whether the values are differences."""
+
+    @classmethod
+    def of(cls, summary: Summary, metric: str) -> "Scale":
+        """The scale that all of a metric's cells fit."""
+        values = summary.cells.loc[summary.cells["metric"] == metric, "mean"].dropna().tolist()
+        if summary.reference:
+            return cls._of_differences(values, metric, summary.reference)
+        untrained = summary.untrained.get(metric) if metric in results.WITH_UNTRAINED else None
+        values += [untrained] if untrained is not None else []
+        low, high = min(values, default=0.0), max(values, default=1.0)
+        if metric == "active_units":
+            low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, also if all are
+        elif high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
+            low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
+        known = described(metric)
+        cmap, hint = LOOKS[known.better]
+        return cls(metric, Normalize(low, high), cmap, known.label.replace(" (", "\n(") + hint, untrained)
+
+    @classmethod
+    def _of_differences(cls, values: Sequence[float], metric: str, reference: str) -> "Scale":
+        """As far above 0 as below, so that the colour tells the sign, and white none."""
+        furthest = max(map(abs, values), default=0.0) or 1.0
+        known = described(metric)
+        cmap, hint = LOOKS_OF_DIFFERENCES[known.better]
+        label = f"{known.label.replace(' (', chr(10) + '(')}\nminus that at {setting({reference: 0})}{hint}"
+        return cls(metric, Normalize(-furthest, furthest), cmap, label, None, signed=True)
+
+    def text(self, value: float) -> str:
+        """A value as a cell shows it: three digits, or as many as split the scale into thirty steps."""
+        low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
+        first_digit = math.floor(math.log10(max(abs(low), abs(high))))
+        if self.signed:
+            return _with_sign(value, decimals=max(0, 2 - first_digit))
+        digits = max(3, first_digit + math.ceil(2.5 - math.log10(high - low)))
+        return f"{value:.3g}" if self.metric == "active_units" else f"{value:#.{digits}g}".rstrip(".")
+
+    def colour(self, value: float) -> tuple[float, float, float]:
+        """Background of a value's cell."""
+        return mpl.colormaps[self.cmap](self.norm(value))[:3]
+
+
+def _with_sign(value: float, decimals: int) -> str:
+    """A difference, with as many decimals as the others, so that they can be compared at a glance."""
+    text = f"{value:+.{decimals}f}" if decimals <= 6 else f"{value:+.1e}"
+    return text.replace("-", "−", 1) if float(text) else text[1:]
+
+
+def matching(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """The rows that have these values."""
+    for axis, value in values.items():
+        frame = frame[frame[axis] == value]
+    return frame
+
+
+def values_along(cells: pd.DataFrame, axis: str) -> list[Any]:
+    """What an axis shows, in order."""
+    return sorted(cells[axis].unique())
+
+
+def outline(region: NDArray[np.bool_]) -> list[Segment]:
+    """The border of a region of cells [rows, columns], around all of it and around its holes: edges of cells.
+
+    A cell's centre lies at (column, row), its sides half a unit from there.
+    """
+    padded = np.pad(region, 1)
+    upright = [((x - 0.5, y - 0.5), (x - 0.5, y + 0.5)) for y, x in np.argwhere(padded[1:-1, 1:] != padded[1:-1, :-1])]
+    level = [((x - 0.5, y - 0.5), (x + 0.5, y - 0.5)) for y, x in np.argwhere(padded[1:, 1:-1] != padded[:-1, 1:-1])]
+    return upright + level
+
+
+def draw_map(panel: Axes, cells: pd.DataFrame, axes: tuple[str, str], scale: Scale, *, with_numbers: bool) -> None:
+    """A metric over two axes, x and y."""
+    x_axis, y_axis = axes
+    xs, ys = values_along(cells, x_axis), values_along(cells, y_axis)
+    region = np.zeros((len(ys), len(xs)), bool)
+    for cell in cells.to_dict("records"):
+        at = xs.index(cell[x_axis]), ys.index(cell[y_axis])
+        content = _content(cell, scale) if with_numbers else _glyphs(cell, scale)
+        _draw_cell(panel, at, cell, scale, content)
+        region[at[::-1]] = cell.get("in_best_region", False)
+    _draw_outline(panel, outline(region))
+    panel.set(xlim=(-0.5, len(xs) - 0.5), ylim=(-0.5, len(ys) - 0.5))
+    panel.set_yticks(range(len(ys)), [shown(y) for y in ys])
+    panel.tick_params(length=0, labelsize=8)
+    panel.spines[:].set_visible(False)
+
+
+def _draw_cell(panel: Axes, at: tuple[int, int], cell: Cell, scale: Scale, content: str) -> None:
+    background = EMPTY_COLOUR if math.isnan(cell["mean"]) else scale.colour(cell["mean"])
+    ink = _readable_on(background)
+    x, y = at
+    panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=background, edgecolor="white", linewidth=1.2))
+    text = panel.text(x, y, content, ha="center", va="center", fontsize=7, color=ink, linespacing=1.15, zorder=4)
+    if cell["mark"] != COMPLETE:
+        hatching = Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, facecolor="none", edgecolor=ink, alpha=0.4, linewidth=0)
+        panel.add_patch(hatching).set_hatch(hatch_of(cell["mark"]))
+    if cell["collapsed_seeds"]:
+        ends = np.array([-0.46, 0.46])
+        for slope in (1, -1):
+            panel.plot(x + ends, y + slope * ends, color=ink, linewidth=1.1, zorder=2)
+    if cell["mark"] != COMPLETE or cell["collapsed_seeds"]:
+        text.set_bbox({"facecolor": background, "edgecolor": "none", "pad": 0.8})  # keeps lines off the text
+
+
+def _draw_outline(panel: Axes, segments: Sequence[Segment]) -> None:
+    halo = patheffects.Stroke(linewidth=OUTLINE + 2, foreground="white")
+    look: dict[str, Any] = {"colors": "black", "linewidths": OUTLINE, "capstyle": "projecting", "zorder": 5}
+    border = LineCollection(segments, **look, clip_on=False, path_effects=[halo, patheffects.Normal()])
+    panel.add_collection(border, autolim=False)
+
+
+def _content(cell: Cell, scale: Scale) -> str:
+    """What is written into a cell of a map: the mean, its interval, and what is to be noted."""
+    mean = "" if math.isnan(cell["mean"]) else scale.text(cell["mean"])
+    interval = "" if math.isnan(cell["ci_high"]) else f"±{cell['ci_high'] - cell['mean']:.2g}"
+    distinction = _distinction(cell)
+    return "\n".join(filter(None, [f"{distinction} {mean}".strip(), interval, *_notes(cell)]))
+
+
+def _glyphs(cell: Cell, scale: Scale) -> str:
+    """What is written into a cell that is too small for numbers."""
+    sign = {1.0: "+", -1.0: "−"}.get(float(np.sign(cell["mean"])), "") if scale.signed else ""
+    collapsed, of = cell["collapsed_seeds"], cell["seeds_in_cell"]
+    collapse = "" if not collapsed else COLLAPSED if collapsed == of else COLLAPSED.lower()
+    return letter_of(cell["mark"]) + collapse + (_distinction(cell) or sign)
+
+
+def _distinction(cell: Cell) -> str:
+    if cell.get("best"):
+        return BEST
+    return "" if not cell.get("excludes_zero") else ABOVE if cell["mean"] > 0 else BELOW
+
+
+def _notes(cell: Cell) -> list[str]:
+    """Collapse, with the seeds where not all are; the mark with its iteration, and the seeds if fewer than usual."""
+    collapsed, of = cell["collapsed_seeds"], cell["seeds_in_cell"]
+    collapse = "" if not collapsed else COLLAPSED if collapsed == of else f"{COLLAPSED} {collapsed}/{of}"
+    at, seeds = cell["mark_iteration"], f"n={cell['seeds']}" if cell["fewer_seeds"] else ""
+    iteration = "" if math.isnan(at) else f"{at:.0f}" if at < 10_000 else f"{at / 1000:.3g}k"
+    state = " ".join(filter(None, [letter_of(cell["mark"]), iteration, seeds]))
+    return [note for note in (collapse, state) if note]
+
+
+def letter_of(mark: str) -> str:
+    """The letter of a mark; none of `complete`."""
+    return LETTERS.get(mark, "")
+
+
+def hatch_of(mark: str) -> str:
+    """The hatching of a mark; none where there is nothing to doubt."""
+    return "" if mark in (COMPLETE, "absent") else HATCH
+
+
+def _readable_on(background: tuple[float, float, float]) -> str:
+    """Black or white, whichever has the higher contrast (WCAG 2.1, relative luminance)."""
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background]
+    return "black" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.179 else "white"
+
+
+def draw_colour_bar(figure: Figure, panels: Sequence[Axes], scale: Scale, aspect: float) -> None:
+    """Beside the panels, with the untrained score on it where there is one."""
+    bar = figure.colorbar(ScalarMappable(scale.norm, scale.cmap), ax=panels, fraction=0.06, pad=0.015, aspect=aspect)
+    whole = scale.metric == "active_units" and ((scale.norm.vmax or 0) >= 1)
+    bar.locator = MaxNLocator(4, integer=whole)
+    if scale.signed:
+        bar.formatter = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−", 1) if value else "0")
+    bar.update_ticks()
+    if scale.untrained is not None:
+        at = float(scale.norm(scale.untrained))
+        heights = {tick: float(scale.norm(tick)) for tick in bar.get_ticks()}
+        # Numbers make room for the word.
+        bar.set_ticks([tick for tick, height in heights.items() if 0 <= height <= 1 and abs(height - at) > 0.08])
+        bar.ax.yaxis.set_ticks([scale.untrained], ["untrained"], minor=True)
+        bar.ax.axhline(scale.untrained, color=_readable_on(scale.colour(scale.untrained)), linewidth=1)
+    bar.ax.tick_params(labelsize=7, which="both")
+    bar.set_label(scale.label, fontsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str, scale: Scale) -> None:
+    """Means with intervals over categories, complete seeds as dots; what is marked is hollow and not connected."""
+    xs = values_along(cells, axis)
+    cells = cells.sort_values(axis, ignore_index=True)
+    complete = cells["mark"] == COMPLETE
+    if cells["seeds"].max() > 1:
+        seeds = trials[trials["mark"] == COMPLETE]
+        panel.plot([xs.index(x) + 0.12 for x in seeds[axis]], seeds[scale.metric], "o", color="0.6", markersize=3)
+    half = cells["ci_high"] - cells["mean"]
+    panel.errorbar(cells.index, cells["mean"], yerr=half, fmt="none", ecolor=CURVE, elinewidth=1.2, capsize=2.5)
+    panel.plot(cells["mean"].where(complete), "-o", color=CURVE, markersize=5, linewidth=1.2)
+    panel.plot(cells["mean"].mask(complete), "o", color=CURVE, markerfacecolor="white", markersize=5)
+    panel.plot(cells["mean"].where(cells["collapsed_seeds"] > 0), "x", color="black", markersize=9)
+    for x, cell in enumerate(cells.to_dict("records")):
+        _note_on_curve(panel, x, cell)
+    region = cells.get("in_best_region", pd.Series(False, cells.index)).to_numpy(bool)
+    frame = [((x0, y0 + 0.5), (x1, y1 + 0.5)) for (x0, y0), (x1, y1) in outline(region[None])]
+    border = LineCollection(frame, colors="black", linewidths=1, capstyle="projecting", zorder=0.5, clip_on=False)
+    panel.add_collection(border, autolim=False)
+    border.set_transform(panel.get_xaxis_transform())
+    _draw_level(panel, scale)
+    _finish_curve(panel, len(xs), scale)
+
+
+def lines_above_curve(cells: pd.DataFrame) -> int:
+    """How many lines the notes above a curve take at most."""
+    return max(len(_notes_on_curve(cell)) for cell in cells.to_dict("records"))
+
+
+def lines_in_cell(cells: pd.DataFrame) -> int:
+    """How many lines are written into a cell of a map at most."""
+    return 1 + int(cells["ci_low"].notna().any()) + max(len(_notes(cell)) for cell in cells.to_dict("records"))
+
+
+def _notes_on_curve(cell: Cell) -> list[str]:
+    return [note for note in (_distinction(cell), *_notes(cell)) if note]
+
+
+def _note_on_curve(panel: Axes, x: int, cell: Cell) -> None:
+    if cell["mark"] != COMPLETE:
+        band = panel.axvspan(x - 0.48, x + 0.48, hatch=hatch_of(cell["mark"]), zorder=0, linewidth=0)
+        band.set(facecolor=EMPTY_COLOUR, edgecolor="0.75")
+    note = panel.text(x, 1.03, "\n".join(_notes_on_curve(cell)), fontsize=7, ha="center", va="bottom")
+    note.set_transform(panel.get_xaxis_transform())
+
+
+def _draw_level(panel: Axes, scale: Scale) -> None:
+    """What the values of a curve are to be compared with: those of the untrained network, or 0."""
+    if scale.signed:
+        panel.axhline(0, color="0.3", linewidth=0.8)
+    if scale.untrained is not None:
+        panel.axhline(scale.untrained, color="0.5", linewidth=0.8, linestyle=":")
+        label = panel.text(0.995, scale.untrained, "untrained", fontsize=7, color="0.35", ha="right", va="bottom")
+        label.set_transform(panel.get_yaxis_transform())
+        label.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white")])
+
+
+def _finish_curve(panel: Axes, num_x: int, scale: Scale) -> None:
+    panel.set_xlim(-0.5, num_x - 0.5)
+    panel.margins(y=0.1)
+    panel.tick_params(labelsize=8)
+    if scale.metric == "active_units" and not scale.signed:
+        panel.set_ylim(-0.1, (scale.norm.vmax or 0) + 0.1)
+        panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    panel.grid(axis="y", color="0.9", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def label_axes(blocks: Sequence[NDArray[Any]], cells: pd.DataFrame, x: str, y: str | None, *, upright: bool) -> None:
+    """Values and name of x below the lowest panel of each column, of y left of each row.
+
+    Args:
+        blocks: for each metric, its panels [rows, columns]; some of the last row may be invisible.
+        cells: of all panels.
+        x: the field along x.
+        y: the field along y, if there is one.
+        upright: whether to turn the values of x, where they are long.
+    """
+    labels = [shown(value) for value in values_along(cells, x)]
+    wrapped = len(blocks[0]) > 1
+    for block in blocks:
+        for column in block.T:
+            lowest = [panel for panel in column if panel.get_visible()][-1]
+            for panel in column:
+                has_labels = panel is lowest and (wrapped or block is blocks[-1])
+                panel.set_xticks(range(len(labels)), labels, rotation=90 if upright else 0)
+                panel.tick_params(labelbottom=has_labels)
+                panel.set_xlabel(symbol(x) if has_labels else "", fontsize=10)
+        for row in block:
+            for panel in row[1:]:
+                panel.tick_params(labelleft=False)
+            if y:
+                row[0].set_ylabel(symbol(y), fontsize=10, rotation=0, labelpad=6, ha="right", va="center")
