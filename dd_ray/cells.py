@@ -2,9 +2,7 @@
 
 Everything that asks a network for more than its recorded metrics begins here: `choose` finds cells in a sweep's
 table, `load_model` and `load_cells` read their latest states, `load_originals` the original's checkpoints, and
-`encode_stills` asks any of them for the latents of pictures.
-
-Shapes: N pictures, F factors, L latents, C×H×W pixels.
+`encode_stills`, of `dd_ray.evaluation`, asks any of them for the latents of pictures.
 """
 
 import re
@@ -16,14 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import option_name
-from dd_ray.data import Batch, render_circles
 from dd_ray.errors import UserError
+from dd_ray.evaluation import encode_stills  # noqa: F401  # asked for here
 from dd_ray.metrics import REPORTED
 from dd_ray.models import Model, SupervisedEncoder, load_original
 from dd_ray.sweep.states import latest_state
@@ -34,7 +30,6 @@ SELECTION_HELP = """Cells to show, each named by parts of its label (beta=0.1,ga
 digits of it, or as the best by a metric (best:linear_r2; min:kl and max:kl where a metric has no better side);
 parts are joined by commas, and the best is that of the cells which the other parts leave."""
 _SHORTEST_KEY = 4
-_PICTURES_TOGETHER = 640  # bounds the memory of encoding pictures
 
 
 class LoadedModel(NamedTuple):
@@ -182,42 +177,6 @@ def subjects_of(
     for label, state in left_out.items():
         print(f"left out, without a usable network: {label} ({state.replace('_', ' ')})", file=sys.stderr)
     return [*trained, *originals]
-
-
-@torch.inference_mode()
-def encode_stills(model: Model, factors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Latents of still pictures: posterior means, or what a supervised encoder takes the factors for.
-
-    For a video model these are the latents of a video in which every frame is that picture, in every frame: the
-    linear prediction of what rests is that it rests, so that `inertia_vae`'s filter gives
-    z_i = (1 − γ) e + γ e = e from the first frame on, whatever γ and α. There is no time to wait for it to settle,
-    and the latent is the encoder's own, which is therefore all that is computed. A test shows every variant such
-    videos.
-
-    Args:
-        model: the network, on any device.
-        factors: float32 or float64 [N, F] in [0, 1].
-
-    Returns:
-        [N, L].
-    """
-    device = next(model.parameters()).device
-    return np.concatenate(
-        [
-            _encode(model, factors[i : i + _PICTURES_TOGETHER], device)
-            for i in range(0, len(factors), _PICTURES_TOGETHER)
-        ]
-    )
-
-
-def _encode(model: Model, factors: NDArray[np.floating], device: torch.device) -> NDArray[np.float32]:
-    pictures = torch.from_numpy(render_circles(factors)).to(device)[:, None, None] / 255  # [N, 1, C, H, W]
-    if isinstance(model, SupervisedEncoder):
-        named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]
-        latents = model(Batch(pictures, named)).predicted
-    else:
-        latents, _ = model.encode(pictures)
-    return latents[:, 0].cpu().numpy()
 
 
 def _network(state: TrialState) -> LoadedModel:

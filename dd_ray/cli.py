@@ -106,6 +106,8 @@ def describe(plan: Plan) -> None:
     for line in plan.contents():
         print(f"  {line}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
+    for line in plan.scored_on():
+        print(f"  {line}")
     if options.scheduler == "asha":
         first = plan.first_comparison
         when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,15 +14,15 @@ from rich.table import Table
 
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.metrics import COMPARABLE, REPORTED
+from dd_ray.metrics import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.sweep.plan import duration
 from dd_ray.sweep.store import CellFolder, SweepFolder, in_parallel
 from dd_ray.terminal import console
 
-WITH_UNTRAINED = ("linear_r2", "mcc")
-"""Scores that an untrained network has as well, and not near 0."""
 WIDTH_OF_ALL = 110
-"""Columns that a terminal needs to show these scores, and the prediction ratio."""
+"""Columns that a terminal needs to show the scores of untrained networks, and the prediction ratio."""
+FROM_WIDTH = {"prediction_ratio": WIDTH_OF_ALL, "straightness": math.inf, "mig": 130, "sap": math.inf}
+"""Columns that a terminal needs to show a metric; others are always shown."""
 STATES = ("finished", "running", "stopped_early", "diverged", "failed", "unfinished", "missing")
 SECONDS_TO_LIVE = 60
 """After its last sign of life, a sweep is taken for interrupted."""
@@ -34,8 +35,8 @@ def load(path: str | Path) -> pd.DataFrame:
 
     Columns: `key`, `label`, `state` (running; finished, stopped_early, diverged, failed; unfinished after it was
     interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β in
-    both its forms), `iteration`, `seconds`, `training_seconds`, and every metric. A cell without an evaluation has
-    one row, without metrics.
+    both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were added later by
+    `python -m dd_ray.evaluation` among them. A cell without an evaluation has one row, without metrics.
 
     Raises:
         UserError: there is no sweep, or one without cells.
@@ -59,14 +60,13 @@ def alive(sweep: SweepFolder) -> dict[str, Any] | None:
 def final(table: pd.DataFrame) -> pd.DataFrame:
     """Each cell's last evaluation: the table with one row a cell.
 
-    Two columns more, `linear_r2_untrained` and `mcc_untrained`, are the same scores of the network before
-    training, which is what they have to be compared with.
+    More columns, `mcc_untrained` and the like for each of `WITH_UNTRAINED` that the table has, are the same scores of
+    the network before training, which is what they have to be compared with.
     """
     cells = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
     untrained = table[table["iteration"] == 0].set_index("key")
-    for name in WITH_UNTRAINED:
-        cells[f"{name}_untrained"] = cells["key"].map(untrained[name]) if name in table else math.nan
-    return cells
+    known = [name for name in WITH_UNTRAINED if name in table]
+    return cells.assign(**{f"{name}_untrained": cells["key"].map(untrained[name]) for name in known})
 
 
 def _rows(cell: CellFolder, running: set[str]) -> list[dict[str, Any]]:
@@ -78,7 +78,9 @@ def _rows(cell: CellFolder, running: set[str]) -> list[dict[str, Any]]:
     state = "running" if outcome is None and cell.key in running else state
     shared = {"key": cell.key, "label": description["label"], "state": state}
     shared |= {"error": outcome.error if outcome else None, **values}
-    return [shared | evaluation for evaluation in evaluations or [{"iteration": None}]]
+    added = cell.scores()
+    rows = evaluations or [{"iteration": None}]
+    return [shared | row | added.get(row["iteration"], {}) for row in rows]
 
 
 def print_state(sweep: SweepFolder, cells: pd.DataFrame) -> None:
@@ -106,13 +108,15 @@ def best(cells: pd.DataFrame, metric: str) -> pd.DataFrame:
     return finished.sort_values(metric, ascending=better == "min").head(BEST)
 
 
-def print_cells(cells: pd.DataFrame, most: int = 100, title: str = "") -> None:
-    """Print a table of `final` cells: what tells them apart, how each ended, and its metrics."""
+def print_cells(cells: pd.DataFrame, most: int = 100, title: str = "", metrics: Sequence[str] | None = None) -> None:
+    """Print a table of `final` cells: what tells them apart, how each ended, and metrics, those that fit the width
+    where they are not named."""
     terminal = console()
     wide = terminal.width >= WIDTH_OF_ALL
     heading = title or f"{len(cells)} cells at their last evaluation{' (in brackets: before training)' if wide else ''}"
     table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown = _as_text(cells.head(most), wide)
+    fitting = [name for name in COMPARABLE if terminal.width >= FROM_WIDTH.get(name, 0)]
+    shown = _as_text(cells.head(most), fitting if metrics is None else metrics, wide)
     for name, values in shown.items():
         # In a narrow terminal, headers and values break between words, never within.
         words = " ".join([name, *values]).split()
@@ -126,14 +130,13 @@ def print_cells(cells: pd.DataFrame, most: int = 100, title: str = "") -> None:
         print(f"... and {len(cells) - most} more.")
 
 
-def _as_text(cells: pd.DataFrame, wide: bool) -> dict[str, list[str]]:
-    """The columns of `print_cells`, as text; not all where the terminal is not wide."""
+def _as_text(cells: pd.DataFrame, metrics: Sequence[str], wide: bool) -> dict[str, list[str]]:
+    """The columns of `print_cells`, as text; those of untrained networks beside them where the terminal is wide."""
     labels = pd.DataFrame([dict(pair.split("=", 1) for pair in label.split(",")) for label in cells["label"]])
     varying = [name for name in labels if labels[name].nunique(dropna=False) > 1] or list(labels)
     columns = {str(name): labels[name].fillna("").tolist() for name in varying}
     columns["state"] = [state.replace("_", " ") for state in cells["state"]]
     columns["iteration"] = ["" if math.isnan(i) else f"{i:,.0f}" for i in cells["iteration"].astype(float)]
-    metrics = [name for name in COMPARABLE if wide or name != "prediction_ratio"]
     for name in (name for name in metrics if name in cells and cells[name].notna().any()):
         before = cells.get(f"{name}_untrained") if wide else None
         brackets = [f" ({_number(b)})" if _number(b) else "" for b in ([] if before is None else before)]
@@ -143,7 +146,8 @@ def _as_text(cells: pd.DataFrame, wide: bool) -> dict[str, list[str]]:
 
 
 def _untrained(cells: pd.DataFrame) -> str:
-    means = {name: cells.get(f"{name}_untrained", pd.Series(dtype=float)).mean() for name in WITH_UNTRAINED}
+    shown = [name for name in WITH_UNTRAINED if name in COMPARABLE and name not in FROM_WIDTH]
+    means = {name: cells.get(f"{name}_untrained", pd.Series(dtype=float)).mean() for name in shown}
     return ", ".join(f"{REPORTED[name].short} {_number(mean) or 'unknown'}" for name, mean in means.items())
 
 
@@ -176,7 +180,8 @@ def main(args: list[str] | None = None) -> None:
         print_cells(cells)
         ranked = best(cells, metric)
         if 1 < len(ranked) < len(cells):
-            print_cells(ranked, title=f"The best in {REPORTED[metric].label.lower()}")
+            shown = None if metric in COMPARABLE else ("reconstruction_error", "kl", "active_units", metric)
+            print_cells(ranked, title=f"The best in {REPORTED[metric].label}", metrics=shown)
         print_state(sweep, cells)
         if options.out:
             write_table(table, options.out)

@@ -1,5 +1,6 @@
 """What an evaluation tells of a model, and that it tells the same each time."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -7,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from dd_ray import evaluation
 from dd_ray.data import FACTORS, circle_regions, make_dataset, render_circles
 from dd_ray.errors import UserError
-from dd_ray.evaluation import evaluate, region_errors
-from dd_ray.metrics import REPORTED, mean_correlation_coefficient
-from dd_ray.models import build_model, load_original
+from dd_ray.evaluation import evaluate, heldout, model_scores, region_errors, regions, untrained_scores
+from dd_ray.evaluation import scores as scores_module
+from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient
+from dd_ray.models import VARIANTS, build_model, load_original
 from tests.small import CONFIGS, VAES, name_of, small
 
 each_config = pytest.mark.parametrize("config", CONFIGS, ids=name_of)
@@ -24,10 +25,10 @@ def _evaluated(config):
 
 
 def _expected_names(config) -> set[str]:
-    scores = {"loss", "linear_r2", "mcc", *(f"linear_r2/{name}" for name in FACTORS)}
+    scores = {"loss", "linear_r2", "mcc", "mig", "sap", *(f"linear_r2/{name}" for name in FACTORS)}
     if config.model == "supervised_encoder":
         return scores | {"factor_error"}
-    scores |= {"reconstruction_error", "loss/reconstruction", "active_units", "prediction_ratio"}
+    scores |= {"reconstruction_error", "loss/reconstruction", "active_units", "prediction_ratio", "straightness"}
     if config.stochastic:
         scores |= {"kl", "loss/kl", *(f"kl/latent_{i}" for i in range(config.num_latents))}
     return scores if config.model == "beta_vae" else scores | {"loss/prediction"}
@@ -60,7 +61,7 @@ def test_an_evaluation_is_the_same_each_time_and_leaves_the_model_alone(config):
 @pytest.mark.parametrize("config", [c for c in CONFIGS if c.compat == "none"], ids=name_of)
 def test_the_size_of_the_chunks_does_not_matter(config, chunk, monkeypatch):
     whole = _evaluated(config)
-    monkeypatch.setattr(evaluation, "CHUNK", chunk)
+    monkeypatch.setattr(heldout, "CHUNK", chunk)
     chunked = _evaluated(config)
     assert chunked.metrics == pytest.approx(whole.metrics, rel=1e-3, abs=1e-7)
 
@@ -101,7 +102,7 @@ def test_scores_compare_the_code_of_a_frame_with_the_factors_of_that_frame(model
     # A code that is the first two factors of the very frame it encodes.
     code = test_set.factors[:, outputs.frames]
     pairs = {"latents": code.numpy(), "predicted": code.numpy(), "factors": test_set.factors[:, outputs.frames].numpy()}
-    assert evaluation._scores(pairs, FACTORS)["mcc"] == pytest.approx(1)
+    assert heldout._scores(pairs, FACTORS)["mcc"] == pytest.approx(1)
     expected = mean_correlation_coefficient(outputs.mu.flatten(0, 1).numpy(), code.flatten(0, 1).numpy())
     assert evaluate(network, config, test_set).metrics["mcc"] == pytest.approx(expected, rel=1e-4)
 
@@ -122,7 +123,7 @@ def test_a_picture_of_videos_has_frame_beside_frame_and_originals_above(num_test
     config = small("inertia_vae", num_test=num_test)
     test_set = make_dataset(config).test_set()
     picture = evaluate(build_model(config), config, test_set).picture
-    rows, columns = 2 * min(num_test, evaluation.PICTURED), config.num_frames - 2
+    rows, columns = 2 * min(num_test, heldout.PICTURED), config.num_frames - 2
     assert picture.dtype == np.uint8
     assert picture.shape == (32 * rows, 32 * columns)
     originals = (test_set.images[:, 2:, 0] * 255).round().numpy()
@@ -134,19 +135,138 @@ def test_a_picture_of_stills_has_one_row_of_originals():
     config = small("beta_vae", dataset="still_circles")
     test_set = make_dataset(config).test_set()
     picture = evaluate(build_model(config), config, test_set).picture
-    assert picture.shape == (2 * 32, evaluation.PICTURED * 32)
+    assert picture.shape == (2 * 32, heldout.PICTURED * 32)
     originals = (test_set.images[:, 0, 0] * 255).round().numpy()
-    for i in range(evaluation.PICTURED):
+    for i in range(heldout.PICTURED):
         np.testing.assert_array_equal(picture[:32, 32 * i : 32 * (i + 1)], originals[i])
 
 
-def test_a_model_without_a_decoder_has_no_picture():
-    assert _evaluated(small("supervised_encoder")).picture is None
+def test_a_model_without_a_decoder_has_no_pictures():
+    assert not _evaluated(small("supervised_encoder")).pictures
+
+
+def test_a_traversal_has_a_row_for_each_latent_and_the_prior_s_mean_in_its_middle():
+    config = small("inertia_vae", num_latents=3)
+    model = build_model(config)
+    traversal = evaluate(model, config, make_dataset(config).test_set()).traversal
+    assert traversal.shape == (3 * 32, 7 * 32)
+    with torch.no_grad():
+        shown = model.decode(torch.tensor([[[0.0, 0.0, 0.0], [0.0, 2.0, 0.0]]]))[0, :, 0].numpy()
+    for row in range(3):
+        np.testing.assert_allclose(traversal[32 * row : 32 * row + 32, 96:128] / 255, shown[0], atol=0.003)
+    np.testing.assert_allclose(traversal[32:64, 160:192] / 255, shown[1], atol=0.003)
+
+
+def test_without_a_prior_there_is_nothing_to_traverse():
+    evaluated = _evaluated(small("predictive_vae", stochastic=False))
+    assert evaluated.traversal is None and list(evaluated.pictures) == ["originals above reconstructions"]
 
 
 def test_stills_have_no_motion_to_predict():
     for model in ("beta_vae", "supervised_encoder"):
-        assert "prediction_ratio" not in _evaluated(small(model, dataset="still_circles")).metrics
+        assert not {"prediction_ratio", "straightness"} & set(_evaluated(small(model, dataset="still_circles")).metrics)
+
+
+CHEAP = ("mig", "mig_equal_width", "sap", "mcc", "mcc_spearman", "linear_r2", "modularity", "notebook")
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_scores_of_stills_fill_the_columns_that_they_name(model):
+    config = small(model)
+    scores = model_scores(build_model(config), config, [*CHEAP, "straightness"])
+    named = {column for name in (*CHEAP, "straightness") for column in FURTHER[name].all_columns}
+    assert set(scores) == named | {"active_units_stills"} and named <= set(REPORTED)
+    assert all(isinstance(value, (int, float)) for value in scores.values())
+
+
+def test_scores_of_active_units_look_at_no_others():
+    config = small("beta_vae", dataset="still_circles")
+    model = build_model(config)
+    with torch.no_grad():
+        model.encoder.mu.weight[0] *= 1e3  # the others hardly vary in an untrained network
+    scores = model_scores(model, config, ["mcc", "mig"])
+    assert scores["active_units_stills"] == 1
+    assert 0 < scores["mcc_stills_active"] < scores["mcc_stills"]
+    untrained = untrained_scores(config, ["mcc", "mig"])
+    assert untrained["mcc_stills_active"] == 0 and untrained["mcc_stills"] > 0.2
+
+
+def test_scores_of_untrained_networks_are_those_of_the_seed_and_computed_once(monkeypatch):
+    config = small("inertia_vae")
+    monkeypatch.setattr(scores_module, "_untrained", {})
+    expected = model_scores(build_model(config), config, ["mcc"])
+    first = untrained_scores(config, ["mcc"])
+    assert first == {name: expected[name] for name in FURTHER["mcc"].all_columns}
+    assert untrained_scores(replace(config, seed=3), ["mcc"]) != first
+    monkeypatch.setattr(scores_module, "model_scores", None)
+    assert untrained_scores(replace(config, beta=0.1, gamma=0.9), ["mcc"]) == first
+
+
+def test_the_straightness_added_later_is_that_of_the_evaluation():
+    config = small("inertia_vae")
+    model = build_model(config)
+    evaluated = evaluate(model, config, make_dataset(config).test_set()).metrics
+    added = model_scores(model, config, ["straightness"])
+    assert added["straightness"] == pytest.approx(evaluated["straightness"])
+    other = untrained_scores(replace(config, gamma=0.9), ["straightness"])
+    assert other["straightness"] != pytest.approx(added["straightness"])
+
+
+def test_a_diverged_model_has_no_further_scores():
+    config = small("beta_vae")
+    model = build_model(config)
+    with torch.no_grad():
+        model.encoder.mu.bias.fill_(float("nan"))
+    assert model_scores(model, config, ["mcc"]) == {}
+
+
+NETWORKS = {
+    "supervised": "encoderbvae_like_dsprites_circle_last_50K",
+    **{
+        f"beta_vae_4_latents_beta_norm_{beta}": f"staticvae32_betanorm={beta}_dsprites_circle_last_500K"
+        for beta in ("0.001", "0.0055", "0.0302", "0.1657", "0.9103", "5.0")
+    },
+}
+
+
+def _scores_of_original(reference, network, names):
+    model = load_original(reference / "checkpoints" / NETWORKS[network]).eval()
+    config = small("supervised_encoder" if network == "supervised" else "beta_vae", dataset="still_circles")
+    return model_scores(model, config, names), json.loads((reference / "numbers.json").read_text())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_the_original_s_networks_have_the_published_scores_of_other_pictures(reference, network):
+    scores, numbers = _scores_of_original(reference, network, CHEAP)
+    expected = numbers["metrics_uniform"][network]
+    columns = {
+        "mig_equal_width": "MIG_hist20",
+        "sap_stills": "SAP_continuous",
+        "mcc_stills": "MCC_pearson",
+        "mcc_spearman": "MCC_spearman",
+        "linear_r2_stills": "R2_linear",
+    }
+    assert {n: scores[n] for n in columns} == pytest.approx({n: expected[k] for n, k in columns.items()}, abs=0.02)
+    # The reference cuts the latents by rank, and the factors by width.
+    assert scores["mig_stills"] == pytest.approx(expected["MIG_quantile20"], abs=0.05)
+    of_the_notebook = numbers["notebook_entanglement"][network]
+    assert scores["notebook_cross_correlation"] == pytest.approx(
+        of_the_notebook["mean_squared_cross_correlations"], abs=1e-4
+    )
+    assert scores["notebook_sweep_correlation"] == pytest.approx(
+        of_the_notebook["mean_squared_corr_true_learned"], abs=1e-4
+    )
+    if network != "supervised":
+        assert scores["active_units_stills"] == expected["active_units_var0.01"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["supervised", "beta_vae_4_latents_beta_norm_0.001"])
+def test_the_original_s_networks_have_the_published_dci_of_other_pictures(reference, network):
+    scores, numbers = _scores_of_original(reference, network, ["dci"])
+    expected = numbers["metrics_uniform"][network]["DCI_gbt"]
+    found = [scores[f"dci_{name}"] for name in ("disentanglement", "completeness", "informativeness")]
+    assert found == pytest.approx([expected["D"], expected["C"], expected["I_R2"]], abs=0.03)
 
 
 BETA_NORMS = ("0.001", "0.0055", "0.0302", "0.1657", "0.9103", "5.0")
@@ -188,6 +308,6 @@ def test_region_errors_refuse_factors_out_of_range():
 def test_region_errors_do_not_depend_on_the_chunks(monkeypatch):
     factors, model = np.random.default_rng(0).random((25, 4)), build_model(small("beta_vae"))
     whole = region_errors(model, factors)
-    monkeypatch.setattr(evaluation, "CHUNK", 1)
+    monkeypatch.setattr(regions, "CHUNK", 1)
     for name, error in region_errors(model, factors).items():
         np.testing.assert_allclose(error, whole[name], rtol=1e-5)

@@ -64,6 +64,29 @@ def test_final_has_the_scores_before_training_beside_those_after(sweep):
     assert math.isnan(final.loc[1.0, "mcc_untrained"])
 
 
+def test_scores_that_were_added_stand_in_the_rows_of_their_evaluations(sweep):
+    cell = next(cell for cell in sweep.cells() if cell.describe()["label"] == "gamma=0.0")
+    cell.add_scores(20, {"dci_disentanglement": 0.1, "straightness": math.nan})
+    cell.add_scores(20, {"dci_disentanglement": 0.2})
+    cell.add_scores(0, {"dci_disentanglement": 0.05})
+    table = results.load(sweep.location)
+    of_cell = table[table["gamma"] == 0.0].set_index("iteration")["dci_disentanglement"]
+    assert of_cell[20] == 0.2 and of_cell[0] == 0.05 and math.isnan(of_cell[10])
+    final = results.final(table).set_index("gamma")
+    assert final.loc[0.0, "dci_disentanglement_untrained"] == 0.05
+    assert math.isnan(final.loc[0.0, "straightness"]) and final.loc[0.0, "mcc"] == 0.0
+
+
+def test_cells_can_be_ranked_by_scores_that_were_added(sweep, capsys):
+    for cell in sweep.cells():
+        for row in cell.evaluations()[-1:]:
+            cell.add_scores(row["iteration"], {"dci_disentanglement": 0.123})
+            cell.finish(Outcome(state="finished", iteration=row["iteration"]))
+    results.main([sweep.location, "--metric", "dci_disentanglement"])
+    printed = capsys.readouterr().out
+    assert "The best in DCI disentanglement" in printed and "0.123" in printed
+
+
 def test_missing_numbers_are_missing(sweep):
     table = results.load(sweep.location)
     assert table["kl"].isna().all() and table[table["gamma"] == 1.0]["mcc"].isna().all()

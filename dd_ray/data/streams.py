@@ -23,6 +23,8 @@ class Stream(IntEnum):
     """Sampling noise of a trial in training."""
     TEST_NOISE = 3
     """Sampling noise of a trial in an evaluation."""
+    TEST_STILLS = 4
+    """Held-out still pictures."""
 
 
 def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:

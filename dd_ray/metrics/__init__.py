@@ -15,17 +15,21 @@ How to read them:
     active_mask, active_units                                 which latents are used; the mask of the rest
     bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
     FewPointsWarning                                          fewer points than a score needs
-    REPORTED, COMPARABLE (`Metric`)                           what every trial reports
+    REPORTED, COMPARABLE, WITH_UNTRAINED (`Metric`)           what trials report
+Scores that are computed once, by name:
+    FURTHER, further_scores (`Code`)
 """
 
 from dd_ray.metrics.activity import active_mask, active_units
-from dd_ray.metrics.arrays import FewPointsWarning
+from dd_ray.metrics.arrays import ENOUGH_POINTS, FewPointsWarning
 from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
+from dd_ray.metrics.further import ACTIVE, FURTHER, Code, further_scores
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
+from dd_ray.metrics.metric import Metric
 from dd_ray.metrics.mig import mig, mig_equal_width
 from dd_ray.metrics.modularity import modularity
 from dd_ray.metrics.motion import curvature, prediction_ratio, straightness
@@ -35,14 +39,19 @@ from dd_ray.metrics.notebook import (
     notebook_sweeps,
 )
 from dd_ray.metrics.regression import linear_r2, nonlinear_r2
-from dd_ray.metrics.reported import COMPARABLE, REPORTED, Metric
+from dd_ray.metrics.reported import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.metrics.sap import sap
 
 __all__ = [
+    "ACTIVE",
     "COMPARABLE",
     "DCI",
+    "ENOUGH_POINTS",
+    "FURTHER",
     "REPORTED",
+    "WITH_UNTRAINED",
     "BlockSeparation",
+    "Code",
     "FewPointsWarning",
     "Interval",
     "Metric",
@@ -54,6 +63,7 @@ __all__ = [
     "curvature",
     "dci",
     "factor_vae_score",
+    "further_scores",
     "linear_r2",
     "mean_correlation_coefficient",
     "mean_squared_cross_correlation",

@@ -1,5 +1,6 @@
-"""What TensorBoard shows of a cell: scalars, a picture, and its hyperparameters beside its metrics."""
+"""What TensorBoard shows of a cell: scalars, pictures, and its hyperparameters beside its metrics."""
 
+import math
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +12,18 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
 from dd_ray.config_options import option_name
-from dd_ray.metrics import COMPARABLE
+from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
 from dd_ray.sweep.files import Files
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by; the first in TensorBoard's alphabetical order."""
+JUDGED_BY = (
+    *("reconstruction_error", "factor_error", "kl", "active_units", "prediction_ratio", "linear_r2", "mcc", "mig"),
+    *("mig_stills", "dci_disentanglement", "nonlinear_r2", "block_r2_gap", "factor_vae"),
+)
+"""Metrics that stand beside hyperparameters, where a cell has them; more would hide the axes."""
+ONCE = "final"
+"""Group of the scores of the last evaluation: single points, which would clutter the curves."""
 
 
 class Board:
@@ -34,12 +42,14 @@ class Board:
         self._writer = SummaryWriter(str(folder), purge_step=first_step or None)
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
-    def write(self, iteration: int, metrics: dict[str, float], picture: NDArray[np.uint8] | None) -> None:
-        """Write an evaluation."""
+    def write(self, iteration: int, metrics: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
+        """Write an evaluation: its metrics that have a value, and [H, W] pictures by what they show."""
         for name, value in metrics.items():
-            self._writer.add_scalar(name if "/" in name else f"{JUDGED}/{name}", value, iteration)
-        if picture is not None:
-            self._writer.add_image("originals above reconstructions", picture, iteration, dataformats="HW")
+            # Scores of active units alone are in the table: mostly they are those of all latents again.
+            if math.isfinite(value) and not name.endswith(ACTIVE):
+                self._writer.add_scalar(_tag(name), value, iteration)
+        for name, picture in pictures.items():
+            self._writer.add_image(name, picture, iteration, dataformats="HW")
         self._flush()
 
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:
@@ -47,8 +57,8 @@ class Board:
 
         The metrics are those already written as scalars, so the run is one run and not two.
         """
-        final = {name: metrics.get(name) for name in COMPARABLE}
-        shown = {f"{JUDGED}/{name}": value for name, value in final.items() if value is not None}
+        final = {name: metrics.get(name) for name in JUDGED_BY}
+        shown = {_tag(name): value for name, value in final.items() if value is not None}
         for summary in hparams_summaries(self._hparams, shown):
             self._writer._get_file_writer().add_summary(summary)
         self._flush()
@@ -63,3 +73,13 @@ class Board:
         self._writer.flush()
         for path in Path(self._draft.name).iterdir() if self._draft else ():
             self._files.write(path.name, path.read_bytes())
+
+
+_ONCE = {"active_units_stills", *(column for score in FURTHER.values() for column in score.columns)} - {*COMPARABLE}
+
+
+def _tag(metric: str) -> str:
+    """Where TensorBoard shows a metric: a group and a name."""
+    if "/" in metric:
+        return metric
+    return f"{ONCE if metric in _ONCE else JUDGED}/{metric}"

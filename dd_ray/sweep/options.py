@@ -5,7 +5,10 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from dd_ray.metrics import FURTHER
 from dd_ray.sweep.study import Scheduler, Study
+
+FinalMetric = Literal["auto", "all", "none", *FURTHER]  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,10 @@ class SweepOptions:
     evaluations: int | None = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""
+    final_metrics: tuple[FinalMetric, ...] = ("auto",)
+    """Costly scores that the last evaluation of a trial has as well, of 10,000 still pictures, and the same of its
+    network before training: names, all, none, or auto: the cheapest, up to 6% of its time. `python -m
+    dd_ray.evaluation PATH --metrics NAMES` adds any of them later."""
     gpus_per_trial: float | None = None
     """Share of a GPU that a trial asks for. Where it is not given, 0.1 if the cluster has GPUs, else 0."""
     cpus_per_trial: float = 1

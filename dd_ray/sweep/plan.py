@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import Axes, option_name, product
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED
+from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.store import sweep_location
 from dd_ray.sweep.study import Study
@@ -30,6 +30,13 @@ are the encoder's."""
 GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
 """Time that a trial alone on a GPU takes to learn from a frame: the original study's hour for 50,000 iterations of
 64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
+FINAL_SHARE = 0.06
+"""Part of a cell's time that the scores at its end may take where they are not named. Cells that are stopped early
+have none, so that it is less of a sweep's."""
+FRAMES_PER_SECOND = 6_250
+"""Frames that a core trains on in the time of a second's worth of `FURTHER` scores, measured."""
+STILLS_COST = 0.25
+"""Seconds of a core that encoding the still pictures of those scores takes, measured."""
 EFFICIENCY = 0.5
 """Share of the matrix-product rate of a core that training reaches; 0.45 to 0.6 where it was measured."""
 
@@ -76,6 +83,13 @@ class Plan:
         return tuple(sorted({round(total * i / count) for i in range(count + 1)}))
 
     @property
+    def final_metrics(self) -> tuple[str, ...]:
+        """The costly scores of the last evaluation; not `straightness`, which all evaluations have."""
+        asked = self.options.final_metrics
+        chosen = self._affordable_scores() if "auto" in asked else FURTHER if "all" in asked else asked
+        return tuple(name for name in FURTHER if name in chosen and name != "straightness")
+
+    @property
     def grace_period(self) -> int:
         """Iterations before a trial may be stopped early."""
         share = self.study.presets[self.options.preset].grace_share
@@ -113,6 +127,17 @@ class Plan:
         values = [f"  {option_name(name)}: {' '.join(map(short, self.axes[name]))}" for name in self.swept]
         return [count, *values]
 
+    def scored_on(self) -> list[str]:
+        """What scores are of, as far as it needs saying, in lines to read."""
+        lines = []
+        points = min(config.num_test * _scored_frames(config) for config in self.examples)
+        if points < ENOUGH_POINTS:
+            lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
+        if self.final_metrics:
+            names = " ".join(self.final_metrics)
+            lines.append(f"at the end, of 10,000 still pictures: {names}")
+        return lines
+
     def record(self) -> dict[str, Any]:
         """What its manifest holds beside options and axes."""
         return {}
@@ -136,6 +161,17 @@ class Plan:
         one = EVALUATION_COST * max(config.num_test for config in self.examples)
         affordable = int(EVALUATION_SHARE * training / one) - 1
         return min(MOST_EVALUATIONS, self.options.iterations, max(1, affordable))
+
+    def _affordable_scores(self) -> tuple[str, ...]:
+        """As many as are affordable together, the cheapest first."""
+        frames = self.options.iterations * min(config.batch_size * config.frames for config in self.examples)
+        left = FINAL_SHARE * frames / FRAMES_PER_SECOND - STILLS_COST
+        chosen = []
+        for name, score in sorted(FURTHER.items(), key=lambda item: item[1].cost):
+            left -= score.cost * (1 + score.masked)
+            if left >= 0:
+                chosen.append(name)
+        return tuple(chosen)
 
 
 def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
@@ -216,11 +252,18 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
 
 
 def reported_by(config: TrialConfig) -> set[str]:
-    """Those of `REPORTED` that a trial reports."""
+    """Those of `REPORTED` that a trial reports at every evaluation."""
+    names = {"linear_r2", "mcc", "mig", "sap", "loss"}
     if config.model == "supervised_encoder":
-        return {"factor_error", "linear_r2", "mcc", "loss"}
-    names = {"reconstruction_error", "active_units", "linear_r2", "mcc", "loss"}
-    return names | ({"kl"} if config.stochastic else set()) | ({"prediction_ratio"} if config.frames >= 3 else set())
+        return names | {"factor_error"}
+    names |= {"reconstruction_error", "active_units"}
+    of_videos = {"prediction_ratio", "straightness"} if _scored_frames(config) >= 3 else set()
+    return names | ({"kl"} if config.stochastic else set()) | of_videos
+
+
+def _scored_frames(config: TrialConfig) -> int:
+    """Latents of a held-out video; the inertia model's last frames are only targets."""
+    return config.frames - (config.delay if config.model == "inertia_vae" else 0)
 
 
 @functools.cache

@@ -76,6 +76,7 @@ class Rounds:
                 **this.param_space,
                 "sweep": self.sweep.location,
                 "evaluate_at": list(self.plan.evaluate_at),
+                "final_metrics": list(self.plan.final_metrics),
                 "device": "cuda" if resources.gpus else "cpu",
                 "threads": max(1, int(resources.cpus)),
                 "hparams": list(dict.fromkeys([*self.plan.swept, "seed"])),

@@ -6,6 +6,7 @@
         cells/KEY/config.json         what the cell is
         cells/KEY/metrics.jsonl       its evaluations, a line each, in the order of iterations
         cells/KEY/state-ITERATION.npz its latest state and the one before: weights, optimiser, iteration
+        cells/KEY/scores.jsonl        scores that were added to its evaluations, a line each time
         cells/KEY/outcome.json        how it ended; absent while it has not
         cells/KEY/owner               the worker that took it up last
         tensorboard/LABEL/            event files
@@ -20,7 +21,7 @@ import math
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
@@ -84,15 +85,9 @@ class CellFolder:
 
         Of two of the same iteration the first counts: two workers may have recorded it at the same moment.
         """
-        try:
-            content = self.files.read("metrics.jsonl")
-        except FileNotFoundError:
-            return []
         rows: dict[int, dict[str, Any]] = {}
-        for line in content.splitlines(keepends=True):
-            if line.endswith(b"\n"):
-                row = json.loads(line)
-                rows.setdefault(row["iteration"], row)
+        for row in self._lines("metrics.jsonl"):
+            rows.setdefault(row["iteration"], row)
         return list(rows.values())
 
     def take(self) -> str:
@@ -119,9 +114,20 @@ class CellFolder:
         recorded = next((row for row in self.evaluations() if row["iteration"] == evaluation["iteration"]), None)
         if recorded is not None:
             return recorded
-        clean = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in evaluation.items()}
+        clean = _finite(evaluation)
         self.files.append("metrics.jsonl", json.dumps(clean).encode() + b"\n")
         return clean
+
+    def add_scores(self, iteration: int, scores: Mapping[str, float]) -> None:
+        """Append scores of the network of an iteration, beside those that its evaluation has. NaN becomes None."""
+        self.files.append("scores.jsonl", json.dumps({"iteration": iteration, **_finite(scores)}).encode() + b"\n")
+
+    def scores(self) -> dict[int, dict[str, float | None]]:
+        """The added scores by iteration; where one was added twice, the later value."""
+        by_iteration: dict[int, dict[str, float | None]] = {}
+        for row in self._lines("scores.jsonl"):
+            by_iteration.setdefault(row.pop("iteration"), {}).update(row)
+        return by_iteration
 
     def save_state(self, iteration: int, content: bytes) -> None:
         """Write the state of an iteration, and let go of all but it and the one before.
@@ -156,6 +162,14 @@ class CellFolder:
             return Outcome(**json.loads(self.files.read("outcome.json")))
         except (FileNotFoundError, json.JSONDecodeError):  # the latter after a power cut
             return None
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        """The complete lines of a file that is appended to."""
+        try:
+            content = self.files.read(name)
+        except FileNotFoundError:
+            return []
+        return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 @dataclass(frozen=True)
@@ -271,6 +285,10 @@ def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> li
     """`function` of each item, side by side."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(function, items))
+
+
+def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
 
 
 def _state_name(iteration: int) -> str:

@@ -15,7 +15,7 @@ import torch
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Dataset
 from dd_ray.errors import UserError
-from dd_ray.evaluation import evaluate
+from dd_ray.evaluation import evaluate, model_scores, untrained_scores
 from dd_ray.sweep.board import Board
 from dd_ray.sweep.states import latest_state
 from dd_ray.sweep.store import Outcome, State, SweepFolder
@@ -25,6 +25,8 @@ SECONDS_PER_REPORT = 3.0
 """Longest time without a sign of life to whoever watches."""
 SECONDS_PER_STATE = 60.0
 """Longest training that is done again after a kill."""
+MOST_PICTURED = 5
+"""Evaluations of a cell that TensorBoard has pictures of; their sum is most of what it has to load."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class Work:
     threads: int
     hparams: Sequence[str]
     """Config fields that TensorBoard lists runs by."""
+    final_metrics: Sequence[str] = ()
+    """Scores of `dd_ray.metrics.FURTHER` that the last evaluation has beside its own."""
 
 
 class CellRun:
@@ -122,16 +126,33 @@ class CellRun:
         iteration = self.trial.iteration
         with self.clock.evaluating():
             result = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset))
-        metrics = result.metrics | self.clock.speeds(self.config)
+            scores = self._final_scores()
+        metrics = result.metrics | scores | self.clock.speeds(self.config)
         with self.clock.evaluating():
             self._save_state()
             self.folder.check_owner(self._token)
             if iteration > self.evaluated_at:
                 row = {"iteration": iteration, **self.clock.times(), **metrics}
-                self.board.write(iteration, metrics, result.picture)
+                pictured = iteration in _pictured(self.work.evaluate_at)
+                self.board.write(iteration, metrics, result.pictures if pictured else {})
                 self.evaluations.append(self.folder.record(row))
         self.clock.next_lap()
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+    def _final_scores(self) -> dict[str, float]:
+        """The costly scores, at the last evaluation; those before training are added to the first one.
+
+        What is computed a second time, after a kill before the evaluation was recorded, comes to the same.
+        """
+        names, iteration = self.work.final_metrics, self.trial.iteration
+        if not names or iteration < self.work.evaluate_at[-1] or iteration <= self.evaluated_at:
+            return {}
+        scores = model_scores(self.trial.model, self.config, names)
+        untrained = untrained_scores(self.config, names, self.stack.device)
+        if scores and not untrained.keys() <= self.folder.scores().get(0, {}).keys():
+            self.folder.check_owner(self._token)
+            self.folder.add_scores(0, untrained)
+        return scores
 
     def _save_state(self) -> None:
         self.folder.save_state(self.trial.iteration, dump_state(self.trial.state()))
@@ -199,6 +220,12 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")
     return torch.device(name)
+
+
+def _pictured(evaluate_at: Sequence[int]) -> set[int]:
+    """A few of the evaluations, evenly spaced, the first and the last among them."""
+    last = len(evaluate_at) - 1
+    return {evaluate_at[round(i * last / (MOST_PICTURED - 1))] for i in range(MOST_PICTURED)}
 
 
 _test_sets: dict[bytes, Batch] = {}

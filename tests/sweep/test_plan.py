@@ -7,7 +7,7 @@ import pytest
 from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.evaluation import evaluate
-from dd_ray.metrics import REPORTED
+from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.models import build_model
 from dd_ray.sweep.plan import duration, reported_by
 from tests.sweep.studies import STUDY_FILES, TINY, load_study
@@ -103,6 +103,30 @@ def test_what_cells_are_said_to_report_is_what_they_report(preset):
         config = replace(parse(load_study(path), ["--preset", preset]).examples[0], num_test=4)
         reported = evaluate(build_model(config), config, make_dataset(config).test_set()).metrics
         assert {name for name in REPORTED if name in reported} == reported_by(config)
+
+
+def _final_metrics(*arguments):
+    return parse(TINY, [*arguments]).final_metrics
+
+
+def test_scores_at_the_end_are_those_that_training_is_long_enough_for():
+    assert _final_metrics() == ()
+    some = _final_metrics("--iterations", "300", "--batch-size", "16", "--num-frames", "10")
+    assert "mig" in some and "dci" not in some
+    assert set(_final_metrics("--iterations", "50000", "--batch-size", "64")) == set(FURTHER) - {"straightness"}
+
+
+def test_scores_at_the_end_can_be_named():
+    assert _final_metrics("--final-metrics", "dci", "sap") == ("sap", "dci")
+    assert _final_metrics("--final-metrics", "none", "--iterations", "50000") == ()
+    assert set(_final_metrics("--final-metrics", "all")) == set(FURTHER) - {"straightness"}
+    with pytest.raises(SystemExit):
+        _final_metrics("--final-metrics", "dcii")
+
+
+def test_it_is_said_that_few_points_bias_mig():
+    few, enough = (parse(TINY, ["--num-test", n, "--num-frames", "10"]).scored_on() for n in ("64", "556"))
+    assert "576" in few[0] and enough == []
 
 
 def test_work_is_estimated_in_proportion_to_frames():

@@ -114,3 +114,14 @@ def test_a_sweep_is_run_by_one_command_at_a_time(tmp_path):
         pass
     with sweep.lock():
         assert (tmp_path / ".lock").exists()
+
+
+def test_scores_are_added_by_iteration_and_a_line_cut_short_costs_none_of_them(cell):
+    assert cell.scores() == {}
+    cell.add_scores(5, {"dci": 0.5, "sap": float("nan")})
+    cell.add_scores(0, {"dci": 0.1})
+    with (cell.files.local / "scores.jsonl").open("a") as file:
+        file.write('{"iteration": 5, "dc')
+    assert cell.scores() == {5: {"dci": 0.5, "sap": None}, 0: {"dci": 0.1}}
+    cell.add_scores(5, {"dci": 0.6})
+    assert cell.scores() == {5: {"dci": 0.6, "sap": None}, 0: {"dci": 0.1}}

@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dd_ray.cli import parse
-from dd_ray.metrics import REPORTED
+from dd_ray.metrics import COMPARABLE, FURTHER
 from dd_ray.sweep import worker
 from dd_ray.sweep.store import CellFolder, SweepFolder, TakenOverError
 from dd_ray.sweep.worker import CellRun, Work
@@ -22,14 +22,20 @@ def start(tmp_path):
     """Starts a cell of the tiny study in a folder, with other config values if asked."""
     open_runs = []
 
-    def start(folder="sweep", evaluate_at=EVALUATE_AT, **options):
+    def start(folder="sweep", evaluate_at=EVALUATE_AT, final_metrics=(), **options):
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         cell = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).cells[0]
         sweep = SweepFolder.at(tmp_path / folder)
         sweep.write_manifest({"study": "tiny"})
         sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
         work = Work(
-            sweep=sweep.location, key=cell.key, evaluate_at=evaluate_at, device="cpu", threads=1, hparams=["beta"]
+            sweep=sweep.location,
+            key=cell.key,
+            evaluate_at=evaluate_at,
+            device="cpu",
+            threads=1,
+            hparams=["beta"],
+            final_metrics=final_metrics,
         )
         open_runs.append(CellRun(work))
         return open_runs[-1]
@@ -66,9 +72,46 @@ def test_a_cell_is_evaluated_untrained_and_at_each_point(start):
 def test_every_metric_is_reported_and_recorded(start):
     run = start()
     results = finish(run)
-    expected = set(REPORTED) - {"factor_error"} | {"loss/kl", "kl/latent_3", "linear_r2/circle_x"}
+    expected = {*COMPARABLE, "loss"} - {"factor_error"} | {"loss/kl", "kl/latent_3", "linear_r2/circle_x"}
     assert expected <= set(results[-1]) and expected <= set(run.folder.evaluations()[-1])
     assert {"speed/iterations_per_second", "speed/frames_per_second"} <= set(results[-1])
+
+
+def test_costly_scores_are_of_the_last_evaluation_and_of_the_untrained_network(start):
+    run = start(final_metrics=["mcc", "notebook"])
+    results = finish(run)
+    columns = {column for name in ("mcc", "notebook") for column in FURTHER[name].all_columns}
+    rows = run.folder.evaluations()
+    assert not any(columns & set(row) for row in rows[:-1]) and columns <= set(rows[-1]) and columns <= set(results[-1])
+    assert set(run.folder.scores()) == {0} and columns <= set(run.folder.scores()[0])
+    assert rows[-1]["seconds"] - rows[-1]["training_seconds"] > rows[1]["seconds"] - rows[1]["training_seconds"]
+
+
+def test_costly_scores_do_not_change_what_is_trained_and_are_the_same_after_a_kill(start, monkeypatch):
+    undisturbed = start("undisturbed", final_metrics=["mcc"])
+    finish(undisturbed)
+    plain = start("plain")
+    finish(plain)
+    first = start("parts", final_metrics=["mcc"])
+    first.advance(), first.advance()
+    monkeypatch.setattr(CellFolder, "record", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        first.advance()
+    monkeypatch.undo()
+    second = start("parts", final_metrics=["mcc"])
+    assert [r["iteration"] for r in finish(second)] == [6]
+    assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+    assert second.folder.scores() == undisturbed.folder.scores()
+    assert second.folder.files.read("scores.jsonl").count(b"\n") == 1
+    states = [np.load(io.BytesIO(run.folder.state(6))) for run in (second, undisturbed, plain)]
+    assert all(np.array_equal(states[0][name], state[name]) for state in states[1:] for name in states[0].files)
+
+
+def test_a_cell_that_goes_further_has_its_costly_scores_at_the_new_end_too(start):
+    finish(start(final_metrics=["mcc"]))
+    longer = start(evaluate_at=(0, 3, 6, 9), final_metrics=["mcc"])
+    finish(longer)
+    assert [row["iteration"] for row in longer.folder.evaluations() if "mcc_stills" in row] == [6, 9]
 
 
 def test_progress_is_reported_between_evaluations(start):
@@ -215,8 +258,8 @@ def test_time_is_accounted_for(start):
     assert rows[0]["seconds"] < rows[1]["seconds"] < rows[2]["seconds"]
 
 
-def test_tensorboard_has_scalars_a_picture_and_hparams(start):
-    run = start()
+def test_tensorboard_has_scalars_pictures_and_hparams(start):
+    run = start(final_metrics=["mcc"])
     finish(run)
     run.close()
     folder = run.folder.files.local.parents[1] / "tensorboard" / "beta=0.1,gamma=0.5,seed=0"
@@ -224,5 +267,21 @@ def test_tensorboard_has_scalars_a_picture_and_hparams(start):
     tags = events.Tags()
     assert {"evaluation/reconstruction_error", "evaluation/kl", "kl/latent_0", "loss/kl"} <= set(tags["scalars"])
     assert [event.step for event in events.Scalars("evaluation/mcc")] == [0, 3, 6]
-    assert len(tags["images"]) == 1
+    assert [event.step for event in events.Scalars("final/mcc_stills")] == [6]
+    assert not [tag for tag in tags["scalars"] if tag.endswith("_active")]
+    assert len(tags["images"]) == 2
+    assert all([event.step for event in events.Images(tag)] == [0, 3, 6] for tag in tags["images"])
     assert any("hparams" in name for name in events.summary_metadata)
+
+
+def test_tensorboard_has_pictures_of_a_few_evaluations_and_no_curve_without_a_value(start):
+    run = start(evaluate_at=tuple(range(12)), gamma=1)
+    finish(run)
+    run.close()
+    folder = next((run.folder.files.local.parents[1] / "tensorboard").iterdir())
+    events = EventAccumulator(str(folder), size_guidance={"images": 0}).Reload()
+    assert all([event.step for event in events.Images(tag)] == [0, 3, 6, 8, 11] for tag in events.Tags()["images"])
+    # At γ = 1 nothing moves, so there is no motion to compare with.
+    assert run.folder.evaluations()[-1]["prediction_ratio"] is None
+    assert not {"evaluation/prediction_ratio", "evaluation/straightness"} & set(events.Tags()["scalars"])
+    assert all(np.isfinite(event.value) for tag in events.Tags()["scalars"] for event in events.Scalars(tag))

@@ -1,5 +1,6 @@
 """Held-out data through a model: into losses, metrics and pictures."""
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import Batch, Regions, Stream, circle_regions, generator, render_circles
-from dd_ray.metrics import active_units, linear_r2, mean_correlation_coefficient, prediction_ratio
+from dd_ray.data import Batch, Stream, generator
+from dd_ray.metrics import (
+    FewPointsWarning,
+    active_units,
+    linear_r2,
+    mean_correlation_coefficient,
+    mig,
+    prediction_ratio,
+    sap,
+    straightness,
+)
 from dd_ray.models import FactorPrediction, Model, VideoVAE
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import kl_divergence, objective
@@ -20,6 +30,8 @@ CHUNK = 64
 """Videos at a time; bounds the memory of an evaluation."""
 PICTURED = 6
 """Videos (or still images) in the picture of an evaluation."""
+TRAVERSED = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
+"""Values of a latent in a traversal, in standard deviations of the prior."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +39,21 @@ class Evaluation:
     """What a model does on the held-out set."""
 
     metrics: dict[str, float]
-    """Scalars by name; those of `dd_ray.metrics.REPORTED`, and per latent, factor and loss term."""
+    """Scalars by name; of `dd_ray.metrics.REPORTED`, and per latent, factor and loss term."""
     picture: NDArray[np.uint8] | None
     """[H, W] held-out frames, each row of originals above its reconstructions; None without a decoder."""
+    traversal: NDArray[np.uint8] | None
+    """[L·H, 7·W] what is decoded as one latent, a row for each, goes from −3 to 3 with the others at 0, their means
+    under the prior; None without a prior."""
+
+    @property
+    def pictures(self) -> dict[str, NDArray[np.uint8]]:
+        """The pictures that there are, by what they show."""
+        shown = {
+            "originals above reconstructions": self.picture,
+            f"latents from {TRAVERSED[0]:g} to {TRAVERSED[-1]:g}, a row for each": self.traversal,
+        }
+        return {name: picture for name, picture in shown.items() if picture is not None}
 
 
 @torch.inference_mode()
@@ -43,37 +67,14 @@ def evaluate(model: Model, config: TrialConfig, test_set: Batch) -> Evaluation:
     sizes = [chunk.size for chunk in chunks]
     metrics = {name: float(np.average([c.means[name] for c in chunks], weights=sizes)) for name in chunks[0].means}
     gathered = {name: np.concatenate([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
-    return Evaluation({**_scores(gathered, test_set.factor_names), **metrics}, chunks[0].picture)
+    return Evaluation({**_scores(gathered, test_set.factor_names), **metrics}, chunks[0].picture, _traversal(model))
 
 
 @torch.inference_mode()
-def region_errors(model: VideoVAE, factors: NDArray[np.floating]) -> dict[str, NDArray[np.float32]]:
-    """Reconstruction error of still images inside the circle, at its edge and in the background.
-
-    Images are decoded from the posterior means, without sampling.
-
-    Args:
-        model: encodes and decodes single images; a video model is asked about its networks alone.
-        factors: float32 or float64 [N, 4] in [0, 1], in the order of `FACTORS`.
-
-    Returns:
-        Mean squared difference over the pixels of each of `dd_ray.data.Regions`, by its name, each [N].
-
-    Raises:
-        UserError: the factors are not as above.
-    """
-    device = next(model.parameters()).device
-    size = CHUNK * 10
-    chunks = [_region_errors(model, factors[i : i + size], device) for i in range(0, len(factors), size)]
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in Regions._fields}
-
-
-def _region_errors(model: VideoVAE, factors: NDArray[np.floating], device: torch.device) -> dict[str, Any]:
-    images = torch.from_numpy(render_circles(factors)).to(device)[:, None, None] / 255
-    mu, _ = model.encode(images)
-    squares = (model.decode(mu) - images).square()[:, 0, 0].cpu().numpy()
-    regions = circle_regions(factors[:, :2])
-    return {name: (squares * mask).sum(axis=(1, 2)) / mask.sum(axis=(1, 2)) for name, mask in regions._asdict().items()}
+def held_out_latents(model: Model, config: TrialConfig, test_set: Batch) -> NDArray[np.float32]:
+    """The latents [B, T, L] that `evaluate` scores: posterior means of held-out videos, or predicted factors."""
+    chunks = [_evaluate_chunk(model, config, chunk, noise) for chunk, noise in _chunks(model, config, test_set)]
+    return _in_two_halves(np.concatenate([chunk.arrays["latents"] for chunk in chunks]))
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,7 @@ def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tens
 
 def _scores(arrays: dict[str, NDArray[Any]], factor_names: tuple[str, ...]) -> dict[str, float]:
     """Scores over all frames of all videos; the code of a frame is compared with that frame's factors."""
-    even = len(arrays["latents"]) // 2 * 2  # no video in both halves of a regression
-    latents_btl, factors_btf = arrays["latents"][:even], arrays["factors"][:even]
+    latents_btl, factors_btf = _in_two_halves(arrays["latents"]), _in_two_halves(arrays["factors"])
     latents = latents_btl.reshape(-1, latents_btl.shape[-1])
     factors = factors_btf.reshape(-1, factors_btf.shape[-1])
     if not np.isfinite(latents).all():
@@ -132,12 +132,27 @@ def _scores(arrays: dict[str, NDArray[Any]], factor_names: tuple[str, ...]) -> d
         "linear_r2": float(np.mean(r2)),
         **{f"linear_r2/{name}": float(value) for name, value in zip(factor_names, r2, strict=True)},
         "mcc": mean_correlation_coefficient(latents, factors),
+        "mig": _mig(latents, factors),
+        "sap": sap(latents, factors),
     }
     if "predicted" in arrays:
         scores["active_units"] = active_units(latents)
         if latents_btl.shape[1] >= 3:
-            scores["prediction_ratio"] = prediction_ratio(latents_btl, arrays["predicted"][:even])
+            scores["prediction_ratio"] = prediction_ratio(latents_btl, _in_two_halves(arrays["predicted"]))
+            scores["straightness"] = straightness(latents_btl)
     return scores
+
+
+def _in_two_halves(videos: NDArray[Any]) -> NDArray[Any]:
+    """An even number of videos, so that none is in both halves of a regression."""
+    return videos[: len(videos) // 2 * 2]
+
+
+def _mig(latents: NDArray[Any], factors: NDArray[Any]) -> float:
+    # How few points there are is a matter of the config, and is said once, where a sweep says what it will do.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewPointsWarning)
+        return mig(latents, factors)
 
 
 def _numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
@@ -151,4 +166,19 @@ def _picture(target: Tensor, reconstruction: Tensor) -> NDArray[np.uint8]:
         pairs_pstchw = pairs_pstchw.transpose(0, 2)
     pairs_psthw = pairs_pstchw[:, :, :, 0]
     rows = pairs_psthw.permute(0, 1, 3, 2, 4).flatten(3, 4).flatten(0, 2)
-    return (rows * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+    return _uint8(rows)
+
+
+def _traversal(model: Model) -> NDArray[np.uint8] | None:
+    """[L·H, 7·W], or None for what has no decoder or no prior."""
+    if not isinstance(model, VideoVAE) or not model.stochastic:
+        return None
+    latents = torch.zeros(model.num_latents, len(TRAVERSED), model.num_latents, device=next(model.parameters()).device)
+    each = torch.arange(model.num_latents)
+    latents[each, :, each] = torch.tensor(TRAVERSED, device=latents.device)
+    frames_lshw = model.decode(latents)[:, :, 0]
+    return _uint8(frames_lshw.transpose(1, 2).flatten(2, 3).flatten(0, 1))
+
+
+def _uint8(image: Tensor) -> NDArray[np.uint8]:
+    return (image * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()

@@ -1,0 +1,81 @@
+"""Compute further scores for the cells of a sweep: `python -m dd_ray.evaluation PATH --metrics dci factor_vae`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from dd_ray import results
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.metrics import FURTHER, REPORTED
+from dd_ray.scoring import Scored, cells_to_score, score_cells
+from dd_ray.sweep.store import SweepFolder, sweep_location
+
+EXIT_NOTHING_SCORED = 1
+EXIT_INTERRUPTED = 130
+_DESCRIPTION = f"""Compute scores of the trained networks of a sweep, finished or running, and add them to its table.
+
+Scores are of each cell's network at its last evaluation and, beside it, of its network before training, on 10,000
+held-out still pictures (a video model by its encoder's own code; straightness is of the held-out videos). Columns
+that end in _active look at the active latents alone. Nothing is computed twice, and what an interrupt leaves is kept.
+
+Scores: {", ".join(FURTHER)}."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")]
+    """Scores to compute, or all."""
+    processes: int = os.cpu_count() or 1
+    """Cells at a time, each on a core of its own."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Parse the command line, score the cells with a progress bar, and print what came out."""
+    options = tyro.cli(Options, prog="python -m dd_ray.evaluation", args=args, description=_DESCRIPTION)
+    with exit_on_user_error():
+        if options.processes < 1:
+            raise UserError(f"--processes {options.processes} is out of range; give 1 or more.")
+        names = tuple(FURTHER) if "all" in options.metrics else tuple(dict.fromkeys(options.metrics))
+        if not names:
+            raise UserError(f"--metrics names no score; choose from {', '.join(FURTHER)}, or all.")
+        try:
+            done = _score(options.path, names, options.processes)
+        except KeyboardInterrupt:
+            print("Interrupted; the same command goes on.", file=sys.stderr)
+            sys.exit(EXIT_INTERRUPTED)
+        _report(options.path, names)
+    for cell in (cell for cell in done if cell.left_out):
+        print(f"without scores: {cell.label} {cell.left_out}", file=sys.stderr)
+    if all(cell.left_out for cell in done):
+        sys.exit(EXIT_NOTHING_SCORED)
+
+
+def _score(path: str, names: Sequence[str], processes: int) -> list[Scored]:
+    keys = cells_to_score(path, names)
+    scored = score_cells(path, keys, names, processes)
+    return list(tqdm(scored, total=len(keys), desc="scoring", unit=" cells", dynamic_ncols=True))
+
+
+def _report(path: str, names: Sequence[str]) -> None:
+    sweep, table = SweepFolder.open(path), results.load(path)
+    sweep.files.write("results.csv", table.to_csv(index=False).encode())
+    columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
+    present = [column for column in columns if column in table]
+    cells = results.final(table)
+    results.print_cells(cells, metrics=["active_units", *present])
+    names_of = ", ".join(f"{REPORTED[column].short}: {column}" for column in present)
+    print(f"Columns: {names_of}; and …_active, …_untrained.")
+    print(f"Table:   {sweep_location(sweep.location, 'results.csv')}")
+
+
+if __name__ == "__main__":
+    main()

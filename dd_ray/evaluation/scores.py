@@ -1,0 +1,81 @@
+"""The scores of `dd_ray.metrics.FURTHER` for a model: of its code of still pictures, and of its initial network."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import FACTORS, make_dataset
+from dd_ray.evaluation.heldout import held_out_latents
+from dd_ray.evaluation.stills import encode_stills, encode_test_stills
+from dd_ray.metrics import FURTHER, Code, further_scores
+from dd_ray.models import Model, build_model
+
+
+def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dict[str, float]:
+    """Further scores of a network, from 10,000 held-out still pictures and as many more as a score asks for.
+
+    A video model is thereby scored by its encoder's own code, whatever its filter makes of motion, so that scores
+    can be compared across γ and with models of still pictures; `straightness` alone is of held-out videos.
+
+    Args:
+        model: the network, on any device.
+        config: of the network.
+        names: keys of `dd_ray.metrics.FURTHER`.
+
+    Returns:
+        Values by column; none where the latents are not finite.
+    """
+    latents, factors = encode_test_stills(model)
+    if not np.isfinite(latents).all():
+        return {}
+    code = Code(
+        latents=latents,
+        factors=factors,
+        factor_names=FACTORS,
+        encode=_remembering(lambda more: encode_stills(model, more)),
+        encode_videos=lambda: held_out_latents(model, config, make_dataset(config, _device(model)).test_set()),
+    )
+    return further_scores(names, code)
+
+
+def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.device | str = "cpu") -> dict[str, float]:
+    """The scores that a network of this config has before its training, with the weights of its seed.
+
+    Cells that differ in β, γ or λ begin with the same weights, so a process computes them once.
+    """
+    model = build_model(config).to(device).eval()
+    of_videos = "straightness" in names  # the filter of their latents is no weight
+    known = _untrained.setdefault((_digest(model), config if of_videos else None), {})
+    if missing := [name for name in names if not FURTHER[name].all_columns.keys() <= known.keys()]:
+        known |= model_scores(model, config, missing)
+    return {column: known[column] for name in names for column in FURTHER[name].all_columns}
+
+
+_untrained: dict[tuple[str, TrialConfig | None], dict[str, float]] = {}
+
+
+def _digest(model: Model) -> str:
+    weights = [parameter.detach().cpu().contiguous().numpy().tobytes() for parameter in model.parameters()]
+    return hashlib.sha256(b"".join(weights)).hexdigest()
+
+
+def _device(model: Model) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _remembering(encode: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
+    """The same, remembering what it was asked: scores of all latents and of the active ones ask it alike."""
+    answers: dict[bytes, NDArray[Any]] = {}
+
+    def remembering(factors: NDArray[Any]) -> NDArray[Any]:
+        question = hashlib.sha256(factors.tobytes()).digest()
+        if question not in answers:
+            answers[question] = encode(factors)
+        return answers[question]
+
+    return remembering

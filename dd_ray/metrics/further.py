@@ -1,0 +1,227 @@
+"""The scores that are computed once, at the end of a trial or later, by the names that a command line gives them.
+
+Each takes a network as a `Code`: what it makes of still pictures of independent uniform factors, and of further
+ones as it is asked. A score is computed from all latents, and once more from the active ones alone: latents of
+size 1e-5 correlate with factors as well as those of size 1, and a mask of active units takes them out.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dd_ray.metrics.activity import active_mask
+from dd_ray.metrics.arrays import Array, Mask
+from dd_ray.metrics.beta_vae import beta_vae_score
+from dd_ray.metrics.blocks import block_separation
+from dd_ray.metrics.dci import dci
+from dd_ray.metrics.factor_vae import factor_vae_score
+from dd_ray.metrics.interventions import Encode
+from dd_ray.metrics.mcc import mean_correlation_coefficient
+from dd_ray.metrics.metric import Metric
+from dd_ray.metrics.mig import mig, mig_equal_width
+from dd_ray.metrics.modularity import modularity
+from dd_ray.metrics.motion import straightness
+from dd_ray.metrics.notebook import (
+    mean_squared_cross_correlation,
+    mean_squared_sweep_correlation,
+    notebook_sweeps,
+)
+from dd_ray.metrics.regression import linear_r2, nonlinear_r2
+from dd_ray.metrics.sap import sap
+
+ACTIVE = "_active"
+"""Ending of the columns of scores of active units alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """A network as these scores see it."""
+
+    latents: Array
+    """[N, L] of still pictures; finite."""
+    factors: Array
+    """[N, F] of the same pictures: independent, and uniform in [0, 1]."""
+    factor_names: Sequence[str]
+    """Of the F factors: GROUP_COORDINATE, as in circle_x."""
+    encode: Encode
+    """Latents of further pictures."""
+    encode_videos: Callable[[], Array]
+    """Latents [B, T, L] of videos; T = 1 where the network knows none."""
+
+
+Compute = Callable[[Code, Mask | None], dict[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherScore:
+    """A score by its name, with the columns of a table that it fills."""
+
+    compute: Compute
+    """Its columns from a code, and the mask [L] of the latents to look at."""
+    columns: dict[str, Metric]
+    cost: float
+    """Seconds on one core, for four latents, without encoding the pictures that all scores share."""
+    masked: bool = True
+    """Whether it is also asked of the active units alone."""
+
+    @property
+    def all_columns(self) -> dict[str, Metric]:
+        """Its columns of all latents, and of the active ones."""
+        of_active = {
+            column + ACTIVE: Metric(f"{metric.label}, active units", f"{metric.short}, active", metric.better)
+            for column, metric in self.columns.items()
+        }
+        return self.columns | (of_active if self.masked else {})
+
+
+def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
+    """The columns of some of `FURTHER`: over all latents, and `…_active` over the active ones alone.
+
+    Where no latent is active, the latter are 0; NaN is what has no value.
+
+    Args:
+        names: keys of `FURTHER`.
+        code: what the scores are of. Give it 10,000 pictures: half to fit on, half to score.
+
+    Returns:
+        Values by column, `active_units_stills` among them.
+    """
+    mask = active_mask(code.latents)
+    scores: dict[str, float] = {"active_units_stills": int(mask.sum())}
+    for name in names:
+        score = FURTHER[name]
+        columns = score.compute(code, None)
+        scores |= columns
+        if score.masked:
+            scores |= {column + ACTIVE: value for column, value in _of_active(score, code, mask, columns).items()}
+    return scores
+
+
+def _of_active(score: FurtherScore, code: Code, mask: Mask, of_all: dict[str, float]) -> dict[str, float]:
+    if mask.all():
+        return of_all
+    return score.compute(code, mask) if mask.any() else dict.fromkeys(of_all, 0.0)
+
+
+def _points(column: str, metric: Callable[..., Any]) -> Compute:
+    """A score of latents and factors; the mean of those that have a value for each factor."""
+    return lambda code, mask: {column: float(np.mean(metric(code.latents, code.factors, mask)))}
+
+
+def _dci(code: Code, mask: Mask | None) -> dict[str, float]:
+    scores = dci(code.latents, code.factors, mask)
+    return {
+        "dci_disentanglement": scores.disentanglement,
+        "dci_completeness": scores.completeness,
+        "dci_informativeness": scores.informativeness,
+    }
+
+
+def _block_separation(code: Code, mask: Mask | None) -> dict[str, float]:
+    groups = [name.partition("_")[0] for name in code.factor_names]
+    scores = block_separation(code.latents, code.factors, groups, mask)
+    return {
+        "block_disentanglement": scores.disentanglement,
+        "block_r2_own": scores.r2_own,
+        "block_r2_gap": scores.r2_gap,
+    }
+
+
+def _notebook(code: Code, mask: Mask | None) -> dict[str, float]:
+    sweeps = notebook_sweeps(code.factors.shape[1])
+    responses = code.encode(sweeps.reshape(-1, sweeps.shape[-1])).reshape(*sweeps.shape[:2], -1)
+    return {
+        "notebook_cross_correlation": mean_squared_cross_correlation(responses, mask),
+        "notebook_sweep_correlation": mean_squared_sweep_correlation(responses, mask),
+    }
+
+
+FURTHER: dict[str, FurtherScore] = {
+    "mig": FurtherScore(
+        compute=_points("mig_stills", mig),
+        columns={"mig_stills": Metric("MIG, of stills", "MIG, stills", "max")},
+        cost=0.017,
+    ),
+    "mig_equal_width": FurtherScore(
+        compute=_points("mig_equal_width", mig_equal_width),
+        columns={"mig_equal_width": Metric("MIG, equal-width bins", "MIG, width", "max")},
+        cost=0.003,
+    ),
+    "sap": FurtherScore(
+        compute=_points("sap_stills", sap),
+        columns={"sap_stills": Metric("SAP, of stills", "SAP, stills", "max")},
+        cost=0.002,
+    ),
+    "mcc": FurtherScore(
+        compute=_points("mcc_stills", mean_correlation_coefficient),
+        columns={"mcc_stills": Metric("MCC, of stills", "MCC, stills", "max")},
+        cost=0.002,
+    ),
+    "mcc_spearman": FurtherScore(
+        compute=_points("mcc_spearman", lambda *args: mean_correlation_coefficient(*args, method="spearman")),
+        columns={"mcc_spearman": Metric("MCC of ranks (Spearman)", "MCC, ranks", "max")},
+        cost=0.017,
+    ),
+    "linear_r2": FurtherScore(
+        compute=_points("linear_r2_stills", linear_r2),
+        columns={"linear_r2_stills": Metric("Linear R², of stills", "R², stills", "max")},
+        cost=0.002,
+    ),
+    "modularity": FurtherScore(
+        compute=_points("modularity", modularity),
+        columns={"modularity": Metric("Modularity", "modularity", "max")},
+        cost=0.016,
+    ),
+    "notebook": FurtherScore(
+        compute=_notebook,
+        columns={
+            "notebook_cross_correlation": Metric("Notebook: correlation between latents, squared", "z-z", None),
+            "notebook_sweep_correlation": Metric("Notebook: correlation with sweeps, squared", "z-sweep", None),
+        },
+        cost=0.01,
+        masked=False,  # as the original published them
+    ),
+    "straightness": FurtherScore(
+        compute=lambda code, mask: {"straightness": straightness(code.encode_videos(), mask)},
+        columns={"straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None)},
+        cost=0.5,
+        masked=False,
+    ),
+    "nonlinear_r2": FurtherScore(
+        compute=_points("nonlinear_r2", nonlinear_r2),
+        columns={"nonlinear_r2": Metric("Non-linear R² (mean of factors)", "R², trees", "max")},
+        cost=2,
+    ),
+    "dci": FurtherScore(
+        compute=_dci,
+        columns={
+            "dci_disentanglement": Metric("DCI disentanglement", "DCI D", "max"),
+            "dci_completeness": Metric("DCI completeness", "DCI C", "max"),
+            "dci_informativeness": Metric("DCI informativeness (R²)", "DCI I", "max"),
+        },
+        cost=2,
+    ),
+    "block_separation": FurtherScore(
+        compute=_block_separation,
+        columns={
+            "block_disentanglement": Metric("Block disentanglement, circle | background", "block D", "max"),
+            "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max"),
+            "block_r2_gap": Metric("R² from the own block less that from the other", "block gap", "max"),
+        },
+        cost=2,
+    ),
+    "factor_vae": FurtherScore(
+        compute=lambda code, mask: {"factor_vae": factor_vae_score(code.encode, code.factors.shape[1], mask)},
+        columns={"factor_vae": Metric("FactorVAE score", "FactorVAE", "max")},
+        cost=4.2,
+    ),
+    "beta_vae": FurtherScore(
+        compute=lambda code, mask: {"beta_vae": beta_vae_score(code.encode, code.factors.shape[1], mask)},
+        columns={"beta_vae": Metric("β-VAE score", "β-VAE", "max")},
+        cost=8.3,
+    ),
+}
+"""By name. Names that end in `_stills` in the table are also reported at every evaluation, of the frames of held-out
+videos, and these are of still pictures."""

@@ -1,0 +1,71 @@
+"""The scores that are computed once: what they are asked, and which columns they fill."""
+
+import numpy as np
+import pytest
+
+from dd_ray.metrics import FURTHER, REPORTED, WITH_UNTRAINED, Code, dci, further_scores
+from tests.metrics.codes import CODES, encoder
+
+NAMES = ("circle_x", "circle_y", "background_x", "background_y")
+COSTLY = [name for name, score in FURTHER.items() if score.cost > 1]
+
+
+def _code(name, num_points=10_000):
+    rng = np.random.default_rng(0)
+    factors = rng.random((num_points, 4))
+    return Code(
+        latents=CODES[name](factors, rng),
+        factors=factors,
+        factor_names=NAMES,
+        encode=encoder(name),
+        encode_videos=lambda: np.linspace(0, 1, 5)[None, :, None] * rng.standard_normal((8, 1, 4)),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in FURTHER if name not in COSTLY])
+def test_the_perfect_code_has_the_best_score(name):
+    score = FURTHER[name]
+    scores = further_scores([name], _code("identity"))
+    assert set(scores) == {*score.all_columns, "active_units_stills"} and scores["active_units_stills"] == 4
+    for column, metric in score.columns.items():
+        if metric.better:
+            assert scores[column] == pytest.approx(1, abs=0.03)
+    assert all(scores[f"{column}_active"] == scores[column] for column in score.columns if score.masked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COSTLY)
+def test_costly_scores_of_the_perfect_code(name):
+    scores = further_scores([name], _code("identity"))
+    assert {column: scores[column] for column in FURTHER[name].columns} == pytest.approx(
+        dict.fromkeys(FURTHER[name].columns, 1), abs=0.03
+    )
+
+
+def test_scores_of_active_units_leave_out_the_others():
+    scores = further_scores(["mcc", "modularity"], _code("background_only_plus_2_dead"))
+    assert scores["active_units_stills"] == 2
+    assert scores["mcc_stills_active"] == pytest.approx(0.5, abs=1e-6) and scores["mcc_stills"] > 0.5
+    assert scores["modularity_active"] > 0.99 > scores["modularity"]
+
+
+def test_a_collapsed_code_scores_0_by_its_active_units():
+    code = _code("identity")
+    collapsed = Code(**{**vars(code), "latents": code.latents * 1e-5})
+    scores = further_scores(["mcc"], collapsed)
+    assert scores["mcc_stills"] == pytest.approx(1) and scores["mcc_stills_active"] == 0
+
+
+@pytest.mark.slow
+def test_dci_by_its_name_is_dci():
+    code = _code("circle_xy_rotated_45")
+    scores, expected = further_scores(["dci"], code), dci(code.latents, code.factors)
+    assert scores["dci_disentanglement"] == expected.disentanglement
+    assert scores["dci_completeness"] == expected.completeness
+    assert scores["dci_informativeness"] == expected.informativeness
+
+
+def test_every_column_says_how_it_is_read_and_belongs_to_one_score():
+    columns = [column for score in FURTHER.values() for column in score.all_columns]
+    assert len(columns) == len(set(columns)) and set(columns) <= set(REPORTED)
+    assert {"dci_disentanglement", "factor_vae", "mig", "straightness"} <= set(WITH_UNTRAINED)
