@@ -1,6 +1,7 @@
 """The tidy table of a sweep."""
 
 import math
+import time
 
 import pandas as pd
 import pytest
@@ -149,3 +150,53 @@ def test_a_path_without_a_sweep_is_refused(tmp_path, capsys):
         results.main([str(tmp_path / "nowhere")])
     captured = capsys.readouterr()
     assert ended.value.code == 2 and "is no folder" in captured.err and "Traceback" not in captured.err
+
+
+def test_a_sweep_that_runs_says_what_runs_and_how_long_still(sweep, capsys):
+    waiting = results.load(sweep.location).set_index("gamma").loc[1.0, "key"]
+    sweep.write_progress(
+        {"time": time.time(), "running": [waiting], "iterations_per_second": 20.0, "seconds_left": 600}
+    )
+    assert results.load(sweep.location).set_index("gamma").loc[1.0, "state"] == "running"
+    results.main([sweep.location])
+    printed = capsys.readouterr().out
+    assert "1 finished, 1 running, 1 stopped early, 1 failed, 1 unfinished of 5 cells." in printed
+    assert "20.0 iterations a second, about 10.0 minutes left" in printed
+    assert "failed: gamma=0.75: OSError: gone" in printed
+
+
+def test_a_sweep_whose_last_sign_of_life_is_old_is_not_running(sweep, capsys):
+    waiting = results.load(sweep.location).set_index("gamma").loc[1.0, "key"]
+    old = time.time() - 2 * results.SECONDS_TO_LIVE
+    sweep.write_progress({"time": old, "running": [waiting], "iterations_per_second": 20.0, "seconds_left": 600})
+    assert results.load(sweep.location).set_index("gamma").loc[1.0, "state"] == "missing"
+    results.main([sweep.location])
+    assert "Nothing runs it at the moment" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "read"), [("table.csv", pd.read_csv), ("table.parquet", pd.read_parquet)])
+def test_the_table_is_written_to_a_file(sweep, tmp_path, name, read):
+    results.main([sweep.location, "--out", str(tmp_path / name)])
+    written, table = read(tmp_path / name), results.load(sweep.location)
+    assert written[["key", "iteration", "mcc"]].equals(table[["key", "iteration", "mcc"]])
+
+
+@pytest.mark.parametrize(
+    ("options", "words"), [("--out table.xlsx", "no .csv or .parquet"), ("--metric kl", "--metric kl ranks no cells")]
+)
+def test_options_that_mean_nothing_are_refused(sweep, capsys, options, words):
+    with pytest.raises(SystemExit) as ended:
+        results.main([sweep.location, *options.split()])
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_the_best_are_finished_cells_in_their_order():
+    cells = pd.DataFrame(
+        {
+            "state": ["finished", "stopped_early", "finished", "finished"],
+            "reconstruction_error": [0.3, 0.1, 0.2, math.nan],
+        }
+    )
+    assert results.best(cells, "reconstruction_error")["reconstruction_error"].tolist() == [0.2, 0.3]
+    assert results.best(cells.assign(mcc=[0.1, 0.9, 0.5, 0.7]), "mcc")["mcc"].tolist() == [0.7, 0.5, 0.1]

@@ -1,5 +1,6 @@
 """The trials of a sweep on Ray Tune, in rounds: a round ends early where the sweep's share of the cluster shrinks."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,7 @@ class Rounds:
         Args:
             next_round: makes a round of what is left, with so many trials at a time; None where nothing is.
         """
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the watcher says in a line what it has traces for
         presence = Presence() if self.plan.options.address is not None else None
         while self.watcher.ending in (None, "shares changed"):
             self.watcher.ending = None

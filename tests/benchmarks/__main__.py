@@ -1,8 +1,8 @@
 """All benchmarks: `python -m tests.benchmarks`."""
 
-from tests.benchmarks import rendering, sweep, training
+from tests.benchmarks import overhead, rendering, sweep, training
 
 if __name__ == "__main__":
-    for benchmark in (rendering, training, sweep):
+    for benchmark in (rendering, training, sweep, overhead):
         print(f"\n## {benchmark.__doc__.partition(':')[0]}\n", flush=True)
         benchmark.main()

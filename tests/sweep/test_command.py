@@ -316,6 +316,7 @@ BAD_OPTIONS = [
     (["--reduction-factor", "1"], ["--reduction-factor 1"]),
     (["--cpus-per-trial", "0"], ["--cpus-per-trial 0"]),
     (["--gpus-per-trial", "-1"], ["--gpus-per-trial -1"]),
+    (["--price-per-gpu-hour", "-1"], ["--price-per-gpu-hour -1"]),
     (["--max-concurrent", "0"], ["--max-concurrent 0"]),
     (["--name", "a/b"], ["--name 'a/b'"]),
     (["--preset", "huge"], ["huge", "quick"]),
@@ -348,6 +349,12 @@ def test_a_dry_run_prints_every_cell_and_starts_nothing(tmp_path, capfd):
     assert "of one core of this machine" in printed
     assert printed.count("gamma=0.5") == 4
     assert not list(tmp_path.iterdir())
+
+
+def test_a_price_is_an_upper_bound_from_the_original_s_hour_a_trial(tmp_path, capfd):
+    options = "--num-frames 10 --batch-size 64 --iterations 50000 --seeds 9 --price-per-gpu-hour 2".split()
+    main(TINY, ["--dry-run", "--storage", str(tmp_path), *options])
+    assert "at most 36.0 hours of a GPU, 72.00 at 2 an hour" in capfd.readouterr().out
 
 
 def test_an_interrupt_before_anything_runs_leaves_no_traceback(tmp_path, capfd, monkeypatch):
