@@ -1,8 +1,12 @@
 """All benchmarks: `python -m tests.benchmarks`."""
 
-from tests.benchmarks import overhead, rendering, sweep, training
+from importlib import import_module
+from importlib.util import find_spec
+
+ALONE, WITH_RAY = ("rendering", "training"), ("sweep", "overhead")
 
 if __name__ == "__main__":
-    for benchmark in (rendering, training, sweep, overhead):
-        print(f"\n## {benchmark.__doc__.partition(':')[0]}\n", flush=True)
+    for name in (*ALONE, *(WITH_RAY if find_spec("ray") else ())):
+        benchmark = import_module(f"tests.benchmarks.{name}")
+        print(f"\n## {(benchmark.__doc__ or name).partition(':')[0]}\n", flush=True)
         benchmark.main()
