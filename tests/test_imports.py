@@ -24,7 +24,7 @@ ORDER = [
         "metrics",
         "evaluation",
     ),
-    *("sweep", "results", "search_results", "summary", "cells", "scoring"),
+    *("sweep", "results", "search_results", "summary", "cells", "probes", "scoring"),
     *("figures", "map_panels", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

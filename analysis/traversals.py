@@ -1,0 +1,617 @@
+"""What a network's latents show: `python analysis/traversals.py results/inertia_grid_quick --cells best:linear_r2`.
+
+For each network, NAME being its label:
+
+- `traversal_NAME.png`, `.gif`: a row of pictures for each latent, decoded from the posterior mean of a held-out picture
+  (the one whose factors are nearest to 0.5, which stands above) with that latent going from −3 to 3; beside it the
+  latent's variance, its KL, and the factor that it follows. The latents are ordered by their KL.
+- `video_NAME.png`, `.gif`: held-out videos, their reconstructions, and the differences. Networks of still pictures are
+  shown videos frame by frame.
+- `dream_NAME.png`, `.gif`: what the network shows if it sees only the first frames of a video, at each `--gamma`. While
+  it sees them, z_i = (1 − γ) e_i + γ ẑ_i; after them, z_i = ẑ_i = z_{i−1} + α (z_{i−1} − z_{i−2}), so that γ decides
+  only what the dream begins with. See `dd_ray.probes.dream`.
+
+And for all of them, seeds each by itself:
+
+- `lag.png`: how far the circle in the reconstructions is behind the circle in the originals, along its motion, against
+  γ: the median over those frames of 128 held-out videos that show a circle, with a 95% interval over videos; and the
+  share of these frames. Nothing is said of the lag of fewer than 10% of the frames.
+- `traversal_latents.csv`, `lag.csv` and `lag_by_frame.csv`: the numbers.
+
+Everything is decoded from posterior means, without sampling.
+"""
+
+import math
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+from tqdm import tqdm
+
+from dd_ray import probes
+from dd_ray.cells import SELECTION_HELP, Subject, encode_stills, subjects_of
+from dd_ray.data import FACTORS, Batch, make_dataset, render_circles
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.figures import folder_of, ordered_colours, setting, shown, symbol, write
+from dd_ray.metrics import bootstrap_interval
+from dd_ray.models import VideoVAE
+
+LOW, HIGH, STEPS = -3.0, 3.0, 7
+ANIMATED_STEPS = 19
+LAG_VIDEOS = 128
+LEAST_SHOWN = 0.1
+"""Share of frames that show a circle, below which their lag is that of accidents."""
+VIDEOS_IN_STRIP = 2
+MOST_PICTURED = 8
+"""Networks whose pictures are drawn where no cells are named."""
+SIDE, GAP, SCALE = 0.72, 0.05, 4
+"""Inches of a picture in a figure and between two of them; pixels of an animation for each of a picture."""
+FONT_SIZE, PICTURES_IN_ROW = 13, 5
+GREYS = 64
+"""Of an animation; 256 make it twice as large."""
+DIFFERENCE = (
+    "difference: dark where the reconstruction is too dark, white where it is too bright; full scale ±½ of white"
+)
+_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")] = None
+    """Folder of a sweep, such as results/inertia_grid_quick."""
+    cells: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(
+            help=f"{SELECTION_HELP} Where none is given, the first seed of all cells, and pictures of "
+            f"{MOST_PICTURED} of them.",
+            metavar="CELL [CELL ...]",
+            help_behavior_hint="",
+        ),
+    ] = ()
+    original: Annotated[Path | None, _folder] = None
+    """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
+    gamma: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = (0.0, 0.5, 0.9)
+    """γ of the dreams, each a row."""
+    seen: int = 3
+    """Frames that a network sees before it dreams."""
+    videos: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = (0, 1, 2, 3)
+    """Numbers of the held-out videos to show; figures show the first two, and the dream of the first."""
+    base: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    """Number of a held-out video (or still picture) whose first frame is the base of the traversals; the picture whose
+    factors are nearest to 0.5 where it is not given."""
+    dreamt: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    """Frames of a dream, the seen ones included; as many as the video has where it is not given."""
+    out: Annotated[Path | None, _folder] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given. To be given without a sweep."""
+
+    def check(self) -> None:
+        """Raise `UserError` where nothing is asked for."""
+        if not self.gamma:
+            raise UserError("--gamma without a value leaves no dream to draw; give one or more in [0, 1].")
+        if not self.videos or min(self.videos) < 0:
+            raise UserError(f"--videos {' '.join(map(str, self.videos))} names no videos; give numbers from 0 on.")
+
+    def videos_for(self, subject: Subject) -> Batch:
+        """The held-out videos to show."""
+        batch = probes.held_out_videos(subject.config, max(self.videos) + 1)
+        which = list(self.videos)
+        return Batch(batch.images[which], batch.factors[which], batch.factor_names)
+
+    def base_for(self, subject: Subject) -> probes.HeldOutPicture:
+        """The held-out picture that traversals begin with."""
+        if self.base is None:
+            return probes.middle_picture(subject.config)
+        return probes.held_out_picture(subject.config, self.base)
+
+
+def file_name(what: str, subject: Subject) -> str:
+    """`what` and the network's label, without what file names had better not have."""
+    return f"{what}_" + re.sub(r"[^\w.=,+-]+", "_", subject.name)
+
+
+def title_of(subject: Subject) -> str:
+    """A network in words: what it is, β and γ, and what tells it from the others."""
+    config = subject.config
+    model = {"beta_vae": "β-VAE", "predictive_vae": "predictive VAE", "inertia_vae": "inertia VAE"}[config.model]
+    if subject.state == "original":
+        return f"original study's {model}, {setting(subject.settings) or subject.name}"
+    values: dict[str, Any] = {} if "beta_norm" in subject.settings else {"beta": config.beta_value}
+    if config.model == "inertia_vae":
+        values["gamma"] = config.gamma
+    note = "" if subject.state == "finished" else f", {subject.state.replace('_', ' ')} at {subject.iteration}"
+    return f"{model}, {setting(values | dict(subject.settings))}{note}"
+
+
+def by_kl(latents: pd.DataFrame) -> pd.DataFrame:
+    """The latents of a table in the order in which they are shown: those that say most first."""
+    return latents.sort_values(["kl", "variance"], ascending=False, kind="stable")
+
+
+def difference(originals: Picture, reconstructions: Picture) -> Picture:
+    """Reconstruction less original about a middle grey, cut off at ±½ of white."""
+    return (reconstructions.astype(int) - originals + 127).clip(0, 255).astype(np.uint8)
+
+
+# Figures
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of pictures with names, where None is left blank."""
+
+    rows: Sequence[tuple[str, Picture | Sequence[Picture | None]]]
+    columns: Sequence[str]
+    notes: Mapping[int, Sequence[str]]
+    """What stands below the pictures of a row, by the row's index."""
+
+
+class Sheet:
+    """A figure that is laid out in inches from its upper left corner, so that its pictures have whole pixels' size."""
+
+    def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width, height), facecolor="white")
+        self.write(0.1, 0.2, title, fontsize=10)
+        self.write(0.1, 0.34, subtitle, fontsize=8, color="0.35", va="top")
+
+    def write(self, x: float, y: float, text: str, **look: Any) -> None:
+        """Text with its middle at a height."""
+        place: dict[str, Any] = {"fontsize": 8, "va": "center", "ha": "left"}
+        self.figure.text(x / self.width, 1 - y / self.height, text, **place | look)
+
+    def show(self, x: float, y: float, picture: Picture) -> None:
+        """A picture with its upper left corner at a place."""
+        place = (x / self.width, 1 - (y + SIDE) / self.height, SIDE / self.width, SIDE / self.height)
+        panel = self.figure.add_axes(place)
+        panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        panel.axis("off")
+
+    def show_grid(self, x: float, y: float, grid: Grid) -> None:
+        """Rows of pictures, with the columns' names above and the rows' names to the left."""
+        for column, name in enumerate(grid.columns):
+            self.write(x + column * (SIDE + GAP) + SIDE / 2, y - 0.04, name, ha="center", va="bottom", fontsize=7.5)
+        for row, (name, pictures) in enumerate(grid.rows):
+            self.write(x - 0.08, y + SIDE / 2, name, ha="right")
+            for column, picture in enumerate(pictures):
+                if picture is not None:
+                    self.show(x + column * (SIDE + GAP), y, picture)
+            y += SIDE + GAP
+            if row in grid.notes:
+                for column, note in enumerate(grid.notes[row]):
+                    self.write(x + column * (SIDE + GAP) + SIDE / 2, y + 0.06, note, ha="center", fontsize=7)
+                y += 0.3
+
+
+def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
+    """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
+    at = encode_stills(subject.model, base.factors[None])[0]
+    pictures = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=at)
+    # At its own value, any latent shows the base itself.
+    decoded = probes.traversal(subject.model, subject.config, 1, at[0], at[0], base=at)[0, 0]
+    left, top = 0.75, 1.85
+    table = left + STEPS * (SIDE + GAP) + 0.1
+    sheet = Sheet(
+        table + 3.75,
+        top + len(latents) * (SIDE + GAP) + 0.1,
+        f"Latents from −3 to 3, {title_of(subject)}",
+        "each alone, the others at the posterior mean of the picture below; ordered by their KL",
+    )
+    original = render_circles(base.factors[None])[0]
+    sheet.show(left, 0.65, original)
+    sheet.show(left + SIDE + GAP, 0.65, decoded)
+    where = ", ".join(f"{_named(name)} {value:.2f}" for name, value in zip(FACTORS, base.factors, strict=True))
+    frame = f"frame {base.frame} of held-out video {base.video}"
+    frame = f"held-out picture {base.video}" if subject.config.frames == 1 else frame
+    sheet.write(left + 2 * (SIDE + GAP) + 0.05, 0.65 + SIDE / 2, f"{frame}, and its reconstruction\n{where}")
+    values = [f"{value:g}".replace("-", "−") for value in np.linspace(LOW, HIGH, STEPS)]
+    rows = [(_latent(row), pictures[row["latent"]]) for row in _rows(latents)]
+    sheet.show_grid(left, top, Grid(rows, values, {}))
+    for x, name in zip(_COLUMNS, ("variance\nof mean", "mean posterior\nvariance", "KL (nats)"), strict=True):
+        sheet.write(table + x, top - 0.15, name, ha="right", fontsize=7.5)
+    sheet.write(table + 2.45, top - 0.15, "follows (correlation)", fontsize=7.5)
+    for i, row in enumerate(_rows(latents)):
+        y, look = top + i * (SIDE + GAP) + SIDE / 2, {"color": "black" if row["active"] else "0.5"}
+        for x, name in zip(_COLUMNS, ("variance", "posterior_variance", "kl"), strict=True):
+            sheet.write(table + x, y, _number(row[name]), ha="right", **look)
+        sheet.write(table + 2.45, y, _follows(row), **look)
+    return sheet.figure
+
+
+_COLUMNS = (0.6, 1.55, 2.2)
+"""Inches from the beginning of the table to the right of its numbers."""
+
+
+def draw_video(subject: Subject, options: Options) -> Figure:
+    """Frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
+    batch = options.videos_for(subject)
+    originals, reconstructions = probes.reconstruct(subject.model, batch)
+    lags = probes.circle_lags(subject.model, batch)
+    rows: list[tuple[str, Picture | Sequence[Picture | None]]] = []
+    notes = {}
+    for video, number in enumerate(options.videos[:VIDEOS_IN_STRIP]):
+        rows += [
+            (f"video {number}", originals[video]),
+            ("reconstruction", reconstructions[video]),
+            ("difference", difference(originals[video], reconstructions[video])),
+        ]
+        notes[len(rows) - 1] = ["no circle" if math.isnan(lag) else _signed(lag, "{:.1f} px") for lag in lags[video]]
+    first = batch.images.shape[1] - originals.shape[1]
+    columns = [f"frame {first + i}" for i in range(originals.shape[1])]
+    about = f"{DIFFERENCE};\nbelow it, how far the reconstructed circle is behind, in pixels of the 32×32 picture"
+    return _strip(f"Held-out videos, {title_of(subject)}", about, Grid(rows, columns, notes))
+
+
+def draw_dream(subject: Subject, dreams: "Dreams") -> Figure:
+    """A held-out video and what is dreamt of it, each frame below that which it stands for."""
+    rows: list[tuple[str, Picture | Sequence[Picture | None]]] = [("video", dreams.frames(dreams.originals[0], 0))]
+    for gamma, dreamt in dreams.by_gamma.items():
+        rows.append((f"γ = {gamma:g}", dreams.frames(dreamt[0], dreams.delay)))
+    columns = [f"frame {i}" + ("\nseen" if i < dreams.seen else "") for i in range(dreams.length)]
+    about = f"{dreams.seen} frames are seen, and then none: the latents go on in a straight line (α = {dreams.alpha:g})"
+    if dreams.delay:
+        about += ";\nlatent i is decoded to frame i + 1"
+    return _strip(f"Dreams of a held-out video, {title_of(subject)}", about, Grid(rows, columns, {}))
+
+
+def _strip(title: str, about: str, grid: Grid) -> Figure:
+    left, top = 1.1, 1.0
+    height = top + len(grid.rows) * (SIDE + GAP) + 0.3 * len(grid.notes) + 0.05
+    width = left + len(grid.columns) * (SIDE + GAP) + 0.1
+    sheet = Sheet(max(width, 6.6), height, title, about)
+    sheet.show_grid(left, top, grid)
+    return sheet.figure
+
+
+@dataclass(frozen=True)
+class Dreams:
+    """What a network dreams of held-out videos."""
+
+    originals: Picture
+    """[B, T, H, W]."""
+    by_gamma: Mapping[float, Picture]
+    """Each [B, T', H, W], picture i being that of frame i + `delay`."""
+    seen: int
+    delay: int
+    alpha: float
+
+    @classmethod
+    def of(cls, subject: Subject, options: Options) -> "Dreams":
+        """Let a network dream.
+
+        Raises:
+            UserError: it is shown more frames than there are, or γ is out of range.
+        """
+        batch = options.videos_for(subject)
+        delay = subject.config.delay if subject.config.model == "inertia_vae" else 0
+        length = options.dreamt or batch.images.shape[1] - delay
+        if options.seen > batch.images.shape[1]:
+            raise UserError(f"--seen {options.seen} is more than the {batch.images.shape[1]} frames of a video.")
+        context = batch.images[:, : options.seen]
+        by_gamma = {gamma: probes.dream(subject.model, context, gamma, length) for gamma in options.gamma}
+        originals = (batch.images[:, :, 0] * 255).round().to("cpu").numpy().astype(np.uint8)
+        assert isinstance(subject.model, VideoVAE)
+        return cls(originals, by_gamma, options.seen, delay, float(subject.model.alpha))
+
+    @property
+    def length(self) -> int:
+        """How many frames there are to show, from frame 0 on."""
+        return max(dreamt.shape[1] for dreamt in self.by_gamma.values()) + self.delay
+
+    def frames(self, pictures: Picture, first: int) -> list[Picture | None]:
+        """Pictures of one video by frame, None where there is none; the first is that of a frame `first`."""
+        return [
+            pictures[i - first] if 0 <= i - first < len(pictures) else None  # the longest is as long as a dream
+            for i in range(self.length)
+        ]
+
+
+# Animations
+
+
+def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]]]) -> Image.Image:
+    """Rows of captions and pictures in grey, enlarged by whole numbers, below a title."""
+    font = ImageFont.truetype(findfont("DejaVu Sans"), FONT_SIZE)
+    line, margin, side = FONT_SIZE + 4, 8, SCALE * 32
+    lines = [max(caption.count("\n") + 1 if caption else 0 for caption, _ in row) for row in rows]
+    columns = max(map(len, rows))
+    step = max(side, *(_text_width(font, caption) for row in rows for caption, _ in row)) + margin
+    width = margin + max(columns * step, _text_width(font, title) + margin)
+    top = margin + line * (title.count("\n") + 1) + margin // 2
+    sheet = Image.new("L", (width, top + sum(line * n + side + margin for n in lines)), 255)
+    draw = ImageDraw.Draw(sheet)
+    draw.multiline_text((margin, margin), title, fill=0, font=font, spacing=4)
+    for row, n in zip(rows, lines, strict=True):
+        for column, (caption, picture) in enumerate(row):
+            x = margin + column * step
+            draw.multiline_text((x, top), caption, fill=0, font=font, spacing=2)
+            if picture is not None:
+                enlarged = picture.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+                sheet.paste(Image.fromarray(enlarged), (x, top + line * n))
+        top += line * n + side + margin
+    return sheet
+
+
+def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:
+    return math.ceil(max(font.getlength(part) for part in text.split("\n")))
+
+
+def write_gif(path: Path, sheets: Sequence[Image.Image], milliseconds: int, pause: int = 0) -> Path:
+    """Write sheets as an animation that starts over for ever, the last one staying for a `pause` longer.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    size = max(sheet.width for sheet in sheets), max(sheet.height for sheet in sheets)
+    coarser = [round(round(grey / 255 * (GREYS - 1)) * 255 / (GREYS - 1)) for grey in range(256)]
+    frames = []
+    for sheet in sheets:
+        frames.append(Image.new("L", size, 255))
+        frames[-1].paste(sheet.point(coarser), (0, 0))
+    durations = [milliseconds] * (len(frames) - 1) + [milliseconds + pause]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error
+    return path
+
+
+def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> list[Image.Image]:
+    """All latents from −3 to 3 and back, each in its picture."""
+    at = encode_stills(subject.model, base.factors[None])[0]
+    pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
+    values = np.linspace(LOW, HIGH, ANIMATED_STEPS)
+    there = [*range(ANIMATED_STEPS)]
+    captioned = [(f"{_latent(row, plain=True)}\n{_follows(row)}", pictures[row["latent"]]) for row in _rows(latents)]
+    in_rows = [captioned[i : i + PICTURES_IN_ROW] for i in range(0, len(captioned), PICTURES_IN_ROW)]
+    return [
+        picture_sheet(
+            f"{_plain(title_of(subject))}\neach latent alone at {_signed(values[step], '{:.2f}')}",
+            [[(caption, steps[step]) for caption, steps in row] for row in in_rows],
+        )
+        for step in there + there[-2:0:-1]
+    ]
+
+
+def animate_video(subject: Subject, options: Options) -> list[Image.Image]:
+    """Held-out videos beside each other, above their reconstructions and the differences."""
+    batch = options.videos_for(subject)
+    originals, reconstructions = probes.reconstruct(subject.model, batch)
+    differences = difference(originals, reconstructions)
+    first = batch.images.shape[1] - originals.shape[1]
+    rows = (("held-out video", originals), ("reconstruction", reconstructions), ("difference ±½", differences))
+    return [
+        picture_sheet(
+            f"{_plain(title_of(subject))}\nframe {first + t}",
+            [[("" if i else name, video[t]) for i, video in enumerate(pictures)] for name, pictures in rows],
+        )
+        for t in range(originals.shape[1])
+    ]
+
+
+def animate_dream(subject: Subject, dreams: Dreams) -> list[Image.Image]:
+    """Held-out videos below each other, beside what is dreamt of them at each γ."""
+    sheets = []
+    for t in range(dreams.length):
+        rows = []
+        for video, original in enumerate(dreams.originals):
+            row = [("" if video else "held-out video", dreams.frames(original, 0)[t])]
+            for gamma, dreamt in dreams.by_gamma.items():
+                caption = "" if video else f"dream, γ = {gamma:g}"
+                row.append((caption, dreams.frames(dreamt[video], dreams.delay)[t]))
+            rows.append(row)
+        seen = "seen" if t < dreams.seen else "not seen"
+        sheets.append(picture_sheet(f"{_plain(title_of(subject))}\nframe {t}, {seen}", rows))
+    return sheets
+
+
+# The lag
+
+
+def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lag of each network, and that of each frame."""
+    cells, frames = [], []
+    for subject in tqdm(subjects, desc="lags", disable=None):
+        batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
+        lags = probes.circle_lags(subject.model, batch)
+        first = batch.images.shape[1] - lags.shape[1]
+        places = probes.place_of(batch.factors[..., :2].numpy())
+        interval = bootstrap_interval(_median, lags)
+        inertia = subject.config.model == "inertia_vae"
+        named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
+        named |= subject.settings
+        cells.append(
+            named
+            | {"filtered_with_gamma": subject.config.gamma if inertia else math.nan}
+            | {"lag": float(interval.estimate), "low": float(interval.low), "high": float(interval.high)}
+            | {"mean_lag": float(np.nanmean(lags)) if np.isfinite(lags).any() else math.nan}
+            | {"shows_a_circle": float(np.isfinite(lags).mean())}
+            | {"motion_per_frame": float(np.linalg.norm(np.diff(places, axis=1), axis=-1).mean())}
+        )
+        frames += [
+            named | {"frame": first + t, "lag": _median(at), "shows_a_circle": float(np.isfinite(at).mean())}
+            for t, at in enumerate(lags.T)
+        ]
+    return pd.DataFrame(cells), pd.DataFrame(frames)
+
+
+def _median(lags: NDArray[np.floating]) -> float:
+    return float(np.nanmedian(lags)) if np.isfinite(lags).any() else math.nan
+
+
+def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
+    """The lag over γ, and the share of frames that it is known of; networks that differ in more have marks each."""
+    gammas = sorted(cells["filtered_with_gamma"].dropna().unique())
+    places = {gamma: i for i, gamma in enumerate(gammas)}
+    names = [_plain(shown(gamma)) for gamma in gammas]
+    if cells["filtered_with_gamma"].isna().any():
+        places, names = {gamma: i + 1 for gamma, i in places.items()}, ["no filter", *names]
+    groups: dict[str, list[int]] = {}
+    for i, subject in enumerate(subjects):
+        groups.setdefault(_group(subject), []).append(i)
+    figure = Figure(figsize=(7.2, 5.4 + 0.2 * (len(groups) // 3 + 1)), layout="constrained", facecolor="white")
+    figure.suptitle("How far the reconstructed circle is behind, along its motion", x=0.01, ha="left", fontsize=10)
+    lag, share = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
+    beside = 0.12 * np.linspace(-1, 1, len(groups)) if len(groups) > 1 else [0.0]
+    looks = zip(groups.items(), beside, ordered_colours(len(groups)), cycle("osD^vPX<>hp"), strict=False)
+    for (name, rows), aside, colour, mark in looks:
+        members = cells.iloc[rows]
+        x = np.array([places.get(gamma, 0) + aside for gamma in members["filtered_with_gamma"]])
+        known = (members["shows_a_circle"] >= LEAST_SHOWN).to_numpy()
+        look: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": "none", "markersize": 5}
+        share.plot(x, members["shows_a_circle"], label=name or "this sweep", **look)
+        lag.plot(x[known], members["lag"][known], **look)
+        lag.vlines(x[known], members["low"][known], members["high"][known], color=colour, linewidth=1)
+    _label(lag, share, names, cells["motion_per_frame"].mean())
+    if any(groups):
+        figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def _group(subject: Subject) -> str:
+    """What tells a network from others, but for γ and the seed."""
+    name = setting({field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")})
+    return f"original, {name or subject.name}" if subject.state == "original" else name
+
+
+def _label(lag: Axes, share: Axes, names: Sequence[str], motion: float) -> None:
+    lag.axhline(0, color="0.3", linewidth=0.8)
+    lag.axhline(motion, color="0.3", linewidth=0.8, linestyle=(0, (5, 2)))
+    _note(lag, motion, "mean motion\nin one frame")
+    lag.set_ylabel("lag (pixels of the 32×32 picture)\nmedian and 95% interval over videos", fontsize=8)
+    share.set_ylabel("share of frames\nthat show a circle", fontsize=8)
+    share.set(ylim=(-0.04, 1.04), xlim=(-0.5, len(names) - 0.5))
+    share.axhline(LEAST_SHOWN, color="0.3", linewidth=0.8, linestyle=(0, (1, 1.5)))
+    _note(share, LEAST_SHOWN, "of fewer, no\nlag is drawn")
+    share.set_xticks(range(len(names)), names)
+    share.set_xlabel(symbol("gamma"))
+    for panel in (lag, share):
+        panel.tick_params(labelsize=8)
+        panel.grid(color="0.92", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+
+
+def _note(panel: Axes, height: float, text: str) -> None:
+    """What a horizontal line is, to the right of it, where no points are."""
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    panel.annotate(text, (1, height), (4, 0), ha="left", va="center", fontsize=7.5, color="0.3", **place)
+
+
+# In words
+
+
+def _rows(latents: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in latents.to_dict("records")]
+
+
+def _latent(row: Mapping[str, Any], plain: bool = False) -> str:
+    name = f"z{row['latent']}" if plain else f"z$_{{{row['latent']}}}$"
+    return name if row["active"] else f"({name})"
+
+
+def _follows(row: Mapping[str, Any]) -> str:
+    if not row["active"]:
+        return "not active"
+    return f"{_named(row['follows'])} ({_signed(row['correlation'], '{:.2f}')})"
+
+
+def _named(factor: str) -> str:
+    return factor.replace("_", " ")
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def _signed(value: float, form: str) -> str:
+    """With a minus, and none before zero."""
+    text = form.format(abs(value))
+    return text if value >= 0 or not re.search("[1-9]", text) else f"−{text}"
+
+
+def _plain(text: str) -> str:
+    """Without the marks of formulas, for what does not set them."""
+    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
+
+
+def pictured(subjects: Sequence[Subject], options: Options) -> Sequence[Subject]:
+    """Those networks of which pictures are drawn; says on stderr if they are not all."""
+    if options.cells or len(subjects) <= MOST_PICTURED:
+        return subjects
+    print(f"pictures of {MOST_PICTURED} of {len(subjects)} networks; name others by --cells", file=sys.stderr)
+    return subjects[:MOST_PICTURED]
+
+
+def write_traversals(options: Options) -> list[Path]:
+    """Draw what networks show, and write the figures, the animations and the numbers behind them.
+
+    Returns:
+        The figures, then the tables, then the animations.
+
+    Raises:
+        UserError: there is no such sweep, cell or checkpoint, none has a decoder, or the folder cannot be written.
+    """
+    options.check()
+    subjects = _with_decoders(subjects_of(options.path, options.cells, options.original, all_seeds=False))
+    folder = folder_of(options.path, options.out)
+    latents = {subject.name: _latents(subject) for subject in subjects}
+    cells, frames = measure_lag(subjects)
+    figures = {"lag": draw_lag(cells, subjects)}
+    animations: dict[str, tuple[list[Image.Image], int, int]] = {}
+    for subject in tqdm(pictured(subjects, options), desc="pictures", disable=None):
+        table, base = by_kl(latents[subject.name]), options.base_for(subject)
+        dreams = Dreams.of(subject, options)
+        traversal, video, dream = (file_name(what, subject) for what in ("traversal", "video", "dream"))
+        figures[traversal] = draw_traversal(subject, table, base)
+        figures[video] = draw_video(subject, options)
+        figures[dream] = draw_dream(subject, dreams)
+        animations[traversal] = animate_traversal(subject, table, base), 90, 0
+        animations[video] = animate_video(subject, options), 250, 750
+        animations[dream] = animate_dream(subject, dreams), 250, 750
+    tables = {"traversal_latents": pd.concat(latents.values()), "lag": cells, "lag_by_frame": frames}
+    written = write(folder, figures, tables)
+    return written + [write_gif(folder / f"{name}.gif", *animation) for name, animation in animations.items()]
+
+
+def _with_decoders(subjects: Sequence[Subject]) -> list[Subject]:
+    kept = [subject for subject in subjects if isinstance(subject.model, VideoVAE)]
+    if not kept:
+        raise UserError("nothing to show: a supervised encoder has no decoder; choose other networks.")
+    for name in sorted({subject.name for subject in subjects} - {subject.name for subject in kept}):
+        print(f"left out, without a decoder: {name}", file=sys.stderr)
+    return kept
+
+
+def _latents(subject: Subject) -> pd.DataFrame:
+    table = probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set())
+    named = {"name": subject.name, "key": subject.key, **subject.settings}
+    return pd.DataFrame([named] * len(table)).join(table)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Draw traversals, reconstructed videos, dreams and the lag of the circle. Prints the files that it writes."""
+    options = tyro.cli(Options, args=args, description=main.__doc__)
+    with exit_on_user_error():
+        for path in write_traversals(options):
+            print(path)
+
+
+if __name__ == "__main__":
+    main()

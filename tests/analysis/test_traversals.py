@@ -1,0 +1,287 @@
+"""Pictures and animations of what networks show, from sweep folders and the original's checkpoints."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from analysis import traversals
+from analysis.traversals import (
+    ANIMATED_STEPS,
+    Dreams,
+    Options,
+    animate_video,
+    by_kl,
+    difference,
+    draw_dream,
+    draw_lag,
+    draw_traversal,
+    draw_video,
+    measure_lag,
+    picture_sheet,
+    title_of,
+    write_gif,
+    write_traversals,
+)
+from dd_ray import probes
+from dd_ray.cells import Subject, load_originals, subjects_of
+from dd_ray.data import make_dataset
+from tests.analysis.networks import write_trained_sweep
+from tests.analysis.test_grid_maps import is_drawn
+
+WITH_CIRCLE = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
+COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"
+MEGABYTE = 1e6
+
+
+def loud(trial: Any) -> None:
+    """Latents that respond strongly but for one, and a decoder that shows it."""
+    if hasattr(trial.model, "decoder"):
+        trial.model.encoder.mu.weight[:3] *= 300
+        trial.model.decoder.convs[-1].weight *= 10
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    axes = {"gamma": [0.0, 0.5], "beta": [0.1], "num_test": [8]}
+    return write_trained_sweep(tmp_path_factory.mktemp("sweep") / "s", axes, change=loud)
+
+
+@pytest.fixture(scope="module")
+def subject(sweep: Path) -> Subject:
+    (subject,) = subjects_of(sweep, ["gamma=0.5"], None, all_seeds=False)
+    return subject
+
+
+@pytest.fixture(scope="module")
+def latents(subject: Subject) -> pd.DataFrame:
+    return by_kl(probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set()))
+
+
+def frames_of(path: Path) -> list[np.ndarray[Any, Any]]:
+    with Image.open(path) as animation:
+        assert animation.info["loop"] == 0  # for ever
+        frames = []
+        for i in range(animation.n_frames):  # type: ignore[attr-defined]
+            animation.seek(i)
+            frames.append(np.asarray(animation.convert("L")))
+        return frames
+
+
+def texts_of(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.texts]
+
+
+def assert_nothing_is_cut(figure: Figure) -> None:
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    width, height = figure.get_size_inches() * figure.dpi
+    for artist in [*figure.texts, *figure.axes]:
+        box = artist.get_window_extent(renderer)
+        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, artist
+
+
+def assert_no_texts_overlap(figure: Figure) -> None:
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in figure.texts]
+    panels = [panel.get_window_extent(renderer) for panel in figure.axes]
+    for i, box in enumerate(boxes):
+        for other in [*boxes[:i], *panels]:
+            assert not box.overlaps(other), figure.texts[i]
+
+
+def test_the_command_writes_figures_animations_and_numbers(sweep: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-W", "error", str(Path(traversals.__file__)), str(sweep), "--cells", "gamma=0.5"]
+    command += ["--out", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    pictures = [f"{what}_gamma=0.5,seed=0" for what in ("traversal", "video", "dream")]
+    names = ["lag.png", *(f"{name}.png" for name in pictures)]
+    names += ["traversal_latents.csv", "lag.csv", "lag_by_frame.csv", *(f"{name}.gif" for name in pictures)]
+    assert done.stdout.splitlines() == [str(tmp_path / name) for name in names]
+    assert done.stderr == ""
+    assert all(is_drawn(tmp_path / name) for name in names if name.endswith(".png"))
+    assert all((tmp_path / name).stat().st_size < MEGABYTE for name in names)
+    there_and_back = 2 * ANIMATED_STEPS - 2
+    for name, number in zip(pictures, (there_and_back, 8, 10), strict=True):
+        assert len(frames_of(tmp_path / f"{name}.gif")) == number
+    table = pd.read_csv(tmp_path / "traversal_latents.csv")
+    assert table["latent"].tolist() == [0, 1, 2, 3] and table["active"].tolist() == [True, True, True, False]
+    assert len(pd.read_csv(tmp_path / "lag.csv")) == 1
+    assert pd.read_csv(tmp_path / "lag_by_frame.csv")["frame"].tolist() == [*range(2, 10)]
+
+
+def test_rows_are_latents_by_their_kl(subject: Subject, latents: pd.DataFrame) -> None:
+    assert latents["kl"].is_monotonic_decreasing
+    texts = texts_of(draw_traversal(subject, latents, probes.middle_picture(subject.config)))
+    rows = [text for text in texts if text.startswith(("z$", "(z$"))]
+    expected = [f"z$_{{{row.latent}}}$" if row.active else f"(z$_{{{row.latent}}}$)" for row in latents.itertuples()]
+    assert rows == expected and "(z$_{3}$)" in rows
+    assert texts.count("not active") == 1
+    assert [text for text in texts if text in ("−3", "0", "3")] == ["−3", "0", "3"]
+
+
+def test_the_picture_at_a_latent_and_a_value_is_that_of_the_traversal(subject: Subject, latents: pd.DataFrame) -> None:
+    figure = draw_traversal(subject, latents, probes.middle_picture(subject.config))
+    pictures = [np.asarray(panel.images[0].get_array()) for panel in figure.axes]
+    expected = probes.traversal(subject.model, subject.config)[latents["latent"].to_numpy()]
+    assert (np.array(pictures[2:]).reshape(4, 7, 32, 32) == expected).all()
+    assert {panel.images[0].get_clim() for panel in figure.axes} == {(0, 255)}
+
+
+@pytest.mark.parametrize("num_latents", [2, 12])
+def test_nothing_is_cut_or_overlaps(tmp_path: Path, num_latents: int) -> None:
+    axes = {"beta": [0.1], "gamma": [0.25, 0.5], "num_test": [8], "num_latents": [num_latents], "num_frames": [5]}
+    path = write_trained_sweep(tmp_path / "s", axes, change=loud)
+    (subject,) = subjects_of(path, ["gamma=0.25"], None, all_seeds=False)
+    latents = by_kl(probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set()))
+    options = Options(gamma=(0.0, 0.25, 1.0))
+    for figure in (
+        draw_traversal(subject, latents, probes.middle_picture(subject.config)),
+        draw_video(subject, options),
+        draw_dream(subject, Dreams.of(subject, options)),
+    ):
+        assert_nothing_is_cut(figure)
+        assert_no_texts_overlap(figure)
+
+
+def test_a_video_stands_above_its_reconstruction_and_their_difference(subject: Subject) -> None:
+    figure = draw_video(subject, Options(videos=(3, 1)))
+    pictures = np.array([panel.images[0].get_array() for panel in figure.axes]).reshape(2, 3, 8, 32, 32)
+    originals, reconstructions = probes.reconstruct(subject.model, probes.held_out_videos(subject.config, 4))
+    assert (pictures[:, 0] == originals[[3, 1]]).all()
+    assert (pictures[:, 1] == reconstructions[[3, 1]]).all()
+    assert [text for text in texts_of(figure) if text.startswith(("video", "frame"))] == [
+        *(f"frame {i}" for i in range(2, 10)),
+        *("video 3", "video 1"),
+    ]
+
+
+def test_a_difference_is_grey_where_there_is_none() -> None:
+    a, b = np.array([10, 200, 0, 255], np.uint8), np.array([10, 180, 255, 0], np.uint8)
+    assert difference(a, b).tolist() == [127, 107, 255, 0]
+
+
+def test_a_dream_stands_below_the_frames_that_it_is_of(subject: Subject) -> None:
+    dreams = Dreams.of(subject, Options(seen=2, gamma=(0.5,), dreamt=11))
+    assert (dreams.delay, dreams.length) == (1, 12)
+    originals, dreamt = (dreams.frames(videos[0], first) for videos, first in
+                         ((dreams.originals, 0), (dreams.by_gamma[0.5], 1)))  # fmt: skip
+    assert [picture is None for picture in originals] == [False] * 10 + [True] * 2
+    assert [picture is None for picture in dreamt] == [True] + [False] * 11
+    texts = texts_of(draw_dream(subject, dreams))
+    assert [text.endswith("seen") for text in texts if text.startswith("frame")] == [True] * 2 + [False] * 10
+
+
+def test_an_animation_has_its_frames_at_one_size_and_their_pixels_enlarged(tmp_path: Path) -> None:
+    picture = np.zeros((32, 32), np.uint8)
+    picture[3, 5] = 255
+    sheets = [picture_sheet(f"{'long ' * 20 * t}title {t}", [[("a", picture), ("b", picture.T)]]) for t in range(3)]
+    frames = frames_of(write_gif(tmp_path / "new" / "a.gif", sheets, 100))
+    assert len(frames) == 3 and {frame.shape for frame in frames} == {(max(s.height for s in sheets), sheets[2].width)}
+    assert sheets[2].width > sheets[0].width == 8 + 2 * (128 + 8)
+    for x, (row, column) in ((8, (3, 5)), (8 + 136, (5, 3))):
+        shown = frames[0][-136:-8, x : x + 128]
+        assert (shown == np.kron(picture if x == 8 else picture.T, np.ones((4, 4)))).all()
+        assert shown[4 * row, 4 * column] == 255
+    assert (frames[0][:, -1] == 255).all() and (frames[2][:, -4:] == 255).all()  # no title runs out of it
+
+
+def test_an_animation_shows_each_frame_in_turn(subject: Subject) -> None:
+    sheets = animate_video(subject, Options(videos=(2,)))
+    originals, _ = probes.reconstruct(subject.model, probes.held_out_videos(subject.config, 3))
+    for sheet, original in zip(sheets, originals[2], strict=True):
+        pixels = np.asarray(sheet)
+        top = next(y for y in range(len(pixels)) if (pixels[y : y + 128 : 4, 8:136:4] == original).all())
+        assert top < 80
+
+
+def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "two"
+    folder.mkdir()
+    for name in (WITH_CIRCLE, COLLAPSED, "encoderbvae_like_dsprites_circle_last_50K"):
+        (folder / name).symlink_to(reference / "checkpoints" / name)
+    written = write_traversals(Options(original=folder, out=tmp_path / "out"))
+    assert capsys.readouterr().err == "left out, without a decoder: encoderbvae_like_dsprites_circle_last_50K\n"
+    assert all(is_drawn(path) for path in written if path.suffix == ".png")
+    assert all(path.stat().st_size < MEGABYTE for path in written)
+    assert len(frames_of(tmp_path / "out" / f"traversal_{COLLAPSED}.gif")) == 2 * ANIMATED_STEPS - 2
+    lag = pd.read_csv(tmp_path / "out" / "lag.csv", index_col="name")
+    assert abs(lag.loc[WITH_CIRCLE, "lag"]) < 0.1 and lag.loc[WITH_CIRCLE, "shows_a_circle"] > 0.95
+    assert np.isnan(lag.loc[COLLAPSED, "lag"]) and lag.loc[COLLAPSED, "shows_a_circle"] == 0
+    table = pd.read_csv(tmp_path / "out" / "traversal_latents.csv").set_index("name")
+    assert table.loc[WITH_CIRCLE, "active"].all() and not table.loc[COLLAPSED, "active"].any()
+
+
+def test_the_lag_is_drawn_over_gamma_where_enough_frames_show_a_circle(sweep: Path, reference: Path) -> None:
+    cells = subjects_of(sweep, [], reference / "checkpoints" / WITH_CIRCLE, all_seeds=False)
+    numbers, _ = measure_lag(cells)
+    numbers.loc[:1, ["lag", "low", "high"]] = [[1.0, 0.8, 1.3], [2.0, 1.5, 2.1]]
+    numbers.loc[:1, "shows_a_circle"] = [0.5, 0.05]
+    lag, share = draw_lag(numbers, cells).axes
+    assert [label.get_text() for label in share.get_xticklabels()] == ["no filter", "0", "0.5"]
+    marks = [line.get_xydata() for line in lag.lines if line.get_marker() != "None"]
+    assert [len(mark) for mark in marks] == [1, 1] and marks[0][0, 1] == 1.0
+    assert sum(len(line.get_xdata()) for line in share.lines if line.get_marker() != "None") == 3
+    assert lag.get_xlabel() == "" and share.get_xlabel() == "γ" and "pixels" in lag.get_ylabel()
+
+
+def test_a_title_says_beta_and_gamma_though_they_are_not_swept(sweep: Path, subject: Subject, reference: Path) -> None:
+    assert title_of(subject) == "inertia VAE, β = 0.1, γ = 0.5, seed 0"
+    (original,) = load_originals(reference / "checkpoints" / WITH_CIRCLE)
+    assert title_of(original) == "original study's β-VAE, β$_{\\mathrm{norm}}$ = 0.001"
+
+
+def test_pictures_of_a_large_sweep_are_of_some_unless_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(traversals, "MOST_PICTURED", 1)
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "num_test": [8], "num_frames": [4]}, change=loud)
+    written = write_traversals(Options(path=path))
+    assert sum(file.suffix == ".gif" for file in written) == 3
+    assert len(pd.read_csv(path / "figures" / "lag.csv")) == 2
+    assert "pictures of 1 of 2 networks; name others by --cells" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "nothing to show"),
+        (["{path}", "--cells", "beta=9"], "no cell of this sweep fits"),
+        (["{path}", "--gamma", "1.5"], "gamma = 1.5 is out of range"),
+        (["{path}", "--seen", "11"], "--seen 11 is more than the 10 frames"),
+        (["{path}", "--seen", "0"], "cannot begin with 0"),
+        (["{path}", "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
+        (["{path}", "--videos", "-1"], "--videos -1 names no videos"),
+        (["{path}", "--base", "99"], "no frame 0 of held-out video 99"),
+        (["{path}", "--out", "{path}/sweep.json"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_shown_is_refused(
+    sweep: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        traversals.main([argument.format(path=sweep) for argument in arguments])
+    assert exited.value.code == 2
+    out, err = capsys.readouterr()
+    assert (out, len(err.splitlines())) == ("", 1)
+    assert message in err
+
+
+def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:
+    axes = {"model": ["supervised_encoder"], "dataset": ["still_circles"], "num_test": [8]}
+    path = write_trained_sweep(tmp_path / "s", axes)
+    with pytest.raises(traversals.UserError, match="a supervised encoder has no decoder"):
+        write_traversals(Options(path=path))
+
+
+def test_the_global_generator_is_left_alone(sweep: Path, tmp_path: Path) -> None:
+    state = torch.get_rng_state()
+    write_traversals(Options(path=sweep, cells=("gamma=0",), out=tmp_path))
+    assert torch.equal(torch.get_rng_state(), state)
