@@ -19,7 +19,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, make_dataset
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE, RADIUS, draw_backgrounds
 from dd_ray.errors import UserError
-from dd_ray.evaluation import CHUNK
+from dd_ray.evaluation.heldout import CHUNK
 from dd_ray.metrics import active_mask
 from dd_ray.metrics.arrays import correlations
 from dd_ray.models import FactorPrediction, Model, VideoVAE
