@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from dd_ray import results
 from dd_ray.config_options import option_name
 from dd_ray.errors import exit_on_user_error
-from dd_ray.figures import folder_of, setting, shown, write
+from dd_ray.figures import MARKS, folder_of, setting, shown, write
 from dd_ray.map_panels import (
     ABOVE,
     BELOW,
@@ -57,15 +57,6 @@ from dd_ray.map_panels import (
 from dd_ray.summary import Layout, Summary, combinations, summarise
 from dd_ray.sweep.store import SweepFolder
 
-MEANINGS = {
-    "failed": "failed",
-    "diverged": "diverged",
-    "undefined": "the metric is undefined",
-    "unfinished": "unfinished",
-    "stopped_early": "stopped early",
-    "absent": "not part of the sweep",
-}
-"""Of each mark but `complete`, the worst first."""
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
 """Inches; the first holds `S 150 n=2` across, and three lines below each other, with room to see its hatching; the
 second three letters."""
@@ -239,9 +230,9 @@ def _distinctions_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
 def _states_of(cells: pd.DataFrame, at_reference: str) -> list[Artist]:
     """What is said of cells that are not complete."""
     entries: list[Artist] = []
-    for mark, meaning in MEANINGS.items():
+    for mark, (_, meaning) in MARKS.items():
         marked = cells[cells["mark"] == mark]
-        if len(marked):
+        if len(marked) and mark != "complete":
             at = marked["mark_iteration"].dropna()
             ends = " to ".join(f"{i:,.0f}" for i in sorted({at.min(), at.max()})) if len(at) else ""
             text = f"{letter_of(mark)}  {meaning}" + (f" at iteration {ends}" if ends else "") + at_reference

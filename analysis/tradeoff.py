@@ -30,19 +30,12 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.figures import Colour, folder_of, ordered_colours, setting, symbol, write
+from dd_ray.figures import MARKS, Colour, folder_of, ordered_colours, setting, symbol, write
 from dd_ray.metrics import REPORTED, Metric
-from dd_ray.summary import COMPLETE, MARKS, Summary, summarise
+from dd_ray.summary import COMPLETE, Summary, summarise
 from dd_ray.sweep.store import SweepFolder
 
 RATE, DISTORTION = "kl", "reconstruction_error"
-LETTERS = {
-    "failed": ("F", "failed"),
-    "diverged": ("D", "diverged"),
-    "undefined": ("–", "undefined metric"),
-    "unfinished": ("U", "unfinished"),
-    "stopped_early": ("S", "stopped early"),
-}
 SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)
 """Points: of every marker where sizes tell nothing; else of the smallest and the largest."""
@@ -108,7 +101,7 @@ def points(summary: Summary, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     for x, y in pairs:
         both = _of(present, x, axes, "x").merge(_of(present, y, axes, "y"), on=axes, suffixes=("", "_of_y"))
         marks = zip(both["mark"], both.pop("mark_of_y"), strict=True)
-        both["mark"] = [min(pair, key=MARKS.index) for pair in marks]
+        both["mark"] = [min(pair, key=list(MARKS).index) for pair in marks]
         both["seeds"] = np.minimum(both["seeds"], both.pop("seeds_of_y"))
         both = both.drop(columns=[name for name in both if str(name).endswith("_of_y")])
         both = both.merge(collapsed, on=axes, how="left")
@@ -282,7 +275,7 @@ def _draw_point(panel: Axes, cell: Any, looks: Looks) -> None:
     if cell["collapsed_seeds"]:
         panel.plot(cell["x"], cell["y"], "x", markersize=9, color="black", markeredgewidth=1.1, zorder=5)
     if not complete:
-        letter = LETTERS[cell["mark"]][0]
+        letter = MARKS[cell["mark"]][0]
         panel.annotate(letter, (cell["x"], cell["y"]), (4, 3), textcoords="offset points", fontsize=7, zorder=5)
 
 
@@ -318,9 +311,9 @@ def _legend_of(cells: pd.DataFrame, looks: Looks) -> list[list[Line2D]]:
     marks = [_entry("Pareto front (of complete cells' means)", **ring)]
     if cells["collapsed_seeds"].any():
         marks.append(_entry("collapsed: no active unit in some seed", marker="x", markersize=8, color="black"))
-    for mark, (letter, meaning) in LETTERS.items():
+    for mark, (letter, meaning) in MARKS.items():
         marked = cells[cells["mark"] == mark]
-        if len(marked):
+        if len(marked) and mark != COMPLETE:
             nowhere = marked[["x", "y"]].isna().any(axis=1).groupby([marked["x_metric"], marked["y_metric"]]).sum()
             lost = f"; {nowhere.max()} without a value, not drawn" if nowhere.max() else ""
             marks.append(_entry(f"{letter}  {meaning}{lost}", markerfacecolor="white", **grey))

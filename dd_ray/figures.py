@@ -12,6 +12,16 @@ from matplotlib.figure import Figure
 from dd_ray.errors import UserError
 
 SYMBOLS = {"beta": "β", "beta_norm": "β$_{\\mathrm{norm}}$", "gamma": "γ", "lam": "λ", "alpha": "α"}
+MARKS = {
+    "failed": ("F", "failed"),
+    "diverged": ("D", "diverged"),
+    "undefined": ("–", "the metric is undefined"),
+    "unfinished": ("U", "unfinished"),
+    "stopped_early": ("S", "stopped early"),
+    "absent": ("·", "not part of the sweep"),
+    "complete": ("", "complete"),
+}
+"""Letter and meaning of each mark of `dd_ray.summary`, the worst first."""
 DPI = 150
 _PALEST = 0.88
 """Part of viridis that is used on white; what is above is too pale to be seen there."""

@@ -24,18 +24,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.figures import setting, shown, symbol
+from dd_ray.figures import MARKS, setting, shown, symbol
 from dd_ray.summary import COMPLETE, Summary, described
 
-LETTERS = {
-    "failed": "F",
-    "diverged": "D",
-    "undefined": "–",
-    "unfinished": "U",
-    "stopped_early": "S",
-    "absent": "·",
-}
-"""Of each mark but `complete`, the worst first."""
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
 LOOKS = {
     "min": ("viridis_r", "\nlower is better"),
@@ -221,7 +212,7 @@ def _notes(cell: Cell) -> list[str]:
 
 def letter_of(mark: str) -> str:
     """The letter of a mark; none of `complete`."""
-    return LETTERS.get(mark, "")
+    return MARKS[mark][0] if mark in MARKS else ""
 
 
 def hatch_of(mark: str) -> str:

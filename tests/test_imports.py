@@ -25,7 +25,7 @@ ORDER = [
         "evaluation",
     ),
     *("sweep", "results", "search_results", "summary", "cells", "probes", "scoring"),
-    *("figures", "map_panels", "cli", "service"),
+    *("figures", "map_panels", "report", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -42,7 +42,8 @@ def pack(location: str) -> str:
 
 def _figures(location: str) -> list[tuple[str, bytes]]:
     files = SweepFolder.open(location).files.at("figures")
-    return [(name, files.read(name)) for name in files.names()]
+    # A report holds everything once more, and is made anew wherever the table and the states are.
+    return [(name, files.read(name)) for name in files.names() if not name.endswith(".html")]
 
 
 def unpack(text: str, folder: Path) -> list[Path]:

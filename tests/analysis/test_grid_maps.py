@@ -18,11 +18,12 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from analysis import grid_maps
-from analysis.grid_maps import MEANINGS, WIDEST, Options, draw, title_of, write_maps
+from analysis.grid_maps import WIDEST, Options, draw, title_of, write_maps
 from dd_ray import summary as summary_module
 from dd_ray.errors import UserError
-from dd_ray.map_panels import BEST, COLLAPSED, LETTERS, Scale, outline
-from dd_ray.summary import COMPLETE, Summary
+from dd_ray.figures import MARKS
+from dd_ray.map_panels import BEST, COLLAPSED, Scale, outline
+from dd_ray.summary import Summary
 from tests.analysis.sweeps import GRID, measure, summary_of, write_sweep
 
 
@@ -45,8 +46,8 @@ def is_drawn(path: Path) -> bool:
 
 
 def test_every_mark_has_a_letter_of_its_own() -> None:
-    assert [*LETTERS, COMPLETE] == [*MEANINGS, COMPLETE] == list(summary_module.MARKS)
-    assert len({*LETTERS.values(), COLLAPSED, BEST}) == len(LETTERS) + 2
+    assert list(MARKS) == list(summary_module.MARKS)
+    assert len({letter for letter, _ in MARKS.values()} | {COLLAPSED, BEST}) == len(MARKS) + 2
 
 
 def test_combinations_that_the_sweep_lacks_are_drawn(tmp_path: Path) -> None:

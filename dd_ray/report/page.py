@@ -1,0 +1,71 @@
+"""A report as one HTML file: the template filled with styles, scripts, numbers and pictures.
+
+Nothing is fetched when it is opened: plotly.js is in the file, and a content security policy forbids every request and
+every script but these two, which it names by their hashes.
+"""
+
+import base64
+import hashlib
+import html
+import json
+from collections.abc import Iterable
+from importlib.resources import files
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+_RESOURCES = files("dd_ray.report")
+
+
+def render(content: dict[str, Any], pictures: Iterable[dict[str, Any]], originals: list[dict[str, Any]]) -> str:
+    """The page.
+
+    Args:
+        content: what `dd_ray.report.collect` gives.
+        pictures: for each of its cells, what `Pictures.of_cells` gives; none for a page without pictures.
+        originals: what the pictures refer to; read after them.
+    """
+    blocks = [_data(f"pictures-{place}", pictured) for place, pictured in enumerate(pictures)]
+    blocks.append(_data("originals", originals))
+    library, own = get_plotlyjs(), _resource("report.js")
+    parts = {
+        "POLICY": _policy(library, own),
+        "TITLE": html.escape(content["study"]),
+        "STYLE": _resource("report.css"),
+        "DATA": _data("data", content),
+        "PICTURES": "\n".join(blocks),
+        "LIBRARY": f"<script>{library}</script>",
+        "SCRIPT": f"<script>{own}</script>",
+    }
+    page = _resource("template.html")
+    before, *rest = page.split("{{")
+    pieces = [before]
+    for part in rest:
+        name, _, text = part.partition("}}")
+        pieces += [parts[name], text]
+    return "".join(pieces)
+
+
+def as_json(value: Any) -> str:
+    """JSON that can stand inside a script element: nothing in it can end the element or begin another."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    dangerous = "<>&\u2028\u2029"
+    return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in dangerous})
+
+
+def _data(name: str, value: Any) -> str:
+    return f'<script type="application/json" id="{name}">{as_json(value)}</script>'
+
+
+def _policy(*scripts: str) -> str:
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    # plotly sets styles inline, and compiles the shaders of its parallel coordinates.
+    return (
+        f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _resource(name: str) -> str:
+    return _RESOURCES.joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,127 @@
+"""What a report shows of each cell's network: reconstructions of held-out videos, and traversals, as PNG.
+
+A cell's pictures are two sprites, so that a page of hundreds of cells stays small: the frames of its
+reconstructions, a row for each video, and its traversals, a row for each latent. The originals are the same for
+most cells and are kept once.
+
+Shapes: B videos, T' frames, L latents, S steps, H×W pixels.
+"""
+
+import base64
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from dd_ray import probes, results
+from dd_ray.cells import Subject, load_cells
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch
+from dd_ray.errors import UserError
+
+STEPS, LOW, HIGH = 7, -3.0, 3.0
+"""Of a traversal: pictures, and the ends in standard deviations of the prior."""
+NUM_ENCODED = 64
+"""Videos that say which factor a latent follows."""
+GREYS = 64
+"""Levels of grey: as many as the eye tells apart here, at half the bytes of 256."""
+
+
+class Pictures:
+    """The pictures of a sweep's cells, made one cell at a time."""
+
+    def __init__(self, path: str | Path, num_videos: int) -> None:
+        self.originals: list[dict[str, Any]] = []
+        """Sprites of held-out videos, which cells refer to by their place."""
+        self._path = path
+        self._num_videos = num_videos
+        self._rows = results.final(results.load(path)).set_index("key", drop=False)
+        self._places: dict[bytes, int] = {}
+
+    def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """For each cell of a report, the pictures of its first seed that has a network.
+
+        A dictionary with `seed`, `iteration`, `reconstruction`, `original` and `traversal`, or with a `note` that says
+        why there are none.
+        """
+        for cell in cells:
+            yield self._of_trials(cell["trials"])
+
+    def _of_trials(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        reason = ""
+        for trial in trials:
+            try:
+                subject = self._network(trial["key"])
+                return {"seed": trial["seed"], "iteration": subject.iteration, **self._of_network(subject)}
+            except UserError as error:
+                reason = reason or str(error)
+        return {"note": reason}
+
+    def _network(self, key: str) -> Subject:
+        row = self._rows.loc[[key]]
+        if pd.isna(row["iteration"].iloc[0]):
+            raise UserError("this cell was never evaluated, so it has no trained network.")
+        try:
+            (subject,), _ = load_cells(self._path, row)
+        except UserError as error:
+            # Not its own message, which names places on this machine.
+            raise UserError("the weights of this cell are missing, damaged or not finite.") from error
+        return subject
+
+    def _of_network(self, subject: Subject) -> dict[str, Any]:
+        videos = _videos(subject.config, self._num_videos)
+        originals, reconstructions = probes.reconstruct(subject.model, videos)
+        moved = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH)
+        latents = probes.latent_table(subject.model, subject.config, _videos(subject.config, NUM_ENCODED))
+        return {
+            "reconstruction": sprite(reconstructions),
+            "original": self._place_of(originals),
+            "traversal": sprite(moved),
+            "latents": [_latent(row) for row in latents.to_dict("records")],
+        }
+
+    def _place_of(self, originals: NDArray[np.uint8]) -> int:
+        content = originals.tobytes()
+        if content not in self._places:
+            self._places[content] = len(self.originals)
+            self.originals.append(sprite(originals))
+        return self._places[content]
+
+
+def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
+    """Pictures [rows, columns, H, W] as one PNG, in base64, with its numbers of rows and columns."""
+    rows, columns, height, width = pictures.shape
+    sheet = pictures.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+    levels = np.rint(sheet * ((GREYS - 1) / 255)).astype(np.uint8)
+    image = Image.fromarray(levels).convert("P")
+    ramp = np.rint(np.arange(GREYS) * (255 / (GREYS - 1))).astype(int)
+    image.putpalette(np.repeat(ramp, 3).tolist())
+    file = io.BytesIO()
+    image.save(file, "PNG", optimize=True)
+    return {"png": base64.b64encode(file.getvalue()).decode(), "rows": rows, "columns": columns}
+
+
+def _videos(config: TrialConfig, num_videos: int) -> Batch:
+    # What the held-out set depends on: of a sweep's many configs, all or nearly all agree in it.
+    shared = ("dataset", "grid", "motion", "num_frames", "dataset_seed")
+    return _held_out(tuple((name, getattr(config, name)) for name in shared), num_videos)
+
+
+@cache
+def _held_out(values: tuple[tuple[str, Any], ...], num_videos: int) -> Batch:
+    return probes.held_out_videos(TrialConfig(model="beta_vae", beta=0.0, **dict(values)), num_videos)
+
+
+def _latent(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        "active": bool(row["active"]),
+        "follows": str(row["follows"]),
+        "correlation": round(float(row["correlation"]), 2),
+        "variance": float(f"{row['variance']:.3g}"),
+    }

@@ -1,0 +1,315 @@
+"""The page of a sweep: what is in the file, and what it does in a browser."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from plotly.offline import get_plotlyjs
+
+from analysis import report
+from analysis.report import Options, write_report
+from dd_ray import results
+from dd_ray.cells import load_cells
+from dd_ray.errors import UserError
+from dd_ray.probes import held_out_videos, reconstruct, traversal
+from dd_ray.report import collect
+from dd_ray.report.content import MOST_ITERATIONS
+from dd_ray.report.page import as_json
+from dd_ray.report.pictures import GREYS, sprite
+from dd_ray.sweep.store import Outcome, SweepFolder
+from tests.analysis.networks import spoil, write_trained_sweep
+from tests.analysis.sweeps import GRID, Values, summary_of, write_sweep
+from tests.sweep.searching import plan_of, run
+
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>&\u2028'\""
+
+
+class Page(HTMLParser):
+    """What a browser makes of a page, as far as these tests ask."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.scripts: list[tuple[dict[str, str | None], str]] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag == "script":
+            self.scripts.append((dict(attrs), ""))
+
+    def handle_data(self, data: str) -> None:
+        if self.cdata_elem == "script":
+            attributes, content = self.scripts.pop()
+            self.scripts.append((attributes, content + data))
+
+    def block(self, name: str) -> Any:
+        (content,) = (content for attributes, content in self.scripts if attributes.get("id") == name)
+        return json.loads(content)
+
+    def numbers(self) -> Any:
+        return self.block("data")
+
+
+def page_of(path: Path, **options: Any) -> Page:
+    return Page(write_report(Options(path=str(path), **options)).read_text(encoding="utf-8"))
+
+
+def cell_at(content: Any, **at: Any) -> int:
+    (place,) = (place for place, cell in enumerate(content["cells"]) if cell["at"] == at)
+    return place
+
+
+def decoded(of: dict[str, Any]) -> np.ndarray:
+    """Pictures of a sprite, [rows, columns, H, W]."""
+    sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(of["png"]))).convert("L"))
+    height, width = sheet.shape[0] // of["rows"], sheet.shape[1] // of["columns"]
+    return sheet.reshape(of["rows"], height, of["columns"], width).transpose(0, 2, 1, 3)
+
+
+def test_every_number_is_the_maps(tmp_path: Path) -> None:
+    def ended(config: Values) -> tuple[str, int]:
+        return ("stopped_early", 150) if config["gamma"] == 0.9 and config["seed"] else ("finished", 300)
+
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]}, ended)
+    content = page_of(path, videos=0).numbers()
+    assert content["iterations"] == [0, 150, 300]
+    assert len(content["cells"]) == 12
+    for time, iteration in enumerate(content["iterations"]):
+        for row in summary_of(path, iteration=iteration).cells.to_dict("records"):
+            (metric,) = (metric for metric in content["metrics"] if metric["name"] == row["metric"])
+            cell = cell_at(content, beta=row["beta"], gamma=row["gamma"], lam=row["lam"])
+            assert metric["mean"][time][cell] == pytest.approx(row["mean"], rel=1e-5)
+            assert content["marks"][metric["mark"][time][cell]]["name"] == row["mark"]
+            assert metric["seeds"][time][cell] == row["seeds"]
+            half = metric["half"][time][cell]
+            expected = row["ci_high"] - row["mean"]
+            assert half is None if np.isnan(expected) else half == pytest.approx(expected, rel=1e-4, abs=1e-12)
+
+
+def test_single_seeds_have_the_numbers_of_the_table(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1]})
+    table = results.load(path).set_index(["key", "iteration"])
+    content = collect(path)
+    trials = [trial for cell in content["cells"] for trial in cell["trials"]]
+    assert len({trial["key"] for trial in trials}) == 24
+    for trial in trials:
+        for name, curve in trial["curves"].items():
+            expected = [table.loc[(trial["key"], iteration), name] for iteration in content["iterations"]]
+            known = [value if value is not None else np.nan for value in curve]
+            np.testing.assert_allclose(known, np.asarray(expected, float), rtol=1e-5)
+
+
+def test_one_scale_holds_the_end_of_all_slices_and_collapse_is_dark(tmp_path: Path) -> None:
+    content = collect(write_sweep(tmp_path / "s", GRID))
+    metrics = {metric["name"]: metric for metric in content["metrics"]}
+    error, r2 = metrics["reconstruction_error"], metrics["linear_r2"]
+    ends = [value for value in error["mean"][-1] if value is not None]
+    assert (error["min"], error["max"]) == (min(ends), max(ends))
+    assert (error["reverse"], r2["reverse"]) == (True, False)
+    assert r2["min"] == min(r2["untrained"], *r2["mean"][-1])
+    assert (metrics["active_units"]["min"], metrics["active_units"]["max"]) == (0, 4)
+    assert (metrics["mcc"]["colours"], metrics["active_units"]["colours"]) == ("viridis", "cividis")
+
+
+def test_the_file_needs_nothing_else(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
+    text = write_report(Options(path=str(path))).read_text(encoding="utf-8")
+    own = text.replace(get_plotlyjs(), "")
+    assert len(own) < len(text)
+    assert not re.search(r"https?:|//[a-z0-9-]+\.[a-z]|@import|@font-face|\bfetch\(|XMLHttpRequest|WebSocket", own)
+    sources = [value for _, name, value in Page(text).attributes if name in ("src", "href", "action", "srcset")]
+    assert sources and all(value and value.startswith(("#", "data:")) for value in sources)
+
+
+def test_the_policy_forbids_every_request_and_names_the_scripts(tmp_path: Path) -> None:
+    page = page_of(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}), videos=0)
+    (policy,) = (value for _, name, value in page.attributes if name == "content" and value and "default-src" in value)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert set(rules) == {"default-src", "script-src", "style-src", "img-src", "base-uri", "form-action"}
+    assert not any("http" in rule or "*" in rule for rule in rules.values())
+    assert "'unsafe-inline'" not in rules["script-src"]
+    run_by_browser = [content for attributes, content in page.scripts if "type" not in attributes]
+    assert len(run_by_browser) == 2
+    for script in run_by_browser:
+        assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() in rules["script-src"]
+
+
+def hostile_sweep(path: Path) -> Path:
+    """A sweep whose study, labels and errors are hostile."""
+    write_sweep(path, {"beta": [0.1, 1.0]}, lambda c: ("failed", 150) if c["beta"] == 1 else ("finished", 300))
+    sweep = SweepFolder.at(path)
+    sweep.write_manifest({**(sweep.manifest() or {}), "study": HOSTILE})
+    for cell in sweep.cells():
+        described = cell.describe()
+        cell.files.write("config.json", json.dumps({**described, "label": f"beta=1,{HOSTILE}"}).encode())
+        if (outcome := cell.outcome()) and outcome.state == "failed":
+            cell.finish(Outcome(state="failed", iteration=150, error=HOSTILE))
+    return path
+
+
+def test_hostile_labels_and_errors_stay_text(tmp_path: Path) -> None:
+    text = write_report(Options(path=str(hostile_sweep(tmp_path / "s")), videos=0)).read_text(encoding="utf-8")
+    page = Page(text)
+    assert [attributes for attributes, _ in page.scripts if "type" not in attributes] == [{}, {}]
+    assert not [tag for tag, name, _ in page.attributes if name.startswith("on") or tag == "img"]
+    content = page.numbers()
+    assert content["study"] == HOSTILE
+    trials = [trial for cell in content["cells"] for trial in cell["trials"]]
+    assert [trial["error"] for trial in trials] == [None, HOSTILE]
+    assert all(trial["label"].endswith(HOSTILE) for trial in trials)
+
+
+def test_json_cannot_end_its_element() -> None:
+    written = as_json({HOSTILE: ["<!--", HOSTILE]})
+    assert not set("<>&\u2028\u2029") & set(written)
+    assert json.loads(written) == {HOSTILE: ["<!--", HOSTILE]}
+    with pytest.raises(ValueError, match="JSON"):
+        as_json(float("nan"))
+
+
+def test_pictures_are_those_of_the_network(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "seed": [0, 1]})
+    page = page_of(path, videos=3)
+    pictures = page.block("pictures-1")
+    (subject,), _ = load_cells(path, results.final(results.load(path)).query("beta == 1 and seed == 0"))
+    assert (pictures["seed"], pictures["iteration"]) == (0, 300)
+    step = 255 / (GREYS - 1)
+    originals, reconstructions = reconstruct(subject.model, held_out_videos(subject.config, 3))
+    (source,) = page.block("originals")  # one for all cells
+    for shown, expected in [
+        (source, originals),
+        (pictures["reconstruction"], reconstructions),
+        (pictures["traversal"], traversal(subject.model, subject.config)),
+    ]:
+        assert np.abs(decoded(shown).astype(int) - expected).max() <= step
+    assert len(pictures["latents"]) == subject.config.num_latents
+
+
+def test_a_sprite_keeps_the_pictures_in_their_places() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 5)).astype(np.uint8)
+    made = sprite(pictures)
+    assert (made["rows"], made["columns"]) == (2, 3)
+    assert np.abs(decoded(made).astype(int) - pictures).max() <= 255 / (GREYS - 1)
+    ends = np.asarray([0, 255], np.uint8).reshape(1, 2, 1, 1)
+    np.testing.assert_array_equal(decoded(sprite(ends)), ends)
+
+
+def test_cells_without_a_usable_network_say_so(tmp_path: Path) -> None:
+    ended = {0.1: ("finished", 300), 0.5: ("missing", -1), 1.0: ("diverged", 150), 2.0: ("finished", 300)}
+
+    def change(trial: Any) -> None:
+        if trial.config.beta == 1.0:
+            spoil(trial)
+
+    path = write_trained_sweep(tmp_path / "s", {"beta": list(ended)}, lambda c: ended[c["beta"]], change=change)
+    content = collect(path)
+    sweep = SweepFolder.at(path)
+    damaged = sweep.cell(content["cells"][3]["trials"][0]["key"])
+    damaged.files.write("state-000000300.npz", b"no state")
+    page = page_of(path)
+    pictured = [page.block(f"pictures-{cell}") for cell in range(4)]
+    assert ["note" in pictures for pictures in pictured] == [False, True, True, True]
+    assert "never evaluated" in pictured[1]["note"]
+    assert "not finite" in pictured[2]["note"]
+    assert all(str(tmp_path) not in pictures["note"] for pictures in pictured[1:])
+
+
+def test_a_sweep_of_216_cells_is_small(tmp_path: Path) -> None:
+    axes = {"beta": [0.0, *np.geomspace(0.003, 2, 8)], "gamma": [0, 0.25, 0.5, 0.75, 0.9, 1.0], "lam": [0, 1, 10, 100]}
+    path = write_sweep(tmp_path / "s", axes, evaluated=range(0, 301, 60))
+    content = collect(path)
+    assert len(content["cells"]) == 216
+    # Noise does not compress: no picture of a network takes more.
+    noise = np.random.default_rng(0).integers(0, 256, (6, 8, 32, 32)).astype(np.uint8)
+    most = 216 * len(as_json({"traversal": sprite(noise[:, :7]), "reconstruction": sprite(noise[:2])}))
+    assert len(as_json(content)) + len(get_plotlyjs()) + most < 20e6
+
+
+def test_of_many_evaluations_some_are_shown(tmp_path: Path) -> None:
+    content = collect(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, evaluated=range(301)))
+    assert len(content["iterations"]) == MOST_ITERATIONS
+    assert (content["iterations"][0], content["iterations"][-1]) == (0, 300)
+    assert content["thinned"]
+
+
+def test_a_search_is_its_suggestions(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    run(plan, lambda cell: ("finished", {"reconstruction_error": 0.1 + cell.config.gamma, "mcc": 0.5}))
+    path = tmp_path / "search"
+    content = page_of(path, videos=0).numbers()
+    assert content["kind"] == "search"
+    assert [axis["field"] for axis in content["axes"]] == ["beta", "gamma"]
+    assert sorted(cell["suggestion"] for cell in content["cells"]) == [0, 1, 2, 3, 4]
+    error = content["metrics"][0]
+    for cell, value in zip(content["cells"], error["mean"][-1], strict=True):
+        assert len(cell["trials"]) == 2
+        assert value == pytest.approx(0.1 + cell["at"]["gamma"], rel=1e-4)
+    best = min(range(5), key=lambda cell: error["mean"][-1][cell])
+    assert [cell["on_front"] for cell in content["cells"]] == [cell == best for cell in range(5)]
+    with pytest.raises(UserError, match="this is a search"):
+        collect(path, places={"x": "gamma"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metrics", "accuracy"], "'accuracy' is no column"),
+        (["--x", "delta"], "'delta' is no axis"),
+        (["--videos", "-1"], "is negative"),
+        (["--out", "sweep.json/report.html"], "cannot be written"),
+    ],
+)
+def test_what_does_not_exist_is_refused(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}))
+    with pytest.raises(SystemExit) as exited:
+        report.main([".", *arguments, *(["--videos", "0"] if "--videos" not in arguments else [])])
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_sweep_without_evaluations_is_refused(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("missing", -1))
+    with pytest.raises(UserError, match="nothing to report"):
+        collect(path)
+
+
+def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
+    report.main([str(path), "--videos", "0"])
+    assert capsys.readouterr().out.strip() == str(path / "figures" / "report.html")
+    assert (path / "figures" / "report.html").stat().st_size < 7e6
+
+
+@pytest.mark.parametrize(
+    ("fixed", "shown"),
+    [
+        ({"model": ["beta_vae"], "dataset": ["still_circles"], "beta": [0.1, 1.0]}, True),
+        ({"model": ["predictive_vae"], "beta": [0.1, 1.0], "num_frames": [4]}, True),
+        ({"model": ["inertia_vae"], "beta": [0.1, 1.0], "num_frames": [5, 6]}, True),
+        ({"model": ["supervised_encoder"], "dataset": ["still_circles"], "learning_rate": [1e-4, 1e-3]}, False),
+    ],
+    ids=["still", "videos", "lengths", "no decoder"],
+)
+def test_every_model_is_pictured_or_says_why_not(tmp_path: Path, fixed: dict[str, list[Any]], shown: bool) -> None:
+    path = write_trained_sweep(tmp_path / "s", fixed)
+    page = page_of(path, videos=1)
+    for cell in range(len(page.numbers()["cells"])):
+        pictures = page.block(f"pictures-{cell}")
+        assert ("reconstruction" in pictures) == shown
+        assert shown or "decoder" in pictures["note"]

@@ -1,0 +1,354 @@
+"""The page of a sweep in a headless browser: hover, click, slide, type, touch."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.report import Options, write_report
+from tests.analysis.networks import write_trained_sweep
+from tests.analysis.sweeps import GRID, Values, write_sweep
+from tests.analysis.test_report import hostile_sweep
+from tests.sweep.searching import plan_of, run
+
+pytestmark = pytest.mark.browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = """--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync --disable-dev-shm-usage --use-angle=swiftshader
+    --enable-unsafe-swiftshader"""
+LEFT, UP, RIGHT, DOWN, ENTER = "\ue012", "\ue013", "\ue014", "\ue015", "\ue007"  # of WebDriver
+WAIT = 60  # seconds: the machine may be busy
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Opens browsers, which end with the module: `start(width=1200, height=900, touch=False)`."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    driver = shutil.which("chromedriver")
+    if not browser or not driver:
+        pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
+    opened = []
+
+    def open_browser(width: int = 1200, height: int = 900, touch: bool = False) -> Any:
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        for flag in [*FLAGS.split(), f"--window-size={width},{height}"]:
+            options.add_argument(flag)
+        if touch:
+            metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
+            options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        service = webdriver.ChromeService(driver, log_output=os.devnull)
+        opened.append(webdriver.Chrome(options=options, service=service))
+        return opened[-1]
+
+    yield open_browser
+    for one in opened:
+        one.quit()
+
+
+@pytest.fixture(scope="module")
+def browser(start: Start) -> Any:
+    return start()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a grid of 12 cells and two seeds, with networks; one cell failed, some were stopped."""
+    path = tmp_path_factory.mktemp("report") / "s"
+    write_trained_sweep(path, {**GRID, "seed": [0, 1]}, _ended)
+    return write_report(Options(path=str(path)))
+
+
+def _ended(config: Values) -> tuple[str, int]:
+    if config["gamma"] == 0.9 and config["beta"] == 0.1:
+        return "failed", -1
+    return ("stopped_early", 150) if config["gamma"] == 0.5 else ("finished", 300)
+
+
+def show(browser: Any, page: Path) -> Any:
+    """Open a page and wait until it can be used."""
+    browser.get("about:blank")
+    complaints(browser)  # of a page before
+    browser.get(page.as_uri())
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    return browser
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait for what a browser does in its own time."""
+    end = time.monotonic() + WAIT
+    while not (value := condition()):
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.05)
+    return value
+
+
+def text(browser: Any, name: str) -> str:
+    return str(browser.execute_script("return document.getElementById(arguments[0]).innerText", name))
+
+
+def press(browser: Any, name: str, *keys: str) -> None:
+    browser.find_element("id", name).send_keys(*keys)
+
+
+def place_on_map(browser: Any, x: int, y: int) -> dict[str, float]:
+    """Where the middle of a cell of the map is in the window."""
+    browser.execute_script("document.getElementById('map').scrollIntoView({block: 'center'})")
+    script = """const map = document.getElementById('map'), box = map.getBoundingClientRect(), plot = map._fullLayout;
+        return {x: box.left + plot.xaxis._offset + plot.xaxis.l2p(arguments[0]),
+                y: box.top + plot.yaxis._offset + plot.yaxis.l2p(arguments[1])}"""
+    return dict(browser.execute_script(script, x, y))
+
+
+def mouse(browser: Any, kind: str, at: dict[str, float]) -> None:
+    button = {"button": "left", "clickCount": 1} if kind != "mouseMoved" else {}
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **at, **button})
+
+
+def click(browser: Any, at: dict[str, float]) -> None:
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        mouse(browser, kind, at)
+
+
+def complaints(browser: Any) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser")]
+
+
+def shown_rows(browser: Any) -> list[list[str]]:
+    script = """return [...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden)
+        .map((row) => [...row.cells].map((cell) => cell.textContent))"""
+    return [list(row) for row in browser.execute_script(script)]
+
+
+def test_it_draws_without_complaint_and_without_a_request(browser: Any, page: Path) -> None:
+    show(browser, page)
+    browser.execute_script("document.getElementById('parallel').scrollIntoView()")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
+    assert complaints(browser) == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert "12 cells, 24 trials" in text(browser, "summary")
+    assert len(shown_rows(browser)) == 12
+    blocked = "return fetch('http://localhost:9').then(() => 'sent', () => 'blocked')"
+    assert browser.execute_script(blocked) == "blocked"
+    assert all("Content Security Policy" in complaint for complaint in complaints(browser))
+
+
+def test_hovering_tells_a_cell_and_clicking_chooses_it(browser: Any, page: Path) -> None:
+    show(browser, page)
+    at = place_on_map(browser, 1, 1)
+    mouse(browser, "mouseMoved", at)
+    hover = "return document.querySelector('#map .hoverlayer').textContent"
+    assert "β = 0.1, γ = 0.5, λ = 0" in until(lambda: browser.execute_script(hover))
+    assert "stopped early at iteration 150" in browser.execute_script(hover)
+    click(browser, at)
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 0")
+    assert "stopped early at iteration 150" in text(browser, "reading")
+    assert "S stopped early" in text(browser, "legend") and "F failed" in text(browser, "legend")
+    strips = browser.execute_script("return document.querySelectorAll('#pictures .strip').length")
+    assert strips == 2 * 3 + 4  # two videos, four latents
+    until(lambda: browser.execute_script("return document.querySelectorAll('#curves .scatter').length >= 8"))
+    rows = browser.execute_script("return document.getElementById('seeds').rows.length")
+    assert rows == 1 + 2
+    assert "gamma" in browser.execute_script("return document.getElementById('config').textContent")
+    selected = browser.execute_script("return document.querySelector('tr[aria-selected=true]').innerText")
+    assert selected.split()[:3] == ["0.1", "0.5", "0"]
+
+
+def test_a_cell_that_failed_is_shown_with_its_error_and_without_pictures(browser: Any, page: Path) -> None:
+    show(browser, page)
+    click(browser, place_on_map(browser, 2, 1))
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.9, λ = 0")
+    assert "boom" in text(browser, "seeds")
+    assert "never evaluated" in text(browser, "pictures")
+    assert complaints(browser) == []
+
+
+def test_sliders_and_metric_change_the_map(browser: Any, page: Path) -> None:
+    show(browser, page)
+    click(browser, place_on_map(browser, 0, 0))
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0, λ = 0")
+    values = "return document.getElementById('map').data[0].z[0][0]"
+    at_end = browser.execute_script(values)
+    press(browser, "slice-lam", RIGHT)
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0, λ = 10")
+    assert browser.execute_script(values) != at_end
+    press(browser, "iteration", LEFT)
+    until(lambda: text(browser, "map-title").endswith("iteration 150"))
+    assert text(browser, "iteration-value") == "150 of 300"
+    # Stopped at 150, a cell has had all the training that this map asks for.
+    until(lambda: "stopped" not in text(browser, "legend"))
+    browser.execute_script("""const select = document.getElementById('metric'); select.value = 'mcc';
+        select.dispatchEvent(new Event('change'))""")
+    until(lambda: text(browser, "map-title") == "MCC at iteration 150")
+    assert text(browser, "reading").startswith("β = 0, γ = 0, λ = 10 — MCC")
+    scale = browser.execute_script("const [heat] = document.getElementById('map').data; return [heat.zmin, heat.zmax]")
+    press(browser, "slice-lam", LEFT)
+    until(lambda: text(browser, "cell-title").endswith("λ = 0"))
+    assert scale == browser.execute_script(
+        "const [heat] = document.getElementById('map').data; return [heat.zmin, heat.zmax]"
+    )
+    assert complaints(browser) == []
+
+
+def test_arrow_keys_move_over_the_map_and_are_read_out(browser: Any, page: Path) -> None:
+    show(browser, page)
+    click(browser, place_on_map(browser, 0, 0))
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0, λ = 0")
+    assert browser.execute_script("return document.getElementById('map').tabIndex") == 0
+    press(browser, "map", RIGHT, UP)
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 0")
+    reading = browser.find_element("id", "reading")
+    assert reading.get_attribute("aria-live") == "polite"
+    assert reading.text.startswith("β = 0.1, γ = 0.5, λ = 0 — ")
+    press(browser, "map", UP)  # where there is nothing
+    assert text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 0"
+
+
+def test_the_table_sorts_filters_and_is_used_by_keyboard(browser: Any, page: Path) -> None:
+    show(browser, page)
+    headings = browser.find_elements("css selector", "#table thead button")
+    names = [heading.text.split(" ▲")[0] for heading in headings]
+    column = names.index("R²")
+    headings[column].click()  # the best first
+    values = [row[column] for row in shown_rows(browser)]
+    numbers = [float(value.split(" ±")[0]) for value in values if value != "–"]
+    assert numbers == sorted(numbers, reverse=True) and values[len(numbers) :] == ["–", "–"]
+    sort = browser.execute_script("return document.querySelectorAll('#table thead th')[arguments[0]].ariaSort", column)
+    assert sort == "descending"
+    filters = browser.find_elements("css selector", "#table thead input")
+    filters[names.index("γ")].send_keys(">0.2")
+    filters[names.index("State")].send_keys("stopped")
+    assert [row[:3] for row in sorted(shown_rows(browser))] == [
+        [beta, "0.5", lam] for beta in ("0", "0.1") for lam in ("0", "10")
+    ]
+    assert "4 of 12 rows" in text(browser, "rows-shown")
+    row = browser.find_elements("css selector", "#table tbody tr:not([hidden])")[0]
+    row.send_keys(DOWN)
+    second = browser.switch_to.active_element
+    expected = second.text.split()[:3]
+    second.send_keys(ENTER)
+    name = "β = {}, γ = {}, λ = {}".format(*expected)
+    until(lambda: text(browser, "cell-title") == name)
+    browser.find_element("id", "clear").click()
+    assert len(shown_rows(browser)) == 12
+
+
+def test_brushing_an_axis_filters_the_table(browser: Any, page: Path) -> None:
+    show(browser, page)
+    browser.execute_script("document.getElementById('parallel').scrollIntoView({block: 'center'})")
+    box = until(
+        lambda: (
+            browser.execute_script("""const axis = document.querySelectorAll('#parallel .axis-brush .background')[1];
+            if (!axis) return null; const box = axis.getBoundingClientRect();
+            return {x: box.left + box.width / 2, top: box.top, bottom: box.bottom}""")
+        )
+    )
+    height = box["bottom"] - box["top"]
+    upper, lower = ({"x": box["x"], "y": box["top"] + part * height} for part in (0.35, 0.65))
+    for kind, at in [("mouseMoved", upper), ("mousePressed", upper), ("mouseMoved", lower), ("mouseReleased", lower)]:
+        button = {"button": "left", "buttons": 1, "clickCount": 1} if kind != "mouseMoved" else {"buttons": 1}
+        browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **at, **button})
+    until(lambda: "4 of 12 rows" in text(browser, "rows-shown"))
+    assert {row[1] for row in shown_rows(browser)} == {"0.5"}
+
+
+def test_light_and_dark_have_enough_contrast(browser: Any, page: Path) -> None:
+    show(browser, page)
+    seen = set()
+    for theme in ("light", "dark"):
+        press(browser, "theme", ENTER)
+        until(lambda theme=theme: text(browser, "theme") == f"Theme: {theme}")
+        colours = browser.execute_script("""
+            const of = (name, what) => getComputedStyle(document.querySelector(name))[what];
+            return [of('#summary', 'color'), of('body', 'backgroundColor'), of('#reading', 'color'),
+                    of('.panel', 'backgroundColor'), of('.hint', 'color')]""")
+        soft, back, ink, panel, hint = (
+            [int(part) for part in c[c.index("(") + 1 : -1].split(",")[:3]] for c in colours
+        )
+        assert min(contrast(soft, back), contrast(ink, panel), contrast(hint, panel)) >= 4.5
+        seen.add(colours[1])
+    assert len(seen) == 2
+    drawn = browser.execute_script("return document.getElementById('map').layout.font.color")
+    assert drawn == colours[2]
+    assert complaints(browser) == []
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """WCAG 2.1."""
+
+    def luminance(colour: list[int]) -> float:
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (part / 255 for part in colour)]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_colours_follow_the_system(browser: Any, page: Path) -> None:
+    backgrounds = []
+    for scheme in ("light", "dark"):
+        feature = {"name": "prefers-color-scheme", "value": scheme}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+        show(browser, page)
+        backgrounds.append(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert len(set(backgrounds)) == 2
+
+
+def test_a_phone_needs_no_scrolling_to_the_side_and_a_tap_chooses(start: Start, page: Path) -> None:
+    phone = show(start(360, 740, touch=True), page)
+    width = "return [document.documentElement.scrollWidth, innerWidth]"
+    assert phone.execute_script(width) == [360, 360]
+    at = place_on_map(phone, 1, 1)
+    phone.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+    phone.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    until(lambda: text(phone, "cell-title") == "β = 0.1, γ = 0.5, λ = 0")
+    assert phone.execute_script(width) == [360, 360]
+    sizes = phone.execute_script("""return [...document.querySelectorAll('select, input[type=range], #theme')]
+        .filter((control) => control.offsetParent).map((control) => control.offsetHeight)""")
+    assert min(sizes) >= 40
+    assert complaints(phone) == []
+
+
+def test_hostile_labels_and_errors_are_only_shown(browser: Any, tmp_path: Path) -> None:
+    page = write_report(Options(path=str(hostile_sweep(tmp_path / "s")), videos=0))
+    show(browser, page)
+    press(browser, "map", RIGHT)  # the failed cell
+    until(lambda: "<img src=x" in text(browser, "seeds"))
+    assert "</script>" in text(browser, "seeds")
+    assert browser.execute_script("return window.hacked ?? null") is None
+    assert browser.execute_script("return document.querySelectorAll('img').length") == 0
+    assert complaints(browser) == []
+
+
+def test_a_sweep_of_one_axis_and_one_evaluation_is_drawn(browser: Any, tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0, 2.0]}, evaluated=[300])
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    assert text(browser, "cell-title").startswith("β = ")
+    assert "without pictures" in text(browser, "pictures")
+    assert complaints(browser) == []
+
+
+def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
+    run(plan_of(tmp_path), lambda cell: ("finished", {"reconstruction_error": 0.1 + cell.config.gamma, "mcc": 0.5}))
+    show(browser, write_report(Options(path=str(tmp_path / "search"), videos=0)))
+    assert "no grid" in text(browser, "map-help")
+    kinds = browser.execute_script("return document.getElementById('map').data.map((trace) => trace.type)")
+    assert kinds == ["scatter", "scatter"]
+    before = text(browser, "cell-title")
+    assert before.startswith("Suggestion ")
+    press(browser, "map", LEFT, RIGHT)
+    until(lambda: text(browser, "cell-title").startswith("Suggestion "))
+    browser.execute_script("""const up = document.getElementById('up'); up.value = 'reconstruction_error';
+        up.dispatchEvent(new Event('change'))""")
+    assert "error" in browser.execute_script("return document.getElementById('map').layout.yaxis.title.text").lower()
+    assert complaints(browser) == []
