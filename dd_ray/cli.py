@@ -27,6 +27,7 @@ from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, duration, make_plan
 from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
+from dd_ray.sweep.signals import expect_signals
 from dd_ray.sweep.store import SweepFolder, sweep_location
 from dd_ray.sweep.versions import difference, versions
 from dd_ray.terminal import console
@@ -42,6 +43,7 @@ _TROUBLE = {
 
 def main(study: Study, args: list[str] | None = None) -> None:
     """Run a study's command line, and exit with its code: 0 if every cell that ended ended well."""
+    expect_signals()
     try:
         with exit_on_user_error():
             plan = parse(study, sys.argv[1:] if args is None else args)

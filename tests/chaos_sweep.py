@@ -3,6 +3,7 @@
 from dd_ray.cli import main
 from dd_ray.sweep import Preset, Study
 from dd_ray.sweep.environment import prepare_environment
+from dd_ray.sweep.signals import expect_signals
 
 STUDY = Study(
     name="chaos",
@@ -19,6 +20,7 @@ STUDY = Study(
 
 def run() -> None:
     """Run the study with cells that log."""
+    expect_signals()
     prepare_environment()  # before Ray is imported
     from chaos_cell import LoggedCell
 

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dd_ray.errors import UserError
 from dd_ray.sweep import autoscaler
 from dd_ray.sweep.environment import TOKEN_FILE
 from dd_ray.sweep.options import SweepOptions
+from dd_ray.sweep.signals import expect_signals
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
@@ -113,8 +113,7 @@ def connected(address: str | None) -> Iterator[None]:
             _make_token_private()
         else:
             _join(address)
-        # Ray has set a handler of its own, which ends the process with code 1 and a trace.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        expect_signals()  # Ray has set a handler of its own, which ends the process with code 1 and a trace
         yield
     finally:
         ray.shutdown()

@@ -1,10 +1,8 @@
 """Running a grid on a Ray cluster; what running a search shares with it."""
 
-import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -19,6 +17,7 @@ from dd_ray.sweep.plan import Cell, Plan, duration
 from dd_ray.sweep.progress import Ending, Watcher
 from dd_ray.sweep.rounds import Round, Rounds
 from dd_ray.sweep.rungs import RememberingASHA
+from dd_ray.sweep.signals import ending_on_signals
 from dd_ray.sweep.store import Outcome, SweepFolder, in_parallel
 
 
@@ -73,7 +72,10 @@ def rounds(
     ended = [key for key, outcome in _outcomes(sweep, done).items() if has_ended(outcome, plan)]
     iterations = plan.options.iterations
     watcher = Watcher(sweep, iterations=iterations, num_cells=plan.num_cells, already_done=done, ended=ended)
-    with _stopping_on_signals(watcher), tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
+    with (
+        ending_on_signals(lambda: watcher.stop("interrupted")),
+        tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
+    ):
         try:
             yield Rounds(plan, sweep, lock, resources, watcher, scratch), watcher
         finally:
@@ -106,24 +108,6 @@ def _round(plan: Plan, sweep: SweepFolder, cells: list[Cell], watcher: Watcher, 
         labels={cell.key: cell.label for cell in left},
         scheduler=scheduler(plan, sweep, plan.keys),
     )
-
-
-@contextmanager
-def _stopping_on_signals(watcher: Watcher) -> Iterator[None]:
-    """While it lasts, an interrupt or a request to terminate ends the sweep in good order; a second one at once."""
-
-    def stop(number: int, frame: Any) -> None:
-        watcher.stop("interrupted")
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {each: signal.signal(each, stop) for each in signals}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _open_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
