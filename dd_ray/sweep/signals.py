@@ -11,7 +11,7 @@ _asked = threading.Event()
 
 
 def expect_signals() -> None:
-    """Raise KeyboardInterrupt on either of them, and remember it: an import or a callback may swallow what is raised."""
+    """Raise KeyboardInterrupt on either of them, and remember it: an import or a callback may swallow the exception."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, _interrupt)
