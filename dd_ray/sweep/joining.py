@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 
 from dd_ray.errors import UserError
@@ -34,10 +35,11 @@ def prepare_to_join(address: str, insecure: bool) -> None:
     offer = os.environ | ({"RAY_AUTH_MODE": "token"} if has_token() else {})
     # Side by side, since each takes two seconds to start; joining itself waits for minutes where nobody answers.
     offering, not_offering = _ask_health(address, offer), _ask_health(address, _without_token())
+    deadline = time.monotonic() + SECONDS_TO_ANSWER
     try:
-        is_open = _answers(not_offering)
+        is_open = _answers(not_offering, deadline)
         if not is_open:
-            _check_answer(offering, where)
+            _check_answer(offering, deadline, where)
     finally:
         for process in (offering, not_offering):
             process.kill()
@@ -66,10 +68,10 @@ def _without_token() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in names} | {"RAY_AUTH_MODE": "disabled"}
 
 
-def _check_answer(asked: "subprocess.Popen[str]", where: str) -> None:
+def _check_answer(asked: "subprocess.Popen[str]", deadline: float, where: str) -> None:
     """Make sure that a Ray answered, and that it took the token."""
     try:
-        _, stderr = asked.communicate(timeout=SECONDS_TO_ANSWER)
+        _, stderr = asked.communicate(timeout=max(0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise UserError(_NO_ANSWER.format(where)) from error
     if "InvalidAuthToken" in stderr:
@@ -81,9 +83,9 @@ def _check_answer(asked: "subprocess.Popen[str]", where: str) -> None:
         raise UserError(_NO_ANSWER.format(where))
 
 
-def _answers(asked: "subprocess.Popen[str]") -> bool:
+def _answers(asked: "subprocess.Popen[str]", deadline: float) -> bool:
     try:
-        return asked.wait(timeout=SECONDS_TO_ANSWER) == 0
+        return asked.wait(timeout=max(0, deadline - time.monotonic())) == 0
     except subprocess.TimeoutExpired:
         return False
 
