@@ -254,10 +254,17 @@ def test_brushing_an_axis_filters_the_table(browser: Any, page: Path) -> None:
     )
     height = box["bottom"] - box["top"]
     upper, lower = ({"x": box["x"], "y": box["top"] + part * height} for part in (0.35, 0.65))
-    for kind, at in [("mouseMoved", upper), ("mousePressed", upper), ("mouseMoved", lower), ("mouseReleased", lower)]:
-        button = {"button": "left", "buttons": 1, "clickCount": 1} if kind != "mouseMoved" else {"buttons": 1}
-        browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **at, **button})
-    until(lambda: "4 of 12 rows" in text(browser, "rows-shown"))
+
+    def brushed() -> bool:
+        """Draw once more: a busy browser may not have been listening yet."""
+        moves = [("mouseMoved", upper), ("mousePressed", upper), ("mouseMoved", lower), ("mouseReleased", lower)]
+        for kind, at in moves:
+            button = {"button": "left", "buttons": 1, "clickCount": 1} if kind != "mouseMoved" else {"buttons": 1}
+            browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **at, **button})
+        time.sleep(1)
+        return "4 of 12 rows" in text(browser, "rows-shown")
+
+    until(brushed)
     assert {row[1] for row in shown_rows(browser)} == {"0.5"}
 
 
