@@ -1,8 +1,8 @@
 """The trials of a sweep on Ray Tune, in rounds: a round ends early where the sweep's share of the cluster shrinks."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray import tune
@@ -26,13 +26,8 @@ class Round:
     """The cells of a round, and how they are compared."""
 
     search_alg: Any
-    """Gives one trial after another; `max_concurrent` is how many at a time."""
-    labels: Mapping[str, str]
-    """Names of cells, by key."""
+    """Gives the key and the label of one cell after another; `max_concurrent` is how many at a time."""
     scheduler: TrialScheduler
-    param_space: Mapping[str, Any] = field(default_factory=dict)
-    """Which cells, where `search_alg` does not say it."""
-    num_samples: int = 1
     callbacks: tuple[tune.Callback, ...] = ()
     """They come after the watcher's."""
 
@@ -71,11 +66,10 @@ class Rounds:
                 break
 
     def _tuner(self, this: Round) -> tune.Tuner:
-        resources, labels = self.resources, this.labels
+        resources = self.resources
         return tune.Tuner(
             tune.with_resources(CellTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
             param_space={
-                **this.param_space,
                 "sweep": self.sweep.location,
                 "evaluate_at": list(self.plan.evaluate_at),
                 "final_metrics": list(self.plan.final_metrics),
@@ -86,10 +80,11 @@ class Rounds:
             },
             tune_config=tune.TuneConfig(
                 search_alg=this.search_alg,
-                num_samples=this.num_samples,
+                num_samples=-1,  # until the search says that there are no more
                 scheduler=this.scheduler,
                 reuse_actors=True,
-                trial_name_creator=lambda trial: labels[trial.config["key"]],
+                # Kept with every trial, so it must hold nothing that grows with their number.
+                trial_name_creator=lambda trial: trial.config["label"],
                 trial_dirname_creator=lambda trial: trial.config["key"],
             ),
             run_config=tune.RunConfig(

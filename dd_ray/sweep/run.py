@@ -1,12 +1,13 @@
 """Running a grid on a Ray cluster; what running a search shares with it."""
 
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search.basic_variant import BasicVariantGenerator
+from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.cluster import Resources, check_gpus, connected
@@ -100,12 +101,38 @@ def scheduler(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> TrialSched
     )
 
 
+class InOrder(Searcher):
+    """Gives Tune one cell after another, where `tune.grid_search` would copy all its values into each of its trials."""
+
+    def __init__(self, cells: Iterable[Cell]) -> None:
+        super().__init__()
+        self._cells = deque(cells)
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # theirs has no FINISHED
+        """The config of a trial: key and label of its cell; or `Searcher.FINISHED`."""
+        if not self._cells:
+            return Searcher.FINISHED
+        cell = self._cells.popleft()
+        return {"key": cell.key, "label": cell.label}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to do."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to do: a sweep goes on from its own files."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to do."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles it with its snapshot, which nobody reads."""
+        return {}
+
+
 def _round(plan: Plan, sweep: SweepFolder, cells: list[Cell], watcher: Watcher, limit: int) -> Round:
     left = [cell for cell in cells if cell.key not in watcher.ended]
     return Round(
-        search_alg=BasicVariantGenerator(max_concurrent=limit),
-        param_space={"key": tune.grid_search([cell.key for cell in left])},
-        labels={cell.key: cell.label for cell in left},
+        search_alg=ConcurrencyLimiter(InOrder(left), max_concurrent=limit),
         scheduler=scheduler(plan, sweep, plan.keys),
     )
 

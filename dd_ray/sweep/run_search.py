@@ -42,8 +42,6 @@ def _round(plan: SearchPlan, sweep: SweepFolder, limit: int) -> Round:
     search = CellSearch(suggestions, sweep)
     return Round(
         search_alg=ConcurrencyLimiter(search, max_concurrent=limit),
-        num_samples=-1,
-        labels=search.labels,
         scheduler=FirstSeedDecides(scheduler(plan, sweep, suggestions.deciding_keys()), suggestions),
         callbacks=(Listener(suggestions),),
     )

@@ -38,12 +38,12 @@ class CellSearch(Searcher):
         """Of all cells, by key."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # theirs has no FINISHED
-        """The config of a trial: the key of its cell; None for now, and `Searcher.FINISHED` when there are no more."""
+        """The config of a trial: key and label of its cell; None for now, `Searcher.FINISHED` when there are no more."""
         cell = self._suggestions.next_cell()
         if cell is None:
             return None if self._suggestions.waits else Searcher.FINISHED
         self._open_folder(cell)
-        return {"key": cell.key}
+        return {"key": cell.key, "label": self.labels[cell.key]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Nothing to do: how a cell ended is told by `Listener`, once it is on disk."""

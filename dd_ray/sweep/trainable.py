@@ -70,7 +70,7 @@ class CellTrainable(tune.Trainable):
         # Not at the top: the driver imports this module, and does without PyTorch.
         from dd_ray.sweep.worker import CellRun, Work  # noqa: PLC0415
 
-        work = dict(self._config)
+        work = {name: value for name, value in self._config.items() if name != "label"}
         # Also nodes that join later are asked, which the driver could not do before it started.
         if differs := difference(versions(), work.pop("versions")):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
