@@ -38,7 +38,7 @@ class CellSearch(Searcher):
         """Of all cells, by key."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # theirs has no FINISHED
-        """The config of a trial: key and label of its cell; None for now, `Searcher.FINISHED` when there are no more."""
+        """The config of a trial: key and label of its cell; None for now, `Searcher.FINISHED` at the end."""
         cell = self._suggestions.next_cell()
         if cell is None:
             return None if self._suggestions.waits else Searcher.FINISHED
