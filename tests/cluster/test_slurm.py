@@ -34,7 +34,7 @@ def directives():
 
 
 def test_bash_reads_the_script():
-    subprocess.run(["bash", "-n", str(SCRIPT)], check=True)
+    assert subprocess.run(["bash", "-n", str(SCRIPT)], check=False).returncode == 0
 
 
 def test_shellcheck_finds_nothing():

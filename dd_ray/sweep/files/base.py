@@ -101,8 +101,10 @@ def complete_lines(content: bytes) -> int:
 
 
 def is_locked(location: str, who: str) -> UserError:
+    """What is said where another holds the lock."""
     return UserError(f"{location} is being run already, by {who}; wait for it, or choose another --name.")
 
 
 def cannot_be_locked(location: str, reason: str | None) -> UserError:
+    """What is said where there can be no lock."""
     return UserError(f"{location} cannot be locked ({reason}); choose another --storage.")

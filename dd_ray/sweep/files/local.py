@@ -103,6 +103,11 @@ class LocalFiles(Files):
 
 
 def open_folder(folder: Path) -> LocalFiles:
+    """The files of a folder, which need not exist yet.
+
+    Raises:
+        UserError: it is a file, or may not be read.
+    """
     folder = folder.expanduser().absolute()
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give {KINDS}.")

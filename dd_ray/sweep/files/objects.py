@@ -123,6 +123,11 @@ def _bucket(url: SplitResult) -> str:
 
 
 def open_store(location: str, url: SplitResult) -> ObjectFiles:
+    """The files below a URL, after asking once for access.
+
+    Raises:
+        UserError: the URL means nothing, cannot be reached or may not be read.
+    """
     options = dict(parse_qsl(url.query))
     if not _bucket(url):
         raise UserError(f"{location} names no bucket; give {KINDS}.")
