@@ -116,6 +116,7 @@ class Claims(Lock):
 
 def put(store: "FileSystem", path: str, content: bytes) -> None:
     """Put an object as a whole."""
+
     def put() -> None:
         with store.open_output_stream(path) as stream:
             stream.write(content)
