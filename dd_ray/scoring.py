@@ -123,7 +123,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             yield pool
         except BrokenProcessPool as error:
             raise UserError("a process was killed, perhaps for want of memory; give fewer --processes.") from error
-        except BaseException:
+        except BaseException:  # also an interrupt: leaving the pool would wait for what is in work
             for process in multiprocessing.active_children():
                 if process not in before:
                     process.kill()

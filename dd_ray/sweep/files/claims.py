@@ -73,7 +73,7 @@ class Claims(Lock):
             claims = self._times()
             now = claims.pop(self._name)
             rivals = {name: at for name, at in claims.items() if now - at <= self._lease.expire * 1e9}
-        except BaseException:
+        except BaseException:  # also an interrupt: a claim that is left would keep others out for a lease
             self._withdraw(self._name)
             raise
         for name in [self._name] if rivals else claims:
