@@ -10,12 +10,28 @@ intensities *per video*.
 """
 
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor
 from torch.nn import functional
 
 from dd_ray.config import VIDEO_MODELS, Likelihood, TrialConfig
 from dd_ray.models import FactorPrediction, Outputs, Reconstruction
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """What the terms are multiplied by: numbers, or scalar tensors where many trials are computed as one."""
+
+    beta: float | Tensor
+    """Of the KL."""
+    lam: float | Tensor
+    """λ, of the prediction error."""
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> Self:
+        """The weights of a trial."""
+        return cls(beta=config.beta_value, lam=config.lam)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,15 +87,18 @@ def factor_error(predicted: Tensor, target: Tensor) -> Tensor:
     return functional.mse_loss(predicted, target)
 
 
-def objective(config: TrialConfig, outputs: Outputs) -> Terms:
-    """The objective of one trial on one batch."""
+def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = None) -> Terms:
+    """The objective of one trial on one batch, with the weights of its config unless others are given.
+
+    What the config says beside the weights, and nothing in the data, decides which terms there are.
+    """
     if isinstance(outputs, FactorPrediction):
         error = factor_error(outputs.predicted, outputs.target)
         return Terms(loss=error, parts={"factor_error": error})
-    return _vae_objective(config, outputs)
+    return _vae_objective(config, outputs, weights or Weights.of(config))
 
 
-def _vae_objective(config: TrialConfig, outputs: Reconstruction) -> Terms:
+def _vae_objective(config: TrialConfig, outputs: Reconstruction, weights: Weights) -> Terms:
     faulty = config.compat == "original" and config.model == "predictive_vae"
     reconstruction = reconstruction_error(outputs.target, outputs.reconstruction, config.likelihood)
     parts = {"reconstruction": reconstruction}
@@ -89,10 +108,10 @@ def _vae_objective(config: TrialConfig, outputs: Reconstruction) -> Terms:
         # The published code averaged over frames what it should have summed.
         count = kl_btl.shape[0] * (kl_btl.shape[1] if faulty else 1)
         parts["kl"] = kl_btl.sum() / count
-        loss = loss + config.beta_value * parts["kl"]
+        loss = loss + weights.beta * parts["kl"]
     if config.model in VIDEO_MODELS:
         parts["prediction"] = (
             original_prediction_error(outputs.mu) if faulty else prediction_error(outputs.mu, outputs.mu_predicted)
         )
-        loss = loss + config.lam * parts["prediction"]
+        loss = loss + weights.lam * parts["prediction"]
     return Terms(loss=loss, parts=parts)

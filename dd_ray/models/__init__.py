@@ -33,11 +33,10 @@ VARIANTS: dict[str, type[Model]] = {
 
 
 def build_model(config: TrialConfig) -> Model:
-    """The model of a config with the initial weights of its seed, laid out channels last.
+    """The model of a config with the initial weights of its seed.
 
     The seed decides the weights whatever was drawn before; the global generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model = VARIANTS[config.model](config)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return VARIANTS[config.model](config)

@@ -26,8 +26,7 @@ class Conv32Features(nn.Module):
         x = images
         for conv in self.convs:
             x = functional.relu(conv(x), inplace=True)
-        # reshape, not flatten: features are ordered channel first whatever the memory format.
-        return x.reshape(-1, NUM_FEATURES)
+        return x.flatten(1)
 
 
 class GaussianEncoder(nn.Module):
@@ -55,7 +54,7 @@ class Conv32Decoder(nn.Module):
         )
 
     def forward(self, latents: Tensor) -> Tensor:
-        x = self.linear(latents).view(-1, *SMALLEST).contiguous(memory_format=torch.channels_last)
+        x = self.linear(latents).view(-1, *SMALLEST)
         for conv in self.convs[:-1]:
             x = functional.elu(conv(x), inplace=True)
         return torch.sigmoid(self.convs[-1](x))

@@ -71,7 +71,7 @@ def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
     except _FOREIGN as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} is not a checkpoint of the original study: {reason}") from error
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def _network_of(weights: dict[str, Tensor]) -> BetaVAE | SupervisedEncoder:

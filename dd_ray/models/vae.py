@@ -32,7 +32,7 @@ class VideoVAE(nn.Module):
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Videos [B, T, C, H, W] to encoder mean and log-variance, each [B, T, L]."""
         size, num_frames = images.shape[:2]
-        mu, logvar = self.encoder(images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        mu, logvar = self.encoder(images.flatten(0, 1))
         return mu.view(size, num_frames, -1), logvar.view(size, num_frames, -1)
 
     def decode(self, latents: Tensor) -> Tensor:

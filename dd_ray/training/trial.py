@@ -96,9 +96,8 @@ class Trial:
         step = torch.tensor(float(state.iteration))
         return {
             "state": {
-                # In the layout of the weights, channels last, as the optimiser itself would make it.
-                index: {"step": step.clone(), "square_avg": torch.empty_like(p).copy_(state.square_avg[name])}
-                for index, (name, p) in enumerate(self.model.named_parameters())
+                index: {"step": step.clone(), "square_avg": state.square_avg[name].clone()}
+                for index, name in enumerate(dict(self.model.named_parameters()))
                 if name in state.square_avg
             },
             "param_groups": self.optimizer.state_dict()["param_groups"],
