@@ -9,6 +9,7 @@ Shapes: B videos, T frames, L latents, F factors, C×H×W pixels. All losses are
 intensities *per video*.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -42,6 +43,10 @@ class Terms:
     """What is minimised."""
     parts: dict[str, Tensor]
     """Each term before its weight, by name."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Terms":
+        """The terms with a function applied to each."""
+        return Terms(loss=function(self.loss), parts={name: function(part) for name, part in self.parts.items()})
 
 
 def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Likelihood) -> Tensor:

@@ -111,7 +111,7 @@ def _train_stack(stack: Stack, options: TrainingOptions) -> None:
             stack.step_trials(unfinished)
             bar.update(len(unfinished))
             if bar.n % 20 == 0 and unfinished[0].terms is not None:
-                bar.set_postfix(loss=f"{float(unfinished[0].terms.loss.detach()):.2f}", refresh=False)
+                bar.set_postfix(loss=f"{float(unfinished[0].terms.loss):.2f}", refresh=False)
 
 
 def _table(trials: list[Trial], swept: list[str]) -> Table:
@@ -122,7 +122,7 @@ def _table(trials: list[Trial], swept: list[str]) -> Table:
         table.add_column(column, justify="right")
     for trial, loss in zip(trials, losses, strict=True):
         settings = [f"{getattr(trial.config, name)}" for name in swept]
-        values = [f"{float(loss[name].detach()):.4g}" if name in loss else "" for name in columns]
+        values = [f"{float(loss[name]):.4g}" if name in loss else "" for name in columns]
         table.add_row(trial.config.key, *settings, str(trial.iteration), *values)
     return table
 

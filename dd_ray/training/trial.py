@@ -1,16 +1,23 @@
-"""One trial in training: a model, its optimiser, and the step from one iteration to the next."""
+"""One trial in training: a model, its optimiser, and the step from one iteration to the next.
 
+Shapes: P weights of a model, all in one vector; B videos, T frames, L latents.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils import vector_to_parameters
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.errors import UserError
-from dd_ray.models import build_model
-from dd_ray.objectives import Terms, objective
+from dd_ray.models import Model, build_model
+from dd_ray.objectives import Terms, Weights, objective
+from dd_ray.training.rmsprop import rmsprop_
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +29,7 @@ class TrialState:
     weights: dict[str, Tensor]
     """The model's parameters by name."""
     square_avg: dict[str, Tensor]
-    """RMSprop's running mean of squared gradients, by parameter name; empty before the first step."""
+    """RMSprop's running mean of squared gradients, by parameter name."""
 
 
 class Trial:
@@ -30,7 +37,9 @@ class Trial:
 
     Attributes:
         config: what it is.
-        model: its network.
+        model: its network, whose parameters are views of `weights`.
+        weights: [P].
+        square_avg: [P], RMSprop's running mean of squared gradients.
         iteration: how many batches it has learned from.
         terms: the objective on the last of them; None before the first and after a restore.
     """
@@ -39,16 +48,25 @@ class Trial:
         self.config = config
         self.device = torch.device(device)
         self.model = build_model(config).to(self.device)
-        self.optimizer = torch.optim.RMSprop(self.model.parameters(), lr=config.learning_rate, foreach=True)
+        initial = torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])
         self.iteration = 0
         self.terms: Terms | None = None
+        self.live_in(initial, torch.zeros_like(initial))
+
+    def live_in(self, weights: Tensor, square_avg: Tensor) -> None:
+        """Have weights and optimiser state in these vectors [P], which hold them already."""
+        self.weights, self.square_avg = weights, square_avg
+        vector_to_parameters(weights, self.model.parameters())
 
     def step(self, batch: Batch) -> None:
         """Learn from the batch of this trial's iteration."""
-        self.optimizer.zero_grad(set_to_none=True)
-        self.terms = objective(self.config, self.model(batch, self._noise(batch)))
-        self.terms.loss.backward()
-        self.optimizer.step()
+        terms = objective(self.config, self.model(batch, self._noise(batch)), Weights.of(self.config))
+        # Parameters that take no part, such as the log-variance of a plain autoencoder's encoder, have gradient 0.
+        parameters = list(self.model.parameters())
+        gradients = torch.autograd.grad(terms.loss, parameters, allow_unused=True, materialize_grads=True)
+        gradient = torch.cat([g.flatten() for g in gradients])
+        rmsprop_(self.weights, self.square_avg, gradient, self.config.learning_rate)
+        self.terms = terms.map(Tensor.detach)
         self.iteration += 1
 
     @property
@@ -58,15 +76,11 @@ class Trial:
 
     def state(self) -> TrialState:
         """A copy of all that the trial is."""
-        by_parameter = self.optimizer.state
-        named = dict(self.model.named_parameters())
         return TrialState(
             config=self.config,
             iteration=self.iteration,
-            weights={name: p.detach().cpu().clone() for name, p in named.items()},
-            square_avg={
-                name: by_parameter[p]["square_avg"].cpu().clone() for name, p in named.items() if p in by_parameter
-            },
+            weights=self._by_name(self.weights.detach().cpu().clone()),
+            square_avg=self._by_name(self.square_avg.cpu().clone()),
         )
 
     def restore(self, state: TrialState) -> None:
@@ -80,25 +94,32 @@ class Trial:
         shapes = {name: p.shape for name, p in self.model.named_parameters()}
         if {name: weights.shape for name, weights in state.weights.items()} != shapes:
             raise UserError(f"the state of trial {state.config.key} does not hold the weights of its model.")
-        self.model.load_state_dict(state.weights, strict=False)
-        self.optimizer.load_state_dict(self._optimizer_state(state))
+        self.weights.copy_(self._vector(state.weights))
+        self.square_avg.copy_(self._vector(state.square_avg))
         self.iteration = state.iteration
         self.terms = None
 
     def _noise(self, batch: Batch) -> Tensor | None:
-        shape = self.model.noise_shape(*batch.images.shape[:2])
-        if shape is None or not self.config.stochastic:
-            return None
-        normal = generator(self.config.seed, Stream.NOISE, self.iteration).standard_normal(shape, dtype="float32")
-        return torch.from_numpy(normal).to(self.device)
+        normal = noise(self.config, self.model, batch.images.shape, self.iteration)
+        return None if normal is None else torch.from_numpy(normal).to(self.device)
 
-    def _optimizer_state(self, state: TrialState) -> dict[str, Any]:
-        step = torch.tensor(float(state.iteration))
-        return {
-            "state": {
-                index: {"step": step.clone(), "square_avg": state.square_avg[name].clone()}
-                for index, name in enumerate(dict(self.model.named_parameters()))
-                if name in state.square_avg
-            },
-            "param_groups": self.optimizer.state_dict()["param_groups"],
-        }
+    def _by_name(self, vector: Tensor) -> dict[str, Tensor]:
+        named = dict(self.model.named_parameters())
+        parts = vector.split([p.numel() for p in named.values()])
+        return {name: part.view(p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
+
+    def _vector(self, by_name: Mapping[str, Tensor]) -> Tensor:
+        named = dict(self.model.named_parameters())
+        # Earlier versions kept nothing for parameters that take no part.
+        return torch.cat([by_name.get(name, torch.zeros_like(p)).flatten() for name, p in named.items()])
+
+
+def noise(config: TrialConfig, model: Model, images: Sequence[int], iteration: int) -> NDArray[np.float32] | None:
+    """Standard normal noise of a trial at an iteration, for images [B, T, ...]; None where it takes none.
+
+    Trials with the same seed have the same noise.
+    """
+    shape = model.noise_shape(*images[:2])
+    if shape is None or not config.stochastic:
+        return None
+    return generator(config.seed, Stream.NOISE, iteration).standard_normal(shape, dtype=np.float32)

@@ -1,0 +1,130 @@
+"""The trials of a stack in blocks that are stepped as one: a single block, until memory runs out."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
+
+import torch
+
+from dd_ray.data import Batch
+from dd_ray.errors import UserError
+from dd_ray.training.fused import METHODS, Block, Method
+from dd_ray.training.trial import Trial
+
+SIZES_AN_OCTAVE = 8
+"""Capacities of a block between n and 2n: few, so that few steps are captured as trials come and go."""
+REHEARSALS = 5
+"""Steps by which methods are compared."""
+
+
+class Blocks:
+    """Trials on a device, each in one block.
+
+    Args:
+        device: of the trials.
+        method: how to compute them; auto measures all methods on a GPU, once for blocks of about a size.
+    """
+
+    def __init__(self, device: torch.device, method: Method | Literal["auto"]) -> None:
+        self._device = device
+        self._method = method
+        self._home: dict[str, Block] = {}
+        self._most = math.inf
+        self._measured: dict[int, Method] = {}
+
+    def add(self, trial: Trial) -> None:
+        """Let a trial in: into a free slot, or into a block that is made larger."""
+        blocks = self._blocks()
+        smallest = min(blocks, key=lambda block: len(block.trials), default=None)
+        if smallest is None or len(smallest.trials) >= self._most:
+            self._settle([trial])
+        elif None in smallest.slots:
+            self._home[trial.config.key] = smallest
+            smallest.add(trial)
+        else:
+            self._settle([*smallest.trials, trial])
+
+    def remove(self, trial: Trial) -> None:
+        """Let a trial go; a block that has become much too large is made smaller."""
+        block = self._home.pop(trial.config.key)
+        block.remove(trial)
+        if block.trials and 4 * capacity_for(len(block.trials)) <= 3 * len(block.slots):
+            self._settle(block.trials)
+
+    def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch]) -> None:
+        """Take some of the trials one iteration further, each with the batch of its iteration.
+
+        Raises:
+            UserError: the device has not the memory for a single trial.
+        """
+        waiting = list(trials)
+        while waiting:
+            block = self._home[waiting[0].config.key]
+            together = [trial for trial in waiting if self._home[trial.config.key] is block]
+            try:
+                block.step(together, batches, self._method_for(block, together, batches))
+            except torch.OutOfMemoryError as error:
+                self._halve(block, error)
+            else:
+                waiting = [trial for trial in waiting if trial not in together]
+
+    def _blocks(self) -> list[Block]:
+        return list({id(block): block for block in self._home.values()}.values())
+
+    def _settle(self, trials: list[Trial]) -> None:
+        """Make a block for these trials, wherever they are."""
+        block = Block(trials[0].config, capacity_for(len(trials)), self._device)
+        for trial in trials:
+            if (before := self._home.get(trial.config.key)) is not None:
+                before.remove(trial)
+                if not before.trials:
+                    before.close()
+            block.add(trial)
+            self._home[trial.config.key] = block
+
+    def _halve(self, block: Block, error: torch.OutOfMemoryError) -> None:
+        """Let half of a block's trials be stepped after the other half from now on; none of them has been stepped."""
+        trials = block.trials
+        if len(trials) < 2:
+            raise UserError(
+                f"the device has not the memory for one trial of batch_size = {trials[0].config.batch_size}; "
+                "give a smaller one, or fewer trials to a GPU (--gpus-per-trial)."
+            ) from error
+        block.close()
+        self._most = math.ceil(len(trials) / 2)
+        for half in (trials[: int(self._most)], trials[int(self._most) :]):
+            self._settle(half)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _method_for(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
+        if self._method != "auto":
+            return self._method
+        size = len(block.slots).bit_length()
+        if size not in self._measured:
+            steps = {method: block.rehearsal(trials, batches, method) for method in METHODS}
+            self._measured[size] = min(steps, key=lambda method: _seconds(steps[method]))
+            block.close()
+        return self._measured[size]
+
+
+def capacity_for(num_trials: int) -> int:
+    """Slots of a block for so many trials: at most an eighth of them free."""
+    grain = max(1, 2 ** (num_trials.bit_length() - 1) // SIZES_AN_OCTAVE)
+    return math.ceil(num_trials / grain) * grain
+
+
+def _seconds(rehearsal: Callable[[], Callable[[], None]]) -> float:
+    """Of a step on a GPU; infinite where it has not the memory."""
+    try:
+        step = rehearsal()
+    except torch.OutOfMemoryError:
+        return math.inf
+    step()
+    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    begin.record()
+    for _ in range(REHEARSALS):
+        step()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1000

@@ -1,0 +1,134 @@
+"""What a step of many trials reads, always in the same place, as a captured graph demands.
+
+Shapes: K slots for trials, B videos, T frames, C×H×W pixels.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import cycle
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import FACTORS, Batch
+from dd_ray.models import Model
+from dd_ray.objectives import Weights
+from dd_ray.training.trial import Trial, noise
+
+AHEAD = 3
+"""Steps that the host may prepare before the device has taken them."""
+
+
+class Feed:
+    """Images, noise and weights of the next step of K trials.
+
+    The host writes into pinned memory and goes on; it waits only where it is `AHEAD` steps ahead of the device.
+    """
+
+    def __init__(self, capacity: int, model: Model, config: TrialConfig, device: torch.device) -> None:
+        self.factor_names: tuple[str, ...] = FACTORS
+        self._capacity, self._model, self._device = capacity, model, device
+        self._images = (config.batch_size, config.frames, *config.image_shape)
+        self._names = [*asdict(Weights.of(config)), "learning_rate", "active"]
+        shape = model.noise_shape(*self._images[:2]) if config.stochastic else None
+        self.noise = None if shape is None else torch.zeros(capacity, *shape, device=device)
+        """[K, ...], as the model takes it; None where it takes none."""
+        self._table = torch.zeros(capacity, len(self._names), device=device)
+        self._batches: dict[bool, tuple[Tensor, Tensor]] = {}
+        pinned = device.type == "cuda"
+        self._stages = cycle(
+            [_Stage(self._table.shape, None if shape is None else (capacity, *shape), pinned) for _ in range(AHEAD)]
+        )
+
+    @property
+    def scalars(self) -> dict[str, Tensor]:
+        """The fields of `Weights`, [K] each."""
+        return dict(zip(self._names[:-2], self._table.unbind(1), strict=False))
+
+    @property
+    def learning_rate(self) -> Tensor:
+        """[K]."""
+        return self._table[:, -2]
+
+    @property
+    def active(self) -> Tensor:
+        """Which slots take part, bool [K]."""
+        return self._table[:, -1] > 0
+
+    def batch(self, shared: bool) -> tuple[Tensor, Tensor]:
+        """[B, T, C, H, W] and [B, T, F] that all slots see, or [K, B, ...] of each its own."""
+        return self._batches[shared]
+
+    def fill(self, slots: Sequence[Trial | None], active: Iterable[Trial], batches: Mapping[int, Batch]) -> bool:
+        """Prepare the next iteration of the active trials.
+
+        Returns:
+            Whether all of them see the same batch.
+        """
+        where = {slots.index(trial): trial for trial in active}
+        shared = len({trial.iteration for trial in where.values()}) == 1
+        self._place_batches(where, batches, shared)
+        stage = next(self._stages)
+        stage.wait()
+        stage.table[:] = 0
+        for slot, trial in where.items():
+            weights = asdict(Weights.of(trial.config))
+            stage.table[slot] = [*weights.values(), trial.config.learning_rate, 1]
+        self._table.copy_(stage.pinned_table, non_blocking=True)
+        if self.noise is not None and stage.noise is not None and stage.pinned_noise is not None:
+            self._draw(where, stage.noise)
+            self.noise.copy_(stage.pinned_noise, non_blocking=True)
+        stage.sent()
+        return shared
+
+    def rest(self) -> None:
+        """Let no slot take part, for a step that changes nothing."""
+        self._table[:, -1] = 0
+
+    def _place_batches(self, where: Mapping[int, Trial], batches: Mapping[int, Batch], shared: bool) -> None:
+        first = next(iter(batches.values()))
+        if shared not in self._batches:
+            copies = () if shared else (self._capacity,)
+            self.factor_names = first.factor_names
+            self._batches[shared] = (
+                torch.zeros(*copies, *first.images.shape, device=self._device),
+                torch.zeros(*copies, *first.factors.shape, device=self._device),
+            )
+        images, factors = self._batches[shared]
+        places = where.items() if not shared else list(where.items())[:1]
+        for slot, trial in places:
+            batch = batches[trial.iteration]
+            (images if shared else images[slot]).copy_(batch.images)
+            (factors if shared else factors[slot]).copy_(batch.factors)
+
+    def _draw(self, where: Mapping[int, Trial], out: NDArray[np.float32]) -> None:
+        drawn: dict[tuple[int, int], NDArray[np.float32] | None] = {}
+        for slot, trial in where.items():
+            which = (trial.config.seed, trial.iteration)
+            if which not in drawn:
+                drawn[which] = noise(trial.config, self._model, self._images, trial.iteration)
+            out[slot] = drawn[which]
+
+
+class _Stage:
+    """Host memory for what goes to the device before a step."""
+
+    def __init__(self, table: Sequence[int], noise: Sequence[int] | None, pinned: bool) -> None:
+        self.pinned_table = torch.zeros(*table, pin_memory=pinned)
+        self.pinned_noise = None if noise is None else torch.zeros(*noise, pin_memory=pinned)
+        self.table = self.pinned_table.numpy()
+        self.noise = None if self.pinned_noise is None else self.pinned_noise.numpy()
+        self._sent = torch.cuda.Event() if pinned else None
+
+    def wait(self) -> None:
+        """Until the device has read what was there."""
+        if self._sent is not None:
+            self._sent.synchronize()
+
+    def sent(self) -> None:
+        """The device is told to read."""
+        if self._sent is not None:
+            self._sent.record()

@@ -1,0 +1,184 @@
+"""Trials computed as one: each layer of K networks is one operation, and on a GPU a whole step one graph.
+
+The models stay as they are written, for one trial: `torch.func.vmap` makes the computation of K of them, whose
+weights and buffers are stacked. Horizontally fused training as in HFTA (Wang et al. 2021, MLSys), without
+operators of its own.
+
+Shapes: K slots for trials, P weights of a model, B videos, T frames, L latents, C×H×W pixels.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch
+from dd_ray.models import build_model
+from dd_ray.objectives import Terms, Weights, objective
+from dd_ray.training.feed import Feed
+from dd_ray.training.graphs import captured, side_by_side
+from dd_ray.training.matmul_convolutions import with_matmul_convolutions
+from dd_ray.training.rmsprop import rmsprop_
+from dd_ray.training.trial import Trial
+
+Method = Literal["grouped", "matmul", "streams"]
+"""How the convolutions of K trials are computed: as one with K groups, as batched matrix products of unfolded
+images, or trial by trial, on a GPU at the same time."""
+METHODS: tuple[Method, ...] = ("grouped", "matmul", "streams")
+
+
+class Block:
+    """Slots for trials that are stepped as one.
+
+    A trial in a slot has its weights in the block, so that nothing is copied between a step and an evaluation.
+    Slots that are free, or whose trial does not take part in a step, are computed all the same and left as they are.
+    """
+
+    def __init__(self, config: TrialConfig, capacity: int, device: torch.device) -> None:
+        self.config = config
+        self.slots: list[Trial | None] = [None] * capacity
+        self.device = device
+        model = build_model(config)
+        self._names_and_shapes = {name: p.shape for name, p in model.named_parameters()}
+        size = sum(p.numel() for p in model.parameters())
+        self.weights = torch.zeros(capacity, size, device=device)
+        self.square_avg = torch.zeros_like(self.weights)
+        self.buffers = {
+            name: torch.zeros(capacity, *buffer.shape, dtype=buffer.dtype, device=device)
+            for name, buffer in model.named_buffers()
+        }
+        # Only its structure is used, so the models need no memory for weights.
+        self._models = {False: model.to("meta"), True: with_matmul_convolutions(build_model(config).to("meta"))}
+        self._feed = Feed(capacity, model, config, device)
+        self._loss = torch.zeros(capacity, device=device)
+        self._parts: dict[str, Tensor] = {}
+        self._steps: dict[tuple[Method, bool], Callable[[], None]] = {}
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Those in its slots."""
+        return [trial for trial in self.slots if trial is not None]
+
+    def add(self, trial: Trial) -> None:
+        """Give a trial the first free slot."""
+        slot = self.slots.index(None)
+        self.slots[slot] = trial
+        self.weights[slot].copy_(trial.weights)
+        self.square_avg[slot].copy_(trial.square_avg)
+        trial.live_in(self.weights[slot], self.square_avg[slot])
+        for name, buffer in trial.model.named_buffers():
+            self.buffers[name][slot].copy_(buffer)
+            _set_buffer(trial.model, name, self.buffers[name][slot])
+
+    def remove(self, trial: Trial) -> None:
+        """Free the slot of a trial, which takes with it what it is."""
+        self.slots[self.slots.index(trial)] = None
+        trial.live_in(trial.weights.clone(), trial.square_avg.clone())
+        for name, buffer in list(trial.model.named_buffers()):
+            _set_buffer(trial.model, name, buffer.clone())
+        if trial.terms is not None:
+            trial.terms = trial.terms.map(Tensor.clone)
+
+    def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> None:
+        """Take some of its trials one iteration further, each with the batch of its iteration."""
+        active = list(trials)
+        shared = self._feed.fill(self.slots, active, batches)
+        self._step(method, shared)()
+        for trial in active:
+            slot = self.slots.index(trial)
+            trial.iteration += 1
+            parts = {name: part[slot] for name, part in self._parts.items()}
+            trial.terms = Terms(loss=self._loss[slot], parts=parts)
+
+    def rehearsal(
+        self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method
+    ) -> Callable[[], Callable[[], None]]:
+        """Prepares a step of its trials that changes none of them, to measure how long it takes."""
+
+        def prepare() -> Callable[[], None]:
+            shared = self._feed.fill(self.slots, list(trials), batches)
+            self._feed.rest()
+            return self._step(method, shared)
+
+        return prepare
+
+    def close(self) -> None:
+        """Give back the memory of captured steps; they are captured again where they are needed."""
+        self._steps.clear()
+
+    def _step(self, method: Method, shared: bool) -> Callable[[], None]:
+        """The step that is to be taken with what the feed holds, captured as a graph where the device has graphs."""
+        if (method, shared) not in self._steps:
+            prepare, take = (lambda: self._gradients(method, shared)), (lambda: self._take(method, shared))
+            self._keep_terms(*prepare()[1:], torch.zeros_like(self._feed.active))
+            self._steps[method, shared] = captured(prepare, take) if self.device.type == "cuda" else take
+        return self._steps[method, shared]
+
+    def _take(self, method: Method, shared: bool) -> None:
+        feed = self._feed
+        gradient, loss, parts = self._gradients(method, shared)
+        rmsprop_(self.weights, self.square_avg, gradient, feed.learning_rate[:, None], feed.active[:, None])
+        self._keep_terms(loss, parts, feed.active)
+
+    def _keep_terms(self, loss: Tensor, parts: dict[str, Tensor], active: Tensor) -> None:
+        if not self._parts:
+            self._parts = {name: torch.zeros_like(self._loss) for name in parts}
+        for kept, new in [(self._loss, loss), *((self._parts[name], part) for name, part in parts.items())]:
+            kept.copy_(new.detach().where(active, kept))
+
+    def _gradients(self, method: Method, shared: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Gradients [K, P], losses [K] and their parts of all slots; `shared`: all see the same batch."""
+        model, feed = self._models[method == "matmul"], self._feed
+
+        def loss(weights: Tensor, own: Mapping[str, Any], images: Tensor, factors: Tensor) -> Any:
+            values = self._by_name(weights) | own["buffers"]
+            outputs = functional_call(model, values, (Batch(images, factors, feed.factor_names), own.get("noise")))
+            terms = objective(self.config, outputs, Weights(**own["scalars"]))
+            return terms.loss, terms.parts
+
+        own: dict[str, Any] = {"buffers": self.buffers, "scalars": feed.scalars}
+        if feed.noise is not None:
+            own["noise"] = feed.noise
+        function, arguments = grad_and_value(loss, has_aux=True), (self.weights, own, *feed.batch(shared))
+        of_batch = None if shared else 0
+        if method == "streams":
+            return self._one_by_one(function, arguments, shared)
+        gradient, (total, parts) = vmap(function, in_dims=(0, 0, of_batch, of_batch))(*arguments)
+        return gradient, total, parts
+
+    def _one_by_one(
+        self, function: Callable[..., Any], arguments: Sequence[Any], shared: bool
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What `vmap` gives, by a call for each slot."""
+        weights, own, *batch = arguments
+        calls = [
+            partial(function, *_row([weights, own], slot), *(batch if shared else _row(batch, slot)))
+            for slot in range(len(self.slots))
+        ]
+        gradients, values = zip(*side_by_side(calls, self.device), strict=True)
+        losses, parts = zip(*values, strict=True)
+        names = parts[0].keys()
+        return torch.stack(gradients), torch.stack(losses), {n: torch.stack([p[n] for p in parts]) for n in names}
+
+    def _by_name(self, weights: Tensor) -> dict[str, Tensor]:
+        shapes = self._names_and_shapes
+        parts = weights.split([shape.numel() for shape in shapes.values()])
+        return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def _row(stacked: Any, slot: int) -> Any:
+    """Of one trial, from tensors [K, ...] in lists and dictionaries."""
+    if isinstance(stacked, dict):
+        return {name: _row(value, slot) for name, value in stacked.items()}
+    if isinstance(stacked, list):
+        return [_row(value, slot) for value in stacked]
+    return stacked[slot]
+
+
+def _set_buffer(model: nn.Module, name: str, tensor: Tensor) -> None:
+    path, _, last = name.rpartition(".")
+    setattr(model.get_submodule(path), last, tensor)

@@ -1,0 +1,200 @@
+"""Trials computed as one: each gets what it gets alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dd_ray.errors import UserError
+from dd_ray.training import Stack, Trial
+from dd_ray.training.blocks import capacity_for
+from dd_ray.training.fused import METHODS, Block
+from tests.small import CONFIGS, name_of, small
+
+each_method = pytest.mark.parametrize("method", METHODS)
+CPU = torch.device("cpu")
+
+
+def _three(config):
+    free = {"learning_rate": 3e-3, "seed": 5}
+    if config.model == "inertia_vae" and config.compat == "none":
+        free |= {"gamma": 0.8, "lam": 10.0}
+    if config.beta:
+        free["beta"] = 0.01
+    return [config, replace(config, seed=4), replace(config, **free)]
+
+
+def _relative(a: torch.Tensor, b: torch.Tensor) -> float:
+    return float((a - b).norm() / b.norm())
+
+
+def slow(model, **changes):
+    """So small a learning rate that rounding does not grow: RMSprop moves a weight by the sign of its gradient."""
+    return small(model, learning_rate=1e-5, **changes)
+
+
+def assert_learned_alike(trial, config, iterations) -> None:
+    """A trial has gone where it goes alone, in so many iterations, but for a thousandth of the way."""
+    alone = Stack([config])
+    before = alone[config.key].weights.clone()
+    alone.step(iterations)
+    theirs = alone[config.key]
+    assert trial.iteration == theirs.iteration == iterations
+    assert (trial.weights - theirs.weights).norm() < 1e-3 * (theirs.weights - before).norm()
+    assert _relative(trial.terms.loss, theirs.terms.loss) < 1e-5
+
+
+@each_method
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
+    configs = _three(config)
+    together, alone = Stack(configs, method=method), Stack(configs)
+    together.step()
+    alone.step()
+    for c in configs:
+        ours, theirs = together[c.key], alone[c.key]
+        # After the first step v = (1 − ρ) g², so that √v has the size of each gradient.
+        assert _relative(ours.square_avg.sqrt(), theirs.square_avg.sqrt()) < 1e-5
+        assert _relative(ours.terms.loss, theirs.terms.loss) < 1e-5
+        assert ours.terms.parts.keys() == theirs.terms.parts.keys()
+
+
+@each_method
+@pytest.mark.parametrize("model", ["supervised_encoder", "beta_vae", "predictive_vae", "inertia_vae"])
+def test_training_together_comes_to_what_training_alone_does(model, method):
+    configs = [slow(model, seed=0), slow(model, seed=1), replace(slow(model, seed=0), learning_rate=2e-5)]
+    together = Stack(configs, method=method)
+    together.step(8)
+    for config in configs:
+        assert_learned_alike(together[config.key], config, 8)
+
+
+@each_method
+def test_trials_at_different_iterations_each_see_their_own_batch(method):
+    first, second = slow("inertia_vae", seed=0), slow("inertia_vae", seed=1)
+    stack = Stack([first], method=method)
+    stack.step(2)
+    stack.add(second)
+    stack.step(2)
+    assert_learned_alike(stack[first.key], first, 4)
+    assert_learned_alike(stack[second.key], second, 2)
+
+
+@each_method
+@pytest.mark.parametrize("broken", ["weights", "gamma"])
+def test_a_trial_that_is_nan_leaves_the_bits_of_the_others_unchanged(method, broken):
+    configs = [small("inertia_vae", seed=seed) for seed in range(3)]
+    healthy, stack = Stack(configs, method=method), Stack(configs, method=method)
+    with torch.no_grad():
+        lost = stack[configs[1].key]
+        (lost.weights if broken == "weights" else lost.model.matrix).fill_(float("nan"))
+    healthy.step(3)
+    stack.step(3)
+    assert stack[configs[1].key].diverged
+    for config in (configs[0], configs[2]):
+        assert not stack[config.key].diverged
+        assert torch.equal(stack[config.key].weights, healthy[config.key].weights)
+        assert torch.equal(stack[config.key].terms.loss, healthy[config.key].terms.loss)
+
+
+@each_method
+def test_a_trial_that_does_not_take_part_stays_as_it_is(method):
+    configs = [small("inertia_vae", seed=seed) for seed in range(2)]
+    stack = Stack(configs, method=method)
+    stack.step()
+    rests = stack[configs[0].key]
+    before, loss = rests.state(), rests.terms.loss.clone()
+    stack.step_trials([stack[configs[1].key]])
+    assert (rests.iteration, stack[configs[1].key].iteration) == (1, 2)
+    assert torch.equal(rests.terms.loss, loss)
+    for group in ("weights", "square_avg"):
+        assert all(torch.equal(getattr(rests.state(), group)[n], t) for n, t in getattr(before, group).items())
+
+
+def test_a_trial_that_leaves_takes_its_own_copy_with_it():
+    stays, leaves = slow("inertia_vae", seed=0), slow("inertia_vae", seed=1)
+    stack = Stack([stays, leaves], method="grouped")
+    stack.step()
+    left = stack.remove(leaves.key)
+    before, gamma, loss = left.weights.clone(), left.model.gamma.clone(), left.terms.loss.clone()
+    stack.add(replace(leaves, seed=3, gamma=0.9))
+    stack.step()
+    assert torch.equal(left.weights, before)
+    assert torch.equal(left.model.gamma, gamma)
+    assert torch.equal(left.terms.loss, loss)
+    again = Stack(method="grouped")
+    again.add(leaves, left.state())
+    again.step()
+    assert_learned_alike(again[leaves.key], leaves, 2)
+
+
+def test_the_networks_of_a_stack_can_be_used_while_it_trains():
+    config = small("inertia_vae")
+    stack = Stack([config], method="grouped")
+    stack.step()
+    other = Trial(config)
+    other.restore(stack[config.key].state())
+    batch = stack.dataset.batch(7)
+    assert torch.equal(stack[config.key].model(batch).reconstruction, other.model(batch).reconstruction)
+
+
+@pytest.mark.parametrize("most", [1, 7, 36, 216])
+def test_trials_come_and_go_with_few_captured_steps(most):
+    sizes = {capacity_for(n) for n in range(1, most + 1)}
+    assert all(n <= capacity_for(n) <= n * 9 / 8 for n in range(1, most + 1))
+    assert len(sizes) <= 8 * most.bit_length()
+
+
+def _counted_blocks(monkeypatch):
+    made = []
+    build = Block.__init__
+
+    def counting(self, config, capacity, device):
+        made.append(capacity)
+        build(self, config, capacity, device)
+
+    monkeypatch.setattr(Block, "__init__", counting)
+    return made
+
+
+def test_blocks_grow_and_shrink_with_the_trials(monkeypatch):
+    made = _counted_blocks(monkeypatch)
+    configs = [slow("supervised_encoder", seed=seed) for seed in range(10)]
+    stack = Stack(configs, method="grouped")
+    stack.step()
+    assert made[-1] == 10
+    for config in configs[:9]:
+        stack.remove(config.key)
+    stack.step()
+    assert made[-1] < 3
+    assert_learned_alike(stack[configs[9].key], configs[9], 2)
+
+
+def _with_memory_for(monkeypatch, most):
+    gradients = Block._gradients
+
+    def limited(self, method, shared):
+        if len(self.slots) > most:
+            raise torch.OutOfMemoryError("out of memory")
+        return gradients(self, method, shared)
+
+    monkeypatch.setattr(Block, "_gradients", limited)
+
+
+def test_a_stack_without_the_memory_goes_on_in_halves(monkeypatch):
+    made = _counted_blocks(monkeypatch)
+    _with_memory_for(monkeypatch, 2)
+    configs = [slow("inertia_vae", seed=seed) for seed in range(5)]
+    stack = Stack(configs, method="grouped")
+    stack.step(2)
+    assert max(made[-2:]) <= 2
+    for config in configs:
+        assert_learned_alike(stack[config.key], config, 2)
+
+
+def test_without_the_memory_for_one_trial_the_remedy_is_named(monkeypatch):
+    _with_memory_for(monkeypatch, 0)
+    stack = Stack([small("inertia_vae")], method="grouped")
+    with pytest.raises(UserError, match=r"batch_size = 4; give a smaller one"):
+        stack.step()
+    assert next(iter(stack)).iteration == 0
