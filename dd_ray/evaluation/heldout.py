@@ -1,8 +1,8 @@
 """Held-out data through a model: into losses, metrics and pictures."""
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,7 @@ from torch import Tensor
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
-from dd_ray.metrics import (
-    FewPointsWarning,
-    active_units,
-    linear_r2,
-    mean_correlation_coefficient,
-    mig,
-    prediction_ratio,
-    sap,
-    straightness,
-)
+from dd_ray.metrics import HeldOut, in_two_halves
 from dd_ray.models import FactorPrediction, Model, VideoVAE
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import kl_divergence, objective
@@ -38,13 +29,18 @@ TRAVERSED = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 class Evaluation:
     """What a model does on the held-out set."""
 
-    metrics: dict[str, float]
-    """Scalars by name; of `dd_ray.metrics.REPORTED`, and per latent, factor and loss term."""
+    held_out: HeldOut
+    """Latents, factors and means, of which its metrics are computed."""
     picture: NDArray[np.uint8] | None
     """[H, W] held-out frames, each row of originals above its reconstructions; None without a decoder."""
     traversal: NDArray[np.uint8] | None
     """[L·H, 7·W] what is decoded as one latent, a row for each, goes from −3 to 3 with the others at 0, their means
     under the prior; None without a prior."""
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        """Scalars by name; of `dd_ray.metrics.REPORTED`, and per latent, factor and loss term."""
+        return self.held_out.metrics()
 
     @property
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
@@ -65,16 +61,22 @@ def evaluate(model: Model, config: TrialConfig, test_set: Batch) -> Evaluation:
     """
     chunks = [_evaluate_chunk(model, config, chunk, noise) for chunk, noise in _chunks(model, config, test_set)]
     sizes = [chunk.size for chunk in chunks]
-    metrics = {name: float(np.average([c.means[name] for c in chunks], weights=sizes)) for name in chunks[0].means}
     gathered = {name: np.concatenate([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
-    return Evaluation({**_scores(gathered, test_set.factor_names), **metrics}, chunks[0].picture, _traversal(model))
+    held_out = HeldOut(
+        latents=gathered["latents"],
+        predicted=gathered.get("predicted"),
+        factors=gathered["factors"],
+        factor_names=test_set.factor_names,
+        means={n: float(np.average([c.means[n] for c in chunks], weights=sizes)) for n in chunks[0].means},
+    )
+    return Evaluation(held_out, chunks[0].picture, _traversal(model))
 
 
 @torch.inference_mode()
 def held_out_latents(model: Model, config: TrialConfig, test_set: Batch) -> NDArray[np.float32]:
     """The latents [B, T, L] that `evaluate` scores: posterior means of held-out videos, or predicted factors."""
     chunks = [_evaluate_chunk(model, config, chunk, noise) for chunk, noise in _chunks(model, config, test_set)]
-    return _in_two_halves(np.concatenate([chunk.arrays["latents"] for chunk in chunks]))
+    return in_two_halves(np.concatenate([chunk.arrays["latents"] for chunk in chunks]))
 
 
 @dataclass(frozen=True)
@@ -118,41 +120,6 @@ def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tens
         "factors": batch.factors[:, outputs.frames],
     }
     return _Chunk(len(batch.images), means, _numpy(arrays), _picture(outputs.target, of_means))
-
-
-def _scores(arrays: dict[str, NDArray[Any]], factor_names: tuple[str, ...]) -> dict[str, float]:
-    """Scores over all frames of all videos; the code of a frame is compared with that frame's factors."""
-    latents_btl, factors_btf = _in_two_halves(arrays["latents"]), _in_two_halves(arrays["factors"])
-    latents = latents_btl.reshape(-1, latents_btl.shape[-1])
-    factors = factors_btf.reshape(-1, factors_btf.shape[-1])
-    if not np.isfinite(latents).all():
-        return {}
-    r2 = linear_r2(latents, factors)
-    scores = {
-        "linear_r2": float(np.mean(r2)),
-        **{f"linear_r2/{name}": float(value) for name, value in zip(factor_names, r2, strict=True)},
-        "mcc": mean_correlation_coefficient(latents, factors),
-        "mig": _mig(latents, factors),
-        "sap": sap(latents, factors),
-    }
-    if "predicted" in arrays:
-        scores["active_units"] = active_units(latents)
-        if latents_btl.shape[1] >= 3:
-            scores["prediction_ratio"] = prediction_ratio(latents_btl, _in_two_halves(arrays["predicted"]))
-            scores["straightness"] = straightness(latents_btl)
-    return scores
-
-
-def _in_two_halves(videos: NDArray[Any]) -> NDArray[Any]:
-    """An even number of videos, so that none is in both halves of a regression."""
-    return videos[: len(videos) // 2 * 2]
-
-
-def _mig(latents: NDArray[Any], factors: NDArray[Any]) -> float:
-    # How few points there are is a matter of the config, and is said once, where a sweep says what it will do.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FewPointsWarning)
-        return mig(latents, factors)
 
 
 def _numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[Any]]:

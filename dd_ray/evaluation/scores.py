@@ -30,17 +30,22 @@ def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dic
     Returns:
         Values by column; none where the latents are not finite.
     """
+    code = code_of(model, config)
+    return {} if code is None else further_scores(names, code)
+
+
+def code_of(model: Model, config: TrialConfig) -> Code | None:
+    """A network as the further scores see it; None where its latents are not finite."""
     latents, factors = encode_test_stills(model)
     if not np.isfinite(latents).all():
-        return {}
-    code = Code(
+        return None
+    return Code(
         latents=latents,
         factors=factors,
         factor_names=FACTORS,
         encode=_remembering(lambda more: encode_stills(model, more)),
         encode_videos=lambda: held_out_latents(model, config, make_dataset(config, _device(model)).test_set()),
     )
-    return further_scores(names, code)
 
 
 def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.device | str = "cpu") -> dict[str, float]:

@@ -11,6 +11,8 @@ Scores that ask an encoder for new samples:
     notebook_sweeps, mean_squared_cross_correlation, mean_squared_sweep_correlation
 Scores of the latents [B, T, L] of videos:
     prediction_ratio, straightness, curvature
+Scores of an evaluation, of latents, predictions and factors:
+    HeldOut
 How to read them:
     active_mask, active_units                                 which latents are used; the mask of the rest
     bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
@@ -27,6 +29,7 @@ from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
 from dd_ray.metrics.further import ACTIVE, FURTHER, Code, further_scores
+from dd_ray.metrics.held_out import HeldOut, in_two_halves
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
 from dd_ray.metrics.metric import Metric
@@ -53,6 +56,7 @@ __all__ = [
     "BlockSeparation",
     "Code",
     "FewPointsWarning",
+    "HeldOut",
     "Interval",
     "Metric",
     "active_mask",
@@ -64,6 +68,7 @@ __all__ = [
     "dci",
     "factor_vae_score",
     "further_scores",
+    "in_two_halves",
     "linear_r2",
     "mean_correlation_coefficient",
     "mean_squared_cross_correlation",

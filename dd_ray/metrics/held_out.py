@@ -1,0 +1,74 @@
+"""The scores of an evaluation, from what a network makes of held-out videos.
+
+Shapes: B videos (a still image is a video of one frame), T frames, L latents, F factors.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dd_ray.metrics.activity import active_units
+from dd_ray.metrics.arrays import FewPointsWarning
+from dd_ray.metrics.mcc import mean_correlation_coefficient
+from dd_ray.metrics.mig import mig
+from dd_ray.metrics.motion import prediction_ratio, straightness
+from dd_ray.metrics.regression import linear_r2
+from dd_ray.metrics.sap import sap
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """What a network makes of held-out videos, as arrays."""
+
+    latents: NDArray[np.float32]
+    """[B, T, L], the posterior means, or predicted factors."""
+    predicted: NDArray[np.float32] | None
+    """[B, T, L], the latents as constant velocity predicts them; None where there is no posterior."""
+    factors: NDArray[np.float32]
+    """[B, T, F], of the same frames."""
+    factor_names: tuple[str, ...]
+    means: dict[str, float]
+    """What is averaged over videos: losses, errors, KL, by name."""
+
+    def metrics(self) -> dict[str, float]:
+        """Scores over all frames of all videos, and the means; only the latter where latents are not finite.
+
+        The code of a frame is compared with that frame's factors.
+        """
+        return {**self._scores(), **self.means}
+
+    def _scores(self) -> dict[str, float]:
+        latents_btl, factors_btf = in_two_halves(self.latents), in_two_halves(self.factors)
+        latents = latents_btl.reshape(-1, latents_btl.shape[-1])
+        factors = factors_btf.reshape(-1, factors_btf.shape[-1])
+        if not np.isfinite(latents).all():
+            return {}
+        r2 = linear_r2(latents, factors)
+        scores = {
+            "linear_r2": float(np.mean(r2)),
+            **{f"linear_r2/{name}": float(value) for name, value in zip(self.factor_names, r2, strict=True)},
+            "mcc": mean_correlation_coefficient(latents, factors),
+            "mig": _mig(latents, factors),
+            "sap": sap(latents, factors),
+        }
+        if self.predicted is not None:
+            scores["active_units"] = active_units(latents)
+            if latents_btl.shape[1] >= 3:
+                scores["prediction_ratio"] = prediction_ratio(latents_btl, in_two_halves(self.predicted))
+                scores["straightness"] = straightness(latents_btl)
+        return scores
+
+
+def in_two_halves(videos: NDArray[Any]) -> NDArray[Any]:
+    """An even number of videos [B, ...], so that none is in both halves of a regression."""
+    return videos[: len(videos) // 2 * 2]
+
+
+def _mig(latents: NDArray[Any], factors: NDArray[Any]) -> float:
+    # How few points there are is a matter of the config, and is said once, where a sweep says what it will do.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FewPointsWarning)
+        return mig(latents, factors)
