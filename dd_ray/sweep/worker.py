@@ -1,73 +1,44 @@
 """One cell in training: from its stored state to its next evaluation, and back to the storage.
 
-This is what a Ray worker runs; it knows nothing of Ray.
+This is what a Ray worker runs; it knows nothing of Ray, and of PyTorch only where no pack trains its network.
 """
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
-import torch
-
-from dd_ray.config import TrialConfig
-from dd_ray.data import Batch, Dataset
-from dd_ray.errors import UserError
-from dd_ray.evaluation import evaluate, model_scores, untrained_scores
-from dd_ray.sweep.board import Board
-from dd_ray.sweep.states import latest_state
+from dd_ray.metrics import further_scores
 from dd_ray.sweep.store import Outcome, State, SweepFolder
-from dd_ray.training import Stack, dump_state, keep_freed_memory
+from dd_ray.sweep.trainer import Progress, Snapshot, Trainer, Work
 
 SECONDS_PER_REPORT = 3.0
 """Longest time without a sign of life to whoever watches."""
 SECONDS_PER_STATE = 60.0
 """Longest training that is done again after a kill."""
-MOST_PICTURED = 5
-"""Evaluations of a cell that TensorBoard has pictures of; their sum is most of what it has to load."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """What a worker is to do: one cell, how far, and on what."""
-
-    sweep: str
-    """Folder or URL."""
-    key: str
-    evaluate_at: Sequence[int]
-    device: str
-    threads: int
-    hparams: Sequence[str]
-    """Config fields that TensorBoard lists runs by."""
-    final_metrics: Sequence[str] = ()
-    """Scores of `dd_ray.metrics.FURTHER` that the last evaluation has beside its own."""
 
 
 class CellRun:
-    """A cell that goes on from its latest state, and leaves the next ones behind."""
+    """A cell that goes on from its latest state, and leaves the next ones behind.
 
-    def __init__(self, work: Work) -> None:
-        keep_freed_memory()
-        torch.set_num_threads(work.threads)
-        sweep = SweepFolder.open(work.sweep)
+    Args:
+        work: the cell, and what to do.
+        trainer: of its network; one in this process where none is given.
+    """
+
+    def __init__(self, work: Work, trainer: Trainer | None = None) -> None:
         self.work = work
-        self.folder = sweep.cell(work.key)
-        state, self.notes = latest_state(self.folder)
-        """The latter: what whoever watches should know, once."""
+        self.folder = SweepFolder.open(work.sweep).cell(work.key)
+        self.trainer = trainer or _local(work)
+        self.notes = self.trainer.notes
         self._token = self.folder.take()
-        description = self.folder.describe()
-        self.config = TrialConfig.from_dict(description["config"])
-        self.stack = Stack(device=_device(work.device))
-        self.trial = self.stack.add(self.config, state)  # without one, the cell begins anew, and comes to the same
         self.evaluations = self.folder.evaluations()
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
-        self._state_at: int | None = self.trial.iteration
+        self._state_at = self.trainer.began_at
         self._saved = time.perf_counter()
-        hparams = {name: description["config"][name] for name in work.hparams}
-        runs = sweep.files.at("tensorboard", description["label"])
-        self.board = Board(runs, hparams, first_step=self.evaluated_at + 1)
+        self._closed = False
 
     @property
     def evaluated_at(self) -> int:
@@ -81,41 +52,33 @@ class CellRun:
             `iteration` and `done`; at an evaluation also its metrics, which are durable by then; at the end
             the `state` that the cell ended in.
         """
-        last = self.work.evaluate_at[-1]
-        target = next((i for i in self.work.evaluate_at if i > self.evaluated_at), last)
-        self._train(target, seconds)
-        if self.trial.diverged:
-            return self._end("diverged")
-        if self.trial.iteration < target:
+        progress = self.trainer.train(seconds)
+        self.clock.add(progress)
+        if progress.diverged:
+            return self._end("diverged", progress.iteration)
+        if progress.snapshot is None:
             if time.perf_counter() - self._saved > SECONDS_PER_STATE:
-                self._save_state()
-            return {"iteration": self.trial.iteration, "done": False}
-        metrics = self._evaluate()
+                self._save_latest_state()
+            return {"iteration": progress.iteration, "done": False}
+        metrics = self._evaluate(progress.snapshot)
         if "loss" not in metrics:
-            return self._end("diverged")
-        if self.trial.iteration >= last:
-            return metrics | self._end("finished")
-        return metrics | {"iteration": self.trial.iteration, "done": False}
+            return self._end("diverged", progress.iteration)
+        if progress.iteration >= self.work.evaluate_at[-1]:
+            return metrics | self._end("finished", progress.iteration)
+        return metrics | {"iteration": progress.iteration, "done": False}
 
     def close(self) -> None:
-        """Leave the latest state behind, and let go of the files."""
-        if self._state_at not in (None, self.trial.iteration) and not self.trial.diverged:
-            self._save_state()
-        if self.evaluations:
-            self.board.write_hparams(self.evaluations[-1])
-        self.board.close()
+        """Leave the latest state behind, and let go of the files; once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._save_latest_state()
+        finally:
+            self.trainer.close(self.evaluations[-1] if self.evaluations else None)
 
-    def _train(self, target: int, seconds: float) -> None:
-        deadline = time.perf_counter() + seconds
-        saved_at, self._state_at = self._state_at, None  # a step that raises leaves no state to save
-        with self.clock.training():
-            while self.trial.iteration < target and time.perf_counter() < deadline:
-                self.stack.step()
-                self.clock.iterations += 1
-        self._state_at = saved_at
-
-    def _evaluate(self) -> dict[str, float]:
-        """Evaluate; then save the state, show the evaluation and record it, in this order.
+    def _evaluate(self, snapshot: Snapshot) -> dict[str, float]:
+        """Score a snapshot; then save its state, show the evaluation and record it, in this order.
 
         A kill in between leaves a state without its evaluation, which is then made up, and what TensorBoard
         has beyond the record is purged. The other way round would lose a state, or a point.
@@ -123,46 +86,57 @@ class CellRun:
         Returns:
             The metrics that are numbers: NaN compares with nothing.
         """
-        iteration = self.trial.iteration
         with self.clock.evaluating():
-            result = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset))
-            scores = self._final_scores()
-        metrics = result.metrics | scores | self.clock.speeds(self.config)
+            metrics = snapshot.held_out.metrics() | self._final_scores(snapshot.iteration)
+        metrics |= self.clock.speeds(self.trainer.frames_per_step)
         with self.clock.evaluating():
-            self._save_state()
+            self._save_state(snapshot.iteration, snapshot.state)
             self.folder.check_owner(self._token)
-            if iteration > self.evaluated_at:
-                row = {"iteration": iteration, **self.clock.times(), **metrics}
-                pictured = iteration in _pictured(self.work.evaluate_at)
-                self.board.write(iteration, metrics, result.pictures if pictured else {})
+            if snapshot.iteration > self.evaluated_at:
+                row = {"iteration": snapshot.iteration, **self.clock.times(), **metrics}
+                self.trainer.show(snapshot.iteration, metrics)
                 self.evaluations.append(self.folder.record(row))
         self.clock.next_lap()
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
-    def _final_scores(self) -> dict[str, float]:
+    def _final_scores(self, iteration: int) -> dict[str, float]:
         """The costly scores, at the last evaluation; those before training are added to the first one.
 
         What is computed a second time, after a kill before the evaluation was recorded, comes to the same.
         """
-        names, iteration = self.work.final_metrics, self.trial.iteration
+        names = self.work.final_metrics
         if not names or iteration < self.work.evaluate_at[-1] or iteration <= self.evaluated_at:
             return {}
-        scores = model_scores(self.trial.model, self.config, names)
-        untrained = untrained_scores(self.config, names, self.stack.device)
-        if scores and not untrained.keys() <= self.folder.scores().get(0, {}).keys():
+        code = self.trainer.code()
+        if code is None:
+            return {}
+        scores, untrained = further_scores(names, code), self.trainer.untrained_scores(names)
+        if not untrained.keys() <= self.folder.scores().get(0, {}).keys():
             self.folder.check_owner(self._token)
             self.folder.add_scores(0, untrained)
         return scores
 
-    def _save_state(self) -> None:
-        self.folder.save_state(self.trial.iteration, dump_state(self.trial.state()))
-        self._state_at = self.trial.iteration
+    def _save_latest_state(self) -> None:
+        latest = self.trainer.state()
+        if latest is not None and latest[0] != self._state_at:
+            self._save_state(*latest)
+
+    def _save_state(self, iteration: int, state: bytes) -> None:
+        self.folder.save_state(iteration, state)
+        self._state_at = iteration
         self._saved = time.perf_counter()
 
-    def _end(self, state: State) -> dict[str, Any]:
+    def _end(self, state: State, iteration: int) -> dict[str, Any]:
         self.folder.check_owner(self._token)
-        self.folder.finish(Outcome(state=state, iteration=self.trial.iteration))
-        return {"iteration": self.trial.iteration, "done": True, "state": state}
+        self.folder.finish(Outcome(state=state, iteration=iteration))
+        return {"iteration": iteration, "done": True, "state": state}
+
+
+def _local(work: Work) -> Trainer:
+    # Not at the top: a trial in a pack does without PyTorch.
+    from dd_ray.sweep.trainee import LocalTrainer  # noqa: PLC0415
+
+    return LocalTrainer(work)
 
 
 @dataclass
@@ -180,15 +154,12 @@ class Clock:
         """The clock of a cell that goes on after a recorded evaluation."""
         return cls(total=evaluation.get("seconds", 0.0), training_total=evaluation.get("training_seconds", 0.0))
 
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Counts as training."""
-        started = time.perf_counter()
-        yield
-        seconds = time.perf_counter() - started
-        self.total += seconds
-        self.training_total += seconds
-        self.lap += seconds
+    def add(self, progress: Progress) -> None:
+        """Count what a trainer did."""
+        self.total += progress.training_seconds + progress.evaluating_seconds
+        self.training_total += progress.training_seconds
+        self.lap += progress.training_seconds
+        self.iterations += progress.steps
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -205,36 +176,9 @@ class Clock:
         """What is recorded with an evaluation: its own time but for writing the record."""
         return {"seconds": self.total, "training_seconds": self.training_total}
 
-    def speeds(self, config: TrialConfig) -> dict[str, float]:
+    def speeds(self, frames_per_step: int) -> dict[str, float]:
         """Speed of training since the last evaluation."""
         if not self.iterations:
             return {}
         rate = self.iterations / self.lap
-        return {
-            "speed/iterations_per_second": rate,
-            "speed/frames_per_second": rate * config.batch_size * config.frames,
-        }
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")
-    return torch.device(name)
-
-
-def _pictured(evaluate_at: Sequence[int]) -> set[int]:
-    """A few of the evaluations, evenly spaced, the first and the last among them."""
-    last = len(evaluate_at) - 1
-    return {evaluate_at[round(i * last / (MOST_PICTURED - 1))] for i in range(MOST_PICTURED)}
-
-
-_test_sets: dict[bytes, Batch] = {}
-
-
-def _test_set(dataset: Dataset) -> Batch:
-    """The held-out set, rendered once for all trials of this process that share its factors."""
-    key = dataset.test_factors().tobytes()
-    if key not in _test_sets:
-        _test_sets.clear()
-        _test_sets[key] = dataset.test_set()
-    return _test_sets[key]
+        return {"speed/iterations_per_second": rate, "speed/frames_per_second": rate * frames_per_step}

@@ -127,10 +127,10 @@ def test_an_interrupted_cell_goes_on_and_equals_an_undisturbed_one(start):
     finish(whole)
     first = start("parts", evaluate_at=(0, 3, 100_000))
     first.advance(), first.advance(), first.advance(seconds=0.02)
-    reached = first.trial.iteration
+    reached = first.trainer.trainee.trial.iteration
     first.close()
     second = start("parts", evaluate_at=(0, 3, reached + 5))
-    assert second.trial.iteration == reached > 3
+    assert second.trainer.trainee.trial.iteration == reached > 3
     finish(second)
     undisturbed = start("undisturbed", evaluate_at=(0, 3, reached + 5))
     finish(undisturbed)
@@ -166,7 +166,7 @@ def test_a_full_disk_at_either_write_of_the_last_evaluation_loses_nothing(start,
         first.advance()
     monkeypatch.undo()
     second = start()
-    assert second.trial.iteration == goes_on_from
+    assert second.trainer.trainee.trial.iteration == goes_on_from
     assert [r["iteration"] for r in finish(second)] == [6]
     assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
 
@@ -179,7 +179,7 @@ def test_damaged_states_are_gone_back_from_and_nothing_is_recorded_twice(start, 
     for iteration in damaged:
         first.folder.save_state(iteration, first.folder.state(iteration)[:1000])
     second = start(evaluate_at=(0, 3, 6, 9))
-    assert second.trial.iteration == goes_on_from
+    assert second.trainer.trainee.trial.iteration == goes_on_from
     assert len(second.notes) == len(damaged) and "damaged" in second.notes[0]
     finish(second)
     undisturbed = start("undisturbed", evaluate_at=(0, 3, 6, 9))
@@ -212,10 +212,10 @@ def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
     before = run.folder.states()
 
     def half_a_step(iterations=1):
-        run.trial.iteration += 1
+        run.trainer.trainee.trial.iteration += 1
         raise MemoryError
 
-    monkeypatch.setattr(run.stack, "step", half_a_step)
+    monkeypatch.setattr(run.trainer.trainee.stack, "step", half_a_step)
     with pytest.raises(MemoryError):
         run.advance()
     run.close()

@@ -1,0 +1,160 @@
+"""The network of a cell in training, in the process that trains it; and that process where it trains one cell alone."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch, Dataset
+from dd_ray.errors import UserError
+from dd_ray.evaluation import code_of, evaluate, untrained_scores
+from dd_ray.metrics import Code
+from dd_ray.sweep.board import Board
+from dd_ray.sweep.states import latest_state
+from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.trainer import Progress, Snapshot, Work, pictured
+from dd_ray.training import Stack, dump_state, keep_freed_memory
+
+
+class Trainee:
+    """The network of a cell, from its latest state on, as a trial of a stack.
+
+    Attributes:
+        config: of the cell.
+        trial: in the stack.
+        targets: iterations at which it is yet to be evaluated.
+        notes: why states were not used.
+    """
+
+    def __init__(self, work: Work, stack_for: Callable[[TrialConfig], Stack]) -> None:
+        sweep = SweepFolder.open(work.sweep)
+        folder = sweep.cell(work.key)
+        state, self.notes = latest_state(folder)
+        description = folder.describe()
+        self.config = TrialConfig.from_dict(description["config"])
+        self.stack = stack_for(self.config)
+        self.trial = self.stack.add(self.config, state)  # without one, it begins anew, and comes to the same
+        evaluations = folder.evaluations()
+        done = evaluations[-1]["iteration"] if evaluations else -1
+        self.targets = deque([i for i in work.evaluate_at if i > done] or work.evaluate_at[-1:])
+        self._pictured = pictured(work.evaluate_at)
+        self._pictures: dict[str, NDArray[np.uint8]] = {}
+        hparams = {name: description["config"][name] for name in work.hparams}
+        self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
+
+    @property
+    def at_target(self) -> bool:
+        """Whether it is to be evaluated before it goes on."""
+        return bool(self.targets) and self.trial.iteration >= self.targets[0]
+
+    @property
+    def may_step(self) -> bool:
+        """Whether there is a target before it."""
+        return bool(self.targets) and self.trial.iteration < self.targets[0]
+
+    def snapshot(self) -> Snapshot:
+        """Evaluate it, and let it go on to the next target."""
+        self.targets.popleft()
+        evaluation = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset))
+        self._pictures = evaluation.pictures
+        return Snapshot(iteration=self.trial.iteration, held_out=evaluation.held_out, state=self.state())
+
+    def state(self) -> bytes:
+        """As it is."""
+        return dump_state(self.trial.state())
+
+    def code(self) -> Code | None:
+        """As it is."""
+        return code_of(self.trial.model, self.config)
+
+    def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """In TensorBoard."""
+        self._board.write(iteration, metrics, self._pictures if iteration in self._pictured else {})
+
+    def close(self, final: Mapping[str, float | None] | None) -> None:
+        """Leave the stack and close the event file."""
+        self.stack.remove(self.config.key)
+        if final is not None:
+            self._board.write_hparams(final)
+        self._board.close()
+
+
+class LocalTrainer:
+    """Trains one cell in this process."""
+
+    def __init__(self, work: Work) -> None:
+        keep_freed_memory()
+        torch.set_num_threads(work.threads)
+        device = device_named(work.device)
+        self.trainee = Trainee(work, lambda config: Stack(device=device))
+        self.notes, self.began_at = self.trainee.notes, self.trainee.trial.iteration
+        self.frames_per_step = self.trainee.config.batch_size * self.trainee.config.frames
+        self._broken = False
+
+    def train(self, seconds: float) -> Progress:
+        """Step until the next target or for some seconds."""
+        trainee, trial = self.trainee, self.trainee.trial
+        started, steps = time.perf_counter(), 0
+        self._broken = True  # until all steps are whole
+        while trainee.may_step and time.perf_counter() < started + seconds:
+            trainee.stack.step()
+            steps += 1
+        diverged = trial.diverged  # waits for the device
+        self._broken = diverged
+        trained = time.perf_counter()
+        snapshot = trainee.snapshot() if trainee.at_target and not diverged else None
+        return Progress(
+            iteration=trial.iteration,
+            steps=steps,
+            training_seconds=trained - started,
+            evaluating_seconds=time.perf_counter() - trained,
+            diverged=diverged,
+            snapshot=snapshot,
+        )
+
+    def state(self) -> tuple[int, bytes] | None:
+        """None after a step that was not finished, or diverged."""
+        return None if self._broken else (self.trainee.trial.iteration, self.trainee.state())
+
+    def code(self) -> Code | None:
+        """Of the network."""
+        return self.trainee.code()
+
+    def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
+        """Remembered for cells that begin alike."""
+        return untrained_scores(self.trainee.config, names, self.trainee.stack.device)
+
+    def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """In TensorBoard."""
+        self.trainee.show(iteration, metrics)
+
+    def close(self, final: Mapping[str, float | None] | None) -> None:
+        """Close the event file."""
+        self.trainee.close(final)
+
+
+def device_named(name: str) -> torch.device:
+    """The device that a trial was given a share of.
+
+    Raises:
+        UserError: it is a GPU, and PyTorch finds none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")
+    return torch.device(name)
+
+
+_test_sets: dict[bytes, Batch] = {}
+
+
+def _test_set(dataset: Dataset) -> Batch:
+    """The held-out set, rendered once for all trials of this process that share its factors."""
+    key = dataset.test_factors().tobytes()
+    if key not in _test_sets:
+        _test_sets.clear()
+        _test_sets[key] = dataset.test_set()
+    return _test_sets[key]
