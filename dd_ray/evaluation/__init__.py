@@ -1,14 +1,26 @@
 """Models on held-out data: `python -m dd_ray.evaluation PATH` computes further scores for a sweep.
 
 evaluate (`Evaluation`)           losses, scores and pictures of held-out videos, at every evaluation of a trial
-code_of, model_scores, untrained_scores    the scores of `dd_ray.metrics.FURTHER`, of held-out still pictures
+model_scores, untrained_scores    the scores of `dd_ray.metrics.FURTHER`, of held-out still pictures
+code_of                           a model as these scores see it
+initial_model, initial_digest     a model before its training
 encode_stills                     latents of still pictures
 region_errors                     where in a picture reconstructions are wrong
 """
 
 from dd_ray.evaluation.heldout import Evaluation, evaluate
 from dd_ray.evaluation.regions import region_errors
-from dd_ray.evaluation.scores import code_of, model_scores, untrained_scores
+from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.stills import encode_stills
 
-__all__ = ["Evaluation", "code_of", "encode_stills", "evaluate", "model_scores", "region_errors", "untrained_scores"]
+__all__ = [
+    "Evaluation",
+    "code_of",
+    "encode_stills",
+    "evaluate",
+    "initial_digest",
+    "initial_model",
+    "model_scores",
+    "region_errors",
+    "untrained_scores",
+]

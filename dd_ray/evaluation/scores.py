@@ -53,12 +53,22 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
 
     Cells that differ in β, γ or λ begin with the same weights, so a process computes them once.
     """
-    model = build_model(config).to(device).eval()
+    model = initial_model(config, device)
     of_videos = "straightness" in names  # the filter of their latents is no weight
     known = _untrained.setdefault((_digest(model), config if of_videos else None), {})
     if missing := [name for name in names if not FURTHER[name].all_columns.keys() <= known.keys()]:
         known |= model_scores(model, config, missing)
     return {column: known[column] for name in names for column in FURTHER[name].all_columns}
+
+
+def initial_model(config: TrialConfig, device: torch.device | str = "cpu") -> Model:
+    """The network of a config before its training, with the weights of its seed."""
+    return build_model(config).to(device).eval()
+
+
+def initial_digest(config: TrialConfig) -> str:
+    """The same for configs whose networks begin with the same weights."""
+    return _digest(initial_model(config))
 
 
 _untrained: dict[tuple[str, TrialConfig | None], dict[str, float]] = {}

@@ -17,6 +17,8 @@ from dd_ray.sweep.signals import expect_signals
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
+DEFAULT_PACKED_SHARE, DEFAULT_PACKED_CPUS = 1 / 40, 0.25
+"""Of a GPU and of a core, for a trial in a pack, whose own process only scores and records."""
 SLOTS_TO_GROW_FROM = 16
 """Trials that ask a cluster for nodes when it has none for them."""
 
@@ -29,6 +31,8 @@ class Resources:
     gpus: float
     grows: bool
     """Whether the cluster starts nodes for trials that wait."""
+    packed: bool = False
+    """Whether the trials that share a GPU are trained by one process there."""
 
     @classmethod
     def of_cluster(cls, options: SweepOptions) -> Self:
@@ -39,10 +43,13 @@ class Resources:
         """
         nodes = _alive_nodes()
         most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
-        cpus, gpus = options.cpus_per_trial, options.gpus_per_trial
+        packed = options.pack == "on" or (options.pack == "auto" and most["GPU"] > 0 and options.gpus_per_trial != 0)
+        gpus, cpus = options.gpus_per_trial, options.cpus_per_trial
         if gpus is None:
-            gpus = DEFAULT_GPU_SHARE if most["GPU"] else 0.0
-        resources = cls(cpus, gpus, autoscaler.is_present())
+            gpus = (DEFAULT_PACKED_SHARE if packed else DEFAULT_GPU_SHARE) if most["GPU"] else 0.0
+        if cpus is None:
+            cpus = DEFAULT_PACKED_CPUS if packed and gpus else 1
+        resources = cls(cpus, gpus, autoscaler.is_present(), packed)
         if not resources.slots() and not autoscaler.would_start_a_node_for(resources.bundle):
             raise UserError(
                 f"no node can hold a trial of {cpus:g} CPUs (--cpus-per-trial) and {gpus:g} GPUs (--gpus-per-trial): "

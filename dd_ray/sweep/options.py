@@ -32,9 +32,13 @@ class SweepOptions:
     network before training: names, all, none, or auto: the cheapest, up to 6% of its time. `python -m
     dd_ray.evaluation PATH --metrics NAMES` adds any of them later."""
     gpus_per_trial: float | None = None
-    """Share of a GPU that a trial asks for. Where it is not given, 0.1 if the cluster has GPUs, else 0."""
-    cpus_per_trial: float = 1
-    """CPUs that a trial asks for, and the threads it uses."""
+    """Share of a GPU that a trial asks for. Where it is not given, 1/40 if the cluster has GPUs (1/10 without packs),
+    else 0."""
+    cpus_per_trial: float | None = None
+    """CPUs that a trial asks for, and the threads it uses: 1 where it is not given, 1/4 in a pack on a GPU."""
+    pack: Literal["auto", "on", "off"] = "auto"
+    """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
+    faster."""
     max_concurrent: int | None = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: int = 3

@@ -225,7 +225,7 @@ def check_options(options: SweepOptions) -> None:
         value = getattr(options, name)
         if value is not None and not 0 <= value < math.inf:
             raise UserError(f"--{option_name(name)} {value} is out of range; give 0 or more.")
-    if not 0 < options.cpus_per_trial < math.inf:
+    if options.cpus_per_trial is not None and not 0 < options.cpus_per_trial < math.inf:
         raise UserError(f"--cpus-per-trial {options.cpus_per_trial} is out of range; give a positive number.")
     if not 1 < options.reduction_factor < math.inf:
         raise UserError(f"--reduction-factor {options.reduction_factor} is out of range; give more than 1.")

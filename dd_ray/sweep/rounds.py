@@ -77,6 +77,7 @@ class Rounds:
                 "threads": max(1, int(resources.cpus)),
                 "hparams": list(dict.fromkeys([*self.plan.swept, "seed"])),
                 "versions": versions(),
+                "packed": resources.packed,
             },
             tune_config=tune.TuneConfig(
                 search_alg=this.search_alg,

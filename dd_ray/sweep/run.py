@@ -3,13 +3,14 @@
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from dd_ray.metrics import REPORTED
+from dd_ray.sweep import packs
 from dd_ray.sweep.cluster import Resources, check_gpus, connected
 from dd_ray.sweep.files import Lock
 from dd_ray.sweep.manifest import make_manifest
@@ -76,6 +77,7 @@ def rounds(
     with (
         ending_on_signals(lambda: watcher.stop("interrupted")),
         tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
+        packs.registry() if resources.packed else nullcontext(),
     ):
         try:
             yield Rounds(plan, sweep, lock, resources, watcher, scratch), watcher
@@ -186,8 +188,10 @@ def described(plan: Plan, resources: Resources, num_cells: int, done: Mapping[st
     """How many trials run at a time, on what, and for how long."""
     at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), num_cells)
     share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
+    share += f" and {resources.gpus:g} of a GPU" if resources.gpus else ""
+    share += ", those of a GPU or node trained by one process" if resources.packed else ""
     if resources.gpus:
-        share += f" and {resources.gpus:g} of a GPU; the time left shows once they have reported."
+        share += "; the time left shows once they have reported."
     else:
         left = 1 - sum(done.values()) / plan.total_iterations
         share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish."

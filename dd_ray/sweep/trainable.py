@@ -1,16 +1,16 @@
 """A cell as Ray Tune sees it: a shell around `CellRun`."""
 
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray import tune
 
 from dd_ray.errors import UserError
 from dd_ray.sweep.files import out_of_space
+from dd_ray.sweep.packs import PackTrainer
+from dd_ray.sweep.trainer import Work
 from dd_ray.sweep.versions import difference, versions
-
-if TYPE_CHECKING:
-    from dd_ray.sweep.worker import CellRun
+from dd_ray.sweep.worker import CellRun
 
 
 class CellTrainable(tune.Trainable):
@@ -66,12 +66,10 @@ class CellTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Nothing to do: the first step loads the latest state."""
 
-    def _take_up(self) -> "CellRun":
-        # Not at the top: the driver imports this module, and does without PyTorch.
-        from dd_ray.sweep.worker import CellRun, Work  # noqa: PLC0415
-
+    def _take_up(self) -> CellRun:
         work = {name: value for name, value in self._config.items() if name != "label"}
         # Also nodes that join later are asked, which the driver could not do before it started.
         if differs := difference(versions(), work.pop("versions")):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
-        return CellRun(Work(**work))
+        packed = work.pop("packed")
+        return CellRun(Work(**work), PackTrainer(Work(**work)) if packed else None)

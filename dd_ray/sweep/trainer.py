@@ -5,7 +5,9 @@ Without PyTorch, which a trial in a pack does not load.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from dd_ray.metrics import Code, HeldOut
 
@@ -48,6 +50,24 @@ class Progress:
     diverged: bool = False
     snapshot: Snapshot | None = None
     """Of the next iteration at which there is to be an evaluation, where it was reached."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joined:
+    """What a trial that has joined knows of its network."""
+
+    notes: list[str]
+    began_at: int
+    frames_per_step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeParts:
+    """A `Code` but for what it asks of the network."""
+
+    latents: NDArray[Any]
+    factors: NDArray[Any]
+    factor_names: Sequence[str]
 
 
 class Trainer(Protocol):

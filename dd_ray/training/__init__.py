@@ -1,16 +1,20 @@
 """Training: a stack of trials, and a trial's checkpoint. Knows nothing of Ray and keeps no files."""
 
 from dd_ray.training.checkpoint import dump_state, load_state
+from dd_ray.training.footprint import bytes_per_trial
 from dd_ray.training.memory import keep_freed_memory
-from dd_ray.training.stack import Stack, group_into_stacks
+from dd_ray.training.stack import Stack, StackMethod, group_into_stacks, shared_fields
 from dd_ray.training.trial import Trial, TrialState
 
 __all__ = [
     "Stack",
+    "StackMethod",
     "Trial",
     "TrialState",
+    "bytes_per_trial",
     "dump_state",
     "group_into_stacks",
     "keep_freed_memory",
     "load_state",
+    "shared_fields",
 ]

@@ -15,6 +15,9 @@ FREE_IN_A_STACK = ("beta", "beta_norm", "gamma", "lam", "alpha", "learning_rate"
 """What may differ between the trials of a stack; all else must be equal."""
 
 
+StackMethod = Method | Literal["auto", "alone"]
+
+
 class Stack:
     """K trials trained together: those at the same iteration learn from one rendering of its batch.
 
@@ -33,7 +36,7 @@ class Stack:
         self,
         configs: Iterable[TrialConfig] = (),
         device: torch.device | str = "cpu",
-        method: Method | Literal["auto", "alone"] = "auto",
+        method: StackMethod = "auto",
     ) -> None:
         self.device = torch.device(device)
         self._trials: dict[str, Trial] = {}
@@ -111,8 +114,13 @@ def group_into_stacks(configs: Iterable[TrialConfig]) -> list[list[TrialConfig]]
     """The configs in groups that can share a stack, in the order they came."""
     groups: dict[tuple[Any, ...], list[TrialConfig]] = {}
     for config in configs:
-        groups.setdefault(tuple(_shared(config).values()), []).append(config)
+        groups.setdefault(shared_fields(config), []).append(config)
     return list(groups.values())
+
+
+def shared_fields(config: TrialConfig) -> tuple[Any, ...]:
+    """What trials that can share a stack have in common, to group them by."""
+    return tuple(_shared(config).values())
 
 
 def _shared(config: TrialConfig) -> dict[str, Any]:

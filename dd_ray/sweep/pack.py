@@ -1,0 +1,270 @@
+"""A pack: the process that trains all trials of a GPU as one stack, whoever asks for them.
+
+One thread takes all steps and does all that needs the device; each trial waits in a thread of its own. A pack runs
+ahead: while a trial scores and records an evaluation, its network goes on towards the next one, and waits only where
+that is reached too. So the networks stay together, and the device does not wait for disks or for Ray.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
+from dd_ray.metrics import Code
+from dd_ray.sweep.trainee import Trainee, device_named
+from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work
+from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, shared_fields
+
+Result = TypeVar("Result")
+
+SHARE_OF_MEMORY = 0.9
+"""Of a device, what a pack takes; the rest is for its context and for evaluations."""
+STEPS_BETWEEN_CHECKS = 50
+"""Steps after which it is looked for NaN, which waits for the device."""
+
+
+class _Member:
+    """A trial in the pack, with what it did since its process last asked."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainee = trainee
+        self.snapshot: Snapshot | None = None
+        self.diverged = False
+        self.steps, self.training, self.evaluating = 0, 0.0, 0.0
+
+    @property
+    def may_step(self) -> bool:
+        return self.trainee.may_step and not self.diverged
+
+    @property
+    def to_be_evaluated(self) -> bool:
+        """Whether it is where it is to be evaluated, and the evaluation before has been fetched."""
+        return self.trainee.at_target and self.snapshot is None and not self.diverged
+
+    @property
+    def has_news(self) -> bool:
+        return self.snapshot is not None or self.diverged
+
+    def progress(self) -> Progress:
+        """What it did, which is then forgotten."""
+        snapshot, self.snapshot = self.snapshot, None
+        progress = Progress(
+            iteration=snapshot.iteration if snapshot else self.trainee.trial.iteration,
+            steps=self.steps,
+            training_seconds=self.training,
+            evaluating_seconds=self.evaluating,
+            diverged=self.diverged and snapshot is None,  # what came before that is told first
+            snapshot=snapshot,
+        )
+        self.steps, self.training, self.evaluating = 0, 0.0, 0.0
+        return progress
+
+
+class Pack:
+    """Trains the trials that join it, those that can share a stack as one.
+
+    All methods may be called by any thread.
+
+    Args:
+        device: cpu or cuda.
+        threads: of PyTorch, where it computes on a CPU.
+        method: of its stacks.
+    """
+
+    def __init__(self, device: str, threads: int, method: StackMethod = "auto") -> None:
+        keep_freed_memory()
+        torch.set_num_threads(threads)
+        self._device = device_named(device)
+        self._method: StackMethod = method
+        self._stacks: dict[tuple[Any, ...], Stack] = {}
+        self._members: dict[str, _Member] = {}
+        self._tasks: list[tuple[Callable[[], Any], Future[Any]]] = []
+        self._changed = threading.Condition()
+        self._broken: BaseException | None = None
+        self._steps = 0
+        threading.Thread(target=self._run, daemon=True, name="pack").start()
+
+    def join(self, work: Work) -> Joined:
+        """Take up a cell from its latest state.
+
+        Raises:
+            UserError: it is one more than the device has memory for.
+        """
+
+        def join() -> Joined:
+            if work.key in self._members:  # of a process that was lost, and never left
+                self._leave(work.key, None)
+            trainee = Trainee(work, self._stack_for)
+            self._members[work.key] = _Member(trainee)
+            frames = trainee.config.batch_size * trainee.config.frames
+            return Joined(notes=trainee.notes, began_at=trainee.trial.iteration, frames_per_step=frames)
+
+        return self._do(join)
+
+    def train(self, key: str, seconds: float) -> Progress:
+        """Wait until its next evaluation, or for some seconds."""
+        member = self._members[key]
+        with self._changed:
+            self._changed.wait_for(lambda: member.has_news or self._broken is not None, timeout=seconds)
+            self._check()
+            progress = member.progress()
+            self._changed.notify_all()
+        return progress
+
+    def state(self, key: str) -> tuple[int, bytes] | None:
+        """Iteration and state from which nothing is lost: of an evaluation that nobody has fetched, or of now."""
+
+        def state() -> tuple[int, bytes] | None:
+            member = self._members[key]
+            if member.snapshot is not None:
+                return member.snapshot.iteration, member.snapshot.state
+            trial = member.trainee.trial
+            return None if member.diverged or trial.diverged else (trial.iteration, member.trainee.state())
+
+        return self._do(state)
+
+    def code(self, key: str, untrained: bool) -> CodeParts | None:
+        """What a network makes of the held-out still pictures, now or before its training."""
+
+        def code() -> CodeParts | None:
+            made = self._code(key, untrained)
+            if made is None:
+                return None
+            return CodeParts(latents=made.latents, factors=made.factors, factor_names=made.factor_names)
+
+        return self._do(code)
+
+    def encode(self, key: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
+        """What it makes of further pictures."""
+        return self._do(lambda: encode_stills(self._model(key, untrained), factors))
+
+    def encode_videos(self, key: str, untrained: bool) -> NDArray[Any]:
+        """What it makes of held-out videos."""
+
+        def encode() -> NDArray[Any]:
+            made = self._code(key, untrained)
+            assert made is not None, "of a network that is not finite nothing is asked"
+            return np.asarray(made.encode_videos())
+
+        return self._do(encode)
+
+    def initial_digest(self, key: str) -> str:
+        """The same for cells that begin with the same weights."""
+        return self._do(lambda: initial_digest(self._members[key].trainee.config))
+
+    def show(self, key: str, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Show an evaluation in TensorBoard; needs no device."""
+        self._members[key].trainee.show(iteration, metrics)
+
+    def leave(self, key: str, final: Mapping[str, float | None] | None) -> None:
+        """Let a cell go."""
+        self._do(lambda: self._leave(key, final))
+
+    def is_whole(self) -> bool:
+        """Whether it still trains; it does not after an error that was no single trial's."""
+        return self._broken is None
+
+    def _leave(self, key: str, final: Mapping[str, float | None] | None) -> None:
+        member = self._members.pop(key, None)
+        if member is not None:
+            member.trainee.close(final)
+            self._stacks = {shared: stack for shared, stack in self._stacks.items() if len(stack)}
+
+    def _stack_for(self, config: TrialConfig) -> Stack:
+        if self._device.type == "cuda":
+            self._check_memory(config)
+        return self._stacks.setdefault(shared_fields(config), Stack(device=self._device, method=self._method))
+
+    def _check_memory(self, config: TrialConfig) -> None:
+        whole = int(SHARE_OF_MEMORY * torch.cuda.get_device_properties(self._device).total_memory)
+        taken = sum(bytes_per_trial(member.trainee.config) for member in self._members.values())
+        need = bytes_per_trial(config)
+        if taken + need > whole:
+            raise UserError(
+                f"a GPU of {whole / SHARE_OF_MEMORY / 2**30:.0f} GiB has not the memory for {len(self._members) + 1} "
+                f"trials of about {need / 2**20:,.0f} MiB; give --gpus-per-trial {need / whole:.2g} or more."
+            )
+
+    def _model(self, key: str, untrained: bool) -> Any:
+        trainee = self._members[key].trainee
+        return initial_model(trainee.config, self._device) if untrained else trainee.trial.model
+
+    def _code(self, key: str, untrained: bool) -> Code | None:
+        return code_of(self._model(key, untrained), self._members[key].trainee.config)
+
+    def _do(self, task: Callable[[], Result]) -> Result:
+        """Have the pack's thread do something between two steps."""
+        future: Future[Result] = Future()
+        with self._changed:
+            self._check()
+            self._tasks.append((task, future))
+            self._changed.notify_all()
+        return future.result()
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise RuntimeError(f"the pack has ended: {self._broken}") from self._broken
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(
+                        lambda: self._tasks or self._with("to_be_evaluated") or self._with("may_step")
+                    )
+                    tasks, self._tasks = self._tasks, []
+                for task in tasks:
+                    _perform(*task)
+                self._evaluate(self._with("to_be_evaluated"))
+                self._step(self._with("may_step"))
+        except BaseException as error:  # whatever it is, those who wait must know
+            with self._changed:
+                self._broken = error
+                for _, future in self._tasks:
+                    future.set_exception(error)
+                self._changed.notify_all()
+
+    def _with(self, what: str) -> list[_Member]:
+        return [member for member in self._members.values() if getattr(member, what)]
+
+    def _evaluate(self, members: Sequence[_Member]) -> None:
+        """Take the snapshots that are due, and look whether the networks are still finite."""
+        for member in members:
+            started = time.perf_counter()
+            diverged = member.trainee.trial.diverged
+            snapshot = None if diverged else member.trainee.snapshot()
+            with self._changed:
+                member.diverged, member.snapshot = diverged, snapshot
+                member.evaluating += time.perf_counter() - started
+                self._changed.notify_all()
+
+    def _step(self, members: Sequence[_Member]) -> None:
+        """Take networks one step further."""
+        started = time.perf_counter()
+        for stack in self._stacks.values():
+            stack.step_trials([member.trainee.trial for member in members if member.trainee.stack is stack])
+        self._steps += 1
+        look = self._steps % STEPS_BETWEEN_CHECKS == 0
+        diverged = [look and member.trainee.trial.diverged for member in members]
+        with self._changed:
+            for member, has in zip(members, diverged, strict=True):
+                member.steps += 1
+                member.training += time.perf_counter() - started
+                member.diverged = has
+            if any(diverged):
+                self._changed.notify_all()
+
+
+def _perform(task: Callable[[], Any], future: "Future[Any]") -> None:
+    try:
+        future.set_result(task())
+    except Exception as error:  # it is the error of whoever asked
+        future.set_exception(error)

@@ -1,0 +1,41 @@
+"""How much memory of a device a trial of a stack takes."""
+
+import torch
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import FACTORS, Batch
+from dd_ray.models import build_model
+from dd_ray.objectives import objective
+
+TRANSIENT = 1.5
+"""Of what a step keeps for its backward pass, how much it has at most with what comes and goes."""
+COPIES_OF_WEIGHTS = 5
+"""Weights, running mean of squared gradients, gradient, and two terms of the update."""
+
+
+def bytes_per_trial(config: TrialConfig) -> int:
+    """Estimate of the memory that each trial adds to a stack, without computing anything.
+
+    What the forward pass keeps for the backward pass is counted on PyTorch's meta device, which knows shapes alone.
+
+    Returns:
+        Bytes, for a batch of its own.
+    """
+    model = build_model(config).to("meta")
+    images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
+    factors = torch.empty(config.batch_size, config.frames, len(FACTORS), device="meta")
+    shape = model.noise_shape(*images.shape[:2]) if config.stochastic else None
+    noise = None if shape is None else torch.empty(shape, device="meta")
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = objective(config, model(Batch(images, factors), noise)).loss
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    assert loss.requires_grad  # so that nothing that was counted is gone
+    return int(TRANSIENT * sum(kept.values())) + COPIES_OF_WEIGHTS * weights + images.numel() * images.element_size()
