@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,14 +32,23 @@ STEPS_BETWEEN_CHECKS = 50
 """Steps after which it is looked for NaN, which waits for the device."""
 
 
+@dataclass
+class _Done:
+    """What was done for a trial, of which its process does not know yet."""
+
+    steps: int = 0
+    training: float = 0.0
+    evaluating: float = 0.0
+
+
 class _Member:
-    """A trial in the pack, with what it did since its process last asked."""
+    """A trial in the pack."""
 
     def __init__(self, trainee: Trainee) -> None:
         self.trainee = trainee
         self.snapshot: Snapshot | None = None
         self.diverged = False
-        self.steps, self.training, self.evaluating = 0, 0.0, 0.0
+        self.done, self.done_until_snapshot = _Done(), _Done()
 
     @property
     def may_step(self) -> bool:
@@ -53,19 +63,26 @@ class _Member:
     def has_news(self) -> bool:
         return self.snapshot is not None or self.diverged
 
+    def keep(self, snapshot: Snapshot) -> None:
+        """Have this for the process to fetch."""
+        self.snapshot = snapshot
+        self.done_until_snapshot, self.done = self.done, _Done()
+
     def progress(self) -> Progress:
-        """What it did, which is then forgotten."""
+        """What was done, up to the snapshot if there is one; it is told once."""
         snapshot, self.snapshot = self.snapshot, None
-        progress = Progress(
+        if snapshot is not None:
+            done = self.done_until_snapshot
+        else:
+            done, self.done = self.done, _Done()
+        return Progress(
             iteration=snapshot.iteration if snapshot else self.trainee.trial.iteration,
-            steps=self.steps,
-            training_seconds=self.training,
-            evaluating_seconds=self.evaluating,
+            steps=done.steps,
+            training_seconds=done.training,
+            evaluating_seconds=done.evaluating,
             diverged=self.diverged and snapshot is None,  # what came before that is told first
             snapshot=snapshot,
         )
-        self.steps, self.training, self.evaluating = 0, 0.0, 0.0
-        return progress
 
 
 class Pack:
@@ -242,8 +259,10 @@ class Pack:
             diverged = member.trainee.trial.diverged
             snapshot = None if diverged else member.trainee.snapshot()
             with self._changed:
-                member.diverged, member.snapshot = diverged, snapshot
-                member.evaluating += time.perf_counter() - started
+                member.diverged = diverged
+                member.done.evaluating += time.perf_counter() - started
+                if snapshot is not None:
+                    member.keep(snapshot)
                 self._changed.notify_all()
 
     def _step(self, members: Sequence[_Member]) -> None:
@@ -256,8 +275,8 @@ class Pack:
         diverged = [look and member.trainee.trial.diverged for member in members]
         with self._changed:
             for member, has in zip(members, diverged, strict=True):
-                member.steps += 1
-                member.training += time.perf_counter() - started
+                member.done.steps += 1
+                member.done.training += time.perf_counter() - started
                 member.diverged = has
             if any(diverged):
                 self._changed.notify_all()

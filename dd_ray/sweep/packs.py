@@ -4,7 +4,7 @@ Without PyTorch: a trial in a pack holds neither networks nor a context of its G
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.metrics import Code, further_scores
-from dd_ray.sweep.trainer import CodeParts, Progress, Work
+from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Work
 
 REGISTRY = "packs"
 """Name of the actor that knows the packs of a sweep, in the namespace of the command that runs it."""
@@ -63,7 +63,7 @@ class Registry:
 
 
 @contextmanager
-def registry() -> Iterator[None]:
+def running_registry() -> Iterator[None]:
     """The registry of a sweep, and so its packs, while it lasts."""
     actor: Any = ray.remote(Registry)
     handle = actor.options(name=REGISTRY, num_cpus=0).remote()
@@ -74,13 +74,16 @@ def registry() -> Iterator[None]:
         ray.kill(handle)
 
 
+Call = Callable[..., Any]
+"""Calls a method of `Pack` by its name."""
+
+
 class PackTrainer:
     """The trainer of a cell whose network a pack trains."""
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        self._pack = self._find()
-        joined = self._call("join", work)
+    def __init__(self, work: Work, call: Call) -> None:
+        self._work, self._call = work, call
+        joined: Joined = call("join", work)
         self.notes, self.began_at, self.frames_per_step = joined.notes, joined.began_at, joined.frames_per_step
 
     def train(self, seconds: float) -> Progress:
@@ -113,17 +116,6 @@ class PackTrainer:
         """Leave the pack."""
         self._call("leave", self._work.key, final)
 
-    def _find(self) -> "ActorHandle[Any]":
-        """The pack of the GPU that this trial was given a share of; a new one in place of one that has ended."""
-        place = (ray.get_runtime_context().get_node_id(), os.environ.get(_VISIBLE, ""))
-        known = ray.get_actor(REGISTRY)
-        pack: Any = ray.get(known.pack_at.remote(place, self._work.device, None))
-        try:
-            whole = ray.get(pack.call.remote("is_whole"))
-        except ray.exceptions.RayActorError:
-            whole = False
-        return pack if whole else ray.get(known.pack_at.remote(place, self._work.device, pack._actor_id.hex()))
-
     def _code(self, untrained: bool) -> Code | None:
         key = self._work.key
         parts: CodeParts | None = self._call("code", key, untrained)
@@ -137,8 +129,19 @@ class PackTrainer:
             encode_videos=lambda: self._call("encode_videos", key, untrained),
         )
 
-    def _call(self, method: str, *arguments: Any) -> Any:
-        return ray.get(self._pack.call.remote(method, *arguments))
+
+def pack_here(device: str) -> Call:
+    """The pack of the GPU that this trial was given a share of; a new one in place of one that has ended."""
+    place = (ray.get_runtime_context().get_node_id(), os.environ.get(_VISIBLE, ""))
+    registry = ray.get_actor(REGISTRY)
+    pack: Any = ray.get(registry.pack_at.remote(place, device, None))
+    try:
+        whole = ray.get(pack.call.remote("is_whole"))
+    except ray.exceptions.RayActorError:
+        whole = False
+    if not whole:
+        pack = ray.get(registry.pack_at.remote(place, device, pack._actor_id.hex()))
+    return lambda method, *arguments: ray.get(pack.call.remote(method, *arguments))
 
 
 def usable_cores() -> int:

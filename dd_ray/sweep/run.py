@@ -10,11 +10,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 from dd_ray.metrics import REPORTED
-from dd_ray.sweep import packs
 from dd_ray.sweep.cluster import Resources, check_gpus, connected
 from dd_ray.sweep.files import Lock
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.nodes import check_nodes
+from dd_ray.sweep.packs import running_registry
 from dd_ray.sweep.plan import Cell, Plan, duration
 from dd_ray.sweep.progress import Ending, Watcher
 from dd_ray.sweep.rounds import Round, Rounds
@@ -77,7 +77,7 @@ def rounds(
     with (
         ending_on_signals(lambda: watcher.stop("interrupted")),
         tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
-        packs.registry() if resources.packed else nullcontext(),
+        running_registry() if resources.packed else nullcontext(),
     ):
         try:
             yield Rounds(plan, sweep, lock, resources, watcher, scratch), watcher

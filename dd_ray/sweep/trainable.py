@@ -7,7 +7,7 @@ from ray import tune
 
 from dd_ray.errors import UserError
 from dd_ray.sweep.files import out_of_space
-from dd_ray.sweep.packs import PackTrainer
+from dd_ray.sweep.packs import PackTrainer, pack_here
 from dd_ray.sweep.trainer import Work
 from dd_ray.sweep.versions import difference, versions
 from dd_ray.sweep.worker import CellRun
@@ -72,4 +72,5 @@ class CellTrainable(tune.Trainable):
         if differs := difference(versions(), work.pop("versions")):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
         packed = work.pop("packed")
-        return CellRun(Work(**work), PackTrainer(Work(**work)) if packed else None)
+        asked = Work(**work)
+        return CellRun(asked, PackTrainer(asked, pack_here(asked.device)) if packed else None)

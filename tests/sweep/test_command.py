@@ -1,6 +1,5 @@
 """The command line of a sweep, as a user runs it: on Ray, with its exit codes and messages."""
 
-import os
 import shutil
 import signal
 import socket
@@ -8,8 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -17,7 +14,7 @@ from dd_ray import results
 from dd_ray.cli import main, parse
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.store import SweepFolder
-from tests.sweep.object_store import KEYS
+from tests.sweep.conftest import ray_head
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
 
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
@@ -27,62 +24,6 @@ FOUR_CELLS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler n
 def sweep(*options, timeout=120):
     """Run `sweeps/inertia_grid.py` on tiny trials."""
     return subprocess.run([*SWEEP, *map(str, options)], capture_output=True, text=True, timeout=timeout, check=False)
-
-
-@pytest.fixture(scope="session")
-def ray_folder():
-    """A folder for what Ray writes; not below tmp_path, whose length leaves no room for its sockets' names."""
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
-        yield folder
-
-
-@pytest.fixture(scope="session")
-def token(ray_folder):
-    """A token for clusters, which this process and what it starts offer while the tests last."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)
-        patch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
-        yield
-
-
-@pytest.fixture(scope="session")
-def cluster(ray_folder, token):
-    """Address of a Ray of two CPUs that lives as long as the tests."""
-    with ray_head(ray_folder, {"RAY_AUTH_MODE": "token", **KEYS}) as address:
-        yield address
-
-
-@contextmanager
-def ray_head(ray_folder, environment):
-    """A Ray of two CPUs, and its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --temp-dir {ray_folder}"
-    with (Path(ray_folder) / "head.log").open("w") as log:
-        head = subprocess.Popen(
-            [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--node-ip-address", "127.0.0.1"],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"} | environment,
-        )
-        try:
-            _wait_for(port, head)
-            yield f"127.0.0.1:{port}"
-        finally:
-            head.terminate()
-            head.wait(timeout=30)
-
-
-def _wait_for(port, head):
-    for _ in range(120):
-        assert head.poll() is None, "ray start ended early"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                time.sleep(2)  # from the port's opening to the node's registration
-                return
-        time.sleep(0.5)
-    pytest.fail("ray start did not open its port within a minute")
 
 
 @pytest.mark.ray

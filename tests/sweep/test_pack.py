@@ -1,0 +1,212 @@
+"""Cells whose networks a pack trains, in this process and without Ray."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from dd_ray.cli import parse
+from dd_ray.errors import UserError
+from dd_ray.sweep import pack as pack_module
+from dd_ray.sweep.pack import Pack
+from dd_ray.sweep.packs import PackTrainer
+from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.trainer import Work
+from dd_ray.sweep.worker import CellRun
+from dd_ray.training import Stack
+from tests.sweep.studies import TINY
+from tests.sweep.test_worker import finish, without_times
+
+EVALUATE_AT = (0, 3, 6)
+
+
+@pytest.fixture
+def works(tmp_path):
+    """Work on the four cells of the tiny study, in a folder of a name."""
+
+    def works(folder="sweep", evaluate_at=EVALUATE_AT, final_metrics=(), options=()):
+        sweep = SweepFolder.at(tmp_path / folder)
+        sweep.write_manifest({"study": "tiny"})
+        made = []
+        for cell in parse(TINY, list(options)).cells:
+            sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
+            made.append(
+                Work(
+                    sweep=sweep.location,
+                    key=cell.key,
+                    evaluate_at=evaluate_at,
+                    device="cpu",
+                    threads=1,
+                    hparams=["beta"],
+                    final_metrics=final_metrics,
+                )
+            )
+        return made
+
+    return works
+
+
+@pytest.fixture
+def one_thread():
+    """PyTorch computes with one thread, as a worker does."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def in_pack(pack: Pack, work: Work) -> CellRun:
+    """A cell that a pack trains."""
+    return CellRun(work, PackTrainer(work, lambda method, *arguments: getattr(pack, method)(*arguments)))
+
+
+def finish_all(runs):
+    """Finish cells at the same time, as trials do."""
+    threads = [threading.Thread(target=lambda run=run: (finish(run), run.close())) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+def alone(work):
+    """A cell that this process trains alone, to its end."""
+    run = CellRun(work)
+    finish(run)
+    run.close()
+    return run
+
+
+def arrays(folder, iteration):
+    return np.load(io.BytesIO(folder.state(iteration)))
+
+
+def assert_equal_cells(ours, theirs):
+    """Evaluations, added scores, state and outcome of two cells are the same, bit for bit."""
+    assert without_times(ours.evaluations()) == without_times(theirs.evaluations())
+    assert ours.scores() == theirs.scores()
+    assert ours.outcome() == theirs.outcome()
+    states = [arrays(folder, theirs.states()[0]) for folder in (ours, theirs)]
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[1].files)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_cells_of_a_pack_are_those_that_a_process_each_would_give(works):
+    pack = Pack("cpu", threads=1)
+    runs = [in_pack(pack, work) for work in works("pack", final_metrics=["mcc", "notebook", "straightness"])]
+    finish_all(runs)
+    for run, work in zip(runs, works("alone", final_metrics=["mcc", "notebook", "straightness"]), strict=True):
+        assert_equal_cells(run.folder, alone(work).folder)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_fused_pack_gives_the_same_to_rounding(works):
+    options = ["--learning-rate", "1e-5"]
+    pack = Pack("cpu", threads=1, method="grouped")
+    runs = [in_pack(pack, work) for work in works("pack", options=options)]
+    finish_all(runs)
+    for run, work in zip(runs, works("alone", options=options), strict=True):
+        for ours, theirs in zip(run.folder.evaluations(), alone(work).folder.evaluations(), strict=True):
+            assert ours.keys() == theirs.keys()
+            assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+            assert ours["reconstruction_error"] == pytest.approx(theirs["reconstruction_error"], rel=1e-4)
+
+
+def test_a_pack_runs_ahead_by_one_evaluation_and_waits_there(works):
+    pack = Pack("cpu", threads=1)
+    run = in_pack(pack, works()[0])
+    assert run.advance()["iteration"] == 0
+    _until(lambda: pack._members[run.work.key].snapshot is not None)
+    member = pack._members[run.work.key]
+    _until(lambda: member.trainee.trial.iteration == 6)
+    assert member.snapshot.iteration == 3
+    assert [r["iteration"] for r in finish(run)] == [3, 6]
+    run.close()
+
+
+def _until(condition):
+    for _ in range(500):
+        if condition():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("it did not come to that within five seconds")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_cell_that_leaves_while_its_pack_is_ahead_loses_no_evaluation(works):
+    pack = Pack("cpu", threads=1)
+    work = works("parts")[0]
+    first = in_pack(pack, work)
+    first.advance()
+    _until(lambda: pack._members[work.key].trainee.trial.iteration == 6)
+    first.close()
+    assert first.folder.states()[0] == 3
+    assert len(first.folder.evaluations()) == 1
+    second = in_pack(pack, work)
+    finish_all([second])
+    assert_equal_cells(second.folder, alone(works("alone")[0]).folder)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_a_cell_whose_process_was_lost_joins_again_from_its_latest_state(works):
+    pack = Pack("cpu", threads=1)
+    work = works("parts")[0]
+    lost = in_pack(pack, work)
+    lost.advance(), lost.advance()  # and nothing more is heard of it
+    finish_all([in_pack(pack, work)])
+    assert_equal_cells(lost.folder, alone(works("alone")[0]).folder)
+    assert not pack._members and not pack._stacks
+
+
+def test_a_diverging_cell_ends_as_that_and_harms_no_other(works):
+    pack = Pack("cpu", threads=1, method="grouped")
+    good, bad = works("good")[0], works("bad", options=["--learning-rate", "1e30"])[0]
+    runs = [in_pack(pack, work) for work in (good, bad)]
+    finish_all(runs)
+    assert [run.folder.outcome().state for run in runs] == ["finished", "diverged"]
+    assert all(np.isfinite(arrays(runs[0].folder, 6)[name]).all() for name in ["weights/encoder.mu.bias"])
+
+
+def test_cells_that_cannot_share_a_stack_share_a_pack(works):
+    pack = Pack("cpu", threads=1)
+    runs = [in_pack(pack, works(str(n), options=["--num-latents", str(n)])[0]) for n in (2, 3)]
+    assert len(pack._stacks) == 2
+    finish_all(runs)
+    assert [len(run.folder.evaluations()) for run in runs] == [3, 3]
+
+
+def test_a_pack_that_breaks_tells_all_who_wait_and_nothing_is_lost(works, monkeypatch):
+    pack = Pack("cpu", threads=1)
+    runs = [in_pack(pack, work) for work in works(evaluate_at=(0, 100_000))[:2]]
+    for run in runs:
+        run.advance()
+
+    def broken(self, trials):
+        raise MemoryError("of no single trial")
+
+    monkeypatch.setattr(Stack, "step_trials", broken)
+    for run in runs:
+        with pytest.raises(RuntimeError, match="the pack has ended: of no single trial"):
+            run.advance(), run.advance()
+    assert not pack.is_whole()
+    with pytest.raises(RuntimeError, match="the pack has ended"):
+        runs[0].close()
+    assert [row["iteration"] for row in runs[0].folder.evaluations()] == [0]
+
+
+def test_a_refused_cell_leaves_the_pack_as_it_was(works, monkeypatch):
+    pack = Pack("cpu", threads=1)
+    ours, refused = works()[:2]
+    in_pack(pack, ours)
+    monkeypatch.setattr(pack, "_device", torch.device("cuda"))
+
+    class Properties:
+        total_memory = 1000
+
+    monkeypatch.setattr(pack_module.torch.cuda, "get_device_properties", lambda device: Properties)
+    with pytest.raises(UserError, match=r"memory for 2 trials .* give --gpus-per-trial"):
+        in_pack(pack, refused)
+    assert pack.is_whole() and [*pack._members] == [ours.key]

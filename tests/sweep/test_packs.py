@@ -1,0 +1,80 @@
+"""Packs on Ray: a sweep whose trials are trained by one process."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from dd_ray import results
+from tests.sweep.test_command import FOUR_CELLS, SWEEP, sweep
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 800 --evaluations 8 --scheduler none".split()
+
+
+def _processes(command: subprocess.Popen, title: str) -> list[psutil.Process]:
+    """Of a command, those that Ray has given a title."""
+    children = psutil.Process(command.pid).children(recursive=True)
+    return [child for child in children if title in " ".join(child.cmdline())]
+
+
+def _wait_for(condition, command: subprocess.Popen):
+    for _ in range(1200):
+        assert command.poll() is None, command.stderr.read()
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    pytest.fail("it did not come to that within two minutes")
+
+
+def _evaluated(folder: Path) -> int:
+    return sum(len(path.read_text().splitlines()) for path in folder.glob("cells/*/metrics.jsonl"))
+
+
+def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, tmp_path):
+    for name, pack in (("packed", "on"), ("plain", "off")):
+        options = ["--learning-rate", "1e-5", "--pack", pack, "--storage", tmp_path, "--name", name]
+        done = sweep(*FOUR_CELLS, "--address", cluster, *options)
+        assert done.returncode == 0, done.stderr
+        assert ("trained by one process" in done.stdout) == (pack == "on")
+    packed, plain = (results.load(tmp_path / name).sort_values(["key", "iteration"]) for name in ("packed", "plain"))
+    assert list(packed.columns) == list(plain.columns)
+    for column in ("key", "label", "state", "iteration"):
+        assert packed[column].tolist() == plain[column].tolist()
+    for column in ("loss", "reconstruction_error", "kl"):
+        assert packed[column].tolist() == pytest.approx(plain[column].tolist(), rel=1e-4)
+    assert len(list((tmp_path / "packed" / "tensorboard").iterdir())) == 4
+
+
+def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", ray_folder)
+    options = ["--pack", "on", "--storage", str(tmp_path), "--name", "mine"]
+    with subprocess.Popen([*SWEEP, *LONG, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        _wait_for(lambda: _evaluated(tmp_path / "mine") >= 4, run)
+        (pack,) = _processes(run, "ray::PackActor")
+        assert_thin(_processes(run, "ray::ResourceTrainable"))
+        pack.send_signal(signal.SIGKILL)
+        (other,) = _wait_for(lambda: [p for p in _processes(run, "ray::PackActor") if p.pid != pack.pid], run)
+        before = _evaluated(tmp_path / "mine")
+        _wait_for(lambda: _evaluated(tmp_path / "mine") > before, run)
+        run.send_signal(signal.SIGINT)
+        _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130, errors
+    assert not other.is_running()
+    before = results.load(tmp_path / "mine")
+    done = sweep(*LONG, *options)
+    assert done.returncode == 0, done.stderr
+    after = results.load(tmp_path / "mine")
+    assert len(after) == 4 * 9 and set(after["state"]) == {"finished"}
+    kept = after.merge(before, on=["key", "iteration"], suffixes=("", "_before"))
+    assert len(kept) == len(before) and (kept["loss"] == kept["loss_before"]).all()
+
+
+def assert_thin(trials: list[psutil.Process]) -> None:
+    """The processes of trials hold no PyTorch."""
+    assert trials
+    for trial in trials:
+        assert not [mapped.path for mapped in trial.memory_maps() if "libtorch" in mapped.path]
