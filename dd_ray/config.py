@@ -18,6 +18,9 @@ Network = Literal["conv32"]
 Likelihood = Literal["gaussian", "bernoulli"]
 Decode = Literal["filtered", "extrapolated"]
 Compat = Literal["none", "original"]
+Objective = Literal["beta", "capacity", "tcvae", "slowness"]
+Sampling = Literal["weighted", "stratified"]
+Schedule = Literal["constant", "linear", "cyclic", "cosine"]
 Dataset = Literal["still_circles", "moving_circles"]
 Grid = Literal["continuous", "original"]
 Motion = Literal["linear", "axis", "bounce"]
@@ -25,6 +28,8 @@ Motion = Literal["linear", "axis", "bounce"]
 NUM_HELD_OUT = 10_000
 """Images or videos of the original's finite sets that training never sees, however many of them are used."""
 VIDEO_MODELS = ("predictive_vae", "inertia_vae")
+TRAINING_SIZES: dict[str, int] = {"still_circles": 262_144 - NUM_HELD_OUT, "moving_circles": 200_000 - NUM_HELD_OUT}
+"""Images or videos of the original's finite sets that training sees, by dataset."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,35 @@ class TrialConfig:
     compat: Compat = "none"
     """original repeats the published code's faults: γ fixed at 0.75, its prediction loss, its KL average."""
 
+    objective: Objective = "beta"
+    """What is added to the reconstruction: β·KL, |KL − C|, the KL in three terms of which β weighs one, or slowness."""
+    capacity_max: float = 20.0
+    """objective = capacity: the C, in nats per frame, that its schedule leads to."""
+    capacity_weight: float = 100.0
+    """objective = capacity: the weight of |KL − C|."""
+    capacity_iterations: int = 100_000
+    """objective = capacity: iterations until C is capacity_max."""
+    capacity_schedule: Schedule = "linear"
+    """objective = capacity: how C gets from 0 to capacity_max; constant is capacity_max from the beginning."""
+    tc_sampling: Sampling = "weighted"
+    """objective = tcvae: how the density of all latents is estimated from a batch."""
+    tc_num_data: int | None = None
+    """objective = tcvae: N, of how many samples a batch is drawn; that of the original's set where it is not given."""
+    slowness_weight: float = 10.0
+    """objective = slowness: the weight of the KL between a frame's latents and what the frame before makes likely."""
+    slowness_rate: float = 6.0
+    """objective = slowness: the rate of the Laplace distribution of the latents' steps; 1 / rate is its scale."""
+    beta_schedule: Schedule = "constant"
+    """How β gets from 0 to its value; constant has it from the beginning."""
+    gamma_schedule: Schedule = "constant"
+    """How γ gets from 0 to its value (inertia_vae)."""
+    lam_schedule: Schedule = "constant"
+    """How λ gets from 0 to its value (predictive_vae, inertia_vae)."""
+    schedule_iterations: int = 10_000
+    """Iterations until β, γ and λ are at their values for good, where their schedules are not constant."""
+    schedule_cycles: int = 4
+    """How often a cyclic schedule begins at 0."""
+
     dataset: Dataset = "moving_circles"
     """Training and test images: still pictures or videos of a circle before a Gaussian background."""
     grid: Grid = "continuous"
@@ -90,6 +124,7 @@ class TrialConfig:
             _check_ranges,
             _check_beta,
             _check_model_takes_its_options,
+            _check_objective,
             _check_model_takes_its_data,
         ):
             check(self)
@@ -119,6 +154,11 @@ class TrialConfig:
         if self.beta_norm is not None:
             return self.beta_norm
         return self.beta_value * self.num_latents / math.prod(self.image_shape)
+
+    @property
+    def num_data(self) -> int:
+        """N, of how many samples objective = tcvae takes a batch to be drawn."""
+        return self.tc_num_data or TRAINING_SIZES[self.dataset]
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -176,6 +216,13 @@ def _check_ranges(config: TrialConfig) -> None:
         "beta": 0,
         "beta_norm": 0,
         "lam": 0,
+        "capacity_max": 0,
+        "capacity_weight": 0,
+        "capacity_iterations": 1,
+        "slowness_weight": 0,
+        "schedule_iterations": 1,
+        "schedule_cycles": 1,
+        "tc_num_data": 1,
     }
     for name, bound in lowest.items():
         value = getattr(config, name)
@@ -188,16 +235,18 @@ def _check_ranges(config: TrialConfig) -> None:
         raise UserError(f"gamma = {config.gamma} is out of range; γ is a share, give a number in [0, 1].")
     if not math.isfinite(config.alpha):
         raise UserError(f"alpha = {config.alpha} is out of range; give a finite number.")
-    if not 0 < config.learning_rate < math.inf:
-        raise UserError(f"learning_rate = {config.learning_rate} is out of range; give a positive number.")
+    for name in ("learning_rate", "slowness_rate"):
+        if not 0 < getattr(config, name) < math.inf:
+            raise UserError(f"{name} = {getattr(config, name)} is out of range; give a positive number.")
     if config.delay not in (0, 1):
         raise UserError(f"delay = {config.delay} is out of range; give 0 or 1.")
 
 
 def _check_beta(config: TrialConfig) -> None:
     given = [name for name in ("beta", "beta_norm") if getattr(config, name) is not None]
-    if config.model == "supervised_encoder" or not config.stochastic:
-        what = config.model if config.stochastic else "a model with stochastic = False"
+    if what := _without_beta(config):
+        if config.beta_schedule != "constant":
+            raise UserError(f"beta_schedule = {config.beta_schedule} has no effect on {what}; leave it out.")
         if any(getattr(config, name) > 0 for name in given):
             value = getattr(config, given[0])
             raise UserError(f"{given[0]} = {value} has no effect on {what}; leave it out, or give 0.")
@@ -208,6 +257,63 @@ def _check_beta(config: TrialConfig) -> None:
         )
     elif not given:
         raise UserError(f"{config.model} needs beta or beta_norm, and neither is given.")
+
+
+def _without_beta(config: TrialConfig) -> str | None:
+    """What β has no effect on, where it has none."""
+    if config.model == "supervised_encoder":
+        return config.model
+    if not config.stochastic:
+        return "a model with stochastic = False"
+    return "objective = capacity" if config.objective == "capacity" else None
+
+
+_OPTIONS_OF_OBJECTIVES = {
+    "capacity_max": "capacity",
+    "capacity_weight": "capacity",
+    "capacity_iterations": "capacity",
+    "capacity_schedule": "capacity",
+    "tc_sampling": "tcvae",
+    "tc_num_data": "tcvae",
+    "slowness_weight": "slowness",
+    "slowness_rate": "slowness",
+}
+
+
+def _check_objective(config: TrialConfig) -> None:
+    defaults = {field.name: field.default for field in fields(config)}
+    for name, objective in _OPTIONS_OF_OBJECTIVES.items():
+        value = getattr(config, name)
+        if value != defaults[name] and config.objective != objective:
+            raise UserError(
+                f"{name} = {value} has no effect on objective = {config.objective}; "
+                f"leave it out, or use objective = {objective}."
+            )
+    if config.objective == "beta":
+        return
+    if not config.stochastic:
+        raise UserError(f"objective = {config.objective} has no effect on a model with stochastic = False; give beta.")
+    if config.compat == "original":
+        raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
+    if config.objective == "tcvae":
+        _check_tcvae(config)
+    first = 1 + config.delay if config.model == "inertia_vae" else 0
+    if config.objective == "slowness" and config.frames - first < 2:
+        raise UserError(
+            f"objective = slowness needs two latents in time, and {config.model} has {config.frames - first} here; "
+            "use dataset = moving_circles, with more num_frames."
+        )
+
+
+def _check_tcvae(config: TrialConfig) -> None:
+    if config.tc_num_data is None and config.dataset not in TRAINING_SIZES:
+        raise UserError(f"objective = tcvae needs tc_num_data, since the size of {config.dataset} is not known to it.")
+    if config.batch_size < 2:
+        raise UserError(f"batch_size = {config.batch_size} is too few for objective = tcvae; give at least 2.")
+    if config.num_data < config.batch_size:
+        raise UserError(
+            f"tc_num_data = {config.tc_num_data} is less than batch_size = {config.batch_size}; give at least that."
+        )
 
 
 _OPTIONS_OF_MODELS = {
@@ -221,6 +327,11 @@ _OPTIONS_OF_MODELS = {
     "compat": VIDEO_MODELS,
     "stochastic": ("beta_vae", *VIDEO_MODELS),
     "likelihood": ("beta_vae", *VIDEO_MODELS),
+    **dict.fromkeys(("objective", *_OPTIONS_OF_OBJECTIVES), ("beta_vae", *VIDEO_MODELS)),
+    "gamma_schedule": ("inertia_vae",),
+    "lam_schedule": VIDEO_MODELS,
+    "schedule_iterations": ("beta_vae", *VIDEO_MODELS),
+    "schedule_cycles": ("beta_vae", *VIDEO_MODELS),
 }
 
 
@@ -231,6 +342,10 @@ def _check_model_takes_its_options(config: TrialConfig) -> None:
         if value != defaults[name] and config.model not in models:
             instead = f"give {defaults[name]}, or use {' or '.join(models)}"
             raise UserError(f"{name} = {value} has no effect on {config.model}; {instead}.")
+    if config.compat == "original" and config.gamma_schedule != "constant":
+        raise UserError(
+            f"gamma_schedule = {config.gamma_schedule} with compat = original, whose γ is 0.75; leave it out."
+        )
     if config.compat == "original" and config.model == "inertia_vae" and config.lam > 0:
         raise UserError(f"lam = {config.lam} with compat = original: the original inertia model had no λ; give 0.")
     if config.compat == "original" and config.model == "predictive_vae" and (config.learn_alpha or config.alpha != 1):

@@ -18,7 +18,8 @@ from dd_ray.errors import UserError
 Axes = dict[str, tuple[Any, ...]]
 """Values of config fields by name; a field with more than one value is swept."""
 
-OPTION_NAMES = {"lam": "lambda"}  # `lambda` is a Python word, and so no name of a field
+# `lambda` is a Python word, and so no name of a field.
+OPTION_NAMES = {"lam": "lambda", "lam_schedule": "lambda-schedule"}
 _ONE_OF = ("beta", "beta_norm")
 
 

@@ -21,7 +21,10 @@ from dd_ray.terminal import console
 
 WIDTH_OF_ALL = 110
 """Columns that a terminal needs to show the scores of untrained networks, and the prediction ratio."""
-FROM_WIDTH = {"prediction_ratio": WIDTH_OF_ALL, "straightness": math.inf, "mig": 130, "sap": math.inf}
+FROM_WIDTH = {
+    **{"prediction_ratio": WIDTH_OF_ALL, "straightness": math.inf, "mig": 130, "sap": math.inf},
+    **dict.fromkeys(("mutual_information", "total_correlation", "dimension_wise_kl"), math.inf),
+}
 """Columns that a terminal needs to show a metric; others are always shown."""
 STATES = ("finished", "running", "stopped_early", "diverged", "failed", "unfinished", "missing")
 SECONDS_TO_LIVE = 60

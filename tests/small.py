@@ -14,6 +14,14 @@ OPTIONS: list[dict[str, Any]] = [
     {"compat": "original"},
     {"decode": "extrapolated"},
     {"delay": 0},
+    {"objective": "capacity", "capacity_max": 1.0, "capacity_iterations": 4},
+    {"objective": "tcvae"},
+    {"objective": "tcvae", "tc_sampling": "stratified"},
+    {"objective": "slowness", "slowness_weight": 0.1},
+    {"beta_schedule": "linear", "schedule_iterations": 8},
+    {"lam_schedule": "cosine", "schedule_iterations": 8},
+    {"gamma_schedule": "cyclic", "schedule_iterations": 8, "schedule_cycles": 2},
+    {"gamma_schedule": "linear", "schedule_iterations": 8, "learn_alpha": True},
 ]
 """Options that change what a model computes; each is tried on every variant that takes it."""
 
@@ -27,7 +35,7 @@ def small(model: str, **changes: Any) -> TrialConfig:
         values["lam"] = 1000.0
     if model == "inertia_vae":
         values["gamma"] = 0.5
-    if "beta_norm" in changes or changes.get("stochastic") is False:
+    if "beta_norm" in changes or changes.get("stochastic") is False or changes.get("objective") == "capacity":
         values["beta"] = None
     if changes.get("compat") == "original" and model == "inertia_vae":
         values["lam"] = 0.0

@@ -13,6 +13,7 @@ from dd_ray.errors import UserError
 
 BETA_VAE: dict[str, Any] = {"model": "beta_vae", "beta": 0.1, "dataset": "still_circles"}
 INERTIA_VAE: dict[str, Any] = {"model": "inertia_vae", "beta": 0.1}
+CAPACITY: dict[str, Any] = {"model": "inertia_vae", "objective": "capacity"}
 SUPERVISED: dict[str, Any] = {"model": "supervised_encoder", "dataset": "still_circles"}
 
 DIFFERENT: dict[str, dict[str, Any]] = {
@@ -29,6 +30,20 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
     "compat": {"compat": "original"},
+    "objective": {"objective": "tcvae"},
+    "capacity_max": {"capacity_max": 10.0, "objective": "capacity", "beta": None},
+    "capacity_weight": {"capacity_weight": 10.0, "objective": "capacity", "beta": None},
+    "capacity_iterations": {"capacity_iterations": 10, "objective": "capacity", "beta": None},
+    "capacity_schedule": {"capacity_schedule": "cyclic", "objective": "capacity", "beta": None},
+    "tc_sampling": {"tc_sampling": "stratified", "objective": "tcvae"},
+    "tc_num_data": {"tc_num_data": 1000, "objective": "tcvae"},
+    "slowness_weight": {"slowness_weight": 1.0, "objective": "slowness"},
+    "slowness_rate": {"slowness_rate": 1.0, "objective": "slowness"},
+    "beta_schedule": {"beta_schedule": "cosine"},
+    "gamma_schedule": {"gamma_schedule": "cosine"},
+    "lam_schedule": {"lam_schedule": "cosine"},
+    "schedule_iterations": {"schedule_iterations": 10},
+    "schedule_cycles": {"schedule_cycles": 2},
     "dataset": BETA_VAE,
     "grid": {"grid": "original"},
     "motion": {"motion": "bounce"},
@@ -84,6 +99,32 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"grid": "original", "motion": "axis"}, "grid = original .*motion = linear"),
         (INERTIA_VAE | {"grid": "original", "num_frames": 9}, "grid = original .*num_frames = 10"),
         (INERTIA_VAE | {"compat": "original", "lam": 1.0}, r"lam = 1\.0 with compat = original"),
+        (INERTIA_VAE | {"objective": "capacity"}, r"beta = 0\.1 has no effect on objective = capacity; leave it out"),
+        (INERTIA_VAE | {"capacity_max": 5}, r"capacity_max = 5\.0 has no effect on objective = beta; .*use .*capacity"),
+        (INERTIA_VAE | {"objective": "tcvae", "slowness_rate": 2.0}, r"slowness_rate = 2\.0 has no effect on .*tcvae"),
+        (SUPERVISED | {"tc_sampling": "stratified"}, "tc_sampling = stratified has no effect on supervised_encoder"),
+        (SUPERVISED | {"objective": "tcvae"}, "objective = tcvae has no effect on supervised_encoder"),
+        (CAPACITY | {"capacity_max": -1}, r"capacity_max = -1\.0 .*at least 0"),
+        (CAPACITY | {"capacity_iterations": 0}, r"capacity_iterations = 0 .*at least 1"),
+        (CAPACITY | {"capacity_weight": math.nan}, "capacity_weight = nan .*at least 0"),
+        (CAPACITY | {"beta_schedule": "linear"}, "beta_schedule = linear has no effect on objective = capacity"),
+        (CAPACITY | {"stochastic": False}, "objective = capacity has no effect on a model with stochastic = False"),
+        (CAPACITY | {"compat": "original"}, "objective = capacity with compat = original"),
+        (INERTIA_VAE | {"objective": "slowness", "slowness_rate": 0.0}, r"slowness_rate = 0\.0 .*positive"),
+        (
+            INERTIA_VAE | {"objective": "slowness", "num_frames": 3},
+            r"needs two latents in time.* has 1 here.*num_frames",
+        ),
+        (BETA_VAE | {"objective": "slowness"}, "needs two latents in time.* dataset = moving_circles"),
+        (BETA_VAE | {"objective": "tcvae", "batch_size": 1}, "batch_size = 1 is too few for objective = tcvae"),
+        (BETA_VAE | {"objective": "tcvae", "tc_num_data": 63}, "tc_num_data = 63 is less than batch_size = 64"),
+        (INERTIA_VAE | {"schedule_iterations": 0}, "schedule_iterations = 0 .*at least 1"),
+        (INERTIA_VAE | {"schedule_cycles": 0}, "schedule_cycles = 0 .*at least 1"),
+        (BETA_VAE | {"gamma_schedule": "linear"}, "gamma_schedule = linear has no effect on beta_vae"),
+        (
+            INERTIA_VAE | {"compat": "original", "gamma_schedule": "linear"},
+            r"gamma_schedule = linear .* whose γ is 0\.75",
+        ),
         (SUPERVISED | {"beta": 0.1}, r"beta = 0\.1 has no effect on supervised_encoder"),
         (SUPERVISED | {"beta_norm": 0.1}, r"beta_norm = 0\.1 has no effect on supervised_encoder"),
     ],

@@ -16,6 +16,7 @@ ORDER = [
         "errors",
         "terminal",
         "config",
+        "schedules",
         "config_options",
         "data",
         "models",

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
+from dd_ray.evaluation.decomposition import kl_terms
 from dd_ray.metrics import HeldOut, in_two_halves
 from dd_ray.models import FactorPrediction, Model, VideoVAE
 from dd_ray.models.prediction import predict_linearly
-from dd_ray.objectives import kl_divergence, objective
+from dd_ray.objectives import Posterior, Weights, kl_divergence, objective
 
 CHUNK = 64
 """Videos at a time; bounds the memory of an evaluation."""
@@ -53,21 +54,28 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(model: Model, config: TrialConfig, test_set: Batch) -> Evaluation:
-    """Evaluate a model on a held-out batch.
+def evaluate(model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0) -> Evaluation:
+    """Evaluate a model on a held-out batch, with the weights that its objective has in an iteration.
 
     Reconstructions and latents are those of the posterior means; only the loss terms sample, with noise
     that is the same at every evaluation and in every trial.
     """
-    chunks = [_evaluate_chunk(model, config, chunk, noise) for chunk, noise in _chunks(model, config, test_set)]
+    weights = Weights.at(config, iteration)
+    chunks = [
+        _evaluate_chunk(model, config, chunk, noise, weights) for chunk, noise in _chunks(model, config, test_set)
+    ]
     sizes = [chunk.size for chunk in chunks]
     gathered = {name: np.concatenate([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
+    means = {n: float(np.average([c.means[n] for c in chunks], weights=sizes)) for n in chunks[0].means}
+    if config.stochastic and isinstance(model, VideoVAE):
+        mu, logvar, latents = (gathered[f"posterior/{name}"] for name in Posterior._fields)
+        means |= kl_terms(mu, logvar, latents, test_set.images.device)
     held_out = HeldOut(
         latents=gathered["latents"],
         predicted=gathered.get("predicted"),
         factors=gathered["factors"],
         factor_names=test_set.factor_names,
-        means={n: float(np.average([c.means[n] for c in chunks], weights=sizes)) for n in chunks[0].means},
+        means=means,
     )
     return Evaluation(held_out, chunks[0].picture, _traversal(model))
 
@@ -99,9 +107,11 @@ def _chunks(model: Model, config: TrialConfig, test_set: Batch) -> Iterator[tupl
         yield chunk, None if noise is None else noise[part]
 
 
-def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tensor | None) -> _Chunk:
+def _evaluate_chunk(
+    model: Model, config: TrialConfig, batch: Batch, noise: Tensor | None, weights: Weights | None = None
+) -> _Chunk:
     outputs = model(batch, noise)
-    terms = objective(config, outputs)
+    terms = objective(config, outputs, weights)
     means = {"loss": float(terms.loss)} | {f"loss/{name}": float(term) for name, term in terms.parts.items()}
     if isinstance(outputs, FactorPrediction):
         arrays = {"latents": outputs.predicted, "factors": outputs.target}
@@ -118,6 +128,10 @@ def _evaluate_chunk(model: Model, config: TrialConfig, batch: Batch, noise: Tens
         # Constant velocity whatever the model's own α, so that the ratio means the same for all.
         "predicted": predict_linearly(outputs.mu, torch.ones((), device=outputs.mu.device)),
         "factors": batch.factors[:, outputs.frames],
+        **{
+            f"posterior/{name}": getattr(outputs, name)[:, outputs.kl_frames].flatten(0, 1)
+            for name in Posterior._fields
+        },
     }
     return _Chunk(len(batch.images), means, _numpy(arrays), _picture(outputs.target, of_means))
 

@@ -7,6 +7,9 @@ _AT_EACH_EVALUATION: dict[str, Metric] = {
     "reconstruction_error": Metric("Reconstruction error (per pixel)", "error per pixel", "min"),
     "factor_error": Metric("Factor error (mean squared)", "factor error", "min"),
     "kl": Metric("KL (nats per frame)", "KL (nats)", None),
+    "mutual_information": Metric("Index-code mutual information (nats per frame)", "MI (nats)", None),
+    "total_correlation": Metric("Total correlation (nats per frame)", "TC (nats)", None),
+    "dimension_wise_kl": Metric("Dimension-wise KL (nats per frame)", "dim. KL (nats)", None),
     "active_units": Metric("Active units", "units", None),
     "prediction_ratio": Metric("Prediction ratio", "ratio", None),
     "straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None),
@@ -25,9 +28,9 @@ _OF_FURTHER = {column: metric for score in FURTHER.values() for column, metric i
 REPORTED: dict[str, Metric] = _AT_EACH_EVALUATION | _OF_FURTHER
 """Means over the held-out set, at every evaluation; and the columns of `FURTHER` scores, at the last one.
 
-Those that are better one way rank trials. The objective contains β and λ, the KL is what β weighs, the prediction
-ratio is what λ and γ weigh, as they straighten paths, and more active units than factors are no gain, so they do
-not."""
+Those that are better one way rank trials. The objective contains β and λ, the KL and its three terms are what β
+weighs, the prediction ratio is what λ and γ weigh, as they straighten paths, and more active units than factors are no
+gain, so they do not."""
 
 WITH_UNTRAINED = tuple(name for name, metric in REPORTED.items() if metric.better == "max" or name in _OF_FURTHER)
 """Scores that an untrained network has as well, and not near 0: they have to be compared with it."""

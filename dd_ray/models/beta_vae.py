@@ -17,13 +17,15 @@ class BetaVAE(VideoVAE):
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Reconstruction:
         """Encode and decode all frames; `noise` [B, T, L] standard normal, or None to decode the means."""
         mu, logvar = self.encode(batch.images)
+        latents = self.sample(mu, logvar, noise)
         every_frame = slice(0, mu.shape[1])
         return Reconstruction(
             mu=mu,
             logvar=logvar,
+            latents=latents,
             mu_predicted=predict_linearly(mu, self.alpha),
             frames=every_frame,
             kl_frames=every_frame,
-            reconstruction=self.reconstruct(mu, logvar, noise),
+            reconstruction=self.decode(latents),
             target=batch.images,
         )

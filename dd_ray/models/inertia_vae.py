@@ -8,6 +8,7 @@ from dd_ray.data import Batch
 from dd_ray.models.outputs import Reconstruction
 from dd_ray.models.prediction import inertia_matrix, predict_linearly
 from dd_ray.models.vae import VideoVAE
+from dd_ray.schedules import value_at
 
 ORIGINAL_GAMMA = 0.75
 """What every run of the published code used, whatever γ was asked for."""
@@ -32,19 +33,25 @@ class InertiaVAE(VideoVAE):
         self.extrapolate = config.decode == "extrapolated"
         original = config.compat == "original"
         self.first_kl_frame = 0 if original else 1
-        gamma = ORIGINAL_GAMMA if original else config.gamma
+        self.scheduled = config if config.gamma_schedule != "constant" else None
+        gamma = ORIGINAL_GAMMA if original else value_at(config, "gamma", 0)
         self.num_latents_in_time = config.frames - config.delay
         self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
-        # Once and for all, unless α is learned.
+        # Once and for all, unless α is learned or γ follows a schedule.
         self.register_buffer("matrix", self._matrix().detach().float(), persistent=False)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...]:
         """[B, T − delay, L]: one draw for each latent."""
         return super().noise_shape(batch_size, num_frames - self.delay)
 
+    def scheduled_at(self, iteration: int) -> dict[str, float]:
+        """γ, where it follows a schedule."""
+        return {} if self.scheduled is None else {"gamma": value_at(self.scheduled, "gamma", iteration)}
+
     def filter(self, encoded: Tensor) -> Tensor:
         """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is."""
-        matrix = self._matrix() if self.alpha.requires_grad else self.matrix
+        fixed = self.scheduled is None and not self.alpha.requires_grad
+        matrix = self.matrix if fixed else self._matrix()
         return torch.matmul(matrix.to(encoded.dtype), encoded)
 
     def _matrix(self) -> Tensor:
@@ -57,6 +64,7 @@ class InertiaVAE(VideoVAE):
         return Reconstruction(
             mu=mu,
             logvar=logvar,
+            latents=self.sample(mu, logvar, noise),
             mu_predicted=predict_linearly(mu, self.alpha),
             frames=slice(0, self.num_latents_in_time),
             kl_frames=slice(self.first_kl_frame, self.num_latents_in_time),

@@ -16,6 +16,8 @@ class Reconstruction:
     """[B, T', L] posterior means of the T' frames that were encoded, `frames` of the batch."""
     logvar: Tensor
     """[B, T', L] logarithm of the posterior variances."""
+    latents: Tensor
+    """[B, T', L] drawn from the posteriors; the means where nothing is drawn."""
     mu_predicted: Tensor
     """[B, T', L] linear predictions of `mu` from its past; frames 0 and 1 have no past to predict from."""
     frames: slice

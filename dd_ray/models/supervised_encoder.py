@@ -20,6 +20,10 @@ class SupervisedEncoder(nn.Module):
         """No noise."""
         return
 
+    def scheduled_at(self, iteration: int) -> dict[str, float]:
+        """Nothing here is scheduled."""
+        return {}
+
     def forward(self, batch: Batch, noise: Tensor | None = None) -> FactorPrediction:
         """Images [B, T, C, H, W] to factors [B, T, F]."""
         predicted = self.factors(self.features(batch.images.flatten(0, 1)))

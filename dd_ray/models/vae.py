@@ -29,6 +29,10 @@ class VideoVAE(nn.Module):
         """Shape of the standard normal noise that `forward` takes for B videos of T frames."""
         return (batch_size, num_frames, self.num_latents)
 
+    def scheduled_at(self, iteration: int) -> dict[str, float]:
+        """Values that schedules of the config give to buffers at an iteration; there are none in most models."""
+        return {}
+
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Videos [B, T, C, H, W] to encoder mean and log-variance, each [B, T, L]."""
         size, num_frames = images.shape[:2]

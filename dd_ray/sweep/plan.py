@@ -258,7 +258,8 @@ def reported_by(config: TrialConfig) -> set[str]:
         return names | {"factor_error"}
     names |= {"reconstruction_error", "active_units"}
     of_videos = {"prediction_ratio", "straightness"} if _scored_frames(config) >= 3 else set()
-    return names | ({"kl"} if config.stochastic else set()) | of_videos
+    of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl"}
+    return names | (of_posteriors if config.stochastic else set()) | of_videos
 
 
 def _scored_frames(config: TrialConfig) -> int:

@@ -59,7 +59,7 @@ class Trainee:
     def snapshot(self) -> Snapshot:
         """Evaluate it, and let it go on to the next target."""
         self.targets.popleft()
-        evaluation = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset))
+        evaluation = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset), self.trial.iteration)
         self._pictures = evaluation.pictures
         return Snapshot(iteration=self.trial.iteration, held_out=evaluation.held_out, state=self.state())
 

@@ -32,7 +32,7 @@ class Feed:
         self.factor_names: tuple[str, ...] = FACTORS
         self._capacity, self._model, self._device = capacity, model, device
         self._images = (config.batch_size, config.frames, *config.image_shape)
-        self._names = [*asdict(Weights.of(config)), "learning_rate", "active"]
+        self._names = [*asdict(Weights.at(config, 0)), "learning_rate", "active"]
         shape = model.noise_shape(*self._images[:2]) if config.stochastic else None
         self.noise = None if shape is None else torch.zeros(capacity, *shape, device=device)
         """[K, ...], as the model takes it; None where it takes none."""
@@ -75,7 +75,7 @@ class Feed:
         stage.wait()
         stage.table[:] = 0
         for slot, trial in where.items():
-            weights = asdict(Weights.of(trial.config))
+            weights = asdict(Weights.at(trial.config, trial.iteration))
             stage.table[slot] = [*weights.values(), trial.config.learning_rate, 1]
         self._table.copy_(stage.pinned_table, non_blocking=True)
         if self.noise is not None and stage.noise is not None and stage.pinned_noise is not None:

@@ -90,7 +90,7 @@ class Block:
         self._step(method, shared)()
         for trial in active:
             slot = self.slots.index(trial)
-            trial.iteration += 1
+            trial.go_to(trial.iteration + 1)
             parts = {name: part[slot] for name, part in self._parts.items()}
             trial.terms = Terms(loss=self._loss[slot], parts=parts)
 

@@ -11,7 +11,18 @@ from dd_ray.training.blocks import Blocks
 from dd_ray.training.fused import Method
 from dd_ray.training.trial import Trial, TrialState
 
-FREE_IN_A_STACK = ("beta", "beta_norm", "gamma", "lam", "alpha", "learning_rate", "seed")
+FREE_IN_A_STACK = (
+    *("beta", "beta_norm", "gamma", "lam", "alpha", "learning_rate", "seed"),
+    *(
+        "capacity_max",
+        "capacity_weight",
+        "capacity_iterations",
+        "capacity_schedule",
+        "slowness_weight",
+        "slowness_rate",
+    ),
+    *("beta_schedule", "lam_schedule", "schedule_iterations", "schedule_cycles"),
+)
 """What may differ between the trials of a stack; all else must be equal."""
 
 

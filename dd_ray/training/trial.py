@@ -60,14 +60,21 @@ class Trial:
 
     def step(self, batch: Batch) -> None:
         """Learn from the batch of this trial's iteration."""
-        terms = objective(self.config, self.model(batch, self._noise(batch)), Weights.of(self.config))
+        outputs = self.model(batch, self._noise(batch))
+        terms = objective(self.config, outputs, Weights.at(self.config, self.iteration))
         # Parameters that take no part, such as the log-variance of a plain autoencoder's encoder, have gradient 0.
         parameters = list(self.model.parameters())
         gradients = torch.autograd.grad(terms.loss, parameters, allow_unused=True, materialize_grads=True)
         gradient = torch.cat([g.flatten() for g in gradients])
         rmsprop_(self.weights, self.square_avg, gradient, self.config.learning_rate)
         self.terms = terms.map(Tensor.detach)
-        self.iteration += 1
+        self.go_to(self.iteration + 1)
+
+    def go_to(self, iteration: int) -> None:
+        """Be at an iteration, with what the model's schedules have there."""
+        self.iteration = iteration
+        for name, value in self.model.scheduled_at(iteration).items():
+            self.model.get_buffer(name).fill_(value)
 
     @property
     def diverged(self) -> bool:
@@ -96,7 +103,7 @@ class Trial:
             raise UserError(f"the state of trial {state.config.key} does not hold the weights of its model.")
         self.weights.copy_(self._vector(state.weights))
         self.square_avg.copy_(self._vector(state.square_avg))
-        self.iteration = state.iteration
+        self.go_to(state.iteration)
         self.terms = None
 
     def _noise(self, batch: Batch) -> Tensor | None:

@@ -30,6 +30,20 @@ CHANGES: dict[str, dict[str, Any]] = {
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
     "compat": {"compat": "original"},
+    "objective": {"objective": "slowness"},
+    "capacity_max": {"capacity_max": 3.0, "objective": "capacity"},
+    "capacity_weight": {"capacity_weight": 1000.0, "objective": "capacity"},
+    "capacity_iterations": {"capacity_iterations": 5, "objective": "capacity"},
+    "capacity_schedule": {"capacity_schedule": "cosine", "objective": "capacity"},
+    "tc_sampling": {"tc_sampling": "stratified", "objective": "tcvae"},
+    "tc_num_data": {"tc_num_data": 100, "objective": "tcvae"},
+    "slowness_weight": {"slowness_weight": 1.0, "objective": "slowness"},
+    "slowness_rate": {"slowness_rate": 1.0, "objective": "slowness"},
+    "beta_schedule": {"beta_schedule": "linear"},
+    "gamma_schedule": {"gamma_schedule": "linear"},
+    "lam_schedule": {"lam_schedule": "linear"},
+    "schedule_iterations": {"schedule_iterations": 5, "beta_schedule": "linear"},
+    "schedule_cycles": {"schedule_cycles": 2, "beta_schedule": "cyclic", "schedule_iterations": 5},
     "dataset": {"dataset": "still_circles"},
     "grid": {"grid": "original"},
     "motion": {"motion": "bounce"},
@@ -45,10 +59,15 @@ NOT_AXES_OF_TRAINING = {"model", "network", "num_test"}
 REFUSED = {
     "supervised_encoder": {
         *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
-        *("likelihood", "delay", "decode", "compat"),
+        *("likelihood", "delay", "decode", "compat", "objective"),
+        *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
+        *("slowness_weight", "slowness_rate", "beta_schedule", "gamma_schedule", "lam_schedule"),
+        *("schedule_iterations", "schedule_cycles"),
     },
-    "beta_vae": {"gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat"},
-    "predictive_vae": {"gamma", "delay", "decode", "dataset"},
+    "beta_vae": {
+        *("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat", "gamma_schedule", "lam_schedule"),
+    },
+    "predictive_vae": {"gamma", "delay", "decode", "dataset", "gamma_schedule"},
     "inertia_vae": {"dataset"},
 }
 """What has no effect on a variant, or no data for it."""
@@ -87,7 +106,7 @@ def _without(model: str, name: str, changed: TrialConfig) -> dict[str, Any]:
 @pytest.mark.parametrize(("model", "name"), [(model, name) for model in REFUSED for name in sorted(REFUSED[model])])
 def test_what_moves_nothing_is_refused(model, name):
     with pytest.raises(UserError, match=rf"{name} = .* has no effect on|needs videos"):
-        small(model, **CHANGES[name])
+        small(model, **{name: CHANGES[name][name]})
 
 
 def test_the_learning_rate_decides_every_loss_but_the_first():

@@ -7,7 +7,7 @@ import torch
 
 from dd_ray.data import Stream, generator, make_dataset
 from dd_ray.models import VARIANTS, build_model
-from dd_ray.objectives import objective
+from dd_ray.objectives import Weights, objective
 from dd_ray.training import Stack, Trial, dump_state, load_state
 from tests.small import CONFIGS, name_of, small
 
@@ -126,7 +126,9 @@ def test_training_is_plain_rmsprop_on_the_batches_of_the_dataset(config):
         rng = generator(config.seed, Stream.NOISE, iteration)
         noise = None if shape is None else torch.from_numpy(rng.standard_normal(shape, dtype="float32"))
         optimizer.zero_grad()
-        loss = objective(config, model(batch, noise)).loss
+        for name, value in model.scheduled_at(iteration).items():
+            getattr(model, name).fill_(value)
+        loss = objective(config, model(batch, noise), Weights.at(config, iteration)).loss
         loss.backward()
         optimizer.step()
     trial = _trained(config, 4)

@@ -11,9 +11,23 @@ from dd_ray.training.stack import FREE_IN_A_STACK
 from tests.small import small
 
 BASE = small("inertia_vae")
-FREE = {"beta": 0.7, "gamma": 0.1, "lam": 1.0, "alpha": 0.9, "learning_rate": 1e-4, "seed": 3}
+FREE = {
+    **{"beta": 0.7, "gamma": 0.1, "lam": 1.0, "alpha": 0.9, "learning_rate": 1e-4, "seed": 3},
+    **{"capacity_max": 1.0, "capacity_weight": 2.0, "capacity_iterations": 3, "capacity_schedule": "cosine"},
+    **{"slowness_weight": 1.0, "slowness_rate": 2.0, "beta_schedule": "linear", "lam_schedule": "cyclic"},
+    **{"schedule_iterations": 5, "schedule_cycles": 2},
+}
+CAPACITIES = [
+    {"capacity_max": 1.0},
+    {"capacity_weight": 2.0},
+    {"capacity_iterations": 9},
+    {"capacity_schedule": "cosine"},
+]
+SLOWNESSES = [{"slowness_weight": 1.0}, {"slowness_rate": 2.0}, {"beta_schedule": "linear"}, {"lam_schedule": "linear"}]
 SHARED = {
     "num_latents": 3,
+    "objective": "tcvae",
+    "gamma_schedule": "linear",
     "learn_alpha": True,
     "likelihood": "bernoulli",
     "delay": 0,
@@ -36,9 +50,22 @@ def test_an_empty_stack_has_no_trials_and_no_data():
 
 @pytest.mark.parametrize("name", FREE)
 def test_trials_may_differ_in_what_only_weighs_or_seeds(name):
-    other = replace(BASE, **{name: FREE[name]})
-    assert len(Stack([BASE, other])) == 2
-    assert group_into_stacks([BASE, other]) == [[BASE, other]]
+    objective = name.partition("_")[0]
+    base = small("inertia_vae", objective=objective) if objective in ("capacity", "slowness") else BASE
+    other = replace(base, **{name: FREE[name]})
+    assert len(Stack([base, other])) == 2
+    assert group_into_stacks([base, other]) == [[base, other]]
+
+
+@pytest.mark.parametrize(("objective", "changes"), [("capacity", CAPACITIES), ("slowness", SLOWNESSES)])
+def test_what_differs_reaches_each_of_them(objective, changes):
+    configs = [small("inertia_vae", objective=objective, learning_rate=1e-5, **change) for change in ({}, *changes)]
+    together, alone = Stack(configs, method="grouped"), Stack(configs)
+    for stack in (together, alone):
+        stack.step(2)
+    losses = [(together[c.key].terms.loss.item(), alone[c.key].terms.loss.item()) for c in configs]
+    assert all(ours == pytest.approx(theirs, rel=1e-5) for ours, theirs in losses)
+    assert len({round(ours, 3) for ours, _ in losses}) == len(configs)
 
 
 def test_beta_may_be_given_in_either_form():

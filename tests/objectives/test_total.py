@@ -1,5 +1,7 @@
 """Loss terms against their closed forms, in which nothing of the package takes part."""
 
+from dataclasses import fields, replace
+
 import pytest
 import torch
 from torch.distributions import Bernoulli, Normal
@@ -8,6 +10,7 @@ from torch.distributions import kl_divergence as kl_of_distributions
 from dd_ray.data import make_dataset
 from dd_ray.models import VARIANTS, build_model
 from dd_ray.objectives import (
+    Weights,
     factor_error,
     kl_divergence,
     objective,
@@ -15,7 +18,7 @@ from dd_ray.objectives import (
     prediction_error,
     reconstruction_error,
 )
-from tests.small import VAES, small
+from tests.small import CONFIGS, VAES, name_of, small
 
 
 @pytest.fixture
@@ -83,20 +86,71 @@ def test_factor_error_is_the_mean_square(rng):
     torch.testing.assert_close(factor_error(predicted, target), (predicted - target).square().mean())
 
 
-def _terms(config, noise_seed=0):
+def _terms(config, noise_seed=0, iteration=0):
     model, batch = build_model(config), make_dataset(config).batch(0)
     shape = model.noise_shape(*batch.images.shape[:2])
     noise = None if shape is None else torch.randn(shape, generator=torch.Generator().manual_seed(noise_seed))
-    return objective(config, model(batch, noise))
+    return objective(config, model(batch, noise), Weights.at(config, iteration))
 
 
-@pytest.mark.parametrize("model", VARIANTS)
-def test_the_loss_is_the_weighted_sum_of_its_parts(model):
-    config = small(model)
-    weights = {"kl": config.beta_value, "prediction": config.lam}
-    terms = _terms(config)
+EACH = [small(model) for model in VARIANTS] + [config for config in CONFIGS if config.objective != "beta"]
+
+
+@pytest.mark.parametrize("iteration", [0, 3])
+@pytest.mark.parametrize("config", EACH, ids=name_of)
+def test_the_loss_is_the_weighted_sum_of_its_parts(config, iteration):
+    weights = {
+        **{"kl": config.beta_value, "total_correlation": config.beta_value, "first_kl": config.beta_value},
+        **{"prediction": config.lam, "capacity_gap": config.capacity_weight, "slowness": config.slowness_weight},
+    }
+    terms = _terms(config, iteration=iteration)
     expected = sum(weights.get(name, 1) * part.item() for name, part in terms.parts.items())
     assert terms.loss.item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("model", VAES)
+def test_at_beta_1_the_total_correlation_vae_is_a_vae_with_the_kl_sampled(model):
+    # The sums of the sampled terms are log q(z|x) − log p(z), whose mean over the noise is the KL.
+    config = small(model, objective="tcvae", beta=1.0)
+    parts = [_terms(config, noise_seed=seed).parts for seed in range(200)]
+    names = ("mutual_information", "total_correlation", "dimension_wise_kl")
+    sums = torch.stack([sum(part[name] for name in names) for part in parts])
+    error = sums.std() / len(sums) ** 0.5
+    assert abs(sums.mean() - _terms(replace(config, objective="beta")).parts["kl"]) < 3 * error
+
+
+@pytest.mark.parametrize("schedule", ["beta", "lam"])
+def test_a_scheduled_weight_is_that_of_the_iteration(schedule):
+    config = small("predictive_vae", **{f"{schedule}_schedule": "linear", "schedule_iterations": 4})
+    weights = [getattr(Weights.at(config, iteration), schedule) for iteration in range(6)]
+    full = getattr(config, schedule)
+    assert weights == pytest.approx([full * share for share in (0, 0.25, 0.5, 0.75, 1, 1)])
+    assert _terms(config, iteration=2).loss < _terms(config, iteration=4).loss
+    assert _terms(config, iteration=4).loss == _terms(small("predictive_vae")).loss
+
+
+@pytest.mark.parametrize("config", [c for c in CONFIGS if c.model in VAES and c.compat == "none"], ids=name_of)
+def test_many_trials_can_be_computed_as_one(config):
+    # As a stack on a GPU does: stacked parameters and buffers, and weights that are tensors.
+    models = [build_model(replace(config, seed=seed)) for seed in range(3)]
+    batch, weights = make_dataset(config).batch(0), Weights.at(config, 3)
+    noise = torch.randn(3, *models[0].noise_shape(*batch.images.shape[:2]), generator=torch.Generator().manual_seed(0))
+    factors = torch.tensor([0.5, 1.0, 2.0])
+    stacked = {field.name: getattr(weights, field.name) * factors for field in fields(Weights)}
+
+    def loss(state, noise, weights):
+        outputs = torch.func.functional_call(models[0], state, (batch, noise))
+        return objective(config, outputs, Weights(**weights)).loss
+
+    together = torch.func.vmap(loss)(_stacked(models), noise, stacked)
+    for k, model in enumerate(models):
+        alone = objective(config, model(batch, noise[k]), Weights(**{n: v[k].item() for n, v in stacked.items()})).loss
+        torch.testing.assert_close(together[k], alone, rtol=1e-4, atol=1e-4)
+
+
+def _stacked(models):
+    parameters, buffers = torch.func.stack_module_state(models)
+    return {name: tensor.detach() for name, tensor in (parameters | buffers).items()}
 
 
 @pytest.mark.parametrize("model", VAES)

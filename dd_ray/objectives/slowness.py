@@ -1,0 +1,51 @@
+"""A slowness prior (SlowVAE; Klindt et al. 2021): latents move rarely, and then far.
+
+    p(z) = N(z_0; 0, I) Π_{t≥1} Laplace(z_t; z_{t−1}, 1 / rate)
+
+whose KL from the posterior has one term for the first frame and one for each later frame. With both weights 1 the
+objective is the negative evidence bound of that prior; with two frames it is the published one, whose weights are
+β = 1 and `slowness_weight` = 10, and whose rate is 6 (github.com/bethgelab/slow_disentanglement, main.py).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.objectives.beta import kl_divergence
+from dd_ray.objectives.posterior import Posterior, Weighted
+from dd_ray.objectives.weights import Weights
+
+
+def slowness_kl(mu: Tensor, logvar: Tensor, rate: float | Tensor) -> Tensor:
+    """E_{q(z_{t−1})} KL(q(z_t) ‖ Laplace(z_{t−1}, 1 / rate)) for t ≥ 1, in nats, elementwise.
+
+    = rate · E|d| − log(rate / 2) − ½ log(2πe σ_t²), where d = z_t − z_{t−1} ~ N(m, s²) with m = μ_t − μ_{t−1} and
+    s² = σ_t² + σ_{t−1}², and E|d| = s √(2/π) exp(−m² / 2s²) + m erf(m / √2 s), the mean of a folded normal.
+
+    The expectation over the frame before is in it, so nothing is sampled; the published code takes that frame's mean
+    instead, and so leaves σ_{t−1} out of s.
+
+    Args:
+        mu: [B, n, L].
+        logvar: [B, n, L], log σ².
+        rate: of the Laplace distribution; its scale is 1 / rate.
+
+    Returns:
+        [B, n − 1, L].
+    """
+    m = mu[:, 1:] - mu[:, :-1]
+    s2 = logvar[:, 1:].exp() + logvar[:, :-1].exp()
+    distance = (2 / math.pi * s2).sqrt() * torch.exp(-m.square() / (2 * s2)) + m * torch.erf(m / (2 * s2).sqrt())
+    entropy = 0.5 * (math.log(2 * math.pi * math.e) + logvar[:, 1:])
+    return rate * distance - torch.log(torch.as_tensor(rate) / 2) - entropy
+
+
+def slowness_penalty(config: TrialConfig, posterior: Posterior, weights: Weights) -> dict[str, Weighted]:
+    """β · KL(q(z_0) ‖ N(0, I)) + w · Σ_{t≥1} E KL(q(z_t) ‖ Laplace(z_{t−1})), w = `slowness_weight`, of [B, n, L]."""
+    mu, logvar = posterior.mu, posterior.logvar
+    return {
+        "first_kl": Weighted(weights.beta, kl_divergence(mu[:, 0], logvar[:, 0]).sum() / len(mu)),
+        "slowness": Weighted(weights.slowness_weight, slowness_kl(mu, logvar, weights.slowness_rate).sum() / len(mu)),
+    }

@@ -1,0 +1,47 @@
+"""Errors of what a model says against what is: of images, of the latents' motion, of factors.
+
+Shapes: B videos, T frames, L latents, F factors, C×H×W pixels.
+"""
+
+from torch import Tensor
+from torch.nn import functional
+
+from dd_ray.config import Likelihood
+
+
+def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Likelihood) -> Tensor:
+    """Σ ‖x − x̂‖² over frames and pixels, or the cross-entropy −Σ x log x̂ + (1 − x) log(1 − x̂).
+
+    Args:
+        images: x, [B, T, C, H, W] in [0, 1].
+        reconstruction: x̂, the same shape.
+        likelihood: "gaussian" (variance ½, without its constant) or "bernoulli".
+
+    Returns:
+        Scalar, averaged over B.
+    """
+    if likelihood == "bernoulli":
+        # PyTorch's refuses NaN with an error; a diverged network is to give NaN here, as everywhere.
+        total = functional.binary_cross_entropy(reconstruction.nan_to_num(nan=0.5), images, reduction="sum")
+        total = total + 0 * reconstruction.sum()
+    else:
+        total = functional.mse_loss(reconstruction, images, reduction="sum")
+    return total / len(images)
+
+
+def prediction_error(mu: Tensor, mu_predicted: Tensor) -> Tensor:
+    """½ Σ_{t≥2} ‖μ_t − μ̂_t‖² of means [B, T, L] and their predictions; scalar, averaged over B."""
+    return 0.5 * (mu[:, 2:] - mu_predicted[:, 2:]).square().sum() / len(mu)
+
+
+def original_prediction_error(mu: Tensor) -> Tensor:
+    """What the published code had for `prediction_error`: ½ (‖μ_0‖² + ‖μ_1‖²) of the first video only.
+
+    Its predictions of the first two frames were 0, and it summed over the first two rows of the batch.
+    """
+    return 0.5 * mu[0, :2].square().sum()
+
+
+def factor_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of factors [B, T, F]; scalar."""
+    return functional.mse_loss(predicted, target)

@@ -1,0 +1,73 @@
+"""The objective of a trial, and what it adds up.
+
+    Σ_frames ‖x − x̂‖²  +  the penalty of the latents that the config names  +  λ · ½ Σ_{t≥2} ‖μ_t − μ̂_t‖²
+
+averaged over the videos of the batch and minimised. The first two run over the frames that the model decodes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from dd_ray.config import VIDEO_MODELS, Objective, TrialConfig
+from dd_ray.models import FactorPrediction, Outputs, Reconstruction
+from dd_ray.objectives.beta import beta_penalty
+from dd_ray.objectives.capacity import capacity_penalty
+from dd_ray.objectives.posterior import Posterior, Weighted
+from dd_ray.objectives.slowness import slowness_penalty
+from dd_ray.objectives.tcvae import tcvae_penalty
+from dd_ray.objectives.terms import factor_error, original_prediction_error, prediction_error, reconstruction_error
+from dd_ray.objectives.weights import Weights
+
+PENALTIES: dict[Objective, Callable[[TrialConfig, Posterior, Weights], dict[str, Weighted]]] = {
+    "beta": beta_penalty,
+    "capacity": capacity_penalty,
+    "tcvae": tcvae_penalty,
+    "slowness": slowness_penalty,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """The objective of a batch and what it is made of, unweighted, all scalars averaged over videos."""
+
+    loss: Tensor
+    """What is minimised."""
+    parts: dict[str, Tensor]
+    """Each term before its weight, by name."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Terms":
+        """The terms with a function applied to each."""
+        return Terms(loss=function(self.loss), parts={name: function(part) for name, part in self.parts.items()})
+
+
+def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = None) -> Terms:
+    """The objective of one trial on one batch, with the weights of its first iteration unless others are given.
+
+    What the config says beside the weights, and nothing in the data, decides which terms there are.
+    """
+    if isinstance(outputs, FactorPrediction):
+        error = factor_error(outputs.predicted, outputs.target)
+        return Terms(loss=error, parts={"factor_error": error})
+    terms = _vae_terms(config, outputs, weights or Weights.at(config, 0))
+    loss = terms["reconstruction"].value
+    for name, (weight, value) in terms.items():
+        if name != "reconstruction":
+            loss = loss + weight * value
+    return Terms(loss=loss, parts={name: term.value for name, term in terms.items()})
+
+
+def _vae_terms(config: TrialConfig, outputs: Reconstruction, weights: Weights) -> dict[str, Weighted]:
+    error = reconstruction_error(outputs.target, outputs.reconstruction, config.likelihood)
+    terms = {"reconstruction": Weighted(1.0, error)}
+    if config.stochastic:
+        penalised = (tensor[:, outputs.kl_frames] for tensor in (outputs.mu, outputs.logvar, outputs.latents))
+        terms |= PENALTIES[config.objective](config, Posterior(*penalised), weights)
+    if config.model in VIDEO_MODELS:
+        faulty = config.compat == "original" and config.model == "predictive_vae"
+        prediction = (
+            original_prediction_error(outputs.mu) if faulty else prediction_error(outputs.mu, outputs.mu_predicted)
+        )
+        terms["prediction"] = Weighted(weights.lam, prediction)
+    return terms

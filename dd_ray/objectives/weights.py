@@ -1,0 +1,39 @@
+"""What the terms of an objective are multiplied by."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.schedules import value_at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Numbers, or scalar tensors where many trials are computed as one. Trials that differ in no more can be."""
+
+    beta: float | Tensor
+    """β, of the KL, or of the total correlation."""
+    lam: float | Tensor
+    """λ, of the prediction error."""
+    capacity: float | Tensor
+    """C, in nats per frame."""
+    capacity_weight: float | Tensor
+    """Of |KL − C|."""
+    slowness_weight: float | Tensor
+    """Of the KL from the frame before."""
+    slowness_rate: float | Tensor
+    """Rate of the Laplace distribution of steps."""
+
+    @classmethod
+    def at(cls, config: TrialConfig, iteration: int) -> Self:
+        """The weights of a trial in an iteration."""
+        return cls(
+            beta=value_at(config, "beta", iteration),
+            lam=value_at(config, "lam", iteration),
+            capacity=value_at(config, "capacity", iteration),
+            capacity_weight=config.capacity_weight,
+            slowness_weight=config.slowness_weight,
+            slowness_rate=config.slowness_rate,
+        )

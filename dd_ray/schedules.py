@@ -1,0 +1,44 @@
+"""Values that change in training. They follow from the config and the iteration alone, so that a trial that stops and
+goes on is the same as one that does not, and one that is trained for longer as well.
+"""
+
+import math
+from typing import Literal, assert_never
+
+from dd_ray.config import Schedule, TrialConfig
+
+Scheduled = Literal["beta", "gamma", "lam", "capacity"]
+
+
+def share_at(schedule: Schedule, iteration: int, length: int, cycles: int) -> float:
+    """s_i, the share of its value that something scheduled has at iteration i, in [0, 1]; 1 from i = n on.
+
+    constant: 1. linear: i / n. cosine: ½ (1 − cos(π i / n)), which begins and ends gently (the shape of Loshchilov
+    and Hutter 2017, eq. 5, upwards). cyclic: M times anew from 0, linear to 1 in the first half of a cycle, and 1 in
+    the second (Fu et al. 2019, with R = ½).
+
+    Args:
+        schedule: one of the four.
+        iteration: i ≥ 0.
+        length: n ≥ 1.
+        cycles: M ≥ 1, of cyclic alone.
+    """
+    done = min(1.0, iteration / length)
+    match schedule:
+        case "constant":
+            return 1.0
+        case "linear":
+            return done
+        case "cosine":
+            return 0.5 * (1 - math.cos(math.pi * done))
+        case "cyclic":
+            return min(1.0, 2 * (done * cycles % 1)) if done < 1 else 1.0
+        case _:
+            assert_never(schedule)
+
+
+def value_at(config: TrialConfig, name: Scheduled, iteration: int) -> float:
+    """β, γ, λ or C of a trial in an iteration: s_i times the value that the config gives."""
+    full = {"beta": config.beta_value, "gamma": config.gamma, "lam": config.lam, "capacity": config.capacity_max}[name]
+    length = config.capacity_iterations if name == "capacity" else config.schedule_iterations
+    return full * share_at(getattr(config, f"{name}_schedule"), iteration, length, config.schedule_cycles)

@@ -1,0 +1,66 @@
+"""What a trial is in an iteration: the weights and the filter that its schedules have there."""
+
+import pytest
+import torch
+
+from dd_ray.data import make_dataset
+from dd_ray.models import build_model
+from dd_ray.objectives import Weights, objective
+from dd_ray.schedules import value_at
+from dd_ray.training import Stack, Trial
+from dd_ray.training.fused import METHODS
+from tests.small import small
+
+SCHEDULED = small("inertia_vae", gamma=0.8, gamma_schedule="cyclic", schedule_iterations=8, schedule_cycles=2)
+
+
+@pytest.mark.parametrize("method", ["alone", "grouped"])
+def test_a_filter_is_that_of_the_trial_s_iteration(method):
+    stack = Stack([SCHEDULED], method=method)
+    trial = stack[SCHEDULED.key]
+    encoded = torch.rand(2, trial.model.num_latents_in_time, 4, generator=torch.Generator().manual_seed(0))
+    for iteration in range(10):
+        gamma = value_at(SCHEDULED, "gamma", iteration)
+        expected = build_model(small("inertia_vae", gamma=gamma)).filter(encoded)
+        assert trial.iteration == iteration
+        assert trial.model.filter(encoded).equal(expected)
+        restored = Trial(SCHEDULED)
+        restored.restore(trial.state())
+        assert restored.model.filter(encoded).equal(expected)
+        stack.step()
+
+
+@pytest.mark.parametrize("name", ["beta_schedule", "lam_schedule"])
+def test_a_step_takes_the_weights_of_its_iteration(name):
+    config = small("predictive_vae", **{name: "linear", "schedule_iterations": 4, "stochastic": True})
+    trial = Trial(config)
+    for iteration in range(3):
+        batch = make_dataset(config).batch(iteration)
+        outputs = trial.model(batch, trial._noise(batch))
+        expected = objective(config, outputs, Weights.at(config, iteration)).loss
+        trial.step(batch)
+        assert trial.terms.loss.item() == expected.item()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_trials_at_different_places_of_their_schedules_can_be_computed_as_one(method):
+    schedules = {"beta_schedule": "linear", "lam_schedule": "cosine", "gamma_schedule": "cyclic"}
+    # So small a learning rate that rounding does not grow.
+    first, second = (
+        small("inertia_vae", **schedules, schedule_iterations=6, gamma=gamma, learning_rate=1e-5, seed=seed)
+        for seed, gamma in enumerate((0.5, 0.9))
+    )
+    together = Stack([first], method=method)
+    together.step(2)
+    together.add(second)
+    together.step(3)
+    for config, iterations in ((first, 5), (second, 3)):
+        alone = Stack([config])
+        alone.step(iterations)
+        torch.testing.assert_close(
+            together[config.key].terms.loss, alone[config.key].terms.loss, rtol=1e-5, atol=0, check_device=False
+        )
+
+
+def test_what_is_not_scheduled_is_left_alone():
+    assert build_model(small("inertia_vae")).scheduled_at(5) == {}
