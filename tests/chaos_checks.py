@@ -77,7 +77,15 @@ def _train(folder: Path, cell: Cell, evaluate_at: Sequence[int]) -> None:
 
     SweepFolder.at(folder).cell(cell.key).create(cell.config.to_dict(), cell.label)
     run = CellRun(
-        Work(sweep=str(folder), key=cell.key, evaluate_at=evaluate_at, device="cpu", threads=1, hparams=["seed"])
+        Work(
+            sweep=str(folder),
+            key=cell.key,
+            evaluate_at=evaluate_at,
+            device="cpu",
+            threads=1,
+            precision="float32",
+            hparams=["seed"],
+        )
     )
     while not run.advance()["done"]:
         pass

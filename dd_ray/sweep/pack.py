@@ -22,7 +22,7 @@ from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_mo
 from dd_ray.metrics import Code
 from dd_ray.sweep.trainee import Trainee, device_named
 from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work
-from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, shared_fields
+from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
 
 Result = TypeVar("Result")
 
@@ -119,6 +119,7 @@ class Pack:
         def join() -> Joined:
             if work.key in self._members:  # of a process that was lost, and never left
                 self._leave(work.key, None)
+            set_precision(work.precision)  # the same for all trials of a sweep
             trainee = Trainee(work, self._stack_for)
             self._members[work.key] = _Member(trainee)
             frames = trainee.config.batch_size * trainee.config.frames

@@ -74,6 +74,7 @@ class Rounds:
                 "evaluate_at": list(self.plan.evaluate_at),
                 "final_metrics": list(self.plan.final_metrics),
                 "device": "cuda" if resources.gpus else "cpu",
+                "precision": self.plan.options.precision,
                 "threads": max(1, int(resources.cpus)),
                 "hparams": list(dict.fromkeys([*self.plan.swept, "seed"])),
                 "versions": versions(),

@@ -17,7 +17,7 @@ from dd_ray.sweep.board import Board
 from dd_ray.sweep.states import latest_state
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.trainer import Progress, Snapshot, Work, pictured
-from dd_ray.training import Stack, dump_state, keep_freed_memory
+from dd_ray.training import Stack, dump_state, keep_freed_memory, set_precision
 
 
 class Trainee:
@@ -89,6 +89,7 @@ class LocalTrainer:
     def __init__(self, work: Work) -> None:
         keep_freed_memory()
         torch.set_num_threads(work.threads)
+        set_precision(work.precision)
         device = device_named(work.device)
         self.trainee = Trainee(work, lambda config: Stack(device=device))
         self.notes, self.began_at = self.trainee.notes, self.trainee.trial.iteration

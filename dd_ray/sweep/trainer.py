@@ -5,11 +5,15 @@ Without PyTorch, which a trial in a pack does not load.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
 from dd_ray.metrics import Code, HeldOut
+
+
+Precision = Literal["float32", "tf32"]
+"""Of matrix products and convolutions on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +26,8 @@ class Work:
     evaluate_at: Sequence[int]
     device: str
     threads: int
+    precision: Precision
+    """As `dd_ray.training.set_precision` takes it."""
     hparams: Sequence[str]
     """Config fields that TensorBoard lists runs by."""
     final_metrics: Sequence[str] = ()

@@ -3,10 +3,12 @@
 from dd_ray.training.checkpoint import dump_state, load_state
 from dd_ray.training.footprint import bytes_per_trial
 from dd_ray.training.memory import keep_freed_memory
+from dd_ray.training.precision import Precision, set_precision
 from dd_ray.training.stack import Stack, StackMethod, group_into_stacks, shared_fields
 from dd_ray.training.trial import Trial, TrialState
 
 __all__ = [
+    "Precision",
     "Stack",
     "StackMethod",
     "Trial",
@@ -16,5 +18,6 @@ __all__ = [
     "group_into_stacks",
     "keep_freed_memory",
     "load_state",
+    "set_precision",
     "shared_fields",
 ]

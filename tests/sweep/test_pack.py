@@ -39,6 +39,7 @@ def works(tmp_path):
                     evaluate_at=evaluate_at,
                     device="cpu",
                     threads=1,
+                    precision="float32",
                     hparams=["beta"],
                     final_metrics=final_metrics,
                 )

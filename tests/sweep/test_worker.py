@@ -34,6 +34,7 @@ def start(tmp_path):
             evaluate_at=evaluate_at,
             device="cpu",
             threads=1,
+            precision="float32",
             hparams=["beta"],
             final_metrics=final_metrics,
         )
