@@ -22,11 +22,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -35,10 +34,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from dd_ray.cells import SELECTION_HELP, Subject, encode_stills, subjects_of
+from dd_ray.cells import NetworkOptions, Subject, encode_stills, subjects_of
 from dd_ray.data import FACTORS
-from dd_ray.errors import exit_on_user_error
-from dd_ray.figures import folder_of, ordered_colours, setting, write
+from dd_ray.figures import folder_of, ordered_colours, run_command, setting, write
 from dd_ray.metrics import (
     active_mask,
     mean_squared_cross_correlation,
@@ -58,27 +56,6 @@ MOST_WITH_NUMBERS = 6
 SCALE, COLOURS = Normalize(0, 1), "cividis"
 WIDTH, HEIGHT = 10.6, 1.95
 LEGEND_COLUMNS = 6
-_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """Options of the command line."""
-
-    path: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")] = None
-    """Folder of a sweep, such as results/beta_grid_quick."""
-    cells: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(
-            help=f"{SELECTION_HELP} Where none is given, the first seed of all cells.",
-            metavar="CELL [CELL ...]",
-            help_behavior_hint="",
-        ),
-    ] = ()
-    original: Annotated[Path | None, _folder] = None
-    """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
-    out: Annotated[Path | None, _folder] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given. To be given without a sweep."""
 
 
 @dataclass(frozen=True)
@@ -263,7 +240,7 @@ def tables(shown: Sequence[Entanglement]) -> dict[str, pd.DataFrame]:
     }
 
 
-def write_entanglement(options: Options) -> list[Path]:
+def write_entanglement(options: NetworkOptions) -> list[Path]:
     """Draw what latents make of the factors, and write the figures and the numbers behind them.
 
     Returns:
@@ -288,10 +265,7 @@ def write_entanglement(options: Options) -> list[Path]:
 
 def main(args: list[str] | None = None) -> None:
     """Draw how each latent responds to each factor, and how they correlate. Prints the files that it writes."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
-    with exit_on_user_error():
-        for path in write_entanglement(options):
-            print(path)
+    run_command(NetworkOptions, write_entanglement, main.__doc__, args)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config_options import option_name
-from dd_ray.errors import exit_on_user_error
-from dd_ray.figures import MARKS, folder_of, setting, shown, write
+from dd_ray.figures import MARKS, folder_of, run_command, setting, shown, write
 from dd_ray.map_panels import (
     ABOVE,
     BELOW,
@@ -293,7 +292,7 @@ def write_maps(options: Options) -> list[Path]:
         if (part.cells["mark"] != "absent").any():
             figures[f"{stem}{_suffix(rest)}"] = draw(part, scales, title_of(manifest["study"], part, rest))
     with mpl.rc_context({"hatch.linewidth": 0.7}):
-        return write(folder_of(sweep.files.local or Path(), options.out), figures, {stem: summary.cells})
+        return write(folder_of(options.path, options.out), figures, {stem: summary.cells})
 
 
 def _suffix(rest: Mapping[str, Any]) -> str:
@@ -304,10 +303,7 @@ def _suffix(rest: Mapping[str, Any]) -> str:
 
 def main(args: list[str] | None = None) -> None:
     """Draw maps of a sweep's grid: metrics over γ, β and λ. Prints the files that it writes."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
-    with exit_on_user_error():
-        for path in write_maps(options):
-            print(path)
+    run_command(Options, write_maps, main.__doc__, args)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -38,11 +37,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dd_ray.cells import SELECTION_HELP, Subject, subjects_of
+from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of
 from dd_ray.data import Regions
-from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.evaluation import region_errors
-from dd_ray.figures import folder_of, ordered_colours, setting, write
+from dd_ray.errors import UserError
+from dd_ray.evaluation import PicturedRegions, region_errors
+from dd_ray.figures import folder_of, ordered_colours, run_command, setting, write
 from dd_ray.metrics import seed_interval
 from dd_ray.models import VideoVAE
 
@@ -76,25 +75,13 @@ LINE_LENGTH = 30
 COLOUR = ordered_colours(4)[1]
 BAR, PUBLISHED_BAR = 0.62, 0.42
 """Heights, in rows."""
-_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(NetworkOptions):
     """Options of the command line."""
 
-    path: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")] = None
-    """Folder of a sweep, such as results/beta_grid_quick."""
-    cells: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(
-            help=f"{SELECTION_HELP} Where none is given, all.", metavar="CELL [CELL ...]", help_behavior_hint=""
-        ),
-    ] = ()
-    original: Annotated[Path | None, _folder] = None
-    """Folder of the original study's checkpoints, with its region_errors.npz; beside a sweep, or without one."""
-    out: Annotated[Path | None, _folder] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given. To be given without a sweep."""
+    cells: Annotated[tuple[str, ...], cells_option("all")] = ()
 
 
 Errors = dict[str, NDArray[np.floating]]
@@ -146,17 +133,20 @@ def measure(subjects: Sequence[Subject]) -> list[Cell]:
         groups.setdefault((alone, *told), []).append(subject)
     # The bar shows on a terminal only.
     progress = tqdm(total=len(subjects), desc="networks", disable=None, leave=False)
+    pictured = PicturedRegions.of(grid())
     with progress:
-        return [_measure_group(dict(key[1:]), group, progress) for key, group in groups.items()]
+        return [_measure_group(dict(key[1:]), group, pictured, progress) for key, group in groups.items()]
 
 
-def _measure_group(settings: Mapping[str, Any], group: Sequence[Subject], progress: Any) -> Cell:
+def _measure_group(
+    settings: Mapping[str, Any], group: Sequence[Subject], pictured: PicturedRegions, progress: Any
+) -> Cell:
     furthest = max(subject.iteration or 0 for subject in group)
     errors = []
     for subject in group:
         if (subject.iteration or 0) == furthest:
             assert isinstance(subject.model, VideoVAE)
-            errors.append(region_errors(subject.model, grid()))
+            errors.append(region_errors(subject.model, pictured))
         progress.update()
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
@@ -481,10 +471,7 @@ def write_errors(options: Options) -> list[Path]:
 def main(args: list[str] | None = None) -> None:
     """Draw where reconstructions fail: inside the circle, at its edge and in the background. Prints the files that it
     writes."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
-    with exit_on_user_error():
-        for path in write_errors(options):
-            print(path)
+    run_command(Options, write_errors, main.__doc__, args)
 
 
 if __name__ == "__main__":

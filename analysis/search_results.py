@@ -20,12 +20,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray import search_results
-from dd_ray.config_options import option_name
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError
+from dd_ray.figures import folder_of, run_command, symbol, write
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.store import SweepFolder
 
-SYMBOLS = {"beta": "β", "beta_norm": "β$_{\\mathrm{norm}}$", "gamma": "γ", "lam": "λ", "alpha": "α"}
 BEST, OTHER = "#D55E00", "#0072B2"
 """Vermilion and blue, which the colour-blind tell apart (Wong 2011, Nature Methods 8, p. 441)."""
 BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
@@ -37,7 +36,7 @@ PANEL = (3.1, 2.7)
 class Options:
     """Options of the command line."""
 
-    path: Annotated[Path, tyro.conf.Positional]
+    path: Annotated[str, tyro.conf.Positional]
     """Folder of a search, such as results/inertia_search_quick."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
     """Folder to write to; `figures` in the search's folder where it is not given."""
@@ -67,7 +66,7 @@ def draw(table: pd.DataFrame, search: dict[str, Any], title: str) -> Figure:
             if column == 0:
                 panel.set_ylabel(_short(objective), fontsize=8)
             if row == len(objectives) - 1:
-                panel.set_xlabel(_symbol(name), fontsize=10)
+                panel.set_xlabel(symbol(name), fontsize=10)
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=4, fontsize=8, frameon=False)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
@@ -155,10 +154,6 @@ def _short(objective: str) -> str:
     return REPORTED[objective].short
 
 
-def _symbol(name: str) -> str:
-    return SYMBOLS.get(name, option_name(name).replace("-", " "))
-
-
 def title_of(study: str, table: pd.DataFrame, search: dict[str, Any]) -> str:
     """What is above the figure."""
     counts = table["state"].value_counts()
@@ -178,23 +173,13 @@ def write_figure(options: Options) -> list[Path]:
     search, table = search_results.search_of(sweep), search_results.load(options.path)
     if table[search["objectives"]].isna().to_numpy().all():
         raise UserError("no suggestion of this search has a score yet, so there is nothing to draw.")
-    folder = options.out or sweep.folder / "figures"
-    png, csv = folder / "search_results.png", folder / "search_results.csv"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draw(table, search, title_of((sweep.manifest() or {})["study"], table, search)).savefig(png, dpi=150)
-        table.to_csv(csv, index=False)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
-    return [png, csv]
+    figure = draw(table, search, title_of((sweep.manifest() or {})["study"], table, search))
+    return write(folder_of(options.path, options.out), {"search_results": figure}, {"search_results": table})
 
 
 def main(args: list[str] | None = None) -> None:
     """Draw a search: its Pareto front or history, and what it drew. Prints the files that it writes."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
-    with exit_on_user_error():
-        for path in write_figure(options):
-            print(path)
+    run_command(Options, write_figure, main.__doc__, args)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ that differ in β alone are joined, so that a line shows what β trades.
 The Pareto front holds the cells that no other beats in both directions at once: of the complete ones, by their means.
 Cells whose network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is
 what it is, but not on that of a score, which they can win without having learned anything. Cells stopped early,
-failed, diverged or unfinished are hollow, carry a letter, and are never on a front.
+failed, diverged or unfinished are hollow, carry a letter (near ones share it), and are never on a front.
 What counts as complete, and which seeds are averaged, `dd_ray.summary` says.
 """
 
@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import numpy as np
 import pandas as pd
 import tyro
+from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -29,19 +30,23 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.figures import MARKS, Colour, folder_of, ordered_colours, setting, symbol, write
+from dd_ray.errors import UserError
+from dd_ray.figures import MARKS, Colour, folder_of, ordered_colours, run_command, setting, symbol, write
 from dd_ray.metrics import REPORTED, Metric
 from dd_ray.summary import COMPLETE, Summary, summarise
 from dd_ray.sweep.store import SweepFolder
+from dd_ray.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 
-RATE, DISTORTION = "kl", "reconstruction_error"
 SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)
 """Points: of every marker where sizes tell nothing; else of the smallest and the largest."""
 PANEL = (3.4, 3.1)
 FEWEST_SEEDS_WITH_BARS = 3
 """The 95% interval of two seeds is 13 times as long as they lie apart: it would hide all that there is to see."""
+BESIDE = ((7.5, 6.5), (-7.5, 6.5), (7.5, -6.5), (-7.5, -6.5))
+"""Points from a cell's marker to its letter: places that are tried in this order."""
+APART, SHARED = 9.0, 16.0
+"""Points between two letters, and from a marker to a letter of its own that already stands near it."""
 MOST_COLUMNS = 3
 MOST_COLOURS = 12
 """Values that a legend can tell apart."""
@@ -54,8 +59,8 @@ _field = tyro.conf.arg(metavar="FIELD", help_behavior_hint="")
 class Options:
     """Options of the command line."""
 
-    path: Annotated[Path, tyro.conf.Positional]
-    """Folder of a sweep, such as results/inertia_grid_quick."""
+    path: Annotated[str, tyro.conf.Positional]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     scores: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
     """Columns of the table to draw against reconstruction error, a panel for each. Linear R² and MCC where none is
     given. Higher counts as better where the metric's definition does not say otherwise."""
@@ -65,75 +70,7 @@ class Options:
     """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
     given."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given."""
-
-
-def better_side(metric: str) -> str | None:
-    """Which values of a column count as better: min, max, or None where none does."""
-    known = REPORTED.get(metric.partition("/")[0])
-    if metric == RATE:
-        return "min"  # the rate is a cost, whatever β was
-    return known.better if known else "max"
-
-
-def pareto_front(costs: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """[N] which of N points [N, D], lower being better, no other beats: none is as low everywhere and lower somewhere.
-
-    NaN is beaten by everything.
-    """
-    finite = np.isfinite(costs).all(axis=1)
-    as_low = (costs[:, None] <= costs).all(axis=2)  # [N, N]: the first is as low as the second
-    lower = (costs[:, None] < costs).any(axis=2)
-    return finite & ~(as_low & lower).any(axis=0)
-
-
-def points(summary: Summary, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """A row for each pair of metrics and cell: both means, and whether it is on the front.
-
-    Columns: the axes; `x_metric`, `x`, `x_ci_low`, `x_ci_high`, the same of y; `seeds`, `seeds_in_cell`, `iteration`,
-    `states` and `mark` as in `dd_ray.summary` (the worse of the two metrics'); `collapsed_seeds`, how many of the
-    averaged seeds have no active unit; `on_front`.
-    """
-    axes = list(summary.layout.axes)
-    present = summary.cells[summary.cells["mark"] != "absent"]
-    collapsed = _collapsed_seeds(summary.trials, axes)
-    parts = []
-    for x, y in pairs:
-        both = _of(present, x, axes, "x").merge(_of(present, y, axes, "y"), on=axes, suffixes=("", "_of_y"))
-        marks = zip(both["mark"], both.pop("mark_of_y"), strict=True)
-        both["mark"] = [min(pair, key=list(MARKS).index) for pair in marks]
-        both["seeds"] = np.minimum(both["seeds"], both.pop("seeds_of_y"))
-        both = both.drop(columns=[name for name in both if str(name).endswith("_of_y")])
-        both = both.merge(collapsed, on=axes, how="left")
-        both["on_front"] = _on_front(both, x, y)
-        parts.append(both)
-    return pd.concat(parts, ignore_index=True)
-
-
-def _of(cells: pd.DataFrame, metric: str, axes: list[str], place: str) -> pd.DataFrame:
-    renamed = {"metric": f"{place}_metric", "mean": place}
-    renamed |= {end: f"{place}_{end}" for end in ("ci_low", "ci_high")}
-    columns = [*axes, *renamed, "seeds", "seeds_in_cell", "iteration", "mark", "mark_iteration", "states"]
-    return cells.loc[cells["metric"] == metric, columns].rename(columns=renamed)
-
-
-def _collapsed_seeds(trials: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """How many of the seeds that got furthest have no active unit."""
-    furthest = trials["iteration"] == trials.groupby(axes)["iteration"].transform("max")
-    units = trials["active_units"] if "active_units" in trials else pd.Series(math.nan, index=trials.index)
-    collapsed = (furthest & (pd.to_numeric(units) == 0)).astype(int)
-    return collapsed.groupby([trials[axis] for axis in axes]).sum().rename("collapsed_seeds").reset_index()
-
-
-def _on_front(cells: pd.DataFrame, x: str, y: str) -> NDArray[np.bool_]:
-    sides = [better_side(x), better_side(y)]
-    if None in sides:
-        return np.zeros(len(cells), bool)
-    costs = cells[["x", "y"]].to_numpy(float) * [1 if side == "min" else -1 for side in sides]
-    candidates = (cells["mark"] == COMPLETE).to_numpy()
-    if (x, y) != (RATE, DISTORTION):
-        candidates = candidates & (cells["collapsed_seeds"] == 0).to_numpy()
-    return pareto_front(np.where(candidates[:, None], costs, math.nan))
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
 
 
 @dataclass(frozen=True)
@@ -213,10 +150,13 @@ def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks
             _draw_point(panel, cell, looks)
     untrained = summary.untrained.get(y) if y in results.WITH_UNTRAINED else None
     _limit(panel, cells, {"x": seeds["x_seed"], "y": [*seeds["y_seed"], *([] if untrained is None else [untrained])]})
+    _draw_letters(panel, cells)
     if untrained is not None:
         panel.axhline(untrained, color="0.4", linewidth=0.8, linestyle=":", zorder=0)
-        label = panel.text(0.99, untrained, "untrained", fontsize=7, color="0.3", ha="right", va="bottom")
-        label.set_transform(panel.get_yaxis_transform())
+        # Beside the panel, where no points are.
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        place |= {"ha": "left", "va": "center", "rotation": 90, "fontsize": 7, "color": "0.3"}
+        panel.annotate("untrained", (1, untrained), (3, 0), **place)
     panel.set_xlabel(_label(x), fontsize=9)
     panel.set_ylabel(_label(y), fontsize=9)
     panel.locator_params(nbins=5)
@@ -274,9 +214,25 @@ def _draw_point(panel: Axes, cell: Any, looks: Looks) -> None:
     panel.plot(cell["x"], cell["y"], **look)
     if cell["collapsed_seeds"]:
         panel.plot(cell["x"], cell["y"], "x", markersize=9, color="black", markeredgewidth=1.1, zorder=5)
-    if not complete:
+
+
+def _draw_letters(panel: Axes, cells: pd.DataFrame) -> None:
+    """Letters of cells that are not complete, each where it is clear of the others; near ones of a kind share one."""
+    marked = cells[cells["mark"] != COMPLETE].dropna(subset=["x", "y"])
+    (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
+    width, height = (0.75 * 72 * inches for inches in PANEL)  # points: what the labels leave of a panel
+    placed: list[tuple[str, NDArray[np.floating]]] = []
+    for cell in marked.to_dict("records"):
         letter = MARKS[cell["mark"]][0]
-        panel.annotate(letter, (cell["x"], cell["y"]), (4, 3), textcoords="offset points", fontsize=7, zorder=5)
+        at = np.array([(cell["x"] - left) / (right - left) * width, (cell["y"] - bottom) / (top - bottom) * height])
+        if any(other == letter and np.linalg.norm(place - at) < SHARED for other, place in placed):
+            continue
+        clear = [o for o in BESIDE if all(np.linalg.norm(place - at - o) >= APART for _, place in placed)]
+        offset = clear[0] if clear else BESIDE[0]
+        look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 7}
+        text = panel.annotate(letter, (cell["x"], cell["y"]), offset, zorder=6, **look)
+        text.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground="white")])
+        placed.append((letter, at + offset))
 
 
 def _limit(panel: Axes, cells: pd.DataFrame, more: Mapping[str, Iterable[float]]) -> None:
@@ -351,7 +307,9 @@ def write_tradeoff(options: Options) -> list[Path]:
     """
     sweep = SweepFolder.open(options.path)
     manifest, table = sweep.manifest() or {}, results.load(options.path)
-    pairs = _pairs(table, options.scores)
+    pairs = pairs_of(table, options.scores)
+    if not any(DISTORTION in pair for pair in pairs):
+        raise UserError("this sweep has no reconstruction error to trade; its model does not decode, or nothing ended.")
     metrics = list(dict.fromkeys(itertools.chain(*pairs)))
     summary = summarise(table, manifest, metrics=metrics, iteration=options.iteration)
     cells = points(summary, pairs)
@@ -361,23 +319,10 @@ def write_tradeoff(options: Options) -> list[Path]:
     return write(folder_of(options.path, options.out), {stem: figure}, {stem: cells})
 
 
-def _pairs(table: pd.DataFrame, scores: Sequence[str]) -> list[tuple[str, str]]:
-    """The metrics of each panel, along x and y."""
-    if DISTORTION not in table or table[DISTORTION].isna().all():
-        raise UserError("this sweep has no reconstruction error to trade; its model does not decode, or nothing ended.")
-    usual = [name for name in ("linear_r2", "mcc") if name in table]
-    pairs = [(DISTORTION, score) for score in dict.fromkeys(scores or usual)]
-    has_rate = RATE in table and table[RATE].notna().any()  # autoencoders without sampling have none
-    return [(RATE, DISTORTION), *pairs] if has_rate else pairs
-
-
 def main(args: list[str] | None = None) -> None:
     """Draw what disentanglement costs: rate against distortion, and reconstruction against disentanglement, with their
     Pareto fronts. Prints the files that it writes."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
-    with exit_on_user_error():
-        for path in write_tradeoff(options):
-            print(path)
+    run_command(Options, write_tradeoff, main.__doc__, args)
 
 
 if __name__ == "__main__":

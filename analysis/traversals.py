@@ -41,18 +41,15 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from dd_ray import probes
-from dd_ray.cells import SELECTION_HELP, Subject, encode_stills, subjects_of
+from dd_ray.cells import NetworkOptions, Subject, cells_option, encode_stills, subjects_of
 from dd_ray.data import FACTORS, Batch, make_dataset, render_circles
-from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.figures import folder_of, ordered_colours, setting, shown, symbol, write
-from dd_ray.metrics import bootstrap_interval
+from dd_ray.errors import UserError
+from dd_ray.figures import folder_of, ordered_colours, run_command, setting, shown, symbol, write
 from dd_ray.models import VideoVAE
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 ANIMATED_STEPS = 19
 LAG_VIDEOS = 128
-LEAST_SHOWN = 0.1
-"""Share of frames that show a circle, below which their lag is that of accidents."""
 VIDEOS_IN_STRIP = 2
 MOST_PICTURED = 8
 """Networks whose pictures are drawn where no cells are named."""
@@ -64,31 +61,20 @@ GREYS = 64
 DIFFERENCE = (
     "difference: dark where the reconstruction is too dark, white where it is too bright; full scale ±½ of white"
 )
-_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
 
 Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(NetworkOptions):
     """Options of the command line."""
 
-    path: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")] = None
-    """Folder of a sweep, such as results/inertia_grid_quick."""
     cells: Annotated[
-        tuple[str, ...],
-        tyro.conf.arg(
-            help=f"{SELECTION_HELP} Where none is given, the first seed of all cells, and pictures of "
-            f"{MOST_PICTURED} of them.",
-            metavar="CELL [CELL ...]",
-            help_behavior_hint="",
-        ),
+        tuple[str, ...], cells_option(f"the first seed of all cells, and pictures of {MOST_PICTURED} of them")
     ] = ()
-    original: Annotated[Path | None, _folder] = None
-    """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
-    gamma: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = (0.0, 0.5, 0.9)
+    gamma: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = probes.DREAM_GAMMAS
     """γ of the dreams, each a row."""
-    seen: int = 3
+    seen: int = probes.DREAM_SEEN
     """Frames that a network sees before it dreams."""
     videos: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = (0, 1, 2, 3)
     """Numbers of the held-out videos to show; figures show the first two, and the dream of the first."""
@@ -97,8 +83,6 @@ class Options:
     factors are nearest to 0.5 where it is not given."""
     dreamt: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
     """Frames of a dream, the seen ones included; as many as the video has where it is not given."""
-    out: Annotated[Path | None, _folder] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given. To be given without a sweep."""
 
     def check(self) -> None:
         """Raise `UserError` where nothing is asked for."""
@@ -431,28 +415,22 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
         batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
         lags = probes.circle_lags(subject.model, batch)
         first = batch.images.shape[1] - lags.shape[1]
-        places = probes.place_of(batch.factors[..., :2].numpy())
-        interval = bootstrap_interval(_median, lags)
+        lag = probes.Lag.of(lags)
         inertia = subject.config.model == "inertia_vae"
         named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
         named |= subject.settings
         cells.append(
             named
             | {"filtered_with_gamma": subject.config.gamma if inertia else math.nan}
-            | {"lag": float(interval.estimate), "low": float(interval.low), "high": float(interval.high)}
+            | {"lag": lag.median, "low": lag.low, "high": lag.high}
             | {"mean_lag": float(np.nanmean(lags)) if np.isfinite(lags).any() else math.nan}
-            | {"shows_a_circle": float(np.isfinite(lags).mean())}
-            | {"motion_per_frame": float(np.linalg.norm(np.diff(places, axis=1), axis=-1).mean())}
+            | {"shows_a_circle": lag.shown, "motion_per_frame": probes.motion_per_frame(batch)}
         )
         frames += [
-            named | {"frame": first + t, "lag": _median(at), "shows_a_circle": float(np.isfinite(at).mean())}
+            named | {"frame": first + t, "lag": probes.median_lag(at), "shows_a_circle": float(np.isfinite(at).mean())}
             for t, at in enumerate(lags.T)
         ]
     return pd.DataFrame(cells), pd.DataFrame(frames)
-
-
-def _median(lags: NDArray[np.floating]) -> float:
-    return float(np.nanmedian(lags)) if np.isfinite(lags).any() else math.nan
 
 
 def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
@@ -473,7 +451,7 @@ def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
     for (name, rows), aside, colour, mark in looks:
         members = cells.iloc[rows]
         x = np.array([places.get(gamma, 0) + aside for gamma in members["filtered_with_gamma"]])
-        known = (members["shows_a_circle"] >= LEAST_SHOWN).to_numpy()
+        known = (members["shows_a_circle"] >= probes.LEAST_SHOWN).to_numpy()
         look: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": "none", "markersize": 5}
         share.plot(x, members["shows_a_circle"], label=name or "this sweep", **look)
         lag.plot(x[known], members["lag"][known], **look)
@@ -497,8 +475,8 @@ def _label(lag: Axes, share: Axes, names: Sequence[str], motion: float) -> None:
     lag.set_ylabel("lag (pixels of the 32×32 picture)\nmedian and 95% interval over videos", fontsize=8)
     share.set_ylabel("share of frames\nthat show a circle", fontsize=8)
     share.set(ylim=(-0.04, 1.04), xlim=(-0.5, len(names) - 0.5))
-    share.axhline(LEAST_SHOWN, color="0.3", linewidth=0.8, linestyle=(0, (1, 1.5)))
-    _note(share, LEAST_SHOWN, "of fewer, no\nlag is drawn")
+    share.axhline(probes.LEAST_SHOWN, color="0.3", linewidth=0.8, linestyle=(0, (1, 1.5)))
+    _note(share, probes.LEAST_SHOWN, "of fewer, no\nlag is drawn")
     share.set_xticks(range(len(names)), names)
     share.set_xlabel(symbol("gamma"))
     for panel in (lag, share):
@@ -607,10 +585,7 @@ def _latents(subject: Subject) -> pd.DataFrame:
 
 def main(args: list[str] | None = None) -> None:
     """Draw traversals, reconstructed videos, dreams and the lag of the circle. Prints the files that it writes."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
-    with exit_on_user_error():
-        for path in write_traversals(options):
-            print(path)
+    run_command(Options, write_traversals, main.__doc__, args)
 
 
 if __name__ == "__main__":

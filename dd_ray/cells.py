@@ -2,7 +2,8 @@
 
 Everything that asks a network for more than its recorded metrics begins here: `choose` finds cells in a sweep's
 table, `load_model` and `load_cells` read their latest states, `load_originals` the original's checkpoints, and
-`encode_stills`, of `dd_ray.evaluation`, asks any of them for the latents of pictures.
+`encode_stills`, of `dd_ray.evaluation`, asks any of them for the latents of pictures. `NetworkOptions` are the options
+of a command line that chooses networks.
 """
 
 import re
@@ -10,10 +11,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import tyro
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
@@ -30,6 +32,28 @@ SELECTION_HELP = """Cells to show, each named by parts of its label (beta=0.1,ga
 digits of it, or as the best by a metric (best:linear_r2; min:kl and max:kl where a metric has no better side);
 parts are joined by commas, and the best is that of the cells which the other parts leave."""
 _SHORTEST_KEY = 4
+_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
+
+
+def cells_option(otherwise: str) -> Any:
+    """How `--cells` looks on a command line, with what is said of it where none is given."""
+    return tyro.conf.arg(
+        help=f"{SELECTION_HELP} Where none is given, {otherwise}.", metavar="CELL [CELL ...]", help_behavior_hint=""
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """Which networks a command line asks for, and where its figures go."""
+
+    path: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")] = None
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    cells: Annotated[tuple[str, ...], cells_option("the first seed of all cells")] = ()
+    original: Annotated[Path | None, _folder] = None
+    """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
+    out: Annotated[Path | None, _folder] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL. To be
+    given without a sweep."""
 
 
 class LoadedModel(NamedTuple):
@@ -97,7 +121,7 @@ def load_cells(path: str | Path, cells: pd.DataFrame) -> tuple[list[Subject], di
     """The networks of chosen cells that have a usable one.
 
     Args:
-        path: folder of the sweep.
+        path: folder or URL of the sweep.
         cells: rows of `choose`.
 
     Returns:
@@ -108,6 +132,8 @@ def load_cells(path: str | Path, cells: pd.DataFrame) -> tuple[list[Subject], di
         UserError: none of them has a network, or a state is damaged.
     """
     sweep, subjects, left_out = SweepFolder.open(path), [], {}
+    # A label also names what was given one value for all cells, which tells none from another.
+    alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
     for row in cells.to_dict("records"):
         state, _ = latest_state(sweep.cell(row["key"]))
         if state is None or not all(bool(weights.isfinite().all()) for weights in state.weights.values()):
@@ -117,7 +143,7 @@ def load_cells(path: str | Path, cells: pd.DataFrame) -> tuple[list[Subject], di
         names = [_field_named(part.partition("=")[0]) for part in row["label"].split(",")]
         subject = Subject(
             name=row["label"],
-            settings={name: row[name] for name in names if name},
+            settings={name: row[name] for name in names if name and name not in alike},
             config=loaded.config,
             model=loaded.model,
             state=row["state"],
@@ -150,14 +176,14 @@ def load_originals(path: str | Path) -> list[Subject]:
 
 
 def subjects_of(
-    path: Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
+    path: str | Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
 ) -> list[Subject]:
     """The networks that a command line asks for, those of the sweep first.
 
     Says on stderr which of the chosen cells have no network and are left out.
 
     Args:
-        path: folder of a sweep.
+        path: folder or URL of a sweep.
         selection: words of `choose`.
         original: see `load_originals`.
         all_seeds: without a selection, all seeds of the sweep instead of the first.
@@ -166,7 +192,7 @@ def subjects_of(
         UserError: there is nothing to show.
     """
     if path is None and original is None:
-        raise UserError("nothing to show; give the folder of a sweep, or --original FOLDER.")
+        raise UserError("nothing to show; give the folder or URL of a sweep, or --original FOLDER.")
     originals = load_originals(original) if original else []
     if path is None:
         return originals

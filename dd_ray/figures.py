@@ -1,15 +1,16 @@
-"""What the figures of `analysis/` share: the field's symbols, colours that tell settings apart, and writing."""
+"""What the scripts of `analysis/` share: the field's symbols, colours that tell settings apart, writing, and `main`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import tyro
 from matplotlib.figure import Figure
 
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, exit_on_user_error
 
 SYMBOLS = {"beta": "β", "beta_norm": "β$_{\\mathrm{norm}}$", "gamma": "γ", "lam": "λ", "alpha": "α"}
 MARKS = {
@@ -27,6 +28,7 @@ _PALEST = 0.88
 """Part of viridis that is used on white; what is above is too pale to be seen there."""
 
 Colour = tuple[float, float, float, float]
+_Options = TypeVar("_Options")
 
 
 def symbol(field: str) -> str:
@@ -51,15 +53,17 @@ def ordered_colours(number: int) -> list[Colour]:
     return [mpl.colormaps["viridis"](place) for place in np.linspace(0, _PALEST, max(number, 2))[:number]]
 
 
-def folder_of(path: Path | None, out: Path | None) -> Path:
-    """Where figures go: where it is said, or into `figures` in the folder of a sweep.
+def folder_of(path: str | Path | None, out: Path | None) -> Path:
+    """Where figures go: where it is said, or into `figures`: in the folder of a sweep, or here where it is at a URL.
 
     Raises:
         UserError: neither is given.
     """
-    if out is None and path is None:
+    if out is not None:
+        return out
+    if path is None:
         raise UserError("nowhere to write to; without a sweep, give --out FOLDER.")
-    return out or (path or Path()).expanduser().absolute() / "figures"
+    return (Path() if "://" in str(path) else Path(path).expanduser().absolute()) / "figures"
 
 
 def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame]) -> list[Path]:
@@ -77,3 +81,23 @@ def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.D
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
     return [folder / f"{name}.png" for name in figures] + [folder / f"{name}.csv" for name in tables]
+
+
+def run_command(
+    options: type[_Options],
+    write_files: Callable[[_Options], Sequence[Path]],
+    about: str | None,
+    args: list[str] | None,
+) -> None:
+    """A script's `main`: read its options, write its files and print where they are.
+
+    Args:
+        options: dataclass of the options.
+        write_files: what the script does with them.
+        about: what `--help` says of it.
+        args: the command line; that of the process where it is None.
+    """
+    asked = tyro.cli(options, args=args, description=about)
+    with exit_on_user_error():
+        for path in write_files(asked):
+            print(path)

@@ -110,6 +110,8 @@ class Scale:
 
 def _with_sign(value: float, decimals: int) -> str:
     """A difference, with as many decimals as the others, so that they can be compared at a glance."""
+    if not value:
+        return "0"
     text = f"{value:+.{decimals}f}" if decimals <= 6 else f"{value:+.1e}"
     return text.replace("-", "−", 1) if float(text) else text[1:]
 
@@ -181,9 +183,14 @@ def _draw_outline(panel: Axes, segments: Sequence[Segment]) -> None:
 def _content(cell: Cell, scale: Scale) -> str:
     """What is written into a cell of a map: the mean, its interval, and what is to be noted."""
     mean = "" if math.isnan(cell["mean"]) else scale.text(cell["mean"])
-    interval = "" if math.isnan(cell["ci_high"]) else f"±{cell['ci_high'] - cell['mean']:.2g}"
+    interval = "" if math.isnan(cell["ci_high"]) else f"±{_two_digits(cell['ci_high'] - cell['mean'])}"
     distinction = _distinction(cell)
     return "\n".join(filter(None, [f"{distinction} {mean}".strip(), interval, *_notes(cell)]))
+
+
+def _two_digits(value: float) -> str:
+    """Written out, since 5.1e-05 cannot be compared with 0.00031 at a glance."""
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def _glyphs(cell: Cell, scale: Scale) -> str:

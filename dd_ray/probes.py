@@ -5,6 +5,7 @@ Nothing is drawn here. Pictures are uint8, 255 being white, as they come from th
 Shapes: B videos, T frames, L latents, F factors, S steps of a traversal, C×H×W pixels.
 """
 
+import math
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,8 +20,8 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, make_dataset
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE, RADIUS, draw_backgrounds
 from dd_ray.errors import UserError
-from dd_ray.evaluation.heldout import CHUNK
-from dd_ray.metrics import active_mask
+from dd_ray.evaluation.heldout import CHUNK, decoded_traversal
+from dd_ray.metrics import active_mask, bootstrap_interval
 from dd_ray.metrics.arrays import correlations
 from dd_ray.models import FactorPrediction, Model, VideoVAE
 from dd_ray.models.inertia_vae import InertiaVAE
@@ -34,6 +35,10 @@ FAINTEST = 0.25
 LEAST_EXPLAINED = 0.4
 """And if that circle explains at least this share of what the background does not. With a background that is quite
 another than it should be, and no circle, a network reaches up to 0.37; a sharp circle gives 0.95."""
+LEAST_SHOWN = 0.1
+"""Share of frames that show a circle, below which nothing is said of their lag."""
+DREAM_GAMMAS, DREAM_SEEN = (0.0, 0.5, 0.9), 3
+"""γ of dreams, and frames that a network sees before, where no others are asked for."""
 _BLUR = 1.0  # px, standard deviation: reconstructed circles have soft edges
 _GRID = 0.5  # px between the places that are tried for a circle
 
@@ -118,9 +123,8 @@ def traversal(
     num_latents = decoding.num_latents
     if np.shape(base) != (num_latents,):
         raise UserError(f"a base of shape {np.shape(base)} does not fit a network of {num_latents} latents.")
-    moved_lsl = np.tile(np.asarray(base, np.float32), (num_latents, steps, 1))
-    moved_lsl[np.arange(num_latents), :, np.arange(num_latents)] = np.linspace(low, high, steps)
-    return _decoded(decoding, torch.from_numpy(moved_lsl))
+    values = torch.linspace(float(low), float(high), steps)
+    return _pictures(decoded_traversal(decoding, torch.tensor(base, dtype=torch.float32), values))
 
 
 @torch.inference_mode()
@@ -230,13 +234,35 @@ def dream(model: Model, frames: Tensor, gamma: float, num_frames: int) -> Pictur
     return _decoded(decoding, z_btl)
 
 
-def circle_lag(model: Model, batch: Batch) -> float:
-    """Median of `circle_lags` over all frames whose reconstruction shows a circle; NaN if none does.
+class Lag(NamedTuple):
+    """How far the reconstructed circle is behind, in pixels of the 32×32 picture."""
 
-    The median, since a few reconstructions in a hundred have their circle somewhere else altogether.
-    """
-    lags = circle_lags(model, batch)
-    return float(np.nanmedian(lags)) if np.isfinite(lags).any() else float("nan")
+    median: float
+    """Over all frames whose reconstruction shows a circle; NaN if none does. The median, since a few reconstructions
+    in a hundred have their circle somewhere else altogether."""
+    low: float
+    """Ends of its 95% interval over videos (bootstrap)."""
+    high: float
+    shown: float
+    """Share of the frames whose reconstruction shows a circle. Below `LEAST_SHOWN`, their lag is that of accidents."""
+
+    @classmethod
+    def of(cls, lags: NDArray[np.float64]) -> "Lag":
+        """Of what `circle_lags` gives, for two videos or more."""
+        interval = bootstrap_interval(median_lag, lags)
+        median, low, high = (float(end) for end in (interval.estimate, interval.low, interval.high))
+        return cls(median, low, high, shown=float(np.isfinite(lags).mean()))
+
+
+def median_lag(lags: NDArray[np.floating]) -> float:
+    """The median of those that are known; NaN if none is."""
+    return float(np.nanmedian(lags)) if np.isfinite(lags).any() else math.nan
+
+
+def motion_per_frame(batch: Batch) -> float:
+    """How far the circle of videos moves from a frame to the next in the mean, in pixels of the 32×32 picture."""
+    places = place_of(batch.factors[..., :2].cpu().numpy())
+    return float(np.linalg.norm(np.diff(places, axis=1), axis=-1).mean())
 
 
 def circle_lags(model: Model, batch: Batch) -> NDArray[np.float64]:

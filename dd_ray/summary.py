@@ -16,12 +16,13 @@ How the numbers stay honest:
 
 import itertools
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import option_name
@@ -296,18 +297,19 @@ def _with_best(cells: pd.DataFrame, layout: Layout) -> pd.DataFrame:
 def _average_seeds(trials: pd.DataFrame, places: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> pd.DataFrame:
     """A row for each place, the values of its axes, and metric."""
     needed = list(dict.fromkeys(["iteration", "mark", "state", "collapsed", *metrics]))
-    groups = {values: group[needed].to_dict("list") for values, group in trials.groupby(list(places[0]))}
-    nothing = trials.iloc[:0][needed].to_dict("list")
-    rows = [
-        {**at, "metric": metric, **_cell(groups.get(tuple(at.values()), nothing), metric)}
-        for at in places
-        for metric in metrics
-    ]
+    columns = {name: trials[name].to_numpy() for name in needed}
+    members: dict[tuple[Any, ...], list[int]] = {}
+    for row, values in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
+        members.setdefault(values, []).append(row)
+    rows = []
+    for at in places:
+        here = {name: column[members.get(tuple(at.values()), [])] for name, column in columns.items()}
+        rows += [{**at, "metric": metric, **_cell(here, metric)} for metric in metrics]
     return pd.DataFrame(rows)
 
 
-def _cell(trials: Mapping[Hashable, list[Any]], metric: str) -> dict[str, Any]:
-    """One metric over the trials of a cell, given as lists."""
+def _cell(trials: Mapping[str, NDArray[Any]], metric: str) -> dict[str, Any]:
+    """One metric over the trials of a cell, given as columns."""
     at, values = (np.asarray(trials[name], float) for name in ("iteration", metric))
     iteration = float(np.fmax.reduce(at, initial=math.nan))
     furthest, marks = at == iteration, list(trials["mark"])

@@ -12,6 +12,7 @@ from dd_ray import results
 from dd_ray.cells import choose, encode_stills, load_cells, load_model, load_originals, subjects_of
 from dd_ray.data import Batch, render_circles
 from dd_ray.errors import UserError
+from dd_ray.figures import folder_of
 from dd_ray.models import VideoVAE, build_model
 from dd_ray.sweep.store import SweepFolder
 from tests.analysis.networks import spoil, write_trained_sweep
@@ -192,3 +193,17 @@ def test_a_folder_without_checkpoints_or_with_other_files_is_refused(tmp_path: P
     shutil.copy(reference / "README.md", tmp_path / "notes")
     with pytest.raises(UserError, match="notes is not a checkpoint"):
         load_originals(tmp_path)
+
+
+def test_what_all_cells_share_is_no_setting_that_tells_them_apart(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "num_test": [8]})
+    subjects, _ = load_cells(path, results.final(results.load(path)))
+    assert [dict(subject.settings) for subject in subjects] == [{"beta": 0.1, "seed": 0}, {"beta": 1.0, "seed": 0}]
+
+
+def test_figures_of_a_sweep_at_a_url_go_here(tmp_path: Path) -> None:
+    assert folder_of(str(tmp_path), None) == tmp_path / "figures"
+    assert folder_of("s3://bucket/sweeps/s", None) == Path("figures")
+    assert folder_of("s3://bucket/sweeps/s", tmp_path) == tmp_path
+    with pytest.raises(UserError, match="give --out FOLDER"):
+        folder_of(None, None)

@@ -10,7 +10,7 @@ import torch
 
 from dd_ray.data import FACTORS, circle_regions, make_dataset, render_circles
 from dd_ray.errors import UserError
-from dd_ray.evaluation import evaluate, heldout, model_scores, region_errors, regions, untrained_scores
+from dd_ray.evaluation import PicturedRegions, evaluate, heldout, model_scores, region_errors, regions, untrained_scores
 from dd_ray.evaluation import scores as scores_module
 from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient
 from dd_ray.models import VARIANTS, build_model, load_original
@@ -312,7 +312,7 @@ def test_region_errors_are_those_that_the_original_published(reference, network)
     background_x, background_y, circle_x, circle_y = np.meshgrid(levels, levels, levels, levels, indexing="ij")
     factors = np.stack([circle_x, circle_y, background_x, background_y], axis=-1).reshape(-1, 4)
     path = reference / "checkpoints" / f"staticvae32_betanorm={BETA_NORMS[network]}_dsprites_circle_last_500K"
-    errors = region_errors(load_original(path), factors)
+    errors = region_errors(load_original(path), PicturedRegions.of(factors))
     assert set(errors) == set(published) - {"beta_norm"}
     for name, error in errors.items():
         np.testing.assert_allclose(error, published[name][network].ravel(), rtol=0, atol=1e-5, err_msg=name)
@@ -327,19 +327,19 @@ def test_region_errors_of_an_untrained_model_are_those_of_its_decoded_means(mode
         mu, _ = network.encode(images)
         squares = (network.decode(mu) - images).square().numpy()[:, 0, 0]
     masks = circle_regions(factors[:, :2])._asdict()
-    for name, error in region_errors(network, factors).items():
+    for name, error in region_errors(network, PicturedRegions.of(factors)).items():
         expected = [square[mask].mean() for square, mask in zip(squares, masks[name], strict=True)]
         np.testing.assert_allclose(error, expected, rtol=1e-5)
 
 
 def test_region_errors_refuse_factors_out_of_range():
     with pytest.raises(UserError, match="circle_x = 2"):
-        region_errors(build_model(small("beta_vae")), np.array([[2.0, 0, 0, 0]]))
+        PicturedRegions.of(np.array([[2.0, 0, 0, 0]]))
 
 
 def test_region_errors_do_not_depend_on_the_chunks(monkeypatch):
-    factors, model = np.random.default_rng(0).random((25, 4)), build_model(small("beta_vae"))
-    whole = region_errors(model, factors)
+    pictured, model = PicturedRegions.of(np.random.default_rng(0).random((25, 4))), build_model(small("beta_vae"))
+    whole = region_errors(model, pictured)
     monkeypatch.setattr(regions, "CHUNK", 1)
-    for name, error in region_errors(model, factors).items():
+    for name, error in region_errors(model, pictured).items():
         np.testing.assert_allclose(error, whole[name], rtol=1e-5)

@@ -25,7 +25,7 @@ ORDER = [
         "metrics",
         "evaluation",
     ),
-    *("sweep", "results", "search_results", "summary", "cells", "probes", "scoring"),
+    *("sweep", "results", "search_results", "summary", "tradeoffs", "cells", "probes", "scoring"),
     *("figures", "map_panels", "report", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))

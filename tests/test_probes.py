@@ -19,7 +19,7 @@ from dd_ray.errors import UserError
 from dd_ray.models import VideoVAE, build_model
 from dd_ray.models.inertia_vae import InertiaVAE
 from dd_ray.probes import (
-    circle_lag,
+    Lag,
     circle_lags,
     dream,
     find_circles,
@@ -193,7 +193,7 @@ def test_a_supervised_encoder_has_nothing_to_show() -> None:
     config = small("supervised_encoder")
     model, batch = build_model(config), make_dataset(config).test_set()
     for ask in (lambda: traversal(model, config), lambda: reconstruct(model, batch),
-                lambda: circle_lag(model, batch), lambda: dream(model, batch.images, 0, 9)):  # fmt: skip
+                lambda: circle_lags(model, batch), lambda: dream(model, batch.images, 0, 9)):  # fmt: skip
         with pytest.raises(UserError, match="needs a decoder, which a supervised encoder"):
             ask()
 
@@ -281,12 +281,12 @@ def test_there_is_no_lag_without_a_circle_or_without_a_motion() -> None:
     config = small("inertia_vae")
     model, batch = network(config), make_dataset(config).test_set()
     assert circle_lags(model, batch).shape == (8, 3)
-    assert np.isnan(circle_lag(model, batch))
+    assert np.isnan(Lag.of(circle_lags(model, batch)).median)
     resting = make_dataset(config).render(batch.factors[:, :1].expand(-1, 5, -1).contiguous())
     assert np.isnan(circle_lags(Late(small("beta_vae"), 0), resting)).all()
     stills = small("beta_vae", dataset="still_circles")
     with pytest.raises(UserError, match="give videos"):
-        circle_lag(network(stills), make_dataset(stills).test_set())
+        circle_lags(network(stills), make_dataset(stills).test_set())
 
 
 def test_a_filter_is_shown_videos_of_its_own_length() -> None:

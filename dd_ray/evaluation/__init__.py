@@ -5,16 +5,17 @@ model_scores, untrained_scores    the scores of `dd_ray.metrics.FURTHER`, of hel
 code_of                           a model as these scores see it
 initial_model, initial_digest     a model before its training
 encode_stills                     latents of still pictures
-region_errors                     where in a picture reconstructions are wrong
+region_errors, `PicturedRegions`  where in a picture reconstructions are wrong
 """
 
 from dd_ray.evaluation.heldout import Evaluation, evaluate
-from dd_ray.evaluation.regions import region_errors
+from dd_ray.evaluation.regions import PicturedRegions, region_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.stills import encode_stills
 
 __all__ = [
     "Evaluation",
+    "PicturedRegions",
     "code_of",
     "encode_stills",
     "evaluate",

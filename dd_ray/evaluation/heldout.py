@@ -154,11 +154,16 @@ def _traversal(model: Model) -> NDArray[np.uint8] | None:
     """[L·H, 7·W], or None for what has no decoder or no prior."""
     if not isinstance(model, VideoVAE) or not model.stochastic:
         return None
-    latents = torch.zeros(model.num_latents, len(TRAVERSED), model.num_latents, device=next(model.parameters()).device)
-    each = torch.arange(model.num_latents)
-    latents[each, :, each] = torch.tensor(TRAVERSED, device=latents.device)
-    frames_lshw = model.decode(latents)[:, :, 0]
+    frames_lshw = decoded_traversal(model, torch.zeros(model.num_latents), torch.tensor(TRAVERSED))[:, :, 0]
     return _uint8(frames_lshw.transpose(1, 2).flatten(2, 3).flatten(0, 1))
+
+
+def decoded_traversal(model: VideoVAE, base: Tensor, values: Tensor) -> Tensor:
+    """What is decoded [L, S, C, H, W] from latents that equal a base [L] but for one, which takes S values in turn."""
+    num_latents = model.num_latents
+    moved_lsl = base.repeat(num_latents, len(values), 1)
+    moved_lsl[torch.arange(num_latents), :, torch.arange(num_latents)] = values
+    return model.decode(moved_lsl.to(next(model.parameters()).device))
 
 
 def _uint8(image: Tensor) -> NDArray[np.uint8]:

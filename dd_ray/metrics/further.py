@@ -105,9 +105,13 @@ def _of_active(score: FurtherScore, code: Code, mask: Mask, of_all: dict[str, fl
     return score.compute(code, mask) if mask.any() else dict.fromkeys(of_all, 0.0)
 
 
-def _points(column: str, metric: Callable[..., Any]) -> Compute:
-    """A score of latents and factors; the mean of those that have a value for each factor."""
-    return lambda code, mask: {column: float(np.mean(metric(code.latents, code.factors, mask)))}
+def _single(column: str, metric: Callable[..., Any], label: str, short: str, *, cost: float) -> FurtherScore:
+    """A score of latents and factors in one column; the mean of those that have a value for each factor."""
+
+    def compute(code: Code, mask: Mask | None) -> dict[str, float]:
+        return {column: float(np.mean(metric(code.latents, code.factors, mask)))}
+
+    return FurtherScore(compute=compute, columns={column: Metric(label, short, "max")}, cost=cost)
 
 
 def _dci(code: Code, mask: Mask | None) -> dict[str, float]:
@@ -139,41 +143,19 @@ def _notebook(code: Code, mask: Mask | None) -> dict[str, float]:
 
 
 FURTHER: dict[str, FurtherScore] = {
-    "mig": FurtherScore(
-        compute=_points("mig_stills", mig),
-        columns={"mig_stills": Metric("MIG, of stills", "MIG, stills", "max")},
+    "mig": _single("mig_stills", mig, "MIG, of stills", "MIG, stills", cost=0.017),
+    "mig_equal_width": _single("mig_equal_width", mig_equal_width, "MIG, equal-width bins", "MIG, width", cost=0.003),
+    "sap": _single("sap_stills", sap, "SAP, of stills", "SAP, stills", cost=0.002),
+    "mcc": _single("mcc_stills", mean_correlation_coefficient, "MCC, of stills", "MCC, stills", cost=0.002),
+    "mcc_spearman": _single(
+        "mcc_spearman",
+        lambda *args: mean_correlation_coefficient(*args, method="spearman"),
+        "MCC of ranks (Spearman)",
+        "MCC, ranks",
         cost=0.017,
     ),
-    "mig_equal_width": FurtherScore(
-        compute=_points("mig_equal_width", mig_equal_width),
-        columns={"mig_equal_width": Metric("MIG, equal-width bins", "MIG, width", "max")},
-        cost=0.003,
-    ),
-    "sap": FurtherScore(
-        compute=_points("sap_stills", sap),
-        columns={"sap_stills": Metric("SAP, of stills", "SAP, stills", "max")},
-        cost=0.002,
-    ),
-    "mcc": FurtherScore(
-        compute=_points("mcc_stills", mean_correlation_coefficient),
-        columns={"mcc_stills": Metric("MCC, of stills", "MCC, stills", "max")},
-        cost=0.002,
-    ),
-    "mcc_spearman": FurtherScore(
-        compute=_points("mcc_spearman", lambda *args: mean_correlation_coefficient(*args, method="spearman")),
-        columns={"mcc_spearman": Metric("MCC of ranks (Spearman)", "MCC, ranks", "max")},
-        cost=0.017,
-    ),
-    "linear_r2": FurtherScore(
-        compute=_points("linear_r2_stills", linear_r2),
-        columns={"linear_r2_stills": Metric("Linear R², of stills", "R², stills", "max")},
-        cost=0.002,
-    ),
-    "modularity": FurtherScore(
-        compute=_points("modularity", modularity),
-        columns={"modularity": Metric("Modularity", "modularity", "max")},
-        cost=0.016,
-    ),
+    "linear_r2": _single("linear_r2_stills", linear_r2, "Linear R², of stills", "R², stills", cost=0.002),
+    "modularity": _single("modularity", modularity, "Modularity", "modularity", cost=0.016),
     "notebook": FurtherScore(
         compute=_notebook,
         columns={
@@ -189,11 +171,7 @@ FURTHER: dict[str, FurtherScore] = {
         cost=0.5,
         masked=False,
     ),
-    "nonlinear_r2": FurtherScore(
-        compute=_points("nonlinear_r2", nonlinear_r2),
-        columns={"nonlinear_r2": Metric("Non-linear R² (mean of factors)", "R², trees", "max")},
-        cost=2,
-    ),
+    "nonlinear_r2": _single("nonlinear_r2", nonlinear_r2, "Non-linear R² (mean of factors)", "R², trees", cost=2),
     "dci": FurtherScore(
         compute=_dci,
         columns={

@@ -1,7 +1,8 @@
 """What a report says in numbers: a sweep as one JSON-able dictionary.
 
 Its `cells` are combinations of the axes' values (or the suggestions of a search), each with its trials, one for each
-seed. Numbers of a cell come from `dd_ray.summary`, iteration by iteration, and are the same as those of a map.
+seed. Numbers of a cell come from `dd_ray.summary`, iteration by iteration, and are the same as those of a map; those of
+`differences` as those of a map of differences. Pareto fronts are those of `dd_ray.tradeoffs`.
 """
 
 import math
@@ -18,13 +19,16 @@ from dd_ray.config import TrialConfig
 from dd_ray.config_options import option_name
 from dd_ray.errors import UserError
 from dd_ray.figures import MARKS
+from dd_ray.map_panels import LOOKS, LOOKS_OF_DIFFERENCES
 from dd_ray.metrics import REPORTED, Metric
 from dd_ray.summary import Layout, Summary, summarise
 from dd_ray.sweep.store import SweepFolder
+from dd_ray.tradeoffs import pairs_of, points
 
 SYMBOLS = {"beta": "β", "beta_norm": "β_norm", "gamma": "γ", "lam": "λ", "alpha": "α"}
-COLOURS = {"min": ("viridis", True), "max": ("viridis", False), None: ("cividis", False)}
-"""Colour map and whether it is reversed, by which values are better: brighter is better."""
+REFERENCES = ("gamma", "lam")
+"""Fields whose 0 cells are compared with: without inertia, without a penalty on prediction."""
+REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the others are compared with"}
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
@@ -57,6 +61,14 @@ def collect(
     shown = shown_iterations(table)
     summaries = [summarise(shaped, manifest, metrics=metrics, places=places, iteration=i) for i in shown]
     layout = summaries[-1].layout
+    differences = {
+        field: [
+            summarise(shaped, manifest, metrics=metrics, places=places, iteration=i, reference=field) for i in shown
+        ]
+        for field in _references(summaries[-1])
+    }
+    described = [_metric(name, summaries, differences) for name in metrics]
+    pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
         "study": manifest["study"],
         "kind": "search" if is_search else "grid",
@@ -65,13 +77,16 @@ def collect(
         "thinned": table["iteration"].nunique() > len(shown),
         "layout": _layout(layout) if not is_search else {"x": None, "y": None, "slices": []},
         "axes": _axes_of_search(table, drawn) if is_search else _axes_of_grid(summaries[-1]),
-        "metrics": [_metric(name, summaries) for name in metrics],
+        "metrics": described,
+        "references": [_named(field) for field in differences],
+        "tradeoffs": _tradeoffs(summaries, pairs),
         "cells": _cells(summaries[-1], table, {name: _curves(table, name, shown) for name in metrics}, drawn),
         "common": {name: _plain(table[name].iloc[0]) for name in _FIELDS if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
-    return found | {"marks": marks, "colours": {name: _colours(name) for name in ("viridis", "cividis")}}
+    maps = ["viridis", *(look["colours"] for m in described for look in (m, *m["differences"].values()))]
+    return found | {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
 
 
 def shown_iterations(table: pd.DataFrame) -> list[int]:
@@ -137,25 +152,74 @@ def _named(field: str) -> dict[str, str]:
     return {"field": field, "symbol": SYMBOLS.get(field, option_name(field).replace("-", " "))}
 
 
-def _metric(name: str, summaries: Sequence[Summary]) -> dict[str, Any]:
-    """A metric's look, its scale, and its numbers: a list for each iteration, with an entry for each cell."""
-    of_all = [summary.cells[summary.cells["metric"] == name] for summary in summaries]
-    frames = [frame[frame["seeds_in_cell"] > 0] for frame in of_all]  # without what the sweep does not have
+def _references(summary: Summary) -> list[str]:
+    """The fields of `REFERENCES` that are swept, 0 and more."""
+    swept = [field for field in REFERENCES if field in summary.layout.axes]
+    return [field for field in swept if (summary.trials[field] == 0).any() and summary.trials[field].nunique() > 1]
+
+
+def _metric(name: str, summaries: Sequence[Summary], differences: Mapping[str, Sequence[Summary]]) -> dict[str, Any]:
+    """A metric's look, its scale, and its numbers; and those of its differences, by the field they refer to."""
+    cells = [_cells_of(summary, name) for summary in summaries]
     known = REPORTED.get(name, Metric(name.replace("_", " "), name.replace("_", " "), None))
     untrained = summaries[-1].untrained.get(name) if name in results.WITH_UNTRAINED else None
-    low, high = _range(name, frames[-1], summaries[-1], untrained)
-    colours, reverse = COLOURS[known.better]
-    marks = list(MARKS)
+    low, high = _range(name, cells[-1], summaries[-1], untrained)
     return {
         **{"name": name, "label": known.label, "short": known.short, "better": known.better},
         **{"min": _number(low), "max": _number(high), "untrained": _number(untrained)},
-        **{"colours": colours, "reverse": reverse, "count": name == "active_units"},
+        **{"colours": LOOKS[known.better][0], "count": name == "active_units"},
+        **_numbers(cells),
+        "best": [np.flatnonzero(frame["best"]).tolist() for frame in cells],
+        "region": [np.flatnonzero(frame["in_best_region"]).tolist() for frame in cells],
+        "differences": {
+            field: _difference(name, known.better, of_field, cells[-1]) for field, of_field in differences.items()
+        },
+    }
+
+
+def _cells_of(summary: Summary, metric: str) -> pd.DataFrame:
+    """The cells that the sweep has, in the order of the report."""
+    cells = summary.cells
+    return cells[(cells["metric"] == metric) & (cells["seeds_in_cell"] > 0)].reset_index(drop=True)
+
+
+def _numbers(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
+    """A list for each iteration, with an entry for each cell."""
+    marks = [*MARKS, REFERENCE_MARK["name"]]
+    return {
         "mean": [[_number(value) for value in frame["mean"]] for frame in frames],
         "half": [[_number(value) for value in frame["ci_high"] - frame["mean"]] for frame in frames],
         "seeds": [frame["seeds"].tolist() for frame in frames],
         "mark": [[marks.index(mark) for mark in frame["mark"]] for frame in frames],
         "at": [[_whole(at) for at in frame["mark_iteration"]] for frame in frames],
+        "collapsed": [frame["collapsed_seeds"].tolist() for frame in frames],
     }
+
+
+def _difference(name: str, better: str | None, summaries: Sequence[Summary], cells: pd.DataFrame) -> dict[str, Any]:
+    """A metric less that at 0 of a field, of the same cells: on a scale as far below 0 as above."""
+    field, axes = summaries[-1].reference, list(summaries[-1].layout.axes)
+    frames = []
+    for summary in summaries:
+        of_metric = summary.cells[summary.cells["metric"] == name]
+        frame = cells[axes].merge(of_metric, on=axes, how="left")
+        counts = frame[["seeds", "collapsed_seeds"]].fillna(0).astype(int)
+        frame = frame.assign(**counts, mark=frame["mark"].fillna("absent"))
+        frames.append(frame.assign(mark=frame["mark"].mask(frame[field] == 0, REFERENCE_MARK["name"])))
+    furthest = max((abs(value) for value in frames[-1]["mean"].dropna()), default=0.0) or 1.0
+    excludes = [np.flatnonzero(frame["excludes_zero"] == True).tolist() for frame in frames]  # noqa: E712  # or NaN
+    look = {"min": _number(-furthest), "max": _number(furthest), "colours": LOOKS_OF_DIFFERENCES[better][0]}
+    return {**look, **_numbers(frames), "excludes": excludes}
+
+
+def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Pairs of metrics, with the cells that are on their Pareto front at each iteration."""
+    fronts = [points(summary, pairs) for summary in summaries] if pairs else []
+    found = []
+    for x, y in pairs:
+        of_pair = [cells[(cells["x_metric"] == x) & (cells["y_metric"] == y)] for cells in fronts]
+        found.append({"x": x, "y": y, "front": [np.flatnonzero(cells["on_front"]).tolist() for cells in of_pair]})
+    return found
 
 
 def _range(name: str, last: pd.DataFrame, summary: Summary, untrained: float | None) -> tuple[float, float]:
@@ -208,12 +272,11 @@ def _curves(table: pd.DataFrame, metric: str, shown: Sequence[int]) -> dict[str,
 
 
 def _colours(name: str) -> dict[str, Any]:
-    """A colour map as plotly takes it, and the place on it from which black is better to read than white."""
+    """A colour map as plotly takes it, and for each of its stops whether black is better to read on it than white."""
     places = np.linspace(0, 1, COLOUR_STOPS)
-    stops = [[float(place), mpl.colors.to_hex(mpl.colormaps[name](place))] for place in places]
-    fine = np.linspace(0, 1, 256)
-    bright = [place for place in fine if _luminance(mpl.colormaps[name](place)[:3]) > 0.179]
-    return {"stops": stops, "black_from": float(min(bright))}
+    colours = [mpl.colormaps[name](place)[:3] for place in places]
+    stops = [[float(place), mpl.colors.to_hex(colour)] for place, colour in zip(places, colours, strict=True)]
+    return {"stops": stops, "black": [_luminance(colour) > 0.179 for colour in colours]}
 
 
 def _luminance(colour: Sequence[float]) -> float:

@@ -1,8 +1,8 @@
 """What a report shows of each cell's network: reconstructions of held-out videos, and traversals, as PNG.
 
-A cell's pictures are two sprites, so that a page of hundreds of cells stays small: the frames of its
-reconstructions, a row for each video, and its traversals, a row for each latent. The originals are the same for
-most cells and are kept once.
+A cell's pictures are a few sprites, so that a page of hundreds of cells stays small: the frames of its
+reconstructions, a row for each video, its traversals, a row for each latent, and, of a video model, its dreams of the
+first video, a row for each γ. The originals are the same for most cells and are kept once.
 
 Shapes: B videos, T' frames, L latents, S steps, H×W pixels.
 """
@@ -29,6 +29,8 @@ STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
 NUM_ENCODED = 64
 """Videos that say which factor a latent follows."""
+NUM_LAGGING = 16
+"""Videos over which the lag of the circle is measured."""
 GREYS = 64
 """Levels of grey: as many as the eye tells apart here, at half the bytes of 256."""
 
@@ -47,8 +49,8 @@ class Pictures:
     def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """For each cell of a report, the pictures of its first seed that has a network.
 
-        A dictionary with `seed`, `iteration`, `reconstruction`, `original` and `traversal`, or with a `note` that says
-        why there are none.
+        A dictionary with `seed`, `iteration`, `reconstruction`, `original`, `traversal`, `latents`, `dream` and `lag`
+        (None of a model of still pictures), or with a `note` that says why there are none.
         """
         for cell in cells:
             yield self._of_trials(cell["trials"])
@@ -84,7 +86,20 @@ class Pictures:
             "original": self._place_of(originals),
             "traversal": sprite(moved),
             "latents": [_latent(row) for row in latents.to_dict("records")],
+            "dream": self._dream(subject, videos) if subject.config.frames > 1 else None,
+            "lag": _lag(subject) if subject.config.frames > 1 else None,
         }
+
+    def _dream(self, subject: Subject, videos: Batch) -> dict[str, Any]:
+        """What a network shows of the first video when it sees only its beginning, a row for each γ."""
+        delay = subject.config.delay if subject.config.model == "inertia_vae" else 0
+        num_frames = videos.images.shape[1]
+        seen = min(probes.DREAM_SEEN, num_frames - delay)
+        context = videos.images[:1, :seen]
+        dreamt = [probes.dream(subject.model, context, gamma, num_frames - delay) for gamma in probes.DREAM_GAMMAS]
+        frames = (videos.images[:1, :, 0] * 255).round().cpu().numpy().astype(np.uint8)
+        about = {"original": self._place_of(frames), "gammas": probes.DREAM_GAMMAS, "seen": seen, "delay": delay}
+        return {"sprite": sprite(np.concatenate(dreamt)), **about}
 
     def _place_of(self, originals: NDArray[np.uint8]) -> int:
         content = originals.tobytes()
@@ -105,6 +120,15 @@ def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
     return {"png": base64.b64encode(file.getvalue()).decode(), "rows": rows, "columns": columns}
+
+
+def _lag(subject: Subject) -> dict[str, Any]:
+    """The lag of the circle, without a number where too few frames show one."""
+    videos = _videos(subject.config, NUM_LAGGING)
+    lag = probes.Lag.of(probes.circle_lags(subject.model, videos))
+    known = lag.shown >= probes.LEAST_SHOWN
+    pixels = [round(end, 2) for end in (lag.median, lag.low, lag.high)] if known else None
+    return {"pixels": pixels, "shown": round(lag.shown, 2), "motion": round(probes.motion_per_frame(videos), 2)}
 
 
 def _videos(config: TrialConfig, num_videos: int) -> Batch:

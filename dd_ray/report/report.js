@@ -9,16 +9,31 @@
   const COMPLETE = marks.findIndex((mark) => mark.name === "complete");
   const UNDEFINED = marks.findIndex((mark) => mark.name === "undefined");
   const QUIET = { displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false };
+  const CHOSEN = "#d55e00"; // vermilion, which the colour-blind see (Wong 2011, Nature Methods 8, p. 441)
+  const seen = new Set(); // plots that have been near the window
   const EXACT = 1e-5; // labels and filters have six digits
 
   const state = {
     metric: metrics[0],
+    compared: "", // the field to whose 0 the map shows the difference
+    panel: 0, // of the trade-offs, the one that arrow keys move in
     time: iterations.length - 1,
     slice: Object.fromEntries(data.layout.slices.map((field) => [field, 0])),
     cell: -1,
     sort: { column: 0, up: true },
     filters: [],
   };
+
+  /** A metric as the map shows it: itself, or its difference to the cells where a field is 0. */
+  for (const metric of metrics) {
+    metric.views = { "": metric };
+    for (const { field, symbol } of data.references) {
+      const label = `${metric.label} minus that at ${symbol} = 0`;
+      const own = { label, field, signed: true, count: false, untrained: null, best: null, region: null };
+      metric.views[field] = { ...metric, ...own, ...metric.differences[field] };
+    }
+  }
+  const mapped = () => state.metric.views[state.compared];
 
   // ---- Text ----
 
@@ -28,12 +43,20 @@
     const apart = first + Math.ceil(2.5 - Math.log10(metric.max - metric.min)); // the scale in thirty steps
     return Math.min(6, Math.max(3, first + 1, apart));
   }
-  for (const metric of metrics) metric.digits = digitsOf(metric);
+  for (const metric of metrics) for (const view of Object.values(metric.views)) view.digits = digitsOf(view);
 
   function shown(metric, value) {
     if (value === null) return "–";
     if (value === 0) return "0";
+    if (metric.signed) return withSign(metric, value);
     return metric.count ? String(+value.toPrecision(3)) : value.toPrecision(metric.digits);
+  }
+
+  /** A difference, with as many decimals as the others, so that they can be compared at a glance. */
+  function withSign(metric, value) {
+    const decimals = Math.min(9, Math.max(0, 2 - Math.floor(Math.log10(metric.max))));
+    const text = Math.abs(value).toFixed(decimals);
+    return Number(text) === 0 ? text : `${value > 0 ? "+" : "−"}${text}`;
   }
 
   function withInterval(metric, cell) {
@@ -62,8 +85,23 @@
     return used === all ? `${all} seed${all > 1 ? "s" : ""}` : `${used} of ${all} seeds`;
   }
 
+  function collapseOf(metric, cell) {
+    const [collapsed, all] = [metric.collapsed[state.time][cell], cells[cell].trials.length];
+    return collapsed ? `, collapsed${collapsed < all ? ` in ${collapsed} of ${all} seeds` : ""}` : "";
+  }
+
+  /** What a cell is on its map: the best, as good as the best, or different from the reference. */
+  function distinctionOf(metric, cell) {
+    if (metric.excludes?.[state.time].includes(cell)) return ", the 95% interval excludes 0";
+    if (metric.best?.[state.time].includes(cell)) return ", the best";
+    return metric.region?.[state.time].includes(cell) ? ", may be as good as the best" : "";
+  }
+
   const sentence = (metric, cell) =>
-    `${metric.label}: ${withInterval(metric, cell)} (${seedsOf(metric, cell)}), ${markOf(metric, cell)}`;
+    `${metric.label}: ${withInterval(metric, cell)} (${seedsOf(metric, cell)}), ` +
+    markOf(metric, cell) +
+    collapseOf(metric, cell) +
+    distinctionOf(metric, cell);
 
   function element(tag, text = "", attributes = {}) {
     const made = document.createElement(tag);
@@ -83,16 +121,17 @@
   function inkOn(metric, value) {
     if (value === null) return themeColour("ink");
     const share = Math.min(1, Math.max(0, (value - metric.min) / (metric.max - metric.min)));
-    const bright = (metric.reverse ? 1 - share : share) >= data.colours[metric.colours].black_from;
-    return bright ? "#000" : "#fff";
+    const { black } = data.colours[metric.colours];
+    return black[Math.round(share * (black.length - 1))] ? "#000" : "#fff";
   }
 
-  const colourScale = (metric) => ({
-    colorscale: data.colours[metric.colours].stops,
-    reversescale: metric.reverse,
-  });
+  const colourScale = (metric) => ({ colorscale: data.colours[metric.colours].stops });
 
-  const HINT = { min: "lower is better", max: "higher is better" };
+  const hintOf = ({ better, signed }) =>
+    ({
+      min: signed ? "below 0 is better: blue" : "lower is better",
+      max: signed ? "above 0 is better: blue" : "higher is better",
+    })[better] ?? "";
   function colourBar(metric) {
     return {
       orientation: "h",
@@ -104,7 +143,8 @@
       len: 1,
       thickness: 11,
       outlinewidth: 0,
-      title: { text: HINT[metric.better] ?? "", side: "top", font: { size: 12 } },
+
+      title: { text: hintOf(metric), side: "top", font: { size: 12 } },
       tickfont: { size: 11 },
       nticks: 6,
     };
@@ -142,11 +182,11 @@
   const cellAt = (x, y) => cellsOnMap().find((cell) => place(cell, xField) === x && place(cell, yField) === y) ?? -1;
 
   function hoverText(cell) {
-    return `<b>${escaped(nameOf(cell))}</b><br>${escaped(sentence(state.metric, cell)).replace(/, (?=[^,]*$)/, "<br>")}`;
+    return `<b>${escaped(nameOf(cell))}</b><br>${escaped(sentence(mapped(), cell)).replace("), ", ")<br>")}`;
   }
 
   function mapTraces(shownCells, size) {
-    const { metric, time } = state;
+    const [metric, time] = [mapped(), state.time];
     const rows = (fill) => Array.from({ length: numY() }, () => Array(numX()).fill(fill));
     const [z, text] = [rows(null), rows("not part of the sweep")];
     const labels = { x: [], y: [], text: [], colours: [] };
@@ -185,12 +225,16 @@
     return [heat, letters];
   }
 
-  /** What fits into a cell of the map: its value and mark, or the mark alone. */
+  /** What fits into a cell of the map: its value and marks, or the marks alone. */
   function labelIn(size, cell) {
-    const { metric, time } = state;
-    const mark = metric.mark[time][cell];
-    const value = metric.mean[time][cell] === null || !size.numbers ? "" : shown(metric, metric.mean[time][cell]);
-    return [value, marks[mark].letter].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
+    const [metric, time] = [mapped(), state.time];
+    const mean = metric.mean[time][cell];
+    const best = metric.best?.[time].includes(cell) ? "★" : "";
+    const distinction = metric.excludes?.[time].includes(cell) ? (mean > 0 ? "▲" : "▼") : best;
+    const collapsed = metric.collapsed[time][cell] ? "C" : "";
+    const letters = [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
+    const value = mean === null || !size.numbers ? "" : shown(metric, mean);
+    return [value, letters].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
   }
 
   function mapSize() {
@@ -203,7 +247,7 @@
     const crowded = across * 8 > cellWidth;
     if (crowded) margin.b += 7 * across - 12;
     const longest = Math.max(
-      ...cells.map((_, cell) => shown(state.metric, state.metric.mean[state.time][cell]).length),
+      ...cells.map((_, cell) => shown(mapped(), mapped().mean[state.time][cell]).length),
     );
     const font = Math.min(13, (cellWidth - 6) / (0.6 * longest), height * 0.42);
     const numbers = font >= 8;
@@ -222,32 +266,72 @@
   function hatching(shownCells) {
     const paths = { "#000": "", "#fff": "" };
     for (const cell of shownCells) {
-      const value = state.metric.mean[state.time][cell];
-      if (state.metric.mark[state.time][cell] === COMPLETE || value === null) continue;
+      const value = mapped().mean[state.time][cell];
+      if (mapped().mark[state.time][cell] === COMPLETE || value === null) continue;
       const [x, y] = [place(cell, xField) - 0.5, place(cell, yField) - 0.5];
-      for (const part of [1 / 3, 2 / 3, 1]) paths[inkOn(state.metric, value)] += `M${x},${y + part}L${x + part},${y}`;
-      for (const part of [1 / 3, 2 / 3])
-        paths[inkOn(state.metric, value)] += `M${x + part},${y + 1}L${x + 1},${y + part}`;
+      const ink = inkOn(mapped(), value);
+      for (const part of [1 / 3, 2 / 3, 1]) paths[ink] += `M${x},${y + part}L${x + part},${y}`;
+      for (const part of [1 / 3, 2 / 3]) paths[ink] += `M${x + part},${y + 1}L${x + 1},${y + part}`;
     }
     return Object.entries(paths)
       .filter(([, path]) => path)
       .map(([color, path]) => ({ type: "path", path, line: { color, width: 1 }, opacity: 0.32, layer: "above" }));
   }
 
+  /** Crosses over cells with a collapsed network, off their numbers. */
+  function crosses(shownCells) {
+    const paths = { "#000": "", "#fff": "" };
+    for (const cell of shownCells) {
+      const value = mapped().mean[state.time][cell];
+      if (!mapped().collapsed[state.time][cell] || value === null) continue;
+      const [x, y] = [place(cell, xField), place(cell, yField)];
+      for (const [dx, dy] of [[1, 1], [1, -1], [-1, 1], [-1, -1]])
+        paths[inkOn(mapped(), value)] += `M${x + 0.45 * dx},${y + 0.45 * dy}L${x + 0.27 * dx},${y + 0.27 * dy}`;
+    }
+    return Object.entries(paths)
+      .filter(([, path]) => path)
+      .map(([color, path]) => ({ type: "path", path, line: { color, width: 1.6 }, layer: "above" }));
+  }
+
+  /** The border of the best region: all edges of its cells that no two of them share. */
+  function outline(shownCells) {
+    const region = mapped().region?.[state.time] ?? [];
+    const inside = new Set(region.filter((cell) => shownCells.includes(cell)).map(positionOf));
+    let path = "";
+    for (const position of inside) {
+      const [x, y] = position.split(",").map(Number);
+      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+        if (inside.has(`${x + dx},${y + dy}`)) continue;
+        const [middleX, middleY] = [x + dx / 2, y + dy / 2];
+        const [alongX, alongY] = [Math.abs(dy) / 2, Math.abs(dx) / 2];
+        path += `M${middleX - alongX},${middleY - alongY}L${middleX + alongX},${middleY + alongY}`;
+      }
+    }
+    const border = { type: "path", path, layer: "above", name: "best region" };
+    return path ? [{ color: "#fff", width: 5 }, { color: "#000", width: 2 }].map((line) => ({ ...border, line })) : [];
+  }
+
+  const positionOf = (cell) => `${place(cell, xField)},${place(cell, yField)}`;
+
   function frame(cell) {
     if (cell < 0) return [];
     const [x, y] = [place(cell, xField), place(cell, yField)];
-    const box = { type: "rect", x0: x - 0.5, x1: x + 0.5, y0: y - 0.5, y1: y + 0.5, layer: "above" };
+    const box = { type: "rect", x0: x - 0.46, x1: x + 0.46, y0: y - 0.46, y1: y + 0.46, layer: "above" };
     return [
-      { ...box, line: { color: "#000", width: 6 } },
-      { ...box, line: { color: "#fff", width: 2.5 } },
+      { ...box, line: { color: "#fff", width: 6 } },
+      { ...box, line: { color: CHOSEN, width: 3 } },
     ];
+  }
+
+  function shapesOnMap() {
+    const shownCells = cellsOnMap();
+    return [...hatching(shownCells), ...crosses(shownCells), ...outline(shownCells), ...frame(state.cell)];
   }
 
   function mapAxis(field, angle) {
     const count = field ? axisOf[field].values.length : 1;
     return {
-      range: [-0.5, count - 0.5],
+      range: [-0.52, count - 0.48], // with room for the outline
       fixedrange: true,
       showgrid: false,
       zeroline: false,
@@ -274,23 +358,43 @@
       plot_bgcolor: themeColour("empty"),
       xaxis: mapAxis(xField, size.crowded ? -90 : 0),
       yaxis: mapAxis(yField, 0),
-      shapes: [...hatching(shownCells), ...frame(state.cell)],
+      shapes: shapesOnMap(),
     };
     Plotly.react("map", mapTraces(shownCells, size), layout, QUIET);
     drawLegend(shownCells);
   }
 
+  function entry(letter, meaning) {
+    const made = element("li", ` ${meaning}`);
+    made.prepend(element("b", letter));
+    return made;
+  }
+
+  /** What is said of the best cells, of differences, and of collapse. */
+  function distinctions(shownCells) {
+    const [metric, time] = [mapped(), state.time];
+    const entries = [];
+    const has = (some) => some?.[time].some((cell) => shownCells.includes(cell));
+    if (has(metric.excludes))
+      entries.push(entry("▲ ▼", "above or below 0: the 95% interval of the paired difference excludes it"));
+    if (metric.signed && !metric.half[time].some((half) => half !== null))
+      entries.push(element("li", "fewer than 2 seeds in common: no interval, and no cell is marked"));
+    if (has(metric.best)) entries.push(entry("★", "the best of the complete cells without collapse"));
+    if (!isSearch && has(metric.region))
+      entries.push(entry("▢", "outlined: the best, and those whose 95% interval over seeds overlaps its interval"));
+    if (shownCells.some((cell) => metric.collapsed[time][cell]))
+      entries.push(entry("C", "collapsed: no active unit in some seed"));
+    return entries;
+  }
+
   function drawLegend(shownCells) {
-    const { metric, time } = state;
+    const [metric, time] = [mapped(), state.time];
     const present = new Set(shownCells.map((cell) => metric.mark[time][cell]));
     const entries = [...present]
       .sort()
       .filter((mark) => mark !== COMPLETE)
-      .map((mark) => {
-        const entry = element("li", ` ${marks[mark].meaning}`);
-        entry.prepend(element("b", marks[mark].letter));
-        return entry;
-      });
+      .map((mark) => entry(marks[mark].letter, marks[mark].meaning));
+    entries.unshift(...distinctions(shownCells));
     if (metric.untrained !== null) entries.push(element("li", `before training: ${shown(metric, metric.untrained)}`));
     const beyond = shownCells.filter((cell) => {
       const value = metric.mean[time][cell];
@@ -387,12 +491,13 @@
       showSlices();
       drawOverview();
     } else {
-      Plotly.relayout("map", { shapes: [...hatching(cellsOnMap()), ...frame(cell)] });
+      Plotly.relayout("map", { shapes: shapesOnMap() });
     }
     showCell();
     showPictures();
     markRow();
     soon(drawCurves);
+    soon(drawTradeoffs);
   }
 
   function showCell() {
@@ -402,7 +507,7 @@
     const complete = metric.mark[state.time][cell] === COMPLETE;
     const badge = element("span", markOf(metric, cell), complete ? {} : { class: "badge" });
     $("cell-state").replaceChildren(badge, ` · ${seedsOf(metric, cell)} in the mean`);
-    $("reading").textContent = `${nameOf(cell)} — ${sentence(metric, cell)}.`;
+    $("reading").textContent = `${nameOf(cell)} — ${sentence(mapped(), cell)}.`;
     showSeeds();
     showConfig();
   }
@@ -480,12 +585,37 @@
       element("h3", "Reconstructions of held-out videos"),
       element("p", `${where}. Frames from left to right.`, { class: "hint" }),
       reconstructions(pictures),
+      element("p", pictures.lag ? lagOf(pictures.lag) : "", { class: "hint", id: "lag" }),
       element("h3", "Traversals"),
       element("p", `Each latent from −3 to 3, the others as encoded, with the factor it correlates with most.`, {
         class: "hint",
       }),
       traversals(pictures),
+      ...(pictures.dream ? dreams(pictures.dream) : []),
     );
+  }
+
+  /** How far the circle in the reconstructions is behind. */
+  function lagOf({ pixels, shown, motion }) {
+    const many = `${Math.round(100 * shown)}% of the frames show a circle`;
+    if (!pixels) return `Only ${many}: no lag is measured.`;
+    const [median, low, high] = pixels.map((value) => String(value).replace("-", "−"));
+    return `Lag: the circle is ${median} px behind (median; 95% interval ${low} to ${high}); ${many}, and it moves ${motion} px a frame.`;
+  }
+
+  /** Dreams of the first video, each picture below the frame that it stands for. */
+  function dreams({ sprite, original, gammas, seen, delay }) {
+    const grid = element("div", "", { class: "sprites" });
+    const source = parse("originals")[original];
+    grid.append(element("span", "video"), strip([source], 0, "Video 1, all frames"));
+    gammas.forEach((gamma, row) => {
+      const made = strip([sprite], row, `Dream of video 1 at γ = ${gamma}`);
+      made.style.marginLeft = `${(100 * delay) / source.columns}%`;
+      made.style.width = `${(100 * sprite.columns) / source.columns}%`;
+      grid.append(element("span", `γ = ${gamma}`), made);
+    });
+    const hint = `What the network shows of the first video when it sees its first ${seen} frames and then nothing, at any γ: the latents go on in a straight line.`;
+    return [element("h3", "Dreams"), element("p", hint, { class: "hint" }), grid];
   }
 
   function reconstructions({ reconstruction, original }) {
@@ -511,9 +641,9 @@
     for (let latent = 0; latent < traversal.rows; latent++) {
       const { active, follows, correlation, variance } = latents[latent];
       const said = active ? `${follows.replaceAll("_", " ")} ${correlation.toFixed(2)}` : "not active";
-      const label = element("span", `z${latent + 1} `, { title: `variance ${variance}` });
+      const label = element("span", `z${latent} `, { title: `variance ${variance}` });
       label.append(element("span", said, { class: "faint" }));
-      grid.append(label, strip([traversal], latent, `Traversal of latent ${latent + 1}, ${said}`));
+      grid.append(label, strip([traversal], latent, `Traversal of latent ${latent}, ${said}`));
     }
     const ends = element("div", "", { class: "ends" });
     ends.append(element("span", "−3"), element("span", "0"), element("span", "3"));
@@ -521,7 +651,184 @@
     return grid;
   }
 
+  // ---- Trade-offs ----
+
+  const SHAPES = { circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", cross: "✚", x: "✖" };
+  const swept = data.axes.filter((axis) => axis.values.length > 1);
+  const fieldNamed = (...names) => swept.find((axis) => names.includes(axis.field));
+  const coloured = fieldNamed("gamma") ?? fieldNamed("lam") ?? fieldNamed("beta", "beta_norm") ?? swept[0] ?? data.axes[0];
+  const joined = fieldNamed("beta", "beta_norm") ?? coloured;
+  const shaped = swept.find((axis) => axis !== coloured && axis !== joined && axis.values.length <= 7);
+  const shapeOf = (cell) => (shaped ? Object.keys(SHAPES)[place(cell, shaped.field)] : "circle");
+
+  /** Colours of ordered values, of the part of viridis that can be seen on the panel. */
+  function orderedColours(count) {
+    const { stops } = data.colours.viridis;
+    const [low, high] = isDark() ? [0.35, 1] : [0, 0.85];
+    return Array.from({ length: count }, (_, i) => {
+      const share = low + ((high - low) * i) / Math.max(1, count - 1);
+      return stops[Math.round(share * (stops.length - 1))][1];
+    });
+  }
+
+  function isDark() {
+    const chosen = document.documentElement.dataset.theme;
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
+  const bothComplete = (x, y, cell) => [x, y].every((metric) => metric.mark[state.time][cell] === COMPLETE);
+
+  /** Complete cells that differ in one field alone, joined in the order of its values. */
+  function joiningLines([x, y], at, colours) {
+    const groups = new Map();
+    for (const cell of cells.keys()) {
+      if (!bothComplete(x, y, cell)) continue;
+      const others = data.axes.filter((axis) => axis !== joined).map((axis) => cells[cell].at[axis.field]);
+      const key = others.join("|");
+      groups.set(key, [...(groups.get(key) ?? []), cell]);
+    }
+    return coloured.values.map((_, value) => {
+      const lines = [...groups.values()]
+        .map((group) => group.filter((cell) => joined === coloured || place(cell, coloured.field) === value))
+        .filter((group) => group.length && (joined !== coloured || value === 0))
+        .map((group) => group.sort((one, other) => place(one, joined.field) - place(other, joined.field)));
+      const points = lines.flatMap((group) => [...group, null]);
+      const of = (metric) => points.map((cell) => (cell === null ? null : metric.mean[state.time][cell]));
+      const color = joined === coloured ? themeColour("soft") : colours[value];
+      return { ...at, mode: "lines", x: of(x), y: of(y), line: { color, width: 1 }, opacity: 0.6, hoverinfo: "skip" };
+    });
+  }
+
+  function letterIn(x, y, cell) {
+    const mark = Math.min(x.mark[state.time][cell], y.mark[state.time][cell]); // the worse
+    return [marks[mark].letter, x.collapsed[state.time][cell] ? "C" : ""].filter(Boolean).join(" ");
+  }
+
+  function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
+    const [x, y] = [metricOf[nameX], metricOf[nameY]];
+    const at = { type: "scatter", xaxis: `x${panel ? panel + 1 : ""}`, yaxis: `y${panel ? panel + 1 : ""}` };
+    const { time } = state;
+    const colours = orderedColours(coloured.values.length);
+    const values = (metric, some) => some.map((cell) => metric.mean[time][cell]);
+    const all = [...cells.keys()];
+    const best = [...front[time]].sort((one, other) => x.mean[time][one] - x.mean[time][other]);
+    const quiet = { ...at, hoverinfo: "skip" };
+    const edge = { x: values(x, best), y: values(y, best) };
+    const chosen = state.cell < 0 ? [] : [state.cell];
+    const points = {
+      ...at,
+      mode: "markers+text",
+      x: values(x, all),
+      y: values(y, all),
+      customdata: all,
+      text: all.map((cell) => letterIn(x, y, cell)),
+      textposition: "top right",
+      textfont: { size: 10, color: themeColour("ink") },
+      hovertext: all.map(
+        (cell) => `<b>${escaped(nameOf(cell))}</b><br>${[x, y].map((metric) => escaped(sentence(metric, cell))).join("<br>")}`,
+      ),
+      hovertemplate: "%{hovertext}<extra></extra>",
+      marker: {
+        size: 8,
+        color: all.map((cell) => colours[place(cell, coloured.field)]),
+        symbol: all.map((cell) => shapeOf(cell) + (bothComplete(x, y, cell) ? "" : "-open")),
+        line: { width: 1.2 },
+      },
+    };
+    return [
+      { ...quiet, ...edge, mode: "lines", line: { color: themeColour("ink"), width: 5 }, opacity: 0.18 },
+      ...joiningLines([x, y], at, colours),
+      { ...quiet, ...edge, mode: "markers", marker: { size: 15, symbol: "circle-open", color: themeColour("ink") } },
+      points,
+      {
+        ...quiet,
+        x: values(x, chosen),
+        y: values(y, chosen),
+        mode: "markers",
+        marker: { size: 22, symbol: "square-open", color: CHOSEN, line: { width: 3 } },
+      },
+    ];
+  }
+
+  const RATE = "kl";
+  function tradeoffAxis(metric, others) {
+    const hint = metric.name === RATE ? "the rate: lower is better" : hintOf(metric);
+    return {
+      ...others,
+      title: { text: `${escaped(metric.label)}<br>${hint}`, font: { size: 12 }, standoff: 6 },
+      fixedrange: true,
+      gridcolor: themeColour("grid"),
+      zeroline: false,
+      nticks: 5,
+      tickfont: { size: 10 },
+      exponentformat: "power",
+    };
+  }
+
+  function drawTradeoffs() {
+    if (!seen.has("tradeoffs") || !data.tradeoffs.length) return;
+    const width = Math.max(200, $("tradeoffs").clientWidth);
+    const columns = width > 860 ? data.tradeoffs.length : 1;
+    const rows = Math.ceil(data.tradeoffs.length / columns);
+    const [height, gapX, gapY] = [360, 84, 86]; // pixels: of a panel with its labels, and of labels between panels
+    const layout = { ...baseLayout(), width, height: rows * height, hovermode: "closest" };
+    layout.margin = { l: 78, r: 12, t: 10, b: 70 };
+    const inner = [width - layout.margin.l - layout.margin.r, layout.height - layout.margin.t - layout.margin.b];
+    data.tradeoffs.forEach(({ x, y }, panel) => {
+      const [column, row] = [panel % columns, rows - 1 - Math.floor(panel / columns)];
+      const span = (place, count, gap, total) => {
+        const size = (total - gap * (count - 1)) / count;
+        return [(place * (size + gap)) / total, (place * (size + gap) + size) / total].map((end) => Math.min(1, end));
+      };
+      const name = panel ? panel + 1 : "";
+      const anchors = [{ anchor: `y${name}` }, { anchor: `x${name}` }];
+      layout[`xaxis${name}`] = tradeoffAxis(metricOf[x], { ...anchors[0], domain: span(column, columns, gapX, inner[0]) });
+      layout[`yaxis${name}`] = tradeoffAxis(metricOf[y], { ...anchors[1], domain: span(row, rows, gapY, inner[1]) });
+    });
+    const first = !$("tradeoffs").data;
+    Plotly.react("tradeoffs", data.tradeoffs.flatMap(tradeoffTraces), layout, QUIET);
+    if (first) $("tradeoffs").on("plotly_click", tradeoffClicked);
+    describeTradeoffs();
+  }
+
+  function tradeoffClicked({ points: [point] }) {
+    if (point.customdata === undefined) return;
+    state.panel = Math.max(0, Number(point.yaxis._id.slice(1)) - 1);
+    choose(point.customdata);
+  }
+
+  function describeTradeoffs() {
+    $("tradeoffs-help").textContent =
+      `Each point is a cell at iteration ${iterations[state.time].toLocaleString("en")}, the mean of its seeds` +
+      (joined === coloured ? "" : `; lines run along ${joined.symbol}`) +
+      ". Click a point, or use the arrow keys here, to choose its cell.";
+    const colours = orderedColours(coloured.values.length);
+    const ofColours = coloured.values.map((_, value) => {
+      const made = entry("●", `${coloured.symbol} = ${coloured.text[value]}`);
+      made.querySelector("b").style.color = colours[value];
+      return made;
+    });
+    const ofShapes = (shaped?.values ?? []).map((_, value) =>
+      entry(Object.values(SHAPES)[value], `${shaped.symbol} = ${shaped.text[value]}`),
+    );
+    const pairs = data.tradeoffs.map(({ x, y }) => [metricOf[x], metricOf[y]]);
+    const some = (test) => pairs.some(([x, y]) => [...cells.keys()].some((cell) => test(x, y, cell)));
+    const ofMarks = marks
+      .map((mark, i) => [mark, (x, y, cell) => Math.min(x.mark[state.time][cell], y.mark[state.time][cell]) === i])
+      .filter(([mark, test]) => mark.letter && some(test))
+      .map(([mark]) => entry(mark.letter, `${mark.meaning} (hollow)`));
+    const collapsed = some((x, y, cell) => x.collapsed[state.time][cell])
+      ? [entry("C", "collapsed: no active unit in some seed")]
+      : [];
+    const front = entry("◯", "Pareto front, of complete cells");
+    $("tradeoffs-legend").replaceChildren(...ofColours, ...ofShapes, front, ...ofMarks, ...collapsed);
+  }
+
   // ---- Curves ----
+
+  /** Metrics of more than two evaluations: what is computed once, before and after the training, has no curve. */
+  const several = metrics.filter((metric) => metric.mean.filter((row) => row.some((value) => value !== null)).length > 2);
+  const curved = several.length ? several : metrics;
 
   function curveTraces(metric, axis) {
     const { trials } = cells[state.cell];
@@ -559,7 +866,7 @@
   }
 
   function curveLayout(columns, width) {
-    const rows = Math.ceil(metrics.length / columns);
+    const rows = Math.ceil(curved.length / columns);
     const rowHeight = 138;
     const layout = {
       ...baseLayout(),
@@ -571,14 +878,14 @@
       grid: { rows, columns, pattern: "independent", xgap: 0.3, ygap: 0.42 },
       hovermode: "closest",
     };
-    metrics.forEach((metric, i) => {
+    curved.forEach((metric, i) => {
       const axis = i ? i + 1 : "";
       const shared = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, tickfont: { size: 10 } };
       layout[`xaxis${axis}`] = {
         ...shared,
         range: [iterations[0], Math.max(data.last, 1)],
         nticks: 4,
-        title: i >= metrics.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
+        title: i >= curved.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
       };
       layout[`yaxis${axis}`] = { ...shared, nticks: 5, exponentformat: "power" };
       layout.annotations.push({
@@ -609,16 +916,16 @@
   function drawCurves() {
     if (state.cell < 0) return;
     const width = Math.max(200, $("curves").clientWidth);
-    const columns = Math.min(metrics.length, width > 560 ? 3 : 2);
-    const traces = metrics.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : ""));
+    const columns = Math.min(curved.length, width > 560 ? 3 : 2);
+    const traces = curved.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : ""));
     Plotly.react("curves", traces, curveLayout(columns, width), QUIET);
-    const several = cells[state.cell].trials.length > 1;
     $("curves-help").textContent =
-      (several
+      (cells[state.cell].trials.length > 1
         ? "Thick: the mean of the seeds that got as far, with its 95% interval; thin: single seeds."
         : "One seed.") +
       " Dotted: the iteration of the map." +
-      (data.thinned ? ` Shown are ${iterations.length} of the evaluations.` : "");
+      (data.thinned ? ` Shown are ${iterations.length} of the evaluations.` : "") +
+      (curved.length < metrics.length ? " Scores that are computed once, at the end, stand below." : "");
   }
 
   // ---- The table: one row a cell, and its filters, which the parallel coordinates share ----
@@ -832,9 +1139,8 @@
     showTable();
   }
 
-  let parallelSeen = false;
   function drawParallel() {
-    if (!parallelSeen) return;
+    if (!seen.has("parallel")) return;
     const { metric, time } = state;
     const width = Math.max($("parallel").parentElement.clientWidth, 92 * parallelColumns.length);
     const middle = (metric.min + metric.max) / 2;
@@ -921,20 +1227,21 @@
 
   function showAll() {
     showTime();
-    $("map-title").textContent = `${state.metric.label} at iteration ${iterations[state.time].toLocaleString("en")}`;
+    $("map-title").textContent = `${mapped().label} at iteration ${iterations[state.time].toLocaleString("en")}`;
     drawOverview();
     showCell();
     showTable();
     soon(drawCurves);
+    soon(drawTradeoffs);
     soon(drawParallel);
   }
 
+  const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   function step(event) {
-    const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-    const move = moves[event.key];
+    const move = MOVES[event.key];
     if (!move) return;
     event.preventDefault();
-    choose(isSearch ? nextPoint(move) : nextCell(move));
+    choose(isSearch ? nextPoint(move, [$("across").value, $("up").value]) : nextCell(move));
   }
 
   function nextCell([dx, dy]) {
@@ -947,9 +1254,17 @@
     return -1;
   }
 
-  /** The next suggestion along an axis of the scatter plot. */
-  function nextPoint([dx, dy]) {
-    const values = valuesOf($(dx ? "across" : "up").value);
+  function stepInTradeoffs(event) {
+    const move = MOVES[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const { x, y } = data.tradeoffs[state.panel];
+    choose(nextPoint(move, [x, y]));
+  }
+
+  /** The next cell along an axis of a scatter plot. */
+  function nextPoint([dx, dy], [across, up]) {
+    const values = valuesOf(dx ? across : up);
     const order = cells.map((_, cell) => cell).filter((cell) => values[cell] !== null);
     order.sort((one, other) => (values[one] > values[other]) - (values[one] < values[other]) || one - other);
     return order[order.indexOf(state.cell) + dx + dy] ?? -1;
@@ -1001,6 +1316,16 @@
     });
     $("iteration").closest("label").classList.add("wide");
     for (const control of document.querySelectorAll(".search-only")) control.hidden = !isSearch;
+    $("compared").append(element("option", "the metric", { value: "" }));
+    for (const { field, symbol } of data.references)
+      $("compared").append(element("option", `difference to ${symbol} = 0`, { value: field }));
+    $("compared").addEventListener("change", () => {
+      state.compared = $("compared").value;
+      showAll();
+    });
+    $("compared-control").hidden = !data.references.length;
+    $("tradeoffs-section").hidden = !data.tradeoffs.length;
+    $("tradeoffs").addEventListener("keydown", stepInTradeoffs);
     if (isSearch) buildScatterControls();
     buildSlices();
     $("theme").addEventListener("click", toggleTheme);
@@ -1027,23 +1352,25 @@
       width = innerWidth;
       soon(showAll);
     });
+    whenNear("parallel", drawParallel);
+    whenNear("tradeoffs", drawTradeoffs);
+  }
+
+  /** Draw what is far down when it is about to be seen. */
+  function whenNear(id, draw) {
     new IntersectionObserver(
       (entries, observer) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;
         observer.disconnect();
-        parallelSeen = true;
-        drawParallel();
+        seen.add(id);
+        draw();
       },
       { rootMargin: "200px" },
-    ).observe($("parallel"));
+    ).observe($(id));
   }
 
   function bestCell() {
-    const { metric } = state;
-    const values = metric.mean[state.time];
-    const candidates = cells.map((_, cell) => cell).filter((cell) => metric.mark[state.time][cell] === COMPLETE);
-    const sign = metric.better === "max" ? -1 : 1;
-    return candidates.sort((one, other) => sign * (values[one] - values[other]))[0] ?? 0;
+    return state.metric.best[state.time][0] ?? 0;
   }
 
   function describeSweep() {

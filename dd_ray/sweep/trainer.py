@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from dd_ray.metrics import Code, HeldOut
 
-
 Precision = Literal["float32", "tf32"]
 """Of matrix products and convolutions on a GPU."""
 

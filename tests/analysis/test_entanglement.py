@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from analysis import entanglement
-from analysis.entanglement import Entanglement, Options, draw, write_entanglement
+from analysis.entanglement import Entanglement, NetworkOptions, draw, write_entanglement
 from dd_ray.cells import load_originals
 from dd_ray.errors import UserError
 from tests.analysis.networks import write_trained_sweep
@@ -82,22 +82,24 @@ def test_the_command_draws_the_original_s_networks(tmp_path: Path, reference: Pa
 )
 def test_cells_of_every_kind_of_vae_are_drawn(tmp_path: Path, axes: dict[str, list[Any]]) -> None:
     path = write_trained_sweep(tmp_path / "s", axes, change=loud)
-    figure, numbers, *_ = write_entanglement(Options(path=path))
+    figure, numbers, *_ = write_entanglement(NetworkOptions(path=path))
     assert is_drawn(figure)
     assert pd.read_csv(numbers)["active_latents"].tolist() == [2] * max(map(len, axes.values()))
 
 
 def test_a_supervised_encoder_is_asked_for_its_factors(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"model": ["supervised_encoder"], "dataset": ["still_circles"]})
-    assert is_drawn(write_entanglement(Options(path=path))[0])
+    assert is_drawn(write_entanglement(NetworkOptions(path=path))[0])
 
 
 def test_many_cells_take_several_figures_on_one_scale(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1 * i for i in range(8)], "seed": [0, 1]})
-    written = write_entanglement(Options(path=path, out=tmp_path / "out"))
+    written = write_entanglement(NetworkOptions(path=path, out=tmp_path / "out"))
     assert [file.name for file in written[:2]] == ["entanglement_1.png", "entanglement_2.png"]
     assert len(pd.read_csv(written[2])) == 8  # the first seed of each
-    (chosen, *_) = write_entanglement(Options(path=path, cells=("best:mcc", "seed=1,beta=0.5"), out=tmp_path / "few"))
+    (chosen, *_) = write_entanglement(
+        NetworkOptions(path=path, cells=("best:mcc", "seed=1,beta=0.5"), out=tmp_path / "few")
+    )
     assert chosen.name == "entanglement.png"
 
 
@@ -148,12 +150,12 @@ def test_nothing_is_written_among_the_original_s_data_unasked(reference: Path) -
     before = sorted(reference.iterdir())
     file = reference / "checkpoints" / TWO["beta_vae_4_latents_beta_norm_5.0"]
     with pytest.raises(UserError, match="nowhere to write"):
-        write_entanglement(Options(original=file))
+        write_entanglement(NetworkOptions(original=file))
     assert sorted(reference.iterdir()) == before
 
 
 def test_the_global_generator_is_left_alone(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1]})
     state = torch.get_rng_state()
-    write_entanglement(Options(path=path))
+    write_entanglement(NetworkOptions(path=path))
     assert torch.equal(torch.get_rng_state(), state)

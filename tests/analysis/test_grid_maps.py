@@ -360,7 +360,7 @@ def test_differences_share_a_scale_symmetric_around_0(tmp_path: Path) -> None:
     # Blue is better.
     assert mcc.colour(0.09)[2] > mcc.colour(0.09)[0] and error.colour(-0.0009)[2] > error.colour(-0.0009)[0]
     assert "minus that at γ = 0" in mcc.label and "above 0 is better" in mcc.label
-    assert [mcc.text(value) for value in (0.05, -0.09, 0.0, -0.00001)] == ["+0.0500", "−0.0900", "0.0000", "0.0000"]
+    assert [mcc.text(value) for value in (0.05, -0.09, 0.0, -0.00001)] == ["+0.0500", "−0.0900", "0", "0.0000"]
 
 
 def test_the_map_of_differences_marks_what_differs_for_sure(tmp_path: Path) -> None:

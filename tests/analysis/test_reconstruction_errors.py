@@ -27,6 +27,7 @@ from analysis.reconstruction_errors import (
 from dd_ray.cells import subjects_of
 from dd_ray.data import render_circles
 from dd_ray.errors import UserError
+from dd_ray.evaluation import PicturedRegions
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.test_grid_maps import is_drawn
 
@@ -38,9 +39,9 @@ def told_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Errors that are known functions of the factors, and of which network is asked."""
     asked: list[Any] = []
 
-    def errors(model: Any, factors: NDArray[np.floating]) -> dict[str, NDArray[np.floating]]:
+    def errors(model: Any, pictured: PicturedRegions) -> dict[str, NDArray[np.floating]]:
         asked.append(model)
-        circle_x, circle_y, background_x, background_y = factors.T
+        circle_x, circle_y, background_x, background_y = grid().T
         first = 1.0 * len(asked)
         return {"inside": first + circle_x, "edge": circle_y, "background": background_x + 2 * background_y}
 

@@ -19,14 +19,15 @@ from analysis.report import Options, write_report
 from dd_ray import results
 from dd_ray.cells import load_cells
 from dd_ray.errors import UserError
-from dd_ray.probes import held_out_videos, reconstruct, traversal
+from dd_ray.probes import Lag, circle_lags, dream, held_out_videos, reconstruct, traversal
 from dd_ray.report import collect
 from dd_ray.report.content import MOST_ITERATIONS
 from dd_ray.report.page import as_json
-from dd_ray.report.pictures import GREYS, sprite
+from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.sweep.store import Outcome, SweepFolder
+from dd_ray.tradeoffs import points
 from tests.analysis.networks import spoil, write_trained_sweep
-from tests.analysis.sweeps import GRID, Values, summary_of, write_sweep
+from tests.analysis.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.sweep.searching import plan_of, run
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>&\u2028'\""
@@ -95,6 +96,68 @@ def test_every_number_is_the_maps(tmp_path: Path) -> None:
             assert half is None if np.isnan(expected) else half == pytest.approx(expected, rel=1e-4, abs=1e-12)
 
 
+@pytest.mark.parametrize("field", ["gamma", "lam"])
+def test_differences_are_those_of_the_map_of_differences(tmp_path: Path, field: str) -> None:
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]}, _failing_at_the_reference)
+    content = page_of(path, videos=0).numbers()
+    assert [reference["field"] for reference in content["references"]] == ["gamma", "lam"]
+    compared = 0
+    for time, iteration in enumerate(content["iterations"]):
+        summary = summary_of(path, iteration=iteration, reference=field)
+        for row in summary.cells.to_dict("records"):
+            (metric,) = (metric for metric in content["metrics"] if metric["name"] == row["metric"])
+            difference = metric["differences"][field]
+            cell = cell_at(content, beta=row["beta"], gamma=row["gamma"], lam=row["lam"])
+            mean = difference["mean"][time][cell]
+            assert (mean is None) == np.isnan(row["mean"])
+            assert mean is None or mean == pytest.approx(row["mean"], rel=1e-5)
+            assert content["marks"][difference["mark"][time][cell]]["name"] == row["mark"]
+            assert (cell in difference["excludes"][time]) == row["excludes_zero"]
+            compared += mean is not None
+    assert compared > 20
+    references = [cell for cell, about in enumerate(content["cells"]) if about["at"][field] == 0]
+    for metric in content["metrics"]:
+        difference = metric["differences"][field]
+        assert difference["min"] == -difference["max"] < 0
+        assert {content["marks"][difference["mark"][-1][cell]]["name"] for cell in references} == {"reference"}
+        assert {difference["mean"][-1][cell] for cell in references} == {None}
+
+
+def _failing_at_the_reference(config: Values) -> tuple[str, int]:
+    at_reference = config["gamma"] == 0 and config["beta"] == 0.1 and config["lam"] == 0
+    return ("failed", 150) if at_reference else ("finished", 300)
+
+
+def test_the_best_region_and_the_fronts_are_those_of_the_figures(tmp_path: Path) -> None:
+    def measured(config: Values, iteration: int) -> Values:
+        rate = 9 / (1 + config["beta"]) + config["gamma"] - 0.1 * config["lam"]
+        return {**measure(config, iteration), "kl": rate}
+
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1]}, metrics=measured)
+    content, summary = collect(path), summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])
+    pairs = [(pair["x"], pair["y"]) for pair in content["tradeoffs"]]
+    assert pairs == [("kl", "reconstruction_error")] + [("reconstruction_error", name) for name in ("linear_r2", "mcc")]
+    on_axes = list(summary.layout.axes)
+    for metric in content["metrics"]:
+        if metric["name"] in ("reconstruction_error", "mcc"):
+            cells = summary.cells[summary.cells["metric"] == metric["name"]]
+            assert metric["best"][-1] == [
+                cell_at(content, **at) for at in cells[cells["best"]][on_axes].to_dict("records")
+            ]
+            region = cells[cells["in_best_region"]][on_axes].to_dict("records")
+            assert sorted(metric["region"][-1]) == sorted(cell_at(content, **at) for at in region)
+    for pair, size in ((pairs[0], 2), (pairs[2], 12)):
+        rows = points(summary, [pair])
+        expected = sorted(cell_at(content, **at) for at in rows[rows["on_front"]][on_axes].to_dict("records"))
+        assert len(expected) == size
+        assert sorted(content["tradeoffs"][pairs.index(pair)]["front"][-1]) == expected
+
+
+def test_without_cells_at_0_nothing_is_compared(tmp_path: Path) -> None:
+    content = collect(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.5, 0.9]}))
+    assert content["references"] == [] and content["metrics"][0]["differences"] == {}
+
+
 def test_single_seeds_have_the_numbers_of_the_table(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1]})
     table = results.load(path).set_index(["key", "iteration"])
@@ -114,10 +177,12 @@ def test_one_scale_holds_the_end_of_all_slices_and_collapse_is_dark(tmp_path: Pa
     error, r2 = metrics["reconstruction_error"], metrics["linear_r2"]
     ends = [value for value in error["mean"][-1] if value is not None]
     assert (error["min"], error["max"]) == (min(ends), max(ends))
-    assert (error["reverse"], r2["reverse"]) == (True, False)
     assert r2["min"] == min(r2["untrained"], *r2["mean"][-1])
     assert (metrics["active_units"]["min"], metrics["active_units"]["max"]) == (0, 4)
-    assert (metrics["mcc"]["colours"], metrics["active_units"]["colours"]) == ("viridis", "cividis")
+    maps = [metrics[name]["colours"] for name in ("reconstruction_error", "mcc", "active_units")]
+    assert maps == ["viridis_r", "viridis", "cividis"]
+    black = content["colours"]["viridis_r"]["black"]
+    assert black[0] and not black[-1]
 
 
 def test_the_file_needs_nothing_else(tmp_path: Path) -> None:
@@ -185,8 +250,15 @@ def test_pictures_are_those_of_the_network(tmp_path: Path) -> None:
     assert (pictures["seed"], pictures["iteration"]) == (0, 300)
     step = 255 / (GREYS - 1)
     originals, reconstructions = reconstruct(subject.model, held_out_videos(subject.config, 3))
-    (source,) = page.block("originals")  # one for all cells
+    source, whole = page.block("originals")  # for all cells; the second of the dreams, with the frames before
+    videos = held_out_videos(subject.config, 3).images[:1]
+    dreamt = np.concatenate([dream(subject.model, videos[:, :3], gamma, 9) for gamma in pictures["dream"]["gammas"]])
+    assert (pictures["dream"]["seen"], pictures["dream"]["delay"], pictures["dream"]["original"]) == (3, 1, 1)
+    assert decoded(whole).shape[:2] == (1, 10)
+    lag = Lag.of(circle_lags(subject.model, held_out_videos(subject.config, NUM_LAGGING)))
+    assert pictures["lag"]["shown"] == round(lag.shown, 2) and pictures["lag"]["pixels"] is None  # untrained
     for shown, expected in [
+        (pictures["dream"]["sprite"], dreamt),
         (source, originals),
         (pictures["reconstruction"], reconstructions),
         (pictures["traversal"], traversal(subject.model, subject.config)),
@@ -313,3 +385,5 @@ def test_every_model_is_pictured_or_says_why_not(tmp_path: Path, fixed: dict[str
         pictures = page.block(f"pictures-{cell}")
         assert ("reconstruction" in pictures) == shown
         assert shown or "decoder" in pictures["note"]
+        still = fixed["model"] == ["beta_vae"]
+        assert not shown or (pictures["dream"] is None) == (pictures["lag"] is None) == still

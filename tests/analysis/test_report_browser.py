@@ -154,7 +154,9 @@ def test_hovering_tells_a_cell_and_clicking_chooses_it(browser: Any, page: Path)
     assert "stopped early at iteration 150" in text(browser, "reading")
     assert "S stopped early" in text(browser, "legend") and "F failed" in text(browser, "legend")
     strips = browser.execute_script("return document.querySelectorAll('#pictures .strip').length")
-    assert strips == 2 * 3 + 4  # two videos, four latents
+    assert strips == 2 * 3 + 4 + 1 + 3  # two videos, four latents, a dreamt video at three γ
+    assert "first 3 frames" in text(browser, "pictures")
+    assert "of the frames show a circle" in text(browser, "lag")
     until(lambda: browser.execute_script("return document.querySelectorAll('#curves .scatter').length >= 8"))
     rows = browser.execute_script("return document.getElementById('seeds').rows.length")
     assert rows == 1 + 2
@@ -196,6 +198,72 @@ def test_sliders_and_metric_change_the_map(browser: Any, page: Path) -> None:
     assert scale == browser.execute_script(
         "const [heat] = document.getElementById('map').data; return [heat.zmin, heat.zmax]"
     )
+    assert complaints(browser) == []
+
+
+def select(browser: Any, name: str, value: str) -> None:
+    script = "const [id, value] = arguments; const made = document.getElementById(id); made.value = value;"
+    browser.execute_script(script + "made.dispatchEvent(new Event('change'))", name, value)
+
+
+def test_a_map_of_differences_marks_where_the_interval_excludes_0(browser: Any, page: Path) -> None:
+    show(browser, page)
+    select(browser, "metric", "mcc")
+    select(browser, "compared", "lam")
+    until(lambda: text(browser, "map-title") == "MCC minus that at λ = 0 at iteration 300")
+    click(browser, place_on_map(browser, 0, 0))
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0, λ = 0")
+    assert "what the others are compared with" in text(browser, "legend")
+    press(browser, "slice-lam", RIGHT)  # where the MCC is 0.1 higher for every seed
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0, λ = 10")
+    assert "MCC minus that at λ = 0: +0.100 ± 0 (2 seeds), complete, the 95% interval excludes 0" in text(
+        browser, "reading"
+    )
+    labels, scale = browser.execute_script("""const [heat, letters] = document.getElementById('map').data;
+        return [letters.text, [heat.zmin, heat.zmax]]""")
+    assert "+0.100<br>▲" in labels
+    assert scale[0] == -scale[1] < 0
+    assert "the 95% interval of the paired difference excludes it" in text(browser, "legend")
+    select(browser, "compared", "")
+    until(lambda: text(browser, "map-title") == "MCC at iteration 300")
+    assert complaints(browser) == []
+
+
+def test_the_best_cell_is_chosen_first_starred_and_outlined(browser: Any, page: Path) -> None:
+    show(browser, page)
+    assert text(browser, "cell-title") == "β = 0, γ = 0, λ = 0"  # with the smallest error of the complete cells
+    assert "the best of the complete cells" in text(browser, "legend") and "outlined" in text(browser, "legend")
+    labels, paths = browser.execute_script("""const map = document.getElementById('map');
+        return [map.data[1].text, map.layout.shapes.filter((shape) => shape.name === 'best region')
+            .map((shape) => shape.path)]""")
+    assert sum("★" in label for label in labels) == 1
+    assert len(paths) == 2 and paths[0] == paths[1]  # black on white
+
+
+def test_a_click_or_a_key_in_a_trade_off_chooses_the_cell(browser: Any, page: Path) -> None:
+    show(browser, page)
+    browser.execute_script("document.getElementById('tradeoffs').scrollIntoView({block: 'center'})")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
+    at = browser.execute_script("""const plot = document.getElementById('tradeoffs'), full = plot._fullLayout;
+        const trace = plot.data.findIndex((one) => one.customdata);
+        const cell = plot.data[trace].customdata.at(-3); const box = plot.getBoundingClientRect();
+        return {x: box.left + full.xaxis._offset + full.xaxis.d2p(plot.data[trace].x[cell]),
+                y: box.top + full.yaxis._offset + full.yaxis.d2p(plot.data[trace].y[cell]), cell}""")
+    cell = at.pop("cell")
+    row = (
+        "return [...document.querySelectorAll('tr[data-cell]')].find((row) => row.ariaSelected === 'true').dataset.cell"
+    )
+    assert int(browser.execute_script(row)) != cell
+    click(browser, at)
+    until(lambda: int(browser.execute_script(row)) == cell)
+    press(browser, "tradeoffs", RIGHT)
+    until(lambda: int(browser.execute_script(row)) != cell)
+    press(browser, "tradeoffs", LEFT)
+    until(lambda: int(browser.execute_script(row)) == cell)
+    assert "γ = 0.5" in text(browser, "tradeoffs-legend") and "■ λ = 10" in text(browser, "tradeoffs-legend")
+    assert "stopped early (hollow)" in text(browser, "tradeoffs-legend")
+    front = browser.execute_script("return document.getElementById('tradeoffs').data[0].x")
+    assert front == sorted(front) and front
     assert complaints(browser) == []
 
 

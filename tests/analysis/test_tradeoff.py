@@ -12,9 +12,10 @@ import pytest
 from matplotlib.colors import to_hex
 
 from analysis import tradeoff
-from analysis.tradeoff import Looks, Options, draw, pareto_front, points, title_of, write_tradeoff
+from analysis.tradeoff import Looks, Options, draw, title_of, write_tradeoff
 from dd_ray.errors import UserError
 from dd_ray.summary import Summary
+from dd_ray.tradeoffs import pareto_front, points
 from tests.analysis.sweeps import Values, summary_of, write_sweep
 from tests.analysis.test_grid_maps import is_drawn
 
@@ -189,3 +190,18 @@ def test_a_sweep_that_reconstructs_nothing_has_nothing_to_trade(tmp_path: Path) 
     path = write_sweep(tmp_path / "s", AXES, metrics=lambda config, i: {"factor_error": 0.1})
     with pytest.raises(UserError, match="no reconstruction error"):
         write_tradeoff(Options(path=path))
+
+
+def test_letters_of_many_stopped_cells_do_not_cover_each_other(tmp_path: Path) -> None:
+    axes = {"beta": [0.01 * i for i in range(1, 41)], "gamma": [0.0, 0.5]}
+    ended = {0.0: ("stopped_early", 150), 0.5: ("diverged", 150)}
+    path = write_sweep(tmp_path / "s", axes, lambda config: ended[config["gamma"]], metrics=curve)
+    summary = summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])
+    cells = points(summary, [("kl", "reconstruction_error")])
+    figure = draw(cells, summary, Looks.of(cells, summary.layout.axes, None), "")
+    figure.draw_without_rendering()
+    (panel,) = (panel for panel in figure.axes if panel.get_visible())
+    letters = [text for text in panel.texts if text.get_text() in ("S", "D")]
+    assert {text.get_text() for text in letters} == {"S", "D"}
+    boxes = [text.get_window_extent() for text in letters]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
