@@ -4,7 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -183,8 +183,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     check_options(options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
-    usual = {field.name: (field.default,) for field in fields(TrialConfig)} | study.defaults(options.preset)
-    naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1 or values != usual[name]]
+    naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     cells = tuple(Cell(config, cell_label(config.to_dict(), naming)) for config in product(axes))
     if options.scheduler == "asha":
         check_metric("metric", options.metric, [cell.config for cell in cells])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dd_ray.config import TrialConfig
@@ -105,9 +105,7 @@ class SearchPlan(Plan):
         return [options.metric, self.grace_period, options.reduction_factor] if stops else []
 
     def _label(self, config: TrialConfig) -> str:
-        usual = {field.name: (field.default,) for field in fields(TrialConfig)}
-        usual |= self.study.defaults(self.options.preset)
-        naming = [name for name, values in self.axes.items() if name in self.space or values != usual[name]]
+        naming = [name for name in self.axes if name in self.space or name in self.study.axes]
         values = config.to_dict()
         # Enough digits to read; what they do not tell apart, its key does.
         drawn = {name: values[name] for name in self.space if isinstance(values[name], float)}
