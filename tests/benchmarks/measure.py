@@ -1,4 +1,4 @@
-"""What the benchmarks share: alternating runs, and a line that says what they ran on."""
+"""What the benchmarks share: clocks, alternating runs, and a line that says what they ran on."""
 
 import os
 import platform
@@ -43,14 +43,39 @@ def alternate(cases: Mapping[Case, Callable[[], object]], repeats: int) -> dict[
     return {case: _timing(values) for case, values in seconds.items()}
 
 
+def wait_for(device: torch.device) -> None:
+    """Until the device has done all it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_of(run: Callable[[], object], device: torch.device, repeats: int, warm_ups: int = 2) -> float:
+    """Median of some runs, each waited for, after some that warm up."""
+    seconds = []
+    for repeat in range(warm_ups + repeats):
+        wait_for(device)
+        start = time.perf_counter()
+        run()
+        wait_for(device)
+        if repeat >= warm_ups:
+            seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def best_device() -> torch.device:
+    """A GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def machine() -> str:
     """Hardware, versions and date."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     model = models[0] if models else platform.processor() or platform.machine()
+    gpu = f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}; " if torch.cuda.is_available() else ""
     return (
-        f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, "
+        f"{gpu}{model}, {os.cpu_count()} cores; Python {platform.python_version()}, "
         f"torch {torch.__version__}, numpy {np.__version__}; {time.strftime('%Y-%m-%d')}"
     )
 

@@ -1,0 +1,202 @@
+"""Trials trained as one, beside the limits of the device: `python -m tests.benchmarks.stack [--whole]`.
+
+Without Ray. On a GPU where there is one; on a CPU with fewer trials, to see that it works there and does not pay.
+"""
+
+import argparse
+import itertools
+import multiprocessing
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from dd_ray.config import TrialConfig
+from dd_ray.training import Precision, Stack, StackMethod, keep_freed_memory, set_precision
+from tests.benchmarks.limits import ceilings, demand
+from tests.benchmarks.measure import best_device, seconds_of, wait_for
+from tests.benchmarks.table import Table, show
+
+STACKS = {"cpu": (1, 4), "cuda": (1, 8, 36, 216)}
+METHODS: tuple[StackMethod, ...] = ("alone", "streams", "grouped", "matmul")
+STEPS = {"cpu": 2, "cuda": 50}
+SLICE = {"cpu": 3, "cuda": 500}
+"""Iterations of the paper's grid that are measured in place of all."""
+PAPER_ITERATIONS = 50_000
+BASE = TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5, lam=1.0)
+GROWTH = {
+    "trials": [(36, {}), (216, {}), (1296, {})],
+    "latents": [(36, {"num_latents": n}) for n in (4, 16, 64)],
+    "frames": [(36, {"num_frames": n}) for n in (10, 20, 40)],
+    "batch": [(36, {"batch_size": n}) for n in (16, 64, 256)],
+}
+MOST_ON_CPU = 4
+MOST_ALONE = 36
+SECONDS_TO_START = 180
+
+
+def seeds_of(config: TrialConfig, count: int) -> list[TrialConfig]:
+    """A config with so many seeds."""
+    return [replace(config, seed=seed) for seed in range(count)]
+
+
+def paper_grid() -> list[TrialConfig]:
+    """The 36 cells of the original's grid, on its videos (github.com/zahariaa/disentangled-dynamics)."""
+    betas, gammas = (0.001, 0.0055, 0.0302, 0.1657, 0.9103, 5.0), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+    base = TrialConfig(model="inertia_vae", beta_norm=1.0, grid="original")
+    return [replace(base, beta_norm=b, gamma=g) for b, g in itertools.product(betas, gammas)]
+
+
+def seconds_a_step(configs: Sequence[TrialConfig], method: StackMethod, device: torch.device) -> float:
+    """Of all trials together; not a number where the device has not the memory."""
+    try:
+        stack = Stack(configs, device, method)
+        steps = max(2, STEPS[device.type] // (len(configs) if method == "alone" else 1))
+        return seconds_of(lambda: stack.step(steps), device, repeats=3) / steps
+    except torch.OutOfMemoryError:
+        return float("nan")
+
+
+def memory(device: torch.device) -> str:
+    """Most that was taken of a GPU since it was last asked, in GiB."""
+    if device.type != "cuda":
+        return ""
+    most = torch.cuda.max_memory_reserved(device) / 2**30
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return f"{most:.1f}"
+
+
+def against_k(device: torch.device, precision: Precision) -> Table:
+    """Methods and numbers of trials."""
+    set_precision(precision)
+    limit, need = ceilings(device), demand(BASE)
+    rows = []
+    for count, method in itertools.product(STACKS[device.type], METHODS):
+        if count <= MOST_ALONE or method != "alone":
+            seconds = seconds_a_step(seeds_of(BASE, count), method, device)
+            share = count * need.seconds(limit) / seconds
+            rows.append([f"{count} × {method}", 1000 * seconds, count / seconds, f"{share:.0%}", memory(device)])
+    return Table(
+        title=f"K trials of 64 × 10 frames, {precision}, {device.type}",
+        columns=("K × method", "ms a step", "trial-iterations/s", "of the limit", "GiB"),
+        rows=rows,
+        note=f"Limit: {1 / need.seconds(limit):,.0f} trial-iterations/s, from {need.flops / 1e9:.2f} GFLOP at "
+        f"{limit.flops / 1e12:.3g} TFLOP/s in large matrix products and {need.bytes / 1e6:.0f} MB, each layer by "
+        f"itself, at {limit.bytes_per_second / 1e9:.0f} GB/s in large copies.",
+    )
+
+
+def paper(device: torch.device, precision: Precision, whole: bool) -> Table:
+    """The paper's grid, or a slice of it."""
+    set_precision(precision)
+    limit, need = ceilings(device), demand(paper_grid()[0])
+    stack = Stack(paper_grid(), device)
+    stack.step(2)  # in which it is captured, on a GPU
+    iterations = PAPER_ITERATIONS if whole else SLICE[device.type]
+    wait_for(device)
+    start = time.perf_counter()
+    stack.step(iterations)
+    wait_for(device)
+    minutes = (time.perf_counter() - start) / iterations * PAPER_ITERATIONS / 60
+    least = 36 * PAPER_ITERATIONS * need.seconds(limit) / 60
+    what = "whole" if whole else f"from {iterations} iterations"
+    return Table(
+        title=f"The paper's grid, {precision}, {device.type}",
+        columns=("36 trials × 50,000 iterations × 64 × 10 frames", "minutes", "limit, minutes"),
+        rows=[[f"training, {what}", minutes, least]],
+    )
+
+
+def packed_against_others(device: torch.device, precision: Precision) -> Table:
+    """One stack, a process for each trial, and one trial after the other."""
+    set_precision(precision)
+    count = 36 if device.type == "cuda" else 4
+    configs = seeds_of(BASE, count)
+    rates = {
+        "one trial at a time": 1 / seconds_a_step(configs[:1], "alone", device),
+        "one trial at a time, as a graph": 1 / seconds_a_step(configs[:1], "grouped", device),
+        f"{count} processes": _rate_of_processes(configs, device, precision),
+        f"{count} trials, one stack": count / seconds_a_step(configs, "auto", device),
+    }
+    slowest = rates["one trial at a time"]
+    return Table(
+        title=f"Packed, in processes, one at a time, {precision}, {device.type}",
+        columns=("training", "trial-iterations/s", "× one at a time"),
+        rows=[[name, rate, rate / slowest] for name, rate in rates.items()],
+    )
+
+
+def _rate_of_processes(configs: Sequence[TrialConfig], device: torch.device, precision: Precision) -> float:
+    context = multiprocessing.get_context("spawn")
+    # The first when all have warmed up, the second to begin together.
+    gates = [context.Barrier(len(configs) + 1, timeout=SECONDS_TO_START) for _ in range(2)]
+    steps = 4 * STEPS[device.type]
+    processes = [
+        context.Process(target=_train, args=(config, device.type, precision, steps, gates)) for config in configs
+    ]
+    for process in processes:
+        process.start()
+    gates[0].wait()
+    start = time.perf_counter()
+    gates[1].wait()
+    for process in processes:
+        process.join()
+    return len(configs) * steps / (time.perf_counter() - start)
+
+
+def _train(config: TrialConfig, device: str, precision: Precision, steps: int, gates: Sequence[Any]) -> None:
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    set_precision(precision)
+    stack = Stack([config], device, "alone")
+    stack.step(2)
+    wait_for(torch.device(device))
+    for gate in gates:
+        gate.wait()
+    stack.step(steps)
+    wait_for(torch.device(device))
+
+
+def growth(device: torch.device, precision: Precision) -> Table:
+    """How a step's time grows with trials, latents, frames and batch."""
+    set_precision(precision)
+    limit, rows = ceilings(device), []
+    for axis, cases in GROWTH.items():
+        for trials, changes in cases:
+            config = replace(BASE, **changes)
+            count = trials if device.type == "cuda" else min(trials, MOST_ON_CPU)
+            seconds = seconds_a_step(seeds_of(config, count), "auto", device)
+            what = ", ".join(f"{name} {value}" for name, value in changes.items()) or f"{count} trials"
+            least = count * demand(config).seconds(limit)
+            rows.append([f"{axis}: {what}", 1000 * seconds / count, f"{least / seconds:.0%}", memory(device)])
+    return Table(
+        title=f"How a trial's iteration grows, {precision}, {device.type}",
+        columns=("36 trials, 4 latents, 64 × 10 frames, but", "ms a trial", "of the limit", "GiB"),
+        rows=rows,
+    )
+
+
+def tables(whole: bool, precisions: Iterable[Precision]) -> Iterator[Table]:
+    """All of them."""
+    device = best_device()
+    for precision in precisions:
+        yield against_k(device, precision)
+        yield packed_against_others(device, precision)
+        yield paper(device, precision, whole)
+    yield growth(device, next(iter(precisions)))
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--whole", action="store_true", help="train the paper's grid to its end")
+    options = parser.parse_args()
+    keep_freed_memory()
+    show(tables(options.whole, ("float32", "tf32") if torch.cuda.is_available() else ("float32",)))
+
+
+if __name__ == "__main__":
+    main()
