@@ -28,11 +28,11 @@ Place = tuple[str, str]
 class PackActor:
     """A pack in a process of its own, which alone has a context of its GPU."""
 
-    def __init__(self, gpu: str, device: str) -> None:
+    def __init__(self, gpu: str, device: str, threads: int) -> None:
         os.environ[_VISIBLE] = gpu  # before PyTorch is loaded; Ray hides all GPUs from an actor that asks for none
         from dd_ray.sweep.pack import Pack  # noqa: PLC0415
 
-        self._pack = Pack(device, threads=usable_cores())
+        self._pack = Pack(device, threads)
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Call a method of the pack."""
@@ -45,7 +45,7 @@ class Registry:
     def __init__(self) -> None:
         self._packs: dict[Place, ActorHandle[Any]] = {}
 
-    def pack_at(self, place: Place, device: str, broken: str | None) -> "ActorHandle[Any]":
+    def pack_at(self, place: Place, device: str, threads: int, broken: str | None) -> "ActorHandle[Any]":
         """The pack of a GPU; another one in place of that with the id `broken`."""
         pack = self._packs.get(place)
         if pack is not None and pack._actor_id.hex() == broken:
@@ -58,7 +58,7 @@ class Registry:
                 num_cpus=0,
                 max_concurrency=CALLS_AT_A_TIME,
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
-            ).remote(gpu, device)
+            ).remote(gpu, device, threads)
         return pack
 
 
@@ -130,23 +130,18 @@ class PackTrainer:
         )
 
 
-def pack_here(device: str) -> Call:
+def pack_here(device: str, threads: int) -> Call:
     """The pack of the GPU that this trial was given a share of; a new one in place of one that has ended."""
     place = (ray.get_runtime_context().get_node_id(), os.environ.get(_VISIBLE, ""))
     registry = ray.get_actor(REGISTRY)
-    pack: Any = ray.get(registry.pack_at.remote(place, device, None))
+    pack: Any = ray.get(registry.pack_at.remote(place, device, threads, None))
     try:
         whole = ray.get(pack.call.remote("is_whole"))
     except ray.exceptions.RayActorError:
         whole = False
     if not whole:
-        pack = ray.get(registry.pack_at.remote(place, device, pack._actor_id.hex()))
+        pack = ray.get(registry.pack_at.remote(place, device, threads, pack._actor_id.hex()))
     return lambda method, *arguments: ray.get(pack.call.remote(method, *arguments))
-
-
-def usable_cores() -> int:
-    """Of this machine, those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _untrained: dict[tuple[str, str, tuple[str, ...]], dict[str, float]] = {}

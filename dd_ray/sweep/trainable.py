@@ -73,4 +73,4 @@ class CellTrainable(tune.Trainable):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
         packed = work.pop("packed")
         asked = Work(**work)
-        return CellRun(asked, PackTrainer(asked, pack_here(asked.device)) if packed else None)
+        return CellRun(asked, PackTrainer(asked, pack_here(asked.device, asked.threads)) if packed else None)

@@ -12,13 +12,15 @@ from dd_ray import results
 from tests.sweep.test_command import FOUR_CELLS, SWEEP, sweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 800 --evaluations 8 --scheduler none".split()
+LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 2000 --evaluations 8 --scheduler none".split()
 
 
 def _processes(command: subprocess.Popen, title: str) -> list[psutil.Process]:
     """Of a command, those that Ray has given a title."""
     children = psutil.Process(command.pid).children(recursive=True)
-    return [child for child in children if title in " ".join(child.cmdline())]
+    # One that has just ended has no command line any more.
+    lines = {child: child.as_dict(["cmdline"], ad_value=[])["cmdline"] for child in children if child.is_running()}
+    return [child for child, line in lines.items() if title in " ".join(line)]
 
 
 def _wait_for(condition, command: subprocess.Popen):
