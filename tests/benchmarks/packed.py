@@ -1,0 +1,81 @@
+"""A sweep of 36 cells in one pack, beside the same training without Ray: `python -m tests.benchmarks.packed`.
+
+On a GPU where there is one, of the paper's size of batch; on a CPU with smaller batches. The time is that between the
+first cell's beginning and the last one's end, so without the start of Ray.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from dd_ray import results
+from dd_ray.config import TrialConfig
+from dd_ray.sweep.store import SweepFolder
+from dd_ray.training import Stack, set_precision
+from tests.benchmarks.measure import best_device, wait_for
+from tests.benchmarks.table import Table, show
+
+SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
+GRID = ["--beta", "0.01", "0.1", "1", "--gamma", "0", "0.5", "0.9", "--lambda", "0", "--seeds", "4"]
+SIZES = {"cpu": (200, 4), "cuda": (5_000, 64)}
+"""Iterations and batch."""
+TOGETHER = {"cpu": ["--cpus-per-trial", "0.05"], "cuda": ["--gpus-per-trial", "0.025", "--cpus-per-trial", "0.25"]}
+EVALUATIONS = 10
+
+
+def _sweep(device: str, pack: str) -> tuple[float, list[TrialConfig]]:
+    """Seconds of a sweep, and its configs."""
+    iterations, batch = SIZES[device]
+    with tempfile.TemporaryDirectory() as storage:
+        command = [sys.executable, str(SWEEP), "--storage", storage, "--name", "sweep", *GRID, "--pack", pack]
+        command += ["--iterations", str(iterations), "--batch-size", str(batch), "--scheduler", "none"]
+        command += ["--evaluations", str(EVALUATIONS), "--final-metrics", "none", "--num-test", "64"]
+        subprocess.run(command + (TOGETHER[device] if pack == "on" else []), check=True)
+        sweep = SweepFolder.open(f"{storage}/sweep")
+        cells = [Path(storage) / "sweep" / "cells" / cell.key for cell in sweep.cells()]
+        begun = min((cell / "owner").stat().st_mtime for cell in cells)
+        ended = max((cell / "outcome.json").stat().st_mtime for cell in cells)
+        table = results.final(results.load(f"{storage}/sweep"))
+        assert len(table) == 36 and set(table["state"]) == {"finished"}
+        configs = [TrialConfig.from_dict(cell.describe()["config"]) for cell in sweep.cells()]
+    return ended - begun, configs
+
+
+def _without_ray(configs: list[TrialConfig], iterations: int) -> float:
+    """Seconds of the same training, of nothing but steps, in this process."""
+    device = best_device()
+    set_precision("float32")
+    stack = Stack(configs, device)
+    stack.step(2)
+    wait_for(device)
+    start = time.perf_counter()
+    stack.step(iterations)
+    wait_for(device)
+    return time.perf_counter() - start
+
+
+def tables() -> Iterator[Table]:
+    """The one table."""
+    device = best_device().type
+    iterations, batch = SIZES[device]
+    packed, configs = _sweep(device, "on")
+    single, _ = _sweep(device, "off")
+    alone = _without_ray(configs, iterations)
+    rows = [["steps alone, without Ray", alone, ""]]
+    rows += [
+        [name, s, f"{1 - alone / s:.0%}"]
+        for name, s in (("sweep, packed", packed), ("sweep, a process a trial", single))
+    ]
+    yield Table(
+        title=f"36 cells in Ray Tune, {device}",
+        columns=(f"36 × {iterations:,} iterations of {batch} × 10 frames", "s", "not steps"),
+        rows=rows,
+        note=f"With {EVALUATIONS + 1} evaluations of 64 videos a cell.",
+    )
+
+
+if __name__ == "__main__":
+    show(tables())
