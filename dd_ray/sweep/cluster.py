@@ -2,18 +2,20 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
 import ray
 
+from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.sweep import autoscaler
 from dd_ray.sweep.environment import TOKEN_FILE
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.signals import expect_signals
+from dd_ray.sweep.trainer import check_memory
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
@@ -73,30 +75,42 @@ class Resources:
         return max(1, min(wanted, most or wanted))
 
 
-def check_gpus(resources: Resources) -> None:
-    """Make sure that a trial's PyTorch finds the GPU that Ray gives it.
+def check_gpus(resources: Resources, examples: Sequence[TrialConfig]) -> None:
+    """Make sure that a trial's PyTorch finds the GPU that Ray gives it, and that a pack's trials fit there.
+
+    Args:
+        resources: of a trial.
+        examples: configs of trials, one of each kind.
 
     Raises:
-        UserError: it does not.
+        UserError: it does not, or they do not.
     """
-
-    def finds_gpu() -> bool:
-        import torch  # noqa: PLC0415  # on the node, and not in the driver
-
-        return torch.cuda.is_available()
-
     if not resources.gpus or not resources.slots():
         return
-    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(finds_gpu)
+    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_memory_and_need)
     try:
-        found = ray.get(task.remote(), timeout=SECONDS_FOR_GPU)
+        memory, need = ray.get(task.remote([config.to_dict() for config in examples]), timeout=SECONDS_FOR_GPU)
     except ray.exceptions.GetTimeoutError:
         return  # the cluster is busy; each trial looks again
-    if not found:
+    if not memory:
         raise UserError(
             f"PyTorch finds no GPU on a node where Ray gives {resources.gpus:g} of one; install PyTorch with CUDA "
             "there, or give --gpus-per-trial 0."
         )
+    if resources.packed:
+        check_memory(int(1 / resources.gpus + 1e-9), need, memory)
+
+
+def _memory_and_need(examples: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Bytes of the GPU that this process was given a share of, 0 for none; and what the largest trial takes of them."""
+    import torch  # noqa: PLC0415  # on the node, and not in the driver
+
+    from dd_ray.training import bytes_per_trial  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        return 0, 0
+    need = max(bytes_per_trial(TrialConfig.from_dict(dict(config))) for config in examples)
+    return torch.cuda.get_device_properties(0).total_memory, need
 
 
 @contextmanager

@@ -17,17 +17,14 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
-from dd_ray.errors import UserError
 from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
 from dd_ray.metrics import Code
 from dd_ray.sweep.trainee import Trainee, device_named
-from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work
+from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work, check_memory
 from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
 
 Result = TypeVar("Result")
 
-SHARE_OF_MEMORY = 0.9
-"""Of a device, what a pack takes; the rest is for its context and for evaluations."""
 STEPS_BETWEEN_CHECKS = 50
 """Steps after which it is looked for NaN, which waits for the device."""
 
@@ -202,14 +199,9 @@ class Pack:
         return self._stacks.setdefault(shared_fields(config), Stack(device=self._device, method=self._method))
 
     def _check_memory(self, config: TrialConfig) -> None:
-        whole = int(SHARE_OF_MEMORY * torch.cuda.get_device_properties(self._device).total_memory)
-        taken = sum(bytes_per_trial(member.trainee.config) for member in self._members.values())
-        need = bytes_per_trial(config)
-        if taken + need > whole:
-            raise UserError(
-                f"a GPU of {whole / SHARE_OF_MEMORY / 2**30:.0f} GiB has not the memory for {len(self._members) + 1} "
-                f"trials of about {need / 2**20:,.0f} MiB; give --gpus-per-trial {need / whole:.2g} or more."
-            )
+        trials = [*(member.trainee.config for member in self._members.values()), config]
+        need = max(bytes_per_trial(trial) for trial in trials)
+        check_memory(len(trials), need, torch.cuda.get_device_properties(self._device).total_memory)
 
     def _model(self, key: str, untrained: bool) -> Any:
         trainee = self._members[key].trainee

@@ -13,7 +13,7 @@ from dd_ray.sweep import pack as pack_module
 from dd_ray.sweep.pack import Pack
 from dd_ray.sweep.packs import PackTrainer
 from dd_ray.sweep.store import SweepFolder
-from dd_ray.sweep.trainer import Work
+from dd_ray.sweep.trainer import Work, check_memory
 from dd_ray.sweep.worker import CellRun
 from dd_ray.training import Stack
 from tests.sweep.studies import TINY
@@ -208,6 +208,15 @@ def test_a_refused_cell_leaves_the_pack_as_it_was(works, monkeypatch):
         total_memory = 1000
 
     monkeypatch.setattr(pack_module.torch.cuda, "get_device_properties", lambda device: Properties)
-    with pytest.raises(UserError, match=r"memory for 2 trials .* give --gpus-per-trial"):
+    with pytest.raises(UserError, match=r"2 trials on a GPU .* and 0 fit; give a smaller batch_size"):
         in_pack(pack, refused)
     assert pack.is_whole() and [*pack._members] == [ours.key]
+
+
+@pytest.mark.parametrize(("trials", "fits"), [(9, True), (10, False)])
+def test_more_trials_than_fit_on_a_gpu_are_refused_with_the_remedy(trials, fits):
+    if fits:
+        check_memory(trials, need=100, memory=1000)
+        return
+    with pytest.raises(UserError, match=r"10 trials .* and 9 fit; give --gpus-per-trial 0.11 or more"):
+        check_memory(trials, need=100, memory=1000)
