@@ -1,0 +1,87 @@
+"""Trials computed as one on a GPU, as captured graphs: each gets what it gets alone on a CPU."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dd_ray.training import Stack, bytes_per_trial, set_precision
+from dd_ray.training.fused import METHODS
+from tests.small import CONFIGS, name_of, small
+from tests.training.test_fused import _relative, _three, assert_learned_alike, slow
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU"),
+]
+each_method = pytest.mark.parametrize("method", [*METHODS, "auto"])
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    """All bits of float32, so that a CPU's numbers are to be compared with."""
+    set_precision("float32")
+
+
+@each_method
+@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
+    configs = _three(config)
+    together, alone = Stack(configs, "cuda", method), Stack(configs)
+    together.step()
+    alone.step()
+    for c in configs:
+        ours, theirs = together[c.key], alone[c.key]
+        assert _relative(ours.square_avg.sqrt().cpu(), theirs.square_avg.sqrt()) < 1e-5
+        assert _relative(ours.terms.loss.cpu(), theirs.terms.loss) < 1e-5
+
+
+@each_method
+def test_replayed_steps_come_to_what_a_cpu_comes_to(method):
+    configs = [slow("inertia_vae", seed=0), slow("inertia_vae", seed=1), replace(slow("inertia_vae"), gamma=0.9)]
+    stack = Stack(configs, "cuda", method)
+    stack.step(20)
+    for config in configs:
+        trial = stack.remove(config.key)
+        trial.weights, trial.terms = trial.weights.cpu(), trial.terms.map(torch.Tensor.cpu)
+        assert_learned_alike(trial, config, 20)
+
+
+@each_method
+def test_a_trial_that_is_nan_leaves_the_bits_of_the_others_unchanged(method):
+    configs = [small("inertia_vae", seed=seed) for seed in range(3)]
+    method = "grouped" if method == "auto" else method  # what is fastest may differ from one stack to the next
+    healthy, stack = Stack(configs, "cuda", method), Stack(configs, "cuda", method)
+    with torch.no_grad():
+        stack[configs[1].key].weights.fill_(float("nan"))
+    for both in (healthy, stack):
+        both.step(3)
+    assert stack[configs[1].key].diverged
+    for config in (configs[0], configs[2]):
+        assert torch.equal(stack[config.key].weights, healthy[config.key].weights)
+
+
+@each_method
+def test_trials_come_and_go(method):
+    first, second = slow("inertia_vae", seed=0), slow("inertia_vae", seed=1)
+    stack = Stack([first], "cuda", method)
+    stack.step(2)
+    stack.add(second)
+    stack.step(2)
+    assert [trial.iteration for trial in stack] == [4, 2]
+    state = stack.remove(first.key).state()
+    stack.step(1)
+    stack.add(first, state)
+    stack.step(1)
+    assert [trial.iteration for trial in stack] == [4, 5]
+    assert torch.isfinite(stack[first.key].weights).all()
+
+
+def test_the_estimate_of_a_trial_s_memory_is_enough_and_not_far_too_much():
+    config = small("inertia_vae", batch_size=64)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    stack = Stack([replace(config, seed=seed) for seed in range(16)], "cuda", "grouped")
+    stack.step(2)
+    each = (torch.cuda.max_memory_allocated() - before) / 16
+    assert each / 2 < bytes_per_trial(config) < 5 * each
