@@ -1,15 +1,16 @@
 """Which latent follows which factor: `python analysis/entanglement.py results/beta_grid_quick --cells best:linear_r2`.
 
 The figures of the original study's notebook (github.com/zahariaa/disentangled-dynamics), for any network. Each factor
-is swept over 16 values from 0 to 1 with the other three at 0.5, the 64 pictures are encoded, and each row of the figure
-is a network:
+is swept over 16 values from 0 to 1 with the others at 0.5, the pictures are encoded, and each row of the figure is a
+network:
 
-- four panels with the response of each latent's mean to each factor, all rows on one scale;
+- a panel for each factor with the response of each latent's mean to each factor, all rows on one scale;
 - the squared correlation of each factor with each latent, within the sweep of that factor;
-- the squared correlation of the latents with each other, over all 64 pictures.
+- the squared correlation of the latents with each other, over all pictures.
 
 Above a row stand the two numbers of the notebook: the mean of (corr(z_i, z_j) − 1{i = j})², and the mean of
-corr(f, z_j)² over factors and latents, which is no score: the perfect encoder has the lowest value. Correlations do not
+corr(f, z_j)² over factors and latents, which is no score: the perfect encoder has the lowest value. Of other factors
+than the original's four they compare with nothing, and a shape is swept over its three. Correlations do not
 see how large a response is, so latents that are not active (variance over pictures of random factors at most 0.01) are
 drawn grey, named in brackets and left white in the matrices. The table has the standard deviation of every response.
 
@@ -35,7 +36,6 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray.cells import NetworkOptions, Subject, encode_stills, subjects_of
-from dd_ray.data import FACTORS
 from dd_ray.figures import folder_of, ordered_colours, run_command, setting, write
 from dd_ray.metrics import (
     active_mask,
@@ -71,12 +71,17 @@ class Entanglement:
     @classmethod
     def of(cls, subject: Subject) -> "Entanglement":
         """Show a network the sweeps."""
-        num_factors = len(FACTORS)
+        num_factors = len(subject.config.factor_names)
         sweeps = notebook_sweeps(num_factors)
-        responses = encode_stills(subject.model, sweeps.reshape(-1, num_factors))
+        responses = encode_stills(subject.model, subject.config, sweeps.reshape(-1, num_factors))
         random = np.random.default_rng(0).random((NUM_RANDOM, num_factors))
-        active = active_mask(encode_stills(subject.model, random))
+        active = active_mask(encode_stills(subject.model, subject.config, random))
         return cls(subject, responses.reshape(*sweeps.shape[:2], -1), active)
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """Names of the factors."""
+        return self.subject.config.factor_names
 
     @property
     def names(self) -> list[str]:
@@ -121,10 +126,11 @@ def draw(shown: Sequence[Entanglement], limits: tuple[float, float], title: str)
     rows = figure.subfigures(len(shown), 1, squeeze=False, hspace=0.04)[:, 0]
     for row, one in zip(rows, shown, strict=True):
         row.suptitle(_caption(one), x=0.005, ha="left", fontsize=8.5)
-        panels = row.subplots(1, len(FACTORS) + 2, width_ratios=[1] * len(FACTORS) + [1.15, 1.15])
-        for i, panel in enumerate(panels[: len(FACTORS)]):
+        num_factors = len(one.factor_names)
+        panels = row.subplots(1, num_factors + 2, width_ratios=[1] * num_factors + [1.15, 1.15])
+        for i, panel in enumerate(panels[:num_factors]):
             _draw_responses(panel, one, i, limits, most)
-        every_factor, names = np.ones(len(FACTORS), bool), [_short(name) for name in FACTORS]
+        every_factor, names = np.ones(num_factors, bool), [_short(name) for name in one.factor_names]
         _draw_matrix(panels[-2], one.with_factors() ** 2, (names, one.names), (every_factor, one.active))
         panels[-2].set_title("factor · latent, $r^2$", fontsize=8)
         _draw_matrix(panels[-1], one.with_each_other() ** 2, (one.names, one.names), (one.active, one.active))
@@ -156,7 +162,7 @@ def _draw_responses(panel: Axes, one: Entanglement, factor: int, limits: tuple[f
     for latent in order.tolist():
         panel.plot(swept, response[:, latent], **_line(latent, most, bool(one.active[latent])))
     panel.set(xlim=(0, 1), ylim=limits, xticks=[0, 0.5, 1], xticklabels=["0", ".5", "1"])
-    panel.set_xlabel(_named(FACTORS[factor]), fontsize=8)
+    panel.set_xlabel(_named(one.factor_names[factor]), fontsize=8)
     panel.tick_params(labelsize=7, labelleft=factor == 0)
     if factor == 0:
         panel.set_ylabel("latent mean", fontsize=8)
@@ -205,8 +211,7 @@ def _named(factor: str) -> str:
 
 
 def _short(factor: str) -> str:
-    thing, _, axis = factor.partition("_")
-    return f"{ {'circle': 'circle', 'background': 'backgr.'}[thing] } {axis}"
+    return _named(factor.replace("background", "backgr.").removeprefix("sprite_"))
 
 
 def tables(shown: Sequence[Entanglement]) -> dict[str, pd.DataFrame]:
@@ -216,7 +221,7 @@ def tables(shown: Sequence[Entanglement]) -> dict[str, pd.DataFrame]:
         name, latents = one.subject.name, range(len(one.active))
         swept = np.linspace(0, 1, one.responses.shape[1])
         with_factors, with_each_other, spread = one.with_factors(), one.with_each_other(), one.responses.std(axis=1)
-        for f, factor in enumerate(FACTORS):
+        for f, factor in enumerate(one.factor_names):
             responses += [
                 {"name": name, "factor": factor, "value": value, "latent": z, "response": one.responses[f, s, z]}
                 for s, value in enumerate(swept)

@@ -1,16 +1,19 @@
 """Where reconstructions fail: `python analysis/reconstruction_errors.py results/beta_grid_quick`.
 
 Mean squared errors inside the circle, at its edge and in the background (`dd_ray.data.Regions`), decoded from the
-posterior means of still pictures at 8 positions on each of the four axes, 4,096 in all. Video models are asked about
-their encoder and decoder: in a video at rest their filter changes nothing (`dd_ray.cells.encode_stills`).
+posterior means of still pictures at 8 positions on each of the four axes, 4,096 in all; a supervised decoder draws them
+from their factors. Video models are asked about their encoder and decoder: in a video at rest their filter changes
+nothing (`dd_ray.cells.encode_stills`).
 
 - `reconstruction_errors.png`: each region's error over all positions, a bar for each cell, seeds averaged. With
   `--original FOLDER` also of the original study's networks, from its checkpoints in `FOLDER/checkpoints`, beside the
   numbers that it published itself, `FOLDER/region_errors.npz`; the table has the differences.
 - `reconstruction_errors_positions.png`: a row for each cell: each region's error over the positions of the circle and,
   of the background, over those of the Gaussian, averaged over the other two axes, x to the right and y down as in the
-  pictures; and the errors against the distance of the circle's centre and the Gaussian's, in pixels of the picture,
+  pictures; and the errors against the distance of the circle's centre and the Gaussian's, in pixels of 32×32,
   mean and range from the lower to the upper quartile. All rows are on the same scales, which are logarithmic.
+
+Networks of other pictures than one circle before a Gaussian have no such regions and are refused.
 
 Seeds that got less far than others of their cell are left out of its mean, and the cell's name says so.
 """
@@ -40,16 +43,15 @@ from tqdm import tqdm
 from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of
 from dd_ray.data import Regions
 from dd_ray.errors import UserError
-from dd_ray.evaluation import PicturedRegions, region_errors
+from dd_ray.evaluation import Drawing, PicturedRegions, region_errors
 from dd_ray.figures import folder_of, ordered_colours, run_command, setting, write
 from dd_ray.metrics import seed_interval
-from dd_ray.models import VideoVAE
 
 POSITIONS = np.linspace(0, 1, 8)
 """On each axis, as in the original study's numbers."""
 PUBLISHED = "region_errors.npz"
 BIN_WIDTH = 2.0
-"""Pixels of the picture, of the distances that are averaged together."""
+"""Pixels of 32×32, of the distances that are averaged together."""
 FEWEST_PICTURES = 16
 """At a distance, for it to be drawn; in the table are all."""
 FEWEST_SEEDS_WITH_BARS = 3
@@ -117,9 +119,9 @@ def grid() -> NDArray[np.float64]:
 
 
 def distances() -> NDArray[np.float64]:
-    """[8, 8, 8, 8] distance of the circle's centre and the Gaussian's, in pixels of the picture."""
+    """[8, 8, 8, 8] distance of the circle's centre and the Gaussian's, in pixels of a picture of 32×32."""
     factors = grid()
-    # In the 64 pixels of the canvas, the circle is at 48 f + 8 and the Gaussian at 64 f; a picture is half as wide.
+    # In the 64 pixels of the canvas, the circle is at 48 f + 8 and the Gaussian at 64 f; one of 32 is half as wide.
     apart = (48 * factors[:, :2] + 8 - 64 * factors[:, 2:]) / 2
     return np.linalg.norm(apart, axis=1).reshape((len(POSITIONS),) * 4)
 
@@ -133,20 +135,21 @@ def measure(subjects: Sequence[Subject]) -> list[Cell]:
         groups.setdefault((alone, *told), []).append(subject)
     # The bar shows on a terminal only.
     progress = tqdm(total=len(subjects), desc="networks", disable=None, leave=False)
-    pictured = PicturedRegions.of(grid())
+    sizes = {subject.config.image_size for subject in subjects}
+    pictured = {size: PicturedRegions.of(grid(), size) for size in sizes}
     with progress:
         return [_measure_group(dict(key[1:]), group, pictured, progress) for key, group in groups.items()]
 
 
 def _measure_group(
-    settings: Mapping[str, Any], group: Sequence[Subject], pictured: PicturedRegions, progress: Any
+    settings: Mapping[str, Any], group: Sequence[Subject], pictured: Mapping[int, PicturedRegions], progress: Any
 ) -> Cell:
     furthest = max(subject.iteration or 0 for subject in group)
     errors = []
     for subject in group:
         if (subject.iteration or 0) == furthest:
-            assert isinstance(subject.model, VideoVAE)
-            errors.append(region_errors(subject.model, pictured))
+            assert isinstance(subject.model, Drawing)
+            errors.append(region_errors(subject.model, pictured[subject.config.image_size]))
         progress.update()
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
@@ -348,7 +351,7 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
     for panel, (thing, _) in zip(panels[-1], MAPS.values(), strict=False):
         panel.set_xlabel(f"{thing} x", fontsize=7.5)
     panels[0][-1].set_title("all regions\nover the distance of circle and Gaussian", fontsize=8)
-    panels[-1][-1].set_xlabel("distance (pixels of the picture)", fontsize=7.5)
+    panels[-1][-1].set_xlabel("distance (pixels of 32×32)", fontsize=7.5)
     thickness = 0.13 / (ROW_HEIGHT * len(cells))  # the same, however many rows there are
     bar = figure.colorbar(
         ScalarMappable(scales.norm, "viridis"),
@@ -453,9 +456,11 @@ def write_errors(options: Options) -> list[Path]:
     """
     subjects = subjects_of(options.path, options.cells, options.original, all_seeds=True)
     folder = folder_of(options.path, options.out)
-    decoding = [subject for subject in subjects if isinstance(subject.model, VideoVAE)]
+    decoding = [subject for subject in subjects if isinstance(subject.model, Drawing)]
     if not decoding:
         raise UserError("none of these networks has a decoder, and so no reconstruction error; choose others.")
+    if others := [subject.name for subject in decoding if not subject.config.is_of_one_circle]:
+        raise UserError(f"{others[0]} is of other pictures than one circle before a Gaussian, and has no such regions.")
     cells = measure(decoding)
     if options.original:
         cells = with_published(cells, options.original)

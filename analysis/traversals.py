@@ -42,7 +42,7 @@ from tqdm import tqdm
 
 from dd_ray import probes
 from dd_ray.cells import NetworkOptions, Subject, cells_option, encode_stills, subjects_of
-from dd_ray.data import FACTORS, Batch, make_dataset, render_circles
+from dd_ray.data import Batch, make_dataset, render_stills
 from dd_ray.errors import UserError
 from dd_ray.figures import folder_of, ordered_colours, run_command, setting, shown, symbol, write
 from dd_ray.models import VideoVAE
@@ -53,8 +53,10 @@ LAG_VIDEOS = 128
 VIDEOS_IN_STRIP = 2
 MOST_PICTURED = 8
 """Networks whose pictures are drawn where no cells are named."""
-SIDE, GAP, SCALE = 0.72, 0.05, 4
-"""Inches of a picture in a figure and between two of them; pixels of an animation for each of a picture."""
+SIDE, GAP = 0.72, 0.05
+"""Inches of a picture in a figure, and between two of them."""
+SHEET_SIDE = 128
+"""Pixels of a picture in an animation."""
 FONT_SIZE, PICTURES_IN_ROW = 13, 5
 GREYS = 64
 """Of an animation; 256 make it twice as large."""
@@ -110,12 +112,14 @@ def file_name(what: str, subject: Subject) -> str:
 
 
 def title_of(subject: Subject) -> str:
-    """A network in words: what it is, β and γ, and what tells it from the others."""
+    """A network in words: what it is, its objective, β and γ, and what tells it from the others."""
     config = subject.config
     model = {"beta_vae": "β-VAE", "predictive_vae": "predictive VAE", "inertia_vae": "inertia VAE"}[config.model]
     if subject.state == "original":
         return f"original study's {model}, {setting(subject.settings) or subject.name}"
-    values: dict[str, Any] = {} if "beta_norm" in subject.settings else {"beta": config.beta_value}
+    values: dict[str, Any] = {} if config.objective == "beta" else {"objective": config.objective}
+    if "beta_norm" not in subject.settings and config.objective != "capacity":
+        values["beta"] = config.beta_value
     if config.model == "inertia_vae":
         values["gamma"] = config.gamma
     note = "" if subject.state == "finished" else f", {subject.state.replace('_', ' ')} at {subject.iteration}"
@@ -184,7 +188,7 @@ class Sheet:
 
 def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
     """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
-    at = encode_stills(subject.model, base.factors[None])[0]
+    at = encode_stills(subject.model, subject.config, base.factors[None])[0]
     pictures = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=at)
     # At its own value, any latent shows the base itself.
     decoded = probes.traversal(subject.model, subject.config, 1, at[0], at[0], base=at)[0, 0]
@@ -196,10 +200,12 @@ def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOut
         f"Latents from −3 to 3, {title_of(subject)}",
         "each alone, the others at the posterior mean of the picture below; ordered by their KL",
     )
-    original = render_circles(base.factors[None])[0]
+    original = render_stills(subject.config, base.factors[None])[0]
     sheet.show(left, 0.65, original)
     sheet.show(left + SIDE + GAP, 0.65, decoded)
-    where = ", ".join(f"{_named(name)} {value:.2f}" for name, value in zip(FACTORS, base.factors, strict=True))
+    where = ", ".join(
+        f"{_named(name)} {value:.2f}" for name, value in zip(subject.config.factor_names, base.factors, strict=True)
+    )
     frame = f"frame {base.frame} of held-out video {base.video}"
     frame = f"held-out picture {base.video}" if subject.config.frames == 1 else frame
     sheet.write(left + 2 * (SIDE + GAP) + 0.05, 0.65 + SIDE / 2, f"{frame}, and its reconstruction\n{where}")
@@ -225,7 +231,7 @@ def draw_video(subject: Subject, options: Options) -> Figure:
     """Frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
-    lags = probes.circle_lags(subject.model, batch)
+    lags = probes.circle_lags(subject.model, batch) if subject.config.is_of_one_circle else None
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = []
     notes = {}
     for video, number in enumerate(options.videos[:VIDEOS_IN_STRIP]):
@@ -234,10 +240,15 @@ def draw_video(subject: Subject, options: Options) -> Figure:
             ("reconstruction", reconstructions[video]),
             ("difference", difference(originals[video], reconstructions[video])),
         ]
-        notes[len(rows) - 1] = ["no circle" if math.isnan(lag) else _signed(lag, "{:.1f} px") for lag in lags[video]]
+        if lags is not None:
+            notes[len(rows) - 1] = [
+                "no circle" if math.isnan(lag) else _signed(lag, "{:.1f} px") for lag in lags[video]
+            ]
     first = batch.images.shape[1] - originals.shape[1]
     columns = [f"frame {first + i}" for i in range(originals.shape[1])]
-    about = f"{DIFFERENCE};\nbelow it, how far the reconstructed circle is behind, in pixels of the 32×32 picture"
+    about = DIFFERENCE
+    if lags is not None:
+        about += ";\nbelow it, how far the reconstructed circle is behind, in pixels of the 32×32 picture"
     return _strip(f"Held-out videos, {title_of(subject)}", about, Grid(rows, columns, notes))
 
 
@@ -311,7 +322,7 @@ class Dreams:
 def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]]]) -> Image.Image:
     """Rows of captions and pictures in grey, enlarged by whole numbers, below a title."""
     font = ImageFont.truetype(findfont("DejaVu Sans"), FONT_SIZE)
-    line, margin, side = FONT_SIZE + 4, 8, SCALE * 32
+    line, margin, side = FONT_SIZE + 4, 8, SHEET_SIDE
     lines = [max(caption.count("\n") + 1 if caption else 0 for caption, _ in row) for row in rows]
     columns = max(map(len, rows))
     step = max(side, *(_text_width(font, caption) for row in rows for caption, _ in row)) + margin
@@ -325,7 +336,8 @@ def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]
             x = margin + column * step
             draw.multiline_text((x, top), caption, fill=0, font=font, spacing=2)
             if picture is not None:
-                enlarged = picture.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+                scale = SHEET_SIDE // len(picture)
+                enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
                 sheet.paste(Image.fromarray(enlarged), (x, top + line * n))
         top += line * n + side + margin
     return sheet
@@ -358,7 +370,7 @@ def write_gif(path: Path, sheets: Sequence[Image.Image], milliseconds: int, paus
 
 def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> list[Image.Image]:
     """All latents from −3 to 3 and back, each in its picture."""
-    at = encode_stills(subject.model, base.factors[None])[0]
+    at = encode_stills(subject.model, subject.config, base.factors[None])[0]
     pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
     values = np.linspace(LOW, HIGH, ANIMATED_STEPS)
     there = [*range(ANIMATED_STEPS)]
@@ -550,8 +562,11 @@ def write_traversals(options: Options) -> list[Path]:
     subjects = _with_decoders(subjects_of(options.path, options.cells, options.original, all_seeds=False))
     folder = folder_of(options.path, options.out)
     latents = {subject.name: _latents(subject) for subject in subjects}
-    cells, frames = measure_lag(subjects)
-    figures = {"lag": draw_lag(cells, subjects)}
+    tables = {"traversal_latents": pd.concat(latents.values())}
+    figures = {}
+    if of_circles := _of_one_circle(subjects):
+        tables["lag"], tables["lag_by_frame"] = measure_lag(of_circles)
+        figures["lag"] = draw_lag(tables["lag"], of_circles)
     animations: dict[str, tuple[list[Image.Image], int, int]] = {}
     for subject in tqdm(pictured(subjects, options), desc="pictures", disable=None):
         table, base = by_kl(latents[subject.name]), options.base_for(subject)
@@ -563,7 +578,6 @@ def write_traversals(options: Options) -> list[Path]:
         animations[traversal] = animate_traversal(subject, table, base), 90, 0
         animations[video] = animate_video(subject, options), 250, 750
         animations[dream] = animate_dream(subject, dreams), 250, 750
-    tables = {"traversal_latents": pd.concat(latents.values()), "lag": cells, "lag_by_frame": frames}
     written = write(folder, figures, tables)
     return written + [write_gif(folder / f"{name}.gif", *animation) for name, animation in animations.items()]
 
@@ -571,9 +585,20 @@ def write_traversals(options: Options) -> list[Path]:
 def _with_decoders(subjects: Sequence[Subject]) -> list[Subject]:
     kept = [subject for subject in subjects if isinstance(subject.model, VideoVAE)]
     if not kept:
-        raise UserError("nothing to show: a supervised encoder has no decoder; choose other networks.")
+        raise UserError(
+            "nothing to show: a supervised encoder has no decoder, and a supervised decoder no latents; "
+            "choose other networks."
+        )
     for name in sorted({subject.name for subject in subjects} - {subject.name for subject in kept}):
-        print(f"left out, without a decoder: {name}", file=sys.stderr)
+        print(f"left out, without latents that are decoded: {name}", file=sys.stderr)
+    return kept
+
+
+def _of_one_circle(subjects: Sequence[Subject]) -> list[Subject]:
+    """Those networks that have a lag; says on stderr why others have none."""
+    kept = [subject for subject in subjects if subject.config.is_of_one_circle]
+    if len(kept) < len(subjects):
+        print(f"without a lag, {len(subjects) - len(kept)} networks: {probes.NO_LAG}", file=sys.stderr)
     return kept
 
 

@@ -25,7 +25,7 @@ from dd_ray.sweep.files import out_of_space
 from dd_ray.sweep.joining import prepare_to_join
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, duration, make_plan
+from dd_ray.sweep.plan import Plan, check_data, duration, make_plan
 from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
 from dd_ray.sweep.signals import expect_signals
 from dd_ray.sweep.store import SweepFolder, sweep_location
@@ -80,7 +80,9 @@ def parse(study: Study, args: list[str]) -> Plan:
     if {"seed", "seeds"} <= given:
         raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
     axes = axes_of(config, defaults, args)
-    return make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
+    plan = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
+    check_data(plan)
+    return plan
 
 
 def _description(study: Study) -> str:

@@ -98,5 +98,5 @@ def _default(field: Field[Any]) -> tuple[Any, ...]:
 
 def _metavar(field: Field[Any]) -> str:
     kind = _element_type(field)
-    names = {float: "X", int: "N", bool: "{True,False}"}
+    names = {float: "X", int: "N", str: "TEXT", bool: "{True,False}"}
     return f"{names[kind] if kind in names else '{' + ','.join(get_args(kind)) + '}'} [...]"

@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.cells import encode_stills
-from dd_ray.config import TrialConfig
-from dd_ray.data import Batch, make_dataset
+from dd_ray.config import CIRCLES, MOVING, TrialConfig
+from dd_ray.data import FACTORS, Batch, make_dataset
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE, RADIUS, draw_backgrounds
 from dd_ray.errors import UserError
 from dd_ray.evaluation.heldout import CHUNK, decoded_traversal
 from dd_ray.metrics import active_mask, bootstrap_interval
 from dd_ray.metrics.arrays import correlations
-from dd_ray.models import FactorPrediction, Model, VideoVAE
+from dd_ray.models import FactorPrediction, ImagePrediction, Model, SupervisedDecoder, VideoVAE
 from dd_ray.models.inertia_vae import InertiaVAE
 from dd_ray.models.prediction import inertia_matrix
 from dd_ray.objectives import kl_divergence
@@ -39,6 +39,7 @@ LEAST_SHOWN = 0.1
 """Share of frames that show a circle, below which nothing is said of their lag."""
 DREAM_GAMMAS, DREAM_SEEN = (0.0, 0.5, 0.9), 3
 """γ of dreams, and frames that a network sees before, where no others are asked for."""
+NO_LAG = "the lag is that of one circle before a Gaussian, and these pictures show something else."
 _BLUR = 1.0  # px, standard deviation: reconstructed circles have soft edges
 _GRID = 0.5  # px between the places that are tried for a circle
 
@@ -55,16 +56,18 @@ class HeldOutPicture(NamedTuple):
 
 
 def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
-    """The first held-out videos of a config's dataset; for one of still pictures, those of moving circles.
+    """The first held-out videos of a config's dataset; for one of still pictures, those of moving ones of its kind.
 
     Raises:
         UserError: the dataset holds out no so many.
     """
-    values: dict[str, Any] = {"model": "beta_vae", "beta": 0.0, "num_test": max(num_videos, 2)}
-    if config.dataset == "moving_circles":
-        shared = ("grid", "motion", "num_frames", "dataset_seed")
-        values |= {name: getattr(config, name) for name in shared}
-    test_set = make_dataset(TrialConfig(**values)).test_set()
+    values: dict[str, Any] = config.data
+    if config.dataset not in MOVING:
+        kind = "moving_circles" if config.dataset in CIRCLES else "moving_sprites"
+        values = {name: values[name] for name in ("background", "num_circles", "image_size", "network")} | {
+            "dataset": kind
+        }
+    test_set = make_dataset(TrialConfig(model="beta_vae", beta=0.0, num_test=max(num_videos, 2), **values)).test_set()
     return Batch(test_set.images[:num_videos], test_set.factors[:num_videos], test_set.factor_names)
 
 
@@ -119,7 +122,7 @@ def traversal(
     """
     decoding = _with_decoder(model, "a traversal")
     if base is None:
-        base = encode_stills(model, middle_picture(config).factors[None])[0]
+        base = encode_stills(model, config, middle_picture(config).factors[None])[0]
     num_latents = decoding.num_latents
     if np.shape(base) != (num_latents,):
         raise UserError(f"a base of shape {np.shape(base)} does not fit a network of {num_latents} latents.")
@@ -145,7 +148,7 @@ def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
     Raises:
         UserError: the network has no decoder, or was trained on videos of another length.
     """
-    decoding = _with_decoder(model, "a reconstruction")
+    decoding = model if isinstance(model, SupervisedDecoder) else _with_decoder(model, "a reconstruction")
     _check_length(decoding, batch)
     outputs = [decoding(chunk) for chunk in _chunks(batch)]
     return tuple(  # type: ignore[return-value]
@@ -278,12 +281,14 @@ def circle_lags(model: Model, batch: Batch) -> NDArray[np.float64]:
         batch: B videos as for `reconstruct`.
 
     Returns:
-        [B, T'] pixels of the 32×32 picture, the frames being those of `reconstruct`; negative where the circle is
-        ahead, NaN where the reconstruction shows no circle, or the circle does not move.
+        [B, T'] pixels of a picture of 32×32, whatever the size of these, the frames being those of `reconstruct`;
+        negative where the circle is ahead, NaN where the reconstruction shows no circle, or the circle does not move.
 
     Raises:
-        UserError: see `reconstruct`; or the batch is of still pictures.
+        UserError: see `reconstruct`; or the batch is of still pictures, or not of one circle before a Gaussian.
     """
+    if batch.factor_names != FACTORS:
+        raise UserError(NO_LAG)
     if batch.images.shape[1] < 2:
         raise UserError("a lag is measured along a motion, and there is none in still pictures; give videos.")
     _, reconstructions = reconstruct(model, batch)
@@ -299,7 +304,7 @@ def circle_lags(model: Model, batch: Batch) -> NDArray[np.float64]:
 
 
 def place_of(circle_positions: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Centres of circles in pixels of the 32×32 picture, (x, y), 0 being the middle of the first pixel.
+    """Centres of circles in pixels of a picture of 32×32, (x, y), 0 being the middle of the first pixel.
 
     The middle of pixel k is at 2k + ½ of the canvas that it is reduced from (`dd_ray.data.rendering`).
     """
@@ -323,20 +328,27 @@ def find_circles(videos: Pictures, backgrounds: NDArray[np.floating]) -> NDArray
     is 0.
 
     Args:
-        videos: [B, T, H, W].
+        videos: [B, T, H, W] of 32×32 pixels, or of 64×64, which are halved first.
         backgrounds: [B, 2], background_x and background_y of each video, in [0, 1].
 
     Returns:
         [B, T, 2], (x, y) in pixels as `place_of` has them.
     """
     found = [
-        _found(videos[i : i + CHUNK], np.asarray(backgrounds[i : i + CHUNK], np.float64))
+        _found(_halved(videos[i : i + CHUNK]), np.asarray(backgrounds[i : i + CHUNK], np.float64))
         for i in range(0, len(videos), CHUNK)
     ]
     return np.concatenate(found)
 
 
-def _found(videos: Pictures, backgrounds: NDArray[np.float64]) -> NDArray[np.float64]:
+def _halved(videos: Pictures) -> NDArray[Any]:
+    """Pictures of 64×64 as means of 2×2 pixels, whose middles are those of the reduction; others as they are."""
+    if videos.shape[-1] == IMAGE:
+        return videos
+    return videos.reshape(*videos.shape[:2], IMAGE, 2, IMAGE, 2).mean(axis=(3, 5), dtype=np.float32)
+
+
+def _found(videos: NDArray[Any], backgrounds: NDArray[np.float64]) -> NDArray[np.float64]:
     """`find_circles` for as many videos as memory has room for."""
     discs, squares, places = _discs()
     images_bp = draw_backgrounds(torch.from_numpy(backgrounds)).images.flatten(1).numpy().astype(np.float32) / 255
@@ -402,6 +414,8 @@ def _discs() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float
 def _latents(model: Model, config: TrialConfig, batch: Batch) -> list[NDArray[Any]]:
     """Of every frame, [N, ·]: latents, factors; and of those that the KL counts, KL and posterior variance."""
     outputs = model(batch)
+    if isinstance(outputs, ImagePrediction):
+        raise UserError("a supervised decoder has no encoder, and so no latents; choose other cells.")
     if isinstance(outputs, FactorPrediction):
         unknown = torch.full_like(outputs.predicted, float("nan"))
         parts = [outputs.predicted, outputs.target, unknown, unknown]
@@ -415,6 +429,8 @@ def _latents(model: Model, config: TrialConfig, batch: Batch) -> list[NDArray[An
 
 
 def _with_decoder(model: Model, what: str) -> VideoVAE:
+    if isinstance(model, SupervisedDecoder):
+        raise UserError(f"{what} needs latents, which a supervised decoder does not have; choose other cells.")
     if not isinstance(model, VideoVAE):
         raise UserError(f"{what} needs a decoder, which a supervised encoder does not have; choose other cells.")
     return model

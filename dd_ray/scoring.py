@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import torch
 from threadpoolctl import threadpool_limits
 
+from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores, untrained_scores
-from dd_ray.metrics import FURTHER
+from dd_ray.metrics import FURTHER, applicable
 from dd_ray.sweep.store import CellFolder, SweepFolder
 from dd_ray.training import Trial, TrialState, load_state
 
@@ -75,7 +76,13 @@ def score_cell(location: str, key: str, names: Sequence[str]) -> Scored:
     A cell is left out if its network is not that of an evaluation, as while it is in training, or is not finite.
     """
     cell = SweepFolder.open(location).cell(key)
-    label, evaluations, there = cell.describe()["label"], cell.evaluations(), cell.scores()
+    description, evaluations, there = cell.describe(), cell.evaluations(), cell.scores()
+    label, factor_names = description["label"], TrialConfig.from_dict(description["config"]).factor_names
+    names = applicable(names, factor_names)
+    if not names:
+        return Scored(
+            key=key, label=label, left_out=f"has factors that these scores are not of ({factor_names[0]}, ...)"
+        )
     if not evaluations:
         return Scored(key=key, label=label, left_out="has not been evaluated yet")
     last = evaluations[-1]["iteration"]
@@ -93,7 +100,8 @@ def score_cell(location: str, key: str, names: Sequence[str]) -> Scored:
     if missing:
         scores = _scores_of(state, missing)
         if not scores:
-            return Scored(key=key, label=label, left_out="has diverged")
+            codeless = state.config.model == "supervised_decoder"
+            return Scored(key=key, label=label, left_out="has no code to score" if codeless else "has diverged")
         cell.add_scores(last, scores)
     if missing_before:
         cell.add_scores(0, untrained_scores(state.config, missing_before))

@@ -1,4 +1,4 @@
-"""Controlled capacity on still images: `python sweeps/capacity_grid.py --help`."""
+"""Controlled capacity on sprites: `python sweeps/capacity_grid.py --help`."""
 
 from dd_ray.cli import main
 from dd_ray.sweep import Preset, Study
@@ -7,13 +7,20 @@ STUDY = Study(
     name="capacity_grid",
     question="What does a VAE encode, and how disentangled, when its KL is held at a capacity that grows in training?",
     axes=("capacity_max", "capacity_weight"),
-    fixed={"model": "beta_vae", "objective": "capacity", "dataset": "still_circles"},
+    fixed={
+        "model": "beta_vae",
+        "objective": "capacity",
+        "dataset": "still_sprites",
+        "grid": "original",
+        "background": "black",
+        "likelihood": "bernoulli",
+    },
     presets={
         "quick": Preset(
             about="a taste of the axis, minutes on a laptop",
             axes={
                 "capacity_max": (2.0, 5.0, 10.0),
-                "capacity_weight": (5.0,),
+                "capacity_weight": (15.0,),
                 "capacity_iterations": (1_000,),
                 "batch_size": (32,),
                 "learning_rate": (1e-3,),
@@ -39,7 +46,8 @@ STUDY = Study(
                 "capacity_weight": (100.0,),
                 "capacity_iterations": (100_000,),
                 "num_latents": (10,),
-                "likelihood": ("bernoulli",),
+                "network": ("conv64",),
+                "image_size": (64,),
                 "learning_rate": (5e-4,),
             },
             iterations=300_000,
@@ -53,7 +61,8 @@ STUDY = Study(
                 "capacity_weight": (1000.0,),
                 "capacity_iterations": (100_000,),
                 "num_latents": (10,),
-                "likelihood": ("bernoulli",),
+                "network": ("conv64",),
+                "image_size": (64,),
                 "learning_rate": (5e-4,),
             },
             iterations=300_000,

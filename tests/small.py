@@ -2,11 +2,22 @@
 
 from typing import Any
 
-from dd_ray.config import VIDEO_MODELS, TrialConfig
+from dd_ray.config import MOVING, VIDEO_MODELS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.models import VARIANTS, VideoVAE
 
 VAES = [name for name, variant in VARIANTS.items() if issubclass(variant, VideoVAE)]
+NETWORKS: list[dict[str, Any]] = [
+    {"network": "conv64", "image_size": 64, "width_factor": 0.25},
+    {"network": "mlp", "width_factor": 0.05},
+    {"network": "mlp", "image_size": 64, "width_factor": 0.05},
+]
+OBJECTIVES: list[dict[str, Any]] = [
+    {"objective": "capacity", "capacity_max": 1.0, "capacity_iterations": 4},
+    {"objective": "tcvae"},
+    {"objective": "tcvae", "tc_sampling": "stratified"},
+    {"objective": "slowness", "slowness_weight": 0.1},
+]
 OPTIONS: list[dict[str, Any]] = [
     {"likelihood": "bernoulli"},
     {"stochastic": False},
@@ -14,16 +25,23 @@ OPTIONS: list[dict[str, Any]] = [
     {"compat": "original"},
     {"decode": "extrapolated"},
     {"delay": 0},
-    {"objective": "capacity", "capacity_max": 1.0, "capacity_iterations": 4},
-    {"objective": "tcvae"},
-    {"objective": "tcvae", "tc_sampling": "stratified"},
-    {"objective": "slowness", "slowness_weight": 0.1},
+    {"split": "levels", "train_share": 0.5},
+    {"width_factor": 0.5},
+    *NETWORKS,
+    *OBJECTIVES,
     {"beta_schedule": "linear", "schedule_iterations": 8},
     {"lam_schedule": "cosine", "schedule_iterations": 8},
     {"gamma_schedule": "cyclic", "schedule_iterations": 8, "schedule_cycles": 2},
     {"gamma_schedule": "linear", "schedule_iterations": 8, "learn_alpha": True},
 ]
 """Options that change what a model computes; each is tried on every variant that takes it."""
+DATA: list[dict[str, Any]] = [
+    {"dataset": "still_sprites", "grid": "original", "background": "black"},
+    {"dataset": "moving_sprites", "background": "black"},
+    {"dataset": "moving_sprites", "moves": "orientation"},
+    {"num_circles": 2},
+]
+"""Data other than one circle; each is tried on every variant that takes it. dSprites' own file has tests of its own."""
 
 
 def small(model: str, **changes: Any) -> TrialConfig:
@@ -39,7 +57,7 @@ def small(model: str, **changes: Any) -> TrialConfig:
         values["beta"] = None
     if changes.get("compat") == "original" and model == "inertia_vae":
         values["lam"] = 0.0
-    if changes.get("dataset") == "still_circles" or changes.get("grid") == "original":
+    if changes.get("dataset", "moving_circles") not in MOVING or changes.get("grid") == "original":
         del values["num_frames"]
     return TrialConfig(**{"model": model, **values, **changes})
 
@@ -61,6 +79,11 @@ def name_of(config: TrialConfig) -> str:
 
 
 CONFIGS = [
-    small(model, **option) for model in VARIANTS for option in [{}, *OPTIONS] if not option or takes(model, option)
+    small(model, **option)
+    for model in VARIANTS
+    for option in [{}, *OPTIONS, *DATA]
+    if not option or takes(model, option)
 ]
-"""A small config of every variant, and of every variant with each of the options that it takes."""
+"""A small config of every variant, and of every variant with each of the options and of the data that it takes."""
+WITH_CODE = [config for config in CONFIGS if config.model != "supervised_decoder"]
+"""Those that make a code of pictures."""

@@ -10,16 +10,14 @@ import torch
 
 from dd_ray import results
 from dd_ray.cells import choose, encode_stills, load_cells, load_model, load_originals, subjects_of
-from dd_ray.data import Batch, render_circles
+from dd_ray.data import Batch, render_stills
 from dd_ray.errors import UserError
 from dd_ray.figures import folder_of
 from dd_ray.models import VideoVAE, build_model
 from dd_ray.sweep.store import SweepFolder
 from tests.analysis.networks import spoil, write_trained_sweep
 from tests.analysis.sweeps import GRID, measure, write_sweep
-from tests.small import CONFIGS, name_of, small
-
-FACTORS = np.random.default_rng(0).random((5, 4))
+from tests.small import WITH_CODE, name_of, small
 
 
 @pytest.fixture(scope="module")
@@ -156,16 +154,17 @@ def test_there_has_to_be_something_to_show() -> None:
         subjects_of(None, [], None, all_seeds=True)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", WITH_CODE, ids=name_of)
 def test_the_latent_of_a_picture_is_that_of_a_video_at_rest_in_its_last_frame(config: Any) -> None:
     model = build_model(config).eval()
-    pictures = torch.from_numpy(render_circles(FACTORS))[:, None, None] / 255
+    random = np.random.default_rng(0).random((5, len(config.factor_names)))
+    pictures = torch.from_numpy(render_stills(config, random))[:, None, None] / 255
     videos = pictures.expand(-1, config.frames, -1, -1, -1)
-    factors = torch.from_numpy(FACTORS).float()[:, None].expand(-1, config.frames, -1)
+    factors = torch.from_numpy(random).float()[:, None].expand(-1, config.frames, -1)
     with torch.no_grad():
         outputs = model(Batch(videos, factors))
     shown = outputs.mu if isinstance(model, VideoVAE) else outputs.predicted
-    np.testing.assert_allclose(encode_stills(model, FACTORS), shown[:, -1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(encode_stills(model, config, random), shown[:, -1], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 1.0])

@@ -8,16 +8,24 @@ from typing import Any, get_args
 
 import pytest
 
-from dd_ray.config import Model, TrialConfig
+from dd_ray.config import NOT_IN_KEY, Model, TrialConfig
+from dd_ray.config import SUPERVISED as SUPERVISED_MODELS
 from dd_ray.errors import UserError
 
 BETA_VAE: dict[str, Any] = {"model": "beta_vae", "beta": 0.1, "dataset": "still_circles"}
 INERTIA_VAE: dict[str, Any] = {"model": "inertia_vae", "beta": 0.1}
 CAPACITY: dict[str, Any] = {"model": "inertia_vae", "objective": "capacity"}
 SUPERVISED: dict[str, Any] = {"model": "supervised_encoder", "dataset": "still_circles"}
+BLACK_GRID: dict[str, Any] = {"grid": "original", "background": "black"}
+DSPRITES: dict[str, Any] = BETA_VAE | BLACK_GRID | {"dataset": "dsprites", "dsprites_file": "/data/d.npz"}
+
+SPRITE = "sprite_shape sprite_scale sprite_orientation sprite_x sprite_y"
 
 DIFFERENT: dict[str, dict[str, Any]] = {
     "model": {"model": "predictive_vae"},
+    "network": {"network": "mlp"},
+    "width_factor": {"width_factor": 0.5},
+    "image_size": {"image_size": 64, "network": "mlp"},
     "num_latents": {"num_latents": 5},
     "beta": {"beta": 0.2},
     "beta_norm": {"beta": None, "beta_norm": 0.2},
@@ -46,9 +54,15 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "schedule_cycles": {"schedule_cycles": 2},
     "dataset": BETA_VAE,
     "grid": {"grid": "original"},
+    "background": {"background": "black"},
+    "num_circles": {"num_circles": 2},
+    "moves": {"dataset": "moving_sprites", "moves": "scale"},
+    "dsprites_md5": DSPRITES | {"dsprites_md5": "0" * 32},
     "motion": {"motion": "bounce"},
     "num_frames": {"num_frames": 9},
     "dataset_seed": {"dataset_seed": 1},
+    "split": {"split": "levels"},
+    "train_share": {"split": "levels", "train_share": 0.5},
     "num_test": {"num_test": 100},
     "batch_size": {"batch_size": 32},
     "learning_rate": {"learning_rate": 1e-3},
@@ -76,6 +90,25 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"learning_rate": math.inf}, r"learning_rate = inf"),
         (INERTIA_VAE | {"delay": 2}, r"delay = 2 .*0 or 1"),
         (INERTIA_VAE | {"delay": -1}, r"delay = -1 .*0 or 1"),
+        (INERTIA_VAE | {"split": "levels", "train_share": 0.0}, r"train_share = 0\.0 .*\(0, 1\]"),
+        (INERTIA_VAE | {"split": "levels", "train_share": 1.1}, r"train_share = 1\.1 .*\(0, 1\]"),
+        (
+            INERTIA_VAE | {"train_share": 0.5},
+            r"train_share = 0\.5 has no effect without a split; give 1, or split = sam",
+        ),
+        (INERTIA_VAE | {"split": "samples"}, "split = samples needs a finite set of them; use grid = original"),
+        (INERTIA_VAE | {"width_factor": 0.0}, r"width_factor = 0\.0 .*\(0, 8\]"),
+        (INERTIA_VAE | {"width_factor": 9}, r"width_factor = 9\.0 .*\(0, 8\]"),
+        (INERTIA_VAE | {"width_factor": math.nan}, r"width_factor = nan"),
+        (
+            INERTIA_VAE | {"image_size": 64},
+            r"conv32 does not take image_size = 64; .* 32, or network = conv64 or mlp\.",
+        ),
+        (
+            INERTIA_VAE | {"network": "conv64"},
+            r"conv64 does not take image_size = 32; .* 64, or network = conv32 or mlp",
+        ),
+        (INERTIA_VAE | {"network": "mlp", "image_size": 48}, r"image_size = 48; give image_size = 32 or 64\."),
         (INERTIA_VAE | {"num_latents": 0}, r"num_latents = 0 .*at least 1"),
         (INERTIA_VAE | {"batch_size": 0}, r"batch_size = 0 .*at least 1"),
         (INERTIA_VAE | {"num_test": 1}, r"num_test = 1 .*at least 2"),
@@ -86,6 +119,22 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"num_frames": 2}, r"num_frames = 2 is too few"),
         (INERTIA_VAE | {"num_frames": 3, "lam": 1.0}, r"num_frames = 3 leaves no predicted latent for lam = 1\.0"),
         (INERTIA_VAE | {"beta_norm": 0.5}, r"both beta = 0\.1 and beta_norm = 0\.5"),
+        (INERTIA_VAE | {"num_circles": 0}, r"num_circles = 0 .*1 to 4"),
+        (INERTIA_VAE | {"num_circles": 5}, r"num_circles = 5 .*1 to 4"),
+        (INERTIA_VAE | {"moves": "scale"}, "moves = scale has no effect on moving_circles"),
+        (INERTIA_VAE | {"dataset": "moving_sprites", "num_circles": 2}, "num_circles = 2 has no effect"),
+        (INERTIA_VAE | {"dataset": "moving_sprites", "moves": "scale", "motion": "axis"}, "motion = axis is of posit"),
+        (INERTIA_VAE | {"dataset": "moving_sprites", "grid": "original"}, "grid = original has no moving sprites"),
+        (INERTIA_VAE | {"dataset": "still_sprites"}, "needs videos.*moving_sprites, not still_sprites"),
+        (INERTIA_VAE | {"num_circles": 2, "grid": "original"}, "grid = original is .*num_circles = 1"),
+        (INERTIA_VAE | {"background": "black", "grid": "original"}, "grid = original is .*background = gaussian"),
+        (BETA_VAE | {"dataset": "still_sprites", "grid": "original"}, "before black; give background = black"),
+        (INERTIA_VAE | {"dsprites_file": "d.npz"}, r"dsprites_file = d\.npz has no effect on moving_circles"),
+        (DSPRITES | {"background": "gaussian"}, "dsprites are a finite set of pictures before black"),
+        (DSPRITES | {"grid": "continuous"}, "dsprites are a finite set of pictures before black"),
+        (DSPRITES | {"dsprites_file": None}, "dsprites needs dsprites_file.*still_sprites needs no file"),
+        (DSPRITES | {"dsprites_file": "s3://key:secret@bucket/d.npz"}, "holds a key, which would be stored"),
+        (DSPRITES | {"dsprites_md5": "abc"}, "dsprites_md5 = abc is no MD5"),
         ({"model": "inertia_vae"}, "inertia_vae needs beta or beta_norm"),
         ({"model": "beta_vae", "dataset": "still_circles"}, "beta_vae needs beta or beta_norm"),
         ({"beta": 0.1}, "model is not given"),
@@ -148,8 +197,10 @@ def test_a_value_of_another_type_is_named(name, value):
         TrialConfig.from_dict(INERTIA_VAE | {name: value})
 
 
+_NOT_SUPERVISED = ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stochastic", "likelihood")
 REFUSED_BY = {
-    "supervised_encoder": ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stochastic", "likelihood"),
+    "supervised_encoder": _NOT_SUPERVISED,
+    "supervised_decoder": _NOT_SUPERVISED,
     "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat"),
     "predictive_vae": ("gamma", "delay", "decode"),
 }
@@ -157,7 +208,7 @@ REFUSED_BY = {
 
 @pytest.mark.parametrize(("model", "name"), [(model, name) for model in REFUSED_BY for name in REFUSED_BY[model]])
 def test_an_option_without_effect_on_a_model_is_refused(model, name):
-    plain = {"model": model} if model == "supervised_encoder" else {"model": model, "beta": 0.1}
+    plain = {"model": model} if model in SUPERVISED_MODELS else {"model": model, "beta": 0.1}
     TrialConfig.from_dict(plain)
     value = DIFFERENT[name][name]
     with pytest.raises(UserError, match=f"{name} = {value} has no effect on {model}"):
@@ -194,6 +245,8 @@ def test_a_config_is_frozen_and_its_fields_have_names():
 def test_beta_norm_is_beta_latents_over_pixels():
     assert TrialConfig(model="inertia_vae", beta_norm=0.001, num_latents=4).beta_value == pytest.approx(0.256)
     assert TrialConfig(model="inertia_vae", beta=0.256, num_latents=8).beta_norm_value == pytest.approx(0.002)
+    large = TrialConfig(model="inertia_vae", beta_norm=0.001, network="conv64", image_size=64)
+    assert large.beta_value == pytest.approx(4 * 0.256)
 
 
 def test_a_still_image_is_a_video_of_one_frame():
@@ -210,8 +263,7 @@ def test_a_config_comes_back_from_json(name):
 
 
 def test_every_field_is_tried_in_the_key():
-    # There is only one network yet.
-    assert set(DIFFERENT) == {field.name for field in fields(TrialConfig)} - {"network"}
+    assert set(DIFFERENT) == {field.name for field in fields(TrialConfig)} - {*NOT_IN_KEY}
 
 
 @pytest.mark.parametrize("name", DIFFERENT)
@@ -220,6 +272,29 @@ def test_a_different_field_is_a_different_key(name):
     changed = TrialConfig.from_dict(INERTIA_VAE | DIFFERENT[name])
     assert getattr(changed, name) != getattr(plain, name)
     assert changed.key != plain.key
+
+
+def test_where_a_file_lies_is_no_part_of_the_key(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    here, there = (TrialConfig.from_dict(DSPRITES | {"beta": 1, "dsprites_file": f}) for f in ("d.npz", "s3://b/d.npz"))
+    assert here.key == there.key
+    # A worker has another folder.
+    assert here.dsprites_file == str(tmp_path / "d.npz")
+    assert there.dsprites_file == "s3://b/d.npz"
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, "circle_x circle_y background_x background_y"),
+        ({"background": "black"}, "circle_x circle_y"),
+        ({"num_circles": 2, "background": "black"}, "circle1_x circle1_y circle2_x circle2_y"),
+        ({"dataset": "moving_sprites", "background": "black"}, SPRITE),
+        ({"dataset": "moving_sprites"}, f"{SPRITE} background_x background_y"),
+    ],
+)
+def test_the_data_says_which_factors_it_has(values, names):
+    assert TrialConfig.from_dict(INERTIA_VAE | values).factor_names == tuple(names.split())
 
 
 def test_all_these_keys_differ():

@@ -17,6 +17,7 @@ ORDER = [
         "terminal",
         "config",
         "schedules",
+        "checksums",
         "config_options",
         "data",
         "models",

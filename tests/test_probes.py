@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from dd_ray import probes
 from dd_ray.cells import encode_stills, load_originals
-from dd_ray.config import TrialConfig
+from dd_ray.config import MOVING, TrialConfig
 from dd_ray.data import FACTORS, Batch, make_dataset, render_circles
 from dd_ray.errors import UserError
 from dd_ray.models import VideoVAE, build_model
@@ -31,9 +31,9 @@ from dd_ray.probes import (
     reconstruct,
     traversal,
 )
-from tests.small import CONFIGS, name_of, small
+from tests.small import CONFIGS, DATA, VAES, WITH_CODE, name_of, small
 
-WITH_DECODER = [config for config in CONFIGS if config.model != "supervised_encoder"]
+WITH_DECODER = [config for config in CONFIGS if config.model in VAES]
 EXAMPLES = np.random.default_rng(0).random((60, len(FACTORS)))
 
 
@@ -47,7 +47,7 @@ def show_latents(model: VideoVAE) -> None:
     """Latents that respond strongly and a decoder that shows it; those of an untrained network hardly move."""
     with torch.no_grad():
         model.encoder.mu.weight *= 100
-        model.decoder.convs[-1].weight *= 10
+        [*model.decoder.modules()][-1].weight *= 10
 
 
 @pytest.mark.parametrize("config", WITH_DECODER, ids=name_of)
@@ -55,8 +55,8 @@ def test_a_traversal_moves_one_latent_and_leaves_the_others(config: TrialConfig)
     model = network(config)
     show_latents(model)
     shown = traversal(model, config, steps=5)
-    assert shown.shape == (config.num_latents, 5, 32, 32) and shown.dtype == np.uint8
-    base = encode_stills(model, middle_picture(config).factors[None])[0]
+    assert shown.shape == (config.num_latents, 5, *config.image_shape[1:]) and shown.dtype == np.uint8
+    base = encode_stills(model, config, middle_picture(config).factors[None])[0]
     base[2] = 1.5  # three quarters from −3 to 3
     with torch.inference_mode():
         expected = model.decode(torch.from_numpy(base)[None, None])[0, 0, 0].numpy() * 255
@@ -98,7 +98,7 @@ def test_reconstructions_stand_beside_the_frames_that_they_should_be(config: Tri
     model, batch = network(config), make_dataset(config).test_set()
     originals, reconstructions = reconstruct(model, batch)
     lost = 1 + config.delay if config.model == "inertia_vae" else 0
-    assert originals.shape == reconstructions.shape == (8, config.frames - lost, 32, 32)
+    assert originals.shape == reconstructions.shape == (8, config.frames - lost, *config.image_shape[1:])
     np.testing.assert_array_equal(originals, (batch.images[:, lost:, 0] * 255).round().numpy())
     np.testing.assert_allclose(reconstructions, model(batch).reconstruction[:, :, 0].detach() * 255, atol=0.51)
 
@@ -133,12 +133,14 @@ def test_the_table_has_what_each_latent_does() -> None:
     np.testing.assert_allclose(table["kl"], [kl, 0, 0, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", WITH_CODE, ids=name_of)
 def test_every_variant_has_a_table(config: TrialConfig) -> None:
     model, batch = build_model(config).eval(), make_dataset(config).test_set()
     table = latent_table(model, config, batch)
-    assert len(table) == 4 and set(table["follows"]) <= set(FACTORS)
-    posterior = config.model != "supervised_encoder" and config.stochastic
+    supervised = config.model == "supervised_encoder"
+    assert len(table) == (len(config.factor_names) if supervised else 4)
+    assert set(table["follows"]) <= set(config.factor_names)
+    posterior = not supervised and config.stochastic
     assert table[["kl", "posterior_variance"]].notna().all(axis=None) == posterior
 
 
@@ -154,7 +156,7 @@ def test_a_dream_goes_on_in_a_straight_line_of_latents(model_name: str) -> None:
         z_btl = torch.stack([e_btl[:, 0] + i * (z1 - e_btl[:, 0]) for i in range(6)], dim=1)
         expected = model.decode(z_btl)[:, :, 0].numpy() * 255
     shown = dream(model, frames, 0.3, 6)
-    assert shown.shape == (2, 6, 32, 32) and shown.dtype == np.uint8
+    assert shown.shape == (2, 6, *config.image_shape[1:]) and shown.dtype == np.uint8
     np.testing.assert_allclose(shown, expected, atol=0.6)
     assert (shown[:, 1:] != shown[:, :-1]).any(axis=(0, 2, 3)).all()
 
@@ -198,6 +200,18 @@ def test_a_supervised_encoder_has_nothing_to_show() -> None:
             ask()
 
 
+def test_a_supervised_decoder_shows_what_it_draws_and_has_no_latents() -> None:
+    config = small("supervised_decoder")
+    model, batch = build_model(config), make_dataset(config).test_set()
+    originals, drawn = reconstruct(model, batch)
+    assert originals.shape == drawn.shape == (8, 5, 32, 32)
+    np.testing.assert_array_equal(originals, (batch.images[:, :, 0] * 255).round().numpy())
+    for ask in (lambda: traversal(model, config), lambda: latent_table(model, config, batch),
+                lambda: dream(model, batch.images, 0, 9), lambda: encode_stills(model, config, EXAMPLES)):  # fmt: skip
+        with pytest.raises(UserError, match="latents"):
+            ask()
+
+
 def seen(change: Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]) -> NDArray[np.float64]:
     """Errors [N, 2] of the places found in the examples, after a change of (circles, backgrounds) in [0, 255]."""
     without = backgrounds_of(EXAMPLES)
@@ -234,6 +248,12 @@ def test_a_circle_is_found_before_a_background_that_is_a_little_off() -> None:
     off = render_circles(moved.clip(0, 1))
     errors = find_circles(off[:, None], EXAMPLES[:, 2:])[:, 0] - place_of(EXAMPLES[:, :2])
     assert np.sqrt(np.square(errors).mean()) < 0.1
+
+
+def test_a_circle_in_a_larger_picture_is_found_at_the_same_place() -> None:
+    large = render_circles(EXAMPLES, 64)
+    errors = find_circles(large[:, None], EXAMPLES[:, 2:])[:, 0] - place_of(EXAMPLES[:, :2])
+    assert np.abs(errors).max() < 0.1
 
 
 @pytest.mark.parametrize("roll", [0, 1], ids=["its background", "another background"])
@@ -298,16 +318,26 @@ def test_a_filter_is_shown_videos_of_its_own_length() -> None:
             ask()
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", [config for config in CONFIGS if config.dataset in MOVING], ids=name_of)
 def test_held_out_videos_are_the_start_of_the_test_set(config: TrialConfig) -> None:
     videos = held_out_videos(config, 3)
     torch.testing.assert_close(videos.images, make_dataset(config).test_set().images[:3])
 
 
-def test_a_network_of_stills_is_shown_moving_circles() -> None:
-    videos = held_out_videos(small("beta_vae", dataset="still_circles"), 1)
+@pytest.mark.parametrize("data", [{}, {"num_circles": 2}, {"dataset": "still_sprites", "background": "black"}])
+def test_a_network_of_stills_is_shown_moving_ones_of_its_kind(data: dict[str, Any]) -> None:
+    config = small("beta_vae", **{"dataset": "still_circles"} | data)
+    videos = held_out_videos(config, 1)
     assert videos.images.shape == (1, 10, 1, 32, 32)
+    assert videos.factor_names == config.factor_names
     assert not torch.equal(videos.factors[:, 0], videos.factors[:, 1])
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_only_one_circle_before_a_gaussian_has_a_lag(data: dict[str, Any]) -> None:
+    config = small("beta_vae", **data)
+    with pytest.raises(UserError, match="the lag is that of one circle"):
+        circle_lags(build_model(config), make_dataset(config).test_set())
 
 
 def test_the_original_shows_the_circle_at_the_lowest_beta_only(reference: Path) -> None:

@@ -1,19 +1,24 @@
-"""Circles before Gaussian backgrounds: exact rendering, and batches that follow from seed and iteration."""
+"""Circles and sprites: exact rendering, and batches that follow from seed and iteration."""
 
 from dd_ray.data.batch import FACTORS, Batch
-from dd_ray.data.circles import Dataset, make_dataset
+from dd_ray.data.dataset import Dataset
 from dd_ray.data.regions import Regions, circle_regions
+from dd_ray.data.registry import held_out_stills, make_dataset, render_stills
 from dd_ray.data.rendering import render_circles
+from dd_ray.data.split import Levels
 from dd_ray.data.streams import Stream, generator
 
 __all__ = [
     "FACTORS",
     "Batch",
     "Dataset",
+    "Levels",
     "Regions",
     "Stream",
     "circle_regions",
     "generator",
+    "held_out_stills",
     "make_dataset",
     "render_circles",
+    "render_stills",
 ]

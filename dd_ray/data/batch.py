@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-FACTORS = ("circle_x", "circle_y", "background_x", "background_y")
-"""Names of the generative factors, in the order of every array of factors. Each lies in [0, 1]."""
+from dd_ray.config import BACKGROUND_FACTORS, CIRCLE_FACTORS
+
+FACTORS = CIRCLE_FACTORS + BACKGROUND_FACTORS
+"""Names of the factors of one circle before a Gaussian, in their order; `TrialConfig.factor_names` has those of all."""
 
 
 @dataclass(frozen=True)

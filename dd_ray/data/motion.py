@@ -4,12 +4,14 @@ Shapes: n videos, T frames, positions in [0, 1] in the order (x, y).
 """
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Uniform = Callable[[tuple[int, ...]], Floats]
+Draws = TypeVar("Draws", NDArray[np.float32], NDArray[np.float64])
 Path = Callable[[Uniform, int, int], Floats]
 
 MIN_DISTANCE = 0.1
@@ -18,7 +20,7 @@ BOUNCE_LENGTH = (0.5, 1.5)
 """Shortest and longest way of a bouncing circle in a video, in widths of the square."""
 
 
-def redraw_until(accepted: Callable[[Floats], NDArray[np.bool_]], draw: Callable[[int], Floats], n: int) -> Floats:
+def redraw_until(accepted: Callable[[Draws], NDArray[np.bool_]], draw: Callable[[int], Draws], n: int) -> Draws:
     """n draws; those not accepted are redrawn together, in order of index, until none is left."""
     drawn = draw(n)
     while (rejected := np.flatnonzero(~accepted(drawn))).size:

@@ -24,6 +24,7 @@ is p + 1 in the padded one.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -84,57 +85,57 @@ def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
     if image_size not in (IMAGE, CANVAS):
         raise UserError(f"image_size = {image_size!r} cannot be rendered; give {IMAGE}, or {CANVAS} (unreduced).")
     if isinstance(factors, Tensor):
-        return _render_stills(_checked(factors), image_size)
-    return _render_stills(_checked(torch.tensor(factors)), image_size).numpy()
+        return render_videos(checked(factors)[:, None], image_size=image_size)[:, 0]
+    return render_videos(checked(torch.tensor(factors))[:, None], image_size=image_size)[:, 0].numpy()
 
 
-def draw_circles(positions: Tensor, radius: float = RADIUS) -> Tensor:
+def draw_circles(positions: Tensor, radius: float = RADIUS, image_size: int = IMAGE) -> Tensor:
     """Circles before black, for positions [N, 2] as (x, y) in [0, 1].
 
     Args:
         positions: float32 or float64, trusted; their precision is honoured as `render_circles` does.
         radius: r of the module's equation, in pixels of the canvas.
+        image_size: 32, or 64 for the canvas before its reduction.
 
     Returns:
-        uint8 [N, 32, 32], on the device of the positions.
+        uint8 [N, image_size, image_size], on the device of the positions.
     """
-    device = positions.device
-    pixels, scales = torch.arange(CANVAS, device=device), _tap_scales(torch.arange(IMAGE, device=device))
-    images = positions.new_empty(len(positions), IMAGE, IMAGE, dtype=torch.uint8)
+    images = positions.new_empty(len(positions), image_size, image_size, dtype=torch.uint8)
     for images_n, positions_n in zip(_chunks(images), _chunks(positions), strict=True):
-        lit = _lit(pixels, _circle_centres(positions_n), radius).to(torch.uint8).mul_(255)
-        images_n.copy_(_reduce(torch.nn.functional.pad(lit, (1, 1, 1, 1)), scales, scales[:, None]))
+        lit = circle_masks(positions_n, radius).to(torch.uint8).mul_(255)
+        images_n.copy_(reduce_canvases(lit) if image_size == IMAGE else lit)
     return images
 
 
-def _checked(factors: Tensor) -> Tensor:
+def circle_masks(positions: Tensor, radius: float = RADIUS) -> Tensor:
+    """Which pixels of the canvas circles at positions [N, 2] cover, bool [N, 64, 64]; see `draw_circles`."""
+    return _lit(torch.arange(CANVAS, device=positions.device), _circle_centres(positions), radius)
+
+
+def reduce_canvases(canvases: Tensor) -> Tensor:
+    """Canvases uint8 [N, 64, 64] to images uint8 [N, 32, 32], by the module's reduction."""
+    scales = _tap_scales(torch.arange(IMAGE, device=canvases.device))
+    return _reduce(torch.nn.functional.pad(canvases, (1, 1, 1, 1)), scales, scales[:, None])
+
+
+def checked(factors: Tensor, names: Sequence[str] = FACTORS) -> Tensor:
     """The factors, or a `UserError` where they are none."""
-    if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
+    if factors.ndim != 2 or factors.shape[1] != len(names):
         raise UserError(
-            f"factors of shape {tuple(factors.shape)} cannot be rendered; give [N, {len(FACTORS)}], "
-            f"the columns being {', '.join(FACTORS)}."
+            f"factors of shape {tuple(factors.shape)} cannot be rendered; give [N, {len(names)}], "
+            f"the columns being {', '.join(names)}."
         )
     if factors.dtype not in (torch.float32, torch.float64):
         raise UserError(f"factors of type {factors.dtype} cannot be rendered; give float32 or float64.")
     if not (valid := (factors >= 0) & (factors <= 1)).all():
         row, column = (~valid).nonzero()[0].tolist()
         raise UserError(
-            f"{FACTORS[column]} = {factors[row, column].item()} in row {row} is out of range; factors lie in [0, 1]."
+            f"{names[column]} = {factors[row, column].item()} in row {row} is out of range; factors lie in [0, 1]."
         )
     return factors
 
 
-def _render_stills(factors: Tensor, image_size: int) -> Tensor:
-    if image_size == IMAGE:
-        return render_videos(factors[:, None])[:, 0]
-    images = factors.new_empty(len(factors), CANVAS, CANVAS, dtype=torch.uint8)
-    for images_n, factors_n in zip(_chunks(images), _chunks(factors), strict=True):
-        lit = _lit(torch.arange(CANVAS, device=factors.device), _circle_centres(factors_n[:, :2]))
-        images_n.copy_(_draw_canvases(factors_n[:, 2:])[:, 1:-1, 1:-1].masked_fill(lit, 255))
-    return images
-
-
-def render_videos(factors: Tensor, grid: Backgrounds | None = None) -> Tensor:
+def render_videos(factors: Tensor, grid: Backgrounds | None = None, image_size: int = IMAGE) -> Tensor:
     """Frames of videos in which the background rests; factors are trusted, not checked.
 
     Args:
@@ -142,12 +143,14 @@ def render_videos(factors: Tensor, grid: Backgrounds | None = None) -> Tensor:
             first frame of each video.
         grid: the backgrounds of a square grid, `grid_backgrounds`, where all backgrounds are on it. They
             are looked up there instead of drawn.
+        image_size: 32, or 64 for the canvases before their reduction.
 
     Returns:
-        uint8 [B, T, 32, 32], on the device of the factors.
+        uint8 [B, T, image_size, image_size], on the device of the factors.
     """
     num_videos, num_frames, _ = factors.shape
-    images = factors.new_empty(num_videos, num_frames, IMAGE, IMAGE, dtype=torch.uint8)
+    images = factors.new_empty(num_videos, num_frames, image_size, image_size, dtype=torch.uint8)
+    draw = _draw_frames if image_size == IMAGE else _draw_unreduced
     for images_b, factors_b in zip(_chunks(images, num_frames), _chunks(factors, num_frames), strict=True):
         positions = factors_b[:, 0, 2:]
         if grid is None:
@@ -156,7 +159,7 @@ def render_videos(factors: Tensor, grid: Backgrounds | None = None) -> Tensor:
         else:
             backgrounds, which = grid, _index_on_grid(positions, len(grid.images))
         which_n = which.repeat_interleave(num_frames, output_size=len(which) * num_frames)
-        _draw_frames(factors_b[..., :2].flatten(0, 1), backgrounds, which_n, out=images_b.flatten(0, 1))
+        draw(factors_b[..., :2].flatten(0, 1), backgrounds, which_n, out=images_b.flatten(0, 1))
     return images
 
 
@@ -213,6 +216,12 @@ def _draw_frames(positions: Tensor, backgrounds: Backgrounds, which: Tensor, out
     torch.index_select(backgrounds.images, 0, which, out=out)
     places = (first_y * IMAGE + first_x)[:, None] + _square(_PATCH, IMAGE, device)
     out.flatten(1).scatter_(1, places, patches.flatten(1))
+
+
+def _draw_unreduced(positions: Tensor, backgrounds: Backgrounds, which: Tensor, out: Tensor) -> None:
+    """As `_draw_frames`, the canvases before their reduction."""
+    lit = _lit(torch.arange(CANVAS, device=positions.device), _circle_centres(positions))
+    out.copy_(backgrounds.canvases[which, 1:-1, 1:-1].masked_fill_(lit, 255))
 
 
 def _circle_centres(positions: Tensor) -> Tensor:

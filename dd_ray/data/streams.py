@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dd_ray.errors import UserError
 
@@ -25,6 +26,8 @@ class Stream(IntEnum):
     """Sampling noise of a trial in an evaluation."""
     TEST_STILLS = 4
     """Held-out still pictures."""
+    SPLIT = 5
+    """Which levels of factors are held out."""
 
 
 def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:
@@ -49,3 +52,9 @@ def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:
             raise UserError(f"{name} = {value} is out of range; give an integer from 0 to 2**64 - 1.")
     key = int(seed) + int(stream) * _WORD
     return np.random.Generator(np.random.Philox(key=key, counter=int(iteration) * _WORD**3))
+
+
+def shuffled(size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The integers below size in random order."""
+    # Sorting uniform numbers, since how numpy permutes may change with its version.
+    return np.argsort(rng.random(size), kind="stable")

@@ -6,14 +6,16 @@ code_of                           a model as these scores see it
 initial_model, initial_digest     a model before its training
 encode_stills                     latents of still pictures
 region_errors, `PicturedRegions`  where in a picture reconstructions are wrong
+still_errors                      how wrong reconstructions of still pictures are
 """
 
 from dd_ray.evaluation.heldout import Evaluation, evaluate
-from dd_ray.evaluation.regions import PicturedRegions, region_errors
+from dd_ray.evaluation.regions import Drawing, PicturedRegions, region_errors, still_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.stills import encode_stills
 
 __all__ = [
+    "Drawing",
     "Evaluation",
     "PicturedRegions",
     "code_of",
@@ -23,5 +25,6 @@ __all__ = [
     "initial_model",
     "model_scores",
     "region_errors",
+    "still_errors",
     "untrained_scores",
 ]

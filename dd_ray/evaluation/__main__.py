@@ -73,7 +73,8 @@ def _report(path: str, names: Sequence[str]) -> None:
     cells = results.final(table)
     results.print_cells(cells, metrics=["active_units", *present])
     names_of = ", ".join(f"{REPORTED[column].short}: {column}" for column in present)
-    print(f"Columns: {names_of}; and …_active, …_untrained.")
+    if present:
+        print(f"Columns: {names_of}; and …_active, …_untrained.")
     print(f"Table:   {sweep_location(sweep.location, 'results.csv')}")
 
 

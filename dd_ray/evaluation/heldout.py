@@ -1,6 +1,6 @@
 """Held-out data through a model: into losses, metrics and pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.evaluation.decomposition import kl_terms
 from dd_ray.metrics import HeldOut, in_two_halves
-from dd_ray.models import FactorPrediction, Model, VideoVAE
+from dd_ray.models import FactorPrediction, ImagePrediction, Model, VideoVAE
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import Posterior, Weights, kl_divergence, objective
 
@@ -22,6 +22,8 @@ CHUNK = 64
 """Videos at a time; bounds the memory of an evaluation."""
 PICTURED = 6
 """Videos (or still images) in the picture of an evaluation."""
+ERRORS = ("reconstruction_error", "factor_error")
+"""What is compared between held-out and seen data."""
 TRAVERSED = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
 """Values of a latent in a traversal, in standard deviations of the prior."""
 
@@ -54,26 +56,35 @@ class Evaluation:
 
 
 @torch.inference_mode()
-def evaluate(model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0) -> Evaluation:
+def evaluate(
+    model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0, seen_set: Batch | None = None
+) -> Evaluation:
     """Evaluate a model on a held-out batch, with the weights that its objective has in an iteration.
 
     Reconstructions and latents are those of the posterior means; only the loss terms sample, with noise
     that is the same at every evaluation and in every trial.
+
+    Args:
+        model: the network, on the device of the batches.
+        config: of the network.
+        test_set: what was held out of training.
+        iteration: that the weights of the objective are of.
+        seen_set: what was not, where there is a split; its error is reported under the name that ends in `_seen`.
     """
     weights = Weights.at(config, iteration)
-    chunks = [
-        _evaluate_chunk(model, config, chunk, noise, weights) for chunk, noise in _chunks(model, config, test_set)
-    ]
-    sizes = [chunk.size for chunk in chunks]
+    chunks = [_evaluate_chunk(model, config, *chunk, weights) for chunk in _chunks(model, config, test_set)]
+    means = _means(chunks)
+    if seen_set is not None:
+        seen = _means([_evaluate_chunk(model, config, *chunk) for chunk in _chunks(model, config, seen_set)])
+        means |= {f"{name}_seen": seen[name] for name in ERRORS if name in seen}
     gathered = {name: np.concatenate([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
-    means = {n: float(np.average([c.means[n] for c in chunks], weights=sizes)) for n in chunks[0].means}
     if config.stochastic and isinstance(model, VideoVAE):
         mu, logvar, latents = (gathered[f"posterior/{name}"] for name in Posterior._fields)
         means |= kl_terms(mu, logvar, latents, test_set.images.device)
     held_out = HeldOut(
-        latents=gathered["latents"],
+        latents=gathered.get("latents"),
         predicted=gathered.get("predicted"),
-        factors=gathered["factors"],
+        factors=gathered.get("factors"),
         factor_names=test_set.factor_names,
         means=means,
     )
@@ -93,6 +104,11 @@ class _Chunk:
     means: dict[str, float]
     arrays: dict[str, NDArray[Any]]
     picture: NDArray[np.uint8] | None
+
+
+def _means(chunks: Sequence[_Chunk]) -> dict[str, float]:
+    sizes = [chunk.size for chunk in chunks]
+    return {name: float(np.average([c.means[name] for c in chunks], weights=sizes)) for name in chunks[0].means}
 
 
 def _chunks(model: Model, config: TrialConfig, test_set: Batch) -> Iterator[tuple[Batch, Tensor | None]]:
@@ -117,6 +133,9 @@ def _evaluate_chunk(
         arrays = {"latents": outputs.predicted, "factors": outputs.target}
         means["factor_error"] = means.pop("loss/factor_error")
         return _Chunk(len(batch.images), means, _numpy(arrays), None)
+    if isinstance(outputs, ImagePrediction):
+        means["reconstruction_error"] = means.pop("loss/reconstruction_error")
+        return _Chunk(len(batch.images), means, {}, _picture(outputs.target, outputs.reconstruction))
     assert isinstance(model, VideoVAE)
     of_means = model.reconstruct(outputs.mu, outputs.logvar)
     means["reconstruction_error"] = float((of_means - outputs.target).square().mean())

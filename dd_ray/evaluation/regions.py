@@ -7,8 +7,10 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.data import Regions, circle_regions, render_circles
-from dd_ray.models import VideoVAE
+from dd_ray.models import SupervisedDecoder, VideoVAE
 
+Drawing = VideoVAE | SupervisedDecoder
+"""Models that draw pictures."""
 CHUNK = 640
 """Pictures at a time; bounds the memory."""
 
@@ -16,28 +18,31 @@ CHUNK = 640
 class PicturedRegions(NamedTuple):
     """Still pictures and where in them the regions are, rendered once for all networks."""
 
+    factors: NDArray[np.floating]
+    """[N, 4], what they show."""
     pictures: NDArray[Any]
     """uint8 [N, H, W]."""
     regions: Regions
 
     @classmethod
-    def of(cls, factors: NDArray[np.floating]) -> "PicturedRegions":
+    def of(cls, factors: NDArray[np.floating], image_size: int = 32) -> "PicturedRegions":
         """Render pictures.
 
         Args:
             factors: float32 or float64 [N, 4] in [0, 1], in the order of `FACTORS`.
+            image_size: H and W, those of the networks.
 
         Raises:
             UserError: the factors are not as above.
         """
-        return cls(render_circles(factors), circle_regions(factors[:, :2]))
+        return cls(factors, render_circles(factors, image_size), circle_regions(factors[:, :2], image_size))
 
 
 @torch.inference_mode()
-def region_errors(model: VideoVAE, pictured: PicturedRegions) -> dict[str, NDArray[np.float32]]:
+def region_errors(model: Drawing, pictured: PicturedRegions) -> dict[str, NDArray[np.float32]]:
     """Reconstruction error of still images inside the circle, at its edge and in the background.
 
-    Images are decoded from the posterior means, without sampling.
+    Images are decoded from the posterior means, without sampling, or drawn from the factors by a supervised decoder.
 
     Args:
         model: encodes and decodes single images; a video model is asked about its networks alone.
@@ -51,10 +56,27 @@ def region_errors(model: VideoVAE, pictured: PicturedRegions) -> dict[str, NDArr
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in Regions._fields}
 
 
-def _region_errors(model: VideoVAE, pictured: PicturedRegions, part: slice) -> dict[str, Any]:
-    device = next(model.parameters()).device
-    images = torch.from_numpy(pictured.pictures[part]).to(device)[:, None, None] / 255
-    mu, _ = model.encode(images)
-    squares = (model.decode(mu) - images).square()[:, 0, 0].cpu().numpy()
+def _region_errors(model: Drawing, pictured: PicturedRegions, part: slice) -> dict[str, Any]:
+    squares = _squares(model, pictured.factors[part], pictured.pictures[part])
     masks = {name: mask[part] for name, mask in pictured.regions._asdict().items()}
     return {name: (squares * mask).sum(axis=(1, 2)) / mask.sum(axis=(1, 2)) for name, mask in masks.items()}
+
+
+@torch.inference_mode()
+def still_errors(model: Drawing, factors: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Mean squared reconstruction error per pixel, [N], of still images; models and factors as above."""
+    parts = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
+    squares = [_squares(model, part, render_circles(part, model.image_size)) for part in parts]
+    return np.concatenate([each.mean(axis=(1, 2)) for each in squares])
+
+
+def _squares(model: Drawing, factors: NDArray[np.floating], pictures: NDArray[Any]) -> NDArray[np.float32]:
+    """[N, H, W] squared differences of pictures and their reconstructions."""
+    device = next(model.parameters()).device
+    images = torch.from_numpy(pictures).to(device)[:, None, None] / 255
+    if isinstance(model, SupervisedDecoder):
+        drawn = model.draw(torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None])
+    else:
+        drawn = model.decode(model.encode(images)[0])
+    squares: NDArray[np.float32] = (drawn - images).square()[:, 0, 0].cpu().numpy()
+    return squares

@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import FACTORS, make_dataset
+from dd_ray.data import make_dataset
 from dd_ray.evaluation.heldout import held_out_latents
 from dd_ray.evaluation.stills import encode_stills, encode_test_stills
-from dd_ray.metrics import FURTHER, Code, further_scores
-from dd_ray.models import Model, build_model
+from dd_ray.metrics import FURTHER, Code, applicable, further_scores
+from dd_ray.models import Model, SupervisedDecoder, build_model
 
 
 def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dict[str, float]:
@@ -25,25 +25,27 @@ def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dic
     Args:
         model: the network, on any device.
         config: of the network.
-        names: keys of `dd_ray.metrics.FURTHER`.
+        names: keys of `dd_ray.metrics.FURTHER`; those that the data has no factors for are left out.
 
     Returns:
-        Values by column; none where the latents are not finite.
+        Values by column; none where the latents are not finite, and for a supervised decoder, which has no code.
     """
     code = code_of(model, config)
     return {} if code is None else further_scores(names, code)
 
 
 def code_of(model: Model, config: TrialConfig) -> Code | None:
-    """A network as the further scores see it; None where its latents are not finite."""
-    latents, factors = encode_test_stills(model)
+    """A network as the further scores see it; None where its latents are not finite, or it has none."""
+    if isinstance(model, SupervisedDecoder):
+        return None
+    latents, factors = encode_test_stills(model, config)
     if not np.isfinite(latents).all():
         return None
     return Code(
         latents=latents,
         factors=factors,
-        factor_names=FACTORS,
-        encode=_remembering(lambda more: encode_stills(model, more)),
+        factor_names=config.factor_names,
+        encode=_remembering(lambda more: encode_stills(model, config, more)),
         encode_videos=lambda: held_out_latents(model, config, make_dataset(config, _device(model)).test_set()),
     )
 
@@ -55,10 +57,11 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
     """
     model = initial_model(config, device)
     of_videos = "straightness" in names  # the filter of their latents is no weight
-    known = _untrained.setdefault((_digest(model), config if of_videos else None), {})
+    names = applicable(names, config.factor_names)
+    known = _untrained.setdefault((_digest(model, config), config if of_videos else None), {})
     if missing := [name for name in names if not FURTHER[name].all_columns.keys() <= known.keys()]:
         known |= model_scores(model, config, missing)
-    return {column: known[column] for name in names for column in FURTHER[name].all_columns}
+    return {column: known[column] for name in names for column in FURTHER[name].all_columns if column in known}
 
 
 def initial_model(config: TrialConfig, device: torch.device | str = "cpu") -> Model:
@@ -67,16 +70,16 @@ def initial_model(config: TrialConfig, device: torch.device | str = "cpu") -> Mo
 
 
 def initial_digest(config: TrialConfig) -> str:
-    """The same for configs whose networks begin with the same weights."""
-    return _digest(initial_model(config))
+    """The same for configs whose networks begin with the same weights, and are scored on the same data."""
+    return _digest(initial_model(config), config)
 
 
 _untrained: dict[tuple[str, TrialConfig | None], dict[str, float]] = {}
 
 
-def _digest(model: Model) -> str:
+def _digest(model: Model, config: TrialConfig) -> str:
     weights = [parameter.detach().cpu().contiguous().numpy().tobytes() for parameter in model.parameters()]
-    return hashlib.sha256(b"".join(weights)).hexdigest()
+    return hashlib.sha256(b"".join([repr(config.data).encode(), *weights])).hexdigest()
 
 
 def _device(model: Model) -> torch.device:

@@ -4,14 +4,17 @@ Shapes: N pictures, F factors, L latents, C×H×W pixels.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.data import FACTORS, Batch, Stream, generator, render_circles
-from dd_ray.models import Model, SupervisedEncoder
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch, held_out_stills, render_stills
+from dd_ray.errors import UserError
+from dd_ray.models import Model, SupervisedDecoder, SupervisedEncoder
 
 NUM_STILLS = 10_000
 """Held-out still pictures: half to fit on, half to score, of which scores need 5,000."""
@@ -19,7 +22,7 @@ CHUNK = 640
 """Pictures at a time; bounds the memory of encoding them."""
 
 
-def encode_stills(model: Model, factors: NDArray[np.floating]) -> NDArray[np.float32]:
+def encode_stills(model: Model, config: TrialConfig, factors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Latents of still pictures: posterior means, or what a supervised encoder takes the factors for.
 
     For a video model these are the latents of a video in which every frame is that picture, in every frame: the
@@ -30,35 +33,42 @@ def encode_stills(model: Model, factors: NDArray[np.floating]) -> NDArray[np.flo
 
     Args:
         model: the network, on any device.
-        factors: float32 or float64 [N, F] in [0, 1].
+        config: of the network; names the data that the pictures are of.
+        factors: float32 or float64 [N, F] in [0, 1], named by `config.factor_names`.
 
     Returns:
         [N, L].
+
+    Raises:
+        UserError: the network has no encoder, or the factors are not as above.
     """
     chunks = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
-    return np.concatenate([_encode(model, chunk, torch.from_numpy(render_circles(chunk))) for chunk in chunks])
+    return np.concatenate([_encode(model, chunk, torch.from_numpy(render_stills(config, chunk))) for chunk in chunks])
 
 
-def encode_test_stills(model: Model) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Latents [10,000, L] of the held-out still pictures, and their factors [10,000, F].
+def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
+    """Latents [10,000, L] of the held-out still pictures of a config's data, and their factors [10,000, F].
 
     The factors are independent and uniform over their whole range, and the pictures the same for every network of
-    every sweep.
+    every sweep on the same data.
     """
-    factors, pictures = _test_stills()
+    factors, pictures = _test_stills(tuple(config.data.items()))
     starts = range(0, len(factors), CHUNK)
     return np.concatenate([_encode(model, factors[i : i + CHUNK], pictures[i : i + CHUNK]) for i in starts]), factors
 
 
-@functools.cache
-def _test_stills() -> tuple[NDArray[np.float64], Tensor]:
+@functools.lru_cache(maxsize=2)
+def _test_stills(data: tuple[tuple[str, Any], ...]) -> tuple[NDArray[np.floating], Tensor]:
     """Factors, and pictures [N, H, W] in bytes, rendered once for all networks of this process."""
-    factors = generator(0, Stream.TEST_STILLS, 0).random((NUM_STILLS, len(FACTORS)))
-    return factors, torch.from_numpy(render_circles(factors))
+    config = TrialConfig(model="beta_vae", beta=0.0, **dict(data))
+    factors = held_out_stills(config, NUM_STILLS)
+    return factors, torch.from_numpy(render_stills(config, factors))
 
 
 @torch.inference_mode()
 def _encode(model: Model, factors: NDArray[np.floating], pictures: Tensor) -> NDArray[np.float32]:
+    if isinstance(model, SupervisedDecoder):
+        raise UserError("a supervised decoder has no encoder, and so no latents of pictures; choose other cells.")
     device = next(model.parameters()).device
     images = pictures.to(device)[:, None, None] / 255  # [N, 1, C, H, W]
     if isinstance(model, SupervisedEncoder):

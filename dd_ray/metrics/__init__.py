@@ -19,7 +19,7 @@ How to read them:
     FewPointsWarning                                          fewer points than a score needs
     REPORTED, COMPARABLE, WITH_UNTRAINED (`Metric`)           what trials report
 Scores that are computed once, by name:
-    FURTHER, further_scores (`Code`)
+    FURTHER, applicable, further_scores (`Code`)
 """
 
 from dd_ray.metrics.activity import active_mask, active_units
@@ -28,7 +28,7 @@ from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
-from dd_ray.metrics.further import ACTIVE, FURTHER, Code, further_scores
+from dd_ray.metrics.further import ACTIVE, FURTHER, Code, applicable, further_scores
 from dd_ray.metrics.held_out import HeldOut, in_two_halves
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
@@ -61,6 +61,7 @@ __all__ = [
     "Metric",
     "active_mask",
     "active_units",
+    "applicable",
     "beta_vae_score",
     "block_separation",
     "bootstrap_interval",

@@ -23,6 +23,7 @@ from dd_ray.metrics.metric import Metric
 from dd_ray.metrics.mig import mig, mig_equal_width
 from dd_ray.metrics.modularity import modularity
 from dd_ray.metrics.motion import straightness
+from dd_ray.metrics.notebook import FACTORS as NOTEBOOK_FACTORS
 from dd_ray.metrics.notebook import (
     mean_squared_cross_correlation,
     mean_squared_sweep_correlation,
@@ -44,7 +45,7 @@ class Code:
     factors: Array
     """[N, F] of the same pictures: independent, and uniform in [0, 1]."""
     factor_names: Sequence[str]
-    """Of the F factors: GROUP_COORDINATE, as in circle_x."""
+    """Of the F factors: THING_COORDINATE, as in circle_x."""
     encode: Encode
     """Latents of further pictures."""
     encode_videos: Callable[[], Array]
@@ -65,6 +66,8 @@ class FurtherScore:
     """Seconds on one core, for four latents, without encoding the pictures that all scores share."""
     masked: bool = True
     """Whether it is also asked of the active units alone."""
+    applies: Callable[[Sequence[str]], bool] = lambda names: True
+    """Whether it means anything of factors of these names."""
 
     @property
     def all_columns(self) -> dict[str, Metric]:
@@ -76,13 +79,22 @@ class FurtherScore:
         return self.columns | (of_active if self.masked else {})
 
 
+def applicable(names: Sequence[str], factor_names: Sequence[str]) -> list[str]:
+    """Those of some of `FURTHER` that mean something of factors of these names.
+
+    `notebook` does of the original's four factors alone, and `block_separation` where more than one thing has factors,
+    such as a circle and a background.
+    """
+    return [name for name in names if FURTHER[name].applies(factor_names)]
+
+
 def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
     """The columns of some of `FURTHER`: over all latents, and `…_active` over the active ones alone.
 
     Where no latent is active, the latter are 0; NaN is what has no value.
 
     Args:
-        names: keys of `FURTHER`.
+        names: keys of `FURTHER`; those that are not `applicable` to the factors are left out.
         code: what the scores are of. Give it 10,000 pictures: half to fit on, half to score.
 
     Returns:
@@ -90,7 +102,7 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
     """
     mask = active_mask(code.latents)
     scores: dict[str, float] = {"active_units_stills": int(mask.sum())}
-    for name in names:
+    for name in applicable(names, code.factor_names):
         score = FURTHER[name]
         columns = score.compute(code, None)
         scores |= columns
@@ -124,13 +136,17 @@ def _dci(code: Code, mask: Mask | None) -> dict[str, float]:
 
 
 def _block_separation(code: Code, mask: Mask | None) -> dict[str, float]:
-    groups = [name.partition("_")[0] for name in code.factor_names]
-    scores = block_separation(code.latents, code.factors, groups, mask)
+    scores = block_separation(code.latents, code.factors, _things(code.factor_names), mask)
     return {
         "block_disentanglement": scores.disentanglement,
         "block_r2_own": scores.r2_own,
         "block_r2_gap": scores.r2_gap,
     }
+
+
+def _things(factor_names: Sequence[str]) -> list[str]:
+    """What each factor is of: the circle of circle_x."""
+    return [name.partition("_")[0] for name in factor_names]
 
 
 def _notebook(code: Code, mask: Mask | None) -> dict[str, float]:
@@ -164,6 +180,7 @@ FURTHER: dict[str, FurtherScore] = {
         },
         cost=0.01,
         masked=False,  # as the original published them
+        applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
     ),
     "straightness": FurtherScore(
         compute=lambda code, mask: {"straightness": straightness(code.encode_videos(), mask)},
@@ -183,6 +200,7 @@ FURTHER: dict[str, FurtherScore] = {
     ),
     "block_separation": FurtherScore(
         compute=_block_separation,
+        applies=lambda names: len(set(_things(names))) > 1,
         columns={
             "block_disentanglement": Metric("Block disentanglement, circle | background", "block D", "max"),
             "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max"),

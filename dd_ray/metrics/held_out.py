@@ -23,24 +23,26 @@ from dd_ray.metrics.sap import sap
 class HeldOut:
     """What a network makes of held-out videos, as arrays."""
 
-    latents: NDArray[np.float32]
-    """[B, T, L], the posterior means, or predicted factors."""
+    latents: NDArray[np.float32] | None
+    """[B, T, L], the posterior means, or predicted factors; None where a network encodes nothing."""
     predicted: NDArray[np.float32] | None
     """[B, T, L], the latents as constant velocity predicts them; None where there is no posterior."""
-    factors: NDArray[np.float32]
-    """[B, T, F], of the same frames."""
+    factors: NDArray[np.float32] | None
+    """[B, T, F], of the same frames; None where there are no latents."""
     factor_names: tuple[str, ...]
     means: dict[str, float]
     """What is averaged over videos: losses, errors, KL, by name."""
 
     def metrics(self) -> dict[str, float]:
-        """Scores over all frames of all videos, and the means; only the latter where latents are not finite.
+        """Scores over all frames of all videos, and the means; only the latter where there are no finite latents.
 
         The code of a frame is compared with that frame's factors.
         """
         return {**self._scores(), **self.means}
 
     def _scores(self) -> dict[str, float]:
+        if self.latents is None or self.factors is None:
+            return {}
         latents_btl, factors_btf = in_two_halves(self.latents), in_two_halves(self.factors)
         latents = latents_btl.reshape(-1, latents_btl.shape[-1])
         factors = factors_btf.reshape(-1, factors_btf.shape[-1])

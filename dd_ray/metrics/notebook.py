@@ -9,6 +9,8 @@ import numpy as np
 
 from dd_ray.metrics.arrays import Array, Mask, correlations, masked
 
+FACTORS = ("circle_x", "circle_y", "background_x", "background_y")
+"""What the notebook sweeps; of other factors its numbers would compare with nothing."""
 NUM_STEPS = 16
 """Values of a sweep, equally spaced over [0, 1]."""
 

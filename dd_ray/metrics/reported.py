@@ -5,7 +5,9 @@ from dd_ray.metrics.metric import Metric
 
 _AT_EACH_EVALUATION: dict[str, Metric] = {
     "reconstruction_error": Metric("Reconstruction error (per pixel)", "error per pixel", "min"),
+    "reconstruction_error_seen": Metric("Reconstruction error of seen data (per pixel)", "error, seen", "min"),
     "factor_error": Metric("Factor error (mean squared)", "factor error", "min"),
+    "factor_error_seen": Metric("Factor error of seen data (mean squared)", "factor error, seen", "min"),
     "kl": Metric("KL (nats per frame)", "KL (nats)", None),
     "mutual_information": Metric("Index-code mutual information (nats per frame)", "MI (nats)", None),
     "total_correlation": Metric("Total correlation (nats per frame)", "TC (nats)", None),

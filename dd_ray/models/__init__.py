@@ -6,26 +6,30 @@ from dd_ray.config import TrialConfig
 from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.inertia_vae import InertiaVAE
 from dd_ray.models.original import load_original
-from dd_ray.models.outputs import FactorPrediction, Outputs, Reconstruction
+from dd_ray.models.outputs import FactorPrediction, ImagePrediction, Outputs, Reconstruction
 from dd_ray.models.predictive_vae import PredictiveVAE
+from dd_ray.models.supervised_decoder import SupervisedDecoder
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.models.vae import VideoVAE
 
 __all__ = [
     "VARIANTS",
     "FactorPrediction",
+    "ImagePrediction",
     "Model",
     "Outputs",
     "Reconstruction",
+    "SupervisedDecoder",
     "VideoVAE",
     "build_model",
     "load_original",
 ]
 
-Model = SupervisedEncoder | VideoVAE
+Model = SupervisedEncoder | SupervisedDecoder | VideoVAE
 
 VARIANTS: dict[str, type[Model]] = {
     "supervised_encoder": SupervisedEncoder,
+    "supervised_decoder": SupervisedDecoder,
     "beta_vae": BetaVAE,
     "predictive_vae": PredictiveVAE,
     "inertia_vae": InertiaVAE,

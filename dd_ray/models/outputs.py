@@ -40,4 +40,14 @@ class FactorPrediction:
     """[B, T, F] true factors."""
 
 
-Outputs = Reconstruction | FactorPrediction
+@dataclass(frozen=True, kw_only=True)
+class ImagePrediction:
+    """What a supervised decoder makes of the factors of a batch."""
+
+    reconstruction: Tensor
+    """[B, T, C, H, W] drawn frames in [0, 1]."""
+    target: Tensor
+    """[B, T, C, H, W] the frames that `reconstruction` should equal."""
+
+
+Outputs = Reconstruction | FactorPrediction | ImagePrediction

@@ -3,18 +3,19 @@
 from torch import Tensor, nn
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import FACTORS, Batch
-from dd_ray.models.networks import NUM_FEATURES, Conv32Features
+from dd_ray.data import Batch
+from dd_ray.models.networks import make_features
 from dd_ray.models.outputs import FactorPrediction
 
 
 class SupervisedEncoder(nn.Module):
-    """The encoder of conv32 and one linear layer to the factors."""
+    """The encoder of the config's network and one linear layer to the factors."""
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
-        self.features = Conv32Features()
-        self.factors = nn.Linear(NUM_FEATURES, len(FACTORS))
+        self.image_size = config.image_size
+        self.features = make_features(config)
+        self.factors = nn.Linear(self.features.size, len(config.factor_names))
 
     def noise_shape(self, batch_size: int, num_frames: int) -> None:
         """No noise."""

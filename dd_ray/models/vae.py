@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from dd_ray.config import TrialConfig
-from dd_ray.models.networks import Conv32Decoder, GaussianEncoder
+from dd_ray.models.networks import GaussianEncoder, make_decoder
 
 
 class VideoVAE(nn.Module):
-    """Encoder and decoder of conv32 applied to every frame.
+    """Encoder and decoder of the config's network applied to every frame.
 
     A subclass says in `forward` which latents become which frames.
     """
@@ -17,13 +17,14 @@ class VideoVAE(nn.Module):
         super().__init__()
         self.num_latents = config.num_latents
         self.stochastic = config.stochastic
+        self.image_size = config.image_size
         alpha = torch.tensor(config.alpha)
         if config.learn_alpha:
             self.alpha: Tensor = nn.Parameter(alpha)
         else:
             self.register_buffer("alpha", alpha)
-        self.encoder = GaussianEncoder(config.num_latents)
-        self.decoder = Conv32Decoder(config.num_latents)
+        self.encoder = GaussianEncoder(config)
+        self.decoder = make_decoder(config, config.num_latents)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...]:
         """Shape of the standard normal noise that `forward` takes for B videos of T frames."""

@@ -42,6 +42,11 @@ def original_prediction_error(mu: Tensor) -> Tensor:
     return 0.5 * mu[0, :2].square().sum()
 
 
+def image_error(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error per pixel of images [B, T, C, H, W]; scalar."""
+    return functional.mse_loss(predicted, target)
+
+
 def factor_error(predicted: Tensor, target: Tensor) -> Tensor:
     """Mean squared error of factors [B, T, F]; scalar."""
     return functional.mse_loss(predicted, target)

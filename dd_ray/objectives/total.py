@@ -11,13 +11,19 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dd_ray.config import VIDEO_MODELS, Objective, TrialConfig
-from dd_ray.models import FactorPrediction, Outputs, Reconstruction
+from dd_ray.models import FactorPrediction, ImagePrediction, Outputs, Reconstruction
 from dd_ray.objectives.beta import beta_penalty
 from dd_ray.objectives.capacity import capacity_penalty
 from dd_ray.objectives.posterior import Posterior, Weighted
 from dd_ray.objectives.slowness import slowness_penalty
 from dd_ray.objectives.tcvae import tcvae_penalty
-from dd_ray.objectives.terms import factor_error, original_prediction_error, prediction_error, reconstruction_error
+from dd_ray.objectives.terms import (
+    factor_error,
+    image_error,
+    original_prediction_error,
+    prediction_error,
+    reconstruction_error,
+)
 from dd_ray.objectives.weights import Weights
 
 PENALTIES: dict[Objective, Callable[[TrialConfig, Posterior, Weights], dict[str, Weighted]]] = {
@@ -50,6 +56,9 @@ def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = N
     if isinstance(outputs, FactorPrediction):
         error = factor_error(outputs.predicted, outputs.target)
         return Terms(loss=error, parts={"factor_error": error})
+    if isinstance(outputs, ImagePrediction):
+        error = image_error(outputs.reconstruction, outputs.target)
+        return Terms(loss=error, parts={"reconstruction_error": error})
     terms = _vae_terms(config, outputs, weights or Weights.at(config, 0))
     loss = terms["reconstruction"].value
     for name, (weight, value) in terms.items():

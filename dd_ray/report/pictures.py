@@ -49,8 +49,9 @@ class Pictures:
     def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """For each cell of a report, the pictures of its first seed that has a network.
 
-        A dictionary with `seed`, `iteration`, `reconstruction`, `original`, `traversal`, `latents`, `dream` and `lag`
-        (None of a model of still pictures), or with a `note` that says why there are none.
+        A dictionary with `seed`, `iteration`, `reconstruction`, `original`, `traversal`, `latents`, `dream` (None of a
+        model of still pictures) and `lag` (and of other videos than one circle's), or with a `note` that says why there
+        are none.
         """
         for cell in cells:
             yield self._of_trials(cell["trials"])
@@ -87,7 +88,7 @@ class Pictures:
             "traversal": sprite(moved),
             "latents": [_latent(row) for row in latents.to_dict("records")],
             "dream": self._dream(subject, videos) if subject.config.frames > 1 else None,
-            "lag": _lag(subject) if subject.config.frames > 1 else None,
+            "lag": _lag(subject) if subject.config.frames > 1 and subject.config.is_of_one_circle else None,
         }
 
     def _dream(self, subject: Subject, videos: Batch) -> dict[str, Any]:
@@ -133,8 +134,7 @@ def _lag(subject: Subject) -> dict[str, Any]:
 
 def _videos(config: TrialConfig, num_videos: int) -> Batch:
     # What the held-out set depends on: of a sweep's many configs, all or nearly all agree in it.
-    shared = ("dataset", "grid", "motion", "num_frames", "dataset_seed")
-    return _held_out(tuple((name, getattr(config, name)) for name in shared), num_videos)
+    return _held_out(tuple(config.data.items()), num_videos)
 
 
 @cache

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from dd_ray.config import NOT_IN_KEY
 from dd_ray.config_options import option_name
 from dd_ray.errors import UserError
 from dd_ray.sweep.plan import Plan
@@ -47,7 +48,8 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     contradictions = [
         f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
         for name in sorted({*before["axes"], *plan.axes})
-        if name not in (*plan.study.axes, "seed") and _contradict(before["axes"].get(name, ()), plan.axes.get(name, ()))
+        if name not in (*plan.study.axes, "seed", *NOT_IN_KEY)
+        and _contradict(before["axes"].get(name, ()), plan.axes.get(name, ()))
     ]
     if contradictions:
         raise UserError(

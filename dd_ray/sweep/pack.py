@@ -159,7 +159,8 @@ class Pack:
 
     def encode(self, key: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
         """What it makes of further pictures."""
-        return self._do(lambda: encode_stills(self._model(key, untrained), factors))
+        config = self._members[key].trainee.config
+        return self._do(lambda: encode_stills(self._model(key, untrained), config, factors))
 
     def encode_videos(self, key: str, untrained: bool) -> NDArray[Any]:
         """What it makes of held-out videos."""

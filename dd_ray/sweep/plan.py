@@ -5,15 +5,17 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import TrialConfig
+from dd_ray.checksums import check_dsprites
+from dd_ray.config import NOT_IN_KEY, SUPERVISED, TrialConfig
 from dd_ray.config_options import Axes, option_name, product
 from dd_ray.errors import UserError
-from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED
+from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.store import sweep_location
 from dd_ray.sweep.study import Study
@@ -24,17 +26,17 @@ EVALUATION_SHARE = 0.04
 EVALUATION_COST = 0.65
 """Time of evaluating on one video, in units of training on one, measured: one encoding and two decodings
 without gradients, against one of each with."""
-GFLOP_PER_FRAME = 0.0132
-"""Multiplications and additions of conv32, forward and backward, per frame of a batch, in 10⁹; half of them
-are the encoder's."""
+GFLOP_PER_FRAME = {("conv32", 32): 0.0132, ("conv64", 64): 0.0737, ("mlp", 32): 0.0383, ("mlp", 64): 0.0752}
+"""Multiplications and additions of a network for images of a size, forward and backward, per frame of a batch, in
+10⁹; about half of them are the encoder's."""
 GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
-"""Time that a trial alone on a GPU takes to learn from a frame: the original study's hour for 50,000 iterations of
-64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
+"""Time that a trial of conv32 alone on a GPU takes to learn from a frame: the original study's hour for 50,000
+iterations of 64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
 FINAL_SHARE = 0.06
 """Part of a cell's time that the scores at its end may take where they are not named. Cells that are stopped early
 have none, so that it is less of a sweep's."""
 FRAMES_PER_SECOND = 6_250
-"""Frames that a core trains on in the time of a second's worth of `FURTHER` scores, measured."""
+"""Frames that a core trains conv32 on in the time of a second's worth of `FURTHER` scores, measured."""
 STILLS_COST = 0.25
 """Seconds of a core that encoding the still pictures of those scores takes, measured."""
 EFFICIENCY = 0.5
@@ -86,7 +88,10 @@ class Plan:
     def final_metrics(self) -> tuple[str, ...]:
         """The costly scores of the last evaluation; not `straightness`, which all evaluations have."""
         asked = self.options.final_metrics
-        chosen = self._affordable_scores() if "auto" in asked else FURTHER if "all" in asked else asked
+        if not any("mig" in reported_by(config) for config in self.examples):
+            return ()  # there is no code to score
+        known = self._applicable_scores()
+        chosen = self._affordable_scores() if "auto" in asked else known if "all" in asked else asked
         return tuple(name for name in FURTHER if name in chosen and name != "straightness")
 
     @property
@@ -130,8 +135,8 @@ class Plan:
     def scored_on(self) -> list[str]:
         """What scores are of, as far as it needs saying, in lines to read."""
         lines = []
-        points = min(config.num_test * _scored_frames(config) for config in self.examples)
-        if points < ENOUGH_POINTS:
+        scored = [config.num_test * _scored_frames(config) for config in self.examples if "mig" in reported_by(config)]
+        if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
         if self.final_metrics:
             names = " ".join(self.final_metrics)
@@ -144,30 +149,34 @@ class Plan:
 
     def core_seconds(self) -> float:
         """Rough time that all trials take on one core of this machine, from its matrix-product rate."""
-        configs = self.examples
-        halves = [1 if config.model == "supervised_encoder" else 2 for config in configs]
-        frames = sum(c.batch_size * c.frames * n / 2 for c, n in zip(configs, halves, strict=True))
-        frames *= self.num_cells / len(configs)
-        gflop = frames * GFLOP_PER_FRAME * self.options.iterations * (1 + EVALUATION_SHARE)
-        return gflop / (EFFICIENCY * _core_gflops())
+        gflop = sum(_gflop(config) for config in self.examples) / len(self.examples)
+        return gflop * self.total_iterations * (1 + EVALUATION_SHARE) / (EFFICIENCY * _core_gflops())
 
     def gpu_hours(self) -> float:
         """Hours of a GPU that all trials take at most, as if each was alone on it."""
-        frames = sum(config.batch_size * config.frames for config in self.examples) / len(self.examples)
+        frames = sum(map(_frames_of_conv32, self.examples)) / len(self.examples)
         return frames * self.total_iterations * GPU_HOURS_PER_FRAME
 
     def _affordable_evaluations(self) -> int:
         training = self.options.iterations * min(config.batch_size for config in self.examples)
-        one = EVALUATION_COST * max(config.num_test for config in self.examples)
+        one = EVALUATION_COST * max(config.num_test * (1 + (config.split != "none")) for config in self.examples)
         affordable = int(EVALUATION_SHARE * training / one) - 1
         return min(MOST_EVALUATIONS, self.options.iterations, max(1, affordable))
 
+    def _applicable_scores(self) -> set[str]:
+        """Scores that mean something of the factors of any cell."""
+        of_factors = {config.factor_names for config in self.examples}
+        return {name for names in of_factors for name in applicable(tuple(FURTHER), names)}
+
     def _affordable_scores(self) -> tuple[str, ...]:
         """As many as are affordable together, the cheapest first."""
-        frames = self.options.iterations * min(config.batch_size * config.frames for config in self.examples)
+        frames = self.options.iterations * min(map(_frames_of_conv32, self.examples))
         left = FINAL_SHARE * frames / FRAMES_PER_SECOND - STILLS_COST
         chosen = []
+        known = self._applicable_scores()
         for name, score in sorted(FURTHER.items(), key=lambda item: item[1].cost):
+            if name not in known:
+                continue
             left -= score.cost * (1 + score.masked)
             if left >= 0:
                 chosen.append(name)
@@ -190,9 +199,24 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     return Plan(study, options, axes, cells)
 
 
+def check_data(plan: Plan) -> None:
+    """Make sure that the data of the cells is there, as far as this machine can tell, and has what is asked of it.
+
+    Raises:
+        UserError: a file is missing or another, or a score at the end means nothing of the factors.
+    """
+    for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
+        if file and "://" not in file:
+            check_dsprites(file, Path(file), md5)
+    factors = ", ".join(plan.examples[0].factor_names)
+    for name in plan.final_metrics:
+        if not any(applicable([name], config.factor_names) for config in plan.examples):
+            raise UserError(f"--final-metrics {name} means nothing of the factors {factors}; leave it out.")
+
+
 def cell_label(values: Mapping[str, Any], naming: list[str]) -> str:
     """The name of a cell from some of its config values, seed last; its TensorBoard run has it too."""
-    names = [name for name in naming if name != "seed"] + ["seed"]
+    names = [name for name in naming if name not in ("seed", *NOT_IN_KEY)] + ["seed"]
     return ",".join(f"{option_name(name).replace('-', '_')}={short(values[name])}" for name in names)
 
 
@@ -252,10 +276,14 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
 
 def reported_by(config: TrialConfig) -> set[str]:
     """Those of `REPORTED` that a trial reports at every evaluation."""
-    names = {"linear_r2", "mcc", "mig", "sap", "loss"}
+    error = "factor_error" if config.model == "supervised_encoder" else "reconstruction_error"
+    names = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
+    if config.model == "supervised_decoder":
+        return names
+    names |= {"linear_r2", "mcc", "mig", "sap"}
     if config.model == "supervised_encoder":
-        return names | {"factor_error"}
-    names |= {"reconstruction_error", "active_units"}
+        return names
+    names |= {"active_units"}
     of_videos = {"prediction_ratio", "straightness"} if _scored_frames(config) >= 3 else set()
     of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl"}
     return names | (of_posteriors if config.stochastic else set()) | of_videos
@@ -264,6 +292,22 @@ def reported_by(config: TrialConfig) -> set[str]:
 def _scored_frames(config: TrialConfig) -> int:
     """Latents of a held-out video; the inertia model's last frames are only targets."""
     return config.frames - (config.delay if config.model == "inertia_vae" else 0)
+
+
+def _gflop_per_frame(config: TrialConfig) -> float:
+    """Weights, and so what is done with them, grow nearly with the square of the width."""
+    return GFLOP_PER_FRAME[config.network, config.image_size] * config.width_factor**2
+
+
+def _gflop(config: TrialConfig) -> float:
+    """Of an iteration."""
+    half = 1 / 2 if config.model in SUPERVISED else 1
+    return config.batch_size * config.frames * half * _gflop_per_frame(config)
+
+
+def _frames_of_conv32(config: TrialConfig) -> float:
+    """Frames of an iteration, weighted by what one costs in units of one of conv32."""
+    return config.batch_size * config.frames * _gflop_per_frame(config) / GFLOP_PER_FRAME["conv32", 32]
 
 
 @functools.cache

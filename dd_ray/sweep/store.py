@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from dd_ray.config import NOT_IN_KEY
 from dd_ray.errors import UserError
 from dd_ray.sweep.files import Files, Lock, open_files
 
@@ -65,12 +66,17 @@ class CellFolder:
     """Content address of the cell."""
 
     def create(self, config: dict[str, Any], label: str) -> None:
-        """Write what the cell is, unless that is known already."""
-        if not self.files.exists("config.json"):
+        """Write what the cell is, unless that is known already; and where its data is, if that has moved."""
+        if not self.files.exists("config.json") or self._has_moved(config):
             if not self.files.exists("metrics.jsonl"):
                 # Made durable with the next, and not by the worker, which would wait for it.
                 self.files.write("metrics.jsonl", b"", durable=False)
             self.files.write("config.json", _json({"config": config, "label": label}))
+
+    def _has_moved(self, config: dict[str, Any]) -> bool:
+        # Not asked of the storage, which may be slow, for the many cells whose data is no file.
+        places = {name: config[name] for name in NOT_IN_KEY if config.get(name) is not None}
+        return bool(places) and not places.items() <= self.describe()["config"].items()
 
     def describe(self) -> dict[str, Any]:
         """The `config` and `label` that the cell was created with.

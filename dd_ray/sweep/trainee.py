@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,8 @@ class Trainee:
     def snapshot(self) -> Snapshot:
         """Evaluate it, and let it go on to the next target."""
         self.targets.popleft()
-        evaluation = evaluate(self.trial.model, self.config, _test_set(self.stack.dataset), self.trial.iteration)
+        test_set, seen_set = _test_sets(self.config, self.stack.dataset)
+        evaluation = evaluate(self.trial.model, self.config, test_set, self.trial.iteration, seen_set)
         self._pictures = evaluation.pictures
         return Snapshot(iteration=self.trial.iteration, held_out=evaluation.held_out, state=self.state())
 
@@ -149,13 +151,13 @@ def device_named(name: str) -> torch.device:
     return torch.device(name)
 
 
-_test_sets: dict[bytes, Batch] = {}
+_rendered: dict[tuple[Any, ...], tuple[Batch, Batch | None]] = {}
 
 
-def _test_set(dataset: Dataset) -> Batch:
-    """The held-out set, rendered once for all trials of this process that share its factors."""
-    key = dataset.test_factors().tobytes()
-    if key not in _test_sets:
-        _test_sets.clear()
-        _test_sets[key] = dataset.test_set()
-    return _test_sets[key]
+def _test_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | None]:
+    """The held-out set and the seen one, rendered once for all trials of this process that share their data."""
+    key = (*config.data.values(), config.num_test)
+    if key not in _rendered:
+        _rendered.clear()
+        _rendered[key] = dataset.test_set(), dataset.seen_set()
+    return _rendered[key]

@@ -6,6 +6,7 @@
 
 import io
 import json
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,9 +22,10 @@ from dd_ray.training.trial import TrialState
 FORMAT = "dd_ray trial 1"
 
 # RuntimeError and zlib.error: what zipfile raises where the archive says that it is encrypted or compressed.
+# SyntaxError and TokenError: what numpy raises of the header of an array that is too long to have been summed by then.
 _DAMAGE = (
-    *(ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError),
-    *(MemoryError, zipfile.BadZipFile, zlib.error),
+    *(ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError, SyntaxError),
+    *(MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
 )
 
 

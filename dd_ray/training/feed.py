@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import FACTORS, Batch
+from dd_ray.data import Batch
 from dd_ray.models import Model
 from dd_ray.objectives import Weights
 from dd_ray.training.trial import Trial, noise
@@ -29,7 +29,7 @@ class Feed:
     """
 
     def __init__(self, capacity: int, model: Model, config: TrialConfig, device: torch.device) -> None:
-        self.factor_names: tuple[str, ...] = FACTORS
+        self.factor_names = config.factor_names
         self._capacity, self._model, self._device = capacity, model, device
         self._images = (config.batch_size, config.frames, *config.image_shape)
         self._names = [*asdict(Weights.at(config, 0)), "learning_rate", "active"]
@@ -92,7 +92,6 @@ class Feed:
         first = next(iter(batches.values()))
         if shared not in self._batches:
             copies = () if shared else (self._capacity,)
-            self.factor_names = first.factor_names
             self._batches[shared] = (
                 torch.zeros(*copies, *first.images.shape, device=self._device),
                 torch.zeros(*copies, *first.factors.shape, device=self._device),

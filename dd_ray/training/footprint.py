@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import FACTORS, Batch
+from dd_ray.data import Batch
 from dd_ray.models import build_model
 from dd_ray.objectives import objective
 
@@ -24,7 +24,7 @@ def bytes_per_trial(config: TrialConfig) -> int:
     """
     model = build_model(config).to("meta")
     images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
-    factors = torch.empty(config.batch_size, config.frames, len(FACTORS), device="meta")
+    factors = torch.empty(config.batch_size, config.frames, len(config.factor_names), device="meta")
     shape = model.noise_shape(*images.shape[:2]) if config.stochastic else None
     noise = None if shape is None else torch.empty(shape, device="meta")
     kept: dict[int, int] = {}

@@ -77,8 +77,9 @@ def test_the_command_draws_the_original_s_networks(tmp_path: Path, reference: Pa
         {"model": ["inertia_vae"], "gamma": [0.0, 1.0], "beta": [0.1]},
         {"model": ["predictive_vae"], "beta": [0.1]},
         {"model": ["beta_vae"], "beta": [0.1], "dataset": ["still_circles"], "num_latents": [3, 10]},
+        {"model": ["beta_vae"], "beta": [0.1], "dataset": ["still_sprites", "still_circles"]},
     ],
-    ids=["inertia", "prediction", "stills of two sizes"],
+    ids=["inertia", "prediction", "stills of two sizes", "data of two kinds"],
 )
 def test_cells_of_every_kind_of_vae_are_drawn(tmp_path: Path, axes: dict[str, list[Any]]) -> None:
     path = write_trained_sweep(tmp_path / "s", axes, change=loud)

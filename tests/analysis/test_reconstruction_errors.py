@@ -153,3 +153,9 @@ def test_networks_that_decode_nothing_are_refused(tmp_path: Path, capsys: pytest
         reconstruction_errors.main([str(path)])
     assert exited.value.code == 2
     assert "has a decoder" in capsys.readouterr().err
+
+
+def test_pictures_without_the_circle_s_regions_are_refused(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", {"model": ["beta_vae"], "beta": [0.1], "num_circles": [2]})
+    with pytest.raises(UserError, match="is of other pictures than one circle"):
+        write_errors(Options(path=path))

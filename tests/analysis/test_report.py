@@ -374,9 +374,14 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixtu
         ({"model": ["beta_vae"], "dataset": ["still_circles"], "beta": [0.1, 1.0]}, True),
         ({"model": ["predictive_vae"], "beta": [0.1, 1.0], "num_frames": [4]}, True),
         ({"model": ["inertia_vae"], "beta": [0.1, 1.0], "num_frames": [5, 6]}, True),
+        (
+            {"model": ["predictive_vae"], "beta": [0.1], "dataset": ["moving_sprites"], "moves": ["scale", "position"]},
+            True,
+        ),
         ({"model": ["supervised_encoder"], "dataset": ["still_circles"], "learning_rate": [1e-4, 1e-3]}, False),
+        ({"model": ["supervised_decoder"], "dataset": ["still_circles"], "learning_rate": [1e-4, 1e-3]}, False),
     ],
-    ids=["still", "videos", "lengths", "no decoder"],
+    ids=["still", "videos", "lengths", "sprites", "no decoder", "no encoder"],
 )
 def test_every_model_is_pictured_or_says_why_not(tmp_path: Path, fixed: dict[str, list[Any]], shown: bool) -> None:
     path = write_trained_sweep(tmp_path / "s", fixed)
@@ -385,5 +390,7 @@ def test_every_model_is_pictured_or_says_why_not(tmp_path: Path, fixed: dict[str
         pictures = page.block(f"pictures-{cell}")
         assert ("reconstruction" in pictures) == shown
         assert shown or "decoder" in pictures["note"]
-        still = fixed["model"] == ["beta_vae"]
-        assert not shown or (pictures["dream"] is None) == (pictures["lag"] is None) == still
+        if shown:
+            still = fixed["model"] == ["beta_vae"]
+            assert (pictures["dream"] is None) == still
+            assert (pictures["lag"] is None) == (still or "moving_sprites" in fixed.get("dataset", []))

@@ -208,7 +208,10 @@ def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, caps
     for name in (WITH_CIRCLE, COLLAPSED, "encoderbvae_like_dsprites_circle_last_50K"):
         (folder / name).symlink_to(reference / "checkpoints" / name)
     written = write_traversals(Options(original=folder, out=tmp_path / "out"))
-    assert capsys.readouterr().err == "left out, without a decoder: encoderbvae_like_dsprites_circle_last_50K\n"
+    assert (
+        capsys.readouterr().err
+        == "left out, without latents that are decoded: encoderbvae_like_dsprites_circle_last_50K\n"
+    )
     assert all(is_drawn(path) for path in written if path.suffix == ".png")
     assert all(path.stat().st_size < MEGABYTE for path in written)
     assert len(frames_of(tmp_path / "out" / f"traversal_{COLLAPSED}.gif")) == 2 * ANIMATED_STEPS - 2
@@ -272,6 +275,14 @@ def test_what_cannot_be_shown_is_refused(
     out, err = capsys.readouterr()
     assert (out, len(err.splitlines())) == ("", 1)
     assert message in err
+
+
+def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    axes = {"model": ["inertia_vae"], "beta": [0.1], "dataset": ["moving_sprites"]}
+    written = write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud)))
+    assert not any(file.name.startswith("lag") for file in written)
+    assert {file.name.partition("_")[0] for file in written} == {"traversal", "video", "dream"}
+    assert "without a lag, 1 networks: the lag is that of one circle" in capsys.readouterr().err
 
 
 def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:

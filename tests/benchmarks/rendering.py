@@ -6,7 +6,6 @@ import torch
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
-from dd_ray.data.rendering import render_videos
 from tests.benchmarks.measure import alternate, machine
 
 ITERATIONS = 10
@@ -15,6 +14,7 @@ THREADS = (1, 2)
 CONFIGS = {
     "videos, original grid": TrialConfig(model="inertia_vae", beta=0.1, grid="original"),
     "videos, continuous": TrialConfig(model="inertia_vae", beta=0.1),
+    "videos of sprites": TrialConfig(model="inertia_vae", beta=0.1, dataset="moving_sprites"),
     "still images, continuous": TrialConfig(model="beta_vae", beta=0.1, dataset="still_circles"),
 }
 
@@ -26,7 +26,7 @@ def _renderer(config: TrialConfig) -> Callable[[], None]:
 
     def render() -> None:
         for factors in batches:
-            render_videos(factors, dataset.grid)
+            dataset.paint(factors)
 
     return render
 

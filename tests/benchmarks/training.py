@@ -19,6 +19,12 @@ CONFIGS = {
     "predictive_vae, 64 × 10 frames": TrialConfig(model="predictive_vae", beta=0.1, lam=1.0),
     "inertia_vae, 64 × 10 frames": TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5),
     "inertia_vae, 16 × 10 frames": TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5, batch_size=16),
+    **{
+        f"beta_vae, 64 images of {size}×{size}, {network}": TrialConfig(
+            model="beta_vae", dataset="still_circles", beta=0.1, network=network, image_size=size
+        )
+        for network, size in (("mlp", 32), ("mlp", 64), ("conv64", 64))
+    },
 }
 ORIGINAL = {("inertia_vae, 64 × 10 frames", 1): 390, ("inertia_vae, 64 × 10 frames", 2): 428}
 """The code of the original study, with its data loader at 2 threads and without at 1, measured on another

@@ -28,6 +28,17 @@ def test_regions_are_those_of_the_definition():
         np.testing.assert_array_equal(regions.background[i], ~(_circle_alone(position, 0.15) > 0.4))
 
 
+def test_regions_of_pictures_that_are_not_reduced_are_those_of_the_circles_themselves():
+    regions = circle_regions(POSITIONS, 64)
+    rows, columns = np.mgrid[:64, :64]
+    for i, (x, y) in enumerate(48 * POSITIONS + 8):
+        square = (columns - x) ** 2 + (rows - y) ** 2
+        inside, circle, surround = (square - r <= r**2 for r in (3.2, 6.4, 9.6))
+        np.testing.assert_array_equal(regions.inside[i], inside)
+        np.testing.assert_array_equal(regions.edge[i], circle & ~inside)
+        np.testing.assert_array_equal(regions.background[i], ~surround)
+
+
 def test_no_pixel_is_in_two_regions_and_a_ring_is_in_none():
     counts = np.sum(circle_regions(POSITIONS), axis=0)
     assert counts.max() == 1

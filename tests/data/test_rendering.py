@@ -94,6 +94,17 @@ def test_all_backgrounds_of_the_grid_are_those_of_the_definition():
         np.testing.assert_array_equal(background[unlit], expected[unlit])
 
 
+@pytest.mark.parametrize("grid", ["continuous", "original"])
+@pytest.mark.parametrize("dataset", ["still_circles", "moving_circles"])
+def test_batches_can_be_of_canvases_that_are_not_reduced(dataset, grid):
+    config = TrialConfig(
+        model="beta_vae", beta=0.1, dataset=dataset, grid=grid, network="mlp", image_size=64, batch_size=3
+    )
+    batch = make_dataset(config).batch(2)
+    expected = [oracle.canvas(factors) for factors in batch.factors.flatten(0, 1).numpy()]
+    np.testing.assert_array_equal((batch.images * 255).flatten(0, 1)[:, 0].numpy(), expected)
+
+
 def test_videos_longer_than_a_chunk_and_many_chunks_agree():
     factors = torch.from_numpy(np.random.default_rng(3).random((3, 700, 4), dtype=np.float32))
     factors[:, :, 2:] = factors[:, :1, 2:]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dd_ray.metrics import FURTHER, REPORTED, WITH_UNTRAINED, Code, dci, further_scores
+from dd_ray.metrics import FURTHER, REPORTED, WITH_UNTRAINED, Code, applicable, dci, further_scores
 from tests.metrics.codes import CODES, encoder
 
 NAMES = ("circle_x", "circle_y", "background_x", "background_y")
@@ -57,6 +57,19 @@ def test_a_collapsed_code_scores_0_by_its_active_units():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("factors", "left_out"),
+    [
+        ("circle_x circle_y background_x background_y", set()),
+        ("circle1_x circle1_y circle2_x circle2_y", {"notebook"}),
+        ("sprite_scale sprite_x background_x", {"notebook"}),
+        ("sprite_scale sprite_x", {"notebook", "block_separation"}),
+    ],
+)
+def test_scores_that_mean_nothing_of_some_factors_are_left_out(factors, left_out):
+    assert set(FURTHER) - set(applicable(list(FURTHER), factors.split())) == left_out
+
+
 def test_dci_by_its_name_is_dci():
     code = _code("circle_xy_rotated_45")
     scores, expected = further_scores(["dci"], code), dci(code.latents, code.factors)

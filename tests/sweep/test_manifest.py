@@ -1,5 +1,7 @@
 """What one command adds to the sweep of another, and what contradicts it."""
 
+import hashlib
+
 import pytest
 
 from dd_ray.cli import parse
@@ -48,6 +50,24 @@ def test_what_extends_or_repeats_a_sweep_is_welcome(sweep, options):
 def test_what_contradicts_it_is_refused_with_the_difference(sweep, options, words):
     with pytest.raises(UserError, match=words):
         check_agrees(parse(TINY, options.split()), sweep)
+
+
+def test_a_file_may_have_moved(tmp_path):
+    old, new = (tmp_path / name / "d.npz" for name in ("old", "new"))
+    for file in (old, new):
+        file.parent.mkdir()
+        file.write_text("not read here")
+    md5 = hashlib.md5(b"not read here").hexdigest()
+    options = ["--model", "beta_vae", "--dataset", "dsprites", "--grid", "original", "--background", "black"]
+    options += ["--num-frames", "10", "--gamma"]
+    before, after = (
+        parse(TINY, [*options, "0", "--dsprites-md5", md5, "--dsprites-file", str(file)]) for file in (old, new)
+    )
+    folder = SweepFolder.at(tmp_path / "sweep")
+    folder.write_manifest(make_manifest(before, None))
+    check_agrees(after, folder)
+    assert [(c.key, c.label) for c in after.cells] == [(c.key, c.label) for c in before.cells]
+    assert not any("d.npz" in cell.label for cell in after.cells)
 
 
 def test_another_study_is_refused(sweep):

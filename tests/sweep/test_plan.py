@@ -6,6 +6,7 @@ import pytest
 
 from dd_ray.cli import parse
 from dd_ray.data import make_dataset
+from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.models import build_model
@@ -52,9 +53,11 @@ def test_labels_name_the_axes_of_the_study_even_where_they_do_not_vary():
     assert label == "beta=1,gamma=0.5,seed=0"
 
 
-def test_labels_name_what_differs_from_the_preset():
-    label = parse(TINY, ["--gamma", "0.5", "--beta", "1", "--motion", "axis", "--learning-rate", "0.01"]).cells[0].label
-    assert label == "beta=1,gamma=0.5,motion=axis,learning_rate=0.01,seed=0"
+def test_labels_name_the_study_s_axes_and_what_differs_but_nothing_that_all_cells_share():
+    asked = ["--gamma", "0.5", "--beta", "1", "--motion", "axis", "--learning-rate"]
+    assert parse(TINY, [*asked, "0.01"]).cells[0].label == "beta=1,gamma=0.5,seed=0"
+    label = parse(TINY, [*asked, "0.01", "0.02"]).cells[0].label
+    assert label == "beta=1,gamma=0.5,learning_rate=0.01,seed=0"
 
 
 def test_a_seed_option_without_values_is_left_out():
@@ -101,7 +104,8 @@ def test_asha_compares_first_at_an_evaluation_within_the_run():
 def test_what_cells_are_said_to_report_is_what_they_report(preset):
     for path in STUDY_FILES:
         config = replace(parse(load_study(path), ["--preset", preset]).examples[0], num_test=4)
-        reported = evaluate(build_model(config), config, make_dataset(config).test_set()).metrics
+        dataset = make_dataset(config)
+        reported = evaluate(build_model(config), config, dataset.test_set(), seen_set=dataset.seen_set()).metrics
         assert {name for name in REPORTED if name in reported} == reported_by(config)
 
 
@@ -122,6 +126,14 @@ def test_scores_at_the_end_can_be_named():
     assert set(_final_metrics("--final-metrics", "all")) == set(FURTHER) - {"straightness"}
     with pytest.raises(SystemExit):
         _final_metrics("--final-metrics", "dcii")
+
+
+def test_scores_at_the_end_mean_something_of_the_factors():
+    sprites = ["--model", "beta_vae", "--gamma", "0", "--dataset", "still_sprites", "--background", "black"]
+    sprites += ["--num-frames", "10"]
+    assert not {"notebook", "block_separation"} & {*parse(TINY, [*sprites, "--final-metrics", "all"]).final_metrics}
+    with pytest.raises(UserError, match=r"--final-metrics notebook means nothing of the factors sprite_shape, "):
+        parse(TINY, [*sprites, "--final-metrics", "notebook"])
 
 
 def test_it_is_said_that_few_points_bias_mig():

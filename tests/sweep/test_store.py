@@ -1,5 +1,7 @@
 """The files of a sweep survive what interrupts their writing."""
 
+from dataclasses import replace
+
 import pytest
 
 from dd_ray.errors import UserError
@@ -45,6 +47,13 @@ def test_not_a_number_is_recorded_as_null(cell):
 def test_creating_a_cell_again_keeps_what_it_is(cell):
     cell.create({"beta": 9}, "another label")
     assert cell.describe() == {"config": {"beta": 0.1}, "label": "beta=0.1"}
+
+
+def test_creating_a_cell_again_says_where_its_data_is_now(cell):
+    for file in ("/old/d.npz", "/new/d.npz"):
+        other = replace(cell, files=cell.files.at("other"))
+        other.create({"dsprites_file": file}, "a label")
+        assert other.describe()["config"] == {"dsprites_file": file}
 
 
 def test_outcome_round_trip_and_reopen(cell):

@@ -8,10 +8,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from dd_ray.cli import parse
+from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
-from dd_ray.sweep import worker
+from dd_ray.sweep import trainee, worker
 from dd_ray.sweep.store import CellFolder, SweepFolder, TakenOverError
 from dd_ray.sweep.worker import CellRun, Work
+from tests.small import small
 from tests.sweep.studies import TINY
 
 EVALUATE_AT = (0, 3, 6)
@@ -73,7 +75,11 @@ def test_a_cell_is_evaluated_untrained_and_at_each_point(start):
 def test_every_metric_is_reported_and_recorded(start):
     run = start()
     results = finish(run)
-    expected = {*COMPARABLE, "loss"} - {"factor_error"} | {"loss/kl", "kl/latent_3", "linear_r2/circle_x"}
+    expected = {*COMPARABLE, "loss"} - {"factor_error", "factor_error_seen", "reconstruction_error_seen"} | {
+        "loss/kl",
+        "kl/latent_3",
+        "linear_r2/circle_x",
+    }
     assert expected <= set(results[-1]) and expected <= set(run.folder.evaluations()[-1])
     assert {"speed/iterations_per_second", "speed/frames_per_second"} <= set(results[-1])
 
@@ -286,3 +292,24 @@ def test_tensorboard_has_pictures_of_a_few_evaluations_and_no_curve_without_a_va
     assert run.folder.evaluations()[-1]["prediction_ratio"] is None
     assert not {"evaluation/prediction_ratio", "evaluation/straightness"} & set(events.Tags()["scalars"])
     assert all(np.isfinite(event.value) for tag in events.Tags()["scalars"] for event in events.Scalars(tag))
+
+
+def test_the_held_out_set_of_one_cell_is_not_that_of_another_which_differs_in_its_pictures_or_its_split():
+    large, circles = small("beta_vae", network="mlp", image_size=64), small("beta_vae", num_circles=2)
+    split = [small("beta_vae", split="levels", train_share=share) for share in (0.3, 1.0)]
+    plain = small("beta_vae")
+    for config in (plain, large, circles, *split, plain):
+        dataset = make_dataset(config)
+        held_out, seen = trainee._test_sets(config, dataset)
+        assert held_out.images.equal(dataset.test_set().images)
+        assert (seen is None) == (dataset.split == "none")
+        assert seen is None or seen.images.equal(dataset.seen_set().images)
+    other = small("beta_vae", beta=0.1)
+    assert trainee._test_sets(plain, make_dataset(plain))[0] is trainee._test_sets(other, make_dataset(other))[0]
+
+
+def test_a_cell_with_a_split_reports_the_error_of_seen_data_beside_that_of_held_out_data(start):
+    finish(start(split="levels", **{"train-share": 0.5}))
+    run = start(split="levels", **{"train-share": 0.5})
+    rows = run.folder.evaluations()
+    assert all(0 < row["reconstruction_error_seen"] != row["reconstruction_error"] for row in rows)

@@ -6,11 +6,11 @@ below fails.
 """
 
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from dd_ray.config import Network, TrialConfig
+from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.models import VARIANTS, build_model
@@ -18,6 +18,9 @@ from dd_ray.training import Stack
 from tests.small import VAES, small
 
 CHANGES: dict[str, dict[str, Any]] = {
+    "network": {"network": "mlp", "width_factor": 0.05},
+    "width_factor": {"width_factor": 0.5},
+    "image_size": {"image_size": 64, "network": "mlp", "width_factor": 0.05},
     "num_latents": {"num_latents": 5},
     "beta": {"beta": 0.6},
     "beta_norm": {"beta_norm": 0.01},
@@ -47,23 +50,30 @@ CHANGES: dict[str, dict[str, Any]] = {
     "dataset": {"dataset": "still_circles"},
     "grid": {"grid": "original"},
     "motion": {"motion": "bounce"},
+    "background": {"background": "black"},
+    "num_circles": {"num_circles": 2},
+    "moves": {"dataset": "moving_sprites", "moves": "scale"},
     "num_frames": {"num_frames": 6},
+    "split": {"split": "levels", "train_share": 0.5},
+    "train_share": {"split": "levels", "train_share": 0.5},
     "dataset_seed": {"dataset_seed": 1},
     "batch_size": {"batch_size": 5},
     "learning_rate": {"learning_rate": 2e-3},
     "seed": {"seed": 1},
 }
 """For each field a change to a small config, of which it is a part."""
-NOT_AXES_OF_TRAINING = {"model", "network", "num_test"}
-"""Of these, other tests below say what they do."""
+NOT_AXES_OF_TRAINING = {"model", "num_test", "dsprites_file", "dsprites_md5"}
+"""Of these, other tests say what they do: below, and of dSprites in `tests/data/test_dsprites.py`."""
+_NOT_SUPERVISED = {
+    *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
+    *("likelihood", "delay", "decode", "compat", "objective"),
+    *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
+    *("slowness_weight", "slowness_rate", "beta_schedule", "gamma_schedule", "lam_schedule"),
+    *("schedule_iterations", "schedule_cycles"),
+}
 REFUSED = {
-    "supervised_encoder": {
-        *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
-        *("likelihood", "delay", "decode", "compat", "objective"),
-        *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
-        *("slowness_weight", "slowness_rate", "beta_schedule", "gamma_schedule", "lam_schedule"),
-        *("schedule_iterations", "schedule_cycles"),
-    },
+    "supervised_encoder": _NOT_SUPERVISED,
+    "supervised_decoder": _NOT_SUPERVISED,
     "beta_vae": {
         *("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat", "gamma_schedule", "lam_schedule"),
     },
@@ -98,6 +108,8 @@ def test_moving_an_axis_moves_the_loss(model, name):
 
 
 def _without(model: str, name: str, changed: TrialConfig) -> dict[str, Any]:
+    if name == "split":
+        return {"split": "none", "train_share": 1.0}
     if name in ("beta_norm", "stochastic"):
         return {"stochastic": True, "beta": small(model).beta, "beta_norm": None}
     return {name: getattr(small(model), name)}
@@ -124,10 +136,6 @@ def test_beta_and_the_equal_beta_norm_are_the_same_training(model):
 def test_every_variant_has_a_loss_of_its_own():
     losses = {model: tuple(_losses(small(model))) for model in VARIANTS}
     assert len(set(losses.values())) == len(VARIANTS)
-
-
-def test_there_is_one_network_and_so_no_axis_of_networks():
-    assert get_args(Network) == ("conv32",)
 
 
 @pytest.mark.parametrize("model", VARIANTS)

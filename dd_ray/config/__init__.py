@@ -1,0 +1,54 @@
+"""What one trial is: a `TrialConfig`, and the names and sizes that it is made of.
+
+trial     the config itself
+names     the values that fields take, and what goes with what
+checks    what a config may not be
+"""
+
+from dd_ray.config.names import (
+    BACKGROUND_FACTORS,
+    CIRCLE_FACTORS,
+    CIRCLES,
+    DATA_FIELDS,
+    DSPRITES_MD5,
+    IMAGE_SIZES,
+    MOVING,
+    NOT_IN_KEY,
+    NUM_HELD_OUT,
+    SPRITE_FACTORS,
+    SUPERVISED,
+    TRAINING_SIZES,
+    VIDEO_MODELS,
+    Dataset,
+    Likelihood,
+    Model,
+    Network,
+    Objective,
+    Sampling,
+    Schedule,
+)
+from dd_ray.config.trial import TrialConfig
+
+__all__ = [
+    "BACKGROUND_FACTORS",
+    "CIRCLES",
+    "CIRCLE_FACTORS",
+    "DATA_FIELDS",
+    "DSPRITES_MD5",
+    "IMAGE_SIZES",
+    "MOVING",
+    "NOT_IN_KEY",
+    "NUM_HELD_OUT",
+    "SPRITE_FACTORS",
+    "SUPERVISED",
+    "TRAINING_SIZES",
+    "VIDEO_MODELS",
+    "Dataset",
+    "Likelihood",
+    "Model",
+    "Network",
+    "Objective",
+    "Sampling",
+    "Schedule",
+    "TrialConfig",
+]

@@ -1,0 +1,157 @@
+"""What a dataset is: training batches and the held-out set, of factors drawn anew or of a finite set.
+
+Factors are drawn with numpy and are cheap; images are rendered from them with torch, on the device.
+Shapes: B videos (or still images) of a batch, T frames, F factors, H×W pixels.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dd_ray.config import NUM_HELD_OUT, TrialConfig
+from dd_ray.data.batch import Batch
+from dd_ray.data.original import FiniteSet
+from dd_ray.data.split import Draw, Factors, Levels, at_trained_levels, levels_of_draws, levels_of_set, split_draws
+from dd_ray.data.streams import Stream, generator, shuffled
+
+Paint = Callable[[Tensor], Tensor]
+"""Factors [B, T, F] to images uint8 [B, T, H, W], on the device of the factors."""
+
+TEST_SEED = 0
+"""Seed of every held-out set."""
+TEST_BLOCK = 512
+"""Held-out factors are drawn in blocks of this size, so that a smaller set is the start of a larger one."""
+
+
+class Dataset(ABC):
+    """Training batches and one held-out set, both functions of the config alone."""
+
+    def __init__(self, config: TrialConfig, device: torch.device, paint: Paint) -> None:
+        self.device = device
+        self.paint = paint
+        self.factor_names = config.factor_names
+        self.batch_size = config.batch_size
+        self.num_test = config.num_test
+        self.image_size = config.image_size
+        self.split = config.split
+        self.level_share = config.train_share if config.split == "levels" else 1.0
+        self.seed = config.dataset_seed
+
+    @abstractmethod
+    def factors(self, iteration: int) -> Factors:
+        """Factors [B, T, F] of a training batch: a pure function of (dataset seed, iteration ≥ 0)."""
+
+    @abstractmethod
+    def test_factors(self) -> Factors:
+        """Factors [num_test, T, F] of the held-out set."""
+
+    @abstractmethod
+    def seen_factors(self) -> Factors:
+        """Factors [≤ num_test, T, F] of what is trained on: of samples that are, or at levels that are."""
+
+    @abstractmethod
+    def levels(self) -> dict[str, Levels]:
+        """The levels of each factor that rests in a video, by its name, and which of them are trained on."""
+
+    def render(self, factors: Factors | Tensor) -> Batch:
+        """The batch of factors [B, T, F] of this dataset, those of one iteration or of several.
+
+        Trusts that they are its own: the background rests in a video, and lies on the grid where there is
+        one. `render_stills` renders any others.
+        """
+        factors = torch.as_tensor(factors).to(self.device)
+        images = self.paint(factors)[:, :, None]
+        # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
+        white = torch.full((), 255.0, device=self.device)
+        return Batch(images.float().div_(white), factors, self.factor_names)
+
+    def batch(self, iteration: int) -> Batch:
+        """The training batch of an iteration ≥ 0, whatever was asked for before."""
+        return self.render(self.factors(iteration))
+
+    def test_set(self) -> Batch:
+        """The held-out set of num_test videos (or images), the same for every seed of training."""
+        return self.render(self.test_factors())
+
+    def seen_set(self) -> Batch | None:
+        """What the held-out set is compared with where a part of the data is held out on purpose; else None."""
+        return None if self.split == "none" else self.render(self.seen_factors())
+
+
+class ContinuousDataset(Dataset):
+    """Factors drawn anew for each batch."""
+
+    def __init__(self, config: TrialConfig, device: torch.device, paint: Paint, draw: Draw) -> None:
+        super().__init__(config, device, paint)
+        self.draw = draw
+        self.draw_train, self.draw_test = split_draws(draw, self.level_share)
+
+    def levels(self) -> dict[str, Levels]:
+        levels = levels_of_draws(self.draw, self.level_share)
+        return {self.factor_names[factor]: at for factor, at in levels.items()}
+
+    def factors(self, iteration: int) -> Factors:
+        return self.draw_train(generator(self.seed, Stream.TRAIN, iteration), self.batch_size)
+
+    def test_factors(self) -> Factors:
+        return self._drawn_in_blocks(self.draw_test)
+
+    def seen_factors(self) -> Factors:
+        return self._drawn_in_blocks(self.draw_train)
+
+    def _drawn_in_blocks(self, draw: Draw) -> Factors:
+        num_blocks = -(-self.num_test // TEST_BLOCK)
+        blocks = [draw(generator(TEST_SEED, Stream.TEST, i), TEST_BLOCK) for i in range(num_blocks)]
+        return np.concatenate(blocks)[: self.num_test]
+
+
+class FiniteDataset(Dataset):
+    """Factors of a finite set: each of the training ones once an epoch, in an order of the epoch's own.
+
+    A batch may end one epoch and begin the next.
+    """
+
+    def __init__(self, config: TrialConfig, device: torch.device, paint: Paint, members: FiniteSet) -> None:
+        super().__init__(config, device, paint)
+        self.members = members
+        order = shuffled(members.size, generator(TEST_SEED, Stream.TEST, 0))
+        self.test_indices, self.train_indices = np.split(order, [NUM_HELD_OUT])
+        if config.split == "samples":
+            self.train_indices = self.train_indices[: max(1, round(config.train_share * len(self.train_indices)))]
+        elif self.level_share < 1:
+            everything = members.factors(np.arange(members.size))
+            trained = at_trained_levels(everything, levels_of_set(everything, self.level_share))
+            self.test_indices = order[~trained[order]]
+            self.train_indices = self.train_indices[trained[self.train_indices]]
+
+    def factors(self, iteration: int) -> Factors:
+        return self.members.factors(self.indices(iteration))
+
+    def levels(self) -> dict[str, Levels]:
+        levels = levels_of_set(self.members.factors(np.arange(self.members.size)), self.level_share)
+        return {self.factor_names[factor]: at for factor, at in levels.items()}
+
+    def test_factors(self) -> Factors:
+        return self.members.factors(self.test_indices[: self.num_test])
+
+    def seen_factors(self) -> Factors:
+        return self.members.factors(self.train_indices[: self.num_test])
+
+    def indices(self, iteration: int) -> NDArray[np.int64]:
+        """Indices [B] in the finite set of a training batch."""
+        steps = iteration * self.batch_size + np.arange(self.batch_size)
+        size = len(self.train_indices)
+        epochs, places = np.divmod(steps, size)
+        parts = [_epoch_order(self.seed, e, size)[places[epochs == e]] for e in np.unique(epochs).tolist()]
+        return self.train_indices[np.concatenate(parts)]
+
+
+# Consecutive batches share an epoch, and one that crosses over needs two; trials of a stack may be apart.
+@lru_cache(maxsize=8)
+def _epoch_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
+    return shuffled(size, generator(seed, Stream.TRAIN, epoch))

@@ -1,0 +1,68 @@
+"""Several circles, of which the later ones lie before the earlier ones and hide them.
+
+Circles, background, canvas and reduction are those of `dd_ray.data.rendering`, and one circle before a Gaussian gives
+its images bit for bit. Values are equally spaced from that of the first circle, 0 before a Gaussian and 128 before
+black, to 255 for the last, before all others. So where two overlap it shows which is in front, no two can be mistaken
+for each other, and of two circles each stands out: the Gaussian ends at 204, and is dark only far from its centre.
+
+Shapes: B videos, T frames, F factors, K circles, S pixels a side.
+"""
+
+import torch
+from torch import Tensor
+
+from dd_ray.data.rendering import CANVAS, IMAGE, circle_masks, draw_backgrounds, reduce_canvases
+
+BEFORE_GAUSSIAN, BEFORE_BLACK = (0, 255), (128, 255)
+"""Values of the first and the last circle."""
+# Frames at a time: on a CPU few, so that what they are computed from stays in its cache; on a GPU as many as keep it
+# busy.
+_CHUNK_CPU = 64
+_CHUNK_GPU = 4096
+
+
+def circle_values(num_circles: int, ends: tuple[int, int]) -> list[int]:
+    """Values of the circles, from the one behind all others to the one before them; one alone is as the last."""
+    first, last = ends
+    steps = max(1, num_circles - 1)
+    return [last - (last - first) * (num_circles - 1 - k) // steps for k in range(num_circles)]
+
+
+def paint_circles(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
+    """Images of circles that hide each other.
+
+    Args:
+        factors: float32 or float64 [B, T, F], trusted: x and y of each circle, then those of the Gaussian, which is
+            read off the first frame; before black without the latter.
+        num_circles: K.
+        image_size: S, 32 or 64.
+
+    Returns:
+        uint8 [B, T, S, S], on the device of the factors.
+    """
+    return torch.cat([_paint(part, num_circles, image_size) for part in in_chunks(factors)])
+
+
+def in_chunks(factors: Tensor) -> tuple[Tensor, ...]:
+    """Videos [B, T, F] in parts of about as many frames as are painted at a time."""
+    frames = _CHUNK_CPU if factors.device.type == "cpu" else _CHUNK_GPU
+    return factors.split(max(1, frames // factors.shape[1]))
+
+
+def background_canvases(factors: Tensor, num_before: int) -> Tensor:
+    """Backgrounds of videos [B, T, F], uint8 [B·T, 64, 64]: Gaussians by the factors after the first num_before."""
+    num_videos, num_frames, num_factors = factors.shape
+    if num_factors == num_before:
+        return torch.zeros(num_videos * num_frames, CANVAS, CANVAS, dtype=torch.uint8, device=factors.device)
+    canvases = draw_backgrounds(factors[:, 0, num_before:]).canvases[:, 1:-1, 1:-1]
+    return canvases.repeat_interleave(num_frames, dim=0)
+
+
+def _paint(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
+    canvases = background_canvases(factors, 2 * num_circles)
+    frames = factors.flatten(0, 1)
+    ends = BEFORE_BLACK if factors.shape[-1] == 2 * num_circles else BEFORE_GAUSSIAN
+    for k, value in enumerate(circle_values(num_circles, ends)):
+        canvases.masked_fill_(circle_masks(frames[:, 2 * k : 2 * k + 2]), value)
+    images = reduce_canvases(canvases) if image_size == IMAGE else canvases
+    return images.unflatten(0, factors.shape[:2])

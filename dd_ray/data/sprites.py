@@ -1,0 +1,166 @@
+"""Sprites: the procedural stand-in for dSprites, and its videos.
+
+A sprite is a square, an ellipse or a heart in one of many sizes, orientations and places, white before black or before
+the Gaussian of the circles. Layout and order are those of dSprites (Matthey et al. 2017,
+github.com/google-deepmind/dsprites-dataset): with grid = original, 3 shapes × 6 scales × 40 orientations × 32 × 32
+places, the last fastest. The outlines are our own, so the images are like its images, and not the same.
+
+A canvas has 64×64 pixels, of which pixel (i, j) has its middle at (i + ½, j + ½). With p = (x, y), s the scale and o
+the orientation, each in [0, 1], a pixel is lit where its middle, less the centre 16.5 + 31 p, turned back by 2π o and
+divided by the size ½ + ½ s, is at (u, v) in
+
+    square    max(|u|, |v|) ≤ 10.25
+    ellipse   (u / 14.75)² + (v / 9.05)² ≤ 1
+    heart     (a² + b² − 1)³ ≤ a² b³,  (a, b) = (u, −v) / 10.7        (Weisstein, "Heart Curve", MathWorld)
+
+whose areas are within 0.3% of 420 px² at full size. No sprite reaches over the border. A sprite turns clockwise as o
+grows. Levels are equally spaced and include both ends, so that the first and the last orientation are the same, as
+they are in dSprites. Images of 32×32 are means over 2×2 pixels, rounded to 8 bits, halves up. Places and angles are
+float64, outlines float32, which is twice as fast; it decides a pixel within 1e-5 px of an outline.
+
+How scores take these factors: as numbers in [0, 1]. The shape is a category in an arbitrary order, and the orientation
+is periodic: no continuous code of it is monotone, so that R², SAP and MCC have to be low for it however well it is
+encoded (mutual information, and so MIG, is less strict), and that of a square is ambiguous four times over. What
+`supervised_encoder` is told of it is the number as well.
+
+Shapes: B videos, T frames, N frames of all, F factors, S pixels a side.
+"""
+
+import math
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dd_ray.config import SPRITE_FACTORS, TrialConfig
+from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
+from dd_ray.data.motion import PATHS, endpoints, equally_spaced
+from dd_ray.data.occlusion import background_canvases, in_chunks
+from dd_ray.data.rendering import CANVAS, IMAGE
+from dd_ray.data.split import Draw, Factors
+
+SIZES = (3, 6, 40, 32, 32)
+"""Levels of shape, scale, orientation, x and y in dSprites."""
+NUM_SHAPES = SIZES[0]
+SQUARE, ELLIPSE, HEART = 10.25, (14.75, 9.05), 10.7
+"""Half a side, half axes, and unit of the heart, in pixels of the canvas at full size."""
+FIRST_CENTRE, CENTRES = 16.5, 31
+"""Centre of a sprite at position 0, and how far that at 1 is from it."""
+_WINDOW = 32  # pixels that a sprite can reach, along an axis
+
+Values = TypeVar("Values", Tensor, NDArray[np.floating])
+
+
+def snap(values: Values, num_levels: int) -> Values:
+    """Numbers in [0, 1] to num_levels equally spaced levels from 0 to 1, each from as long an interval.
+
+    Uniform numbers become uniform levels, and a level stays what it is.
+    """
+    return ((values * num_levels) // 1).clip(max=num_levels - 1) / max(1, num_levels - 1)
+
+
+class SpriteGrid:
+    """All combinations of levels of the factors of sprites, the last factor fastest."""
+
+    def __init__(self, sizes: tuple[int, ...] = SIZES) -> None:
+        self.sizes = sizes
+        self.size = math.prod(sizes)
+
+    def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Factors [n, 1, F] of the images with these indices [n]."""
+        places = np.unravel_index(indices, self.sizes)
+        levels = [place / max(1, n - 1) for place, n in zip(places, self.sizes, strict=True)]
+        return np.stack(levels, axis=-1).astype(np.float32)[:, None]
+
+
+def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
+    """Still or moving sprites, drawn from the unit cube or of the layout of dSprites."""
+    paint = sprite_painter(config)
+    if config.grid == "original":
+        return FiniteDataset(config, device, paint, SpriteGrid())
+    return ContinuousDataset(config, device, paint, _draw(config))
+
+
+def sprite_painter(config: TrialConfig) -> Paint:
+    """How any factors of sprites become images."""
+    return partial(paint_sprites, image_size=config.image_size)
+
+
+def _draw(config: TrialConfig) -> Draw:
+    num_frames, num_factors = config.frames, len(config.factor_names)
+    first = SPRITE_FACTORS.index("sprite_x" if config.moves == "position" else f"sprite_{config.moves}")
+
+    def draw(rng: np.random.Generator, n: int) -> Factors:
+        resting = rng.random((n, 1, num_factors))
+        resting[..., 0] = snap(resting[..., 0], NUM_SHAPES)
+        factors = np.tile(resting, (1, num_frames, 1))
+        if config.frames > 1:
+            moving = (
+                PATHS[config.motion](rng.random, n, num_frames)
+                if config.moves == "position"
+                # Within [0, 1], also of the orientation: up to one turn, and never across its ends.
+                else equally_spaced(endpoints(rng.random, n, dimensions=1), num_frames)
+            )
+            factors[..., first : first + moving.shape[-1]] = moving
+        return factors.astype(np.float32)
+
+    return draw
+
+
+def paint_sprites(factors: Tensor, image_size: int) -> Tensor:
+    """Images of sprites, as the module's equations define them.
+
+    Args:
+        factors: float32 or float64 [B, T, F] in [0, 1], trusted: `SPRITE_FACTORS`, then x and y of the Gaussian, which
+            is read off the first frame; before black without these. A shape between two levels is rounded by `snap`.
+        image_size: S, 32 or 64.
+
+    Returns:
+        uint8 [B, T, S, S], on the device of the factors.
+    """
+    return torch.cat([_paint(part, image_size) for part in in_chunks(factors)])
+
+
+def halve(canvases: Tensor) -> Tensor:
+    """Means over 2×2 pixels of uint8 [N, 64, 64], rounded to uint8 [N, 32, 32], halves up."""
+    rows = canvases.to(torch.int16)
+    rows = rows[:, ::2] + rows[:, 1::2]
+    return ((rows[..., ::2] + rows[..., 1::2] + 2) >> 2).to(torch.uint8)
+
+
+def _paint(factors: Tensor, image_size: int) -> Tensor:
+    canvases = background_canvases(factors, len(SPRITE_FACTORS))
+    lit, places = _lit(factors[..., : len(SPRITE_FACTORS)].flatten(0, 1))
+    flat = canvases.flatten(1)
+    flat.scatter_(1, places, flat.gather(1, places).masked_fill_(lit, 255))
+    images = halve(canvases) if image_size == IMAGE else canvases
+    return images.unflatten(0, factors.shape[:2])
+
+
+def _lit(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Which pixels of the window around each sprite [N, 5] are lit, bool [N, 1024], and their places in the canvas."""
+    shape, scale, orientation, *positions = frames.double().unbind(-1)
+    centres = FIRST_CENTRE + CENTRES * torch.stack(positions, dim=-1)
+    first = centres.floor() - _WINDOW // 2  # never below 0, nor so high that the window ends beyond the canvas
+    offsets = first[:, :, None] + torch.arange(_WINDOW, device=frames.device) + 0.5 - centres[:, :, None]
+    x, y = offsets[:, 0, None, :].float(), offsets[:, 1, :, None].float()
+    size, angle = (0.5 + 0.5 * scale)[:, None, None], (2 * math.pi * orientation)[:, None, None]
+    cos, sin = (angle.cos() / size).float(), (angle.sin() / size).float()
+    lit = _inside(snap(shape, NUM_SHAPES)[:, None, None], cos * x + sin * y, cos * y - sin * x)
+    pixels = torch.arange(_WINDOW, device=frames.device)
+    corners = (first[:, 1] * CANVAS + first[:, 0]).long()
+    return lit.flatten(1), corners[:, None] + (CANVAS * pixels[:, None] + pixels).flatten()
+
+
+def _inside(shape: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Whether (u, v), in pixels at full size, is inside the outline of a shape of 0, ½ or 1."""
+    squares_u, squares_v = u * u, v * v
+    square = torch.maximum(squares_u, squares_v) <= SQUARE**2
+    ellipse = squares_u / ELLIPSE[0] ** 2 + squares_v / ELLIPSE[1] ** 2 <= 1
+    a, b, b_squared = squares_u / HEART**2, v / -HEART, squares_v / HEART**2
+    round_ = a + b_squared - 1
+    heart = round_ * round_ * round_ <= a * b_squared * b
+    return torch.where(shape == 0, square, torch.where(shape == 1, heart, ellipse))

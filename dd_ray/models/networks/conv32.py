@@ -1,0 +1,54 @@
+"""`conv32`: four 3×3 convolutions of stride 2 from 32×32 pixels to 2×2, and their mirror image.
+
+After Higgins et al. 2017 (table 1, Chairs), made smaller for 32×32; ReLU in the encoder, ELU in the decoder.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dd_ray.config import TrialConfig
+from dd_ray.models.networks.base import Features, scaled
+
+CHANNELS = (32, 32, 64, 64)
+SIDE = 2
+"""Pixels that are left along an axis."""
+
+
+def _channels(config: TrialConfig) -> tuple[int, ...]:
+    return (config.image_shape[0], *scaled(CHANNELS, config.width_factor))
+
+
+class Conv32Features(Features):
+    """Images [N, C, 32, 32] to features [N, 256]."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        channels = _channels(config)
+        super().__init__(size=channels[-1] * SIDE**2)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images
+        for conv in self.convs:
+            x = functional.relu(conv(x), inplace=True)
+        return x.flatten(1)
+
+
+class Conv32Decoder(nn.Module):
+    """Codes [N, D] to images [N, C, 32, 32] in [0, 1]."""
+
+    def __init__(self, config: TrialConfig, num_inputs: int) -> None:
+        super().__init__()
+        channels = _channels(config)
+        self.linear = nn.Linear(num_inputs, channels[-1] * SIDE**2)
+        self.convs = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1) for a, b in pairwise(reversed(channels))
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        x = self.linear(codes).unflatten(1, (-1, SIDE, SIDE))
+        for conv in self.convs[:-1]:
+            x = functional.elu(conv(x), inplace=True)
+        return torch.sigmoid(self.convs[-1](x))

@@ -1,0 +1,65 @@
+"""`conv64`: the network of Burgess et al. 2018 (appendix A.1), for 64×64 pixels.
+
+Four 4×4 convolutions of stride 2 and 32 channels, two fully connected layers of 256 units, and their mirror image,
+all with ReLU. Its output is a sigmoid, the mean of each pixel, as in all networks here.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dd_ray.config import TrialConfig
+from dd_ray.models.networks.base import Features, scaled
+
+CHANNELS = (32, 32, 32, 32)
+HIDDEN = (256, 256)
+SIDE = 4
+"""Pixels that are left along an axis."""
+
+
+def _widths(config: TrialConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Channels from the image on, and units of the fully connected layers from the last channels on."""
+    channels = (config.image_shape[0], *scaled(CHANNELS, config.width_factor))
+    return channels, (channels[-1] * SIDE**2, *scaled(HIDDEN, config.width_factor))
+
+
+class Conv64Features(Features):
+    """Images [N, C, 64, 64] to features [N, 256]."""
+
+    def __init__(self, config: TrialConfig) -> None:
+        channels, hidden = _widths(config)
+        super().__init__(size=hidden[-1])
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(channels))
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(hidden))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images
+        for conv in self.convs:
+            x = functional.relu(conv(x))
+        x = x.flatten(1)
+        for linear in self.linears:
+            x = functional.relu(linear(x))
+        return x
+
+
+class Conv64Decoder(nn.Module):
+    """Codes [N, D] to images [N, C, 64, 64] in [0, 1]."""
+
+    def __init__(self, config: TrialConfig, num_inputs: int) -> None:
+        super().__init__()
+        channels, hidden = _widths(config)
+        self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((num_inputs, *reversed(hidden))))
+        self.convs = nn.ModuleList(
+            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(reversed(channels))
+        )
+
+    def forward(self, codes: Tensor) -> Tensor:
+        x = codes
+        for linear in self.linears:
+            x = functional.relu(linear(x))
+        x = x.unflatten(1, (-1, SIDE, SIDE))
+        for conv in self.convs[:-1]:
+            x = functional.relu(conv(x))
+        return torch.sigmoid(self.convs[-1](x))

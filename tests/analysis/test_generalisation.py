@@ -1,0 +1,89 @@
+"""Errors of held-out and seen data: curves, and maps of positions with the levels that were held out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import generalisation
+from analysis.generalisation import Options, curves, finished_cells, pictures_of, write_generalisation
+from dd_ray.config import TrialConfig
+from dd_ray.data import FACTORS, make_dataset
+from dd_ray.errors import UserError
+from tests.analysis.networks import write_trained_sweep
+from tests.analysis.sweeps import Values, by_seed, write_sweep
+
+AXES: Mapping[str, Any] = {
+    "model": ["supervised_decoder"],
+    "dataset": ["still_circles"],
+    "num_test": [8],
+    "split": ["levels"],
+    "train_share": [0.5, 1.0],
+    "seed": [0, 1],
+}
+
+
+def errors(config: Values, iteration: int) -> Values:
+    held_out = 0.02 / config["train_share"] + 0.002 * config["seed"]
+    return {"reconstruction_error": held_out, "reconstruction_error_seen": held_out / 2}
+
+
+@pytest.fixture(autouse=True)
+def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generalisation, "PICTURES", 1024)
+
+
+def test_curves_are_means_over_seeds(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, metrics=errors)
+    rows = curves(finished_cells(path)).set_index(["train_share", "part"])["error"]
+    assert rows[0.5, "held out"] == pytest.approx(0.041) and rows[0.5, "seen"] == pytest.approx(0.0205)
+    assert rows[1.0, "held out"] == pytest.approx(0.021)
+
+
+def test_curves_of_other_settings_are_apart(tmp_path: Path) -> None:
+    axes = {**AXES, "learning_rate": [1e-4, 1e-3], "split": ["levels", "samples"], "grid": ["original"]}
+    rows = curves(finished_cells(write_sweep(tmp_path / "s", axes, metrics=errors)))
+    assert len(rows) == 2 * 2 * 2 * 2 and set(rows["seeds"]) == {2}
+
+
+@pytest.mark.parametrize("grid", ["continuous", "original"])
+def test_pictures_are_at_all_positions_and_before_trained_ones_of_the_rest(grid: str) -> None:
+    values = {name: axis[0] for name, axis in AXES.items()} | {"grid": grid}
+    levels = make_dataset(TrialConfig(**values)).levels()
+    assert set(levels) == set(FACTORS)
+    factors = pictures_of(levels, ("circle_x", "circle_y"))
+    columns = dict(zip(FACTORS, factors.T, strict=True))
+    assert len({*zip(columns["circle_x"], columns["circle_y"], strict=True)}) == 16**2
+    for name in ("background_x", "background_y"):
+        assert set(columns[name]) <= set(levels[name].values[levels[name].trained])
+
+
+def test_figures_and_numbers_are_written(tmp_path: Path) -> None:
+    path = write_trained_sweep(tmp_path / "s", AXES, metrics=errors)
+    written = write_generalisation(Options(path=path))
+    stem = "generalisation"
+    assert [file.name for file in written] == [
+        *(f"{stem}.png", f"{stem}_positions.png"),
+        *(f"{stem}.csv", f"{stem}_positions.csv"),
+    ]
+    table = pd.read_csv(written[-1])
+    assert table.groupby(["name", "over"]).size().tolist() == [256] * 4
+    # Half of the levels of each axis are held out, in the cells that hold out any.
+    counts = table.groupby(["name", "held_out"]).size()
+    assert counts["train share = 0.5"].tolist() == [128, 256, 128] and counts["train share = 1"].tolist() == [512]
+    assert table["error"].between(0, 1).all() and np.unique(table["error"]).size > 500
+
+
+def test_cells_that_have_not_finished_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ended = by_seed(("finished", 300), ("unfinished", 150))
+    path = write_sweep(tmp_path / "s", AXES, ended, metrics=errors)
+    assert len(finished_cells(path)) == 2
+    assert capsys.readouterr().err == "left out, not finished: 2 of 4 cells\n"
+
+
+def test_a_sweep_without_held_out_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no finished cell with held-out data; run a sweep with --split"):
+        write_generalisation(Options(path=write_sweep(tmp_path / "s", {"beta": [0.1]})))

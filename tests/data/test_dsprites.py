@@ -1,0 +1,217 @@
+"""The reader of dSprites, on a small file of its layout that the stand-in makes."""
+
+import hashlib
+import http.server
+import threading
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from dd_ray.config import NUM_HELD_OUT, TrialConfig
+from dd_ray.data import dsprites, held_out_stills, make_dataset, render_stills
+from dd_ray.data.sprites import SpriteGrid, paint_sprites
+from dd_ray.errors import UserError
+from dd_ray.evaluation import model_scores
+from dd_ray.sweep.plan import check_data, make_plan
+from dd_ray.training import Stack, dump_state, load_state
+
+SIZES = (3, 3, 6, 15, 15)
+NUM_IMAGES = int(np.prod(SIZES))
+
+
+def _md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def _config(path, **changes):
+    values = {"dataset": "dsprites", "grid": "original", "background": "black", "batch_size": 6, "num_test": 20}
+    md5 = _md5(path) if path.is_file() else "0" * 32
+    values |= {"model": "beta_vae", "beta": 0.1, "dsprites_file": str(path), "dsprites_md5": md5}
+    return TrialConfig(**values | changes)
+
+
+class _Pickled:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickled metadata was read",))
+
+
+def _write(path, **changes):
+    """A file of dSprites' layout: each image once, in its order, with pickled metadata that must not be read."""
+    arrays = {"imgs": _images(), "latents_classes": _classes(), "metadata": np.array(_Pickled(), object)}
+    np.savez_compressed(path, **arrays | changes)
+    return path
+
+
+def _factors():
+    return SpriteGrid(SIZES).factors(np.arange(NUM_IMAGES))
+
+
+def _classes():
+    return np.indices((1, *SIZES)).reshape(6, -1).T
+
+
+def _images():
+    return (paint_sprites(torch.from_numpy(_factors()), 64)[:, 0] > 0).numpy().astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    return _write(tmp_path_factory.mktemp("dsprites") / "small.npz")
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    dsprites._open.cache_clear()
+    yield tmp_path / "cache" / "dd_ray"
+    dsprites._open.cache_clear()
+
+
+def test_every_image_is_that_of_its_factors(file):
+    dataset = make_dataset(_config(file))
+    images = dataset.render(_factors()).images[:, 0, 0]
+    expected = paint_sprites(torch.from_numpy(_factors()), 32)[:, 0]
+    assert torch.equal((images * 255).round().to(torch.uint8), expected)
+
+
+def test_training_and_held_out_images_are_all_of_them_and_apart(file):
+    dataset = make_dataset(_config(file))
+    assert dataset.members.size == NUM_IMAGES
+    parts = np.concatenate([dataset.train_indices, dataset.test_indices])
+    np.testing.assert_array_equal(np.sort(parts), np.arange(NUM_IMAGES))
+    assert len(dataset.test_indices) == NUM_HELD_OUT
+    batch = dataset.batch(3)
+    assert batch.images.shape == (6, 1, 1, 32, 32)
+    assert batch.factor_names == ("sprite_shape", "sprite_scale", "sprite_orientation", "sprite_x", "sprite_y")
+    assert set(batch.images.unique().tolist()) <= {float(torch.tensor(v) / 255) for v in (0, 64, 128, 191, 255)}
+
+
+def test_it_is_decompressed_once_and_memory_mapped(file, cache, monkeypatch):
+    images = dsprites.open_dsprites(_config(file))
+    assert isinstance(images, np.memmap) and images.shape == (1, *SIZES, 512)
+    assert sorted(path.name for path in cache.iterdir()) == [f"dsprites-{_md5(file)}.npy", "dsprites.lock"]
+    assert (cache / f"dsprites-{_md5(file)}.npy").stat().st_size == 128 + NUM_IMAGES * 512
+    dsprites._open.cache_clear()
+    monkeypatch.setattr(dsprites, "_unpack", None)
+    np.testing.assert_array_equal(dsprites.open_dsprites(_config(file)), images)
+
+
+def test_a_trial_learns_and_resumes_bit_for_bit_also_where_the_file_has_moved(file, tmp_path):
+    config = _config(file, learning_rate=1e-3)
+    undisturbed = Stack([config])
+    undisturbed.step(4)
+    begun = Stack([config])
+    begun.step(2)
+    state = load_state(dump_state(begun[config.key].state()))
+    moved = tmp_path / "moved.npz"
+    moved.symlink_to(file)
+    resumed = Stack()
+    trial = resumed.add(replace(config, dsprites_file=str(moved)), state)
+    resumed.step(2)
+    expected = undisturbed[config.key]
+    assert trial.terms.loss == expected.terms.loss
+    for ours, theirs in zip(trial.model.parameters(), expected.model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_scores_are_of_held_out_pictures(file):
+    config = _config(file)
+    factors = held_out_stills(config, 20_000)
+    dataset = make_dataset(replace(config, num_test=NUM_HELD_OUT))
+    np.testing.assert_array_equal(factors, dataset.test_factors()[:, 0])
+    # Scores that ask for further pictures ask between the levels, too.
+    between = np.clip(factors[:50] + 1e-3, 0, 1)
+    np.testing.assert_array_equal(render_stills(config, between), render_stills(config, factors[:50]))
+    model = Stack([config])[config.key].model
+    scores = model_scores(model, config, ["mcc", "notebook", "block_separation"])
+    assert set(scores) == {"active_units_stills", "mcc_stills", "mcc_stills_active"}
+
+
+@pytest.mark.parametrize("scheme", ["file", "http"])
+def test_a_url_is_fetched_once(file, scheme, cache):
+    url, close = (file.as_uri(), lambda: None) if scheme == "file" else _serve(file)
+    config = _config(file, dsprites_file=url)
+    images = np.array(dsprites.open_dsprites(config))
+    close()
+    dsprites._open.cache_clear()
+    np.testing.assert_array_equal(dsprites.open_dsprites(config), images)
+    assert len(list(cache.iterdir())) == 2
+
+
+def _serve(file):
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=file.parent)
+    handler.log_message = lambda *args: None
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def close():
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    return f"http://127.0.0.1:{server.server_port}/{file.name}", close
+
+
+def test_another_file_than_the_public_one_is_told_by_its_checksum(file):
+    config = replace(_config(file), dsprites_md5=TrialConfig(model="beta_vae", beta=1.0).dsprites_md5)
+    message = f"has MD5 {_md5(file)}, not the public file's 7da33b31.*dsprites_md5 = {_md5(file)}"
+    with pytest.raises(UserError, match=message):
+        make_dataset(config)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"imgs": np.zeros((NUM_IMAGES, 32, 32), np.uint8)}, r"imgs is uint8 \(12150, 32, 32\)"),
+        ({"imgs": np.zeros((5, 64, 64), np.uint8)}, r"imgs is uint8 \(5, 64, 64\)"),
+        ({"imgs": np.zeros((NUM_IMAGES, 64, 64), np.float32)}, "imgs is float32"),
+        ({"imgs": np.full((NUM_IMAGES, 64, 64), 255, np.uint8)}, "its images are not binary"),
+        ({"latents_classes": _classes()[::-1]}, "its images are not all combinations"),
+        ({"latents_classes": _classes()[:, :5]}, r"latents_classes is int64 \(12150, 5\)"),
+        ({"latents_classes": _classes().astype(float)}, "latents_classes is float64"),
+        ({"latents_classes": _classes()[:100]}, "its images are not all combinations"),
+    ],
+)
+def test_a_file_of_another_layout_is_refused(tmp_path, cache, changes, message):
+    path = _write(tmp_path / "wrong.npz", **changes)
+    with pytest.raises(UserError, match=f"wrong.npz is not of the layout of dSprites: .*{message}"):
+        make_dataset(_config(path))
+    assert [file.name for file in cache.iterdir()] == ["dsprites.lock"]
+
+
+def test_a_damaged_file_is_refused(tmp_path, file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 255
+    damaged, half, text = tmp_path / "damaged.npz", tmp_path / "half.npz", tmp_path / "text.npz"
+    damaged.write_bytes(content)
+    half.write_bytes(content[: len(content) // 2])
+    text.write_text("no archive")
+    for path in (damaged, half, text):
+        with pytest.raises(UserError, match=f"{path.name} is not of the layout of dSprites"):
+            make_dataset(_config(path))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    for where in (str(tmp_path / "none.npz"), (tmp_path / "none.npz").as_uri(), "ftp2://host/none.npz"):
+        with pytest.raises(UserError, match=r"dsprites_file = .*none.npz cannot be read: "):
+            make_dataset(_config(tmp_path, dsprites_file=where))
+
+
+def test_a_cache_that_cannot_be_written_is_named(file, cache):
+    cache.parent.write_text("a file where a folder should be")
+    with pytest.raises(UserError, match=r"cannot hold the decompressed dSprites.*XDG_CACHE_HOME"):
+        make_dataset(_config(file))
+
+
+def test_a_sweep_does_not_start_without_its_file(tmp_path):
+    from dd_ray.sweep.options import options_of
+    from tests.sweep.studies import ROOT, load_study
+
+    study = load_study(ROOT / "sweeps" / "sprites_grid.py")
+    axes = {**study.defaults("quick"), "dataset": ("dsprites",), "dsprites_file": (str(tmp_path / "none.npz"),)}
+    with pytest.raises(UserError, match=r"dsprites_file = .*none.npz cannot be read"):
+        check_data(make_plan(study, options_of(study, "quick")(), axes))

@@ -1,0 +1,108 @@
+"""What is held out is disjoint from what is trained on, by construction, and as large as the original's."""
+
+import numpy as np
+import pytest
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import make_dataset
+from dd_ray.data.split import NUM_INTERVALS, interval_of, trained_levels
+from tests.small import small
+
+SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
+
+
+def dataset_of(grid, dataset, **changes):
+    values = {"model": "supervised_encoder", "grid": grid, "dataset": dataset, "batch_size": 300, "num_test": 1000}
+    return make_dataset(TrialConfig(**values | changes))
+
+
+def levels_of(factors, grid):
+    """The levels [n, F] of samples, of the factors that are split."""
+    first = factors[:, 0] if factors.shape[1] == 1 else factors[:, 0, 2:]
+    return interval_of(first) if grid == "continuous" else first
+
+
+def seen_levels(dataset, grid, batches=20):
+    levels = np.concatenate([levels_of(dataset.factors(i), grid) for i in range(batches)])
+    return [set(column) for column in levels.T.tolist()]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("dataset", ["still_circles", "moving_circles"])
+@pytest.mark.parametrize("grid", ["continuous", "original"])
+def test_held_out_samples_have_a_factor_at_a_level_that_is_never_trained_on(grid, dataset, share):
+    data = dataset_of(grid, dataset, split="levels", train_share=share)
+    trained = seen_levels(data, grid)
+    held_out = levels_of(data.test_factors(), grid).tolist()
+    assert len(held_out) == 1000
+    assert all(any(level not in known for level, known in zip(row, trained, strict=True)) for row in held_out)
+    seen = levels_of(data.seen_factors(), grid).tolist()
+    assert all(all(level in known for level, known in zip(row, trained, strict=True)) for row in seen)
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+@pytest.mark.parametrize("split", ["samples", "levels"])
+@pytest.mark.parametrize("dataset", ["still_circles", "moving_circles"])
+def test_indices_of_training_and_of_the_held_out_set_are_disjoint(dataset, split, share):
+    data = dataset_of("original", dataset, split=split, train_share=share)
+    assert not set(data.train_indices) & set(data.test_indices)
+    assert set(np.concatenate([data.indices(i) for i in range(3)])) <= set(data.train_indices)
+
+
+@pytest.mark.parametrize(
+    ("share", "held_out"), [(0.8, 147_900), (0.6, 226_044), (0.4, 256_060), (0.2, 261_820)]
+)  # as its notebook of held-out dimensions prints
+def test_as_many_images_are_held_out_as_in_the_original(share, held_out):
+    data = dataset_of("original", "still_circles", split="levels", train_share=share)
+    assert len(data.test_indices) == held_out
+    # Of the others, those of the held-out set that all trials share are not trained on either.
+    assert 0 <= 262_144 - held_out - len(data.train_indices) < 10_000
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_a_share_of_the_samples_is_trained_on_and_a_larger_one_has_them_too(share):
+    data = dataset_of("original", "still_circles", split="samples", train_share=share)
+    whole = dataset_of("original", "still_circles")
+    assert len(data.train_indices) == round(share * 252_144)
+    np.testing.assert_array_equal(data.train_indices, whole.train_indices[: len(data.train_indices)])
+    np.testing.assert_array_equal(data.test_indices, whole.test_indices)
+
+
+@pytest.mark.parametrize("num_levels", [2, 3, 16, 32])
+def test_levels_of_a_smaller_share_are_among_those_of_a_larger_one(num_levels):
+    before = np.zeros(num_levels, bool)
+    for share in SHARES:
+        trained = trained_levels(num_levels, share, 0)
+        assert 1 <= trained.sum() <= num_levels - 1
+        assert abs(trained.sum() - share * num_levels) <= 1
+        assert (trained | ~before).all()
+        before = trained
+    assert trained_levels(num_levels, 1.0, 0).all()
+
+
+def test_factors_have_levels_of_their_own_held_out():
+    assert len({trained_levels(16, 0.5, factor).tobytes() for factor in range(4)}) == 4
+
+
+def test_what_is_trained_on_is_uniform_over_the_intervals_that_are_left():
+    data = dataset_of("continuous", "still_circles", split="levels", train_share=0.25, batch_size=20_000)
+    values = data.factors(0)[:, 0, 1]
+    trained = np.flatnonzero(trained_levels(NUM_INTERVALS, 0.25, 1))
+    counts = np.bincount(interval_of(values), minlength=NUM_INTERVALS)
+    assert counts[trained] == pytest.approx(5000, rel=0.06) and counts.sum() == counts[trained].sum()
+    assert (values * NUM_INTERVALS % 1).mean() == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("dataset", ["still_circles", "moving_circles"])
+def test_nothing_is_held_out_at_a_share_of_one(dataset):
+    split, whole = dataset_of("continuous", dataset, split="levels"), dataset_of("continuous", dataset)
+    np.testing.assert_array_equal(split.factors(3), whole.factors(3))
+    np.testing.assert_array_equal(split.test_factors(), whole.test_factors())
+    assert whole.seen_set() is None and split.seen_set() is not None
+
+
+def test_the_circles_of_videos_move_as_ever():
+    split = make_dataset(small("inertia_vae", split="levels", train_share=0.2))
+    whole = make_dataset(small("inertia_vae"))
+    np.testing.assert_array_equal(split.factors(1)[..., :2], whole.factors(1)[..., :2])
+    assert (split.factors(1)[..., 2:] != whole.factors(1)[..., 2:]).all()

@@ -1,0 +1,98 @@
+"""Every variant with every objective, network and dataset: it trains, or is refused by a sentence that says why.
+
+That a combination learns, and that its loss is its own, is asked of all of them. What costs more, resuming and
+stacking, is asked of so many that every two of objective, network and dataset meet with every variant.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pytest
+import torch
+
+from dd_ray.config import MOVING, VIDEO_MODELS, TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.models import VARIANTS
+from dd_ray.training import Stack, dump_state, load_state
+from tests.small import DATA, NETWORKS, OBJECTIVES, VAES, name_of, small
+
+Choices = dict[str, Any]
+EACH: tuple[list[Choices], ...] = ([{}, *OBJECTIVES], [{}, *NETWORKS], [{}, *DATA])
+ALL: list[tuple[str, Choices]] = [(model, a | b | c) for model in VARIANTS for a, b, c in product(*EACH)]
+
+
+def _refusal(model: str, choices: Choices) -> str | None:
+    """What is wrong with a combination, where something is."""
+    still = choices.get("dataset", "moving_circles") not in MOVING
+    if "objective" in choices and model not in VAES:
+        return f"objective = {choices['objective']} has no effect on {model}; give beta, or use beta_vae or"
+    if choices.get("objective") == "slowness" and still:
+        return "objective = slowness needs two latents in time"
+    return f"{model} needs videos; use dataset = " if still and model in VIDEO_MODELS else None
+
+
+def _pairs() -> Iterator[tuple[str, Choices]]:
+    objectives, networks, data = EACH
+    for model in VARIANTS:
+        for i, j in product(range(len(objectives)), range(len(data))):
+            # Fewer networks than either, so that each meets all of both.
+            yield model, objectives[i] | networks[(i + j) % len(networks)] | data[j]
+
+
+TRAINED = [small(model, **choices) for model, choices in ALL if not _refusal(model, choices)]
+PAIRED = [small(model, **choices) for model, choices in _pairs() if not _refusal(model, choices)]
+REFUSED = [(*combination, why) for combination in ALL if (why := _refusal(*combination))]
+
+
+@cache
+def _losses(config: TrialConfig) -> tuple[float, ...]:
+    stack, losses = Stack([config]), []
+    for _ in range(2):
+        stack.step()
+        losses.append(stack[config.key].terms.loss.item())
+    assert not stack[config.key].diverged
+    return tuple(losses)
+
+
+@pytest.mark.parametrize("config", TRAINED, ids=name_of)
+def test_a_combination_takes_steps_that_move_its_loss(config):
+    first, second = _losses(config)
+    assert first != second
+
+
+@pytest.mark.parametrize("model", VARIANTS)
+def test_no_two_combinations_are_the_same_training(model):
+    ours = [config for config in TRAINED if config.model == model]
+    assert len({_losses(config) for config in ours}) == len(ours) > 1
+
+
+@pytest.mark.parametrize(("model", "choices", "why"), REFUSED)
+def test_what_makes_no_sense_is_refused_by_a_sentence_that_says_why(model, choices, why):
+    with pytest.raises(UserError, match=why):
+        small(model, **choices)
+
+
+@pytest.mark.parametrize("config", PAIRED, ids=name_of)
+def test_a_combination_resumes_bit_for_bit(config):
+    stack = Stack([config])
+    stack.step()
+    resumed = Stack()
+    resumed.add(config, load_state(dump_state(stack[config.key].state())))
+    for each in (stack, resumed):
+        each.step()
+    assert torch.equal(resumed[config.key].weights, stack[config.key].weights)
+
+
+@pytest.mark.parametrize("config", PAIRED, ids=name_of)
+def test_a_combination_gets_in_a_stack_the_gradients_that_it_gets_alone(config):
+    configs = [config, replace(config, seed=4)]
+    together, alone = Stack(configs, method="grouped"), Stack(configs)
+    together.step()
+    alone.step()
+    for each in configs:
+        ours, theirs = together[each.key].square_avg.sqrt(), alone[each.key].square_avg.sqrt()
+        # Of tcvae, whose densities are sums of many that cancel, 1.3e-5.
+        assert (ours - theirs).norm() < 5e-5 * theirs.norm()
