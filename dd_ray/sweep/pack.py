@@ -7,6 +7,7 @@ that is reached too. So the networks stay together, and the device does not wait
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memo
 
 Result = TypeVar("Result")
 
+SILENCE = 900.0
+"""Seconds after which a trial that asks for nothing is taken for lost; scoring a network takes it a minute or two."""
 STEPS_BETWEEN_CHECKS = 50
 """Steps after which it is looked for NaN, which waits for the device."""
 
@@ -44,7 +47,11 @@ class _Member:
     def __init__(self, trainee: Trainee) -> None:
         self.trainee = trainee
         self.snapshot: Snapshot | None = None
+        """To be fetched."""
+        self.fetched: Snapshot | None = None
+        """Whether it is recorded, its process knows."""
         self.diverged = False
+        self.heard = time.monotonic()
         self.done, self.done_until_snapshot = _Done(), _Done()
 
     @property
@@ -67,7 +74,9 @@ class _Member:
 
     def progress(self) -> Progress:
         """What was done, up to the snapshot if there is one; it is told once."""
+        self.heard = time.monotonic()
         snapshot, self.snapshot = self.snapshot, None
+        self.fetched = snapshot or self.fetched
         if snapshot is not None:
             done = self.done_until_snapshot
         else:
@@ -114,84 +123,87 @@ class Pack:
         """
 
         def join() -> Joined:
-            if work.key in self._members:  # of a process that was lost, and never left
-                self._leave(work.key, None)
+            for name, member in list(self._members.items()):
+                if member.trainee.config.key == work.key:  # of a process that was lost, and never left
+                    self._leave(name, None)
             set_precision(work.precision)  # the same for all trials of a sweep
             trainee = Trainee(work, self._stack_for)
-            self._members[work.key] = _Member(trainee)
+            name = uuid.uuid4().hex
+            self._members[name] = _Member(trainee)
             frames = trainee.config.batch_size * trainee.config.frames
-            return Joined(notes=trainee.notes, began_at=trainee.trial.iteration, frames_per_step=frames)
+            return Joined(member=name, notes=trainee.notes, began_at=trainee.trial.iteration, frames_per_step=frames)
 
         return self._do(join)
 
-    def train(self, key: str, seconds: float) -> Progress:
+    def train(self, member: str, seconds: float) -> Progress:
         """Wait until its next evaluation, or for some seconds."""
-        member = self._members[key]
+        known = self._members[member]
         with self._changed:
-            self._changed.wait_for(lambda: member.has_news or self._broken is not None, timeout=seconds)
+            self._changed.wait_for(lambda: known.has_news or self._broken is not None, timeout=seconds)
             self._check()
-            progress = member.progress()
+            progress = known.progress()
             self._changed.notify_all()
         return progress
 
-    def state(self, key: str) -> tuple[int, bytes] | None:
-        """Iteration and state from which nothing is lost: of an evaluation that nobody has fetched, or of now."""
+    def state(self, member: str, recorded: int) -> tuple[int, bytes] | None:
+        """Iteration and state from which nothing is lost: of the first evaluation that is not recorded, or of now."""
 
         def state() -> tuple[int, bytes] | None:
-            member = self._members[key]
-            if member.snapshot is not None:
-                return member.snapshot.iteration, member.snapshot.state
-            trial = member.trainee.trial
-            return None if member.diverged or trial.diverged else (trial.iteration, member.trainee.state())
+            known = self._members[member]
+            for snapshot in (known.fetched, known.snapshot):
+                if snapshot is not None and snapshot.iteration > recorded:
+                    return snapshot.iteration, snapshot.state
+            trial = known.trainee.trial
+            return None if known.diverged or trial.diverged else (trial.iteration, known.trainee.state())
 
         return self._do(state)
 
-    def code(self, key: str, untrained: bool) -> CodeParts | None:
+    def code(self, member: str, untrained: bool) -> CodeParts | None:
         """What a network makes of the held-out still pictures, now or before its training."""
 
         def code() -> CodeParts | None:
-            made = self._code(key, untrained)
+            made = self._code(member, untrained)
             if made is None:
                 return None
             return CodeParts(latents=made.latents, factors=made.factors, factor_names=made.factor_names)
 
         return self._do(code)
 
-    def encode(self, key: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
+    def encode(self, member: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
         """What it makes of further pictures."""
-        config = self._members[key].trainee.config
-        return self._do(lambda: encode_stills(self._model(key, untrained), config, factors))
+        config = self._members[member].trainee.config
+        return self._do(lambda: encode_stills(self._model(member, untrained), config, factors))
 
-    def encode_videos(self, key: str, untrained: bool) -> NDArray[Any]:
+    def encode_videos(self, member: str, untrained: bool) -> NDArray[Any]:
         """What it makes of held-out videos."""
 
         def encode() -> NDArray[Any]:
-            made = self._code(key, untrained)
+            made = self._code(member, untrained)
             assert made is not None, "of a network that is not finite nothing is asked"
             return np.asarray(made.encode_videos())
 
         return self._do(encode)
 
-    def initial_digest(self, key: str) -> str:
+    def initial_digest(self, member: str) -> str:
         """The same for cells that begin with the same weights."""
-        return self._do(lambda: initial_digest(self._members[key].trainee.config))
+        return self._do(lambda: initial_digest(self._members[member].trainee.config))
 
-    def show(self, key: str, iteration: int, metrics: Mapping[str, float]) -> None:
+    def show(self, member: str, iteration: int, metrics: Mapping[str, float]) -> None:
         """Show an evaluation in TensorBoard; needs no device."""
-        self._members[key].trainee.show(iteration, metrics)
+        self._members[member].trainee.show(iteration, metrics)
 
-    def leave(self, key: str, final: Mapping[str, float | None] | None) -> None:
+    def leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
         """Let a cell go."""
-        self._do(lambda: self._leave(key, final))
+        self._do(lambda: self._leave(member, final))
 
     def is_whole(self) -> bool:
         """Whether it still trains; it does not after an error that was no single trial's."""
         return self._broken is None
 
-    def _leave(self, key: str, final: Mapping[str, float | None] | None) -> None:
-        member = self._members.pop(key, None)
-        if member is not None:
-            member.trainee.close(final)
+    def _leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
+        gone = self._members.pop(member, None)
+        if gone is not None:
+            gone.trainee.close(final)
             self._stacks = {shared: stack for shared, stack in self._stacks.items() if len(stack)}
 
     def _stack_for(self, config: TrialConfig) -> Stack:
@@ -204,12 +216,13 @@ class Pack:
         need = max(bytes_per_trial(trial) for trial in trials)
         check_memory(len(trials), need, torch.cuda.get_device_properties(self._device).total_memory)
 
-    def _model(self, key: str, untrained: bool) -> Any:
-        trainee = self._members[key].trainee
+    def _model(self, member: str, untrained: bool) -> Any:
+        self._members[member].heard = time.monotonic()
+        trainee = self._members[member].trainee
         return initial_model(trainee.config, self._device) if untrained else trainee.trial.model
 
-    def _code(self, key: str, untrained: bool) -> Code | None:
-        return code_of(self._model(key, untrained), self._members[key].trainee.config)
+    def _code(self, member: str, untrained: bool) -> Code | None:
+        return code_of(self._model(member, untrained), self._members[member].trainee.config)
 
     def _do(self, task: Callable[[], Result]) -> Result:
         """Have the pack's thread do something between two steps."""
@@ -228,12 +241,11 @@ class Pack:
         try:
             while True:
                 with self._changed:
-                    self._changed.wait_for(
-                        lambda: self._tasks or self._with("to_be_evaluated") or self._with("may_step")
-                    )
+                    self._changed.wait_for(self._has_work, timeout=SILENCE)
                     tasks, self._tasks = self._tasks, []
                 for task in tasks:
                     _perform(*task)
+                self._leave_for_the_silent()
                 self._evaluate(self._with("to_be_evaluated"))
                 self._step(self._with("may_step"))
         except BaseException as error:  # whatever it is, those who wait must know
@@ -242,6 +254,15 @@ class Pack:
                 for _, future in self._tasks:
                     future.set_exception(error)
                 self._changed.notify_all()
+
+    def _has_work(self) -> bool:
+        return bool(self._tasks or self._with("to_be_evaluated") or self._with("may_step"))
+
+    def _leave_for_the_silent(self) -> None:
+        """Let go of trials whose process was lost, and that another pack may train by now."""
+        for name, member in list(self._members.items()):
+            if time.monotonic() - member.heard > SILENCE:
+                self._leave(name, None)
 
     def _with(self, what: str) -> list[_Member]:
         return [member for member in self._members.values() if getattr(member, what)]

@@ -84,15 +84,16 @@ class PackTrainer:
     def __init__(self, work: Work, call: Call) -> None:
         self._work, self._call = work, call
         joined: Joined = call("join", work)
+        self._member = joined.member
         self.notes, self.began_at, self.frames_per_step = joined.notes, joined.began_at, joined.frames_per_step
 
     def train(self, seconds: float) -> Progress:
         """Wait for the pack."""
-        return self._call("train", self._work.key, seconds)  # type: ignore[no-any-return]
+        return self._call("train", self._member, seconds)  # type: ignore[no-any-return]
 
-    def state(self) -> tuple[int, bytes] | None:
+    def state(self, recorded: int) -> tuple[int, bytes] | None:
         """Of what is not yet evaluated."""
-        return self._call("state", self._work.key)  # type: ignore[no-any-return]
+        return self._call("state", self._member, recorded)  # type: ignore[no-any-return]
 
     def code(self) -> Code | None:
         """Of the network."""
@@ -100,7 +101,7 @@ class PackTrainer:
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
         """Remembered for cells of this process that begin alike."""
-        digest = self._call("initial_digest", self._work.key)
+        digest = self._call("initial_digest", self._member)
         of_videos = self._work.key if "straightness" in names else ""
         known = (digest, of_videos, tuple(names))
         if known not in _untrained:
@@ -110,23 +111,23 @@ class PackTrainer:
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """The pack has the pictures, and writes for TensorBoard."""
-        self._call("show", self._work.key, iteration, dict(metrics))
+        self._call("show", self._member, iteration, dict(metrics))
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
         """Leave the pack."""
-        self._call("leave", self._work.key, final)
+        self._call("leave", self._member, final)
 
     def _code(self, untrained: bool) -> Code | None:
-        key = self._work.key
-        parts: CodeParts | None = self._call("code", key, untrained)
+        member = self._member
+        parts: CodeParts | None = self._call("code", member, untrained)
         if parts is None:
             return None
         return Code(
             latents=parts.latents,
             factors=parts.factors,
             factor_names=parts.factor_names,
-            encode=lambda factors: self._call("encode", key, untrained, factors),
-            encode_videos=lambda: self._call("encode_videos", key, untrained),
+            encode=lambda factors: self._call("encode", member, untrained, factors),
+            encode_videos=lambda: self._call("encode_videos", member, untrained),
         )
 
 

@@ -119,7 +119,7 @@ class LocalTrainer:
             snapshot=snapshot,
         )
 
-    def state(self) -> tuple[int, bytes] | None:
+    def state(self, recorded: int) -> tuple[int, bytes] | None:  # it does not run ahead
         """None after a step that was not finished, or diverged."""
         return None if self._broken else (self.trainee.trial.iteration, self.trainee.state())
 

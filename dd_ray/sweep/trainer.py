@@ -62,6 +62,8 @@ class Progress:
 class Joined:
     """What a trial that has joined knows of its network."""
 
+    member: str
+    """What it is called in the pack; another process that takes up the same cell is called otherwise."""
     notes: list[str]
     began_at: int
     frames_per_step: int
@@ -90,8 +92,12 @@ class Trainer(Protocol):
         """Go on until the next evaluation, or for some seconds."""
         ...
 
-    def state(self) -> tuple[int, bytes] | None:
-        """Iteration and state of what is not yet evaluated; None where it is of no use."""
+    def state(self, recorded: int) -> tuple[int, bytes] | None:
+        """Iteration and state to go on from; None where it is of no use.
+
+        Args:
+            recorded: iteration of the last evaluation that is. The state is not beyond the one that follows it.
+        """
         ...
 
     def code(self) -> Code | None:

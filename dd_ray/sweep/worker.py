@@ -117,7 +117,7 @@ class CellRun:
         return scores
 
     def _save_latest_state(self) -> None:
-        latest = self.trainer.state()
+        latest = self.trainer.state(recorded=self.evaluated_at)
         if latest is not None and latest[0] != self._state_at:
             self._save_state(*latest)
 

@@ -12,12 +12,12 @@ from dd_ray.errors import UserError
 from dd_ray.sweep import pack as pack_module
 from dd_ray.sweep.pack import Pack
 from dd_ray.sweep.packs import PackTrainer
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.sweep.store import CellFolder, SweepFolder
 from dd_ray.sweep.trainer import Work, check_memory
 from dd_ray.sweep.worker import CellRun
 from dd_ray.training import Stack
 from tests.sweep.studies import TINY
-from tests.sweep.test_worker import finish, without_times
+from tests.sweep.test_worker import finish, full_disk, without_times
 
 EVALUATE_AT = (0, 3, 6)
 
@@ -120,8 +120,8 @@ def test_a_pack_runs_ahead_by_one_evaluation_and_waits_there(works):
     pack = Pack("cpu", threads=1)
     run = in_pack(pack, works()[0])
     assert run.advance()["iteration"] == 0
-    _until(lambda: pack._members[run.work.key].snapshot is not None)
-    member = pack._members[run.work.key]
+    (member,) = pack._members.values()
+    _until(lambda: member.snapshot is not None)
     _until(lambda: member.trainee.trial.iteration == 6)
     assert member.snapshot.iteration == 3
     assert [r["iteration"] for r in finish(run)] == [3, 6]
@@ -142,7 +142,8 @@ def test_a_cell_that_leaves_while_its_pack_is_ahead_loses_no_evaluation(works):
     work = works("parts")[0]
     first = in_pack(pack, work)
     first.advance()
-    _until(lambda: pack._members[work.key].trainee.trial.iteration == 6)
+    (member,) = pack._members.values()
+    _until(lambda: member.trainee.trial.iteration == 6)
     first.close()
     assert first.folder.states()[0] == 3
     assert len(first.folder.evaluations()) == 1
@@ -160,6 +161,41 @@ def test_a_cell_whose_process_was_lost_joins_again_from_its_latest_state(works):
     finish_all([in_pack(pack, work)])
     assert_equal_cells(lost.folder, alone(works("alone")[0]).folder)
     assert not pack._members and not pack._stacks
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_ahead(works, monkeypatch):
+    pack = Pack("cpu", threads=1)
+    work = works("parts")[0]
+    first = in_pack(pack, work)
+    first.advance()
+    (member,) = pack._members.values()
+    _until(lambda: member.trainee.trial.iteration == 6)
+    monkeypatch.setattr(CellFolder, "record", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        first.advance()
+    _until(lambda: member.snapshot is not None)
+    monkeypatch.undo()
+    first.close()
+    second = in_pack(pack, work)
+    finish_all([second])
+    assert_equal_cells(second.folder, alone(works("alone")[0]).folder)
+
+
+def test_a_process_that_was_taken_for_lost_gets_nothing_of_its_successor(works):
+    pack = Pack("cpu", threads=1)
+    work = works()[0]
+    lost, successor = in_pack(pack, work), in_pack(pack, work)
+    with pytest.raises(KeyError):
+        lost.advance()
+    assert [r["iteration"] for r in finish(successor)] == [0, 3, 6]
+
+
+def test_a_trial_that_is_not_heard_of_leaves(works, monkeypatch):
+    monkeypatch.setattr(pack_module, "SILENCE", 0.2)
+    pack = Pack("cpu", threads=1)
+    in_pack(pack, works()[0])
+    _until(lambda: not pack._members and not pack._stacks)
 
 
 def test_a_diverging_cell_ends_as_that_and_harms_no_other(works):
@@ -210,7 +246,7 @@ def test_a_refused_cell_leaves_the_pack_as_it_was(works, monkeypatch):
     monkeypatch.setattr(pack_module.torch.cuda, "get_device_properties", lambda device: Properties)
     with pytest.raises(UserError, match=r"2 trials on a GPU .* and 0 fit; give a smaller batch_size"):
         in_pack(pack, refused)
-    assert pack.is_whole() and [*pack._members] == [ours.key]
+    assert pack.is_whole() and [m.trainee.config.key for m in pack._members.values()] == [ours.key]
 
 
 @pytest.mark.parametrize(("trials", "fits"), [(9, True), (10, False)])
