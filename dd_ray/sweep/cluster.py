@@ -75,12 +75,13 @@ class Resources:
         return max(1, min(wanted, most or wanted))
 
 
-def check_gpus(resources: Resources, examples: Sequence[TrialConfig]) -> None:
+def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials: int) -> None:
     """Make sure that a trial's PyTorch finds the GPU that Ray gives it, and that a pack's trials fit there.
 
     Args:
         resources: of a trial.
         examples: configs of trials, one of each kind.
+        num_trials: that run at a time, at most.
 
     Raises:
         UserError: it does not, or they do not.
@@ -98,7 +99,7 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig]) -> None:
             "there, or give --gpus-per-trial 0."
         )
     if resources.packed:
-        check_memory(int(1 / resources.gpus + 1e-9), need, memory)
+        check_memory(min(num_trials, int(1 / resources.gpus + 1e-9)), need, memory)
 
 
 def _memory_and_need(examples: Sequence[Mapping[str, Any]]) -> tuple[int, int]:

@@ -10,15 +10,17 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
-from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
+from dd_ray.data import make_dataset
+from dd_ray.evaluation import code_of, encode_stills, held_out_latents, initial_digest, initial_model
 from dd_ray.metrics import Code
 from dd_ray.sweep.trainee import Trainee, device_named
 from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work, check_memory
@@ -74,7 +76,6 @@ class _Member:
 
     def progress(self) -> Progress:
         """What was done, up to the snapshot if there is one; it is told once."""
-        self.heard = time.monotonic()
         snapshot, self.snapshot = self.snapshot, None
         self.fetched = snapshot or self.fetched
         if snapshot is not None:
@@ -137,7 +138,7 @@ class Pack:
 
     def train(self, member: str, seconds: float) -> Progress:
         """Wait until its next evaluation, or for some seconds."""
-        known = self._members[member]
+        known = self._heard(member)
         with self._changed:
             self._changed.wait_for(lambda: known.has_news or self._broken is not None, timeout=seconds)
             self._check()
@@ -149,7 +150,7 @@ class Pack:
         """Iteration and state from which nothing is lost: of the first evaluation that is not recorded, or of now."""
 
         def state() -> tuple[int, bytes] | None:
-            known = self._members[member]
+            known = self._heard(member)
             for snapshot in (known.fetched, known.snapshot):
                 if snapshot is not None and snapshot.iteration > recorded:
                     return snapshot.iteration, snapshot.state
@@ -178,9 +179,9 @@ class Pack:
         """What it makes of held-out videos."""
 
         def encode() -> NDArray[Any]:
-            made = self._code(member, untrained)
-            assert made is not None, "of a network that is not finite nothing is asked"
-            return np.asarray(made.encode_videos())
+            config = self._members[member].trainee.config
+            test_set = make_dataset(config, self._device).test_set()
+            return held_out_latents(self._model(member, untrained), config, test_set)
 
         return self._do(encode)
 
@@ -190,7 +191,7 @@ class Pack:
 
     def show(self, member: str, iteration: int, metrics: Mapping[str, float]) -> None:
         """Show an evaluation in TensorBoard; needs no device."""
-        self._members[member].trainee.show(iteration, metrics)
+        self._heard(member).trainee.show(iteration, metrics)
 
     def leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
         """Let a cell go."""
@@ -213,13 +214,18 @@ class Pack:
 
     def _check_memory(self, config: TrialConfig) -> None:
         trials = [*(member.trainee.config for member in self._members.values()), config]
-        need = max(bytes_per_trial(trial) for trial in trials)
+        need = max(_bytes_per_trial(trial) for trial in trials)
         check_memory(len(trials), need, torch.cuda.get_device_properties(self._device).total_memory)
 
     def _model(self, member: str, untrained: bool) -> Any:
-        self._members[member].heard = time.monotonic()
-        trainee = self._members[member].trainee
+        trainee = self._heard(member).trainee
         return initial_model(trainee.config, self._device) if untrained else trainee.trial.model
+
+    def _heard(self, member: str) -> _Member:
+        """A member, of whose process something was heard just now."""
+        known = self._members[member]
+        known.heard = time.monotonic()
+        return known
 
     def _code(self, member: str, untrained: bool) -> Code | None:
         return code_of(self._model(member, untrained), self._members[member].trainee.config)
@@ -262,7 +268,7 @@ class Pack:
         """Let go of trials whose process was lost, and that another pack may train by now."""
         for name, member in list(self._members.items()):
             if time.monotonic() - member.heard > SILENCE:
-                self._leave(name, None)
+                _perform(partial(self._leave, name, None), Future())
 
     def _with(self, what: str) -> list[_Member]:
         return [member for member in self._members.values() if getattr(member, what)]
@@ -272,13 +278,21 @@ class Pack:
         for member in members:
             started = time.perf_counter()
             diverged = member.trainee.trial.diverged
-            snapshot = None if diverged else member.trainee.snapshot()
+            snapshot = None if diverged else self._snapshot(member.trainee)
             with self._changed:
                 member.diverged = diverged
                 member.done.evaluating += time.perf_counter() - started
                 if snapshot is not None:
                     member.keep(snapshot)
                 self._changed.notify_all()
+
+    def _snapshot(self, trainee: Trainee) -> Snapshot:
+        """Of a network; where memory is short, after what captured steps hold is given back."""
+        with suppress(torch.OutOfMemoryError):
+            return trainee.snapshot()
+        for stack in self._stacks.values():
+            stack.release()
+        return trainee.snapshot()
 
     def _step(self, members: Sequence[_Member]) -> None:
         """Take networks one step further."""
@@ -295,6 +309,9 @@ class Pack:
                 member.diverged = has
             if any(diverged):
                 self._changed.notify_all()
+
+
+_bytes_per_trial = cache(bytes_per_trial)
 
 
 def _perform(task: Callable[[], Any], future: "Future[Any]") -> None:

@@ -17,7 +17,7 @@ from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Work
 
 REGISTRY = "packs"
 """Name of the actor that knows the packs of a sweep, in the namespace of the command that runs it."""
-CALLS_AT_A_TIME = 1000
+CALLS_AT_A_TIME = 256
 """Trials of a pack that may wait for it at the same time."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
@@ -29,7 +29,9 @@ class PackActor:
     """A pack in a process of its own, which alone has a context of its GPU."""
 
     def __init__(self, gpu: str, device: str, threads: int) -> None:
-        os.environ[_VISIBLE] = gpu  # before PyTorch is loaded; Ray hides all GPUs from an actor that asks for none
+        os.environ[_VISIBLE] = (
+            gpu  # before PyTorch is loaded: it sees this GPU alone, whatever Ray shows an actor that asks for none
+        )
         from dd_ray.sweep.pack import Pack  # noqa: PLC0415
 
         self._pack = Pack(device, threads)
@@ -138,7 +140,7 @@ def pack_here(device: str, threads: int) -> Call:
     pack: Any = ray.get(registry.pack_at.remote(place, device, threads, None))
     try:
         whole = ray.get(pack.call.remote("is_whole"))
-    except ray.exceptions.RayActorError:
+    except ray.exceptions.ActorDiedError:
         whole = False
     if not whole:
         pack = ray.get(registry.pack_at.remote(place, device, threads, pack._actor_id.hex()))

@@ -54,7 +54,7 @@ def prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
     """A connection to a cluster that can run the plan, which is written down; gives what each trial gets."""
     with connected(plan.options.address):
         resources = Resources.of_cluster(plan.options)
-        check_gpus(resources, plan.examples)
+        check_gpus(resources, plan.examples, min(plan.num_cells, plan.options.max_concurrent or plan.num_cells))
         if plan.options.address is not None:
             check_nodes(sweep)
         sweep.write_manifest(make_manifest(plan, sweep.manifest()))

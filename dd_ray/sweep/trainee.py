@@ -37,15 +37,16 @@ class Trainee:
         state, self.notes = latest_state(folder)
         description = folder.describe()
         self.config = TrialConfig.from_dict(description["config"])
-        self.stack = stack_for(self.config)
-        self.trial = self.stack.add(self.config, state)  # without one, it begins anew, and comes to the same
         evaluations = folder.evaluations()
         done = evaluations[-1]["iteration"] if evaluations else -1
         self.targets = deque([i for i in work.evaluate_at if i > done] or work.evaluate_at[-1:])
         self._pictured = pictured(work.evaluate_at)
-        self._pictures: dict[str, NDArray[np.uint8]] = {}
+        self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
         hparams = {name: description["config"][name] for name in work.hparams}
         self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
+        self.stack = stack_for(self.config)
+        # Last, since nothing that fails may leave it in the stack. Without a state it begins anew.
+        self.trial = self.stack.add(self.config, state)
 
     @property
     def at_target(self) -> bool:
@@ -59,11 +60,14 @@ class Trainee:
 
     def snapshot(self) -> Snapshot:
         """Evaluate it, and let it go on to the next target."""
-        self.targets.popleft()
         test_set, seen_set = _test_sets(self.config, self.stack.dataset)
         evaluation = evaluate(self.trial.model, self.config, test_set, self.trial.iteration, seen_set)
-        self._pictures = evaluation.pictures
-        return Snapshot(iteration=self.trial.iteration, held_out=evaluation.held_out, state=self.state())
+        iteration = self.trial.iteration
+        if iteration in self._pictured:
+            self._pictures[iteration] = evaluation.pictures
+        snapshot = Snapshot(iteration=iteration, held_out=evaluation.held_out, state=self.state())
+        self.targets.popleft()
+        return snapshot
 
     def state(self) -> bytes:
         """As it is."""
@@ -75,7 +79,7 @@ class Trainee:
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """In TensorBoard."""
-        self._board.write(iteration, metrics, self._pictures if iteration in self._pictured else {})
+        self._board.write(iteration, metrics, self._pictures.pop(iteration, {}))
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
         """Leave the stack and close the event file."""

@@ -12,7 +12,8 @@ from dd_ray.training.fused import METHODS, Block, Method
 from dd_ray.training.trial import Trial
 
 SIZES_AN_OCTAVE = 8
-"""Capacities of a block between n and 2n: few, so that few steps are captured as trials come and go."""
+"""Capacities of a block between n and 2n, from 16 on: few, so that few steps are captured as trials come and go. Below
+they are powers of 2."""
 REHEARSALS = 5
 """Steps by which methods are compared."""
 
@@ -39,8 +40,8 @@ class Blocks:
         if smallest is None or len(smallest.trials) >= self._most:
             self._settle([trial])
         elif None in smallest.slots:
-            self._home[trial.config.key] = smallest
             smallest.add(trial)
+            self._home[trial.config.key] = smallest
         else:
             self._settle([*smallest.trials, trial])
 
@@ -63,10 +64,21 @@ class Blocks:
             together = [trial for trial in waiting if self._home[trial.config.key] is block]
             try:
                 block.step(together, batches, self._method_for(block, together, batches))
+                failure = None
             except torch.OutOfMemoryError as error:
-                self._halve(block, error)
+                failure = error.with_traceback(None)  # which holds what was computed
+            if failure is not None:
+                self._halve(block, failure)
             else:
-                waiting = [trial for trial in waiting if trial not in together]
+                stepped = {trial.config.key for trial in together}
+                waiting = [trial for trial in waiting if trial.config.key not in stepped]
+
+    def release(self) -> None:
+        """Give back the memory of captured steps."""
+        for block in self._blocks():
+            block.close()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _blocks(self) -> list[Block]:
         return list({id(block): block for block in self._home.values()}.values())
@@ -90,17 +102,15 @@ class Blocks:
                 f"the device has not the memory for one trial of batch_size = {trials[0].config.batch_size}; "
                 "give a smaller one, or fewer trials to a GPU (--gpus-per-trial)."
             ) from error
-        block.close()
+        self.release()
         self._most = math.ceil(len(trials) / 2)
         for half in (trials[: int(self._most)], trials[int(self._most) :]):
             self._settle(half)
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
 
     def _method_for(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
         if self._method != "auto":
             return self._method
-        size = len(block.slots).bit_length()
+        size = len(block.slots).bit_length() // 2  # anew where there are four times as many
         if size not in self._measured:
             steps = {method: block.rehearsal(trials, batches, method) for method in METHODS}
             self._measured[size] = min(steps, key=lambda method: _seconds(steps[method]))
@@ -109,8 +119,9 @@ class Blocks:
 
 
 def capacity_for(num_trials: int) -> int:
-    """Slots of a block for so many trials: at most an eighth of them free."""
-    grain = max(1, 2 ** (num_trials.bit_length() - 1) // SIZES_AN_OCTAVE)
+    """Slots of a block for so many trials: from 16 on, at most an eighth more than there are trials."""
+    octave = 2 ** (num_trials - 1).bit_length()
+    grain = max(2, octave // 2 // SIZES_AN_OCTAVE) if num_trials > SIZES_AN_OCTAVE * 2 else octave
     return math.ceil(num_trials / grain) * grain
 
 

@@ -3,7 +3,7 @@
 Shapes: K slots for trials, B videos, T frames, C×H×W pixels.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import cycle
 
@@ -62,13 +62,12 @@ class Feed:
         """[B, T, C, H, W] and [B, T, F] that all slots see, or [K, B, ...] of each its own."""
         return self._batches[shared]
 
-    def fill(self, slots: Sequence[Trial | None], active: Iterable[Trial], batches: Mapping[int, Batch]) -> bool:
-        """Prepare the next iteration of the active trials.
+    def fill(self, where: Mapping[int, Trial], batches: Mapping[int, Batch]) -> bool:
+        """Prepare the next iteration of the trials that take part, by their slots.
 
         Returns:
             Whether all of them see the same batch.
         """
-        where = {slots.index(trial): trial for trial in active}
         shared = len({trial.iteration for trial in where.values()}) == 1
         self._place_batches(where, batches, shared)
         stage = next(self._stages)

@@ -57,6 +57,9 @@ class Block:
         self._loss = torch.zeros(capacity, device=device)
         self._parts: dict[str, Tensor] = {}
         self._steps: dict[tuple[Method, bool], Callable[[], None]] = {}
+        self._pool: Any = None
+        self._slot: dict[str, int] = {}
+        self._shown: set[int] = set()
 
     @property
     def trials(self) -> list[Trial]:
@@ -65,7 +68,7 @@ class Block:
 
     def add(self, trial: Trial) -> None:
         """Give a trial the first free slot."""
-        slot = self.slots.index(None)
+        slot = self._slot[trial.config.key] = self.slots.index(None)
         self.slots[slot] = trial
         self.weights[slot].copy_(trial.weights)
         self.square_avg[slot].copy_(trial.square_avg)
@@ -76,7 +79,9 @@ class Block:
 
     def remove(self, trial: Trial) -> None:
         """Free the slot of a trial, which takes with it what it is."""
-        self.slots[self.slots.index(trial)] = None
+        slot = self._slot.pop(trial.config.key)
+        self.slots[slot] = None
+        self._shown.discard(slot)
         trial.live_in(trial.weights.clone(), trial.square_avg.clone())
         for name, buffer in list(trial.model.named_buffers()):
             _set_buffer(trial.model, name, buffer.clone())
@@ -85,14 +90,15 @@ class Block:
 
     def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> None:
         """Take some of its trials one iteration further, each with the batch of its iteration."""
-        active = list(trials)
-        shared = self._feed.fill(self.slots, active, batches)
+        active = self._by_slot(trials)
+        shared = self._feed.fill(active, batches)
         self._step(method, shared)()
-        for trial in active:
-            slot = self.slots.index(trial)
+        for slot, trial in active.items():
             trial.go_to(trial.iteration + 1)
-            parts = {name: part[slot] for name, part in self._parts.items()}
-            trial.terms = Terms(loss=self._loss[slot], parts=parts)
+            if slot not in self._shown:  # views, which later steps write to
+                parts = {name: part[slot] for name, part in self._parts.items()}
+                trial.terms = Terms(loss=self._loss[slot], parts=parts)
+                self._shown.add(slot)
 
     def rehearsal(
         self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method
@@ -100,7 +106,7 @@ class Block:
         """Prepares a step of its trials that changes none of them, to measure how long it takes."""
 
         def prepare() -> Callable[[], None]:
-            shared = self._feed.fill(self.slots, list(trials), batches)
+            shared = self._feed.fill(self._by_slot(trials), batches)
             self._feed.rest()
             return self._step(method, shared)
 
@@ -109,14 +115,22 @@ class Block:
     def close(self) -> None:
         """Give back the memory of captured steps; they are captured again where they are needed."""
         self._steps.clear()
+        self._pool = None  # one that no graph uses any more is not to be used again
+
+    def _by_slot(self, trials: Iterable[Trial]) -> dict[int, Trial]:
+        return {self._slot[trial.config.key]: trial for trial in trials}
 
     def _step(self, method: Method, shared: bool) -> Callable[[], None]:
         """The step that is to be taken with what the feed holds, captured as a graph where the device has graphs."""
         if (method, shared) not in self._steps:
             prepare, take = (lambda: self._gradients(method, shared)), (lambda: self._take(method, shared))
             self._keep_terms(*prepare()[1:], torch.zeros_like(self._feed.active))
-            self._steps[method, shared] = captured(prepare, take) if self.device.type == "cuda" else take
+            self._steps[method, shared] = self._captured(prepare, take) if self.device.type == "cuda" else take
         return self._steps[method, shared]
+
+    def _captured(self, prepare: Callable[[], object], take: Callable[[], object]) -> Callable[[], None]:
+        self._pool = self._pool or torch.cuda.graph_pool_handle()
+        return captured(prepare, take, self._pool)
 
     def _take(self, method: Method, shared: bool) -> None:
         feed = self._feed

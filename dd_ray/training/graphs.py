@@ -1,7 +1,6 @@
 """A step as one launch: CUDA graphs, and trials side by side on streams."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import cycle
 from typing import Any, TypeVar
 
@@ -14,12 +13,16 @@ WARM_UPS = 3
 Result = TypeVar("Result")
 
 
-def captured(prepare: Callable[[], object], take: Callable[[], object]) -> Callable[[], None]:
+def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Any) -> Callable[[], None]:
     """`take` as a CUDA graph: one launch, and no work for the host.
 
     Args:
         prepare: does most of what `take` does, and changes nothing; it is run to warm up.
         take: is captured, and not run. It reads and writes memory that stays where it is.
+        pool: memory that it may share with graphs which run before or after it, and leave nothing there.
+
+    Raises:
+        torch.OutOfMemoryError: there is not the memory for it.
     """
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
@@ -28,8 +31,17 @@ def captured(prepare: Callable[[], object], take: Callable[[], object]) -> Calla
             prepare()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=_pool()):
-        take()
+    # A workspace that cuBLAS keeps for a stream would be part of the graph, and be given back with another one: the
+    # graph is to have its own (pytorch/pytorch issue 193402).
+    torch._C._cuda_clearCublasWorkspaces()
+    try:
+        with torch.cuda.graph(graph, pool=pool):
+            take()
+    except RuntimeError as error:
+        # Ending a capture that memory ran out of may fail too, of which memory is the cause.
+        raise error.__context__ if isinstance(error.__context__, torch.OutOfMemoryError) else error from None
+    finally:
+        torch._C._cuda_clearCublasWorkspaces()
     return graph.replay
 
 
@@ -48,9 +60,3 @@ def side_by_side(calls: Sequence[Callable[[], Result]], device: torch.device) ->
     for stream in streams:
         here.wait_stream(stream)
     return results
-
-
-@cache
-def _pool() -> Any:
-    """Memory that all graphs of a process share: they run one after the other and leave nothing there."""
-    return torch.cuda.graph_pool_handle()

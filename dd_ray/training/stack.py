@@ -93,9 +93,9 @@ class Stack:
             trial.restore(state)
         if self._dataset is None or not self._trials:
             self._dataset = make_dataset(config, self.device)
-        self._trials[config.key] = trial
         if self._blocks is not None:
             self._blocks.add(trial)
+        self._trials[config.key] = trial
         return trial
 
     def remove(self, key: str) -> Trial:
@@ -104,6 +104,11 @@ class Stack:
         if self._blocks is not None:
             self._blocks.remove(trial)
         return trial
+
+    def release(self) -> None:
+        """Give back what memory of the device can be taken again by the next step."""
+        if self._blocks is not None:
+            self._blocks.release()
 
     def step(self, iterations: int = 1) -> None:
         """Take every trial `iterations` further."""

@@ -118,7 +118,7 @@ class Trial:
     def _vector(self, by_name: Mapping[str, Tensor]) -> Tensor:
         named = dict(self.model.named_parameters())
         # Earlier versions kept nothing for parameters that take no part.
-        return torch.cat([by_name.get(name, torch.zeros_like(p)).flatten() for name, p in named.items()])
+        return torch.cat([by_name.get(name, torch.zeros(p.shape)).flatten() for name, p in named.items()])
 
 
 def noise(config: TrialConfig, model: Model, images: Sequence[int], iteration: int) -> NDArray[np.float32] | None:
