@@ -25,14 +25,15 @@ class LoggedCell(CellTrainable):
         key, pace = self._config["key"], float(os.environ[PACE])
         _log(key, "up")
         run = super()._take_up()
-        step = run.stack.step
+        stack = run.trainer.trainee.stack
+        step = stack.step
 
         def logged_step() -> None:
             step()
             _log(key, "step")
             time.sleep(pace)
 
-        run.stack.step = logged_step
+        stack.step = logged_step
         return run
 
 
