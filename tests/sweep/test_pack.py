@@ -10,6 +10,7 @@ import torch
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.sweep import pack as pack_module
+from dd_ray.sweep.board import Board
 from dd_ray.sweep.pack import Pack
 from dd_ray.sweep.packs import PackTrainer
 from dd_ray.sweep.store import CellFolder, SweepFolder
@@ -196,6 +197,38 @@ def test_a_trial_that_is_not_heard_of_leaves(works, monkeypatch):
     pack = Pack("cpu", threads=1)
     in_pack(pack, works()[0])
     _until(lambda: not pack._members and not pack._stacks)
+
+
+def test_pictures_are_of_their_own_evaluation_though_the_pack_is_ahead(works, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(Board, "write", lambda self, iteration, metrics, pictures: seen.setdefault(iteration, pictures))
+    ahead, together = works("ahead")[0], works("together")[0]
+    pack = Pack("cpu", threads=1)
+    run = in_pack(pack, ahead)
+    (member,) = pack._members.values()
+    for iteration in EVALUATE_AT:
+        _until(lambda: member.has_news)
+        _until(lambda i=iteration: member.trainee.trial.iteration == min(i + 3, 6))
+        run.advance()
+    from_ahead = dict(seen)
+    seen.clear()
+    alone(together)
+    assert [*from_ahead] == [*seen] == [0, 3, 6]
+    for iteration, pictures in seen.items():
+        assert pictures.keys() == from_ahead[iteration].keys()
+        assert all(np.allclose(pictures[name], from_ahead[iteration][name], atol=2) for name in pictures)
+    assert any(not np.array_equal(seen[0][name], seen[6][name]) for name in seen[0])
+
+
+def test_a_cell_that_could_not_join_may_try_again(works, monkeypatch):
+    pack = Pack("cpu", threads=1)
+    work = works()[0]
+    monkeypatch.setattr(CellFolder, "evaluations", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        in_pack(pack, work)
+    monkeypatch.undo()
+    assert pack.is_whole()
+    assert [r["iteration"] for r in finish(in_pack(pack, work))] == [0, 3, 6]
 
 
 def test_a_diverging_cell_ends_as_that_and_harms_no_other(works):

@@ -210,3 +210,19 @@ def test_without_the_memory_for_one_trial_the_remedy_is_named(monkeypatch):
     with pytest.raises(UserError, match=r"batch_size = 4; give a smaller one"):
         stack.step()
     assert next(iter(stack)).iteration == 0
+
+
+def test_a_trial_for_which_there_is_no_memory_at_all_does_not_stay(monkeypatch):
+    stack = Stack(method="grouped")
+    with monkeypatch.context() as patch:
+        patch.setattr(Block, "__init__", _without_memory)
+        with pytest.raises(torch.OutOfMemoryError):
+            stack.add(small("inertia_vae"))
+    assert len(stack) == 0
+    stack.add(small("inertia_vae"))
+    stack.step()
+    assert next(iter(stack)).iteration == 1
+
+
+def _without_memory(self, config, capacity, device):
+    raise torch.OutOfMemoryError("out of memory")
