@@ -77,5 +77,10 @@ def tables() -> Iterator[Table]:
     )
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Print it."""
     show(tables())
+
+
+if __name__ == "__main__":
+    main()
