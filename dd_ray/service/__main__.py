@@ -3,7 +3,9 @@
 import argparse
 import asyncio
 import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -126,16 +128,27 @@ def _logs(options: argparse.Namespace) -> int:
         if not options.follow:
             print(client.get_job_logs(sweep.id), end="")
             return 0
-        asyncio.run(_follow(client, sweep.id))
+        _follow(client, sweep.id)
         on_head.wait(client, sweep.id, sweeps.SECONDS_TO_STOP)
         state = sweeps.find(client, sweep.id).state
     print(f"{sweep.id}: {state}", file=sys.stderr)
     return EXIT_FAILED_CELLS if state == "failed" else 0
 
 
-async def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
-    async for lines in client.tail_job_logs(sweep_id):
-        print(lines, end="", flush=True)
+def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
+    async def follow() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        # Python's own handler of Ctrl-C does not wake a loop that is just about to wait; this one does.
+        with suppress(NotImplementedError):  # a client on Windows
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
+        async for lines in client.tail_job_logs(sweep_id):
+            print(lines, end="", flush=True)
+
+    try:
+        asyncio.run(follow())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def _stop(options: argparse.Namespace) -> int:
