@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from dd_ray.data import circle_regions, make_dataset, render_circles
+from dd_ray.data import Batch, circle_regions, make_dataset, render_circles
 from dd_ray.errors import UserError
 from dd_ray.evaluation import (
     PicturedRegions,
+    begin_evaluation,
     evaluate,
     heldout,
     model_scores,
@@ -77,6 +78,19 @@ def test_an_evaluation_is_the_same_each_time_and_leaves_the_model_alone(config):
     np.testing.assert_array_equal(first.picture, second.picture)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@each_config
+def test_an_evaluation_begins_without_waiting_for_the_device(config):
+    dataset = make_dataset(config)
+    sets = [
+        # What asks for a number of this device fails, as it would wait on another.
+        batch and Batch(batch.images.to("meta"), batch.factors.to("meta"), batch.factor_names)
+        for batch in (dataset.test_set(), dataset.seen_set())
+    ]
+    fetch = begin_evaluation(build_model(config).to("meta"), config, sets[0], seen_set=sets[1])
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        fetch()
 
 
 # The original's prediction loss is of the first video of each batch, and the terms of tcvae compare the samples of a

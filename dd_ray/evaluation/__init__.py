@@ -1,6 +1,7 @@
 """Models on held-out data: `python -m dd_ray.evaluation PATH` computes further scores for a sweep.
 
 evaluate (`Evaluation`)           losses, scores and pictures of held-out videos, at every evaluation of a trial
+begin_evaluation                  the same, on a GPU beside others
 model_scores, untrained_scores    the scores of `dd_ray.metrics.FURTHER`, of held-out still pictures
 held_out_latents                  of videos
 code_of                           a model as these scores see it
@@ -10,7 +11,7 @@ region_errors, `PicturedRegions`  where in a picture reconstructions are wrong
 still_errors                      how wrong reconstructions of still pictures are
 """
 
-from dd_ray.evaluation.heldout import Evaluation, evaluate, held_out_latents
+from dd_ray.evaluation.heldout import Evaluation, begin_evaluation, evaluate, held_out_latents
 from dd_ray.evaluation.regions import Drawing, PicturedRegions, region_errors, still_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.stills import encode_stills
@@ -19,6 +20,7 @@ __all__ = [
     "Drawing",
     "Evaluation",
     "PicturedRegions",
+    "begin_evaluation",
     "code_of",
     "encode_stills",
     "evaluate",

@@ -1,8 +1,9 @@
 """The three terms of the KL of held-out data (Chen et al. 2018, eq. 2), whatever was trained for."""
 
-import numpy as np
+import math
+
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from dd_ray.objectives import Posterior, decompose_kl
 
@@ -12,9 +13,7 @@ CHUNK = 64
 """Draws at a time; bounds the memory."""
 
 
-def kl_terms(
-    mu: NDArray[np.float32], logvar: NDArray[np.float32], latents: NDArray[np.float32], device: torch.device
-) -> dict[str, float]:
+def kl_terms(of_all: Posterior) -> dict[str, Tensor]:
     """Mutual information, total correlation and dimension-wise KL of N held-out frames, in nats per frame.
 
     The N frames are taken for all of the data, so that q(z) is their mixture and nothing is estimated but the mean
@@ -23,20 +22,17 @@ def kl_terms(
     near that, total correlation is overestimated, since the mixture has holes between its frames.
 
     Args:
-        mu: [N, L] posterior means.
-        logvar: [N, L] logarithm of the posterior variances.
-        latents: [N, L] draws from the posteriors.
-        device: where to compute.
+        of_all: [N, L] each, with a draw from each posterior.
 
     Returns:
-        The three terms by name. They add up to the KL as these draws estimate it.
+        The three terms by name, scalars. They add up to the KL as these draws estimate it.
     """
-    of_all = Posterior(*(torch.from_numpy(array).to(device) for array in (mu, logvar, latents)))
-    uniform = torch.full((1, len(mu)), -float(np.log(len(mu))), device=device)
-    draws = min(DRAWS, len(mu))
-    chosen = torch.arange(draws, device=device) * (len(mu) - 1) // max(draws - 1, 1)
+    num_frames, device = len(of_all.mu), of_all.mu.device
+    uniform = torch.full((1, num_frames), -math.log(num_frames), device=device)
+    draws = min(DRAWS, num_frames)
+    chosen = torch.arange(draws, device=device) * (num_frames - 1) // max(draws - 1, 1)
     terms = [
         decompose_kl(Posterior(*(tensor[part] for tensor in of_all)), of_all.mu, of_all.logvar, uniform)
         for part in chosen.split(CHUNK)
     ]
-    return {name: float(torch.cat([getattr(t, name) for t in terms]).mean()) for name in terms[0]._fields}
+    return {name: torch.cat([getattr(t, name) for t in terms]).mean() for name in terms[0]._fields}

@@ -1,6 +1,6 @@
 """Held-out data through a model: into losses, metrics and pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -55,7 +55,6 @@ class Evaluation:
         return {name: picture for name, picture in shown.items() if picture is not None}
 
 
-@torch.inference_mode()
 def evaluate(
     model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0, seen_set: Batch | None = None
 ) -> Evaluation:
@@ -71,44 +70,63 @@ def evaluate(
         iteration: that the weights of the objective are of.
         seen_set: what was not, where there is a split; its error is reported under the name that ends in `_seen`.
     """
+    return begin_evaluation(model, config, test_set, iteration, seen_set)()
+
+
+@torch.inference_mode()
+def begin_evaluation(
+    model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0, seen_set: Batch | None = None
+) -> Callable[[], Evaluation]:
+    """Tell the device all that `evaluate` asks of it, and wait for nothing.
+
+    Returns:
+        What waits for the device, and returns the evaluation. The model may have changed by then.
+    """
     weights = Weights.at(config, iteration)
     chunks = [_evaluate_chunk(model, config, *chunk, weights) for chunk in _chunks(model, config, test_set)]
-    means = _means(chunks)
-    if seen_set is not None:
-        seen = _means([_evaluate_chunk(model, config, *chunk) for chunk in _chunks(model, config, seen_set)])
-        means |= {f"{name}_seen": seen[name] for name in ERRORS if name in seen}
-    gathered = {name: np.concatenate([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
+    seen = [_evaluate_chunk(model, config, *chunk) for chunk in _chunks(model, config, seen_set)] if seen_set else []
+    gathered = {name: torch.cat([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
+    terms = {}
     if config.stochastic and isinstance(model, VideoVAE):
-        mu, logvar, latents = (gathered[f"posterior/{name}"] for name in Posterior._fields)
-        means |= kl_terms(mu, logvar, latents, test_set.images.device)
-    held_out = HeldOut(
-        latents=gathered.get("latents"),
-        predicted=gathered.get("predicted"),
-        factors=gathered.get("factors"),
-        factor_names=test_set.factor_names,
-        means=means,
-    )
-    return Evaluation(held_out, chunks[0].picture, _traversal(model))
+        terms = kl_terms(Posterior(*(gathered.pop(f"posterior/{name}") for name in Posterior._fields)))
+    traversal = _traversal(model)
+
+    def fetch() -> Evaluation:
+        of_seen = {f"{name}_seen": value for name, value in _means(seen).items() if name in ERRORS}
+        held_out = HeldOut(
+            **{name: _numpy(gathered.get(name)) for name in ("latents", "predicted", "factors")},
+            factor_names=test_set.factor_names,
+            means=_means(chunks) | of_seen | {name: float(term) for name, term in terms.items()},
+        )
+        return Evaluation(held_out, _numpy(chunks[0].picture), _numpy(traversal))
+
+    return fetch
 
 
 @torch.inference_mode()
 def held_out_latents(model: Model, config: TrialConfig, test_set: Batch) -> NDArray[np.float32]:
     """The latents [B, T, L] that `evaluate` scores: posterior means of held-out videos, or predicted factors."""
     chunks = [_evaluate_chunk(model, config, chunk, noise) for chunk, noise in _chunks(model, config, test_set)]
-    return in_two_halves(np.concatenate([chunk.arrays["latents"] for chunk in chunks]))
+    return in_two_halves(torch.cat([chunk.arrays["latents"] for chunk in chunks]).cpu().numpy())
 
 
 @dataclass(frozen=True)
 class _Chunk:
+    """On the device, which may be yet to compute it."""
+
     size: int
-    means: dict[str, float]
-    arrays: dict[str, NDArray[Any]]
-    picture: NDArray[np.uint8] | None
+    means: dict[str, Tensor]
+    arrays: dict[str, Tensor]
+    picture: Tensor | None
 
 
 def _means(chunks: Sequence[_Chunk]) -> dict[str, float]:
+    if not chunks:
+        return {}
     sizes = [chunk.size for chunk in chunks]
-    return {name: float(np.average([c.means[name] for c in chunks], weights=sizes)) for name in chunks[0].means}
+    values_mc = torch.stack([torch.stack([c.means[name] for c in chunks]) for name in chunks[0].means]).cpu().double()
+    means = np.average(values_mc.numpy(), axis=1, weights=sizes)
+    return dict(zip(chunks[0].means, means.tolist(), strict=True))
 
 
 def _chunks(model: Model, config: TrialConfig, test_set: Batch) -> Iterator[tuple[Batch, Tensor | None]]:
@@ -128,20 +146,20 @@ def _evaluate_chunk(
 ) -> _Chunk:
     outputs = model(batch, noise)
     terms = objective(config, outputs, weights)
-    means = {"loss": float(terms.loss)} | {f"loss/{name}": float(term) for name, term in terms.parts.items()}
+    means = {"loss": terms.loss} | {f"loss/{name}": term for name, term in terms.parts.items()}
     if isinstance(outputs, FactorPrediction):
         arrays = {"latents": outputs.predicted, "factors": outputs.target}
         means["factor_error"] = means.pop("loss/factor_error")
-        return _Chunk(len(batch.images), means, _numpy(arrays), None)
+        return _Chunk(len(batch.images), means, arrays, None)
     if isinstance(outputs, ImagePrediction):
         means["reconstruction_error"] = means.pop("loss/reconstruction_error")
         return _Chunk(len(batch.images), means, {}, _picture(outputs.target, outputs.reconstruction))
     assert isinstance(model, VideoVAE)
     of_means = model.reconstruct(outputs.mu, outputs.logvar)
-    means["reconstruction_error"] = float((of_means - outputs.target).square().mean())
+    means["reconstruction_error"] = (of_means - outputs.target).square().mean()
     kl_l = kl_divergence(outputs.mu, outputs.logvar)[:, outputs.kl_frames].mean(dim=(0, 1))
     if config.stochastic:
-        means |= {"kl": float(kl_l.sum())} | {f"kl/latent_{i}": float(kl) for i, kl in enumerate(kl_l)}
+        means |= {"kl": kl_l.sum()} | {f"kl/latent_{i}": kl for i, kl in enumerate(kl_l)}
     arrays = {
         "latents": outputs.mu,
         # Constant velocity whatever the model's own α, so that the ratio means the same for all.
@@ -152,14 +170,14 @@ def _evaluate_chunk(
             for name in Posterior._fields
         },
     }
-    return _Chunk(len(batch.images), means, _numpy(arrays), _picture(outputs.target, of_means))
+    return _Chunk(len(batch.images), means, arrays, _picture(outputs.target, of_means))
 
 
-def _numpy(tensors: dict[str, Tensor]) -> dict[str, NDArray[Any]]:
-    return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+def _numpy(tensor: Tensor | None) -> NDArray[Any] | None:
+    return None if tensor is None else tensor.cpu().numpy()
 
 
-def _picture(target: Tensor, reconstruction: Tensor) -> NDArray[np.uint8]:
+def _picture(target: Tensor, reconstruction: Tensor) -> Tensor:
     """[2·P·H, T·W] for videos, frame beside frame; [2·H, P·W] for still images."""
     pairs_pstchw = torch.stack([target[:PICTURED], reconstruction[:PICTURED]], dim=1)
     if pairs_pstchw.shape[2] == 1:
@@ -169,7 +187,7 @@ def _picture(target: Tensor, reconstruction: Tensor) -> NDArray[np.uint8]:
     return _uint8(rows)
 
 
-def _traversal(model: Model) -> NDArray[np.uint8] | None:
+def _traversal(model: Model) -> Tensor | None:
     """[L·H, 7·W], or None for what has no decoder or no prior."""
     if not isinstance(model, VideoVAE) or not model.stochastic:
         return None
@@ -185,5 +203,5 @@ def decoded_traversal(model: VideoVAE, base: Tensor, values: Tensor) -> Tensor:
     return model.decode(moved_lsl.to(next(model.parameters()).device))
 
 
-def _uint8(image: Tensor) -> NDArray[np.uint8]:
-    return (image * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+def _uint8(image: Tensor) -> Tensor:
+    return (image * 255).round().clamp(0, 255).to(torch.uint8)

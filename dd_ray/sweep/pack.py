@@ -274,25 +274,29 @@ class Pack:
         return [member for member in self._members.values() if getattr(member, what)]
 
     def _evaluate(self, members: Sequence[_Member]) -> None:
-        """Take the snapshots that are due, and look whether the networks are still finite."""
-        for member in members:
-            started = time.perf_counter()
-            diverged = member.trainee.trial.diverged
-            snapshot = None if diverged else self._snapshot(member.trainee)
+        """Take the snapshots that are due, and look whether the networks are still finite.
+
+        A GPU is told of all of them before the first is waited for.
+        """
+        started = time.perf_counter()
+        diverged = [member.trainee.trial.diverged for member in members]
+        begun = [None if d else self._begin_snapshot(m.trainee) for m, d in zip(members, diverged, strict=True)]
+        for member, fetch in zip(members, begun, strict=True):
+            snapshot = None if fetch is None else fetch()
             with self._changed:
-                member.diverged = diverged
+                member.diverged = snapshot is None
                 member.done.evaluating += time.perf_counter() - started
                 if snapshot is not None:
                     member.keep(snapshot)
                 self._changed.notify_all()
 
-    def _snapshot(self, trainee: Trainee) -> Snapshot:
+    def _begin_snapshot(self, trainee: Trainee) -> Callable[[], Snapshot]:
         """Of a network; where memory is short, after what captured steps hold is given back."""
         with suppress(torch.OutOfMemoryError):
-            return trainee.snapshot()
+            return trainee.begin_snapshot()
         for stack in self._stacks.values():
             stack.release()
-        return trainee.snapshot()
+        return trainee.begin_snapshot()
 
     def _step(self, members: Sequence[_Member]) -> None:
         """Take networks one step further."""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Dataset
 from dd_ray.errors import UserError
-from dd_ray.evaluation import code_of, evaluate, untrained_scores
+from dd_ray.evaluation import begin_evaluation, code_of, untrained_scores
 from dd_ray.metrics import Code
 from dd_ray.sweep.board import Board
 from dd_ray.sweep.states import latest_state
@@ -58,15 +58,19 @@ class Trainee:
         """Whether there is a target before it."""
         return bool(self.targets) and self.trial.iteration < self.targets[0]
 
-    def snapshot(self) -> Snapshot:
-        """Evaluate it, and let it go on to the next target."""
+    def begin_snapshot(self) -> Callable[[], Snapshot]:
+        """Tell the device to evaluate it. What is returned waits for that, and lets it go on to the next target."""
         test_set, seen_set = _test_sets(self.config, self.stack.dataset)
-        evaluation = evaluate(self.trial.model, self.config, test_set, self.trial.iteration, seen_set)
         iteration = self.trial.iteration
-        if iteration in self._pictured:
-            self._pictures[iteration] = evaluation.pictures
-        snapshot = Snapshot(iteration=iteration, held_out=evaluation.held_out, state=self.state())
-        self.targets.popleft()
+        fetch = begin_evaluation(self.trial.model, self.config, test_set, iteration, seen_set)
+
+        def snapshot() -> Snapshot:
+            evaluation = fetch()
+            if iteration in self._pictured:
+                self._pictures[iteration] = evaluation.pictures
+            self.targets.popleft()
+            return Snapshot(iteration=iteration, held_out=evaluation.held_out, state=self.state())
+
         return snapshot
 
     def state(self) -> bytes:
@@ -113,7 +117,7 @@ class LocalTrainer:
         diverged = trial.diverged  # waits for the device
         self._broken = diverged
         trained = time.perf_counter()
-        snapshot = trainee.snapshot() if trainee.at_target and not diverged else None
+        snapshot = trainee.begin_snapshot()() if trainee.at_target and not diverged else None
         return Progress(
             iteration=trial.iteration,
             steps=steps,
