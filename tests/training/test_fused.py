@@ -70,6 +70,18 @@ def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
         assert ours.terms.parts.keys() == theirs.terms.parts.keys()
 
 
+@pytest.mark.parametrize(
+    ("config", "method"),
+    [(config, METHODS[i % len(METHODS)]) for i, config in enumerate(CONFIGS)],
+    ids=lambda value: value if isinstance(value, str) else name_of(value),
+)
+def test_a_step_never_waits_for_the_device(config, method):
+    # This device knows shapes alone: what asks it for a number fails, as it would wait on another.
+    stack = Stack(_three(config), "meta", method)
+    stack.step(2)
+    assert [trial.iteration for trial in stack] == [2, 2, 2]
+
+
 @each_method
 @pytest.mark.parametrize("model", VARIANTS)
 def test_training_together_comes_to_what_training_alone_does(model, method):
