@@ -25,7 +25,7 @@ from dd_ray.sweep.files import out_of_space
 from dd_ray.sweep.joining import prepare_to_join
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, check_data, duration, make_plan
+from dd_ray.sweep.plan import Plan, check_final_metrics, duration, make_plan, open_data
 from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
 from dd_ray.sweep.signals import expect_signals
 from dd_ray.sweep.store import SweepFolder, sweep_location
@@ -50,6 +50,7 @@ def main(study: Study, args: list[str] | None = None) -> None:
             describe(plan)
             if plan.options.dry_run:
                 return
+            open_data(plan)
             sys.exit(execute_search(plan) if isinstance(plan, SearchPlan) else execute(plan))
     except KeyboardInterrupt:  # while trials run, Tune catches it
         print("Interrupted; the same command goes on.", file=sys.stderr)
@@ -81,7 +82,7 @@ def parse(study: Study, args: list[str]) -> Plan:
         raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
     axes = axes_of(config, defaults, args)
     plan = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
-    check_data(plan)
+    check_final_metrics(plan)
     return plan
 
 

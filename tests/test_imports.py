@@ -17,7 +17,7 @@ ORDER = [
         "terminal",
         "config",
         "schedules",
-        "checksums",
+        "dsprites_file",
         "config_options",
         "data",
         "models",

@@ -5,15 +5,14 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dd_ray.checksums import check_dsprites
 from dd_ray.config import NOT_IN_KEY, SUPERVISED, TrialConfig
 from dd_ray.config_options import Axes, option_name, product
+from dd_ray.dsprites_file import open_dsprites
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable
 from dd_ray.sweep.options import SweepOptions
@@ -199,19 +198,27 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     return Plan(study, options, axes, cells)
 
 
-def check_data(plan: Plan) -> None:
-    """Make sure that the data of the cells is there, as far as this machine can tell, and has what is asked of it.
+def check_final_metrics(plan: Plan) -> None:
+    """Make sure that scores at the end mean something of the factors.
 
     Raises:
-        UserError: a file is missing or another, or a score at the end means nothing of the factors.
+        UserError: one does not.
     """
-    for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
-        if file and "://" not in file:
-            check_dsprites(file, Path(file), md5)
     factors = ", ".join(plan.examples[0].factor_names)
     for name in plan.final_metrics:
         if not any(applicable([name], config.factor_names) for config in plan.examples):
             raise UserError(f"--final-metrics {name} means nothing of the factors {factors}; leave it out.")
+
+
+def open_data(plan: Plan) -> None:
+    """Make sure that the files of the data are there and what they are taken for, and have them at hand.
+
+    Raises:
+        UserError: one is missing, or another.
+    """
+    for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
+        if file:
+            open_dsprites(file, md5)
 
 
 def cell_label(values: Mapping[str, Any], naming: list[str]) -> str:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from dd_ray import dsprites_file
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
-from dd_ray.data import dsprites, held_out_stills, make_dataset, render_stills
+from dd_ray.data import held_out_stills, make_dataset, render_stills
 from dd_ray.data.sprites import SpriteGrid, paint_sprites
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores
-from dd_ray.sweep.plan import check_data, make_plan
 from dd_ray.training import Stack, dump_state, load_state
 
 SIZES = (3, 3, 6, 15, 15)
@@ -31,6 +31,10 @@ def _config(path, **changes):
     md5 = _md5(path) if path.is_file() else "0" * 32
     values |= {"model": "beta_vae", "beta": 0.1, "dsprites_file": str(path), "dsprites_md5": md5}
     return TrialConfig(**values | changes)
+
+
+def _open(config):
+    return dsprites_file.open_dsprites(config.dsprites_file, config.dsprites_md5)
 
 
 class _Pickled:
@@ -65,9 +69,9 @@ def file(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    dsprites._open.cache_clear()
+    dsprites_file.open_dsprites.cache_clear()
     yield tmp_path / "cache" / "dd_ray"
-    dsprites._open.cache_clear()
+    dsprites_file.open_dsprites.cache_clear()
 
 
 def test_every_image_is_that_of_its_factors(file):
@@ -90,13 +94,13 @@ def test_training_and_held_out_images_are_all_of_them_and_apart(file):
 
 
 def test_it_is_decompressed_once_and_memory_mapped(file, cache, monkeypatch):
-    images = dsprites.open_dsprites(_config(file))
+    images = _open(_config(file))
     assert isinstance(images, np.memmap) and images.shape == (1, *SIZES, 512)
     assert sorted(path.name for path in cache.iterdir()) == [f"dsprites-{_md5(file)}.npy", "dsprites.lock"]
     assert (cache / f"dsprites-{_md5(file)}.npy").stat().st_size == 128 + NUM_IMAGES * 512
-    dsprites._open.cache_clear()
-    monkeypatch.setattr(dsprites, "_unpack", None)
-    np.testing.assert_array_equal(dsprites.open_dsprites(_config(file)), images)
+    dsprites_file.open_dsprites.cache_clear()
+    monkeypatch.setattr(dsprites_file, "_unpack", None)
+    np.testing.assert_array_equal(_open(_config(file)), images)
 
 
 def test_a_trial_learns_and_resumes_bit_for_bit_also_where_the_file_has_moved(file, tmp_path):
@@ -134,10 +138,10 @@ def test_scores_are_of_held_out_pictures(file):
 def test_a_url_is_fetched_once(file, scheme, cache):
     url, close = (file.as_uri(), lambda: None) if scheme == "file" else _serve(file)
     config = _config(file, dsprites_file=url)
-    images = np.array(dsprites.open_dsprites(config))
+    images = np.array(_open(config))
     close()
-    dsprites._open.cache_clear()
-    np.testing.assert_array_equal(dsprites.open_dsprites(config), images)
+    dsprites_file.open_dsprites.cache_clear()
+    np.testing.assert_array_equal(_open(config), images)
     assert len(list(cache.iterdir())) == 2
 
 
@@ -207,11 +211,17 @@ def test_a_cache_that_cannot_be_written_is_named(file, cache):
         make_dataset(_config(file))
 
 
-def test_a_sweep_does_not_start_without_its_file(tmp_path):
-    from dd_ray.sweep.options import options_of
+@pytest.mark.parametrize("where", ["path", "url"])
+def test_a_sweep_does_not_start_with_another_file_or_none(file, where, tmp_path, capsys, monkeypatch):
+    from dd_ray import cli
     from tests.sweep.studies import ROOT, load_study
 
+    monkeypatch.setattr(cli, "execute", lambda plan: pytest.fail("the sweep started"))
+    monkeypatch.chdir(tmp_path)
     study = load_study(ROOT / "sweeps" / "sprites_grid.py")
-    axes = {**study.defaults("quick"), "dataset": ("dsprites",), "dsprites_file": (str(tmp_path / "none.npz"),)}
-    with pytest.raises(UserError, match=r"dsprites_file = .*none.npz cannot be read"):
-        check_data(make_plan(study, options_of(study, "quick")(), axes))
+    for path, message in ((file, f"has MD5 {_md5(file)}, not the public"), (tmp_path / "none", "cannot be read")):
+        named = str(path) if where == "path" else path.as_uri()
+        with pytest.raises(SystemExit) as ended:
+            cli.main(study, ["--dataset", "dsprites", "--dsprites-file", named])
+        assert ended.value.code == 2
+        assert f"dsprites_file = {named} {message}" in capsys.readouterr().err

@@ -1,0 +1,164 @@
+"""The public dSprites file, which the user points to. Without PyTorch, so that a command opens it before Ray starts.
+
+`dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz` (Matthey et al. 2017, github.com/google-deepmind/dsprites-dataset)
+holds 737,280 binary images of 64×64 and their six factors.
+
+It is checked by its MD5. It cannot be memory-mapped, as it is compressed. So it is decompressed once, into
+`$XDG_CACHE_HOME/dd_ray/dsprites-MD5.npy` (`~/.cache` by default), a bit a pixel, 378 MB, and that is memory-mapped by
+all processes of a machine. A URL is fetched once for that. Its `metadata` is pickled and is not read: pickles can hold
+any code.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dd_ray.config import DSPRITES_MD5, NUM_HELD_OUT
+from dd_ray.errors import UserError
+
+FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")
+"""The file's own names of its six factors."""
+SIDE = 64
+"""Pixels of an image along an axis."""
+BYTES_PER_IMAGE = SIDE * SIDE // 8
+_CHUNK = 8192  # images decompressed at a time, 32 MiB
+_DAMAGE = (ValueError, LookupError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+@cache
+def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
+    """The file's images in bits, memory-mapped: uint8 [color, shape, scale, orientation, posX, posY, 512].
+
+    Args:
+        file: path or URL.
+        md5: what its MD5 must be.
+
+    Raises:
+        UserError: the file cannot be read, is another than its checksum says, or is not of dSprites' layout; or the
+            cache cannot be written.
+    """
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dd_ray"
+    unpacked = folder / f"dsprites-{md5}.npy"
+    if "://" not in file:
+        _check(file, Path(file), md5)  # also where the cache has it: what is named is what is used
+    if not unpacked.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "dsprites.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # the other processes of a machine wait for the first
+                if not unpacked.exists():
+                    _unpack(file, md5, unpacked)
+        except OSError as error:
+            raise UserError(
+                f"{folder} cannot hold the decompressed dSprites, 378 MB ({error.strerror or error}); make room there, "
+                "or set XDG_CACHE_HOME to another folder."
+            ) from error
+    return np.load(unpacked, mmap_mode="r", allow_pickle=False)
+
+
+def _unpack(file: str, md5: str, unpacked: Path) -> None:
+    print(f"Decompressing {file} into {unpacked}, once", flush=True)
+    with _local(file, unpacked.parent) as path, tempfile.NamedTemporaryFile(dir=unpacked.parent, delete=False) as draft:
+        try:
+            if "://" in file:
+                _check(file, path, md5)
+            _write_bits(file, path, draft)
+            draft.close()
+            Path(draft.name).replace(unpacked)
+        finally:
+            Path(draft.name).unlink(missing_ok=True)
+
+
+def _check(file: str, path: Path, md5: str) -> None:
+    """Make sure of its content; `file` is what the user gave, to be named."""
+    try:
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise UserError(f"dsprites_file = {file} cannot be read: {error.strerror or error}.") from error
+    if found != md5:
+        whose = "the public file's" if md5 == DSPRITES_MD5 else "the given"
+        raise UserError(
+            f"dsprites_file = {file} has MD5 {found}, not {whose} {md5}; give the whole public file, or, for another "
+            f"of its layout, dsprites_md5 = {found}."
+        )
+
+
+@contextmanager
+def _local(file: str, folder: Path) -> Iterator[Path]:
+    """The file itself, or a copy of what a URL names, for as long as it is needed."""
+    if "://" not in file:
+        yield Path(file)
+        return
+    with tempfile.NamedTemporaryFile(dir=folder) as copy:
+        try:
+            with _open_url(file) as source:
+                shutil.copyfileobj(source, copy, 2**20)
+        except (OSError, URLError, ValueError) as error:
+            raise UserError(f"dsprites_file = {file} cannot be read: {getattr(error, 'reason', error)}.") from error
+        copy.flush()
+        yield Path(copy.name)
+
+
+def _open_url(url: str) -> Any:
+    if url.startswith(("http://", "https://")):
+        return urlopen(url, timeout=60)
+    from pyarrow.fs import FileSystem  # noqa: PLC0415  # half a second, which only URLs need
+
+    files, path = FileSystem.from_uri(url)
+    return files.open_input_stream(path)
+
+
+def _write_bits(file: str, path: Path, draft: IO[bytes]) -> None:
+    """Write the images of an archive as `open_dsprites` has them."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as images:
+            with archive.open("latents_classes.npy") as classes:
+                sizes = _sizes(np.lib.format.read_array(classes, allow_pickle=False))
+            _check_header(images, sizes)
+            header = {"descr": "|u1", "fortran_order": False, "shape": (*sizes, BYTES_PER_IMAGE)}
+            np.lib.format.write_array_header_1_0(draft, header)
+            # To the end, where the archive's own checksum is compared.
+            while content := images.read(_CHUNK * SIDE * SIDE):
+                pixels = np.frombuffer(content, np.uint8).reshape(-1, SIDE * SIDE)
+                if pixels.max() > 1:
+                    raise ValueError("its images are not binary")
+                draft.write(np.packbits(pixels, axis=1).tobytes())
+    except _DAMAGE as error:
+        raise UserError(f"dsprites_file = {file} is not of the layout of dSprites: {error}.") from error
+
+
+def _sizes(classes: NDArray[np.integer]) -> tuple[int, ...]:
+    """Levels of the six factors, after making sure that the images are all combinations of them in their order."""
+    if classes.ndim != 2 or classes.shape[1] != len(FACTORS) or not len(classes) or classes.dtype.kind not in "iu":
+        raise ValueError(f"latents_classes is {classes.dtype} {classes.shape}, not integers [N, {len(FACTORS)}]")
+    sizes = tuple(int(n) + 1 for n in classes.max(axis=0))
+    combinations = np.indices(sizes).reshape(len(sizes), -1).T
+    if not np.array_equal(classes, combinations) or sizes[0] != 1:
+        raise ValueError("its images are not all combinations of one color and the other factors, the last fastest")
+    if len(classes) <= NUM_HELD_OUT:
+        raise ValueError(f"it has {len(classes):,} images, of which {NUM_HELD_OUT:,} are held out")
+    return sizes
+
+
+def _check_header(images: IO[bytes], sizes: tuple[int, ...]) -> None:
+    version = np.lib.format.read_magic(images)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(images)
+    expected = (int(np.prod(sizes)), SIDE, SIDE)
+    if shape != expected or fortran or dtype != np.uint8:
+        raise ValueError(f"imgs is {dtype} {shape}, not uint8 {expected}")
