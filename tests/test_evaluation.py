@@ -234,8 +234,8 @@ CHEAP = ("mig", "mig_equal_width", "sap", "mcc", "mcc_spearman", "linear_r2", "m
 @pytest.mark.parametrize("model", sorted({config.model for config in WITH_CODE}))
 def test_scores_of_stills_fill_the_columns_that_they_name(model):
     config = small(model)
-    scores = model_scores(build_model(config), config, [*CHEAP, "straightness"])
-    named = {column for name in (*CHEAP, "straightness") for column in FURTHER[name].all_columns}
+    scores = model_scores(build_model(config), config, CHEAP)
+    named = {column for name in CHEAP for column in FURTHER[name].all_columns}
     assert set(scores) == named | {"active_units_stills"} and named <= set(REPORTED)
     assert all(isinstance(value, (int, float)) for value in scores.values())
 
@@ -261,16 +261,6 @@ def test_scores_of_untrained_networks_are_those_of_the_seed_and_computed_once(mo
     assert untrained_scores(replace(config, seed=3), ["mcc"]) != first
     monkeypatch.setattr(scores_module, "model_scores", None)
     assert untrained_scores(replace(config, beta=0.1, gamma=0.9), ["mcc"]) == first
-
-
-def test_the_straightness_added_later_is_that_of_the_evaluation():
-    config = small("inertia_vae")
-    model = build_model(config)
-    evaluated = evaluate(model, config, make_dataset(config).test_set()).metrics
-    added = model_scores(model, config, ["straightness"])
-    assert added["straightness"] == pytest.approx(evaluated["straightness"])
-    other = untrained_scores(replace(config, gamma=0.9), ["straightness"])
-    assert other["straightness"] != pytest.approx(added["straightness"])
 
 
 def test_a_diverged_model_has_no_further_scores():

@@ -3,7 +3,6 @@
 evaluate (`Evaluation`)           losses, scores and pictures of held-out videos, at every evaluation of a trial
 begin_evaluation                  the same, on a GPU beside others
 model_scores, untrained_scores    the scores of `dd_ray.metrics.FURTHER`, of held-out still pictures
-held_out_latents                  of videos
 code_of                           a model as these scores see it
 initial_model, initial_digest     a model before its training
 encode_stills                     latents of still pictures
@@ -11,7 +10,7 @@ region_errors, `PicturedRegions`  where in a picture reconstructions are wrong
 still_errors                      how wrong reconstructions of still pictures are
 """
 
-from dd_ray.evaluation.heldout import Evaluation, begin_evaluation, evaluate, held_out_latents
+from dd_ray.evaluation.heldout import Evaluation, begin_evaluation, evaluate
 from dd_ray.evaluation.regions import Drawing, PicturedRegions, region_errors, still_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.stills import encode_stills
@@ -24,7 +23,6 @@ __all__ = [
     "code_of",
     "encode_stills",
     "evaluate",
-    "held_out_latents",
     "initial_digest",
     "initial_model",
     "model_scores",

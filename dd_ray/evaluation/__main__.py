@@ -20,8 +20,8 @@ EXIT_INTERRUPTED = 130
 _DESCRIPTION = f"""Compute scores of the trained networks of a sweep, finished or running, and add them to its table.
 
 Scores are of each cell's network at its last evaluation and, beside it, of its network before training, on 10,000
-held-out still pictures (a video model by its encoder's own code; straightness is of the held-out videos). Columns
-that end in _active look at the active latents alone. Nothing is computed twice, and what an interrupt leaves is kept.
+held-out still pictures (a video model by its encoder's own code). Columns that end in _active look at the
+active latents alone. Nothing is computed twice, and what an interrupt leaves is kept.
 
 Scores: {", ".join(FURTHER)}."""
 

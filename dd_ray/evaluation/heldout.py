@@ -13,7 +13,7 @@ from torch import Tensor
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.evaluation.decomposition import kl_terms
-from dd_ray.metrics import HeldOut, in_two_halves
+from dd_ray.metrics import HeldOut
 from dd_ray.models import FactorPrediction, ImagePrediction, Model, VideoVAE
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import Posterior, Weights, kl_divergence, objective
@@ -101,13 +101,6 @@ def begin_evaluation(
         return Evaluation(held_out, _numpy(chunks[0].picture), _numpy(traversal))
 
     return fetch
-
-
-@torch.inference_mode()
-def held_out_latents(model: Model, config: TrialConfig, test_set: Batch) -> NDArray[np.float32]:
-    """The latents [B, T, L] that `evaluate` scores: posterior means of held-out videos, or predicted factors."""
-    chunks = [_evaluate_chunk(model, config, chunk, noise) for chunk, noise in _chunks(model, config, test_set)]
-    return in_two_halves(torch.cat([chunk.arrays["latents"] for chunk in chunks]).cpu().numpy())
 
 
 @dataclass(frozen=True)

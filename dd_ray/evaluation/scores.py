@@ -9,8 +9,6 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import make_dataset
-from dd_ray.evaluation.heldout import held_out_latents
 from dd_ray.evaluation.stills import encode_stills, encode_test_stills
 from dd_ray.metrics import FURTHER, Code, applicable, further_scores
 from dd_ray.models import Model, SupervisedDecoder, build_model
@@ -20,7 +18,7 @@ def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dic
     """Further scores of a network, from 10,000 held-out still pictures and as many more as a score asks for.
 
     A video model is thereby scored by its encoder's own code, whatever its filter makes of motion, so that scores
-    can be compared across γ and with models of still pictures; `straightness` alone is of held-out videos.
+    can be compared across γ and with models of still pictures.
 
     Args:
         model: the network, on any device.
@@ -46,7 +44,6 @@ def code_of(model: Model, config: TrialConfig) -> Code | None:
         factors=factors,
         factor_names=config.factor_names,
         encode=_remembering(lambda more: encode_stills(model, config, more)),
-        encode_videos=lambda: held_out_latents(model, config, make_dataset(config, _device(model)).test_set()),
     )
 
 
@@ -56,9 +53,8 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
     Cells that differ in β, γ or λ begin with the same weights, so a process computes them once.
     """
     model = initial_model(config, device)
-    of_videos = "straightness" in names  # the filter of their latents is no weight
     names = applicable(names, config.factor_names)
-    known = _untrained.setdefault((_digest(model, config), config if of_videos else None), {})
+    known = _untrained.setdefault(_digest(model, config), {})
     if missing := [name for name in names if not FURTHER[name].all_columns.keys() <= known.keys()]:
         known |= model_scores(model, config, missing)
     return {column: known[column] for name in names for column in FURTHER[name].all_columns if column in known}
@@ -74,16 +70,12 @@ def initial_digest(config: TrialConfig) -> str:
     return _digest(initial_model(config), config)
 
 
-_untrained: dict[tuple[str, TrialConfig | None], dict[str, float]] = {}
+_untrained: dict[str, dict[str, float]] = {}
 
 
 def _digest(model: Model, config: TrialConfig) -> str:
     weights = [parameter.detach().cpu().contiguous().numpy().tobytes() for parameter in model.parameters()]
     return hashlib.sha256(b"".join([repr(config.data).encode(), *weights])).hexdigest()
-
-
-def _device(model: Model) -> torch.device:
-    return next(model.parameters()).device
 
 
 def _remembering(encode: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -22,7 +22,6 @@ from dd_ray.metrics.mcc import mean_correlation_coefficient
 from dd_ray.metrics.metric import Metric
 from dd_ray.metrics.mig import mig, mig_equal_width
 from dd_ray.metrics.modularity import modularity
-from dd_ray.metrics.motion import straightness
 from dd_ray.metrics.notebook import FACTORS as NOTEBOOK_FACTORS
 from dd_ray.metrics.notebook import (
     mean_squared_cross_correlation,
@@ -48,8 +47,6 @@ class Code:
     """Of the F factors: THING_COORDINATE, as in circle_x."""
     encode: Encode
     """Latents of further pictures."""
-    encode_videos: Callable[[], Array]
-    """Latents [B, T, L] of videos; T = 1 where the network knows none."""
 
 
 Compute = Callable[[Code, Mask | None], dict[str, float]]
@@ -181,12 +178,6 @@ FURTHER: dict[str, FurtherScore] = {
         cost=0.01,
         masked=False,  # as the original published them
         applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
-    ),
-    "straightness": FurtherScore(
-        compute=lambda code, mask: {"straightness": straightness(code.encode_videos(), mask)},
-        columns={"straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None)},
-        cost=0.5,
-        masked=False,
     ),
     "nonlinear_r2": _single("nonlinear_r2", nonlinear_r2, "Non-linear R² (mean of factors)", "R², trees", cost=2),
     "dci": FurtherScore(

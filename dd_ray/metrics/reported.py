@@ -34,5 +34,7 @@ Those that are better one way rank trials. The objective contains β and λ, the
 weighs, the prediction ratio is what λ and γ weigh, as they straighten paths, and more active units than factors are no
 gain, so they do not."""
 
-WITH_UNTRAINED = tuple(name for name, metric in REPORTED.items() if metric.better == "max" or name in _OF_FURTHER)
+WITH_UNTRAINED = tuple(
+    name for name, metric in REPORTED.items() if metric.better == "max" or name in {*_OF_FURTHER, "straightness"}
+)
 """Scores that an untrained network has as well, and not near 0: they have to be compared with it."""

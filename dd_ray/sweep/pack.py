@@ -19,8 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import make_dataset
-from dd_ray.evaluation import code_of, encode_stills, held_out_latents, initial_digest, initial_model
+from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
 from dd_ray.metrics import Code
 from dd_ray.sweep.trainee import Trainee, device_named
 from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work, check_memory
@@ -174,16 +173,6 @@ class Pack:
         """What it makes of further pictures."""
         config = self._members[member].trainee.config
         return self._do(lambda: encode_stills(self._model(member, untrained), config, factors))
-
-    def encode_videos(self, member: str, untrained: bool) -> NDArray[Any]:
-        """What it makes of held-out videos."""
-
-        def encode() -> NDArray[Any]:
-            config = self._members[member].trainee.config
-            test_set = make_dataset(config, self._device).test_set()
-            return held_out_latents(self._model(member, untrained), config, test_set)
-
-        return self._do(encode)
 
     def initial_digest(self, member: str) -> str:
         """The same for cells that begin with the same weights."""

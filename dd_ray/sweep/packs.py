@@ -84,7 +84,7 @@ class PackTrainer:
     """The trainer of a cell whose network a pack trains."""
 
     def __init__(self, work: Work, call: Call) -> None:
-        self._work, self._call = work, call
+        self._call = call
         joined: Joined = call("join", work)
         self._member = joined.member
         self.notes, self.began_at, self.frames_per_step = joined.notes, joined.began_at, joined.frames_per_step
@@ -103,9 +103,7 @@ class PackTrainer:
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
         """Remembered for cells of this process that begin alike."""
-        digest = self._call("initial_digest", self._member)
-        of_videos = self._work.key if "straightness" in names else ""
-        known = (digest, of_videos, tuple(names))
+        known = (self._call("initial_digest", self._member), tuple(names))
         if known not in _untrained:
             code = self._code(untrained=True)
             _untrained[known] = {} if code is None else further_scores(names, code)
@@ -129,7 +127,6 @@ class PackTrainer:
             factors=parts.factors,
             factor_names=parts.factor_names,
             encode=lambda factors: self._call("encode", member, untrained, factors),
-            encode_videos=lambda: self._call("encode_videos", member, untrained),
         )
 
 
@@ -147,4 +144,4 @@ def pack_here(device: str, threads: int) -> Call:
     return lambda method, *arguments: ray.get(pack.call.remote(method, *arguments))
 
 
-_untrained: dict[tuple[str, str, tuple[str, ...]], dict[str, float]] = {}
+_untrained: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}

@@ -85,13 +85,13 @@ class Plan:
 
     @property
     def final_metrics(self) -> tuple[str, ...]:
-        """The costly scores of the last evaluation; not `straightness`, which all evaluations have."""
+        """The costly scores of the last evaluation."""
         asked = self.options.final_metrics
         if not any("mig" in reported_by(config) for config in self.examples):
             return ()  # there is no code to score
         known = self._applicable_scores()
         chosen = self._affordable_scores() if "auto" in asked else known if "all" in asked else asked
-        return tuple(name for name in FURTHER if name in chosen and name != "straightness")
+        return tuple(name for name in FURTHER if name in chosen)
 
     @property
     def grace_period(self) -> int:

@@ -18,7 +18,6 @@ def _code(name, num_points=10_000):
         factors=factors,
         factor_names=NAMES,
         encode=encoder(name),
-        encode_videos=lambda: np.linspace(0, 1, 5)[None, :, None] * rng.standard_normal((8, 1, 4)),
     )
 
 

@@ -117,13 +117,13 @@ def test_scores_at_the_end_are_those_that_training_is_long_enough_for():
     assert _final_metrics() == ()
     some = _final_metrics("--iterations", "300", "--batch-size", "16", "--num-frames", "10")
     assert "mig" in some and "dci" not in some
-    assert set(_final_metrics("--iterations", "50000", "--batch-size", "64")) == set(FURTHER) - {"straightness"}
+    assert set(_final_metrics("--iterations", "50000", "--batch-size", "64")) == set(FURTHER)
 
 
 def test_scores_at_the_end_can_be_named():
     assert _final_metrics("--final-metrics", "dci", "sap") == ("sap", "dci")
     assert _final_metrics("--final-metrics", "none", "--iterations", "50000") == ()
-    assert set(_final_metrics("--final-metrics", "all")) == set(FURTHER) - {"straightness"}
+    assert set(_final_metrics("--final-metrics", "all")) == set(FURTHER)
     with pytest.raises(SystemExit):
         _final_metrics("--final-metrics", "dcii")
 
