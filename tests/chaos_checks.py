@@ -73,7 +73,7 @@ def undisturbed(plan: Plan) -> dict[str, CellFolder]:
 
 
 def _train(folder: Path, cell: Cell, evaluate_at: Sequence[int]) -> None:
-    from dd_ray.sweep.worker import CellRun, Work
+    from dd_ray.sweep.cell_run import CellRun, Work
 
     SweepFolder.at(folder).cell(cell.key).create(cell.config.to_dict(), cell.label)
     run = CellRun(

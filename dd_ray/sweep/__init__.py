@@ -1,4 +1,12 @@
-"""What a sweep is, and running it on Ray Tune."""
+"""What a sweep is, and running it on Ray Tune.
+
+What is asked for    study, space, options, plan, search_plan, manifest
+Where it is kept     files/, store, states, versions
+On a cluster         environment, joining, cluster, autoscaler, nodes, sharing, signals
+Trials in Ray Tune   run, rounds, rungs, progress, trainable; for a search run_search, searcher, suggestions
+One cell             cell_run, board; trainer (what it needs), local_trainer (this process), trainee (its network)
+Cells in one pack    pack (the process), pack_actors (on Ray, with the trainer of a cell in one)
+"""
 
 from dd_ray.sweep.space import LogUniform, Uniform
 from dd_ray.sweep.study import Preset, Search, Study

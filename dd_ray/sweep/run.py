@@ -14,7 +14,7 @@ from dd_ray.sweep.cluster import Resources, check_gpus, connected
 from dd_ray.sweep.files import Lock
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.nodes import check_nodes
-from dd_ray.sweep.packs import running_registry
+from dd_ray.sweep.pack_actors import running_registry
 from dd_ray.sweep.plan import Cell, Plan, duration
 from dd_ray.sweep.progress import Ending, Watcher
 from dd_ray.sweep.rounds import Round, Rounds

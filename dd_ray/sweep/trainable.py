@@ -6,11 +6,11 @@ from typing import Any
 from ray import tune
 
 from dd_ray.errors import UserError
+from dd_ray.sweep.cell_run import CellRun
 from dd_ray.sweep.files import out_of_space
-from dd_ray.sweep.packs import PackTrainer, pack_here
+from dd_ray.sweep.pack_actors import PackTrainer, pack_here
 from dd_ray.sweep.trainer import Work
 from dd_ray.sweep.versions import difference, versions
-from dd_ray.sweep.worker import CellRun
 
 
 class CellTrainable(tune.Trainable):

@@ -1,8 +1,7 @@
-"""The network of a cell in training, in the process that trains it; and that process where it trains one cell alone."""
+"""The network of a cell in training, in the process that trains it."""
 
-import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,13 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Dataset
 from dd_ray.errors import UserError
-from dd_ray.evaluation import begin_evaluation, code_of, untrained_scores
+from dd_ray.evaluation import begin_evaluation, code_of
 from dd_ray.metrics import Code
 from dd_ray.sweep.board import Board
 from dd_ray.sweep.states import latest_state
 from dd_ray.sweep.store import SweepFolder
-from dd_ray.sweep.trainer import Progress, Snapshot, Work, pictured
-from dd_ray.training import Stack, dump_state, keep_freed_memory, set_precision
+from dd_ray.sweep.trainer import Snapshot, Work, pictured
+from dd_ray.training import Stack, dump_state
 
 
 class Trainee:
@@ -93,61 +92,6 @@ class Trainee:
         self._board.close()
 
 
-class LocalTrainer:
-    """Trains one cell in this process."""
-
-    def __init__(self, work: Work) -> None:
-        keep_freed_memory()
-        torch.set_num_threads(work.threads)
-        set_precision(work.precision)
-        device = device_named(work.device)
-        self.trainee = Trainee(work, lambda config: Stack(device=device))
-        self.notes, self.began_at = self.trainee.notes, self.trainee.trial.iteration
-        self.frames_per_step = self.trainee.config.batch_size * self.trainee.config.frames
-        self._broken = False
-
-    def train(self, seconds: float) -> Progress:
-        """Step until the next target or for some seconds."""
-        trainee, trial = self.trainee, self.trainee.trial
-        started, steps = time.perf_counter(), 0
-        self._broken = True  # until all steps are whole
-        while trainee.may_step and time.perf_counter() < started + seconds:
-            trainee.stack.step()
-            steps += 1
-        diverged = trial.diverged  # waits for the device
-        self._broken = diverged
-        trained = time.perf_counter()
-        snapshot = trainee.begin_snapshot()() if trainee.at_target and not diverged else None
-        return Progress(
-            iteration=trial.iteration,
-            steps=steps,
-            training_seconds=trained - started,
-            evaluating_seconds=time.perf_counter() - trained,
-            diverged=diverged,
-            snapshot=snapshot,
-        )
-
-    def state(self, recorded: int) -> tuple[int, bytes] | None:  # it does not run ahead
-        """None after a step that was not finished, or diverged."""
-        return None if self._broken else (self.trainee.trial.iteration, self.trainee.state())
-
-    def code(self) -> Code | None:
-        """Of the network."""
-        return self.trainee.code()
-
-    def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
-        """Remembered for cells that begin alike."""
-        return untrained_scores(self.trainee.config, names, self.trainee.stack.device)
-
-    def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """In TensorBoard."""
-        self.trainee.show(iteration, metrics)
-
-    def close(self, final: Mapping[str, float | None] | None) -> None:
-        """Close the event file."""
-        self.trainee.close(final)
-
-
 def device_named(name: str) -> torch.device:
     """The device that a trial was given a share of.
 
@@ -160,12 +104,15 @@ def device_named(name: str) -> torch.device:
 
 
 _rendered: dict[tuple[Any, ...], tuple[Batch, Batch | None]] = {}
+MOST_RENDERED = 4
+"""Datasets whose held-out sets are kept; a pack may train on a few at a time."""
 
 
 def _test_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | None]:
     """The held-out set and the seen one, rendered once for all trials of this process that share their data."""
     key = (*config.data.values(), config.num_test)
     if key not in _rendered:
-        _rendered.clear()
+        if len(_rendered) == MOST_RENDERED:
+            del _rendered[next(iter(_rendered))]
         _rendered[key] = dataset.test_set(), dataset.seen_set()
     return _rendered[key]

@@ -99,8 +99,9 @@ class Trial:
         if state.config.key != self.config.key:
             raise UserError(f"the state is of trial {state.config.key}, not of {self.config.key}.")
         shapes = {name: p.shape for name, p in self.model.named_parameters()}
-        if {name: weights.shape for name, weights in state.weights.items()} != shapes:
-            raise UserError(f"the state of trial {state.config.key} does not hold the weights of its model.")
+        for kept in (state.weights, state.square_avg):
+            if {name: tensor.shape for name, tensor in kept.items()} != shapes:
+                raise UserError(f"the state of trial {state.config.key} does not hold the weights of its model.")
         self.weights.copy_(self._vector(state.weights))
         self.square_avg.copy_(self._vector(state.square_avg))
         self.go_to(state.iteration)
@@ -116,9 +117,8 @@ class Trial:
         return {name: part.view(p.shape) for (name, p), part in zip(named.items(), parts, strict=True)}
 
     def _vector(self, by_name: Mapping[str, Tensor]) -> Tensor:
-        named = dict(self.model.named_parameters())
-        # Earlier versions kept nothing for parameters that take no part.
-        return torch.cat([by_name.get(name, torch.zeros(p.shape)).flatten() for name, p in named.items()])
+        names = [name for name, _ in self.model.named_parameters()]
+        return torch.cat([by_name[name].flatten() for name in names])
 
 
 def noise(config: TrialConfig, model: Model, images: Sequence[int], iteration: int) -> NDArray[np.float32] | None:

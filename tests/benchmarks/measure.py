@@ -62,6 +62,13 @@ def seconds_of(run: Callable[[], object], device: torch.device, repeats: int, wa
     return statistics.median(seconds)
 
 
+def seconds_of_cells(sweep: Path) -> float:
+    """From the beginning of the first cell of a sweep to the end of the last one: without the start of Ray."""
+    cells = list((sweep / "cells").iterdir())
+    begun = min((cell / "owner").stat().st_mtime for cell in cells)
+    return max((cell / "outcome.json").stat().st_mtime for cell in cells) - begun
+
+
 def best_device() -> torch.device:
     """A GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

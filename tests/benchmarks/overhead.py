@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,9 +128,9 @@ def sweep_of(cells: int, folder: str, trainable: type[CellTrainable]) -> float:
     return seconds
 
 
-def main() -> None:
+def main(args: Sequence[str] = ()) -> None:
     """Compare at 300 cells; with numbers of cells as arguments, see how a sweep grows with them."""
-    counts = [int(word) for word in sys.argv[1:]]
+    counts = [int(word) for word in args]
     ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         _growth(counts) if counts else _compare(300)
@@ -170,4 +171,4 @@ def _growth(counts: list[int]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

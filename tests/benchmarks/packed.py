@@ -15,7 +15,7 @@ from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.training import Stack, set_precision
-from tests.benchmarks.measure import best_device, wait_for
+from tests.benchmarks.measure import best_device, seconds_of_cells, wait_for
 from tests.benchmarks.table import Table, show
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
@@ -35,13 +35,11 @@ def _sweep(device: str, pack: str) -> tuple[float, list[TrialConfig]]:
         command += ["--evaluations", str(EVALUATIONS), "--final-metrics", "none", "--num-test", "64"]
         subprocess.run(command + (TOGETHER[device] if pack == "on" else []), check=True)
         sweep = SweepFolder.open(f"{storage}/sweep")
-        cells = [Path(storage) / "sweep" / "cells" / cell.key for cell in sweep.cells()]
-        begun = min((cell / "owner").stat().st_mtime for cell in cells)
-        ended = max((cell / "outcome.json").stat().st_mtime for cell in cells)
+        seconds = seconds_of_cells(Path(storage) / "sweep")
         table = results.final(results.load(f"{storage}/sweep"))
         assert len(table) == 36 and set(table["state"]) == {"finished"}
         configs = [TrialConfig.from_dict(cell.describe()["config"]) for cell in sweep.cells()]
-    return ended - begun, configs
+    return seconds, configs
 
 
 def _without_ray(configs: list[TrialConfig], iterations: int) -> float:

@@ -6,6 +6,7 @@ Without Ray. On a GPU where there is one; on a CPU with fewer trials, to see tha
 import argparse
 import itertools
 import multiprocessing
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -189,14 +190,14 @@ def tables(whole: bool, precisions: Iterable[Precision]) -> Iterator[Table]:
     yield growth(device, next(iter(precisions)))
 
 
-def main() -> None:
+def main(args: Sequence[str] = ()) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--whole", action="store_true", help="train the paper's grid to its end")
-    options = parser.parse_args()
+    options = parser.parse_args(args)
     keep_freed_memory()
     show(tables(options.whole, ("float32", "tf32") if torch.cuda.is_available() else ("float32",)))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

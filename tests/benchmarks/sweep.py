@@ -1,35 +1,42 @@
-"""Where the wall time of a quick sweep goes: `python -m tests.benchmarks.sweep`."""
+"""Where the time of a quick sweep goes: `python -m tests.benchmarks.sweep [OPTION ...]`, options of the sweep."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from dd_ray import results
-from tests.benchmarks.measure import machine
+from tests.benchmarks.measure import machine, seconds_of_cells
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
 
 
-def main() -> None:
-    """Run the default sweep and print the shares of its time, of all cores together."""
+def main(args: Sequence[str] = ()) -> None:
+    """Run the default sweep and print the shares of the time of all cores, while cells run and of the whole."""
     with tempfile.TemporaryDirectory() as storage:
         started = time.perf_counter()
-        subprocess.run([sys.executable, str(SWEEP), "--storage", storage, *sys.argv[1:]], check=True)
+        subprocess.run([sys.executable, str(SWEEP), "--storage", storage, *args], check=True)
         wall = time.perf_counter() - started
-        cells = results.final(results.load(next(Path(storage).iterdir())))
+        folder = next(Path(storage).iterdir())
+        of_cells, cells = seconds_of_cells(folder), results.final(results.load(folder))
     slots = os.cpu_count() or 1
     training, in_cells = cells["training_seconds"].sum(), cells["seconds"].sum()
-    print(f"\n| part of {wall:.0f} s on {slots} cores | share |")
-    print("| --- | ---: |")
-    print(f"| training | {training / (wall * slots):.1%} |")
-    print(f"| evaluations and records | {(in_cells - training) / (wall * slots):.1%} |")
-    print(f"| start, Ray, waiting for the last cell, table and map | {1 - in_cells / (wall * slots):.1%} |")
-    print(f"| evaluations, of a cell's own time | {1 - training / in_cells:.1%} |")
-    print(f"\n{machine()}.")
+    parts = {
+        "training": training,
+        "evaluations and records": in_cells - training,
+        "waiting for the last cell": of_cells * slots - in_cells,
+        "start of Ray and its workers, table and map": (wall - of_cells) * slots,
+    }
+    print(f"\n| share of {slots} cores | from first cell to last, {of_cells:.0f} s | of the command, {wall:.0f} s |")
+    print("| --- | ---: | ---: |")
+    for number, (name, seconds) in enumerate(parts.items()):
+        while_cells_run = f"{seconds / (of_cells * slots):.1%}" if number < 3 else ""
+        print(f"| {name} | {while_cells_run} | {seconds / (wall * slots):.1%} |")
+    print(f"\nEvaluations and records are {1 - training / in_cells:.1%} of a cell's own time. {machine()}.")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -5,6 +5,8 @@ memory goes back to the system, to see what keeping it brings.
 """
 
 import argparse
+import sys
+from collections.abc import Sequence
 
 from dd_ray.config import TrialConfig
 from dd_ray.training import Stack, keep_freed_memory
@@ -31,11 +33,11 @@ ORIGINAL = {("inertia_vae, 64 × 10 frames", 1): 390, ("inertia_vae, 64 × 10 fr
 2-core CPU, of 122 GFLOP/s in matrix products on one thread and about 200 on two."""
 
 
-def main() -> None:
+def main(args: Sequence[str] = ()) -> None:
     """Print milliseconds an iteration as a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--default-allocator", action="store_true", help="let freed memory go back to the system")
-    if not parser.parse_args().default_allocator:
+    if not parser.parse_args(args).default_allocator:
         keep_freed_memory()
     stacks = {(name, threads): Stack([config]) for threads in THREADS for name, config in CONFIGS.items()}
     timings = alternate({case: lambda s=stack: s.step(ITERATIONS) for case, stack in stacks.items()}, REPEATS)
@@ -49,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

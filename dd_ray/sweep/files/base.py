@@ -83,10 +83,6 @@ class Files(ABC):
         """Remove a file, if it is there."""
 
     @abstractmethod
-    def remove_folder(self, name: str) -> None:
-        """Remove a folder and all below it, if it is there."""
-
-    @abstractmethod
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> AbstractContextManager[Lock]:
         """Hold a lock. `who` tells others who holds it; `lease` counts on object stores only.
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,10 +74,6 @@ class LocalFiles(Files):
         with suppress(FileNotFoundError):
             path.unlink()
             _sync_folder(path.parent)
-
-    def remove_folder(self, name: str) -> None:
-        with suppress(FileNotFoundError):
-            shutil.rmtree(self.local / name)
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:

@@ -98,13 +98,6 @@ class ObjectFiles(Files):
         with suppress(FileNotFoundError):
             self.patient.delete_file(self.path(name))
 
-    def remove_folder(self, name: str) -> None:
-        try:
-            self.patient.delete_dir(self.path(name))
-        except OSError:  # for Google's store a missing folder is an error without a kind
-            if self.exists(name):
-                raise
-
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
         claims = Claims(self.brief, self.path(name), who, lease)

@@ -10,9 +10,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
-from dd_ray.sweep import trainee, worker
+from dd_ray.sweep import cell_run, trainee
+from dd_ray.sweep.cell_run import CellRun, Work
 from dd_ray.sweep.store import CellFolder, SweepFolder, TakenOverError
-from dd_ray.sweep.worker import CellRun, Work
 from tests.small import small
 from tests.sweep.studies import TINY
 
@@ -206,7 +206,7 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_more(start):
 
 
 def test_a_state_is_left_behind_between_evaluations_too(start, monkeypatch):
-    monkeypatch.setattr(worker, "SECONDS_PER_STATE", 0.0)
+    monkeypatch.setattr(cell_run, "SECONDS_PER_STATE", 0.0)
     run = start(evaluate_at=(0, 100_000))
     run.advance()
     result = run.advance(seconds=0.02)

@@ -134,7 +134,7 @@ class CellRun:
 
 def _local(work: Work) -> Trainer:
     # Not at the top: a trial in a pack does without PyTorch.
-    from dd_ray.sweep.trainee import LocalTrainer  # noqa: PLC0415
+    from dd_ray.sweep.local_trainer import LocalTrainer  # noqa: PLC0415
 
     return LocalTrainer(work)
 
