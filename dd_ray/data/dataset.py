@@ -5,7 +5,7 @@ Shapes: B videos (or still images) of a batch, T frames, F factors, H×W pixels.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -64,7 +64,10 @@ class Dataset(ABC):
         Trusts that they are its own: the background rests in a video, and lies on the grid where there is
         one. `render_stills` renders any others.
         """
-        factors = torch.as_tensor(factors).to(self.device)
+        factors = torch.as_tensor(factors)
+        if self.device.type == "cuda" and factors.device.type == "cpu":
+            factors = factors.pin_memory()  # else the device would be waited for
+        factors = factors.to(self.device, non_blocking=True)
         images = self.paint(factors)[:, :, None]
         # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
         white = torch.full((), 255.0, device=self.device)
@@ -72,7 +75,14 @@ class Dataset(ABC):
 
     def batch(self, iteration: int) -> Batch:
         """The training batch of an iteration ≥ 0, whatever was asked for before."""
-        return self.render(self.factors(iteration))
+        return self.batches([iteration])[iteration]
+
+    def batches(self, iterations: Iterable[int]) -> dict[int, Batch]:
+        """The training batches of some iterations, rendered at once."""
+        factors = {iteration: self.factors(iteration) for iteration in iterations}
+        whole = self.render(np.concatenate(list(factors.values())))
+        parts = zip(whole.images.split(self.batch_size), whole.factors.split(self.batch_size), strict=True)
+        return {i: Batch(*part, self.factor_names) for i, part in zip(factors, parts, strict=True)}
 
     def test_set(self) -> Batch:
         """The held-out set of num_test videos (or images), the same for every seed of training."""

@@ -8,7 +8,7 @@ that is reached too. So the networks stay together, and the device does not wait
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +31,9 @@ SILENCE = 900.0
 """Seconds after which a trial that asks for nothing is taken for lost; scoring a network takes it a minute or two."""
 STEPS_BETWEEN_CHECKS = 50
 """Steps after which it is looked for NaN, which waits for the device."""
+PATIENCE = 0.02
+"""Part of its iterations that a trial may wait, in all, for those a little behind. They join as their processes start, and
+side by side they learn from the same batches, which are then rendered once."""
 
 
 @dataclass
@@ -52,6 +55,8 @@ class _Member:
         self.fetched: Snapshot | None = None
         """Whether it is recorded, its process knows."""
         self.diverged = False
+        self.patience = PATIENCE * trainee.targets[-1]
+        """Steps that it may yet wait."""
         self.heard = time.monotonic()
         self.done, self.done_until_snapshot = _Done(), _Done()
 
@@ -67,6 +72,12 @@ class _Member:
     @property
     def has_news(self) -> bool:
         return self.snapshot is not None or self.diverged
+
+    def waits_for(self, others: Iterable["_Member"]) -> bool:
+        """Whether one of the others is behind it, and near enough to be waited for."""
+        here = self.trainee.trial.iteration
+        behind = [iteration for m in others if (iteration := m.trainee.trial.iteration) < here]
+        return bool(behind) and here - max(behind) <= self.patience
 
     def keep(self, snapshot: Snapshot) -> None:
         """Have this for the process to fetch."""
@@ -288,8 +299,9 @@ class Pack:
         return trainee.begin_snapshot()
 
     def _step(self, members: Sequence[_Member]) -> None:
-        """Take networks one step further."""
+        """Take networks one step further, but for those that wait for others."""
         started = time.perf_counter()
+        members = [member for stack in self._stacks.values() for member in _stepped(stack, members)]
         for stack in self._stacks.values():
             stack.step_trials([member.trainee.trial for member in members if member.trainee.stack is stack])
         self._steps += 1
@@ -302,6 +314,17 @@ class Pack:
                 member.diverged = has
             if any(diverged):
                 self._changed.notify_all()
+
+
+def _stepped(stack: Stack, members: Sequence[_Member]) -> list[_Member]:
+    """Those of a stack that take the next step."""
+    ready = [member for member in members if member.trainee.stack is stack]
+    if not stack.fused:  # they share little
+        return ready
+    waiting = [member for member in ready if member.waits_for(ready)]
+    for member in waiting:
+        member.patience -= 1
+    return [member for member in ready if member not in waiting]
 
 
 _bytes_per_trial = cache(bytes_per_trial)

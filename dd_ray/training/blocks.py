@@ -23,7 +23,8 @@ class Blocks:
 
     Args:
         device: of the trials.
-        method: how to compute them; auto measures all methods on a GPU, once for blocks of about a size.
+        method: how to compute them; auto measures all methods on a GPU, once for blocks of about a size, when they
+            have settled.
     """
 
     def __init__(self, device: torch.device, method: Method | Literal["auto"]) -> None:
@@ -111,6 +112,8 @@ class Blocks:
         if self._method != "auto":
             return self._method
         size = len(block.slots).bit_length() // 2  # anew where there are four times as many
+        if size not in self._measured and not block.settled:
+            return METHODS[0]
         if size not in self._measured:
             steps = {method: block.rehearsal(trials, batches, method) for method in METHODS}
             self._measured[size] = min(steps, key=lambda method: _seconds(steps[method]))

@@ -30,6 +30,10 @@ Method = Literal["grouped", "matmul", "streams"]
 images, or trial by trial, on a GPU at the same time."""
 METHODS: tuple[Method, ...] = ("grouped", "matmul", "streams")
 
+STEPS_TO_SETTLE = 20
+"""Steps that a block takes kernel by kernel before they are captured: trials join one by one as their processes start,
+and would have a dozen steps captured on the way."""
+
 
 class Block:
     """Slots for trials that are stepped as one.
@@ -57,6 +61,7 @@ class Block:
         self._loss = torch.zeros(capacity, device=device)
         self._parts: dict[str, Tensor] = {}
         self._steps: dict[tuple[Method, bool], Callable[[], None]] = {}
+        self._num_steps = 0
         self._pool: Any = None
         self._slot: dict[str, int] = {}
         self._shown: set[int] = set()
@@ -65,6 +70,11 @@ class Block:
     def trials(self) -> list[Trial]:
         """Those in its slots."""
         return [trial for trial in self.slots if trial is not None]
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has been as it is for a while."""
+        return self._num_steps >= STEPS_TO_SETTLE
 
     def add(self, trial: Trial) -> None:
         """Give a trial the first free slot."""
@@ -92,7 +102,11 @@ class Block:
         """Take some of its trials one iteration further, each with the batch of its iteration."""
         active = self._by_slot(trials)
         shared = self._feed.fill(active, batches)
-        self._step(method, shared)()
+        if self.settled:
+            self._step(method, shared)()
+        else:
+            self._take(method, shared)
+        self._num_steps += 1
         for slot, trial in active.items():
             trial.go_to(trial.iteration + 1)
             if slot not in self._shown:  # views, which later steps write to

@@ -67,6 +67,11 @@ class Stack:
         return self._trials[key]
 
     @property
+    def fused(self) -> bool:
+        """Whether its trials are stepped as one."""
+        return self._blocks is not None
+
+    @property
     def dataset(self) -> Dataset:
         """The data that all trials share.
 
@@ -118,7 +123,9 @@ class Stack:
     def step_trials(self, trials: Iterable[Trial]) -> None:
         """Take some of the trials one iteration further."""
         trials = list(trials)
-        batches = {iteration: self.dataset.batch(iteration) for iteration in {t.iteration for t in trials}}
+        if not trials:
+            return
+        batches = self.dataset.batches({trial.iteration for trial in trials})
         if self._blocks is not None:
             self._blocks.step(trials, batches)
             return

@@ -88,9 +88,10 @@ def test_images_are_rendered_from_the_factors_of_the_batch(config):
 
 def test_several_iterations_are_rendered_as_one(config):
     dataset = make_dataset(config)
-    together = dataset.render(np.concatenate([dataset.factors(4), dataset.factors(9)]))
-    apart = torch.cat([dataset.batch(4).images, dataset.batch(9).images])
-    assert torch.equal(together.images, apart)
+    for iteration, batch in dataset.batches([9, 4]).items():
+        alone = dataset.batch(iteration)
+        assert torch.equal(batch.images, alone.images) and torch.equal(batch.factors, alone.factors)
+        assert torch.equal(batch.factors, torch.from_numpy(dataset.factors(iteration)))
 
 
 def test_a_smaller_held_out_set_is_the_start_of_a_larger_one(config):

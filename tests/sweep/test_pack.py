@@ -2,6 +2,7 @@
 
 import io
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -181,6 +182,26 @@ def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_
     second = in_pack(pack, work)
     finish_all([second])
     assert_equal_cells(second.folder, alone(works("alone")[0]).folder)
+
+
+def _member(iteration):
+    trial = SimpleNamespace(iteration=iteration)
+    return pack_module._Member(SimpleNamespace(trial=trial, targets=[50, 100], stack=STACK))
+
+
+STACK = SimpleNamespace(fused=True)
+
+
+def test_trials_wait_for_those_a_little_behind_and_for_no_others():
+    members = [_member(iteration) for iteration in (90, 7, 5, 2)]  # each may wait for two steps
+    for _ in range(8):
+        for member in pack_module._stepped(STACK, members):
+            member.trainee.trial.iteration += 1
+    assert [member.trainee.trial.iteration for member in members] == [98, 13, 13, 10]
+    late, later = _member(0), _member(2)
+    assert pack_module._stepped(SimpleNamespace(fused=False), [late, later]) == []
+    late.trainee.stack = later.trainee.stack = apart = SimpleNamespace(fused=False)
+    assert pack_module._stepped(apart, [late, later]) == [late, later]
 
 
 def test_a_process_that_was_taken_for_lost_gets_nothing_of_its_successor(works):
