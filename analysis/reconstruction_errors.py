@@ -460,7 +460,7 @@ def write_errors(options: Options) -> list[Path]:
     if not decoding:
         raise UserError("none of these networks has a decoder, and so no reconstruction error; choose others.")
     if others := [subject.name for subject in decoding if not subject.config.is_of_one_circle]:
-        raise UserError(f"{others[0]} is of other pictures than one circle before a Gaussian, and has no such regions.")
+        raise UserError(f"{others[0]} is not of one circle in front of a Gaussian, and has no such regions.")
     cells = measure(decoding)
     if options.original:
         cells = with_published(cells, options.original)

@@ -39,7 +39,7 @@ LEAST_SHOWN = 0.1
 """Share of frames that show a circle, below which nothing is said of their lag."""
 DREAM_GAMMAS, DREAM_SEEN = (0.0, 0.5, 0.9), 3
 """γ of dreams, and frames that a network sees before, where no others are asked for."""
-NO_LAG = "the lag is that of one circle before a Gaussian, and these pictures show something else."
+NO_LAG = "the lag is that of one circle in front of a Gaussian, and these pictures show something else."
 _BLUR = 1.0  # px, standard deviation: reconstructed circles have soft edges
 _GRID = 0.5  # px between the places that are tried for a circle
 

@@ -235,7 +235,7 @@ def _check_grid(config: "TrialConfig") -> None:
     if config.dataset == "moving_sprites":
         raise UserError("grid = original has no moving sprites, which no published set has; leave it out.")
     if config.dataset == "still_sprites" and config.background != "black":
-        raise UserError("grid = original is the layout of dSprites, which are before black; give background = black.")
+        raise UserError("grid = original is the layout of dSprites, which are on black; give background = black.")
     if config.dataset in CIRCLES and not config.is_of_one_circle:
         raise UserError("grid = original is the original's circles: num_circles = 1 and background = gaussian.")
     if config.motion != "linear" or config.num_frames != 10:
@@ -259,7 +259,7 @@ def _check_dsprites(config: "TrialConfig") -> None:
     if config.dataset != "dsprites":
         return
     if config.grid != "original" or config.background != "black":
-        raise UserError("dsprites are a finite set of pictures before black; give grid = original, background = black.")
+        raise UserError("dsprites are a finite set of pictures on black; give grid = original, background = black.")
     if not config.dsprites_file:
         raise UserError(
             "dsprites needs dsprites_file, the path or URL of dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz "

@@ -32,7 +32,7 @@ SILENCE = 900.0
 STEPS_BETWEEN_CHECKS = 50
 """Steps after which it is looked for NaN, which waits for the device."""
 PATIENCE = 0.02
-"""Part of its iterations that a trial may wait, in all, for those a little behind. They join as their processes start, and
+"""Part of its iterations that a trial may wait, in all, for those a little behind. They join as processes start, and
 side by side they learn from the same batches, which are then rendered once."""
 
 

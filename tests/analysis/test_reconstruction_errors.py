@@ -157,5 +157,5 @@ def test_networks_that_decode_nothing_are_refused(tmp_path: Path, capsys: pytest
 
 def test_pictures_without_the_circle_s_regions_are_refused(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"model": ["beta_vae"], "beta": [0.1], "num_circles": [2]})
-    with pytest.raises(UserError, match="is of other pictures than one circle"):
+    with pytest.raises(UserError, match="is not of one circle in front of a Gaussian"):
         write_errors(Options(path=path))
