@@ -227,21 +227,29 @@ def _give_up(ending: str, plan: Plan) -> int:
 
 
 def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
-    """Run the study's scripts of `analysis/`, beside `sweeps/`, and return the files that they wrote."""
+    """Run the study's scripts, and return the files that they wrote."""
     figures = []
     with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
         folder = str(sweep.files.local / "figures") if sweep.files.local else scratch
         for script in plan.study.analyses:
-            path = Path(sys.argv[0]).absolute().parents[1] / "analysis" / script
+            path = _analysis(script)
             command = [sys.executable, str(path), sweep.location, "--out", folder]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 message = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                print(f"No figure:   `python analysis/{script} {sweep.location}` ended with: {message}")
+                print(f"No figure:   `python {path} {sweep.location}` ended with: {message}")
             figures += done.stdout.splitlines()
         if sweep.files.local:
             return figures
         return [_upload(Path(figure), sweep) for figure in figures]
+
+
+def _analysis(script: str) -> Path:
+    """A script of `analysis/`: of the checkout that the study is in, else of that which this package is in."""
+    folders = [
+        folder / "analysis" for folder in (*Path(sys.argv[0]).absolute().parents[1:2], Path(__file__).parents[1])
+    ]
+    return next((folder / script for folder in folders if (folder / script).exists()), folders[-1] / script)
 
 
 def _upload(path: Path, sweep: SweepFolder) -> str:

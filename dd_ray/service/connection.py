@@ -32,7 +32,7 @@ def connect(address: str) -> "JobSubmissionClient":
         UserError: nothing answers there, no Ray does, it refuses the token, or the client is not installed.
     """
     if find_spec("aiohttp") is None:
-        raise UserError("the service needs Ray's job client; install it with pip install 'dd_ray[cluster]'.")
+        raise UserError("the service needs Ray's job client; install it with pip install -e '.[cluster]'.")
     address = address.rstrip("/") if "://" in address else f"http://{address.rstrip('/')}"
     _check_that_ray_answers(address)
     prepare_environment()

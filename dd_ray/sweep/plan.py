@@ -31,7 +31,7 @@ GFLOP_PER_FRAME = {("conv32", 32): 0.0132, ("conv64", 64): 0.0737, ("mlp", 32): 
 GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
 """Time that a trial of conv32 alone on a GPU takes to learn from a frame: the original study's hour for 50,000
 iterations of 64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
-FINAL_SHARE = 0.06
+FINAL_SHARE = 0.03
 """Part of a cell's time that the scores at its end may take where they are not named. Cells that are stopped early
 have none, so that it is less of a sweep's."""
 FRAMES_PER_SECOND = 6_250

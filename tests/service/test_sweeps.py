@@ -220,7 +220,7 @@ def test_a_dry_run_sends_nothing(capfd):
 
 def test_without_the_client_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(connection, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"pip install 'dd_ray\[cluster\]'"):
+    with pytest.raises(UserError, match=r"pip install -e '\.\[cluster\]'"):
         connection.connect("http://127.0.0.1:8265")
 
 

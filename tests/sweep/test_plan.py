@@ -115,7 +115,7 @@ def _final_metrics(*arguments):
 
 def test_scores_at_the_end_are_those_that_training_is_long_enough_for():
     assert _final_metrics() == ()
-    some = _final_metrics("--iterations", "300", "--batch-size", "16", "--num-frames", "10")
+    some = _final_metrics("--iterations", "600", "--batch-size", "16", "--num-frames", "10")
     assert "mig" in some and "dci" not in some
     assert set(_final_metrics("--iterations", "50000", "--batch-size", "64")) == set(FURTHER)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dd_ray import cli
 from dd_ray.cli import parse
 from tests.sweep.studies import ROOT, STUDY_FILES, load_study
 
@@ -70,3 +71,13 @@ def test_the_original_s_shares_of_positions():
 def test_the_original_with_its_faults_can_be_rerun(name):
     plan = parse(STUDIES[name], ["--preset", "paper", "--compat", "original"])
     assert {cell.config.compat for cell in plan.cells} == {"original"}
+
+
+def test_figures_are_drawn_by_the_checkout_of_the_study_or_else_of_the_package(tmp_path, monkeypatch):
+    studies, scripts = tmp_path / "checkout" / "sweeps", tmp_path / "checkout" / "analysis"
+    for folder in (studies, scripts):
+        folder.mkdir(parents=True)
+    (scripts / "grid_maps.py").touch()
+    for study, expected in ((studies / "mine.py", scripts), (tmp_path / "elsewhere.py", ROOT / "analysis")):
+        monkeypatch.setattr("sys.argv", [str(study)])
+        assert cli._analysis("grid_maps.py") == expected / "grid_maps.py"
