@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dd_ray.training import Stack
+from dd_ray.training.fused import STEPS_TO_SETTLE
+
 Case = tuple[str, int]
 """Name of what is timed, and number of threads."""
 
@@ -67,6 +70,12 @@ def seconds_of_cells(sweep: Path) -> float:
     cells = list((sweep / "cells").iterdir())
     begun = min((cell / "owner").stat().st_mtime for cell in cells)
     return max((cell / "outcome.json").stat().st_mtime for cell in cells) - begun
+
+
+def warm_up(stack: Stack) -> None:
+    """Take a stack so far that further steps are as fast as they will be: settled, and captured."""
+    stack.step(STEPS_TO_SETTLE + 1 if stack.fused else 2)
+    wait_for(stack.device)
 
 
 def best_device() -> torch.device:

@@ -15,7 +15,7 @@ from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.training import Stack, set_precision
-from tests.benchmarks.measure import best_device, seconds_of_cells, wait_for
+from tests.benchmarks.measure import best_device, seconds_of_cells, wait_for, warm_up
 from tests.benchmarks.table import Table, show
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
@@ -47,8 +47,7 @@ def _without_ray(configs: list[TrialConfig], iterations: int) -> float:
     device = best_device()
     set_precision("float32")
     stack = Stack(configs, device)
-    stack.step(2)
-    wait_for(device)
+    warm_up(stack)
     start = time.perf_counter()
     stack.step(iterations)
     wait_for(device)

@@ -17,7 +17,7 @@ import torch
 from dd_ray.config import TrialConfig
 from dd_ray.training import Precision, Stack, StackMethod, keep_freed_memory, set_precision
 from tests.benchmarks.limits import ceilings, demand
-from tests.benchmarks.measure import best_device, seconds_of, wait_for
+from tests.benchmarks.measure import best_device, seconds_of, wait_for, warm_up
 from tests.benchmarks.table import Table, show
 
 STACKS = {"cpu": (1, 4), "cuda": (1, 8, 36, 216)}
@@ -54,8 +54,9 @@ def seconds_a_step(configs: Sequence[TrialConfig], method: StackMethod, device: 
     """Of all trials together; not a number where the device has not the memory."""
     try:
         stack = Stack(configs, device, method)
+        warm_up(stack)
         steps = max(2, STEPS[device.type] // (len(configs) if method == "alone" else 1))
-        return seconds_of(lambda: stack.step(steps), device, repeats=3) / steps
+        return seconds_of(lambda: stack.step(steps), device, repeats=3, warm_ups=0) / steps
     except torch.OutOfMemoryError:
         return float("nan")
 
@@ -95,9 +96,8 @@ def paper(device: torch.device, precision: Precision, whole: bool) -> Table:
     set_precision(precision)
     limit, need = ceilings(device), demand(paper_grid()[0])
     stack = Stack(paper_grid(), device)
-    stack.step(2)  # in which it is captured, on a GPU
+    warm_up(stack)
     iterations = PAPER_ITERATIONS if whole else SLICE[device.type]
-    wait_for(device)
     start = time.perf_counter()
     stack.step(iterations)
     wait_for(device)
@@ -153,8 +153,7 @@ def _train(config: TrialConfig, device: str, precision: Precision, steps: int, g
     torch.set_num_threads(1)
     set_precision(precision)
     stack = Stack([config], device, "alone")
-    stack.step(2)
-    wait_for(torch.device(device))
+    warm_up(stack)
     for gate in gates:
         gate.wait()
     stack.step(steps)

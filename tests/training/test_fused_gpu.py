@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dd_ray.training import Stack, bytes_per_trial, set_precision
+from dd_ray.training import Stack, bytes_per_trial, fused, set_precision
 from dd_ray.training.fused import METHODS
 from tests.small import CONFIGS, name_of, small
 from tests.training.test_fused import _relative, _three, assert_learned_alike, slow
@@ -23,6 +23,12 @@ def float32():
     set_precision("float32")
 
 
+@pytest.fixture(autouse=True)
+def captured(monkeypatch):
+    """Steps are captured from the first on, so that a few are enough to see."""
+    monkeypatch.setattr(fused, "STEPS_TO_SETTLE", 0)
+
+
 @each_method
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
 def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
@@ -37,7 +43,8 @@ def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
 
 
 @each_method
-def test_replayed_steps_come_to_what_a_cpu_comes_to(method):
+def test_replayed_steps_come_to_what_a_cpu_comes_to(method, monkeypatch):
+    monkeypatch.setattr(fused, "STEPS_TO_SETTLE", 5)  # and so do those before
     configs = [slow("inertia_vae", seed=0), slow("inertia_vae", seed=1), replace(slow("inertia_vae"), gamma=0.9)]
     stack = Stack(configs, "cuda", method)
     stack.step(20)
