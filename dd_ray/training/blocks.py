@@ -1,6 +1,7 @@
 """The trials of a stack in blocks that are stepped as one: a single block, until memory runs out."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
@@ -8,8 +9,9 @@ import torch
 
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
-from dd_ray.training.fused import METHODS, Block, Method
+from dd_ray.training.fused import Block, Method, methods_of
 from dd_ray.training.trial import Trial
+from dd_ray.training.triton_convolutions import KernelError
 
 SIZES_AN_OCTAVE = 8
 """Capacities of a block between n and 2n, from 16 on: few, so that few steps are captured as trials come and go. Below
@@ -25,10 +27,19 @@ class Blocks:
         device: of the trials.
         method: how to compute them; auto measures all methods on a GPU, once for blocks of about a size, when they
             have settled.
+
+    Raises:
+        UserError: the method is not to be had on the device.
     """
 
     def __init__(self, device: torch.device, method: Method | Literal["auto"]) -> None:
         self._device = device
+        self._methods = list(methods_of(device))
+        if method not in ("auto", *self._methods):
+            raise UserError(
+                f"method = {method} needs a GPU (device = {device.type}) and the package triton, which comes with "
+                f"PyTorch's CUDA builds; install one, or take one of {', '.join(self._methods)}."
+            )
         self._method = method
         self._home: dict[str, Block] = {}
         self._most = math.inf
@@ -113,12 +124,21 @@ class Blocks:
             return self._method
         size = len(block.slots).bit_length() // 2  # anew where there are four times as many
         if size not in self._measured and not block.settled:
-            return METHODS[0]
+            return self._methods[0]
         if size not in self._measured:
-            steps = {method: block.rehearsal(trials, batches, method) for method in METHODS}
-            self._measured[size] = min(steps, key=lambda method: _seconds(steps[method]))
+            steps = {method: block.rehearsal(trials, batches, method) for method in self._methods}
+            seconds = {method: self._seconds(method, step) for method, step in steps.items()}
+            self._measured[size] = min(seconds, key=lambda method: seconds[method])
             block.close()
         return self._measured[size]
+
+    def _seconds(self, method: Method, rehearsal: Callable[[], Callable[[], None]]) -> float:
+        try:
+            return _seconds(rehearsal)
+        except KernelError as error:
+            warnings.warn(f"method = {method} is left out. {error}", stacklevel=2)
+            self._methods.remove(method)
+            return math.inf
 
 
 def capacity_for(num_trials: int) -> int:

@@ -8,6 +8,7 @@ Shapes: K slots for trials, P weights of a model, B videos, T frames, L latents,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
 from functools import partial
 from typing import Any, Literal
 
@@ -19,16 +20,26 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
 from dd_ray.models import build_model
 from dd_ray.objectives import Terms, Weights, objective
+from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.feed import Feed
 from dd_ray.training.graphs import captured, side_by_side
-from dd_ray.training.matmul_convolutions import with_matmul_convolutions
+from dd_ray.training.matmul_convolutions import MATMUL
 from dd_ray.training.rmsprop import rmsprop_
 from dd_ray.training.trial import Trial
+from dd_ray.training.triton_convolutions import TRITON, is_available
 
-Method = Literal["grouped", "matmul", "streams"]
+Method = Literal["grouped", "matmul", "streams", "triton"]
 """How the convolutions of K trials are computed: as one with K groups, as batched matrix products of unfolded
-images, or trial by trial, on a GPU at the same time."""
-METHODS: tuple[Method, ...] = ("grouped", "matmul", "streams")
+images, trial by trial, on a GPU at the same time, or by kernels of our own."""
+METHODS: tuple[Method, ...] = ("grouped", "matmul", "streams", "triton")
+KINDS: Mapping[Method, Mapping[type[nn.Module], type[nn.Module]]] = {"matmul": MATMUL, "triton": TRITON}
+"""Of layers, where a method has its own."""
+
+
+def methods_of(device: torch.device) -> tuple[Method, ...]:
+    """Those that a device can be tried with."""
+    return tuple(method for method in METHODS if method != "triton" or is_available(device))
+
 
 STEPS_TO_SETTLE = 20
 """Steps that a block takes kernel by kernel before they are captured: trials join one by one as their processes start,
@@ -56,7 +67,8 @@ class Block:
             for name, buffer in model.named_buffers()
         }
         # Only its structure is used, so the models need no memory for weights.
-        self._models = {False: model.to("meta"), True: with_matmul_convolutions(build_model(config).to("meta"))}
+        model.to("meta")
+        self._models = {method: with_convolutions(deepcopy(model), KINDS.get(method, {})) for method in METHODS}
         self._feed = Feed(capacity, model, config, device)
         self._loss = torch.zeros(capacity, device=device)
         self._parts: dict[str, Tensor] = {}
@@ -160,7 +172,7 @@ class Block:
 
     def _gradients(self, method: Method, shared: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Gradients [K, P], losses [K] and their parts of all slots; `shared`: all see the same batch."""
-        model, feed = self._models[method == "matmul"], self._feed
+        model, feed = self._models[method], self._feed
 
         def loss(weights: Tensor, own: Mapping[str, Any], images: Tensor, factors: Tensor) -> Any:
             values = self._by_name(weights) | own["buffers"]

@@ -3,11 +3,13 @@
 Shapes: N images, I channels in, O channels out, k×k kernel, H×W pixels in, H'×W' out.
 """
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dd_ray.models import Model
+from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
 
 
 class MatmulConv2d(nn.Conv2d):
@@ -16,7 +18,7 @@ class MatmulConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
         """[N, I, H, W] to [N, O, H', W']."""
         top, left = (int(padding) for padding in self.padding)
-        padded, (height, width) = functional.pad(input, (left, left, top, top)), self._size(input)
+        padded, (height, width) = functional.pad(input, (left, left, top, top)), size_of_convolved(self, input)
         (size_y, size_x), (stride_y, stride_x) = self.kernel_size, self.stride
         # By slices, since PyTorch's own unfold starts a kernel for each image.
         taps = [
@@ -30,15 +32,6 @@ class MatmulConv2d(nn.Conv2d):
             out = out + self.bias[:, None]
         return out.unflatten(2, (height, width))
 
-    def _size(self, images: Tensor) -> tuple[int, int]:
-        height, width = (
-            (images.shape[2 + i] + 2 * int(self.padding[i]) - self.dilation[i] * (self.kernel_size[i] - 1) - 1)
-            // self.stride[i]
-            + 1
-            for i in (0, 1)
-        )
-        return height, width
-
 
 class MatmulConvTranspose2d(nn.ConvTranspose2d):
     """y = fold(Wᵀ · x) + b."""
@@ -48,20 +41,9 @@ class MatmulConvTranspose2d(nn.ConvTranspose2d):
         columns_nqp = torch.matmul(self.weight.flatten(1).T, input.flatten(2))  # q = O·k², p = H·W
         columns = columns_nqp.unflatten(2, input.shape[2:]).unflatten(1, (-1, *self.kernel_size))
         top, left = (int(padding) for padding in self.padding)
-        height, width = self._size(input)
+        height, width = size_of_transposed(self, input)
         out = _fold(columns, *self.stride)[:, :, top : top + height, left : left + width]
         return out if self.bias is None else out + self.bias[:, None, None]
-
-    def _size(self, images: Tensor) -> tuple[int, int]:
-        height, width = (
-            (images.shape[2 + i] - 1) * self.stride[i]
-            - 2 * int(self.padding[i])
-            + self.dilation[i] * (self.kernel_size[i] - 1)
-            + self.output_padding[i]
-            + 1
-            for i in (0, 1)
-        )
-        return height, width
 
 
 def _fold(columns: Tensor, stride_y: int, stride_x: int) -> Tensor:
@@ -83,15 +65,7 @@ def _fold(columns: Tensor, stride_y: int, stride_x: int) -> Tensor:
     return torch.stack(rows, dim=3).flatten(2, 3)
 
 
-_MATMUL: dict[type[nn.Module], type[nn.Module]] = {
+MATMUL: Mapping[type[nn.Module], type[nn.Module]] = {
     nn.Conv2d: MatmulConv2d,
     nn.ConvTranspose2d: MatmulConvTranspose2d,
 }
-
-
-def with_matmul_convolutions(model: Model) -> Model:
-    """The same model, with the same parameters by the same names, computing its convolutions as matrix products."""
-    for module in model.modules():
-        if type(module) in _MATMUL:
-            module.__class__ = _MATMUL[type(module)]
-    return model

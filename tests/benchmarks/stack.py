@@ -8,6 +8,7 @@ import itertools
 import multiprocessing
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,12 +17,13 @@ import torch
 
 from dd_ray.config import TrialConfig
 from dd_ray.training import Precision, Stack, StackMethod, keep_freed_memory, set_precision
+from dd_ray.training.fused import methods_of
+from dd_ray.training.triton_convolutions import KernelError
 from tests.benchmarks.limits import ceilings, demand
 from tests.benchmarks.measure import best_device, seconds_of, wait_for, warm_up
 from tests.benchmarks.table import Table, show
 
 STACKS = {"cpu": (1, 4), "cuda": (1, 8, 36, 216)}
-METHODS: tuple[StackMethod, ...] = ("alone", "streams", "grouped", "matmul")
 STEPS = {"cpu": 2, "cuda": 50}
 SLICE = {"cpu": 3, "cuda": 500}
 """Iterations of the paper's grid that are measured in place of all."""
@@ -51,13 +53,16 @@ def paper_grid() -> list[TrialConfig]:
 
 
 def seconds_a_step(configs: Sequence[TrialConfig], method: StackMethod, device: torch.device) -> float:
-    """Of all trials together; not a number where the device has not the memory."""
+    """Of all trials together; not a number where the device has not the memory, or cannot."""
     try:
         stack = Stack(configs, device, method)
         warm_up(stack)
         steps = max(2, STEPS[device.type] // (len(configs) if method == "alone" else 1))
         return seconds_of(lambda: stack.step(steps), device, repeats=3, warm_ups=0) / steps
     except torch.OutOfMemoryError:
+        return float("nan")
+    except KernelError as error:
+        warnings.warn(str(error), stacklevel=2)
         return float("nan")
 
 
@@ -76,7 +81,7 @@ def against_k(device: torch.device, precision: Precision) -> Table:
     set_precision(precision)
     limit, need = ceilings(device), demand(BASE)
     rows = []
-    for count, method in itertools.product(STACKS[device.type], METHODS):
+    for count, method in itertools.product(STACKS[device.type], ("alone", *methods_of(device))):
         if count <= MOST_ALONE or method != "alone":
             seconds = seconds_a_step(seeds_of(BASE, count), method, device)
             share = count * need.seconds(limit) / seconds

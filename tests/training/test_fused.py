@@ -9,11 +9,12 @@ from dd_ray.errors import UserError
 from dd_ray.models import VARIANTS
 from dd_ray.training import Stack, Trial
 from dd_ray.training.blocks import capacity_for
-from dd_ray.training.fused import METHODS, Block
+from dd_ray.training.fused import Block, methods_of
 from tests.small import CONFIGS, name_of, small
 
-each_method = pytest.mark.parametrize("method", METHODS)
 CPU = torch.device("cpu")
+METHODS = methods_of(CPU)
+each_method = pytest.mark.parametrize("method", METHODS)
 NETWORK_FIELDS = ("network", "image_size", "width_factor")
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dd_ray.training import Stack, bytes_per_trial, fused, set_precision
-from dd_ray.training.fused import METHODS
+from dd_ray.training.fused import methods_of
 from tests.small import CONFIGS, name_of, small
 from tests.training.test_fused import _relative, _three, assert_learned_alike, slow
 
@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU"),
 ]
-each_method = pytest.mark.parametrize("method", [*METHODS, "auto"])
+each_method = pytest.mark.parametrize("method", [*methods_of(torch.device("cuda")), "auto"])
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,39 @@
+"""What all ways of computing a model's convolutions need."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from dd_ray.models import Model
+
+
+def size_of_convolved(layer: nn.Conv2d, images: Tensor) -> tuple[int, int]:
+    """Height and width of what a layer makes of images [..., H, W]."""
+    height, width = (
+        (images.shape[i - 2] + 2 * int(layer.padding[i]) - layer.dilation[i] * (layer.kernel_size[i] - 1) - 1)
+        // layer.stride[i]
+        + 1
+        for i in (0, 1)
+    )
+    return height, width
+
+
+def size_of_transposed(layer: nn.ConvTranspose2d, images: Tensor) -> tuple[int, int]:
+    """Height and width of what a transposed layer makes of images [..., H, W]."""
+    height, width = (
+        (images.shape[i - 2] - 1) * layer.stride[i]
+        - 2 * int(layer.padding[i])
+        + layer.dilation[i] * (layer.kernel_size[i] - 1)
+        + layer.output_padding[i]
+        + 1
+        for i in (0, 1)
+    )
+    return height, width
+
+
+def with_convolutions(model: Model, kinds: Mapping[type[nn.Module], type[nn.Module]]) -> Model:
+    """The same model, with the same parameters by the same names, some of whose layers are of another kind."""
+    for module in model.modules():
+        if type(module) in kinds:
+            module.__class__ = kinds[type(module)]
+    return model

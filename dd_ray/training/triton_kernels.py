@@ -1,0 +1,165 @@
+"""Kernels of `triton_convolutions`, which imports them where they are used.
+
+Along each axis a pixel of the wide images, a tap of the kernel and a pixel of the narrow images belong together where
+
+    wide = stride · narrow − padding + tap.
+
+Pointers are to float32 numbers of K trials, `*_trial` of them from each other (0: all share them); those of one trial
+are contiguous. Tiles are [R, P], [R, C] and [P, C]: C channels, P pixels of all images, R as each kernel says.
+Constants are pairs (y, x), and of images (channels, height, width).
+
+Threads next to each other are to read and write pixels next to each other. Where those are a stride apart, Triton 3.6
+and 3.9 differ in which side of a tile they take first: `max_contiguous` says that it is the one of pixels, which is all
+that comes of it, since `multiple_of`, of the 4 bytes of one number, lets them be read one by one only.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def _taps(phase, size: tl.constexpr, stride: tl.constexpr, padding: tl.constexpr, transposed: tl.constexpr):
+    """Along an axis: first tap and number of taps of a phase, and the source of its first target by its first tap."""
+    if transposed:
+        first = (phase + padding) % stride
+        return first, (size - first + stride - 1) // stride, (phase + padding) // stride
+    return phase, phase + size, phase - padding  # with its one phase, 0
+
+
+@triton.jit
+def _pixels(image, y, x, num_images, images: tl.constexpr):
+    """Where in images the pixels (y, x) of the first channel are, and which of them there are."""
+    inside = (y >= 0) & (y < images[1]) & (x >= 0) & (x < images[2]) & (image < num_images)
+    return (image * (images[0] * images[1]) + y) * images[2] + x, inside
+
+
+@triton.jit
+def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
+    source,
+    kernel,
+    bias,
+    target,
+    num_images,
+    source_trial,
+    bias_trial,
+    SOURCE: tl.constexpr,
+    TARGET: tl.constexpr,
+    SIZE: tl.constexpr,
+    STRIDE: tl.constexpr,
+    PADDING: tl.constexpr,
+    TRANSPOSED: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BLOCK_P: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+):
+    """Narrow images from wide ones or, transposed, wide ones from narrow ones; R are channels of the source.
+
+    A program makes a tile of a trial's target. Transposed, its pixels are of one phase, that is of equal remainder by
+    the stride: the taps of other phases would meet zeros. `kernel` is [K, taps, channels of source, of target].
+    """
+    STEP: tl.constexpr = STRIDE if TRANSPOSED else (1, 1)  # from target to target of a phase, and from tap to tap
+    JUMP: tl.constexpr = (1, 1) if TRANSPOSED else STRIDE  # from source to source of a phase's targets
+    WAY: tl.constexpr = -1 if TRANSPOSED else 1  # through the source, as taps go up
+    ROWS: tl.constexpr = (TARGET[1] + STEP[0] - 1) // STEP[0]
+    COLUMNS: tl.constexpr = (TARGET[2] + STEP[1] - 1) // STEP[1]
+    trial = tl.program_id(2).to(tl.int64)
+    source += trial * source_trial
+    kernel += trial * (SIZE[0] * SIZE[1] * SOURCE[0] * TARGET[0])
+    target += trial * num_images * (TARGET[0] * TARGET[1] * TARGET[2])
+
+    phase = tl.program_id(0) % (STEP[0] * STEP[1])
+    phase_y, phase_x = phase // STEP[1], phase % STEP[1]
+    first_y, count_y, begin_y = _taps(phase_y, SIZE[0], STRIDE[0], PADDING[0], TRANSPOSED)
+    first_x, count_x, begin_x = _taps(phase_x, SIZE[1], STRIDE[1], PADDING[1], TRANSPOSED)
+    p = tl.program_id(0) // (STEP[0] * STEP[1]) * BLOCK_P + tl.arange(0, BLOCK_P)
+    image, row, column = p // (ROWS * COLUMNS), p // COLUMNS % ROWS, p % COLUMNS
+    c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+
+    product = tl.zeros((BLOCK_P, BLOCK_C), tl.float32)
+    for step in range(0, tl.cdiv(SOURCE[0], BLOCK_R) * count_y * count_x):
+        r = step // (count_y * count_x) * BLOCK_R + tl.arange(0, BLOCK_R)
+        tap_y, tap_x = step // count_x % count_y, step % count_x
+        y, x = row * JUMP[0] + (begin_y + WAY * tap_y), column * JUMP[1] + (begin_x + WAY * tap_x)
+        source_p, inside = _pixels(image, y, x, num_images, SOURCE)
+        source_rp = source + source_p[None, :] + (r * (SOURCE[1] * SOURCE[2]))[:, None]
+        pixels_rp = tl.load(
+            tl.multiple_of(tl.max_contiguous(source_rp, (1, 2)), (4, 4)),
+            mask=inside[None, :] & ((r < SOURCE[0]) | (SOURCE[0] % BLOCK_R == 0))[:, None],
+            other=0.0,
+        )
+        tap = (first_y + STEP[0] * tap_y) * SIZE[1] + first_x + STEP[1] * tap_x
+        known = (r < SOURCE[0])[:, None] & (c < TARGET[0])[None, :]
+        kernel_rc = tl.load(kernel + ((tap * SOURCE[0] + r) * TARGET[0])[:, None] + c[None, :], mask=known, other=0.0)
+        if BLOCK_R == 1:
+            product += tl.trans(pixels_rp) * kernel_rc
+        elif BLOCK_C == 1:
+            product += tl.sum(pixels_rp * kernel_rc, axis=0)[:, None]
+        else:
+            product = tl.dot(tl.trans(pixels_rp), kernel_rc, product, input_precision=PRECISION)
+
+    if bias is not None:
+        product += tl.load(bias + trial * bias_trial + c, mask=c < TARGET[0], other=0.0)[None, :]
+    target_p, inside = _pixels(image, row * STEP[0] + phase_y, column * STEP[1] + phase_x, num_images, TARGET)
+    target_pc = target + target_p[:, None] + (c * (TARGET[1] * TARGET[2]))[None, :]
+    tl.store(
+        tl.multiple_of(tl.max_contiguous(target_pc, (2, 1)), (4, 4)),
+        product,
+        mask=inside[:, None] & (c < TARGET[0])[None, :],
+    )
+
+
+@triton.jit
+def correlate(  # noqa: PLR0917
+    wide,
+    narrow,
+    parts,
+    num_images,
+    share,
+    wide_trial,
+    narrow_trial,
+    WIDE: tl.constexpr,
+    NARROW: tl.constexpr,
+    SIZE: tl.constexpr,
+    STRIDE: tl.constexpr,
+    PADDING: tl.constexpr,
+    PRECISION: tl.constexpr,
+    BLOCK_R: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_P: tl.constexpr,
+):
+    """What a kernel sees of two sets of images; R are wide channels × taps, C channels and P pixels of the narrow ones.
+
+    A program makes a tile of a trial's kernel, from a share of the pixels. `parts` is [K, shares, C, R].
+    """
+    ALL_R: tl.constexpr = WIDE[0] * SIZE[0] * SIZE[1]
+    TILES_C: tl.constexpr = (NARROW[0] + BLOCK_C - 1) // BLOCK_C
+    trial = tl.program_id(2).to(tl.int64)
+    wide += trial * wide_trial
+    narrow += trial * narrow_trial
+    parts += (trial * tl.num_programs(1) + tl.program_id(1)) * (NARROW[0] * ALL_R)
+
+    r = tl.program_id(0) // TILES_C * BLOCK_R + tl.arange(0, BLOCK_R)
+    c = tl.program_id(0) % TILES_C * BLOCK_C + tl.arange(0, BLOCK_C)
+    tap_y, tap_x = r // SIZE[1] % SIZE[0] - PADDING[0], r % SIZE[1] - PADDING[1]
+    narrow_c = c * (NARROW[1] * NARROW[2])
+    wide_r = (r // (SIZE[0] * SIZE[1]) * WIDE[1] + tap_y) * WIDE[2] + tap_x
+
+    product = tl.zeros((BLOCK_R, BLOCK_C), tl.float32)
+    for begin in range(tl.program_id(1) * share, (tl.program_id(1) + 1) * share, BLOCK_P):
+        p = begin + tl.arange(0, BLOCK_P)
+        image, row, column = p // (NARROW[1] * NARROW[2]), p // NARROW[2] % NARROW[1], p % NARROW[2]
+        y, x = row * STRIDE[0], column * STRIDE[1]
+        wide_p = (image * (WIDE[0] * WIDE[1]) + y) * WIDE[2] + x
+        y_rp, x_rp = y[None, :] + tap_y[:, None], x[None, :] + tap_x[:, None]
+        inside = (y_rp >= 0) & (y_rp < WIDE[1]) & (x_rp >= 0) & (x_rp < WIDE[2]) & (image < num_images)[None, :]
+        wide_rp = tl.load(
+            tl.multiple_of(tl.max_contiguous(wide + (wide_p[None, :] + wide_r[:, None]), (1, 2)), (4, 4)),
+            mask=inside & (r < ALL_R)[:, None],
+            other=0.0,
+        )
+        narrow_p = image * ((NARROW[0] - 1) * NARROW[1] * NARROW[2]) + p
+        known = (image < num_images)[None, :] & (c < NARROW[0])[:, None]
+        narrow_cp = tl.load(narrow + (narrow_p[None, :] + narrow_c[:, None]), mask=known, other=0.0)
+        product = tl.dot(wide_rp, tl.trans(narrow_cp), product, input_precision=PRECISION)
+    tl.store(parts + c[None, :] * ALL_R + r[:, None], product, mask=(c < NARROW[0])[None, :] & (r < ALL_R)[:, None])

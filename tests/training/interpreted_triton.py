@@ -1,0 +1,128 @@
+"""Run by test_triton, in Triton's interpreter: what our kernels compute, against PyTorch's own convolutions."""
+
+import os
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from dd_ray.training import Stack, triton_convolutions
+from dd_ray.training.convolutions import with_convolutions
+from dd_ray.training.triton_convolutions import TRITON
+from tests.small import small
+
+assert os.environ.get("TRITON_INTERPRET") == "1", "see test_triton"
+N = 2
+ROUNDING = 2e-6
+
+
+def _layers(channels, kernel, output_padding):
+    """Each convolution of a network on the way down, and its mirror image."""
+    for wide, narrow in channels:
+        yield nn.Conv2d(wide, narrow, kernel, 2, 1)
+        yield nn.ConvTranspose2d(narrow, wide, kernel, 2, 1, output_padding)
+
+
+def _side(layer, sides):
+    return sides[1] if isinstance(layer, nn.ConvTranspose2d) else sides[0]
+
+
+# Small images of the networks' own channels, kernels and strides; an odd number of pixels leaves tiles half empty.
+NETWORKS = [
+    *((layer, (6, 3)) for layer in _layers([(1, 32), (32, 32), (32, 64), (64, 64)], 3, 1)),  # conv32
+    *((layer, (6, 3)) for layer in _layers([(1, 32), (32, 32)], 4, 0)),  # conv64
+]
+ODD = [
+    (nn.Conv2d(3, 5, (4, 3), (3, 2), (1, 2)), (9, 9)),
+    (nn.ConvTranspose2d(3, 5, (4, 3), (3, 2), (2, 0), (1, 0)), (5, 5)),
+    (nn.ConvTranspose2d(3, 5, 1, 2, 0, 1), (5, 5)),  # phases without a tap
+    (nn.Conv2d(17, 70, 3, 1, 1, bias=False), (4, 4)),  # channels of several tiles
+]
+
+
+def _case(layer, sides, shared, trials=2):
+    torch.manual_seed(0)
+    side = _side(layer, sides)
+    images = torch.randn(*(() if shared else (trials,)), N, layer.in_channels, side, side)
+    values = {name: torch.randn(trials, *p.shape) for name, p in layer.named_parameters()}
+    return images, values
+
+
+def _results(layer, images, values, shared):
+    """Outputs of all trials, and the gradients of half their squares."""
+
+    def loss(images, values):
+        out = functional_call(layer, values, (images,))
+        return out.square().sum() / 2, out
+
+    of_images = None if shared else 0
+    gradient = vmap(grad_and_value(loss, argnums=(0, 1), has_aux=True), in_dims=(of_images, 0))
+    (of_images, of_values), (_, out) = gradient(images, values)
+    return {"out": out, "images": of_images, **of_values}
+
+
+def _ours(layer):
+    copy = type(layer)(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size,
+        layer.stride,
+        layer.padding,
+        bias=layer.bias is not None,
+    )
+    copy.output_padding = layer.output_padding
+    return with_convolutions(copy, TRITON)
+
+
+@pytest.mark.parametrize(
+    ("layer", "sides", "shared"),
+    [(*case, False) for case in NETWORKS + ODD] + [(*case, True) for case in NETWORKS[:4]],
+    ids=lambda value: {True: "shared", False: "own"}.get(value) if isinstance(value, bool) else str(value),
+)
+def test_a_layer_and_its_gradients_are_those_of_pytorch(layer, sides, shared):
+    images, values = _case(layer, sides, shared)
+    ours = _results(_ours(layer), images, values, shared)
+    theirs = _results(layer, images.double(), {name: value.double() for name, value in values.items()}, shared)
+    for name, expected in theirs.items():
+        assert (ours[name] - expected).norm() < ROUNDING * expected.norm(), name
+
+
+@pytest.mark.parametrize(("layer", "sides"), [NETWORKS[2], NETWORKS[3]], ids=str)
+def test_a_trial_that_is_nan_leaves_the_bits_of_the_others_unchanged(layer, sides):
+    images, values = _case(layer, sides, shared=False, trials=3)
+    healthy = _results(_ours(layer), images, values, shared=False)
+    for broken in (images, values["weight"], values["bias"]):
+        broken[1] = float("nan")
+    results = _results(_ours(layer), images, values, shared=False)
+    for name, result in results.items():
+        assert result[1].isnan().all(), name
+        assert torch.equal(result[::2], healthy[name][::2]), name
+
+
+def test_gradients_of_trials_taken_together_are_theirs_too():
+    layer, sides = NETWORKS[2]
+    images, values = _case(layer, sides, shared=True)
+    ours = _ours(layer)
+    of_each = _results(ours, images, values, shared=True)
+    leaves = {name: value.clone().requires_grad_() for name, value in values.items()}
+    out = vmap(lambda values: functional_call(ours, values, (images,)))(leaves)
+    (out.square().sum() / 2).backward()
+    assert all(torch.equal(leaf.grad, of_each[name]) for name, leaf in leaves.items())
+
+
+def test_a_step_of_a_model_is_that_of_each_trial_alone(monkeypatch):
+    # Few programs of large tiles, since what takes the interpreter time is their number.
+    for name in ("_tile_of_images", "_tile_of_kernels"):
+        tile = getattr(triton_convolutions, name)
+        monkeypatch.setattr(triton_convolutions, name, lambda *counts, tile=tile: tile(*counts) | {"BLOCK_P": 256})
+    configs = [small("inertia_vae", batch_size=1, num_frames=4, width_factor=0.5, seed=seed) for seed in range(2)]
+    together, alone = Stack(configs, method="triton"), Stack(configs)
+    for stack in (together, alone):
+        stack.step()
+    for config in configs:
+        ours, theirs = together[config.key], alone[config.key]
+        # After the first step v = (1 − ρ) g², so that √v has the size of each gradient.
+        ours_g, theirs_g = ours.square_avg.sqrt(), theirs.square_avg.sqrt()
+        assert (ours_g - theirs_g).norm() < 1e-5 * theirs_g.norm()
+        torch.testing.assert_close(ours.terms.loss, theirs.terms.loss, rtol=1e-5, atol=0)

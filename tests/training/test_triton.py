@@ -1,0 +1,139 @@
+"""Our own kernels: in Triton's interpreter, which needs no GPU, and compiled for one, which needs none either."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+from packaging.version import Version
+
+from dd_ray.errors import UserError
+from dd_ray.training import Stack, triton_convolutions
+from dd_ray.training.blocks import Blocks
+from dd_ray.training.triton_convolutions import KernelError, TritonConv2d, TritonConvTranspose2d
+from tests.small import small
+
+HERE = Path(__file__).parent
+needs_triton = pytest.mark.skipif(
+    find_spec("triton") is None, reason="needs the package triton, which comes with PyTorch's CUDA builds"
+)
+PROGRAMS = 3
+"""That share a multiprocessor at least."""
+SHARED_MEMORY = 228 * 1024
+"""Of a multiprocessor of an H100; of it each program takes 1 KiB more than it asks for."""
+REGISTERS = 65536
+SPILLED = 8
+"""Bytes of a thread that may go elsewhere: Triton 3.6 puts one pointer by while the loop runs."""
+
+
+@needs_triton
+@pytest.mark.slow
+def test_in_the_interpreter(tmp_path):
+    if Version(version("triton")) < Version("3.9"):
+        pytest.skip("needs Triton 3.9: the interpreter of 3.6 does not work with NumPy 2.4")
+    # In a process of its own, since it is chosen before Triton is first imported.
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", str(HERE / "interpreted_triton.py")]
+    environment = os.environ | {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout
+
+
+@needs_triton
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["ieee", "tf32"])
+@pytest.mark.parametrize("layer", [(1, 32, 32), (32, 32, 16), (64, 64, 4)], ids=str)
+def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_path, precision, layer):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    for name, arguments, constants in _launches(monkeypatch, *layer):
+        compiled = _compiled(name, arguments, constants | {"PRECISION": precision})
+        registers, spilled = _registers(compiled, tmp_path / "kernel.cubin")
+        assert PROGRAMS * 128 * registers <= REGISTERS and spilled <= SPILLED, (name, constants)
+        assert PROGRAMS * (compiled.metadata.shared + 1024) < SHARED_MEMORY, (name, constants)
+
+
+def _launches(monkeypatch, wide, narrow, side):
+    """What a layer and its gradients ask for."""
+    launches = []
+
+    class Recorder:
+        def __init__(self, name):
+            self.name = name
+
+        def __getitem__(self, grid):
+            return lambda *arguments, **constants: launches.append((self.name, arguments, constants))
+
+    monkeypatch.setattr(triton_convolutions, "_kernel", lambda name: (Recorder(name), KernelError))
+    layers = (
+        (TritonConv2d(wide, narrow, 3, 2, 1), wide, side),
+        (TritonConvTranspose2d(narrow, wide, 3, 2, 1, 1), narrow, side // 2),
+    )
+    for layer, channels, size in layers:
+        layer(torch.zeros(16, channels, size, size, requires_grad=channels > 1)).sum().backward()
+    return {str((name, constants)): (name, arguments, constants) for name, arguments, constants in launches}.values()
+
+
+def _compiled(name, arguments, constants):
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    from dd_ray.training import triton_kernels
+
+    kernel = getattr(triton_kernels, name)
+    options = {option: constants.pop(option) for option in ("num_warps", "num_stages", "enable_fp_fusion")}
+    given = dict(zip(kernel.arg_names, arguments, strict=False))
+    constants = constants | {argument: None for argument, value in given.items() if value is None}
+    types = {argument: "i32" if isinstance(value, int) else "*fp32" for argument, value in given.items()}
+    signature = types | dict.fromkeys(constants, "constexpr")
+    # As at a launch: whether a number is a multiple of 16, as the memory of a tensor of its own always is.
+    even = [(i,) for i, value in enumerate(arguments) if not isinstance(value, int) or value % 16 == 0]
+    source = ASTSource(
+        kernel,
+        signature,
+        {(kernel.arg_names.index(constant),): value for constant, value in constants.items()},
+        {place: [["tt.divisibility", 16]] for place in even if signature[kernel.arg_names[place[0]]] != "constexpr"},
+    )
+    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+
+
+def _registers(compiled, path):
+    """Of a thread, and how many bytes it keeps elsewhere for want of them."""
+    import triton
+
+    path.write_bytes(compiled.asm["cubin"])
+    program = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    usage = subprocess.run([program, "-res-usage", path], capture_output=True, text=True, check=True).stdout
+    registers, stack, local = map(int, re.search(r"REG:(\d+) STACK:(\d+).*LOCAL:(\d+)", usage).groups())
+    return registers, stack + local
+
+
+def test_where_there_is_no_triton_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr(triton_convolutions, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"method = triton .* the package triton, .* grouped, matmul, streams\."):
+        Stack(method="triton")
+
+
+def test_kernels_that_cannot_be_compiled_are_left_out_with_one_warning(monkeypatch):
+    def rehearsal():
+        raise KernelError("no compiler")
+
+    monkeypatch.setattr("dd_ray.training.blocks.methods_of", lambda device: ("grouped", "triton"))
+    monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearse: rehearse() or 1.0)
+    monkeypatch.setattr(
+        "dd_ray.training.fused.Block.rehearsal",
+        lambda self, trials, batches, method: rehearsal if method == "triton" else lambda: None,
+    )
+    stack = Stack(method="grouped")
+    stack._blocks = Blocks(stack.device, "auto")
+    stack.add(small("supervised_encoder"))
+    with pytest.warns(UserWarning, match=r"method = triton is left out. no compiler") as warned:
+        stack.step()
+    assert len(warned) == 1
+    stack.add(small("supervised_encoder", seed=3))
+    stack.add(small("supervised_encoder", seed=4))
+    stack.step()  # measured anew, without it
