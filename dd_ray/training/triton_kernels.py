@@ -34,6 +34,25 @@ def _pixels(image, y, x, num_images, images: tl.constexpr):
 
 
 @triton.jit
+def _read(pointers_rp, inside, known_r):
+    """Pixels [R, P], neighbours by neighbouring threads; 0 where there are none."""
+    in_order = tl.multiple_of(tl.max_contiguous(pointers_rp, (1, 2)), (4, 4))
+    return tl.load(in_order, mask=inside[None, :] & known_r[:, None], other=0.0)
+
+
+@triton.jit
+def _multiplied(pixels_rp, kernel_rc, product, precision: tl.constexpr):
+    """Their product [P, C] added; a single row or column is none for Triton's matrix product."""
+    if pixels_rp.shape[0] == 1:
+        product += tl.trans(pixels_rp) * kernel_rc
+    elif kernel_rc.shape[1] == 1:
+        product += tl.sum(pixels_rp * kernel_rc, axis=0)[:, None]
+    else:
+        product = tl.dot(tl.trans(pixels_rp), kernel_rc, product, input_precision=precision)
+    return product
+
+
+@triton.jit
 def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     source,
     kernel,
@@ -75,38 +94,25 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     p = tl.program_id(0) // (STEP[0] * STEP[1]) * BLOCK_P + tl.arange(0, BLOCK_P)
     image, row, column = p // (ROWS * COLUMNS), p // COLUMNS % ROWS, p % COLUMNS
     c = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
-
     product = tl.zeros((BLOCK_P, BLOCK_C), tl.float32)
     for step in range(0, tl.cdiv(SOURCE[0], BLOCK_R) * count_y * count_x):
         r = step // (count_y * count_x) * BLOCK_R + tl.arange(0, BLOCK_R)
         tap_y, tap_x = step // count_x % count_y, step % count_x
         y, x = row * JUMP[0] + (begin_y + WAY * tap_y), column * JUMP[1] + (begin_x + WAY * tap_x)
         source_p, inside = _pixels(image, y, x, num_images, SOURCE)
-        source_rp = source + source_p[None, :] + (r * (SOURCE[1] * SOURCE[2]))[:, None]
-        pixels_rp = tl.load(
-            tl.multiple_of(tl.max_contiguous(source_rp, (1, 2)), (4, 4)),
-            mask=inside[None, :] & ((r < SOURCE[0]) | (SOURCE[0] % BLOCK_R == 0))[:, None],
-            other=0.0,
-        )
+        known_r = (r < SOURCE[0]) | (SOURCE[0] % BLOCK_R == 0)
+        pixels_rp = _read(source + source_p[None, :] + (r * (SOURCE[1] * SOURCE[2]))[:, None], inside, known_r)
         tap = (first_y + STEP[0] * tap_y) * SIZE[1] + first_x + STEP[1] * tap_x
         known = (r < SOURCE[0])[:, None] & (c < TARGET[0])[None, :]
         kernel_rc = tl.load(kernel + ((tap * SOURCE[0] + r) * TARGET[0])[:, None] + c[None, :], mask=known, other=0.0)
-        if BLOCK_R == 1:
-            product += tl.trans(pixels_rp) * kernel_rc
-        elif BLOCK_C == 1:
-            product += tl.sum(pixels_rp * kernel_rc, axis=0)[:, None]
-        else:
-            product = tl.dot(tl.trans(pixels_rp), kernel_rc, product, input_precision=PRECISION)
+        product = _multiplied(pixels_rp, kernel_rc, product, PRECISION)
 
     if bias is not None:
         product += tl.load(bias + trial * bias_trial + c, mask=c < TARGET[0], other=0.0)[None, :]
     target_p, inside = _pixels(image, row * STEP[0] + phase_y, column * STEP[1] + phase_x, num_images, TARGET)
     target_pc = target + target_p[:, None] + (c * (TARGET[1] * TARGET[2]))[None, :]
-    tl.store(
-        tl.multiple_of(tl.max_contiguous(target_pc, (2, 1)), (4, 4)),
-        product,
-        mask=inside[:, None] & (c < TARGET[0])[None, :],
-    )
+    in_order = tl.multiple_of(tl.max_contiguous(target_pc, (2, 1)), (4, 4))
+    tl.store(in_order, product, mask=inside[:, None] & (c < TARGET[0])[None, :])
 
 
 @triton.jit

@@ -122,6 +122,7 @@ def test_kernels_that_cannot_be_compiled_are_left_out_with_one_warning(monkeypat
     def rehearsal():
         raise KernelError("no compiler")
 
+    monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0)
     monkeypatch.setattr("dd_ray.training.blocks.methods_of", lambda device: ("grouped", "triton"))
     monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearse: rehearse() or 1.0)
     monkeypatch.setattr(
