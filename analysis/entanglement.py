@@ -16,7 +16,9 @@ drawn grey, named in brackets and left white in the matrices. The table has the 
 
 A video model is shown still videos, the factors constant in time. `inertia_vae`'s filter is at rest in these from the
 first frame on, so that there is no time to wait for it to settle, and its latent is the encoder's own at any γ
-(`dd_ray.cells.encode_stills`).
+(`dd_ray.evaluation.encode_stills`).
+
+A supervised decoder, which encodes nothing, is left out.
 """
 
 import math
@@ -35,8 +37,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from dd_ray.cells import NetworkOptions, Subject, encode_stills, subjects_of
-from dd_ray.figures import folder_of, ordered_colours, run_command, setting, write
+from dd_ray.cells import NetworkOptions, Subject, subjects_of, suitable
+from dd_ray.evaluation import encode_stills
+from dd_ray.figures import figures_of_rows, folder_of, frame, ordered_colours, run_command, setting, symbol, write
 from dd_ray.metrics import (
     active_mask,
     mean_squared_cross_correlation,
@@ -44,8 +47,8 @@ from dd_ray.metrics import (
     notebook_sweeps,
 )
 from dd_ray.metrics.arrays import correlations
+from dd_ray.models import SupervisedDecoder
 
-ROWS_PER_FIGURE = 7
 NUM_RANDOM = 1_000
 """Pictures of random factors over which a latent's variance says whether it is active."""
 LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
@@ -162,13 +165,11 @@ def _draw_responses(panel: Axes, one: Entanglement, factor: int, limits: tuple[f
     for latent in order.tolist():
         panel.plot(swept, response[:, latent], **_line(latent, most, bool(one.active[latent])))
     panel.set(xlim=(0, 1), ylim=limits, xticks=[0, 0.5, 1], xticklabels=["0", ".5", "1"])
-    panel.set_xlabel(_named(one.factor_names[factor]), fontsize=8)
+    panel.set_xlabel(symbol(one.factor_names[factor]), fontsize=8)
     panel.tick_params(labelsize=7, labelleft=factor == 0)
     if factor == 0:
         panel.set_ylabel("latent mean", fontsize=8)
-    panel.grid(color="0.92", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    frame(panel)
 
 
 def _line(latent: int, num_latents: int, active: bool) -> dict[str, Any]:
@@ -205,13 +206,8 @@ def _draw_legend(figure: Figure, num_latents: int) -> None:
     figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), LEGEND_COLUMNS), **look)
 
 
-def _named(factor: str) -> str:
-    """`circle_x` as `circle x`."""
-    return factor.replace("_", " ")
-
-
 def _short(factor: str) -> str:
-    return _named(factor.replace("background", "backgr.").removeprefix("sprite_"))
+    return symbol(factor.replace("background", "backgr.").removeprefix("sprite_"))
 
 
 def tables(shown: Sequence[Entanglement]) -> dict[str, pd.DataFrame]:
@@ -252,18 +248,21 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
         The figures, and then the tables.
 
     Raises:
-        UserError: there is no such sweep, cell or checkpoint, or the folder cannot be written.
+        UserError: there is no such sweep, cell or checkpoint, none encodes, or the folder cannot be written.
     """
-    subjects = subjects_of(options.path, options.cells, options.original, all_seeds=False)
+    subjects = suitable(
+        subjects_of(options.path, options.cells, options.original, all_seeds=False),
+        lambda subject: not isinstance(subject.model, SupervisedDecoder),
+        "a supervised decoder encodes nothing",
+    )
     folder = folder_of(options.path, options.out)
     shown = [Entanglement.of(subject) for subject in subjects]
     low, high = (float(f([f(one.responses) for one in shown])) for f in (np.min, np.max))
     room = 0.05 * (high - low) or 1.0
-    pages = [shown[i : i + ROWS_PER_FIGURE] for i in range(0, len(shown), ROWS_PER_FIGURE)]
     title = "Response of the latents to each factor, the others at 0.5"
     figures = {
-        f"entanglement{f'_{number}' if len(pages) > 1 else ''}": draw(page, (low - room, high + room), title)
-        for number, page in enumerate(pages, 1)
+        name: draw(rows, (low - room, high + room), title)
+        for name, rows in figures_of_rows("entanglement", shown).items()
     }
     return write(folder, figures, tables(shown))
 

@@ -20,33 +20,30 @@ import numpy as np
 import pandas as pd
 import tyro
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.cells import Subject, load_cells
+from dd_ray.config_options import field_named, optional
 from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import Drawing, still_errors
-from dd_ray.figures import folder_of, run_command, setting, write
+from dd_ray.figures import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
 from dd_ray.metrics import REPORTED
 
-HELD_OUT, SEEN = "#D55E00", "#0072B2"
-"""Vermilion and blue, which the colour-blind tell apart (Wong 2011, Nature Methods 8, p. 441)."""
+HELD_OUT, SEEN = VERMILION, BLUE
 MAPS = {"circle": ("circle_x", "circle_y"), "background": ("background_x", "background_y")}
 PICTURES = 8_192
 """Of a map: as many at each position as that leaves."""
 MOST_ROWS = 10
 """Of the figure of positions; all cells are in its table."""
 NOT_SETTINGS = ("split", "train_share", "num_test", "seed")
-_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +52,7 @@ class Options:
 
     path: Annotated[Path, tyro.conf.Positional]
     """Folder of a sweep, such as results/generalisation_quick."""
-    out: Annotated[Path | None, _folder] = None
+    out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given."""
 
 
@@ -100,9 +97,8 @@ def curves(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _swept(cells: pd.DataFrame) -> list[str]:
     """Fields beside split, share and seed that tell cells apart."""
-    named = [pair.partition("=")[0].replace("-", "_") for pair in cells["label"].iloc[0].split(",")]
-    fields = ["lam" if name == "lambda" else name for name in named]
-    return [f for f in fields if f not in NOT_SETTINGS and f in cells and cells[f].nunique(dropna=False) > 1]
+    named = [field_named(part.partition("=")[0]) for part in cells["label"].iloc[0].split(",")]
+    return [f for f in named if f and f not in NOT_SETTINGS and cells[f].nunique(dropna=False) > 1]
 
 
 def _errors(cells: pd.DataFrame) -> list[str]:
@@ -141,17 +137,9 @@ def _draw_parts(panel: Axes, group: pd.DataFrame) -> None:
         label = part if line["seeds"].max() == 1 else f"{part}, mean and range of seeds"
         panel.errorbar(line["train_share"], line["error"], beside, fmt=mark, label=label, **style)
     panel.set(yscale="log", xlim=(0, 1.05))
-    _label_logarithms(panel.yaxis)
+    label_logarithms(panel.yaxis)
     panel.tick_params(labelsize=8)
-    panel.grid(color="0.92", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-
-
-def _label_logarithms(axis: Axis) -> None:
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
+    frame(panel)
 
 
 def positions_of(subjects: Sequence[Subject]) -> list[Positions]:
@@ -197,7 +185,7 @@ def draw_positions(cells: Sequence[tuple[str, list[Positions]]]) -> Figure:
         row[0].set_ylabel(f"{name}\n\ncircle y", fontsize=8)
     bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=panels, aspect=15 * len(cells))
     bar.set_label("mean squared error per pixel (logarithmic)", fontsize=8)
-    _label_logarithms(bar.ax.yaxis)
+    label_logarithms(bar.ax.yaxis)
     bar.ax.tick_params(labelsize=7)
     mark = Line2D([], [], color=HELD_OUT, marker="v", linestyle="none", markersize=5, label="held-out level")
     figure.legend(handles=[mark], loc="outside lower left", fontsize=8, frameon=False)

@@ -31,8 +31,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.config_options import option_name
-from dd_ray.figures import MARKS, folder_of, run_command, setting, shown, write
+from dd_ray.config_options import option_name, optional, shown
+from dd_ray.figures import MARKS, folder_of, run_command, setting, write
 from dd_ray.map_panels import (
     ABOVE,
     BELOW,
@@ -66,8 +66,6 @@ LABELS = 1.9
 WIDEST = 13.5
 """Inches, beyond which panels go on in a further row: on a page of 1000 pixels, text of 7 points has 7 of them left."""
 
-_field = tyro.conf.arg(metavar="FIELD", help_behavior_hint="")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -75,21 +73,21 @@ class Options:
 
     path: Annotated[str, tyro.conf.Positional]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to map. Reconstruction error (or factor error), linear R², MCC and active units
     where none is given."""
-    x: Annotated[str | None, _field] = None
+    x: Annotated[str | None, optional("FIELD")] = None
     """Config field along x, spelled as on the command line of a sweep; γ where it is swept."""
-    y: Annotated[str | None, _field] = None
+    y: Annotated[str | None, optional("FIELD")] = None
     """Config field along y; β where it is swept."""
-    columns: Annotated[str | None, _field] = None
+    columns: Annotated[str | None, optional("FIELD")] = None
     """Config field with a panel for each of its values; λ where it is swept."""
-    difference: Annotated[str | None, _field] = None
+    difference: Annotated[str | None, optional("FIELD")] = None
     """Config field, such as gamma or lambda: map the difference to the cells where it is 0, paired by seed."""
-    iteration: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    iteration: Annotated[int | None, optional("N")] = None
     """Draw the state of the map at this iteration, or at the last evaluation before it. The end of the sweep
     where it is not given."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
 
 

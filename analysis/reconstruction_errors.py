@@ -3,7 +3,7 @@
 Mean squared errors inside the circle, at its edge and in the background (`dd_ray.data.Regions`), decoded from the
 posterior means of still pictures at 8 positions on each of the four axes, 4,096 in all; a supervised decoder draws them
 from their factors. Video models are asked about their encoder and decoder: in a video at rest their filter changes
-nothing (`dd_ray.cells.encode_stills`).
+nothing (`dd_ray.evaluation.encode_stills`).
 
 - `reconstruction_errors.png`: each region's error over all positions, a bar for each cell, seeds averaged. With
   `--original FOLDER` also of the original study's networks, from its checkpoints in `FOLDER/checkpoints`, beside the
@@ -13,7 +13,8 @@ nothing (`dd_ray.cells.encode_stills`).
   pictures; and the errors against the distance of the circle's centre and the Gaussian's, in pixels of 32×32,
   mean and range from the lower to the upper quartile. All rows are on the same scales, which are logarithmic.
 
-Networks of other pictures than one circle before a Gaussian have no such regions and are refused.
+Left out are networks of other pictures than one circle in front of a Gaussian, which have no such regions, and
+supervised encoders, which decode nothing.
 
 Seeds that got less far than others of their cell are left out of its mean, and the cell's name says so.
 """
@@ -29,22 +30,31 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of
+from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of, suitable
 from dd_ray.data import Regions
+from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
 from dd_ray.errors import UserError
 from dd_ray.evaluation import Drawing, PicturedRegions, region_errors
-from dd_ray.figures import folder_of, ordered_colours, run_command, setting, write
+from dd_ray.figures import (
+    FEWEST_SEEDS_WITH_BARS,
+    figures_of_rows,
+    folder_of,
+    frame,
+    label_logarithms,
+    ordered_colours,
+    run_command,
+    setting,
+    write,
+)
 from dd_ray.metrics import seed_interval
 
 POSITIONS = np.linspace(0, 1, 8)
@@ -54,8 +64,6 @@ BIN_WIDTH = 2.0
 """Pixels of 32×32, of the distances that are averaged together."""
 FEWEST_PICTURES = 16
 """At a distance, for it to be drawn; in the table are all."""
-FEWEST_SEEDS_WITH_BARS = 3
-"""The 95% interval of two seeds is 13 times as long as they lie apart; of these, the table has it."""
 REGIONS = dict(zip(Regions._fields, ("inside the circle", "edge of the circle", "background"), strict=True))
 STYLES: dict[str, dict[str, Any]] = {
     region: {"color": colour, "linestyle": line, "linewidth": width}
@@ -70,7 +78,6 @@ MAPS = {
     "background of the Gaussian": ("background", "background\nover Gaussian positions"),
 }
 """Panels of a row: the positions that are along x and y, and what stands above."""
-ROWS_PER_FIGURE = 7
 ROW_HEIGHT = 1.75
 LINE_LENGTH = 30
 """Characters beside a row."""
@@ -121,8 +128,8 @@ def grid() -> NDArray[np.float64]:
 def distances() -> NDArray[np.float64]:
     """[8, 8, 8, 8] distance of the circle's centre and the Gaussian's, in pixels of a picture of 32×32."""
     factors = grid()
-    # In the 64 pixels of the canvas, the circle is at 48 f + 8 and the Gaussian at 64 f; one of 32 is half as wide.
-    apart = (48 * factors[:, :2] + 8 - 64 * factors[:, 2:]) / 2
+    circles, gaussians = CIRCLE_RANGE * factors[:, :2] + CIRCLE_MARGIN, CANVAS * factors[:, 2:]  # px of the canvas
+    apart = (circles - gaussians) / (CANVAS / IMAGE)
     return np.linalg.norm(apart, axis=1).reshape((len(POSITIONS),) * 4)
 
 
@@ -252,9 +259,7 @@ def _draw_region(panel: Axes, cells: Sequence[Cell], region: str) -> None:
     panel.tick_params(labelsize=8)
     panel.tick_params(axis="y", length=0)
     panel.locator_params(axis="x", nbins=5)
-    panel.grid(axis="x", color="0.92", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    frame(panel, axis="x")
 
 
 def _write_number(panel: Axes, right_of: float, at: float, value: float) -> None:
@@ -362,7 +367,7 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
         aspect=35,
         shrink=0.6,
     )
-    _label_logarithms(bar.ax.xaxis, scales.norm.vmin, scales.norm.vmax)
+    label_logarithms(bar.ax.xaxis, scales.norm.vmin, scales.norm.vmax)
     bar.set_label("mean squared error (logarithmic)", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -370,14 +375,6 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
     lines = [Line2D([], [], label=label, **STYLES[region]) for region, label in REGIONS.items()]
     figure.legend(handles=lines, loc="outside lower right", ncols=3, fontsize=8, frameon=False, handlelength=2.6)
     return figure
-
-
-def _label_logarithms(axis: Axis, low: float | None, high: float | None) -> None:
-    """Ticks at powers of ten; where these are few, also at 2 and 5 times them."""
-    few = (high or 1.0) < 100 * (low or 1.0)
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _wrapped(label: str) -> str:
@@ -395,12 +392,10 @@ def _draw_distances(panel: Axes, cell: Cell, scales: Scales) -> None:
         quartiles = curve["lower_quartile"].clip(lower=1e-12), curve["upper_quartile"]
         panel.fill_between(curve["distance"], *quartiles, color=STYLES[region]["color"], alpha=0.18, linewidth=0)
     panel.set(yscale="log", ylim=scales.errors, xlim=(0, None))
-    _label_logarithms(panel.yaxis, *scales.errors)
+    label_logarithms(panel.yaxis, *scales.errors)
     panel.tick_params(labelsize=7)
     panel.set_ylabel("mean squared error", fontsize=7.5)
-    panel.grid(color="0.92", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    frame(panel)
 
 
 def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
@@ -456,20 +451,21 @@ def write_errors(options: Options) -> list[Path]:
     """
     subjects = subjects_of(options.path, options.cells, options.original, all_seeds=True)
     folder = folder_of(options.path, options.out)
-    decoding = [subject for subject in subjects if isinstance(subject.model, Drawing)]
-    if not decoding:
-        raise UserError("none of these networks has a decoder, and so no reconstruction error; choose others.")
-    if others := [subject.name for subject in decoding if not subject.config.is_of_one_circle]:
-        raise UserError(f"{others[0]} is not of one circle in front of a Gaussian, and has no such regions.")
-    cells = measure(decoding)
+    subjects = suitable(
+        subjects, lambda subject: isinstance(subject.model, Drawing), "a supervised encoder decodes nothing"
+    )
+    subjects = suitable(
+        subjects,
+        lambda subject: subject.config.is_of_one_circle,
+        "pictures of anything but one circle in front of a Gaussian have no such regions",
+    )
+    cells = measure(subjects)
     if options.original:
         cells = with_published(cells, options.original)
     scales = Scales.of(cells)
-    pages = [cells[i : i + ROWS_PER_FIGURE] for i in range(0, len(cells), ROWS_PER_FIGURE)]
     figures = {"reconstruction_errors": draw_bars(cells)}
-    for number, page in enumerate(pages, 1):
-        suffix = f"_{number}" if len(pages) > 1 else ""
-        figures[f"reconstruction_errors_positions{suffix}"] = draw_positions(page, scales)
+    for name, rows in figures_of_rows("reconstruction_errors_positions", cells).items():
+        figures[name] = draw_positions(rows, scales)
     return write(folder, figures, tables(cells))
 
 

@@ -17,11 +17,10 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
+from dd_ray.config_options import optional
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.report import Pictures, collect, render
 from dd_ray.sweep.store import SweepFolder
-
-_field = tyro.conf.arg(metavar="FIELD", help_behavior_hint="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +29,17 @@ class Options:
 
     path: Annotated[str, tyro.conf.Positional]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to show. All that every trial reports where none is given."""
-    x: Annotated[str | None, _field] = None
+    x: Annotated[str | None, optional("FIELD")] = None
     """Config field along x, spelled as on the command line of a sweep; γ where it is swept."""
-    y: Annotated[str | None, _field] = None
+    y: Annotated[str | None, optional("FIELD")] = None
     """Config field along y; β where it is swept."""
-    columns: Annotated[str | None, _field] = None
+    columns: Annotated[str | None, optional("FIELD")] = None
     """Config field of the slider; λ where it is swept."""
     videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    out: Annotated[Path | None, optional("FILE")] = None
     """File to write; `figures/report.html` in the sweep's folder where it is not given, or here where that is
     a URL."""
 

@@ -20,14 +20,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray import search_results
+from dd_ray.config_options import optional
 from dd_ray.errors import UserError
-from dd_ray.figures import folder_of, run_command, symbol, write
+from dd_ray.figures import BETTER, BLUE, VERMILION, folder_of, frame, run_command, symbol, write
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.store import SweepFolder
 
-BEST, OTHER = "#D55E00", "#0072B2"
-"""Vermilion and blue, which the colour-blind tell apart (Wong 2011, Nature Methods 8, p. 441)."""
-BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
+BEST, OTHER = VERMILION, BLUE
 PANEL = (3.1, 2.7)
 """Inches."""
 
@@ -38,7 +37,7 @@ class Options:
 
     path: Annotated[str, tyro.conf.Positional]
     """Folder of a search, such as results/inertia_search_quick."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the search's folder where it is not given."""
 
 
@@ -140,9 +139,7 @@ def _frame(panel: Axes, x: pd.DataFrame | None, y: pd.DataFrame) -> None:
             margin = 0.08 * ((numbers.max() - numbers.min()) or abs(numbers.max()) or 1)
             set_limits(numbers.min() - margin, numbers.max() + margin)
     panel.tick_params(labelsize=7)
-    panel.grid(color="0.92", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    frame(panel)
 
 
 def _axis_label(objective: str) -> str:

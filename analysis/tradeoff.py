@@ -30,10 +30,22 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
+from dd_ray.config_options import field_named, option_name, optional
 from dd_ray.errors import UserError
-from dd_ray.figures import MARKS, Colour, folder_of, ordered_colours, run_command, setting, symbol, write
-from dd_ray.metrics import REPORTED, Metric
-from dd_ray.summary import COMPLETE, Summary, summarise
+from dd_ray.figures import (
+    BETTER,
+    FEWEST_SEEDS_WITH_BARS,
+    MARKS,
+    Colour,
+    folder_of,
+    frame,
+    ordered_colours,
+    run_command,
+    setting,
+    symbol,
+    write,
+)
+from dd_ray.summary import COMPLETE, Summary, described, summarise
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 
@@ -41,8 +53,6 @@ SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)
 """Points: of every marker where sizes tell nothing; else of the smallest and the largest."""
 PANEL = (3.4, 3.1)
-FEWEST_SEEDS_WITH_BARS = 3
-"""The 95% interval of two seeds is 13 times as long as they lie apart: it would hide all that there is to see."""
 BESIDE = ((7.5, 6.5), (-7.5, 6.5), (7.5, -6.5), (-7.5, -6.5))
 """Points from a cell's marker to its letter: places that are tried in this order."""
 APART, SHARED = 9.0, 16.0
@@ -52,8 +62,6 @@ MOST_COLOURS = 12
 """Values that a legend can tell apart."""
 _BETAS = ("beta", "beta_norm")
 
-_field = tyro.conf.arg(metavar="FIELD", help_behavior_hint="")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -61,15 +69,15 @@ class Options:
 
     path: Annotated[str, tyro.conf.Positional]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
-    scores: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")] = ()
+    scores: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to draw against reconstruction error, a panel for each. Linear R² and MCC where none is
-    given. Higher counts as better where the metric's definition does not say otherwise."""
-    colour: Annotated[str | None, _field] = None
+    given. Those of which neither more nor less is better have no front."""
+    colour: Annotated[str | None, optional("FIELD")] = None
     """Config field that colours tell, spelled as on the command line of a sweep; γ, λ or β, the first that is swept."""
-    iteration: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    iteration: Annotated[int | None, optional("N")] = None
     """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
     given."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+    out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
 
 
@@ -98,15 +106,17 @@ class Looks:
             UserError: the field asked for is not swept.
         """
         swept = [axis for axis in axes if cells[axis].nunique() > 1] or list(axes[-1:])
-        field = {"lambda": "lam"}.get(asked or "", (asked or "").replace("-", "_"))
+        field = field_named(asked) if asked else None
         if asked and field not in swept:
-            raise UserError(f"--colour {asked} is not swept here; give one of {', '.join(swept)}.")
+            raise UserError(f"--colour {asked} is not swept here; give one of {', '.join(map(option_name, swept))}.")
         colour = field or next(axis for axis in ("gamma", "lam", *_BETAS, *swept) if axis in swept)
         joined = next((axis for axis in (*_BETAS, colour) if axis in swept), None)
         rest = [axis for axis in swept if axis not in (colour, joined) and cells[axis].nunique() <= len(SHAPES)]
         values = sorted(cells[colour].unique())
         if len(values) > MOST_COLOURS:
-            raise UserError(f"{len(values)} values of {colour} are too many to tell apart; give another --colour.")
+            raise UserError(
+                f"{len(values)} values of {option_name(colour)} are too many colours; give another --colour."
+            )
         shapes = dict(zip(sorted(cells[rest[0]].unique()), SHAPES, strict=False)) if rest else {}
         colours = dict(zip(values, ordered_colours(len(values)), strict=True))
         along = sorted(cells[joined].unique()) if joined and joined != colour else []
@@ -161,9 +171,7 @@ def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks
     panel.set_ylabel(_label(y), fontsize=9)
     panel.locator_params(nbins=5)
     panel.tick_params(labelsize=8)
-    panel.grid(color="0.92", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    frame(panel)
 
 
 def _draw_lines(panel: Axes, cells: pd.DataFrame, axes: Sequence[str], looks: Looks) -> None:
@@ -249,10 +257,8 @@ def _limit(panel: Axes, cells: pd.DataFrame, more: Mapping[str, Iterable[float]]
 
 
 def _label(metric: str) -> str:
-    known = REPORTED.get(metric, Metric(metric, metric, better_side(metric)))  # type: ignore[arg-type]
-    hints = {"min": "\nlower is better", "max": "\nhigher is better"}
-    name = {RATE: "Rate: KL (nats per frame)", DISTORTION: "Distortion: squared error per pixel"}
-    return name.get(metric, known.label) + hints.get(better_side(metric) or "", "")
+    names = {RATE: "Rate: KL (nats per frame)", DISTORTION: "Distortion: squared error per pixel"}
+    return f"{names.get(metric, described(metric).label)}\n{BETTER[better_side(metric)]}".rstrip()
 
 
 def _legend_of(cells: pd.DataFrame, looks: Looks) -> list[list[Line2D]]:

@@ -26,26 +26,26 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import tyro
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from dd_ray import probes
-from dd_ray.cells import NetworkOptions, Subject, cells_option, encode_stills, subjects_of
+from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of, suitable
+from dd_ray.config_options import optional
 from dd_ray.data import Batch, make_dataset, render_stills
 from dd_ray.errors import UserError
-from dd_ray.figures import folder_of, ordered_colours, run_command, setting, shown, symbol, write
+from dd_ray.evaluation import encode_stills
+from dd_ray.figures import folder_of, plain, run_command, setting, symbol, write
+from dd_ray.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
+from dd_ray.lag_panels import draw_lag
 from dd_ray.models import VideoVAE
+from dd_ray.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 ANIMATED_STEPS = 19
@@ -53,18 +53,13 @@ LAG_VIDEOS = 128
 VIDEOS_IN_STRIP = 2
 MOST_PICTURED = 8
 """Networks whose pictures are drawn where no cells are named."""
-SIDE, GAP = 0.72, 0.05
-"""Inches of a picture in a figure, and between two of them."""
-SHEET_SIDE = 128
-"""Pixels of a picture in an animation."""
-FONT_SIZE, PICTURES_IN_ROW = 13, 5
-GREYS = 64
-"""Of an animation; 256 make it twice as large."""
+PICTURES_IN_ROW = 5
+"""Of an animation."""
+FRAME_AND_PAUSE = 250, 750
+"""Milliseconds of a frame in an animation of videos, and for how much longer the last one stays."""
 DIFFERENCE = (
     "difference: dark where the reconstruction is too dark, white where it is too bright; full scale ±½ of white"
 )
-
-Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +75,10 @@ class Options(NetworkOptions):
     """Frames that a network sees before it dreams."""
     videos: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = (0, 1, 2, 3)
     """Numbers of the held-out videos to show; figures show the first two, and the dream of the first."""
-    base: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    base: Annotated[int | None, optional("N")] = None
     """Number of a held-out video (or still picture) whose first frame is the base of the traversals; the picture whose
     factors are nearest to 0.5 where it is not given."""
-    dreamt: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
+    dreamt: Annotated[int | None, optional("N")] = None
     """Frames of a dream, the seen ones included; as many as the video has where it is not given."""
 
     def check(self) -> None:
@@ -139,53 +134,6 @@ def difference(originals: Picture, reconstructions: Picture) -> Picture:
 # Figures
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Rows of pictures with names, where None is left blank."""
-
-    rows: Sequence[tuple[str, Picture | Sequence[Picture | None]]]
-    columns: Sequence[str]
-    notes: Mapping[int, Sequence[str]]
-    """What stands below the pictures of a row, by the row's index."""
-
-
-class Sheet:
-    """A figure that is laid out in inches from its upper left corner, so that its pictures have whole pixels' size."""
-
-    def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
-        self.width, self.height = width, height
-        self.figure = Figure(figsize=(width, height), facecolor="white")
-        self.write(0.1, 0.2, title, fontsize=10)
-        self.write(0.1, 0.34, subtitle, fontsize=8, color="0.35", va="top")
-
-    def write(self, x: float, y: float, text: str, **look: Any) -> None:
-        """Text with its middle at a height."""
-        place: dict[str, Any] = {"fontsize": 8, "va": "center", "ha": "left"}
-        self.figure.text(x / self.width, 1 - y / self.height, text, **place | look)
-
-    def show(self, x: float, y: float, picture: Picture) -> None:
-        """A picture with its upper left corner at a place."""
-        place = (x / self.width, 1 - (y + SIDE) / self.height, SIDE / self.width, SIDE / self.height)
-        panel = self.figure.add_axes(place)
-        panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        panel.axis("off")
-
-    def show_grid(self, x: float, y: float, grid: Grid) -> None:
-        """Rows of pictures, with the columns' names above and the rows' names to the left."""
-        for column, name in enumerate(grid.columns):
-            self.write(x + column * (SIDE + GAP) + SIDE / 2, y - 0.04, name, ha="center", va="bottom", fontsize=7.5)
-        for row, (name, pictures) in enumerate(grid.rows):
-            self.write(x - 0.08, y + SIDE / 2, name, ha="right")
-            for column, picture in enumerate(pictures):
-                if picture is not None:
-                    self.show(x + column * (SIDE + GAP), y, picture)
-            y += SIDE + GAP
-            if row in grid.notes:
-                for column, note in enumerate(grid.notes[row]):
-                    self.write(x + column * (SIDE + GAP) + SIDE / 2, y + 0.06, note, ha="center", fontsize=7)
-                y += 0.3
-
-
 def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
     """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
     at = encode_stills(subject.model, subject.config, base.factors[None])[0]
@@ -204,7 +152,7 @@ def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOut
     sheet.show(left, 0.65, original)
     sheet.show(left + SIDE + GAP, 0.65, decoded)
     where = ", ".join(
-        f"{_named(name)} {value:.2f}" for name, value in zip(subject.config.factor_names, base.factors, strict=True)
+        f"{symbol(name)} {value:.2f}" for name, value in zip(subject.config.factor_names, base.factors, strict=True)
     )
     frame = f"frame {base.frame} of held-out video {base.video}"
     frame = f"held-out picture {base.video}" if subject.config.frames == 1 else frame
@@ -231,7 +179,7 @@ def draw_video(subject: Subject, options: Options) -> Figure:
     """Frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
-    lags = probes.circle_lags(subject.model, batch) if subject.config.is_of_one_circle else None
+    lags = circle_lags(subject.model, batch) if subject.config.is_of_one_circle else None
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = []
     notes = {}
     for video, number in enumerate(options.videos[:VIDEOS_IN_STRIP]):
@@ -319,56 +267,7 @@ class Dreams:
 # Animations
 
 
-def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]]]) -> Image.Image:
-    """Rows of captions and pictures in grey, enlarged by whole numbers, below a title."""
-    font = ImageFont.truetype(findfont("DejaVu Sans"), FONT_SIZE)
-    line, margin, side = FONT_SIZE + 4, 8, SHEET_SIDE
-    lines = [max(caption.count("\n") + 1 if caption else 0 for caption, _ in row) for row in rows]
-    columns = max(map(len, rows))
-    step = max(side, *(_text_width(font, caption) for row in rows for caption, _ in row)) + margin
-    width = margin + max(columns * step, _text_width(font, title) + margin)
-    top = margin + line * (title.count("\n") + 1) + margin // 2
-    sheet = Image.new("L", (width, top + sum(line * n + side + margin for n in lines)), 255)
-    draw = ImageDraw.Draw(sheet)
-    draw.multiline_text((margin, margin), title, fill=0, font=font, spacing=4)
-    for row, n in zip(rows, lines, strict=True):
-        for column, (caption, picture) in enumerate(row):
-            x = margin + column * step
-            draw.multiline_text((x, top), caption, fill=0, font=font, spacing=2)
-            if picture is not None:
-                scale = SHEET_SIDE // len(picture)
-                enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
-                sheet.paste(Image.fromarray(enlarged), (x, top + line * n))
-        top += line * n + side + margin
-    return sheet
-
-
-def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:
-    return math.ceil(max(font.getlength(part) for part in text.split("\n")))
-
-
-def write_gif(path: Path, sheets: Sequence[Image.Image], milliseconds: int, pause: int = 0) -> Path:
-    """Write sheets as an animation that starts over for ever, the last one staying for a `pause` longer.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    size = max(sheet.width for sheet in sheets), max(sheet.height for sheet in sheets)
-    coarser = [round(round(grey / 255 * (GREYS - 1)) * 255 / (GREYS - 1)) for grey in range(256)]
-    frames = []
-    for sheet in sheets:
-        frames.append(Image.new("L", size, 255))
-        frames[-1].paste(sheet.point(coarser), (0, 0))
-    durations = [milliseconds] * (len(frames) - 1) + [milliseconds + pause]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error
-    return path
-
-
-def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> list[Image.Image]:
+def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
     """All latents from −3 to 3 and back, each in its picture."""
     at = encode_stills(subject.model, subject.config, base.factors[None])[0]
     pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
@@ -376,32 +275,34 @@ def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.Held
     there = [*range(ANIMATED_STEPS)]
     captioned = [(f"{_latent(row, plain=True)}\n{_follows(row)}", pictures[row["latent"]]) for row in _rows(latents)]
     in_rows = [captioned[i : i + PICTURES_IN_ROW] for i in range(0, len(captioned), PICTURES_IN_ROW)]
-    return [
+    sheets = [
         picture_sheet(
-            f"{_plain(title_of(subject))}\neach latent alone at {_signed(values[step], '{:.2f}')}",
+            f"{plain(title_of(subject))}\neach latent alone at {_signed(values[step], '{:.2f}')}",
             [[(caption, steps[step]) for caption, steps in row] for row in in_rows],
         )
         for step in there + there[-2:0:-1]
     ]
+    return Animation(sheets, 90)
 
 
-def animate_video(subject: Subject, options: Options) -> list[Image.Image]:
+def animate_video(subject: Subject, options: Options) -> Animation:
     """Held-out videos beside each other, above their reconstructions and the differences."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
     differences = difference(originals, reconstructions)
     first = batch.images.shape[1] - originals.shape[1]
     rows = (("held-out video", originals), ("reconstruction", reconstructions), ("difference ±½", differences))
-    return [
+    sheets = [
         picture_sheet(
-            f"{_plain(title_of(subject))}\nframe {first + t}",
+            f"{plain(title_of(subject))}\nframe {first + t}",
             [[("" if i else name, video[t]) for i, video in enumerate(pictures)] for name, pictures in rows],
         )
         for t in range(originals.shape[1])
     ]
+    return Animation(sheets, *FRAME_AND_PAUSE)
 
 
-def animate_dream(subject: Subject, dreams: Dreams) -> list[Image.Image]:
+def animate_dream(subject: Subject, dreams: Dreams) -> Animation:
     """Held-out videos below each other, beside what is dreamt of them at each γ."""
     sheets = []
     for t in range(dreams.length):
@@ -413,8 +314,8 @@ def animate_dream(subject: Subject, dreams: Dreams) -> list[Image.Image]:
                 row.append((caption, dreams.frames(dreamt[video], dreams.delay)[t]))
             rows.append(row)
         seen = "seen" if t < dreams.seen else "not seen"
-        sheets.append(picture_sheet(f"{_plain(title_of(subject))}\nframe {t}, {seen}", rows))
-    return sheets
+        sheets.append(picture_sheet(f"{plain(title_of(subject))}\nframe {t}, {seen}", rows))
+    return Animation(sheets, *FRAME_AND_PAUSE)
 
 
 # The lag
@@ -425,9 +326,9 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
     cells, frames = [], []
     for subject in tqdm(subjects, desc="lags", disable=None):
         batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
-        lags = probes.circle_lags(subject.model, batch)
+        lags = circle_lags(subject.model, batch)
         first = batch.images.shape[1] - lags.shape[1]
-        lag = probes.Lag.of(lags)
+        lag = Lag.of(lags)
         inertia = subject.config.model == "inertia_vae"
         named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
         named |= subject.settings
@@ -436,72 +337,13 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
             | {"filtered_with_gamma": subject.config.gamma if inertia else math.nan}
             | {"lag": lag.median, "low": lag.low, "high": lag.high}
             | {"mean_lag": float(np.nanmean(lags)) if np.isfinite(lags).any() else math.nan}
-            | {"shows_a_circle": lag.shown, "motion_per_frame": probes.motion_per_frame(batch)}
+            | {"shows_a_circle": lag.shown, "motion_per_frame": motion_per_frame(batch)}
         )
         frames += [
-            named | {"frame": first + t, "lag": probes.median_lag(at), "shows_a_circle": float(np.isfinite(at).mean())}
+            named | {"frame": first + t, "lag": median_lag(at), "shows_a_circle": float(np.isfinite(at).mean())}
             for t, at in enumerate(lags.T)
         ]
     return pd.DataFrame(cells), pd.DataFrame(frames)
-
-
-def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
-    """The lag over γ, and the share of frames that it is known of; networks that differ in more have marks each."""
-    gammas = sorted(cells["filtered_with_gamma"].dropna().unique())
-    places = {gamma: i for i, gamma in enumerate(gammas)}
-    names = [_plain(shown(gamma)) for gamma in gammas]
-    if cells["filtered_with_gamma"].isna().any():
-        places, names = {gamma: i + 1 for gamma, i in places.items()}, ["no filter", *names]
-    groups: dict[str, list[int]] = {}
-    for i, subject in enumerate(subjects):
-        groups.setdefault(_group(subject), []).append(i)
-    figure = Figure(figsize=(7.2, 5.4 + 0.2 * (len(groups) // 3 + 1)), layout="constrained", facecolor="white")
-    figure.suptitle("How far the reconstructed circle is behind, along its motion", x=0.01, ha="left", fontsize=10)
-    lag, share = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
-    beside = 0.12 * np.linspace(-1, 1, len(groups)) if len(groups) > 1 else [0.0]
-    looks = zip(groups.items(), beside, ordered_colours(len(groups)), cycle("osD^vPX<>hp"), strict=False)
-    for (name, rows), aside, colour, mark in looks:
-        members = cells.iloc[rows]
-        x = np.array([places.get(gamma, 0) + aside for gamma in members["filtered_with_gamma"]])
-        known = (members["shows_a_circle"] >= probes.LEAST_SHOWN).to_numpy()
-        look: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": "none", "markersize": 5}
-        share.plot(x, members["shows_a_circle"], label=name or "this sweep", **look)
-        lag.plot(x[known], members["lag"][known], **look)
-        lag.vlines(x[known], members["low"][known], members["high"][known], color=colour, linewidth=1)
-    _label(lag, share, names, cells["motion_per_frame"].mean())
-    if any(groups):
-        figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
-    return figure
-
-
-def _group(subject: Subject) -> str:
-    """What tells a network from others, but for γ and the seed."""
-    name = setting({field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")})
-    return f"original, {name or subject.name}" if subject.state == "original" else name
-
-
-def _label(lag: Axes, share: Axes, names: Sequence[str], motion: float) -> None:
-    lag.axhline(0, color="0.3", linewidth=0.8)
-    lag.axhline(motion, color="0.3", linewidth=0.8, linestyle=(0, (5, 2)))
-    _note(lag, motion, "mean motion\nin one frame")
-    lag.set_ylabel("lag (pixels of the 32×32 picture)\nmedian and 95% interval over videos", fontsize=8)
-    share.set_ylabel("share of frames\nthat show a circle", fontsize=8)
-    share.set(ylim=(-0.04, 1.04), xlim=(-0.5, len(names) - 0.5))
-    share.axhline(probes.LEAST_SHOWN, color="0.3", linewidth=0.8, linestyle=(0, (1, 1.5)))
-    _note(share, probes.LEAST_SHOWN, "of fewer, no\nlag is drawn")
-    share.set_xticks(range(len(names)), names)
-    share.set_xlabel(symbol("gamma"))
-    for panel in (lag, share):
-        panel.tick_params(labelsize=8)
-        panel.grid(color="0.92", linewidth=0.6)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-
-
-def _note(panel: Axes, height: float, text: str) -> None:
-    """What a horizontal line is, to the right of it, where no points are."""
-    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-    panel.annotate(text, (1, height), (4, 0), ha="left", va="center", fontsize=7.5, color="0.3", **place)
 
 
 # In words
@@ -519,11 +361,7 @@ def _latent(row: Mapping[str, Any], plain: bool = False) -> str:
 def _follows(row: Mapping[str, Any]) -> str:
     if not row["active"]:
         return "not active"
-    return f"{_named(row['follows'])} ({_signed(row['correlation'], '{:.2f}')})"
-
-
-def _named(factor: str) -> str:
-    return factor.replace("_", " ")
+    return f"{symbol(row['follows'])} ({_signed(row['correlation'], '{:.2f}')})"
 
 
 def _number(value: float) -> str:
@@ -534,11 +372,6 @@ def _signed(value: float, form: str) -> str:
     """With a minus, and none before zero."""
     text = form.format(abs(value))
     return text if value >= 0 or not re.search("[1-9]", text) else f"−{text}"
-
-
-def _plain(text: str) -> str:
-    """Without the marks of formulas, for what does not set them."""
-    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
 
 
 def pictured(subjects: Sequence[Subject], options: Options) -> Sequence[Subject]:
@@ -559,7 +392,11 @@ def write_traversals(options: Options) -> list[Path]:
         UserError: there is no such sweep, cell or checkpoint, none has a decoder, or the folder cannot be written.
     """
     options.check()
-    subjects = _with_decoders(subjects_of(options.path, options.cells, options.original, all_seeds=False))
+    subjects = suitable(
+        subjects_of(options.path, options.cells, options.original, all_seeds=False),
+        lambda subject: isinstance(subject.model, VideoVAE),
+        "a supervised encoder has no decoder, and a supervised decoder no latents",
+    )
     folder = folder_of(options.path, options.out)
     latents = {subject.name: _latents(subject) for subject in subjects}
     tables = {"traversal_latents": pd.concat(latents.values())}
@@ -567,7 +404,7 @@ def write_traversals(options: Options) -> list[Path]:
     if of_circles := _of_one_circle(subjects):
         tables["lag"], tables["lag_by_frame"] = measure_lag(of_circles)
         figures["lag"] = draw_lag(tables["lag"], of_circles)
-    animations: dict[str, tuple[list[Image.Image], int, int]] = {}
+    animations: dict[str, Animation] = {}
     for subject in tqdm(pictured(subjects, options), desc="pictures", disable=None):
         table, base = by_kl(latents[subject.name]), options.base_for(subject)
         dreams = Dreams.of(subject, options)
@@ -575,30 +412,18 @@ def write_traversals(options: Options) -> list[Path]:
         figures[traversal] = draw_traversal(subject, table, base)
         figures[video] = draw_video(subject, options)
         figures[dream] = draw_dream(subject, dreams)
-        animations[traversal] = animate_traversal(subject, table, base), 90, 0
-        animations[video] = animate_video(subject, options), 250, 750
-        animations[dream] = animate_dream(subject, dreams), 250, 750
+        animations[traversal] = animate_traversal(subject, table, base)
+        animations[video] = animate_video(subject, options)
+        animations[dream] = animate_dream(subject, dreams)
     written = write(folder, figures, tables)
-    return written + [write_gif(folder / f"{name}.gif", *animation) for name, animation in animations.items()]
-
-
-def _with_decoders(subjects: Sequence[Subject]) -> list[Subject]:
-    kept = [subject for subject in subjects if isinstance(subject.model, VideoVAE)]
-    if not kept:
-        raise UserError(
-            "nothing to show: a supervised encoder has no decoder, and a supervised decoder no latents; "
-            "choose other networks."
-        )
-    for name in sorted({subject.name for subject in subjects} - {subject.name for subject in kept}):
-        print(f"left out, without latents that are decoded: {name}", file=sys.stderr)
-    return kept
+    return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in animations.items()]
 
 
 def _of_one_circle(subjects: Sequence[Subject]) -> list[Subject]:
     """Those networks that have a lag; says on stderr why others have none."""
     kept = [subject for subject in subjects if subject.config.is_of_one_circle]
     if len(kept) < len(subjects):
-        print(f"without a lag, {len(subjects) - len(kept)} networks: {probes.NO_LAG}", file=sys.stderr)
+        print(f"without a lag, {len(subjects) - len(kept)} networks: {NO_LAG}", file=sys.stderr)
     return kept
 
 

@@ -1,15 +1,14 @@
 """Trained networks to look at: the cells of a sweep, and the original study's checkpoints.
 
 Everything that asks a network for more than its recorded metrics begins here: `choose` finds cells in a sweep's
-table, `load_model` and `load_cells` read their latest states, `load_originals` the original's checkpoints, and
-`encode_stills`, of `dd_ray.evaluation`, asks any of them for the latents of pictures. `NetworkOptions` are the options
-of a command line that chooses networks.
+table, `load_model` and `load_cells` read their latest states, and `load_originals` the original's checkpoints.
+`NetworkOptions` are the options of a command line that chooses networks.
 """
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -19,11 +18,10 @@ import tyro
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import option_name
+from dd_ray.config_options import field_named, optional
 from dd_ray.errors import UserError
-from dd_ray.evaluation import encode_stills  # noqa: F401  # asked for here
-from dd_ray.metrics import REPORTED
 from dd_ray.models import Model, SupervisedEncoder, load_original
+from dd_ray.summary import described
 from dd_ray.sweep.states import latest_state
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.training import Trial, TrialState
@@ -32,7 +30,6 @@ SELECTION_HELP = """Cells to show, each named by parts of its label (beta=0.1,ga
 digits of it, or as the best by a metric (best:linear_r2; min:kl and max:kl where a metric has no better side);
 parts are joined by commas, and the best is that of the cells which the other parts leave."""
 _SHORTEST_KEY = 4
-_folder = tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
 
 
 def cells_option(otherwise: str) -> Any:
@@ -46,12 +43,12 @@ def cells_option(otherwise: str) -> Any:
 class NetworkOptions:
     """Which networks a command line asks for, and where its figures go."""
 
-    path: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="[PATH]", help_behavior_hint="")] = None
+    path: Annotated[str | None, tyro.conf.Positional, optional("[PATH]")] = None
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     cells: Annotated[tuple[str, ...], cells_option("the first seed of all cells")] = ()
-    original: Annotated[Path | None, _folder] = None
+    original: Annotated[Path | None, optional("FOLDER")] = None
     """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
-    out: Annotated[Path | None, _folder] = None
+    out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL. To be
     given without a sweep."""
 
@@ -140,7 +137,7 @@ def load_cells(path: str | Path, cells: pd.DataFrame) -> tuple[list[Subject], di
             left_out[row["label"]] = row["state"]
             continue
         loaded = _network(state)
-        names = [_field_named(part.partition("=")[0]) for part in row["label"].split(",")]
+        names = [field_named(part.partition("=")[0]) for part in row["label"].split(",")]
         subject = Subject(
             name=row["label"],
             settings={name: row[name] for name in names if name and name not in alike},
@@ -205,6 +202,25 @@ def subjects_of(
     return [*trained, *originals]
 
 
+def suitable(subjects: Sequence[Subject], suits: Callable[[Subject], bool], otherwise: str) -> list[Subject]:
+    """Those networks that a figure can be made of. Says on stderr how many others are left out, and why.
+
+    Args:
+        subjects: the networks that were asked for.
+        suits: whether it can be made of one.
+        otherwise: why it cannot, such as `a supervised decoder encodes nothing`.
+
+    Raises:
+        UserError: none is left.
+    """
+    kept = [subject for subject in subjects if suits(subject)]
+    if not kept:
+        raise UserError(f"nothing to show: {otherwise}; choose other networks.")
+    if len(kept) < len(subjects):
+        print(f"left out, {len(subjects) - len(kept)} of {len(subjects)} networks: {otherwise}", file=sys.stderr)
+    return kept
+
+
 def _network(state: TrialState) -> LoadedModel:
     trial = Trial(state.config)
     trial.restore(state)
@@ -224,12 +240,6 @@ def _original(file: Path) -> Subject:
     return Subject(name=file.name, settings=settings, config=config, model=model.eval(), state="original")
 
 
-def _field_named(name: str) -> str | None:
-    name = name.replace("-", "_")
-    known = {option_name(field.name).replace("-", "_"): field.name for field in fields(TrialConfig)}
-    return known.get(name, name if name in known.values() else None)
-
-
 def _matching(cells: pd.DataFrame, word: str) -> pd.DataFrame:
     ranking = ""
     for part in filter(None, word.split(",")):
@@ -247,7 +257,7 @@ def _matching(cells: pd.DataFrame, word: str) -> pd.DataFrame:
 
 
 def _fits(cells: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
-    field = _field_named(name)
+    field = field_named(name)
     if field is None:
         raise UserError(f"{name!r} is no config field, so {name}={text} names no cells.")
     values = cells[field]
@@ -266,8 +276,7 @@ def _best(cells: pd.DataFrame, ranking: str) -> pd.DataFrame:
         raise UserError(
             f"{ranking!r} names no cells; give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
         )
-    known = REPORTED.get(metric)
-    better = how if how != "best" else known.better if known else "max"
+    better = how if how != "best" else described(metric).better
     if better is None:
         raise UserError(f"{metric} has no better side; give min:{metric} or max:{metric}.")
     if better == "max" and "active_units" in cells:

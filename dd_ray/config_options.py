@@ -87,6 +87,23 @@ def option_name(field: str) -> str:
     return OPTION_NAMES.get(field, field).replace("_", "-")
 
 
+def field_named(text: str) -> str | None:
+    """The config field that someone means by `num-latents`, `num_latents`, `lambda` or `lam`; None where it is none."""
+    names = [field.name for field in fields(TrialConfig)]
+    known = {option_name(name): name for name in names} | {name.replace("_", "-"): name for name in names}
+    return known.get(text.replace("_", "-"))
+
+
+def shown(value: Any, digits: int = 6) -> str:
+    """A config value as labels, tables and figures show it."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def optional(metavar: str) -> Any:
+    """How an option looks on a command line whose docstring says what holds where it is not given."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
 def _element_type(field: Field[Any]) -> Any:
     optional = type(None) in get_args(field.type)
     return next(t for t in get_args(field.type) if t is not type(None)) if optional else field.type

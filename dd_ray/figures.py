@@ -1,15 +1,20 @@
-"""What the scripts of `analysis/` share: the field's symbols, colours that tell settings apart, writing, and `main`."""
+"""What figures share: the field's symbols and words, colours that tell settings apart, axes, writing, and `main`."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import tyro
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from dd_ray.config_options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
 
 SYMBOLS = {"beta": "β", "beta_norm": "β$_{\\mathrm{norm}}$", "gamma": "γ", "lam": "λ", "alpha": "α"}
@@ -23,22 +28,31 @@ MARKS = {
     "complete": ("", "complete"),
 }
 """Letter and meaning of each mark of `dd_ray.summary`, the worst first."""
+BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
+"""What is said of the better side of a metric."""
 DPI = 150
+VERMILION, BLUE = "#D55E00", "#0072B2"
+"""Two that the colour-blind tell apart (Wong 2011, Nature Methods 8, p. 441)."""
+FEWEST_SEEDS_WITH_BARS = 3
+"""The 95% interval of two seeds is 13 times as long as they lie apart: it would hide all that there is to see."""
+ROWS_PER_FIGURE = 7
+"""Of figures with a row for each network or cell."""
 _PALEST = 0.88
 """Part of viridis that is used on white; what is above is too pale to be seen there."""
 
 Colour = tuple[float, float, float, float]
 _Options = TypeVar("_Options")
+_Row = TypeVar("_Row")
 
 
 def symbol(field: str) -> str:
-    """A config field as it is written on an axis."""
-    return SYMBOLS.get(field, field.replace("_", " "))
+    """A config field, or a factor, as it is written on an axis."""
+    return SYMBOLS.get(field, option_name(field).replace("-", " "))
 
 
-def shown(value: Any) -> str:
-    """A config value as it is written on an axis."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def plain(text: str) -> str:
+    """Without the marks of formulas, for what does not set them."""
+    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
 
 
 def setting(values: Mapping[str, Any]) -> str:
@@ -51,6 +65,28 @@ def setting(values: Mapping[str, Any]) -> str:
 def ordered_colours(number: int) -> list[Colour]:
     """Colours for ordered values, dark to bright, that stay apart for the colour-blind and in grey."""
     return [mpl.colormaps["viridis"](place) for place in np.linspace(0, _PALEST, max(number, 2))[:number]]
+
+
+def frame(panel: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
+    """The look of axes with points or lines: a pale grid behind them, at the ticks of `axis`, and no box."""
+    panel.grid(axis=axis, color="0.92", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right"]].set_visible(False)
+
+
+def label_logarithms(axis: Axis, low: float | None = None, high: float | None = None) -> None:
+    """Ticks of a logarithmic axis at powers of ten; where these are few, or the ends not given, also at 2 and 5 times
+    them."""
+    few = (high or 1.0) < 100 * (low or 1.0)
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def figures_of_rows(name: str, rows: Sequence[_Row]) -> dict[str, Sequence[_Row]]:
+    """The rows of each of as many figures as they take: `NAME`, or `NAME_1` and on where one is not enough."""
+    parts = [rows[i : i + ROWS_PER_FIGURE] for i in range(0, len(rows), ROWS_PER_FIGURE)]
+    return {name if len(parts) == 1 else f"{name}_{number}": part for number, part in enumerate(parts, 1)}
 
 
 def folder_of(path: str | Path | None, out: Path | None) -> Path:

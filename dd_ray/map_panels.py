@@ -24,13 +24,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.figures import MARKS, setting, shown, symbol
+from dd_ray.config_options import shown
+from dd_ray.figures import BETTER, MARKS, frame, setting, symbol
 from dd_ray.summary import COMPLETE, Summary, described
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
 LOOKS = {
-    "min": ("viridis_r", "\nlower is better"),
-    "max": ("viridis", "\nhigher is better"),
+    "min": ("viridis_r", f"\n{BETTER['min']}"),
+    "max": ("viridis", f"\n{BETTER['max']}"),
     None: ("cividis", ""),
 }
 """Colour map, and what is said of it. Brighter is better; where nothing is better, another map, lest it look as if."""
@@ -158,7 +159,7 @@ def draw_map(panel: Axes, cells: pd.DataFrame, axes: tuple[str, str], scale: Sca
 
 def _draw_cell(panel: Axes, at: tuple[int, int], cell: Cell, scale: Scale, content: str) -> None:
     background = EMPTY_COLOUR if math.isnan(cell["mean"]) else scale.colour(cell["mean"])
-    ink = _readable_on(background)
+    ink = readable_on(background)
     x, y = at
     panel.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=background, edgecolor="white", linewidth=1.2))
     text = panel.text(x, y, content, ha="center", va="center", fontsize=7, color=ink, linespacing=1.15, zorder=4)
@@ -227,7 +228,7 @@ def hatch_of(mark: str) -> str:
     return "" if mark in (COMPLETE, "absent") else HATCH
 
 
-def _readable_on(background: tuple[float, float, float]) -> str:
+def readable_on(background: Sequence[float]) -> str:
     """Black or white, whichever has the higher contrast (WCAG 2.1, relative luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background]
     return "black" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.179 else "white"
@@ -247,7 +248,7 @@ def draw_colour_bar(figure: Figure, panels: Sequence[Axes], scale: Scale, aspect
         # Numbers make room for the word.
         bar.set_ticks([tick for tick, height in heights.items() if 0 <= height <= 1 and abs(height - at) > 0.08])
         bar.ax.yaxis.set_ticks([scale.untrained], ["untrained"], minor=True)
-        bar.ax.axhline(scale.untrained, color=_readable_on(scale.colour(scale.untrained)), linewidth=1)
+        bar.ax.axhline(scale.untrained, color=readable_on(scale.colour(scale.untrained)), linewidth=1)
     bar.ax.tick_params(labelsize=7, which="both")
     bar.set_label(scale.label, fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -269,8 +270,8 @@ def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str
     for x, cell in enumerate(cells.to_dict("records")):
         _note_on_curve(panel, x, cell)
     region = cells.get("in_best_region", pd.Series(False, cells.index)).to_numpy(bool)
-    frame = [((x0, y0 + 0.5), (x1, y1 + 0.5)) for (x0, y0), (x1, y1) in outline(region[None])]
-    border = LineCollection(frame, colors="black", linewidths=1, capstyle="projecting", zorder=0.5, clip_on=False)
+    segments = [((x0, y0 + 0.5), (x1, y1 + 0.5)) for (x0, y0), (x1, y1) in outline(region[None])]
+    border = LineCollection(segments, colors="black", linewidths=1, capstyle="projecting", zorder=0.5, clip_on=False)
     panel.add_collection(border, autolim=False)
     border.set_transform(panel.get_xaxis_transform())
     _draw_level(panel, scale)
@@ -317,9 +318,7 @@ def _finish_curve(panel: Axes, num_x: int, scale: Scale) -> None:
     if scale.metric == "active_units" and not scale.signed:
         panel.set_ylim(-0.1, (scale.norm.vmax or 0) + 0.1)
         panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
-    panel.grid(axis="y", color="0.9", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
+    frame(panel, axis="y")
 
 
 def label_axes(blocks: Sequence[NDArray[Any]], cells: pd.DataFrame, x: str, y: str | None, *, upright: bool) -> None:

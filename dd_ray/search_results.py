@@ -11,11 +11,10 @@ from optuna.trial import FrozenTrial, TrialState
 from rich import box
 from rich.table import Table
 
-from dd_ray.config_options import option_name
+from dd_ray.config_options import option_name, shown
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
-from dd_ray.sweep.plan import short
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.suggestions import CELLS, common_iterations, current_trials, open_storage
 from dd_ray.terminal import console
@@ -74,14 +73,14 @@ def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
         return
     what = "Pareto front" if len(objectives) > 1 else "Best suggestion"
     count = (table["state"] == "finished").sum()
-    shown = Table(title=f"{what} of {count} finished suggestions", title_justify="left", box=box.SIMPLE_HEAD)
+    printed = Table(title=f"{what} of {count} finished suggestions", title_justify="left", box=box.SIMPLE_HEAD)
     for name in ["suggestion", *map(option_name, search["space"]), *(REPORTED[name].short for name in objectives)]:
-        shown.add_column(name, justify="right")
+        printed.add_column(name, justify="right")
     best = best.sort_values(objectives[0], ascending=REPORTED[objectives[0]].better == "min")
     for row in best.head(MOST_PRINTED).to_dict("records"):
-        point = [f"{row[name]:.4g}" if isinstance(row[name], float) else short(row[name]) for name in search["space"]]
-        shown.add_row(str(row["suggestion"]), *point, *(_with_interval(row, name) for name in objectives))
-    console().print(shown)
+        point = [shown(row[name], digits=4) for name in search["space"]]
+        printed.add_row(str(row["suggestion"]), *point, *(_with_interval(row, name) for name in objectives))
+    console().print(printed)
     if len(best) > MOST_PRINTED:
         print(f"... and {len(best) - MOST_PRINTED} more.")
     print("The best of many is flattered by its luck: train it again with other seeds before you believe its numbers.")

@@ -25,7 +25,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import option_name
+from dd_ray.config_options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Metric, seed_interval
 
@@ -112,7 +112,7 @@ def summarise(
     collapsed = (_numbers(table, "active_units") == 0).astype(float) if "active_units" in table else 0.0
     numbers = {metric: _numbers(table, metric) for metric in metrics}
     table = table.assign(iteration=evaluated, collapsed=collapsed, **numbers)
-    asked = {place: _field_named(name) for place, name in (places or {}).items() if name}
+    asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
     layout = _layout(_swept_fields(table, manifest["axes"]), asked)
     last = max(manifest["options"]["iterations"], int(evaluated.max()))
     iteration = _map_iteration(evaluated, iteration, last)
@@ -136,7 +136,13 @@ def described(metric: str) -> Metric:
     known = REPORTED.get(whole)
     if known is None:
         return Metric(metric, metric, None)
-    return Metric(f"{known.short}, {part.replace('_', ' ')}", metric, known.better) if part else known
+    name = f"{known.short}, {part.replace('_', ' ')}"
+    return Metric(name, name, known.better) if part else known
+
+
+def with_zero(trials: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+    """Those axes along which there can be a difference to 0: with trials where they are 0, and others."""
+    return [name for name in axes if (trials[name] == 0).any() and trials[name].nunique() > 1]
 
 
 def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
@@ -190,12 +196,11 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
         raise UserError(f"{metric!r} holds no numbers; give a metric such as linear_r2.") from error
 
 
-def _field_named(name: str) -> str:
-    """The config field of a spelling such as `lambda`, `lam`, `num-latents`."""
-    known = {option_name(field): field for field in _FIELDS} | {field: field for field in _FIELDS}
-    if name not in known:
-        raise UserError(f"{name!r} is no axis; give a config field: {', '.join(map(option_name, _FIELDS))}.")
-    return known[name]
+def _axis_named(text: str) -> str:
+    field = field_named(text)
+    if field is None:
+        raise UserError(f"{text!r} is no axis; give a config field: {', '.join(map(option_name, _FIELDS))}.")
+    return field
 
 
 def _swept_fields(table: pd.DataFrame, given: Mapping[str, Any]) -> list[str]:
@@ -253,10 +258,9 @@ def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> s
 
 
 def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> str:
-    field = _field_named(asked)
-    with_zero = [name for name in axes if (trials[name] == 0).any() and trials[name].nunique() > 1]
-    if field not in with_zero:
-        there = f"; this sweep has {', '.join(map(option_name, with_zero))}" if with_zero else ""
+    field, possible = _axis_named(asked), with_zero(trials, axes)
+    if field not in possible:
+        there = f"; this sweep has {', '.join(map(option_name, possible))}" if possible else ""
         raise UserError(f"a difference to {option_name(field)} = 0 needs cells where it is 0, and others{there}.")
     return field
 

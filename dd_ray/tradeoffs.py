@@ -6,13 +6,13 @@ reconstruction error against a score of it.
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.metrics import REPORTED
-from dd_ray.summary import COMPLETE, MARKS, Summary
+from dd_ray.summary import COMPLETE, MARKS, Summary, described
 
 RATE, DISTORTION = "kl", "reconstruction_error"
 USUAL_SCORES = ("linear_r2", "mcc")
@@ -39,12 +39,9 @@ def pairs_of(table: pd.DataFrame, scores: Sequence[str] = ()) -> list[tuple[str,
     return [(RATE, DISTORTION), *pairs] if has(RATE) else pairs
 
 
-def better_side(metric: str) -> str | None:
-    """Which values of a column count as better: min, max, or None where none does."""
-    known = REPORTED.get(metric.partition("/")[0])
-    if metric == RATE:
-        return "min"  # the rate is a cost, whatever β was
-    return known.better if known else "max"
+def better_side(metric: str) -> Literal["min", "max"] | None:
+    """Which values of a column count as better here: as it is ranked elsewhere, but for the rate, which is a cost."""
+    return "min" if metric == RATE else described(metric).better
 
 
 def pareto_front(costs: NDArray[np.floating]) -> NDArray[np.bool_]:
@@ -62,12 +59,10 @@ def points(summary: Summary, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
     """A row for each pair of metrics and cell: both means, and whether it is on the front.
 
     Columns: the axes; `x_metric`, `x`, `x_ci_low`, `x_ci_high`, the same of y; `seeds`, `seeds_in_cell`, `iteration`,
-    `states` and `mark` as in `dd_ray.summary` (the worse of the two metrics'); `collapsed_seeds`, how many of the
-    averaged seeds have no active unit; `on_front`.
+    `states`, `collapsed_seeds` and `mark` as in `dd_ray.summary` (the worse of the two metrics'); `on_front`.
     """
     axes = list(summary.layout.axes)
     present = summary.cells[summary.cells["mark"] != "absent"]
-    collapsed = _collapsed_seeds(summary.trials, axes)
     parts = []
     for x, y in pairs:
         both = _of(present, x, axes, "x").merge(_of(present, y, axes, "y"), on=axes, suffixes=("", "_of_y"))
@@ -75,7 +70,6 @@ def points(summary: Summary, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
         both["mark"] = [min(pair, key=MARKS.index) for pair in marks]
         both["seeds"] = np.minimum(both["seeds"], both.pop("seeds_of_y"))
         both = both.drop(columns=[name for name in both if str(name).endswith("_of_y")])
-        both = both.merge(collapsed, on=axes, how="left")
         both["on_front"] = _on_front(both, x, y)
         parts.append(both)
     return pd.concat(parts, ignore_index=True)
@@ -84,16 +78,8 @@ def points(summary: Summary, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
 def _of(cells: pd.DataFrame, metric: str, axes: list[str], place: str) -> pd.DataFrame:
     renamed = {"metric": f"{place}_metric", "mean": place}
     renamed |= {end: f"{place}_{end}" for end in ("ci_low", "ci_high")}
-    columns = [*axes, *renamed, "seeds", "seeds_in_cell", "iteration", "mark", "mark_iteration", "states"]
-    return cells.loc[cells["metric"] == metric, columns].rename(columns=renamed)
-
-
-def _collapsed_seeds(trials: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """How many of the seeds that got furthest have no active unit."""
-    furthest = trials["iteration"] == trials.groupby(axes)["iteration"].transform("max")
-    units = trials["active_units"] if "active_units" in trials else pd.Series(math.nan, index=trials.index)
-    collapsed = (furthest & (pd.to_numeric(units) == 0)).astype(int)
-    return collapsed.groupby([trials[axis] for axis in axes]).sum().rename("collapsed_seeds").reset_index()
+    kept = ["seeds", "seeds_in_cell", "iteration", "mark", "mark_iteration", "states", "collapsed_seeds"]
+    return cells.loc[cells["metric"] == metric, [*axes, *renamed, *kept]].rename(columns=renamed)
 
 
 def _on_front(cells: pd.DataFrame, x: str, y: str) -> NDArray[np.bool_]:

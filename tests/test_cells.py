@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dd_ray import results
-from dd_ray.cells import choose, encode_stills, load_cells, load_model, load_originals, subjects_of
+from dd_ray.cells import choose, load_cells, load_model, load_originals, subjects_of
 from dd_ray.data import Batch, render_stills
 from dd_ray.errors import UserError
+from dd_ray.evaluation import encode_stills
 from dd_ray.figures import folder_of
 from dd_ray.models import VideoVAE, build_model
 from dd_ray.sweep.store import SweepFolder
@@ -87,7 +88,8 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         ("best:accuracy", "'best:accuracy' names no cells"),
         ("best:active_units", "no better side"),
         ("most:mcc", "'most:mcc' names no cells"),
-        ("best:error", "has a value of error"),
+        ("max:error", "has a value of error"),
+        ("best:seconds", "no better side; give min:seconds"),
         ("abc", "'abc' names no cells"),
         ("ffffffffffffffff", "no cell of this sweep fits"),
     ],

@@ -8,7 +8,7 @@ import tyro
 from docstring_parser import parse_from_object
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import axes_of, option_name, options_class, product
+from dd_ray.config_options import axes_of, field_named, option_name, options_class, product, shown
 from dd_ray.errors import UserError
 
 DEFAULTS = {"model": ("inertia_vae",), "beta": (0.1, 0.2), "gamma": (0.0, 0.5)}
@@ -133,3 +133,23 @@ def test_what_is_no_option_or_no_value_of_one_exits_with_code_2(args, capsys):
 def test_a_value_out_of_range_is_named():
     with pytest.raises(UserError, match=r"gamma = 2\.0 is out of range"):
         product(_axes("--gamma", "0", "2"))
+
+
+def test_a_field_is_known_by_its_option_and_by_its_name():
+    for field in fields(TrialConfig):
+        for text in (field.name, option_name(field.name)):
+            assert field_named(text) == field_named(text.replace("_", "-")) == field.name
+            assert field_named(text.replace("-", "_")) == field.name
+    assert field_named("lambda-schedule") == field_named("lambda_schedule") == "lam_schedule"
+    assert field_named("speed") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.1, "0.1"), (1e-5, "1e-05"), (3, "3"), ("linear", "linear"), (1 / 3, "0.333333")]
+)
+def test_values_are_shown_with_as_many_digits_as_tell_them_apart(value, text):
+    assert shown(value) == text
+
+
+def test_drawn_values_are_shown_with_fewer_digits():
+    assert (shown(1 / 3, digits=4), shown(12345, digits=4)) == ("0.3333", "12345")

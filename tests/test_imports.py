@@ -26,8 +26,8 @@ ORDER = [
         "metrics",
         "evaluation",
     ),
-    *("sweep", "results", "search_results", "summary", "tradeoffs", "cells", "probes", "scoring"),
-    *("figures", "map_panels", "report", "cli", "service"),
+    *("sweep", "results", "search_results", "summary", "tradeoffs", "cells", "probes", "lag", "scoring"),
+    *("figures", "map_panels", "sheets", "lag_panels", "report", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -16,16 +16,15 @@ import pandas as pd
 
 from dd_ray import results, search_results
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import option_name
+from dd_ray.config_options import shown
 from dd_ray.errors import UserError
-from dd_ray.figures import MARKS
-from dd_ray.map_panels import LOOKS, LOOKS_OF_DIFFERENCES
-from dd_ray.metrics import REPORTED, Metric
-from dd_ray.summary import Layout, Summary, summarise
+from dd_ray.figures import MARKS, plain, symbol
+from dd_ray.map_panels import Scale, readable_on
+from dd_ray.metrics import REPORTED
+from dd_ray.summary import Layout, Summary, described, summarise, with_zero
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.tradeoffs import pairs_of, points
 
-SYMBOLS = {"beta": "β", "beta_norm": "β_norm", "gamma": "γ", "lam": "λ", "alpha": "α"}
 REFERENCES = ("gamma", "lam")
 """Fields whose 0 cells are compared with: without inertia, without a penalty on prediction."""
 REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the others are compared with"}
@@ -58,34 +57,35 @@ def collect(
         table, drawn = _with_suggestions(path, table)
         shaped, places = _suggestions_as_axis(table), {"x": "model"}
         manifest |= {"axes": {}, "options": {"iterations": manifest["search"]["iterations"]}}
-    shown = shown_iterations(table)
-    summaries = [summarise(shaped, manifest, metrics=metrics, places=places, iteration=i) for i in shown]
+    iterations = shown_iterations(table)
+    summaries = [summarise(shaped, manifest, metrics=metrics, places=places, iteration=i) for i in iterations]
     layout = summaries[-1].layout
     differences = {
         field: [
-            summarise(shaped, manifest, metrics=metrics, places=places, iteration=i, reference=field) for i in shown
+            summarise(shaped, manifest, metrics=metrics, places=places, iteration=i, reference=field)
+            for i in iterations
         ]
-        for field in _references(summaries[-1])
+        for field in with_zero(summaries[-1].trials, [name for name in REFERENCES if name in layout.axes])
     }
-    described = [_metric(name, summaries, differences) for name in metrics]
+    of_metrics = [_metric(name, summaries, differences) for name in metrics]
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
         "study": manifest["study"],
         "kind": "search" if is_search else "grid",
-        "iterations": shown,
+        "iterations": iterations,
         "last": summaries[-1].last,
-        "thinned": table["iteration"].nunique() > len(shown),
+        "thinned": table["iteration"].nunique() > len(iterations),
         "layout": _layout(layout) if not is_search else {"x": None, "y": None, "slices": []},
         "axes": _axes_of_search(table, drawn) if is_search else _axes_of_grid(summaries[-1]),
-        "metrics": described,
+        "metrics": of_metrics,
         "references": [_named(field) for field in differences],
         "tradeoffs": _tradeoffs(summaries, pairs),
-        "cells": _cells(summaries[-1], table, {name: _curves(table, name, shown) for name in metrics}, drawn),
+        "cells": _cells(summaries[-1], table, {name: _curves(table, name, iterations) for name in metrics}, drawn),
         "common": {name: _plain(table[name].iloc[0]) for name in _FIELDS if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
-    maps = ["viridis", *(look["colours"] for m in described for look in (m, *m["differences"].values()))]
+    maps = ["viridis", *(look["colours"] for m in of_metrics for look in (m, *m["differences"].values()))]
     return found | {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
 
 
@@ -135,7 +135,7 @@ def _axes_of_grid(summary: Summary) -> list[dict[str, Any]]:
     axes = []
     for field in _in_reading_order(summary.layout):
         values = [_plain(value) for value in sorted(summary.trials[field].unique())]
-        axes.append(_named(field) | {"values": values, "text": [_shown(value) for value in values], "log": False})
+        axes.append(_named(field) | {"values": values, "text": [shown(value) for value in values], "log": False})
     return axes
 
 
@@ -143,37 +143,27 @@ def _axes_of_search(table: pd.DataFrame, drawn: Mapping[str, str]) -> list[dict[
     axes = []
     for field, distribution in drawn.items():
         values = [_plain(value) for value in sorted(table[field].unique())]
-        text = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
+        text = [shown(value, digits=4) for value in values]
         axes.append(_named(field) | {"values": values, "text": text, "log": distribution.startswith("log-uniform")})
     return axes
 
 
 def _named(field: str) -> dict[str, str]:
-    return {"field": field, "symbol": SYMBOLS.get(field, option_name(field).replace("-", " "))}
-
-
-def _references(summary: Summary) -> list[str]:
-    """The fields of `REFERENCES` that are swept, 0 and more."""
-    swept = [field for field in REFERENCES if field in summary.layout.axes]
-    return [field for field in swept if (summary.trials[field] == 0).any() and summary.trials[field].nunique() > 1]
+    return {"field": field, "symbol": plain(symbol(field))}
 
 
 def _metric(name: str, summaries: Sequence[Summary], differences: Mapping[str, Sequence[Summary]]) -> dict[str, Any]:
     """A metric's look, its scale, and its numbers; and those of its differences, by the field they refer to."""
     cells = [_cells_of(summary, name) for summary in summaries]
-    known = REPORTED.get(name, Metric(name.replace("_", " "), name.replace("_", " "), None))
-    untrained = summaries[-1].untrained.get(name) if name in results.WITH_UNTRAINED else None
-    low, high = _range(name, cells[-1], summaries[-1], untrained)
+    known = described(name)
     return {
         **{"name": name, "label": known.label, "short": known.short, "better": known.better},
-        **{"min": _number(low), "max": _number(high), "untrained": _number(untrained)},
-        **{"colours": LOOKS[known.better][0], "count": name == "active_units"},
+        **_scale(summaries[-1], name),
+        "count": name == "active_units",
         **_numbers(cells),
         "best": [np.flatnonzero(frame["best"]).tolist() for frame in cells],
         "region": [np.flatnonzero(frame["in_best_region"]).tolist() for frame in cells],
-        "differences": {
-            field: _difference(name, known.better, of_field, cells[-1]) for field, of_field in differences.items()
-        },
+        "differences": {field: _difference(name, of_field, cells[-1]) for field, of_field in differences.items()},
     }
 
 
@@ -196,8 +186,8 @@ def _numbers(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
     }
 
 
-def _difference(name: str, better: str | None, summaries: Sequence[Summary], cells: pd.DataFrame) -> dict[str, Any]:
-    """A metric less that at 0 of a field, of the same cells: on a scale as far below 0 as above."""
+def _difference(name: str, summaries: Sequence[Summary], cells: pd.DataFrame) -> dict[str, Any]:
+    """A metric less that at 0 of a field, of the same cells."""
     field, axes = summaries[-1].reference, list(summaries[-1].layout.axes)
     frames = []
     for summary in summaries:
@@ -206,10 +196,8 @@ def _difference(name: str, better: str | None, summaries: Sequence[Summary], cel
         counts = frame[["seeds", "collapsed_seeds"]].fillna(0).astype(int)
         frame = frame.assign(**counts, mark=frame["mark"].fillna("absent"))
         frames.append(frame.assign(mark=frame["mark"].mask(frame[field] == 0, REFERENCE_MARK["name"])))
-    furthest = max((abs(value) for value in frames[-1]["mean"].dropna()), default=0.0) or 1.0
     excludes = [np.flatnonzero(frame["excludes_zero"] == True).tolist() for frame in frames]  # noqa: E712  # or NaN
-    look = {"min": _number(-furthest), "max": _number(furthest), "colours": LOOKS_OF_DIFFERENCES[better][0]}
-    return {**look, **_numbers(frames), "excludes": excludes}
+    return {**_scale(summaries[-1], name), **_numbers(frames), "excludes": excludes}
 
 
 def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -222,18 +210,14 @@ def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -
     return found
 
 
-def _range(name: str, last: pd.DataFrame, summary: Summary, untrained: float | None) -> tuple[float, float]:
-    """The ends of a metric's scale: those of all cells at the last iteration, for every iteration.
+def _scale(last: Summary, metric: str) -> dict[str, Any]:
+    """The scale of a map of the last iteration, for every iteration.
 
     The errors of early training would use up a scale that had to hold them as well.
     """
-    if name == "active_units":
-        return 0.0, float(summary.trials["num_latents"].max())
-    ends = [*last["mean"].dropna(), *([] if untrained is None else [untrained])] or [0.0, 1.0]
-    low, high = min(ends), max(ends)
-    if high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
-        low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
-    return float(low), float(high)
+    scale = Scale.of(last, metric)
+    ends = {"min": _number(scale.norm.vmin), "max": _number(scale.norm.vmax)}
+    return {**ends, "untrained": _number(scale.untrained), "colours": scale.cmap}
 
 
 def _cells(
@@ -276,13 +260,7 @@ def _colours(name: str) -> dict[str, Any]:
     places = np.linspace(0, 1, COLOUR_STOPS)
     colours = [mpl.colormaps[name](place)[:3] for place in places]
     stops = [[float(place), mpl.colors.to_hex(colour)] for place, colour in zip(places, colours, strict=True)]
-    return {"stops": stops, "black": [_luminance(colour) > 0.179 for colour in colours]}
-
-
-def _luminance(colour: Sequence[float]) -> float:
-    """Relative luminance (WCAG 2.1)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+    return {"stops": stops, "black": [readable_on(colour) == "black" for colour in colours]}
 
 
 def _number(value: float | None) -> float | None:
@@ -299,7 +277,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

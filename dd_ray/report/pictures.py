@@ -24,6 +24,8 @@ from dd_ray.cells import Subject, load_cells
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
+from dd_ray.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
+from dd_ray.sheets import GREYS
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
@@ -31,8 +33,6 @@ NUM_ENCODED = 64
 """Videos that say which factor a latent follows."""
 NUM_LAGGING = 16
 """Videos over which the lag of the circle is measured."""
-GREYS = 64
-"""Levels of grey: as many as the eye tells apart here, at half the bytes of 256."""
 
 
 class Pictures:
@@ -126,10 +126,10 @@ def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
 def _lag(subject: Subject) -> dict[str, Any]:
     """The lag of the circle, without a number where too few frames show one."""
     videos = _videos(subject.config, NUM_LAGGING)
-    lag = probes.Lag.of(probes.circle_lags(subject.model, videos))
-    known = lag.shown >= probes.LEAST_SHOWN
+    lag = Lag.of(circle_lags(subject.model, videos))
+    known = lag.shown >= LEAST_SHOWN
     pixels = [round(end, 2) for end in (lag.median, lag.low, lag.high)] if known else None
-    return {"pixels": pixels, "shown": round(lag.shown, 2), "motion": round(probes.motion_per_frame(videos), 2)}
+    return {"pixels": pixels, "shown": round(lag.shown, 2), "motion": round(motion_per_frame(videos), 2)}
 
 
 def _videos(config: TrialConfig, num_videos: int) -> Batch:

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from dd_ray.config import NOT_IN_KEY, SUPERVISED, TrialConfig
-from dd_ray.config_options import Axes, option_name, product
+from dd_ray.config_options import Axes, option_name, product, shown
 from dd_ray.dsprites_file import open_dsprites
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable
@@ -128,7 +128,7 @@ class Plan:
         """What its cells are, in lines to read."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
         count = f"{self.num_cells} cell{'s' if self.num_cells != 1 else ''}{f' = {axes}' if axes else ''}"
-        values = [f"  {option_name(name)}: {' '.join(map(short, self.axes[name]))}" for name in self.swept]
+        values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
         return [count, *values]
 
     def scored_on(self) -> list[str]:
@@ -224,12 +224,7 @@ def open_data(plan: Plan) -> None:
 def cell_label(values: Mapping[str, Any], naming: list[str]) -> str:
     """The name of a cell from some of its config values, seed last; its TensorBoard run has it too."""
     names = [name for name in naming if name not in ("seed", *NOT_IN_KEY)] + ["seed"]
-    return ",".join(f"{option_name(name).replace('-', '_')}={short(values[name])}" for name in names)
-
-
-def short(value: Any) -> str:
-    """A config value as a label shows it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return ",".join(f"{option_name(name).replace('-', '_')}={shown(values[name])}" for name in names)
 
 
 def duration(seconds: float) -> str:

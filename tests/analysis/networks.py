@@ -18,9 +18,11 @@ def write_trained_sweep(
     ended: Callable[[Values], tuple[str, int]] = lambda config: ("finished", 300),
     metrics: Callable[[Values, int], Values] = measure,
     change: Callable[[Trial], None] = lambda trial: None,
+    *,
+    beside: Mapping[str, Sequence[Any]] | None = None,
 ) -> Path:
     """`write_sweep` with a state for every cell that has been evaluated: its initial weights, after a `change`."""
-    write_sweep(path, axes, ended, metrics)
+    write_sweep(path, axes, ended, metrics, beside=beside)
     for cell in SweepFolder.at(path).cells():
         if not (evaluations := cell.evaluations()):
             continue

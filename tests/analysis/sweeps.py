@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dd_ray import results
+from dd_ray.config import TrialConfig
 from dd_ray.config_options import product
 from dd_ray.summary import Summary, summarise
 from dd_ray.sweep.plan import cell_label
@@ -33,14 +34,21 @@ def write_sweep(
     ended: Callable[[Values], tuple[str, int]] = lambda config: ("finished", 300),
     metrics: Callable[[Values, int], Values] = measure,
     evaluated: Sequence[int] = EVALUATED,
+    *,
+    beside: Mapping[str, Sequence[Any]] | None = None,
 ) -> Path:
-    """A sweep of 300 iterations; `ended` says how each cell ended, and at which iteration."""
+    """A sweep of 300 iterations; `ended` says how each cell ended, and at which iteration.
+
+    It also has the cells of the axes with those of `beside` in their place.
+    """
     sweep = SweepFolder.at(path)
     axes = {"model": ["inertia_vae"], "seed": [0], **axes}
     sweep.write_manifest({"study": "inertia_grid", "axes": dict(axes), "options": {"iterations": 300}})
-    swept = [name for name, values in axes.items() if len(values) > 1]
-    for config in product({name: tuple(values) for name, values in axes.items()}):
-        values = config.to_dict()
+    grids = [axes] if beside is None else [axes, {**axes, **beside}]
+    cells = [config.to_dict() for grid in grids for config in product({k: tuple(v) for k, v in grid.items()})]
+    swept = [name for name in grids[-1] if len({values[name] for values in cells}) > 1]
+    for values in cells:
+        config = TrialConfig.from_dict(values)
         state, reached = ended(values)
         cell = sweep.cell(config.key)
         cell.create(values, cell_label(values, swept))

@@ -152,10 +152,10 @@ def test_networks_that_decode_nothing_are_refused(tmp_path: Path, capsys: pytest
     with pytest.raises(SystemExit) as exited:
         reconstruction_errors.main([str(path)])
     assert exited.value.code == 2
-    assert "has a decoder" in capsys.readouterr().err
+    assert "a supervised encoder decodes nothing" in capsys.readouterr().err
 
 
 def test_pictures_without_the_circle_s_regions_are_refused(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"model": ["beta_vae"], "beta": [0.1], "num_circles": [2]})
-    with pytest.raises(UserError, match="is not of one circle in front of a Gaussian"):
+    with pytest.raises(UserError, match="anything but one circle in front of a Gaussian have no such regions"):
         write_errors(Options(path=path))

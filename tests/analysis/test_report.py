@@ -19,7 +19,8 @@ from analysis.report import Options, write_report
 from dd_ray import results
 from dd_ray.cells import load_cells
 from dd_ray.errors import UserError
-from dd_ray.probes import Lag, circle_lags, dream, held_out_videos, reconstruct, traversal
+from dd_ray.lag import Lag, circle_lags
+from dd_ray.probes import dream, held_out_videos, reconstruct, traversal
 from dd_ray.report import collect
 from dd_ray.report.content import MOST_ITERATIONS
 from dd_ray.report.page import as_json
@@ -183,6 +184,14 @@ def test_one_scale_holds_the_end_of_all_slices_and_collapse_is_dark(tmp_path: Pa
     assert maps == ["viridis_r", "viridis", "cividis"]
     black = content["colours"]["viridis_r"]["black"]
     assert black[0] and not black[-1]
+
+
+def test_a_part_of_a_metric_is_coloured_and_named_as_the_whole(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", GRID, metrics=lambda c, i: {**measure(c, i), "linear_r2/circle_x": c["gamma"]})
+    (part,) = collect(path, metrics=["linear_r2/circle_x"])["metrics"]
+    said = [part[name] for name in ("label", "short", "better", "colours")]
+    assert said == ["R², circle x", "R², circle x", "max", "viridis"]
+    assert part["differences"]["gamma"]["colours"] == "RdBu"
 
 
 def test_the_file_needs_nothing_else(tmp_path: Path) -> None:

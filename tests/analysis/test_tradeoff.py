@@ -104,12 +104,23 @@ def test_metrics_that_are_not_ranked_have_no_front(tmp_path: Path) -> None:
     assert not points(summary, [("reconstruction_error", "prediction_ratio")])["on_front"].any()
 
 
-def test_unknown_scores_count_as_better_when_higher(tmp_path: Path) -> None:
-    path = write_sweep(tmp_path / "s", AXES, metrics=lambda c, i: {**curve(c, i), "mig": c["gamma"]})
-    _, csv = write_tradeoff(Options(path=path, scores=("mig", "linear_r2/circle_x", "mig")[:1]))
+def test_a_part_of_a_score_is_ranked_and_named_as_the_whole_and_an_unknown_one_is_not_ranked(tmp_path: Path) -> None:
+    more = {"linear_r2/circle_x": "gamma", "size": "gamma"}
+
+    def metrics(config: Values, iteration: int) -> Values:
+        return {**curve(config, iteration), **{name: config[field] for name, field in more.items()}}
+
+    path = write_sweep(tmp_path / "s", AXES, metrics=metrics)
+    _, csv = write_tradeoff(Options(path=path, scores=("linear_r2/circle_x", "size")))
     table = pd.read_csv(csv)
-    assert list(table["y_metric"].unique()) == ["reconstruction_error", "mig"]
-    assert front_of(table, "mig") == [(0.0, 0.0), (0.0, 0.5)]
+    assert list(table["y_metric"].unique()) == ["reconstruction_error", *more]
+    assert front_of(table, "linear_r2/circle_x") == [(0.0, 0.0), (0.0, 0.5)]
+    assert front_of(table, "size") == []
+    pairs = [("reconstruction_error", name) for name in more]
+    summary = summary_of(path, metrics=["reconstruction_error", *more])
+    cells = points(summary, pairs)
+    figure = draw(cells, summary, Looks.of(cells, summary.layout.axes, None), "")
+    assert [panel.get_ylabel() for panel in figure.axes] == ["R², circle x\nhigher is better", "size"]
 
 
 def test_colours_tell_gamma_then_lambda_then_what_is_asked_for(tmp_path: Path) -> None:
@@ -124,8 +135,19 @@ def test_colours_tell_gamma_then_lambda_then_what_is_asked_for(tmp_path: Path) -
     assert brightness == sorted(brightness)
     assert Looks.of(cells, axes, "lambda").colour == "lam"
     assert Looks.of(cells, axes, "beta").sizes == {}
-    with pytest.raises(UserError, match="--colour alpha is not swept"):
+    with pytest.raises(UserError, match="--colour alpha is not swept here; give one of lambda, beta, gamma"):
         Looks.of(cells, axes, "alpha")
+
+
+def test_a_colour_may_be_any_field_as_it_is_spelled_on_the_command_line(tmp_path: Path) -> None:
+    axes = {"beta": [0.1], "lam": [1.0], "lam_schedule": ["cosine", "linear"], "schedule_iterations": [8]}
+    summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=curve), metrics=["reconstruction_error", "mcc"])
+    cells = points(summary, PAIRS[1:])
+    for text in ("lambda-schedule", "lam_schedule"):
+        looks = Looks.of(cells, summary.layout.axes, text)
+        assert list(looks.colours) == ["cosine", "linear"]
+    figure = draw(cells, summary, looks, "")
+    assert "lambda schedule = linear" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def test_the_axes_name_what_they_show(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
 
 from analysis import traversals
 from analysis.traversals import (
@@ -22,13 +21,9 @@ from analysis.traversals import (
     by_kl,
     difference,
     draw_dream,
-    draw_lag,
     draw_traversal,
     draw_video,
-    measure_lag,
-    picture_sheet,
     title_of,
-    write_gif,
     write_traversals,
 )
 from dd_ray import probes
@@ -36,6 +31,7 @@ from dd_ray.cells import Subject, load_originals, subjects_of
 from dd_ray.data import make_dataset
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.test_grid_maps import is_drawn
+from tests.test_sheets import frames_of
 
 WITH_CIRCLE = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"
@@ -64,16 +60,6 @@ def subject(sweep: Path) -> Subject:
 @pytest.fixture(scope="module")
 def latents(subject: Subject) -> pd.DataFrame:
     return by_kl(probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set()))
-
-
-def frames_of(path: Path) -> list[np.ndarray[Any, Any]]:
-    with Image.open(path) as animation:
-        assert animation.info["loop"] == 0  # for ever
-        frames = []
-        for i in range(animation.n_frames):  # type: ignore[attr-defined]
-            animation.seek(i)
-            frames.append(np.asarray(animation.convert("L")))
-        return frames
 
 
 def texts_of(figure: Figure) -> list[str]:
@@ -179,22 +165,8 @@ def test_a_dream_stands_below_the_frames_that_it_is_of(subject: Subject) -> None
     assert [text.endswith("seen") for text in texts if text.startswith("frame")] == [True] * 2 + [False] * 10
 
 
-def test_an_animation_has_its_frames_at_one_size_and_their_pixels_enlarged(tmp_path: Path) -> None:
-    picture = np.zeros((32, 32), np.uint8)
-    picture[3, 5] = 255
-    sheets = [picture_sheet(f"{'long ' * 20 * t}title {t}", [[("a", picture), ("b", picture.T)]]) for t in range(3)]
-    frames = frames_of(write_gif(tmp_path / "new" / "a.gif", sheets, 100))
-    assert len(frames) == 3 and {frame.shape for frame in frames} == {(max(s.height for s in sheets), sheets[2].width)}
-    assert sheets[2].width > sheets[0].width == 8 + 2 * (128 + 8)
-    for x, (row, column) in ((8, (3, 5)), (8 + 136, (5, 3))):
-        shown = frames[0][-136:-8, x : x + 128]
-        assert (shown == np.kron(picture if x == 8 else picture.T, np.ones((4, 4)))).all()
-        assert shown[4 * row, 4 * column] == 255
-    assert (frames[0][:, -1] == 255).all() and (frames[2][:, -4:] == 255).all()  # no title runs out of it
-
-
 def test_an_animation_shows_each_frame_in_turn(subject: Subject) -> None:
-    sheets = animate_video(subject, Options(videos=(2,)))
+    sheets = animate_video(subject, Options(videos=(2,))).sheets
     originals, _ = probes.reconstruct(subject.model, probes.held_out_videos(subject.config, 3))
     for sheet, original in zip(sheets, originals[2], strict=True):
         pixels = np.asarray(sheet)
@@ -208,10 +180,7 @@ def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, caps
     for name in (WITH_CIRCLE, COLLAPSED, "encoderbvae_like_dsprites_circle_last_50K"):
         (folder / name).symlink_to(reference / "checkpoints" / name)
     written = write_traversals(Options(original=folder, out=tmp_path / "out"))
-    assert (
-        capsys.readouterr().err
-        == "left out, without latents that are decoded: encoderbvae_like_dsprites_circle_last_50K\n"
-    )
+    assert "left out, 1 of 3 networks: a supervised encoder has no decoder" in capsys.readouterr().err
     assert all(is_drawn(path) for path in written if path.suffix == ".png")
     assert all(path.stat().st_size < MEGABYTE for path in written)
     assert len(frames_of(tmp_path / "out" / f"traversal_{COLLAPSED}.gif")) == 2 * ANIMATED_STEPS - 2
@@ -220,19 +189,6 @@ def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, caps
     assert np.isnan(lag.loc[COLLAPSED, "lag"]) and lag.loc[COLLAPSED, "shows_a_circle"] == 0
     table = pd.read_csv(tmp_path / "out" / "traversal_latents.csv").set_index("name")
     assert table.loc[WITH_CIRCLE, "active"].all() and not table.loc[COLLAPSED, "active"].any()
-
-
-def test_the_lag_is_drawn_over_gamma_where_enough_frames_show_a_circle(sweep: Path, reference: Path) -> None:
-    cells = subjects_of(sweep, [], reference / "checkpoints" / WITH_CIRCLE, all_seeds=False)
-    numbers, _ = measure_lag(cells)
-    numbers.loc[:1, ["lag", "low", "high"]] = [[1.0, 0.8, 1.3], [2.0, 1.5, 2.1]]
-    numbers.loc[:1, "shows_a_circle"] = [0.5, 0.05]
-    lag, share = draw_lag(numbers, cells).axes
-    assert [label.get_text() for label in share.get_xticklabels()] == ["no filter", "0", "0.5"]
-    marks = [line.get_xydata() for line in lag.lines if line.get_marker() != "None"]
-    assert [len(mark) for mark in marks] == [1, 1] and marks[0][0, 1] == 1.0
-    assert sum(len(line.get_xdata()) for line in share.lines if line.get_marker() != "None") == 3
-    assert lag.get_xlabel() == "" and share.get_xlabel() == "γ" and "pixels" in lag.get_ylabel()
 
 
 def test_a_title_says_beta_and_gamma_though_they_are_not_swept(sweep: Path, subject: Subject, reference: Path) -> None:

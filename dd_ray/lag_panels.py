@@ -1,0 +1,78 @@
+"""The lag of networks as a figure: over γ, with the share of frames that it is known of."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dd_ray.cells import Subject
+from dd_ray.config_options import shown
+from dd_ray.figures import frame, ordered_colours, setting, symbol
+from dd_ray.lag import LEAST_SHOWN
+
+
+def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
+    """The lag over γ, and the share of frames that it is known of; networks that differ in more have marks each.
+
+    Args:
+        cells: a row for each network: `filtered_with_gamma` (NaN without a filter), `lag`, `low`, `high`,
+            `shows_a_circle` (a share of frames) and `motion_per_frame`.
+        subjects: the networks.
+    """
+    gammas = sorted(cells["filtered_with_gamma"].dropna().unique())
+    places = {gamma: i for i, gamma in enumerate(gammas)}
+    names = [shown(gamma) for gamma in gammas]
+    if cells["filtered_with_gamma"].isna().any():
+        places, names = {gamma: i + 1 for gamma, i in places.items()}, ["no filter", *names]
+    groups: dict[str, list[int]] = {}
+    for i, subject in enumerate(subjects):
+        groups.setdefault(_group(subject), []).append(i)
+    figure = Figure(figsize=(7.2, 5.4 + 0.2 * (len(groups) // 3 + 1)), layout="constrained", facecolor="white")
+    figure.suptitle("How far the reconstructed circle is behind, along its motion", x=0.01, ha="left", fontsize=10)
+    lag, share = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
+    beside = 0.12 * np.linspace(-1, 1, len(groups)) if len(groups) > 1 else [0.0]
+    looks = zip(groups.items(), beside, ordered_colours(len(groups)), cycle("osD^vPX<>hp"), strict=False)
+    for (name, rows), aside, colour, mark in looks:
+        members = cells.iloc[rows]
+        x = np.array([places.get(gamma, 0) + aside for gamma in members["filtered_with_gamma"]])
+        known = (members["shows_a_circle"] >= LEAST_SHOWN).to_numpy()
+        look: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": "none", "markersize": 5}
+        share.plot(x, members["shows_a_circle"], label=name or "this sweep", **look)
+        lag.plot(x[known], members["lag"][known], **look)
+        lag.vlines(x[known], members["low"][known], members["high"][known], color=colour, linewidth=1)
+    _label(lag, share, names, cells["motion_per_frame"].mean())
+    if any(groups):
+        figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
+    return figure
+
+
+def _group(subject: Subject) -> str:
+    """What tells a network from others, but for γ and the seed."""
+    name = setting({field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")})
+    return f"original, {name or subject.name}" if subject.state == "original" else name
+
+
+def _label(lag: Axes, share: Axes, names: Sequence[str], motion: float) -> None:
+    lag.axhline(0, color="0.3", linewidth=0.8)
+    lag.axhline(motion, color="0.3", linewidth=0.8, linestyle=(0, (5, 2)))
+    _note(lag, motion, "mean motion\nin one frame")
+    lag.set_ylabel("lag (pixels of the 32×32 picture)\nmedian and 95% interval over videos", fontsize=8)
+    share.set_ylabel("share of frames\nthat show a circle", fontsize=8)
+    share.set(ylim=(-0.04, 1.04), xlim=(-0.5, len(names) - 0.5))
+    share.axhline(LEAST_SHOWN, color="0.3", linewidth=0.8, linestyle=(0, (1, 1.5)))
+    _note(share, LEAST_SHOWN, "of fewer, no\nlag is drawn")
+    share.set_xticks(range(len(names)), names)
+    share.set_xlabel(symbol("gamma"))
+    for panel in (lag, share):
+        panel.tick_params(labelsize=8)
+        frame(panel)
+
+
+def _note(panel: Axes, height: float, text: str) -> None:
+    """What a horizontal line is, to the right of it, where no points are."""
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    panel.annotate(text, (1, height), (4, 0), ha="left", va="center", fontsize=7.5, color="0.3", **place)

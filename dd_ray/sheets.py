@@ -1,0 +1,132 @@
+"""Pictures beside each other: laid out in a figure to the inch, or enlarged on the sheets of an animation."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from dd_ray.errors import UserError
+
+SIDE, GAP = 0.72, 0.05
+"""Inches of a picture in a figure, and between two of them."""
+SHEET_SIDE = 128
+"""Pixels of a picture in an animation."""
+FONT_SIZE = 13
+GREYS = 64
+"""Levels of grey where the size of a file matters: as many as the eye tells apart here, at half the bytes of 256."""
+
+Picture = NDArray[np.uint8]
+
+
+class Animation(NamedTuple):
+    """What a GIF shows."""
+
+    sheets: Sequence[Image.Image]
+    milliseconds: int
+    """Of each sheet."""
+    pause: int = 0
+    """Milliseconds for which the last one stays longer."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows of pictures with names, where None is left blank."""
+
+    rows: Sequence[tuple[str, Picture | Sequence[Picture | None]]]
+    columns: Sequence[str]
+    notes: Mapping[int, Sequence[str]]
+    """What stands below the pictures of a row, by the row's index."""
+
+
+class Sheet:
+    """A figure that is laid out in inches from its upper left corner, so that its pictures have whole pixels' size."""
+
+    def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
+        self.width, self.height = width, height
+        self.figure = Figure(figsize=(width, height), facecolor="white")
+        self.write(0.1, 0.2, title, fontsize=10)
+        self.write(0.1, 0.34, subtitle, fontsize=8, color="0.35", va="top")
+
+    def write(self, x: float, y: float, text: str, **look: Any) -> None:
+        """Text with its middle at a height."""
+        place: dict[str, Any] = {"fontsize": 8, "va": "center", "ha": "left"}
+        self.figure.text(x / self.width, 1 - y / self.height, text, **place | look)
+
+    def show(self, x: float, y: float, picture: Picture) -> None:
+        """A picture with its upper left corner at a place."""
+        place = (x / self.width, 1 - (y + SIDE) / self.height, SIDE / self.width, SIDE / self.height)
+        panel = self.figure.add_axes(place)
+        panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        panel.axis("off")
+
+    def show_grid(self, x: float, y: float, grid: Grid) -> None:
+        """Rows of pictures, with the columns' names above and the rows' names to the left."""
+        for column, name in enumerate(grid.columns):
+            self.write(x + column * (SIDE + GAP) + SIDE / 2, y - 0.04, name, ha="center", va="bottom", fontsize=7.5)
+        for row, (name, pictures) in enumerate(grid.rows):
+            self.write(x - 0.08, y + SIDE / 2, name, ha="right")
+            for column, picture in enumerate(pictures):
+                if picture is not None:
+                    self.show(x + column * (SIDE + GAP), y, picture)
+            y += SIDE + GAP
+            if row in grid.notes:
+                for column, note in enumerate(grid.notes[row]):
+                    self.write(x + column * (SIDE + GAP) + SIDE / 2, y + 0.06, note, ha="center", fontsize=7)
+                y += 0.3
+
+
+def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]]]) -> Image.Image:
+    """Rows of captions and pictures in grey, enlarged by whole numbers, below a title."""
+    font = ImageFont.truetype(findfont("DejaVu Sans"), FONT_SIZE)
+    line, margin, side = FONT_SIZE + 4, 8, SHEET_SIDE
+    lines = [max(caption.count("\n") + 1 if caption else 0 for caption, _ in row) for row in rows]
+    columns = max(map(len, rows))
+    step = max(side, *(_text_width(font, caption) for row in rows for caption, _ in row)) + margin
+    width = margin + max(columns * step, _text_width(font, title) + margin)
+    top = margin + line * (title.count("\n") + 1) + margin // 2
+    sheet = Image.new("L", (width, top + sum(line * n + side + margin for n in lines)), 255)
+    draw = ImageDraw.Draw(sheet)
+    draw.multiline_text((margin, margin), title, fill=0, font=font, spacing=4)
+    for row, n in zip(rows, lines, strict=True):
+        for column, (caption, picture) in enumerate(row):
+            x = margin + column * step
+            draw.multiline_text((x, top), caption, fill=0, font=font, spacing=2)
+            if picture is not None:
+                scale = SHEET_SIDE // len(picture)
+                enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
+                sheet.paste(Image.fromarray(enlarged), (x, top + line * n))
+        top += line * n + side + margin
+    return sheet
+
+
+def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:
+    return math.ceil(max(font.getlength(part) for part in text.split("\n")))
+
+
+def write_gif(path: Path, animation: Animation) -> Path:
+    """Write an animation, which starts over for ever.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    sheets, milliseconds, pause = animation
+    size = max(sheet.width for sheet in sheets), max(sheet.height for sheet in sheets)
+    coarser = [round(round(grey / 255 * (GREYS - 1)) * 255 / (GREYS - 1)) for grey in range(256)]
+    frames = []
+    for sheet in sheets:
+        frames.append(Image.new("L", size, 255))
+        frames[-1].paste(sheet.point(coarser), (0, 0))
+    durations = [milliseconds] * (len(frames) - 1) + [milliseconds + pause]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error
+    return path

@@ -1,0 +1,38 @@
+"""The lag of networks over γ."""
+
+import numpy as np
+import pandas as pd
+
+from dd_ray.cells import Subject
+from dd_ray.lag_panels import draw_lag
+from dd_ray.models import build_model
+from tests.small import small
+
+
+def network(model: str, state: str = "finished", **settings: float) -> Subject:
+    config = small(model)
+    return Subject(name=model, settings=settings, config=config, model=build_model(config), state=state)
+
+
+def test_the_lag_is_drawn_over_gamma_where_enough_frames_show_a_circle() -> None:
+    subjects = [network("inertia_vae", gamma=gamma) for gamma in (0.0, 0.5)]
+    subjects.append(network("beta_vae", "original", beta_norm=0.001))
+    numbers = pd.DataFrame(
+        {
+            "filtered_with_gamma": [0.0, 0.5, np.nan],
+            "lag": [1.0, 2.0, 0.1],
+            "low": [0.8, 1.5, 0.0],
+            "high": [1.3, 2.1, 0.2],
+            "shows_a_circle": [0.5, 0.05, 1.0],
+            "motion_per_frame": 1.4,
+        }
+    )
+    figure = draw_lag(numbers, subjects)
+    lag, share = figure.axes
+    assert [label.get_text() for label in share.get_xticklabels()] == ["no filter", "0", "0.5"]
+    marks = [line.get_xydata() for line in lag.lines if line.get_marker() != "None"]
+    assert [len(mark) for mark in marks] == [1, 1] and marks[0][0, 1] == 1.0
+    assert sum(len(line.get_xdata()) for line in share.lines if line.get_marker() != "None") == 3
+    assert lag.get_xlabel() == "" and share.get_xlabel() == "γ" and "pixels" in lag.get_ylabel()
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["this sweep", "original, β$_{\\mathrm{norm}}$ = 0.001"]
