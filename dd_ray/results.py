@@ -13,6 +13,7 @@ from rich import box
 from rich.table import Table
 
 from dd_ray.config import TrialConfig
+from dd_ray.config_options import optional
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.sweep.plan import duration
@@ -164,9 +165,9 @@ class Options:
 
     path: tyro.conf.Positional[str]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
-    metric: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    metric: Annotated[str | None, optional("NAME")] = None
     """What the best cells are the best in; what the sweep compares its cells by where it is not given."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+    out: Annotated[Path | None, optional("FILE")] = None
     """Write the table of all evaluations to this file, .csv or .parquet."""
 
 

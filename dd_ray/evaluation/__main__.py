@@ -10,6 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from dd_ray import results
+from dd_ray.config_options import optional
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.scoring import Scored, cells_to_score, score_cells
@@ -32,7 +33,7 @@ class Options:
 
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
-    metrics: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint="")]
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")]
     """Scores to compute, or all."""
     processes: int = os.cpu_count() or 1
     """Cells at a time, each on a core of its own."""
