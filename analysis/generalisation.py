@@ -97,7 +97,8 @@ def curves(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _swept(cells: pd.DataFrame) -> list[str]:
     """Fields beside split, share and seed that tell cells apart."""
-    named = [field_named(part.partition("=")[0]) for part in cells["label"].iloc[0].split(",")]
+    parts = [part for label in cells["label"] for part in label.split(",")]
+    named = dict.fromkeys(field_named(part.partition("=")[0]) for part in parts)
     return [f for f in named if f and f not in NOT_SETTINGS and cells[f].nunique(dropna=False) > 1]
 
 

@@ -5,14 +5,14 @@ is written.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, fields, make_dataclass
 from typing import Annotated, Any, get_args
 
 import tyro
 from docstring_parser import parse_from_object
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import DECIDING, NEEDS, TrialConfig, has_effect
 from dd_ray.errors import UserError
 
 Axes = dict[str, tuple[Any, ...]]
@@ -21,6 +21,7 @@ Axes = dict[str, tuple[Any, ...]]
 # `lambda` is a Python word, and so no name of a field.
 OPTION_NAMES = {"lam": "lambda", "lam_schedule": "lambda-schedule"}
 _ONE_OF = ("beta", "beta_norm")
+_DEFAULTS = {field.name: None if field.default is MISSING else field.default for field in fields(TrialConfig)}
 
 
 def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
@@ -70,16 +71,54 @@ def given_options(args: Sequence[str]) -> set[str]:
 def product(axes: Axes) -> list[TrialConfig]:
     """Every combination of the axes' values, the last axis fastest.
 
+    What has an effect in some of them takes its default in the others, and those that become the same are one.
+
     Raises:
-        UserError: a combination is no valid config, or an axis names a value twice.
+        UserError: a combination is no valid config, a value has an effect in none, or an axis names a value twice.
     """
     for name, values in axes.items():
         if len(set(values)) < len(values):
             raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
-    configs = [TrialConfig.from_dict(dict(zip(axes, cell, strict=True))) for cell in itertools.product(*axes.values())]
-    if len({config.key for config in configs}) < len(configs):
-        raise UserError("two cells are the same trial: values of beta or beta_norm that agree to 12 digits; give one.")
-    return configs
+    idle = without_effect(axes)
+    cells = [settled(dict(zip(axes, cell, strict=True)), idle) for cell in itertools.product(*axes.values())]
+    distinct = {tuple(cell.values()): cell for cell in cells}.values()
+    configs: dict[str, TrialConfig] = {}
+    for cell in distinct:
+        config = TrialConfig.from_dict(cell)
+        if (same := configs.setdefault(config.key, config)) is not config:
+            raise UserError(_same_trial(same, config))
+    return list(configs.values())
+
+
+def without_effect(axes: Mapping[str, Sequence[Any]]) -> set[str]:
+    """Fields that have an effect in no combination of the axes' values."""
+    deciding = {name: axes[name] for name in DECIDING if axes.get(name)}
+    combinations = (dict(zip(deciding, values, strict=True)) for values in itertools.product(*deciding.values()))
+    cells = [{**_DEFAULTS, **settled(values)} for values in combinations]
+    return {name for name in NEEDS if not any(has_effect(name, cell) for cell in cells)}
+
+
+def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, Any]:
+    """The values of a cell, with the default in place of each that has no effect beside the others.
+
+    Args:
+        values: by field; a field that is not given has its default.
+        kept: fields whose values stay, whatever they are.
+    """
+    cell = {**_DEFAULTS, **values}
+    resettable = [name for name in NEEDS if name in values and name not in kept]
+    # A field that takes its default may have been what gave another its effect.
+    while idle := [name for name in resettable if cell[name] != _DEFAULTS[name] and not has_effect(name, cell)]:
+        cell |= {name: _DEFAULTS[name] for name in idle}
+    return {name: cell[name] for name in values}
+
+
+def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
+    """Why two configs that differ cannot be two cells."""
+    name = next(field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))
+    why = "they agree to 12 digits" if name in _ONE_OF else "where it lies is no part of it"
+    given = f"--{option_name(name)} {getattr(one, name)} {getattr(other, name)}"
+    return f"{given} are the same trial, as {why}; give one."
 
 
 def option_name(field: str) -> str:

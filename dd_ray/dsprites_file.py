@@ -11,6 +11,7 @@ any code.
 
 import fcntl
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -19,9 +20,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
-from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import numpy as np
@@ -67,20 +69,24 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
                 f"{folder} cannot hold the decompressed dSprites, 378 MB ({error.strerror or error}); make room there, "
                 "or set XDG_CACHE_HOME to another folder."
             ) from error
-    return np.load(unpacked, mmap_mode="r", allow_pickle=False)
+    try:
+        return np.load(unpacked, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{unpacked}, the decompressed dSprites, cannot be read ({error}); delete it.") from error
 
 
 def _unpack(file: str, md5: str, unpacked: Path) -> None:
     print(f"Decompressing {file} into {unpacked}, once", flush=True)
-    with _local(file, unpacked.parent) as path, tempfile.NamedTemporaryFile(dir=unpacked.parent, delete=False) as draft:
+    draft = unpacked.with_suffix(".draft")
+    with _local(file, unpacked.parent) as path:
+        if "://" in file:
+            _check(file, path, md5)
         try:
-            if "://" in file:
-                _check(file, path, md5)
-            _write_bits(file, path, draft)
-            draft.close()
-            Path(draft.name).replace(unpacked)
+            with draft.open("wb") as content:  # with the permissions of any file, since others may share the cache
+                _write_bits(file, path, content)
+            draft.replace(unpacked)
         finally:
-            Path(draft.name).unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
 
 
 def _check(file: str, path: Path, md5: str) -> None:
@@ -108,14 +114,14 @@ def _local(file: str, folder: Path) -> Iterator[Path]:
         try:
             with _open_url(file) as source:
                 shutil.copyfileobj(source, copy, 2**20)
-        except (OSError, URLError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             raise UserError(f"dsprites_file = {file} cannot be read: {getattr(error, 'reason', error)}.") from error
         copy.flush()
         yield Path(copy.name)
 
 
 def _open_url(url: str) -> Any:
-    if url.startswith(("http://", "https://")):
+    if urlsplit(url).scheme in ("http", "https"):
         return urlopen(url, timeout=60)
     from pyarrow.fs import FileSystem  # noqa: PLC0415  # half a second, which only URLs need
 
@@ -132,12 +138,16 @@ def _write_bits(file: str, path: Path, draft: IO[bytes]) -> None:
             _check_header(images, sizes)
             header = {"descr": "|u1", "fortran_order": False, "shape": (*sizes, BYTES_PER_IMAGE)}
             np.lib.format.write_array_header_1_0(draft, header)
+            left = math.prod(sizes)
             # To the end, where the archive's own checksum is compared.
             while content := images.read(_CHUNK * SIDE * SIDE):
                 pixels = np.frombuffer(content, np.uint8).reshape(-1, SIDE * SIDE)
                 if pixels.max() > 1:
                     raise ValueError("its images are not binary")
+                left -= len(pixels)
                 draft.write(np.packbits(pixels, axis=1).tobytes())
+            if left:
+                raise ValueError(f"imgs holds {abs(left):,} images {'less' if left > 0 else 'more'} than it says")
     except _DAMAGE as error:
         raise UserError(f"dsprites_file = {file} is not of the layout of dSprites: {error}.") from error
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, has_effect
 from dd_ray.config_options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Metric, seed_interval
@@ -207,7 +207,11 @@ def _swept_fields(table: pd.DataFrame, given: Mapping[str, Any]) -> list[str]:
     """Fields, other than the seed, of more than one value, in the order in which they are given a place."""
     # The form of β that was not given follows from the other (and from the number of latents).
     candidates = [f for f in _FIELDS if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
-    swept = [name for name in candidates if table[name].nunique(dropna=False) > 1]
+    rows = table.drop_duplicates("key")[_FIELDS].itertuples(index=False)
+    cells = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+    # Where a field has no effect, its default is no value of an axis.
+    values = {name: pd.Series([cell[name] for cell in cells if has_effect(name, cell)]) for name in candidates}
+    swept = [name for name in candidates if values[name].nunique(dropna=False) > 1]
     return sorted(swept, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
 
 

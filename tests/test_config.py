@@ -50,8 +50,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "beta_schedule": {"beta_schedule": "cosine"},
     "gamma_schedule": {"gamma_schedule": "cosine"},
     "lam_schedule": {"lam_schedule": "cosine"},
-    "schedule_iterations": {"schedule_iterations": 10},
-    "schedule_cycles": {"schedule_cycles": 2},
+    "schedule_iterations": {"schedule_iterations": 10, "beta_schedule": "linear"},
+    "schedule_cycles": {"schedule_cycles": 2, "beta_schedule": "cyclic"},
     "dataset": BETA_VAE,
     "grid": {"grid": "original"},
     "background": {"background": "black"},
@@ -94,9 +94,9 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"split": "levels", "train_share": 1.1}, r"train_share = 1\.1 .*\(0, 1\]"),
         (
             INERTIA_VAE | {"train_share": 0.5},
-            r"train_share = 0\.5 has no effect without a split; give 1, or split = sam",
+            r"train_share = 0\.5 has no effect with split = none; give 1\.0, or use split = samples or levels\.",
         ),
-        (INERTIA_VAE | {"split": "samples"}, "split = samples needs a finite set of them; use grid = original"),
+        (INERTIA_VAE | {"split": "samples"}, "split = samples needs a finite set .*, or grid = original"),
         (INERTIA_VAE | {"width_factor": 0.0}, r"width_factor = 0\.0 .*\(0, 8\]"),
         (INERTIA_VAE | {"width_factor": 9}, r"width_factor = 9\.0 .*\(0, 8\]"),
         (INERTIA_VAE | {"width_factor": math.nan}, r"width_factor = nan"),
@@ -123,7 +123,10 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"num_circles": 5}, r"num_circles = 5 .*1 to 4"),
         (INERTIA_VAE | {"moves": "scale"}, "moves = scale has no effect on moving_circles"),
         (INERTIA_VAE | {"dataset": "moving_sprites", "num_circles": 2}, "num_circles = 2 has no effect"),
-        (INERTIA_VAE | {"dataset": "moving_sprites", "moves": "scale", "motion": "axis"}, "motion = axis is of posit"),
+        (
+            INERTIA_VAE | {"dataset": "moving_sprites", "moves": "scale", "motion": "axis"},
+            "motion = axis has no effect with moves",
+        ),
         (INERTIA_VAE | {"dataset": "moving_sprites", "grid": "original"}, "grid = original has no moving sprites"),
         (INERTIA_VAE | {"dataset": "still_sprites"}, "needs videos.*moving_sprites, not still_sprites"),
         (INERTIA_VAE | {"num_circles": 2, "grid": "original"}, "grid = original is .*num_circles = 1"),
@@ -134,30 +137,49 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (DSPRITES | {"grid": "continuous"}, "dsprites are a finite set of pictures on black"),
         (DSPRITES | {"dsprites_file": None}, "dsprites needs dsprites_file.*still_sprites needs no file"),
         (DSPRITES | {"dsprites_file": "s3://key:secret@bucket/d.npz"}, "holds a key, which would be stored"),
+        (DSPRITES | {"dsprites_file": "s3://b/d.npz?access_key=A&secret_key=B"}, "holds a key, which would be stored"),
+        (DSPRITES | {"dsprites_file": "https://b/d.npz?X-Amz-Signature=A"}, "holds a key, which would be stored"),
+        (DSPRITES | {"dsprites_file": "http://[b/d.npz"}, r"dsprites_file = http://\[b/d\.npz is no URL \(Invalid"),
+        (DSPRITES | {"dsprites_file": "http://b:port/d.npz"}, r"d\.npz is no URL \(Port could not"),
+        (DSPRITES | {"dsprites_file": "~nobody-of-this-name/d.npz"}, r"nobody-of-this-name/d\.npz is in the home of"),
+        (INERTIA_VAE | {"split": "levels", "background": "black"}, "split = levels .* give background = gaussian"),
+        (
+            INERTIA_VAE | {"split": "samples", "dataset": "moving_sprites"},
+            r"needs a finite set of them; use split = levels, which for continuous factors are equal intervals\.",
+        ),
         (DSPRITES | {"dsprites_md5": "abc"}, "dsprites_md5 = abc is no MD5"),
         ({"model": "inertia_vae"}, "inertia_vae needs beta or beta_norm"),
         ({"model": "beta_vae", "dataset": "still_circles"}, "beta_vae needs beta or beta_norm"),
         ({"beta": 0.1}, "model is not given"),
         (INERTIA_VAE | {"temperature": 3}, "'temperature' is not a config field; the fields are alpha, "),
         (INERTIA_VAE | {"lambda": 3}, "'lambda' is not a config field"),
-        (INERTIA_VAE | {"stochastic": False}, r"beta = 0\.1 has no effect on a model with stochastic = False"),
+        (INERTIA_VAE | {"stochastic": False}, r"beta = 0\.1 has no effect with stochastic = False"),
         (INERTIA_VAE | {"dataset": "still_circles"}, "inertia_vae needs videos.* not still_circles"),
         (INERTIA_VAE | {"model": "predictive_vae", "dataset": "still_circles"}, "predictive_vae needs videos"),
         (BETA_VAE | {"motion": "bounce"}, "motion = bounce has no effect on still_circles"),
         (BETA_VAE | {"num_frames": 5}, "num_frames = 5 has no effect on still_circles"),
         (INERTIA_VAE | {"grid": "original", "motion": "axis"}, "grid = original .*motion = linear"),
         (INERTIA_VAE | {"grid": "original", "num_frames": 9}, "grid = original .*num_frames = 10"),
-        (INERTIA_VAE | {"compat": "original", "lam": 1.0}, r"lam = 1\.0 with compat = original"),
-        (INERTIA_VAE | {"objective": "capacity"}, r"beta = 0\.1 has no effect on objective = capacity; leave it out"),
-        (INERTIA_VAE | {"capacity_max": 5}, r"capacity_max = 5\.0 has no effect on objective = beta; .*use .*capacity"),
-        (INERTIA_VAE | {"objective": "tcvae", "slowness_rate": 2.0}, r"slowness_rate = 2\.0 has no effect on .*tcvae"),
+        (
+            INERTIA_VAE | {"compat": "original", "lam": 1.0},
+            r"lam = 1\.0 has no effect with compat = original and model",
+        ),
+        (INERTIA_VAE | {"objective": "capacity"}, r"beta = 0\.1 has no effect with objective = capacity; leave it out"),
+        (
+            INERTIA_VAE | {"capacity_max": 5},
+            r"capacity_max = 5\.0 has no effect with objective = beta; give 20.0, or use objective = capacity",
+        ),
+        (
+            INERTIA_VAE | {"objective": "tcvae", "slowness_rate": 2.0},
+            r"slowness_rate = 2\.0 has no effect with .*tcvae",
+        ),
         (SUPERVISED | {"tc_sampling": "stratified"}, "tc_sampling = stratified has no effect on supervised_encoder"),
         (SUPERVISED | {"objective": "tcvae"}, "objective = tcvae has no effect on supervised_encoder"),
         (CAPACITY | {"capacity_max": -1}, r"capacity_max = -1\.0 .*at least 0"),
         (CAPACITY | {"capacity_iterations": 0}, r"capacity_iterations = 0 .*at least 1"),
         (CAPACITY | {"capacity_weight": math.nan}, "capacity_weight = nan .*at least 0"),
-        (CAPACITY | {"beta_schedule": "linear"}, "beta_schedule = linear has no effect on objective = capacity"),
-        (CAPACITY | {"stochastic": False}, "objective = capacity has no effect on a model with stochastic = False"),
+        (CAPACITY | {"beta_schedule": "linear"}, "beta_schedule = linear has no effect with objective = capacity"),
+        (CAPACITY | {"stochastic": False}, "objective = capacity has no effect with stochastic = False"),
         (CAPACITY | {"compat": "original"}, "objective = capacity with compat = original"),
         (INERTIA_VAE | {"objective": "slowness", "slowness_rate": 0.0}, r"slowness_rate = 0\.0 .*positive"),
         (
@@ -171,8 +193,27 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"schedule_cycles": 0}, "schedule_cycles = 0 .*at least 1"),
         (BETA_VAE | {"gamma_schedule": "linear"}, "gamma_schedule = linear has no effect on beta_vae"),
         (
+            INERTIA_VAE | {"schedule_iterations": 5},
+            r"schedule_iterations = 5 has no effect with beta_schedule and gamma_schedule and lam_schedule = constant; "
+            r"give 10000, or use beta_schedule or .* = linear or cyclic or cosine\.",
+        ),
+        (INERTIA_VAE | {"schedule_cycles": 2}, "schedule_cycles = 2 has no effect with beta_schedule and"),
+        (
+            INERTIA_VAE | {"beta_schedule": "linear", "schedule_cycles": 2},
+            "schedule_cycles = 2 has no effect with beta_",
+        ),
+        (CAPACITY | {"schedule_iterations": 5}, "schedule_iterations = 5 has no effect with"),
+        (
+            CAPACITY | {"capacity_schedule": "constant", "capacity_iterations": 5},
+            "capacity_iterations = 5 has no effect with capacity_schedule = constant",
+        ),
+        (
+            INERTIA_VAE | {"model": "predictive_vae", "compat": "original", "alpha": 0.5},
+            r"alpha = 0\.5 has no effect with compat = original and model = predictive_vae; .* or model = inertia_vae",
+        ),
+        (
             INERTIA_VAE | {"compat": "original", "gamma_schedule": "linear"},
-            r"gamma_schedule = linear .* whose γ is 0\.75",
+            "gamma_schedule = linear has no effect with compat = original",
         ),
         (SUPERVISED | {"beta": 0.1}, r"beta = 0\.1 has no effect on supervised_encoder"),
         (SUPERVISED | {"beta_norm": 0.1}, r"beta_norm = 0\.1 has no effect on supervised_encoder"),
@@ -272,6 +313,11 @@ def test_a_different_field_is_a_different_key(name):
     changed = TrialConfig.from_dict(INERTIA_VAE | DIFFERENT[name])
     assert getattr(changed, name) != getattr(plain, name)
     assert changed.key != plain.key
+
+
+def test_a_checksum_may_be_in_upper_case():
+    upper, lower = (TrialConfig.from_dict(DSPRITES | {"dsprites_md5": d * 16}) for d in ("AB", "ab"))
+    assert upper == lower and upper.key == lower.key
 
 
 def test_where_a_file_lies_is_no_part_of_the_key(monkeypatch, tmp_path):

@@ -113,6 +113,62 @@ def test_a_model_is_needed():
         product(_axes("--model"))
 
 
+@pytest.mark.parametrize(
+    ("args", "cells"),
+    [
+        ("--objective beta capacity", [("beta", 0.1, 20), ("beta", 0.2, 20), ("capacity", None, 20)]),
+        ("--objective beta capacity --beta 0", [("beta", 0, 20), ("capacity", None, 20)]),
+        ("--objective beta capacity --beta 1 --capacity-max 5", [("beta", 1, 20), ("capacity", None, 5)]),
+        ("--objective capacity --beta 0 --capacity-max 5 6", [("capacity", 0, 5), ("capacity", 0, 6)]),
+    ],
+)
+def test_what_has_an_effect_in_some_cells_has_its_default_in_the_others(args, cells):
+    configs = product(_axes("--gamma", "0", *args.split()))
+    assert sorted((c.objective, c.beta, c.capacity_max) for c in configs) == cells
+
+
+def test_what_loses_its_effect_with_another_field_that_has_none_has_its_default_too():
+    configs = product(_axes("--stochastic", "True", "False", "--objective", "capacity", "tcvae", "--capacity-max", "5"))
+    plain = [c for c in configs if not c.stochastic]
+    assert [(c.objective, c.capacity_max, c.beta, c.gamma) for c in plain] == [
+        ("beta", 20, None, 0),
+        ("beta", 20, None, 0.5),
+    ]
+    assert len(configs) == 2 + 2 + 4  # β of tcvae alone
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ("--objective capacity --beta 0.1", r"beta = 0\.1 has no effect with objective = capacity"),
+        ("--objective beta tcvae --capacity-max 5", r"capacity_max = 5\.0 has no effect with objective = beta"),
+        ("--model beta_vae predictive_vae --lambda 1", r"gamma = 0\.5 has no effect on beta_vae"),
+    ],
+)
+def test_what_has_an_effect_in_no_cell_is_refused(args, words):
+    with pytest.raises(UserError, match=words):
+        product(_axes(*args.split()))
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (
+            "--beta 0.1 0.10000000000001",
+            "--beta 0.1 0.10000000000001 are the same trial, as they agree to 12 digits; give one",
+        ),
+        (
+            "--dataset dsprites --dsprites-file /a /b",
+            "--dsprites-file /a /b are the same trial, as where it lies is no part of it; give one",
+        ),
+    ],
+)
+def test_values_that_make_the_same_trial_are_named_with_their_option(args, words):
+    sprites = ["--model", "beta_vae", "--grid", "original", "--background", "black", "--gamma", "--beta", "1"]
+    with pytest.raises(UserError, match=words):
+        product(_axes(*sprites, *args.split()) if "dsprites" in args else _axes(*args.split()))
+
+
 @pytest.mark.parametrize("args", ["--beta 0.5 0.5", "--beta 1 1.0", "--model beta_vae beta_vae", "--seed 3 4 3"])
 def test_a_value_given_twice_is_refused(args):
     with pytest.raises(UserError, match=rf"^{args.split()[0]} .* names a value twice\.$"):

@@ -2,9 +2,12 @@
 
 trial     the config itself
 names     the values that fields take, and what goes with what
+effects   which fields have an effect beside which others
+urls      what a URL must not hold
 checks    what a config may not be
 """
 
+from dd_ray.config.effects import DECIDING, NEEDS, has_effect
 from dd_ray.config.names import (
     BACKGROUND_FACTORS,
     CIRCLE_FACTORS,
@@ -28,15 +31,18 @@ from dd_ray.config.names import (
     Schedule,
 )
 from dd_ray.config.trial import TrialConfig
+from dd_ray.config.urls import holds_key
 
 __all__ = [
     "BACKGROUND_FACTORS",
     "CIRCLES",
     "CIRCLE_FACTORS",
     "DATA_FIELDS",
+    "DECIDING",
     "DSPRITES_MD5",
     "IMAGE_SIZES",
     "MOVING",
+    "NEEDS",
     "NOT_IN_KEY",
     "NUM_HELD_OUT",
     "SPRITE_FACTORS",
@@ -51,4 +57,6 @@ __all__ = [
     "Sampling",
     "Schedule",
     "TrialConfig",
+    "has_effect",
+    "holds_key",
 ]

@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 from urllib.parse import urlsplit
 
+from dd_ray.config.effects import has_effect, refusal
 from dd_ray.config.names import (
     CIRCLES,
     IMAGE_SIZES,
     MOST_CIRCLES,
     MOVING,
     NUM_HELD_OUT,
-    SUPERVISED,
     VIDEO_MODELS,
     WIDEST,
 )
+from dd_ray.config.urls import holds_key
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,57 +98,30 @@ def _check_network_fits(config: "TrialConfig") -> None:
     )
 
 
+def _check_effects(config: "TrialConfig") -> None:
+    """Refuse what has no effect. β = 0 says just that, and is welcome."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        says_nothing = value == field.default or (field.name in ("beta", "beta_norm") and value == 0)
+        if not says_nothing and (wrong := refusal(field.name, vars(config), field.default)):
+            raise UserError(wrong)
+
+
 def _check_beta(config: "TrialConfig") -> None:
-    given = [name for name in ("beta", "beta_norm") if getattr(config, name) is not None]
-    if what := _without_beta(config):
-        if config.beta_schedule != "constant":
-            raise UserError(f"beta_schedule = {config.beta_schedule} has no effect on {what}; leave it out.")
-        if any(getattr(config, name) > 0 for name in given):
-            value = getattr(config, given[0])
-            raise UserError(f"{given[0]} = {value} has no effect on {what}; leave it out, or give 0.")
-    elif len(given) == 2:
+    if not has_effect("beta", vars(config)):
+        return
+    if config.beta is not None and config.beta_norm is not None:
         raise UserError(
             f"both beta = {config.beta} and beta_norm = {config.beta_norm} are given; give one, "
             f"beta_norm = beta · {config.num_latents} / {math.prod(config.image_shape)}."
         )
-    elif not given:
+    if config.beta is None and config.beta_norm is None:
         raise UserError(f"{config.model} needs beta or beta_norm, and neither is given.")
 
 
-def _without_beta(config: "TrialConfig") -> str | None:
-    """What β has no effect on, where it has none."""
-    if config.model in SUPERVISED:
-        return config.model
-    if not config.stochastic:
-        return "a model with stochastic = False"
-    return "objective = capacity" if config.objective == "capacity" else None
-
-
-_OPTIONS_OF_OBJECTIVES = {
-    "capacity_max": "capacity",
-    "capacity_weight": "capacity",
-    "capacity_iterations": "capacity",
-    "capacity_schedule": "capacity",
-    "tc_sampling": "tcvae",
-    "tc_num_data": "tcvae",
-    "slowness_weight": "slowness",
-    "slowness_rate": "slowness",
-}
-
-
 def _check_objective(config: "TrialConfig") -> None:
-    defaults = {field.name: field.default for field in fields(config)}
-    for name, objective in _OPTIONS_OF_OBJECTIVES.items():
-        value = getattr(config, name)
-        if value != defaults[name] and config.objective != objective:
-            raise UserError(
-                f"{name} = {value} has no effect on objective = {config.objective}; "
-                f"leave it out, or use objective = {objective}."
-            )
     if config.objective == "beta":
         return
-    if not config.stochastic:
-        raise UserError(f"objective = {config.objective} has no effect on a model with stochastic = False; give beta.")
     if config.compat == "original":
         raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
     if config.objective == "tcvae":
@@ -169,64 +143,9 @@ def _check_tcvae(config: "TrialConfig") -> None:
         )
 
 
-_OPTIONS_OF_MODELS = {
-    "num_latents": ("beta_vae", *VIDEO_MODELS),
-    "gamma": ("inertia_vae",),
-    "delay": ("inertia_vae",),
-    "decode": ("inertia_vae",),
-    "lam": VIDEO_MODELS,
-    "alpha": VIDEO_MODELS,
-    "learn_alpha": VIDEO_MODELS,
-    "compat": VIDEO_MODELS,
-    "stochastic": ("beta_vae", *VIDEO_MODELS),
-    "likelihood": ("beta_vae", *VIDEO_MODELS),
-    **dict.fromkeys(("objective", *_OPTIONS_OF_OBJECTIVES), ("beta_vae", *VIDEO_MODELS)),
-    "gamma_schedule": ("inertia_vae",),
-    "lam_schedule": VIDEO_MODELS,
-    "schedule_iterations": ("beta_vae", *VIDEO_MODELS),
-    "schedule_cycles": ("beta_vae", *VIDEO_MODELS),
-}
-
-
-def _check_model_takes_its_options(config: "TrialConfig") -> None:
-    defaults = {field.name: field.default for field in fields(config)}
-    for name, models in _OPTIONS_OF_MODELS.items():
-        value = getattr(config, name)
-        if value != defaults[name] and config.model not in models:
-            instead = f"give {defaults[name]}, or use {' or '.join(models)}"
-            raise UserError(f"{name} = {value} has no effect on {config.model}; {instead}.")
-    if config.compat == "original" and config.gamma_schedule != "constant":
-        raise UserError(
-            f"gamma_schedule = {config.gamma_schedule} with compat = original, whose γ is 0.75; leave it out."
-        )
-    if config.compat == "original" and config.model == "inertia_vae" and config.lam > 0:
-        raise UserError(f"lam = {config.lam} with compat = original: the original inertia model had no λ; give 0.")
-    if config.compat == "original" and config.model == "predictive_vae" and (config.learn_alpha or config.alpha != 1):
-        raise UserError("alpha and learn_alpha have no effect with compat = original, whose penalty predicts nothing.")
-
-
-_OPTIONS_OF_DATASETS = {
-    "motion": MOVING,
-    "num_frames": MOVING,
-    "num_circles": CIRCLES,
-    "moves": ("moving_sprites",),
-    "dsprites_file": ("dsprites",),
-    "dsprites_md5": ("dsprites",),
-}
-
-
-def _check_dataset_takes_its_options(config: "TrialConfig") -> None:
-    defaults = {field.name: field.default for field in fields(config)}
-    for name, datasets in _OPTIONS_OF_DATASETS.items():
-        if getattr(config, name) != defaults[name] and config.dataset not in datasets:
-            raise UserError(f"{name} = {getattr(config, name)} has no effect on {config.dataset}; leave it out.")
-    if config.moves != "position" and config.motion != "linear":
-        raise UserError(f"motion = {config.motion} is of positions; with moves = {config.moves} leave it out.")
-    if config.grid == "original":
-        _check_grid(config)
-
-
 def _check_grid(config: "TrialConfig") -> None:
+    if config.grid == "continuous":
+        return
     if config.num_test > NUM_HELD_OUT:
         raise UserError(
             f"num_test = {config.num_test} is more than the {NUM_HELD_OUT} that grid = original holds out; "
@@ -265,36 +184,50 @@ def _check_dsprites(config: "TrialConfig") -> None:
             "dsprites needs dsprites_file, the path or URL of dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz "
             "(github.com/google-deepmind/dsprites-dataset); still_sprites needs no file."
         )
-    if not re.fullmatch("[0-9a-f]{32}", config.dsprites_md5):
+    if not re.fullmatch("[0-9a-f]{32}", config.dsprites_md5.lower()):
         raise UserError(f"dsprites_md5 = {config.dsprites_md5} is no MD5; give 32 hexadecimal digits.")
-    if "://" not in config.dsprites_file:
-        # Workers are started elsewhere.
-        object.__setattr__(config, "dsprites_file", str(Path(config.dsprites_file).expanduser().absolute()))
-    elif urlsplit(config.dsprites_file).username is not None:
+    object.__setattr__(config, "dsprites_md5", config.dsprites_md5.lower())
+    if "://" in config.dsprites_file:
+        _check_dsprites_url(config.dsprites_file)
+        return
+    try:
+        path = Path(config.dsprites_file).expanduser().absolute()  # workers are started elsewhere
+    except RuntimeError as error:
+        raise UserError(f"dsprites_file = {config.dsprites_file} is in the home of nobody; give its path.") from error
+    object.__setattr__(config, "dsprites_file", str(path))
+
+
+def _check_dsprites_url(file: str) -> None:
+    try:
+        url = urlsplit(file)
+        _ = url.port  # read, since it is parsed only then
+    except ValueError as error:
+        raise UserError(f"dsprites_file = {file} is no URL ({error}); correct it, or give a path.") from error
+    if holds_key(url):
         raise UserError("dsprites_file holds a key, which would be stored; give keys in the environment.")
 
 
 def _check_split(config: "TrialConfig") -> None:
-    if config.split == "none" and config.train_share != 1:
-        raise UserError(
-            f"train_share = {config.train_share} has no effect without a split; give 1, or split = samples or levels."
-        )
     if config.split == "samples" and config.grid == "continuous":
+        or_grid = "" if config.dataset == "moving_sprites" else ", or grid = original"
         raise UserError(
-            "split = samples needs a finite set of them; use grid = original, or split = levels, which for continuous "
-            "factors are equal intervals."
+            "split = samples needs a finite set of them; use split = levels, which for continuous factors are equal "
+            f"intervals{or_grid}."
         )
-    if config.split == "levels" and config.grid == "continuous" and config.dataset not in CIRCLES:
-        raise UserError("split = levels of sprites is of dSprites' levels; use still_sprites and grid = original.")
+    if config.split == "levels" and config.dataset == "moving_circles" and config.background == "black":
+        raise UserError(
+            "split = levels holds out levels of what rests in a video, and on black all that is there moves; "
+            "give background = gaussian."
+        )
 
 
 CHECKS: tuple[Callable[["TrialConfig"], None], ...] = (
     _check_types,
     _check_ranges,
     _check_network_fits,
+    _check_effects,
     _check_beta,
-    _check_model_takes_its_options,
-    _check_dataset_takes_its_options,
+    _check_grid,
     _check_objective,
     _check_model_takes_its_data,
     _check_dsprites,

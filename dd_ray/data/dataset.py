@@ -5,8 +5,9 @@ Shapes: B videos (or still images) of a batch, T frames, F factors, H×W pixels.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from dd_ray.data.batch import Batch
 from dd_ray.data.original import FiniteSet
 from dd_ray.data.split import Draw, Factors, Levels, at_trained_levels, levels_of_draws, levels_of_set, split_draws
 from dd_ray.data.streams import Stream, generator, shuffled
+from dd_ray.errors import UserError
 
 Paint = Callable[[Tensor], Tensor]
 """Factors [B, T, F] to images uint8 [B, T, H, W], on the device of the factors."""
@@ -94,16 +96,30 @@ class Dataset(ABC):
 
 
 class ContinuousDataset(Dataset):
-    """Factors drawn anew for each batch."""
+    """Factors drawn anew for each batch.
 
-    def __init__(self, config: TrialConfig, device: torch.device, paint: Paint, draw: Draw) -> None:
+    Args:
+        config: names the dataset.
+        device: where images are rendered.
+        paint: how factors become images.
+        draw: how factors are drawn, those of `categories` too from [0, 1].
+        categories: how many values a factor has that is none of [0, 1].
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        device: torch.device,
+        paint: Paint,
+        draw: Draw,
+        categories: Mapping[int, int] = MappingProxyType({}),
+    ) -> None:
         super().__init__(config, device, paint)
-        self.draw = draw
-        self.draw_train, self.draw_test = split_draws(draw, self.level_share)
+        self._levels = levels_of_draws(draw, self.level_share, categories)
+        self.draw_train, self.draw_test = split_draws(draw, self._levels, categories)
 
     def levels(self) -> dict[str, Levels]:
-        levels = levels_of_draws(self.draw, self.level_share)
-        return {self.factor_names[factor]: at for factor, at in levels.items()}
+        return {self.factor_names[factor]: at for factor, at in self._levels.items()}
 
     def factors(self, iteration: int) -> Factors:
         return self.draw_train(generator(self.seed, Stream.TRAIN, iteration), self.batch_size)
@@ -124,27 +140,51 @@ class FiniteDataset(Dataset):
     """Factors of a finite set: each of the training ones once an epoch, in an order of the epoch's own.
 
     A batch may end one epoch and begin the next.
+
+    Args:
+        config: names the dataset.
+        device: where images are rendered.
+        paint: how factors become images.
+        members: the finite set.
+        pictures: [N] a number for each member, which those of one picture share; none is held out that is also trained
+            on by another name. None where all differ.
+
+    Raises:
+        UserError: nothing is left to train on.
     """
 
-    def __init__(self, config: TrialConfig, device: torch.device, paint: Paint, members: FiniteSet) -> None:
+    def __init__(
+        self,
+        config: TrialConfig,
+        device: torch.device,
+        paint: Paint,
+        members: FiniteSet,
+        pictures: NDArray[np.integer] | None = None,
+    ) -> None:
         super().__init__(config, device, paint)
         self.members = members
         order = shuffled(members.size, generator(TEST_SEED, Stream.TEST, 0))
-        self.test_indices, self.train_indices = np.split(order, [NUM_HELD_OUT])
+        test, train = np.split(order, [NUM_HELD_OUT])
+        if self.level_share < 1:
+            trained = at_trained_levels(members.factors(np.arange(members.size)), self._levels())
+            test, train = order[~trained[order]], train[trained[train]]
+        if pictures is not None:
+            train = train[~np.isin(pictures[train], pictures[test])]
         if config.split == "samples":
-            self.train_indices = self.train_indices[: max(1, round(config.train_share * len(self.train_indices)))]
-        elif self.level_share < 1:
-            everything = members.factors(np.arange(members.size))
-            trained = at_trained_levels(everything, levels_of_set(everything, self.level_share))
-            self.test_indices = order[~trained[order]]
-            self.train_indices = self.train_indices[trained[self.train_indices]]
+            train = train[: max(1, round(config.train_share * len(train)))]
+        if not len(train):
+            raise UserError(f"train_share = {config.train_share} leaves no sample of {config.dataset}; give more.")
+        self.test_indices, self.train_indices = test, train
+
+    def _levels(self) -> dict[int, Levels]:
+        everything = self.members.factors(np.arange(self.members.size))
+        return levels_of_set(everything, self.level_share, self.members.periodic)
 
     def factors(self, iteration: int) -> Factors:
         return self.members.factors(self.indices(iteration))
 
     def levels(self) -> dict[str, Levels]:
-        levels = levels_of_set(self.members.factors(np.arange(self.members.size)), self.level_share)
-        return {self.factor_names[factor]: at for factor, at in levels.items()}
+        return {self.factor_names[factor]: at for factor, at in self._levels().items()}
 
     def test_factors(self) -> Factors:
         return self.members.factors(self.test_indices[: self.num_test])

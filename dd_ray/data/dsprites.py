@@ -5,7 +5,8 @@ other five, as in disentanglement_lib (Locatello et al. 2019). They are level / 
 `SPRITE_FACTORS`; `dd_ray.data.sprites` says how scores take them. A trial's key has the MD5, in place of the path.
 """
 
-from functools import partial
+from functools import cache, partial
+from hashlib import blake2b
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from dd_ray.dsprites_file import BYTES_PER_IMAGE, SIDE, open_dsprites
 
 def make_dsprites(config: TrialConfig, device: torch.device) -> FiniteDataset:
     """The file's images, each of the training ones once an epoch."""
-    return FiniteDataset(config, device, dsprites_painter(config), SpriteGrid(_images(config).shape[1:-1]))
+    images = _images(config)
+    pictures = _pictures(config.dsprites_file, config.dsprites_md5)
+    return FiniteDataset(config, device, dsprites_painter(config), SpriteGrid(images.shape[1:-1]), pictures)
 
 
 def dsprites_painter(config: TrialConfig) -> Paint:
@@ -30,8 +33,16 @@ def dsprites_painter(config: TrialConfig) -> Paint:
 
 
 def _images(config: TrialConfig) -> NDArray[np.uint8]:
-    assert config.dsprites_file
     return open_dsprites(config.dsprites_file, config.dsprites_md5)
+
+
+@cache
+def _pictures(file: str | None, md5: str) -> NDArray[np.uint64]:
+    """[N] numbers of the file's images, which those with the same pixels share: hashes, in 2 s for all."""
+    images = open_dsprites(file, md5).reshape(-1, BYTES_PER_IMAGE)
+    return np.fromiter(
+        (int.from_bytes(blake2b(image.tobytes(), digest_size=8).digest()) for image in images), np.uint64
+    )
 
 
 def _paint(factors: Tensor, images: NDArray[np.uint8], image_size: int) -> Tensor:

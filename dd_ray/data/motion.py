@@ -16,16 +16,25 @@ Path = Callable[[Uniform, int, int], Floats]
 
 MIN_DISTANCE = 0.1
 """Start and end of a path are redrawn until they lie further apart than this."""
+MOST_ROUNDS = 10_000
+"""Rounds of redrawing. The rarest draws that are asked for, 1 of 16, are all there after some hundred."""
 BOUNCE_LENGTH = (0.5, 1.5)
 """Shortest and longest way of a bouncing circle in a video, in widths of the square."""
 
 
 def redraw_until(accepted: Callable[[Draws], NDArray[np.bool_]], draw: Callable[[int], Draws], n: int) -> Draws:
-    """n draws; those not accepted are redrawn together, in order of index, until none is left."""
+    """n draws; those not accepted are redrawn together, in order of index, until none is left.
+
+    Raises:
+        RuntimeError: some are never accepted.
+    """
     drawn = draw(n)
-    while (rejected := np.flatnonzero(~accepted(drawn))).size:
+    for _ in range(MOST_ROUNDS):
+        rejected = np.flatnonzero(~accepted(drawn))
+        if not rejected.size:
+            return drawn
         drawn[rejected] = draw(rejected.size)
-    return drawn
+    raise RuntimeError(f"of {n} draws, some were not accepted in {MOST_ROUNDS} rounds; what is accepted may not exist.")
 
 
 def endpoints(uniform: Uniform, n: int, dimensions: int = 2) -> Floats:

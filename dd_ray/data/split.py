@@ -4,15 +4,16 @@
     levels    of the n levels of each factor, round(p · n) are trained on; a sample is held out as soon as one of its
               factors is at another level, so that of F factors a share of about p^F is trained on
 
-The levels are those of the finite set, or `NUM_INTERVALS` equal intervals of a continuous factor. Only factors that
-rest in a video are split: one that moves passes through all of its levels. Which levels are trained on is the same for
-all seeds, and those of a smaller share are among those of a larger one. After the interpolation study of the original
-(github.com/zahariaa/disentangled-dynamics, src/data/dspritesbT.py and src/supervised_encoderdecoder).
+The levels are those of the finite set, `NUM_INTERVALS` equal intervals of a continuous factor, or the values of a
+category. Only factors that rest in a video are split: one that moves passes through all of its levels. Which levels are
+trained on is the same for all seeds, and those of a smaller share are among those of a larger one. After the
+interpolation study of the original (github.com/zahariaa/disentangled-dynamics, src/data/dspritesbT.py and
+src/supervised_encoderdecoder).
 
 Shapes: n samples, T frames, F factors.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -55,17 +56,27 @@ def trained_levels(num_levels: int, share: float, factor: int) -> Mask:
     return trained
 
 
-def levels_of_set(factors: Factors, share: float) -> dict[int, Levels]:
-    """The levels of each factor that rests in the samples of a whole finite set, [n, T, F]."""
-    values = {factor: np.unique(factors[:, 0, factor]) for factor in _resting(factors)}
-    return {factor: Levels(at, trained_levels(len(at), share, factor)) for factor, at in values.items()}
+def levels_of_set(factors: Factors, share: float, periodic: Collection[int] = ()) -> dict[int, Levels]:
+    """The levels of each factor that rests in the samples of a whole finite set, [n, T, F].
+
+    Of a `periodic` factor the first and the last level are the same pictures, and so are trained on or not together.
+    """
+    levels = {}
+    for factor in _resting(factors):
+        values = np.unique(factors[:, 0, factor])
+        num_levels = len(values) - (factor in periodic and len(values) > 1)
+        levels[factor] = Levels(values, np.resize(trained_levels(num_levels, share, factor), len(values)))
+    return levels
 
 
-def levels_of_draws(draw: Draw, share: float) -> dict[int, Levels]:
-    """The intervals of each factor that rests in what is drawn."""
-    middles = ((np.arange(NUM_INTERVALS) + 0.5) / NUM_INTERVALS).astype(np.float32)
-    resting = _resting(draw(generator(0, Stream.SPLIT, 0), 64))
-    return {factor: Levels(middles, trained_levels(NUM_INTERVALS, share, factor)) for factor in resting}
+def levels_of_draws(draw: Draw, share: float, categories: Mapping[int, int]) -> dict[int, Levels]:
+    """The intervals of each factor that rests in what is drawn; those of `categories`, of so many values each."""
+    levels = {}
+    for factor in _resting(draw(generator(0, Stream.SPLIT, 0), 64)):
+        count = categories.get(factor, NUM_INTERVALS)
+        values = np.arange(count) / (count - 1) if factor in categories else (np.arange(count) + 0.5) / count
+        levels[factor] = Levels(values.astype(np.float32), trained_levels(count, share, factor))
+    return levels
 
 
 def at_trained_levels(factors: Factors, levels: dict[int, Levels]) -> Mask:
@@ -74,25 +85,33 @@ def at_trained_levels(factors: Factors, levels: dict[int, Levels]) -> Mask:
     return np.all(trained, axis=0)
 
 
-def split_draws(draw: Draw, share: float) -> tuple[Draw, Draw]:
-    """How to draw samples at trained levels only, and how to draw held-out ones, where `draw` draws any.
+def split_draws(draw: Draw, levels: Mapping[int, Levels], categories: Mapping[int, int]) -> tuple[Draw, Draw]:
+    """How to draw samples at trained levels only, and how to draw held-out ones, where `draw` draws any from [0, 1].
 
-    Nothing is held out at a share of 1, and both draw any.
+    Nothing is held out where all levels are trained on, and both draw any.
     """
-    if share == 1:
-        return draw, draw
-    trained = {factor: levels.trained for factor, levels in levels_of_draws(draw, share).items()}
+    trained = {factor: at.trained for factor, at in levels.items() if not at.trained.all()}
 
     def draw_trained(rng: np.random.Generator, n: int) -> Factors:
         factors = draw(rng, n)
-        for factor, levels in trained.items():
-            factors[..., factor] = _moved_into(levels, factors[..., factor])
-        return factors
+        for factor, at in trained.items():
+            factors[..., factor] = _moved_into(at, factors[..., factor])
+        return _with_categories(factors, categories)
 
     def draw_held_out(rng: np.random.Generator, n: int) -> Factors:
-        return redraw_until(lambda factors: ~_all_within(trained, factors), lambda m: draw(rng, m), n)
+        if not trained:
+            return draw_trained(rng, n)
+        factors = redraw_until(lambda drawn: ~_all_within(trained, drawn), lambda m: draw(rng, m), n)
+        return _with_categories(factors, categories)
 
     return draw_trained, draw_held_out
+
+
+def _with_categories(factors: Factors, categories: Mapping[int, int]) -> Factors:
+    """Draws from [0, 1] of a category as one of its values, which are equally spaced; factors [n, T, F] in place."""
+    for factor, count in categories.items():
+        factors[..., factor] = interval_of(factors[..., factor], count) / (count - 1)
+    return factors
 
 
 def _resting(factors: Factors) -> list[int]:
@@ -102,14 +121,13 @@ def _resting(factors: Factors) -> list[int]:
 
 
 def _all_within(trained: dict[int, Mask], factors: Factors) -> Mask:
-    within = [levels[interval_of(factors[:, 0, factor])] for factor, levels in trained.items()]
+    within = [levels[interval_of(factors[:, 0, factor], len(levels))] for factor, levels in trained.items()]
     return np.all(within, axis=0)
 
 
-def interval_of(values: Factors) -> NDArray[np.int64]:
-    """Which of the `NUM_INTERVALS` intervals of [0, 1] values are in; 1 is in the last."""
-    # Exact, since there are a power of two of them.
-    return np.minimum((values * NUM_INTERVALS).astype(np.int64), NUM_INTERVALS - 1)
+def interval_of(values: Factors, count: int = NUM_INTERVALS) -> NDArray[np.int64]:
+    """Which of as many equal intervals of [0, 1] values are in; 1 is in the last."""
+    return np.minimum((values * np.float32(count)).astype(np.int64), count - 1)
 
 
 def _moved_into(trained: Mask, values: Factors) -> Factors:
@@ -117,7 +135,7 @@ def _moved_into(trained: Mask, values: Factors) -> Factors:
     chosen = np.flatnonzero(trained)
     place = values.astype(np.float64) * len(chosen)
     which = np.minimum(place.astype(np.int64), len(chosen) - 1)
-    moved = ((chosen[which] + (place - which)) / NUM_INTERVALS).astype(np.float32)
+    moved = ((chosen[which] + (place - which)) / len(trained)).astype(np.float32)
     # In float32 the end of an interval may be rounded to the beginning of the next, which may be held out.
-    end = np.nextafter(((chosen + 1) / NUM_INTERVALS).astype(np.float32), np.float32(0))
+    end = np.nextafter(((chosen + 1) / len(trained)).astype(np.float32), np.float32(0))
     return np.minimum(moved, end[which])

@@ -27,7 +27,7 @@ Shapes: B videos, T frames, N frames of all, F factors, S pixels a side.
 """
 
 import math
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import numpy as np
@@ -65,6 +65,8 @@ def snap(values: Values, num_levels: int) -> Values:
 class SpriteGrid:
     """All combinations of levels of the factors of sprites, the last factor fastest."""
 
+    periodic: tuple[int, ...] = (SPRITE_FACTORS.index("sprite_orientation"),)
+
     def __init__(self, sizes: tuple[int, ...] = SIZES) -> None:
         self.sizes = sizes
         self.size = math.prod(sizes)
@@ -76,12 +78,26 @@ class SpriteGrid:
         return np.stack(levels, axis=-1).astype(np.float32)[:, None]
 
 
+@cache
+def _pictures() -> NDArray[np.int64]:
+    """[N] numbers of the images of the grid, which those with the same pixels share.
+
+    Beside the first and the last orientation, these are small sprites that are turned a little, or by about a symmetry
+    of theirs. A place is whole pixels from any other, so that it is the same for all places.
+    """
+    *turned, width, height = SIZES
+    grid = SpriteGrid((*turned, 1, 1))
+    images = paint_sprites(torch.from_numpy(grid.factors(np.arange(grid.size))), CANVAS)
+    _, alike = np.unique(images.numpy().reshape(grid.size, -1), axis=0, return_inverse=True)
+    return (alike.reshape(-1, 1) * (width * height) + np.arange(width * height)).reshape(-1)
+
+
 def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
     """Still or moving sprites, drawn from the unit cube or of the layout of dSprites."""
     paint = sprite_painter(config)
     if config.grid == "original":
-        return FiniteDataset(config, device, paint, SpriteGrid())
-    return ContinuousDataset(config, device, paint, _draw(config))
+        return FiniteDataset(config, device, paint, SpriteGrid(), _pictures())
+    return ContinuousDataset(config, device, paint, _draw(config), categories={0: NUM_SHAPES})
 
 
 def sprite_painter(config: TrialConfig) -> Paint:
@@ -90,13 +106,12 @@ def sprite_painter(config: TrialConfig) -> Paint:
 
 
 def _draw(config: TrialConfig) -> Draw:
+    """Uniform draws, of the shape as of all others."""
     num_frames, num_factors = config.frames, len(config.factor_names)
     first = SPRITE_FACTORS.index("sprite_x" if config.moves == "position" else f"sprite_{config.moves}")
 
     def draw(rng: np.random.Generator, n: int) -> Factors:
-        resting = rng.random((n, 1, num_factors))
-        resting[..., 0] = snap(resting[..., 0], NUM_SHAPES)
-        factors = np.tile(resting, (1, num_frames, 1))
+        factors = np.tile(rng.random((n, 1, num_factors)), (1, num_frames, 1))
         if config.frames > 1:
             moving = (
                 PATHS[config.motion](rng.random, n, num_frames)

@@ -3,8 +3,12 @@
     p(z) = N(z_0; 0, I) Π_{t≥1} Laplace(z_t; z_{t−1}, 1 / rate)
 
 whose KL from the posterior has one term for the first frame and one for each later frame. With both weights 1 the
-objective is the negative evidence bound of that prior; with two frames it is the published one, whose weights are
-β = 1 and `slowness_weight` = 10, and whose rate is 6 (github.com/bethgelab/slow_disentanglement, main.py).
+objective is the negative evidence bound of that prior.
+
+The public code (github.com/bethgelab/slow_disentanglement, scripts/solver.py; β = 1, weight 10, rate 6) has pairs of
+frames, and differs in two terms. It takes the cross-entropy CE of both directions, of each frame and the Laplace
+distribution about the other, and subtracts the frames' mean entropy H once: 2 CE − H in place of CE − H, so that the
+same weight is about twice as strong there. And its KL from the normal is the mean over both frames, here the first's.
 """
 
 import math
@@ -24,7 +28,7 @@ def slowness_kl(mu: Tensor, logvar: Tensor, rate: float | Tensor) -> Tensor:
     = rate · E|d| − log(rate / 2) − ½ log(2πe σ_t²), where d = z_t − z_{t−1} ~ N(m, s²) with m = μ_t − μ_{t−1} and
     s² = σ_t² + σ_{t−1}², and E|d| = s √(2/π) exp(−m² / 2s²) + m erf(m / √2 s), the mean of a folded normal.
 
-    The expectation over the frame before is in it, so nothing is sampled; the published code takes that frame's mean
+    The expectation over the frame before is in it, so nothing is sampled; the public code takes that frame's mean
     instead, and so leaves σ_{t−1} out of s.
 
     Args:
@@ -36,8 +40,10 @@ def slowness_kl(mu: Tensor, logvar: Tensor, rate: float | Tensor) -> Tensor:
         [B, n − 1, L].
     """
     m = mu[:, 1:] - mu[:, :-1]
-    s2 = logvar[:, 1:].exp() + logvar[:, :-1].exp()
-    distance = (2 / math.pi * s2).sqrt() * torch.exp(-m.square() / (2 * s2)) + m * torch.erf(m / (2 * s2).sqrt())
+    # Both variances may underflow to 0; those below this bound are within rounding of it, and all gradients are finite.
+    s2 = (logvar[:, 1:].exp() + logvar[:, :-1].exp()).clamp_min(torch.finfo(logvar.dtype).tiny ** 0.5)
+    s = s2.sqrt()
+    distance = math.sqrt(2 / math.pi) * s * torch.exp(-(m / s).square() / 2) + m * torch.erf(m / (math.sqrt(2) * s))
     entropy = 0.5 * (math.log(2 * math.pi * math.e) + logvar[:, 1:])
     return rate * distance - torch.log(torch.as_tensor(rate) / 2) - entropy
 

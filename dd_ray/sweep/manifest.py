@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dd_ray.config import NOT_IN_KEY
-from dd_ray.config_options import option_name
+from dd_ray.config_options import option_name, without_effect
 from dd_ray.errors import UserError
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.store import SweepFolder
@@ -15,11 +15,9 @@ from dd_ray.sweep.versions import commit, versions
 
 def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a plan asks for, with the values that the sweep had before it."""
-    earlier = before["axes"] if before else {}
-    axes = {name: [*earlier.get(name, []), *_new(values, earlier.get(name, []))] for name, values in plan.axes.items()}
     return {
         "study": plan.study.name,
-        "axes": {**earlier, **axes},
+        "axes": _axes(before["axes"] if before else {}, plan.axes),
         **plan.record(),
         "options": asdict(plan.options),
         "evaluate_at": list(plan.evaluate_at),
@@ -33,7 +31,8 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     """Make sure that a plan continues or extends what a sweep has.
 
     The fields that a study or a command sweeps may get other values: cells are added. All others describe
-    what is trained on what, so they keep theirs, unless the old value is among several new ones.
+    what is trained on what, so they keep theirs, unless the old value is among several new ones, or the field has no
+    effect on the cells of one of the two.
 
     Raises:
         UserError: the sweep is another study's, or differs in a field that neither sweeps; with the difference.
@@ -45,10 +44,11 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
         raise UserError(
             f"{sweep.location} holds a sweep of study {before['study']}, not {plan.study.name}; choose another --name."
         )
+    idle = without_effect(before["axes"]) | without_effect(plan.axes)
     contradictions = [
         f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
         for name in sorted({*before["axes"], *plan.axes})
-        if name not in (*plan.study.axes, "seed", *NOT_IN_KEY)
+        if name not in (*plan.study.axes, "seed", *NOT_IN_KEY, *idle)
         and _contradict(before["axes"].get(name, ()), plan.axes.get(name, ()))
     ]
     if contradictions:
@@ -56,6 +56,17 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             f"{sweep.location} holds a sweep of something else: {'; '.join(contradictions)}. Choose another --name, "
             "or give the old values too."
         )
+
+
+def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
+    """The values of all commands. One without an effect on the cells of its command is none that the sweep has."""
+    idle_earlier, idle_now = without_effect(earlier), without_effect(now)
+    axes = dict(earlier)
+    for name, values in now.items():
+        known = [] if name in idle_earlier else earlier.get(name, [])
+        if not known or name not in idle_now:
+            axes[name] = [*known, *_new(values, known)]
+    return axes
 
 
 def _contradict(old: Sequence[Any], new: Sequence[Any]) -> bool:

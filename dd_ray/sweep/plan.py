@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import NOT_IN_KEY, SUPERVISED, TrialConfig
+from dd_ray.config import NOT_IN_KEY, SUPERVISED, TrialConfig, has_effect
 from dd_ray.config_options import Axes, option_name, product, shown
 from dd_ray.dsprites_file import open_dsprites
 from dd_ray.errors import UserError
@@ -128,6 +128,8 @@ class Plan:
         """What its cells are, in lines to read."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
         count = f"{self.num_cells} cell{'s' if self.num_cells != 1 else ''}{f' = {axes}' if axes else ''}"
+        if self.num_cells < math.prod(len(values) for values in self.axes.values() if values):
+            count = f"{self.num_cells} cells of {axes}, since where an axis has no effect its cells are one"
         values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
         return [count, *values]
 
@@ -222,8 +224,14 @@ def open_data(plan: Plan) -> None:
 
 
 def cell_label(values: Mapping[str, Any], naming: list[str]) -> str:
-    """The name of a cell from some of its config values, seed last; its TensorBoard run has it too."""
-    names = [name for name in naming if name not in ("seed", *NOT_IN_KEY)] + ["seed"]
+    """The name of a cell, and of its TensorBoard run, from those of some fields that have an effect in it, seed last.
+
+    Args:
+        values: of all fields of its config.
+        naming: the fields.
+    """
+    named = [name for name in naming if name not in ("seed", *NOT_IN_KEY) and has_effect(name, values)]
+    names = [*named, "seed"]
     return ",".join(f"{option_name(name).replace('-', '_')}={shown(values[name])}" for name in names)
 
 

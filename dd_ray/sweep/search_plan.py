@@ -1,5 +1,6 @@
 """What a search will do: what it draws, how often, and what the values of its suggestions mean."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import Axes, option_name
+from dd_ray.config_options import Axes, option_name, settled, without_effect
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.options import SearchOptions
@@ -26,6 +27,11 @@ class SearchPlan(Plan):
     space: Space
     fixed: Mapping[str, Any]
     """Values of the config fields that are not drawn, without the seed."""
+
+    @functools.cached_property
+    def _idle(self) -> set[str]:
+        """Fields that have an effect in no cell."""
+        return without_effect(self.axes)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -48,8 +54,8 @@ class SearchPlan(Plan):
         return tuple("minimize" if REPORTED[name].better == "min" else "maximize" for name in self.options.objectives)
 
     def config(self, point: Mapping[str, Any], seed: int) -> TrialConfig:
-        """The config of a point of the space, with a seed."""
-        return TrialConfig.from_dict({**self.fixed, **point, "seed": seed})
+        """The config of a point of the space, with a seed; what has no effect there has its default."""
+        return TrialConfig.from_dict(settled({**self.fixed, **point, "seed": seed}, self._idle))
 
     def cells_of(self, point: Mapping[str, Any]) -> tuple[Cell, ...]:
         """The cells of a suggestion."""

@@ -2,7 +2,10 @@
 
 import hashlib
 import http.server
+import os
+import stat
 import threading
+import zipfile
 from dataclasses import replace
 from functools import partial
 
@@ -20,6 +23,8 @@ from dd_ray.training import Stack, dump_state, load_state
 
 SIZES = (3, 3, 6, 15, 15)
 NUM_IMAGES = int(np.prod(SIZES))
+CONV64 = {"network": "conv64", "image_size": 64, "width_factor": 0.25}
+MLP64 = {"network": "mlp", "image_size": 64, "width_factor": 0.05}
 
 
 def _md5(path):
@@ -84,13 +89,35 @@ def test_every_image_is_that_of_its_factors(file):
 def test_training_and_held_out_images_are_all_of_them_and_apart(file):
     dataset = make_dataset(_config(file))
     assert dataset.members.size == NUM_IMAGES
-    parts = np.concatenate([dataset.train_indices, dataset.test_indices])
-    np.testing.assert_array_equal(np.sort(parts), np.arange(NUM_IMAGES))
     assert len(dataset.test_indices) == NUM_HELD_OUT
+    trained, held_out = (_pixels(dataset, part) for part in (dataset.train_indices, dataset.test_indices))
+    assert not trained & held_out
+    left_out = np.setdiff1d(np.arange(NUM_IMAGES), np.concatenate([dataset.train_indices, dataset.test_indices]))
+    assert _pixels(dataset, left_out) <= held_out
+    assert len(left_out) + len(dataset.train_indices) + NUM_HELD_OUT == NUM_IMAGES
     batch = dataset.batch(3)
     assert batch.images.shape == (6, 1, 1, 32, 32)
     assert batch.factor_names == ("sprite_shape", "sprite_scale", "sprite_orientation", "sprite_x", "sprite_y")
     assert set(batch.images.unique().tolist()) <= {float(torch.tensor(v) / 255) for v in (0, 64, 128, 191, 255)}
+
+
+def _pixels(dataset, indices):
+    """The different images of some members."""
+    images = dataset.paint(torch.from_numpy(dataset.members.factors(indices)))
+    return {image.tobytes() for image in images.numpy()}
+
+
+@pytest.mark.parametrize("share", [0.4, 0.7])
+def test_no_held_out_picture_is_trained_on_by_another_name_where_levels_are_held_out(file, share):
+    dataset = make_dataset(_config(file, split="levels", train_share=share))
+    assert not _pixels(dataset, dataset.train_indices) & _pixels(dataset, dataset.test_indices)
+    orientation = dataset.levels()["sprite_orientation"]
+    assert orientation.trained[0] == orientation.trained[-1]
+
+
+def test_a_share_that_leaves_nothing_to_train_on_is_refused(file):
+    with pytest.raises(UserError, match=r"train_share = 0\.05 leaves no sample of dsprites"):
+        make_dataset(_config(file, split="levels", train_share=0.05))
 
 
 def test_it_is_decompressed_once_and_memory_mapped(file, cache, monkeypatch):
@@ -103,8 +130,18 @@ def test_it_is_decompressed_once_and_memory_mapped(file, cache, monkeypatch):
     np.testing.assert_array_equal(_open(_config(file)), images)
 
 
-def test_a_trial_learns_and_resumes_bit_for_bit_also_where_the_file_has_moved(file, tmp_path):
-    config = _config(file, learning_rate=1e-3)
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"objective": "capacity", "beta": None, **CONV64},
+        {"objective": "tcvae", **MLP64, "split": "levels", "train_share": 0.7},
+        {"model": "supervised_encoder", "beta": None, **MLP64},
+        {"model": "supervised_decoder", "beta": None, **CONV64, "split": "samples", "train_share": 0.5},
+    ],
+)
+def test_a_trial_learns_and_resumes_bit_for_bit_also_where_the_file_has_moved(file, tmp_path, choices):
+    config = _config(file, learning_rate=1e-3, **choices)
     undisturbed = Stack([config])
     undisturbed.step(4)
     begun = Stack([config])
@@ -116,6 +153,7 @@ def test_a_trial_learns_and_resumes_bit_for_bit_also_where_the_file_has_moved(fi
     trial = resumed.add(replace(config, dsprites_file=str(moved)), state)
     resumed.step(2)
     expected = undisturbed[config.key]
+    assert expected.terms.loss.isfinite()
     assert trial.terms.loss == expected.terms.loss
     for ours, theirs in zip(trial.model.parameters(), expected.model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -197,6 +235,46 @@ def test_a_damaged_file_is_refused(tmp_path, file):
     for path in (damaged, half, text):
         with pytest.raises(UserError, match=f"{path.name} is not of the layout of dSprites"):
             make_dataset(_config(path))
+
+
+@pytest.mark.parametrize(("images", "words"), [(-7, "7 images less than"), (3, "3 images more than")])
+def test_an_archive_of_more_or_less_images_than_it_says_is_refused_each_time(file, tmp_path, cache, images, words):
+    path = tmp_path / "wrong.npz"
+    with zipfile.ZipFile(file) as archive:
+        arrays = {name: archive.read(name) for name in ("imgs.npy", "latents_classes.npy")}
+    content = arrays["imgs.npy"]
+    arrays["imgs.npy"] = content[: images * 4096] if images < 0 else content + bytes(images * 4096)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            archive.writestr(name, array)
+    for _ in range(2):
+        with pytest.raises(UserError, match=f"imgs holds {words} it says"):
+            _open(_config(path))
+        assert [file.name for file in cache.iterdir()] == ["dsprites.lock"]
+
+
+def test_a_damaged_cache_is_named(file, cache):
+    _open(_config(file))
+    unpacked = cache / f"dsprites-{_md5(file)}.npy"
+    os.truncate(unpacked, 5_000)
+    dsprites_file.open_dsprites.cache_clear()
+    with pytest.raises(UserError, match=rf"{unpacked.name}, the decompressed dSprites, cannot be read .*; delete it"):
+        _open(_config(file))
+
+
+def test_the_cache_has_the_permissions_of_any_file(file, cache):
+    before = os.umask(0o022)
+    try:
+        _open(_config(file))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((cache / f"dsprites-{_md5(file)}.npy").stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("url", ["http://host/a b.npz", "HTTP://127.0.0.1:9/none.npz", "http://127.0.0.1:9/none.npz"])
+def test_a_url_that_cannot_be_opened_is_named(tmp_path, url):
+    with pytest.raises(UserError, match=f"dsprites_file = {url} cannot be read: "):
+        _open(_config(tmp_path, dsprites_file=url))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
+from dd_ray.data.motion import redraw_until
 from dd_ray.data.split import NUM_INTERVALS, interval_of, trained_levels
 from tests.small import small
 
@@ -38,6 +39,38 @@ def test_held_out_samples_have_a_factor_at_a_level_that_is_never_trained_on(grid
     assert all(any(level not in known for level, known in zip(row, trained, strict=True)) for row in held_out)
     seen = levels_of(data.seen_factors(), grid).tolist()
     assert all(all(level in known for level, known in zip(row, trained, strict=True)) for row in seen)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"dataset": "still_sprites"},
+        {"dataset": "moving_sprites"},
+        {"dataset": "moving_sprites", "moves": "scale", "background": "black"},
+        {"dataset": "moving_sprites", "moves": "orientation", "background": "black"},
+    ],
+)
+def test_of_sprites_shapes_and_intervals_of_what_rests_are_held_out(values):
+    data = dataset_of("continuous", split="levels", train_share=0.6, **values)
+    levels = data.levels()
+    moving = {"sprite_x", "sprite_y"} if "moves" not in values else {f"sprite_{values['moves']}"}
+    assert set(levels) == {*data.factor_names} - (moving if "moving" in values["dataset"] else set())
+    assert levels["sprite_shape"].values.tolist() == [0, 0.5, 1] and levels["sprite_shape"].trained.sum() == 2
+
+    def held_out(factors):
+        """How many of the factors of each sample are at a level that is not trained on."""
+        assert set(factors[..., 0].flatten()) <= {0, 0.5, 1}
+        places = {name: data.factor_names.index(name) for name in levels}
+        at = {n: interval_of(factors[:, 0, i], len(levels[n].trained)) for n, i in places.items()}
+        return sum(~levels[name].trained[at[name]] for name in levels)
+
+    assert not held_out(data.factors(3)).any() and not held_out(data.seen_factors()).any()
+    assert held_out(data.test_factors()).all()
+
+
+def test_what_is_never_accepted_is_not_redrawn_for_ever():
+    with pytest.raises(RuntimeError, match=r"of 5 draws, some were not accepted in \d+ rounds"):
+        redraw_until(lambda drawn: drawn < 0, np.ones, 5)
 
 
 @pytest.mark.parametrize("share", [0.3, 1.0])

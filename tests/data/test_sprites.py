@@ -146,6 +146,25 @@ def test_the_grid_has_the_layout_of_dsprites():
     assert [len(np.unique(column)) for column in factors.T] == list(SIZES)
 
 
+@pytest.mark.parametrize("split", [{}, *({"split": kind, "train_share": 0.6} for kind in ("levels", "samples"))])
+def test_no_held_out_picture_is_trained_on_by_another_name(split):
+    dataset = make_dataset(replace(GRID, **split))
+    sprites, place = np.divmod(dataset.train_indices, 32 * 32)
+    at_one_place = sprites[place == np.bincount(place).argmax()]
+    trained = _images_of(at_one_place)
+    held_out, places = np.divmod(dataset.test_indices, 32 * 32)
+    for index in held_out[places == np.bincount(place).argmax()]:
+        assert not _images_of([index]) & trained
+    ends = dataset.levels()["sprite_orientation"].trained[[0, -1]]
+    assert ends[0] == ends[1]
+
+
+def _images_of(sprites):
+    """The different images of some sprites of the grid in the middle."""
+    factors = SpriteGrid((*SIZES[:3], 1, 1)).factors(np.asarray(sprites))
+    return {image.tobytes() for image in paint_sprites(torch.from_numpy(factors), 64).numpy()}
+
+
 def test_samples_of_the_grid_are_split_into_training_and_held_out():
     dataset = make_dataset(GRID)
     assert len(dataset.test_indices) == NUM_HELD_OUT

@@ -79,7 +79,12 @@ def test_the_kl_grows_with_the_step_and_with_the_rate_of_large_steps():
     assert _closed_form((0.0, 0.1, 1.0, 0.1, 12.0)) > steps[2]
 
 
-def test_narrow_posteriors_give_finite_gradients():
-    mu, logvar = torch.zeros(2, 3, 2, requires_grad=True), torch.full((2, 3, 2), -20.0, requires_grad=True)
-    slowness_kl(mu, logvar, torch.tensor(6.0)).sum().backward()
+@pytest.mark.parametrize("log_variance", [-20.0, -87.0, -104.0, -200.0])  # float32 ends at -103
+@pytest.mark.parametrize("step", [0.0, 1e-20, 0.5, 300.0])
+def test_narrow_posteriors_give_finite_values_and_gradients(log_variance, step):
+    mu = torch.tensor([0.0, step, 0.0]).expand(2, 2, 3).mT.clone().requires_grad_()
+    logvar = torch.full((2, 3, 2), log_variance, requires_grad=True)
+    kl = slowness_kl(mu, logvar, torch.tensor(6.0))
+    kl.sum().backward()
+    assert torch.isfinite(kl).all()
     assert torch.isfinite(mu.grad).all() and torch.isfinite(logvar.grad).all()

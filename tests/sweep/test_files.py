@@ -376,6 +376,7 @@ def test_of_many_that_ask_at_once_at_most_one_holds_the_lock(objects):
         ("gs://", r"names no bucket"),
         ("s3://b/x?endpoint=host", r"unknown option endpoint; there are endpoint_override, scheme, region"),
         ("s3://key:secret@b/x", r"^a URL with keys would be stored .* set AWS_ACCESS_KEY_ID and"),
+        ("s3://b/x?access_key=key&secret_key=secret@", r"^a URL with keys would be stored .* AWS_ACCESS_KEY_ID and"),
         ("s3://b?endpoint_override=127.0.0.1:1&scheme=http", r"cannot be reached \(.* connect to server\)"),
         ("gs://anonymous@b/x?endpoint_override=127.0.0.1:1&scheme=http", r"cannot be reached \(UNAVAILABLE\)"),
     ],

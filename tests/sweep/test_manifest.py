@@ -88,3 +88,20 @@ def test_the_manifest_has_the_values_of_all_commands(sweep):
     assert manifest["axes"]["beta"] == [0.1, 1.0]
     assert manifest["options"]["seeds"] == 2
     assert set(manifest["versions"]) == {"dd_ray", "ray", "torch", "python"}
+
+
+def test_what_has_no_effect_on_a_sweep_s_cells_contradicts_nothing_and_is_not_recorded(tmp_path):
+    folder = SweepFolder.at(tmp_path)
+    commands = [
+        ["--objective", "beta"],
+        ["--objective", "beta", "capacity", "--capacity-iterations", "5"],
+        ["--objective", "beta"],
+    ]
+    for command in commands:
+        plan = parse(TINY, command)
+        check_agrees(plan, folder)
+        folder.write_manifest(make_manifest(plan, folder.manifest()))
+    assert folder.manifest()["axes"]["capacity_iterations"] == [5]
+    assert folder.manifest()["axes"]["objective"] == ["beta", "capacity"]
+    with pytest.raises(UserError, match="capacity-iterations was 5 and is now 7"):
+        check_agrees(parse(TINY, ["--objective", "beta", "capacity", "--capacity-iterations", "7"]), folder)

@@ -11,7 +11,7 @@ from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.models import build_model
 from dd_ray.sweep.plan import duration, reported_by
-from tests.sweep.studies import STUDY_FILES, TINY, load_study
+from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 
 def test_cells_are_the_product_of_the_axes_and_seeds():
@@ -58,6 +58,58 @@ def test_labels_name_the_study_s_axes_and_what_differs_but_nothing_that_all_cell
     assert parse(TINY, [*asked, "0.01"]).cells[0].label == "beta=1,gamma=0.5,seed=0"
     label = parse(TINY, [*asked, "0.01", "0.02"]).cells[0].label
     assert label == "beta=1,gamma=0.5,learning_rate=0.01,seed=0"
+
+
+@pytest.mark.parametrize(
+    ("command", "labels"),
+    [
+        (
+            "objective_grid --objective beta capacity --beta 0.1 0.5 --seeds 1",
+            "objective=beta,beta=0.1,seed=0 objective=beta,beta=0.5,seed=0 objective=capacity,seed=0",
+        ),
+        (
+            "slowness_grid --objective beta slowness --slowness-weight 1 2 --slowness-rate 3",
+            "beta=0.1,objective=beta,seed=0 slowness_weight=1,slowness_rate=3,beta=0.1,objective=slowness,seed=0 "
+            "slowness_weight=2,slowness_rate=3,beta=0.1,objective=slowness,seed=0",
+        ),
+        (
+            "objective_grid --stochastic True False --beta 1 --objective beta --seeds 1",
+            "objective=beta,beta=1,stochastic=True,seed=0 stochastic=False,seed=0",
+        ),
+        (
+            "inertia_grid --model beta_vae inertia_vae --beta 0.1 --gamma 0.5 0.9 --lambda 0",
+            "beta=0.1,model=beta_vae,seed=0 beta=0.1,gamma=0.5,lambda=0,model=inertia_vae,seed=0 "
+            "beta=0.1,gamma=0.9,lambda=0,model=inertia_vae,seed=0",
+        ),
+        (
+            "generalisation --model supervised_decoder beta_vae --beta 0.1 0.2 --split levels --train-share 0.5",
+            "split=levels,train_share=0.5,model=supervised_decoder,seed=0 "
+            "split=levels,train_share=0.5,model=beta_vae,beta=0.1,seed=0 "
+            "split=levels,train_share=0.5,model=beta_vae,beta=0.2,seed=0",
+        ),
+    ],
+)
+def test_a_cell_is_named_by_the_axes_that_have_an_effect_in_it(command, labels):
+    study, *args = command.split()
+    plan = parse(load_study(ROOT / "sweeps" / f"{study}.py"), [*args, "--scheduler", "none"])
+    assert sorted(cell.label for cell in plan.cells) == sorted(labels.split())
+    assert len({cell.key for cell in plan.cells}) == len(plan.cells)
+
+
+def test_it_is_said_where_there_are_fewer_cells_than_the_axes_make():
+    count, *_ = parse(TINY, ["--model", "predictive_vae", "inertia_vae", "--beta", "1"]).contents()
+    assert count == "3 cells of 2 gamma × 2 model, since where an axis has no effect its cells are one"
+    assert parse(TINY, []).contents()[0] == "4 cells = 2 beta × 2 gamma"
+
+
+def test_a_suggestion_has_the_default_of_what_has_no_effect_in_it():
+    study = load_study(ROOT / "sweeps" / "inertia_search.py")
+    plan = parse(study, ["--objective", "beta", "capacity", "--capacity-max", "5"])
+    point = {"beta": 0.1, "gamma": 0.5, "lam": 1.0, "objective": "beta"}
+    (plain,), (capacity,) = (plan.cells_of(point | {"objective": objective}) for objective in ("beta", "capacity"))
+    assert (plain.config.beta, plain.config.capacity_max) == (0.1, 20)
+    assert (capacity.config.beta, capacity.config.capacity_max) == (None, 5)
+    assert capacity.label == "gamma=0.5,lambda=1,objective=capacity,seed=0"
 
 
 def test_a_seed_option_without_values_is_left_out():

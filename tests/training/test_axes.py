@@ -121,6 +121,29 @@ def test_what_moves_nothing_is_refused(model, name):
         small(model, **{name: CHANGES[name][name]})
 
 
+@pytest.mark.parametrize(("model", "name"), [(m, name) for m, name in EFFECTIVE if len(CHANGES[name]) > 1])
+def test_without_what_it_needs_a_change_is_refused_or_moves_the_loss_by_itself(model, name):
+    try:
+        changed = small(model, **{name: CHANGES[name][name]})
+    except UserError:
+        return
+    assert name == "split" or _losses(changed) != _losses(small(model))  # a split of all levels holds out nothing
+
+
+@pytest.mark.parametrize(
+    ("name", "others"),
+    [
+        ("schedule_iterations", {"objective": "capacity"}),
+        ("schedule_cycles", {"beta_schedule": "linear"}),
+        ("schedule_cycles", {"objective": "capacity"}),
+        ("capacity_iterations", {"objective": "capacity", "capacity_schedule": "constant"}),
+    ],
+)
+def test_what_only_another_schedule_reads_is_refused(name, others):
+    with pytest.raises(UserError, match=f"{name} = .* has no effect with .*schedule = "):
+        small("inertia_vae", **others | {name: CHANGES[name][name]})
+
+
 def test_the_learning_rate_decides_every_loss_but_the_first():
     slow, fast = (_losses(small("inertia_vae", learning_rate=rate)) for rate in (1e-3, 2e-3))
     assert slow[0] == fast[0]

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
+from dd_ray.config import holds_key
 from dd_ray.errors import UserError
 from dd_ray.sweep.files.base import KINDS, LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
 from dd_ray.sweep.files.claims import Claims, put, times
@@ -124,7 +125,7 @@ def open_store(location: str, url: SplitResult) -> ObjectFiles:
     options = dict(parse_qsl(url.query))
     if not _bucket(url):
         raise UserError(f"{location} names no bucket; give {KINDS}.")
-    if "@" in url.netloc and not (url.scheme == "gs" and url.username == "anonymous" and url.password is None):
+    if holds_key(url):
         raise UserError(f"a URL with keys would be stored with the sweep; take them out, and {REMEDY[url.scheme]}.")
     if unknown := options.keys() - OPTIONS[url.scheme]:
         raise UserError(
