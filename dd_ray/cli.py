@@ -25,12 +25,12 @@ from dd_ray.sweep.files import out_of_space
 from dd_ray.sweep.joining import prepare_to_join
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, check_final_metrics, duration, make_plan, open_data
+from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
 from dd_ray.sweep.signals import expect_signals
 from dd_ray.sweep.store import SweepFolder, sweep_location
 from dd_ray.sweep.versions import difference, versions
-from dd_ray.terminal import console
+from dd_ray.terminal import console, duration
 
 EXIT_FAILED_CELLS = 1
 EXIT_INTERRUPTED = 130

@@ -16,9 +16,8 @@ from dd_ray.config import TrialConfig
 from dd_ray.config_options import optional
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import COMPARABLE, REPORTED, WITH_UNTRAINED
-from dd_ray.sweep.plan import duration
 from dd_ray.sweep.store import CellFolder, SweepFolder, in_parallel
-from dd_ray.terminal import console
+from dd_ray.terminal import console, duration
 
 WIDTH_OF_ALL = 110
 """Columns that a terminal needs to show the scores of untrained networks, and the prediction ratio."""

@@ -11,3 +11,11 @@ WIDTH_WITHOUT_TERMINAL = 160
 def console() -> Console:
     """A console as wide as the terminal, or wide enough where there is none."""
     return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+
+
+def duration(seconds: float) -> str:
+    """A time to read, in the largest unit of which it has two."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"

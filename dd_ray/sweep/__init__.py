@@ -1,6 +1,6 @@
 """What a sweep is, and running it on Ray Tune.
 
-What is asked for    study, space, options, plan, search_plan, manifest
+What is asked for    study, space, options, checks, costs, plan, search_plan, manifest
 Where it is kept     files/, store, states, versions
 On a cluster         environment, joining, cluster, autoscaler, nodes, sharing, signals
 Trials in Ray Tune   run, rounds, rungs, progress, trainable; for a search run_search, searcher, suggestions

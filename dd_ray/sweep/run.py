@@ -15,12 +15,13 @@ from dd_ray.sweep.files import Lock
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.nodes import check_nodes
 from dd_ray.sweep.pack_actors import running_registry
-from dd_ray.sweep.plan import Cell, Plan, duration
+from dd_ray.sweep.plan import Cell, Plan
 from dd_ray.sweep.progress import Ending, Watcher
 from dd_ray.sweep.rounds import Round, Rounds
 from dd_ray.sweep.rungs import RememberingASHA
 from dd_ray.sweep.signals import ending_on_signals
 from dd_ray.sweep.store import Outcome, SweepFolder, in_parallel
+from dd_ray.terminal import duration
 
 
 def cells_to_run(plan: Plan, sweep: SweepFolder) -> list[Cell]:

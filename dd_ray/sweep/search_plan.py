@@ -11,8 +11,9 @@ from dd_ray.config import TrialConfig
 from dd_ray.config_options import Axes, option_name, settled, without_effect
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
+from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SearchOptions
-from dd_ray.sweep.plan import Cell, Plan, cell_label, check_metric, check_options
+from dd_ray.sweep.plan import Cell, Plan, cell_label
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.study import Study
 

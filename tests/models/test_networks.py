@@ -11,7 +11,7 @@ from dd_ray.data import make_dataset
 from dd_ray.models import build_model
 from dd_ray.models.networks import NETWORKS, make_decoder, make_features
 from dd_ray.objectives import objective
-from dd_ray.sweep.plan import GFLOP_PER_FRAME
+from dd_ray.sweep.costs import GFLOP_PER_FRAME
 from dd_ray.training import Stack
 
 FITTING = [(network, size) for network, sizes in IMAGE_SIZES.items() for size in sizes]

@@ -10,7 +10,8 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.models import build_model
-from dd_ray.sweep.plan import duration, reported_by
+from dd_ray.sweep.checks import reported_by
+from dd_ray.terminal import duration
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 

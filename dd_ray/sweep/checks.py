@@ -1,0 +1,71 @@
+"""What options of a sweep may not be, and which metrics its trials report."""
+
+import math
+from collections.abc import Sequence
+
+from dd_ray.config import TrialConfig
+from dd_ray.config_options import option_name
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.options import SweepOptions
+
+
+def check_options(options: SweepOptions) -> None:
+    """Make sure that each option is within its range.
+
+    Raises:
+        UserError: one is not.
+    """
+    lowest = {"iterations": 1, "seeds": 1, "grace_period": 1, "evaluations": 1, "max_concurrent": 1}
+    for name, bound in lowest.items():
+        value = getattr(options, name)
+        if value is not None and value < bound:
+            raise UserError(f"--{option_name(name)} {value} is out of range; give {bound} or more.")
+    for name in ("gpus_per_trial", "max_failures", "price_per_gpu_hour"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise UserError(f"--{option_name(name)} {value} is out of range; give 0 or more.")
+    if options.cpus_per_trial is not None and not 0 < options.cpus_per_trial < math.inf:
+        raise UserError(f"--cpus-per-trial {options.cpus_per_trial} is out of range; give a positive number.")
+    if not 1 < options.reduction_factor < math.inf:
+        raise UserError(f"--reduction-factor {options.reduction_factor} is out of range; give more than 1.")
+    if options.scheduler == "asha" and (options.grace_period or 1) > options.iterations:
+        raise UserError(
+            f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
+        )
+    if (options.gpus_per_trial or 0) > 1:
+        raise UserError(f"--gpus-per-trial {options.gpus_per_trial} is out of range; a trial uses one GPU at most.")
+    if not options.name or "/" in options.name or options.name.startswith("."):
+        raise UserError(f"--name {options.name!r} is no name of a folder; give letters, digits, _ and -.")
+
+
+def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:
+    """Make sure that cells can be ranked by a metric: where one does not report it, asha stops nothing, and is silent.
+
+    Raises:
+        UserError: they cannot; `option` is the one that gave the metric.
+    """
+    rankable = {known for known, metric in REPORTED.items() if metric.better}
+    common = rankable.intersection(*(reported_by(config) for config in configs))
+    if name not in common:
+        raise UserError(f"--{option} {name} cannot rank these cells; choose one of {', '.join(sorted(common))}.")
+
+
+def reported_by(config: TrialConfig) -> set[str]:
+    """Those of `REPORTED` that a trial reports at every evaluation."""
+    error = "factor_error" if config.model == "supervised_encoder" else "reconstruction_error"
+    names = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
+    if config.model == "supervised_decoder":
+        return names
+    names |= {"linear_r2", "mcc", "mig", "sap"}
+    if config.model == "supervised_encoder":
+        return names
+    names |= {"active_units"}
+    of_videos = {"prediction_ratio", "straightness"} if scored_frames(config) >= 3 else set()
+    of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl"}
+    return names | (of_posteriors if config.stochastic else set()) | of_videos
+
+
+def scored_frames(config: TrialConfig) -> int:
+    """Latents of a held-out video; the inertia model's last frames are only targets."""
+    return config.frames - (config.delay if config.model == "inertia_vae" else 0)

@@ -1,0 +1,103 @@
+"""What a sweep costs, and what of it evaluations and scores may take: estimates from counts and measured rates."""
+
+import functools
+import math
+import time
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from dd_ray.config import SUPERVISED, TrialConfig
+from dd_ray.metrics import FURTHER
+
+MOST_EVALUATIONS = 20
+EVALUATION_SHARE = 0.04
+"""Part of the time that evaluations may take where their number is not given."""
+EVALUATION_COST = 0.65
+"""Time of evaluating on one video, in units of training on one, measured: one encoding and two decodings
+without gradients, against one of each with."""
+GFLOP_PER_FRAME = {("conv32", 32): 0.0132, ("conv64", 64): 0.0737, ("mlp", 32): 0.0383, ("mlp", 64): 0.0752}
+"""Multiplications and additions of a network for images of a size, forward and backward, per frame of a batch, in
+10⁹; about half of them are the encoder's."""
+GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
+"""Time that a trial of conv32 alone on a GPU takes to learn from a frame: the original study's hour for 50,000
+iterations of 64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
+FINAL_SHARE = 0.03
+"""Part of a cell's time that the scores at its end may take where they are not named. Cells that are stopped early
+have none, so that it is less of a sweep's."""
+FRAMES_PER_SECOND = 6_250
+"""Frames that a core trains conv32 on in the time of a second's worth of `FURTHER` scores, measured."""
+STILLS_COST = 0.25
+"""Seconds of a core that encoding the still pictures of those scores takes, measured."""
+EFFICIENCY = 0.5
+"""Share of the matrix-product rate of a core that training reaches; 0.45 to 0.6 where it was measured."""
+
+
+def core_seconds(configs: Sequence[TrialConfig], iterations: int) -> float:
+    """Rough time on one core of this machine, from its matrix-product rate.
+
+    Args:
+        configs: that cost what those of the sweep do, in the mean.
+        iterations: of all trials together.
+    """
+    gflop = sum(map(_gflop, configs)) / len(configs)
+    return gflop * iterations * (1 + EVALUATION_SHARE) / (EFFICIENCY * _core_gflops())
+
+
+def gpu_hours(configs: Sequence[TrialConfig], iterations: int) -> float:
+    """Hours of a GPU at most, as if each trial was alone on it; configs and iterations as for `core_seconds`."""
+    frames = sum(map(_frames_of_conv32, configs)) / len(configs)
+    return frames * iterations * GPU_HOURS_PER_FRAME
+
+
+def affordable_evaluations(configs: Sequence[TrialConfig], iterations: int) -> int:
+    """How often a trial of so many iterations may be evaluated after the first time, at least once."""
+    training = iterations * min(config.batch_size for config in configs)
+    one = EVALUATION_COST * max(config.num_test * (1 + (config.split != "none")) for config in configs)
+    affordable = int(EVALUATION_SHARE * training / one) - 1
+    return min(MOST_EVALUATIONS, iterations, max(1, affordable))
+
+
+def affordable_scores(configs: Sequence[TrialConfig], iterations: int, known: Collection[str]) -> tuple[str, ...]:
+    """As many of the known scores of `FURTHER` as trials of so many iterations have time for, the cheapest first."""
+    frames = iterations * min(map(_frames_of_conv32, configs))
+    left = FINAL_SHARE * frames / FRAMES_PER_SECOND - STILLS_COST
+    chosen = []
+    for name, score in sorted(FURTHER.items(), key=lambda item: item[1].cost):
+        if name not in known:
+            continue
+        left -= score.cost * (1 + score.masked)
+        if left >= 0:
+            chosen.append(name)
+    return tuple(chosen)
+
+
+def _gflop_per_frame(config: TrialConfig) -> float:
+    """Weights, and so what is done with them, grow nearly with the square of the width."""
+    return GFLOP_PER_FRAME[config.network, config.image_size] * config.width_factor**2
+
+
+def _gflop(config: TrialConfig) -> float:
+    """Of an iteration."""
+    half = 1 / 2 if config.model in SUPERVISED else 1
+    return config.batch_size * config.frames * half * _gflop_per_frame(config)
+
+
+def _frames_of_conv32(config: TrialConfig) -> float:
+    """Frames of an iteration, weighted by what one costs in units of one of conv32."""
+    return config.batch_size * config.frames * _gflop_per_frame(config) / GFLOP_PER_FRAME["conv32", 32]
+
+
+@functools.cache
+def _core_gflops() -> float:
+    """Matrix-product rate of one core, float32, measured in about 50 ms."""
+    size = 512
+    a = np.ones((size, size), np.float32)
+    best = math.inf
+    with threadpool_limits(1):
+        for _ in range(8):
+            start = time.perf_counter()
+            a @ a
+            best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9
