@@ -10,6 +10,12 @@ import torch
 torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """What draws from PyTorch's own generator draws the same each time."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """The folder with the original study's images, outputs, checkpoints and numbers."""
