@@ -365,7 +365,10 @@ def _follows(row: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}" if value < 10 else f"{value:.1f}"
+    if math.isnan(value):
+        return "–"
+    # Posterior variances go down to 1e-6 of the prior's.
+    return f"{value:.1e}" if 0 < value < 5e-4 else f"{value:.3f}" if value < 10 else f"{value:.1f}"
 
 
 def _signed(value: float, form: str) -> str:
