@@ -175,7 +175,7 @@ class TrialConfig:
 
     @property
     def is_of_one_circle(self) -> bool:
-        """Whether its pictures are the original study's: one circle before a Gaussian."""
+        """Whether its pictures are the original study's: one circle in front of a Gaussian."""
         return self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
 
     @property

@@ -7,7 +7,7 @@ from torch import Tensor
 from dd_ray.config import BACKGROUND_FACTORS, CIRCLE_FACTORS
 
 FACTORS = CIRCLE_FACTORS + BACKGROUND_FACTORS
-"""Names of the factors of one circle before a Gaussian, in their order; `TrialConfig.factor_names` has those of all."""
+"""Names of the factors of one circle in front of a Gaussian, in order; `TrialConfig.factor_names` has those of all."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Several circles, of which the later ones lie before the earlier ones and hide them.
+"""Several circles, of which the later ones lie in front of the earlier ones and hide them.
 
-Circles, background, canvas and reduction are those of `dd_ray.data.rendering`, and one circle before a Gaussian gives
-its images bit for bit. Values are equally spaced from that of the first circle, 0 before a Gaussian and 128 before
-black, to 255 for the last, before all others. So where two overlap it shows which is in front, no two can be mistaken
-for each other, and of two circles each stands out: the Gaussian ends at 204, and is dark only far from its centre.
+Circles, background, canvas and reduction are those of `dd_ray.data.rendering`, and one circle in front of a Gaussian
+gives its images bit for bit. Values are equally spaced from that of the first circle, 0 in front of a Gaussian and 128
+on black, to 255 for the last, in front of all others. So where two overlap it shows which is in front, no two can be
+mistaken for each other, and of two circles each stands out: the Gaussian ends at 204, and is dark only far from its
+centre.
 
 Shapes: B videos, T frames, F factors, K circles, S pixels a side.
 """
@@ -33,7 +34,7 @@ def paint_circles(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
 
     Args:
         factors: float32 or float64 [B, T, F], trusted: x and y of each circle, then those of the Gaussian, which is
-            read off the first frame; before black without the latter.
+            read off the first frame; on black without the latter.
         num_circles: K.
         image_size: S, 32 or 64.
 

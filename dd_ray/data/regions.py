@@ -1,6 +1,6 @@
 """Where in an image the circle is, where its edge, and where the background.
 
-With C(r) the circle alone before black, drawn with a radius of r pixels of the canvas and scaled to [0, 1]:
+With C(r) the circle alone on black, drawn with a radius of r pixels of the canvas and scaled to [0, 1]:
 
     inside      C(3.2) > 0.4
     edge        C(6.4) > 0.4, but not inside

@@ -1,4 +1,4 @@
-"""Exact images of a circle before a Gaussian background, rendered in batches on any torch device.
+"""Exact images of a circle in front of a Gaussian background, rendered in batches on any torch device.
 
 An image is drawn on a canvas of 64×64 pixels and reduced to 32×32:
 
@@ -68,7 +68,7 @@ class Backgrounds:
 
 
 def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
-    """Images of circles before Gaussian backgrounds, as the module's equations define them.
+    """Images of circles in front of Gaussian backgrounds, as the module's equations define them.
 
     Args:
         factors: float32 or float64 [N, 4] in [0, 1], in the order of `FACTORS`; a tensor or an array. The
@@ -90,7 +90,7 @@ def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
 
 
 def draw_circles(positions: Tensor, radius: float = RADIUS, image_size: int = IMAGE) -> Tensor:
-    """Circles before black, for positions [N, 2] as (x, y) in [0, 1].
+    """Circles on black, for positions [N, 2] as (x, y) in [0, 1].
 
     Args:
         positions: float32 or float64, trusted; their precision is honoured as `render_circles` does.

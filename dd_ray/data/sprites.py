@@ -1,6 +1,6 @@
 """Sprites: the procedural stand-in for dSprites, and its videos.
 
-A sprite is a square, an ellipse or a heart in one of many sizes, orientations and places, white before black or before
+A sprite is a square, an ellipse or a heart in one of many sizes, orientations and places, white on black or in front of
 the Gaussian of the circles. Layout and order are those of dSprites (Matthey et al. 2017,
 github.com/google-deepmind/dsprites-dataset): with grid = original, 3 shapes × 6 scales × 40 orientations × 32 × 32
 places, the last fastest. The outlines are our own, so the images are like its images, and not the same.
@@ -130,7 +130,7 @@ def paint_sprites(factors: Tensor, image_size: int) -> Tensor:
 
     Args:
         factors: float32 or float64 [B, T, F] in [0, 1], trusted: `SPRITE_FACTORS`, then x and y of the Gaussian, which
-            is read off the first frame; before black without these. A shape between two levels is rounded by `snap`.
+            is read off the first frame; on black without these. A shape between two levels is rounded by `snap`.
         image_size: S, 32 or 64.
 
     Returns:

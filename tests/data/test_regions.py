@@ -10,7 +10,7 @@ POSITIONS = np.random.default_rng(4).random((50, 2))
 
 
 def _circle_alone(position: np.ndarray, rho: float) -> np.ndarray:
-    """The circle of radius 64·rho before black, reduced to 32×32, in [0, 1]."""
+    """The circle of radius 64·rho on black, reduced to 32×32, in [0, 1]."""
     x, y = 48 * position + 8
     rows, columns = np.mgrid[:64, :64]
     radius = 64 * rho

@@ -23,7 +23,7 @@ MOVING = TrialConfig(model="inertia_vae", beta=0.1, dataset="moving_sprites")
 
 
 def _painted(*factors, size=64):
-    """uint8 [N, S, S] of stills before black."""
+    """uint8 [N, S, S] of stills on black."""
     return paint_sprites(torch.tensor(factors)[:, None], size)[:, 0]
 
 
