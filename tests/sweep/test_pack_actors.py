@@ -12,7 +12,7 @@ from dd_ray import results
 from tests.sweep.test_command import FOUR_CELLS, SWEEP, sweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 2000 --evaluations 8 --scheduler none".split()
+LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 1000 --evaluations 8 --scheduler none".split()
 
 
 def _processes(command: subprocess.Popen, title: str) -> list[psutil.Process]:

@@ -50,8 +50,11 @@ def test_an_empty_stack_has_no_trials_and_no_data():
 
 @pytest.mark.parametrize("name", FREE)
 def test_trials_may_differ_in_what_only_weighs_or_seeds(name):
-    objective = name.partition("_")[0]
-    base = small("inertia_vae", objective=objective) if objective in ("capacity", "slowness") else BASE
+    kind = name.partition("_")[0]
+    beside = {"schedule": {"beta_schedule": "cyclic"}} | {
+        kind: {"objective": kind} for kind in ("capacity", "slowness")
+    }
+    base = small("inertia_vae", **beside.get(kind, {}))
     other = replace(base, **{name: FREE[name]})
     assert len(Stack([base, other])) == 2
     assert group_into_stacks([base, other]) == [[base, other]]

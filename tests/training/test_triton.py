@@ -45,8 +45,11 @@ def test_in_the_interpreter(tmp_path):
 
 @needs_triton
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["ieee", "tf32"])
-@pytest.mark.parametrize("layer", [(1, 32, 32), (32, 32, 16), (64, 64, 4)], ids=str)
+@pytest.mark.parametrize(
+    ("layer", "precision"),
+    [((1, 32, 32), "ieee"), ((32, 32, 16), "ieee"), ((32, 32, 16), "tf32"), ((64, 64, 4), "ieee")],
+    ids=str,
+)
 def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_path, precision, layer):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     for name, arguments, constants in _launches(monkeypatch, *layer):
