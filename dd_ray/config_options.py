@@ -107,15 +107,19 @@ def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, 
     """
     cell = {**_DEFAULTS, **values}
     resettable = [name for name in NEEDS if name in values and name not in kept]
-    # A field that takes its default may have been what gave another its effect.
+    # One after the other, first those that decide: the default of one may give another its effect, or take it away.
+    resettable.sort(key=lambda name: name not in DECIDING)
     while idle := [name for name in resettable if cell[name] != _DEFAULTS[name] and not has_effect(name, cell)]:
-        cell |= {name: _DEFAULTS[name] for name in idle}
+        cell[idle[0]] = _DEFAULTS[idle[0]]
     return {name: cell[name] for name in values}
 
 
 def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
     """Why two configs that differ cannot be two cells."""
-    name = next(field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))
+    different = (field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))
+    name = next(different, None)
+    if name is None:
+        return f"two values of an option mean the same trial, {one.key}; give one."
     why = "they agree to 12 digits" if name in _ONE_OF else "where it lies is no part of it"
     given = f"--{option_name(name)} {getattr(one, name)} {getattr(other, name)}"
     return f"{given} are the same trial, as {why}; give one."

@@ -76,7 +76,9 @@ def _rows(cell: CellFolder, running: set[str]) -> list[dict[str, Any]]:
     # The outcome first: it is written last, so a cell that has one has all its evaluations.
     outcome, evaluations, description = cell.outcome(), cell.evaluations(), cell.describe()
     config = TrialConfig.from_dict(description["config"])
+    # What a field stands for where it is not given.
     values = config.to_dict() | {"beta": config.beta_value, "beta_norm": config.beta_norm_value}
+    values |= {"tc_num_data": config.num_data}
     state: str = outcome.state if outcome else "unfinished" if evaluations else "missing"
     state = "running" if outcome is None and cell.key in running else state
     shared = {"key": cell.key, "label": description["label"], "state": state}

@@ -127,6 +127,18 @@ def test_what_has_an_effect_in_some_cells_has_its_default_in_the_others(args, ce
     assert sorted((c.objective, c.beta, c.capacity_max) for c in configs) == cells
 
 
+def test_what_has_an_effect_beside_the_default_of_another_keeps_its_value():
+    args = (
+        "--model beta_vae --beta 1 --gamma --dataset moving_circles moving_sprites --moves scale --motion linear bounce"
+    )
+    configs = product(_axes(*args.split()))
+    assert [(c.dataset, c.moves, c.motion) for c in configs] == [
+        ("moving_circles", "position", "linear"),
+        ("moving_circles", "position", "bounce"),
+        ("moving_sprites", "scale", "linear"),
+    ]
+
+
 def test_what_loses_its_effect_with_another_field_that_has_none_has_its_default_too():
     configs = product(_axes("--stochastic", "True", "False", "--objective", "capacity", "tcvae", "--capacity-max", "5"))
     plain = [c for c in configs if not c.stochastic]
@@ -161,6 +173,7 @@ def test_what_has_an_effect_in_no_cell_is_refused(args, words):
             "--dataset dsprites --dsprites-file /a /b",
             "--dsprites-file /a /b are the same trial, as where it lies is no part of it; give one",
         ),
+        ("--dataset dsprites --dsprites-file /a /./a", "two values of an option mean the same trial"),
     ],
 )
 def test_values_that_make_the_same_trial_are_named_with_their_option(args, words):

@@ -1066,14 +1066,17 @@
 
   function axisDimension(axis, values) {
     if (axis.log) {
-      const logs = values.map(Math.log10);
-      const [low, high] = [Math.min(...logs), Math.max(...logs)];
+      const positive = values.filter((value) => value > 0).map(Math.log10);
+      const [low, high] = [Math.min(...positive), Math.max(...positive)];
+      const zero = low - 0.1 * (high - low || 1); // where a field without effect has 0
+      const hasZero = positive.length < values.length;
       const ticks = [0, 1, 2, 3].map((i) => low + ((high - low) * i) / 3);
+      const labels = ticks.map((tick) => String(+(10 ** tick).toPrecision(2)));
       return {
-        values: logs,
-        range: [low, high],
-        tickvals: ticks,
-        ticktext: ticks.map((tick) => String(+(10 ** tick).toPrecision(2))),
+        values: values.map((value) => (value > 0 ? Math.log10(value) : zero)),
+        range: [hasZero ? zero : low, high],
+        tickvals: hasZero ? [zero, ...ticks] : ticks,
+        ticktext: hasZero ? ["0", ...labels] : labels,
       };
     }
     if (isSearch && values.every((value) => typeof value === "number"))

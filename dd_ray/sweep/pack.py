@@ -280,9 +280,12 @@ class Pack:
         """
         started = time.perf_counter()
         diverged = [member.trainee.trial.diverged for member in members]
-        begun = [None if d else self._begin_snapshot(m.trainee) for m, d in zip(members, diverged, strict=True)]
+        begun = [
+            None if gone else self._with_memory(member.trainee.begin_snapshot)
+            for member, gone in zip(members, diverged, strict=True)
+        ]
         for member, fetch in zip(members, begun, strict=True):
-            snapshot = None if fetch is None else fetch()
+            snapshot = None if fetch is None else self._with_memory(fetch)
             with self._changed:
                 member.diverged = snapshot is None
                 member.done.evaluating += time.perf_counter() - started
@@ -290,13 +293,13 @@ class Pack:
                     member.keep(snapshot)
                 self._changed.notify_all()
 
-    def _begin_snapshot(self, trainee: Trainee) -> Callable[[], Snapshot]:
-        """Of a network; where memory is short, after what captured steps hold is given back."""
+    def _with_memory(self, task: Callable[[], Result]) -> Result:
+        """What a task returns; where memory is short, after what captured steps hold is given back."""
         with suppress(torch.OutOfMemoryError):
-            return trainee.begin_snapshot()
+            return task()
         for stack in self._stacks.values():
             stack.release()
-        return trainee.begin_snapshot()
+        return task()
 
     def _step(self, members: Sequence[_Member]) -> None:
         """Take networks one step further, but for those that wait for others."""

@@ -128,6 +128,10 @@ class Blocks:
         if size not in self._measured:
             steps = {method: block.rehearsal(trials, batches, method) for method in self._methods}
             seconds = {method: self._seconds(method, step) for method, step in steps.items()}
+            if min(seconds, key=lambda method: seconds[method]) == "triton" and not block.agrees(
+                trials, batches, "triton"
+            ):
+                seconds["triton"] = self._leave_out("triton", "Its gradients are not those of PyTorch's convolutions.")
             self._measured[size] = min(seconds, key=lambda method: seconds[method])
             block.close()
         return self._measured[size]
@@ -136,9 +140,13 @@ class Blocks:
         try:
             return _seconds(rehearsal)
         except KernelError as error:
-            warnings.warn(f"method = {method} is left out. {error}", stacklevel=2)
-            self._methods.remove(method)
-            return math.inf
+            return self._leave_out(method, str(error))
+
+    def _leave_out(self, method: Method, why: str) -> float:
+        """Never take a method again. It is as if it took for ever."""
+        warnings.warn(f"method = {method} is left out. {why}", stacklevel=2)
+        self._methods.remove(method)
+        return math.inf
 
 
 def capacity_for(num_trials: int) -> int:

@@ -10,8 +10,8 @@ from dd_ray.objectives import objective
 
 TRANSIENT = 1.5
 """Of what a step keeps for its backward pass, how much it has at most with what comes and goes."""
-COPIES_OF_WEIGHTS = 5
-"""Weights, running mean of squared gradients, gradient, and two terms of the update."""
+COPIES_OF_WEIGHTS = 6
+"""Weights, running mean of squared gradients, gradient, the new mean, and two terms of the update."""
 
 
 def bytes_per_trial(config: TrialConfig) -> int:

@@ -41,6 +41,8 @@ def methods_of(device: torch.device) -> tuple[Method, ...]:
     return tuple(method for method in METHODS if method != "triton" or is_available(device))
 
 
+ROUNDING = 0.02
+"""How far gradients may lie apart for the one reason that TF32 rounds; what is wrong is wrong by more."""
 STEPS_TO_SETTLE = 20
 """Steps that a block takes kernel by kernel before they are captured: trials join one by one as their processes start,
 and would have a dozen steps captured on the way."""
@@ -138,6 +140,14 @@ class Block:
 
         return prepare
 
+    def agrees(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> bool:
+        """Whether a method gives the gradients of grouped convolutions, but for rounding, even of TF32."""
+        active = self._by_slot(trials)
+        shared = self._feed.fill(active, batches)
+        ours, theirs = (self._gradients(each, shared)[0][list(active)] for each in (method, METHODS[0]))
+        alike = (ours - theirs).norm(dim=1) <= ROUNDING * theirs.norm(dim=1)
+        return bool((alike | ~theirs.isfinite().all(dim=1)).all())
+
     def close(self) -> None:
         """Give back the memory of captured steps; they are captured again where they are needed."""
         self._steps.clear()
@@ -161,8 +171,9 @@ class Block:
     def _take(self, method: Method, shared: bool) -> None:
         feed = self._feed
         gradient, loss, parts = self._gradients(method, shared)
-        rmsprop_(self.weights, self.square_avg, gradient, feed.learning_rate[:, None], feed.active[:, None])
         self._keep_terms(loss, parts, feed.active)
+        # Last, since a step that memory runs out in is taken again.
+        rmsprop_(self.weights, self.square_avg, gradient, feed.learning_rate[:, None], feed.active[:, None])
 
     def _keep_terms(self, loss: Tensor, parts: dict[str, Tensor], active: Tensor) -> None:
         if not self._parts:

@@ -33,5 +33,8 @@ def rmsprop_(
     if active is not None:
         gradient = gradient.where(active, 0.0)
         smoothing = torch.where(active, SMOOTHING, 1.0)
-    square_avg.mul_(smoothing).addcmul_(gradient, gradient, value=1 - SMOOTHING)
-    weights.sub_(learning_rate * gradient / square_avg.sqrt().add_(EPSILON))
+    new_square_avg = (square_avg * smoothing).addcmul_(gradient, gradient, value=1 - SMOOTHING)
+    step = learning_rate * gradient / new_square_avg.sqrt().add_(EPSILON)
+    # From here on no memory is asked for, so that a step is taken whole or not at all.
+    square_avg.copy_(new_square_avg)
+    weights.sub_(step)

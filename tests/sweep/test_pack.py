@@ -184,6 +184,29 @@ def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_
     assert_equal_cells(second.folder, alone(works("alone")[0]).folder)
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_an_evaluation_that_has_no_memory_is_tried_again(works, monkeypatch):
+    begin, failures = pack_module.Trainee.begin_snapshot, []
+
+    def at_first_without_memory(self):
+        fetch = begin(self)
+
+        def fetched():
+            if not failures:
+                failures.append(self)
+                raise torch.OutOfMemoryError("out of memory")
+            return fetch()
+
+        return fetched
+
+    monkeypatch.setattr(pack_module.Trainee, "begin_snapshot", at_first_without_memory)
+    run = in_pack(Pack("cpu", threads=1), works("pack")[0])
+    finish_all([run])
+    assert len(failures) == 1
+    monkeypatch.undo()
+    assert_equal_cells(run.folder, alone(works("alone")[0]).folder)
+
+
 def _member(iteration):
     trial = SimpleNamespace(iteration=iteration)
     return pack_module._Member(SimpleNamespace(trial=trial, targets=[50, 100], stack=STACK))

@@ -217,6 +217,43 @@ def test_a_stack_without_the_memory_goes_on_in_halves(monkeypatch):
         assert_learned_alike(stack[config.key], config, 2)
 
 
+def test_a_step_that_memory_runs_out_in_is_taken_once(monkeypatch):
+    configs = [slow("inertia_vae", seed=seed) for seed in range(2)]
+    undisturbed, stack = Stack(configs, method="grouped"), Stack(configs, method="grouped")
+    undisturbed.step()
+    root, calls = torch.Tensor.sqrt, []
+
+    def at_first_without_memory(self):
+        calls.append(self)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return root(self)
+
+    monkeypatch.setattr(torch.Tensor, "sqrt", at_first_without_memory)  # in the midst of RMSprop
+    stack.step()
+    assert len(calls) > 1
+    for config in configs:
+        assert stack[config.key].iteration == 1
+        torch.testing.assert_close(stack[config.key].square_avg, undisturbed[config.key].square_avg)
+        torch.testing.assert_close(stack[config.key].weights, undisturbed[config.key].weights)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_method_whose_gradients_are_others_is_told(monkeypatch, broken):
+    stack = Stack([small("inertia_vae", seed=seed) for seed in range(3)], method="grouped")
+    with torch.no_grad():
+        next(iter(stack)).weights.fill_(float("nan"))  # which has no gradients to compare
+    gradients = Block._gradients
+
+    def with_one_wrong(self, method, shared):
+        found, *rest = gradients(self, method, shared)
+        return (found * (1 + 0.1 * (method == "matmul")) if broken else found, *rest)
+
+    monkeypatch.setattr(Block, "_gradients", with_one_wrong)
+    (block,) = stack._blocks._blocks()
+    assert block.agrees(list(stack), stack.dataset.batches([0]), "matmul") != broken
+
+
 def test_without_the_memory_for_one_trial_the_remedy_is_named(monkeypatch):
     _with_memory_for(monkeypatch, 0)
     stack = Stack([small("inertia_vae")], method="grouped")
