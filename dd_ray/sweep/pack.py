@@ -5,10 +5,11 @@ ahead: while a trial scores and records an evaluation, its network goes on towar
 that is reached too. So the networks stay together, and the device does not wait for disks or for Ray.
 """
 
+import math
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,12 +73,6 @@ class _Member:
     @property
     def has_news(self) -> bool:
         return self.snapshot is not None or self.diverged
-
-    def waits_for(self, others: Iterable["_Member"]) -> bool:
-        """Whether one of the others is behind it, and near enough to be waited for."""
-        here = self.trainee.trial.iteration
-        behind = [iteration for m in others if (iteration := m.trainee.trial.iteration) < here]
-        return bool(behind) and here - max(behind) <= self.patience
 
     def keep(self, snapshot: Snapshot) -> None:
         """Have this for the process to fetch."""
@@ -252,8 +247,8 @@ class Pack:
                 for task in tasks:
                     _perform(*task)
                 self._leave_for_the_silent()
-                self._evaluate(self._with("to_be_evaluated"))
-                self._step(self._with("may_step"))
+                self._evaluate([member for member in self._members.values() if member.to_be_evaluated])
+                self._step([member for member in self._members.values() if member.may_step])
         except BaseException as error:  # whatever it is, those who wait must know
             with self._changed:
                 self._broken = error
@@ -262,16 +257,13 @@ class Pack:
                 self._changed.notify_all()
 
     def _has_work(self) -> bool:
-        return bool(self._tasks or self._with("to_be_evaluated") or self._with("may_step"))
+        return bool(self._tasks) or any(m.to_be_evaluated or m.may_step for m in self._members.values())
 
     def _leave_for_the_silent(self) -> None:
         """Let go of trials whose process was lost, and that another pack may train by now."""
         for name, member in list(self._members.items()):
             if time.monotonic() - member.heard > SILENCE:
                 _perform(partial(self._leave, name, None), Future())
-
-    def _with(self, what: str) -> list[_Member]:
-        return [member for member in self._members.values() if getattr(member, what)]
 
     def _evaluate(self, members: Sequence[_Member]) -> None:
         """Take the snapshots that are due, and look whether the networks are still finite.
@@ -304,9 +296,10 @@ class Pack:
     def _step(self, members: Sequence[_Member]) -> None:
         """Take networks one step further, but for those that wait for others."""
         started = time.perf_counter()
-        members = [member for stack in self._stacks.values() for member in _stepped(stack, members)]
-        for stack in self._stacks.values():
-            stack.step_trials([member.trainee.trial for member in members if member.trainee.stack is stack])
+        stepped = [_stepped(stack, members) for stack in self._stacks.values()]
+        for stack, of_stack in zip(self._stacks.values(), stepped, strict=True):
+            stack.step_trials([member.trainee.trial for member in of_stack])
+        members = [member for of_stack in stepped for member in of_stack]
         self._steps += 1
         look = self._steps % STEPS_BETWEEN_CHECKS == 0
         diverged = [look and member.trainee.trial.diverged for member in members]
@@ -324,10 +317,16 @@ def _stepped(stack: Stack, members: Sequence[_Member]) -> list[_Member]:
     ready = [member for member in members if member.trainee.stack is stack]
     if not stack.fused:  # they share little
         return ready
-    waiting = [member for member in ready if member.waits_for(ready)]
-    for member in waiting:
-        member.patience -= 1
-    return [member for member in ready if member not in waiting]
+    iterations = sorted({member.trainee.trial.iteration for member in ready})
+    behind = dict(zip(iterations[1:], iterations, strict=False))
+    stepped = []
+    for member in ready:
+        iteration = member.trainee.trial.iteration
+        if iteration - behind.get(iteration, -math.inf) <= member.patience:
+            member.patience -= 1
+        else:
+            stepped.append(member)
+    return stepped
 
 
 _bytes_per_trial = cache(bytes_per_trial)

@@ -29,23 +29,27 @@ def start(tmp_path):
         cell = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).cells[0]
         sweep = SweepFolder.at(tmp_path / folder)
         sweep.write_manifest({"study": "tiny"})
-        sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
-        work = Work(
-            sweep=sweep.location,
-            key=cell.key,
-            evaluate_at=evaluate_at,
-            device="cpu",
-            threads=1,
-            precision="float32",
-            hparams=["beta"],
-            final_metrics=final_metrics,
-        )
-        open_runs.append(CellRun(work))
+        open_runs.append(CellRun(work_on(sweep, cell, evaluate_at, final_metrics)))
         return open_runs[-1]
 
     yield start
     for run in open_runs:
         run.close()
+
+
+def work_on(sweep, cell, evaluate_at, final_metrics):
+    """A cell that is new in a sweep, as a worker is told of it."""
+    sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
+    return Work(
+        sweep=sweep.location,
+        key=cell.key,
+        evaluate_at=evaluate_at,
+        device="cpu",
+        threads=1,
+        precision="float32",
+        hparams=["beta"],
+        final_metrics=final_metrics,
+    )
 
 
 def finish(run):

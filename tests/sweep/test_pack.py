@@ -19,7 +19,7 @@ from dd_ray.sweep.store import CellFolder, SweepFolder
 from dd_ray.sweep.trainer import Work, check_memory
 from dd_ray.training import Stack
 from tests.sweep.studies import TINY
-from tests.sweep.test_cell_run import finish, full_disk, without_times
+from tests.sweep.test_cell_run import finish, full_disk, without_times, work_on
 
 EVALUATE_AT = (0, 3, 6)
 
@@ -33,19 +33,7 @@ def works(tmp_path):
         sweep.write_manifest({"study": "tiny"})
         made = []
         for cell in parse(TINY, list(options)).cells:
-            sweep.cell(cell.key).create(cell.config.to_dict(), cell.label)
-            made.append(
-                Work(
-                    sweep=sweep.location,
-                    key=cell.key,
-                    evaluate_at=evaluate_at,
-                    device="cpu",
-                    threads=1,
-                    precision="float32",
-                    hparams=["beta"],
-                    final_metrics=final_metrics,
-                )
-            )
+            made.append(work_on(sweep, cell, evaluate_at, final_metrics))
         return made
 
     return works
@@ -239,8 +227,10 @@ def test_a_process_that_was_taken_for_lost_gets_nothing_of_its_successor(works):
 def test_a_trial_that_is_not_heard_of_leaves(works, monkeypatch):
     monkeypatch.setattr(pack_module, "SILENCE", 0.2)
     pack = Pack("cpu", threads=1)
-    in_pack(pack, works()[0])
+    silent = in_pack(pack, works()[0])
     _until(lambda: not pack._members and not pack._stacks)
+    with pytest.raises(KeyError):
+        silent.advance()
 
 
 def test_pictures_are_of_their_own_evaluation_though_the_pack_is_ahead(works, monkeypatch):
