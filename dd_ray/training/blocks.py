@@ -58,10 +58,13 @@ class Blocks:
             self._settle([*smallest.trials, trial])
 
     def remove(self, trial: Trial) -> None:
-        """Let a trial go; a block that has become much too large is made smaller."""
+        """Let a trial go; two blocks that fit into one become one, and one that has become much too large smaller."""
         block = self._home.pop(trial.config.key)
         block.remove(trial)
-        if block.trials and 4 * capacity_for(len(block.trials)) <= 3 * len(block.slots):
+        smallest = sorted(self._blocks(), key=lambda each: len(each.trials))[:2]
+        if len(smallest) == 2 and sum(len(each.trials) for each in smallest) <= self._most:
+            self._settle([trial for each in smallest for trial in each.trials])
+        elif block.trials and 4 * capacity_for(len(block.trials)) <= 3 * len(block.slots):
             self._settle(block.trials)
 
     def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch]) -> None:
@@ -79,7 +82,10 @@ class Blocks:
                 failure = None
             except torch.OutOfMemoryError as error:
                 failure = error.with_traceback(None)  # which holds what was computed
-            if failure is not None:
+            if failure is not None and self._is_to_be_measured(block):
+                self.release()
+                self._measure(block, together, batches)  # another method may need less
+            elif failure is not None:
                 self._halve(block, failure)
             else:
                 stepped = {trial.config.key for trial in together}
@@ -122,24 +128,39 @@ class Blocks:
     def _method_for(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
         if self._method != "auto":
             return self._method
-        size = len(block.slots).bit_length() // 2  # anew where there are four times as many
-        if size not in self._measured and not block.settled:
-            return self._methods[0]
-        if size not in self._measured:
-            steps = {method: block.rehearsal(trials, batches, method) for method in self._methods}
-            seconds = {method: self._seconds(method, step) for method, step in steps.items()}
-            if min(seconds, key=lambda method: seconds[method]) == "triton" and not block.agrees(
-                trials, batches, "triton"
-            ):
-                seconds["triton"] = self._leave_out("triton", "Its gradients are not those of PyTorch's convolutions.")
-            self._measured[size] = min(seconds, key=lambda method: seconds[method])
-            block.close()
-        return self._measured[size]
+        if self._is_to_be_measured(block):
+            if not block.settled:
+                return self._methods[0]
+            self._measure(block, trials, batches)
+        return self._measured[_size(block)]
+
+    def _is_to_be_measured(self, block: Block) -> bool:
+        return self._method == "auto" and _size(block) not in self._measured
+
+    def _measure(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> None:
+        """Find the fastest method for blocks of about this size, and leave out those that fail."""
+        rehearsals = {method: block.rehearsal(trials, batches, method) for method in self._methods}
+        seconds = {method: self._seconds(method, rehearsal) for method, rehearsal in rehearsals.items()}
+        if self._fastest(seconds) == "triton" and not block.agrees(trials, batches, "triton"):
+            self._leave_out("triton", "Its gradients are not those of PyTorch's convolutions.")
+        self._measured[_size(block)] = self._fastest(seconds)
+        block.close()
+
+    def _fastest(self, seconds: Mapping[Method, float]) -> Method:
+        return min(self._methods, key=lambda method: seconds[method])
 
     def _seconds(self, method: Method, rehearsal: Callable[[], Callable[[], None]]) -> float:
         try:
             return _seconds(rehearsal)
-        except KernelError as error:
+        except torch.OutOfMemoryError:
+            return math.inf
+        except (
+            KernelError,
+            RuntimeError,
+        ) as error:
+            # A library or a compiler that cannot do it; another method may do without.
+            if len(self._methods) == 1:
+                raise
             return self._leave_out(method, str(error))
 
     def _leave_out(self, method: Method, why: str) -> float:
@@ -156,12 +177,14 @@ def capacity_for(num_trials: int) -> int:
     return math.ceil(num_trials / grain) * grain
 
 
+def _size(block: Block) -> int:
+    """The same for blocks up to four times as large: methods are measured once for each."""
+    return len(block.slots).bit_length() // 2
+
+
 def _seconds(rehearsal: Callable[[], Callable[[], None]]) -> float:
-    """Of a step on a GPU; infinite where it has not the memory."""
-    try:
-        step = rehearsal()
-    except torch.OutOfMemoryError:
-        return math.inf
+    """Of a step on a GPU."""
+    step = rehearsal()
     step()
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     begin.record()

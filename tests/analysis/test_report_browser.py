@@ -109,8 +109,8 @@ def place_on_map(browser: Any, x: int, y: int) -> dict[str, float]:
     return dict(browser.execute_script(script, x, y))
 
 
-def mouse(browser: Any, kind: str, at: dict[str, float]) -> None:
-    button = {"button": "left", "clickCount": 1} if kind != "mouseMoved" else {}
+def mouse(browser: Any, kind: str, at: dict[str, float], held: bool = False) -> None:
+    button = {"button": "left", "clickCount": 1} if kind != "mouseMoved" else {"buttons": int(held)}
     browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **at, **button})
 
 
@@ -320,27 +320,31 @@ def test_the_table_sorts_filters_and_is_used_by_keyboard(browser: Any, page: Pat
 def test_brushing_an_axis_filters_the_table(browser: Any, page: Path) -> None:
     show(browser, page)
     browser.execute_script("document.getElementById('parallel').scrollIntoView({block: 'center'})")
-    box = until(
-        lambda: (
-            browser.execute_script("""const axis = document.querySelectorAll('#parallel .axis-brush .background')[1];
-            if (!axis) return null; const box = axis.getBoundingClientRect();
-            return {x: box.left + box.width / 2, top: box.top, bottom: box.bottom}""")
-        )
-    )
-    height = box["bottom"] - box["top"]
-    upper, lower = ({"x": box["x"], "y": box["top"] + part * height} for part in (0.35, 0.65))
 
     def brushed() -> bool:
-        """Draw once more: a busy browser may not have been listening yet."""
-        moves = [("mouseMoved", upper), ("mousePressed", upper), ("mouseMoved", lower), ("mouseReleased", lower)]
-        for kind, at in moves:
-            button = {"button": "left", "buttons": 1, "clickCount": 1} if kind != "mouseMoved" else {"buttons": 1}
-            browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, **at, **button})
-        time.sleep(1)
+        """Draw once more if nothing came of it: a busy browser may not have been listening yet."""
+        brush(browser, axis=1, begin=0.35, end=0.65)
+        patience = time.monotonic() + WAIT / 6
+        while "12 of 12" in text(browser, "rows-shown") and time.monotonic() < patience:
+            time.sleep(0.05)
         return "4 of 12 rows" in text(browser, "rows-shown")
 
     until(brushed)
     assert {row[1] for row in shown_rows(browser)} == {"0.5"}
+
+
+def brush(browser: Any, axis: int, begin: float, end: float) -> None:
+    """Take away what was drawn on an axis, and draw along a part of it, 0 at its top and 1 at its bottom."""
+    script = """const axis = document.querySelectorAll('#parallel .axis-brush .background')[arguments[0]];
+        if (!axis) return null; const box = axis.getBoundingClientRect();
+        return {x: box.left + box.width / 2, top: box.top, height: box.height}"""
+    box = until(lambda: browser.execute_script(script, axis))
+    corner, upper, lower = ({"x": box["x"], "y": box["top"] + part * box["height"]} for part in (0.02, begin, end))
+    click(browser, corner)
+    mouse(browser, "mouseMoved", upper)
+    mouse(browser, "mousePressed", upper)
+    mouse(browser, "mouseMoved", lower, held=True)
+    mouse(browser, "mouseReleased", lower)
 
 
 def test_light_and_dark_have_enough_contrast(browser: Any, page: Path) -> None:

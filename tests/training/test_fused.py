@@ -8,7 +8,7 @@ import torch
 from dd_ray.errors import UserError
 from dd_ray.models import VARIANTS
 from dd_ray.training import Stack, Trial
-from dd_ray.training.blocks import capacity_for
+from dd_ray.training.blocks import Blocks, capacity_for
 from dd_ray.training.fused import Block, methods_of
 from tests.small import CONFIGS, name_of, small
 
@@ -213,6 +213,41 @@ def test_a_stack_without_the_memory_goes_on_in_halves(monkeypatch):
     stack = Stack(configs, method="grouped")
     stack.step(2)
     assert max(made[-2:]) <= 2
+    for config in configs:
+        assert_learned_alike(stack[config.key], config, 2)
+
+
+def test_halves_become_one_again_when_trials_have_gone(monkeypatch):
+    _with_memory_for(monkeypatch, 4)
+    configs = [slow("inertia_vae", seed=seed) for seed in range(5)]
+    stack = Stack(configs, method="grouped")
+    stack.step()
+    assert len(stack._blocks._blocks()) == 2
+    for config in configs[1:3]:
+        stack.remove(config.key)
+    assert len(stack._blocks._blocks()) == 1
+    stack.step()
+    for config in (configs[0], *configs[3:]):
+        assert_learned_alike(stack[config.key], config, 2)
+
+
+def test_where_memory_runs_out_another_method_is_tried_before_halves(monkeypatch):
+    monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearsal: rehearsal()() or 1.0)
+    gradients = Block._gradients
+
+    def limited(self, method, shared):
+        if method == "grouped":
+            raise torch.OutOfMemoryError("out of memory")
+        return gradients(self, method, shared)
+
+    monkeypatch.setattr(Block, "_gradients", limited)
+    stack = Stack(method="grouped")
+    stack._blocks = Blocks(stack.device, "auto")
+    configs = [slow("inertia_vae", seed=seed) for seed in range(3)]
+    for config in configs:
+        stack.add(config)
+    stack.step(2)
+    assert len(stack._blocks._blocks()) == 1
     for config in configs:
         assert_learned_alike(stack[config.key], config, 2)
 

@@ -121,9 +121,10 @@ def test_where_there_is_no_triton_the_remedy_is_named(monkeypatch):
         Stack(method="triton")
 
 
-def test_kernels_that_cannot_be_compiled_are_left_out_with_one_warning(monkeypatch):
+@pytest.mark.parametrize("error", [KernelError("it cannot"), RuntimeError("it cannot")])
+def test_a_method_that_fails_is_left_out_with_one_warning(monkeypatch, error):
     def rehearsal():
-        raise KernelError("no compiler")
+        raise error
 
     monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0)
     monkeypatch.setattr("dd_ray.training.blocks.methods_of", lambda device: ("grouped", "triton"))
@@ -135,7 +136,7 @@ def test_kernels_that_cannot_be_compiled_are_left_out_with_one_warning(monkeypat
     stack = Stack(method="grouped")
     stack._blocks = Blocks(stack.device, "auto")
     stack.add(small("supervised_encoder"))
-    with pytest.warns(UserWarning, match=r"method = triton is left out. no compiler") as warned:
+    with pytest.warns(UserWarning, match=r"method = triton is left out. it cannot") as warned:
         stack.step()
     assert len(warned) == 1
     stack.add(small("supervised_encoder", seed=3))
