@@ -17,6 +17,8 @@ from dd_ray.data import Batch, Stream, generator
 from dd_ray.errors import UserError
 from dd_ray.models import Model, build_model
 from dd_ray.objectives import Terms, Weights, objective
+from dd_ray.training.convolutions import with_convolutions
+from dd_ray.training.cpu_convolutions import CPU
 from dd_ray.training.rmsprop import rmsprop_
 
 
@@ -47,7 +49,7 @@ class Trial:
     def __init__(self, config: TrialConfig, device: torch.device | str = "cpu") -> None:
         self.config = config
         self.device = torch.device(device)
-        self.model = build_model(config).to(self.device)
+        self.model = with_convolutions(build_model(config), CPU if self.device.type == "cpu" else {}).to(self.device)
         initial = torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])
         self.iteration = 0
         self.terms: Terms | None = None
