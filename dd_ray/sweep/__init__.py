@@ -5,7 +5,7 @@ Where it is kept     files/, store, states, versions
 On a cluster         environment, joining, cluster, autoscaler, nodes, sharing, signals
 Trials in Ray Tune   run, rounds, rungs, progress, trainable; for a search run_search, searcher, suggestions
 One cell             cell_run, board; trainer (what it needs), local_trainer (this process), trainee (its network)
-Cells in one pack    pack (the process), pack_actors (on Ray, with the trainer of a cell in one)
+Cells in one pack    pack (the process), pack_actors (on Ray, with the trainer of a cell in one), gpu_memory
 """
 
 from dd_ray.sweep.space import LogUniform, Uniform

@@ -18,8 +18,19 @@ from dd_ray.sweep.files import Files
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by; the first in TensorBoard's alphabetical order."""
 JUDGED_BY = (
-    *("reconstruction_error", "factor_error", "kl", "active_units", "prediction_ratio", "linear_r2", "mcc", "mig"),
-    *("mig_stills", "dci_disentanglement", "nonlinear_r2", "block_r2_gap", "factor_vae"),
+    "reconstruction_error",
+    "factor_error",
+    "kl",
+    "active_units",
+    "prediction_ratio",
+    "linear_r2",
+    "mcc",
+    "mig",
+    "mig_stills",
+    "dci_disentanglement",
+    "nonlinear_r2",
+    "block_r2_gap",
+    "factor_vae",
 )
 """Metrics that stand beside hyperparameters, where a cell has them; more would hide the axes."""
 ONCE = "final"

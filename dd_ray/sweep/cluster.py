@@ -13,9 +13,9 @@ from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.sweep import autoscaler
 from dd_ray.sweep.environment import TOKEN_FILE
+from dd_ray.sweep.gpu_memory import check_memory
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.signals import expect_signals
-from dd_ray.sweep.trainer import check_memory
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1

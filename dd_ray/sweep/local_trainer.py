@@ -51,7 +51,7 @@ class LocalTrainer:
         return None if self._broken else (self.trainee.trial.iteration, self.trainee.state())
 
     def code(self) -> Code | None:
-        """Of the network."""
+        """Ask the network for its code of held-out still pictures."""
         return self.trainee.code()
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
@@ -59,7 +59,7 @@ class LocalTrainer:
         return untrained_scores(self.trainee.config, names, self.trainee.stack.device)
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """In TensorBoard."""
+        """Write an evaluation for TensorBoard."""
         self.trainee.show(iteration, metrics)
 
     def close(self, final: Mapping[str, float | None] | None) -> None:

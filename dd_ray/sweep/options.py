@@ -29,7 +29,7 @@ class SweepOptions:
     time, but at most 20, where it is not given."""
     final_metrics: tuple[FinalMetric, ...] = ("auto",)
     """Costly scores that the last evaluation of a trial has as well, of 10,000 still pictures, and the same of its
-    network before training: names, all, none, or auto: the cheapest, up to 6% of its time. `python -m
+    network before training: names, all, none, or auto: the cheapest, up to 3% of its time. `python -m
     dd_ray.evaluation PATH --metrics NAMES` adds any of them later."""
     gpus_per_trial: float | None = None
     """Share of a GPU that a trial asks for. Where it is not given, 1/40 if the cluster has GPUs (1/10 without packs),

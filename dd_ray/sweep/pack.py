@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig
 from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
 from dd_ray.metrics import Code
+from dd_ray.sweep.gpu_memory import check_memory
 from dd_ray.sweep.trainee import Trainee, device_named
-from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work, check_memory
+from dd_ray.sweep.trainer import CodeParts, Joined, Progress, Snapshot, Work
 from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
 
 Result = TypeVar("Result")

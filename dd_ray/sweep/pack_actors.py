@@ -98,7 +98,7 @@ class PackTrainer:
         return self._call("state", self._member, recorded)  # type: ignore[no-any-return]
 
     def code(self) -> Code | None:
-        """Of the network."""
+        """Ask the network for its code of held-out still pictures."""
         return self._code(untrained=False)
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """The network of a cell in training, in the process that trains it."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,11 @@ from dd_ray.metrics import Code
 from dd_ray.sweep.board import Board
 from dd_ray.sweep.states import latest_state
 from dd_ray.sweep.store import SweepFolder
-from dd_ray.sweep.trainer import Snapshot, Work, pictured
+from dd_ray.sweep.trainer import Snapshot, Work
 from dd_ray.training import Stack, dump_state
+
+MOST_PICTURED = 5
+"""Evaluations of a cell that TensorBoard has pictures of; their sum is most of what it has to load."""
 
 
 class Trainee:
@@ -39,7 +42,7 @@ class Trainee:
         evaluations = folder.evaluations()
         done = evaluations[-1]["iteration"] if evaluations else -1
         self.targets = deque([i for i in work.evaluate_at if i > done] or work.evaluate_at[-1:])
-        self._pictured = pictured(work.evaluate_at)
+        self._pictured = _pictured(work.evaluate_at)
         self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
         hparams = {name: description["config"][name] for name in work.hparams}
         self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
@@ -73,15 +76,15 @@ class Trainee:
         return snapshot
 
     def state(self) -> bytes:
-        """As it is."""
+        """All that the trial is, as `load_state` reads it."""
         return dump_state(self.trial.state())
 
     def code(self) -> Code | None:
-        """As it is."""
+        """The network's code of held-out still pictures; None where it is not finite."""
         return code_of(self.trial.model, self.config)
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """In TensorBoard."""
+        """Write an evaluation for TensorBoard, with the pictures of its snapshot where it is one of a few."""
         self._board.write(iteration, metrics, self._pictures.pop(iteration, {}))
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
@@ -116,3 +119,9 @@ def _test_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | No
             del _rendered[next(iter(_rendered))]
         _rendered[key] = dataset.test_set(), dataset.seen_set()
     return _rendered[key]
+
+
+def _pictured(evaluate_at: Sequence[int]) -> set[int]:
+    """A few of the evaluations, evenly spaced, the first and the last among them."""
+    last = len(evaluate_at) - 1
+    return {evaluate_at[round(i * last / (MOST_PICTURED - 1))] for i in range(MOST_PICTURED)}

@@ -9,7 +9,6 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
-from dd_ray.errors import UserError
 from dd_ray.metrics import Code, HeldOut
 
 Precision = Literal["float32", "tf32"]
@@ -115,37 +114,3 @@ class Trainer(Protocol):
     def close(self, final: Mapping[str, float | None] | None) -> None:
         """Let go of the network. TensorBoard lists the final metrics, if any, beside the hyperparameters."""
         ...
-
-
-def pictured(evaluate_at: Sequence[int]) -> set[int]:
-    """A few of the evaluations, evenly spaced, the first and the last among them."""
-    last = len(evaluate_at) - 1
-    return {evaluate_at[round(i * last / (MOST_PICTURED - 1))] for i in range(MOST_PICTURED)}
-
-
-MOST_PICTURED = 5
-"""Evaluations of a cell that TensorBoard has pictures of; their sum is most of what it has to load."""
-
-
-SHARE_OF_MEMORY = 0.9
-"""Of a GPU, what the trials of a pack may take; the rest is for its context and for evaluations."""
-
-
-def check_memory(num_trials: int, need: int, memory: int) -> None:
-    """Make sure that a pack has the memory for its trials.
-
-    Args:
-        num_trials: that share a GPU.
-        need: bytes of each.
-        memory: bytes of the GPU.
-
-    Raises:
-        UserError: it has not.
-    """
-    fit = int(SHARE_OF_MEMORY * memory / need)
-    if num_trials > fit:
-        remedy = f"give --gpus-per-trial {1 / fit:.2g} or more" if fit else "give a smaller batch_size"
-        raise UserError(
-            f"{num_trials} trials on a GPU of {memory / 2**30:.0f} GiB take about {need / 2**20:,.0f} MiB each, and "
-            f"{fit} fit; {remedy}."
-        )

@@ -32,11 +32,13 @@ class Feed:
         self.factor_names = config.factor_names
         self._capacity, self._model, self._device = capacity, model, device
         self._images = (config.batch_size, config.frames, *config.image_shape)
-        self._names = [*asdict(Weights.at(config, 0)), "learning_rate", "active"]
+        self._weights = list(asdict(Weights.at(config, 0)))
+        names = [*self._weights, "learning_rate", "active"]
         shape = model.noise_shape(*self._images[:2]) if config.stochastic else None
         self.noise = None if shape is None else torch.zeros(capacity, *shape, device=device)
         """[K, ...], as the model takes it; None where it takes none."""
-        self._table = torch.zeros(capacity, len(self._names), device=device)
+        self._table = torch.zeros(capacity, len(names), device=device)
+        self._columns = dict(zip(names, self._table.unbind(1), strict=True))
         self._batches: dict[bool, tuple[Tensor, Tensor]] = {}
         pinned = device.type == "cuda"
         self._stages = cycle(
@@ -46,17 +48,17 @@ class Feed:
     @property
     def scalars(self) -> dict[str, Tensor]:
         """The fields of `Weights`, [K] each."""
-        return dict(zip(self._names[:-2], self._table.unbind(1), strict=False))
+        return {name: self._columns[name] for name in self._weights}
 
     @property
     def learning_rate(self) -> Tensor:
         """[K]."""
-        return self._table[:, -2]
+        return self._columns["learning_rate"]
 
     @property
     def active(self) -> Tensor:
         """Which slots take part, bool [K]."""
-        return self._table[:, -1] > 0
+        return self._columns["active"] > 0
 
     def batch(self, shared: bool) -> tuple[Tensor, Tensor]:
         """[B, T, C, H, W] and [B, T, F] that all slots see, or [K, B, ...] of each its own."""
@@ -85,7 +87,7 @@ class Feed:
 
     def rest(self) -> None:
         """Let no slot take part, for a step that changes nothing."""
-        self._table[:, -1] = 0
+        self._columns["active"].zero_()
 
     def _place_batches(self, where: Mapping[int, Trial], batches: Mapping[int, Batch], shared: bool) -> None:
         first = next(iter(batches.values()))

@@ -10,7 +10,7 @@ Shapes: K slots for trials, P weights of a model, B videos, T frames, L latents,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -31,21 +31,19 @@ from dd_ray.training.triton_convolutions import TRITON, is_available
 Method = Literal["grouped", "matmul", "streams", "triton"]
 """How the convolutions of K trials are computed: as one with K groups, as batched matrix products of unfolded
 images, trial by trial, on a GPU at the same time, or by kernels of our own."""
-METHODS: tuple[Method, ...] = ("grouped", "matmul", "streams", "triton")
-KINDS: Mapping[Method, Mapping[type[nn.Module], type[nn.Module]]] = {"matmul": MATMUL, "triton": TRITON}
-"""Of layers, where a method has its own."""
-
-
-def methods_of(device: torch.device) -> tuple[Method, ...]:
-    """Those that a device can be tried with."""
-    return tuple(method for method in METHODS if method != "triton" or is_available(device))
-
-
+METHODS: tuple[Method, ...] = get_args(Method)
+LAYERS: Mapping[Method, Mapping[type[nn.Module], type[nn.Module]]] = {"matmul": MATMUL, "triton": TRITON}
+"""The kinds of layers that a method has instead of PyTorch's."""
 ROUNDING = 0.02
 """How far gradients may lie apart for the one reason that TF32 rounds; what is wrong is wrong by more."""
 STEPS_TO_SETTLE = 20
 """Steps that a block takes kernel by kernel before they are captured: trials join one by one as their processes start,
 and would have a dozen steps captured on the way."""
+
+
+def methods_of(device: torch.device) -> tuple[Method, ...]:
+    """Those that a device can be tried with."""
+    return tuple(method for method in METHODS if method != "triton" or is_available(device))
 
 
 class Block:
@@ -70,7 +68,7 @@ class Block:
         }
         # Only its structure is used, so the models need no memory for weights.
         model.to("meta")
-        self._models = {method: with_convolutions(deepcopy(model), KINDS.get(method, {})) for method in METHODS}
+        self._models = {method: with_convolutions(deepcopy(model), LAYERS.get(method, {})) for method in METHODS}
         self._feed = Feed(capacity, model, config, device)
         self._loss = torch.zeros(capacity, device=device)
         self._parts: dict[str, Tensor] = {}
@@ -160,7 +158,8 @@ class Block:
         """The step that is to be taken with what the feed holds, captured as a graph where the device has graphs."""
         if (method, shared) not in self._steps:
             prepare, take = (lambda: self._gradients(method, shared)), (lambda: self._take(method, shared))
-            self._keep_terms(*prepare()[1:], torch.zeros_like(self._feed.active))
+            _, loss, parts = prepare()
+            self._keep_terms(loss, parts, torch.zeros_like(self._feed.active))
             self._steps[method, shared] = self._captured(prepare, take) if self.device.type == "cuda" else take
         return self._steps[method, shared]
 

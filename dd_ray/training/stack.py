@@ -12,19 +12,26 @@ from dd_ray.training.fused import Method
 from dd_ray.training.trial import Trial, TrialState
 
 FREE_IN_A_STACK = (
-    *("beta", "beta_norm", "gamma", "lam", "alpha", "learning_rate", "seed"),
-    *(
-        "capacity_max",
-        "capacity_weight",
-        "capacity_iterations",
-        "capacity_schedule",
-        "slowness_weight",
-        "slowness_rate",
-    ),
-    *("beta_schedule", "lam_schedule", "schedule_iterations", "schedule_cycles"),
+    "beta",
+    "beta_norm",
+    "beta_schedule",
+    "gamma",
+    "lam",
+    "lam_schedule",
+    "alpha",
+    "capacity_max",
+    "capacity_weight",
+    "capacity_iterations",
+    "capacity_schedule",
+    "slowness_weight",
+    "slowness_rate",
+    "schedule_iterations",
+    "schedule_cycles",
+    "learning_rate",
+    "seed",
 )
-"""What may differ between the trials of a stack; all else must be equal."""
-
+"""What may differ between the trials of a stack; all else must be equal. A schedule of γ must, too: with one, a network
+computes its filter's matrix anew in each step."""
 
 StackMethod = Method | Literal["auto", "alone"]
 

@@ -13,10 +13,11 @@ from dd_ray.errors import UserError
 from dd_ray.sweep import pack as pack_module
 from dd_ray.sweep.board import Board
 from dd_ray.sweep.cell_run import CellRun
+from dd_ray.sweep.gpu_memory import check_memory
 from dd_ray.sweep.pack import Pack
 from dd_ray.sweep.pack_actors import PackTrainer
 from dd_ray.sweep.store import CellFolder, SweepFolder
-from dd_ray.sweep.trainer import Work, check_memory
+from dd_ray.sweep.trainer import Work
 from dd_ray.training import Stack
 from tests.sweep.studies import TINY
 from tests.sweep.test_cell_run import finish, full_disk, without_times, work_on
