@@ -4,8 +4,8 @@ Shapes: N points, L latents, F factors.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import entr
 
 from dd_ray.metrics.arrays import Array
 
@@ -53,4 +53,4 @@ def mutual_information(a: Bins, b: Bins) -> Array:
 
 def entropy(bins: Bins) -> float:
     """H = −Σ p log p in nats of one binned column [N], from its counts."""
-    return float(entr(np.bincount(bins) / len(bins)).sum())
+    return float(scipy.special.entr(np.bincount(bins) / len(bins)).sum())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import entr
+import scipy
 
 from dd_ray.metrics.arrays import Array, Mask, points
 from dd_ray.metrics.boosting import fit_boosted_trees
@@ -70,5 +70,5 @@ def mean_concentration(weights: Array) -> float:
     if not used.any():
         return 0.0
     shares = weights[used] / totals[used, None]
-    entropies = entr(shares).sum(axis=1) / np.log(max(weights.shape[1], 2))
+    entropies = scipy.special.entr(shares).sum(axis=1) / np.log(max(weights.shape[1], 2))
     return float(np.average(1 - entropies, weights=totals[used]))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from dd_ray.metrics.arrays import Array
 
@@ -98,5 +98,5 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
     mean = scores.mean(axis=0)
     if num_seeds == 1:
         return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    half = stdtrit(num_seeds - 1, (1 + confidence) / 2) * scores.std(axis=0, ddof=1) / np.sqrt(num_seeds)
+    half = scipy.special.stdtrit(num_seeds - 1, (1 + confidence) / 2) * scores.std(axis=0, ddof=1) / np.sqrt(num_seeds)
     return Interval(mean, mean - half, mean + half)

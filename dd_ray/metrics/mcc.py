@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+import scipy
 
 from dd_ray.metrics.arrays import Array, Mask, correlations, points
 from dd_ray.metrics.binning import ranks
@@ -41,5 +41,5 @@ def mean_correlation_coefficient(
     if method == "spearman":
         latents, factors = ranks(latents), ranks(factors)
     strength = np.abs(correlations(latents, factors))
-    rows, columns = linear_sum_assignment(strength, maximize=True)
+    rows, columns = scipy.optimize.linear_sum_assignment(strength, maximize=True)
     return float(strength[rows, columns].sum() / factors.shape[1])
