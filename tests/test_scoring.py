@@ -83,7 +83,7 @@ def test_what_the_last_evaluation_has_is_not_computed_again(sweep, monkeypatch):
 
 def test_more_scores_come_beside_those_that_are_there(sweep):
     _score(sweep, "--metrics", "mcc")
-    _score(sweep, "--metrics", "mcc", "sap")
+    _score(sweep, "--metrics", "mcc", "sap_stills")  # a score goes by its column, too
     cells = results.final(results.load(sweep.location))
     assert cells["mcc_stills"].notna().sum() == cells["sap_stills"].notna().sum() == 2
 

@@ -34,7 +34,7 @@ class Options:
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")]
-    """Scores to compute, or all."""
+    """Scores to compute, by their names or by a column that they fill, or all."""
     processes: int = os.cpu_count() or 1
     """Cells at a time, each on a core of its own."""
 
@@ -45,7 +45,7 @@ def main(args: list[str] | None = None) -> None:
     with exit_on_user_error():
         if options.processes < 1:
             raise UserError(f"--processes {options.processes} is out of range; give 1 or more.")
-        names = tuple(FURTHER) if "all" in options.metrics else tuple(dict.fromkeys(options.metrics))
+        names = tuple(FURTHER) if "all" in options.metrics else _scores_named(options.metrics)
         if not names:
             raise UserError(f"--metrics names no score; choose from {', '.join(FURTHER)}, or all.")
         try:
@@ -58,6 +58,11 @@ def main(args: list[str] | None = None) -> None:
         print(f"without scores: {cell.label} {cell.left_out}", file=sys.stderr)
     if all(cell.left_out for cell in done):
         sys.exit(EXIT_NOTHING_SCORED)
+
+
+def _scores_named(names: Sequence[str]) -> tuple[str, ...]:
+    of_column = {column: name for name, score in FURTHER.items() for column in score.columns}
+    return tuple(dict.fromkeys(name if name in FURTHER else of_column.get(name, name) for name in names))
 
 
 def _score(path: str, names: Sequence[str], processes: int) -> list[Scored]:
