@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, Self, get_args
 
 from dd_ray.config.checks import CHECKS
@@ -218,7 +219,7 @@ class TrialConfig:
         """All fields, as JSON can hold them."""
         return asdict(self)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Content address of the trial: 16 hexadecimal digits.
 

@@ -33,6 +33,7 @@ class InertiaVAE(VideoVAE):
         self.extrapolate = config.decode == "extrapolated"
         original = config.compat == "original"
         self.first_kl_frame = 0 if original else 1
+        self.learns_alpha = config.learn_alpha
         self.scheduled = config if config.gamma_schedule != "constant" else None
         gamma = ORIGINAL_GAMMA if original else value_at(config, "gamma", 0)
         self.num_latents_in_time = config.frames - config.delay
@@ -50,7 +51,7 @@ class InertiaVAE(VideoVAE):
 
     def filter(self, encoded: Tensor) -> Tensor:
         """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is."""
-        fixed = self.scheduled is None and not self.alpha.requires_grad
+        fixed = self.scheduled is None and not self.learns_alpha
         matrix = self.matrix if fixed else self._matrix()
         return torch.matmul(matrix.to(encoded.dtype), encoded)
 

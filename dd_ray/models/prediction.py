@@ -38,5 +38,5 @@ def inertia_matrix(gamma: Tensor, alpha: Tensor, num_frames: int) -> Tensor:
     velocity[1:2] = 0  # ẑ_1 = z_0: no velocity is known yet
     prediction = one_back + alpha * (velocity - two_back)
     share = (1 - gamma) * eye
-    share[0, 0] = 1
+    share[:1, :1] = 1  # by slices: an index would be a copy from the host, which no captured step may make
     return torch.linalg.solve_triangular(eye - gamma * prediction, share, upper=False, unitriangular=True)

@@ -10,6 +10,7 @@ import torch
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.training.fused import Block, Method, methods_of
+from dd_ray.training.graphs import Pool, release_memory
 from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import KernelError
 
@@ -18,6 +19,8 @@ SIZES_AN_OCTAVE = 8
 they are powers of 2."""
 REHEARSALS = 5
 """Steps by which methods are compared."""
+MOST_STREAMED = 64
+"""Trials that are tried on streams of their own: a graph of more has tens of thousands of nodes, and takes minutes."""
 
 
 class Blocks:
@@ -41,6 +44,7 @@ class Blocks:
                 f"PyTorch's CUDA builds; install one, or take one of {', '.join(self._methods)}."
             )
         self._method = method
+        self._pool = Pool()
         self._home: dict[str, Block] = {}
         self._most = math.inf
         self._measured: dict[int, Method] = {}
@@ -95,15 +99,14 @@ class Blocks:
         """Give back the memory of captured steps."""
         for block in self._blocks():
             block.close()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        release_memory()
 
     def _blocks(self) -> list[Block]:
         return list({id(block): block for block in self._home.values()}.values())
 
     def _settle(self, trials: list[Trial]) -> None:
         """Make a block for these trials, wherever they are."""
-        block = Block(trials[0].config, capacity_for(len(trials)), self._device)
+        block = Block(trials[0].config, capacity_for(len(trials)), self._device, self._pool)
         for trial in trials:
             if (before := self._home.get(trial.config.key)) is not None:
                 before.remove(trial)
@@ -138,36 +141,30 @@ class Blocks:
         return self._method == "auto" and _size(block) not in self._measured
 
     def _measure(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> None:
-        """Find the fastest method for blocks of about this size, and leave out those that fail."""
-        rehearsals = {method: block.rehearsal(trials, batches, method) for method in self._methods}
-        seconds = {method: self._seconds(method, rehearsal) for method, rehearsal in rehearsals.items()}
-        if self._fastest(seconds) == "triton" and not block.agrees(trials, batches, "triton"):
-            self._leave_out("triton", "Its gradients are not those of PyTorch's convolutions.")
-        self._measured[_size(block)] = self._fastest(seconds)
-        block.close()
+        """Find the fastest method for blocks of about this size."""
+        seconds = dict.fromkeys(self._methods, math.inf)
+        for method in tuple(self._methods):
+            if method != "streams" or len(block.slots) <= MOST_STREAMED:
+                seconds[method] = self._seconds_of(block, trials, batches, method)
+        self._measured[_size(block)] = min(self._methods, key=lambda method: seconds[method])
 
-    def _fastest(self, seconds: Mapping[Method, float]) -> Method:
-        return min(self._methods, key=lambda method: seconds[method])
-
-    def _seconds(self, method: Method, rehearsal: Callable[[], Callable[[], None]]) -> float:
+    def _seconds_of(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch], method: Method) -> float:
+        """Of a step; infinite where there is not the memory, or the method fails, which is then left out."""
         try:
-            return _seconds(rehearsal)
+            if method == "triton" and not block.agrees(trials, batches, method):
+                raise KernelError("Its gradients are not those of PyTorch's convolutions.")
+            return _seconds(block.rehearsal(trials, batches, method))
         except torch.OutOfMemoryError:
             return math.inf
-        except (
-            KernelError,
-            RuntimeError,
-        ) as error:
-            # A library or a compiler that cannot do it; another method may do without.
+        except (KernelError, RuntimeError) as error:  # of a library or a compiler; another method may do without it
             if len(self._methods) == 1:
                 raise
-            return self._leave_out(method, str(error))
-
-    def _leave_out(self, method: Method, why: str) -> float:
-        """Never take a method again. It is as if it took for ever."""
-        warnings.warn(f"method = {method} is left out. {why}", stacklevel=2)
-        self._methods.remove(method)
-        return math.inf
+            warnings.warn(f"method = {method} is left out. {error}", stacklevel=2)
+            self._methods.remove(method)
+            return math.inf
+        finally:
+            block.close()
+            release_memory()
 
 
 def capacity_for(num_trials: int) -> int:
@@ -182,7 +179,7 @@ def _size(block: Block) -> int:
     return len(block.slots).bit_length() // 2
 
 
-def _seconds(rehearsal: Callable[[], Callable[[], None]]) -> float:
+def _seconds(rehearsal: Callable[[], Callable[[], object]]) -> float:
     """Of a step on a GPU."""
     step = rehearsal()
     step()

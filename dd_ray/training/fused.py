@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import functional_call, vmap
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
@@ -22,7 +22,7 @@ from dd_ray.models import build_model
 from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.feed import Feed
-from dd_ray.training.graphs import captured, side_by_side
+from dd_ray.training.graphs import Pool, captured, side_by_side
 from dd_ray.training.matmul_convolutions import MATMUL
 from dd_ray.training.rmsprop import rmsprop_
 from dd_ray.training.trial import Trial
@@ -53,7 +53,7 @@ class Block:
     Slots that are free, or whose trial does not take part in a step, are computed all the same and left as they are.
     """
 
-    def __init__(self, config: TrialConfig, capacity: int, device: torch.device) -> None:
+    def __init__(self, config: TrialConfig, capacity: int, device: torch.device, pool: Pool) -> None:
         self.config = config
         self.slots: list[Trial | None] = [None] * capacity
         self.device = device
@@ -72,9 +72,9 @@ class Block:
         self._feed = Feed(capacity, model, config, device)
         self._loss = torch.zeros(capacity, device=device)
         self._parts: dict[str, Tensor] = {}
-        self._steps: dict[tuple[Method, bool], Callable[[], None]] = {}
+        self._steps: dict[tuple[Method, bool], Callable[[], object]] = {}
         self._num_steps = 0
-        self._pool: Any = None
+        self._pool = pool
         self._slot: dict[str, int] = {}
         self._shown: set[int] = set()
 
@@ -128,10 +128,10 @@ class Block:
 
     def rehearsal(
         self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method
-    ) -> Callable[[], Callable[[], None]]:
+    ) -> Callable[[], Callable[[], object]]:
         """Prepares a step of its trials that changes none of them, to measure how long it takes."""
 
-        def prepare() -> Callable[[], None]:
+        def prepare() -> Callable[[], object]:
             shared = self._feed.fill(self._by_slot(trials), batches)
             self._feed.rest()
             return self._step(method, shared)
@@ -149,23 +149,19 @@ class Block:
     def close(self) -> None:
         """Give back the memory of captured steps; they are captured again where they are needed."""
         self._steps.clear()
-        self._pool = None  # one that no graph uses any more is not to be used again
 
     def _by_slot(self, trials: Iterable[Trial]) -> dict[int, Trial]:
         return {self._slot[trial.config.key]: trial for trial in trials}
 
-    def _step(self, method: Method, shared: bool) -> Callable[[], None]:
+    def _step(self, method: Method, shared: bool) -> Callable[[], object]:
         """The step that is to be taken with what the feed holds, captured as a graph where the device has graphs."""
         if (method, shared) not in self._steps:
             prepare, take = (lambda: self._gradients(method, shared)), (lambda: self._take(method, shared))
             _, loss, parts = prepare()
             self._keep_terms(loss, parts, torch.zeros_like(self._feed.active))
-            self._steps[method, shared] = self._captured(prepare, take) if self.device.type == "cuda" else take
+            of_gpu = self.device.type == "cuda"
+            self._steps[method, shared] = captured(prepare, take, self._pool) if of_gpu else take
         return self._steps[method, shared]
-
-    def _captured(self, prepare: Callable[[], object], take: Callable[[], object]) -> Callable[[], None]:
-        self._pool = self._pool or torch.cuda.graph_pool_handle()
-        return captured(prepare, take, self._pool)
 
     def _take(self, method: Method, shared: bool) -> None:
         feed = self._feed
@@ -193,26 +189,28 @@ class Block:
         own: dict[str, Any] = {"buffers": self.buffers, "scalars": feed.scalars}
         if feed.noise is not None:
             own["noise"] = feed.noise
-        function, arguments = grad_and_value(loss, has_aux=True), (self.weights, own, *feed.batch(shared))
-        of_batch = None if shared else 0
+        weights, of_batch = self.weights.detach().requires_grad_(), None if shared else 0
         if method == "streams":
-            return self._one_by_one(function, arguments, shared)
-        gradient, (total, parts) = vmap(function, in_dims=(0, 0, of_batch, of_batch))(*arguments)
-        return gradient, total, parts
+            losses, parts = self._one_by_one(loss, (weights, own, *feed.batch(shared)), shared)
+        else:
+            losses, parts = vmap(loss, in_dims=(0, 0, of_batch, of_batch))(weights, own, *feed.batch(shared))
+        # Of their sum, since each depends on its own weights alone. `torch.func.grad` would keep all that a second
+        # derivative takes, which is as much again.
+        (gradient,) = torch.autograd.grad(losses.sum(), weights)
+        return gradient, losses.detach(), {name: part.detach() for name, part in parts.items()}
 
     def _one_by_one(
-        self, function: Callable[..., Any], arguments: Sequence[Any], shared: bool
-    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """What `vmap` gives, by a call for each slot."""
+        self, loss: Callable[..., Any], arguments: Sequence[Any], shared: bool
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `vmap` gives, by a call for each slot. Going back, each runs on its stream again."""
         weights, own, *batch = arguments
         calls = [
-            partial(function, *_row([weights, own], slot), *(batch if shared else _row(batch, slot)))
-            for slot in range(len(self.slots))
+            partial(loss, of_slot, _row(own, slot), *(batch if shared else _row(batch, slot)))
+            for slot, of_slot in enumerate(weights.unbind())
         ]
-        gradients, values = zip(*side_by_side(calls, self.device), strict=True)
-        losses, parts = zip(*values, strict=True)
+        losses, parts = zip(*side_by_side(calls, self.device), strict=True)
         names = parts[0].keys()
-        return torch.stack(gradients), torch.stack(losses), {n: torch.stack([p[n] for p in parts]) for n in names}
+        return torch.stack(losses), {name: torch.stack([part[name] for part in parts]) for name in names}
 
     def _by_name(self, weights: Tensor) -> dict[str, Tensor]:
         shapes = self._names_and_shapes

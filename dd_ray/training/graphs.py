@@ -1,8 +1,10 @@
 """A step as one launch: CUDA graphs, and trials side by side on streams."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 import torch
 
@@ -13,36 +15,77 @@ WARM_UPS = 3
 Result = TypeVar("Result")
 
 
-def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Any) -> Callable[[], None]:
-    """`take` as a CUDA graph: one launch, and no work for the host.
+class Pool:
+    """Memory that captured graphs share: they run one after the other, and leave nothing there."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
+
+    def handle_for(self, graph: torch.cuda.CUDAGraph) -> Any:
+        """As `torch.cuda.graph` takes it. One that no graph uses any more is not to be used again."""
+        if not self._graphs:
+            self._handle = torch.cuda.graph_pool_handle()
+        self._graphs.add(graph)
+        return self._handle
+
+
+_broken: list[str] = []
+"""Why this process captures no more: where a capture fails in ending, PyTorch allocates as if it went on for ever."""
+
+
+def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Pool) -> Callable[[], object]:
+    """`take` as a CUDA graph: one launch, and no work for the host. Where it cannot be captured, `take` as it is.
 
     Args:
         prepare: does most of what `take` does, and changes nothing; it is run to warm up.
         take: is captured, and not run. It reads and writes memory that stays where it is.
-        pool: memory that it may share with graphs which run before or after it, and leave nothing there.
+        pool: memory that it may share with other graphs.
 
     Raises:
         torch.OutOfMemoryError: there is not the memory for it.
     """
-    stream = torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
+    if _broken:
+        return take
+    torch.cuda.empty_cache()  # what steps that were not captured hold
+    here, stream = torch.cuda.current_stream(), torch.cuda.Stream()
+    stream.wait_stream(here)
     with torch.cuda.stream(stream):
         for _ in range(WARM_UPS):
             prepare()
-    torch.cuda.current_stream().wait_stream(stream)
+    here.wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
+    try:
+        _capture(graph, take, pool)
+    except RuntimeError as error:
+        torch.cuda.set_stream(here)  # which a capture that fails in ending leaves elsewhere
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        if "out of memory" in str(error):  # of CUDA itself, when the graph is made of what was captured
+            raise torch.OutOfMemoryError(str(error)) from None
+        _broken.append(str(error))
+        warnings.warn(f"steps are taken kernel by kernel, since one could not be captured: {error}", stacklevel=2)
+        if isinstance(error.__context__, torch.OutOfMemoryError):
+            raise error.__context__ from None
+        return take
+    return graph.replay
+
+
+def release_memory() -> None:
+    """Give back what PyTorch holds of a GPU and does not use."""
+    if not _broken:
+        torch.cuda.empty_cache()
+
+
+def _capture(graph: torch.cuda.CUDAGraph, take: Callable[[], object], pool: Pool) -> None:
     # A workspace that cuBLAS keeps for a stream would be part of the graph, and be given back with another one: the
     # graph is to have its own (pytorch/pytorch issue 193402).
     torch._C._cuda_clearCublasWorkspaces()
     try:
-        with torch.cuda.graph(graph, pool=pool):
+        with torch.cuda.graph(graph, pool=pool.handle_for(graph)):
             take()
-    except RuntimeError as error:
-        # Ending a capture that memory ran out of may fail too, of which memory is the cause.
-        raise error.__context__ if isinstance(error.__context__, torch.OutOfMemoryError) else error from None
     finally:
         torch._C._cuda_clearCublasWorkspaces()
-    return graph.replay
 
 
 def side_by_side(calls: Sequence[Callable[[], Result]], device: torch.device) -> list[Result]:
@@ -54,9 +97,11 @@ def side_by_side(calls: Sequence[Callable[[], Result]], device: torch.device) ->
     for stream in streams:
         stream.wait_stream(here)
     results = []
-    for call, stream in zip(calls, cycle(streams), strict=False):
-        with torch.cuda.stream(stream):
-            results.append(call())
-    for stream in streams:
-        here.wait_stream(stream)
+    try:
+        for call, stream in zip(calls, cycle(streams), strict=False):
+            with torch.cuda.stream(stream):
+                results.append(call())
+    finally:  # memory may run out, and a capture ends only where all streams have come together
+        for stream in streams:
+            here.wait_stream(stream)
     return results

@@ -54,11 +54,12 @@ def _fold(columns: Tensor, stride_y: int, stride_x: int) -> Tensor:
     """
     height, width = columns.shape[2:4]
     more_y, more_x = (height - 1) // stride_y, (width - 1) // stride_x
+    taps_of = columns.flatten(2, 3).unbind(2)  # once, so that their gradients are put together once
 
     def phase(y: int, x: int) -> Tensor:
         taps = [(i, j) for i in range(y, height, stride_y) for j in range(x, width, stride_x)]
         shifts = [(j // stride_x, more_x - j // stride_x, i // stride_y, more_y - i // stride_y) for i, j in taps]
-        parts = [functional.pad(columns[:, :, i, j], shift) for (i, j), shift in zip(taps, shifts, strict=True)]
+        parts = [functional.pad(taps_of[i * width + j], shift) for (i, j), shift in zip(taps, shifts, strict=True)]
         return torch.stack(parts).sum(dim=0)
 
     rows = [torch.stack([phase(y, x) for x in range(stride_x)], dim=-1).flatten(3) for y in range(stride_y)]

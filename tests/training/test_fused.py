@@ -174,9 +174,9 @@ def _counted_blocks(monkeypatch):
     made = []
     build = Block.__init__
 
-    def counting(self, config, capacity, device):
+    def counting(self, config, capacity, *others):
         made.append(capacity)
-        build(self, config, capacity, device)
+        build(self, config, capacity, *others)
 
     monkeypatch.setattr(Block, "__init__", counting)
     return made
@@ -309,5 +309,5 @@ def test_a_trial_for_which_there_is_no_memory_at_all_does_not_stay(monkeypatch):
     assert next(iter(stack)).iteration == 1
 
 
-def _without_memory(self, config, capacity, device):
+def _without_memory(self, *arguments):
     raise torch.OutOfMemoryError("out of memory")

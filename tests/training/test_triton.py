@@ -127,16 +127,16 @@ def test_a_method_that_fails_is_left_out_with_one_warning(monkeypatch, error):
         raise error
 
     monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0)
-    monkeypatch.setattr("dd_ray.training.blocks.methods_of", lambda device: ("grouped", "triton"))
+    monkeypatch.setattr("dd_ray.training.blocks.methods_of", lambda device: ("grouped", "matmul"))
     monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearse: rehearse() or 1.0)
     monkeypatch.setattr(
         "dd_ray.training.fused.Block.rehearsal",
-        lambda self, trials, batches, method: rehearsal if method == "triton" else lambda: None,
+        lambda self, trials, batches, method: rehearsal if method == "matmul" else lambda: None,
     )
     stack = Stack(method="grouped")
     stack._blocks = Blocks(stack.device, "auto")
     stack.add(small("supervised_encoder"))
-    with pytest.warns(UserWarning, match=r"method = triton is left out. it cannot") as warned:
+    with pytest.warns(UserWarning, match=r"method = matmul is left out. it cannot") as warned:
         stack.step()
     assert len(warned) == 1
     stack.add(small("supervised_encoder", seed=3))
