@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import CIRCLES, MOVING, TrialConfig
+from dd_ray.config import DATASET_INFO, TrialConfig
 from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
@@ -46,16 +46,20 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     """The first held-out videos of a config's dataset; for one of still pictures, those of moving ones of its kind.
 
     Raises:
-        UserError: the dataset holds out no so many.
+        UserError: the dataset holds out no so many, or is of still pictures that have no moving ones of their kind.
     """
-    values: dict[str, Any] = config.data
-    if config.dataset not in MOVING:
-        kind = "moving_circles" if config.dataset in CIRCLES else "moving_sprites"
-        values = {name: values[name] for name in ("background", "num_circles", "image_size", "network")} | {
-            "dataset": kind
-        }
+    values = config.data if DATASET_INFO[config.dataset].moving else _data_of_videos(config)
     test_set = make_dataset(TrialConfig(model="beta_vae", beta=0.0, num_test=max(num_videos, 2), **values)).test_set()
     return Batch(test_set.images[:num_videos], test_set.factors[:num_videos], test_set.factor_names)
+
+
+def _data_of_videos(config: TrialConfig) -> dict[str, Any]:
+    """The fields of the moving kind of a dataset of still pictures: what both of them take, as the pictures have it."""
+    stills = DATASET_INFO[config.dataset]
+    if stills.videos is None:
+        raise UserError(f"{config.dataset} has still pictures and no videos to show; choose cells of another dataset.")
+    shared = {*stills.options} & {*DATASET_INFO[stills.videos].options}
+    return {"dataset": stills.videos} | {name: getattr(config, name) for name in ("image_size", "network", *shared)}
 
 
 def middle_picture(config: TrialConfig) -> HeldOutPicture:

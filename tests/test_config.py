@@ -379,3 +379,17 @@ def test_keys_have_not_changed():
     assert TrialConfig.from_dict(INERTIA_VAE).key == "fcac1075f399affc"
     rich = INERTIA_VAE | {"gamma": 0.25, "lam": 100, "learn_alpha": True, "motion": "axis", "seed": 7}
     assert TrialConfig.from_dict(rich).key == "08edc283ea02c5a4"
+
+
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        ({"dataset": "still_circles", "grid": "original", "split": "samples", "train_share": 0.5}, "cc77e6578402afdd"),
+        ({"num_circles": 2, "background": "black"}, "5f1a899d402e3ff5"),
+        (BLACK_GRID | {"dataset": "still_sprites", "objective": "tcvae"}, "7714524c148757a8"),
+        ({"dataset": "moving_sprites", "moves": "scale", "num_frames": 5}, "7d7f5be46de6e6ea"),
+        (DSPRITES, "2a21f12024c8a1e5"),
+    ],
+)
+def test_keys_of_the_datasets_have_not_changed(data, key):
+    assert TrialConfig.from_dict({"model": "beta_vae", "beta": 0.1} | data).key == key

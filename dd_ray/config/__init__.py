@@ -2,25 +2,25 @@
 
 trial     the config itself
 names     the values that fields take, and what goes with what
+datasets  what is known of each dataset
+dsprites  the public dSprites file
 effects   which fields have an effect beside which others
 urls      what a URL must not hold
 checks    what a config may not be
 """
 
+from dd_ray.config.datasets import DATASET_INFO, MOVING, DatasetInfo
 from dd_ray.config.effects import DECIDING, NEEDS, has_effect
 from dd_ray.config.names import (
     BACKGROUND_FACTORS,
     CIRCLE_FACTORS,
-    CIRCLES,
     DATA_FIELDS,
     DSPRITES_MD5,
     IMAGE_SIZES,
-    MOVING,
     NOT_IN_KEY,
     NUM_HELD_OUT,
     SPRITE_FACTORS,
     SUPERVISED,
-    TRAINING_SIZES,
     VIDEO_MODELS,
     Dataset,
     Likelihood,
@@ -35,8 +35,8 @@ from dd_ray.config.urls import holds_key
 
 __all__ = [
     "BACKGROUND_FACTORS",
-    "CIRCLES",
     "CIRCLE_FACTORS",
+    "DATASET_INFO",
     "DATA_FIELDS",
     "DECIDING",
     "DSPRITES_MD5",
@@ -47,9 +47,9 @@ __all__ = [
     "NUM_HELD_OUT",
     "SPRITE_FACTORS",
     "SUPERVISED",
-    "TRAINING_SIZES",
     "VIDEO_MODELS",
     "Dataset",
+    "DatasetInfo",
     "Likelihood",
     "Model",
     "Network",

@@ -1,24 +1,19 @@
 """What a config may not be. Each check raises a `UserError` that names the value, and what would be right."""
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, get_args
-from urllib.parse import urlsplit
 
+from dd_ray.config.datasets import DATASET_INFO, MOVING
 from dd_ray.config.effects import has_effect, refusal
 from dd_ray.config.names import (
-    CIRCLES,
     IMAGE_SIZES,
     MOST_CIRCLES,
-    MOVING,
     NUM_HELD_OUT,
     VIDEO_MODELS,
     WIDEST,
 )
-from dd_ray.config.urls import holds_key
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
@@ -151,18 +146,13 @@ def _check_grid(config: "TrialConfig") -> None:
             f"num_test = {config.num_test} is more than the {NUM_HELD_OUT} that grid = original holds out; "
             f"give at most {NUM_HELD_OUT}."
         )
-    if config.dataset == "moving_sprites":
-        raise UserError("grid = original has no moving sprites, which no published set has; leave it out.")
-    if config.dataset == "still_sprites" and config.background != "black":
-        raise UserError("grid = original is the layout of dSprites, which are on black; give background = black.")
-    if config.dataset in CIRCLES and not config.is_of_one_circle:
-        raise UserError("grid = original is the original's circles: num_circles = 1 and background = gaussian.")
-    if config.motion != "linear" or config.num_frames != 10:
-        raise UserError("grid = original is the original's videos: motion = linear and num_frames = 10.")
+    if not DATASET_INFO[config.dataset].finite:
+        what = config.dataset.replace("_", " ")
+        raise UserError(f"grid = original has no {what}, which no published set has; leave it out.")
 
 
 def _check_model_takes_its_data(config: "TrialConfig") -> None:
-    if config.dataset not in MOVING:
+    if not DATASET_INFO[config.dataset].moving:
         if config.model in VIDEO_MODELS:
             raise UserError(f"{config.model} needs videos; use dataset = {' or '.join(MOVING)}, not {config.dataset}.")
         return
@@ -174,50 +164,16 @@ def _check_model_takes_its_data(config: "TrialConfig") -> None:
         )
 
 
-def _check_dsprites(config: "TrialConfig") -> None:
-    if config.dataset != "dsprites":
-        return
-    if config.grid != "original" or config.background != "black":
-        raise UserError("dsprites are a finite set of pictures on black; give grid = original, background = black.")
-    if not config.dsprites_file:
-        raise UserError(
-            "dsprites needs dsprites_file, the path or URL of dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz "
-            "(github.com/google-deepmind/dsprites-dataset); still_sprites needs no file."
-        )
-    if not re.fullmatch("[0-9a-f]{32}", config.dsprites_md5.lower()):
-        raise UserError(f"dsprites_md5 = {config.dsprites_md5} is no MD5; give 32 hexadecimal digits.")
-    object.__setattr__(config, "dsprites_md5", config.dsprites_md5.lower())
-    if "://" in config.dsprites_file:
-        _check_dsprites_url(config.dsprites_file)
-        return
-    try:
-        path = Path(config.dsprites_file).expanduser().absolute()  # workers are started elsewhere
-    except RuntimeError as error:
-        raise UserError(f"dsprites_file = {config.dsprites_file} is in the home of nobody; give its path.") from error
-    object.__setattr__(config, "dsprites_file", str(path))
-
-
-def _check_dsprites_url(file: str) -> None:
-    try:
-        url = urlsplit(file)
-        _ = url.port  # read, since it is parsed only then
-    except ValueError as error:
-        raise UserError(f"dsprites_file = {file} is no URL ({error}); correct it, or give a path.") from error
-    if holds_key(url):
-        raise UserError("dsprites_file holds a key, which would be stored; give keys in the environment.")
+def _check_dataset(config: "TrialConfig") -> None:
+    DATASET_INFO[config.dataset].check(config)
 
 
 def _check_split(config: "TrialConfig") -> None:
     if config.split == "samples" and config.grid == "continuous":
-        or_grid = "" if config.dataset == "moving_sprites" else ", or grid = original"
+        or_grid = ", or grid = original" if DATASET_INFO[config.dataset].finite else ""
         raise UserError(
             "split = samples needs a finite set of them; use split = levels, which for continuous factors are equal "
             f"intervals{or_grid}."
-        )
-    if config.split == "levels" and config.dataset == "moving_circles" and config.background == "black":
-        raise UserError(
-            "split = levels holds out levels of what rests in a video, and on black all that is there moves; "
-            "give background = gaussian."
         )
 
 
@@ -230,7 +186,7 @@ CHECKS: tuple[Callable[["TrialConfig"], None], ...] = (
     _check_grid,
     _check_objective,
     _check_model_takes_its_data,
-    _check_dsprites,
+    _check_dataset,
     _check_split,
 )
 """All, in the order in which a config is checked."""

@@ -6,10 +6,16 @@ A field that has none is refused in a single config; in a grid where it has one 
 from collections.abc import Mapping
 from typing import Any
 
-from dd_ray.config.names import CIRCLES, MOVING, VIDEO_MODELS
+from dd_ray.config.datasets import DATASET_INFO, OPTIONS_OF_DATASETS
+from dd_ray.config.names import VIDEO_MODELS
 
 Need = Mapping[str, tuple[Any, ...]]
 """Values of other fields that a field needs to have an effect; where several fields are named, of one of them."""
+
+
+def _on_datasets_with(option: str) -> Need:
+    return {"dataset": tuple(name for name, info in DATASET_INFO.items() if option in info.options)}
+
 
 _SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 _RISING = ("linear", "cyclic", "cosine")
@@ -40,11 +46,8 @@ NEEDS: dict[str, tuple[Need, ...]] = {
     **dict.fromkeys(("slowness_weight", "slowness_rate"), _SLOWNESS),
     "schedule_iterations": (_VAE, dict.fromkeys(_SCHEDULES, _RISING)),
     "schedule_cycles": (_VAE, dict.fromkeys((*_SCHEDULES, "capacity_schedule"), ("cyclic",))),
-    "motion": ({"dataset": MOVING}, {"moves": ("position",)}),
-    "num_frames": ({"dataset": MOVING},),
-    "num_circles": ({"dataset": CIRCLES},),
-    "moves": ({"dataset": ("moving_sprites",)},),
-    **dict.fromkeys(("dsprites_file", "dsprites_md5"), ({"dataset": ("dsprites",)},)),
+    **{name: (_on_datasets_with(name),) for name in sorted(OPTIONS_OF_DATASETS)},
+    "motion": (_on_datasets_with("motion"), {"moves": ("position",)}),
     "train_share": ({"split": ("samples", "levels")},),
 }
 """For each field that has no effect beside some values of others: what it needs, all of it."""

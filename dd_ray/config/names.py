@@ -11,6 +11,7 @@ Objective = Literal["beta", "capacity", "tcvae", "slowness"]
 Sampling = Literal["weighted", "stratified"]
 Schedule = Literal["constant", "linear", "cyclic", "cosine"]
 Dataset = Literal["still_circles", "moving_circles", "still_sprites", "moving_sprites", "dsprites"]
+"""The keys of `datasets.DATASET_INFO`."""
 Grid = Literal["continuous", "original"]
 Background = Literal["gaussian", "black"]
 Moves = Literal["position", "orientation", "scale"]
@@ -20,9 +21,6 @@ Split = Literal["none", "samples", "levels"]
 NUM_HELD_OUT = 10_000
 """Images or videos of the original's finite sets that training never sees, however many of them are used."""
 VIDEO_MODELS = ("predictive_vae", "inertia_vae")
-MOVING = ("moving_circles", "moving_sprites")
-"""Datasets of videos."""
-CIRCLES = ("still_circles", "moving_circles")
 MOST_CIRCLES = 4
 
 CIRCLE_FACTORS = ("circle_x", "circle_y")
@@ -43,14 +41,3 @@ WIDEST = 8
 """The largest width_factor; mlp has hundreds of millions of weights then."""
 IMAGE_SIZES = {"conv32": (32,), "conv64": (64,), "mlp": (32, 64)}
 """Heights and widths of the images that each network is made for."""
-_SPRITES = 3 * 6 * 40 * 32 * 32 - NUM_HELD_OUT - 1_509
-"""Without those that have the very picture of one that is held out, such as the same sprite after a whole turn."""
-TRAINING_SIZES: dict[str, int] = {
-    "still_circles": 262_144 - NUM_HELD_OUT,
-    "moving_circles": 200_000 - NUM_HELD_OUT,
-    "still_sprites": _SPRITES,
-    "moving_sprites": _SPRITES,
-    "dsprites": _SPRITES,
-}
-"""Images or videos of the finite sets of the original study and of dSprites that training sees, by dataset; moving
-sprites, which no published set has, count as the still ones."""

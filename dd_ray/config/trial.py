@@ -13,16 +13,13 @@ from functools import cached_property
 from typing import Any, Self, get_args
 
 from dd_ray.config.checks import CHECKS
+from dd_ray.config.datasets import DATASET_INFO
 from dd_ray.config.names import (
     BACKGROUND_FACTORS,
     CIRCLE_FACTORS,
-    CIRCLES,
     DATA_FIELDS,
     DSPRITES_MD5,
-    MOVING,
     NOT_IN_KEY,
-    SPRITE_FACTORS,
-    TRAINING_SIZES,
     Background,
     Compat,
     Dataset,
@@ -157,7 +154,7 @@ class TrialConfig:
     @property
     def frames(self) -> int:
         """T of a sample; a still image is a video of one frame."""
-        return self.num_frames if self.dataset in MOVING else 1
+        return self.num_frames if DATASET_INFO[self.dataset].moving else 1
 
     @property
     def factor_names(self) -> tuple[str, ...]:
@@ -166,13 +163,7 @@ class TrialConfig:
         Of several circles, circle1 lies behind circle2. `sprite_shape` is a category, 0 a square, ½ an ellipse, 1 a
         heart; `sprite_orientation` is periodic, 0 and 1 being the same, and for an ellipse ½ as well, for a square ¼.
         """
-        if self.dataset not in CIRCLES:
-            things: tuple[str, ...] = SPRITE_FACTORS
-        elif self.num_circles == 1:
-            things = CIRCLE_FACTORS
-        else:
-            things = tuple(f"circle{i + 1}_{axis}" for i in range(self.num_circles) for axis in "xy")
-        return things + (BACKGROUND_FACTORS if self.background == "gaussian" else ())
+        return DATASET_INFO[self.dataset].factors(self)
 
     @property
     def is_of_one_circle(self) -> bool:
@@ -203,7 +194,7 @@ class TrialConfig:
     @property
     def num_data(self) -> int:
         """N, of how many samples objective = tcvae takes a batch to be drawn."""
-        return self.tc_num_data or TRAINING_SIZES[self.dataset]
+        return self.tc_num_data or DATASET_INFO[self.dataset].training_size
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -5,6 +5,7 @@ other five, as in disentanglement_lib (Locatello et al. 2019). They are level / 
 `SPRITE_FACTORS`; `dd_ray.data.sprites` says how scores take them. A trial's key has the MD5, in place of the path.
 """
 
+from dataclasses import replace
 from functools import cache, partial
 from hashlib import blake2b
 
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data.dataset import FiniteDataset, Paint
 from dd_ray.data.rendering import IMAGE
 from dd_ray.data.sprites import SpriteGrid, halve, snap
@@ -30,6 +31,12 @@ def make_dsprites(config: TrialConfig, device: torch.device) -> FiniteDataset:
 def dsprites_painter(config: TrialConfig) -> Paint:
     """How factors become images: those of the nearest levels."""
     return partial(_paint, images=_images(config), image_size=config.image_size)
+
+
+def dsprites_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float32]:
+    """Factors [N, 5] of the file's held-out pictures, `NUM_HELD_OUT` at most."""
+    dataset = make_dsprites(replace(config, split="none", train_share=1.0), torch.device("cpu"))
+    return dataset.members.factors(dataset.test_indices[: min(num_stills, NUM_HELD_OUT)])[:, 0]
 
 
 def _images(config: TrialConfig) -> NDArray[np.uint8]:

@@ -1,37 +1,38 @@
-"""The datasets by the names that a config gives them. A new one is a file beside this one and a line here."""
+"""How each dataset is drawn, by the name that a config gives it; `dd_ray.config.datasets` has all else of it."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dd_ray.config import NUM_HELD_OUT, TrialConfig
+from dd_ray.config import TrialConfig
 from dd_ray.data.circles import circle_painter, make_circles
 from dd_ray.data.dataset import Dataset, Paint
-from dd_ray.data.dsprites import dsprites_painter, make_dsprites
+from dd_ray.data.dsprites import dsprites_painter, dsprites_stills, make_dsprites
 from dd_ray.data.rendering import checked
-from dd_ray.data.sprites import NUM_SHAPES, make_sprites, snap, sprite_painter
-from dd_ray.data.streams import Stream, generator
+from dd_ray.data.sprites import make_sprites, sprite_painter, sprite_stills
+from dd_ray.data.stills import uniform_stills
 
 
 class Entry(NamedTuple):
-    """What there is to know of a dataset."""
+    """How a dataset is drawn."""
 
     make: Callable[[TrialConfig, torch.device], Dataset]
     """Its batches and its held-out set."""
     painter: Callable[[TrialConfig], Paint]
     """How any factors in [0, 1] become its images."""
+    stills: Callable[[TrialConfig, int], NDArray[np.floating]] = uniform_stills
+    """Factors [N, F] of N held-out still pictures, see `held_out_stills`."""
 
 
 DATASETS: dict[str, Entry] = {
     "still_circles": Entry(make_circles, circle_painter),
     "moving_circles": Entry(make_circles, circle_painter),
-    "still_sprites": Entry(make_sprites, sprite_painter),
-    "moving_sprites": Entry(make_sprites, sprite_painter),
-    "dsprites": Entry(make_dsprites, dsprites_painter),
+    "still_sprites": Entry(make_sprites, sprite_painter, sprite_stills),
+    "moving_sprites": Entry(make_sprites, sprite_painter, sprite_stills),
+    "dsprites": Entry(make_dsprites, dsprites_painter, dsprites_stills),
 }
 
 
@@ -64,10 +65,4 @@ def held_out_stills(config: TrialConfig, num_stills: int) -> NDArray[np.floating
     Drawn from the unit cube, also for what is trained on a grid; of a file, the held-out pictures, `NUM_HELD_OUT` at
     most.
     """
-    if config.dataset == "dsprites":
-        dataset = make_dsprites(replace(config, split="none", train_share=1.0), torch.device("cpu"))
-        return dataset.members.factors(dataset.test_indices[: min(num_stills, NUM_HELD_OUT)])[:, 0]
-    factors = generator(0, Stream.TEST_STILLS, 0).random((num_stills, len(config.factor_names)))
-    if "sprite_shape" in config.factor_names:
-        factors[:, 0] = snap(factors[:, 0], NUM_SHAPES)
-    return factors
+    return DATASETS[config.dataset].stills(config, num_stills)

@@ -41,6 +41,7 @@ from dd_ray.data.motion import PATHS, endpoints, equally_spaced
 from dd_ray.data.occlusion import background_canvases, in_chunks
 from dd_ray.data.rendering import CANVAS, IMAGE
 from dd_ray.data.split import Draw, Factors
+from dd_ray.data.stills import uniform_stills
 
 SIZES = (3, 6, 40, 32, 32)
 """Levels of shape, scale, orientation, x and y in dSprites."""
@@ -103,6 +104,13 @@ def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
 def sprite_painter(config: TrialConfig) -> Paint:
     """How any factors of sprites become images."""
     return partial(paint_sprites, image_size=config.image_size)
+
+
+def sprite_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
+    """Factors [N, F] of held-out still pictures: from the unit cube, the shape one of the three."""
+    factors = uniform_stills(config, num_stills)
+    factors[:, 0] = snap(factors[:, 0], NUM_SHAPES)
+    return factors
 
 
 def _draw(config: TrialConfig) -> Draw:

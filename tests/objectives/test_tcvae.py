@@ -9,10 +9,9 @@ from itertools import combinations, permutations
 import pytest
 import torch
 
-from dd_ray.config import TRAINING_SIZES
+from dd_ray.config import DATASET_INFO
 from dd_ray.data import make_dataset
 from dd_ray.data.dataset import FiniteDataset
-from dd_ray.data.registry import DATASETS
 from dd_ray.evaluation.decomposition import kl_terms
 from dd_ray.objectives import Posterior, decompose_kl, log_weights_of
 from tests.small import small
@@ -145,14 +144,10 @@ def test_held_out_mutual_information_is_at_most_the_logarithm_of_the_frames():
     assert terms["mutual_information"].item() == pytest.approx(math.log(300), rel=1e-5)
 
 
-def test_every_dataset_has_a_training_size():
-    assert set(TRAINING_SIZES) == set(DATASETS)
-
-
 @pytest.mark.parametrize("dataset", ["still_circles", "moving_circles", "still_sprites"])
 def test_the_training_sizes_are_those_of_the_finite_sets(dataset):
     background = "black" if dataset == "still_sprites" else "gaussian"
     config = small("beta_vae", dataset=dataset, grid="original", background=background)
     data = make_dataset(config)
     assert isinstance(data, FiniteDataset)
-    assert len(data.train_indices) == TRAINING_SIZES[dataset] == config.num_data
+    assert len(data.train_indices) == DATASET_INFO[dataset].training_size == config.num_data

@@ -1,0 +1,47 @@
+"""The public dSprites file, as a config names it."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dd_ray.config.urls import holds_key
+from dd_ray.errors import UserError
+
+if TYPE_CHECKING:
+    from dd_ray.config.trial import TrialConfig
+
+
+def check_dsprites(config: "TrialConfig") -> None:
+    """Raise a `UserError` where the file is not named, or the data are not its pictures.
+
+    The checksum is brought to lower case and a path made absolute, since workers are started elsewhere.
+    """
+    if config.grid != "original" or config.background != "black":
+        raise UserError("dsprites are a finite set of pictures on black; give grid = original, background = black.")
+    if not config.dsprites_file:
+        raise UserError(
+            "dsprites needs dsprites_file, the path or URL of dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz "
+            "(github.com/google-deepmind/dsprites-dataset); still_sprites needs no file."
+        )
+    if not re.fullmatch("[0-9a-f]{32}", config.dsprites_md5.lower()):
+        raise UserError(f"dsprites_md5 = {config.dsprites_md5} is no MD5; give 32 hexadecimal digits.")
+    object.__setattr__(config, "dsprites_md5", config.dsprites_md5.lower())
+    if "://" in config.dsprites_file:
+        _check_url(config.dsprites_file)
+        return
+    try:
+        path = Path(config.dsprites_file).expanduser().absolute()
+    except RuntimeError as error:
+        raise UserError(f"dsprites_file = {config.dsprites_file} is in the home of nobody; give its path.") from error
+    object.__setattr__(config, "dsprites_file", str(path))
+
+
+def _check_url(file: str) -> None:
+    try:
+        url = urlsplit(file)
+        _ = url.port  # read, since it is parsed only then
+    except ValueError as error:
+        raise UserError(f"dsprites_file = {file} is no URL ({error}); correct it, or give a path.") from error
+    if holds_key(url):
+        raise UserError("dsprites_file holds a key, which would be stored; give keys in the environment.")

@@ -1,0 +1,159 @@
+"""What is known of a dataset stands in one table; a new one is an entry of it, a name, and how it is drawn."""
+
+from dataclasses import fields
+from functools import partial
+from typing import Literal, get_args
+
+import numpy as np
+import pytest
+import torch
+
+from dd_ray.config import DATA_FIELDS, DATASET_INFO, MOVING, DatasetInfo, TrialConfig
+from dd_ray.config import Dataset as DatasetName
+from dd_ray.data import held_out_stills, make_dataset, render_stills
+from dd_ray.data.dataset import ContinuousDataset
+from dd_ray.data.registry import DATASETS, Entry
+from dd_ray.errors import UserError
+from dd_ray.evaluation import evaluate, model_scores
+from dd_ray.probes import held_out_videos, latent_table, reconstruct
+from dd_ray.training import Stack
+
+
+def test_the_tables_have_every_name_of_a_dataset():
+    assert set(DATASET_INFO) == set(DATASETS) == set(get_args(DatasetName))
+
+
+@pytest.mark.parametrize("name", DATASET_INFO)
+def test_an_entry_names_what_there_is(name):
+    info = DATASET_INFO[name]
+    assert set(info.options) <= {*DATA_FIELDS} <= {field.name for field in fields(TrialConfig)}
+    assert info.videos is None or (not info.moving and info.videos in MOVING)
+    assert (name in MOVING) == info.moving == ("num_frames" in info.options)
+
+
+def _paint(factors, image_size):
+    """A bright bar across the picture, uint8 [B, T, S, S], as high as its one factor [B, T, 1] says."""
+    rows = torch.arange(image_size, device=factors.device)
+    lit = (rows - (image_size - 1) * factors).abs() < 3
+    return (lit.to(torch.uint8) * 255)[..., None].expand(*lit.shape, image_size).contiguous()
+
+
+def _painter(config):
+    return partial(_paint, image_size=config.image_size)
+
+
+def _make(config, device):
+    def draw(rng, n):
+        ends = rng.random((n, 2, 1), dtype=np.float32)
+        return np.linspace(ends[:, 0], ends[:, -1 if config.frames > 1 else 0], config.frames, axis=1)
+
+    return ContinuousDataset(config, device, _painter(config), draw)
+
+
+def _info(**changes):
+    return DatasetInfo(factors=lambda config: ("bar_y",), training_size=1000, **changes)
+
+
+@pytest.fixture
+def add(monkeypatch):
+    """Adds a dataset as the README says: its name, what is known of it, and how it is drawn."""
+
+    def adding(name, info):
+        field = TrialConfig.__dataclass_fields__["dataset"]
+        monkeypatch.setattr(field, "type", Literal[(*get_args(field.type), name)])
+        monkeypatch.setitem(DATASET_INFO, name, info)
+        monkeypatch.setitem(DATASETS, name, Entry(_make, _painter))
+
+    return adding
+
+
+def _config(**changes):
+    values = {"model": "beta_vae", "beta": 0.1, "dataset": "still_bars", "batch_size": 8, "num_test": 8}
+    return TrialConfig(**values | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"objective": "tcvae"},
+        {"split": "levels", "train_share": 0.5},
+        {"network": "conv64", "image_size": 64},
+        {"dataset": "moving_bars", "model": "inertia_vae", "gamma": 0.5, "lam": 1.0},
+    ],
+)
+def test_a_new_dataset_is_trained_on_and_evaluated(add, changes):
+    add("still_bars", _info())
+    add("moving_bars", _info(moving=True))
+    config = _config(**changes)
+    assert TrialConfig.from_dict(config.to_dict()).key == config.key and config.num_data == 1000
+    stack = Stack([config])
+    before = stack[config.key].state().weights
+    stack.step()
+    trial = stack[config.key]
+    assert trial.terms.loss.isfinite()
+    assert any(not torch.equal(before[name], weight) for name, weight in trial.state().weights.items())
+
+    dataset = make_dataset(config)
+    test_set = dataset.test_set()
+    assert test_set.factor_names == config.factor_names == ("bar_y",)
+    metrics = evaluate(trial.model, config, test_set).metrics
+    assert np.isfinite(metrics["reconstruction_error"]) and "linear_r2/bar_y" in metrics
+    assert latent_table(trial.model, config, test_set)["follows"].unique().tolist() == ["bar_y"]
+    assert set(dataset.levels()) == ({"bar_y"} if config.frames == 1 else set())
+
+
+def test_held_out_stills_of_a_new_dataset_are_uniform_and_are_scored(add):
+    add("still_bars", _info())
+    config = _config()
+    factors = held_out_stills(config, 2000)
+    assert factors.shape == (2000, 1) and factors.mean() == pytest.approx(0.5, abs=0.03)
+    heights = render_stills(config, np.array([[0.0], [1.0]])).max(axis=2).argmax(axis=1)
+    assert heights.tolist() == [0, 29]
+    scores = model_scores(Stack([config])[config.key].model, config, ["mcc"])
+    assert 0 <= scores["mcc_stills"] <= 1
+
+
+def test_a_new_dataset_of_stills_shows_the_videos_that_its_entry_names(add):
+    add("moving_bars", _info(moving=True))
+    add("still_bars", _info(videos="moving_bars"))
+    for dataset in ("still_bars", "moving_bars"):
+        config = _config(dataset=dataset, image_size=64, network="conv64")
+        videos = held_out_videos(config, 3)
+        assert videos.images.shape == (3, 10, 1, 64, 64) and videos.factor_names == ("bar_y",)
+        assert not torch.equal(videos.factors[:, 0], videos.factors[:, 9])
+        originals, _ = reconstruct(Stack([config])[config.key].model, videos)
+        assert originals.shape == (3, 10, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"grid": "original"}, "grid = original has no still bars"),
+        ({"split": "samples"}, "split = samples needs a finite set"),
+        ({"model": "inertia_vae"}, "inertia_vae needs videos; .* not still_bars"),
+        (
+            {"background": "black"},
+            "background = black has no effect on still_bars; give gaussian, or use still_circles",
+        ),
+        ({"num_circles": 2}, "num_circles = 2 has no effect on still_bars"),
+        ({"num_frames": 5}, "num_frames = 5 has no effect on still_bars"),
+        ({"dsprites_file": "d.npz"}, r"dsprites_file = d\.npz has no effect on still_bars"),
+        ({"seed": 13}, "still_bars takes no seed = 13"),
+    ],
+)
+def test_what_a_new_dataset_does_not_take_is_refused(add, changes, message):
+    def check(config):
+        if config.seed == 13:
+            raise UserError("still_bars takes no seed = 13.")
+
+    add("still_bars", _info(check=check))
+    _config()
+    with pytest.raises(UserError, match=message):
+        _config(**changes)
+
+
+def test_a_dataset_without_videos_says_so(add):
+    add("still_bars", _info())
+    with pytest.raises(UserError, match="still_bars has still pictures and no videos to show; choose cells of another"):
+        held_out_videos(_config(), 3)
