@@ -103,7 +103,7 @@ class ContinuousDataset(Dataset):
         device: where images are rendered.
         paint: how factors become images.
         draw: how factors are drawn, those of `categories` too from [0, 1].
-        categories: how many values a factor has that is none of [0, 1].
+        categories: how many values a factor has that is none of [0, 1], by its name.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class ContinuousDataset(Dataset):
         device: torch.device,
         paint: Paint,
         draw: Draw,
-        categories: Mapping[int, int] = MappingProxyType({}),
+        categories: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         super().__init__(config, device, paint)
-        self._levels = levels_of_draws(draw, self.level_share, categories)
-        self.draw_train, self.draw_test = split_draws(draw, self._levels, categories)
+        self._levels = levels_of_draws(self.factor_names, draw, self.level_share, categories)
+        self.draw_train, self.draw_test = split_draws(self.factor_names, draw, self._levels, categories)
 
     def levels(self) -> dict[str, Levels]:
-        return {self.factor_names[factor]: at for factor, at in self._levels.items()}
+        return self._levels
 
     def factors(self, iteration: int) -> Factors:
         return self.draw_train(generator(self.seed, Stream.TRAIN, iteration), self.batch_size)
@@ -166,7 +166,7 @@ class FiniteDataset(Dataset):
         order = shuffled(members.size, generator(TEST_SEED, Stream.TEST, 0))
         test, train = np.split(order, [NUM_HELD_OUT])
         if self.level_share < 1:
-            trained = at_trained_levels(members.factors(np.arange(members.size)), self._levels())
+            trained = at_trained_levels(self.factor_names, self._all_factors(), self.levels())
             test, train = order[~trained[order]], train[trained[train]]
         if pictures is not None:
             train = train[~np.isin(pictures[train], pictures[test])]
@@ -176,15 +176,14 @@ class FiniteDataset(Dataset):
             raise UserError(f"train_share = {config.train_share} leaves no sample of {config.dataset}; give more.")
         self.test_indices, self.train_indices = test, train
 
-    def _levels(self) -> dict[int, Levels]:
-        everything = self.members.factors(np.arange(self.members.size))
-        return levels_of_set(everything, self.level_share, self.members.periodic)
+    def _all_factors(self) -> Factors:
+        return self.members.factors(np.arange(self.members.size))
 
     def factors(self, iteration: int) -> Factors:
         return self.members.factors(self.indices(iteration))
 
     def levels(self) -> dict[str, Levels]:
-        return {self.factor_names[factor]: at for factor, at in self._levels().items()}
+        return levels_of_set(self.factor_names, self._all_factors(), self.level_share, self.members.periodic)
 
     def test_factors(self) -> Factors:
         return self.members.factors(self.test_indices[: self.num_test])

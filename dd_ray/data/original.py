@@ -24,8 +24,8 @@ class FiniteSet(Protocol):
     """Images or videos that are addressed by index."""
 
     size: int
-    periodic: tuple[int, ...]
-    """Factors of which the first and the last level are the same pictures."""
+    periodic: tuple[str, ...]
+    """Names of the factors of which the first and the last level are the same pictures."""
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Factors [n, T, F] of the images or videos with these indices [n]."""
@@ -42,7 +42,7 @@ class StillImages:
 
     shape = (BACKGROUND_LEVELS, BACKGROUND_LEVELS, CIRCLE_LEVELS, CIRCLE_LEVELS)
     size = int(np.prod(shape))
-    periodic: tuple[int, ...] = ()
+    periodic: tuple[str, ...] = ()
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Factors [n, 1, F] of the images with these indices [n]."""
@@ -56,7 +56,7 @@ class Videos:
     """200,000 straight paths of 10 frames before backgrounds on a grid, as seed 0 drew them."""
 
     size = NUM_VIDEOS
-    periodic: tuple[int, ...] = ()
+    periodic: tuple[str, ...] = ()
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         """Factors [n, T, F] of the videos with these indices [n]."""

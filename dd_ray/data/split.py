@@ -10,10 +10,12 @@ trained on is the same for all seeds, and those of a smaller share are among tho
 interpolation study of the original (github.com/zahariaa/disentangled-dynamics, src/data/dspritesbT.py and
 src/supervised_encoderdecoder).
 
+Factors are told apart by their names, in the order of the columns of [n, T, F].
+
 Shapes: n samples, T frames, F factors.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +58,9 @@ def trained_levels(num_levels: int, share: float, factor: int) -> Mask:
     return trained
 
 
-def levels_of_set(factors: Factors, share: float, periodic: Collection[int] = ()) -> dict[int, Levels]:
+def levels_of_set(
+    names: Sequence[str], factors: Factors, share: float, periodic: Collection[str] = ()
+) -> dict[str, Levels]:
     """The levels of each factor that rests in the samples of a whole finite set, [n, T, F].
 
     Of a `periodic` factor the first and the last level are the same pictures, and so are trained on or not together.
@@ -64,52 +68,57 @@ def levels_of_set(factors: Factors, share: float, periodic: Collection[int] = ()
     levels = {}
     for factor in _resting(factors):
         values = np.unique(factors[:, 0, factor])
-        num_levels = len(values) - (factor in periodic and len(values) > 1)
-        levels[factor] = Levels(values, np.resize(trained_levels(num_levels, share, factor), len(values)))
+        num_levels = len(values) - (names[factor] in periodic and len(values) > 1)
+        trained = np.resize(trained_levels(num_levels, share, factor), len(values))
+        levels[names[factor]] = Levels(values, trained)
     return levels
 
 
-def levels_of_draws(draw: Draw, share: float, categories: Mapping[int, int]) -> dict[int, Levels]:
+def levels_of_draws(names: Sequence[str], draw: Draw, share: float, categories: Mapping[str, int]) -> dict[str, Levels]:
     """The intervals of each factor that rests in what is drawn; those of `categories`, of so many values each."""
     levels = {}
     for factor in _resting(draw(generator(0, Stream.SPLIT, 0), 64)):
-        count = categories.get(factor, NUM_INTERVALS)
-        values = np.arange(count) / (count - 1) if factor in categories else (np.arange(count) + 0.5) / count
-        levels[factor] = Levels(values.astype(np.float32), trained_levels(count, share, factor))
+        name = names[factor]
+        count = categories.get(name, NUM_INTERVALS)
+        values = np.arange(count) / (count - 1) if name in categories else (np.arange(count) + 0.5) / count
+        levels[name] = Levels(values.astype(np.float32), trained_levels(count, share, factor))
     return levels
 
 
-def at_trained_levels(factors: Factors, levels: dict[int, Levels]) -> Mask:
+def at_trained_levels(names: Sequence[str], factors: Factors, levels: Mapping[str, Levels]) -> Mask:
     """Which samples [n] of a finite set, [n, T, F], have all factors at levels that are trained on."""
-    trained = [at.trained[np.searchsorted(at.values, factors[:, 0, factor])] for factor, at in levels.items()]
+    trained = [at.trained[np.searchsorted(at.values, factors[:, 0, names.index(name)])] for name, at in levels.items()]
     return np.all(trained, axis=0)
 
 
-def split_draws(draw: Draw, levels: Mapping[int, Levels], categories: Mapping[int, int]) -> tuple[Draw, Draw]:
+def split_draws(
+    names: Sequence[str], draw: Draw, levels: Mapping[str, Levels], categories: Mapping[str, int]
+) -> tuple[Draw, Draw]:
     """How to draw samples at trained levels only, and how to draw held-out ones, where `draw` draws any from [0, 1].
 
     Nothing is held out where all levels are trained on, and both draw any.
     """
-    trained = {factor: at.trained for factor, at in levels.items() if not at.trained.all()}
+    trained = {names.index(name): at.trained for name, at in levels.items() if not at.trained.all()}
+    counts = {names.index(name): count for name, count in categories.items()}
 
     def draw_trained(rng: np.random.Generator, n: int) -> Factors:
         factors = draw(rng, n)
         for factor, at in trained.items():
             factors[..., factor] = _moved_into(at, factors[..., factor])
-        return _with_categories(factors, categories)
+        return _with_categories(factors, counts)
 
     def draw_held_out(rng: np.random.Generator, n: int) -> Factors:
         if not trained:
             return draw_trained(rng, n)
         factors = redraw_until(lambda drawn: ~_all_within(trained, drawn), lambda m: draw(rng, m), n)
-        return _with_categories(factors, categories)
+        return _with_categories(factors, counts)
 
     return draw_trained, draw_held_out
 
 
-def _with_categories(factors: Factors, categories: Mapping[int, int]) -> Factors:
+def _with_categories(factors: Factors, counts: Mapping[int, int]) -> Factors:
     """Draws from [0, 1] of a category as one of its values, which are equally spaced; factors [n, T, F] in place."""
-    for factor, count in categories.items():
+    for factor, count in counts.items():
         factors[..., factor] = interval_of(factors[..., factor], count) / (count - 1)
     return factors
 

@@ -66,7 +66,7 @@ def snap(values: Values, num_levels: int) -> Values:
 class SpriteGrid:
     """All combinations of levels of the factors of sprites, the last factor fastest."""
 
-    periodic: tuple[int, ...] = (SPRITE_FACTORS.index("sprite_orientation"),)
+    periodic: tuple[str, ...] = ("sprite_orientation",)
 
     def __init__(self, sizes: tuple[int, ...] = SIZES) -> None:
         self.sizes = sizes
@@ -98,7 +98,7 @@ def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
     paint = sprite_painter(config)
     if config.grid == "original":
         return FiniteDataset(config, device, paint, SpriteGrid(), _pictures())
-    return ContinuousDataset(config, device, paint, _draw(config), categories={0: NUM_SHAPES})
+    return ContinuousDataset(config, device, paint, _draw(config), categories={"sprite_shape": NUM_SHAPES})
 
 
 def sprite_painter(config: TrialConfig) -> Paint:
@@ -109,7 +109,8 @@ def sprite_painter(config: TrialConfig) -> Paint:
 def sprite_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
     """Factors [N, F] of held-out still pictures: from the unit cube, the shape one of the three."""
     factors = uniform_stills(config, num_stills)
-    factors[:, 0] = snap(factors[:, 0], NUM_SHAPES)
+    shape = config.factor_names.index("sprite_shape")
+    factors[:, shape] = snap(factors[:, shape], NUM_SHAPES)
     return factors
 
 
