@@ -16,8 +16,9 @@ from torch import Tensor
 
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data.dataset import FiniteDataset, Paint
+from dd_ray.data.levels import snap
 from dd_ray.data.rendering import IMAGE
-from dd_ray.data.sprites import SpriteGrid, halve, snap
+from dd_ray.data.sprites import SpriteGrid, halve
 from dd_ray.dsprites_file import BYTES_PER_IMAGE, SIDE, open_dsprites
 
 

@@ -9,17 +9,15 @@ centre.
 Shapes: B videos, T frames, F factors, K circles, S pixels a side.
 """
 
-import torch
+from functools import partial
+
 from torch import Tensor
 
-from dd_ray.data.rendering import CANVAS, IMAGE, circle_masks, draw_backgrounds, reduce_canvases
+from dd_ray.data.canvases import background_canvases, paint_in_chunks
+from dd_ray.data.rendering import IMAGE, circle_masks, reduce_canvases
 
 BEFORE_GAUSSIAN, BEFORE_BLACK = (0, 255), (128, 255)
 """Values of the first and the last circle."""
-# Frames at a time: on a CPU few, so that what they are computed from stays in its cache; on a GPU as many as keep it
-# busy.
-_CHUNK_CPU = 64
-_CHUNK_GPU = 4096
 
 
 def circle_values(num_circles: int, ends: tuple[int, int]) -> list[int]:
@@ -41,22 +39,7 @@ def paint_circles(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
     Returns:
         uint8 [B, T, S, S], on the device of the factors.
     """
-    return torch.cat([_paint(part, num_circles, image_size) for part in in_chunks(factors)])
-
-
-def in_chunks(factors: Tensor) -> tuple[Tensor, ...]:
-    """Videos [B, T, F] in parts of about as many frames as are painted at a time."""
-    frames = _CHUNK_CPU if factors.device.type == "cpu" else _CHUNK_GPU
-    return factors.split(max(1, frames // factors.shape[1]))
-
-
-def background_canvases(factors: Tensor, num_before: int) -> Tensor:
-    """Backgrounds of videos [B, T, F], uint8 [B·T, 64, 64]: Gaussians by the factors after the first num_before."""
-    num_videos, num_frames, num_factors = factors.shape
-    if num_factors == num_before:
-        return torch.zeros(num_videos * num_frames, CANVAS, CANVAS, dtype=torch.uint8, device=factors.device)
-    canvases = draw_backgrounds(factors[:, 0, num_before:]).canvases[:, 1:-1, 1:-1]
-    return canvases.repeat_interleave(num_frames, dim=0)
+    return paint_in_chunks(factors, partial(_paint, num_circles=num_circles, image_size=image_size))
 
 
 def _paint(factors: Tensor, num_circles: int, image_size: int) -> Tensor:

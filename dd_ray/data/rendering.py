@@ -101,7 +101,7 @@ def draw_circles(positions: Tensor, radius: float = RADIUS, image_size: int = IM
         uint8 [N, image_size, image_size], on the device of the positions.
     """
     images = positions.new_empty(len(positions), image_size, image_size, dtype=torch.uint8)
-    for images_n, positions_n in zip(_chunks(images), _chunks(positions), strict=True):
+    for images_n, positions_n in zip(in_chunks(images), in_chunks(positions), strict=True):
         lit = circle_masks(positions_n, radius).to(torch.uint8).mul_(255)
         images_n.copy_(reduce_canvases(lit) if image_size == IMAGE else lit)
     return images
@@ -151,7 +151,7 @@ def render_videos(factors: Tensor, grid: Backgrounds | None = None, image_size: 
     num_videos, num_frames, _ = factors.shape
     images = factors.new_empty(num_videos, num_frames, image_size, image_size, dtype=torch.uint8)
     draw = _draw_frames if image_size == IMAGE else _draw_unreduced
-    for images_b, factors_b in zip(_chunks(images, num_frames), _chunks(factors, num_frames), strict=True):
+    for images_b, factors_b in zip(in_chunks(images, num_frames), in_chunks(factors, num_frames), strict=True):
         positions = factors_b[:, 0, 2:]
         if grid is None:
             backgrounds = draw_backgrounds(positions)
@@ -281,7 +281,7 @@ def _square(side: int, stride: int, device: torch.device) -> Tensor:
     return (stride * pixels[:, None] + pixels).flatten()
 
 
-def _chunks(of: Tensor, num_frames: int = 1) -> tuple[Tensor, ...]:
-    """Views of a tensor [B, ...] that hold about as many frames as are worked on at a time."""
-    frames = _CHUNK_CPU if of.device.type == "cpu" else _CHUNK_GPU
+def in_chunks(of: Tensor, num_frames: int = 1, chunk_cpu: int = _CHUNK_CPU) -> tuple[Tensor, ...]:
+    """Views of a tensor [B, ...] that hold about as many frames as are worked on at a time, chunk_cpu on a CPU."""
+    frames = chunk_cpu if of.device.type == "cpu" else _CHUNK_GPU
     return of.split(max(1, frames // num_frames))

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dd_ray.data.levels import snap
 from dd_ray.data.motion import redraw_until
 from dd_ray.data.streams import Stream, generator, shuffled
 
@@ -119,7 +120,7 @@ def split_draws(
 def _with_categories(factors: Factors, counts: Mapping[int, int]) -> Factors:
     """Draws from [0, 1] of a category as one of its values, which are equally spaced; factors [n, T, F] in place."""
     for factor, count in counts.items():
-        factors[..., factor] = interval_of(factors[..., factor], count) / (count - 1)
+        factors[..., factor] = snap(factors[..., factor], count)
     return factors
 
 

@@ -28,7 +28,6 @@ Shapes: B videos, T frames, N frames of all, F factors, S pixels a side.
 
 import math
 from functools import cache, partial
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -36,9 +35,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import SPRITE_FACTORS, TrialConfig
+from dd_ray.data.canvases import background_canvases, paint_in_chunks
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
+from dd_ray.data.levels import snap
 from dd_ray.data.motion import PATHS, endpoints, equally_spaced
-from dd_ray.data.occlusion import background_canvases, in_chunks
 from dd_ray.data.rendering import CANVAS, IMAGE
 from dd_ray.data.split import Draw, Factors
 from dd_ray.data.stills import uniform_stills
@@ -51,16 +51,6 @@ SQUARE, ELLIPSE, HEART = 10.25, (14.75, 9.05), 10.7
 FIRST_CENTRE, CENTRES = 16.5, 31
 """Centre of a sprite at position 0, and how far that at 1 is from it."""
 _WINDOW = 32  # pixels that a sprite can reach, along an axis
-
-Values = TypeVar("Values", Tensor, NDArray[np.floating])
-
-
-def snap(values: Values, num_levels: int) -> Values:
-    """Numbers in [0, 1] to num_levels equally spaced levels from 0 to 1, each from as long an interval.
-
-    Uniform numbers become uniform levels, and a level stays what it is.
-    """
-    return ((values * num_levels) // 1).clip(max=num_levels - 1) / max(1, num_levels - 1)
 
 
 class SpriteGrid:
@@ -145,7 +135,7 @@ def paint_sprites(factors: Tensor, image_size: int) -> Tensor:
     Returns:
         uint8 [B, T, S, S], on the device of the factors.
     """
-    return torch.cat([_paint(part, image_size) for part in in_chunks(factors)])
+    return paint_in_chunks(factors, partial(_paint, image_size=image_size))
 
 
 def halve(canvases: Tensor) -> Tensor:

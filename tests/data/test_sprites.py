@@ -10,8 +10,9 @@ import torch
 
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data import generator, make_dataset, render_stills
+from dd_ray.data.levels import snap
 from dd_ray.data.rendering import draw_backgrounds
-from dd_ray.data.sprites import SIZES, SpriteGrid, halve, paint_sprites, snap
+from dd_ray.data.sprites import SIZES, SpriteGrid, halve, paint_sprites
 from dd_ray.data.streams import Stream
 from dd_ray.errors import UserError
 

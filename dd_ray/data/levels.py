@@ -1,0 +1,17 @@
+"""Levels of factors that are equally spaced from 0 to 1."""
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+Values = TypeVar("Values", Tensor, NDArray[np.floating])
+
+
+def snap(values: Values, num_levels: int) -> Values:
+    """Numbers in [0, 1] to num_levels equally spaced levels from 0 to 1, each from as long an interval.
+
+    Uniform numbers become uniform levels, and a level stays what it is.
+    """
+    return ((values * num_levels) // 1).clip(max=num_levels - 1) / max(1, num_levels - 1)
