@@ -164,7 +164,7 @@ def test_the_latent_of_a_picture_is_that_of_a_video_at_rest_in_its_last_frame(co
     videos = pictures.expand(-1, config.frames, -1, -1, -1)
     factors = torch.from_numpy(random).float()[:, None].expand(-1, config.frames, -1)
     with torch.no_grad():
-        outputs = model(Batch(videos, factors))
+        outputs = model(Batch(videos, factors, config.factor_names))
     shown = outputs.mu if isinstance(model, VideoVAE) else outputs.predicted
     np.testing.assert_allclose(encode_stills(model, config, random), shown[:, -1], rtol=1e-4, atol=1e-6)
 

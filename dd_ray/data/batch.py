@@ -18,5 +18,5 @@ class Batch:
     """Float32 [B, T, C, H, W] in [0, 1]."""
     factors: Tensor
     """Float32 [B, T, F] in [0, 1], named by factor_names."""
-    factor_names: tuple[str, ...] = FACTORS
+    factor_names: tuple[str, ...]
     """Names of the F factors."""

@@ -43,7 +43,9 @@ def encode_stills(model: Model, config: TrialConfig, factors: NDArray[np.floatin
         UserError: the network has no encoder, or the factors are not as above.
     """
     chunks = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
-    return np.concatenate([_encode(model, chunk, torch.from_numpy(render_stills(config, chunk))) for chunk in chunks])
+    return np.concatenate(
+        [_encode(model, config, chunk, torch.from_numpy(render_stills(config, chunk))) for chunk in chunks]
+    )
 
 
 def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
@@ -54,7 +56,8 @@ def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.fl
     """
     factors, pictures = _test_stills(tuple(config.data.items()))
     starts = range(0, len(factors), CHUNK)
-    return np.concatenate([_encode(model, factors[i : i + CHUNK], pictures[i : i + CHUNK]) for i in starts]), factors
+    latents = [_encode(model, config, factors[i : i + CHUNK], pictures[i : i + CHUNK]) for i in starts]
+    return np.concatenate(latents), factors
 
 
 @functools.lru_cache(maxsize=2)
@@ -66,14 +69,14 @@ def _test_stills(data: tuple[tuple[str, Any], ...]) -> tuple[NDArray[np.floating
 
 
 @torch.inference_mode()
-def _encode(model: Model, factors: NDArray[np.floating], pictures: Tensor) -> NDArray[np.float32]:
+def _encode(model: Model, config: TrialConfig, factors: NDArray[np.floating], pictures: Tensor) -> NDArray[np.float32]:
     if isinstance(model, SupervisedDecoder):
         raise UserError("a supervised decoder has no encoder, and so no latents of pictures; choose other cells.")
     device = next(model.parameters()).device
     images = pictures.to(device)[:, None, None] / 255  # [N, 1, C, H, W]
     if isinstance(model, SupervisedEncoder):
         named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]
-        latents = model(Batch(images, named)).predicted
+        latents = model(Batch(images, named, config.factor_names)).predicted
     else:
         latents, _ = model.encode(images)
     return latents[:, 0].cpu().numpy()

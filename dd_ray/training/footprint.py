@@ -35,7 +35,7 @@ def bytes_per_trial(config: TrialConfig) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = objective(config, model(Batch(images, factors), noise)).loss
+        loss = objective(config, model(Batch(images, factors, config.factor_names), noise)).loss
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     assert loss.requires_grad  # so that nothing that was counted is gone
     return int(TRANSIENT * sum(kept.values())) + COPIES_OF_WEIGHTS * weights + images.numel() * images.element_size()

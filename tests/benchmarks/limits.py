@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import FACTORS, Batch
+from dd_ray.data import Batch
 from dd_ray.models import build_model
 from dd_ray.objectives import objective
 from tests.benchmarks.measure import seconds_of
@@ -64,7 +64,7 @@ def demand(config: TrialConfig) -> Demand:
     for layer in layers:
         layer.register_forward_hook(lambda module, args, out: outputs.append(out.numel() * out.element_size()))
     with FlopCounterMode(display=False) as counter:
-        batch = Batch(images, torch.rand(2, few.frames, len(FACTORS)))
+        batch = Batch(images, torch.rand(2, few.frames, len(few.factor_names)), few.factor_names)
         objective(few, model(batch, None if shape is None else torch.randn(shape))).loss.backward()
     scale = config.batch_size / 2
     return Demand(flops=scale * counter.get_total_flops(), bytes=scale * 5 * sum(outputs))

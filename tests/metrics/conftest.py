@@ -73,7 +73,8 @@ def network(reference: Path) -> Callable[[str], Network]:
 
 
 def _rendered(factors: Array) -> Batch:
-    return Batch(torch.from_numpy(render_circles(factors))[:, None, None] / 255, torch.from_numpy(factors)[:, None])
+    images = torch.from_numpy(render_circles(factors))[:, None, None] / 255
+    return Batch(images, torch.from_numpy(factors)[:, None], FACTORS)
 
 
 @torch.inference_mode()

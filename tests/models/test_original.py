@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import Batch, render_circles
+from dd_ray.data import FACTORS, Batch, render_circles
 from dd_ray.errors import UserError
 from dd_ray.metrics import linear_r2
 from dd_ray.models import VideoVAE, build_model, load_original
@@ -47,7 +47,7 @@ def test_the_supervised_checkpoint_gives_the_factors_in_their_order(reference):
     images = torch.from_numpy(render_circles(factors))[:, None, None] / 255
     model = load_original(reference / SUPERVISED)
     with torch.no_grad():
-        predicted = model(Batch(images, torch.from_numpy(factors)[:, None])).predicted[:, 0].numpy()
+        predicted = model(Batch(images, torch.from_numpy(factors)[:, None], FACTORS)).predicted[:, 0].numpy()
     assert (linear_r2(predicted, factors) > 0.999).all()
     for i in range(4):
         assert np.corrcoef(predicted[:, i], factors[:, i])[0, 1] > 0.999

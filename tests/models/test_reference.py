@@ -33,12 +33,12 @@ def videos(reference, recorded):
     np.testing.assert_array_equal(file["images"][:4], recorded["videos"])
     columns = [file["factor_names"].tolist().index(name) for name in FACTORS]
     factors = torch.from_numpy(file["factors"][:4][..., columns])
-    return Batch(torch.from_numpy(recorded["videos"])[:, :, None] / 255, factors)
+    return Batch(torch.from_numpy(recorded["videos"])[:, :, None] / 255, factors, FACTORS)
 
 
 @pytest.fixture(scope="module")
 def stills(videos):
-    return Batch(videos.images[:, :1], videos.factors[:, :1])
+    return Batch(videos.images[:, :1], videos.factors[:, :1], FACTORS)
 
 
 def original_network(recorded, name: str, **settings) -> tuple[TrialConfig, Model]:
@@ -60,7 +60,8 @@ def _supervised_encoder(recorded, videos, stills) -> Outputs:
     config, model = original_network(recorded, "supervised_encoder")
     # This network of theirs was compared with the background first.
     background_first = [2, 3, 0, 1]
-    stills = Batch(stills.images, stills.factors[..., background_first])
+    names = tuple(FACTORS[i] for i in background_first)
+    stills = Batch(stills.images, stills.factors[..., background_first], names)
     outputs = model(stills)
     loss = objective(config, outputs).loss
     return {"supervised_encoder/prediction": outputs.predicted[:, 0], "supervised_encoder/loss": loss}

@@ -32,7 +32,7 @@ def _with_other_frames(batch: Batch, start: int) -> Batch:
     images = batch.images.clone()
     images[:, start:] = images[:, start:].flip(-1)
     assert not torch.equal(images, batch.images)
-    return Batch(images, batch.factors)
+    return Batch(images, batch.factors, batch.factor_names)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name_of)
@@ -79,7 +79,7 @@ def test_without_noise_the_means_are_decoded(config):
 def test_frames_are_encoded_by_themselves(model):
     network, batch = build_model(small(model)), _batch(small(model))
     whole = network(batch)
-    alone = network(Batch(batch.images[:, 2:3], batch.factors[:, 2:3]))
+    alone = network(Batch(batch.images[:, 2:3], batch.factors[:, 2:3], batch.factor_names))
     torch.testing.assert_close(alone.mu[:, 0], whole.mu[:, 2])
     torch.testing.assert_close(alone.reconstruction[:, 0], whole.reconstruction[:, 2])
 
