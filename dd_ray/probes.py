@@ -5,6 +5,7 @@ Nothing is drawn here. Pictures are uint8, 255 being white, as they come from th
 Shapes: B videos, T frames, L latents, F factors, S steps of a traversal, C×H×W pixels.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import DATASET_INFO, TrialConfig
+from dd_ray.config import DATASET_INFO, TrialConfig, data_config
 from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
@@ -48,8 +49,8 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     Raises:
         UserError: the dataset holds out no so many, or is of still pictures that have no moving ones of their kind.
     """
-    values = config.data if DATASET_INFO[config.dataset].moving else _data_of_videos(config)
-    test_set = make_dataset(TrialConfig(model="beta_vae", beta=0.0, num_test=max(num_videos, 2), **values)).test_set()
+    data = config.data if DATASET_INFO[config.dataset].moving else _data_of_videos(config)
+    test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()
     return Batch(test_set.images[:num_videos], test_set.factors[:num_videos], test_set.factor_names)
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from dd_ray.config import NOT_IN_KEY, Model, TrialConfig
+from dd_ray.config import NOT_IN_KEY, Model, TrialConfig, data_config
 from dd_ray.config import SUPERVISED as SUPERVISED_MODELS
 from dd_ray.errors import UserError
 
@@ -341,6 +341,14 @@ def test_where_a_file_lies_is_no_part_of_the_key(monkeypatch, tmp_path):
 )
 def test_the_data_says_which_factors_it_has(values, names):
     assert TrialConfig.from_dict(INERTIA_VAE | values).factor_names == tuple(names.split())
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_all_configs_of_the_same_data_have_one_data_config(name):
+    plain, changed = TrialConfig.from_dict(INERTIA_VAE), TrialConfig.from_dict(INERTIA_VAE | DIFFERENT[name])
+    alone = data_config(changed.data)
+    assert alone.data == changed.data and alone.factor_names == changed.factor_names
+    assert (alone == data_config(plain.data)) == (changed.data == plain.data)
 
 
 def test_all_these_keys_differ():

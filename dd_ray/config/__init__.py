@@ -30,7 +30,7 @@ from dd_ray.config.names import (
     Sampling,
     Schedule,
 )
-from dd_ray.config.trial import TrialConfig
+from dd_ray.config.trial import TrialConfig, data_config
 from dd_ray.config.urls import holds_key
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "Sampling",
     "Schedule",
     "TrialConfig",
+    "data_config",
     "has_effect",
     "holds_key",
 ]

@@ -8,6 +8,7 @@ validated once, here; all other code trusts it.
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Self, get_args
@@ -222,3 +223,12 @@ class TrialConfig:
             values.pop(name, None)
         values["beta"] = float(f"{self.beta_value:.12g}")
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def data_config(data: Mapping[str, Any]) -> TrialConfig:
+    """A config that stands for data whatever is trained on them: of the same data, the same one.
+
+    Args:
+        data: fields of `DATA_FIELDS` with their values, such as `TrialConfig.data`; others have their defaults.
+    """
+    return TrialConfig(model="beta_vae", beta=0.0, **data)

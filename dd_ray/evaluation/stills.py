@@ -4,14 +4,13 @@ Shapes: N pictures, F factors, L latents, C×H×W pixels.
 """
 
 import functools
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import Batch, held_out_stills, render_stills
 from dd_ray.errors import UserError
 from dd_ray.models import Model, SupervisedDecoder, SupervisedEncoder
@@ -54,16 +53,15 @@ def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.fl
     The factors are independent and uniform over their whole range, and the pictures the same for every network of
     every sweep on the same data.
     """
-    factors, pictures = _test_stills(tuple(config.data.items()))
+    factors, pictures = _test_stills(data_config(config.data))
     starts = range(0, len(factors), CHUNK)
     latents = [_encode(model, config, factors[i : i + CHUNK], pictures[i : i + CHUNK]) for i in starts]
     return np.concatenate(latents), factors
 
 
 @functools.lru_cache(maxsize=2)
-def _test_stills(data: tuple[tuple[str, Any], ...]) -> tuple[NDArray[np.floating], Tensor]:
+def _test_stills(config: TrialConfig) -> tuple[NDArray[np.floating], Tensor]:
     """Factors, and pictures [N, H, W] in bytes, rendered once for all networks of this process."""
-    config = TrialConfig(model="beta_vae", beta=0.0, **dict(data))
     factors = held_out_stills(config, NUM_STILLS)
     return factors, torch.from_numpy(render_stills(config, factors))
 

@@ -21,7 +21,7 @@ from PIL import Image
 
 from dd_ray import probes, results
 from dd_ray.cells import Subject, load_cells
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
@@ -134,12 +134,12 @@ def _lag(subject: Subject) -> dict[str, Any]:
 
 def _videos(config: TrialConfig, num_videos: int) -> Batch:
     # What the held-out set depends on: of a sweep's many configs, all or nearly all agree in it.
-    return _held_out(tuple(config.data.items()), num_videos)
+    return _held_out(data_config(config.data), num_videos)
 
 
 @cache
-def _held_out(values: tuple[tuple[str, Any], ...], num_videos: int) -> Batch:
-    return probes.held_out_videos(TrialConfig(model="beta_vae", beta=0.0, **dict(values)), num_videos)
+def _held_out(config: TrialConfig, num_videos: int) -> Batch:
+    return probes.held_out_videos(config, num_videos)
 
 
 def _latent(row: Mapping[Any, Any]) -> dict[str, Any]:
