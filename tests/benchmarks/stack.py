@@ -1,6 +1,8 @@
-"""Trials trained as one, beside the limits of the device: `python -m tests.benchmarks.stack [--whole]`.
+"""Trials trained as one, beside the limits of the device: `python -m tests.benchmarks.stack [OPTION ...]`.
 
-Without Ray. On a GPU where there is one; on a CPU with fewer trials, to see that it works there and does not pay.
+Without Ray. On a GPU where there is one; on a CPU with fewer trials, to see that it works there and does not pay. Each
+case is told as soon as it is measured. By counts, all tables in both precisions take an H100 15 to 20 minutes: where
+a command may run for less, `--only` and `--precision` do a part.
 """
 
 import argparse
@@ -9,7 +11,7 @@ import multiprocessing
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -36,8 +38,10 @@ GROWTH = {
     "batch": [(36, {"batch_size": n}) for n in (16, 64, 256)],
 }
 MOST_ON_CPU = 4
-MOST_ALONE = 36
+MOST: Mapping[StackMethod, int] = {"alone": 36, "streams": 36, "matmul": 36}
+"""Trials up to which a method is measured: beyond, it takes minutes, or more memory than there is."""
 SECONDS_TO_START = 180
+TABLES = ("methods", "processes", "paper", "growth")
 
 
 def seeds_of(config: TrialConfig, count: int) -> list[TrialConfig]:
@@ -57,7 +61,8 @@ def seconds_a_step(configs: Sequence[TrialConfig], method: StackMethod, device: 
     try:
         stack = Stack(configs, device, method)
         warm_up(stack)
-        steps = max(2, STEPS[device.type] // (len(configs) if method == "alone" else 1))
+        many = len(configs) if method == "alone" else max(1, len(configs) // 36)
+        steps = max(2, STEPS[device.type] // many)
         return seconds_of(lambda: stack.step(steps), device, repeats=3, warm_ups=0) / steps
     except torch.OutOfMemoryError:
         return float("nan")
@@ -80,12 +85,14 @@ def against_k(device: torch.device, precision: Precision) -> Table:
     """Methods and numbers of trials."""
     set_precision(precision)
     limit, need = ceilings(device), demand(BASE)
+    memory(device)  # of what came before
     rows = []
     for count, method in itertools.product(STACKS[device.type], ("alone", *methods_of(device))):
-        if count <= MOST_ALONE or method != "alone":
+        if count <= MOST.get(method, count):
             seconds = seconds_a_step(seeds_of(BASE, count), method, device)
             share = count * need.seconds(limit) / seconds
             rows.append([f"{count} × {method}", 1000 * seconds, count / seconds, f"{share:.0%}", memory(device)])
+            tell(precision, rows[-1])
     return Table(
         title=f"K trials of 64 × 10 frames, {precision}, {device.type}",
         columns=("K × method", "ms a step", "trial-iterations/s", "of the limit", "GiB"),
@@ -137,8 +144,8 @@ def packed_against_others(device: torch.device, precision: Precision) -> Table:
 
 def _rate_of_processes(configs: Sequence[TrialConfig], device: torch.device, precision: Precision) -> float:
     context = multiprocessing.get_context("spawn")
-    # The first when all have warmed up, the second to begin together.
-    gates = [context.Barrier(len(configs) + 1, timeout=SECONDS_TO_START) for _ in range(2)]
+    # When all have warmed up, to begin together, and when all have trained: their ends take time, too.
+    gates = [context.Barrier(len(configs) + 1, timeout=SECONDS_TO_START) for _ in range(3)]
     steps = 4 * STEPS[device.type]
     processes = [
         context.Process(target=_train, args=(config, device.type, precision, steps, gates)) for config in configs
@@ -148,9 +155,11 @@ def _rate_of_processes(configs: Sequence[TrialConfig], device: torch.device, pre
     gates[0].wait()
     start = time.perf_counter()
     gates[1].wait()
+    gates[2].wait()
+    seconds = time.perf_counter() - start
     for process in processes:
         process.join()
-    return len(configs) * steps / (time.perf_counter() - start)
+    return len(configs) * steps / seconds
 
 
 def _train(config: TrialConfig, device: str, precision: Precision, steps: int, gates: Sequence[Any]) -> None:
@@ -159,16 +168,18 @@ def _train(config: TrialConfig, device: str, precision: Precision, steps: int, g
     set_precision(precision)
     stack = Stack([config], device, "alone")
     warm_up(stack)
-    for gate in gates:
+    for gate in gates[:2]:
         gate.wait()
     stack.step(steps)
     wait_for(torch.device(device))
+    gates[2].wait()
 
 
 def growth(device: torch.device, precision: Precision) -> Table:
     """How a step's time grows with trials, latents, frames and batch."""
     set_precision(precision)
     limit, rows = ceilings(device), []
+    memory(device)  # of what came before
     for axis, cases in GROWTH.items():
         for trials, changes in cases:
             config = replace(BASE, **changes)
@@ -177,6 +188,7 @@ def growth(device: torch.device, precision: Precision) -> Table:
             what = ", ".join(f"{name} {value}" for name, value in changes.items()) or f"{count} trials"
             least = count * demand(config).seconds(limit)
             rows.append([f"{axis}: {what}", 1000 * seconds / count, f"{least / seconds:.0%}", memory(device)])
+            tell(precision, rows[-1])
     return Table(
         title=f"How a trial's iteration grows, {precision}, {device.type}",
         columns=("36 trials, 4 latents, 64 × 10 frames, but", "ms a trial", "of the limit", "GiB"),
@@ -184,23 +196,42 @@ def growth(device: torch.device, precision: Precision) -> Table:
     )
 
 
-def tables(whole: bool, precisions: Iterable[Precision]) -> Iterator[Table]:
-    """All of them."""
+def tell(precision: Precision, row: Sequence[object]) -> None:
+    """A case that was just measured, for whoever watches, and in case the rest is never reached."""
+    print(
+        precision,
+        *(f"{value:.4g}" if isinstance(value, float) else value for value in row),
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def tables(only: Collection[str], precisions: Sequence[Precision], whole: bool) -> Iterator[Table]:
+    """Those that were asked for."""
     device = best_device()
     for precision in precisions:
-        yield against_k(device, precision)
-        yield packed_against_others(device, precision)
-        yield paper(device, precision, whole)
-    yield growth(device, next(iter(precisions)))
+        if "methods" in only:
+            yield against_k(device, precision)
+        if "processes" in only:
+            yield packed_against_others(device, precision)
+        if "paper" in only:
+            yield paper(device, precision, whole)
+    if "growth" in only:
+        yield growth(device, precisions[0])
 
 
 def main(args: Sequence[str] = ()) -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, help="tables to print")
+    parser.add_argument("--precision", nargs="+", choices=("float32", "tf32"), help="on a GPU; both where not given")
     parser.add_argument("--whole", action="store_true", help="train the paper's grid to its end")
+    parser.add_argument("--search", action="store_true", help="have cuDNN measure its algorithms")
     options = parser.parse_args(args)
     keep_freed_memory()
-    show(tables(options.whole, ("float32", "tf32") if torch.cuda.is_available() else ("float32",)))
+    torch.backends.cudnn.benchmark = options.search
+    on_gpu: Sequence[Precision] = options.precision or ("float32", "tf32")
+    show(tables(options.only, on_gpu if torch.cuda.is_available() else ("float32",), options.whole))
 
 
 if __name__ == "__main__":
