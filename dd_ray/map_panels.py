@@ -8,6 +8,7 @@ where a difference is not 0.
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import matplotlib as mpl
@@ -44,6 +45,7 @@ LOOKS_OF_DIFFERENCES = {
 Brewer 2003, The Cartographic Journal 40, p. 27) gives as safe for the colour-blind."""
 WIDEST_WITH_NUMBERS = 10
 """Cells along x, up to which a panel has its numbers written into it."""
+MOST_DIGITS = 6
 HATCH = "///"
 EMPTY_COLOUR = (0.93, 0.93, 0.93)
 CURVE = mpl.colormaps["viridis"](0.3)
@@ -95,25 +97,47 @@ class Scale:
         label = f"{known.label.replace(' (', chr(10) + '(')}\nminus that at {setting({reference: 0})}{hint}"
         return cls(metric, Normalize(-furthest, furthest), cmap, label, None, signed=True)
 
-    def text(self, value: float) -> str:
-        """A value as a cell shows it: three digits, or as many as split the scale into thirty steps."""
+    @property
+    def digits(self) -> int:
+        """Significant digits of a value: three, or as many as split the scale into thirty steps or write it out.
+
+        Never more than six: beyond, a value has an exponent and three digits.
+        """
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
-        first_digit = math.floor(math.log10(max(abs(low), abs(high))))
+        before_point = 1 + self._first_digit
+        steps = self._first_digit + math.ceil(2.5 - math.log10(high - low))
+        return min(MOST_DIGITS, max(3, before_point if before_point <= MOST_DIGITS else 3, steps))
+
+    @property
+    def decimals(self) -> int:
+        """Decimals of a difference, the same for all, so that they can be compared at a glance."""
+        return min(9, max(0, 2 - self._first_digit))
+
+    @property
+    def _first_digit(self) -> int:
+        """The power of ten of the first digit of the scale's larger end."""
+        return math.floor(math.log10(max(abs(self.norm.vmin or 0.0), abs(self.norm.vmax or 0.0))))
+
+    def text(self, value: float) -> str:
+        """A value as a cell shows it, here and in the report (`shown` in its `text.js`)."""
+        if value == 0:
+            return "0"
         if self.signed:
-            return _with_sign(value, decimals=max(0, 2 - first_digit))
-        digits = max(3, first_digit + math.ceil(2.5 - math.log10(high - low)))
-        return f"{value:.3g}" if self.metric == "active_units" else f"{value:#.{digits}g}".rstrip(".")
+            return _with_sign(value, self.decimals)
+        return f"{value:.3g}" if self.metric == "active_units" else _with_digits(value, self.digits)
 
     def colour(self, value: float) -> tuple[float, float, float]:
         """Background of a value's cell."""
         return mpl.colormaps[self.cmap](self.norm(value))[:3]
 
 
+def _with_digits(value: float, digits: int) -> str:
+    """A value with an exponent only below 10⁻⁶ and where it has more digits before the point, as JavaScript has it."""
+    return str(Decimal(f"{value:.{digits - 1}e}")).lower()
+
+
 def _with_sign(value: float, decimals: int) -> str:
-    """A difference, with as many decimals as the others, so that they can be compared at a glance."""
-    if not value:
-        return "0"
-    text = f"{value:+.{decimals}f}" if decimals <= 6 else f"{value:+.1e}"
+    text = f"{value:+.{decimals}f}"
     return text.replace("-", "−", 1) if float(text) else text[1:]
 
 

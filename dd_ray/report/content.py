@@ -217,7 +217,8 @@ def _scale(last: Summary, metric: str) -> dict[str, Any]:
     """
     scale = Scale.of(last, metric)
     ends = {"min": _number(scale.norm.vmin), "max": _number(scale.norm.vmax)}
-    return {**ends, "untrained": _number(scale.untrained), "colours": scale.cmap}
+    writes = {"decimals": scale.decimals} if scale.signed else {"digits": scale.digits}
+    return {**ends, **writes, "untrained": _number(scale.untrained), "colours": scale.cmap}
 
 
 def _cells(

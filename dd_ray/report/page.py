@@ -1,5 +1,8 @@
 """A report as one HTML file: the template filled with styles, scripts, numbers and pictures.
 
+Its own script is one function, joined from the files in `js/`. None of them uses a name of a later one; what changes
+while one reads goes through the store, which has every view drawn that depends on it.
+
 Nothing is fetched when it is opened: plotly.js is in the file, and a content security policy forbids every request and
 every script but these two, which it names by their hashes.
 """
@@ -15,6 +18,11 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 _RESOURCES = files("dd_ray.report")
+SCRIPTS = (
+    *("page", "store", "text", "colours", "plots", "cells", "overview", "map_marks", "map", "scatter", "cell"),
+    *("pictures", "tradeoffs", "curves", "columns", "table", "parallel", "controls", "main"),
+)
+"""Files of `js/`, in the order in which they are joined."""
 
 
 def render(content: dict[str, Any], pictures: Iterable[dict[str, Any]], originals: list[dict[str, Any]]) -> str:
@@ -27,7 +35,7 @@ def render(content: dict[str, Any], pictures: Iterable[dict[str, Any]], original
     """
     blocks = [_data(f"pictures-{place}", pictured) for place, pictured in enumerate(pictures)]
     blocks.append(_data("originals", originals))
-    library, own = get_plotlyjs(), _resource("report.js")
+    library, own = get_plotlyjs(), joined_script()
     parts = {
         "POLICY": _policy(library, own),
         "TITLE": html.escape(content["study"]),
@@ -44,6 +52,12 @@ def render(content: dict[str, Any], pictures: Iterable[dict[str, Any]], original
         name, _, text = part.partition("}}")
         pieces += [parts[name], text]
     return "".join(pieces)
+
+
+def joined_script() -> str:
+    """The page's own script: its parts as the body of one function."""
+    parts = "\n".join(_resource(f"js/{name}.js") for name in SCRIPTS)
+    return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def as_json(value: Any) -> str:

@@ -5,12 +5,16 @@ import hashlib
 import io
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import Normalize
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
@@ -20,10 +24,11 @@ from dd_ray import results
 from dd_ray.cells import load_cells
 from dd_ray.errors import UserError
 from dd_ray.lag import Lag, circle_lags
+from dd_ray.map_panels import Scale
 from dd_ray.probes import dream, held_out_videos, reconstruct, traversal
 from dd_ray.report import collect
 from dd_ray.report.content import MOST_ITERATIONS
-from dd_ray.report.page import as_json
+from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.sweep.store import Outcome, SweepFolder
 from dd_ray.tradeoffs import points
@@ -31,6 +36,7 @@ from tests.analysis.networks import spoil, write_trained_sweep
 from tests.analysis.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.sweep.searching import plan_of, run
 
+FOLDER = files("dd_ray.report") / "js"
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>&\u2028'\""
 
 
@@ -229,6 +235,58 @@ def hostile_sweep(path: Path) -> Path:
         if (outcome := cell.outcome()) and outcome.state == "failed":
             cell.finish(Outcome(state="failed", iteration=150, error=HOSTILE))
     return path
+
+
+def test_the_script_parses(tmp_path: Path) -> None:
+    (tmp_path / "script.js").write_text(joined_script(), encoding="utf-8")
+    node("--check", str(tmp_path / "script.js"))
+
+
+def node(*arguments: str) -> str:
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("needs node: apt-get install nodejs")
+    ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+    assert not ran.returncode, ran.stderr
+    return ran.stdout
+
+
+def test_no_file_of_the_script_uses_a_name_of_a_later_one() -> None:
+    assert sorted(f"{name}.js" for name in SCRIPTS) == sorted(path.name for path in FOLDER.iterdir())
+    comments_and_strings = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.DOTALL)
+    texts = [comments_and_strings.sub("", (FOLDER / f"{name}.js").read_text(encoding="utf-8")) for name in SCRIPTS]
+    where: dict[str, int] = {}
+    for place, text in enumerate(texts):
+        for name, several in re.findall(r"^(?:function|const|let|class) (?:([\w$]+)|\{(.*?)\})", text, re.MULTILINE):
+            for one in [name] if name else [part.split(":")[-1].strip() for part in several.split(",")]:
+                assert one not in where, f"{one} is defined twice"
+                where[one] = place
+    assert len(where) > 100
+    for place, (file, text) in enumerate(zip(SCRIPTS, texts, strict=True)):
+        used = {*re.findall(r"(?<![\w$.])[\w$]+(?![\w$]|: )", text)}  # neither x.name nor {name: x}
+        later = {name: SCRIPTS[where[name]] for name in used if where.get(name, 0) > place}
+        assert not later, f"{file}.js uses what only later files define: {later}"
+
+
+def test_the_page_writes_numbers_as_the_figures_do() -> None:
+    random = np.random.default_rng(0)
+    cases: list[tuple[dict[str, Any], float]] = []
+    expected = []
+    for magnitude in 10.0 ** np.arange(-9, 9):
+        ends = sorted(magnitude * random.uniform(-2, 2, 2))
+        furthest = float(magnitude * random.uniform(1, 9))
+        for scale in (
+            Scale("kl", Normalize(*ends), "cividis", "", None),
+            Scale("kl", Normalize(0, furthest), "cividis", "", None),
+            Scale("kl", Normalize(-furthest, furthest), "RdBu", "", None, signed=True),
+        ):
+            low, high = scale.norm.vmin or 0.0, scale.norm.vmax or 0.0
+            for value in (0.0, *random.uniform(low, high, 20).tolist()):
+                expected.append(scale.text(value))
+                cases.append(({"signed": scale.signed, "digits": scale.digits, "decimals": scale.decimals}, value))
+    source = (FOLDER / "text.js").read_text(encoding="utf-8")
+    call = f"console.log(JSON.stringify({json.dumps(cases)}.map(([metric, value]) => shown(metric, value))))"
+    assert json.loads(node("--eval", source + call)) == expected
 
 
 def test_hostile_labels_and_errors_stay_text(tmp_path: Path) -> None:

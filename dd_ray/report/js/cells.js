@@ -1,0 +1,58 @@
+// Where cells are, on a map and by their values; and how one is chosen.
+
+const { x: xField, y: yField } = data.layout;
+const place = (cell, field) => (field ? axisOf[field].values.indexOf(cells[cell].at[field]) : 0);
+const numX = () => axisOf[xField].values.length;
+const numY = () => (yField ? axisOf[yField].values.length : 1);
+
+function cellsOnMap(slice = state.slice) {
+  return [...cells.keys()].filter((cell) =>
+    data.layout.slices.every((field) => place(cell, field) === slice[field]),
+  );
+}
+
+function cellAt(x, y, slice = state.slice) {
+  return cellsOnMap(slice).find((cell) => place(cell, xField) === x && place(cell, yField) === y) ?? -1;
+}
+
+function valuesOf(name) {
+  return name in metricOf ? metricOf[name].mean[state.time] : cells.map((cell) => cell.at[name]);
+}
+
+/** Choose a cell, and have the map show it. */
+function choose(cell) {
+  if (cell < 0) return;
+  const slice = Object.fromEntries(data.layout.slices.map((field) => [field, place(cell, field)]));
+  const moved = data.layout.slices.some((field) => slice[field] !== state.slice[field]);
+  store.update(moved ? { cell, slice } : { cell });
+}
+
+const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+/** Have arrow keys in an element choose the cell that `next` gives for a move. */
+function onArrows(id, next) {
+  $(id).addEventListener("keydown", (event) => {
+    const move = MOVES[event.key];
+    if (!move) return;
+    event.preventDefault();
+    choose(next(move));
+  });
+}
+
+/** The next cell on the map. */
+function nextCell([dx, dy]) {
+  let [x, y] = state.cell < 0 ? [0, 0] : [place(state.cell, xField) + dx, place(state.cell, yField) + dy];
+  while (x >= 0 && y >= 0 && x < numX() && y < numY()) {
+    const found = cellAt(x, y);
+    if (found >= 0) return found;
+    [x, y] = [x + dx, y + dy];
+  }
+  return -1;
+}
+
+/** The next cell along an axis of a scatter plot. */
+function nextPoint([dx, dy], [across, up]) {
+  const values = valuesOf(dx ? across : up);
+  const order = cells.map((_, cell) => cell).filter((cell) => values[cell] !== null);
+  order.sort((one, other) => (values[one] > values[other]) - (values[one] < values[other]) || one - other);
+  return order[order.indexOf(state.cell) + dx + dy] ?? -1;
+}

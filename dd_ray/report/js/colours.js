@@ -1,0 +1,37 @@
+// Colours: those of the theme, of a metric's scale, and of ordered values.
+
+const CHOSEN = "#d55e00"; // vermilion, which the colour-blind see (Wong 2011, Nature Methods 8, p. 441)
+const probe = document.body.appendChild(element("span", "", { hidden: "" }));
+function themeColour(name) {
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
+}
+
+function inkOn(metric, value) {
+  if (value === null) return themeColour("ink");
+  const share = Math.min(1, Math.max(0, (value - metric.min) / (metric.max - metric.min)));
+  const { black } = data.colours[metric.colours];
+  return black[Math.round(share * (black.length - 1))] ? "#000" : "#fff";
+}
+
+const colourScale = (metric) => ({ colorscale: data.colours[metric.colours].stops });
+
+const isDark = () => (state.theme === "auto" ? state.systemIsDark : state.theme === "dark");
+
+/** Colours of ordered values, of the part of viridis that can be seen on the panel. */
+function orderedColours(count) {
+  const { stops } = data.colours.viridis;
+  const [low, high] = isDark() ? [0.35, 1] : [0, 0.85];
+  return Array.from({ length: count }, (_, i) => {
+    const share = low + ((high - low) * i) / Math.max(1, count - 1);
+    return stops[Math.round(share * (stops.length - 1))][1];
+  });
+}
+
+function showTheme() {
+  if (state.theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = state.theme;
+  $("theme").textContent = `Theme: ${state.theme}`;
+}
+
+store.register({ on: ["theme"], draw: showTheme });

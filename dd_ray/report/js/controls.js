@@ -1,0 +1,79 @@
+// Controls: what the map shows, at which iteration, in which theme.
+
+function showSlices() {
+  for (const field of data.layout.slices) {
+    $(`slice-${field}`).value = state.slice[field];
+    const text = axisOf[field].text[state.slice[field]];
+    $(`slice-${field}-value`).textContent = text;
+    $(`slice-${field}`).setAttribute("aria-valuetext", text);
+  }
+}
+
+function buildSlices() {
+  for (const field of data.layout.slices) {
+    const axis = axisOf[field];
+    const label = element("label", `${axis.symbol} `, { class: "control wide" });
+    const input = element("input", "", {
+      type: "range",
+      min: 0,
+      max: axis.values.length - 1,
+      step: 1,
+      id: `slice-${field}`,
+    });
+    label.append(element("output", "", { id: `slice-${field}-value` }), input);
+    input.addEventListener("input", () => slide(field, Number(input.value)));
+    $("slices").append(label);
+  }
+}
+
+/** To another value of an axis that has a slider, staying at the same place of the map. */
+function slide(field, value) {
+  const [x, y] = state.cell < 0 ? [-1, -1] : [place(state.cell, xField), place(state.cell, yField)];
+  const slice = { ...state.slice, [field]: value };
+  store.update({ slice, cell: cellAt(x, y, slice) });
+}
+
+function showTime() {
+  $("iteration").value = state.time;
+  const text = `${iterations[state.time].toLocaleString("en")} of ${data.last.toLocaleString("en")}`;
+  $("iteration-value").textContent = text;
+  $("iteration").setAttribute("aria-valuetext", text);
+}
+
+const THEMES = ["auto", "light", "dark"];
+function toggleTheme() {
+  store.update({ theme: THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length] });
+}
+
+function buildMetrics() {
+  for (const metric of metrics) $("metric").append(element("option", metric.label, { value: metric.name }));
+  $("metric").addEventListener("change", () => store.update({ metric: metricOf[$("metric").value] }));
+  $("compared").append(element("option", "the metric", { value: "" }));
+  for (const { field, symbol } of data.references)
+    $("compared").append(element("option", `difference to ${symbol} = 0`, { value: field }));
+  $("compared").addEventListener("change", () => store.update({ compared: $("compared").value }));
+  $("compared-control").hidden = !data.references.length;
+}
+
+function buildTime() {
+  const input = $("iteration");
+  const slid = () => store.update({ time: Number(input.value) });
+  input.max = iterations.length - 1;
+  input.addEventListener("input", () => soon(slid));
+  input.closest("label").classList.add("wide");
+}
+
+function followWindow() {
+  const fit = () => store.update({ width: innerWidth }); // a phone's address bar, which comes and goes, changes none
+  addEventListener("resize", () => soon(fit));
+  systemDark.addEventListener("change", () => store.update({ systemIsDark: systemDark.matches }));
+}
+
+$("controls").addEventListener("submit", (event) => event.preventDefault());
+buildMetrics();
+buildTime();
+buildSlices();
+$("theme").addEventListener("click", toggleTheme);
+followWindow();
+store.register({ on: ["slice"], draw: showSlices });
+store.register({ on: ["time"], draw: showTime });

@@ -1,0 +1,105 @@
+// The chosen cell's curves: metrics over iterations.
+
+/** Metrics of more than two evaluations: what is computed once, before and after the training, has no curve. */
+const several = metrics.filter((metric) => metric.mean.filter((row) => row.some((value) => value !== null)).length > 2);
+const curved = several.length ? several : metrics;
+
+function curveTraces(metric, axis) {
+  const { trials } = cells[state.cell];
+  const [mean, half] = [metric.mean, metric.half].map((rows) => rows.map((row) => row[state.cell]));
+  const anchors = { type: "scatter", xaxis: `x${axis}`, yaxis: `y${axis}` };
+  const seeds = { x: [], y: [] };
+  for (const trial of trials) {
+    seeds.x.push(...iterations, null);
+    seeds.y.push(...trial.curves[metric.name], null);
+  }
+  const known = iterations.map((_, time) => time).filter((time) => half[time] !== null);
+  const edge = (sign, times) => times.map((time) => mean[time] + sign * half[time]);
+  const back = [...known].reverse();
+  const at = (times) => times.map((time) => iterations[time]);
+  const band = {
+    x: [...at(known), ...at(back)],
+    y: [...edge(1, known), ...edge(-1, back)],
+    mode: "lines",
+    fill: "toself",
+    line: { width: 0 },
+    fillcolor: themeColour("accent"),
+    opacity: 0.22,
+    hoverinfo: "skip",
+  };
+  const thin = { ...seeds, mode: "lines", line: { color: themeColour("soft"), width: 1 }, hoverinfo: "skip" };
+  const thick = {
+    x: iterations,
+    y: mean,
+    mode: iterations.length > 12 ? "lines" : "lines+markers",
+    marker: { size: 4 },
+    line: { color: themeColour("accent"), width: 2.2 },
+    hovertemplate: "%{x}: %{y:.4~g}<extra></extra>",
+  };
+  return [band, thin, thick].map((trace) => ({ ...anchors, ...trace }));
+}
+
+function curveLayout(columns, width) {
+  const rows = Math.ceil(curved.length / columns);
+  const rowHeight = 138;
+  const layout = {
+    ...baseLayout(),
+    width,
+    height: rows * rowHeight + 26,
+    margin: { l: 46, r: 16, t: 22, b: 34 },
+    annotations: [],
+    shapes: [],
+    grid: { rows, columns, pattern: "independent", xgap: 0.3, ygap: 0.42 },
+    hovermode: "closest",
+  };
+  curved.forEach((metric, i) => {
+    const axis = i ? i + 1 : "";
+    const shared = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, tickfont: { size: 10 } };
+    layout[`xaxis${axis}`] = {
+      ...shared,
+      range: [iterations[0], Math.max(data.last, 1)],
+      nticks: 4,
+      title: i >= curved.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
+    };
+    layout[`yaxis${axis}`] = { ...shared, nticks: 5, exponentformat: "power" };
+    layout.annotations.push({
+      text: escaped(metric.short),
+      xref: `x${axis} domain`,
+      yref: `y${axis} domain`,
+      x: 0,
+      y: 1,
+      xanchor: "left",
+      yanchor: "bottom",
+      showarrow: false,
+      font: { size: 12 },
+    });
+    layout.shapes.push({
+      type: "line",
+      xref: `x${axis}`,
+      yref: `y${axis} domain`,
+      x0: iterations[state.time],
+      x1: iterations[state.time],
+      y0: 0,
+      y1: 1,
+      line: { color: themeColour("soft"), width: 1, dash: "dot" },
+    });
+  });
+  return layout;
+}
+
+function drawCurves() {
+  if (state.cell < 0) return;
+  const width = Math.max(200, $("curves").clientWidth);
+  const columns = Math.min(curved.length, width > 560 ? 3 : 2);
+  const traces = curved.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : ""));
+  plot("curves", traces, curveLayout(columns, width));
+  $("curves-help").textContent =
+    (cells[state.cell].trials.length > 1
+      ? "Thick: the mean of the seeds that got as far, with its 95% interval; thin: single seeds."
+      : "One seed.") +
+    " Dotted: the iteration of the map." +
+    (data.thinned ? ` Shown are ${iterations.length} of the evaluations.` : "") +
+    (curved.length < metrics.length ? " Scores that are computed once, at the end, stand below." : "");
+}
+
+store.register({ on: ["cell", "time", ...LOOK], later: true, draw: drawCurves });

@@ -1,0 +1,22 @@
+// The beginning: what the sweep is, everything drawn once, and the best cell chosen.
+
+function bestCell() {
+  return state.metric.best[state.time][0] ?? 0;
+}
+
+function describeSweep() {
+  const trials = Object.values(data.states).reduce((sum, count) => sum + count, 0);
+  const states = Object.entries(data.states).map(
+    ([name, count]) => `${count.toLocaleString("en")} ${name.replaceAll("_", " ")}`,
+  );
+  const what = isSearch ? "suggestions" : "cells";
+  $("summary").textContent =
+    `${cells.length} ${what}, ${trials.toLocaleString("en")} trials with their seeds: ${states.join(", ")}.`;
+}
+
+describeSweep();
+store.drawAll();
+document.addEventListener("DOMContentLoaded", () => {
+  choose(bestCell());
+  document.documentElement.dataset.ready = "yes";
+});

@@ -1,0 +1,129 @@
+// The map of a grid.
+
+function mapTraces(shownCells, size) {
+  const [metric, time] = [mapped(), state.time];
+  const rows = (fill) => Array.from({ length: numY() }, () => Array(numX()).fill(fill));
+  const [z, text] = [rows(null), rows("not part of the sweep")];
+  const labels = { x: [], y: [], text: [], colours: [] };
+  for (const cell of shownCells) {
+    const [x, y] = [place(cell, xField), place(cell, yField)];
+    const value = metric.mean[time][cell];
+    z[y][x] = value;
+    text[y][x] = hoverText(cell);
+    labels.x.push(x);
+    labels.y.push(y);
+    labels.text.push(labelIn(size, cell));
+    labels.colours.push(inkOn(metric, value));
+  }
+  const heat = {
+    type: "heatmap",
+    z,
+    text,
+    zmin: metric.min,
+    zmax: metric.max,
+    xgap: 2,
+    ygap: 2,
+    hoverongaps: true,
+    hovertemplate: "%{text}<extra></extra>",
+    ...colourScale(metric),
+    colorbar: colourBar(metric),
+  };
+  const letters = {
+    type: "scatter",
+    mode: "text",
+    x: labels.x,
+    y: labels.y,
+    text: labels.text,
+    hoverinfo: "skip",
+    textfont: { color: labels.colours, size: size.font },
+  };
+  return [heat, letters];
+}
+
+/** What fits into a cell of the map: its value and marks, or the marks alone. */
+function labelIn(size, cell) {
+  const [metric, time] = [mapped(), state.time];
+  const mean = metric.mean[time][cell];
+  const best = metric.best?.[time].includes(cell) ? "★" : "";
+  const distinction = metric.excludes?.[time].includes(cell) ? (mean > 0 ? "▲" : "▼") : best;
+  const collapsed = metric.collapsed[time][cell] ? "C" : "";
+  const letters = [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
+  const value = mean === null || !size.numbers ? "" : shown(metric, mean);
+  return [value, letters].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
+}
+
+function mapSize() {
+  const width = Math.max(200, $("map").clientWidth);
+  const labels = yField ? Math.max(...axisOf[yField].text.map((text) => text.length)) : 0;
+  const across = Math.max(...axisOf[xField].text.map((text) => text.length));
+  const margin = { l: 32 + 7 * labels, r: 12, t: 54, b: 50 };
+  const height = Math.min(84, Math.max(30, 440 / numY()));
+  const cellWidth = (width - margin.l - margin.r) / numX();
+  const crowded = across * 8 > cellWidth;
+  if (crowded) margin.b += 7 * across - 12;
+  const longest = Math.max(
+    ...cells.map((_, cell) => shown(mapped(), mapped().mean[state.time][cell]).length),
+  );
+  const font = Math.min(13, (cellWidth - 6) / (0.6 * longest), height * 0.42);
+  const numbers = font >= 8;
+  return {
+    width,
+    margin,
+    height,
+    crowded,
+    numbers,
+    font: numbers ? font : Math.min(13, cellWidth * 0.8),
+    total: height * numY(),
+  };
+}
+
+function mapAxis(field, angle) {
+  const count = field ? axisOf[field].values.length : 1;
+  return {
+    range: [-0.52, count - 0.48], // with room for the outline
+    fixedrange: true,
+    showgrid: false,
+    zeroline: false,
+    ticks: "",
+    tickvals: field ? [...Array(count).keys()] : [],
+    ticktext: field ? axisOf[field].text.map(escaped) : [],
+    title: {
+      text: field ? escaped(axisOf[field].symbol) : "",
+      font: { size: 15 },
+      standoff: field === xField ? 24 : 12,
+    },
+    tickangle: angle,
+  };
+}
+
+function drawMap() {
+  const size = mapSize();
+  const shownCells = cellsOnMap();
+  const layout = {
+    ...baseLayout(),
+    width: size.width,
+    height: size.total + size.margin.t + size.margin.b,
+    margin: size.margin,
+    plot_bgcolor: themeColour("empty"),
+    xaxis: mapAxis(xField, size.crowded ? -90 : 0),
+    yaxis: mapAxis(yField, 0),
+    shapes: shapesOnMap(),
+  };
+  plot("map", mapTraces(shownCells, size), layout, {
+    plotly_click: ({ points: [point] }) => choose(cellAt(point.x, point.y)),
+  });
+  drawLegend(shownCells);
+}
+
+/** Of the chosen cell alone, the map draws no more than its frame. */
+function drawMapOrFrame(changed) {
+  if (changed.size === 1 && changed.has("cell")) Plotly.relayout("map", { shapes: shapesOnMap() });
+  else drawMap();
+}
+
+if (!isSearch) {
+  $("map-help").textContent =
+    "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration. ± is the 95% interval over seeds.";
+  onArrows("map", nextCell);
+  store.register({ on: ["metric", "compared", "time", "slice", "cell", ...LOOK], draw: drawMapOrFrame });
+}

@@ -1,0 +1,121 @@
+// Parallel coordinates of all cells.
+
+const parallelColumns = columnsOfTable
+  .map((column, i) => ({ ...column, i }))
+  .filter((column) => column.axis || column.metric);
+
+function dimensionOf(column) {
+  const values = cells.map((_, cell) => column.value(cell));
+  const dimension = column.axis ? axisDimension(column.axis, values) : metricDimension(column.metric, values);
+  const range = state.filters[column.i] ? rangeOf(state.filters[column.i]) : null;
+  if (range) dimension.constraintrange = positionsOf(column, range, dimension.range);
+  return { label: column.title, multiselect: false, ...dimension };
+}
+
+function axisDimension(axis, values) {
+  if (axis.log) {
+    const positive = values.filter((value) => value > 0).map(Math.log10);
+    const [low, high] = [Math.min(...positive), Math.max(...positive)];
+    const zero = low - 0.1 * (high - low || 1); // where a field without effect has 0
+    const hasZero = positive.length < values.length;
+    const ticks = [0, 1, 2, 3].map((i) => low + ((high - low) * i) / 3);
+    const labels = ticks.map((tick) => String(+(10 ** tick).toPrecision(2)));
+    return {
+      values: values.map((value) => (value > 0 ? Math.log10(value) : zero)),
+      range: [hasZero ? zero : low, high],
+      tickvals: hasZero ? [zero, ...ticks] : ticks,
+      ticktext: hasZero ? ["0", ...labels] : labels,
+    };
+  }
+  if (isSearch && values.every((value) => typeof value === "number"))
+    return { values, range: [Math.min(...values), Math.max(...values)] };
+  const last = axis.values.length - 1;
+  const ticks = axis.values.map((_, i) => i);
+  return {
+    values: values.map((value) => axis.values.indexOf(value)),
+    range: [-0.15, last + 0.15],
+    tickvals: ticks,
+    ticktext: axis.text.map(escaped),
+  };
+}
+
+/** A metric's axis, with a place of its own below it for cells without a number. */
+function metricDimension(metric, values) {
+  const known = values.filter((value) => value !== null);
+  let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
+  if (high - low < 1e-12) [low, high] = [low - 0.5, high + 0.5];
+  const below = low - 0.12 * (high - low);
+  const missing = known.length < values.length;
+  if (metric.count) [low, high] = [metric.min, metric.max];
+  const parts = metric.count ? Math.min(high, 10) : 4;
+  const ticks = Array.from({ length: parts + 1 }, (_, i) => low + ((high - low) * i) / parts);
+  return {
+    values: values.map((value) => value ?? below),
+    range: [missing ? below : low, high],
+    tickvals: missing ? [below, ...ticks] : ticks,
+    ticktext: [...(missing ? ["none"] : []), ...ticks.map((tick) => String(+tick.toPrecision(3)))],
+  };
+}
+
+function positionsOf(column, [low, high], ends) {
+  if (column.axis && !column.axis.log && !isSearch) {
+    const within = column.axis.values
+      .map((value, i) => [value, i])
+      .filter(([value]) => value >= low && value <= high);
+    return within.length ? [within[0][1] - 0.1, within.at(-1)[1] + 0.1] : [-2, -1.5];
+  }
+  const scale = column.axis?.log ? (value) => (value > 0 ? Math.log10(value) : -Infinity) : (value) => value;
+  return [Math.max(ends[0], scale(low)), Math.min(ends[1], scale(high))];
+}
+
+function filterOf(column, [low, high]) {
+  if (column.axis && !column.axis.log && !isSearch) {
+    const within = column.axis.values.filter((_, i) => i >= low && i <= high);
+    if (!within.length) return "none";
+    return within.length === 1
+      ? axisText(column.axis, within[0])
+      : `${axisText(column.axis, within[0])}..${axisText(column.axis, within.at(-1))}`;
+  }
+  const scale = column.axis?.log ? (value) => 10 ** value : (value) => value;
+  return `${+scale(low).toPrecision(4)}..${+scale(high).toPrecision(4)}`;
+}
+
+function brushed() {
+  const filters = { ...state.filters };
+  parallelColumns.forEach((column, i) => {
+    const range = $("parallel").data[0].dimensions[i].constraintrange;
+    if (!range && !rangeOf(filters[column.i] ?? "")) return; // a filter by text has no place on an axis
+    filters[column.i] = range ? filterOf(column, range) : "";
+  });
+  store.update({ filters }, parallelView);
+}
+
+function drawParallel() {
+  const { metric, time } = state;
+  const width = Math.max($("parallel").parentElement.clientWidth, 92 * parallelColumns.length);
+  const middle = (metric.min + metric.max) / 2;
+  const trace = {
+    type: "parcoords",
+    dimensions: parallelColumns.map(dimensionOf),
+    labelfont: { size: 13 },
+    tickfont: { size: 11, color: themeColour("ink") },
+    rangefont: { size: 1, color: "rgba(0,0,0,0)" },
+    line: {
+      color: metric.mean[time].map((value) => value ?? middle),
+      cmin: metric.min,
+      cmax: metric.max,
+      ...colourScale(metric),
+    },
+    unselected: { line: { color: themeColour("soft"), opacity: 0.08 } },
+  };
+  $("parallel").style.width = `${width}px`;
+  const layout = { ...baseLayout(), width, height: 340, margin: { l: 46, r: 46, t: 44, b: 18 } };
+  plot("parallel", [trace], layout, { plotly_restyle: brushed });
+}
+
+const parallelView = store.register({
+  on: ["metric", "time", "filters", ...LOOK],
+  later: true,
+  far: "parallel",
+  draw: drawParallel,
+});

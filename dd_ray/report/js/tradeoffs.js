@@ -1,0 +1,164 @@
+// Trade-offs: cells over two metrics, with their Pareto front.
+
+const SHAPES = { circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", cross: "✚", x: "✖" };
+const swept = data.axes.filter((axis) => axis.values.length > 1);
+const fieldNamed = (...names) => swept.find((axis) => names.includes(axis.field));
+const coloured = fieldNamed("gamma") ?? fieldNamed("lam") ?? fieldNamed("beta", "beta_norm") ?? swept[0] ?? data.axes[0];
+const joined = fieldNamed("beta", "beta_norm") ?? coloured;
+const shaped = swept.find((axis) => axis !== coloured && axis !== joined && axis.values.length <= 7);
+const shapeOf = (cell) => (shaped ? Object.keys(SHAPES)[place(cell, shaped.field)] : "circle");
+
+const bothComplete = (x, y, cell) => [x, y].every((metric) => metric.mark[state.time][cell] === COMPLETE);
+
+/** Complete cells that differ in one field alone, joined in the order of its values. */
+function joiningLines([x, y], at, colours) {
+  const groups = new Map();
+  for (const cell of cells.keys()) {
+    if (!bothComplete(x, y, cell)) continue;
+    const others = data.axes.filter((axis) => axis !== joined).map((axis) => cells[cell].at[axis.field]);
+    const key = others.join("|");
+    groups.set(key, [...(groups.get(key) ?? []), cell]);
+  }
+  return coloured.values.map((_, value) => {
+    const lines = [...groups.values()]
+      .map((group) => group.filter((cell) => joined === coloured || place(cell, coloured.field) === value))
+      .filter((group) => group.length && (joined !== coloured || value === 0))
+      .map((group) => group.sort((one, other) => place(one, joined.field) - place(other, joined.field)));
+    const points = lines.flatMap((group) => [...group, null]);
+    const of = (metric) => points.map((cell) => (cell === null ? null : metric.mean[state.time][cell]));
+    const color = joined === coloured ? themeColour("soft") : colours[value];
+    return { ...at, mode: "lines", x: of(x), y: of(y), line: { color, width: 1 }, opacity: 0.6, hoverinfo: "skip" };
+  });
+}
+
+function letterIn(x, y, cell) {
+  const mark = Math.min(x.mark[state.time][cell], y.mark[state.time][cell]); // the worse
+  return [marks[mark].letter, x.collapsed[state.time][cell] ? "C" : ""].filter(Boolean).join(" ");
+}
+
+function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
+  const [x, y] = [metricOf[nameX], metricOf[nameY]];
+  const at = { type: "scatter", xaxis: `x${panel ? panel + 1 : ""}`, yaxis: `y${panel ? panel + 1 : ""}` };
+  const { time } = state;
+  const colours = orderedColours(coloured.values.length);
+  const values = (metric, some) => some.map((cell) => metric.mean[time][cell]);
+  const all = [...cells.keys()];
+  const best = [...front[time]].sort((one, other) => x.mean[time][one] - x.mean[time][other]);
+  const quiet = { ...at, hoverinfo: "skip" };
+  const edge = { x: values(x, best), y: values(y, best) };
+  const chosen = state.cell < 0 ? [] : [state.cell];
+  const points = {
+    ...at,
+    mode: "markers+text",
+    x: values(x, all),
+    y: values(y, all),
+    customdata: all,
+    text: all.map((cell) => letterIn(x, y, cell)),
+    textposition: "top right",
+    textfont: { size: 10, color: themeColour("ink") },
+    hovertext: all.map(
+      (cell) => `<b>${escaped(nameOf(cell))}</b><br>${[x, y].map((metric) => escaped(sentence(metric, cell))).join("<br>")}`,
+    ),
+    hovertemplate: "%{hovertext}<extra></extra>",
+    marker: {
+      size: 8,
+      color: all.map((cell) => colours[place(cell, coloured.field)]),
+      symbol: all.map((cell) => shapeOf(cell) + (bothComplete(x, y, cell) ? "" : "-open")),
+      line: { width: 1.2 },
+    },
+  };
+  return [
+    { ...quiet, ...edge, mode: "lines", line: { color: themeColour("ink"), width: 5 }, opacity: 0.18 },
+    ...joiningLines([x, y], at, colours),
+    { ...quiet, ...edge, mode: "markers", marker: { size: 15, symbol: "circle-open", color: themeColour("ink") } },
+    points,
+    {
+      ...quiet,
+      x: values(x, chosen),
+      y: values(y, chosen),
+      mode: "markers",
+      marker: { size: 22, symbol: "square-open", color: CHOSEN, line: { width: 3 } },
+    },
+  ];
+}
+
+const RATE = "kl";
+function tradeoffAxis(metric, others) {
+  const hint = metric.name === RATE ? "the rate: lower is better" : hintOf(metric);
+  return {
+    ...others,
+    title: { text: `${escaped(metric.label)}<br>${hint}`, font: { size: 12 }, standoff: 6 },
+    fixedrange: true,
+    gridcolor: themeColour("grid"),
+    zeroline: false,
+    nticks: 5,
+    tickfont: { size: 10 },
+    exponentformat: "power",
+  };
+}
+
+function drawTradeoffs() {
+  const width = Math.max(200, $("tradeoffs").clientWidth);
+  const columns = width > 860 ? data.tradeoffs.length : 1;
+  const rows = Math.ceil(data.tradeoffs.length / columns);
+  const [height, gapX, gapY] = [360, 84, 86]; // pixels: of a panel with its labels, and of labels between panels
+  const layout = { ...baseLayout(), width, height: rows * height, hovermode: "closest" };
+  layout.margin = { l: 78, r: 12, t: 10, b: 70 };
+  const inner = [width - layout.margin.l - layout.margin.r, layout.height - layout.margin.t - layout.margin.b];
+  data.tradeoffs.forEach(({ x, y }, panel) => {
+    const [column, row] = [panel % columns, rows - 1 - Math.floor(panel / columns)];
+    const span = (place, count, gap, total) => {
+      const size = (total - gap * (count - 1)) / count;
+      return [(place * (size + gap)) / total, (place * (size + gap) + size) / total].map((end) => Math.min(1, end));
+    };
+    const name = panel ? panel + 1 : "";
+    const anchors = [{ anchor: `y${name}` }, { anchor: `x${name}` }];
+    layout[`xaxis${name}`] = tradeoffAxis(metricOf[x], { ...anchors[0], domain: span(column, columns, gapX, inner[0]) });
+    layout[`yaxis${name}`] = tradeoffAxis(metricOf[y], { ...anchors[1], domain: span(row, rows, gapY, inner[1]) });
+  });
+  plot("tradeoffs", data.tradeoffs.flatMap(tradeoffTraces), layout, { plotly_click: tradeoffClicked });
+  describeTradeoffs();
+}
+
+let panelOfKeys = 0; // the one that arrow keys move in
+function tradeoffClicked({ points: [point] }) {
+  if (point.customdata === undefined) return;
+  panelOfKeys = Math.max(0, Number(point.yaxis._id.slice(1)) - 1);
+  choose(point.customdata);
+}
+
+function describeTradeoffs() {
+  $("tradeoffs-help").textContent =
+    `Each point is a cell at iteration ${iterations[state.time].toLocaleString("en")}, the mean of its seeds` +
+    (joined === coloured ? "" : `; lines run along ${joined.symbol}`) +
+    ". Click a point, or use the arrow keys here, to choose its cell.";
+  const colours = orderedColours(coloured.values.length);
+  const ofColours = coloured.values.map((_, value) => {
+    const made = entry("●", `${coloured.symbol} = ${coloured.text[value]}`);
+    made.querySelector("b").style.color = colours[value];
+    return made;
+  });
+  const ofShapes = (shaped?.values ?? []).map((_, value) =>
+    entry(Object.values(SHAPES)[value], `${shaped.symbol} = ${shaped.text[value]}`),
+  );
+  const pairs = data.tradeoffs.map(({ x, y }) => [metricOf[x], metricOf[y]]);
+  const some = (test) => pairs.some(([x, y]) => [...cells.keys()].some((cell) => test(x, y, cell)));
+  const ofMarks = marks
+    .map((mark, i) => [mark, (x, y, cell) => Math.min(x.mark[state.time][cell], y.mark[state.time][cell]) === i])
+    .filter(([mark, test]) => mark.letter && some(test))
+    .map(([mark]) => entry(mark.letter, `${mark.meaning} (hollow)`));
+  const collapsed = some((x, y, cell) => x.collapsed[state.time][cell])
+    ? [entry("C", "collapsed: no active unit in some seed")]
+    : [];
+  const front = entry("◯", "Pareto front, of complete cells");
+  $("tradeoffs-legend").replaceChildren(...ofColours, ...ofShapes, front, ...ofMarks, ...collapsed);
+}
+
+$("tradeoffs-section").hidden = !data.tradeoffs.length;
+if (data.tradeoffs.length) {
+  onArrows("tradeoffs", (move) => {
+    const { x, y } = data.tradeoffs[panelOfKeys];
+    return nextPoint(move, [x, y]);
+  });
+  store.register({ on: ["cell", "time", ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });
+}
