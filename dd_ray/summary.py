@@ -86,6 +86,7 @@ def summarise(
     manifest: Mapping[str, Any],
     *,
     metrics: Sequence[str] = (),
+    axes: Sequence[str] = (),
     places: Mapping[str, str | None] | None = None,
     iteration: int | None = None,
     reference: str | None = None,
@@ -97,6 +98,8 @@ def summarise(
         manifest: what the sweep was asked for (`SweepFolder.manifest`).
         metrics: numeric columns; reconstruction error (or factor error), linear R², MCC and active units where
             none is given.
+        axes: columns of the table that tell cells apart, such as the suggestions of a search; the config fields that
+            were swept where none is given.
         places: config fields for `x`, `y` and `columns`, spelled as in Python or on the command line. Swept fields
             that are not among them take the places left: γ, β and λ, in the usual case.
         iteration: the state at this iteration, or at the last evaluation before it; None for the sweep's end.
@@ -113,10 +116,11 @@ def summarise(
     numbers = {metric: _numbers(table, metric) for metric in metrics}
     table = table.assign(iteration=evaluated, collapsed=collapsed, **numbers)
     asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
-    layout = _layout(_swept_fields(table, manifest["axes"]), asked)
+    layout = _layout(axes or _swept_fields(table, manifest["axes"]), asked)
     last = max(manifest["options"]["iterations"], int(evaluated.max()))
     iteration = _map_iteration(evaluated, iteration, last)
-    trials, untrained = _trials_at(table, iteration, last), table.loc[evaluated == 0, metrics].mean().dropna()
+    trials = _trials_at(table, layout.axes, iteration, last)
+    untrained = table.loc[evaluated == 0, metrics].mean().dropna()
     shown = {"layout": layout, "iteration": iteration, "last": last}
     if reference is None:
         cells = _with_best(_average_seeds(trials, combinations(trials, layout.axes), metrics), layout)
@@ -241,9 +245,9 @@ def _map_iteration(evaluated: "pd.Series[float]", asked: int | None, last: int) 
     return int(evaluated[evaluated <= asked].max())
 
 
-def _trials_at(table: pd.DataFrame, iteration: int, last: int) -> pd.DataFrame:
+def _trials_at(table: pd.DataFrame, axes: Sequence[str], iteration: int, last: int) -> pd.DataFrame:
     reached = table.groupby("key")["iteration"].max()
-    measured = table.columns.difference(["key", "label", "state", "error", *_FIELDS])
+    measured = table.columns.difference(["key", "label", "state", "error", *axes, *_FIELDS])
     table = table.assign(**table[measured].where(table["iteration"] <= iteration))
     trials = table.sort_values("iteration", na_position="first").drop_duplicates("key", keep="last")
     trials = trials.sort_index(ignore_index=True)

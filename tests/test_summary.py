@@ -13,6 +13,7 @@ from scipy import stats
 from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.summary import COMPLETE, MARKS, Layout, best_region, combinations, described, summarise
+from dd_ray.sweep.store import SweepFolder
 from tests.analysis.sweeps import GRID, Values, by_seed, summary_of, write_sweep
 
 
@@ -339,6 +340,21 @@ def test_axes_are_the_swept_fields(tmp_path: Path, axes: Mapping[str, Sequence[A
 )
 def test_axes_that_were_asked_for_come_first(tmp_path: Path, places: Mapping[str, str | None], layout: Layout) -> None:
     assert summary_of(write_sweep(tmp_path / "s", GRID), places=places).layout == layout
+
+
+@pytest.mark.parametrize("iteration", [100, 150, 300])
+def test_cells_may_be_told_apart_by_any_column(tmp_path: Path, iteration: int) -> None:
+    grid = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
+    write_sweep(tmp_path / "s", {**grid, "seed": [0]}, evaluated=[100, 300])
+    path = write_sweep(tmp_path / "s", {**grid, "seed": [1]}, evaluated=[150, 300])  # by 100 there is no evaluation
+    table, manifest = results.load(path), SweepFolder.open(path).manifest()
+    assert manifest
+    numbered = table.assign(suggestion=table.groupby(["beta", "gamma"]).ngroup())
+    summary = summarise(numbered, manifest, metrics=["linear_r2"], axes=["suggestion"], iteration=iteration)
+    assert summary.layout == Layout("suggestion")
+    by_fields = cells_of(path, iteration).reset_index().drop(columns=["beta", "gamma"])
+    pd.testing.assert_frame_equal(summary.cells.drop(columns="suggestion"), by_fields[summary.cells.columns[1:]])
+    assert set(summary.cells["seeds_in_cell"]) == {2}
 
 
 def test_the_iteration_of_a_map_is_an_evaluation_or_the_end(tmp_path: Path) -> None:

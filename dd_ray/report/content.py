@@ -49,22 +49,20 @@ def collect(
     """
     manifest, table = SweepFolder.open(path).manifest() or {}, results.load(path)
     metrics = list(dict.fromkeys(metrics)) or [m for m in REPORTED if m in table and table[m].notna().any()]
-    is_search, shaped = "search" in manifest, table
+    is_search = "search" in manifest
     drawn: dict[str, str] = {}
+    shape: dict[str, Any] = {"metrics": metrics, "places": places}
     if is_search:
         if any((places or {}).values()):
             raise UserError("--x, --y and --columns place the axes of a grid; this is a search, so leave them away.")
         table, drawn = _with_suggestions(path, table)
-        shaped, places = _suggestions_as_axis(table), {"x": "model"}
-        manifest |= {"axes": {}, "options": {"iterations": manifest["search"]["iterations"]}}
+        shape["axes"] = ["suggestion"]  # the product of all values that were drawn would be mostly absent cells
+        manifest |= {"options": {"iterations": manifest["search"]["iterations"]}}
     iterations = shown_iterations(table)
-    summaries = [summarise(shaped, manifest, metrics=metrics, places=places, iteration=i) for i in iterations]
+    summaries = [summarise(table, manifest, iteration=i, **shape) for i in iterations]
     layout = summaries[-1].layout
     differences = {
-        field: [
-            summarise(shaped, manifest, metrics=metrics, places=places, iteration=i, reference=field)
-            for i in iterations
-        ]
+        field: [summarise(table, manifest, iteration=i, reference=field, **shape) for i in iterations]
         for field in with_zero(summaries[-1].trials, [name for name in REFERENCES if name in layout.axes])
     }
     of_metrics = [_metric(name, summaries, differences) for name in metrics]
@@ -107,15 +105,6 @@ def _with_suggestions(path: str | Path, table: pd.DataFrame) -> tuple[pd.DataFra
     number = table["key"].map(numbers)
     drawn = search_results.search_of(SweepFolder.open(path))["space"]
     return table.assign(suggestion=number, on_front=number.isin(front)).reset_index(drop=True), drawn
-
-
-def _suggestions_as_axis(table: pd.DataFrame) -> pd.DataFrame:
-    """A table in which only the suggestion tells cells apart, so that seeds are averaged as in a grid.
-
-    The product of all values that were drawn would be a grid of mostly absent cells.
-    """
-    constant = {name: table[name].iloc[0] for name in _differing(table)}
-    return table.assign(**{**constant, "model": table["suggestion"]})
 
 
 def _differing(table: pd.DataFrame) -> list[str]:
