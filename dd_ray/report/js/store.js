@@ -33,7 +33,7 @@ const store = {
     const unknown = view.on.filter((key) => !(key in state));
     if (unknown.length) throw new Error(`the state has no ${unknown}`);
     store.views.push(view);
-    if (view.far) whenNear(view.far, () => store.draw(view));
+    if (view.far) whenNear(view.far, view.draw); // in the same frame, lest what is below it moves once it is shown
     return view;
   },
 
