@@ -47,7 +47,6 @@ from dd_ray.metrics import (
     notebook_sweeps,
 )
 from dd_ray.metrics.arrays import correlations
-from dd_ray.models import SupervisedDecoder
 
 NUM_RANDOM = 1_000
 """Pictures of random factors over which a latent's variance says whether it is active."""
@@ -149,7 +148,7 @@ def _caption(one: Entanglement) -> str:
     numbers = one.numbers()
     name = setting(one.subject.settings) or one.subject.name
     notes = {
-        "original": "original study, " + one.subject.config.model.replace("_", " ").replace("beta vae", "β-VAE"),
+        "original": f"original study, {one.subject.config.traits.title}",
         "finished": "",
     }
     note = notes.get(one.subject.state, f"{one.subject.state.replace('_', ' ')} at {one.subject.iteration}")
@@ -252,7 +251,7 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
     """
     subjects = suitable(
         subjects_of(options.path, options.cells, options.original, all_seeds=False),
-        lambda subject: not isinstance(subject.model, SupervisedDecoder),
+        lambda subject: subject.config.traits.encodes,
         "a supervised decoder encodes nothing",
     )
     folder = folder_of(options.path, options.out)

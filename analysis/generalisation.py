@@ -33,7 +33,7 @@ from dd_ray.config_options import field_named, optional
 from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
-from dd_ray.evaluation import Drawing, still_errors
+from dd_ray.evaluation import still_errors
 from dd_ray.figures import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
 from dd_ray.metrics import REPORTED
 
@@ -152,7 +152,7 @@ def positions_of(subjects: Sequence[Subject]) -> list[Positions]:
     for thing, axes in MAPS.items():
         x, y = (levels[axis] for axis in axes)
         factors = pictures_of(levels, axes)
-        errors = np.mean([still_errors(_drawing(subject), factors) for subject in subjects], axis=0, dtype=np.float64)
+        errors = np.mean([still_errors(subject.model, factors) for subject in subjects], axis=0, dtype=np.float64)
         maps.append(Positions(thing, (x, y), errors.reshape(len(x.values), len(y.values), -1).mean(axis=-1)))
     return maps
 
@@ -166,11 +166,6 @@ def pictures_of(levels: Mapping[str, Levels], axes: tuple[str, str]) -> NDArray[
     columns = {name: rng.choice(at.values[at.trained], shape) for name, at in levels.items() if name not in axes}
     columns |= {axes[0]: np.broadcast_to(x[:, None, None], shape), axes[1]: np.broadcast_to(y[:, None], shape)}
     return np.stack([columns[name] for name in FACTORS], axis=-1).reshape(-1, len(FACTORS)).astype(np.float32)
-
-
-def _drawing(subject: Subject) -> Drawing:
-    assert isinstance(subject.model, Drawing)
-    return subject.model
 
 
 def draw_positions(cells: Sequence[tuple[str, list[Positions]]]) -> Figure:
@@ -236,7 +231,7 @@ def _by_setting(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
     """Those with held-out levels and a decoder; seeds of one setting together."""
     groups: dict[str, list[Subject]] = {}
     for subject in subjects:
-        if subject.config.split == "levels" and isinstance(subject.model, Drawing):
+        if subject.config.split == "levels" and subject.config.traits.draws:
             told = {
                 name: value for name, value in subject.settings.items() if name not in ("seed", "split", "num_test")
             }

@@ -43,7 +43,7 @@ from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of, sui
 from dd_ray.data import Regions
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
 from dd_ray.errors import UserError
-from dd_ray.evaluation import Drawing, PicturedRegions, region_errors
+from dd_ray.evaluation import PicturedRegions, region_errors
 from dd_ray.figures import (
     FEWEST_SEEDS_WITH_BARS,
     figures_of_rows,
@@ -155,7 +155,6 @@ def _measure_group(
     errors = []
     for subject in group:
         if (subject.iteration or 0) == furthest:
-            assert isinstance(subject.model, Drawing)
             errors.append(region_errors(subject.model, pictured[subject.config.image_size]))
         progress.update()
     shape = (len(errors), *(len(POSITIONS),) * 4)
@@ -451,9 +450,7 @@ def write_errors(options: Options) -> list[Path]:
     """
     subjects = subjects_of(options.path, options.cells, options.original, all_seeds=True)
     folder = folder_of(options.path, options.out)
-    subjects = suitable(
-        subjects, lambda subject: isinstance(subject.model, Drawing), "a supervised encoder decodes nothing"
-    )
+    subjects = suitable(subjects, lambda subject: subject.config.traits.draws, "a supervised encoder decodes nothing")
     subjects = suitable(
         subjects,
         lambda subject: subject.config.is_of_one_circle,

@@ -44,7 +44,6 @@ from dd_ray.evaluation import encode_stills
 from dd_ray.figures import folder_of, plain, run_command, setting, symbol, write
 from dd_ray.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
 from dd_ray.lag_panels import draw_lag
-from dd_ray.models import VideoVAE
 from dd_ray.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
@@ -109,16 +108,15 @@ def file_name(what: str, subject: Subject) -> str:
 def title_of(subject: Subject) -> str:
     """A network in words: what it is, its objective, β and γ, and what tells it from the others."""
     config = subject.config
-    model = {"beta_vae": "β-VAE", "predictive_vae": "predictive VAE", "inertia_vae": "inertia VAE"}[config.model]
     if subject.state == "original":
-        return f"original study's {model}, {setting(subject.settings) or subject.name}"
+        return f"original study's {config.traits.title}, {setting(subject.settings) or subject.name}"
     values: dict[str, Any] = {} if config.objective == "beta" else {"objective": config.objective}
     if "beta_norm" not in subject.settings and config.objective != "capacity":
         values["beta"] = config.beta_value
-    if config.model == "inertia_vae":
+    if config.takes("gamma"):
         values["gamma"] = config.gamma
     note = "" if subject.state == "finished" else f", {subject.state.replace('_', ' ')} at {subject.iteration}"
-    return f"{model}, {setting(values | dict(subject.settings))}{note}"
+    return f"{config.traits.title}, {setting(values | dict(subject.settings))}{note}"
 
 
 def by_kl(latents: pd.DataFrame) -> pd.DataFrame:
@@ -241,14 +239,13 @@ class Dreams:
             UserError: it is shown more frames than there are, or γ is out of range.
         """
         batch = options.videos_for(subject)
-        delay = subject.config.delay if subject.config.model == "inertia_vae" else 0
+        delay = subject.config.latent_delay
         length = options.dreamt or batch.images.shape[1] - delay
         if options.seen > batch.images.shape[1]:
             raise UserError(f"--seen {options.seen} is more than the {batch.images.shape[1]} frames of a video.")
         context = batch.images[:, : options.seen]
         by_gamma = {gamma: probes.dream(subject.model, context, gamma, length) for gamma in options.gamma}
         originals = (batch.images[:, :, 0] * 255).round().to("cpu").numpy().astype(np.uint8)
-        assert isinstance(subject.model, VideoVAE)
         return cls(originals, by_gamma, options.seen, delay, float(subject.model.alpha))
 
     @property
@@ -329,12 +326,11 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
         lags = circle_lags(subject.model, batch)
         first = batch.images.shape[1] - lags.shape[1]
         lag = Lag.of(lags)
-        inertia = subject.config.model == "inertia_vae"
         named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
         named |= subject.settings
         cells.append(
             named
-            | {"filtered_with_gamma": subject.config.gamma if inertia else math.nan}
+            | {"filtered_with_gamma": subject.config.gamma if subject.config.takes("gamma") else math.nan}
             | {"lag": lag.median, "low": lag.low, "high": lag.high}
             | {"mean_lag": float(np.nanmean(lags)) if np.isfinite(lags).any() else math.nan}
             | {"shows_a_circle": lag.shown, "motion_per_frame": motion_per_frame(batch)}
@@ -397,7 +393,7 @@ def write_traversals(options: Options) -> list[Path]:
     options.check()
     subjects = suitable(
         subjects_of(options.path, options.cells, options.original, all_seeds=False),
-        lambda subject: isinstance(subject.model, VideoVAE),
+        lambda subject: subject.config.traits.has_latents,
         "a supervised encoder has no decoder, and a supervised decoder no latents",
     )
     folder = folder_of(options.path, options.out)

@@ -21,8 +21,7 @@ from dd_ray.evaluation import encode_stills
 from dd_ray.evaluation.heldout import CHUNK, decoded_traversal
 from dd_ray.metrics import active_mask
 from dd_ray.metrics.arrays import correlations
-from dd_ray.models import FactorPrediction, ImagePrediction, Model, SupervisedDecoder, VideoVAE
-from dd_ray.models.inertia_vae import InertiaVAE
+from dd_ray.models import FactorPrediction, Model
 from dd_ray.models.prediction import inertia_matrix
 from dd_ray.objectives import kl_divergence
 
@@ -112,27 +111,26 @@ def traversal(
     Raises:
         UserError: the network has no decoder, or the base not as many latents as the network.
     """
-    decoding = _with_decoder(model, "a traversal")
+    _check_has_latents(model, "a traversal")
     if base is None:
         base = encode_stills(model, config, middle_picture(config).factors[None])[0]
-    num_latents = decoding.num_latents
+    num_latents = model.num_latents
     if np.shape(base) != (num_latents,):
         raise UserError(f"a base of shape {np.shape(base)} does not fit a network of {num_latents} latents.")
     values = torch.linspace(float(low), float(high), steps)
-    return _pictures(decoded_traversal(decoding, torch.tensor(base, dtype=torch.float32), values))
+    return _pictures(decoded_traversal(model, torch.tensor(base, dtype=torch.float32), values))
 
 
 @torch.inference_mode()
 def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
     """Frames as they are, and as a network reconstructs them.
 
-    The T' frames are those that the network decodes: all T of a `beta_vae` or `predictive_vae`, and the last
-    T − 1 − delay of an `inertia_vae`. They are the last of the batch in either case, so that frame t of the
-    result is frame T − T' + t of the batch.
+    The T' frames are those that the network draws: the last T − 1 − delay in an `inertia_vae`, and all T in the others.
+    They are the last of the batch in either case, so that frame t of the result is frame T − T' + t of the batch.
 
     Args:
         model: a network with a decoder, on the device of the batch.
-        batch: B videos of as many frames as the network was trained on, where it is an `inertia_vae`.
+        batch: B videos, of the network's `num_frames` where it has such.
 
     Returns:
         Originals and reconstructions, each [B, T', H, W].
@@ -140,9 +138,9 @@ def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
     Raises:
         UserError: the network has no decoder, or was trained on videos of another length.
     """
-    decoding = model if isinstance(model, SupervisedDecoder) else _with_decoder(model, "a reconstruction")
-    _check_length(decoding, batch)
-    outputs = [decoding(chunk) for chunk in _chunks(batch)]
+    _check_draws(model, "a reconstruction")
+    _check_length(model, batch)
+    outputs = [model(chunk) for chunk in _chunks(batch)]
     return tuple(  # type: ignore[return-value]
         np.concatenate([_pictures(getattr(output, name)) for output in outputs])
         for name in ("target", "reconstruction")
@@ -163,8 +161,10 @@ def latent_table(model: Model, config: TrialConfig, test_set: Batch) -> pd.DataF
         is not active still correlates with something: that says nothing of it.
 
     Raises:
-        UserError: the network was trained on videos of another length.
+        UserError: the network has no encoder, or was trained on videos of another length.
     """
+    if not model.traits.encodes:
+        raise UserError(f"{model.traits.one} has no encoder, and so no latents; choose other cells.")
     _check_length(model, test_set)
     parts = [_latents(model, config, chunk) for chunk in _chunks(test_set)]
     mu, factors, kl, variance = (np.concatenate([part[i] for part in parts]) for i in range(4))
@@ -210,30 +210,25 @@ def dream(model: Model, frames: Tensor, gamma: float, num_frames: int) -> Pictur
     Raises:
         UserError: the network has no decoder, γ is out of range, or fewer frames are asked for than are seen.
     """
-    decoding = _with_decoder(model, "a dream")
+    _check_has_latents(model, "a dream")
     if not 0 <= gamma <= 1:
         raise UserError(f"gamma = {gamma} is out of range; γ is a share, give a number in [0, 1].")
     seen = frames.shape[1]
     if not 1 <= seen <= num_frames:
         raise UserError(f"a dream of {num_frames} frames cannot begin with {seen}; show it 1 to {num_frames}.")
-    encoded, _ = decoding.encode(frames)
-    alpha = decoding.alpha.double()
+    encoded = model.code(frames)
+    alpha = model.alpha.double()
     matrix = inertia_matrix(torch.tensor(gamma, dtype=torch.float64, device=alpha.device), alpha, seen)
     latents = list((matrix.to(encoded.dtype) @ encoded).unbind(1))
     while len(latents) < num_frames:
         last, past = latents[-1], latents[-2] if len(latents) > 1 else latents[-1]
-        latents.append(last + decoding.alpha * (last - past))
-    z_btl = torch.stack(latents, dim=1)
-    if isinstance(decoding, InertiaVAE) and decoding.extrapolate:
-        z_btl = decoding.extrapolated(z_btl)
-    return _decoded(decoding, z_btl)
+        latents.append(last + model.alpha * (last - past))
+    return _decoded(model, model.decoder_input(torch.stack(latents, dim=1)))
 
 
 def _latents(model: Model, config: TrialConfig, batch: Batch) -> list[NDArray[Any]]:
     """Of every frame, [N, ·]: latents, factors; and of those that the KL counts, KL and posterior variance."""
     outputs = model(batch)
-    if isinstance(outputs, ImagePrediction):
-        raise UserError("a supervised decoder has no encoder, and so no latents; choose other cells.")
     if isinstance(outputs, FactorPrediction):
         unknown = torch.full_like(outputs.predicted, float("nan"))
         parts = [outputs.predicted, outputs.target, unknown, unknown]
@@ -246,19 +241,23 @@ def _latents(model: Model, config: TrialConfig, batch: Batch) -> list[NDArray[An
     return [part.flatten(0, 1).cpu().numpy() for part in parts]
 
 
-def _with_decoder(model: Model, what: str) -> VideoVAE:
-    if isinstance(model, SupervisedDecoder):
-        raise UserError(f"{what} needs latents, which a supervised decoder does not have; choose other cells.")
-    if not isinstance(model, VideoVAE):
-        raise UserError(f"{what} needs a decoder, which a supervised encoder does not have; choose other cells.")
-    return model
+def _check_has_latents(model: Model, what: str) -> None:
+    _check_draws(model, what)
+    if not model.traits.encodes:
+        raise UserError(f"{what} needs latents, which {model.traits.one} does not have; choose other cells.")
+
+
+def _check_draws(model: Model, what: str) -> None:
+    if not model.traits.draws:
+        raise UserError(f"{what} needs a decoder, which {model.traits.one} does not have; choose other cells.")
 
 
 def _check_length(model: Model, batch: Batch) -> None:
-    if isinstance(model, InertiaVAE) and batch.images.shape[1] != model.num_latents_in_time + model.delay:
+    num_frames = batch.images.shape[1]
+    if model.num_frames not in (None, num_frames):
         raise UserError(
-            f"videos of {batch.images.shape[1]} frames do not fit a filter of "
-            f"{model.num_latents_in_time + model.delay}; give it as many as it was trained on."
+            f"videos of {num_frames} frames do not fit {model.traits.one} of {model.num_frames}; "
+            "give it as many as it was trained on."
         )
 
 
@@ -268,7 +267,7 @@ def _chunks(batch: Batch) -> list[Batch]:
     return [Batch(*parts, batch.factor_names) for parts in zip(images, factors, strict=True)]
 
 
-def _decoded(model: VideoVAE, latents_btl: Tensor) -> Pictures:
+def _decoded(model: Model, latents_btl: Tensor) -> Pictures:
     device = next(model.parameters()).device
     return np.concatenate([_pictures(model.decode(part.to(device))) for part in latents_btl.split(CHUNK)])
 

@@ -100,8 +100,8 @@ def score_cell(location: str, key: str, names: Sequence[str]) -> Scored:
     if missing:
         scores = _scores_of(state, missing)
         if not scores:
-            codeless = state.config.model == "supervised_decoder"
-            return Scored(key=key, label=label, left_out="has no code to score" if codeless else "has diverged")
+            left_out = "has diverged" if state.config.traits.encodes else "has no code to score"
+            return Scored(key=key, label=label, left_out=left_out)
         cell.add_scores(last, scores)
     if missing_before:
         cell.add_scores(0, untrained_scores(state.config, missing_before))

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dd_ray.config import MOVING, VIDEO_MODELS, TrialConfig
+from dd_ray.config import MOVING, TrialConfig
+from dd_ray.config.effects import takes as takes_field
 from dd_ray.errors import UserError
 from dd_ray.models import VARIANTS, VideoVAE
 
@@ -47,11 +48,11 @@ DATA: list[dict[str, Any]] = [
 def small(model: str, **changes: Any) -> TrialConfig:
     """A small config of a variant, in which every term that the variant has takes part."""
     values: dict[str, Any] = {"num_frames": 5, "batch_size": 4, "num_test": 8, "learning_rate": 1e-3, "seed": 2}
-    if model in VAES:
+    if takes_field(model, "beta"):
         values["beta"] = 0.5
-    if model in VIDEO_MODELS:
+    if takes_field(model, "lam"):
         values["lam"] = 1000.0
-    if model == "inertia_vae":
+    if takes_field(model, "gamma"):
         values["gamma"] = 0.5
     if "beta_norm" in changes or changes.get("stochastic") is False or changes.get("objective") == "capacity":
         values["beta"] = None
@@ -85,5 +86,5 @@ CONFIGS = [
     if not option or takes(model, option)
 ]
 """A small config of every variant, and of every variant with each of the options and of the data that it takes."""
-WITH_CODE = [config for config in CONFIGS if config.model != "supervised_decoder"]
+WITH_CODE = [config for config in CONFIGS if config.traits.encodes]
 """Those that make a code of pictures."""

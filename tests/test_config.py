@@ -8,8 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from dd_ray.config import NOT_IN_KEY, Model, TrialConfig, data_config
-from dd_ray.config import SUPERVISED as SUPERVISED_MODELS
+from dd_ray.config import NOT_IN_KEY, TRAITS, Model, TrialConfig, data_config
 from dd_ray.errors import UserError
 
 BETA_VAE: dict[str, Any] = {"model": "beta_vae", "beta": 0.1, "dataset": "still_circles"}
@@ -249,7 +248,7 @@ REFUSED_BY = {
 
 @pytest.mark.parametrize(("model", "name"), [(model, name) for model in REFUSED_BY for name in REFUSED_BY[model]])
 def test_an_option_without_effect_on_a_model_is_refused(model, name):
-    plain = {"model": model} if model in SUPERVISED_MODELS else {"model": model, "beta": 0.1}
+    plain = {"model": model, "beta": 0.1} if TRAITS[model].has_latents else {"model": model}
     TrialConfig.from_dict(plain)
     value = DIFFERENT[name][name]
     with pytest.raises(UserError, match=f"{name} = {value} has no effect on {model}"):

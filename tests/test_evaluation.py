@@ -25,6 +25,7 @@ from dd_ray.evaluation import scores as scores_module
 from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient
 from dd_ray.models import build_model, load_original
 from dd_ray.objectives.tcvae import Decomposition
+from dd_ray.sweep.checks import reported_by
 from tests.small import CONFIGS, VAES, WITH_CODE, name_of, small
 
 each_config = pytest.mark.parametrize("config", CONFIGS, ids=name_of)
@@ -43,26 +44,26 @@ def _evaluated(config):
 
 
 def _expected_names(config) -> set[str]:
-    error = "factor_error" if config.model == "supervised_encoder" else "reconstruction_error"
+    error = "reconstruction_error" if config.traits.draws else "factor_error"
     scores = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
-    if config.model == "supervised_decoder":
+    if not config.traits.encodes:
         return scores
     scores |= {"linear_r2", "mcc", "mig", "sap", *(f"linear_r2/{name}" for name in config.factor_names)}
-    if config.model == "supervised_encoder":
+    if not config.traits.has_latents:
         return scores
     scores |= {"loss/reconstruction", "active_units"}
     scores |= {"prediction_ratio", "straightness"} if config.frames > 1 else set()
     if config.stochastic:
         scores |= {"kl", *Decomposition._fields, *(f"kl/latent_{i}" for i in range(config.num_latents))}
         scores |= {f"loss/{name}" for name in LOSS_TERMS[config.objective]}
-    return scores if config.model == "beta_vae" else scores | {"loss/prediction"}
+    return scores | {"loss/prediction"} if config.takes("lam") else scores
 
 
 @each_config
 def test_metrics_are_named_and_finite(config):
     metrics = _evaluated(config).metrics
     assert set(metrics) == _expected_names(config)
-    assert {name for name in metrics if "/" not in name} <= set(REPORTED)
+    assert {name for name in metrics if "/" not in name} == reported_by(config) <= set(REPORTED)
     assert all(isinstance(value, (int, float)) and math.isfinite(value) for value in metrics.values())
 
 

@@ -128,11 +128,10 @@ def test_the_table_has_what_each_latent_does() -> None:
 def test_every_variant_has_a_table(config: TrialConfig) -> None:
     model, batch = build_model(config).eval(), make_dataset(config).test_set()
     table = latent_table(model, config, batch)
-    supervised = config.model == "supervised_encoder"
-    assert len(table) == (len(config.factor_names) if supervised else 4)
+    latents = config.traits.has_latents
+    assert len(table) == (4 if latents else len(config.factor_names))
     assert set(table["follows"]) <= set(config.factor_names)
-    posterior = not supervised and config.stochastic
-    assert table[["kl", "posterior_variance"]].notna().all(axis=None) == posterior
+    assert table[["kl", "posterior_variance"]].notna().all(axis=None) == (latents and config.stochastic)
 
 
 @pytest.mark.parametrize("model_name", ["beta_vae", "predictive_vae", "inertia_vae"])
@@ -209,7 +208,7 @@ def test_a_filter_is_shown_videos_of_its_own_length() -> None:
     model, batch = network(config), make_dataset(replace(config, num_frames=7)).test_set()
     assert isinstance(model, InertiaVAE)
     for ask in (lambda: reconstruct(model, batch), lambda: latent_table(model, config, batch)):
-        with pytest.raises(UserError, match="videos of 7 frames do not fit a filter of 5"):
+        with pytest.raises(UserError, match="videos of 7 frames do not fit an inertia VAE of 5"):
             ask()
 
 

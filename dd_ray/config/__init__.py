@@ -4,6 +4,7 @@ trial     the config itself
 names     the values that fields take, and what goes with what
 datasets  what is known of each dataset
 dsprites  the public dSprites file
+traits    what each model needs, and what can be asked of it
 effects   which fields have an effect beside which others
 urls      what a URL must not hold
 checks    what a config may not be
@@ -20,8 +21,6 @@ from dd_ray.config.names import (
     NOT_IN_KEY,
     NUM_HELD_OUT,
     SPRITE_FACTORS,
-    SUPERVISED,
-    VIDEO_MODELS,
     Dataset,
     Likelihood,
     Model,
@@ -30,6 +29,7 @@ from dd_ray.config.names import (
     Sampling,
     Schedule,
 )
+from dd_ray.config.traits import TRAITS, Traits
 from dd_ray.config.trial import TrialConfig, data_config
 from dd_ray.config.urls import holds_key
 
@@ -46,8 +46,7 @@ __all__ = [
     "NOT_IN_KEY",
     "NUM_HELD_OUT",
     "SPRITE_FACTORS",
-    "SUPERVISED",
-    "VIDEO_MODELS",
+    "TRAITS",
     "Dataset",
     "DatasetInfo",
     "Likelihood",
@@ -56,6 +55,7 @@ __all__ = [
     "Objective",
     "Sampling",
     "Schedule",
+    "Traits",
     "TrialConfig",
     "data_config",
     "has_effect",

@@ -11,7 +11,6 @@ from dd_ray.config.names import (
     IMAGE_SIZES,
     MOST_CIRCLES,
     NUM_HELD_OUT,
-    VIDEO_MODELS,
     WIDEST,
 )
 from dd_ray.errors import UserError
@@ -121,10 +120,10 @@ def _check_objective(config: "TrialConfig") -> None:
         raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
     if config.objective == "tcvae":
         _check_tcvae(config)
-    first = 1 + config.delay if config.model == "inertia_vae" else 0
-    if config.objective == "slowness" and config.frames - first < 2:
+    penalised = config.num_latents_in_time - config.traits.warm_up
+    if config.objective == "slowness" and penalised < 2:
         raise UserError(
-            f"objective = slowness needs two latents in time, and {config.model} has {config.frames - first} here; "
+            f"objective = slowness needs two latents in time, and {config.model} has {penalised} here; "
             f"use dataset = {' or '.join(MOVING)}, with more num_frames."
         )
 
@@ -153,12 +152,12 @@ def _check_grid(config: "TrialConfig") -> None:
 
 def _check_model_takes_its_data(config: "TrialConfig") -> None:
     if not DATASET_INFO[config.dataset].moving:
-        if config.model in VIDEO_MODELS:
+        if config.traits.needs_videos:
             raise UserError(f"{config.model} needs videos; use dataset = {' or '.join(MOVING)}, not {config.dataset}.")
         return
     if config.num_frames < 3:
         raise UserError(f"num_frames = {config.num_frames} is too few; a linear prediction needs at least 3.")
-    if config.model == "inertia_vae" and config.lam > 0 and config.num_frames - config.delay < 3:
+    if config.lam > 0 and config.num_latents_in_time < 3:
         raise UserError(
             f"num_frames = {config.num_frames} leaves no predicted latent for lam = {config.lam}; give 4 or more."
         )

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dd_ray.config.datasets import DATASET_INFO, OPTIONS_OF_DATASETS
-from dd_ray.config.names import VIDEO_MODELS
 
 Need = Mapping[str, tuple[Any, ...]]
 """Values of other fields that a field needs to have an effect; where several fields are named, of one of them."""
@@ -19,8 +18,8 @@ def _on_datasets_with(option: str) -> Need:
 
 _SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 _RISING = ("linear", "cyclic", "cosine")
-_VAE: Need = {"model": ("beta_vae", *VIDEO_MODELS)}
-_VIDEO_VAE: Need = {"model": VIDEO_MODELS}
+_VAE: Need = {"model": ("beta_vae", "predictive_vae", "inertia_vae")}
+_VIDEO_VAE: Need = {"model": ("predictive_vae", "inertia_vae")}
 _INERTIA_VAE: Need = {"model": ("inertia_vae",)}
 _SAMPLING: Need = {"stochastic": (True,)}
 _BETA = (_VAE, _SAMPLING, {"objective": ("beta", "tcvae", "slowness")})
@@ -59,6 +58,11 @@ DECIDING = {name for needs in NEEDS.values() for need in needs for name in need}
 def has_effect(name: str, values: Mapping[str, Any]) -> bool:
     """Whether a field has an effect beside the values of all fields, themselves such as a config may have."""
     return _unmet(name, values) is None
+
+
+def takes(model: str, name: str) -> bool:
+    """Whether a field has an effect on a model, beside some values of the other fields."""
+    return all(model in need["model"] for need in NEEDS.get(name, ()) if need.keys() == {"model"})
 
 
 def refusal(name: str, values: Mapping[str, Any], default: Any) -> str | None:

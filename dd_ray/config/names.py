@@ -20,7 +20,6 @@ Split = Literal["none", "samples", "levels"]
 
 NUM_HELD_OUT = 10_000
 """Images or videos of the original's finite sets that training never sees, however many of them are used."""
-VIDEO_MODELS = ("predictive_vae", "inertia_vae")
 MOST_CIRCLES = 4
 
 CIRCLE_FACTORS = ("circle_x", "circle_y")
@@ -36,7 +35,6 @@ DATA_FIELDS = (
     *("dsprites_file", "dsprites_md5", "dataset_seed", "image_size", "network", "split", "train_share"),
 )
 """Fields that decide what a sample of the data is; the network, since it is made for an image size."""
-SUPERVISED = ("supervised_encoder", "supervised_decoder")
 WIDEST = 8
 """The largest width_factor; mlp has hundreds of millions of weights then."""
 IMAGE_SIZES = {"conv32": (32,), "conv64": (64,), "mlp": (32, 64)}

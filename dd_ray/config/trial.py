@@ -15,6 +15,7 @@ from typing import Any, Self, get_args
 
 from dd_ray.config.checks import CHECKS
 from dd_ray.config.datasets import DATASET_INFO
+from dd_ray.config.effects import takes
 from dd_ray.config.names import (
     BACKGROUND_FACTORS,
     CIRCLE_FACTORS,
@@ -36,6 +37,7 @@ from dd_ray.config.names import (
     Schedule,
     Split,
 )
+from dd_ray.config.traits import TRAITS, Traits
 from dd_ray.errors import UserError
 
 
@@ -156,6 +158,25 @@ class TrialConfig:
     def frames(self) -> int:
         """T of a sample; a still image is a video of one frame."""
         return self.num_frames if DATASET_INFO[self.dataset].moving else 1
+
+    @property
+    def traits(self) -> Traits:
+        """What its model needs, and what can be asked of it."""
+        return TRAITS[self.model]
+
+    def takes(self, name: str) -> bool:
+        """Whether a field has an effect on its model, beside some values of the other fields."""
+        return takes(self.model, name)
+
+    @property
+    def latent_delay(self) -> int:
+        """Frames from the one that a latent encodes to the one that it is decoded to."""
+        return self.delay if self.takes("delay") else 0
+
+    @property
+    def num_latents_in_time(self) -> int:
+        """n of a sample; the last frames are only decoded to, where there is a delay."""
+        return self.frames - self.latent_delay
 
     @property
     def factor_names(self) -> tuple[str, ...]:

@@ -11,12 +11,11 @@ still_errors                      how wrong reconstructions of still pictures ar
 """
 
 from dd_ray.evaluation.heldout import Evaluation, begin_evaluation, evaluate
-from dd_ray.evaluation.regions import Drawing, PicturedRegions, region_errors, still_errors
+from dd_ray.evaluation.regions import PicturedRegions, region_errors, still_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.stills import encode_stills
 
 __all__ = [
-    "Drawing",
     "Evaluation",
     "PicturedRegions",
     "begin_evaluation",

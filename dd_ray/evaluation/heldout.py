@@ -14,7 +14,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.evaluation.decomposition import kl_terms
 from dd_ray.metrics import HeldOut
-from dd_ray.models import FactorPrediction, ImagePrediction, Model, VideoVAE
+from dd_ray.models import FactorPrediction, ImagePrediction, Model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import Posterior, Weights, kl_divergence, objective
 
@@ -86,10 +86,11 @@ def begin_evaluation(
     chunks = [_evaluate_chunk(model, config, *chunk, weights) for chunk in _chunks(model, config, test_set)]
     seen = [_evaluate_chunk(model, config, *chunk) for chunk in _chunks(model, config, seen_set)] if seen_set else []
     gathered = {name: torch.cat([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
+    has_prior = model.traits.has_latents and config.stochastic
     terms = {}
-    if config.stochastic and isinstance(model, VideoVAE):
+    if has_prior:
         terms = kl_terms(Posterior(*(gathered.pop(f"posterior/{name}") for name in Posterior._fields)))
-    traversal = _traversal(model)
+    traversal = _traversal(model) if has_prior else None
 
     def fetch() -> Evaluation:
         of_seen = {f"{name}_seen": value for name, value in _means(seen).items() if name in ERRORS}
@@ -147,7 +148,6 @@ def _evaluate_chunk(
     if isinstance(outputs, ImagePrediction):
         means["reconstruction_error"] = means.pop("loss/reconstruction_error")
         return _Chunk(len(batch.images), means, {}, _picture(outputs.target, outputs.reconstruction))
-    assert isinstance(model, VideoVAE)
     of_means = model.reconstruct(outputs.mu, outputs.logvar)
     means["reconstruction_error"] = (of_means - outputs.target).square().mean()
     kl_l = kl_divergence(outputs.mu, outputs.logvar)[:, outputs.kl_frames].mean(dim=(0, 1))
@@ -180,15 +180,13 @@ def _picture(target: Tensor, reconstruction: Tensor) -> Tensor:
     return _uint8(rows)
 
 
-def _traversal(model: Model) -> Tensor | None:
-    """[L·H, 7·W], or None for what has no decoder or no prior."""
-    if not isinstance(model, VideoVAE) or not model.stochastic:
-        return None
+def _traversal(model: Model) -> Tensor:
+    """[L·H, 7·W]."""
     frames_lshw = decoded_traversal(model, torch.zeros(model.num_latents), torch.tensor(TRAVERSED))[:, :, 0]
     return _uint8(frames_lshw.transpose(1, 2).flatten(2, 3).flatten(0, 1))
 
 
-def decoded_traversal(model: VideoVAE, base: Tensor, values: Tensor) -> Tensor:
+def decoded_traversal(model: Model, base: Tensor, values: Tensor) -> Tensor:
     """What is decoded [L, S, C, H, W] from latents that equal a base [L] but for one, which takes S values in turn."""
     num_latents = model.num_latents
     moved_lsl = base.repeat(num_latents, len(values), 1)

@@ -6,11 +6,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dd_ray.data import Regions, circle_regions, render_circles
-from dd_ray.models import SupervisedDecoder, VideoVAE
+from dd_ray.data import FACTORS, Batch, Regions, circle_regions, render_circles
+from dd_ray.models import Model
 
-Drawing = VideoVAE | SupervisedDecoder
-"""Models that draw pictures."""
 CHUNK = 640
 """Pictures at a time; bounds the memory."""
 
@@ -39,44 +37,45 @@ class PicturedRegions(NamedTuple):
 
 
 @torch.inference_mode()
-def region_errors(model: Drawing, pictured: PicturedRegions) -> dict[str, NDArray[np.float32]]:
+def region_errors(model: Model, pictured: PicturedRegions) -> dict[str, NDArray[np.float32]]:
     """Reconstruction error of still images inside the circle, at its edge and in the background.
 
     Images are decoded from the posterior means, without sampling, or drawn from the factors by a supervised decoder.
 
     Args:
-        model: encodes and decodes single images; a video model is asked about its networks alone.
+        model: draws single images; a video model is asked about its networks alone.
         pictured: N images.
 
     Returns:
         Mean squared difference over the pixels of each of `dd_ray.data.Regions`, by its name, each [N].
+
+    Raises:
+        UserError: the model does not draw.
     """
     starts = range(0, len(pictured.pictures), CHUNK)
     chunks = [_region_errors(model, pictured, slice(start, start + CHUNK)) for start in starts]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in Regions._fields}
 
 
-def _region_errors(model: Drawing, pictured: PicturedRegions, part: slice) -> dict[str, Any]:
+def _region_errors(model: Model, pictured: PicturedRegions, part: slice) -> dict[str, Any]:
     squares = _squares(model, pictured.factors[part], pictured.pictures[part])
     masks = {name: mask[part] for name, mask in pictured.regions._asdict().items()}
     return {name: (squares * mask).sum(axis=(1, 2)) / mask.sum(axis=(1, 2)) for name, mask in masks.items()}
 
 
 @torch.inference_mode()
-def still_errors(model: Drawing, factors: NDArray[np.floating]) -> NDArray[np.float32]:
+def still_errors(model: Model, factors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Mean squared reconstruction error per pixel, [N], of still images; models and factors as above."""
     parts = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
     squares = [_squares(model, part, render_circles(part, model.image_size)) for part in parts]
     return np.concatenate([each.mean(axis=(1, 2)) for each in squares])
 
 
-def _squares(model: Drawing, factors: NDArray[np.floating], pictures: NDArray[Any]) -> NDArray[np.float32]:
+def _squares(model: Model, factors: NDArray[np.floating], pictures: NDArray[Any]) -> NDArray[np.float32]:
     """[N, H, W] squared differences of pictures and their reconstructions."""
     device = next(model.parameters()).device
     images = torch.from_numpy(pictures).to(device)[:, None, None] / 255
-    if isinstance(model, SupervisedDecoder):
-        drawn = model.draw(torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None])
-    else:
-        drawn = model.decode(model.encode(images)[0])
+    named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]
+    drawn = model.redraw(Batch(images, named, FACTORS))
     squares: NDArray[np.float32] = (drawn - images).square()[:, 0, 0].cpu().numpy()
     return squares

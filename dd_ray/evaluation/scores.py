@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig
 from dd_ray.evaluation.stills import encode_stills, encode_test_stills
 from dd_ray.metrics import FURTHER, Code, applicable, further_scores
-from dd_ray.models import Model, SupervisedDecoder, build_model
+from dd_ray.models import Model, build_model
 
 
 def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dict[str, float]:
@@ -26,7 +26,7 @@ def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dic
         names: keys of `dd_ray.metrics.FURTHER`; those that the data has no factors for are left out.
 
     Returns:
-        Values by column; none where the latents are not finite, and for a supervised decoder, which has no code.
+        Values by column; none where the latents are not finite, and for a model that has no code.
     """
     code = code_of(model, config)
     return {} if code is None else further_scores(names, code)
@@ -34,7 +34,7 @@ def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dic
 
 def code_of(model: Model, config: TrialConfig) -> Code | None:
     """A network as the further scores see it; None where its latents are not finite, or it has none."""
-    if isinstance(model, SupervisedDecoder):
+    if not model.traits.encodes:
         return None
     latents, factors = encode_test_stills(model, config)
     if not np.isfinite(latents).all():

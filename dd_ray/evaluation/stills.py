@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import TrialConfig, data_config
-from dd_ray.data import Batch, held_out_stills, render_stills
-from dd_ray.errors import UserError
-from dd_ray.models import Model, SupervisedDecoder, SupervisedEncoder
+from dd_ray.data import held_out_stills, render_stills
+from dd_ray.models import Model
 
 NUM_STILLS = 10_000
 """Held-out still pictures: half to fit on, half to score, of which scores need 5,000."""
@@ -42,9 +41,7 @@ def encode_stills(model: Model, config: TrialConfig, factors: NDArray[np.floatin
         UserError: the network has no encoder, or the factors are not as above.
     """
     chunks = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
-    return np.concatenate(
-        [_encode(model, config, chunk, torch.from_numpy(render_stills(config, chunk))) for chunk in chunks]
-    )
+    return np.concatenate([_encode(model, torch.from_numpy(render_stills(config, chunk))) for chunk in chunks])
 
 
 def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
@@ -54,9 +51,7 @@ def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.fl
     every sweep on the same data.
     """
     factors, pictures = _test_stills(data_config(config.data))
-    starts = range(0, len(factors), CHUNK)
-    latents = [_encode(model, config, factors[i : i + CHUNK], pictures[i : i + CHUNK]) for i in starts]
-    return np.concatenate(latents), factors
+    return np.concatenate([_encode(model, chunk) for chunk in pictures.split(CHUNK)]), factors
 
 
 @functools.lru_cache(maxsize=2)
@@ -67,14 +62,8 @@ def _test_stills(config: TrialConfig) -> tuple[NDArray[np.floating], Tensor]:
 
 
 @torch.inference_mode()
-def _encode(model: Model, config: TrialConfig, factors: NDArray[np.floating], pictures: Tensor) -> NDArray[np.float32]:
-    if isinstance(model, SupervisedDecoder):
-        raise UserError("a supervised decoder has no encoder, and so no latents of pictures; choose other cells.")
+def _encode(model: Model, pictures: Tensor) -> NDArray[np.float32]:
     device = next(model.parameters()).device
     images = pictures.to(device)[:, None, None] / 255  # [N, 1, C, H, W]
-    if isinstance(model, SupervisedEncoder):
-        named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]
-        latents = model(Batch(images, named, config.factor_names)).predicted
-    else:
-        latents, _ = model.encode(images)
-    return latents[:, 0].cpu().numpy()
+    latents: NDArray[np.float32] = model.code(images)[:, 0].cpu().numpy()
+    return latents

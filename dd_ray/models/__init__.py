@@ -1,8 +1,9 @@
-"""The model variants. A new one is a file here and a line in `VARIANTS`."""
+"""The model variants. A new one is a subclass of `Model` in a file here, and a line in `VARIANTS`."""
 
 import torch
 
 from dd_ray.config import TrialConfig
+from dd_ray.models.base import Model
 from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.inertia_vae import InertiaVAE
 from dd_ray.models.original import load_original
@@ -19,13 +20,10 @@ __all__ = [
     "Model",
     "Outputs",
     "Reconstruction",
-    "SupervisedDecoder",
     "VideoVAE",
     "build_model",
     "load_original",
 ]
-
-Model = SupervisedEncoder | SupervisedDecoder | VideoVAE
 
 VARIANTS: dict[str, type[Model]] = {
     "supervised_encoder": SupervisedEncoder,

@@ -32,16 +32,17 @@ class InertiaVAE(VideoVAE):
         self.delay = config.delay
         self.extrapolate = config.decode == "extrapolated"
         original = config.compat == "original"
-        self.first_kl_frame = 0 if original else 1
+        self.first_kl_frame = 0 if original else self.traits.warm_up
+        self.num_frames = config.frames
         self.learns_alpha = config.learn_alpha
         self.scheduled = config if config.gamma_schedule != "constant" else None
         gamma = ORIGINAL_GAMMA if original else value_at(config, "gamma", 0)
-        self.num_latents_in_time = config.frames - config.delay
+        self.num_latents_in_time = config.num_latents_in_time
         self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
         # Once and for all, unless α is learned or γ follows a schedule.
         self.register_buffer("matrix", self._matrix().detach().float(), persistent=False)
 
-    def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...]:
+    def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
         """[B, T − delay, L]: one draw for each latent."""
         return super().noise_shape(batch_size, num_frames - self.delay)
 
@@ -70,15 +71,12 @@ class InertiaVAE(VideoVAE):
             frames=slice(0, self.num_latents_in_time),
             kl_frames=slice(self.first_kl_frame, self.num_latents_in_time),
             reconstruction=self.reconstruct(mu, logvar, noise),
-            target=batch.images[:, 1 + self.delay :],
+            target=batch.images[:, self.traits.warm_up + self.delay :],
         )
 
-    def reconstruct(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Frames 1 + delay … T − 1, [B, n − 1, C, H, W], from sampled latents or from their means."""
-        shown = self.sample(self.extrapolated(mu) if self.extrapolate else mu, logvar, noise)
-        return self.decode(shown[:, 1:])
-
-    def extrapolated(self, mu: Tensor) -> Tensor:
-        """z_i + α (z_i − z_{i−1}), one step ahead of each latent; z_0 stays."""
+    def decoder_input(self, mu: Tensor) -> Tensor:
+        """z_i, or z_i + α (z_i − z_{i−1}), one step ahead of each latent, where z_0 stays."""
+        if not self.extrapolate:
+            return mu
         ahead = mu[:, 1:] + self.alpha * (mu[:, 1:] - mu[:, :-1])
         return torch.cat([mu[:, :1], ahead], dim=1)

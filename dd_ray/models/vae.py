@@ -1,44 +1,44 @@
-"""What the three VAEs share: encoding and decoding of videos, and the sampling of latents."""
+"""What the VAEs share: encoding and decoding of videos, and the sampling of latents."""
 
 import torch
 from torch import Tensor, nn
 
 from dd_ray.config import TrialConfig
+from dd_ray.models.base import Model
 from dd_ray.models.networks import GaussianEncoder, make_decoder
 
 
-class VideoVAE(nn.Module):
+class VideoVAE(Model):
     """Encoder and decoder of the config's network applied to every frame.
 
     A subclass says in `forward` which latents become which frames.
     """
 
     def __init__(self, config: TrialConfig) -> None:
-        super().__init__()
+        super().__init__(config)
         self.num_latents = config.num_latents
         self.stochastic = config.stochastic
-        self.image_size = config.image_size
         alpha = torch.tensor(config.alpha)
         if config.learn_alpha:
-            self.alpha: Tensor = nn.Parameter(alpha)
+            self.alpha = nn.Parameter(alpha)
         else:
             self.register_buffer("alpha", alpha)
         self.encoder = GaussianEncoder(config)
         self.decoder = make_decoder(config, config.num_latents)
 
-    def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...]:
-        """Shape of the standard normal noise that `forward` takes for B videos of T frames."""
+    def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
+        """[B, T, L]: one draw for each latent."""
         return (batch_size, num_frames, self.num_latents)
-
-    def scheduled_at(self, iteration: int) -> dict[str, float]:
-        """Values that schedules of the config give to buffers at an iteration; there are none in most models."""
-        return {}
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Videos [B, T, C, H, W] to encoder mean and log-variance, each [B, T, L]."""
         size, num_frames = images.shape[:2]
         mu, logvar = self.encoder(images.flatten(0, 1))
         return mu.view(size, num_frames, -1), logvar.view(size, num_frames, -1)
+
+    def code(self, images: Tensor) -> Tensor:
+        """The encoder's means, [B, T, L], of videos [B, T, C, H, W]."""
+        return self.encode(images)[0]
 
     def decode(self, latents: Tensor) -> Tensor:
         """Latents [B, T, L] to videos [B, T, C, H, W] in [0, 1]."""
@@ -52,5 +52,5 @@ class VideoVAE(nn.Module):
         return mu + noise * torch.exp(0.5 * logvar)
 
     def reconstruct(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Frames [B, T', C, H, W] from latents sampled from the posterior, or from its means."""
-        return self.decode(self.sample(mu, logvar, noise))
+        """Frames [B, n, C, H, W] but for the first `warm_up`, from latents sampled from the posterior or its means."""
+        return self.decode(self.sample(self.decoder_input(mu), logvar, noise)[:, self.traits.warm_up :])

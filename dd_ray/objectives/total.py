@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dd_ray.config import VIDEO_MODELS, Objective, TrialConfig
+from dd_ray.config import Objective, TrialConfig
 from dd_ray.models import FactorPrediction, ImagePrediction, Outputs, Reconstruction
 from dd_ray.objectives.beta import beta_penalty
 from dd_ray.objectives.capacity import capacity_penalty
@@ -73,7 +73,7 @@ def _vae_terms(config: TrialConfig, outputs: Reconstruction, weights: Weights) -
     if config.stochastic:
         penalised = (tensor[:, outputs.kl_frames] for tensor in (outputs.mu, outputs.logvar, outputs.latents))
         terms |= PENALTIES[config.objective](config, Posterior(*penalised), weights)
-    if config.model in VIDEO_MODELS:
+    if config.takes("lam"):
         faulty = config.compat == "original" and config.model == "predictive_vae"
         prediction = (
             original_prediction_error(outputs.mu) if faulty else prediction_error(outputs.mu, outputs.mu_predicted)

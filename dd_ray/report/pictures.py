@@ -93,7 +93,7 @@ class Pictures:
 
     def _dream(self, subject: Subject, videos: Batch) -> dict[str, Any]:
         """What a network shows of the first video when it sees only its beginning, a row for each γ."""
-        delay = subject.config.delay if subject.config.model == "inertia_vae" else 0
+        delay = subject.config.latent_delay
         num_frames = videos.images.shape[1]
         seen = min(probes.DREAM_SEEN, num_frames - delay)
         context = videos.images[:1, :seen]

@@ -53,19 +53,15 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
 
 def reported_by(config: TrialConfig) -> set[str]:
     """Those of `REPORTED` that a trial reports at every evaluation."""
-    error = "factor_error" if config.model == "supervised_encoder" else "reconstruction_error"
+    traits = config.traits
+    error = "reconstruction_error" if traits.draws else "factor_error"
     names = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
-    if config.model == "supervised_decoder":
+    if not traits.encodes:
         return names
     names |= {"linear_r2", "mcc", "mig", "sap"}
-    if config.model == "supervised_encoder":
+    if not traits.has_latents:
         return names
     names |= {"active_units"}
-    of_videos = {"prediction_ratio", "straightness"} if scored_frames(config) >= 3 else set()
+    of_videos = {"prediction_ratio", "straightness"} if config.num_latents_in_time >= 3 else set()
     of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl"}
     return names | (of_posteriors if config.stochastic else set()) | of_videos
-
-
-def scored_frames(config: TrialConfig) -> int:
-    """Latents of a held-out video; the inertia model's last frames are only targets."""
-    return config.frames - (config.delay if config.model == "inertia_vae" else 0)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import SUPERVISED, TrialConfig
+from dd_ray.config import TrialConfig
 from dd_ray.metrics import FURTHER
 
 MOST_EVALUATIONS = 20
@@ -80,8 +80,8 @@ def _gflop_per_frame(config: TrialConfig) -> float:
 
 def _gflop(config: TrialConfig) -> float:
     """Of an iteration."""
-    half = 1 / 2 if config.model in SUPERVISED else 1
-    return config.batch_size * config.frames * half * _gflop_per_frame(config)
+    halves = config.traits.encodes + config.traits.draws
+    return config.batch_size * config.frames * halves / 2 * _gflop_per_frame(config)
 
 
 def _frames_of_conv32(config: TrialConfig) -> float:

@@ -11,7 +11,7 @@ from dd_ray.dsprites_file import open_dsprites
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable
 from dd_ray.sweep import costs
-from dd_ray.sweep.checks import check_metric, check_options, reported_by, scored_frames
+from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.store import sweep_location
 from dd_ray.sweep.study import Study
@@ -62,7 +62,7 @@ class Plan:
     def final_metrics(self) -> tuple[str, ...]:
         """The costly scores of the last evaluation."""
         asked = self.options.final_metrics
-        if not any("mig" in reported_by(config) for config in self.examples):
+        if not any(config.traits.encodes for config in self.examples):
             return ()  # there is no code to score
         known = self._applicable_scores()
         if "auto" in asked:
@@ -112,7 +112,7 @@ class Plan:
     def scored_on(self) -> list[str]:
         """What scores are of, as far as it needs saying, in lines to read."""
         lines = []
-        scored = [config.num_test * scored_frames(config) for config in self.examples if "mig" in reported_by(config)]
+        scored = [c.num_test * c.num_latents_in_time for c in self.examples if c.traits.encodes]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
         if self.final_metrics:

@@ -9,7 +9,8 @@ from typing import get_args
 import pytest
 import torch
 
-from dd_ray.config import VIDEO_MODELS, Model
+from dd_ray.config import TRAITS, Model
+from dd_ray.config.effects import takes
 from dd_ray.data import Batch, make_dataset
 from dd_ray.models import VARIANTS, build_model
 from dd_ray.models.prediction import predict_linearly
@@ -151,7 +152,7 @@ def _gradient_of_alpha(config):
     return model.alpha.grad
 
 
-@pytest.mark.parametrize("model", VIDEO_MODELS)
+@pytest.mark.parametrize("model", [model for model in VARIANTS if takes(model, "learn_alpha")])
 def test_a_learned_alpha_gets_a_gradient_and_a_fixed_one_none(model):
     assert _gradient_of_alpha(small(model, learn_alpha=True)).abs() > 0
     assert _gradient_of_alpha(small(model)) is None
@@ -162,4 +163,4 @@ def test_inertia_alone_teaches_alpha():
 
 
 def test_every_model_of_the_config_is_registered():
-    assert tuple(VARIANTS) == get_args(Model)
+    assert tuple(VARIANTS) == tuple(TRAITS) == get_args(Model)

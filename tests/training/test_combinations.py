@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import torch
 
-from dd_ray.config import MOVING, VIDEO_MODELS, TrialConfig
+from dd_ray.config import MOVING, TRAITS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.models import VARIANTS
 from dd_ray.training import Stack, dump_state, load_state
-from tests.small import DATA, NETWORKS, OBJECTIVES, VAES, name_of, small
+from tests.small import DATA, NETWORKS, OBJECTIVES, name_of, small
 
 Choices = dict[str, Any]
 EACH: tuple[list[Choices], ...] = ([{}, *OBJECTIVES], [{}, *NETWORKS], [{}, *DATA])
@@ -27,11 +27,11 @@ ALL: list[tuple[str, Choices]] = [(model, a | b | c) for model in VARIANTS for a
 def _refusal(model: str, choices: Choices) -> str | None:
     """What is wrong with a combination, where something is."""
     still = choices.get("dataset", "moving_circles") not in MOVING
-    if "objective" in choices and model not in VAES:
+    if "objective" in choices and not TRAITS[model].has_latents:
         return f"objective = {choices['objective']} has no effect on {model}; give beta, or use beta_vae or"
     if choices.get("objective") == "slowness" and still:
         return "objective = slowness needs two latents in time"
-    return f"{model} needs videos; use dataset = " if still and model in VIDEO_MODELS else None
+    return f"{model} needs videos; use dataset = " if still and TRAITS[model].needs_videos else None
 
 
 def _pairs() -> Iterator[tuple[str, Choices]]:
