@@ -259,7 +259,7 @@ def _matching(cells: pd.DataFrame, word: str) -> pd.DataFrame:
 def _fits(cells: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
     field = field_named(name)
     if field is None:
-        raise UserError(f"{name!r} is no config field, so {name}={text} names no cells.")
+        raise UserError(f"{name!r} is not a config field, so {name}={text} names no cells.")
     values = cells[field]
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values.astype(str) == text

@@ -74,7 +74,7 @@ def product(axes: Axes) -> list[TrialConfig]:
     What has an effect in some of them takes its default in the others, and those that become the same are one.
 
     Raises:
-        UserError: a combination is no valid config, a value has an effect in none, or an axis names a value twice.
+        UserError: a combination is not a valid config, a value has an effect in none, or an axis names a value twice.
     """
     for name, values in axes.items():
         if len(set(values)) < len(values):
@@ -120,7 +120,7 @@ def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
     name = next(different, None)
     if name is None:
         return f"two values of an option mean the same trial, {one.key}; give one."
-    why = "they agree to 12 digits" if name in _ONE_OF else "where it lies is no part of it"
+    why = "they agree to 12 digits" if name in _ONE_OF else "where it lies does not enter it"
     given = f"--{option_name(name)} {getattr(one, name)} {getattr(other, name)}"
     return f"{given} are the same trial, as {why}; give one."
 

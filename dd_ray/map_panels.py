@@ -35,7 +35,7 @@ LOOKS = {
     "max": ("viridis", f"\n{BETTER['max']}"),
     None: ("cividis", ""),
 }
-"""Colour map, and what is said of it. Brighter is better; where nothing is better, another map, lest it look as if."""
+"""Colour map, and what is said of it. Brighter is better; another map where nothing is better."""
 LOOKS_OF_DIFFERENCES = {
     "min": ("RdBu_r", "\nbelow 0 is better"),
     "max": ("RdBu", "\nabove 0 is better"),

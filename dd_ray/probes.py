@@ -46,7 +46,7 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     """The first held-out videos of a config's dataset; for one of still pictures, those of moving ones of its kind.
 
     Raises:
-        UserError: the dataset holds out no so many, or is of still pictures that have no moving ones of their kind.
+        UserError: the dataset holds out fewer, or has still pictures without moving ones of their kind.
     """
     data = config.data if DATASET_INFO[config.dataset].moving else _data_of_videos(config)
     test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()

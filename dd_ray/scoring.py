@@ -44,7 +44,7 @@ def cells_to_score(location: str, names: Sequence[str]) -> list[str]:
         UserError: there is no such sweep or score, or it has no cells.
     """
     if unknown := [name for name in names if name not in FURTHER]:
-        raise UserError(f"--metrics {unknown[0]} is no score; choose from {', '.join(FURTHER)}.")
+        raise UserError(f"--metrics {unknown[0]} is not a score; choose from {', '.join(FURTHER)}.")
     if keys := [cell.key for cell in SweepFolder.open(location).cells()]:
         return keys
     raise UserError(f"{location} holds a sweep without cells; run its command first.")
@@ -130,7 +130,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         try:
             yield pool
         except BrokenProcessPool as error:
-            raise UserError("a process was killed, perhaps for want of memory; give fewer --processes.") from error
+            raise UserError("a process was killed, perhaps for lack of memory; give fewer --processes.") from error
         except BaseException:  # also an interrupt: leaving the pool would wait for what is in work
             for process in multiprocessing.active_children():
                 if process not in before:

@@ -111,7 +111,7 @@ def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:
 
 
 def write_gif(path: Path, animation: Animation) -> Path:
-    """Write an animation, which starts over for ever.
+    """Write an animation, which starts over forever.
 
     Raises:
         UserError: it cannot be written.

@@ -193,7 +193,7 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
         raise UserError(f"{metric!r} is what a cell was given, no result; give a metric such as linear_r2.")
     if metric not in table:
         known = [name for name in REPORTED if name in table]
-        raise UserError(f"{metric!r} is no column of this sweep's table; it has {', '.join(known)} and more.")
+        raise UserError(f"{metric!r} is not a column of this sweep's table; it has {', '.join(known)} and more.")
     try:
         return pd.to_numeric(table[metric]).astype(float)
     except (TypeError, ValueError) as error:
@@ -213,7 +213,7 @@ def _swept_fields(table: pd.DataFrame, given: Mapping[str, Any]) -> list[str]:
     candidates = [f for f in _FIELDS if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
     rows = table.drop_duplicates("key")[_FIELDS].itertuples(index=False)
     cells = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
-    # Where a field has no effect, its default is no value of an axis.
+    # Where a field has no effect, its default does not count as a value of an axis.
     values = {name: pd.Series([cell[name] for cell in cells if has_effect(name, cell)]) for name in candidates}
     swept = [name for name in candidates if values[name].nunique(dropna=False) > 1]
     return sorted(swept, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))

@@ -84,7 +84,7 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         ("nonsense", "'nonsense' names no cells"),
         ("beta=7", "no cell of this sweep fits 'beta=7'"),
         ("beta=low", "beta is a number"),
-        ("speed=1", "'speed' is no config field"),
+        ("speed=1", "'speed' is not a config field"),
         ("best:accuracy", "'best:accuracy' names no cells"),
         ("best:active_units", "no better side"),
         ("most:mcc", "'most:mcc' names no cells"),

@@ -171,7 +171,7 @@ def test_what_has_an_effect_in_no_cell_is_refused(args, words):
         ),
         (
             "--dataset dsprites --dsprites-file /a /b",
-            "--dsprites-file /a /b are the same trial, as where it lies is no part of it; give one",
+            "--dsprites-file /a /b are the same trial, as where it lies does not enter it; give one",
         ),
         ("--dataset dsprites --dsprites-file /a /./a", "two values of an option mean the same trial"),
     ],

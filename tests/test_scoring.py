@@ -116,7 +116,7 @@ def test_several_processes_come_to_the_same(sweep):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metrics", "dcii"], "dcii is no score; choose from mig,"),
+        (["--metrics", "dcii"], "dcii is not a score; choose from mig,"),
         (["--metrics", "dci", "--processes", "0"], "--processes 0"),
     ],
 )

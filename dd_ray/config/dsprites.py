@@ -33,7 +33,9 @@ def check_dsprites(config: "TrialConfig") -> None:
     try:
         path = Path(config.dsprites_file).expanduser().absolute()
     except RuntimeError as error:
-        raise UserError(f"dsprites_file = {config.dsprites_file} is in the home of nobody; give its path.") from error
+        raise UserError(
+            f"dsprites_file = {config.dsprites_file} names a user that does not exist; give its path."
+        ) from error
     object.__setattr__(config, "dsprites_file", str(path))
 
 

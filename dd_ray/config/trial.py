@@ -126,7 +126,7 @@ class TrialConfig:
     num_frames: int = 10
     """T, frames of a video (moving_circles, moving_sprites)."""
     dsprites_file: str | None = None
-    """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is no part of a trial's key."""
+    """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: str = DSPRITES_MD5
     """dsprites: MD5 of that file. Another file of the same layout needs its own."""
     dataset_seed: int = 0

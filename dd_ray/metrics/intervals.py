@@ -51,7 +51,7 @@ def bootstrap_interval(
         network of the same cell, which `seed_interval` does.
 
     Raises:
-        ValueError: the arrays differ in their number of rows, or it is no multiple of `rows_together`, or
+        ValueError: the arrays differ in their number of rows, or it is not a multiple of `rows_together`, or
             there are fewer than two such groups of rows.
 
     Cost: `num_resamples` + 1 times that of the metric.

@@ -24,7 +24,7 @@ def linear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array
 
     Returns:
         [F], at most 1; 0 for a code that says nothing, and negative where the fit misleads. It is 1 for
-        every affine code, however its axes mix the factors, so it is no score of disentanglement; and it
+        every affine code, however its axes mix the factors, so it is not a score of disentanglement; and it
         is blind to size. NaN for a factor that does not vary.
 
     Cost: 2 ms for 4 latents and 10,000 points. Its bias is about L/N, so it is silent about few points.

@@ -22,7 +22,7 @@ _VAE_NAMES = (
 _SUPERVISED_NAMES = {theirs: f"features.{ours}" for theirs, ours in _ENCODER.items()} | {"fc": "factors"}
 _NEVER_USED = {"fc_enc_mu_pred"}  # a layer of their predictive VAE that took part in nothing
 
-# What opening a file that is no such checkpoint raises, here or in torch.load.
+# What opening a file that is not such a checkpoint raises, here or in torch.load.
 _FOREIGN = (
     *(UserError, pickle.UnpicklingError, RuntimeError, EOFError),
     *(LookupError, TypeError, ValueError, AttributeError),

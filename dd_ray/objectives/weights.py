@@ -11,7 +11,7 @@ from dd_ray.schedules import value_at
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Numbers, or scalar tensors where many trials are computed as one. Trials that differ in no more can be."""
+    """Weights of the terms of a trial's loss: numbers or, where trials are computed as one, scalar tensors."""
 
     beta: float | Tensor
     """β, of the KL, or of the total correlation."""

@@ -91,4 +91,4 @@ def _check_that_ray_answers(address: str) -> None:
             "it: ssh -L 8265:127.0.0.1:8265 HEAD"
         ) from error
     if not known:
-        raise UserError(f"what answers at --address {address} is no dashboard of Ray; give its host and port.")
+        raise UserError(f"what answers at --address {address} is not a Ray dashboard; give its host and port.")

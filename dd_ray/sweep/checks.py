@@ -36,7 +36,7 @@ def check_options(options: SweepOptions) -> None:
     if (options.gpus_per_trial or 0) > 1:
         raise UserError(f"--gpus-per-trial {options.gpus_per_trial} is out of range; a trial uses one GPU at most.")
     if not options.name or "/" in options.name or options.name.startswith("."):
-        raise UserError(f"--name {options.name!r} is no name of a folder; give letters, digits, _ and -.")
+        raise UserError(f"--name {options.name!r} is not a folder name; give letters, digits, _ and -.")
 
 
 def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:

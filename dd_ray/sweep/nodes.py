@@ -103,7 +103,7 @@ def _check_answer(address: str, answer: Mapping[str, Any], location: str) -> Non
     if differs := difference(answer["versions"], versions()):
         raise UserError(f"node {address} has {differs}; {_INSTALL}.")
     if "storage" in answer:
-        raise UserError(f"node {address} has not the access to --storage that this machine has: {answer['storage']}")
+        raise UserError(f"node {address} cannot use --storage as this machine does: {answer['storage']}")
     if not answer["sees"]:
         raise UserError(_not_shared(address, location))
 

@@ -40,7 +40,7 @@ class SweepOptions:
     """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
     faster."""
     precision: Literal["float32", "tf32"] = "float32"
-    """Of matrix products and convolutions on a GPU: all bits of float32, or TF32, which is faster and less exact."""
+    """How a GPU multiplies: with all bits of float32, or in TF32, which is faster and has 10 bits instead of 23."""
     max_concurrent: int | None = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: int = 3

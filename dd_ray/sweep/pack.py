@@ -53,9 +53,9 @@ class _Member:
     def __init__(self, trainee: Trainee) -> None:
         self.trainee = trainee
         self.snapshot: Snapshot | None = None
-        """To be fetched."""
+        """An evaluation that its process has not fetched yet."""
         self.fetched: Snapshot | None = None
-        """Whether it is recorded, its process knows."""
+        """The last evaluation that its process has fetched; only that knows whether it is recorded."""
         self.diverged = False
         self.patience = PATIENCE * trainee.targets[-1]
         """Steps that it may yet wait."""

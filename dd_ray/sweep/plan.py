@@ -142,7 +142,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     """The plan of a sweep.
 
     Raises:
-        UserError: an option is out of range, or a cell is no valid config.
+        UserError: an option is out of range, or a cell is not a valid config.
     """
     check_options(options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))

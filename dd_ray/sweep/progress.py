@@ -147,7 +147,7 @@ class Watcher(Callback):
         if state != "unfinished":
             self.ended.add(_key(trial))
             self._states[state] += 1
-            # What it will not do is no work done: it leaves the total.
+            # What it will not do any more leaves the total.
             self._total -= self._iterations - self._done[_key(trial)]
             self._bar.total = self._total
         self._show()

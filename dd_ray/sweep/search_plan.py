@@ -131,7 +131,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
             cut off the end of the front that is worse in its metric.
 
     Raises:
-        UserError: an option is out of range, or a corner of the space is no valid config.
+        UserError: an option is out of range, or a corner of the space is not a valid config.
     """
     assert study.search
     options = _with_defaults_that_follow(options, given)

@@ -1,7 +1,7 @@
 """A search as Ray Tune sees it: a `Searcher` that names cells, and a callback that hears how they end.
 
 Why not Ray's own `OptunaSearch` and `Repeater` (2.60, tried with Optuna 5.0): `OptunaSearch` keeps in memory which of
-Tune's trials is which of Optuna's, so those that ran when the driver was killed stay RUNNING for ever, and are not gone
+Tune's trials is which of Optuna's, so those that ran when the driver was killed stay RUNNING forever, and are not gone
 on with unless it is unpickled from Tune's snapshot; a new command starts its sampler over, which draws the same points
 again; it raises a KeyError where a trial reports without its metric, as ours do between evaluations. `Repeater` takes
 the mean of the seeds that did not fail, which flatters a point where some do.

@@ -41,7 +41,7 @@ class TrainingOptions:
         try:
             device = torch.empty(0, device=self.device).device
         except (RuntimeError, AssertionError) as error:
-            raise UserError(f"--device {self.device} is not to be had here; use cpu.") from error
+            raise UserError(f"--device {self.device} is not available here; use cpu.") from error
         if device.type not in ("cpu", "cuda"):
             raise UserError(f"--device {self.device} trains nothing; give cpu or cuda.")
         if self.checkpoints:

@@ -32,7 +32,7 @@ class Blocks:
             have settled.
 
     Raises:
-        UserError: the method is not to be had on the device.
+        UserError: the method is not available on the device.
     """
 
     def __init__(self, device: torch.device, method: Method | Literal["auto"]) -> None:
@@ -75,7 +75,7 @@ class Blocks:
         """Take some of the trials one iteration further, each with the batch of its iteration.
 
         Raises:
-            UserError: the device has not the memory for a single trial.
+            UserError: there is not enough memory for a single trial.
         """
         waiting = list(trials)
         while waiting:
@@ -120,7 +120,7 @@ class Blocks:
         trials = block.trials
         if len(trials) < 2:
             raise UserError(
-                f"the device has not the memory for one trial of batch_size = {trials[0].config.batch_size}; "
+                f"there is not enough memory for one trial of batch_size = {trials[0].config.batch_size}; "
                 "give a smaller one, or fewer trials to a GPU (--gpus-per-trial)."
             ) from error
         self.release()

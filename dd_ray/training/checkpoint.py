@@ -48,7 +48,7 @@ def load_state(content: bytes | Path) -> TrialState:
     """The state that `dump_state` wrote, from its bytes or from a file of them.
 
     Raises:
-        UserError: it cannot be read, is damaged, or is no such checkpoint.
+        UserError: it cannot be read, is damaged, or is not such a checkpoint.
     """
     name = f"checkpoint {content}" if isinstance(content, Path) else "the checkpoint"
     try:

@@ -9,7 +9,7 @@ from dd_ray.models import build_model
 from dd_ray.objectives import objective
 
 TRANSIENT = 1.5
-"""Of what a step keeps for its backward pass, how much it has at most with what comes and goes."""
+"""Most memory of a step, in units of what its forward pass keeps for the backward pass."""
 COPIES_OF_WEIGHTS = 6
 """Weights, running mean of squared gradients, gradient, the new mean, and two terms of the update."""
 

@@ -31,7 +31,7 @@ class Pool:
 
 
 _broken: list[str] = []
-"""Why this process captures no more: where a capture fails in ending, PyTorch allocates as if it went on for ever."""
+"""Why this process captures no more: where a capture fails in ending, PyTorch allocates as if it went on forever."""
 
 
 def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Pool) -> Callable[[], object]:

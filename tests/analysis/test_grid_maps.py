@@ -239,7 +239,7 @@ def test_without_an_evaluation_before_training_there_is_no_untrained_score(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metrics", "accuracy"], "'accuracy' is no column"),
+        (["--metrics", "accuracy"], "'accuracy' is not a column"),
         (["--metrics", "label"], "'label' holds no numbers"),
         (["--metrics", "iteration"], "'iteration' is what a cell was given"),
         (["--x", "delta"], "'delta' is no axis"),

@@ -402,7 +402,7 @@ def test_a_search_is_its_suggestions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metrics", "accuracy"], "'accuracy' is no column"),
+        (["--metrics", "accuracy"], "'accuracy' is not a column"),
         (["--x", "delta"], "'delta' is no axis"),
         (["--videos", "-1"], "is negative"),
         (["--out", "sweep.json/report.html"], "cannot be written"),

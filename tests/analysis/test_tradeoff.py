@@ -191,7 +191,7 @@ def test_autoencoders_without_kl_have_no_rate(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--scores", "accuracy"], "'accuracy' is no column"),
+        (["--scores", "accuracy"], "'accuracy' is not a column"),
         (["--colour", "alpha"], "not swept"),
         (["--iteration", "-1"], "before the first evaluation"),
     ],

@@ -251,7 +251,7 @@ def test_another_server_is_told_from_a_ray(content, monkeypatch):
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with pytest.raises(UserError, match="no dashboard of Ray"):
+        with pytest.raises(UserError, match="not a Ray dashboard"):
             connection.connect(f"127.0.0.1:{server.server_port}")
         thread.join()
 

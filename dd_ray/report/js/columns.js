@@ -25,7 +25,7 @@ const columnsOfTable = [
   })),
 ];
 
-/** The closed range of numbers that a filter keeps, or null if it is no such filter. */
+/** The closed range of numbers that a filter keeps, or null if the text is not such a filter. */
 function rangeOf(text) {
   const numeric = "[-−]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[-+]?\\d+)?";
   const read = (part) => Number(part.replace("−", "-"));
