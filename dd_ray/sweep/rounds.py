@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ray import tune
@@ -60,7 +61,7 @@ class Rounds:
             this_round = next_round(limit.current())
             if this_round is None:
                 break
-            self.watcher.now_and_then = lambda limit=limit, this=this_round: limit.update(this)  # type: ignore[misc]
+            self.watcher.now_and_then = partial(limit.update, this_round)
             self._tuner(this_round).fit()
             if self.watcher.ending is None:
                 break

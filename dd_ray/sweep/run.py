@@ -1,17 +1,17 @@
 """Running a grid on a Ray cluster; what running a search shares with it."""
 
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import ConcurrencyLimiter, Searcher
+from ray.tune.search import ConcurrencyLimiter
 
 from dd_ray.metrics import REPORTED
+from dd_ray.sweep.cell_folders import CellFolders
 from dd_ray.sweep.cluster import Resources, check_gpus, connected
 from dd_ray.sweep.files import Lock
+from dd_ray.sweep.in_order import InOrder
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.nodes import check_nodes
 from dd_ray.sweep.pack_actors import running_registry
@@ -44,7 +44,7 @@ def run(plan: Plan, sweep: SweepFolder, cells: list[Cell]) -> Ending | None:
     """
     with sweep.lock() as lock, prepared_cluster(plan, sweep) as resources:
         print(f"Running {described(plan, resources, len(cells), iterations_done(plan, sweep, plan.keys))}", flush=True)
-        _open_cells(sweep, cells)
+        CellFolders(sweep).open(*cells)
         with rounds(plan, sweep, lock, resources, plan.keys) as (trials, watcher):
             trials.run(lambda limit: _round(plan, sweep, cells, watcher, limit))
         return watcher.ending
@@ -104,59 +104,12 @@ def scheduler(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> TrialSched
     )
 
 
-class InOrder(Searcher):
-    """Gives Tune one cell after another, where `tune.grid_search` would copy all its values into each of its trials."""
-
-    def __init__(self, cells: Iterable[Cell]) -> None:
-        super().__init__()
-        self._cells = deque(cells)
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # theirs has no FINISHED
-        """The config of a trial: key and label of its cell; or `Searcher.FINISHED`."""
-        if not self._cells:
-            return Searcher.FINISHED
-        cell = self._cells.popleft()
-        return {"key": cell.key, "label": cell.label}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing to do."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing to do: a sweep goes on from its own files."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing to do."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles it with its snapshot, which nobody reads."""
-        return {}
-
-
 def _round(plan: Plan, sweep: SweepFolder, cells: list[Cell], watcher: Watcher, limit: int) -> Round:
     left = [cell for cell in cells if cell.key not in watcher.ended]
     return Round(
         search_alg=ConcurrencyLimiter(InOrder(left), max_concurrent=limit),
         scheduler=scheduler(plan, sweep, plan.keys),
     )
-
-
-def _open_cells(sweep: SweepFolder, cells: list[Cell]) -> None:
-    """Make the folders of cells that have none, and forget how the others ended, since they go on.
-
-    Two cells never share a label, and so a TensorBoard run.
-    """
-    folders = sweep.cells()
-    described = in_parallel(lambda folder: folder.describe()["label"], folders)
-    labels = {label: folder.key for label, folder in zip(described, folders, strict=True)}
-
-    def open_cell(cell: Cell) -> None:
-        label = cell.label if owners[cell.key] else f"{cell.label},key={cell.key[:6]}"
-        folder = sweep.cell(cell.key)
-        folder.create(cell.config.to_dict(), label)
-        folder.reopen()
-
-    owners = {cell.key: labels.setdefault(cell.label, cell.key) == cell.key for cell in cells}
-    in_parallel(open_cell, cells)
 
 
 def has_ended(outcome: Outcome | None, plan: Plan) -> bool:

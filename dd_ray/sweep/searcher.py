@@ -14,12 +14,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from dd_ray.sweep.plan import Cell
+from dd_ray.sweep.cell_folders import CellFolders
+from dd_ray.sweep.in_order import CellSearcher
 from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.suggestions import Suggestions
 
 
-class CellSearch(Searcher):
+class CellSearch(CellSearcher):
     """Gives Tune one cell after another, and says so when there are no more.
 
     It opens the folder of a cell when it hands it out. It is to be used with a limit to the trials at a time, since
@@ -33,38 +34,15 @@ class CellSearch(Searcher):
     def __init__(self, suggestions: Suggestions, sweep: SweepFolder) -> None:
         super().__init__()
         self._suggestions = suggestions
-        self._sweep = sweep
-        self.labels = {folder.key: folder.describe()["label"] for folder in sweep.cells()}
-        """Of all cells, by key."""
+        self._folders = CellFolders(sweep)
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # theirs has no FINISHED
         """The config of a trial: key and label of its cell; None for now, `Searcher.FINISHED` at the end."""
         cell = self._suggestions.next_cell()
         if cell is None:
             return None if self._suggestions.waits else Searcher.FINISHED
-        self._open_folder(cell)
-        return {"key": cell.key, "label": self.labels[cell.key]}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing to do: how a cell ended is told by `Listener`, once it is on disk."""
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing to do: it goes on from its own files, and not from Tune's."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing to do."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles it with its snapshot, which nobody reads."""
-        return {}
-
-    def _open_folder(self, cell: Cell) -> None:
-        taken = cell.label in self.labels.values() and cell.key not in self.labels
-        label = f"{cell.label},key={cell.key[:6]}" if taken else cell.label
-        self.labels.setdefault(cell.key, label)
-        folder = self._sweep.cell(cell.key)
-        folder.create(cell.config.to_dict(), label)
-        folder.reopen()
+        self._folders.open(cell)
+        return {"key": cell.key, "label": self._folders.label_of(cell)}
 
 
 class FirstSeedDecides(FIFOScheduler):

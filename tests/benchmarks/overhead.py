@@ -30,6 +30,7 @@ from dd_ray.sweep import (  # noqa: E402
     rounds,
 )
 from dd_ray.sweep import run as sweep_run  # noqa: E402
+from dd_ray.sweep.cell_folders import CellFolders  # noqa: E402
 from dd_ray.sweep.files import open_files  # noqa: E402
 from dd_ray.sweep.store import CellFolder, Outcome, SweepFolder  # noqa: E402
 from dd_ray.sweep.trainable import CellTrainable  # noqa: E402
@@ -119,7 +120,7 @@ def sweep_of(cells: int, folder: str, trainable: type[CellTrainable]) -> float:
     start = time.perf_counter()
     to_run = sweep_run.cells_to_run(plan, sweep)
     resources = sweep_run.Resources.of_cluster(plan.options)
-    sweep_run._open_cells(sweep, to_run)
+    CellFolders(sweep).open(*to_run)
     with sweep.lock() as lock, sweep_run.rounds(plan, sweep, lock, resources, plan.keys) as (trials, watcher):
         trials.run(lambda limit: sweep_run._round(plan, sweep, to_run, watcher, limit))
     seconds = time.perf_counter() - start
