@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.cells import Subject, load_cells
-from dd_ray.config_options import field_named, optional
+from dd_ray.command_line import optional
+from dd_ray.config_options import field_named
 from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
@@ -50,7 +51,7 @@ NOT_SETTINGS = ("split", "train_share", "num_test", "seed")
 class Options:
     """Options of the command line."""
 
-    path: Annotated[Path, tyro.conf.Positional]
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """Folder of a sweep, such as results/generalisation_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given."""

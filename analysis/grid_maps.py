@@ -31,7 +31,8 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.config_options import option_name, optional, shown
+from dd_ray.command_line import optional
+from dd_ray.config_options import option_name, shown
 from dd_ray.figures import MARKS, folder_of, run_command, setting, write
 from dd_ray.map_panels import (
     ABOVE,
@@ -71,7 +72,7 @@ WIDEST = 13.5
 class Options:
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to map. Reconstruction error (or factor error), linear R², MCC and active units

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import tyro
 from tqdm import tqdm
 
-from dd_ray.config_options import optional
+from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.report import Pictures, collect, render
 from dd_ray.sweep.store import SweepFolder
@@ -27,7 +27,7 @@ from dd_ray.sweep.store import SweepFolder
 class Options:
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to show. All that every trial reports where none is given."""
@@ -73,7 +73,7 @@ def _pictures(pictures: Pictures, content: dict[str, Any]) -> "tqdm[dict[str, An
 
 def main(args: list[str] | None = None) -> None:
     """Write a page that shows everything of a sweep. Prints the file."""
-    options = tyro.cli(Options, args=args, description=main.__doc__)
+    options = parse_options(Options, args, main.__doc__)
     with exit_on_user_error():
         print(write_report(options))
 

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray import search_results
-from dd_ray.config_options import optional
+from dd_ray.command_line import optional
 from dd_ray.errors import UserError
 from dd_ray.figures import BETTER, BLUE, VERMILION, folder_of, frame, run_command, symbol, write
 from dd_ray.metrics import REPORTED
@@ -35,7 +35,7 @@ PANEL = (3.1, 2.7)
 class Options:
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """Folder of a search, such as results/inertia_search_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the search's folder where it is not given."""

@@ -30,7 +30,8 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.config_options import field_named, option_name, optional
+from dd_ray.command_line import optional
+from dd_ray.config_options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.figures import (
     BETTER,
@@ -67,7 +68,7 @@ _BETAS = ("beta", "beta_norm")
 class Options:
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     scores: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to draw against reconstruction error, a panel for each. Linear R² and MCC where none is

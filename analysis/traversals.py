@@ -37,7 +37,7 @@ from tqdm import tqdm
 
 from dd_ray import probes
 from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of, suitable
-from dd_ray.config_options import optional
+from dd_ray.command_line import optional
 from dd_ray.data import Batch, make_dataset, render_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills

@@ -17,8 +17,9 @@ import pandas as pd
 import tyro
 
 from dd_ray import results
+from dd_ray.command_line import optional
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import field_named, optional
+from dd_ray.config_options import field_named
 from dd_ray.errors import UserError
 from dd_ray.models import Model, SupervisedEncoder, load_original
 from dd_ray.summary import described

@@ -10,8 +10,8 @@ from dataclasses import MISSING, Field, fields, make_dataclass
 from typing import Annotated, Any, get_args
 
 import tyro
-from docstring_parser import parse_from_object
 
+from dd_ray.command_line import field_docs
 from dd_ray.config import DECIDING, NEEDS, TrialConfig, has_effect
 from dd_ray.errors import UserError
 
@@ -31,7 +31,7 @@ def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
         defaults: what each option is where it is not given; fields that are not named here take the
             default of the config.
     """
-    docs = {p.arg_name: p.description for p in parse_from_object(TrialConfig).params}
+    docs = field_docs(TrialConfig)
     options = []
     for field in fields(TrialConfig):
         kind: Any = tuple[_element_type(field), ...]  # type: ignore[misc]
@@ -140,11 +140,6 @@ def field_named(text: str) -> str | None:
 def shown(value: Any, digits: int = 6) -> str:
     """A config value as labels, tables and figures show it."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
-
-
-def optional(metavar: str) -> Any:
-    """How an option looks on a command line whose docstring says what holds where it is not given."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
 
 
 def _element_type(field: Field[Any]) -> Any:

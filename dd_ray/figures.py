@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeVar
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from dd_ray.command_line import parse_options
 from dd_ray.config_options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
 
@@ -133,7 +133,7 @@ def run_command(
         about: what `--help` says of it.
         args: the command line; that of the process where it is None.
     """
-    asked = tyro.cli(options, args=args, description=about)
+    asked = parse_options(options, args, about)
     with exit_on_user_error():
         for path in write_files(asked):
             print(path)

@@ -12,8 +12,8 @@ import tyro
 from rich import box
 from rich.table import Table
 
+from dd_ray.command_line import optional, parse_options
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import optional
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.sweep.store import CellFolder, SweepFolder, in_parallel
@@ -164,7 +164,7 @@ def _number(value: float) -> str:
 class Options:
     """Options of the command line."""
 
-    path: tyro.conf.Positional[str]
+    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metric: Annotated[str | None, optional("NAME")] = None
     """What the best cells are the best in; what the sweep compares its cells by where it is not given."""
@@ -174,7 +174,7 @@ class Options:
 
 def main(args: list[str] | None = None) -> None:
     """Print the state of a sweep, finished or running: its cells, what is left, and the best."""
-    options = tyro.cli(Options, prog="python -m dd_ray.results", args=args, description=main.__doc__)
+    options = parse_options(Options, args, main.__doc__, prog="python -m dd_ray.results")
     with exit_on_user_error():
         sweep, table = SweepFolder.open(options.path), load(options.path)
         cells = final(table)

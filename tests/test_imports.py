@@ -15,6 +15,7 @@ ORDER = [
     *(
         "errors",
         "terminal",
+        "command_line",
         "config",
         "schedules",
         "dsprites_file",

@@ -10,7 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from dd_ray import results
-from dd_ray.config_options import optional
+from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.scoring import Scored, cells_to_score, score_cells
@@ -41,7 +41,7 @@ class Options:
 
 def main(args: list[str] | None = None) -> None:
     """Parse the command line, score the cells with a progress bar, and print what came out."""
-    options = tyro.cli(Options, prog="python -m dd_ray.evaluation", args=args, description=_DESCRIPTION)
+    options = parse_options(Options, args, _DESCRIPTION, prog="python -m dd_ray.evaluation")
     with exit_on_user_error():
         if options.processes < 1:
             raise UserError(f"--processes {options.processes} is out of range; give 1 or more.")

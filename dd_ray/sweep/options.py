@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal
 
-import tyro
-
+from dd_ray.command_line import optional, with_help
 from dd_ray.metrics import FURTHER
 from dd_ray.sweep.study import Scheduler, Study
 
@@ -15,33 +14,33 @@ FinalMetric = Literal["auto", "all", "none", *FURTHER]  # type: ignore[valid-typ
 class SweepOptions:
     """Options of every sweep."""
 
-    address: str | None = None
+    address: Annotated[str | None, optional("auto|HOST:PORT")] = None
     """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
     preset: str = "quick"
     """Size of the study; other options change what it says."""
-    seeds: int | None = None
+    seeds: Annotated[int | None, optional("N")] = None
     """Repeats of every cell, with seeds 0 to N − 1; `--seed` names them one by one instead, and has the
     preset's."""
     iterations: int = 300
     """Batches that every trial learns from."""
-    evaluations: int | None = None
+    evaluations: Annotated[int | None, optional("N")] = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""
     final_metrics: tuple[FinalMetric, ...] = ("auto",)
     """Costly scores that the last evaluation of a trial has as well, of 10,000 still pictures, and the same of its
     network before training: names, all, none, or auto: the cheapest, up to 3% of its time. `python -m
     dd_ray.evaluation PATH --metrics NAMES` adds any of them later."""
-    gpus_per_trial: float | None = None
+    gpus_per_trial: Annotated[float | None, optional("X")] = None
     """Share of a GPU that a trial asks for. Where it is not given, 1/40 if the cluster has GPUs (1/10 without packs),
     else 0."""
-    cpus_per_trial: float | None = None
+    cpus_per_trial: Annotated[float | None, optional("X")] = None
     """CPUs that a trial asks for, and the threads it uses: 1 where it is not given, 1/4 in a pack on a GPU."""
     pack: Literal["auto", "on", "off"] = "auto"
     """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
     faster."""
     precision: Literal["float32", "tf32"] = "float32"
     """How a GPU multiplies: with all bits of float32, or in TF32, which is faster and has 10 bits instead of 23."""
-    max_concurrent: int | None = None
+    max_concurrent: Annotated[int | None, optional("N")] = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: int = 3
     """How often in a row, without getting further, a trial that raised an error or lost its process is tried again,
@@ -50,7 +49,7 @@ class SweepOptions:
     """asha stops trials that fall behind; none lets all finish."""
     metric: str = "reconstruction_error"
     """asha: what trials are compared by, on held-out data."""
-    grace_period: int | None = None
+    grace_period: Annotated[int | None, optional("N")] = None
     """asha: iterations before a trial may be stopped; a share of all that the preset names where it is not
     given."""
     reduction_factor: float = 3
@@ -61,7 +60,7 @@ class SweepOptions:
     """Folder of this sweep in the storage. The same name again goes on where it stopped."""
     insecure: bool = False
     """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
-    price_per_gpu_hour: float | None = None
+    price_per_gpu_hour: Annotated[float | None, optional("X")] = None
     """Price of an hour of a GPU, in any currency, for the estimate of what the sweep costs."""
     dry_run: bool = False
     """Print every cell, the work and an estimate of its time; start nothing."""
@@ -86,10 +85,7 @@ def options_of(study: Study, preset_name: str) -> type:
     preset = study.presets[preset_name]
     listed = "; ".join(f"{name}: {p.about}" for name, p in study.presets.items())
     defaults: dict[str, tuple[Any, Any]] = {
-        "preset": (
-            Annotated[Literal[*study.presets], tyro.conf.arg(help=f"Size of the study. {listed}.")],
-            preset_name,
-        ),
+        "preset": (Literal[*study.presets], preset_name),
         "iterations": (int, preset.iterations),
         "scheduler": (Scheduler, preset.scheduler),
         "metric": (str, study.metric),
@@ -101,4 +97,5 @@ def options_of(study: Study, preset_name: str) -> type:
         defaults["objectives"] = (tuple[str, ...], study.search.objectives)
     changed = [(name, kind, field(default=value)) for name, (kind, value) in defaults.items()]
     base = SearchOptions if study.search else SweepOptions
-    return make_dataclass("Options", changed, bases=(base,), frozen=True, kw_only=True)
+    options = make_dataclass("Options", changed, bases=(base,), frozen=True, kw_only=True)
+    return with_help(options, preset=f"Size of the study. {listed}.")

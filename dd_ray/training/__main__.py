@@ -10,6 +10,7 @@ import tyro
 from rich.table import Table
 from tqdm import tqdm
 
+from dd_ray.command_line import optional, with_help
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import axes_of, options_class, product
 from dd_ray.errors import UserError, exit_on_user_error
@@ -25,11 +26,11 @@ class TrainingOptions:
 
     iterations: int = 200
     """How many batches every trial has learned from at the end, those of a resumed checkpoint included."""
-    threads: int | None = None
+    threads: Annotated[int | None, optional("N")] = None
     """CPU threads; as many as PyTorch finds good where it is not given."""
     device: str = "cpu"
     """Where to train: cpu, cuda, cuda:1, ..."""
-    checkpoints: Path | None = None
+    checkpoints: Annotated[Path | None, optional("FOLDER")] = None
     """Folder of checkpoints KEY.npz: trials go on from those in it, and are written to it at the end."""
 
     def check(self) -> None:
@@ -53,10 +54,11 @@ class TrainingOptions:
 
 def main(args: list[str] | None = None) -> None:
     """Parse the command line, train, and print what came out."""
+    own_options: Any = with_help(TrainingOptions)
     config_options: Any = options_class(DEFAULTS)
     options, config = tyro.cli(
         tuple[
-            Annotated[TrainingOptions, tyro.conf.arg(name="")],
+            Annotated[own_options, tyro.conf.arg(name="")],
             Annotated[config_options, tyro.conf.arg(name="")],
         ],  # type: ignore[valid-type]
         prog="python -m dd_ray.training",

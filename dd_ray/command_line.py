@@ -1,0 +1,66 @@
+"""Command lines from dataclasses, by tyro: the docstring of a field is the help of its option."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import field, fields, is_dataclass, make_dataclass
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import tyro
+from docstring_parser import parse_from_object
+
+Options = TypeVar("Options")
+
+
+def parse_options(
+    options: type[Options], args: Sequence[str] | None, about: str | None, prog: str | None = None
+) -> Options:
+    """The options that a command line gives.
+
+    Args:
+        options: a dataclass whose fields have docstrings.
+        args: the command line; that of the process where it is None.
+        about: what `--help` says of the program.
+        prog: how it is called, where that is not by its file.
+
+    Raises:
+        SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
+    """
+    return tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=prog)
+
+
+def with_help(options: type[Options], **help_of: str) -> type[Options]:
+    """The same dataclass, with help in paragraphs: docstrings are broken into lines for those who read the source.
+
+    Args:
+        options: a dataclass whose fields have docstrings.
+        help_of: help of some fields instead.
+    """
+    docs: dict[str, str] = {}
+    for base in reversed(options.__mro__):
+        docs |= field_docs(base) if is_dataclass(base) else {}
+    docs |= help_of
+    hints = get_type_hints(options, include_extras=True)
+    documented = [
+        (
+            each.name,
+            Annotated[hints[each.name], tyro.conf.arg(help=docs[each.name])],
+            field(default=each.default, default_factory=each.default_factory),
+        )
+        for each in fields(options)  # type: ignore[arg-type]
+        if each.name in docs
+    ]
+    return make_dataclass(options.__name__, documented, bases=(options,), frozen=True, kw_only=True)
+
+
+def optional(metavar: str) -> Any:
+    """How an option looks on a command line whose docstring says what holds where it is not given."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+def field_docs(options: type) -> dict[str, str]:
+    """The docstrings of the fields that a class has in its source, each in one line; of a class made without, none."""
+    try:
+        inspect.getsource(options)
+    except (OSError, TypeError):
+        return {}
+    return {p.arg_name: " ".join(p.description.split()) for p in parse_from_object(options).params if p.description}
