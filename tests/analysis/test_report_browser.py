@@ -100,9 +100,13 @@ def press(browser: Any, name: str, *keys: str) -> None:
     browser.find_element("id", name).send_keys(*keys)
 
 
+def scroll_to(browser: Any, name: str) -> None:
+    browser.execute_script("document.getElementById(arguments[0]).scrollIntoView({block: 'center'})", name)
+
+
 def place_on_map(browser: Any, x: int, y: int) -> dict[str, float]:
     """Where the middle of a cell of the map is in the window."""
-    browser.execute_script("document.getElementById('map').scrollIntoView({block: 'center'})")
+    scroll_to(browser, "map")
     script = """const map = document.getElementById('map'), box = map.getBoundingClientRect(), plot = map._fullLayout;
         return {x: box.left + plot.xaxis._offset + plot.xaxis.l2p(arguments[0]),
                 y: box.top + plot.yaxis._offset + plot.yaxis.l2p(arguments[1])}"""
@@ -242,7 +246,7 @@ def test_the_best_cell_is_chosen_first_starred_and_outlined(browser: Any, page: 
 
 def test_a_click_or_a_key_in_a_trade_off_chooses_the_cell(browser: Any, page: Path) -> None:
     show(browser, page)
-    browser.execute_script("document.getElementById('tradeoffs').scrollIntoView({block: 'center'})")
+    scroll_to(browser, "tradeoffs")
     until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
     place = """const plot = document.getElementById('tradeoffs'), full = plot._fullLayout;
         const trace = plot.data.findIndex((one) => one.customdata);
@@ -257,6 +261,7 @@ def test_a_click_or_a_key_in_a_trade_off_chooses_the_cell(browser: Any, page: Pa
 
     def chosen() -> bool:
         """Click once more: a busy browser may not have been listening yet, or may have moved the plot."""
+        scroll_to(browser, "tradeoffs")
         at = browser.execute_script(place)
         click(browser, {"x": at["x"], "y": at["y"]})
         time.sleep(0.5)
@@ -319,10 +324,10 @@ def test_the_table_sorts_filters_and_is_used_by_keyboard(browser: Any, page: Pat
 
 def test_brushing_an_axis_filters_the_table(browser: Any, page: Path) -> None:
     show(browser, page)
-    browser.execute_script("document.getElementById('parallel').scrollIntoView({block: 'center'})")
 
     def brushed() -> bool:
         """Draw once more if nothing came of it: a busy browser may not have been listening yet."""
+        scroll_to(browser, "parallel")  # again, since what is above it may have been drawn since
         brush(browser, axis=1, begin=0.35, end=0.65)
         patience = time.monotonic() + WAIT / 6
         while "12 of 12" in text(browser, "rows-shown") and time.monotonic() < patience:

@@ -160,7 +160,7 @@ def test_terms_do_not_depend_on_the_size_of_the_batch_beyond_chance(model):
     outputs = network(batch)
     whole = objective(config, outputs).parts
     halves = [
-        objective(config, network(type(batch)(batch.images[half], batch.factors[half]))).parts
+        objective(config, network(type(batch)(batch.images[half], batch.factors[half], batch.factor_names))).parts
         for half in (slice(0, 3), slice(3, 6))
     ]
     for name, part in whole.items():
