@@ -1,14 +1,15 @@
-"""A sweep of 36 cells in one pack, beside the same training without Ray: `python -m tests.benchmarks.packed`.
+"""A sweep of 36 cells in one pack, beside the same training without Ray: `python -m tests.benchmarks.packed [N]`.
 
 On a GPU where there is one, of the paper's size of batch; on a CPU with smaller batches. The time is that between the
-first cell's beginning and the last one's end, so without the start of Ray.
+first cell's beginning and the last one's end, so without the start of Ray. N iterations: what is lost to the start of
+36 processes is the same for any number.
 """
 
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dd_ray import results
@@ -26,9 +27,9 @@ TOGETHER = {"cpu": ["--cpus-per-trial", "0.05"], "cuda": ["--gpus-per-trial", "0
 EVALUATIONS = 10
 
 
-def _sweep(device: str, pack: str) -> tuple[float, list[TrialConfig]]:
+def _sweep(device: str, pack: str, iterations: int) -> tuple[float, list[TrialConfig]]:
     """Seconds of a sweep, and its configs."""
-    iterations, batch = SIZES[device]
+    batch = SIZES[device][1]
     with tempfile.TemporaryDirectory() as storage:
         command = [sys.executable, str(SWEEP), "--storage", storage, "--name", "sweep", *GRID, "--pack", pack]
         command += ["--iterations", str(iterations), "--batch-size", str(batch), "--scheduler", "none"]
@@ -54,12 +55,13 @@ def _without_ray(configs: list[TrialConfig], iterations: int) -> float:
     return time.perf_counter() - start
 
 
-def tables() -> Iterator[Table]:
+def tables(given: int | None) -> Iterator[Table]:
     """The one table."""
     device = best_device().type
-    iterations, batch = SIZES[device]
-    packed, configs = _sweep(device, "on")
-    single, _ = _sweep(device, "off")
+    usual, batch = SIZES[device]
+    iterations = given or usual
+    packed, configs = _sweep(device, "on", iterations)
+    single, _ = _sweep(device, "off", iterations)
     alone = _without_ray(configs, iterations)
     rows = [["steps alone, without Ray", alone, ""]]
     rows += [
@@ -74,10 +76,10 @@ def tables() -> Iterator[Table]:
     )
 
 
-def main() -> None:
+def main(args: Sequence[str] = ()) -> None:
     """Print it."""
-    show(tables())
+    show(tables(int(args[0]) if args else None))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
