@@ -39,7 +39,16 @@ from numpy.typing import NDArray
 
 from dd_ray.cells import NetworkOptions, Subject, subjects_of, suitable
 from dd_ray.evaluation import encode_stills
-from dd_ray.figures import figures_of_rows, folder_of, frame, ordered_colours, run_command, setting, symbol, write
+from dd_ray.figures.common import (
+    figures_of_rows,
+    folder_of,
+    frame,
+    ordered_colours,
+    run_command,
+    setting,
+    symbol,
+    write,
+)
 from dd_ray.metrics import (
     active_mask,
     mean_squared_cross_correlation,

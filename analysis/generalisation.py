@@ -35,7 +35,7 @@ from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
-from dd_ray.figures import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
+from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
 from dd_ray.metrics import REPORTED
 
 HELD_OUT, SEEN = VERMILION, BLUE

@@ -33,8 +33,8 @@ from numpy.typing import NDArray
 from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config_options import option_name, shown
-from dd_ray.figures import MARKS, folder_of, run_command, setting, write
-from dd_ray.map_panels import (
+from dd_ray.figures.common import MARKS, folder_of, run_command, setting, write
+from dd_ray.figures.maps import (
     ABOVE,
     BELOW,
     BEST,

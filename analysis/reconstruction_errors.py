@@ -44,7 +44,7 @@ from dd_ray.data import Regions
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, region_errors
-from dd_ray.figures import (
+from dd_ray.figures.common import (
     FEWEST_SEEDS_WITH_BARS,
     figures_of_rows,
     folder_of,

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from dd_ray import search_results
 from dd_ray.command_line import optional
 from dd_ray.errors import UserError
-from dd_ray.figures import BETTER, BLUE, VERMILION, folder_of, frame, run_command, symbol, write
+from dd_ray.figures.common import BETTER, BLUE, VERMILION, folder_of, frame, run_command, symbol, write
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.store import SweepFolder
 

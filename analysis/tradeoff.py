@@ -33,7 +33,7 @@ from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config_options import field_named, option_name
 from dd_ray.errors import UserError
-from dd_ray.figures import (
+from dd_ray.figures.common import (
     BETTER,
     FEWEST_SEEDS_WITH_BARS,
     MARKS,

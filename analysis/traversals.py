@@ -41,10 +41,10 @@ from dd_ray.command_line import optional
 from dd_ray.data import Batch, make_dataset, render_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
-from dd_ray.figures import folder_of, plain, run_command, setting, symbol, write
+from dd_ray.figures.common import folder_of, plain, run_command, setting, symbol, write
+from dd_ray.figures.lag import draw_lag
+from dd_ray.figures.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
 from dd_ray.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
-from dd_ray.lag_panels import draw_lag
-from dd_ray.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 ANIMATED_STEPS = 19

@@ -13,7 +13,7 @@ from dd_ray.cells import choose, load_cells, load_model, load_originals, subject
 from dd_ray.data import Batch, render_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
-from dd_ray.figures import folder_of
+from dd_ray.figures.common import folder_of
 from dd_ray.models import build_model
 from dd_ray.sweep.store import SweepFolder
 from tests.analysis.networks import spoil, write_trained_sweep

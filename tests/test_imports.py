@@ -28,7 +28,7 @@ ORDER = [
         "evaluation",
     ),
     *("sweep", "results", "search_results", "summary", "tradeoffs", "cells", "probes", "lag", "scoring"),
-    *("figures", "map_panels", "sheets", "lag_panels", "report", "cli", "service"),
+    *("figures", "report", "cli", "service"),
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -18,8 +18,8 @@ from dd_ray import results, search_results
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import shown
 from dd_ray.errors import UserError
-from dd_ray.figures import MARKS, plain, symbol
-from dd_ray.map_panels import Scale, readable_on
+from dd_ray.figures.common import MARKS, plain, symbol
+from dd_ray.figures.maps import Scale, readable_on
 from dd_ray.metrics import REPORTED
 from dd_ray.summary import Layout, Summary, described, summarise, with_zero
 from dd_ray.sweep.store import SweepFolder

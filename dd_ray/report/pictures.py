@@ -24,8 +24,8 @@ from dd_ray.cells import Subject, load_cells
 from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
+from dd_ray.figures.sheets import GREYS
 from dd_ray.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
-from dd_ray.sheets import GREYS
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""

@@ -9,8 +9,8 @@ from PIL import Image
 
 from analysis import entanglement, grid_maps, reconstruction_errors, tradeoff, traversals
 from dd_ray.errors import UserError
+from dd_ray.figures.sheets import SHEET_SIDE
 from dd_ray.report.pictures import Pictures
-from dd_ray.sheets import SHEET_SIDE
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.sweeps import Values
 

@@ -23,8 +23,8 @@ from analysis.report import Options, write_report
 from dd_ray import results
 from dd_ray.cells import load_cells
 from dd_ray.errors import UserError
+from dd_ray.figures.maps import Scale
 from dd_ray.lag import Lag, circle_lags
-from dd_ray.map_panels import Scale
 from dd_ray.probes import dream, held_out_videos, reconstruct, traversal
 from dd_ray.report import collect
 from dd_ray.report.content import MOST_ITERATIONS

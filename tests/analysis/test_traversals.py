@@ -31,7 +31,7 @@ from dd_ray.cells import Subject, load_originals, subjects_of
 from dd_ray.data import make_dataset
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.test_grid_maps import is_drawn
-from tests.test_sheets import frames_of
+from tests.figures.test_sheets import frames_of
 
 WITH_CIRCLE = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"

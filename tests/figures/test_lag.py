@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dd_ray.cells import Subject
-from dd_ray.lag_panels import draw_lag
+from dd_ray.figures.lag import draw_lag
 from dd_ray.models import build_model
 from tests.small import small
 

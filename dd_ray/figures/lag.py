@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from dd_ray.cells import Subject
 from dd_ray.config_options import shown
-from dd_ray.figures import frame, ordered_colours, setting, symbol
+from dd_ray.figures.common import frame, ordered_colours, setting, symbol
 from dd_ray.lag import LEAST_SHOWN
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from dd_ray.errors import UserError
-from dd_ray.sheets import GAP, SIDE, Animation, Grid, Sheet, picture_sheet, write_gif
+from dd_ray.figures.sheets import GAP, SIDE, Animation, Grid, Sheet, picture_sheet, write_gif
 
 
 def frames_of(path: Path) -> list[np.ndarray[Any, Any]]:

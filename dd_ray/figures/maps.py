@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config_options import shown
-from dd_ray.figures import BETTER, MARKS, frame, setting, symbol
+from dd_ray.figures.common import BETTER, MARKS, frame, setting, symbol
 from dd_ray.summary import COMPLETE, Summary, described
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
