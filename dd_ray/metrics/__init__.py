@@ -5,7 +5,7 @@ Scores of latents [N, L] against factors [N, F]:
     modularity                                                each latent for one factor?
     dci (of which `DCI` holds the results)                    both, and how much is told
     linear_r2, nonlinear_r2                                   how much is told, however it is mixed
-    block_separation (`BlockSeparation`)                      circle and background in different latents?
+    block_separation (`BlockSeparation`)                      foreground and background in different latents?
 Scores that ask an encoder for new samples:
     beta_vae_score, factor_vae_score
     notebook_sweeps, mean_squared_cross_correlation, mean_squared_sweep_correlation

@@ -193,7 +193,7 @@ FURTHER: dict[str, FurtherScore] = {
         compute=_block_separation,
         applies=lambda names: len(set(_things(names))) > 1,
         columns={
-            "block_disentanglement": Metric("Block disentanglement, circle | background", "block D", "max"),
+            "block_disentanglement": Metric("Block disentanglement, foreground | background", "block D", "max"),
             "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max"),
             "block_r2_gap": Metric("R² from the own block less that from the other", "block gap", "max"),
         },

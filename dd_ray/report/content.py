@@ -7,6 +7,7 @@ seed. Numbers of a cell come from `dd_ray.summary`, iteration by iteration, and 
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the other
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
-_FIELDS = [name for name in TrialConfig.__dataclass_fields__ if name != "seed"]
+_FIELDS = [field.name for field in fields(TrialConfig) if field.name != "seed"]
 
 
 def collect(
