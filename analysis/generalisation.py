@@ -36,6 +36,7 @@ from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
 from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
+from dd_ray.labels import parts_of
 from dd_ray.metrics import REPORTED
 
 HELD_OUT, SEEN = VERMILION, BLUE
@@ -98,8 +99,7 @@ def curves(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _swept(cells: pd.DataFrame) -> list[str]:
     """Fields beside split, share and seed that tell cells apart."""
-    parts = [part for label in cells["label"] for part in label.split(",")]
-    named = dict.fromkeys(field_named(part.partition("=")[0]) for part in parts)
+    named = dict.fromkeys(field_named(name) for label in cells["label"] for name in parts_of(label))
     return [f for f in named if f and f not in NOT_SETTINGS and cells[f].nunique(dropna=False) > 1]
 
 

@@ -55,6 +55,7 @@ from dd_ray.figures.common import (
     setting,
     write,
 )
+from dd_ray.labels import parts_of, with_parts
 from dd_ray.metrics import seed_interval
 
 POSITIONS = np.linspace(0, 1, 8)
@@ -160,7 +161,9 @@ def _measure_group(
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
     states = [s.state if s.iteration is None else f"{s.state}@{s.iteration}" for s in group]
-    name = ",".join(part for part in group[0].name.split(",") if not part.startswith("seed="))
+    name = group[0].name
+    if group[0].state != "original":
+        name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
     return Cell(name, settings, " ".join(states), *_note(group, furthest), together)
 
 

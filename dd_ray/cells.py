@@ -21,6 +21,7 @@ from dd_ray.command_line import optional
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import field_named
 from dd_ray.errors import UserError
+from dd_ray.labels import parts_of
 from dd_ray.models import Model, SupervisedEncoder, load_original
 from dd_ray.summary import described
 from dd_ray.sweep.states import latest_state
@@ -138,7 +139,7 @@ def load_cells(path: str | Path, cells: pd.DataFrame) -> tuple[list[Subject], di
             left_out[row["label"]] = row["state"]
             continue
         loaded = _network(state)
-        names = [field_named(part.partition("=")[0]) for part in row["label"].split(",")]
+        names = [field_named(name) for name in parts_of(row["label"])]
         subject = Subject(
             name=row["label"],
             settings={name: row[name] for name in names if name and name not in alike},

@@ -15,6 +15,7 @@ from rich.table import Table
 from dd_ray.command_line import optional, parse_options
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.labels import parts_of
 from dd_ray.metrics import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.sweep.store import CellFolder, SweepFolder, in_parallel
 from dd_ray.terminal import console, duration
@@ -137,7 +138,7 @@ def print_cells(cells: pd.DataFrame, most: int = 100, title: str = "", metrics: 
 
 def _as_text(cells: pd.DataFrame, metrics: Sequence[str], wide: bool) -> dict[str, list[str]]:
     """The columns of `print_cells`, as text; those of untrained networks beside them where the terminal is wide."""
-    labels = pd.DataFrame([dict(pair.split("=", 1) for pair in label.split(",")) for label in cells["label"]])
+    labels = pd.DataFrame([parts_of(label) for label in cells["label"]])
     varying = [name for name in labels if labels[name].nunique(dropna=False) > 1] or list(labels)
     columns = {str(name): labels[name].fillna("").tolist() for name in varying}
     columns["state"] = [state.replace("_", " ") for state in cells["state"]]

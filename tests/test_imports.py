@@ -20,6 +20,7 @@ ORDER = [
         "schedules",
         "dsprites_file",
         "config_options",
+        "labels",
         "data",
         "models",
         "objectives",

@@ -1,14 +1,14 @@
 """What a sweep will do: its cells, how far each goes, and when it is evaluated."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dd_ray.config import NOT_IN_KEY, TrialConfig, has_effect
+from dd_ray.config import TrialConfig
 from dd_ray.config_options import Axes, option_name, product, shown
 from dd_ray.dsprites_file import open_dsprites
 from dd_ray.errors import UserError
+from dd_ray.labels import label_of
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import check_metric, check_options
@@ -148,7 +148,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
-    cells = tuple(Cell(config, cell_label(config.to_dict(), naming)) for config in product(axes))
+    cells = tuple(Cell(config, label_of(config.to_dict(), naming)) for config in product(axes))
     if options.scheduler == "asha":
         check_metric("metric", options.metric, [cell.config for cell in cells])
     return Plan(study, options, axes, cells)
@@ -175,15 +175,3 @@ def open_data(plan: Plan) -> None:
     for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
         if file:
             open_dsprites(file, md5)
-
-
-def cell_label(values: Mapping[str, Any], naming: list[str]) -> str:
-    """The name of a cell, and of its TensorBoard run, from those of some fields that have an effect in it, seed last.
-
-    Args:
-        values: of all fields of its config.
-        naming: the fields.
-    """
-    named = [name for name in naming if name not in ("seed", *NOT_IN_KEY) and has_effect(name, values)]
-    names = [*named, "seed"]
-    return ",".join(f"{option_name(name).replace('-', '_')}={shown(values[name])}" for name in names)

@@ -10,10 +10,11 @@ from typing import Any
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import Axes, option_name, settled, without_effect
 from dd_ray.errors import UserError
+from dd_ray.labels import label_of
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SearchOptions
-from dd_ray.sweep.plan import Cell, Plan, cell_label
+from dd_ray.sweep.plan import Cell, Plan
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.study import Study
 
@@ -116,7 +117,7 @@ class SearchPlan(Plan):
         values = config.to_dict()
         # Enough digits to read; what they do not tell apart, its key does.
         drawn = {name: values[name] for name in self.space if isinstance(values[name], float)}
-        return cell_label({**values, **{name: float(f"{value:.4g}") for name, value in drawn.items()}}, naming)
+        return label_of({**values, **{name: float(f"{value:.4g}") for name, value in drawn.items()}}, naming)
 
 
 def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Collection[str]) -> SearchPlan:

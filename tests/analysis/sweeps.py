@@ -7,8 +7,8 @@ from typing import Any, cast
 from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.config_options import product
+from dd_ray.labels import label_of
 from dd_ray.summary import Summary, summarise
-from dd_ray.sweep.plan import cell_label
 from dd_ray.sweep.store import Outcome, State, SweepFolder
 
 Values = Mapping[str, Any]
@@ -51,7 +51,7 @@ def write_sweep(
         config = TrialConfig.from_dict(values)
         state, reached = ended(values)
         cell = sweep.cell(config.key)
-        cell.create(values, cell_label(values, swept))
+        cell.create(values, label_of(values, swept))
         for iteration in [i for i in evaluated if i <= reached]:
             cell.record({"iteration": iteration, "seconds": 1.0, **metrics(values, iteration)})
         if state not in ("unfinished", "missing"):
