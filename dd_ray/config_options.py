@@ -35,11 +35,14 @@ def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
     options = []
     for field in fields(TrialConfig):
         kind: Any = tuple[_element_type(field), ...]  # type: ignore[misc]
-        annotated: Any = Annotated[
-            kind,
-            tyro.conf.arg(name=OPTION_NAMES.get(field.name), help=docs[field.name], metavar=_metavar(field)),
-        ]
-        options.append((field.name, annotated, tuple(defaults.get(field.name, _default(field)))))
+        default = tuple(defaults.get(field.name, _default(field)))
+        looks = tyro.conf.arg(
+            name=OPTION_NAMES.get(field.name),
+            help=docs[field.name],
+            metavar=_metavar(field),
+            help_behavior_hint=None if default else "",  # None: tyro shows the default
+        )
+        options.append((field.name, Annotated[kind, looks], default))
     return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
 
 
