@@ -17,7 +17,7 @@ import tyro
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.config_options import axes_of, given_options, option_name, options_class
+from dd_ray.config_options import axes_of, given_options, option_name, options_class, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.sweep import Study
 from dd_ray.sweep.environment import prepare_environment
@@ -80,9 +80,10 @@ def parse(study: Study, args: list[str]) -> Plan:
     given = given_options(args)
     if {"seed", "seeds"} <= given:
         raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
-    axes = axes_of(config, defaults, args)
-    plan = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
-    check_final_metrics(plan)
+    with told_in_options():
+        axes = axes_of(config, defaults, args)
+        plan = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
+        check_final_metrics(plan)
     return plan
 
 

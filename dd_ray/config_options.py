@@ -5,7 +5,9 @@ is written.
 """
 
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields, make_dataclass
 from typing import Annotated, Any, get_args
 
@@ -69,6 +71,17 @@ def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]], args: Sequence[
 def given_options(args: Sequence[str]) -> set[str]:
     """Names of the options that a command line gives, with underscores: `--num-latents=3` is `num_latents`."""
     return {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
+
+
+@contextmanager
+def told_in_options() -> Iterator[None]:
+    """What a config raises says `num_latents = 0`; on a command line it says `--num-latents 0`."""
+    try:
+        yield
+    except UserError as error:
+        names = "|".join(sorted(_DEFAULTS, key=len, reverse=True))
+        said = re.sub(rf"\b({names}) = ", lambda found: f"--{option_name(found[1])} ", str(error))
+        raise UserError(said) from error.__cause__
 
 
 def product(axes: Axes) -> list[TrialConfig]:

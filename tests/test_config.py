@@ -140,7 +140,10 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (DSPRITES | {"dsprites_file": "https://b/d.npz?X-Amz-Signature=A"}, "holds a key, which would be stored"),
         (DSPRITES | {"dsprites_file": "http://[b/d.npz"}, r"dsprites_file = http://\[b/d\.npz is no URL \(Invalid"),
         (DSPRITES | {"dsprites_file": "http://b:port/d.npz"}, r"d\.npz is no URL \(Port could not"),
-        (DSPRITES | {"dsprites_file": "~nobody-of-this-name/d.npz"}, r"nobody-of-this-name/d\.npz is in the home of"),
+        (
+            DSPRITES | {"dsprites_file": "~nobody-of-this-name/d.npz"},
+            "names a user that does not exist",
+        ),
         (INERTIA_VAE | {"split": "levels", "background": "black"}, "split = levels .* give background = gaussian"),
         (
             INERTIA_VAE | {"split": "samples", "dataset": "moving_sprites"},

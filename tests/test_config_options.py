@@ -8,7 +8,7 @@ import tyro
 from docstring_parser import parse_from_object
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import axes_of, field_named, option_name, options_class, product, shown
+from dd_ray.config_options import axes_of, field_named, option_name, options_class, product, shown, told_in_options
 from dd_ray.errors import UserError
 
 DEFAULTS = {"model": ("inertia_vae",), "beta": (0.1, 0.2), "gamma": (0.0, 0.5)}
@@ -222,3 +222,12 @@ def test_values_are_shown_with_as_many_digits_as_tell_them_apart(value, text):
 
 def test_drawn_values_are_shown_with_fewer_digits():
     assert (shown(1 / 3, digits=4), shown(12345, digits=4)) == ("0.3333", "12345")
+
+
+def test_what_a_config_refuses_is_told_as_on_a_command_line():
+    with pytest.raises(UserError) as refused, told_in_options():
+        TrialConfig(model="beta_vae", beta=0.1, lam=5.0)
+    assert str(refused.value).startswith("--lambda 5.0 has no effect on beta_vae; give 0.0")
+    message = "^--network conv32 does not take --image-size 64; give --image-size 32"
+    with pytest.raises(UserError, match=message), told_in_options():
+        TrialConfig(model="inertia_vae", beta=0.1, image_size=64)

@@ -106,8 +106,8 @@ def _check_beta(config: "TrialConfig") -> None:
         return
     if config.beta is not None and config.beta_norm is not None:
         raise UserError(
-            f"both beta = {config.beta} and beta_norm = {config.beta_norm} are given; give one, "
-            f"beta_norm = beta · {config.num_latents} / {math.prod(config.image_shape)}."
+            f"both beta = {config.beta} and beta_norm = {config.beta_norm} are given; give one: "
+            f"β is {math.prod(config.image_shape)} / {config.num_latents} times the normalised one."
         )
     if config.beta is None and config.beta_norm is None:
         raise UserError(f"{config.model} needs beta or beta_norm, and neither is given.")

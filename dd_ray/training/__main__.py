@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from dd_ray.command_line import optional, with_help
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import axes_of, options_class, product
+from dd_ray.config_options import axes_of, options_class, product, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.terminal import console
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
@@ -67,8 +67,10 @@ def main(args: list[str] | None = None) -> None:
     )
     with exit_on_user_error():
         options.check()
-        axes = axes_of(config, DEFAULTS, sys.argv[1:] if args is None else args)
-        train(product(axes), options, swept=[name for name, values in axes.items() if len(values) > 1])
+        with told_in_options():
+            axes = axes_of(config, DEFAULTS, sys.argv[1:] if args is None else args)
+            configs = product(axes)
+        train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
 
 
 def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]) -> None:

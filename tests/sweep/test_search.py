@@ -289,7 +289,7 @@ BAD_OPTIONS = [
     (["--beta", "1", "1"], ["--beta 1 1", "LOW less than HIGH"]),
     (["--beta", "0.1", "inf"], ["--beta 0.1 inf", "finite"]),
     (["--beta", "0.1", "0.2", "0.3"], ["--beta 0.1 0.2 0.3", "LOW HIGH"]),
-    (["--gamma", "0", "1.5"], ["gamma = 1.5", "[0, 1]"]),
+    (["--gamma", "0", "1.5"], ["--gamma 1.5", "[0, 1]"]),
     (["--beta", "1", "--gamma", "0"], ["nothing to search"]),
     (["--num-latents", "4", "4"], ["--num-latents 4 4", "twice"]),
     (["--objectives", "accuracy"], ["--objectives accuracy", "mcc"]),
