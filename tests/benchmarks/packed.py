@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
 from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.sweep.store import SweepFolder
@@ -46,6 +48,7 @@ def _sweep(device: str, pack: str, iterations: int) -> tuple[float, list[TrialCo
 def _without_ray(configs: list[TrialConfig], iterations: int) -> float:
     """Seconds of the same training, of nothing but steps, in this process."""
     device = best_device()
+    torch.set_num_threads(1)  # as a pack has on a CPU
     set_precision("float32")
     stack = Stack(configs, device)
     warm_up(stack)
