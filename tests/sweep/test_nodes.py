@@ -41,7 +41,7 @@ def test_a_node_like_ours_is_welcome_and_nothing_is_left_behind(cluster):
         ({"versions": versions() | {"dd_ray": "0.1.0 (source ffff)"}, "sees": True}, "dd_ray 0.1.0 .source ffff"),
         (
             {"versions": versions(), "storage": "access was refused"},
-            "not the access .* access was refused",
+            "cannot use --storage as this machine does: access was refused",
         ),
         ({"versions": versions(), "sees": False}, "10.0.0.7 and this machine do not see the same"),
         ({"versions": versions(), "sees": True, "writes": False}, "10.0.0.7 and this machine do not see the same"),
