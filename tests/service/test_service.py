@@ -104,7 +104,7 @@ def service(tmp_path_factory):
         )
         stack.callback(_end, head)
         address = f"http://127.0.0.1:{ports['dashboard-port']}"
-        _wait_for(f"{address}/api/version", head)
+        _wait_for(f"{address}/api/version", head, Path(log.name))
         yield Service(address, variables, tmp_path_factory.mktemp("storage"))
 
 
@@ -126,9 +126,9 @@ def _free_ports(count):
         return [free.getsockname()[1] for free in sockets]
 
 
-def _wait_for(url, head):
+def _wait_for(url, head, log):
     for _ in range(240):
-        assert head.poll() is None, "ray start ended early"
+        assert head.poll() is None, f"ray start ended early:\n{log.read_text()}"
         try:
             urllib.request.urlopen(url, timeout=5).close()
             return
