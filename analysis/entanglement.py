@@ -37,7 +37,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from dd_ray.cells import NetworkOptions, Subject, subjects_of, suitable
 from dd_ray.evaluation import encode_stills
 from dd_ray.figures.common import (
     figures_of_rows,
@@ -56,6 +55,7 @@ from dd_ray.metrics import (
     notebook_sweeps,
 )
 from dd_ray.metrics.arrays import correlations
+from dd_ray.probes.networks import NetworkOptions, Subject, subjects_of, suitable
 
 NUM_RANDOM = 1_000
 """Pictures of random factors over which a latent's variance says whether it is active."""

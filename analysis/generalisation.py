@@ -28,16 +28,16 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.cells import Subject, load_cells
 from dd_ray.command_line import optional
-from dd_ray.config_options import field_named
+from dd_ray.config.labels import parts_of
+from dd_ray.config.options import field_named
 from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
 from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
-from dd_ray.labels import parts_of
 from dd_ray.metrics import REPORTED
+from dd_ray.probes.networks import Subject, load_networks
 
 HELD_OUT, SEEN = VERMILION, BLUE
 MAPS = {"circle": ("circle_x", "circle_y"), "background": ("background_x", "background_y")}
@@ -248,7 +248,7 @@ def write_generalisation(options: Options) -> list[Path]:
     """
     cells = finished_cells(options.path)
     figures, tables = {"generalisation": draw_curves(cells)}, {"generalisation": curves(cells)}
-    subjects, _ = load_cells(options.path, cells)
+    subjects, _ = load_networks(options.path, cells)
     subjects = [subject for subject in subjects if subject.config.is_of_one_circle]  # the maps are of its places
     maps = [(name, positions_of(group)) for name, group in _by_setting(subjects).items()]
     if maps:

@@ -11,7 +11,7 @@ outline those that may be as good: whose 95% interval over the seeds overlaps it
 
 `--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks where the 95% interval of that
 difference excludes 0.
-What counts as complete, which seeds are averaged and which cells can be best, `dd_ray.summary` says.
+What counts as complete, which seeds are averaged and which cells can be best, `dd_ray.results.summary` says.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.command_line import optional
-from dd_ray.config_options import option_name, shown
+from dd_ray.config.options import option_name, shown
 from dd_ray.figures.common import MARKS, folder_of, run_command, setting, write
 from dd_ray.figures.maps import (
     ABOVE,
@@ -54,8 +54,8 @@ from dd_ray.figures.maps import (
     matching,
     values_along,
 )
-from dd_ray.summary import Layout, Summary, combinations, summarise
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.results.summary import Layout, Summary, combinations, summarise
+from dd_ray.storage.sweep_folder import SweepFolder
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
 """Inches; the first holds `S 150 n=2` across, and three lines below each other, with room to see its hatching; the

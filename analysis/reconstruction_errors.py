@@ -39,7 +39,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of, suitable
+from dd_ray.config.labels import parts_of, with_parts
 from dd_ray.data import Regions
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
 from dd_ray.errors import UserError
@@ -55,8 +55,8 @@ from dd_ray.figures.common import (
     setting,
     write,
 )
-from dd_ray.labels import parts_of, with_parts
 from dd_ray.metrics import seed_interval
+from dd_ray.probes.networks import NetworkOptions, Subject, subjects_of, suitable, trials_option
 
 POSITIONS = np.linspace(0, 1, 8)
 """On each axis, as in the original study's numbers."""
@@ -91,7 +91,7 @@ BAR, PUBLISHED_BAR = 0.62, 0.42
 class Options(NetworkOptions):
     """Options of the command line."""
 
-    cells: Annotated[tuple[str, ...], cells_option("all")] = ()
+    cells: Annotated[tuple[str, ...], trials_option("all")] = ()
 
 
 Errors = dict[str, NDArray[np.floating]]

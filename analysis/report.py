@@ -5,8 +5,8 @@ sliders for λ (or whatever the third axis is) and the iteration; for the cell t
 seeds, reconstructions of held-out videos, traversals of each latent from −3 to 3, and its config; all cells as parallel
 coordinates; and as a table to sort and filter. A search is shown as a scatter plot of what it drew instead of a map.
 
-Means, intervals and marks of cells are those of `grid_maps.py`, at every iteration; `dd_ray.summary` says how they are
-made. Pictures are of the first seed of a cell that has a network.
+Means, intervals and marks of cells are those of `grid_maps.py`, at every iteration; `dd_ray.results.summary` says how
+they are made. Pictures are of the first seed of a cell that has a network.
 """
 
 import sys
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.report import Pictures, collect, render
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,12 +19,12 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dd_ray import search_results
 from dd_ray.command_line import optional
 from dd_ray.errors import UserError
 from dd_ray.figures.common import BETTER, BLUE, VERMILION, folder_of, frame, run_command, symbol, write
 from dd_ray.metrics import REPORTED
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.results import suggestions as search_results
+from dd_ray.storage.sweep_folder import SweepFolder
 
 BEST, OTHER = VERMILION, BLUE
 PANEL = (3.1, 2.7)
@@ -45,7 +45,7 @@ def draw(table: pd.DataFrame, search: dict[str, Any], title: str) -> Figure:
     """The figure of a search's suggestions.
 
     Args:
-        table: what `dd_ray.search_results.load` gives.
+        table: what `dd_ray.results.suggestions.load` gives.
         search: what the manifest says of the search.
         title: above all.
     """

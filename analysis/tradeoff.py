@@ -9,7 +9,7 @@ The Pareto front holds the cells that no other beats in both directions at once:
 Cells whose network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is
 what it is, but not on that of a score, which they can win without having learned anything. Cells stopped early,
 failed, diverged or unfinished are hollow, carry a letter (near ones share it), and are never on a front.
-What counts as complete, and which seeds are averaged, `dd_ray.summary` says.
+What counts as complete, and which seeds are averaged, `dd_ray.results.summary` says.
 """
 
 import itertools
@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.command_line import optional
-from dd_ray.config_options import field_named, option_name
+from dd_ray.config.options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.figures.common import (
     BETTER,
@@ -46,9 +46,10 @@ from dd_ray.figures.common import (
     symbol,
     write,
 )
-from dd_ray.summary import COMPLETE, Summary, described, summarise
-from dd_ray.sweep.store import SweepFolder
-from dd_ray.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
+from dd_ray.metrics import WITH_UNTRAINED
+from dd_ray.results.summary import COMPLETE, Summary, described, summarise
+from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
+from dd_ray.storage.sweep_folder import SweepFolder
 
 SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)
@@ -159,7 +160,7 @@ def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks
     for cell in cells.sort_values("mark", key=lambda marks: marks == COMPLETE).to_dict("records"):
         if math.isfinite(cell["x"]) and math.isfinite(cell["y"]):
             _draw_point(panel, cell, looks)
-    untrained = summary.untrained.get(y) if y in results.WITH_UNTRAINED else None
+    untrained = summary.untrained.get(y) if y in WITH_UNTRAINED else None
     _limit(panel, cells, {"x": seeds["x_seed"], "y": [*seeds["y_seed"], *([] if untrained is None else [untrained])]})
     _draw_letters(panel, cells)
     if untrained is not None:

@@ -9,7 +9,7 @@ For each network, NAME being its label:
   shown videos frame by frame.
 - `dream_NAME.png`, `.gif`: what the network shows if it sees only the first frames of a video, at each `--gamma`. While
   it sees them, z_i = (1 − γ) e_i + γ ẑ_i; after them, z_i = ẑ_i = z_{i−1} + α (z_{i−1} − z_{i−2}), so that γ decides
-  only what the dream begins with. See `dd_ray.probes.dream`.
+  only what the dream begins with. See `dd_ray.probes.answers.dream`.
 
 And for all of them, seeds each by itself:
 
@@ -36,7 +36,6 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from dd_ray import probes
-from dd_ray.cells import NetworkOptions, Subject, cells_option, subjects_of, suitable
 from dd_ray.command_line import optional
 from dd_ray.data import Batch, make_dataset, render_stills
 from dd_ray.errors import UserError
@@ -44,7 +43,8 @@ from dd_ray.evaluation import encode_stills
 from dd_ray.figures.common import folder_of, plain, run_command, setting, symbol, write
 from dd_ray.figures.lag import draw_lag
 from dd_ray.figures.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
-from dd_ray.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
+from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
+from dd_ray.probes.networks import NetworkOptions, Subject, subjects_of, suitable, trials_option
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 ANIMATED_STEPS = 19
@@ -66,7 +66,7 @@ class Options(NetworkOptions):
     """Options of the command line."""
 
     cells: Annotated[
-        tuple[str, ...], cells_option(f"the first seed of all cells, and pictures of {MOST_PICTURED} of them")
+        tuple[str, ...], trials_option(f"the first seed of all cells, and pictures of {MOST_PICTURED} of them")
     ] = ()
     gamma: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = probes.DREAM_GAMMAS
     """γ of the dreams, each a row."""

@@ -17,22 +17,22 @@ import tyro
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.config_options import axes_of, given_options, option_name, options_class, told_in_options
+from dd_ray.command_line import console, duration
+from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.storage.files import out_of_space
+from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
-from dd_ray.sweep.environment import prepare_environment
-from dd_ray.sweep.files import out_of_space
-from dd_ray.sweep.joining import prepare_to_join
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
-from dd_ray.sweep.signals import expect_signals
-from dd_ray.sweep.store import SweepFolder, sweep_location
-from dd_ray.sweep.versions import difference, versions
-from dd_ray.terminal import console, duration
+from dd_ray.tune.environment import prepare_environment
+from dd_ray.tune.joining import prepare_to_join
+from dd_ray.tune.signals import expect_signals
 
-EXIT_FAILED_CELLS = 1
+EXIT_FAILED_TRIALS = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 _TROUBLE = {
@@ -42,7 +42,7 @@ _TROUBLE = {
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
-    """Run a study's command line, and exit with its code: 0 if every cell that ended ended well."""
+    """Run a study's command line, and exit with its code: 0 if every trial that ended ended well."""
     expect_signals()
     try:
         with exit_on_user_error():
@@ -117,8 +117,8 @@ def describe(plan: Plan) -> None:
     if options.scheduler == "asha":
         first = plan.first_comparison
         when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
-        print(f"  asha stops cells that fall behind in {options.metric} at an evaluation, {when}")
-    print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all cells finish")
+        print(f"  asha stops trials that fall behind in {options.metric} at an evaluation, {when}")
+    print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all trials finish")
     if options.price_per_gpu_hour is not None:
         hours = plan.gpu_hours()
         price = hours * options.price_per_gpu_hour
@@ -128,31 +128,31 @@ def describe(plan: Plan) -> None:
         print("  trial was alone on one; trials that share a GPU take less of it")
     print(f"  into {plan.location}", flush=True)
     if options.dry_run:
-        _print_every_cell(plan)
+        _print_every_trial(plan)
 
 
 def execute(plan: Plan) -> int:
     """Run the plan, show what came out, and return the exit code."""
     _prepare_for_ray(plan)
     # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
-    from dd_ray.sweep.run import cells_to_run, run  # noqa: PLC0415
+    from dd_ray.tune.run import run, trials_to_run  # noqa: PLC0415
 
     sweep = _open_sweep(plan)
-    to_run = cells_to_run(plan, sweep)
-    if len(to_run) < len(plan.cells):
-        print(f"Cells that have ended before and are kept: {len(plan.cells) - len(to_run)}; to run: {len(to_run)}.")
+    to_run = trials_to_run(plan, sweep)
+    if len(to_run) < len(plan.trials):
+        print(f"Trials that have ended before and are kept: {len(plan.trials) - len(to_run)}; to run: {len(to_run)}.")
     ending = _run_in_bounds(lambda: run(plan, sweep, to_run)) if to_run else None
     if ending in _TROUBLE:
         return _give_up(ending, plan)
-    cells = report(plan, sweep, set(plan.keys), complete=ending is None)
-    left = cells["state"].isin(["unfinished", "missing"]).sum()
-    return _exit_code(cells, f"{left} cell{'s' if left != 1 else ''}" if left else "")
+    trials = report(plan, sweep, set(plan.keys), complete=ending is None)
+    left = trials["state"].isin(["unfinished", "missing"]).sum()
+    return _exit_code(trials, f"{left} trial{'s' if left != 1 else ''}" if left else "")
 
 
 def execute_search(plan: SearchPlan) -> int:
     """Run a search, show what came out, and return the exit code."""
     _prepare_for_ray(plan)
-    from dd_ray.sweep.run_search import run_search  # noqa: PLC0415  # as in `execute`
+    from dd_ray.tune.run_search import run_search  # noqa: PLC0415  # as in `execute`
 
     sweep = _open_sweep(plan)
     ending = _run_in_bounds(lambda: run_search(plan, sweep))
@@ -160,34 +160,34 @@ def execute_search(plan: SearchPlan) -> int:
 
 
 def report(plan: Plan, sweep: SweepFolder, keys: Collection[str], complete: bool = True) -> pd.DataFrame:
-    """Print the cells that were asked for and where everything is, and return them. Figures are of a complete sweep."""
+    """Print the trials that were asked for and where all is, and return them. Figures are of a complete sweep."""
     table = results.load(sweep.location)
     asked_for = table[table["key"].isin(keys)]
-    cells = results.final(asked_for)
-    results.print_cells(cells)
+    trials = results.final(asked_for)
+    results.print_trials(trials)
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
-    print(f"Cells:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
+    print(f"Trials:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in _draw(plan, sweep) if complete else ():
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
-    return cells
+    return trials
 
 
 def report_search(plan: SearchPlan, sweep: SweepFolder, complete: bool = True) -> int:
-    """Print the cells, the best suggestions and where everything is, and return the exit code."""
+    """Print the trials, the best suggestions and where everything is, and return the exit code."""
     # Not at the top: it brings Optuna, which grids do without.
-    from dd_ray import search_results  # noqa: PLC0415
+    from dd_ray.results import suggestions as search_results  # noqa: PLC0415
 
     suggestions = search_results.load(sweep.location)
     sweep.files.write("suggestions.csv", suggestions.to_csv(index=False).encode())
-    cells = report(plan, sweep, {key for keys in suggestions["cells"] for key in keys.split()}, complete)
+    trials = report(plan, sweep, {key for keys in suggestions["cells"] for key in keys.split()}, complete)
     search_results.print_best(suggestions, search_results.search_of(sweep))
     print(f"Suggestions: {sweep_location(sweep.location, 'suggestions.csv')}")
     print(f"Optuna:      optuna-dashboard {sweep_location(sweep.location, 'optuna.log')}", flush=True)
     left = max(0, plan.options.suggestions - len(suggestions)) + (suggestions["state"] == "unfinished").sum()
-    return _exit_code(cells, f"{left} suggestion{'s' if left != 1 else ''}" if left else "")
+    return _exit_code(trials, f"{left} suggestion{'s' if left != 1 else ''}" if left else "")
 
 
 def _prepare_for_ray(plan: Plan) -> None:
@@ -219,12 +219,12 @@ def _say_what_changed(sweep: SweepFolder) -> None:
     before = sweep.manifest()
     if changed := difference(versions(), before["versions"]) if before else "":
         print(f"Since the sweep was last run, the software has changed: {changed}.")
-        print("Cells of before and after need not agree to the last digit.")
+        print("Trials of before and after need not agree to the last digit.")
 
 
 def _give_up(ending: str, plan: Plan) -> int:
     print(_TROUBLE[ending].format(plan.location), file=sys.stderr)
-    return EXIT_FAILED_CELLS
+    return EXIT_FAILED_TRIALS
 
 
 def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
@@ -264,25 +264,25 @@ def _tensorboard_command() -> str:
     return str(beside) if beside.exists() else "tensorboard"
 
 
-def _exit_code(cells: pd.DataFrame, to_go: str) -> int:
+def _exit_code(trials: pd.DataFrame, to_go: str) -> int:
     """What the command exits with: `to_go` says what is left to do, if there is."""
-    failed = cells[cells["state"] == "failed"]
+    failed = trials[trials["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
         print(f"failed: {row['label']}: {row['error']}", file=sys.stderr)
     if len(failed):
-        print(f"{len(failed)} of {len(cells)} cells failed; the same command tries them again.", file=sys.stderr)
-        return EXIT_FAILED_CELLS
+        print(f"{len(failed)} of {len(trials)} trials failed; the same command tries them again.", file=sys.stderr)
+        return EXIT_FAILED_TRIALS
     if to_go:
         print(f"Interrupted with {to_go} to go; the same command goes on.", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
 
 
-def _print_every_cell(plan: Plan) -> None:
-    if plan.cells:
-        table = Table("key", "cell", title="Cells", title_justify="left")
-        for cell in plan.cells:
-            table.add_row(cell.key, cell.label)
+def _print_every_trial(plan: Plan) -> None:
+    if plan.trials:
+        table = Table("key", "trial", title="Trials", title_justify="left")
+        for trial in plan.trials:
+            table.add_row(trial.key, trial.label)
         console().print(table)
     print("Dry run: nothing was started.")
 

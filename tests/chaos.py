@@ -2,7 +2,7 @@
 
 Sweep after sweep runs on three nodes of one machine, while drivers, trials and nodes are killed, nodes join, the
 storage fills up and states are damaged, at random moments. Each sweep is then left to finish, and held against what
-was seen while it ran and against the same cells trained without Ray. The exit code is 1 where anything differs.
+was seen while it ran and against the same trials trained without Ray. The exit code is 1 where anything differs.
 
 `--seed` decides what happens in which order; at which moment exactly also depends on the machine.
 """
@@ -24,8 +24,8 @@ from chaos_cluster import MOST_NODES, ROOT, Nodes, Storage, Sweep, enter_namespa
 from chaos_sweep import STUDY
 
 from dd_ray.cli import parse
+from dd_ray.storage.sweep_folder import TrialFolder
 from dd_ray.sweep.plan import Plan
-from dd_ray.sweep.store import CellFolder
 
 SECONDS_TO_START = 180
 """Without any training, after which something is wrong."""
@@ -66,7 +66,7 @@ class Chaos:
         self.problems: list[str] = []
         self.damaged: set[Path] = set()
         """States that were truncated."""
-        self.say(f"{plan.options.name} begins, with {len(plan.cells)} cells")
+        self.say(f"{plan.options.name} begins, with {len(plan.trials)} trials")
         self.sweep = Sweep(command, self.log.with_name(f"{plan.options.name}.txt"))
 
     def say(self, text: str) -> None:
@@ -140,11 +140,11 @@ def suspend_node(chaos: Chaos) -> str | None:
     if chaos.nodes.count < 2 or not chaos.trains():
         return None
 
-    def others_have_its_cells(pids: list[int]) -> None:
+    def others_have_its_trials(pids: list[int]) -> None:
         chaos.wait(lambda: not set(owners(chaos.log).values()) & set(pids), SECONDS_TO_START)
 
     started = time.monotonic()
-    trials = chaos.nodes.suspend(chaos.choice, others_have_its_cells)
+    trials = chaos.nodes.suspend(chaos.choice, others_have_its_trials)
     return f"with {trials} trials, for {time.monotonic() - started:.1f} s"
 
 
@@ -170,23 +170,23 @@ def fill_storage(chaos: Chaos) -> str | None:
 
 
 def truncate_states(chaos: Chaos) -> str | None:
-    """The newest state of a cell that has not ended, or now and then all of them, lose their ends.
+    """The newest state of a trial that has not ended, or now and then all of them, lose their ends.
 
-    The worker that has the cell, if one has, is killed: nobody else reads a state.
+    The worker that has the trial, if one has, is killed: nobody else reads a state.
     """
-    cells = [path for path in chaos.folder.glob("cells/*") if not (path / "outcome.json").exists()]
-    cells = sorted(cell for cell in cells if any(cell.glob("state-*.npz")))
-    if not cells:
+    trials = [path for path in chaos.folder.glob("cells/*") if not (path / "outcome.json").exists()]
+    trials = sorted(trial for trial in trials if any(trial.glob("state-*.npz")))
+    if not trials:
         return None
-    cell, at_most = chaos.choice.choice(cells), chaos.choice.choice([1, 1, 1, None])
-    states = sorted(cell.glob("state-*.npz"), reverse=True)[:at_most]
+    trial, at_most = chaos.choice.choice(trials), chaos.choice.choice([1, 1, 1, None])
+    states = sorted(trial.glob("state-*.npz"), reverse=True)[:at_most]
     for state in states:
         with contextlib.suppress(FileNotFoundError):  # newer ones have just replaced it
             os.truncate(state, int(chaos.choice.random() * state.stat().st_size))
             chaos.damaged.add(state)
-    pid = owners(chaos.log).get(cell.name)
+    pid = owners(chaos.log).get(trial.name)
     killed = pid in chaos.nodes.trials() and _kill(pid)
-    return f"{len(states)} of cell {cell.name[:6]}{', and its worker killed' if killed else ''}"
+    return f"{len(states)} of trial {trial.name[:6]}{', and its worker killed' if killed else ''}"
 
 
 def _kill(pid: int) -> bool:
@@ -241,7 +241,7 @@ def disturb(chaos: Chaos, until: float) -> None:
             chaos.sweep.start()
         elif time.monotonic() > until and chaos.has_tried_all:
             if not chaos.trains() and chaos.sweep.process.poll() is None:
-                chaos.problem(f"no cell was trained for {SECONDS_TO_START} s: {chaos.sweep.said[-2000:]}")
+                chaos.problem(f"no trial was trained for {SECONDS_TO_START} s: {chaos.sweep.said[-2000:]}")
                 chaos.sweep.process.kill()
                 chaos.sweep.process.wait()
         else:
@@ -251,7 +251,7 @@ def disturb(chaos: Chaos, until: float) -> None:
             strike(chaos)
 
 
-def run_sweep(chaos: Chaos, plan: Plan, expected: Mapping[str, CellFolder], report: Report, until: float) -> None:
+def run_sweep(chaos: Chaos, plan: Plan, expected: Mapping[str, TrialFolder], report: Report, until: float) -> None:
     """Run a sweep, disturb it, check it, and add it to the report."""
     chaos.begin(plan)
     with watching(chaos.folder) as seen:
@@ -263,7 +263,7 @@ def run_sweep(chaos: Chaos, plan: Plan, expected: Mapping[str, CellFolder], repo
         chaos.problem(problem)
     chaos.say(f"{plan.options.name} has ended{'' if chaos.problems else ', and all is as it should be'}")
     report.sweeps += 1
-    report.cells += len(plan.cells)
+    report.trials += len(plan.trials)
     report.evaluations += sum(map(len, seen.lines.values()))
     report.needed += plan.total_iterations
     report.done += work.iterations
@@ -277,12 +277,12 @@ def run_sweep(chaos: Chaos, plan: Plan, expected: Mapping[str, CellFolder], repo
 
 
 def run_sweeps(args: argparse.Namespace, scratch: Path, storage: Storage) -> Report:
-    """Sweep after sweep of the same cells, until the time is over and every kind of fault has had its turn."""
+    """Sweep after sweep of the same trials, until the time is over and every kind of fault has had its turn."""
     report, nodes = Report(), Nodes()
     chaos = Chaos(nodes, storage, scratch / "log", random.Random(args.seed), args.only, args.pause)
     try:
         expected = undisturbed(_plan(args, scratch, "undisturbed"))
-        chaos.say(f"{len(expected)} cells have been trained undisturbed; {nodes.count} nodes at {nodes.address}")
+        chaos.say(f"{len(expected)} trials have been trained undisturbed; {nodes.count} nodes at {nodes.address}")
         until = time.monotonic() + 60 * args.minutes
         while (time.monotonic() < until or not chaos.has_tried_all) and len(report.problems) < MOST_PROBLEMS:
             plan = _plan(args, storage.folder, f"sweep-{report.sweeps}")
@@ -322,8 +322,8 @@ def _parse() -> argparse.Namespace:
     add("--minutes", type=float, default=5.0, help="how long things happen; each kind happens at least once")
     add("--seed", type=int, default=0, help="decides what happens in which order")
     add("--only", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="KIND", help="faults that happen")
-    add("--seeds", type=int, default=6, help="of the cells: a sweep has four times as many")
-    add("--iterations", type=int, default=200, help="of each cell, which is evaluated after every tenth")
+    add("--seeds", type=int, default=6, help="of the trials: a sweep has four times as many")
+    add("--iterations", type=int, default=200, help="of each trial, which is evaluated after every tenth")
     add("--pause", type=float, default=8.0, help="most seconds between two faults, beside those to get going again")
     add("--pace", type=float, default=0.05, help="seconds that an iteration waits, so that sweeps last")
     add("--keep", type=Path, help="folder for what went wrong: sweeps, what they printed, the log of iterations")

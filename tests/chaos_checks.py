@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from dd_ray import results
-from dd_ray.sweep.plan import Cell, Plan
-from dd_ray.sweep.store import STATES_KEPT, CellFolder, SweepFolder
+from dd_ray.storage.sweep_folder import STATES_KEPT, SweepFolder, TrialFolder
+from dd_ray.sweep.plan import Plan, PlannedTrial
 from dd_ray.training import TrialState, load_state
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -26,7 +26,7 @@ OF_TIME = ("seconds", "training_seconds", "speed/")
 
 @dataclass
 class Seen:
-    """The complete lines of every cell's metrics, as they appeared."""
+    """The complete lines of every trial's metrics, as they appeared."""
 
     folder: Path
     lines: dict[str, list[bytes]] = field(default_factory=dict)
@@ -62,24 +62,24 @@ def watching(folder: Path) -> Iterator[Seen]:
         seen.look()
 
 
-def undisturbed(plan: Plan) -> dict[str, CellFolder]:
-    """The cells of a plan, trained one by one without Ray."""
+def undisturbed(plan: Plan) -> dict[str, TrialFolder]:
+    """The trials of a plan, trained one by one without Ray."""
     folder = Path(plan.location)
     sweep = SweepFolder.at(folder)
     sweep.write_manifest({})
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_train, [folder] * len(plan.cells), plan.cells, [plan.evaluate_at] * len(plan.cells)))
-    return {cell.key: sweep.cell(cell.key) for cell in plan.cells}
+        list(pool.map(_train, [folder] * len(plan.trials), plan.trials, [plan.evaluate_at] * len(plan.trials)))
+    return {trial.key: sweep.trial(trial.key) for trial in plan.trials}
 
 
-def _train(folder: Path, cell: Cell, evaluate_at: Sequence[int]) -> None:
-    from dd_ray.sweep.cell_run import CellRun, Work
+def _train(folder: Path, trial: PlannedTrial, evaluate_at: Sequence[int]) -> None:
+    from dd_ray.trial.run import TrialRun, Work
 
-    SweepFolder.at(folder).cell(cell.key).create(cell.config.to_dict(), cell.label)
-    run = CellRun(
+    SweepFolder.at(folder).trial(trial.key).create(trial.config.to_dict(), trial.label)
+    run = TrialRun(
         Work(
             sweep=str(folder),
-            key=cell.key,
+            key=trial.key,
             evaluate_at=evaluate_at,
             device="cpu",
             threads=1,
@@ -92,50 +92,50 @@ def _train(folder: Path, cell: Cell, evaluate_at: Sequence[int]) -> None:
     run.close()
 
 
-def check(plan: Plan, seen: Seen, expected: Mapping[str, CellFolder], damaged: set[Path]) -> list[str]:
+def check(plan: Plan, seen: Seen, expected: Mapping[str, TrialFolder], damaged: set[Path]) -> list[str]:
     """What is wrong with a sweep that has ended: nothing, it is to be hoped.
 
     Args:
         plan: what was asked for.
         seen: what was seen of it while it ran.
-        expected: the cells as nobody disturbed them.
+        expected: the trials as nobody disturbed them.
         damaged: states that were damaged on purpose.
     """
     sweep = SweepFolder.open(plan.location)
     problems = sorted(seen.problems)
     names = sorted(sweep.files.names("cells"))
-    if names != sorted(cell.key for cell in plan.cells):
-        problems.append(f"cells are missing or there are others: {len(names)} of {len(plan.cells)}")
+    if names != sorted(trial.key for trial in plan.trials):
+        problems.append(f"trials are missing or there are others: {len(names)} of {len(plan.trials)}")
     for key in names:
-        problems += [f"{key}: {what}" for what in _check_cell(sweep.cell(key), expected[key], plan, damaged)]
+        problems += [f"{key}: {what}" for what in _check_trial(sweep.trial(key), expected[key], plan, damaged)]
     table = results.load(plan.location)
-    rows = len(plan.cells) * len(plan.evaluate_at)
+    rows = len(plan.trials) * len(plan.evaluate_at)
     if len(table) != rows or set(table["state"]) != {"finished"} or table.duplicated(["key", "iteration"]).any():
         problems.append(f"the table has {len(table)} rows of states {set(table['state'])}; they should be {rows}")
     return problems
 
 
-def _check_cell(cell: CellFolder, expected: CellFolder, plan: Plan, damaged: set[Path]) -> Iterator[str]:
-    last, outcome = plan.evaluate_at[-1], cell.outcome()
+def _check_trial(trial: TrialFolder, expected: TrialFolder, plan: Plan, damaged: set[Path]) -> Iterator[str]:
+    last, outcome = plan.evaluate_at[-1], trial.outcome()
     if outcome is None or outcome.state != "finished" or outcome.iteration != last:
         yield f"its outcome is {outcome}"
-    iterations = [row["iteration"] for row in cell.evaluations()]
+    iterations = [row["iteration"] for row in trial.evaluations()]
     if iterations != list(plan.evaluate_at):
         yield f"its evaluations are at {iterations}"
-    if _untimed(cell) != _untimed(expected):
-        yield "its metrics differ from those of an undisturbed cell"
-    states = cell.states()
+    if _untimed(trial) != _untimed(expected):
+        yield "its metrics differ from those of an undisturbed trial"
+    states = trial.states()
     if not 1 <= len(states) <= STATES_KEPT or states[0] != last:
         yield f"its states are of {states}"
-    elif Path(cell.files.location, f"state-{last:09d}.npz") not in damaged and not _same(
-        *(load_state(each.state(last)) for each in (cell, expected))
+    elif Path(trial.files.location, f"state-{last:09d}.npz") not in damaged and not _same(
+        *(load_state(each.state(last)) for each in (trial, expected))
     ):
-        yield "its weights differ from those of an undisturbed cell"
+        yield "its weights differ from those of an undisturbed trial"
 
 
-def _untimed(cell: CellFolder) -> list[str]:
+def _untimed(trial: TrialFolder) -> list[str]:
     """Evaluations to the last bit, but for times."""
-    rows: list[dict[str, Any]] = cell.evaluations()
+    rows: list[dict[str, Any]] = trial.evaluations()
     return [json.dumps({name: row[name] for name in row if not name.startswith(OF_TIME)}) for row in rows]
 
 
@@ -148,15 +148,15 @@ def _same(a: TrialState, b: TrialState) -> bool:
 
 @dataclass(frozen=True)
 class WorkDone:
-    """What the log of `chaos_cell.py` tells."""
+    """What the log of `chaos_trial.py` tells."""
 
     iterations: int
     overlaps: list[str]
-    """Cells that two workers had at once."""
+    """Trials that two workers had at once."""
 
 
 def read_log(path: Path, keys: set[str]) -> WorkDone:
-    """The work that was done on some cells, whether it was kept or lost."""
+    """The work that was done on some trials, whether it was kept or lost."""
     iterations, owner, overlaps = 0, dict[str, str](), set[str]()
     for line in path.read_text().splitlines():
         key, what, pid = line.split()
@@ -170,11 +170,11 @@ def read_log(path: Path, keys: set[str]) -> WorkDone:
 
 
 def owners(path: Path) -> dict[str, int]:
-    """The process that is at work on a cell, or was the last to be, by key."""
+    """The process that is at work on a trial, or was the last to be, by key."""
     taken_up = [line.split() for line in path.read_text().splitlines() if " up " in line]
-    cell_of = {pid: key for key, _, pid in taken_up}
+    trial_of = {pid: key for key, _, pid in taken_up}
     owner = {key: pid for key, _, pid in taken_up}
-    return {key: int(pid) for key, pid in owner.items() if cell_of[pid] == key}
+    return {key: int(pid) for key, pid in owner.items() if trial_of[pid] == key}
 
 
 @dataclass
@@ -182,7 +182,7 @@ class Report:
     """What is told at the end of all sweeps."""
 
     sweeps: int = 0
-    cells: int = 0
+    trials: int = 0
     evaluations: int = 0
     needed: int = 0
     done: int = 0
@@ -199,11 +199,11 @@ class Report:
             print(f"| {kind} | {self.faults[kind]} | {self.survived[kind]} |")
         print(f"| all | {self.faults.total()} | {self.survived.total()} |\n")
         redone = self.done - self.needed
-        print(f"{self.sweeps} sweeps of {self.cells} cells in all; {seconds / 60:.1f} minutes.")
+        print(f"{self.sweeps} sweeps of {self.trials} trials in all; {seconds / 60:.1f} minutes.")
         print(f"Iterations: {self.needed:,} needed, {redone:,} done again ({redone / max(1, self.needed):.1%}).")
         lost = sum(LOST in problem for problem in self.problems)
-        print(f"Evaluations: {self.evaluations:,} recorded; cells that lost any: {lost}.")
-        print(f"Cells that two workers had at once, on a node that was given up and on another: {self.overlaps}.")
+        print(f"Evaluations: {self.evaluations:,} recorded; trials that lost any: {lost}.")
+        print(f"Trials that two workers had at once, on a node that was given up and on another: {self.overlaps}.")
         print(f"Drafts of files that kills have left behind: {self.drafts}.")
         for problem in self.problems:
             print(f"WRONG: {problem}")

@@ -1,9 +1,9 @@
-"""The sweep that `chaos.py` disturbs: an ordinary study of tiny cells, whose workers write down what they do."""
+"""The sweep that `chaos.py` disturbs: an ordinary study of tiny trials, whose workers write down what they do."""
 
 from dd_ray.cli import main
 from dd_ray.sweep import Preset, Study
-from dd_ray.sweep.environment import prepare_environment
-from dd_ray.sweep.signals import expect_signals
+from dd_ray.tune.environment import prepare_environment
+from dd_ray.tune.signals import expect_signals
 
 STUDY = Study(
     name="chaos",
@@ -19,14 +19,14 @@ STUDY = Study(
 
 
 def run() -> None:
-    """Run the study with cells that log."""
+    """Run the study with trials that log."""
     expect_signals()
     prepare_environment()  # before Ray is imported
-    from chaos_cell import LoggedCell
+    from chaos_trial import LoggedCell
 
-    from dd_ray.sweep import rounds
+    from dd_ray.tune import rounds
 
-    rounds.CellTrainable = LoggedCell
+    rounds.TrialTrainable = LoggedCell
     main(STUDY)
 
 

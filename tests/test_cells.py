@@ -1,4 +1,4 @@
-"""Finding cells and their networks, and showing them still pictures."""
+"""Finding trials and their networks, and showing them still pictures."""
 
 import shutil
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from dd_ray import results
-from dd_ray.cells import choose, load_cells, load_model, load_originals, subjects_of
 from dd_ray.data import Batch, render_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
 from dd_ray.figures.common import folder_of
 from dd_ray.models import build_model
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.probes.networks import choose, load_model, load_networks, load_originals, subjects_of
+from dd_ray.storage.sweep_folder import SweepFolder
 from tests.analysis.networks import spoil, write_trained_sweep
 from tests.analysis.sweeps import GRID, measure, write_sweep
 from tests.small import WITH_CODE, name_of, small
@@ -32,17 +32,17 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def chosen(path: Path, *words: str) -> list[tuple[Any, ...]]:
-    cells = choose(results.load(path), words)
-    return list(cells[["beta", "gamma", "lam", "seed"]].itertuples(index=False, name=None))
+    trials = choose(results.load(path), words)
+    return list(trials[["beta", "gamma", "lam", "seed"]].itertuples(index=False, name=None))
 
 
-def test_nothing_said_chooses_every_cell_at_its_last_evaluation(path: Path) -> None:
-    cells = choose(results.load(path), [])
-    assert len(cells) == cells["key"].nunique() == 2 * 3 * 2 * 2
-    assert set(cells["iteration"]) == {150, 300}
+def test_nothing_said_chooses_every_trial_at_its_last_evaluation(path: Path) -> None:
+    trials = choose(results.load(path), [])
+    assert len(trials) == trials["key"].nunique() == 2 * 3 * 2 * 2
+    assert set(trials["iteration"]) == {150, 300}
 
 
-def test_parts_of_labels_choose_all_cells_that_have_them(path: Path) -> None:
+def test_parts_of_labels_choose_all_trials_that_have_them(path: Path) -> None:
     assert chosen(path, "beta=0.1,gamma=0.5,lambda=10") == [(0.1, 0.5, 10, 0), (0.1, 0.5, 10, 1)]
     assert chosen(path, "lam=10,gamma=0.5,beta=0.10,seed=1") == [(0.1, 0.5, 10, 1)]
     assert len(chosen(path, "model=inertia_vae")) == 24
@@ -53,12 +53,12 @@ def test_words_are_joined_in_their_order_without_repeats(path: Path) -> None:
     assert chosen(path, last, first, last) == [(0.1, 0.5, 0, 1), (0, 0, 0, 0)]
 
 
-def test_a_cell_is_known_by_the_first_digits_of_its_key(path: Path) -> None:
+def test_a_trial_is_known_by_the_first_digits_of_its_key(path: Path) -> None:
     key = choose(results.load(path), ["beta=0,gamma=0,lambda=0,seed=1"])["key"].item()
     assert chosen(path, key) == chosen(path, key[:8]) == [(0, 0, 0, 1)]
 
 
-def test_the_best_is_that_of_finished_cells_which_fit_the_rest(path: Path) -> None:
+def test_the_best_is_that_of_finished_trials_which_fit_the_rest(path: Path) -> None:
     # γ = 0.9 would win, and was stopped.
     assert chosen(path, "best:linear_r2") == [(0, 0.5, 10, 1)]
     assert chosen(path, "best:linear_r2,lambda=0,beta=0.1") == [(0.1, 0.5, 0, 1)]
@@ -81,17 +81,17 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("nonsense", "'nonsense' names no cells"),
-        ("beta=7", "no cell of this sweep fits 'beta=7'"),
+        ("nonsense", "'nonsense' names no trials"),
+        ("beta=7", "no trial of this sweep fits 'beta=7'"),
         ("beta=low", "beta is a number"),
         ("speed=1", "'speed' is not a config field"),
-        ("best:accuracy", "'best:accuracy' names no cells"),
+        ("best:accuracy", "'best:accuracy' names no trials"),
         ("best:active_units", "no better side"),
-        ("most:mcc", "'most:mcc' names no cells"),
+        ("most:mcc", "'most:mcc' names no trials"),
         ("max:error", "has a value of error"),
         ("best:seconds", "no better side; give min:seconds"),
-        ("abc", "'abc' names no cells"),
-        ("ffffffffffffffff", "no cell of this sweep fits"),
+        ("abc", "'abc' names no trials"),
+        ("ffffffffffffffff", "no trial of this sweep fits"),
     ],
 )
 def test_words_that_choose_nothing_are_refused(path: Path, word: str, message: str) -> None:
@@ -99,13 +99,13 @@ def test_words_that_choose_nothing_are_refused(path: Path, word: str, message: s
         choose(results.load(path), [word])
 
 
-def test_a_cell_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) -> None:
+def test_a_trial_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) -> None:
     def shift(trial: Any) -> None:
         next(trial.model.parameters()).add_(1)
 
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.5]}, change=shift)
-    (cell,) = SweepFolder.at(path).cells()
-    loaded = load_model(path, cell.key)
+    (trial,) = SweepFolder.at(path).trials()
+    loaded = load_model(path, trial.key)
     assert (loaded.config.gamma, loaded.iteration, loaded.model.training) == (0.5, 300, False)
     initial = dict(build_model(loaded.config).named_parameters())
     first = next(iter(initial))
@@ -113,18 +113,18 @@ def test_a_cell_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) ->
         torch.testing.assert_close(weights, initial[name] + (name == first))
 
 
-def test_a_cell_that_is_not_there_or_has_no_network_is_refused(tmp_path: Path) -> None:
+def test_a_trial_that_is_not_there_or_has_no_network_is_refused(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1]})
-    (cell,) = SweepFolder.at(path).cells()
-    with pytest.raises(UserError, match="no cell of key 'abc'"):
+    (trial,) = SweepFolder.at(path).trials()
+    with pytest.raises(UserError, match="no trial of key 'abc'"):
         load_model(path, "abc")
     with pytest.raises(UserError, match="no trained network yet"):
-        load_model(path, cell.key)
-    with pytest.raises(UserError, match="none of the 1 chosen cells"):
-        load_cells(path, choose(results.load(path), []))
+        load_model(path, trial.key)
+    with pytest.raises(UserError, match="none of the 1 chosen trials"):
+        load_networks(path, choose(results.load(path), []))
 
 
-def test_cells_without_a_usable_network_are_left_out_and_named(
+def test_trials_without_a_usable_network_are_left_out_and_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ended = {0.1: ("finished", 300), 0.2: ("diverged", 150), 0.3: ("missing", -1)}
@@ -147,7 +147,7 @@ def test_subjects_carry_what_tells_them_apart(path: Path) -> None:
     assert subject.key == subject.config.key
 
 
-def test_without_a_selection_the_first_seed_stands_for_a_cell(path: Path) -> None:
+def test_without_a_selection_the_first_seed_stands_for_a_trial(path: Path) -> None:
     assert {subject.config.seed for subject in subjects_of(path, [], None, all_seeds=False)} == {0}
 
 
@@ -196,9 +196,9 @@ def test_a_folder_without_checkpoints_or_with_other_files_is_refused(tmp_path: P
         load_originals(tmp_path)
 
 
-def test_what_all_cells_share_is_no_setting_that_tells_them_apart(tmp_path: Path) -> None:
+def test_what_all_trials_share_is_no_setting_that_tells_them_apart(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "num_test": [8]})
-    subjects, _ = load_cells(path, results.final(results.load(path)))
+    subjects, _ = load_networks(path, results.final(results.load(path)))
     assert [dict(subject.settings) for subject in subjects] == [{"beta": 0.1, "seed": 0}, {"beta": 1.0, "seed": 0}]
 
 

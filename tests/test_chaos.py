@@ -19,7 +19,7 @@ def test_a_sweep_survives_every_kind_of_fault(tmp_path: Path) -> None:
     faults = {kind.strip(): (int(times), int(survived)) for kind, times, survived in _rows(done.stdout)}
     assert len(faults) >= 9
     assert all(times >= 1 and survived == times for times, survived in faults.values())
-    assert "cells that lost any: 0." in done.stdout
+    assert "trials that lost any: 0." in done.stdout
 
 
 def _rows(text: str) -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ import tyro
 from docstring_parser import parse_from_object
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import axes_of, field_named, option_name, options_class, product, shown, told_in_options
+from dd_ray.config.options import axes_of, field_named, option_name, options_class, product, shown, told_in_options
 from dd_ray.errors import UserError
 
 DEFAULTS = {"model": ("inertia_vae",), "beta": (0.1, 0.2), "gamma": (0.0, 0.5)}
@@ -122,9 +122,9 @@ def test_a_model_is_needed():
         ("--objective capacity --beta 0 --capacity-max 5 6", [("capacity", 0, 5), ("capacity", 0, 6)]),
     ],
 )
-def test_what_has_an_effect_in_some_cells_has_its_default_in_the_others(args, cells):
+def test_what_has_an_effect_in_some_trials_has_its_default_in_the_others(args, trials):
     configs = product(_axes("--gamma", "0", *args.split()))
-    assert sorted((c.objective, c.beta, c.capacity_max) for c in configs) == cells
+    assert sorted((c.objective, c.beta, c.capacity_max) for c in configs) == trials
 
 
 def test_what_has_an_effect_beside_the_default_of_another_keeps_its_value():
@@ -157,7 +157,7 @@ def test_what_loses_its_effect_with_another_field_that_has_none_has_its_default_
         ("--model beta_vae predictive_vae --lambda 1", r"gamma = 0\.5 has no effect on beta_vae"),
     ],
 )
-def test_what_has_an_effect_in_no_cell_is_refused(args, words):
+def test_what_has_an_effect_in_no_trial_is_refused(args, words):
     with pytest.raises(UserError, match=words):
         product(_axes(*args.split()))
 

@@ -1,7 +1,7 @@
-"""Names of cells."""
+"""Names of trials."""
 
 from dd_ray.config import TrialConfig
-from dd_ray.labels import label_of, parts_of, with_parts
+from dd_ray.config.labels import label_of, parts_of, with_parts
 
 
 def test_a_label_is_read_back_as_it_was_written():

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from dd_ray.cells import load_originals
 from dd_ray.config import TrialConfig
 from dd_ray.data import FACTORS, Batch, make_dataset, render_circles
 from dd_ray.errors import UserError
-from dd_ray.lag import Lag, circle_lags, find_circles, place_of
 from dd_ray.models import VideoVAE, build_model
-from dd_ray.probes import held_out_videos
+from dd_ray.probes.answers import held_out_videos
+from dd_ray.probes.lag import Lag, circle_lags, find_circles, place_of
+from dd_ray.probes.networks import load_originals
 from tests.small import DATA, small
 
 EXAMPLES = np.random.default_rng(0).random((60, len(FACTORS)))

@@ -14,7 +14,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
 from dd_ray.models import VideoVAE, build_model
 from dd_ray.models.inertia_vae import InertiaVAE
-from dd_ray.probes import (
+from dd_ray.probes.answers import (
     dream,
     held_out_picture,
     held_out_videos,
@@ -110,7 +110,7 @@ def test_the_table_has_what_each_latent_does() -> None:
     mu[..., 0] = -4 * (batch.factors[..., 3] - 0.5)
     mu[..., 1] = batch.factors[..., 0] * 1e-3
     logvar[..., 0] = -2
-    replies = iter(zip(mu.split(probes.CHUNK), logvar.split(probes.CHUNK), strict=True))
+    replies = iter(zip(mu.split(probes.answers.CHUNK), logvar.split(probes.answers.CHUNK), strict=True))
     model.encode = lambda images: next(replies)  # type: ignore[method-assign]
     table = latent_table(model, config, batch)
     assert table["latent"].tolist() == [0, 1, 2, 3]

@@ -11,12 +11,12 @@ from dd_ray import results
 from dd_ray.config import DATASET_INFO, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
-from dd_ray.sweep.store import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 
 
 @pytest.fixture
 def sweep(tmp_path):
-    """A sweep with a finished, a stopped, a running and a missing cell."""
+    """A sweep with a finished, a stopped, a running and a missing trial."""
     folder = SweepFolder.at(tmp_path / "sweep")
     folder.write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
     outcomes = {
@@ -28,16 +28,16 @@ def sweep(tmp_path):
     }
     for gamma, outcome in outcomes.items():
         config = TrialConfig(model="inertia_vae", beta_norm=0.001, gamma=gamma)
-        cell = folder.cell(config.key)
-        cell.create(config.to_dict(), f"gamma={gamma}")
+        trial = folder.trial(config.key)
+        trial.create(config.to_dict(), f"gamma={gamma}")
         for iteration in {0.0: (0, 10, 20), 0.5: (0, 10), 0.9: (0,)}.get(gamma, ()):
-            cell.record({"iteration": iteration, "seconds": 1.0 * iteration, "mcc": gamma, "kl": math.nan})
+            trial.record({"iteration": iteration, "seconds": 1.0 * iteration, "mcc": gamma, "kl": math.nan})
         if outcome:
-            cell.finish(outcome)
+            trial.finish(outcome)
     return folder
 
 
-def test_a_row_for_each_evaluation_and_one_for_a_cell_without(sweep):
+def test_a_row_for_each_evaluation_and_one_for_a_trial_without(sweep):
     table = results.load(sweep.location)
     assert table.groupby("gamma").size().to_dict() == {0.0: 3, 0.5: 2, 0.75: 1, 0.9: 1, 1.0: 1}
 
@@ -53,7 +53,7 @@ def test_beta_in_both_its_forms(sweep):
     assert set(table["beta"]) == {0.256} and set(table["beta_norm"]) == {0.001}
 
 
-def test_final_is_the_last_evaluation_of_each_cell(sweep):
+def test_final_is_the_last_evaluation_of_each_trial(sweep):
     final = results.final(results.load(sweep.location)).set_index("gamma")
     assert len(final) == 5
     assert final.loc[0.0, "iteration"] == 20 and final.loc[0.5, "iteration"] == 10
@@ -70,23 +70,23 @@ def test_what_a_field_stands_for_where_it_is_not_given_is_in_the_table(sweep):
 
 
 def test_scores_that_were_added_stand_in_the_rows_of_their_evaluations(sweep):
-    cell = next(cell for cell in sweep.cells() if cell.describe()["label"] == "gamma=0.0")
-    cell.add_scores(20, {"dci_disentanglement": 0.1, "straightness": math.nan})
-    cell.add_scores(20, {"dci_disentanglement": 0.2})
-    cell.add_scores(0, {"dci_disentanglement": 0.05})
+    trial = next(trial for trial in sweep.trials() if trial.describe()["label"] == "gamma=0.0")
+    trial.add_scores(20, {"dci_disentanglement": 0.1, "straightness": math.nan})
+    trial.add_scores(20, {"dci_disentanglement": 0.2})
+    trial.add_scores(0, {"dci_disentanglement": 0.05})
     table = results.load(sweep.location)
-    of_cell = table[table["gamma"] == 0.0].set_index("iteration")["dci_disentanglement"]
-    assert of_cell[20] == 0.2 and of_cell[0] == 0.05 and math.isnan(of_cell[10])
+    of_trial = table[table["gamma"] == 0.0].set_index("iteration")["dci_disentanglement"]
+    assert of_trial[20] == 0.2 and of_trial[0] == 0.05 and math.isnan(of_trial[10])
     final = results.final(table).set_index("gamma")
     assert final.loc[0.0, "dci_disentanglement_untrained"] == 0.05
     assert math.isnan(final.loc[0.0, "straightness"]) and final.loc[0.0, "mcc"] == 0.0
 
 
-def test_cells_can_be_ranked_by_scores_that_were_added(sweep, capsys):
-    for cell in sweep.cells():
-        for row in cell.evaluations()[-1:]:
-            cell.add_scores(row["iteration"], {"dci_disentanglement": 0.123})
-            cell.finish(Outcome(state="finished", iteration=row["iteration"]))
+def test_trials_can_be_ranked_by_scores_that_were_added(sweep, capsys):
+    for trial in sweep.trials():
+        for row in trial.evaluations()[-1:]:
+            trial.add_scores(row["iteration"], {"dci_disentanglement": 0.123})
+            trial.finish(Outcome(state="finished", iteration=row["iteration"]))
     results.main([sweep.location, "--metric", "dci_disentanglement"])
     printed = capsys.readouterr().out
     assert "The best in DCI disentanglement" in printed and "0.123" in printed
@@ -102,10 +102,10 @@ def test_errors_are_in_the_table(sweep):
     assert table.loc[0.75, "error"] == "OSError: gone"
 
 
-def test_command_prints_every_cell(sweep, capsys):
+def test_command_prints_every_trial(sweep, capsys):
     results.main([str(sweep.location)])
     printed = capsys.readouterr().out
-    assert "5 cells" in printed
+    assert "5 trials" in printed
     assert all(word in printed for word in ("gamma", "0.9", "stopped early", "missing", "failed"))
 
 
@@ -118,13 +118,13 @@ def test_numbers_are_printed_to_be_read(capsys):
         "mcc": 0.51234,
         "mcc_untrained": 0.4,
     }
-    results.print_cells(pd.DataFrame([row]))
+    results.print_trials(pd.DataFrame([row]))
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("beta", "50,000", "0.512 (0.4)"))
 
 
-def test_what_all_cells_share_is_no_column(sweep, capsys):
-    results.print_cells(results.final(results.load(sweep.location)).assign(label=lambda t: t["label"] + ",seed=0"))
+def test_what_all_trials_share_is_no_column(sweep, capsys):
+    results.print_trials(results.final(results.load(sweep.location)).assign(label=lambda t: t["label"] + ",seed=0"))
     printed = capsys.readouterr().out
     assert "gamma" in printed
     assert "seed" not in printed
@@ -134,16 +134,16 @@ def test_what_all_cells_share_is_no_column(sweep, capsys):
 def test_a_narrow_terminal_cuts_nothing_off(width, monkeypatch, capsys):
     monkeypatch.setattr(results, "console", lambda: Console(width=width))
     row = {"key": "a", "state": "stopped_early", "iteration": 50_000.0, **dict.fromkeys(COMPARABLE, 0.001234)}
-    cells = pd.DataFrame([{**row, "label": f"beta=0.01,gamma=0.25,lambda={n},seed=0"} for n in (1, 10_000)])
-    results.print_cells(cells.drop(columns="factor_error").assign(mcc_untrained=0.4321, linear_r2_untrained=0.4))
+    trials = pd.DataFrame([{**row, "label": f"beta=0.01,gamma=0.25,lambda={n},seed=0"} for n in (1, 10_000)])
+    results.print_trials(trials.drop(columns="factor_error").assign(mcc_untrained=0.4321, linear_r2_untrained=0.4))
     printed = capsys.readouterr().out
     assert "…" not in printed
     assert all(text in printed for text in ("10000", "stopped", "50,000", "MCC", "0.00123", "0.432"))
 
 
-def test_a_sweep_without_cells_is_refused(tmp_path):
+def test_a_sweep_without_trials_is_refused(tmp_path):
     SweepFolder.at(tmp_path).write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
-    with pytest.raises(UserError, match="without cells"):
+    with pytest.raises(UserError, match="without trials"):
         results.load(tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_a_sweep_that_runs_says_what_runs_and_how_long_still(sweep, capsys):
     assert results.load(sweep.location).set_index("gamma").loc[1.0, "state"] == "running"
     results.main([sweep.location])
     printed = capsys.readouterr().out
-    assert "1 finished, 1 running, 1 stopped early, 1 failed, 1 unfinished of 5 cells." in printed
+    assert "1 finished, 1 running, 1 stopped early, 1 failed, 1 unfinished of 5 trials." in printed
     assert "20.0 iterations a second, about 10.0 minutes left" in printed
     assert "failed: gamma=0.75: OSError: gone" in printed
 
@@ -186,7 +186,7 @@ def test_the_table_is_written_to_a_file(sweep, tmp_path, name, read):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [("--out table.xlsx", "no .csv or .parquet"), ("--metric kl", "--metric kl ranks no cells")]
+    ("options", "words"), [("--out table.xlsx", "no .csv or .parquet"), ("--metric kl", "--metric kl ranks no trials")]
 )
 def test_options_that_mean_nothing_are_refused(sweep, capsys, options, words):
     with pytest.raises(SystemExit) as ended:
@@ -195,12 +195,12 @@ def test_options_that_mean_nothing_are_refused(sweep, capsys, options, words):
     assert words in capsys.readouterr().err
 
 
-def test_the_best_are_finished_cells_in_their_order():
-    cells = pd.DataFrame(
+def test_the_best_are_finished_trials_in_their_order():
+    trials = pd.DataFrame(
         {
             "state": ["finished", "stopped_early", "finished", "finished"],
             "reconstruction_error": [0.3, 0.1, 0.2, math.nan],
         }
     )
-    assert results.best(cells, "reconstruction_error")["reconstruction_error"].tolist() == [0.2, 0.3]
-    assert results.best(cells.assign(mcc=[0.1, 0.9, 0.5, 0.7]), "mcc")["mcc"].tolist() == [0.7, 0.5, 0.1]
+    assert results.best(trials, "reconstruction_error")["reconstruction_error"].tolist() == [0.2, 0.3]
+    assert results.best(trials.assign(mcc=[0.1, 0.9, 0.5, 0.7]), "mcc")["mcc"].tolist() == [0.7, 0.5, 0.1]

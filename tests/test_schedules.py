@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from dd_ray.config import Schedule
-from dd_ray.schedules import share_at, value_at
+from dd_ray.config.schedules import share_at, value_at
 from tests.small import small
 
 SCHEDULES = get_args(Schedule)

@@ -3,18 +3,19 @@
 import pandas as pd
 import pytest
 
-from dd_ray import results, scoring
+from dd_ray import results
 from dd_ray.evaluation import model_scores
 from dd_ray.evaluation.__main__ import main
 from dd_ray.metrics import FURTHER
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
+from dd_ray.trial import scoring
 from tests.small import small
 from tests.sweep.object_store import object_store
 
 __all__ = ["object_store"]
 
-CELLS = {"gamma=0.5": 3, "gamma=0.9": 3, "gamma=0": None}
+TRIALS = {"gamma=0.5": 3, "gamma=0.9": 3, "gamma=0": None}
 """Iteration of the last evaluation, or none."""
 
 
@@ -24,18 +25,18 @@ def sweep(tmp_path):
 
 
 def _sweep_at(location):
-    """Two cells with networks, and one that has not begun."""
+    """Two trials with networks, and one that has not begun."""
     folder = SweepFolder.at(location)
     folder.write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
-    for label, last in CELLS.items():
+    for label, last in TRIALS.items():
         config = small("inertia_vae", gamma=float(label.partition("=")[2]))
-        cell = folder.cell(config.key)
-        cell.create(config.to_dict(), label)
+        trial = folder.trial(config.key)
+        trial.create(config.to_dict(), label)
         trial = Trial(config)
         for iteration in () if last is None else (0, last):
             trial.iteration = iteration
-            cell.record({"iteration": iteration, "seconds": 1.0, "mcc": 0.4})
-            cell.save_state(iteration, dump_state(trial.state()))
+            trial.record({"iteration": iteration, "seconds": 1.0, "mcc": 0.4})
+            trial.save_state(iteration, dump_state(trial.state()))
     return folder
 
 
@@ -44,18 +45,18 @@ def _score(sweep, *arguments):
 
 
 def _added(sweep):
-    return {cell.describe()["label"]: cell.files.read("scores.jsonl") for cell in sweep.cells() if cell.scores()}
+    return {trial.describe()["label"]: trial.files.read("scores.jsonl") for trial in sweep.trials() if trial.scores()}
 
 
 def test_scores_become_columns_at_the_last_evaluation_and_before_training(sweep, capsys):
     _score(sweep, "--metrics", "mcc_spearman", "notebook")
     table = results.load(sweep.location)
-    cells = results.final(table).set_index("label")
-    assert cells["mcc_spearman"].notna().sum() == cells["mcc_spearman_untrained"].notna().sum() == 2
+    trials = results.final(table).set_index("label")
+    assert trials["mcc_spearman"].notna().sum() == trials["mcc_spearman_untrained"].notna().sum() == 2
     assert table.loc[table["iteration"] == 0, "notebook_sweep_correlation"].notna().all()
     config = small("inertia_vae", gamma=0.9)
     expected = model_scores(Trial(config).model, config, ["mcc_spearman"])["mcc_spearman"]
-    assert cells.loc["gamma=0.9", "mcc_spearman"] == pytest.approx(expected)
+    assert trials.loc["gamma=0.9", "mcc_spearman"] == pytest.approx(expected)
     written = pd.read_csv(sweep.folder / "results.csv")
     assert written["mcc_spearman"].notna().sum() == 4
     printed = capsys.readouterr()
@@ -72,26 +73,26 @@ def test_nothing_is_computed_twice(sweep, monkeypatch):
 
 
 def test_what_the_last_evaluation_has_is_not_computed_again(sweep, monkeypatch):
-    cell = next(cell for cell in sweep.cells() if cell.evaluations())
+    trial = next(trial for trial in sweep.trials() if trial.evaluations())
     columns = FURTHER["mcc"].all_columns
-    cell.record({"iteration": 5, **dict.fromkeys(columns, 0.7)})
-    cell.add_scores(0, dict.fromkeys(columns, 0.3))
-    before = cell.files.read("scores.jsonl")
+    trial.record({"iteration": 5, **dict.fromkeys(columns, 0.7)})
+    trial.add_scores(0, dict.fromkeys(columns, 0.3))
+    before = trial.files.read("scores.jsonl")
     _score(sweep, "--metrics", "mcc")
-    assert cell.files.read("scores.jsonl") == before
+    assert trial.files.read("scores.jsonl") == before
 
 
 def test_more_scores_come_beside_those_that_are_there(sweep):
     _score(sweep, "--metrics", "mcc")
     _score(sweep, "--metrics", "mcc", "sap_stills")  # a score goes by its column, too
-    cells = results.final(results.load(sweep.location))
-    assert cells["mcc_stills"].notna().sum() == cells["sap_stills"].notna().sum() == 2
+    trials = results.final(results.load(sweep.location))
+    assert trials["mcc_stills"].notna().sum() == trials["sap_stills"].notna().sum() == 2
 
 
-def test_a_cell_in_training_is_left_out(sweep, capsys):
-    cell = next(cell for cell in sweep.cells() if cell.describe()["label"] == "gamma=0.5")
+def test_a_trial_in_training_is_left_out(sweep, capsys):
+    trial = next(trial for trial in sweep.trials() if trial.describe()["label"] == "gamma=0.5")
     for iteration in (7, 8):
-        cell.save_state(iteration, cell.state(3))
+        trial.save_state(iteration, trial.state(3))
     _score(sweep, "--metrics", "mcc")
     assert set(_added(sweep)) == {"gamma=0.9"}
     assert "gamma=0.5 is in training" in capsys.readouterr().err
@@ -107,8 +108,8 @@ def test_a_sweep_on_an_object_store_is_scored_too(object_store):
 def test_several_processes_come_to_the_same(sweep):
     main([sweep.location, "--processes", "2", "--metrics", "mcc"])
     several = _added(sweep)
-    for cell in sweep.cells():
-        cell.files.remove("scores.jsonl")
+    for trial in sweep.trials():
+        trial.files.remove("scores.jsonl")
     _score(sweep, "--metrics", "mcc")
     assert several == _added(sweep)
 

@@ -1,4 +1,4 @@
-"""The pictures of the public dSprites file, which the user points to (`dd_ray.dsprites_file`).
+"""The pictures of the public dSprites file, which the user points to (`dd_ray.storage.dsprites`).
 
 It names its six factors color, shape, scale, orientation, posX and posY. Color has one level, so that a batch has the
 other five, as in disentanglement_lib (Locatello et al. 2019). They are level / (levels − 1), by the names of
@@ -19,7 +19,7 @@ from dd_ray.data.dataset import FiniteDataset, Paint
 from dd_ray.data.levels import snap
 from dd_ray.data.rendering import IMAGE
 from dd_ray.data.sprites import SpriteGrid, halve
-from dd_ray.dsprites_file import BYTES_PER_IMAGE, SIDE, open_dsprites
+from dd_ray.storage.dsprites import BYTES_PER_IMAGE, SIDE, open_dsprites
 
 
 def make_dsprites(config: TrialConfig, device: torch.device) -> FiniteDataset:

@@ -1,4 +1,4 @@
-"""Compute further scores for the cells of a sweep: `python -m dd_ray.evaluation PATH --metrics dci factor_vae`."""
+"""Compute further scores for the trials of a sweep: `python -m dd_ray.evaluation PATH --metrics dci factor_vae`."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ from dd_ray import results
 from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import FURTHER, REPORTED
-from dd_ray.scoring import Scored, cells_to_score, score_cells
-from dd_ray.sweep.store import SweepFolder, sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.trial.scoring import Scored, score_trials, trials_to_score
 
 EXIT_NOTHING_SCORED = 1
 EXIT_INTERRUPTED = 130
 _DESCRIPTION = f"""Compute scores of the trained networks of a sweep, finished or running, and add them to its table.
 
-Scores are of each cell's network at its last evaluation and, beside it, of its network before training, on 10,000
+Scores are of each trial's network at its last evaluation and, beside it, of its network before training, on 10,000
 held-out still pictures (a video model by its encoder's own code). Columns that end in _active look at the
 active latents alone. Nothing is computed twice, and what an interrupt leaves is kept.
 
@@ -36,11 +36,11 @@ class Options:
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")]
     """Scores to compute, by their names or by a column that they fill, or all."""
     processes: int = os.cpu_count() or 1
-    """Cells at a time, each on a core of its own."""
+    """Trials at a time, each on a core of its own."""
 
 
 def main(args: list[str] | None = None) -> None:
-    """Parse the command line, score the cells with a progress bar, and print what came out."""
+    """Parse the command line, score the trials with a progress bar, and print what came out."""
     options = parse_options(Options, args, _DESCRIPTION, prog="python -m dd_ray.evaluation")
     with exit_on_user_error():
         if options.processes < 1:
@@ -54,9 +54,9 @@ def main(args: list[str] | None = None) -> None:
             print("Interrupted; the same command goes on.", file=sys.stderr)
             sys.exit(EXIT_INTERRUPTED)
         _report(options.path, names)
-    for cell in (cell for cell in done if cell.left_out):
-        print(f"without scores: {cell.label} {cell.left_out}", file=sys.stderr)
-    if all(cell.left_out for cell in done):
+    for trial in (trial for trial in done if trial.left_out):
+        print(f"without scores: {trial.label} {trial.left_out}", file=sys.stderr)
+    if all(trial.left_out for trial in done):
         sys.exit(EXIT_NOTHING_SCORED)
 
 
@@ -66,9 +66,9 @@ def _scores_named(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _score(path: str, names: Sequence[str], processes: int) -> list[Scored]:
-    keys = cells_to_score(path, names)
-    scored = score_cells(path, keys, names, processes)
-    return list(tqdm(scored, total=len(keys), desc="scoring", unit=" cells", dynamic_ncols=True))
+    keys = trials_to_score(path, names)
+    scored = score_trials(path, keys, names, processes)
+    return list(tqdm(scored, total=len(keys), desc="scoring", unit=" trials", dynamic_ncols=True))
 
 
 def _report(path: str, names: Sequence[str]) -> None:
@@ -76,8 +76,8 @@ def _report(path: str, names: Sequence[str]) -> None:
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
     present = [column for column in columns if column in table]
-    cells = results.final(table)
-    results.print_cells(cells, metrics=["active_units", *present])
+    trials = results.final(table)
+    results.print_trials(trials, metrics=["active_units", *present])
     names_of = ", ".join(f"{REPORTED[column].short}: {column}" for column in present)
     if present:
         print(f"Columns: {names_of}; and …_active, …_untrained.")

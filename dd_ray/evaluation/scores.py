@@ -50,7 +50,7 @@ def code_of(model: Model, config: TrialConfig) -> Code | None:
 def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.device | str = "cpu") -> dict[str, float]:
     """The scores that a network of this config has before its training, with the weights of its seed.
 
-    Cells that differ in β, γ or λ begin with the same weights, so a process computes them once.
+    Trials that differ in β, γ or λ begin with the same weights, so a process computes them once.
     """
     model = initial_model(config, device)
     names = applicable(names, config.factor_names)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dd_ray.command_line import parse_options
-from dd_ray.config_options import option_name, shown
+from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
 
 SYMBOLS = {"beta": "β", "beta_norm": "β$_{\\mathrm{norm}}$", "gamma": "γ", "lam": "λ", "alpha": "α"}
@@ -27,7 +27,7 @@ MARKS = {
     "absent": ("·", "not part of the sweep"),
     "complete": ("", "complete"),
 }
-"""Letter and meaning of each mark of `dd_ray.summary`, the worst first."""
+"""Letter and meaning of each mark of `dd_ray.results.summary`, the worst first."""
 BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
 """What is said of the better side of a metric."""
 DPI = 150

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dd_ray.cells import Subject
-from dd_ray.config_options import shown
+from dd_ray.config.options import shown
 from dd_ray.figures.common import frame, ordered_colours, setting, symbol
-from dd_ray.lag import LEAST_SHOWN
+from dd_ray.probes.lag import LEAST_SHOWN
+from dd_ray.probes.networks import Subject
 
 
 def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:

@@ -24,10 +24,10 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from dd_ray import results
-from dd_ray.config_options import shown
+from dd_ray.config.options import shown
 from dd_ray.figures.common import BETTER, MARKS, frame, setting, symbol
-from dd_ray.summary import COMPLETE, Summary, described
+from dd_ray.metrics import WITH_UNTRAINED
+from dd_ray.results.summary import COMPLETE, Summary, described
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
 LOOKS = {
@@ -53,7 +53,7 @@ OUTLINE = 1.8
 """Points."""
 
 Cell = Mapping[Hashable, Any]
-"""A row of `dd_ray.summary.Summary.cells`."""
+"""A row of `dd_ray.results.summary.Summary.cells`."""
 Segment = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -77,7 +77,7 @@ class Scale:
         values = summary.cells.loc[summary.cells["metric"] == metric, "mean"].dropna().tolist()
         if summary.reference:
             return cls._of_differences(values, metric, summary.reference)
-        untrained = summary.untrained.get(metric) if metric in results.WITH_UNTRAINED else None
+        untrained = summary.untrained.get(metric) if metric in WITH_UNTRAINED else None
         values += [untrained] if untrained is not None else []
         low, high = min(values, default=0.0), max(values, default=1.0)
         if metric == "active_units":

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.schedules import value_at
 from dd_ray.data import Batch
 from dd_ray.models.outputs import Reconstruction
 from dd_ray.models.prediction import inertia_matrix, predict_linearly
 from dd_ray.models.vae import VideoVAE
-from dd_ray.schedules import value_at
 
 ORIGINAL_GAMMA = 0.75
 """What every run of the published code used, whatever γ was asked for."""

@@ -6,7 +6,7 @@ from typing import Self
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
-from dd_ray.schedules import value_at
+from dd_ray.config.schedules import value_at
 
 
 @dataclass(frozen=True, kw_only=True)

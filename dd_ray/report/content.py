@@ -1,8 +1,9 @@
 """What a report says in numbers: a sweep as one JSON-able dictionary.
 
 Its `cells` are combinations of the axes' values (or the suggestions of a search), each with its trials, one for each
-seed. Numbers of a cell come from `dd_ray.summary`, iteration by iteration, and are the same as those of a map; those of
-`differences` as those of a map of differences. Pareto fronts are those of `dd_ray.tradeoffs`.
+seed. Numbers of a cell come from `dd_ray.results.summary`, iteration by iteration, and are the same as
+those of a map; those of `differences` as those of a map of differences. Pareto fronts are
+those of `dd_ray.results.tradeoffs`.
 """
 
 import math
@@ -15,16 +16,17 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 
-from dd_ray import results, search_results
+from dd_ray import results
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import shown
+from dd_ray.config.options import shown
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS, plain, symbol
 from dd_ray.figures.maps import Scale, readable_on
 from dd_ray.metrics import REPORTED
-from dd_ray.summary import Layout, Summary, described, summarise, with_zero
-from dd_ray.sweep.store import SweepFolder
-from dd_ray.tradeoffs import pairs_of, points
+from dd_ray.results import suggestions as search_results
+from dd_ray.results.summary import Layout, Summary, described, summarise, with_zero
+from dd_ray.results.tradeoffs import pairs_of, points
+from dd_ray.storage.sweep_folder import SweepFolder
 
 REFERENCES = ("gamma", "lam")
 """Fields whose 0 cells are compared with: without inertia, without a penalty on prediction."""
@@ -43,7 +45,7 @@ def collect(
     Args:
         path: folder or URL of a sweep.
         metrics: columns of the table; those of `dd_ray.metrics.REPORTED` that it has, where none is given.
-        places: config fields for x, y and columns, see `dd_ray.summary.summarise`; not for a search.
+        places: config fields for x, y and columns, see `dd_ray.results.summary.summarise`; not for a search.
 
     Raises:
         UserError: there is no such sweep, metric or axis, or nothing was evaluated.

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dd_ray import probes, results
-from dd_ray.cells import Subject, load_cells
 from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.figures.sheets import GREYS
-from dd_ray.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
+from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
+from dd_ray.probes.networks import Subject, load_networks
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
@@ -71,7 +71,7 @@ class Pictures:
         if pd.isna(row["iteration"].iloc[0]):
             raise UserError("this cell was never evaluated, so it has no trained network.")
         try:
-            (subject,), _ = load_cells(self._path, row)
+            (subject,), _ = load_networks(self._path, row)
         except UserError as error:
             # Not its own message, which names places on this machine.
             raise UserError("the weights of this cell are missing, damaged or not finite.") from error

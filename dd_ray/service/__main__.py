@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from dd_ray.cli import EXIT_BROKEN_PIPE, EXIT_FAILED_CELLS, EXIT_INTERRUPTED, describe
+from dd_ray.cli import EXIT_BROKEN_PIPE, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, describe
+from dd_ray.command_line import console
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.service import on_head, pack, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
-from dd_ray.terminal import console
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     listing = commands.add_parser("list", parents=[shared], help="sweeps that the cluster knows")
     listing.set_defaults(run=_list)
     for name, run, about in (
-        ("status", _status, "one sweep and its cells"),
+        ("status", _status, "one sweep and its trials"),
         ("logs", _logs, "what a sweep prints"),
         ("stop", _stop, "end a sweep; its states are saved"),
         ("fetch", _fetch, "bring a sweep's table and figures here"),
@@ -117,7 +117,7 @@ def _status(options: argparse.Namespace) -> int:
         try:
             print(on_head.run(client, ["python", "-m", "dd_ray.results", sweep.location], console().width), end="")
         except UserError as error:
-            print(f"{'cells:':11}none to show: {error}")
+            print(f"{'trials:':11}none to show: {error}")
     return 0
 
 
@@ -132,7 +132,7 @@ def _logs(options: argparse.Namespace) -> int:
         on_head.wait(client, sweep.id, sweeps.SECONDS_TO_STOP)
         state = sweeps.find(client, sweep.id).state
     print(f"{sweep.id}: {state}", file=sys.stderr)
-    return EXIT_FAILED_CELLS if state == "failed" else 0
+    return EXIT_FAILED_TRIALS if state == "failed" else 0
 
 
 def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
@@ -162,7 +162,7 @@ def _stop(options: argparse.Namespace) -> int:
         if not status.is_terminal():
             raise UserError(f"{sweep.id} was asked to stop and has not yet; see `{SERVICE} logs {sweep.id}`.")
         state = sweeps.find(client, sweep.id).state
-    print(f"{sweep.id}: {state}; the same submit goes on from the latest states of its cells.")
+    print(f"{sweep.id}: {state}; the same submit goes on from the latest states of its trials.")
     return 0
 
 

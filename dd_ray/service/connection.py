@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from dd_ray.errors import UserError
-from dd_ray.sweep.environment import TOKEN_FILE, has_token, prepare_environment
+from dd_ray.tune.environment import TOKEN_FILE, has_token, prepare_environment
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient

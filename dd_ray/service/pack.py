@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dd_ray import results
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 
 LARGEST = 64 * 2**20
 """Bytes that are handed back; the log is read into memory on its way."""

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dd_ray.cli import parse
-from dd_ray.config_options import given_options
+from dd_ray.config.options import given_options
 from dd_ray.errors import UserError
+from dd_ray.storage.sweep_folder import sweep_location
 from dd_ray.sweep import Study
 from dd_ray.sweep.plan import Plan
-from dd_ray.sweep.store import sweep_location
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -229,7 +229,7 @@ def _staged(path: Path) -> Iterator[Path]:
 
 
 def described(sweep: SweepJob) -> dict[str, Any]:
-    """What there is to tell of a sweep, beside its cells."""
+    """What there is to tell of a sweep, beside its trials."""
     last = [line.strip() for line in re.split(r"[\r\n]", sweep.message) if line.strip()][-1:]
     return {
         "sweep": sweep.id,

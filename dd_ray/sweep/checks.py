@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import option_name
+from dd_ray.config.options import option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.options import SweepOptions
@@ -40,7 +40,7 @@ def check_options(options: SweepOptions) -> None:
 
 
 def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:
-    """Make sure that cells can be ranked by a metric: where one does not report it, asha stops nothing, and is silent.
+    """Make sure that trials can be ranked by a metric: where one does not report it, asha stops nothing, and is silent.
 
     Raises:
         UserError: they cannot; `option` is the one that gave the metric.
@@ -48,7 +48,7 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
     rankable = {known for known, metric in REPORTED.items() if metric.better}
     common = rankable.intersection(*(reported_by(config) for config in configs))
     if name not in common:
-        raise UserError(f"--{option} {name} cannot rank these cells; choose one of {', '.join(sorted(common))}.")
+        raise UserError(f"--{option} {name} cannot rank these trials; choose one of {', '.join(sorted(common))}.")
 
 
 def reported_by(config: TrialConfig) -> set[str]:

@@ -24,8 +24,8 @@ GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
 """Time that a trial of conv32 alone on a GPU takes to learn from a frame: the original study's hour for 50,000
 iterations of 64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
 FINAL_SHARE = 0.03
-"""Part of a cell's time that scores of its network at the end may take where they are not named. Scores of networks
-before training are computed once for all cells that begin alike."""
+"""Part of a trial's time that scores of its network at the end may take where they are not named. Scores of networks
+before training are computed once for all trials that begin alike."""
 FRAMES_PER_SECOND = 6_250
 """Frames that a core trains conv32 on in the time of a second's worth of `FURTHER` scores, measured."""
 STILLS_COST = 0.25

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from dd_ray.config import NOT_IN_KEY
-from dd_ray.config_options import option_name, without_effect
+from dd_ray.config.options import option_name, without_effect
 from dd_ray.errors import UserError
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.versions import commit, versions
 from dd_ray.sweep.plan import Plan
-from dd_ray.sweep.store import SweepFolder
-from dd_ray.sweep.versions import commit, versions
 
 
 def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
 def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     """Make sure that a plan continues or extends what a sweep has.
 
-    The fields that a study or a command sweeps may get other values: cells are added. All others describe
+    The fields that a study or a command sweeps may get other values: trials are added. All others describe
     what is trained on what, so they keep theirs, unless the old value is among several new ones, or the field has no
-    effect on the cells of one of the two.
+    effect on the trials of one of the two.
 
     Raises:
         UserError: the sweep is another study's, or differs in a field that neither sweeps; with the difference.
@@ -59,7 +59,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
 
 
 def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    """The values of all commands. One without an effect on the cells of its command is none that the sweep has."""
+    """The values of all commands. One without an effect on the trials of its command is none that the sweep has."""
     idle_earlier, idle_now = without_effect(earlier), without_effect(now)
     axes = dict(earlier)
     for name, values in now.items():

@@ -1,4 +1,4 @@
-"""What is asked of a sweep beside its cells: how long, where, on what, and which cells are given up early."""
+"""What is asked of a sweep beside its trials: how long, where, on what, and which trials are given up early."""
 
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ class SweepOptions:
     preset: str = "quick"
     """Size of the study; other options change what it says."""
     seeds: Annotated[int | None, optional("N")] = None
-    """Repeats of every cell, with seeds 0 to N − 1; `--seed` names them one by one instead, and has the
+    """Repeats of every trial, with seeds 0 to N − 1; `--seed` names them one by one instead, and has the
     preset's."""
     iterations: int = 300
     """Batches that every trial learns from."""
@@ -63,7 +63,7 @@ class SweepOptions:
     price_per_gpu_hour: Annotated[float | None, optional("X")] = None
     """Price of an hour of a GPU, in any currency, for the estimate of what the sweep costs."""
     dry_run: bool = False
-    """Print every cell, the work and an estimate of its time; start nothing."""
+    """Print every trial, the work and an estimate of its time; start nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,24 +1,24 @@
-"""What a sweep will do: its cells, how far each goes, and when it is evaluated."""
+"""What a sweep will do: its trials, how far each goes, and when it is evaluated."""
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import Axes, option_name, product, shown
-from dd_ray.dsprites_file import open_dsprites
+from dd_ray.config.labels import label_of
+from dd_ray.config.options import Axes, option_name, product, shown
 from dd_ray.errors import UserError
-from dd_ray.labels import label_of
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable
+from dd_ray.storage.dsprites import open_dsprites
+from dd_ray.storage.sweep_folder import sweep_location
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SweepOptions
-from dd_ray.sweep.store import sweep_location
 from dd_ray.sweep.study import Study
 
 
 @dataclass(frozen=True)
-class Cell:
+class PlannedTrial:
     """One trial of a sweep."""
 
     config: TrialConfig
@@ -39,7 +39,7 @@ class Plan:
     options: SweepOptions
     axes: Axes
     """All fields that have values: first those that the preset sweeps, last the seed."""
-    cells: tuple[Cell, ...]
+    trials: tuple[PlannedTrial, ...]
 
     @property
     def location(self) -> str:
@@ -77,35 +77,35 @@ class Plan:
 
     @property
     def first_comparison(self) -> int | None:
-        """The first evaluation at which asha may stop a cell; None where none is left before the last."""
+        """The first evaluation at which asha may stop a trial; None where none is left before the last."""
         return next((i for i in self.evaluate_at[:-1] if i >= self.grace_period), None)
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Content addresses of its cells."""
-        return tuple(cell.key for cell in self.cells)
+        """Content addresses of its trials."""
+        return tuple(trial.key for trial in self.trials)
 
     @property
-    def num_cells(self) -> int:
-        """How many cells it has."""
-        return len(self.cells)
+    def num_trials(self) -> int:
+        """How many trials it has."""
+        return len(self.trials)
 
     @property
     def examples(self) -> tuple[TrialConfig, ...]:
-        """Configs that cost what its cells cost, in the mean."""
-        return tuple(cell.config for cell in self.cells)
+        """Configs that cost what its trials cost, in the mean."""
+        return tuple(trial.config for trial in self.trials)
 
     @property
     def total_iterations(self) -> int:
         """Iterations of all trials, if none is stopped early."""
-        return self.num_cells * self.options.iterations
+        return self.num_trials * self.options.iterations
 
     def contents(self) -> list[str]:
-        """What its cells are, in lines to read."""
+        """What its trials are, in lines to read."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
-        count = f"{self.num_cells} cell{'s' if self.num_cells != 1 else ''}{f' = {axes}' if axes else ''}"
-        if self.num_cells < math.prod(len(values) for values in self.axes.values() if values):
-            count = f"{self.num_cells} cells of {axes}, since where an axis has no effect its cells are one"
+        count = f"{self.num_trials} trial{'s' if self.num_trials != 1 else ''}{f' = {axes}' if axes else ''}"
+        if self.num_trials < math.prod(len(values) for values in self.axes.values() if values):
+            count = f"{self.num_trials} trials of {axes}, since where an axis has no effect its trials are one"
         values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
         return [count, *values]
 
@@ -133,7 +133,7 @@ class Plan:
         return costs.gpu_hours(self.examples, self.total_iterations)
 
     def _applicable_scores(self) -> set[str]:
-        """Scores that mean something of the factors of any cell."""
+        """Scores that mean something of the factors of any trial."""
         of_factors = {config.factor_names for config in self.examples}
         return {name for names in of_factors for name in applicable(tuple(FURTHER), names)}
 
@@ -142,16 +142,16 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     """The plan of a sweep.
 
     Raises:
-        UserError: an option is out of range, or a cell is not a valid config.
+        UserError: an option is out of range, or a trial is not a valid config.
     """
     check_options(options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
-    cells = tuple(Cell(config, label_of(config.to_dict(), naming)) for config in product(axes))
+    trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes))
     if options.scheduler == "asha":
-        check_metric("metric", options.metric, [cell.config for cell in cells])
-    return Plan(study, options, axes, cells)
+        check_metric("metric", options.metric, [trial.config for trial in trials])
+    return Plan(study, options, axes, trials)
 
 
 def check_final_metrics(plan: Plan) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import Axes, option_name, settled, without_effect
+from dd_ray.config.labels import label_of
+from dd_ray.config.options import Axes, option_name, settled, without_effect
 from dd_ray.errors import UserError
-from dd_ray.labels import label_of
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SearchOptions
-from dd_ray.sweep.plan import Cell, Plan
+from dd_ray.sweep.plan import Plan, PlannedTrial
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.study import Study
 
@@ -23,7 +23,7 @@ MOST_OBJECTIVES = 2
 
 @dataclass(frozen=True)
 class SearchPlan(Plan):
-    """A search that has been asked for. Its cells come to be as it goes, a suggestion a cell for each seed."""
+    """A search that has been asked for. Its trials come to be as it goes, a suggestion a trial for each seed."""
 
     options: SearchOptions
     space: Space
@@ -32,7 +32,7 @@ class SearchPlan(Plan):
 
     @functools.cached_property
     def _idle(self) -> set[str]:
-        """Fields that have an effect in no cell."""
+        """Fields that have an effect in no trial."""
         return without_effect(self.axes)
 
     @property
@@ -41,8 +41,8 @@ class SearchPlan(Plan):
         return self.axes["seed"]
 
     @property
-    def num_cells(self) -> int:
-        """How many cells it will have."""
+    def num_trials(self) -> int:
+        """How many trials it will have."""
         return self.options.suggestions * len(self.seeds)
 
     @property
@@ -59,10 +59,10 @@ class SearchPlan(Plan):
         """The config of a point of the space, with a seed; what has no effect there has its default."""
         return TrialConfig.from_dict(settled({**self.fixed, **point, "seed": seed}, self._idle))
 
-    def cells_of(self, point: Mapping[str, Any]) -> tuple[Cell, ...]:
-        """The cells of a suggestion."""
+    def trials_of(self, point: Mapping[str, Any]) -> tuple[PlannedTrial, ...]:
+        """The trials of a suggestion."""
         configs = [self.config({name: point[name] for name in self.space}, seed) for seed in self.seeds]
-        return tuple(Cell(config, self._label(config)) for config in configs)
+        return tuple(PlannedTrial(config, self._label(config)) for config in configs)
 
     def contents(self) -> list[str]:
         """What it draws and compares, in lines to read."""
@@ -71,7 +71,7 @@ class SearchPlan(Plan):
             f"{name} ({direction})" for name, direction in zip(self.options.objectives, self.directions, strict=True)
         ]
         return [
-            f"{self.options.suggestions} suggestions × {repeats} = {self.num_cells} cells, drawn by TPE for "
+            f"{self.options.suggestions} suggestions × {repeats} = {self.num_trials} trials, drawn by TPE for "
             + " and ".join(better),
             *(f"  {option_name(name)}: {distribution}" for name, distribution in self.space.items()),
         ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import Axes, option_name
+from dd_ray.config.options import Axes, option_name
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
-"""What a study is: data. Which fields it sweeps, over which values, how long, and how cells are compared."""
+"""What a study is: data. Which fields it sweeps, over which values, how long, and how trials are compared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from dd_ray.config_options import Axes
+from dd_ray.config.options import Axes
 from dd_ray.sweep.space import Space
 
 Scheduler = Literal["asha", "none"]
@@ -17,17 +17,17 @@ class Preset:
     about: str
     """What it is for, in a few words."""
     axes: Axes
-    """Config fields and their values; every combination is a cell."""
+    """Config fields and their values; every combination is a trial."""
     iterations: int
-    """Iterations of every cell."""
+    """Iterations of every trial."""
     seeds: int = 1
-    """How often each cell is repeated, from seed 0 on."""
+    """How often each trial is repeated, from seed 0 on."""
     scheduler: Scheduler = "asha"
-    """asha stops cells that fall behind; none lets all finish."""
+    """asha stops trials that fall behind; none lets all finish."""
     grace_share: float = 1 / 9
-    """asha: the share of `iterations` that every cell gets before it may be stopped."""
+    """asha: the share of `iterations` that every trial gets before it may be stopped."""
     reduction_factor: float = 3
-    """asha: of the cells that reach a rung, one in so many goes on, and rungs lie so many times apart."""
+    """asha: of the trials that reach a rung, one in so many goes on, and rungs lie so many times apart."""
     suggestions: int = 0
     """How many points of its space a search tries."""
 
@@ -49,13 +49,13 @@ class Study:
     name: str
     question: str
     axes: tuple[str, ...]
-    """Config fields that its cells are named by, whether or not a sweep gives them several values."""
+    """Config fields that its trials are named by, whether or not a sweep gives them several values."""
     fixed: Mapping[str, Any]
     """Config fields that all its presets share; still options of the command line."""
     presets: Mapping[str, Preset]
     """By name; the first is the default."""
     metric: str = "reconstruction_error"
-    """What asha compares cells by: a metric that means the same in every cell."""
+    """What asha compares trials by: a metric that means the same in every trial."""
     analyses: tuple[str, ...] = ("grid_maps.py",)
     """Scripts of `analysis/` that draw its figures."""
     search: Search | None = None

@@ -1,18 +1,18 @@
-"""The suggestions of a search: Optuna's study beside the sweep, and the cells that answer its questions.
+"""The suggestions of a search: Optuna's study beside the sweep, and the trials that answer its questions.
 
-A suggestion is a point of the space, and a trial of the Optuna study; with each seed it is a cell of the sweep. Its
-value is the mean over its cells, and Optuna is told it once all of them have ended:
+A suggestion is a point of the space, and a trial of the Optuna study; with each seed it is a trial of the sweep. Its
+value is the mean over its trials, and Optuna is told it once all of them have ended:
 
     finished, all of them                       COMPLETE, with the mean of each objective at the last iteration
     one failed, diverged, or has no score       FAIL; TPE leaves it out
     else, one was stopped early by asha         PRUNED; with one objective, TPE ranks it by the mean of the last
-                                                evaluation that its cells share; with two, as worse than all others
+                                                evaluation that its trials share; with two, as worse than all others
 
 With asha, the first seed of a suggestion decides: it alone is compared, with the first seeds of the others, and the
 other seeds start when it has finished, and are not stopped. Were each of them stopped for itself, few suggestions would
 keep them all and so have a mean, and the more seeds there are, the fewer.
 
-Everything that is told is read from the cells' files, so a kill at any moment loses nothing: what has not been told
+Everything that is told is read from the trials' files, so a kill at any moment loses nothing: what has not been told
 is found out again. The study is `optuna.log` in the sweep's folder, in Optuna's journal format: a line for each change,
 which works on network file systems, as SQLite's locks do not, and which `optuna-dashboard` opens.
 """
@@ -33,18 +33,18 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from dd_ray.sweep.plan import Cell
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.sweep.plan import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.space import as_optuna
-from dd_ray.sweep.store import Outcome, SweepFolder
 
 LOG = "optuna.log"
 SECONDS_TO_A_STALE_LOCK = 10
 """After so long, the lock of the log belongs to a command that was killed: it is held for the writing of a line."""
-CELLS = "cells"
-"""Attribute of a trial: keys of its cells."""
+TRIALS = "cells"
+"""Attribute of an Optuna trial: keys of its trials."""
 RETRY_OF = "retry_of"
-"""Attribute of a trial: number of one of the same point, of which a cell had failed."""
+"""Attribute of an Optuna trial: number of one of the same point, of which a trial had failed."""
 
 Ended = Callable[[Outcome | None], bool]
 Evaluations = list[dict[str, Any]]
@@ -55,25 +55,25 @@ class _Open:
     """A suggestion whose value is not known yet."""
 
     number: int
-    cells: tuple[Cell, ...]
-    queue: list[Cell]
-    """Its cells that are still to be handed out."""
+    trials: tuple[PlannedTrial, ...]
+    queue: list[PlannedTrial]
+    """Its trials that are still to be handed out."""
     running: set[str]
-    """Keys of its cells that have been handed out and have not ended."""
+    """Keys of its trials that have been handed out and have not ended."""
 
 
 class Suggestions:
-    """Asks Optuna for suggestions, hands out their cells, and tells Optuna what came out.
+    """Asks Optuna for suggestions, hands out their trials, and tells Optuna what came out.
 
-    The first of them are those that an earlier command left without a value: their cells go on. Then come those of
-    which a cell had failed, and new ones until there are as many as the plan wants. The draws of the n-th suggestion
+    The first of them are those that an earlier command left without a value: their trials go on. Then come those of
+    which a trial had failed, and new ones until there are as many as the plan wants. The draws of the n-th suggestion
     depend on the sampler's seed, on n, and on what has been told until then, and not on interruptions.
 
     Args:
         plan: what is searched.
-        sweep: where the cells are kept.
+        sweep: where the trials are kept.
         folder: of the sweep, where the log is kept.
-        has_ended: whether a cell with this outcome needs no more work under this plan.
+        has_ended: whether a trial with this outcome needs no more work under this plan.
     """
 
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, folder: Path, has_ended: Ended) -> None:
@@ -89,38 +89,38 @@ class Suggestions:
         self._ending = False
         self._carry_over()
         self._retry()
-        for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self._adopt(trial)
+        for asked in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self._adopt(asked)
 
     @property
     def waits(self) -> bool:
-        """Whether there will be cells to hand out when others have ended."""
+        """Whether there will be trials to hand out when others have ended."""
         return not self._ending and any(s.queue and s.running for s in self._open.values())
 
     def decides(self, key: str) -> bool:
-        """Whether asha compares this cell: it is the first of its suggestion."""
+        """Whether asha compares this trial: it is the first of its suggestion."""
         return key in self._first
 
-    def next_cell(self) -> Cell | None:
-        """A cell to be trained, or None when there is none now."""
+    def next_trial(self) -> PlannedTrial | None:
+        """A trial to be trained, or None when there is none now."""
         while not self._ending:
             for suggestion in list(self._open.values()):
-                cell = self._take(suggestion)
-                if cell is not None:
-                    return cell
+                trial = self._take(suggestion)
+                if trial is not None:
+                    return trial
             if not self._wants_more():
                 break
             self._adopt(self._ask())
         return None
 
-    def cell_evaluated(self, key: str) -> None:
+    def trial_evaluated(self, key: str) -> None:
         """Take note of an evaluation: the dashboard shows the mean of those that all seeds have."""
         for suggestion in self._with_running(key):
-            self._report(suggestion, [self._sweep.cell(cell.key).evaluations() for cell in suggestion.cells])
+            self._report(suggestion, [self._sweep.trial(trial.key).evaluations() for trial in suggestion.trials])
 
-    def cell_ended(self, key: str) -> None:
+    def trial_ended(self, key: str) -> None:
         """Take note of an outcome, which is on disk by now. Without one, the whole run is being ended."""
-        outcome = self._sweep.cell(key).outcome()
+        outcome = self._sweep.trial(key).outcome()
         if outcome is None:
             self._ending = True
             return
@@ -137,12 +137,12 @@ class Suggestions:
         return max(0, self._plan.options.suggestions - self._made()) + self._retries() + len(self._open)
 
     def keys(self) -> set[str]:
-        """Keys of the cells of all suggestions."""
-        return {key for trial in current_trials(self._study) for key in trial.user_attrs.get(CELLS, [])}
+        """Keys of the trials of all suggestions."""
+        return {key for asked in current_trials(self._study) for key in asked.user_attrs.get(TRIALS, [])}
 
     def deciding_keys(self) -> set[str]:
-        """Keys of the cells that asha has compared or will compare, so far."""
-        return {trial.user_attrs[CELLS][0] for trial in current_trials(self._study)}
+        """Keys of the trials that asha has compared or will compare, so far."""
+        return {asked.user_attrs[TRIALS][0] for asked in current_trials(self._study)}
 
     def _create_study(self) -> optuna.Study:
         name = self._plan.optuna_study
@@ -157,7 +157,7 @@ class Suggestions:
         return study
 
     def _carry_over(self) -> None:
-        """Begin with the points of the study before, if this is a new one: their cells exist, and only go on.
+        """Begin with the points of the study before, if this is a new one: their trials exist, and only go on.
 
         So more iterations or more seeds under the same name extend a search, as they do a grid.
         """
@@ -166,7 +166,7 @@ class Suggestions:
         names = [study.study_name for study in self._storage.get_all_studies()]
         for name in reversed(names[: names.index(self._study.study_name)]):
             before = optuna.load_study(study_name=name, storage=self._storage)
-            points = [trial.params for trial in current_trials(before) if self._fits(trial.params)]
+            points = [asked.params for asked in current_trials(before) if self._fits(asked.params)]
             if points and before.user_attrs.get("fixed") == self._plan.fixed_text:
                 for point in points[: self._plan.options.suggestions]:
                     self._study.enqueue_trial(point, skip_if_exists=True)
@@ -178,25 +178,25 @@ class Suggestions:
         return set(point) == set(space) and all(value in space[name] for name, value in point.items())
 
     def _retry(self) -> None:
-        """Suggest points again of which a cell failed, with the same cells: they go on from their states."""
-        trials = self._study.get_trials(deepcopy=False)
-        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-        for trial in trials:
-            if trial.state == TrialState.FAIL and trial.number not in retried and self._fits(trial.params):
-                outcomes = [self._sweep.cell(cell.key).outcome() for cell in self._plan.cells_of(trial.params)]
+        """Suggest points again of which a trial failed, with the same trials: they go on from their states."""
+        all_asked = self._study.get_trials(deepcopy=False)
+        retried = {asked.user_attrs.get(RETRY_OF) for asked in all_asked}
+        for asked in all_asked:
+            if asked.state == TrialState.FAIL and asked.number not in retried and self._fits(asked.params):
+                outcomes = [self._sweep.trial(trial.key).outcome() for trial in self._plan.trials_of(asked.params)]
                 if any(outcome and outcome.state == "failed" for outcome in outcomes):
-                    self._study.enqueue_trial(trial.params, user_attrs={RETRY_OF: trial.number})
+                    self._study.enqueue_trial(asked.params, user_attrs={RETRY_OF: asked.number})
 
     def _made(self) -> int:
-        trials = self._study.get_trials(deepcopy=False)
-        return sum(RETRY_OF not in trial.user_attrs and self._fits(trial.params) for trial in trials)
+        all_asked = self._study.get_trials(deepcopy=False)
+        return sum(RETRY_OF not in asked.user_attrs and self._fits(asked.params) for asked in all_asked)
 
     def _wants_more(self) -> bool:
         return self._retries() > 0 or self._made() < self._plan.options.suggestions
 
     def _retries(self) -> int:
         waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return sum(RETRY_OF in trial.user_attrs for trial in waiting)
+        return sum(RETRY_OF in asked.user_attrs for asked in waiting)
 
     def _ask(self) -> FrozenTrial:
         options = self._plan.options
@@ -207,43 +207,43 @@ class Suggestions:
         asked = self._study.ask(self._distributions)
         return self._storage.get_trial(self._id(asked.number))
 
-    def _adopt(self, trial: FrozenTrial) -> None:
-        """Take up a suggestion: find out which of its cells have work left."""
-        if not self._fits(trial.params):
-            self._draw_again(trial)
+    def _adopt(self, asked: FrozenTrial) -> None:
+        """Take up a suggestion: find out which of its trials have work left."""
+        if not self._fits(asked.params):
+            self._draw_again(asked)
             return
-        cells = self._plan.cells_of(trial.params)
-        if CELLS not in trial.user_attrs:
-            self._storage.set_trial_user_attr(self._id(trial.number), CELLS, [cell.key for cell in cells])
-        queue = [cell for cell in cells if not self._has_ended(self._sweep.cell(cell.key).outcome())]
-        ended = [self._sweep.cell(cell.key).outcome() for cell in cells if cell not in queue]
+        trials = self._plan.trials_of(asked.params)
+        if TRIALS not in asked.user_attrs:
+            self._storage.set_trial_user_attr(self._id(asked.number), TRIALS, [trial.key for trial in trials])
+        queue = [trial for trial in trials if not self._has_ended(self._sweep.trial(trial.key).outcome())]
+        ended = [self._sweep.trial(trial.key).outcome() for trial in trials if trial not in queue]
         if any(outcome and outcome.state != "finished" for outcome in ended):
-            queue = [cell for cell in queue if self._sweep.cell(cell.key).evaluations()]
-        self._first.add(cells[0].key)
-        self._open[trial.number] = suggestion = _Open(trial.number, cells, queue, set())
+            queue = [trial for trial in queue if self._sweep.trial(trial.key).evaluations()]
+        self._first.add(trials[0].key)
+        self._open[asked.number] = suggestion = _Open(asked.number, trials, queue, set())
         self._tell_if_known(suggestion)
 
-    def _draw_again(self, trial: FrozenTrial) -> None:
+    def _draw_again(self, asked: FrozenTrial) -> None:
         """Give up a suggestion that a kill cut short while it was drawn; a point that was given is given again."""
-        point = trial.system_attrs.get("fixed_params")
+        point = asked.system_attrs.get("fixed_params")
         if point:
-            self._study.enqueue_trial(point, user_attrs=trial.user_attrs)
-        self._study.tell(trial.number, state=TrialState.FAIL)
+            self._study.enqueue_trial(point, user_attrs=asked.user_attrs)
+        self._study.tell(asked.number, state=TrialState.FAIL)
 
-    def _take(self, suggestion: _Open) -> Cell | None:
-        """The next of a suggestion's cells; those that another suggestion of the same point has handed out are not."""
-        if self._plan.options.scheduler == "asha" and suggestion.cells[0].key in suggestion.running:
+    def _take(self, suggestion: _Open) -> PlannedTrial | None:
+        """The next of a suggestion's trials; those that another suggestion of the same point has handed out are not."""
+        if self._plan.options.scheduler == "asha" and suggestion.trials[0].key in suggestion.running:
             return None
         while suggestion.queue:
-            cell = suggestion.queue.pop(0)
-            if cell.key in self._live:
-                suggestion.running.add(cell.key)
+            trial = suggestion.queue.pop(0)
+            if trial.key in self._live:
+                suggestion.running.add(trial.key)
                 if self._plan.options.scheduler == "asha":
                     return None
-            elif not self._has_ended(self._sweep.cell(cell.key).outcome()):
-                suggestion.running.add(cell.key)
-                self._live.add(cell.key)
-                return cell
+            elif not self._has_ended(self._sweep.trial(trial.key).outcome()):
+                suggestion.running.add(trial.key)
+                self._live.add(trial.key)
+                return trial
         self._tell_if_known(suggestion)
         return None
 
@@ -254,7 +254,7 @@ class Suggestions:
         if suggestion.queue or suggestion.running:
             return
         del self._open[suggestion.number]
-        folders = [self._sweep.cell(cell.key) for cell in suggestion.cells]
+        folders = [self._sweep.trial(trial.key) for trial in suggestion.trials]
         states = [outcome.state if outcome else None for outcome in (folder.outcome() for folder in folders)]
         evaluations = [self._asked_for(folder.evaluations()) for folder in folders]
         self._report(suggestion, [rows for rows in evaluations if rows])
@@ -267,7 +267,7 @@ class Suggestions:
         self._study.tell(suggestion.number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
 
     def _report(self, suggestion: _Open, evaluations: Sequence[Evaluations]) -> None:
-        """Report the mean of the objective at iterations that all of some cells have, and that are not reported yet.
+        """Report the mean of the objective at iterations that all of some trials have, and that are not reported yet.
 
         Optuna has no intermediate values of two objectives.
         """
@@ -309,13 +309,13 @@ def open_storage(folder: Path) -> JournalStorage:
 
 def current_trials(study: optuna.Study) -> list[FrozenTrial]:
     """The trials of a study that were drawn, without those that were suggested again."""
-    trials = [trial for trial in study.get_trials(deepcopy=False) if CELLS in trial.user_attrs]
-    retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-    return [trial for trial in trials if trial.number not in retried]
+    all_asked = [asked for asked in study.get_trials(deepcopy=False) if TRIALS in asked.user_attrs]
+    retried = {asked.user_attrs.get(RETRY_OF) for asked in all_asked}
+    return [asked for asked in all_asked if asked.number not in retried]
 
 
 def common_iterations(evaluations: Sequence[Evaluations]) -> list[int]:
-    """Iterations at which all of some cells were evaluated, in their order."""
+    """Iterations at which all of some trials were evaluated, in their order."""
     return sorted(set.intersection(*({row["iteration"] for row in rows} for rows in evaluations)))
 
 

@@ -10,11 +10,10 @@ import tyro
 from rich.table import Table
 from tqdm import tqdm
 
-from dd_ray.command_line import optional, with_help
+from dd_ray.command_line import console, optional, with_help
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import axes_of, options_class, product, told_in_options
+from dd_ray.config.options import axes_of, options_class, product, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.terminal import console
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dd_ray.config import TrialConfig
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
 from tests.analysis.sweeps import Values, measure, write_sweep
 
@@ -23,7 +23,7 @@ def write_trained_sweep(
 ) -> Path:
     """`write_sweep` with a state for every cell that has been evaluated: its initial weights, after a `change`."""
     write_sweep(path, axes, ended, metrics, beside=beside)
-    for cell in SweepFolder.at(path).cells():
+    for cell in SweepFolder.at(path).trials():
         if not (evaluations := cell.evaluations()):
             continue
         trial = Trial(TrialConfig.from_dict(cell.describe()["config"]))

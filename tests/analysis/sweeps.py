@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
-from dd_ray.config_options import product
-from dd_ray.labels import label_of
-from dd_ray.summary import Summary, summarise
-from dd_ray.sweep.store import Outcome, State, SweepFolder
+from dd_ray.config.labels import label_of
+from dd_ray.config.options import product
+from dd_ray.results.summary import Summary, summarise
+from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
 
 Values = Mapping[str, Any]
 EVALUATED = (0, 150, 300)
@@ -50,7 +50,7 @@ def write_sweep(
     for values in cells:
         config = TrialConfig.from_dict(values)
         state, reached = ended(values)
-        cell = sweep.cell(config.key)
+        cell = sweep.trial(config.key)
         cell.create(values, label_of(values, swept))
         for iteration in [i for i in evaluated if i <= reached]:
             cell.record({"iteration": iteration, "seconds": 1.0, **metrics(values, iteration)})

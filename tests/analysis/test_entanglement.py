@@ -13,8 +13,8 @@ import torch
 
 from analysis import entanglement
 from analysis.entanglement import Entanglement, NetworkOptions, draw, write_entanglement
-from dd_ray.cells import load_originals
 from dd_ray.errors import UserError
+from dd_ray.probes.networks import load_originals
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.test_grid_maps import is_drawn
 

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from analysis import grid_maps
 from analysis.grid_maps import WIDEST, Options, draw, title_of, write_maps
-from dd_ray import summary as summary_module
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import BEST, COLLAPSED, Scale, outline
-from dd_ray.summary import Summary
+from dd_ray.results.summary import Summary
+from dd_ray.results.table import summary as summary_module
 from tests.analysis.sweeps import GRID, measure, summary_of, write_sweep
 
 

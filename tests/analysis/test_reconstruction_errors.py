@@ -24,10 +24,10 @@ from analysis.reconstruction_errors import (
     over_positions,
     write_errors,
 )
-from dd_ray.cells import subjects_of
 from dd_ray.data import render_circles
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions
+from dd_ray.probes.networks import subjects_of
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.test_grid_maps import is_drawn
 

@@ -21,17 +21,17 @@ from plotly.offline import get_plotlyjs
 from analysis import report
 from analysis.report import Options, write_report
 from dd_ray import results
-from dd_ray.cells import load_cells
 from dd_ray.errors import UserError
 from dd_ray.figures.maps import Scale
-from dd_ray.lag import Lag, circle_lags
-from dd_ray.probes import dream, held_out_videos, reconstruct, traversal
+from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
+from dd_ray.probes.lag import Lag, circle_lags
+from dd_ray.probes.networks import load_networks
 from dd_ray.report import collect
 from dd_ray.report.content import MOST_ITERATIONS
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
-from dd_ray.sweep.store import Outcome, SweepFolder
-from dd_ray.tradeoffs import points
+from dd_ray.results.tradeoffs import points
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from tests.analysis.networks import spoil, write_trained_sweep
 from tests.analysis.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.sweep.searching import plan_of, run
@@ -229,7 +229,7 @@ def hostile_sweep(path: Path) -> Path:
     write_sweep(path, {"beta": [0.1, 1.0]}, lambda c: ("failed", 150) if c["beta"] == 1 else ("finished", 300))
     sweep = SweepFolder.at(path)
     sweep.write_manifest({**(sweep.manifest() or {}), "study": HOSTILE})
-    for cell in sweep.cells():
+    for cell in sweep.trials():
         described = cell.describe()
         cell.files.write("config.json", json.dumps({**described, "label": f"beta=1,{HOSTILE}"}).encode())
         if (outcome := cell.outcome()) and outcome.state == "failed":
@@ -313,7 +313,7 @@ def test_pictures_are_those_of_the_network(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "seed": [0, 1]})
     page = page_of(path, videos=3)
     pictures = page.block("pictures-1")
-    (subject,), _ = load_cells(path, results.final(results.load(path)).query("beta == 1 and seed == 0"))
+    (subject,), _ = load_networks(path, results.final(results.load(path)).query("beta == 1 and seed == 0"))
     assert (pictures["seed"], pictures["iteration"]) == (0, 300)
     step = 255 / (GREYS - 1)
     originals, reconstructions = reconstruct(subject.model, held_out_videos(subject.config, 3))
@@ -353,7 +353,7 @@ def test_cells_without_a_usable_network_say_so(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"beta": list(ended)}, lambda c: ended[c["beta"]], change=change)
     content = collect(path)
     sweep = SweepFolder.at(path)
-    damaged = sweep.cell(content["cells"][3]["trials"][0]["key"])
+    damaged = sweep.trial(content["cells"][3]["trials"][0]["key"])
     damaged.files.write("state-000000300.npz", b"no state")
     page = page_of(path)
     pictured = [page.block(f"pictures-{cell}") for cell in range(4)]

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis import search_results as script
-from dd_ray import search_results
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.results import suggestions as search_results
+from dd_ray.storage.sweep_folder import SweepFolder
 from tests.analysis.sweeps import GRID, write_sweep
 from tests.analysis.test_grid_maps import is_drawn
 from tests.sweep.searching import bowl, plan_of, run

@@ -14,8 +14,8 @@ from matplotlib.colors import to_hex
 from analysis import tradeoff
 from analysis.tradeoff import Looks, Options, draw, title_of, write_tradeoff
 from dd_ray.errors import UserError
-from dd_ray.summary import Summary
-from dd_ray.tradeoffs import pareto_front, points
+from dd_ray.results.summary import Summary
+from dd_ray.results.tradeoffs import pareto_front, points
 from tests.analysis.sweeps import Values, summary_of, write_sweep
 from tests.analysis.test_grid_maps import is_drawn
 

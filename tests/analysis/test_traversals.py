@@ -27,8 +27,8 @@ from analysis.traversals import (
     write_traversals,
 )
 from dd_ray import probes
-from dd_ray.cells import Subject, load_originals, subjects_of
 from dd_ray.data import make_dataset
+from dd_ray.probes.networks import Subject, load_originals, subjects_of
 from tests.analysis.networks import write_trained_sweep
 from tests.analysis.test_grid_maps import is_drawn
 from tests.figures.test_sheets import frames_of

@@ -65,11 +65,11 @@ def seconds_of(run: Callable[[], object], device: torch.device, repeats: int, wa
     return statistics.median(seconds)
 
 
-def seconds_of_cells(sweep: Path) -> float:
-    """From the beginning of the first cell of a sweep to the end of the last one: without the start of Ray."""
-    cells = list((sweep / "cells").iterdir())
-    begun = min((cell / "owner").stat().st_mtime for cell in cells)
-    return max((cell / "outcome.json").stat().st_mtime for cell in cells) - begun
+def seconds_of_trials(sweep: Path) -> float:
+    """From the beginning of the first trial of a sweep to the end of the last one: without the start of Ray."""
+    trials = list((sweep / "cells").iterdir())
+    begun = min((trial / "owner").stat().st_mtime for trial in trials)
+    return max((trial / "outcome.json").stat().st_mtime for trial in trials) - begun
 
 
 def warm_up(stack: Stack) -> None:

@@ -1,6 +1,6 @@
-"""What a sweep costs beside its training: `python -m tests.benchmarks.overhead [CELLS ...]`.
+"""What a sweep costs beside its training: `python -m tests.benchmarks.overhead [TRIALS ...]`.
 
-Cells of zero work, through everything that a sweep does for a cell but networks: its folder, a state of the usual
+Trials of zero work, through everything that a sweep does for a trial but networks: its folder, a state of the usual
 size, an evaluation that is recorded durably, an outcome, and Ray Tune. Beside it, in the same run and alternating, a
 bare `tune.Tuner` with reused actors whose trials do nothing.
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dd_ray.sweep.environment import prepare_environment
+from dd_ray.tune.environment import prepare_environment
 
 prepare_environment()
 
@@ -24,23 +24,20 @@ import ray  # noqa: E402  # it reads the environment
 from ray import tune  # noqa: E402
 
 from dd_ray.cli import parse  # noqa: E402
-from dd_ray.sweep import (  # noqa: E402
-    Preset,
-    Study,
-    rounds,
-)
-from dd_ray.sweep import run as sweep_run  # noqa: E402
-from dd_ray.sweep.cell_folders import CellFolders  # noqa: E402
-from dd_ray.sweep.files import open_files  # noqa: E402
-from dd_ray.sweep.store import CellFolder, Outcome, SweepFolder  # noqa: E402
-from dd_ray.sweep.trainable import CellTrainable  # noqa: E402
+from dd_ray.storage.files import open_files  # noqa: E402
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder  # noqa: E402
+from dd_ray.sweep import Preset, Study  # noqa: E402
+from dd_ray.sweep.folders import TrialFolders  # noqa: E402
+from dd_ray.tune import rounds  # noqa: E402
+from dd_ray.tune import run as sweep_run  # noqa: E402
+from dd_ray.tune.trainable import TrialTrainable  # noqa: E402
 from tests.benchmarks.measure import machine  # noqa: E402
 
 REPEATS = 3
 STATE_BYTES = 820_000
 STUDY = Study(
     name="nothing",
-    question="What does a cell cost that does nothing?",
+    question="What does a trial cost that does nothing?",
     axes=("beta",),
     fixed={"model": "beta_vae", "dataset": "still_circles"},
     presets={"quick": Preset(about="no work", axes={"beta": (1.0,)}, iterations=1, scheduler="none")},
@@ -63,35 +60,35 @@ class Nothing(tune.Trainable):
 
 
 class IdleRun:
-    """A `CellRun` without a network."""
+    """A `TrialRun` without a network."""
 
-    def __init__(self, cell: CellFolder, state: bytes) -> None:
+    def __init__(self, trial: TrialFolder, state: bytes) -> None:
         self.notes: list[str] = []
-        self._cell = cell
+        self._trial = trial
         self._state = state
 
     def advance(self) -> dict[str, Any]:
-        """Write what a cell of one evaluation writes."""
-        token = self._cell.take()
+        """Write what a trial of one evaluation writes."""
+        token = self._trial.take()
         if self._state:
-            self._cell.save_state(1, self._state)
-        self._cell.check_owner(token)
-        row = self._cell.record({"iteration": 1, "reconstruction_error": 0.1, "loss": 1.0, "seconds": 0.0})
-        self._cell.finish(Outcome(state="finished", iteration=1))
+            self._trial.save_state(1, self._state)
+        self._trial.check_owner(token)
+        row = self._trial.record({"iteration": 1, "reconstruction_error": 0.1, "loss": 1.0, "seconds": 0.0})
+        self._trial.finish(Outcome(state="finished", iteration=1))
         return row | {"done": True, "state": "finished"}
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-class IdleCell(CellTrainable):
-    """A cell that trains nothing."""
+class IdleCell(TrialTrainable):
+    """A trial that trains nothing."""
 
     state = b""
 
     def _take_up(self) -> Any:
         files = open_files(self._config["sweep"])
-        return IdleRun(SweepFolder(files).cell(self._config["key"]), self.state)
+        return IdleRun(SweepFolder(files).trial(self._config["key"]), self.state)
 
 
 class IdleCellWithState(IdleCell):
@@ -100,37 +97,37 @@ class IdleCellWithState(IdleCell):
     state = os.urandom(STATE_BYTES)
 
 
-def plain_tune(cells: int, folder: str) -> float:
+def plain_tune(trials: int, folder: str) -> float:
     """Seconds that Tune takes for so many trials of its own."""
     start = time.perf_counter()
     tune.Tuner(
         tune.with_resources(Nothing, {"cpu": 1}),
-        param_space={"key": tune.grid_search(list(range(cells)))},
+        param_space={"key": tune.grid_search(list(range(trials)))},
         tune_config=tune.TuneConfig(reuse_actors=True),
         run_config=tune.RunConfig(storage_path=folder, verbose=0),
     ).fit()
     return time.perf_counter() - start
 
 
-def sweep_of(cells: int, folder: str, trainable: type[CellTrainable]) -> float:
-    """Seconds that a sweep takes for so many cells."""
-    plan = parse(STUDY, ["--storage", folder, "--name", "sweep", "--seeds", str(cells), "--evaluations", "1"])
+def sweep_of(trials: int, folder: str, trainable: type[TrialTrainable]) -> float:
+    """Seconds that a sweep takes for so many trials."""
+    plan = parse(STUDY, ["--storage", folder, "--name", "sweep", "--seeds", str(trials), "--evaluations", "1"])
     sweep = SweepFolder.at(plan.location)
-    rounds.CellTrainable = trainable  # type: ignore[misc]
+    rounds.TrialTrainable = trainable  # type: ignore[misc]
     start = time.perf_counter()
-    to_run = sweep_run.cells_to_run(plan, sweep)
+    to_run = sweep_run.trials_to_run(plan, sweep)
     resources = sweep_run.Resources.of_cluster(plan.options)
-    CellFolders(sweep).open(*to_run)
-    with sweep.lock() as lock, sweep_run.rounds(plan, sweep, lock, resources, plan.keys) as (trials, watcher):
-        trials.run(lambda limit: sweep_run._round(plan, sweep, to_run, watcher, limit))
+    TrialFolders(sweep).open(*to_run)
+    with sweep.lock() as lock, sweep_run.rounds(plan, sweep, lock, resources, plan.keys) as (runs, watcher):
+        runs.run(lambda limit: sweep_run._round(plan, sweep, to_run, watcher, limit))
     seconds = time.perf_counter() - start
-    states = [cell.outcome().state for cell in sweep.cells()]  # type: ignore[union-attr]
-    assert states == ["finished"] * cells
+    states = [trial.outcome().state for trial in sweep.trials()]  # type: ignore[union-attr]
+    assert states == ["finished"] * trials
     return seconds
 
 
 def main(args: Sequence[str] = ()) -> None:
-    """Compare at 300 cells; with numbers of cells as arguments, see how a sweep grows with them."""
+    """Compare at 300 trials; with numbers of trials as arguments, see how a sweep grows with them."""
     counts = [int(word) for word in args]
     ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
@@ -140,11 +137,11 @@ def main(args: Sequence[str] = ()) -> None:
     print(f"\n{machine()}.")
 
 
-def _compare(cells: int) -> None:
+def _compare(trials: int) -> None:
     ways = {
-        "plain Tune": lambda folder: plain_tune(cells, folder),
-        "sweep": lambda folder: sweep_of(cells, folder, IdleCell),
-        "sweep, with states of 0.8 MB": lambda folder: sweep_of(cells, folder, IdleCellWithState),
+        "plain Tune": lambda folder: plain_tune(trials, folder),
+        "sweep": lambda folder: sweep_of(trials, folder, IdleCell),
+        "sweep, with states of 0.8 MB": lambda folder: sweep_of(trials, folder, IdleCellWithState),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(REPEATS):
@@ -152,23 +149,23 @@ def _compare(cells: int) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 seconds[name].append(way(folder))
     plain = statistics.median(seconds["plain Tune"])
-    print(f"\n| {cells} cells of zero work (median of {REPEATS}) | s | × plain | ms a cell above it |")
+    print(f"\n| {trials} trials of zero work (median of {REPEATS}) | s | × plain | ms a trial above it |")
     print("| --- | ---: | ---: | ---: |")
     for name, values in seconds.items():
         median = statistics.median(values)
-        print(f"| {name} | {median:.1f} | {median / plain:.2f} | {(median - plain) / cells * 1000:.1f} |")
+        print(f"| {name} | {median:.1f} | {median / plain:.2f} | {(median - plain) / trials * 1000:.1f} |")
 
 
 def _growth(counts: list[int]) -> None:
-    print("\n| cells of zero work | s | ms a cell | driver's memory at most, MB | bytes a cell |")
+    print("\n| trials of zero work | s | ms a trial | driver's memory at most, MB | bytes a trial |")
     print("| ---: | ---: | ---: | ---: | ---: |")
-    for cells in counts:
+    for trials in counts:
         with tempfile.TemporaryDirectory() as folder:
-            seconds = sweep_of(cells, folder, IdleCell)
+            seconds = sweep_of(trials, folder, IdleCell)
             written = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        row = f"| {cells:,} | {seconds:.1f} | {seconds / cells * 1000:.1f} | {memory:,.0f} | {written / cells:,.0f} |"
-        print(row, flush=True)
+        each = f"{memory:,.0f} | {written / trials:,.0f}"
+        print(f"| {trials:,} | {seconds:.1f} | {seconds / trials * 1000:.1f} | {each} |", flush=True)
 
 
 if __name__ == "__main__":

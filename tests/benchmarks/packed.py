@@ -1,7 +1,7 @@
-"""A sweep of 36 cells in one pack, beside the same training without Ray: `python -m tests.benchmarks.packed [N]`.
+"""A sweep of 36 trials in one pack, beside the same training without Ray: `python -m tests.benchmarks.packed [N]`.
 
 On a GPU where there is one, of the paper's size of batch; on a CPU with smaller batches. The time is that between the
-first cell's beginning and the last one's end, so without the start of Ray. N iterations: what is lost to the start of
+first trial's beginning and the last one's end, so without the start of Ray. N iterations: what is lost to the start of
 36 processes is the same for any number.
 """
 
@@ -16,9 +16,9 @@ import torch
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Stack, set_precision
-from tests.benchmarks.measure import best_device, seconds_of_cells, wait_for, warm_up
+from tests.benchmarks.measure import best_device, seconds_of_trials, wait_for, warm_up
 from tests.benchmarks.table import Table, show
 
 SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
@@ -38,10 +38,10 @@ def _sweep(device: str, pack: str, iterations: int) -> tuple[float, list[TrialCo
         command += ["--evaluations", str(EVALUATIONS), "--final-metrics", "none", "--num-test", "64"]
         subprocess.run(command + (TOGETHER[device] if pack == "on" else []), check=True)
         sweep = SweepFolder.open(f"{storage}/sweep")
-        seconds = seconds_of_cells(Path(storage) / "sweep")
+        seconds = seconds_of_trials(Path(storage) / "sweep")
         table = results.final(results.load(f"{storage}/sweep"))
         assert len(table) == 36 and set(table["state"]) == {"finished"}
-        configs = [TrialConfig.from_dict(cell.describe()["config"]) for cell in sweep.cells()]
+        configs = [TrialConfig.from_dict(trial.describe()["config"]) for trial in sweep.trials()]
     return seconds, configs
 
 
@@ -72,10 +72,10 @@ def tables(given: int | None) -> Iterator[Table]:
         for name, s in (("sweep, packed", packed), ("sweep, a process a trial", single))
     ]
     yield Table(
-        title=f"36 cells in Ray Tune, {device}",
+        title=f"36 trials in Ray Tune, {device}",
         columns=(f"36 × {iterations:,} iterations of {batch} × 10 frames", "s", "not steps"),
         rows=rows,
-        note=f"With {EVALUATIONS + 1} evaluations of 64 videos a cell.",
+        note=f"With {EVALUATIONS + 1} evaluations of 64 videos a trial.",
     )
 
 

@@ -50,7 +50,7 @@ def seeds_of(config: TrialConfig, count: int) -> list[TrialConfig]:
 
 
 def paper_grid() -> list[TrialConfig]:
-    """The 36 cells of the original's grid, on its videos (github.com/zahariaa/disentangled-dynamics)."""
+    """The 36 trials of the original's grid, on its videos (github.com/zahariaa/disentangled-dynamics)."""
     betas, gammas = (0.001, 0.0055, 0.0302, 0.1657, 0.9103, 5.0), (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
     base = TrialConfig(model="inertia_vae", beta_norm=1.0, grid="original")
     return [replace(base, beta_norm=b, gamma=g) for b, g in itertools.product(betas, gammas)]

@@ -73,7 +73,7 @@ def test_nothing_is_installed_or_opened_at_the_start(config):
     assert "--dashboard-host" not in starts
 
 
-def test_cell_runs_come_from_zero_and_the_head_runs_no_trials(config):
+def test_trial_runs_come_from_zero_and_the_head_runs_no_trials(config):
     types = config["available_node_types"]
     head, worker = types[config["head_node_type"]], types["worker"]
     assert set(types) == {"head", "worker"}
@@ -144,7 +144,7 @@ def amazon(tmp_path_factory):
 
 
 class TestAmazon:
-    def test_cell_runs_are_spot_and_the_head_is_not(self, amazon):
+    def test_trial_runs_are_spot_and_the_head_is_not(self, amazon):
         lifecycles = {name: machine.instance_lifecycle for name, machine in amazon["machines"].items()}
         assert lifecycles == {"head": None, "worker": "spot"}
 

@@ -23,7 +23,7 @@ IMPATIENT = {
     "RAY_health_check_failure_threshold": "5",
 }
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
-FOUR_CELLS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 600 --evaluations 12 --scheduler none".split()
+FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 600 --evaluations 12 --scheduler none".split()
 
 
 @pytest.fixture
@@ -47,22 +47,22 @@ def head_and_worker():
 def test_a_worker_that_is_cut_off_costs_no_evaluation_and_can_join_again(head_and_worker, tmp_path):
     head, worker = head_and_worker
     log = tmp_path / "log"
-    command = [*SWEEP, *FOUR_CELLS, "--address", "auto", "--storage", str(tmp_path), "--name", "mine"]
+    command = [*SWEEP, *FOUR_TRIALS, "--address", "auto", "--storage", str(tmp_path), "--name", "mine"]
     with log.open("w") as file:
         sweep = head.popen(" ".join(command), stdout=file, stderr=subprocess.STDOUT)
-    wait_until(lambda: cells_seen(tmp_path, worker), sweep, log)
-    labels = cells_seen(tmp_path, worker)
+    wait_until(lambda: trials_seen(tmp_path, worker), sweep, log)
+    labels = trials_seen(tmp_path, worker)
     worker.unplug()
     assert not list(tmp_path.glob("mine/cells/*/outcome.json")), "the sweep had ended before the cut"
-    wait_until(lambda: cells_seen(tmp_path, head) >= labels, sweep, log)
+    wait_until(lambda: trials_seen(tmp_path, head) >= labels, sweep, log)
 
     worker.plug()
     wait_until(lambda: "/raylet" not in worker.run("ps ax -o args").stdout, sweep, log)
     start(worker, f"worker {head.ip}")
 
     assert sweep.wait(timeout=60) == 0, log.read_text()
-    cells = results.final(results.load(tmp_path / "mine"))
-    assert set(cells["state"]) == {"finished"} and len(cells) == 4
+    trials = results.final(results.load(tmp_path / "mine"))
+    assert set(trials["state"]) == {"finished"} and len(trials) == 4
     for record in tmp_path.glob("mine/cells/*/metrics.jsonl"):
         iterations = [json.loads(line)["iteration"] for line in record.read_text().splitlines()]
         assert iterations == [0, *range(50, 601, 50)]  # each once, in order
@@ -99,8 +99,8 @@ def copy_token(source, target):
     (target.folder / path).write_bytes((source.folder / path).read_bytes())
 
 
-def cells_seen(storage, host):
-    """Labels of the cells that a host has worked on: the names of TensorBoard's files tell."""
+def trials_seen(storage, host):
+    """Labels of the trials that a host has worked on: the names of TensorBoard's files tell."""
     return {path.parent.name for path in storage.glob(f"mine/tensorboard/*/events.*.{host.name}.*")}
 
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from dd_ray import dsprites_file
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data import held_out_stills, make_dataset, render_stills
 from dd_ray.data.sprites import SpriteGrid, paint_sprites
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores
+from dd_ray.storage import dsprites as dsprites_file
 from dd_ray.training import Stack, dump_state, load_state
 
 SIZES = (3, 3, 6, 15, 15)

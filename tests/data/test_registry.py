@@ -15,7 +15,7 @@ from dd_ray.data.dataset import ContinuousDataset
 from dd_ray.data.registry import DATASETS, Entry
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate, model_scores
-from dd_ray.probes import held_out_videos, latent_table, reconstruct
+from dd_ray.probes.answers import held_out_videos, latent_table, reconstruct
 from dd_ray.training import Stack
 
 

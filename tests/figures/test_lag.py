@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from dd_ray.cells import Subject
 from dd_ray.figures.lag import draw_lag
 from dd_ray.models import build_model
+from dd_ray.probes.networks import Subject
 from tests.small import small
 
 

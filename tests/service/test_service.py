@@ -32,9 +32,9 @@ PORTS = (
     "metrics-export-port",
     "ray-client-server-port",
 )
-ONE_CELL = "--beta 0.1 --gamma 0.5 --lambda 0 --num-test 4 --scheduler none --max-concurrent 1 --batch-size 2".split()
-LONG = [*ONE_CELL, *"--iterations 1000000 --evaluations 20000 --name long".split()]
-SHORT = [*ONE_CELL, *"--iterations 6 --evaluations 2 --name short".split()]
+ONE_TRIAL = "--beta 0.1 --gamma 0.5 --lambda 0 --num-test 4 --scheduler none --max-concurrent 1 --batch-size 2".split()
+LONG = [*ONE_TRIAL, *"--iterations 1000000 --evaluations 20000 --name long".split()]
+SHORT = [*ONE_TRIAL, *"--iterations 6 --evaluations 2 --name short".split()]
 
 
 class Service:
@@ -72,7 +72,7 @@ class Service:
         return {row[0]: row[3] for row in rows}
 
     def metrics(self, name):
-        """The recorded evaluations of a sweep of one cell."""
+        """The recorded evaluations of a sweep of one trial."""
         files = list(self.storage.glob(f"{name}/cells/*/metrics.jsonl"))
         assert len(files) <= 1
         return files[0].read_text().splitlines() if files else []
@@ -210,6 +210,6 @@ def test_what_the_sweep_refuses_on_the_cluster_is_shown(service, submitted):
     *_, refused = submitted
     assert f"{refused}: failed" in service("logs", refused, "--follow", code=1)
     status = service("status", refused)
-    assert "failed: error: storage" in status and "cells:     none to show" in status
+    assert "failed: error: storage" in status and "trials:     none to show" in status
     assert "has ended already (failed)" in service("stop", refused, code=2)
     assert "no sweep another" in service("stop", "another", code=2)

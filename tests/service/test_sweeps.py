@@ -23,7 +23,7 @@ from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.service import connection, pack, sweeps
 from dd_ray.service.__main__ import main
-from dd_ray.sweep.store import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 from tests.sweep.studies import ROOT
 
 STUDY = ROOT / "sweeps" / "inertia_grid.py"
@@ -117,7 +117,7 @@ def test_progress_is_what_the_last_bar_of_a_log_says(bar, told):
 
 
 def test_a_log_without_a_bar_tells_no_progress():
-    assert sweeps.progress("2 cells = 2 gamma [0, 1]\n") == ""
+    assert sweeps.progress("2 trials = 2 gamma [0, 1]\n") == ""
 
 
 def test_what_is_sent_is_the_command_of_the_study_and_the_python_files_it_needs():

@@ -1,4 +1,4 @@
-"""Searches without Ray: cells that end as a test says, with the scores that it says."""
+"""Searches without Ray: trials that end as a test says, with the scores that it says."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from dd_ray.cli import parse
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep import LogUniform, Preset, Search, Study, Uniform
-from dd_ray.sweep.plan import Cell
+from dd_ray.sweep.plan import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.store import Outcome, SweepFolder
 from dd_ray.sweep.suggestions import Suggestions
 
 TINY_SEARCH = Study(
@@ -25,7 +25,7 @@ TINY_SEARCH = Study(
 )
 
 Ended = tuple[str, Mapping[str, float | None]]
-Ends = Callable[[Cell], Ended]
+Ends = Callable[[PlannedTrial], Ended]
 
 
 def plan_of(folder: Path, *options: str) -> SearchPlan:
@@ -43,11 +43,11 @@ def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:
     return Suggestions(plan, sweep, sweep.folder, ended), sweep
 
 
-def train(sweep: SweepFolder, cell: Cell, ended: Ended, *, iterations: int = 6) -> None:
-    """Leave on disk what a worker and the driver leave of a cell that ends with some scores."""
+def train(sweep: SweepFolder, trial: PlannedTrial, ended: Ended, *, iterations: int = 6) -> None:
+    """Leave on disk what a worker and the driver leave of a trial that ends with some scores."""
     state, scores = ended
-    folder = sweep.cell(cell.key)
-    folder.create(cell.config.to_dict(), cell.label)
+    folder = sweep.trial(trial.key)
+    folder.create(trial.config.to_dict(), trial.label)
     folder.reopen()
     reached = iterations if state == "finished" else iterations // 2
     known = [row["iteration"] for row in folder.evaluations()]
@@ -57,33 +57,33 @@ def train(sweep: SweepFolder, cell: Cell, ended: Ended, *, iterations: int = 6) 
     folder.finish(Outcome(state=state, iteration=reached, error="boom" if state == "failed" else None))
 
 
-def run(plan: SearchPlan, ends: Ends, *, kill_after: float = math.inf, at_a_time: int = 1) -> list[Cell]:
-    """Run a search to its end, or until it is killed after so many cells. Returns the cells in their order."""
+def run(plan: SearchPlan, ends: Ends, *, kill_after: float = math.inf, at_a_time: int = 1) -> list[PlannedTrial]:
+    """Run a search to its end, or until it is killed after so many trials. Returns the trials in their order."""
     suggestions, sweep = start(plan)
-    trained: list[Cell] = []
-    running: list[Cell] = []
+    trained: list[PlannedTrial] = []
+    running: list[PlannedTrial] = []
     while True:
-        while len(running) < at_a_time and (cell := suggestions.next_cell()) is not None:
-            running.append(cell)
+        while len(running) < at_a_time and (trial := suggestions.next_trial()) is not None:
+            running.append(trial)
         if not running:
             assert not suggestions.waits
             return trained
         if len(trained) >= kill_after:
             return trained
-        cell = running.pop(0)
-        train(sweep, cell, ends(cell), iterations=plan.options.iterations)
-        suggestions.cell_evaluated(cell.key)
-        suggestions.cell_ended(cell.key)
-        trained.append(cell)
+        trial = running.pop(0)
+        train(sweep, trial, ends(trial), iterations=plan.options.iterations)
+        suggestions.trial_evaluated(trial.key)
+        suggestions.trial_ended(trial.key)
+        trained.append(trial)
 
 
-def bowl(cell: Cell) -> Ended:
+def bowl(trial: PlannedTrial) -> Ended:
     """Finished, with an error that is least at β = 0.1 and γ = 0.7, and one more of each seed."""
-    config = cell.config
+    config = trial.config
     error = (math.log10(config.beta_value) + 1) ** 2 + 4 * (config.gamma - 0.7) ** 2
     return "finished", {"reconstruction_error": error + config.seed / 100, "mcc": 1 - config.gamma - error / 10}
 
 
-def points(cells: list[Cell]) -> list[tuple[Any, ...]]:
-    """β and γ of cells, without repeats."""
-    return list(dict.fromkeys((cell.config.beta, cell.config.gamma) for cell in cells))
+def points(trials: list[PlannedTrial]) -> list[tuple[Any, ...]]:
+    """β and γ of trials, without repeats."""
+    return list(dict.fromkeys((trial.config.beta, trial.config.gamma) for trial in trials))

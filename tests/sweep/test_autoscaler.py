@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from dd_ray.sweep import autoscaler
-from dd_ray.sweep.cluster import Resources
+from dd_ray.tune import autoscaler
+from dd_ray.tune.cluster import Resources
 
 GROUP = "abc123"
 

@@ -12,13 +12,13 @@ import pytest
 
 from dd_ray import results
 from dd_ray.cli import main, parse
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import make_manifest
-from dd_ray.sweep.store import SweepFolder
 from tests.sweep.conftest import ray_head
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
 
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
-FOUR_CELLS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler none".split()
+FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler none".split()
 
 
 def sweep(*options, timeout=120):
@@ -28,11 +28,11 @@ def sweep(*options, timeout=120):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_one_command_on_one_machine_gives_cells_a_table_and_a_map(ray_folder, tmp_path, monkeypatch):
+def test_one_command_on_one_machine_gives_trials_a_table_and_a_map(ray_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray_folder)
-    done = sweep(*FOUR_CELLS, "--storage", tmp_path, "--name", "mine")
+    done = sweep(*FOUR_TRIALS, "--storage", tmp_path, "--name", "mine")
     assert done.returncode == 0, done.stderr
-    assert "4 cells = 2 beta × 2 gamma" in done.stdout
+    assert "4 trials = 2 beta × 2 gamma" in done.stdout
     assert "2 trials at a time" in done.stdout or "1 trials at a time" in done.stdout
     assert "24/24" in done.stderr  # the progress bar at its end
     table = results.load(tmp_path / "mine")
@@ -50,13 +50,13 @@ def test_one_command_on_one_machine_gives_cells_a_table_and_a_map(ray_folder, tm
 @pytest.mark.slow
 def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
-    assert sweep(*FOUR_CELLS, *options).returncode == 0
+    assert sweep(*FOUR_TRIALS, *options).returncode == 0
     before = results.load(tmp_path / "mine")
-    again = sweep(*FOUR_CELLS, *options)
+    again = sweep(*FOUR_TRIALS, *options)
     assert again.returncode == 0
     assert "ended before and are kept: 4; to run: 0" in again.stdout
     assert results.load(tmp_path / "mine").equals(before)
-    wider = sweep(*FOUR_CELLS, *options, "--seeds", "2", "--iterations", "9")
+    wider = sweep(*FOUR_TRIALS, *options, "--seeds", "2", "--iterations", "9")
     assert wider.returncode == 0, wider.stderr
     after = results.load(tmp_path / "mine")
     assert len(results.final(after)) == 8
@@ -69,7 +69,7 @@ def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(c
 @pytest.mark.slow
 def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_store, tmp_path):
     prefix = tmp_path.name
-    options = [*FOUR_CELLS, "--address", cluster, "--storage", object_store.url(prefix), "--name", "mine"]
+    options = [*FOUR_TRIALS, "--address", cluster, "--storage", object_store.url(prefix), "--name", "mine"]
     done = sweep(*options, "--gamma", "0")
     assert done.returncode == 0, done.stderr
     wider = sweep(*options)
@@ -79,7 +79,7 @@ def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_st
     assert kept.files.names() == ["cells", "figures", "progress.json", "results.csv", "sweep.json", "tensorboard"]
     assert kept.files.names("figures") == ["grid_maps.csv", "grid_maps.png"]
     assert len(kept.files.names("tensorboard")) == 4
-    local = [*FOUR_CELLS, "--address", cluster, "--storage", tmp_path, "--name", "mine"]
+    local = [*FOUR_TRIALS, "--address", cluster, "--storage", tmp_path, "--name", "mine"]
     assert sweep(*local).returncode == 0
     same = ["key", "iteration", "reconstruction_error", "mcc", "loss"]
     assert results.load(kept.location)[same].equals(results.load(tmp_path / "mine")[same])
@@ -98,45 +98,45 @@ def test_a_contradiction_is_refused_before_ray_starts(tmp_path):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_asha_stops_cells_early_and_says_so(cluster, tmp_path):
+def test_asha_stops_trials_early_and_says_so(cluster, tmp_path):
     done = sweep(
         *"--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 8 --evaluations 8 --grace-period 1".split(),
         *"--scheduler asha --reduction-factor 2 --max-concurrent 1 --address".split(),
         *[cluster, "--storage", tmp_path, "--name", "mine"],
     )
     assert done.returncode == 0, done.stderr
-    cells = results.final(results.load(tmp_path / "mine"))
-    stopped = cells[cells["state"] == "stopped_early"]
+    trials = results.final(results.load(tmp_path / "mine"))
+    stopped = trials[trials["state"] == "stopped_early"]
     assert len(stopped) > 0 and (stopped["iteration"] < 8).all()
-    assert (cells[cells["state"] == "finished"]["iteration"] == 8).all()
+    assert (trials[trials["state"] == "finished"]["iteration"] == 8).all()
     assert "stopped early" in done.stdout
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_stopped_cells_go_on_where_nothing_stops_them(cluster, tmp_path):
+def test_stopped_trials_go_on_where_nothing_stops_them(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--iterations", "8"]
     options += "--beta 0.01 0.1 1 --gamma 0 --lambda 0 --evaluations 4 --max-concurrent 1".split()
     asha = "--scheduler asha --grace-period 1 --reduction-factor 8".split()
     assert sweep(*options, *asha).returncode == 0
     assert "stopped_early" in set(results.load(tmp_path / "mine")["state"])
     assert sweep(*options, "--scheduler", "none").returncode == 0
-    cells = results.final(results.load(tmp_path / "mine"))
-    assert set(cells["state"]) == {"finished"}
-    assert set(cells["iteration"]) == {8}
+    trials = results.final(results.load(tmp_path / "mine"))
+    assert set(trials["state"]) == {"finished"}
+    assert set(trials["iteration"]) == {8}
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_failing_cell_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
+def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
     rates = ["--learning-rate", "1e-4", "1e30", "--beta", "1", "--gamma", "0", "--lambda", "0"]
     first = sweep(*rates, "--iterations", "4", "--scheduler", "none", *options)
     assert first.returncode == 0, first.stderr
-    cells = results.final(results.load(tmp_path / "mine")).set_index("learning_rate")
-    assert cells["state"].to_dict() == {1e-4: "finished", 1e30: "diverged"}
+    trials = results.final(results.load(tmp_path / "mine")).set_index("learning_rate")
+    assert trials["state"].to_dict() == {1e-4: "finished", 1e30: "diverged"}
 
-    damaged = cells.loc[1e-4]
+    damaged = trials.loc[1e-4]
     events = tmp_path / "mine" / "tensorboard" / damaged["label"]
     shutil.rmtree(events)
     events.write_text("in the way")
@@ -179,7 +179,7 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_wanted(tmp_path, token):
-    options = [*FOUR_CELLS, "--gamma", "0", "--storage", tmp_path, "--name", "mine"]
+    options = [*FOUR_TRIALS, "--gamma", "0", "--storage", tmp_path, "--name", "mine"]
     with (
         tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder,
         ray_head(folder, {"RAY_AUTH_MODE": "disabled"}) as address,
@@ -204,10 +204,10 @@ def test_a_wrong_token_is_refused(cluster, tmp_path, monkeypatch):
 def test_auto_finds_the_cluster_or_says_in_time_that_there_is_none(cluster, tmp_path, monkeypatch):
     options = ["--address", "auto", "--storage", tmp_path, "--name", "mine"]
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    assert sweep(*FOUR_CELLS, *options, "--gamma", "0").returncode == 0
+    assert sweep(*FOUR_TRIALS, *options, "--gamma", "0").returncode == 0
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     started = time.monotonic()
-    done = sweep(*FOUR_CELLS, *options, "--seeds", "2")
+    done = sweep(*FOUR_TRIALS, *options, "--seeds", "2")
     assert time.monotonic() - started < 30  # 15 s, and the start of Python twice on a busy machine
     assert_refused(done.returncode, done.stderr, "--address auto")
 
@@ -282,10 +282,10 @@ def test_storage_that_cannot_be_written_is_refused(tmp_path, capfd):
     assert_refused(ended.value.code, capfd.readouterr().err, "cannot be written", "--storage")
 
 
-def test_a_dry_run_prints_every_cell_and_starts_nothing(tmp_path, capfd):
+def test_a_dry_run_prints_every_trial_and_starts_nothing(tmp_path, capfd):
     main(TINY, ["--dry-run", "--storage", str(tmp_path), "--seeds", "2"])
     printed = capfd.readouterr().out
-    assert "8 cells = 2 beta × 2 gamma × 2 seed" in printed
+    assert "8 trials = 2 beta × 2 gamma × 2 seed" in printed
     assert "6 iterations each, 48 in all" in printed
     assert "of one core of this machine" in printed
     assert printed.count("gamma=0.5") == 4

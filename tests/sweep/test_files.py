@@ -17,7 +17,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from dd_ray.errors import UserError
-from dd_ray.sweep.files import Lease, LocalFiles, open_files, out_of_space
+from dd_ray.storage.files import Lease, LocalFiles, open_files, out_of_space
 from tests.sweep.object_store import KEYS, running_object_store
 
 QUICK = Lease(renew=0.5, expire=3.0, poll=0.4)
@@ -72,10 +72,10 @@ def test_what_is_missing(files):
 
 
 def test_at_is_a_folder_below(files):
-    cell = files.at("cells", "β=0.1 γ=½")
-    cell.write("config.json", b"{}")
+    trial = files.at("cells", "β=0.1 γ=½")
+    trial.write("config.json", b"{}")
     assert files.read("cells/β=0.1 γ=½/config.json") == b"{}"
-    assert open_files(cell.location).read("config.json") == b"{}"
+    assert open_files(trial.location).read("config.json") == b"{}"
     assert files.names("cells") == ["β=0.1 γ=½"]
 
 
@@ -118,7 +118,7 @@ def test_a_line_cut_short_is_dropped_before_the_next(files, before, after):
 
 WRITER = """
 import hashlib, random, sys
-from dd_ray.sweep.files import open_files
+from dd_ray.storage.files import open_files
 files, draw = open_files(sys.argv[1]), random.Random(int(sys.argv[2]))
 while True:
     content = draw.randbytes(draw.randrange(100_000))
@@ -144,7 +144,7 @@ def test_a_reader_sees_whole_files_only_while_they_are_written_and_after_a_kill(
 
 HOLDER = """
 import sys, time
-from dd_ray.sweep.files import Lease, open_files
+from dd_ray.storage.files import Lease, open_files
 with open_files(sys.argv[1]).lock(".lock", "process 7 on elsewhere", Lease(renew=0.5, expire=3.0, poll=0.4)) as lock:
     print("held", flush=True)
     sys.stdin.readline()
@@ -202,7 +202,7 @@ def test_a_file_is_no_folder(folder):
 
 
 def test_a_folder_without_pyarrow(folder):
-    code = "import sys, dd_ray.sweep.files as f; f.open_files('.').names(); print('pyarrow' in sys.modules)"
+    code = "import sys, dd_ray.storage.files as f; f.open_files('.').names(); print('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"False\n"
 
 

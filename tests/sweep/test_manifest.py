@@ -6,8 +6,8 @@ import pytest
 
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees, make_manifest
-from dd_ray.sweep.store import SweepFolder
 from tests.sweep.studies import TINY
 
 
@@ -66,8 +66,8 @@ def test_a_file_may_have_moved(tmp_path):
     folder = SweepFolder.at(tmp_path / "sweep")
     folder.write_manifest(make_manifest(before, None))
     check_agrees(after, folder)
-    assert [(c.key, c.label) for c in after.cells] == [(c.key, c.label) for c in before.cells]
-    assert not any("d.npz" in cell.label for cell in after.cells)
+    assert [(c.key, c.label) for c in after.trials] == [(c.key, c.label) for c in before.trials]
+    assert not any("d.npz" in trial.label for trial in after.trials)
 
 
 def test_another_study_is_refused(sweep):
@@ -90,7 +90,7 @@ def test_the_manifest_has_the_values_of_all_commands(sweep):
     assert set(manifest["versions"]) == {"dd_ray", "ray", "torch", "python"}
 
 
-def test_what_has_no_effect_on_a_sweep_s_cells_contradicts_nothing_and_is_not_recorded(tmp_path):
+def test_what_has_no_effect_on_a_sweep_s_trials_contradicts_nothing_and_is_not_recorded(tmp_path):
     folder = SweepFolder.at(tmp_path)
     commands = [
         ["--objective", "beta"],

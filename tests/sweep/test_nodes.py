@@ -3,9 +3,9 @@
 import pytest
 
 from dd_ray.errors import UserError
-from dd_ray.sweep import nodes
-from dd_ray.sweep.store import SweepFolder
-from dd_ray.sweep.versions import difference, versions
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.versions import difference, versions
+from dd_ray.tune import nodes
 
 
 @pytest.fixture

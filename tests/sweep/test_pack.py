@@ -1,4 +1,4 @@
-"""Cells whose networks a pack trains, in this process and without Ray."""
+"""Trials whose networks a pack trains, in this process and without Ray."""
 
 import io
 import threading
@@ -10,31 +10,31 @@ import torch
 
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
-from dd_ray.sweep import pack as pack_module
-from dd_ray.sweep.board import Board
-from dd_ray.sweep.cell_run import CellRun
-from dd_ray.sweep.gpu_memory import check_memory
-from dd_ray.sweep.pack import Pack
-from dd_ray.sweep.pack_actors import PackTrainer
-from dd_ray.sweep.store import CellFolder, SweepFolder
-from dd_ray.sweep.trainer import Work
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
 from dd_ray.training import Stack
+from dd_ray.trial import pack as pack_module
+from dd_ray.trial.board import Board
+from dd_ray.trial.gpu_memory import check_memory
+from dd_ray.trial.pack import Pack
+from dd_ray.trial.run import TrialRun
+from dd_ray.trial.trainer import Work
+from dd_ray.tune.pack_actors import PackTrainer
 from tests.sweep.studies import TINY
-from tests.sweep.test_cell_run import finish, full_disk, without_times, work_on
+from tests.sweep.test_trial_run import finish, full_disk, without_times, work_on
 
 EVALUATE_AT = (0, 3, 6)
 
 
 @pytest.fixture
 def works(tmp_path):
-    """Work on the four cells of the tiny study, in a folder of a name."""
+    """Work on the four trials of the tiny study, in a folder of a name."""
 
     def works(folder="sweep", evaluate_at=EVALUATE_AT, final_metrics=(), options=()):
         sweep = SweepFolder.at(tmp_path / folder)
         sweep.write_manifest({"study": "tiny"})
         made = []
-        for cell in parse(TINY, list(options)).cells:
-            made.append(work_on(sweep, cell, evaluate_at, final_metrics))
+        for trial in parse(TINY, list(options)).trials:
+            made.append(work_on(sweep, trial, evaluate_at, final_metrics))
         return made
 
     return works
@@ -49,13 +49,13 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def in_pack(pack: Pack, work: Work) -> CellRun:
-    """A cell that a pack trains."""
-    return CellRun(work, PackTrainer(work, lambda method, *arguments: getattr(pack, method)(*arguments)))
+def in_pack(pack: Pack, work: Work) -> TrialRun:
+    """A trial that a pack trains."""
+    return TrialRun(work, PackTrainer(work, lambda method, *arguments: getattr(pack, method)(*arguments)))
 
 
 def finish_all(runs):
-    """Finish cells at the same time, as trials do."""
+    """Finish trials at the same time, as trials do."""
     threads = [threading.Thread(target=lambda run=run: (finish(run), run.close())) for run in runs]
     for thread in threads:
         thread.start()
@@ -65,8 +65,8 @@ def finish_all(runs):
 
 
 def alone(work):
-    """A cell that this process trains alone, to its end."""
-    run = CellRun(work)
+    """A trial that this process trains alone, to its end."""
+    run = TrialRun(work)
     finish(run)
     run.close()
     return run
@@ -76,8 +76,8 @@ def arrays(folder, iteration):
     return np.load(io.BytesIO(folder.state(iteration)))
 
 
-def assert_equal_cells(ours, theirs):
-    """Evaluations, added scores, state and outcome of two cells are the same, bit for bit."""
+def assert_equal_trials(ours, theirs):
+    """Evaluations, added scores, state and outcome of two trials are the same, bit for bit."""
     assert without_times(ours.evaluations()) == without_times(theirs.evaluations())
     assert ours.scores() == theirs.scores()
     assert ours.outcome() == theirs.outcome()
@@ -86,12 +86,12 @@ def assert_equal_cells(ours, theirs):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_cells_of_a_pack_are_those_that_a_process_each_would_give(works):
+def test_trials_of_a_pack_are_those_that_a_process_each_would_give(works):
     pack = Pack("cpu", threads=1)
     runs = [in_pack(pack, work) for work in works("pack", final_metrics=["mcc", "notebook"])]
     finish_all(runs)
     for run, work in zip(runs, works("alone", final_metrics=["mcc", "notebook"]), strict=True):
-        assert_equal_cells(run.folder, alone(work).folder)
+        assert_equal_trials(run.folder, alone(work).folder)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -128,7 +128,7 @@ def _until(condition):
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_cell_that_leaves_while_its_pack_is_ahead_loses_no_evaluation(works):
+def test_a_trial_that_leaves_while_its_pack_is_ahead_loses_no_evaluation(works):
     pack = Pack("cpu", threads=1)
     work = works("parts")[0]
     first = in_pack(pack, work)
@@ -140,17 +140,17 @@ def test_a_cell_that_leaves_while_its_pack_is_ahead_loses_no_evaluation(works):
     assert len(first.folder.evaluations()) == 1
     second = in_pack(pack, work)
     finish_all([second])
-    assert_equal_cells(second.folder, alone(works("alone")[0]).folder)
+    assert_equal_trials(second.folder, alone(works("alone")[0]).folder)
 
 
 @pytest.mark.usefixtures("one_thread")
-def test_a_cell_whose_process_was_lost_joins_again_from_its_latest_state(works):
+def test_a_trial_whose_process_was_lost_joins_again_from_its_latest_state(works):
     pack = Pack("cpu", threads=1)
     work = works("parts")[0]
     lost = in_pack(pack, work)
     lost.advance(), lost.advance()  # and nothing more is heard of it
     finish_all([in_pack(pack, work)])
-    assert_equal_cells(lost.folder, alone(works("alone")[0]).folder)
+    assert_equal_trials(lost.folder, alone(works("alone")[0]).folder)
     assert not pack._members and not pack._stacks
 
 
@@ -162,7 +162,7 @@ def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_
     first.advance()
     (member,) = pack._members.values()
     _until(lambda: member.trainee.trial.iteration == 6)
-    monkeypatch.setattr(CellFolder, "record", full_disk)
+    monkeypatch.setattr(TrialFolder, "record", full_disk)
     with pytest.raises(OSError, match="No space"):
         first.advance()
     _until(lambda: member.snapshot is not None)
@@ -170,7 +170,7 @@ def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_
     first.close()
     second = in_pack(pack, work)
     finish_all([second])
-    assert_equal_cells(second.folder, alone(works("alone")[0]).folder)
+    assert_equal_trials(second.folder, alone(works("alone")[0]).folder)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -193,7 +193,7 @@ def test_an_evaluation_that_has_no_memory_is_tried_again(works, monkeypatch):
     finish_all([run])
     assert len(failures) == 1
     monkeypatch.undo()
-    assert_equal_cells(run.folder, alone(works("alone")[0]).folder)
+    assert_equal_trials(run.folder, alone(works("alone")[0]).folder)
 
 
 def _member(iteration):
@@ -255,10 +255,10 @@ def test_pictures_are_of_their_own_evaluation_though_the_pack_is_ahead(works, mo
     assert any(not np.array_equal(seen[0][name], seen[6][name]) for name in seen[0])
 
 
-def test_a_cell_that_could_not_join_may_try_again(works, monkeypatch):
+def test_a_trial_that_could_not_join_may_try_again(works, monkeypatch):
     pack = Pack("cpu", threads=1)
     work = works()[0]
-    monkeypatch.setattr(CellFolder, "evaluations", full_disk)
+    monkeypatch.setattr(TrialFolder, "evaluations", full_disk)
     with pytest.raises(OSError, match="No space"):
         in_pack(pack, work)
     monkeypatch.undo()
@@ -266,7 +266,7 @@ def test_a_cell_that_could_not_join_may_try_again(works, monkeypatch):
     assert [r["iteration"] for r in finish(in_pack(pack, work))] == [0, 3, 6]
 
 
-def test_a_diverging_cell_ends_as_that_and_harms_no_other(works):
+def test_a_diverging_trial_ends_as_that_and_harms_no_other(works):
     pack = Pack("cpu", threads=1, method="grouped")
     good, bad = works("good")[0], works("bad", options=["--learning-rate", "1e30"])[0]
     runs = [in_pack(pack, work) for work in (good, bad)]
@@ -275,7 +275,7 @@ def test_a_diverging_cell_ends_as_that_and_harms_no_other(works):
     assert all(np.isfinite(arrays(runs[0].folder, 6)[name]).all() for name in ["weights/encoder.mu.bias"])
 
 
-def test_cells_that_cannot_share_a_stack_share_a_pack(works):
+def test_trials_that_cannot_share_a_stack_share_a_pack(works):
     pack = Pack("cpu", threads=1)
     runs = [in_pack(pack, works(str(n), options=["--num-latents", str(n)])[0]) for n in (2, 3)]
     assert len(pack._stacks) == 2
@@ -302,7 +302,7 @@ def test_a_pack_that_breaks_tells_all_who_wait_and_nothing_is_lost(works, monkey
     assert [row["iteration"] for row in runs[0].folder.evaluations()] == [0]
 
 
-def test_a_refused_cell_leaves_the_pack_as_it_was(works, monkeypatch):
+def test_a_refused_trial_leaves_the_pack_as_it_was(works, monkeypatch):
     pack = Pack("cpu", threads=1)
     ours, refused = works()[:2]
     in_pack(pack, ours)

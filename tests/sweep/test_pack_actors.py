@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from dd_ray import results
-from tests.sweep.test_command import FOUR_CELLS, SWEEP, sweep
+from tests.sweep.test_command import FOUR_TRIALS, SWEEP, sweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 1000 --evaluations 8 --scheduler none".split()
@@ -39,7 +39,7 @@ def _evaluated(folder: Path) -> int:
 def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, tmp_path):
     for name, pack in (("packed", "on"), ("plain", "off")):
         options = ["--learning-rate", "1e-5", "--pack", pack, "--storage", tmp_path, "--name", name]
-        done = sweep(*FOUR_CELLS, "--address", cluster, *options)
+        done = sweep(*FOUR_TRIALS, "--address", cluster, *options)
         assert done.returncode == 0, done.stderr
         assert ("trained by one process" in done.stdout) == (pack == "on")
     packed, plain = (results.load(tmp_path / name).sort_values(["key", "iteration"]) for name in ("packed", "plain"))

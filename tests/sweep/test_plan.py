@@ -5,42 +5,42 @@ from dataclasses import replace
 import pytest
 
 from dd_ray.cli import parse
+from dd_ray.command_line import duration
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.models import build_model
 from dd_ray.sweep.checks import reported_by
-from dd_ray.terminal import duration
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 
-def test_cells_are_the_product_of_the_axes_and_seeds():
+def test_trials_are_the_product_of_the_axes_and_seeds():
     plan = parse(TINY, ["--seeds", "3"])
-    assert len(plan.cells) == 2 * 2 * 3
-    assert len({cell.key for cell in plan.cells}) == 12
+    assert len(plan.trials) == 2 * 2 * 3
+    assert len({trial.key for trial in plan.trials}) == 12
     assert plan.swept == ("beta", "gamma", "seed")
 
 
 def test_an_axis_is_replaced_by_what_the_command_line_says():
     plan = parse(TINY, ["--gamma", "0", "0.25", "0.9", "--beta", "0.5"])
-    assert [(c.config.beta, c.config.gamma) for c in plan.cells] == [(0.5, 0.0), (0.5, 0.25), (0.5, 0.9)]
+    assert [(c.config.beta, c.config.gamma) for c in plan.trials] == [(0.5, 0.0), (0.5, 0.25), (0.5, 0.9)]
 
 
 def test_any_config_field_can_be_swept():
     plan = parse(TINY, ["--num-latents", "2", "4", "--motion", "axis", "--gamma", "0", "--beta", "1"])
-    assert [c.config.num_latents for c in plan.cells] == [2, 4]
-    assert {c.config.motion for c in plan.cells} == {"axis"}
+    assert [c.config.num_latents for c in plan.trials] == [2, 4]
+    assert {c.config.motion for c in plan.trials} == {"axis"}
 
 
 def test_beta_norm_replaces_the_default_beta():
     plan = parse(TINY, ["--beta-norm", "0.001"])
-    assert {c.config.beta_value for c in plan.cells} == {0.256}
+    assert {c.config.beta_value for c in plan.trials} == {0.256}
 
 
 def test_seeds_can_be_named():
-    assert [c.config.seed for c in parse(TINY, ["--seed", "4", "7", "--gamma", "0", "--beta", "1"]).cells] == [4, 7]
-    assert [c.config.seed for c in parse(TINY, ["--seed", "4", "--gamma", "0", "--beta", "1"]).cells] == [4]
+    assert [c.config.seed for c in parse(TINY, ["--seed", "4", "7", "--gamma", "0", "--beta", "1"]).trials] == [4, 7]
+    assert [c.config.seed for c in parse(TINY, ["--seed", "4", "--gamma", "0", "--beta", "1"]).trials] == [4]
 
 
 def test_a_preset_sets_the_defaults():
@@ -50,14 +50,14 @@ def test_a_preset_sets_the_defaults():
 
 
 def test_labels_name_the_axes_of_the_study_even_where_they_do_not_vary():
-    label = parse(TINY, ["--gamma", "0.5", "--beta", "1"]).cells[0].label
+    label = parse(TINY, ["--gamma", "0.5", "--beta", "1"]).trials[0].label
     assert label == "beta=1,gamma=0.5,seed=0"
 
 
-def test_labels_name_the_study_s_axes_and_what_differs_but_nothing_that_all_cells_share():
+def test_labels_name_the_study_s_axes_and_what_differs_but_nothing_that_all_trials_share():
     asked = ["--gamma", "0.5", "--beta", "1", "--motion", "axis", "--learning-rate"]
-    assert parse(TINY, [*asked, "0.01"]).cells[0].label == "beta=1,gamma=0.5,seed=0"
-    label = parse(TINY, [*asked, "0.01", "0.02"]).cells[0].label
+    assert parse(TINY, [*asked, "0.01"]).trials[0].label == "beta=1,gamma=0.5,seed=0"
+    label = parse(TINY, [*asked, "0.01", "0.02"]).trials[0].label
     assert label == "beta=1,gamma=0.5,learning_rate=0.01,seed=0"
 
 
@@ -90,31 +90,31 @@ def test_labels_name_the_study_s_axes_and_what_differs_but_nothing_that_all_cell
         ),
     ],
 )
-def test_a_cell_is_named_by_the_axes_that_have_an_effect_in_it(command, labels):
+def test_a_trial_is_named_by_the_axes_that_have_an_effect_in_it(command, labels):
     study, *args = command.split()
     plan = parse(load_study(ROOT / "sweeps" / f"{study}.py"), [*args, "--scheduler", "none"])
-    assert sorted(cell.label for cell in plan.cells) == sorted(labels.split())
-    assert len({cell.key for cell in plan.cells}) == len(plan.cells)
+    assert sorted(trial.label for trial in plan.trials) == sorted(labels.split())
+    assert len({trial.key for trial in plan.trials}) == len(plan.trials)
 
 
-def test_it_is_said_where_there_are_fewer_cells_than_the_axes_make():
+def test_it_is_said_where_there_are_fewer_trials_than_the_axes_make():
     count, *_ = parse(TINY, ["--model", "predictive_vae", "inertia_vae", "--beta", "1"]).contents()
-    assert count == "3 cells of 2 gamma × 2 model, since where an axis has no effect its cells are one"
-    assert parse(TINY, []).contents()[0] == "4 cells = 2 beta × 2 gamma"
+    assert count == "3 trials of 2 gamma × 2 model, since where an axis has no effect its trials are one"
+    assert parse(TINY, []).contents()[0] == "4 trials = 2 beta × 2 gamma"
 
 
 def test_a_suggestion_has_the_default_of_what_has_no_effect_in_it():
     study = load_study(ROOT / "sweeps" / "inertia_search.py")
     plan = parse(study, ["--objective", "beta", "capacity", "--capacity-max", "5"])
     point = {"beta": 0.1, "gamma": 0.5, "lam": 1.0, "objective": "beta"}
-    (plain,), (capacity,) = (plan.cells_of(point | {"objective": objective}) for objective in ("beta", "capacity"))
+    (plain,), (capacity,) = (plan.trials_of(point | {"objective": objective}) for objective in ("beta", "capacity"))
     assert (plain.config.beta, plain.config.capacity_max) == (0.1, 20)
     assert (capacity.config.beta, capacity.config.capacity_max) == (None, 5)
     assert capacity.label == "gamma=0.5,lambda=1,objective=capacity,seed=0"
 
 
 def test_a_seed_option_without_values_is_left_out():
-    assert {c.config.seed for c in parse(TINY, ["--seed"]).cells} == {0}
+    assert {c.config.seed for c in parse(TINY, ["--seed"]).trials} == {0}
 
 
 def test_evaluations_start_untrained_and_end_at_the_end():
@@ -141,10 +141,10 @@ def test_grace_period_is_a_share_of_the_iterations():
 def test_named_seeds_replace_those_of_a_preset():
     study = replace(TINY, presets={"quick": replace(TINY.presets["quick"], seeds=3)})
     one = ["--gamma", "0", "--beta", "1"]
-    assert [c.config.seed for c in parse(study, one).cells] == [0, 1, 2]
-    assert [c.config.seed for c in parse(study, [*one, "--seed", "4"]).cells] == [4]
-    assert [c.config.seed for c in parse(study, [*one, "--seed", "4", "7"]).cells] == [4, 7]
-    assert [c.config.seed for c in parse(study, [*one, "--seeds", "2"]).cells] == [0, 1]
+    assert [c.config.seed for c in parse(study, one).trials] == [0, 1, 2]
+    assert [c.config.seed for c in parse(study, [*one, "--seed", "4"]).trials] == [4]
+    assert [c.config.seed for c in parse(study, [*one, "--seed", "4", "7"]).trials] == [4, 7]
+    assert [c.config.seed for c in parse(study, [*one, "--seeds", "2"]).trials] == [0, 1]
 
 
 def test_asha_compares_first_at_an_evaluation_within_the_run():
@@ -154,7 +154,7 @@ def test_asha_compares_first_at_an_evaluation_within_the_run():
 
 
 @pytest.mark.parametrize("preset", ["quick", "full"])
-def test_what_cells_are_said_to_report_is_what_they_report(preset):
+def test_what_trials_are_said_to_report_is_what_they_report(preset):
     for path in STUDY_FILES:
         config = replace(parse(load_study(path), ["--preset", preset]).examples[0], num_test=4)
         dataset = make_dataset(config)

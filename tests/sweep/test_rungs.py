@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
-from dd_ray.sweep.rungs import RememberingASHA
+from dd_ray.tune.rungs import RememberingASHA
 
 OPTIONS = {"time_attr": "iteration", "metric": "error", "mode": "min", "max_t": 100, "grace_period": 10}
 

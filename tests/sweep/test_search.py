@@ -16,10 +16,10 @@ import pandas as pd
 import pytest
 from optuna.trial import TrialState
 
-from dd_ray import search_results
 from dd_ray.cli import main
+from dd_ray.results import suggestions as search_results
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.store import SweepFolder
 from dd_ray.sweep.suggestions import LOG, open_storage
 from tests.sweep.searching import Ends, bowl, plan_of, points, run, start, train
 from tests.sweep.studies import ROOT, TINY_OPTIONS
@@ -42,35 +42,35 @@ def states_of(plan: SearchPlan) -> list[str]:
 
 
 def ends_with(*states: str) -> Ends:
-    """The states of cells in the order in which they are trained; the last one for all others."""
+    """The states of trials in the order in which they are trained; the last one for all others."""
     left = list(states)
 
-    def ends(cell: Any) -> Any:
+    def ends(trial: Any) -> Any:
         state = left.pop(0) if len(left) > 1 else left[0]
-        return (state, {} if state == "diverged" else bowl(cell)[1])
+        return (state, {} if state == "diverged" else bowl(trial)[1])
 
     return ends
 
 
 def test_every_suggestion_is_trained_with_every_seed_and_told_their_mean(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--seeds", "3", "--scheduler", "none")
-    cells = run(plan, bowl)
-    assert len(cells) == 15 and len({cell.key for cell in cells}) == 15
+    trials = run(plan, bowl)
+    assert len(trials) == 15 and len({trial.key for trial in trials}) == 15
     trials = study_of(plan).trials
     for number, trial in enumerate(trials):
-        ours = cells[3 * number : 3 * number + 3]
-        assert [cell.config.seed for cell in ours] == [0, 1, 2]
-        assert {cell.config.beta for cell in ours} == {trial.params["beta"]}
-        assert {cell.config.gamma for cell in ours} == {trial.params["gamma"]}
-        assert trial.user_attrs["cells"] == [cell.key for cell in ours]
-        expected = np.mean([bowl(cell)[1]["reconstruction_error"] for cell in ours])
+        ours = trials[3 * number : 3 * number + 3]
+        assert [trial.config.seed for trial in ours] == [0, 1, 2]
+        assert {trial.config.beta for trial in ours} == {trial.params["beta"]}
+        assert {trial.config.gamma for trial in ours} == {trial.params["gamma"]}
+        assert trial.user_attrs["cells"] == [trial.key for trial in ours]
+        expected = np.mean([bowl(trial)[1]["reconstruction_error"] for trial in ours])
         assert trial.value == pytest.approx(expected)
         assert trial.intermediate_values == pytest.approx(dict.fromkeys((0, 3, 6), expected))
 
 
 def test_values_stay_in_their_ranges_and_fixed_ones_are_fixed(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, *"--beta 0.2 0.3 --gamma 0.5 --num-latents 3 5 --suggestions 12 --seeds 1".split())
-    configs = [cell.config for cell in run(plan, bowl)]
+    configs = [trial.config for trial in run(plan, bowl)]
     assert all(0.2 <= config.beta_value <= 0.3 for config in configs)
     assert {config.gamma for config in configs} == {0.5}
     assert {config.num_latents for config in configs} == {3, 5}
@@ -79,7 +79,7 @@ def test_values_stay_in_their_ranges_and_fixed_ones_are_fixed(tmp_path: Path) ->
 def test_beta_is_drawn_evenly_over_orders_of_magnitude(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, *"--beta 0.0001 1 --suggestions 100 --startup 100 --seeds 1 --scheduler none".split())
     suggestions, _ = start(plan)
-    share = np.mean([cell.config.beta < 0.01 for cell in iter(suggestions.next_cell, None)])
+    share = np.mean([trial.config.beta < 0.01 for trial in iter(suggestions.next_trial, None)])
     assert 0.35 < share < 0.65  # half, within three standard errors; 1% of a uniform draw
 
 
@@ -97,15 +97,15 @@ def test_a_seed_that_does_not_finish_decides_what_is_told(
     tmp_path: Path, objectives: tuple[str, ...], ends: list[str], told: list[str], trained: int
 ) -> None:
     plan = plan_of(tmp_path, "--suggestions", "2", *objectives, "--scheduler", "asha")
-    cells = run(plan, ends_with(*ends))
+    trials = run(plan, ends_with(*ends))
     assert states_of(plan) == told
-    assert len(cells) == trained  # no seed is started that can no longer give a mean
+    assert len(trials) == trained  # no seed is started that can no longer give a mean
 
 
 def test_a_point_that_was_pruned_has_the_mean_of_the_last_iteration_that_its_seeds_share(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--suggestions", "1")
-    cells = run(plan, ends_with("finished", "stopped_early"))
-    expected = np.mean([bowl(cell)[1]["reconstruction_error"] for cell in cells])
+    trials = run(plan, ends_with("finished", "stopped_early"))
+    expected = np.mean([bowl(trial)[1]["reconstruction_error"] for trial in trials])
     (trial,) = study_of(plan).trials
     assert trial.intermediate_values == pytest.approx({0: expected, 3: expected})
     assert trial.value == pytest.approx(expected)
@@ -113,7 +113,7 @@ def test_a_point_that_was_pruned_has_the_mean_of_the_last_iteration_that_its_see
 
 def test_a_score_that_is_undefined_is_no_value(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--suggestions", "1", *TWO)
-    run(plan, lambda cell: ("finished", {"reconstruction_error": 0.1, "mcc": None if cell.config.seed else 0.5}))
+    run(plan, lambda trial: ("finished", {"reconstruction_error": 0.1, "mcc": None if trial.config.seed else 0.5}))
     assert states_of(plan) == ["FAIL"]
     assert search_results.load(Path(plan.location))["state"].tolist() == ["undefined"]
 
@@ -125,17 +125,17 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, k
     plan = plan_of(tmp_path / "b", *options)
     before = run(plan, bowl, kill_after=kill_after)
     after = run(plan, bowl)
-    assert [cell.key for cell in before + after] == [cell.key for cell in undisturbed]
+    assert [trial.key for trial in before + after] == [trial.key for trial in undisturbed]
     assert states_of(plan) == ["COMPLETE"] * 5
     values = [trial.value for trial in study_of(plan).trials]
     assert values == [trial.value for trial in study_of(plan_of(tmp_path / "a", *options)).trials]
 
 
-def test_a_kill_with_several_cells_running_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_a_kill_with_several_trials_running_loses_and_doubles_nothing(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--seeds", "3", "--suggestions", "7")
-    trained = [cell for stop in (2, 3, 1, 4) for cell in run(plan, bowl, kill_after=stop, at_a_time=4)]
+    trained = [trial for stop in (2, 3, 1, 4) for trial in run(plan, bowl, kill_after=stop, at_a_time=4)]
     trained += run(plan, bowl, at_a_time=4)
-    assert len(trained) == len({cell.key for cell in trained}) == 21
+    assert len(trained) == len({trial.key for trial in trained}) == 21
     assert states_of(plan) == ["COMPLETE"] * 7
     assert run(plan, bowl) == []
 
@@ -143,24 +143,24 @@ def test_a_kill_with_several_cells_running_loses_and_doubles_nothing(tmp_path: P
 def test_an_outcome_that_was_not_told_before_a_kill_is_told_at_the_next_start(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--suggestions", "1", "--seeds", "1")
     suggestions, sweep = start(plan)
-    cell = suggestions.next_cell()
-    assert cell is not None
-    train(sweep, cell, bowl(cell))
+    trial = suggestions.next_trial()
+    assert trial is not None
+    train(sweep, trial, bowl(trial))
     assert states_of(plan) == ["RUNNING"]
     again, _ = start(plan)
     assert states_of(plan) == ["COMPLETE"]
-    assert again.next_cell() is None and again.num_left == 0
+    assert again.next_trial() is None and again.num_left == 0
 
 
-def test_an_interrupted_cell_is_handed_out_again(tmp_path: Path) -> None:
+def test_an_interrupted_trial_is_handed_out_again(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--suggestions", "1", "--seeds", "1")
     suggestions, _ = start(plan)
-    cell = suggestions.next_cell()
-    assert cell is not None
-    suggestions.cell_ended(cell.key)  # Tune ends it at Ctrl-C, without an outcome
-    assert suggestions.next_cell() is None and not suggestions.waits
+    trial = suggestions.next_trial()
+    assert trial is not None
+    suggestions.trial_ended(trial.key)  # Tune ends it at Ctrl-C, without an outcome
+    assert suggestions.next_trial() is None and not suggestions.waits
     assert states_of(plan) == ["RUNNING"] and suggestions.num_left == 1
-    assert start(plan)[0].next_cell() == cell
+    assert start(plan)[0].next_trial() == trial
 
 
 def test_a_suggestion_that_was_cut_short_while_it_was_drawn_is_given_up(tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ def test_another_kind_of_value_is_another_study_that_begins_with_the_same_points
     assert params[: len(kept)] == kept
 
 
-def test_failed_cells_are_tried_again_and_diverged_ones_are_not(tmp_path: Path) -> None:
+def test_failed_trials_are_tried_again_and_diverged_ones_are_not(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--suggestions", "3")
     ends = ends_with("finished", "failed", "diverged", "finished", "finished")
-    cells = run(plan, ends)
+    trials = run(plan, ends)
     assert states_of(plan) == ["FAIL", "FAIL", "COMPLETE"]
     assert search_results.load(Path(plan.location))["state"].tolist() == ["failed", "diverged", "finished"]
     assert start(plan)[0].num_left == 1
-    assert run(plan, bowl) == [cells[1]]
+    assert run(plan, bowl) == [trials[1]]
     assert start(plan)[0].num_left == 0
     assert states_of(plan) == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     table = search_results.load(Path(plan.location))
@@ -220,8 +220,8 @@ def test_failed_cells_are_tried_again_and_diverged_ones_are_not(tmp_path: Path) 
 
 def test_one_point_that_is_suggested_twice_is_trained_once(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, *"--beta 0.1 --gamma 0.5 --num-latents 3 5 --suggestions 6 --seeds 2".split())
-    cells = run(plan, bowl, at_a_time=4)
-    assert len(cells) == len({cell.key for cell in cells}) == 4
+    trials = run(plan, bowl, at_a_time=4)
+    assert len(trials) == len({trial.key for trial in trials}) == 4
     assert states_of(plan) == ["COMPLETE"] * 6
 
 
@@ -230,9 +230,9 @@ def test_the_front_is_that_of_brute_force(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     scores = {}
 
-    def ends(cell: Any) -> Any:
-        scores[cell.key] = rng.integers(6, size=2) / 5  # many ties
-        return "finished", dict(zip(("reconstruction_error", "mcc"), map(float, scores[cell.key]), strict=True))
+    def ends(trial: Any) -> Any:
+        scores[trial.key] = rng.integers(6, size=2) / 5  # many ties
+        return "finished", dict(zip(("reconstruction_error", "mcc"), map(float, scores[trial.key]), strict=True))
 
     run(plan, ends)
     table = search_results.load(Path(plan.location))
@@ -335,7 +335,7 @@ def test_defaults_follow_the_objectives_unless_they_are_given(tmp_path: Path) ->
 def test_a_dry_run_prints_the_space_and_starts_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     main(start_study(), ["--dry-run", "--storage", str(tmp_path), "--gamma", "0.5", *TWO])
     printed = capfd.readouterr().out
-    assert "5 suggestions × 2 seeds = 10 cells" in printed
+    assert "5 suggestions × 2 seeds = 10 trials" in printed
     assert "reconstruction_error (minimize) and mcc (maximize)" in printed
     assert "beta: log-uniform from 0.01 to 1" in printed and "gamma" not in printed.split("learns")[0].split("beta:")[1]
     assert "6 iterations each, 60 in all" in printed
@@ -365,9 +365,9 @@ def test_a_driver_that_is_killed_is_gone_on_with_by_the_same_command(
     table = search_results.load(tmp_path / "mine")
     assert table["state"].tolist() == ["finished"] * 6 and table["suggestion"].tolist() == list(range(6))
     sweep = SweepFolder.open(tmp_path / "mine")
-    assert {folder.key for folder in sweep.cells()} == {key for keys in table["cells"] for key in keys.split()}
+    assert {folder.key for folder in sweep.trials()} == {key for keys in table["cells"] for key in keys.split()}
     for row in table.to_dict("records"):
-        configs = [sweep.cell(key).describe()["config"] for key in row["cells"].split()]
+        configs = [sweep.trial(key).describe()["config"] for key in row["cells"].split()]
         assert [config["seed"] for config in configs] == [0, 1]
         assert {config["beta"] for config in configs} == {row["beta"]}
     study = optuna.load_study(study_name=sweep.manifest()["search"]["optuna_study"], storage=open_storage(sweep.folder))
@@ -388,42 +388,42 @@ def _wait_until(condition: Any, process: subprocess.Popen[bytes], seconds: float
 
 def test_what_has_been_handed_out_is_no_reason_to_wait(tmp_path: Path) -> None:
     suggestions, _ = start(plan_of(tmp_path, "--suggestions", "2", "--seeds", "2", "--scheduler", "none"))
-    cells = [suggestions.next_cell() for _ in range(5)]
-    assert cells[4] is None and None not in cells[:4]
+    trials = [suggestions.next_trial() for _ in range(5)]
+    assert trials[4] is None and None not in trials[:4]
     assert not suggestions.waits
 
 
 def test_with_asha_the_first_seed_decides_whether_the_others_start(tmp_path: Path) -> None:
     suggestions, sweep = start(plan_of(tmp_path, "--suggestions", "2", "--seeds", "3"))
-    first, second, nothing = (suggestions.next_cell() for _ in range(3))
+    first, second, nothing = (suggestions.next_trial() for _ in range(3))
     assert first and second and first.config.seed == second.config.seed == 0 and nothing is None
     assert suggestions.waits and suggestions.decides(first.key)
     train(sweep, first, ("stopped_early", bowl(first)[1]))
-    suggestions.cell_ended(first.key)
-    assert suggestions.next_cell() is None and suggestions.waits
+    suggestions.trial_ended(first.key)
+    assert suggestions.next_trial() is None and suggestions.waits
     train(sweep, second, bowl(second))
-    suggestions.cell_ended(second.key)
-    others = [suggestions.next_cell() for _ in range(3)]
-    assert [cell and (cell.config.beta, cell.config.seed) for cell in others] == [
+    suggestions.trial_ended(second.key)
+    others = [suggestions.next_trial() for _ in range(3)]
+    assert [trial and (trial.config.beta, trial.config.seed) for trial in others] == [
         (second.config.beta, 1),
         (second.config.beta, 2),
         None,
     ]
-    assert not any(cell and suggestions.decides(cell.key) for cell in others)
+    assert not any(trial and suggestions.decides(trial.key) for trial in others)
 
 
 def test_the_others_are_not_judged(tmp_path: Path) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
-    from dd_ray.sweep.searcher import FirstSeedDecides
+    from dd_ray.tune.searcher import FirstSeedDecides
 
     suggestions, _ = start(plan_of(tmp_path, "--suggestions", "3", "--seeds", "1"))
-    cells = [suggestions.next_cell() for _ in range(3)]
+    trials = [suggestions.next_trial() for _ in range(3)]
     judge = ASHAScheduler(
         time_attr="iteration", metric="reconstruction_error", mode="min", max_t=6, grace_period=1, reduction_factor=2
     )
     scheduler = FirstSeedDecides(judge, suggestions)
-    keys = [*(cell.key for cell in cells if cell), "other"]
+    keys = [*(trial.key for trial in trials if trial), "other"]
     trials = [SimpleNamespace(trial_id=key, config={"key": key}) for key in keys]
     verdicts = []
     for error, trial in enumerate(trials):

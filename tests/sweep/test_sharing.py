@@ -2,7 +2,7 @@
 
 import pytest
 
-from dd_ray.sweep.sharing import fair_share
+from dd_ray.tune.sharing import fair_share
 
 
 @pytest.mark.parametrize(

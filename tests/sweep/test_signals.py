@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from dd_ray.sweep import signals
+from dd_ray.tune import signals
 
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 

@@ -5,85 +5,85 @@ from dataclasses import replace
 import pytest
 
 from dd_ray.errors import UserError
-from dd_ray.sweep.store import Outcome, SweepFolder, sweep_location
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, sweep_location
 
 
 @pytest.fixture
-def cell(tmp_path):
-    folder = SweepFolder.at(tmp_path).cell("abc")
+def trial(tmp_path):
+    folder = SweepFolder.at(tmp_path).trial("abc")
     folder.create({"beta": 0.1}, "beta=0.1")
     return folder
 
 
-def test_what_is_recorded_is_read_in_order(cell):
+def test_what_is_recorded_is_read_in_order(trial):
     for iteration in (0, 5, 10):
-        cell.record({"iteration": iteration, "mcc": 0.5})
-    assert [row["iteration"] for row in cell.evaluations()] == [0, 5, 10]
+        trial.record({"iteration": iteration, "mcc": 0.5})
+    assert [row["iteration"] for row in trial.evaluations()] == [0, 5, 10]
 
 
-def test_a_line_cut_short_is_not_read_and_is_overwritten(cell):
-    cell.record({"iteration": 0, "kl": 1.0})
-    with (cell.files.local / "metrics.jsonl").open("a") as file:
+def test_a_line_cut_short_is_not_read_and_is_overwritten(trial):
+    trial.record({"iteration": 0, "kl": 1.0})
+    with (trial.files.local / "metrics.jsonl").open("a") as file:
         file.write('{"iteration": 5, "kl"')
-    assert [row["iteration"] for row in cell.evaluations()] == [0]
-    cell.record({"iteration": 5, "kl": 2.0})
-    assert cell.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 2.0}]
+    assert [row["iteration"] for row in trial.evaluations()] == [0]
+    trial.record({"iteration": 5, "kl": 2.0})
+    assert trial.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 2.0}]
 
 
-def test_of_two_records_of_an_iteration_the_first_counts(cell):
-    cell.record({"iteration": 0, "kl": 1.0})
-    cell.record({"iteration": 0, "kl": 2.0})
-    cell.files.append("metrics.jsonl", b'{"iteration": 0, "kl": 3.0}\n')  # as by another worker at the same moment
-    cell.record({"iteration": 5, "kl": 4.0})
-    assert cell.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 4.0}]
+def test_of_two_records_of_an_iteration_the_first_counts(trial):
+    trial.record({"iteration": 0, "kl": 1.0})
+    trial.record({"iteration": 0, "kl": 2.0})
+    trial.files.append("metrics.jsonl", b'{"iteration": 0, "kl": 3.0}\n')  # as by another worker at the same moment
+    trial.record({"iteration": 5, "kl": 4.0})
+    assert trial.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 4.0}]
 
 
-def test_not_a_number_is_recorded_as_null(cell):
-    returned = cell.record({"iteration": 0, "kl": float("nan"), "loss": float("inf")})
-    assert returned == cell.evaluations()[0] == {"iteration": 0, "kl": None, "loss": None}
-    assert "NaN" not in (cell.files.local / "metrics.jsonl").read_text()
+def test_not_a_number_is_recorded_as_null(trial):
+    returned = trial.record({"iteration": 0, "kl": float("nan"), "loss": float("inf")})
+    assert returned == trial.evaluations()[0] == {"iteration": 0, "kl": None, "loss": None}
+    assert "NaN" not in (trial.files.local / "metrics.jsonl").read_text()
 
 
-def test_creating_a_cell_again_keeps_what_it_is(cell):
-    cell.create({"beta": 9}, "another label")
-    assert cell.describe() == {"config": {"beta": 0.1}, "label": "beta=0.1"}
+def test_creating_a_trial_again_keeps_what_it_is(trial):
+    trial.create({"beta": 9}, "another label")
+    assert trial.describe() == {"config": {"beta": 0.1}, "label": "beta=0.1"}
 
 
-def test_creating_a_cell_again_says_where_its_data_is_now(cell):
+def test_creating_a_trial_again_says_where_its_data_is_now(trial):
     for file in ("/old/d.npz", "/new/d.npz"):
-        other = replace(cell, files=cell.files.at("other"))
+        other = replace(trial, files=trial.files.at("other"))
         other.create({"dsprites_file": file}, "a label")
         assert other.describe()["config"] == {"dsprites_file": file}
 
 
-def test_outcome_round_trip_and_reopen(cell):
-    assert cell.outcome() is None
-    cell.finish(Outcome(state="failed", iteration=7, error="ValueError: no"))
-    assert cell.outcome() == Outcome(state="failed", iteration=7, error="ValueError: no")
-    cell.reopen()
-    cell.reopen()
-    assert cell.outcome() is None
+def test_outcome_round_trip_and_reopen(trial):
+    assert trial.outcome() is None
+    trial.finish(Outcome(state="failed", iteration=7, error="ValueError: no"))
+    assert trial.outcome() == Outcome(state="failed", iteration=7, error="ValueError: no")
+    trial.reopen()
+    trial.reopen()
+    assert trial.outcome() is None
 
 
-def test_the_latest_two_states_are_kept(cell):
+def test_the_latest_two_states_are_kept(trial):
     for iteration in (5, 100, 20_000):
-        cell.save_state(iteration, str(iteration).encode())
-    assert cell.states() == [20_000, 100]
-    assert cell.state(100) == b"100"
+        trial.save_state(iteration, str(iteration).encode())
+    assert trial.states() == [20_000, 100]
+    assert trial.state(100) == b"100"
 
 
-def test_a_state_is_kept_also_beside_later_ones_that_may_be_damaged(cell):
+def test_a_state_is_kept_also_beside_later_ones_that_may_be_damaged(trial):
     for iteration in (70, 80, 10, 20):
-        cell.save_state(iteration, b"")
-    assert cell.states() == [80, 20]
+        trial.save_state(iteration, b"")
+    assert trial.states() == [80, 20]
 
 
-def test_cells_are_found(tmp_path):
+def test_trials_are_found(tmp_path):
     sweep = SweepFolder.at(tmp_path)
     sweep.write_manifest({"study": "s"})
     for key in ("b", "a"):
-        sweep.cell(key).create({}, key)
-    assert [cell.key for cell in sweep.cells()] == ["a", "b"]
+        sweep.trial(key).create({}, key)
+    assert [trial.key for trial in sweep.trials()] == ["a", "b"]
 
 
 def test_opening_what_is_no_sweep_says_so(tmp_path):
@@ -125,12 +125,12 @@ def test_a_sweep_is_run_by_one_command_at_a_time(tmp_path):
         assert (tmp_path / ".lock").exists()
 
 
-def test_scores_are_added_by_iteration_and_a_line_cut_short_costs_none_of_them(cell):
-    assert cell.scores() == {}
-    cell.add_scores(5, {"dci": 0.5, "sap": float("nan")})
-    cell.add_scores(0, {"dci": 0.1})
-    with (cell.files.local / "scores.jsonl").open("a") as file:
+def test_scores_are_added_by_iteration_and_a_line_cut_short_costs_none_of_them(trial):
+    assert trial.scores() == {}
+    trial.add_scores(5, {"dci": 0.5, "sap": float("nan")})
+    trial.add_scores(0, {"dci": 0.1})
+    with (trial.files.local / "scores.jsonl").open("a") as file:
         file.write('{"iteration": 5, "dc')
-    assert cell.scores() == {5: {"dci": 0.5, "sap": None}, 0: {"dci": 0.1}}
-    cell.add_scores(5, {"dci": 0.6})
-    assert cell.scores() == {5: {"dci": 0.6, "sap": None}, 0: {"dci": 0.1}}
+    assert trial.scores() == {5: {"dci": 0.5, "sap": None}, 0: {"dci": 0.1}}
+    trial.add_scores(5, {"dci": 0.6})
+    assert trial.scores() == {5: {"dci": 0.6, "sap": None}, 0: {"dci": 0.1}}

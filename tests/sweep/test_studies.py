@@ -16,8 +16,8 @@ BETA_NORMS = np.geomspace(0.001, 5, 6).round(4)
 )
 def test_every_preset_is_a_valid_sweep(name, preset):
     plan = parse(STUDIES[name], ["--preset", preset])
-    assert plan.num_cells > 0 and plan.examples
-    assert len({cell.key for cell in plan.cells}) == len({cell.label for cell in plan.cells}) == len(plan.cells)
+    assert plan.num_trials > 0 and plan.examples
+    assert len({trial.key for trial in plan.trials}) == len({trial.label for trial in plan.trials}) == len(plan.trials)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -32,7 +32,7 @@ def test_quick_is_the_default_and_paper_lets_all_finish(name):
     assert study.default_preset == "quick"
     schedulers = {preset: values.scheduler for preset, values in study.presets.items()}
     assert schedulers.get("paper", "none") == "none"
-    # Cells that learn from less of the data are no rivals of those that learn from more.
+    # Trials that learn from less of the data are no rivals of those that learn from more.
     assert schedulers.get("full", "asha") == ("none" if name == "generalisation" else "asha")
 
 
@@ -45,32 +45,32 @@ def test_quick_is_the_default_and_paper_lets_all_finish(name):
         ("supervised_control", 1, 50_000),
     ],
 )
-def test_the_paper_preset_is_the_originals_grid(name, cells, iterations):
+def test_the_paper_preset_is_the_originals_grid(name, trials, iterations):
     plan = parse(STUDIES[name], ["--preset", "paper"])
-    assert (len(plan.cells), plan.options.iterations) == (cells, iterations)
-    configs = [cell.config for cell in plan.cells]
+    assert (len(plan.trials), plan.options.iterations) == (trials, iterations)
+    configs = [trial.config for trial in plan.trials]
     assert {(c.batch_size, c.num_latents, c.learning_rate, c.grid) for c in configs} == {(64, 4, 1e-4, "original")}
     if name != "supervised_control":
         assert sorted({c.beta_norm for c in configs}) == BETA_NORMS.tolist()
 
 
 def test_original_gammas_and_lambdas():
-    inertia = parse(STUDIES["inertia_grid"], ["--preset", "paper"]).cells
-    prediction = parse(STUDIES["prediction_grid"], ["--preset", "paper"]).cells
+    inertia = parse(STUDIES["inertia_grid"], ["--preset", "paper"]).trials
+    prediction = parse(STUDIES["prediction_grid"], ["--preset", "paper"]).trials
     assert {c.config.gamma for c in inertia} == {0.0, 0.2, 0.4, 0.6, 0.8, 1.0}
     assert {c.config.lam for c in prediction} == {0.0, 1e-4, 1e-2, 1.0, 100.0, 10_000.0}
 
 
 def test_the_original_s_shares_of_positions():
-    cells = parse(STUDIES["generalisation"], ["--preset", "paper"]).cells
-    assert {cell.config.train_share for cell in cells} == {0.2, 0.4, 0.6, 0.8, 1.0}
-    assert {(c.config.batch_size, c.config.learning_rate, c.config.grid) for c in cells} == {(64, 1e-4, "original")}
+    trials = parse(STUDIES["generalisation"], ["--preset", "paper"]).trials
+    assert {trial.config.train_share for trial in trials} == {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert {(c.config.batch_size, c.config.learning_rate, c.config.grid) for c in trials} == {(64, 1e-4, "original")}
 
 
 @pytest.mark.parametrize("name", ["inertia_grid", "prediction_grid"])
 def test_the_original_with_its_faults_can_be_rerun(name):
     plan = parse(STUDIES[name], ["--preset", "paper", "--compat", "original"])
-    assert {cell.config.compat for cell in plan.cells} == {"original"}
+    assert {trial.config.compat for trial in plan.trials} == {"original"}
 
 
 def test_figures_are_drawn_by_the_checkout_of_the_study_or_else_of_the_package(tmp_path, monkeypatch):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from dd_ray.config.schedules import value_at
 from dd_ray.data import make_dataset
 from dd_ray.models import build_model
 from dd_ray.objectives import Weights, objective
-from dd_ray.schedules import value_at
 from dd_ray.training import Stack, Trial
 from dd_ray.training.fused import methods_of
 from tests.small import small

@@ -1,0 +1,6 @@
+"""Options and terminal: command lines from dataclasses, and printing for people."""
+
+from dd_ray.command_line.parsing import field_docs, optional, parse_options, with_help
+from dd_ray.command_line.terminal import console, duration
+
+__all__ = ["console", "duration", "field_docs", "optional", "parse_options", "with_help"]

@@ -1,0 +1,173 @@
+"""The config as a command line: every field is an option that takes one value, or several to sweep over.
+
+Options, their types and their help come from `TrialConfig` itself, so a field has its option the moment it
+is written.
+"""
+
+import itertools
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, Field, fields, make_dataclass
+from typing import Annotated, Any, get_args
+
+import tyro
+
+from dd_ray.command_line import field_docs
+from dd_ray.config import DECIDING, NEEDS, TrialConfig, has_effect
+from dd_ray.errors import UserError
+
+Axes = dict[str, tuple[Any, ...]]
+"""Values of config fields by name; a field with more than one value is swept."""
+
+# `lambda` is a Python word, and so no name of a field.
+OPTION_NAMES = {"lam": "lambda", "lam_schedule": "lambda-schedule"}
+_ONE_OF = ("beta", "beta_norm")
+_DEFAULTS = {field.name: None if field.default is MISSING else field.default for field in fields(TrialConfig)}
+
+
+def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
+    """A dataclass for tyro with one field for each of `TrialConfig`, each a tuple of values.
+
+    Args:
+        defaults: what each option is where it is not given; fields that are not named here take the
+            default of the config.
+    """
+    docs = field_docs(TrialConfig)
+    options = []
+    for field in fields(TrialConfig):
+        kind: Any = tuple[_element_type(field), ...]  # type: ignore[misc]
+        default = tuple(defaults.get(field.name, _default(field)))
+        looks = tyro.conf.arg(
+            name=OPTION_NAMES.get(field.name),
+            help=docs[field.name],
+            metavar=_metavar(field),
+            help_behavior_hint=None if default else "",  # None: tyro shows the default
+        )
+        options.append((field.name, Annotated[kind, looks], default))
+    return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
+
+
+def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]], args: Sequence[str]) -> Axes:
+    """What was asked for on the command line, in the order: the axes of `defaults`, then the other fields.
+
+    Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left
+    out.
+
+    Args:
+        options: what tyro made of the command line, with the class of `options_class`.
+        defaults: the ones that class was made with.
+        args: the command line, which tells what was given from what is a default.
+    """
+    values: Axes = {field.name: tuple(getattr(options, field.name)) for field in fields(TrialConfig)}
+    given = given_options(args)
+    for one, other in itertools.permutations(_ONE_OF):
+        if one in given and other not in given:
+            values[other] = ()
+    ordered = [*defaults, *(name for name in values if name not in defaults)]
+    return {name: values[name] for name in ordered if values[name]}
+
+
+def given_options(args: Sequence[str]) -> set[str]:
+    """Names of the options that a command line gives, with underscores: `--num-latents=3` is `num_latents`."""
+    return {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
+
+
+@contextmanager
+def told_in_options() -> Iterator[None]:
+    """What a config raises says `num_latents = 0`; on a command line it says `--num-latents 0`."""
+    try:
+        yield
+    except UserError as error:
+        names = "|".join(sorted(_DEFAULTS, key=len, reverse=True))
+        said = re.sub(rf"\b({names}) = ", lambda found: f"--{option_name(found[1])} ", str(error))
+        raise UserError(said) from error.__cause__
+
+
+def product(axes: Axes) -> list[TrialConfig]:
+    """Every combination of the axes' values, the last axis fastest.
+
+    What has an effect in some of them takes its default in the others, and those that become the same are one.
+
+    Raises:
+        UserError: a combination is not a valid config, a value has an effect in none, or an axis names a value twice.
+    """
+    for name, values in axes.items():
+        if len(set(values)) < len(values):
+            raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
+    idle = without_effect(axes)
+    trials = [settled(dict(zip(axes, trial, strict=True)), idle) for trial in itertools.product(*axes.values())]
+    distinct = {tuple(trial.values()): trial for trial in trials}.values()
+    configs: dict[str, TrialConfig] = {}
+    for trial in distinct:
+        config = TrialConfig.from_dict(trial)
+        if (same := configs.setdefault(config.key, config)) is not config:
+            raise UserError(_same_trial(same, config))
+    return list(configs.values())
+
+
+def without_effect(axes: Mapping[str, Sequence[Any]]) -> set[str]:
+    """Fields that have an effect in no combination of the axes' values."""
+    deciding = {name: axes[name] for name in DECIDING if axes.get(name)}
+    combinations = (dict(zip(deciding, values, strict=True)) for values in itertools.product(*deciding.values()))
+    trials = [{**_DEFAULTS, **settled(values)} for values in combinations]
+    return {name for name in NEEDS if not any(has_effect(name, trial) for trial in trials)}
+
+
+def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, Any]:
+    """The values of a trial, with the default in place of each that has no effect beside the others.
+
+    Args:
+        values: by field; a field that is not given has its default.
+        kept: fields whose values stay, whatever they are.
+    """
+    trial = {**_DEFAULTS, **values}
+    resettable = [name for name in NEEDS if name in values and name not in kept]
+    # One after the other, first those that decide: the default of one may give another its effect, or take it away.
+    resettable.sort(key=lambda name: name not in DECIDING)
+    while idle := [name for name in resettable if trial[name] != _DEFAULTS[name] and not has_effect(name, trial)]:
+        trial[idle[0]] = _DEFAULTS[idle[0]]
+    return {name: trial[name] for name in values}
+
+
+def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
+    """Why two configs that differ cannot be two trials."""
+    different = (field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))
+    name = next(different, None)
+    if name is None:
+        return f"two values of an option mean the same trial, {one.key}; give one."
+    why = "they agree to 12 digits" if name in _ONE_OF else "where it lies does not enter it"
+    given = f"--{option_name(name)} {getattr(one, name)} {getattr(other, name)}"
+    return f"{given} are the same trial, as {why}; give one."
+
+
+def option_name(field: str) -> str:
+    """The option of a config field, without its dashes: `num_latents` is `num-latents`, `lam` is `lambda`."""
+    return OPTION_NAMES.get(field, field).replace("_", "-")
+
+
+def field_named(text: str) -> str | None:
+    """The config field that someone means by `num-latents`, `num_latents`, `lambda` or `lam`; None where it is none."""
+    names = [field.name for field in fields(TrialConfig)]
+    known = {option_name(name): name for name in names} | {name.replace("_", "-"): name for name in names}
+    return known.get(text.replace("_", "-"))
+
+
+def shown(value: Any, digits: int = 6) -> str:
+    """A config value as labels, tables and figures show it."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def _element_type(field: Field[Any]) -> Any:
+    optional = type(None) in get_args(field.type)
+    return next(t for t in get_args(field.type) if t is not type(None)) if optional else field.type
+
+
+def _default(field: Field[Any]) -> tuple[Any, ...]:
+    return () if field.default is None or field.default is MISSING else (field.default,)
+
+
+def _metavar(field: Field[Any]) -> str:
+    kind = _element_type(field)
+    names = {float: "X", int: "N", str: "TEXT", bool: "{True,False}"}
+    return f"{names[kind] if kind in names else '{' + ','.join(get_args(kind)) + '}'} [...]"

@@ -1,0 +1,290 @@
+"""Trained networks to look at: the trials of a sweep, and the original study's checkpoints.
+
+Everything that asks a network for more than its recorded metrics begins here: `choose` finds trials in a sweep's
+table, `load_model` and `load_networks` read their latest states, and `load_originals` the original's checkpoints.
+`NetworkOptions` are the options of a command line that chooses networks.
+"""
+
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import tyro
+
+from dd_ray import results
+from dd_ray.command_line import optional
+from dd_ray.config import TrialConfig
+from dd_ray.config.labels import parts_of
+from dd_ray.config.options import field_named
+from dd_ray.errors import UserError
+from dd_ray.models import Model, SupervisedEncoder, load_original
+from dd_ray.results.summary import described
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.training import Trial, TrialState
+from dd_ray.trial.states import latest_state
+
+SELECTION_HELP = """Trials to show, each named by parts of its label (beta=0.1,gamma=0.5), by its key or the first
+digits of it, or as the best by a metric (best:linear_r2; min:kl and max:kl where a metric has no better side);
+parts are joined by commas, and the best is that of the trials which the other parts leave."""
+_SHORTEST_KEY = 4
+
+
+def trials_option(otherwise: str) -> Any:
+    """How `--cells` looks on a command line, with what is said of it where none is given."""
+    return tyro.conf.arg(
+        help=f"{SELECTION_HELP} Where none is given, {otherwise}.", metavar="TRIAL [TRIAL ...]", help_behavior_hint=""
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """Which networks a command line asks for, and where its figures go."""
+
+    path: Annotated[str | None, tyro.conf.Positional, optional("[PATH]")] = None
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    cells: Annotated[tuple[str, ...], trials_option("the first seed of all trials")] = ()
+    original: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
+    out: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL. To be
+    given without a sweep."""
+
+
+class LoadedModel(NamedTuple):
+    """A trial's network with the weights of its latest state."""
+
+    config: TrialConfig
+    model: Model
+    iteration: int
+    """How many batches the weights have learned from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A trained network with what a figure has to say of it."""
+
+    name: str
+    """Label of the trial, or name of the checkpoint's file."""
+    settings: Mapping[str, Any]
+    """Config fields that tell it from the others, with their values; the seed is one of them in a sweep."""
+    config: TrialConfig
+    model: Model
+    state: str
+    """As in the table of results, or `original`."""
+    key: str | None = None
+    iteration: int | None = None
+
+
+def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
+    """The trials of a sweep that a selection names, each at its last evaluation, in the selection's order.
+
+    A selection is a list of words. A word names all trials that fit every one of its comma-separated parts:
+    `FIELD=VALUE` with a config field as on the command line (`lambda=100`), or (part of) a key. One part may be
+    `best:METRIC`, `min:METRIC` or `max:METRIC`, which leaves one of the trials that fit the others. These rank
+    finished trials only, as long as there are some, and among scores that are better when higher no collapsed
+    ones, which would win them without having learned anything.
+
+    Args:
+        table: what `dd_ray.results.table.load` gives.
+        selection: words as above; none chooses all trials.
+
+    Raises:
+        UserError: a word is of none of these forms, or no trial fits it.
+    """
+    trials = results.final(table)
+    chosen = [_matching(trials, word) for word in selection] or [trials]
+    return pd.concat(chosen).drop_duplicates("key").reset_index(drop=True)
+
+
+def load_model(path: str | Path, key: str) -> LoadedModel:
+    """The network of a trial of the sweep in a folder, with the weights of its latest state.
+
+    Raises:
+        UserError: there is no such sweep or trial, or the trial's states are missing or damaged.
+    """
+    sweep = SweepFolder.open(path)
+    if key not in {trial.key for trial in sweep.trials()}:
+        raise UserError(f"{path} has no trial of key {key!r}; `python -m dd_ray.results {path}` lists its trials.")
+    state, _ = latest_state(sweep.trial(key))
+    if state is None:
+        raise UserError(f"trial {key} of {path} has no trained network yet; choose one that has been evaluated.")
+    return _network(state)
+
+
+def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Subject], dict[str, str]]:
+    """The networks of chosen trials that have a usable one.
+
+    Args:
+        path: folder or URL of the sweep.
+        trials: rows of `choose`.
+
+    Returns:
+        The networks, in the order of the rows; and the labels of trials that have none, each with its state:
+        trials that were never evaluated, and those whose weights are not finite.
+
+    Raises:
+        UserError: none of them has a network, or a state is damaged.
+    """
+    sweep, subjects, left_out = SweepFolder.open(path), [], {}
+    # A label also names what was given one value for all trials, which tells none from another.
+    alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
+    for row in trials.to_dict("records"):
+        state, _ = latest_state(sweep.trial(row["key"]))
+        if state is None or not all(bool(weights.isfinite().all()) for weights in state.weights.values()):
+            left_out[row["label"]] = row["state"]
+            continue
+        loaded = _network(state)
+        names = [field_named(name) for name in parts_of(row["label"])]
+        subject = Subject(
+            name=row["label"],
+            settings={name: row[name] for name in names if name and name not in alike},
+            config=loaded.config,
+            model=loaded.model,
+            state=row["state"],
+            key=row["key"],
+            iteration=loaded.iteration,
+        )
+        subjects.append(subject)
+    if not subjects:
+        raise UserError(f"none of the {len(trials)} chosen trials of {path} has a trained network; choose others.")
+    return subjects, left_out
+
+
+def load_originals(path: str | Path) -> list[Subject]:
+    """The original study's trained networks, ordered by β_norm, which their files' names tell.
+
+    Args:
+        path: a checkpoint, or a folder of checkpoints, or the folder that holds them as `checkpoints`.
+
+    Raises:
+        UserError: there is none, or a file in the folder is no checkpoint.
+    """
+    path = Path(path)
+    folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
+    files = sorted(file for file in folder.iterdir() if file.is_file()) if folder.is_dir() else [folder]
+    files = [file for file in files if file.suffix not in (".npz", ".json", ".md", ".csv", ".png")]
+    if not files:
+        raise UserError(f"{path} holds no checkpoint of the original study; give the folder of its `..._last_500K`.")
+    subjects = [_original(file) for file in files]
+    return sorted(subjects, key=lambda subject: (subject.settings.get("beta_norm", -1.0), subject.name))
+
+
+def subjects_of(
+    path: str | Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
+) -> list[Subject]:
+    """The networks that a command line asks for, those of the sweep first.
+
+    Says on stderr which of the chosen trials have no network and are left out.
+
+    Args:
+        path: folder or URL of a sweep.
+        selection: words of `choose`.
+        original: see `load_originals`.
+        all_seeds: without a selection, all seeds of the sweep instead of the first.
+
+    Raises:
+        UserError: there is nothing to show.
+    """
+    if path is None and original is None:
+        raise UserError("nothing to show; give the folder or URL of a sweep, or --original FOLDER.")
+    originals = load_originals(original) if original else []
+    if path is None:
+        return originals
+    trials = choose(results.load(path), selection)
+    if not selection and not all_seeds:
+        trials = trials[trials["seed"] == trials["seed"].min()]
+    trained, left_out = load_networks(path, trials)
+    for label, state in left_out.items():
+        print(f"left out, without a usable network: {label} ({state.replace('_', ' ')})", file=sys.stderr)
+    return [*trained, *originals]
+
+
+def suitable(subjects: Sequence[Subject], suits: Callable[[Subject], bool], otherwise: str) -> list[Subject]:
+    """Those networks that a figure can be made of. Says on stderr how many others are left out, and why.
+
+    Args:
+        subjects: the networks that were asked for.
+        suits: whether it can be made of one.
+        otherwise: why it cannot, such as `a supervised decoder encodes nothing`.
+
+    Raises:
+        UserError: none is left.
+    """
+    kept = [subject for subject in subjects if suits(subject)]
+    if not kept:
+        raise UserError(f"nothing to show: {otherwise}; choose other networks.")
+    if len(kept) < len(subjects):
+        print(f"left out, {len(subjects) - len(kept)} of {len(subjects)} networks: {otherwise}", file=sys.stderr)
+    return kept
+
+
+def _network(state: TrialState) -> LoadedModel:
+    trial = Trial(state.config)
+    trial.restore(state)
+    return LoadedModel(state.config, trial.model.eval(), state.iteration)
+
+
+def _original(file: Path) -> Subject:
+    model = load_original(file)
+    told = re.search(r"betanorm=([0-9.]+(?:e-?[0-9]+)?)", file.name)
+    settings = {"beta_norm": float(told.group(1))} if told else {}
+    if isinstance(model, SupervisedEncoder):
+        config = TrialConfig(model="supervised_encoder", dataset="still_circles")
+    else:
+        # Without a name that tells it, β is unknown; it plays no part in what the network does.
+        beta: dict[str, Any] = settings or {"beta": 0.0}
+        config = TrialConfig(model="beta_vae", dataset="still_circles", num_latents=model.num_latents, **beta)
+    return Subject(name=file.name, settings=settings, config=config, model=model.eval(), state="original")
+
+
+def _matching(trials: pd.DataFrame, word: str) -> pd.DataFrame:
+    ranking = ""
+    for part in filter(None, word.split(",")):
+        if "=" in part:
+            trials = trials[_fits(trials, *part.split("=", 1))]
+        elif ":" in part:
+            ranking = part
+        elif len(part) >= _SHORTEST_KEY and re.fullmatch("[0-9a-f]+", part):
+            trials = trials[trials["key"].str.startswith(part)]
+        else:
+            raise UserError(f"{part!r} names no trials; give parts such as beta=0.1, a key, or best:linear_r2.")
+    if trials.empty:
+        raise UserError(f"no trial of this sweep fits {word!r}; `python -m dd_ray.results PATH` lists its trials.")
+    return _best(trials, ranking) if ranking else trials
+
+
+def _fits(trials: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
+    field = field_named(name)
+    if field is None:
+        raise UserError(f"{name!r} is not a config field, so {name}={text} names no trials.")
+    values = trials[field]
+    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        return values.astype(str) == text
+    try:
+        # Six digits, as labels have them.
+        return pd.Series(np.isclose(values.astype(float), float(text), rtol=1e-5, atol=0), index=trials.index)
+    except ValueError as error:
+        raise UserError(f"{name}={text} names no trials, since {name} is a number.") from error
+
+
+def _best(trials: pd.DataFrame, ranking: str) -> pd.DataFrame:
+    how, _, metric = ranking.partition(":")
+    if how not in ("best", "min", "max") or metric not in trials:
+        raise UserError(
+            f"{ranking!r} names no trials; give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
+        )
+    better = how if how != "best" else described(metric).better
+    if better is None:
+        raise UserError(f"{metric} has no better side; give min:{metric} or max:{metric}.")
+    if better == "max" and "active_units" in trials:
+        trials = trials[trials["active_units"].astype(float) != 0]
+    finished = trials[trials["state"] == "finished"]
+    values = pd.to_numeric((trials if finished.empty else finished)[metric], errors="coerce").dropna()
+    if values.empty:
+        raise UserError(f"no trial that {ranking!r} could choose has a value of {metric}; choose by other parts.")
+    return trials.loc[[values.idxmin() if better == "min" else values.idxmax()]]

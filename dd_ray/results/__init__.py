@@ -1,0 +1,13 @@
+"""What came out of a sweep, as tables: `python -m dd_ray.results PATH`. Never needs PyTorch.
+
+table        load: a row for each trial and evaluation; final, best
+suggestions  the same of a search: a row for each suggestion
+summary      seeds summarised into the cells of a map
+tradeoffs    what is traded for what, and Pareto fronts
+printing     tables of trials in the terminal
+"""
+
+from dd_ray.results.printing import print_state, print_trials
+from dd_ray.results.table import alive, best, final, load
+
+__all__ = ["alive", "best", "final", "load", "print_state", "print_trials"]

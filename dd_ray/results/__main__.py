@@ -1,0 +1,66 @@
+"""The state of a sweep: `python -m dd_ray.results PATH`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import tyro
+
+from dd_ray.command_line import optional, parse_options
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.metrics import COMPARABLE, REPORTED
+from dd_ray.results.printing import print_state, print_trials
+from dd_ray.results.table import best, final, load
+from dd_ray.storage.sweep_folder import SweepFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    metric: Annotated[str | None, optional("NAME")] = None
+    """What the best trials are the best in; what the sweep compares its trials by where it is not given."""
+    out: Annotated[Path | None, optional("FILE")] = None
+    """Write the table of all evaluations to this file, .csv or .parquet."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Print the state of a sweep, finished or running: its trials, what is left, and the best."""
+    options = parse_options(Options, args, main.__doc__, prog="python -m dd_ray.results")
+    with exit_on_user_error():
+        sweep, table = SweepFolder.open(options.path), load(options.path)
+        trials = final(table)
+        metric = options.metric or (sweep.manifest() or {}).get("options", {}).get("metric", "loss")
+        if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
+            known = ", ".join(name for name, m in REPORTED.items() if m.better)
+            raise UserError(f"--metric {metric} ranks no trials; give one of {known}.")
+        print_trials(trials)
+        ranked = best(trials, metric)
+        if 1 < len(ranked) < len(trials):
+            shown = None if metric in COMPARABLE else ("reconstruction_error", "kl", "active_units", metric)
+            print_trials(ranked, title=f"The best in {REPORTED[metric].label}", metrics=shown)
+        print_state(sweep, trials)
+        if options.out:
+            write_table(table, options.out)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table to a .csv or .parquet file.
+
+    Raises:
+        UserError: it is of another kind, or cannot be written.
+    """
+    if path.suffix not in (".csv", ".parquet"):
+        raise UserError(f"--out {path} is no .csv or .parquet file; give a name that ends so.")
+    try:
+        table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path, index=False)
+    except OSError as error:
+        raise UserError(f"--out {path} cannot be written ({error.strerror}); choose another file.") from error
+    print(f"Table: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""A search's suggestions as a tidy table, and the best of them."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+from optuna.trial import FrozenTrial, TrialState
+from rich import box
+from rich.table import Table
+
+from dd_ray.command_line import console
+from dd_ray.config.options import option_name, shown
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED
+from dd_ray.metrics.intervals import seed_interval
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.suggestions import TRIALS, common_iterations, current_trials, open_storage
+
+STATES = {
+    TrialState.COMPLETE: "finished",
+    TrialState.PRUNED: "stopped_early",
+    TrialState.FAIL: "failed",
+    TrialState.RUNNING: "unfinished",
+}
+MOST_PRINTED = 30
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The suggestions of a search, a row each, in the order in which they were drawn.
+
+    Columns: `suggestion` (its number in Optuna's study), `state` (finished; stopped_early where a seed was; failed
+    and diverged likewise, undefined where a seed has no score; unfinished), the drawn fields, `iteration` (the last at
+    which all its trials that have started were evaluated), for each objective `NAME`, `NAME_low` and `NAME_high` (mean
+    over these trials there, with Student's 95% interval), `seeds` (how many these are), `on_front` (whether no finished
+    suggestion is better in one objective and as good in the other; with one objective, the best) and `trials` (keys).
+
+    Raises:
+        UserError: the folder holds no search, or one without suggestions.
+    """
+    sweep = SweepFolder.open(path)
+    search = search_of(sweep)
+    study = optuna.load_study(study_name=search["optuna_study"], storage=open_storage(sweep.folder))
+    rows = [_row(trial, sweep, search) for trial in current_trials(study)]
+    if not rows:
+        raise UserError(f"{path} holds a search without suggestions; run its command again.")
+    best = {trial.number for trial in study.best_trials} if any(row["state"] == "finished" for row in rows) else set()
+    table = pd.DataFrame(rows)
+    table.insert(len(table.columns) - 1, "on_front", table["suggestion"].isin(best))
+    return table
+
+
+def search_of(sweep: SweepFolder) -> dict[str, Any]:
+    """What a sweep's manifest says of its search.
+
+    Raises:
+        UserError: it is a grid.
+    """
+    manifest = sweep.manifest() or {}
+    if "search" not in manifest:
+        raise UserError(f"{sweep.location} holds a grid and no search; give a folder that a search wrote.")
+    return manifest["search"]
+
+
+def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
+    """Print the best suggestion, or the Pareto front, with intervals over the seeds."""
+    objectives = search["objectives"]
+    best = table[table["on_front"]]
+    if best.empty:
+        print(f"None of {len(table)} suggestions has finished, so none is best.")
+        return
+    what = "Pareto front" if len(objectives) > 1 else "Best suggestion"
+    count = (table["state"] == "finished").sum()
+    printed = Table(title=f"{what} of {count} finished suggestions", title_justify="left", box=box.SIMPLE_HEAD)
+    for name in ["suggestion", *map(option_name, search["space"]), *(REPORTED[name].short for name in objectives)]:
+        printed.add_column(name, justify="right")
+    best = best.sort_values(objectives[0], ascending=REPORTED[objectives[0]].better == "min")
+    for row in best.head(MOST_PRINTED).to_dict("records"):
+        point = [shown(row[name], digits=4) for name in search["space"]]
+        printed.add_row(str(row["suggestion"]), *point, *(_with_interval(row, name) for name in objectives))
+    console().print(printed)
+    if len(best) > MOST_PRINTED:
+        print(f"... and {len(best) - MOST_PRINTED} more.")
+    print("The best of many is flattered by its luck: train it again with other seeds before you believe its numbers.")
+
+
+def _row(trial: FrozenTrial, sweep: SweepFolder, search: dict[str, Any]) -> dict[str, Any]:
+    folders = [sweep.trial(key) for key in trial.user_attrs[TRIALS]]
+    # As for a trial: outcomes are written last, so they are read first.
+    ends = {outcome.state for outcome in (folder.outcome() for folder in folders) if outcome}
+    started = [rows for rows in (_until(folder.evaluations(), search["iterations"]) for folder in folders) if rows]
+    iterations = common_iterations(started) if started else []
+    last = iterations[-1] if iterations else math.nan
+    at_last = [row for rows in started for row in rows if row["iteration"] == last]
+    scores = {name: [row.get(name) for row in at_last] for name in search["objectives"]}
+    point = {name: trial.params[name] for name in search["space"]}
+    row = {"suggestion": trial.number, "state": _state(trial.state, ends), **point, "iteration": last}
+    for name, values in scores.items():
+        row |= _interval(name, values)
+    return {**row, "seeds": len(at_last), TRIALS: " ".join(trial.user_attrs[TRIALS])}
+
+
+def _until(evaluations: list[dict[str, Any]], iteration: int) -> list[dict[str, Any]]:
+    return [row for row in evaluations if row["iteration"] <= iteration]
+
+
+def _state(told: TrialState, ends: Collection[str]) -> str:
+    if told != TrialState.FAIL:
+        return STATES[told]
+    return next((state for state in ("failed", "diverged") if state in ends), "undefined")
+
+
+def _interval(name: str, values: Sequence[float | None]) -> dict[str, float]:
+    numbers = [math.nan if value is None else value for value in values] or [math.nan]
+    mean, low, high = map(float, seed_interval(numbers))
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
+
+
+def _with_interval(row: Mapping[Any, Any], name: str) -> str:
+    half = row[f"{name}_high"] - row[name]
+    return f"{row[name]:.4g}" if math.isnan(half) else f"{row[name]:.4g} ± {half:.2g}"

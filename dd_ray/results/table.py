@@ -1,0 +1,84 @@
+"""A finished or running sweep as one tidy pandas table."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED, WITH_UNTRAINED
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+
+STATES = ("finished", "running", "stopped_early", "diverged", "failed", "unfinished", "missing")
+SECONDS_TO_LIVE = 60
+"""After its last sign of life, a sweep is taken for interrupted."""
+
+
+def load(path: str | Path) -> pd.DataFrame:
+    """The sweep in a folder, or at a URL, as a table, a row for each trial and evaluation.
+
+    Columns: `key`, `label`, `state` (running; finished, stopped_early, diverged, failed; unfinished after it was
+    interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β in
+    both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were added later by
+    `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics.
+
+    Raises:
+        UserError: there is no sweep, or one without trials.
+    """
+    sweep = SweepFolder.open(path)
+    progress = alive(sweep)
+    running = set(progress["running"]) if progress else set()
+    rows = [row for rows in in_parallel(lambda trial: _rows(trial, running), sweep.trials()) for row in rows]
+    if not rows:
+        raise UserError(f"{path} holds a sweep without trials; run its command again.")
+    return pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
+
+
+def alive(sweep: SweepFolder) -> dict[str, Any] | None:
+    """What the command that runs a sweep said of its progress, if it said it lately."""
+    progress = sweep.progress()
+    # The clocks of two machines may differ.
+    return progress if progress and abs(time.time() - progress["time"]) < SECONDS_TO_LIVE else None
+
+
+def final(table: pd.DataFrame) -> pd.DataFrame:
+    """Each trial's last evaluation: the table with one row a trial.
+
+    More columns, `mcc_untrained` and the like for each of `WITH_UNTRAINED` that the table has, are the same scores of
+    the network before training, which is what they have to be compared with.
+    """
+    trials = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
+    untrained = table[table["iteration"] == 0].set_index("key")
+    known = [name for name in WITH_UNTRAINED if name in table]
+    return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
+
+
+def _rows(trial: TrialFolder, running: set[str]) -> list[dict[str, Any]]:
+    # The outcome first: it is written last, so a trial that has one has all its evaluations.
+    outcome, evaluations, description = trial.outcome(), trial.evaluations(), trial.describe()
+    config = TrialConfig.from_dict(description["config"])
+    # What a field stands for where it is not given.
+    values = config.to_dict() | {"beta": config.beta_value, "beta_norm": config.beta_norm_value}
+    values |= {"tc_num_data": config.num_data}
+    state: str = outcome.state if outcome else "unfinished" if evaluations else "missing"
+    state = "running" if outcome is None and trial.key in running else state
+    shared = {"key": trial.key, "label": description["label"], "state": state}
+    shared |= {"error": outcome.error if outcome else None, **values}
+    added = trial.scores()
+    rows = evaluations or [{"iteration": None}]
+    return [shared | row | added.get(row["iteration"], {}) for row in rows]
+
+
+BEST = 5
+"""Trials that are shown as the best."""
+
+
+def best(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The finished trials that are best by a metric, the best first."""
+    better = REPORTED[metric].better
+    if better is None or metric not in trials:
+        return trials.iloc[:0]
+    finished = trials[(trials["state"] == "finished") & trials[metric].notna()]
+    return finished.sort_values(metric, ascending=better == "min").head(BEST)

@@ -1,0 +1,51 @@
+"""Where a sweep's files are kept: a folder, local or shared, or an object store by URL.
+
+What returned is durable, what is replaced is replaced as a whole, and nothing is pickled. Names are relative and have
+`/` between their parts. Names that begin with a dot are hidden: drafts, which a kill may leave behind, and locks.
+"""
+
+import errno
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from dd_ray.errors import UserError
+from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock
+from dd_ray.storage.files.local import LocalFiles, open_folder
+from dd_ray.storage.files.objects import OPTIONS, ObjectFiles, open_store
+
+__all__ = ["LEASE", "Files", "Lease", "LocalFiles", "Lock", "ObjectFiles", "open_files", "out_of_space"]
+
+FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
+"""How object stores say that they are full: Ceph QuotaExceeded, MinIO XMinioStorageFull and
+XMinioAdminBucketQuotaExceeded, others HTTP's 507 Insufficient Storage."""
+
+
+def open_files(location: str | Path) -> Files:
+    """The files of a folder, which need not exist yet, or of an object store, which is asked once for access.
+
+    Args:
+        location: A folder; `file:///FOLDER`; `s3://BUCKET/PREFIX?endpoint_override=HOST:PORT&scheme=http&region=R`; or
+            `gs://BUCKET/PREFIX`. Keys are read from the environment.
+
+    Raises:
+        UserError: the location means nothing, cannot be reached or may not be read.
+    """
+    if isinstance(location, Path) or "://" not in location:
+        return open_folder(Path(location))
+    url = urlsplit(location)
+    if url.scheme == "file":
+        return open_folder(Path(unquote(url.path)))
+    if url.scheme not in OPTIONS:
+        raise UserError(f"{location} is of an unknown kind, {url.scheme}://; give {KINDS}.")
+    return open_store(location, url)
+
+
+def out_of_space(error: BaseException) -> bool:
+    """Whether an error, or what caused it, says that the storage is full or a quota used up."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and (cause.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(cause))):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False

@@ -1,0 +1,198 @@
+"""Files in an object store, by its URL."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, parse_qsl, quote, unquote
+
+from dd_ray.config import holds_key
+from dd_ray.errors import UserError
+from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
+from dd_ray.storage.files.claims import Claims, put, times
+
+if TYPE_CHECKING:  # half a second, which only URLs need
+    from pyarrow.fs import FileSystem
+
+OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme")}
+"""What a URL may say behind its question mark, by scheme."""
+REMEDY = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write it",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read and write it",
+}
+READS = 50
+"""Attempts at reading an object that is being replaced all the time."""
+REFUSED = re.compile(r"denied|forbidden|unauthenticated|credential|access_key|signature|status 40[13]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ObjectFiles(Files):
+    """Files in an object store."""
+
+    url: SplitResult
+    patient: "FileSystem"
+    """Rides out an outage of half a minute."""
+    brief: "FileSystem"
+    """Fails within seconds, for those who wait or try again themselves."""
+
+    @property
+    def location(self) -> str:  # type: ignore[override]
+        return self.url.geturl()
+
+    def at(self, *parts: str) -> "ObjectFiles":
+        path = "/".join([self.url.path.rstrip("/"), *(quote(part.strip("/")) for part in parts)])
+        return replace(self, url=self.url._replace(path=path))
+
+    def path(self, name: str = "") -> str:
+        """Bucket and key."""
+        return "/".join(filter(None, [_bucket(self.url), unquote(self.url.path).strip("/"), name]))
+
+    def read(self, name: str) -> bytes:
+        path = self.path(name)
+        for attempt in range(READS):
+            # S3 is asked first for the size and then for as many bytes: an object that was replaced in between by a
+            # longer one would be cut. Google's store refuses or closes a file that was replaced meanwhile.
+            try:
+                with self.patient.open_input_file(path) as file:
+                    content, version = file.read(), file.metadata()
+                with self.patient.open_input_file(path) as file:
+                    if file.metadata() == version:
+                        return content
+            except FileNotFoundError:
+                if not self.exists(name):
+                    raise
+            except ValueError:
+                if attempt == READS - 1:
+                    raise
+        raise OSError(errno.EBUSY, "replaced each time that it was read", self.at(name).location)
+
+    def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
+        put(self.patient, self.path(name), content)
+
+    def append(self, name: str, line: bytes) -> None:
+        try:
+            old = self.read(name)
+        except FileNotFoundError:
+            old = b""
+        self.write(name, old[: complete_lines(old)] + line)
+
+    def exists(self, name: str) -> bool:
+        from pyarrow.fs import FileType  # noqa: PLC0415
+
+        return self.patient.get_file_info(self.path(name)).type != FileType.NotFound
+
+    def names(self, folder: str = "") -> list[str]:
+        from pyarrow.fs import FileSelector  # noqa: PLC0415
+
+        path = self.path(folder)
+        # On Google's store pyarrow lists no folder but those that it was told to make, so all below is listed there.
+        selector = FileSelector(path, allow_not_found=True, recursive=self.url.scheme == "gs")
+        found = self.patient.get_file_info(selector)
+        names = {info.path.removeprefix(path + "/").partition("/")[0] for info in found}
+        return sorted(name for name in names if not name.startswith("."))
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self.patient.delete_file(self.path(name))
+
+    @contextmanager
+    def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
+        claims = Claims(self.brief, self.path(name), who, lease)
+        try:
+            rival = claims.acquire()
+        except OSError as error:
+            raise cannot_be_locked(self.location, _reason(error)) from error
+        if rival is not None:
+            raise is_locked(self.location, rival)
+        with claims.kept():
+            yield claims
+
+
+def _bucket(url: SplitResult) -> str:
+    return url.netloc.rpartition("@")[2]
+
+
+def open_store(location: str, url: SplitResult) -> ObjectFiles:
+    """The files below a URL, after asking once for access.
+
+    Raises:
+        UserError: the URL means nothing, cannot be reached or may not be read.
+    """
+    options = dict(parse_qsl(url.query))
+    if not _bucket(url):
+        raise UserError(f"{location} names no bucket; give {KINDS}.")
+    if holds_key(url):
+        raise UserError(f"a URL with keys would be stored with the sweep; take them out, and {REMEDY[url.scheme]}.")
+    if unknown := options.keys() - OPTIONS[url.scheme]:
+        raise UserError(
+            f"{location} has the unknown option {min(unknown)}; there are {', '.join(OPTIONS[url.scheme])}."
+        )
+    try:
+        files = (_open_s3 if url.scheme == "s3" else _open_gcs)(url, options)
+    except FileNotFoundError as error:
+        raise UserError(f"{location}: there is no bucket {_bucket(url)}; create it, or correct the name.") from error
+    except OSError as error:
+        reason = _reason(error)
+        if REFUSED.search(reason):
+            raise UserError(f"{location}: access was refused ({reason}); {REMEDY[url.scheme]}.") from error
+        raise UserError(
+            f"{location} cannot be reached ({reason}); check the address, its region and the network."
+        ) from error
+    return files
+
+
+def _open_s3(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
+    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region  # noqa: PLC0415
+
+    if "endpoint_override" not in options and "region" not in options:
+        options["region"] = resolve_s3_region(_bucket(url))
+
+    def connect(attempts: int) -> "FileSystem":
+        return S3FileSystem(
+            **{"region": os.environ.get("AWS_REGION", "us-east-1"), **options},
+            connect_timeout=2,
+            retry_strategy=AwsStandardS3RetryStrategy(max_attempts=attempts),
+            allow_delayed_open=True,  # a small object takes one request instead of three
+        )
+
+    files = ObjectFiles(url, patient=connect(attempts=8), brief=connect(attempts=2))
+    _find_bucket(files)
+    return files
+
+
+def _open_gcs(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
+    from pyarrow.fs import GcsFileSystem  # noqa: PLC0415
+
+    def connect(seconds: int) -> "FileSystem":
+        limit = timedelta(seconds=seconds)
+        return GcsFileSystem(anonymous=url.username == "anonymous", retry_time_limit=limit, **options)
+
+    files = ObjectFiles(url, patient=connect(seconds=40), brief=connect(seconds=2))
+    try:
+        _find_bucket(files)
+    except OSError as error:
+        # Google's roles for objects, which are all that is needed, do not let one look at the bucket itself.
+        if not REFUSED.search(_reason(error)):
+            raise
+        times(files.brief, files.path(".access"))
+    return files
+
+
+def _find_bucket(files: ObjectFiles) -> None:
+    from pyarrow.fs import FileType  # noqa: PLC0415
+
+    if files.brief.get_file_info(_bucket(files.url)).type == FileType.NotFound:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _bucket(files.url))
+
+
+def _reason(error: OSError) -> str:
+    """The few words that count in an error of an object store."""
+    text = str(error)
+    for pattern in (r"curlCode: \d+, ([^;]+)", r"AWS Error (\w+(?: \(HTTP status \d+\))?)", r"::Status\((\w+)"):
+        if found := re.search(pattern, text):
+            return found[1]
+    return text[:200]

@@ -1,0 +1,67 @@
+"""The trainer of a trial whose network this process trains."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from dd_ray.evaluation import untrained_scores
+from dd_ray.metrics import Code
+from dd_ray.training import Stack, keep_freed_memory, set_precision
+from dd_ray.trial.member import Trainee, device_named
+from dd_ray.trial.trainer import Progress, Work
+
+
+class LocalTrainer:
+    """Trains one trial in this process."""
+
+    def __init__(self, work: Work) -> None:
+        keep_freed_memory()
+        torch.set_num_threads(work.threads)
+        set_precision(work.precision)
+        device = device_named(work.device)
+        self.trainee = Trainee(work, lambda config: Stack(device=device))
+        self.notes, self.began_at = self.trainee.notes, self.trainee.trial.iteration
+        self.frames_per_step = self.trainee.config.batch_size * self.trainee.config.frames
+        self._broken = False
+
+    def train(self, seconds: float) -> Progress:
+        """Step until the next target or for some seconds."""
+        trainee, trial = self.trainee, self.trainee.trial
+        started, steps = time.perf_counter(), 0
+        self._broken = True  # until all steps are whole
+        while trainee.may_step and time.perf_counter() < started + seconds:
+            trainee.stack.step()
+            steps += 1
+        diverged = trial.diverged  # waits for the device
+        self._broken = diverged
+        trained = time.perf_counter()
+        snapshot = trainee.begin_snapshot()() if trainee.at_target and not diverged else None
+        return Progress(
+            iteration=trial.iteration,
+            steps=steps,
+            training_seconds=trained - started,
+            evaluating_seconds=time.perf_counter() - trained,
+            diverged=diverged,
+            snapshot=snapshot,
+        )
+
+    def state(self, recorded: int) -> tuple[int, bytes] | None:  # it does not run ahead
+        """None after a step that was not finished, or diverged."""
+        return None if self._broken else (self.trainee.trial.iteration, self.trainee.state())
+
+    def code(self) -> Code | None:
+        """Ask the network for its code of held-out still pictures."""
+        return self.trainee.code()
+
+    def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
+        """Remembered for trials that begin alike."""
+        return untrained_scores(self.trainee.config, names, self.trainee.stack.device)
+
+    def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Write an evaluation for TensorBoard."""
+        self.trainee.show(iteration, metrics)
+
+    def close(self, final: Mapping[str, float | None] | None) -> None:
+        """Close the event file."""
+        self.trainee.close(final)

@@ -1,0 +1,127 @@
+"""The network of a trial in training, in the process that trains it."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import Batch, Dataset
+from dd_ray.errors import UserError
+from dd_ray.evaluation import begin_evaluation, code_of
+from dd_ray.metrics import Code
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.training import Stack, dump_state
+from dd_ray.trial.board import Board
+from dd_ray.trial.states import latest_state
+from dd_ray.trial.trainer import Snapshot, Work
+
+MOST_PICTURED = 5
+"""Evaluations of a trial that TensorBoard has pictures of; their sum is most of what it has to load."""
+
+
+class Trainee:
+    """The network of a trial, from its latest state on, as a trial of a stack.
+
+    Attributes:
+        config: of the trial.
+        trial: in the stack.
+        targets: iterations at which it is yet to be evaluated.
+        notes: why states were not used.
+    """
+
+    def __init__(self, work: Work, stack_for: Callable[[TrialConfig], Stack]) -> None:
+        sweep = SweepFolder.open(work.sweep)
+        folder = sweep.trial(work.key)
+        state, self.notes = latest_state(folder)
+        description = folder.describe()
+        self.config = TrialConfig.from_dict(description["config"])
+        evaluations = folder.evaluations()
+        done = evaluations[-1]["iteration"] if evaluations else -1
+        self.targets = deque([i for i in work.evaluate_at if i > done] or work.evaluate_at[-1:])
+        self._pictured = _pictured(work.evaluate_at)
+        self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
+        hparams = {name: description["config"][name] for name in work.hparams}
+        self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
+        self.stack = stack_for(self.config)
+        # Last, since nothing that fails may leave it in the stack. Without a state it begins anew.
+        self.trial = self.stack.add(self.config, state)
+
+    @property
+    def at_target(self) -> bool:
+        """Whether it is to be evaluated before it goes on."""
+        return bool(self.targets) and self.trial.iteration >= self.targets[0]
+
+    @property
+    def may_step(self) -> bool:
+        """Whether there is a target before it."""
+        return bool(self.targets) and self.trial.iteration < self.targets[0]
+
+    def begin_snapshot(self) -> Callable[[], Snapshot]:
+        """Tell the device to evaluate it. What is returned waits for that, and lets it go on to the next target."""
+        test_set, seen_set = _test_sets(self.config, self.stack.dataset)
+        iteration = self.trial.iteration
+        fetch = begin_evaluation(self.trial.model, self.config, test_set, iteration, seen_set)
+
+        def snapshot() -> Snapshot:
+            evaluation = fetch()
+            if iteration in self._pictured:
+                self._pictures[iteration] = evaluation.pictures
+            self.targets.popleft()
+            return Snapshot(iteration=iteration, held_out=evaluation.held_out, state=self.state())
+
+        return snapshot
+
+    def state(self) -> bytes:
+        """All that the trial is, as `load_state` reads it."""
+        return dump_state(self.trial.state())
+
+    def code(self) -> Code | None:
+        """The network's code of held-out still pictures; None where it is not finite."""
+        return code_of(self.trial.model, self.config)
+
+    def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Write an evaluation for TensorBoard, with the pictures of its snapshot where it is one of a few."""
+        self._board.write(iteration, metrics, self._pictures.pop(iteration, {}))
+
+    def close(self, final: Mapping[str, float | None] | None) -> None:
+        """Leave the stack and close the event file."""
+        self.stack.remove(self.config.key)
+        if final is not None:
+            self._board.write_hparams(final)
+        self._board.close()
+
+
+def device_named(name: str) -> torch.device:
+    """The device that a trial was given a share of.
+
+    Raises:
+        UserError: it is a GPU, and PyTorch finds none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")
+    return torch.device(name)
+
+
+_rendered: dict[tuple[Any, ...], tuple[Batch, Batch | None]] = {}
+MOST_RENDERED = 4
+"""Datasets whose held-out sets are kept; a pack may train on a few at a time."""
+
+
+def _test_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | None]:
+    """The held-out set and the seen one, rendered once for all trials of this process that share their data."""
+    key = (*config.data.values(), config.num_test)
+    if key not in _rendered:
+        if len(_rendered) == MOST_RENDERED:
+            del _rendered[next(iter(_rendered))]
+        _rendered[key] = dataset.test_set(), dataset.seen_set()
+    return _rendered[key]
+
+
+def _pictured(evaluate_at: Sequence[int]) -> set[int]:
+    """A few of the evaluations, evenly spaced, the first and the last among them."""
+    last = len(evaluate_at) - 1
+    return {evaluate_at[round(i * last / (MOST_PICTURED - 1))] for i in range(MOST_PICTURED)}

@@ -1,0 +1,340 @@
+"""A pack: the process that trains all trials of a GPU as one stack, whoever asks for them.
+
+One thread takes all steps and does all that needs the device; each trial waits in a thread of its own. A pack runs
+ahead: while a trial scores and records an evaluation, its network goes on towards the next one, and waits only where
+that is reached too. So the networks stay together, and the device does not wait for disks or for Ray.
+"""
+
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, TypeVar
+
+import torch
+from numpy.typing import NDArray
+
+from dd_ray.config import TrialConfig
+from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
+from dd_ray.metrics import Code
+from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
+from dd_ray.trial.gpu_memory import check_memory
+from dd_ray.trial.member import Trainee, device_named
+from dd_ray.trial.trainer import CodeParts, Joined, Progress, Snapshot, Work
+
+Result = TypeVar("Result")
+
+SILENCE = 900.0
+"""Seconds after which a trial that asks for nothing is taken for lost; scoring a network takes it a minute or two."""
+STEPS_BETWEEN_CHECKS = 50
+"""Steps after which it is looked for NaN, which waits for the device."""
+PATIENCE = 0.02
+"""Part of its iterations that a trial may wait, in all, for those a little behind. They join as processes start, and
+side by side they learn from the same batches, which are then rendered once."""
+
+
+@dataclass
+class _Done:
+    """What was done for a trial, of which its process does not know yet."""
+
+    steps: int = 0
+    training: float = 0.0
+    evaluating: float = 0.0
+
+
+class _Member:
+    """A trial in the pack."""
+
+    def __init__(self, trainee: Trainee) -> None:
+        self.trainee = trainee
+        self.snapshot: Snapshot | None = None
+        """An evaluation that its process has not fetched yet."""
+        self.fetched: Snapshot | None = None
+        """The last evaluation that its process has fetched; only that knows whether it is recorded."""
+        self.diverged = False
+        self.patience = PATIENCE * trainee.targets[-1]
+        """Steps that it may yet wait."""
+        self.heard = time.monotonic()
+        self.done, self.done_until_snapshot = _Done(), _Done()
+
+    @property
+    def may_step(self) -> bool:
+        return self.trainee.may_step and not self.diverged
+
+    @property
+    def to_be_evaluated(self) -> bool:
+        """Whether it is where it is to be evaluated, and the evaluation before has been fetched."""
+        return self.trainee.at_target and self.snapshot is None and not self.diverged
+
+    @property
+    def has_news(self) -> bool:
+        return self.snapshot is not None or self.diverged
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Have this for the process to fetch."""
+        self.snapshot = snapshot
+        self.done_until_snapshot, self.done = self.done, _Done()
+
+    def progress(self) -> Progress:
+        """What was done, up to the snapshot if there is one; it is told once."""
+        snapshot, self.snapshot = self.snapshot, None
+        self.fetched = snapshot or self.fetched
+        if snapshot is not None:
+            done = self.done_until_snapshot
+        else:
+            done, self.done = self.done, _Done()
+        return Progress(
+            iteration=snapshot.iteration if snapshot else self.trainee.trial.iteration,
+            steps=done.steps,
+            training_seconds=done.training,
+            evaluating_seconds=done.evaluating,
+            diverged=self.diverged and snapshot is None,  # what came before that is told first
+            snapshot=snapshot,
+        )
+
+
+class Pack:
+    """Trains the trials that join it, those that can share a stack as one.
+
+    All methods may be called by any thread.
+
+    Args:
+        device: cpu or cuda.
+        threads: of PyTorch, where it computes on a CPU.
+        method: of its stacks.
+    """
+
+    def __init__(self, device: str, threads: int, method: StackMethod = "auto") -> None:
+        keep_freed_memory()
+        torch.set_num_threads(threads)
+        self._device = device_named(device)
+        self._method: StackMethod = method
+        self._stacks: dict[tuple[Any, ...], Stack] = {}
+        self._members: dict[str, _Member] = {}
+        self._tasks: list[tuple[Callable[[], Any], Future[Any]]] = []
+        self._changed = threading.Condition()
+        self._broken: BaseException | None = None
+        self._steps = 0
+        threading.Thread(target=self._run, daemon=True, name="pack").start()
+
+    def join(self, work: Work) -> Joined:
+        """Take up a trial from its latest state.
+
+        Raises:
+            UserError: it is one more than the device has memory for.
+        """
+
+        def join() -> Joined:
+            for name, member in list(self._members.items()):
+                if member.trainee.config.key == work.key:  # of a process that was lost, and never left
+                    self._leave(name, None)
+            set_precision(work.precision)  # the same for all trials of a sweep
+            trainee = Trainee(work, self._stack_for)
+            name = uuid.uuid4().hex
+            self._members[name] = _Member(trainee)
+            frames = trainee.config.batch_size * trainee.config.frames
+            return Joined(member=name, notes=trainee.notes, began_at=trainee.trial.iteration, frames_per_step=frames)
+
+        return self._do(join)
+
+    def train(self, member: str, seconds: float) -> Progress:
+        """Wait until its next evaluation, or for some seconds."""
+        known = self._heard(member)
+        with self._changed:
+            self._changed.wait_for(lambda: known.has_news or self._broken is not None, timeout=seconds)
+            self._check()
+            progress = known.progress()
+            self._changed.notify_all()
+        return progress
+
+    def state(self, member: str, recorded: int) -> tuple[int, bytes] | None:
+        """Iteration and state from which nothing is lost: of the first evaluation that is not recorded, or of now."""
+
+        def state() -> tuple[int, bytes] | None:
+            known = self._heard(member)
+            for snapshot in (known.fetched, known.snapshot):
+                if snapshot is not None and snapshot.iteration > recorded:
+                    return snapshot.iteration, snapshot.state
+            trial = known.trainee.trial
+            return None if known.diverged or trial.diverged else (trial.iteration, known.trainee.state())
+
+        return self._do(state)
+
+    def code(self, member: str, untrained: bool) -> CodeParts | None:
+        """What a network makes of the held-out still pictures, now or before its training."""
+
+        def code() -> CodeParts | None:
+            made = self._code(member, untrained)
+            if made is None:
+                return None
+            return CodeParts(latents=made.latents, factors=made.factors, factor_names=made.factor_names)
+
+        return self._do(code)
+
+    def encode(self, member: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
+        """What it makes of further pictures."""
+        config = self._members[member].trainee.config
+        return self._do(lambda: encode_stills(self._model(member, untrained), config, factors))
+
+    def initial_digest(self, member: str) -> str:
+        """The same for trials that begin with the same weights."""
+        return self._do(lambda: initial_digest(self._members[member].trainee.config))
+
+    def show(self, member: str, iteration: int, metrics: Mapping[str, float]) -> None:
+        """Show an evaluation in TensorBoard; needs no device."""
+        self._heard(member).trainee.show(iteration, metrics)
+
+    def leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
+        """Let a trial go."""
+        self._do(lambda: self._leave(member, final))
+
+    def is_whole(self) -> bool:
+        """Whether it still trains; it does not after an error that was no single trial's."""
+        return self._broken is None
+
+    def _leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
+        gone = self._members.pop(member, None)
+        if gone is not None:
+            gone.trainee.close(final)
+            self._stacks = {shared: stack for shared, stack in self._stacks.items() if len(stack)}
+
+    def _stack_for(self, config: TrialConfig) -> Stack:
+        if self._device.type == "cuda":
+            self._check_memory(config)
+        return self._stacks.setdefault(shared_fields(config), Stack(device=self._device, method=self._method))
+
+    def _check_memory(self, config: TrialConfig) -> None:
+        trials = [*(member.trainee.config for member in self._members.values()), config]
+        need = max(_bytes_per_trial(trial) for trial in trials)
+        check_memory(len(trials), need, torch.cuda.get_device_properties(self._device).total_memory)
+
+    def _model(self, member: str, untrained: bool) -> Any:
+        trainee = self._heard(member).trainee
+        return initial_model(trainee.config, self._device) if untrained else trainee.trial.model
+
+    def _heard(self, member: str) -> _Member:
+        """A member, of whose process something was heard just now."""
+        known = self._members[member]
+        known.heard = time.monotonic()
+        return known
+
+    def _code(self, member: str, untrained: bool) -> Code | None:
+        return code_of(self._model(member, untrained), self._members[member].trainee.config)
+
+    def _do(self, task: Callable[[], Result]) -> Result:
+        """Have the pack's thread do something between two steps."""
+        future: Future[Result] = Future()
+        with self._changed:
+            self._check()
+            self._tasks.append((task, future))
+            self._changed.notify_all()
+        return future.result()
+
+    def _check(self) -> None:
+        if self._broken is not None:
+            raise RuntimeError(f"the pack has ended: {self._broken}") from self._broken
+
+    def _run(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    self._changed.wait_for(self._has_work, timeout=SILENCE)
+                    tasks, self._tasks = self._tasks, []
+                for task in tasks:
+                    _perform(*task)
+                self._leave_for_the_silent()
+                self._evaluate([member for member in self._members.values() if member.to_be_evaluated])
+                self._step([member for member in self._members.values() if member.may_step])
+        except BaseException as error:  # whatever it is, those who wait must know
+            with self._changed:
+                self._broken = error
+                for _, future in self._tasks:
+                    future.set_exception(error)
+                self._changed.notify_all()
+
+    def _has_work(self) -> bool:
+        return bool(self._tasks) or any(m.to_be_evaluated or m.may_step for m in self._members.values())
+
+    def _leave_for_the_silent(self) -> None:
+        """Let go of trials whose process was lost, and that another pack may train by now."""
+        for name, member in list(self._members.items()):
+            if time.monotonic() - member.heard > SILENCE:
+                _perform(partial(self._leave, name, None), Future())
+
+    def _evaluate(self, members: Sequence[_Member]) -> None:
+        """Take the snapshots that are due, and look whether the networks are still finite.
+
+        A GPU is told of all of them before the first is waited for.
+        """
+        started = time.perf_counter()
+        diverged = [member.trainee.trial.diverged for member in members]
+        begun = [
+            None if gone else self._with_memory(member.trainee.begin_snapshot)
+            for member, gone in zip(members, diverged, strict=True)
+        ]
+        for member, fetch in zip(members, begun, strict=True):
+            snapshot = None if fetch is None else self._with_memory(fetch)
+            with self._changed:
+                member.diverged = snapshot is None
+                member.done.evaluating += time.perf_counter() - started
+                if snapshot is not None:
+                    member.keep(snapshot)
+                self._changed.notify_all()
+
+    def _with_memory(self, task: Callable[[], Result]) -> Result:
+        """What a task returns; where memory is short, after what captured steps hold is given back."""
+        with suppress(torch.OutOfMemoryError):
+            return task()
+        for stack in self._stacks.values():
+            stack.release()
+        return task()
+
+    def _step(self, members: Sequence[_Member]) -> None:
+        """Take networks one step further, but for those that wait for others."""
+        started = time.perf_counter()
+        stepped = [_stepped(stack, members) for stack in self._stacks.values()]
+        for stack, of_stack in zip(self._stacks.values(), stepped, strict=True):
+            stack.step_trials([member.trainee.trial for member in of_stack])
+        members = [member for of_stack in stepped for member in of_stack]
+        self._steps += 1
+        look = self._steps % STEPS_BETWEEN_CHECKS == 0
+        diverged = [look and member.trainee.trial.diverged for member in members]
+        with self._changed:
+            for member, has in zip(members, diverged, strict=True):
+                member.done.steps += 1
+                member.done.training += time.perf_counter() - started
+                member.diverged = has
+            if any(diverged):
+                self._changed.notify_all()
+
+
+def _stepped(stack: Stack, members: Sequence[_Member]) -> list[_Member]:
+    """Those of a stack that take the next step."""
+    ready = [member for member in members if member.trainee.stack is stack]
+    if not stack.fused:  # they share little
+        return ready
+    iterations = sorted({member.trainee.trial.iteration for member in ready})
+    behind = dict(zip(iterations[1:], iterations, strict=False))
+    stepped = []
+    for member in ready:
+        iteration = member.trainee.trial.iteration
+        if iteration - behind.get(iteration, -math.inf) <= member.patience:
+            member.patience -= 1
+        else:
+            stepped.append(member)
+    return stepped
+
+
+_bytes_per_trial = cache(bytes_per_trial)
+
+
+def _perform(task: Callable[[], Any], future: "Future[Any]") -> None:
+    try:
+        future.set_result(task())
+    except Exception as error:  # it is the error of whoever asked
+        future.set_exception(error)

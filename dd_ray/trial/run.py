@@ -1,0 +1,184 @@
+"""One trial in training: from its stored state to its next evaluation, and back to the storage.
+
+This is what a Ray worker runs; it knows nothing of Ray, and of PyTorch only where no pack trains its network.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+from dd_ray.metrics import further_scores
+from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
+from dd_ray.trial.trainer import Progress, Snapshot, Trainer, Work
+
+SECONDS_PER_REPORT = 3.0
+"""Longest time without a sign of life to whoever watches."""
+SECONDS_PER_STATE = 60.0
+"""Longest training that is done again after a kill."""
+
+
+class TrialRun:
+    """A trial that goes on from its latest state, and leaves the next ones behind.
+
+    Args:
+        work: the trial, and what to do.
+        trainer: of its network; one in this process where none is given.
+    """
+
+    def __init__(self, work: Work, trainer: Trainer | None = None) -> None:
+        self.work = work
+        self.folder = SweepFolder.open(work.sweep).trial(work.key)
+        self.trainer = trainer or _local(work)
+        self.notes = self.trainer.notes
+        self._token = self.folder.take()
+        self.evaluations = self.folder.evaluations()
+        self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
+        self._state_at = self.trainer.began_at
+        self._saved = time.perf_counter()
+        self._closed = False
+
+    @property
+    def evaluated_at(self) -> int:
+        """Iteration of the last recorded evaluation; -1 before the first."""
+        return self.evaluations[-1]["iteration"] if self.evaluations else -1
+
+    def advance(self, seconds: float = SECONDS_PER_REPORT) -> dict[str, Any]:
+        """Train until the next evaluation, or for some seconds, and say how far it came.
+
+        Returns:
+            `iteration` and `done`; at an evaluation also its metrics, which are durable by then; at the end
+            the `state` that the trial ended in.
+        """
+        progress = self.trainer.train(seconds)
+        self.clock.add(progress)
+        if progress.diverged:
+            return self._end("diverged", progress.iteration)
+        if progress.snapshot is None:
+            if time.perf_counter() - self._saved > SECONDS_PER_STATE:
+                self._save_latest_state()
+            return {"iteration": progress.iteration, "done": False}
+        metrics = self._evaluate(progress.snapshot)
+        if "loss" not in metrics:
+            return self._end("diverged", progress.iteration)
+        if progress.iteration >= self.work.evaluate_at[-1]:
+            return metrics | self._end("finished", progress.iteration)
+        return metrics | {"iteration": progress.iteration, "done": False}
+
+    def close(self) -> None:
+        """Leave the latest state behind, and let go of the files; once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._save_latest_state()
+        finally:
+            self.trainer.close(self.evaluations[-1] if self.evaluations else None)
+
+    def _evaluate(self, snapshot: Snapshot) -> dict[str, float]:
+        """Score a snapshot; then save its state, show the evaluation and record it, in this order.
+
+        A kill in between leaves a state without its evaluation, which is then made up, and what TensorBoard
+        has beyond the record is purged. The other way round would lose a state, or a point.
+
+        Returns:
+            The metrics that are numbers: NaN compares with nothing.
+        """
+        with self.clock.evaluating():
+            metrics = snapshot.held_out.metrics() | self._final_scores(snapshot.iteration)
+        metrics |= self.clock.speeds(self.trainer.frames_per_step)
+        with self.clock.evaluating():
+            self._save_state(snapshot.iteration, snapshot.state)
+            self.folder.check_owner(self._token)
+            if snapshot.iteration > self.evaluated_at:
+                row = {"iteration": snapshot.iteration, **self.clock.times(), **metrics}
+                self.trainer.show(snapshot.iteration, metrics)
+                self.evaluations.append(self.folder.record(row))
+        self.clock.next_lap()
+        return {name: value for name, value in metrics.items() if math.isfinite(value)}
+
+    def _final_scores(self, iteration: int) -> dict[str, float]:
+        """The costly scores, at the last evaluation; those before training are added to the first one.
+
+        What is computed a second time, after a kill before the evaluation was recorded, comes to the same.
+        """
+        names = self.work.final_metrics
+        if not names or iteration < self.work.evaluate_at[-1] or iteration <= self.evaluated_at:
+            return {}
+        code = self.trainer.code()
+        if code is None:
+            return {}
+        scores, untrained = further_scores(names, code), self.trainer.untrained_scores(names)
+        if not untrained.keys() <= self.folder.scores().get(0, {}).keys():
+            self.folder.check_owner(self._token)
+            self.folder.add_scores(0, untrained)
+        return scores
+
+    def _save_latest_state(self) -> None:
+        latest = self.trainer.state(recorded=self.evaluated_at)
+        if latest is not None and latest[0] != self._state_at:
+            self._save_state(*latest)
+
+    def _save_state(self, iteration: int, state: bytes) -> None:
+        self.folder.save_state(iteration, state)
+        self._state_at = iteration
+        self._saved = time.perf_counter()
+
+    def _end(self, state: State, iteration: int) -> dict[str, Any]:
+        self.folder.check_owner(self._token)
+        self.folder.finish(Outcome(state=state, iteration=iteration))
+        return {"iteration": iteration, "done": True, "state": state}
+
+
+def _local(work: Work) -> Trainer:
+    # Not at the top: a trial in a pack does without PyTorch.
+    from dd_ray.trial.local_trainer import LocalTrainer  # noqa: PLC0415
+
+    return LocalTrainer(work)
+
+
+@dataclass
+class Clock:
+    """Where a trial's time goes, in seconds, up to its last evaluation of every run that worked on it."""
+
+    total: float = 0.0
+    training_total: float = 0.0
+    iterations: int = 0
+    """Iterations since the last evaluation, and the time they took."""
+    lap: float = 0.0
+
+    @classmethod
+    def after(cls, evaluation: Mapping[str, Any]) -> Self:
+        """The clock of a trial that goes on after a recorded evaluation."""
+        return cls(total=evaluation.get("seconds", 0.0), training_total=evaluation.get("training_seconds", 0.0))
+
+    def add(self, progress: Progress) -> None:
+        """Count what a trainer did."""
+        self.total += progress.training_seconds + progress.evaluating_seconds
+        self.training_total += progress.training_seconds
+        self.lap += progress.training_seconds
+        self.iterations += progress.steps
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Counts as evaluation."""
+        started = time.perf_counter()
+        yield
+        self.total += time.perf_counter() - started
+
+    def next_lap(self) -> None:
+        """Count iterations anew, from this evaluation on."""
+        self.iterations, self.lap = 0, 0.0
+
+    def times(self) -> dict[str, float]:
+        """What is recorded with an evaluation: its own time but for writing the record."""
+        return {"seconds": self.total, "training_seconds": self.training_total}
+
+    def speeds(self, frames_per_step: int) -> dict[str, float]:
+        """Speed of training since the last evaluation."""
+        if not self.iterations:
+            return {}
+        rate = self.iterations / self.lap
+        return {"speed/iterations_per_second": rate, "speed/frames_per_second": rate * frames_per_step}

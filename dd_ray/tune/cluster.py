@@ -1,0 +1,174 @@
+"""The Ray that a sweep runs on."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import ray
+
+from dd_ray.config import TrialConfig
+from dd_ray.errors import UserError
+from dd_ray.sweep.options import SweepOptions
+from dd_ray.trial.gpu_memory import check_memory
+from dd_ray.tune import autoscaler
+from dd_ray.tune.environment import TOKEN_FILE
+from dd_ray.tune.signals import expect_signals
+
+SECONDS_FOR_GPU = 60
+DEFAULT_GPU_SHARE = 0.1
+DEFAULT_PACKED_SHARE, DEFAULT_PACKED_CPUS = 1 / 40, 0.25
+"""Of a GPU and of a core, for a trial in a pack, whose own process only scores and records."""
+SLOTS_TO_GROW_FROM = 16
+"""Trials that ask a cluster for nodes when it has none for them."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What each trial gets."""
+
+    cpus: float
+    gpus: float
+    grows: bool
+    """Whether the cluster starts nodes for trials that wait."""
+    packed: bool = False
+    """Whether the trials that share a GPU are trained by one process there."""
+
+    @classmethod
+    def of_cluster(cls, options: SweepOptions) -> Self:
+        """What the cluster that this process is connected to can give.
+
+        Raises:
+            UserError: it could never hold a trial.
+        """
+        nodes = _alive_nodes()
+        most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
+        packed = options.pack == "on" or (options.pack == "auto" and most["GPU"] > 0 and options.gpus_per_trial != 0)
+        gpus, cpus = options.gpus_per_trial, options.cpus_per_trial
+        if gpus is None:
+            gpus = (DEFAULT_PACKED_SHARE if packed else DEFAULT_GPU_SHARE) if most["GPU"] else 0.0
+        if cpus is None:
+            cpus = DEFAULT_PACKED_CPUS if packed and gpus else 1
+        resources = cls(cpus, gpus, autoscaler.is_present(), packed)
+        if not resources.slots() and not autoscaler.would_start_a_node_for(resources.bundle):
+            raise UserError(
+                f"no node can hold a trial of {cpus:g} CPUs (--cpus-per-trial) and {gpus:g} GPUs (--gpus-per-trial): "
+                f"the largest of {len(nodes)} nodes have {most['CPU']:g} CPUs and {most['GPU']:g} GPUs; ask for less."
+            )
+        return resources
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """As Ray asks for it."""
+        return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
+
+    def slots(self) -> int:
+        """How many trials the cluster holds at the moment."""
+        return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes())
+
+    def trials_at_a_time(self, most: int | None) -> int:
+        """How many trials to run, at most: where the cluster grows, more than it holds, so that it does."""
+        slots = self.slots()
+        wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if self.grows else slots
+        return max(1, min(wanted, most or wanted))
+
+
+def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials: int) -> None:
+    """Make sure that a trial's PyTorch finds the GPU that Ray gives it, and that a pack's trials fit there.
+
+    Args:
+        resources: of a trial.
+        examples: configs of trials, one of each kind.
+        num_trials: that run at a time, at most.
+
+    Raises:
+        UserError: it does not, or they do not.
+    """
+    if not resources.gpus or not resources.slots():
+        return
+    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_memory_and_need)
+    try:
+        memory, need = ray.get(task.remote([config.to_dict() for config in examples]), timeout=SECONDS_FOR_GPU)
+    except ray.exceptions.GetTimeoutError:
+        return  # the cluster is busy; each trial looks again
+    if not memory:
+        raise UserError(
+            f"PyTorch finds no GPU on a node where Ray gives {resources.gpus:g} of one; install PyTorch with CUDA "
+            "there, or give --gpus-per-trial 0."
+        )
+    if resources.packed:
+        check_memory(min(num_trials, int(1 / resources.gpus + 1e-9)), need, memory)
+
+
+def _memory_and_need(examples: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Bytes of the GPU that this process was given a share of, 0 for none; and what the largest trial takes of them."""
+    import torch  # noqa: PLC0415  # on the node, and not in the driver
+
+    from dd_ray.training import bytes_per_trial  # noqa: PLC0415
+
+    if not torch.cuda.is_available():
+        return 0, 0
+    need = max(bytes_per_trial(TrialConfig.from_dict(dict(config))) for config in examples)
+    return torch.cuda.get_device_properties(0).total_memory, need
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster at `address` (`auto` or `host:port`), or a Ray of its own while it lasts.
+
+    `prepare_to_join` is to be called first, before Ray is imported.
+
+    Raises:
+        UserError: the cluster's Ray or Python is another version.
+    """
+    try:
+        if address is None:
+            ray.init(
+                address="local",
+                num_cpus=_cpus_if_fewer(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            _make_token_private()
+        else:
+            _join(address)
+        expect_signals()  # Ray has set a handler of its own, which ends the process with code 1 and a trace
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+    except ConnectionError as error:
+        raise UserError(f"the Ray at --address {address} has gone while it was joined; start it again.") from error
+    except RuntimeError as error:  # another version of Ray or Python
+        raise UserError(f"the Ray at --address {address} cannot be joined: {' '.join(str(error).split())}") from error
+
+
+def _cpus_if_fewer() -> int | None:
+    """CPUs that this process may use, where that is not all; else Ray counts, and heeds a container's quota."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return usable if usable != os.cpu_count() else None
+
+
+def _make_token_private() -> None:
+    """Ray writes the token of a local cluster where every user of the machine can read it."""
+    path = TOKEN_FILE.expanduser()
+    if path.exists() and path.stat().st_uid == os.getuid():
+        path.chmod(0o600)
+
+
+def _alive_nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:
+    by_cpu = node.get("CPU", 0) / cpus
+    # Ray gives out shares of a single GPU, or whole ones: two halves of different GPUs are no GPU.
+    by_gpu = node.get("GPU", 0) * int(1 / gpus) if 0 < gpus <= 1 else node.get("GPU", 0) / gpus if gpus else by_cpu
+    return int(min(by_cpu, by_gpu) + 1e-9)

@@ -1,0 +1,102 @@
+"""Asking a cluster, before Ray is imported, whether it answers, and whether it asks for a token.
+
+Ray reads its mode of authentication when it is imported, and it has to be the cluster's: one without a token refuses
+a client, and a cluster without one drops the actors of a client that offers it.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+
+from dd_ray.errors import UserError
+from dd_ray.tune.environment import TOKEN_FILE, has_token
+
+SECONDS_TO_CONNECT = 5
+SECONDS_TO_ANSWER = 20
+"""Mostly for the start of the process that asks: 2 s on an idle machine, and more than 10 on a busy one."""
+
+
+def prepare_to_join(address: str, insecure: bool) -> None:
+    """Make sure that a cluster answers, and set the mode of authentication that it has.
+
+    Args:
+        address: `auto` or `host:port`.
+        insecure: whether a cluster may be joined that asks nobody for a token.
+
+    Raises:
+        UserError: no Ray answers there, it refuses the token, or it is open to all.
+    """
+    if address != "auto":
+        _check_port(address)
+    where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
+    offer = os.environ | ({"RAY_AUTH_MODE": "token"} if has_token() else {})
+    # Side by side, since each takes two seconds to start; joining itself waits for minutes where nobody answers.
+    offering, not_offering = _ask_health(address, offer), _ask_health(address, _without_token())
+    deadline = time.monotonic() + SECONDS_TO_ANSWER
+    try:
+        is_open = _answers(not_offering, deadline)
+        if not is_open:
+            _check_answer(offering, deadline, where)
+    finally:
+        for process in (offering, not_offering):
+            process.kill()
+            process.communicate()
+    if is_open and not insecure:
+        raise UserError(
+            f"the Ray {where} asks for no token, so whoever reaches its ports runs code as you; start it with one "
+            "(see cluster/README.md), or give --insecure if nobody else can reach it."
+        )
+    os.environ["RAY_AUTH_MODE"] = "disabled" if is_open else "token"
+
+
+_NO_ANSWER = "no Ray answers {}; start one with `ray start --head`, or leave --address out."
+
+
+def _ask_health(address: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
+    command += [] if address == "auto" else ["--address", address]
+    return subprocess.Popen(
+        command, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _without_token() -> dict[str, str]:
+    names = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+    return {name: value for name, value in os.environ.items() if name not in names} | {"RAY_AUTH_MODE": "disabled"}
+
+
+def _check_answer(asked: "subprocess.Popen[str]", deadline: float, where: str) -> None:
+    """Make sure that a Ray answered, and that it took the token."""
+    try:
+        _, stderr = asked.communicate(timeout=max(0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired as error:
+        raise UserError(_NO_ANSWER.format(where)) from error
+    if "InvalidAuthToken" in stderr:
+        raise UserError(
+            f"the Ray {where} asks for a token and was given none or another; put its token into {TOKEN_FILE}, "
+            "readable by you alone."
+        )
+    if asked.returncode:
+        raise UserError(_NO_ANSWER.format(where))
+
+
+def _answers(asked: "subprocess.Popen[str]", deadline: float) -> bool:
+    try:
+        return asked.wait(timeout=max(0, deadline - time.monotonic())) == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _check_port(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise UserError(
+            f"no Ray answers at --address {address}; check host and port, or leave --address out."
+        ) from error

@@ -1,0 +1,115 @@
+"""Asking every node of a cluster, before anything starts, whether a trial can run there."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from dd_ray.errors import UserError
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.versions import difference, versions
+
+SECONDS_TO_ANSWER = 90
+SECONDS_TO_LEAVE = 15
+"""For a node that has died, until Ray counts it as dead."""
+_INSTALL = "install the same software on all nodes (cluster/requirements.txt)"
+
+
+def check_nodes(sweep: SweepFolder) -> None:
+    """Make sure that all nodes have our software, and that they and we see the same storage.
+
+    Raises:
+        UserError: one does not, or does not answer; with its address and the remedy.
+    """
+    token = uuid4().hex
+    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+    marker, replies = f".marker-{token}", {node: f".reply-{token}-{node}" for node in nodes}
+    try:
+        sweep.files.write(marker, token.encode())
+        for node, answer in _ask(nodes, sweep.location, marker, replies).items():
+            _check_answer(nodes[node], answer, sweep.location)
+            if not sweep.files.exists(replies[node]):
+                raise UserError(_not_shared(nodes[node], sweep.location))
+    finally:
+        for name in (marker, *replies.values()):
+            sweep.files.remove(name)
+
+
+def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    def answer(reply: str) -> dict[str, Any]:
+        # Sent by value, and so without imports at its top: it runs where dd_ray may be missing.
+        try:
+            from dd_ray.errors import UserError  # noqa: PLC0415
+            from dd_ray.storage.files import open_files  # noqa: PLC0415
+            from dd_ray.storage.versions import versions  # noqa: PLC0415
+
+            found = versions()
+        except ImportError as error:
+            return {"missing": str(error)}
+        try:
+            files = open_files(location)
+            if not files.exists(marker):
+                return {"versions": found, "sees": False}
+            files.write(reply, b"")
+        except (UserError, OSError) as error:
+            return {"versions": found, "storage": str(error)}
+        return {"versions": found, "sees": True}
+
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(answer)
+    pending = {
+        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(replies[node])
+        for node in nodes
+    }
+    ready, _ = ray.wait(list(pending.values()), num_returns=len(pending), timeout=SECONDS_TO_ANSWER)
+    silent = [nodes[node] for node, reply in pending.items() if reply not in ready]
+    if silent:
+        raise UserError(
+            f"node {silent[0]} starts no worker within {SECONDS_TO_ANSWER} s; look at its load and at the logs of its "
+            "Ray, or take it out of the cluster."
+        )
+    answers: dict[str, dict[str, Any]] = {}
+    for node, reply in pending.items():
+        try:
+            answers[node] = ray.get(reply)
+        except ray.exceptions.RayError as error:
+            if _stays(node):
+                raise UserError(
+                    f"node {nodes[node]} lost the worker that was to look at it ({_first_line(error)}); look at its "
+                    "memory and at the logs of its Ray, or take it out of the cluster."
+                ) from error
+    return answers
+
+
+def _stays(node: str) -> bool:
+    """Whether a node whose task was lost stays in the cluster; if it died, Ray may know that only some time later."""
+    deadline = time.monotonic() + SECONDS_TO_LEAVE
+    while any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(0.5)
+    return False
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _check_answer(address: str, answer: Mapping[str, Any], location: str) -> None:
+    if "missing" in answer:
+        raise UserError(f"node {address} lacks software ({answer['missing']}); {_INSTALL}.")
+    if differs := difference(answer["versions"], versions()):
+        raise UserError(f"node {address} has {differs}; {_INSTALL}.")
+    if "storage" in answer:
+        raise UserError(f"node {address} cannot use --storage as this machine does: {answer['storage']}")
+    if not answer["sees"]:
+        raise UserError(_not_shared(address, location))
+
+
+def _not_shared(address: str, location: str) -> str:
+    return (
+        f"node {address} and this machine do not see the same {location}; give a --storage that all nodes share: a "
+        "mounted folder, or a URL such as s3://bucket/folder."
+    )

@@ -1,0 +1,43 @@
+"""Early stopping that remembers: asha, with the rungs of what was recorded before."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler
+
+
+class RememberingASHA(ASHAScheduler):
+    """Asynchronous successive halving (Li et al. 2020, algorithm 2) that goes on where an earlier run ended.
+
+    The rung at iteration r·η^k holds the scores with which trials came by; one that comes by later goes on if it
+    is among the best 1/η of them. Ray keeps the rungs in memory only. Here they are filled again from the recorded
+    evaluations, so that a trial is compared with all that were there before. Nobody is stopped by this: who went
+    on went on.
+
+    Args:
+        recorded: evaluations of every trial of the sweep in the order of iterations, by the trial's key.
+        **options: those of `ASHAScheduler`, with `time_attr`, `metric` and `mode`.
+    """
+
+    def __init__(self, recorded: Mapping[str, Sequence[Mapping[str, Any]]], **options: Any) -> None:
+        super().__init__(**options)
+        self._name, self._sign = options["metric"], 1.0 if options["mode"] == "max" else -1.0
+        for key, evaluations in recorded.items():
+            for evaluation in evaluations:
+                self._enter(key, evaluation)
+
+    def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
+        """Take up a trial, and know it by the name that Tune gives it from now on."""
+        super().on_trial_add(tune_controller, trial)
+        for bracket in self._brackets:
+            for _, scores in bracket._rungs:
+                if trial.config["key"] in scores:
+                    scores[trial.trial_id] = scores.pop(trial.config["key"])
+
+    def _enter(self, key: str, evaluation: Mapping[str, Any]) -> None:
+        score, iteration = evaluation.get(self._name), evaluation[self._time_attr]
+        if score is not None and iteration < self._max_t:
+            trial: Any = SimpleNamespace(trial_id=key)
+            self._brackets[0].on_result(trial, iteration, self._sign * score)
