@@ -18,6 +18,7 @@ from rich.table import Table
 
 from dd_ray import results
 from dd_ray.command_line import console, duration
+from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.storage.files import out_of_space
@@ -67,9 +68,10 @@ def parse(study: Study, args: list[str]) -> Plan:
         UserError: a value is out of range.
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
+    extensions, args = taken_from(args, study.extensions)
     preset = _preset(study, args)
     defaults = study.defaults(preset)
-    sweep_options: Any = options_of(study, preset)
+    sweep_options: Any = options_of(study, preset, extensions)
     config_options: Any = options_class(defaults)
     unprefixed = tyro.conf.arg(name="")
     options, config = tyro.cli(

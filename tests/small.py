@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from dd_ray.config import MOVING, TrialConfig
+from dd_ray.config import MODELS, TrialConfig, resolve, video_datasets
 from dd_ray.config.effects import takes as takes_field
 from dd_ray.errors import UserError
-from dd_ray.models import VARIANTS, VideoVAE
+from dd_ray.models import VideoVAE
 
-VAES = [name for name, variant in VARIANTS.items() if issubclass(variant, VideoVAE)]
+VAES = [name for name, spec in MODELS.items() if issubclass(resolve(spec.build), VideoVAE)]
 NETWORKS: list[dict[str, Any]] = [
     {"network": "conv64", "image_size": 64, "width_factor": 0.25},
     {"network": "mlp", "width_factor": 0.05},
@@ -58,7 +58,7 @@ def small(model: str, **changes: Any) -> TrialConfig:
         values["beta"] = None
     if changes.get("compat") == "original" and model == "inertia_vae":
         values["lam"] = 0.0
-    if changes.get("dataset", "moving_circles") not in MOVING or changes.get("grid") == "original":
+    if changes.get("dataset", "moving_circles") not in video_datasets() or changes.get("grid") == "original":
         del values["num_frames"]
     return TrialConfig(**{"model": model, **values, **changes})
 
@@ -80,10 +80,7 @@ def name_of(config: TrialConfig) -> str:
 
 
 CONFIGS = [
-    small(model, **option)
-    for model in VARIANTS
-    for option in [{}, *OPTIONS, *DATA]
-    if not option or takes(model, option)
+    small(model, **option) for model in MODELS for option in [{}, *OPTIONS, *DATA] if not option or takes(model, option)
 ]
 """A small config of every variant, and of every variant with each of the options and of the data that it takes."""
 WITH_CODE = [config for config in CONFIGS if config.traits.encodes]

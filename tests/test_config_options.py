@@ -9,6 +9,7 @@ from docstring_parser import parse_from_object
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.options import axes_of, field_named, option_name, options_class, product, shown, told_in_options
+from dd_ray.config.trial_fields import TrialFields
 from dd_ray.errors import UserError
 
 DEFAULTS = {"model": ("inertia_vae",), "beta": (0.1, 0.2), "gamma": (0.0, 0.5)}
@@ -29,7 +30,7 @@ def _help(capsys) -> str:
 
 def test_help_says_of_every_field_what_its_docstring_says(capsys):
     shown = _help(capsys)
-    docs = {p.arg_name: p.description for p in parse_from_object(TrialConfig).params}
+    docs = {p.arg_name: p.description for p in parse_from_object(TrialFields).params}
     for field in fields(TrialConfig):
         assert f" --{option_name(field.name)} " in shown
         assert " ".join(docs[field.name].split()) in shown, field.name
@@ -114,7 +115,7 @@ def test_a_model_is_needed():
 
 
 @pytest.mark.parametrize(
-    ("args", "cells"),
+    ("args", "trials"),
     [
         ("--objective beta capacity", [("beta", 0.1, 20), ("beta", 0.2, 20), ("capacity", None, 20)]),
         ("--objective beta capacity --beta 0", [("beta", 0, 20), ("capacity", None, 20)]),

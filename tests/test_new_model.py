@@ -3,9 +3,9 @@
 Two have latents, one with the package's networks and one without, one encodes alone, and one draws alone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,16 +14,18 @@ from torch import Tensor, nn
 
 from analysis.traversals import title_of
 from dd_ray import probes
-from dd_ray.config import TRAITS, Model, Traits, TrialConfig, effects
+from dd_ray.config import MODELS, ModelSpec, TrialConfig
+from dd_ray.config.models import PREDICTION, VAE
 from dd_ray.config.options import product
 from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, encode_stills, evaluate, model_scores, region_errors
-from dd_ray.models import VARIANTS, FactorPrediction, ImagePrediction, Reconstruction, VideoVAE, base, build_model
+from dd_ray.models import FactorPrediction, ImagePrediction, Reconstruction, VideoVAE, base, build_model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.probes.networks import Subject
 from dd_ray.sweep.checks import reported_by
 from dd_ray.training import Stack, Trial, dump_state, load_state
+from tests.training.test_axes import CHANGES, _losses
 from tests.training.test_contract import assert_same
 
 
@@ -109,11 +111,14 @@ class LinearDecoder(base.Model):
         return ImagePrediction(reconstruction=self.redraw(batch), target=batch.images)
 
 
-NEW: dict[str, tuple[type[base.Model], Traits]] = {
-    "blur_vae": (BlurVAE, Traits(title="blur VAE", needs_videos=True)),
-    "linear_vae": (LinearVAE, Traits(title="linear VAE")),
-    "linear_encoder": (LinearEncoder, Traits(title="linear encoder", draws=False)),
-    "linear_decoder": (LinearDecoder, Traits(title="linear decoder", encodes=False)),
+NEW = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(name="blur_vae", title="blur VAE", build=BlurVAE, reads=(*VAE, *PREDICTION), needs_videos=True),
+        ModelSpec(name="linear_vae", title="linear VAE", build=LinearVAE, reads=VAE),
+        ModelSpec(name="linear_encoder", title="linear encoder", build=LinearEncoder, draws=False),
+        ModelSpec(name="linear_decoder", title="linear decoder", build=LinearDecoder, encodes=False),
+    )
 }
 SMALL: dict[str, Any] = {"num_frames": 5, "batch_size": 4, "num_test": 8, "learning_rate": 1e-3, "seed": 2}
 WITH_LATENTS = ("blur_vae", "linear_vae")
@@ -123,14 +128,13 @@ each_model = pytest.mark.parametrize("name", NEW)
 
 
 @pytest.fixture(autouse=True)
-def recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the recipe has one write beside the model's own file."""
-    for name, (model, traits) in NEW.items():
-        monkeypatch.setitem(VARIANTS, name, model)
-        monkeypatch.setitem(TRAITS, name, traits)
-    monkeypatch.setattr(TrialConfig.__dataclass_fields__["model"], "type", Literal[*get_args(Model), *NEW])
-    monkeypatch.setitem(effects._VAE, "model", (*effects._VAE["model"], *WITH_LATENTS))
-    monkeypatch.setitem(effects._VIDEO_VAE, "model", (*effects._VIDEO_VAE["model"], "blur_vae"))
+def recipe() -> Iterator[None]:
+    """What the recipe has one write beside the model's own code."""
+    for spec in NEW.values():
+        MODELS.declare(spec)
+    yield
+    for name in NEW:
+        MODELS.withdraw(name)
 
 
 def _config(name: str, **changes: Any) -> TrialConfig:
@@ -184,7 +188,7 @@ def _asked(name: str) -> tuple[TrialConfig, base.Model, Batch]:
 
 
 def _is_missing(name: str, what: str, ask: Callable[[], Any]) -> None:
-    title = NEW[name][1].title
+    title = NEW[name].title
     with pytest.raises(UserError, match=f"{what}.* a {title}|a {title}.* {what}"):
         ask()
 
@@ -235,6 +239,26 @@ def test_it_is_swept_with_the_options_that_it_takes_and_refuses_the_others() -> 
         _config("linear_encoder", beta=0.1)
     with pytest.raises(UserError, match="blur_vae needs videos"):
         TrialConfig(model="blur_vae", beta=0.1, dataset="still_circles")
+
+
+NOT_ITS_OWN = {"gamma", "gamma_schedule", "delay", "decode", "compat", "dataset"}
+"""What it does not read, and still images, which it refuses."""
+
+
+@pytest.mark.parametrize("field", sorted(CHANGES))
+def test_each_option_moves_its_loss_or_is_refused(field: str) -> None:
+    changes = CHANGES[field]
+    without_beta = field in ("beta_norm", "stochastic") or changes.get("objective") == "capacity"
+    given = ({"beta": None} if without_beta else {}) | ({"num_frames": 10} if field in ("grid", "dataset") else {})
+    if field in NOT_ITS_OWN:
+        with pytest.raises(UserError, match=rf"{field} = .* has no effect on blur_vae|needs videos"):
+            _config("blur_vae", **given | changes)
+        return
+    changed = _config("blur_vae", **given | changes)
+    usual = {"split": "none", "train_share": 1.0} if field == "split" else {field: getattr(_config("blur_vae"), field)}
+    if field in ("beta_norm", "stochastic"):
+        usual |= {"beta": 0.5}
+    assert _losses(changed) != _losses(TrialConfig(**changed.to_dict() | usual))
 
 
 def test_its_lambda_weighs_the_error_of_the_prediction() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from dd_ray import probes
-from dd_ray.config import MOVING, TrialConfig
+from dd_ray.config import TrialConfig, video_datasets
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
@@ -212,7 +212,7 @@ def test_a_filter_is_shown_videos_of_its_own_length() -> None:
             ask()
 
 
-@pytest.mark.parametrize("config", [config for config in CONFIGS if config.dataset in MOVING], ids=name_of)
+@pytest.mark.parametrize("config", [config for config in CONFIGS if config.dataset in video_datasets()], ids=name_of)
 def test_held_out_videos_are_the_start_of_the_test_set(config: TrialConfig) -> None:
     videos = held_out_videos(config, 3)
     torch.testing.assert_close(videos.images, make_dataset(config).test_set().images[:3])

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from dd_ray import results
-from dd_ray.config import DATASET_INFO, TrialConfig
+from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
@@ -66,7 +66,7 @@ def test_final_has_the_scores_before_training_beside_those_after(sweep):
 
 
 def test_what_a_field_stands_for_where_it_is_not_given_is_in_the_table(sweep):
-    assert set(results.load(sweep.location)["tc_num_data"]) == {DATASET_INFO["moving_circles"].training_size}
+    assert set(results.load(sweep.location)["tc_num_data"]) == {DATASETS["moving_circles"].training_size}
 
 
 def test_scores_that_were_added_stand_in_the_rows_of_their_evaluations(sweep):

@@ -1,63 +1,64 @@
-"""What one trial is: a `TrialConfig`, and the names and sizes that it is made of.
+"""What one trial is: a `TrialConfig`, and the declarations of what it chooses by name.
 
-trial     the config itself
-names     the values that fields take, and what goes with what
-datasets  what is known of each dataset
-dsprites  the public dSprites file
-traits    what each model needs, and what can be asked of it
-effects   which fields have an effect beside which others
-urls      what a URL must not hold
-checks    what a config may not be
+trial         the config itself; trial_fields its fields, field what is known of each
+specs         what a declaration is; code what it names
+models, networks, datasets, objectives   the declarations
+effects       which fields have an effect beside which others
+checks        what a config may not be
+options       the config as a command line
+labels        names of trials and of their TensorBoard runs
+schedules     what changes with the iteration
+names, dsprites, urls   values, files and URLs that fields take
 """
 
-from dd_ray.config.datasets import DATASET_INFO, MOVING, DatasetInfo
-from dd_ray.config.effects import DECIDING, NEEDS, has_effect
+from dd_ray.config.code import resolve
+from dd_ray.config.datasets import DATASETS, video_datasets
+from dd_ray.config.effects import has_effect
+from dd_ray.config.field import Option, Within
+from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
     BACKGROUND_FACTORS,
     CIRCLE_FACTORS,
-    DATA_FIELDS,
     DSPRITES_MD5,
-    IMAGE_SIZES,
-    NOT_IN_KEY,
     NUM_HELD_OUT,
     SPRITE_FACTORS,
-    Dataset,
     Likelihood,
-    Model,
-    Network,
-    Objective,
     Sampling,
     Schedule,
 )
-from dd_ray.config.traits import TRAITS, Traits
+from dd_ray.config.networks import NETWORKS
+from dd_ray.config.objectives import OBJECTIVES
+from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec
 from dd_ray.config.trial import TrialConfig, data_config
+from dd_ray.config.trial_fields import config_fields, field_names, fields_with
 from dd_ray.config.urls import holds_key
 
 __all__ = [
     "BACKGROUND_FACTORS",
     "CIRCLE_FACTORS",
-    "DATASET_INFO",
-    "DATA_FIELDS",
-    "DECIDING",
+    "DATASETS",
     "DSPRITES_MD5",
-    "IMAGE_SIZES",
-    "MOVING",
-    "NEEDS",
-    "NOT_IN_KEY",
+    "MODELS",
+    "NETWORKS",
     "NUM_HELD_OUT",
+    "OBJECTIVES",
     "SPRITE_FACTORS",
-    "TRAITS",
-    "Dataset",
-    "DatasetInfo",
+    "DatasetSpec",
     "Likelihood",
-    "Model",
-    "Network",
-    "Objective",
+    "ModelSpec",
+    "NetworkSpec",
+    "ObjectiveSpec",
+    "Option",
     "Sampling",
     "Schedule",
-    "Traits",
     "TrialConfig",
+    "Within",
+    "config_fields",
     "data_config",
+    "field_names",
+    "fields_with",
     "has_effect",
     "holds_key",
+    "resolve",
+    "video_datasets",
 ]

@@ -5,14 +5,13 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, get_args
 
-from dd_ray.config.datasets import DATASET_INFO, MOVING
+from dd_ray.config.datasets import DATASETS, video_datasets
 from dd_ray.config.effects import has_effect, refusal
-from dd_ray.config.names import (
-    IMAGE_SIZES,
-    MOST_CIRCLES,
-    NUM_HELD_OUT,
-    WIDEST,
-)
+from dd_ray.config.field import option_of, type_of
+from dd_ray.config.names import NUM_HELD_OUT
+from dd_ray.config.networks import NETWORKS
+from dd_ray.config.objectives import OBJECTIVES
+from dd_ray.config.trial_fields import choices_of
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,70 +20,34 @@ if TYPE_CHECKING:
 
 def _check_types(config: "TrialConfig") -> None:
     for field in fields(config):
-        value = getattr(config, field.name)
-        choices = get_args(field.type)
-        if choices and all(isinstance(choice, str) for choice in choices):
-            if value not in choices:
-                raise UserError(f"{field.name} = {value!r} is not one of {', '.join(choices)}.")
+        value, kind = getattr(config, field.name), type_of(field)
+        if names := choices_of(field):
+            if value not in names:
+                raise UserError(f"{field.name} = {value!r} is not one of {', '.join(names)}.")
             continue
-        types = choices or (field.type,)
+        types = get_args(kind) or (kind,)
         # An integer is a fine float, in Python and in JSON; a truth value is neither.
         if isinstance(value, bool) and bool not in types:
             raise UserError(f"{field.name} = {value!r} must be a number.")
         if isinstance(value, int) and float in types:
             object.__setattr__(config, field.name, float(value))
         elif not isinstance(value, types):
-            names = " or ".join(t.__name__ for t in types)
-            raise UserError(f"{field.name} = {value!r} must be of type {names}.")
+            raise UserError(f"{field.name} = {value!r} must be of type {' or '.join(t.__name__ for t in types)}.")
 
 
 def _check_ranges(config: "TrialConfig") -> None:
-    lowest = {
-        "num_latents": 1,
-        "batch_size": 1,
-        "num_test": 2,
-        "seed": 0,
-        "dataset_seed": 0,
-        "beta": 0,
-        "beta_norm": 0,
-        "lam": 0,
-        "capacity_max": 0,
-        "capacity_weight": 0,
-        "capacity_iterations": 1,
-        "slowness_weight": 0,
-        "schedule_iterations": 1,
-        "schedule_cycles": 1,
-        "tc_num_data": 1,
-    }
-    for name, bound in lowest.items():
-        value = getattr(config, name)
-        if value is not None and not (value >= bound and math.isfinite(value)):
-            raise UserError(f"{name} = {value} is out of range; give a finite number of at least {bound}.")
-    for name in ("seed", "dataset_seed"):
-        if getattr(config, name) >= 2**64:
-            raise UserError(f"{name} = {getattr(config, name)} is out of range; give an integer below 2**64.")
-    if not 0 <= config.gamma <= 1:
-        raise UserError(f"gamma = {config.gamma} is out of range; γ is a share, give a number in [0, 1].")
-    if not math.isfinite(config.alpha):
-        raise UserError(f"alpha = {config.alpha} is out of range; give a finite number.")
-    for name in ("learning_rate", "slowness_rate"):
-        if not 0 < getattr(config, name) < math.inf:
-            raise UserError(f"{name} = {getattr(config, name)} is out of range; give a positive number.")
-    if not 1 <= config.num_circles <= MOST_CIRCLES:
-        raise UserError(f"num_circles = {config.num_circles} is out of range; give 1 to {MOST_CIRCLES}.")
-    if not 0 < config.width_factor <= WIDEST:
-        raise UserError(f"width_factor = {config.width_factor} is out of range; give a number in (0, {WIDEST}].")
-    if not 0 < config.train_share <= 1:
-        raise UserError(f"train_share = {config.train_share} is out of range; it is a share, give a number in (0, 1].")
-    if config.delay not in (0, 1):
-        raise UserError(f"delay = {config.delay} is out of range; give 0 or 1.")
+    for field in fields(config):
+        value = getattr(config, field.name)
+        for within in option_of(field).within:
+            if value is not None and value not in within:
+                raise UserError(f"{field.name} = {value} is out of range; {within.says}.")
 
 
 def _check_network_fits(config: "TrialConfig") -> None:
-    size, sizes = config.image_size, IMAGE_SIZES[config.network]
+    size, sizes = config.image_size, NETWORKS[config.network].image_sizes
     if size in sizes:
         return
-    fitting = [network for network, theirs in IMAGE_SIZES.items() if size in theirs]
+    fitting = [name for name, network in NETWORKS.items() if size in network.image_sizes]
     or_other = f", or network = {' or '.join(fitting)}" if fitting else ""
     raise UserError(
         f"network = {config.network} does not take image_size = {size}; "
@@ -114,27 +77,9 @@ def _check_beta(config: "TrialConfig") -> None:
 
 
 def _check_objective(config: "TrialConfig") -> None:
-    if config.objective == "beta":
-        return
-    if config.compat == "original":
+    if config.objective != "beta" and config.compat == "original":
         raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
-    if config.objective == "tcvae":
-        _check_tcvae(config)
-    penalised = config.num_latents_in_time - config.traits.warm_up
-    if config.objective == "slowness" and penalised < 2:
-        raise UserError(
-            f"objective = slowness needs two latents in time, and {config.model} has {penalised} here; "
-            f"use dataset = {' or '.join(MOVING)}, with more num_frames."
-        )
-
-
-def _check_tcvae(config: "TrialConfig") -> None:
-    if config.batch_size < 2:
-        raise UserError(f"batch_size = {config.batch_size} is too few for objective = tcvae; give at least 2.")
-    if config.num_data < config.batch_size:
-        raise UserError(
-            f"tc_num_data = {config.tc_num_data} is less than batch_size = {config.batch_size}; give at least that."
-        )
+    OBJECTIVES[config.objective].check(config)
 
 
 def _check_grid(config: "TrialConfig") -> None:
@@ -145,15 +90,17 @@ def _check_grid(config: "TrialConfig") -> None:
             f"num_test = {config.num_test} is more than the {NUM_HELD_OUT} that grid = original holds out; "
             f"give at most {NUM_HELD_OUT}."
         )
-    if not DATASET_INFO[config.dataset].finite:
+    if not DATASETS[config.dataset].finite:
         what = config.dataset.replace("_", " ")
         raise UserError(f"grid = original has no {what}, which no published set has; leave it out.")
 
 
 def _check_model_takes_its_data(config: "TrialConfig") -> None:
-    if not DATASET_INFO[config.dataset].moving:
+    if not DATASETS[config.dataset].moving:
         if config.traits.needs_videos:
-            raise UserError(f"{config.model} needs videos; use dataset = {' or '.join(MOVING)}, not {config.dataset}.")
+            raise UserError(
+                f"{config.model} needs videos; use dataset = {' or '.join(video_datasets())}, not {config.dataset}."
+            )
         return
     if config.num_frames < 3:
         raise UserError(f"num_frames = {config.num_frames} is too few; a linear prediction needs at least 3.")
@@ -164,12 +111,12 @@ def _check_model_takes_its_data(config: "TrialConfig") -> None:
 
 
 def _check_dataset(config: "TrialConfig") -> None:
-    DATASET_INFO[config.dataset].check(config)
+    DATASETS[config.dataset].check(config)
 
 
 def _check_split(config: "TrialConfig") -> None:
     if config.split == "samples" and config.grid == "continuous":
-        or_grid = ", or grid = original" if DATASET_INFO[config.dataset].finite else ""
+        or_grid = ", or grid = original" if DATASETS[config.dataset].finite else ""
         raise UserError(
             "split = samples needs a finite set of them; use split = levels, which for continuous factors are equal "
             f"intervals{or_grid}."

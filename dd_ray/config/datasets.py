@@ -1,43 +1,14 @@
-"""The datasets by the names that a config gives them: all that is known of each without rendering any of it.
+"""The datasets. A new one is an entry here, and how it is drawn in `dd_ray/data/`."""
 
-A new one is an entry here, its name in `names.Dataset`, and a line in `dd_ray.data.registry.DATASETS`, which says how
-it is drawn.
-"""
-
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dd_ray.config.dsprites import check_dsprites
-from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, NUM_HELD_OUT, SPRITE_FACTORS, Dataset
+from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, NUM_HELD_OUT, SPRITE_FACTORS
+from dd_ray.config.specs import DatasetSpec, Registry
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
-
-
-def _refuse_nothing(config: "TrialConfig") -> None:
-    """What a dataset has that suits every other field."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatasetInfo:
-    """What is known of a dataset without rendering any of it."""
-
-    factors: Callable[["TrialConfig"], tuple[str, ...]]
-    """Names of its F factors, THING_COORDINATE each."""
-    training_size: int
-    """How many images or videos it counts for that training sees, where objective = tcvae does not say otherwise."""
-    moving: bool = False
-    """Whether its samples are videos."""
-    videos: Dataset | None = None
-    """Of still pictures: the dataset of moving ones of their kind, where there is one."""
-    finite: bool = False
-    """Whether it has a finite set, grid = original."""
-    options: tuple[str, ...] = ()
-    """Fields of a config that have an effect on some datasets only: those that have one on this."""
-    check: Callable[["TrialConfig"], None] = _refuse_nothing
-    """Raises a `UserError` where the other fields do not suit it."""
 
 
 def _circles(config: "TrialConfig") -> tuple[str, ...]:
@@ -74,51 +45,69 @@ def _check_still_sprites(config: "TrialConfig") -> None:
         raise UserError("grid = original is the layout of dSprites, which are on black; give background = black.")
 
 
-_DSPRITES = 3 * 6 * 40 * 32 * 32 - NUM_HELD_OUT - 1_509
+_NUM_SPRITES = 3 * 6 * 40 * 32 * 32 - NUM_HELD_OUT - 1_509
 """Without those that have the very picture of one that is held out, such as the same sprite after a whole turn."""
 
-DATASET_INFO: dict[Dataset, DatasetInfo] = {
-    "still_circles": DatasetInfo(
-        factors=_circles,
-        training_size=262_144 - NUM_HELD_OUT,
-        videos="moving_circles",
-        finite=True,
-        options=("background", "num_circles"),
-        check=_check_still_circles,
-    ),
-    "moving_circles": DatasetInfo(
-        factors=_circles,
-        training_size=200_000 - NUM_HELD_OUT,
-        moving=True,
-        finite=True,
-        options=("background", "num_circles", "motion", "num_frames"),
-        check=_check_moving_circles,
-    ),
-    "still_sprites": DatasetInfo(
-        factors=_sprites,
-        training_size=_DSPRITES,
-        videos="moving_sprites",
-        finite=True,
-        options=("background",),
-        check=_check_still_sprites,
-    ),
-    "moving_sprites": DatasetInfo(
-        factors=_sprites,
-        training_size=_DSPRITES,  # as the still ones, since no published set has moving ones
-        moving=True,
-        options=("background", "motion", "moves", "num_frames"),
-    ),
-    "dsprites": DatasetInfo(
-        factors=_sprites,
-        training_size=_DSPRITES,
-        videos="moving_sprites",
-        finite=True,
-        options=("background", "dsprites_file", "dsprites_md5"),
-        check=check_dsprites,
-    ),
-}
+STILL_CIRCLES = DatasetSpec(
+    name="still_circles",
+    make="dd_ray.data.circles:make_circles",
+    painter="dd_ray.data.circles:circle_painter",
+    factors=_circles,
+    training_size=262_144 - NUM_HELD_OUT,
+    videos="moving_circles",
+    finite=True,
+    reads=("background", "num_circles"),
+    check=_check_still_circles,
+)
+MOVING_CIRCLES = DatasetSpec(
+    name="moving_circles",
+    make="dd_ray.data.circles:make_circles",
+    painter="dd_ray.data.circles:circle_painter",
+    factors=_circles,
+    training_size=200_000 - NUM_HELD_OUT,
+    moving=True,
+    finite=True,
+    reads=("background", "num_circles", "motion", "num_frames"),
+    check=_check_moving_circles,
+)
+STILL_SPRITES = DatasetSpec(
+    name="still_sprites",
+    make="dd_ray.data.sprites:make_sprites",
+    painter="dd_ray.data.sprites:sprite_painter",
+    stills="dd_ray.data.sprites:sprite_stills",
+    factors=_sprites,
+    training_size=_NUM_SPRITES,
+    videos="moving_sprites",
+    finite=True,
+    reads=("background",),
+    check=_check_still_sprites,
+)
+MOVING_SPRITES = DatasetSpec(
+    name="moving_sprites",
+    make="dd_ray.data.sprites:make_sprites",
+    painter="dd_ray.data.sprites:sprite_painter",
+    stills="dd_ray.data.sprites:sprite_stills",
+    factors=_sprites,
+    training_size=_NUM_SPRITES,  # as the still ones, since no published set has moving ones
+    moving=True,
+    reads=("background", "motion", "moves", "num_frames"),
+)
+DSPRITES = DatasetSpec(
+    name="dsprites",
+    make="dd_ray.data.dsprites:make_dsprites",
+    painter="dd_ray.data.dsprites:dsprites_painter",
+    stills="dd_ray.data.dsprites:dsprites_stills",
+    factors=_sprites,
+    training_size=_NUM_SPRITES,
+    videos="moving_sprites",
+    finite=True,
+    reads=("background", "dsprites_file", "dsprites_md5"),
+    check=check_dsprites,
+)
 
-MOVING = tuple(name for name, info in DATASET_INFO.items() if info.moving)
-"""Datasets of videos."""
-OPTIONS_OF_DATASETS = {option for info in DATASET_INFO.values() for option in info.options}
-"""Fields that have an effect on some datasets only."""
+DATASETS = Registry("dataset", [STILL_CIRCLES, MOVING_CIRCLES, STILL_SPRITES, MOVING_SPRITES, DSPRITES])
+
+
+def video_datasets() -> tuple[str, ...]:
+    """Names of the datasets of videos."""
+    return tuple(name for name, spec in DATASETS.items() if spec.moving)

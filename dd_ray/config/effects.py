@@ -1,58 +1,49 @@
 """Which fields have an effect beside which others.
 
-A field that has none is refused in a single config; in a grid where it has one elsewhere, it takes its default.
+A field that has none is refused in a single config; in a grid where it has one elsewhere, it takes its default. It
+follows from what models, datasets and objectives declare that they read, and from what the field itself needs.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from dd_ray.config.datasets import DATASET_INFO, OPTIONS_OF_DATASETS
+from dd_ray.config.datasets import DATASETS
+from dd_ray.config.field import Need, option_of
+from dd_ray.config.models import MODELS
+from dd_ray.config.networks import NETWORKS
+from dd_ray.config.objectives import OBJECTIVES
+from dd_ray.config.specs import CHANGES
+from dd_ray.config.trial_fields import config_fields
 
-Need = Mapping[str, tuple[Any, ...]]
-"""Values of other fields that a field needs to have an effect; where several fields are named, of one of them."""
+
+def needs() -> Mapping[str, tuple[Need, ...]]:
+    """For each field that has no effect beside some values of others: what it needs, all of it."""
+    return _needs(CHANGES.count)
 
 
-def _on_datasets_with(option: str) -> Need:
-    return {"dataset": tuple(name for name, info in DATASET_INFO.items() if option in info.options)}
+def deciding() -> set[str]:
+    """Fields that decide whether others have an effect."""
+    return {name for of_field in needs().values() for need in of_field for name in need}
 
 
-_SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
-_RISING = ("linear", "cyclic", "cosine")
-_VAE: Need = {"model": ("beta_vae", "predictive_vae", "inertia_vae")}
-_VIDEO_VAE: Need = {"model": ("predictive_vae", "inertia_vae")}
-_INERTIA_VAE: Need = {"model": ("inertia_vae",)}
-_SAMPLING: Need = {"stochastic": (True,)}
-_BETA = (_VAE, _SAMPLING, {"objective": ("beta", "tcvae", "slowness")})
-_CAPACITY = (_VAE, {"objective": ("capacity",)})
-_TCVAE = (_VAE, {"objective": ("tcvae",)})
-_SLOWNESS = (_VAE, {"objective": ("slowness",)})
-# The original's inertia model had no λ, and the penalty of its other one predicts nothing.
-_LAMBDA = (_VIDEO_VAE, {"compat": ("none",), "model": ("predictive_vae",)})
-_ALPHA = (_VIDEO_VAE, {"compat": ("none",), "model": ("inertia_vae",)})
+@lru_cache(maxsize=1)
+def _needs(changes: int) -> Mapping[str, tuple[Need, ...]]:
+    found = {field.name: (*_of_declarations(field.name), *option_of(field).needs) for field in config_fields()}
+    return {name: of_field for name, of_field in found.items() if of_field}
 
-NEEDS: dict[str, tuple[Need, ...]] = {
-    **dict.fromkeys(("beta", "beta_norm", "beta_schedule"), _BETA),
-    **dict.fromkeys(("num_latents", "stochastic", "likelihood"), (_VAE,)),
-    **dict.fromkeys(("gamma", "delay", "decode"), (_INERTIA_VAE,)),
-    "gamma_schedule": (_INERTIA_VAE, {"compat": ("none",)}),  # whose γ is 0.75 with the other
-    "compat": (_VIDEO_VAE,),
-    **dict.fromkeys(("lam", "lam_schedule"), _LAMBDA),
-    **dict.fromkeys(("alpha", "learn_alpha"), _ALPHA),
-    "objective": (_VAE, _SAMPLING),
-    **dict.fromkeys(("capacity_max", "capacity_weight", "capacity_schedule"), _CAPACITY),
-    "capacity_iterations": (*_CAPACITY, {"capacity_schedule": _RISING}),
-    **dict.fromkeys(("tc_sampling", "tc_num_data"), _TCVAE),
-    **dict.fromkeys(("slowness_weight", "slowness_rate"), _SLOWNESS),
-    "schedule_iterations": (_VAE, dict.fromkeys(_SCHEDULES, _RISING)),
-    "schedule_cycles": (_VAE, dict.fromkeys((*_SCHEDULES, "capacity_schedule"), ("cyclic",))),
-    **{name: (_on_datasets_with(name),) for name in sorted(OPTIONS_OF_DATASETS)},
-    "motion": (_on_datasets_with("motion"), {"moves": ("position",)}),
-    "train_share": ({"split": ("samples", "levels")},),
-}
-"""For each field that has no effect beside some values of others: what it needs, all of it."""
 
-DECIDING = {name for needs in NEEDS.values() for need in needs for name in need}
-"""Fields that decide whether others have an effect."""
+def _of_declarations(name: str) -> list[Need]:
+    """What follows from who reads a field."""
+    models, objectives = MODELS.reading(name), OBJECTIVES.reading(name)
+    if objectives and not models:
+        models = MODELS.reading("objective")
+    found: list[Need] = [{"model": models}] if models else []
+    if any(name in spec.idle_in_original for spec in MODELS.values()):
+        others = tuple(each for each in models if name not in MODELS[each].idle_in_original)
+        found.append({"compat": ("none",)} | ({"model": others} if others else {}))
+    by_kind = {"dataset": DATASETS.reading(name), "objective": objectives, "network": NETWORKS.reading(name)}
+    return found + [{kind: names} for kind, names in by_kind.items() if names]
 
 
 def has_effect(name: str, values: Mapping[str, Any]) -> bool:
@@ -62,7 +53,7 @@ def has_effect(name: str, values: Mapping[str, Any]) -> bool:
 
 def takes(model: str, name: str) -> bool:
     """Whether a field has an effect on a model, beside some values of the other fields."""
-    return all(model in need["model"] for need in NEEDS.get(name, ()) if need.keys() == {"model"})
+    return all(model in need["model"] for need in needs().get(name, ()) if need.keys() == {"model"})
 
 
 def refusal(name: str, values: Mapping[str, Any], default: Any) -> str | None:
@@ -78,7 +69,7 @@ def refusal(name: str, values: Mapping[str, Any], default: Any) -> str | None:
 
 
 def _unmet(name: str, values: Mapping[str, Any]) -> Need | None:
-    for need in NEEDS.get(name, ()):
+    for need in needs().get(name, ()):
         if not any(values[field] in choices for field, choices in need.items()):
             return need
     return None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dd_ray.config import NOT_IN_KEY, has_effect
+from dd_ray.config import fields_with, has_effect
 from dd_ray.config.options import option_name, shown
 
 
@@ -14,7 +14,7 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
         values: of all fields of its config.
         naming: the fields.
     """
-    named = [name for name in naming if name not in ("seed", *NOT_IN_KEY) and has_effect(name, values)]
+    named = [name for name in naming if name not in ("seed", *fields_with(in_key=False)) and has_effect(name, values)]
     return with_parts({option_name(name).replace("-", "_"): shown(values[name]) for name in [*named, "seed"]})
 
 

@@ -8,39 +8,40 @@ import itertools
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, Field, fields, make_dataclass
-from typing import Annotated, Any, get_args
+from dataclasses import MISSING, Field, make_dataclass
+from typing import Annotated, Any, Literal, get_args
 
 import tyro
 
 from dd_ray.command_line import field_docs
-from dd_ray.config import DECIDING, NEEDS, TrialConfig, has_effect
+from dd_ray.config.effects import deciding, has_effect, needs
+from dd_ray.config.field import option_of, type_of
+from dd_ray.config.trial import TrialConfig
+from dd_ray.config.trial_fields import TrialFields, choices_of, config_fields, defaults, option_classes
 from dd_ray.errors import UserError
 
 Axes = dict[str, tuple[Any, ...]]
 """Values of config fields by name; a field with more than one value is swept."""
 
-# `lambda` is a Python word, and so no name of a field.
-OPTION_NAMES = {"lam": "lambda", "lam_schedule": "lambda-schedule"}
 _ONE_OF = ("beta", "beta_norm")
-_DEFAULTS = {field.name: None if field.default is MISSING else field.default for field in fields(TrialConfig)}
 
 
-def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
+def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
     """A dataclass for tyro with one field for each of `TrialConfig`, each a tuple of values.
 
     Args:
-        defaults: what each option is where it is not given; fields that are not named here take the
+        usual: what each option is where it is not given; fields that are not named here take the
             default of the config.
     """
-    docs = field_docs(TrialConfig)
+    classes: tuple[type, ...] = (TrialFields, *option_classes())
+    docs = {name: doc for each in classes for name, doc in field_docs(each).items()}
     options = []
-    for field in fields(TrialConfig):
+    for field in config_fields():
         kind: Any = tuple[_element_type(field), ...]  # type: ignore[misc]
-        default = tuple(defaults.get(field.name, _default(field)))
+        default = tuple(usual.get(field.name, _default(field)))
         looks = tyro.conf.arg(
-            name=OPTION_NAMES.get(field.name),
-            help=docs[field.name],
+            name=option_of(field).option,
+            help=docs.get(field.name, ""),
             metavar=_metavar(field),
             help_behavior_hint=None if default else "",  # None: tyro shows the default
         )
@@ -48,23 +49,23 @@ def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
     return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
 
 
-def axes_of(options: Any, defaults: Mapping[str, Sequence[Any]], args: Sequence[str]) -> Axes:
-    """What was asked for on the command line, in the order: the axes of `defaults`, then the other fields.
+def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], args: Sequence[str]) -> Axes:
+    """What was asked for on the command line, in the order: the axes of `usual`, then the other fields.
 
     Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left
     out.
 
     Args:
         options: what tyro made of the command line, with the class of `options_class`.
-        defaults: the ones that class was made with.
+        usual: the ones that class was made with.
         args: the command line, which tells what was given from what is a default.
     """
-    values: Axes = {field.name: tuple(getattr(options, field.name)) for field in fields(TrialConfig)}
+    values: Axes = {field.name: tuple(getattr(options, field.name)) for field in config_fields()}
     given = given_options(args)
     for one, other in itertools.permutations(_ONE_OF):
         if one in given and other not in given:
             values[other] = ()
-    ordered = [*defaults, *(name for name in values if name not in defaults)]
+    ordered = [*usual, *(name for name in values if name not in usual)]
     return {name: values[name] for name in ordered if values[name]}
 
 
@@ -79,7 +80,7 @@ def told_in_options() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        names = "|".join(sorted(_DEFAULTS, key=len, reverse=True))
+        names = "|".join(sorted(defaults(), key=len, reverse=True))
         said = re.sub(rf"\b({names}) = ", lambda found: f"--{option_name(found[1])} ", str(error))
         raise UserError(said) from error.__cause__
 
@@ -108,10 +109,10 @@ def product(axes: Axes) -> list[TrialConfig]:
 
 def without_effect(axes: Mapping[str, Sequence[Any]]) -> set[str]:
     """Fields that have an effect in no combination of the axes' values."""
-    deciding = {name: axes[name] for name in DECIDING if axes.get(name)}
-    combinations = (dict(zip(deciding, values, strict=True)) for values in itertools.product(*deciding.values()))
-    trials = [{**_DEFAULTS, **settled(values)} for values in combinations]
-    return {name for name in NEEDS if not any(has_effect(name, trial) for trial in trials)}
+    given = {name: axes[name] for name in deciding() if axes.get(name)}
+    combinations = (dict(zip(given, values, strict=True)) for values in itertools.product(*given.values()))
+    trials = [{**defaults(), **settled(values)} for values in combinations]
+    return {name for name in needs() if not any(has_effect(name, trial) for trial in trials)}
 
 
 def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, Any]:
@@ -121,18 +122,19 @@ def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, 
         values: by field; a field that is not given has its default.
         kept: fields whose values stay, whatever they are.
     """
-    trial = {**_DEFAULTS, **values}
-    resettable = [name for name in NEEDS if name in values and name not in kept]
+    usual, decisive = defaults(), deciding()
+    trial = {**usual, **values}
+    resettable = [name for name in needs() if name in values and name not in kept]
     # One after the other, first those that decide: the default of one may give another its effect, or take it away.
-    resettable.sort(key=lambda name: name not in DECIDING)
-    while idle := [name for name in resettable if trial[name] != _DEFAULTS[name] and not has_effect(name, trial)]:
-        trial[idle[0]] = _DEFAULTS[idle[0]]
+    resettable.sort(key=lambda name: name not in decisive)
+    while idle := [name for name in resettable if trial[name] != usual[name] and not has_effect(name, trial)]:
+        trial[idle[0]] = usual[idle[0]]
     return {name: trial[name] for name in values}
 
 
 def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
     """Why two configs that differ cannot be two trials."""
-    different = (field.name for field in fields(one) if getattr(one, field.name) != getattr(other, field.name))
+    different = (field.name for field in config_fields() if getattr(one, field.name) != getattr(other, field.name))
     name = next(different, None)
     if name is None:
         return f"two values of an option mean the same trial, {one.key}; give one."
@@ -143,12 +145,18 @@ def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
 
 def option_name(field: str) -> str:
     """The option of a config field, without its dashes: `num_latents` is `num-latents`, `lam` is `lambda`."""
-    return OPTION_NAMES.get(field, field).replace("_", "-")
+    return _option_names().get(field, field).replace("_", "-")
+
+
+def _option_names() -> dict[str, str]:
+    """Options that are not called as their fields are, by field."""
+    named = {field.name: option_of(field).option for field in config_fields()}
+    return {name: option for name, option in named.items() if option is not None}
 
 
 def field_named(text: str) -> str | None:
     """The config field that someone means by `num-latents`, `num_latents`, `lambda` or `lam`; None where it is none."""
-    names = [field.name for field in fields(TrialConfig)]
+    names = [field.name for field in config_fields()]
     known = {option_name(name): name for name in names} | {name.replace("_", "-"): name for name in names}
     return known.get(text.replace("_", "-"))
 
@@ -159,8 +167,11 @@ def shown(value: Any, digits: int = 6) -> str:
 
 
 def _element_type(field: Field[Any]) -> Any:
-    optional = type(None) in get_args(field.type)
-    return next(t for t in get_args(field.type) if t is not type(None)) if optional else field.type
+    if option_of(field).choices is not None:
+        return Literal[choices_of(field)]
+    kind = type_of(field)
+    optional = type(None) in get_args(kind)
+    return next(t for t in get_args(kind) if t is not type(None)) if optional else kind
 
 
 def _default(field: Field[Any]) -> tuple[Any, ...]:
@@ -168,6 +179,6 @@ def _default(field: Field[Any]) -> tuple[Any, ...]:
 
 
 def _metavar(field: Field[Any]) -> str:
-    kind = _element_type(field)
     names = {float: "X", int: "N", str: "TEXT", bool: "{True,False}"}
-    return f"{names[kind] if kind in names else '{' + ','.join(get_args(kind)) + '}'} [...]"
+    choices = choices_of(field)
+    return f"{'{' + ','.join(choices) + '}' if choices else names[_element_type(field)]} [...]"

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 
-from dd_ray.config import CIRCLE_FACTORS, MOVING, TrialConfig
+from dd_ray.config import CIRCLE_FACTORS, DATASETS, TrialConfig
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
 from dd_ray.data.motion import PATHS
 from dd_ray.data.occlusion import paint_circles
@@ -16,7 +16,7 @@ from dd_ray.data.split import Draw, Factors
 
 def make_circles(config: TrialConfig, device: torch.device) -> Dataset:
     """Still or moving circles, drawn from the unit cube or of the original's finite sets."""
-    still = config.dataset not in MOVING
+    still = not DATASETS[config.dataset].moving
     if config.grid == "original":
         paint = partial(render_videos, grid=grid_backgrounds(BACKGROUND_LEVELS, device), image_size=config.image_size)
         return FiniteDataset(config, device, paint, StillImages() if still else Videos())

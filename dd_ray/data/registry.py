@@ -1,44 +1,18 @@
-"""How each dataset is drawn, by the name that a config gives it; `dd_ray.config.datasets` has all else of it."""
-
-from collections.abc import Callable
-from typing import NamedTuple
+"""How each dataset is drawn, by the name that a config gives it; as `dd_ray/config/datasets.py` declares it."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dd_ray.config import TrialConfig
-from dd_ray.data.circles import circle_painter, make_circles
-from dd_ray.data.dataset import Dataset, Paint
-from dd_ray.data.dsprites import dsprites_painter, dsprites_stills, make_dsprites
+from dd_ray.config import DATASETS, TrialConfig, resolve
+from dd_ray.data.dataset import Dataset
 from dd_ray.data.rendering import checked
-from dd_ray.data.sprites import make_sprites, sprite_painter, sprite_stills
-from dd_ray.data.stills import uniform_stills
-
-
-class Entry(NamedTuple):
-    """How a dataset is drawn."""
-
-    make: Callable[[TrialConfig, torch.device], Dataset]
-    """Its batches and its held-out set."""
-    painter: Callable[[TrialConfig], Paint]
-    """How any factors in [0, 1] become its images."""
-    stills: Callable[[TrialConfig, int], NDArray[np.floating]] = uniform_stills
-    """Factors [N, F] of N held-out still pictures, see `held_out_stills`."""
-
-
-DATASETS: dict[str, Entry] = {
-    "still_circles": Entry(make_circles, circle_painter),
-    "moving_circles": Entry(make_circles, circle_painter),
-    "still_sprites": Entry(make_sprites, sprite_painter, sprite_stills),
-    "moving_sprites": Entry(make_sprites, sprite_painter, sprite_stills),
-    "dsprites": Entry(make_dsprites, dsprites_painter, dsprites_stills),
-}
 
 
 def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:
     """The dataset that a config asks for, rendering on a device."""
-    return DATASETS[config.dataset].make(config, torch.device(device))
+    dataset: Dataset = resolve(DATASETS[config.dataset].make)(config, torch.device(device))
+    return dataset
 
 
 def render_stills(config: TrialConfig, factors: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -56,7 +30,8 @@ def render_stills(config: TrialConfig, factors: NDArray[np.floating]) -> NDArray
         UserError: the factors are not as above.
     """
     valid = checked(torch.tensor(factors), config.factor_names)
-    return DATASETS[config.dataset].painter(config)(valid[:, None])[:, 0].numpy()
+    pictures: NDArray[np.uint8] = resolve(DATASETS[config.dataset].painter)(config)(valid[:, None])[:, 0].numpy()
+    return pictures
 
 
 def held_out_stills(config: TrialConfig, num_stills: int) -> NDArray[np.floating]:
@@ -65,4 +40,5 @@ def held_out_stills(config: TrialConfig, num_stills: int) -> NDArray[np.floating
     Drawn from the unit cube, also for what is trained on a grid; of a file, the held-out pictures, `NUM_HELD_OUT` at
     most.
     """
-    return DATASETS[config.dataset].stills(config, num_stills)
+    factors: NDArray[np.floating] = resolve(DATASETS[config.dataset].stills)(config, num_stills)
+    return factors

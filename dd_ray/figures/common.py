@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dd_ray.command_line import parse_options
+from dd_ray.config import config_fields
+from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
 
-SYMBOLS = {"beta": "β", "beta_norm": "β$_{\\mathrm{norm}}$", "gamma": "γ", "lam": "λ", "alpha": "α"}
 MARKS = {
     "failed": ("F", "failed"),
     "diverged": ("D", "diverged"),
@@ -47,7 +48,8 @@ _Row = TypeVar("_Row")
 
 def symbol(field: str) -> str:
     """A config field, or a factor, as it is written on an axis."""
-    return SYMBOLS.get(field, option_name(field).replace("-", " "))
+    known = {each.name: option_of(each).symbol for each in config_fields()}.get(field)
+    return known or option_name(field).replace("-", " ")
 
 
 def plain(text: str) -> str:

@@ -1,20 +1,14 @@
-"""The model variants. A new one is a subclass of `Model` in a file here, and a line in `VARIANTS`."""
+"""The model variants: a subclass of `Model` a file, each declared in `dd_ray/config/models.py`."""
 
 import torch
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import MODELS, TrialConfig, resolve
 from dd_ray.models.base import Model
-from dd_ray.models.beta_vae import BetaVAE
-from dd_ray.models.inertia_vae import InertiaVAE
 from dd_ray.models.original import load_original
 from dd_ray.models.outputs import FactorPrediction, ImagePrediction, Outputs, Reconstruction
-from dd_ray.models.predictive_vae import PredictiveVAE
-from dd_ray.models.supervised_decoder import SupervisedDecoder
-from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.models.vae import VideoVAE
 
 __all__ = [
-    "VARIANTS",
     "FactorPrediction",
     "ImagePrediction",
     "Model",
@@ -25,14 +19,6 @@ __all__ = [
     "load_original",
 ]
 
-VARIANTS: dict[str, type[Model]] = {
-    "supervised_encoder": SupervisedEncoder,
-    "supervised_decoder": SupervisedDecoder,
-    "beta_vae": BetaVAE,
-    "predictive_vae": PredictiveVAE,
-    "inertia_vae": InertiaVAE,
-}
-
 
 def build_model(config: TrialConfig) -> Model:
     """The model of a config with the initial weights of its seed.
@@ -41,4 +27,5 @@ def build_model(config: TrialConfig) -> Model:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return VARIANTS[config.model](config)
+        model: Model = resolve(MODELS[config.model].build)(config)
+        return model

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from dd_ray.config import Objective, TrialConfig
+from dd_ray.config import OBJECTIVES, TrialConfig, resolve
 from dd_ray.models import FactorPrediction, ImagePrediction, Outputs, Reconstruction
-from dd_ray.objectives.beta import beta_penalty
-from dd_ray.objectives.capacity import capacity_penalty
 from dd_ray.objectives.posterior import Posterior, Weighted
-from dd_ray.objectives.slowness import slowness_penalty
-from dd_ray.objectives.tcvae import tcvae_penalty
 from dd_ray.objectives.terms import (
     factor_error,
     image_error,
@@ -25,13 +21,6 @@ from dd_ray.objectives.terms import (
     reconstruction_error,
 )
 from dd_ray.objectives.weights import Weights
-
-PENALTIES: dict[Objective, Callable[[TrialConfig, Posterior, Weights], dict[str, Weighted]]] = {
-    "beta": beta_penalty,
-    "capacity": capacity_penalty,
-    "tcvae": tcvae_penalty,
-    "slowness": slowness_penalty,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +61,7 @@ def _vae_terms(config: TrialConfig, outputs: Reconstruction, weights: Weights) -
     terms = {"reconstruction": Weighted(1.0, error)}
     if config.stochastic:
         penalised = (tensor[:, outputs.kl_frames] for tensor in (outputs.mu, outputs.logvar, outputs.latents))
-        terms |= PENALTIES[config.objective](config, Posterior(*penalised), weights)
+        terms |= resolve(OBJECTIVES[config.objective].penalty)(config, Posterior(*penalised), weights)
     if config.takes("lam"):
         faulty = config.compat == "original" and config.model == "predictive_vae"
         prediction = (

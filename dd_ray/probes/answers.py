@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import DATASET_INFO, TrialConfig, data_config
+from dd_ray.config import DATASETS, TrialConfig, data_config
 from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_stills
@@ -48,17 +48,17 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     Raises:
         UserError: the dataset holds out fewer, or has still pictures without moving ones of their kind.
     """
-    data = config.data if DATASET_INFO[config.dataset].moving else _data_of_videos(config)
+    data = config.data if DATASETS[config.dataset].moving else _data_of_videos(config)
     test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()
     return Batch(test_set.images[:num_videos], test_set.factors[:num_videos], test_set.factor_names)
 
 
 def _data_of_videos(config: TrialConfig) -> dict[str, Any]:
     """The fields of the moving kind of a dataset of still pictures: what both of them take, as the pictures have it."""
-    stills = DATASET_INFO[config.dataset]
+    stills = DATASETS[config.dataset]
     if stills.videos is None:
         raise UserError(f"{config.dataset} has still pictures and no videos to show; choose cells of another dataset.")
-    shared = {*stills.options} & {*DATASET_INFO[stills.videos].options}
+    shared = {*stills.reads} & {*DATASETS[stills.videos].reads}
     return {"dataset": stills.videos} | {name: getattr(config, name) for name in ("image_size", "network", *shared)}
 
 

@@ -22,7 +22,8 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.errors import UserError
-from dd_ray.models import Model, SupervisedEncoder, load_original
+from dd_ray.models import Model, load_original
+from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.summary import described
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, TrialState

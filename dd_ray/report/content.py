@@ -8,7 +8,6 @@ those of `dd_ray.results.tradeoffs`.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dd_ray import results
-from dd_ray.config import TrialConfig
+from dd_ray.config import field_names
 from dd_ray.config.options import shown
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS, plain, symbol
@@ -34,7 +33,6 @@ REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the other
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
-_FIELDS = [field.name for field in fields(TrialConfig) if field.name != "seed"]
 
 
 def collect(
@@ -82,7 +80,7 @@ def collect(
         "references": [_named(field) for field in differences],
         "tradeoffs": _tradeoffs(summaries, pairs),
         "cells": _cells(summaries[-1], table, {name: _curves(table, name, iterations) for name in metrics}, drawn),
-        "common": {name: _plain(table[name].iloc[0]) for name in _FIELDS if name not in _differing(table)},
+        "common": {name: _plain(table[name].iloc[0]) for name in _settings(table) if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
@@ -110,9 +108,14 @@ def _with_suggestions(path: str | Path, table: pd.DataFrame) -> tuple[pd.DataFra
     return table.assign(suggestion=number, on_front=number.isin(front)).reset_index(drop=True), drawn
 
 
+def _settings(table: pd.DataFrame) -> list[str]:
+    """Columns that are config fields, other than the seed."""
+    return [name for name in field_names() if name in table and name != "seed"]
+
+
 def _differing(table: pd.DataFrame) -> list[str]:
     """Config fields, other than the seed, that are not the same in all cells."""
-    return [name for name in _FIELDS if table[name].nunique(dropna=False) > 1]
+    return [name for name in _settings(table) if table[name].nunique(dropna=False) > 1]
 
 
 def _in_reading_order(layout: Layout) -> list[str]:

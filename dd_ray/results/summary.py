@@ -17,14 +17,14 @@ How the numbers stay honest:
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.config import TrialConfig, has_effect
+from dd_ray.config import field_names, has_effect
 from dd_ray.config.options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Metric, seed_interval
@@ -35,7 +35,6 @@ MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "abse
 evaluated, but without this metric; `unfinished`: not evaluated as far as this, and not ended; `absent`: a
 combination of the axes that the sweep does not have."""
 
-_FIELDS = [field.name for field in fields(TrialConfig)]
 _PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
 
 
@@ -189,7 +188,7 @@ def _usual_metrics(table: pd.DataFrame) -> list[str]:
 
 
 def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    if metric in (*_FIELDS, "iteration"):
+    if metric in (*field_names(), "iteration"):
         raise UserError(f"{metric!r} is what a cell was given, no result; give a metric such as linear_r2.")
     if metric not in table:
         known = [name for name in REPORTED if name in table]
@@ -203,16 +202,17 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
 def _axis_named(text: str) -> str:
     field = field_named(text)
     if field is None:
-        raise UserError(f"{text!r} is no axis; give a config field: {', '.join(map(option_name, _FIELDS))}.")
+        raise UserError(f"{text!r} is no axis; give a config field: {', '.join(map(option_name, field_names()))}.")
     return field
 
 
 def _swept_fields(table: pd.DataFrame, given: Mapping[str, Any]) -> list[str]:
     """Fields, other than the seed, of more than one value, in the order in which they are given a place."""
     # The form of β that was not given follows from the other (and from the number of latents).
-    candidates = [f for f in _FIELDS if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
-    rows = table.drop_duplicates("key")[_FIELDS].itertuples(index=False)
-    cells = [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+    names = [name for name in field_names() if name in table]
+    candidates = [f for f in names if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
+    rows = table.drop_duplicates("key")[names].itertuples(index=False)
+    cells = [dict(zip(names, row, strict=True)) for row in rows]
     # Where a field has no effect, its default does not count as a value of an axis.
     values = {name: pd.Series([cell[name] for cell in cells if has_effect(name, cell)]) for name in candidates}
     swept = [name for name in candidates if values[name].nunique(dropna=False) > 1]
@@ -247,12 +247,12 @@ def _map_iteration(evaluated: "pd.Series[float]", asked: int | None, last: int) 
 
 def _trials_at(table: pd.DataFrame, axes: Sequence[str], iteration: int, last: int) -> pd.DataFrame:
     reached = table.groupby("key")["iteration"].max()
-    measured = table.columns.difference(["key", "label", "state", "error", *axes, *_FIELDS])
+    measured = table.columns.difference(["key", "label", "state", "error", *axes, *field_names()])
     table = table.assign(**table[measured].where(table["iteration"] <= iteration))
     trials = table.sort_values("iteration", na_position="first").drop_duplicates("key", keep="last")
     trials = trials.sort_index(ignore_index=True)
     # As far as a cell's key looks at β; one form of β computed from the other differs in the last digit.
-    floats = trials[_FIELDS].select_dtypes("float").columns
+    floats = trials[[name for name in field_names() if name in trials]].select_dtypes("float").columns
     trials[floats] = trials[floats].map(lambda value: float(f"{value:.12g}"))
     rows = zip(trials["state"], trials["iteration"], trials["key"].map(reached), strict=True)
     return trials.assign(mark=[_mark(*row, iteration, last) for row in rows])

@@ -28,7 +28,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from dd_ray.config import NOT_IN_KEY
+from dd_ray.config import fields_with
+from dd_ray.config.recorded import recall
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, Lock, open_files
 
@@ -75,7 +76,7 @@ class TrialFolder:
 
     def _has_moved(self, config: dict[str, Any]) -> bool:
         # Not asked of the storage, which may be slow, for the many trials whose data is no file.
-        places = {name: config[name] for name in NOT_IN_KEY if config.get(name) is not None}
+        places = {name: config[name] for name in fields_with(in_key=False) if config.get(name) is not None}
         return bool(places) and not places.items() <= self.describe()["config"].items()
 
     def describe(self) -> dict[str, Any]:
@@ -197,6 +198,8 @@ class SweepFolder:
     def open(cls, location: str | Path) -> "SweepFolder":
         """The folder or URL of a sweep that exists.
 
+        What it recorded of extensions is declared, so that its configs can be read; their code is not run.
+
         Raises:
             UserError: there is no sweep.
         """
@@ -205,6 +208,7 @@ class SweepFolder:
             raise UserError(f"{location} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
         if not folder.files.exists("sweep.json"):
             raise UserError(f"{location} holds no sweep (no sweep.json); give a folder that a sweep wrote.")
+        recall((folder.manifest() or {}).get("extensions", []))
         return folder
 
     @property

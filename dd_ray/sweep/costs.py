@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import NETWORKS, TrialConfig
 from dd_ray.metrics import FURTHER
 
 MOST_EVALUATIONS = 20
@@ -17,9 +17,6 @@ EVALUATION_SHARE = 0.04
 EVALUATION_COST = 0.65
 """Time of evaluating on one video, in units of training on one, measured: one encoding and two decodings
 without gradients, against one of each with."""
-GFLOP_PER_FRAME = {("conv32", 32): 0.0132, ("conv64", 64): 0.0737, ("mlp", 32): 0.0383, ("mlp", 64): 0.0752}
-"""Multiplications and additions of a network for images of a size, forward and backward, per frame of a batch, in
-10⁹; about half of them are the encoder's."""
 GPU_HOURS_PER_FRAME = 1 / (50_000 * 64 * 10)
 """Time that a trial of conv32 alone on a GPU takes to learn from a frame: the original study's hour for 50,000
 iterations of 64 videos of 10 frames. Trials that share a GPU take less of it each, how much has not been measured."""
@@ -75,7 +72,7 @@ def affordable_scores(configs: Sequence[TrialConfig], iterations: int, known: Co
 
 def _gflop_per_frame(config: TrialConfig) -> float:
     """Weights, and so what is done with them, grow nearly with the square of the width."""
-    return GFLOP_PER_FRAME[config.network, config.image_size] * config.width_factor**2
+    return NETWORKS[config.network].gflop_per_frame[config.image_size] * config.width_factor**2
 
 
 def _gflop(config: TrialConfig) -> float:
@@ -86,7 +83,7 @@ def _gflop(config: TrialConfig) -> float:
 
 def _frames_of_conv32(config: TrialConfig) -> float:
     """Frames of an iteration, weighted by what one costs in units of one of conv32."""
-    return config.batch_size * config.frames * _gflop_per_frame(config) / GFLOP_PER_FRAME["conv32", 32]
+    return config.batch_size * config.frames * _gflop_per_frame(config) / NETWORKS["conv32"].gflop_per_frame[32]
 
 
 @functools.cache

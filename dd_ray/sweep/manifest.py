@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from dd_ray.config import NOT_IN_KEY
+from dd_ray.config import fields_with
 from dd_ray.config.options import option_name, without_effect
+from dd_ray.config.recorded import record
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import commit, versions
@@ -24,6 +25,7 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
         "command": sys.argv,
         "versions": versions(),
         "commit": commit(),
+        "extensions": record(),
     }
 
 
@@ -48,7 +50,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     contradictions = [
         f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
         for name in sorted({*before["axes"], *plan.axes})
-        if name not in (*plan.study.axes, "seed", *NOT_IN_KEY, *idle)
+        if name not in (*plan.study.axes, "seed", *fields_with(in_key=False), *idle)
         and _contradict(before["axes"].get(name, ()), plan.axes.get(name, ()))
     ]
     if contradictions:

@@ -58,6 +58,9 @@ class SweepOptions:
     """Where sweeps are kept: a folder that all nodes of the cluster see, or a URL such as s3://bucket/folder."""
     name: str = "sweep"
     """Folder of this sweep in the storage. The same name again goes on where it stopped."""
+    extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
+    """Python files of your own that declare models, networks, datasets, objectives or metrics. They run here and in
+    every worker, with your rights."""
     insecure: bool = False
     """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
     price_per_gpu_hour: Annotated[float | None, optional("X")] = None
@@ -80,12 +83,13 @@ class SearchOptions(SweepOptions):
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
 
 
-def options_of(study: Study, preset_name: str) -> type:
+def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ()) -> type:
     """`SweepOptions` with the defaults of one of a study's presets."""
     preset = study.presets[preset_name]
     listed = "; ".join(f"{name}: {p.about}" for name, p in study.presets.items())
     defaults: dict[str, tuple[Any, Any]] = {
         "preset": (Literal[*study.presets], preset_name),
+        "extension": (tuple[str, ...], extensions),
         "iterations": (int, preset.iterations),
         "scheduler": (Scheduler, preset.scheduler),
         "metric": (str, study.metric),

@@ -3,10 +3,11 @@
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import config_fields
+from dd_ray.config.field import type_of
 from dd_ray.config.options import Axes, option_name
 from dd_ray.errors import UserError
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST_CORNERS = 4096
 """Corners of a space that are checked before a search starts."""
-_INTEGERS = {field.name for field in fields(TrialConfig) if field.type is int}
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def as_optuna(name: str, distribution: Distribution) -> "BaseDistribution":
     if isinstance(distribution, Choice):
         return CategoricalDistribution(distribution.values)
     log = isinstance(distribution, LogUniform)
-    if name in _INTEGERS:
+    if any(field.name == name and type_of(field) is int for field in config_fields()):
         return IntDistribution(int(distribution.low), int(distribution.high), log=log)
     return FloatDistribution(distribution.low, distribution.high, log=log)
 

@@ -58,6 +58,8 @@ class Study:
     """What asha compares trials by: a metric that means the same in every trial."""
     analyses: tuple[str, ...] = ("grid_maps.py",)
     """Scripts of `analysis/` that draw its figures."""
+    extensions: tuple[str, ...] = ()
+    """Paths of files that declare what it uses beside ours, as `--extension` names them."""
     search: Search | None = None
     """What is drawn, and for what; a grid where there is none."""
 

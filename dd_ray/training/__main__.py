@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from dd_ray.command_line import console, optional, with_help
 from dd_ray.config import TrialConfig
+from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, options_class, product, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
@@ -27,6 +28,8 @@ class TrainingOptions:
     """How many batches every trial has learned from at the end, those of a resumed checkpoint included."""
     threads: Annotated[int | None, optional("N")] = None
     """CPU threads; as many as PyTorch finds good where it is not given."""
+    extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
+    """Python files of your own that declare models, networks, datasets or objectives."""
     device: str = "cpu"
     """Where to train: cpu, cuda, cuda:1, ..."""
     checkpoints: Annotated[Path | None, optional("FOLDER")] = None
@@ -53,6 +56,8 @@ class TrainingOptions:
 
 def main(args: list[str] | None = None) -> None:
     """Parse the command line, train, and print what came out."""
+    with exit_on_user_error():
+        _, args = taken_from(sys.argv[1:] if args is None else args)
     own_options: Any = with_help(TrainingOptions)
     config_options: Any = options_class(DEFAULTS)
     options, config = tyro.cli(
@@ -67,7 +72,7 @@ def main(args: list[str] | None = None) -> None:
     with exit_on_user_error():
         options.check()
         with told_in_options():
-            axes = axes_of(config, DEFAULTS, sys.argv[1:] if args is None else args)
+            axes = axes_of(config, DEFAULTS, args)
             configs = product(axes)
         train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
 

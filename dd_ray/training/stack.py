@@ -5,33 +5,11 @@ from typing import Any, Literal, cast
 
 import torch
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, fields_with
 from dd_ray.data import Dataset, make_dataset
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.fused import Method
 from dd_ray.training.trial import Trial, TrialState
-
-FREE_IN_A_STACK = (
-    "beta",
-    "beta_norm",
-    "beta_schedule",
-    "gamma",
-    "lam",
-    "lam_schedule",
-    "alpha",
-    "capacity_max",
-    "capacity_weight",
-    "capacity_iterations",
-    "capacity_schedule",
-    "slowness_weight",
-    "slowness_rate",
-    "schedule_iterations",
-    "schedule_cycles",
-    "learning_rate",
-    "seed",
-)
-"""What may differ between the trials of a stack; all else must be equal. A schedule of γ must, too: with one, a network
-computes its filter's matrix anew in each step."""
 
 StackMethod = Method | Literal["auto", "alone"]
 
@@ -154,7 +132,8 @@ def shared_fields(config: TrialConfig) -> tuple[Any, ...]:
 
 
 def _shared(config: TrialConfig) -> dict[str, Any]:
-    return {name: value for name, value in config.to_dict().items() if name not in FREE_IN_A_STACK}
+    free = fields_with(free=True)
+    return {name: value for name, value in config.to_dict().items() if name not in free}
 
 
 def _difference(a: TrialConfig, b: TrialConfig) -> str | None:

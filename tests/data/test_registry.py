@@ -1,34 +1,27 @@
-"""What is known of a dataset stands in one table; a new one is an entry of it, a name, and how it is drawn."""
+"""A dataset is a declaration, and how it is drawn."""
 
 from dataclasses import fields
 from functools import partial
-from typing import Literal, get_args
 
 import numpy as np
 import pytest
 import torch
 
-from dd_ray.config import DATA_FIELDS, DATASET_INFO, MOVING, DatasetInfo, TrialConfig
-from dd_ray.config import Dataset as DatasetName
+from dd_ray.config import DATASETS, DatasetSpec, TrialConfig, fields_with, video_datasets
 from dd_ray.data import held_out_stills, make_dataset, render_stills
 from dd_ray.data.dataset import ContinuousDataset
-from dd_ray.data.registry import DATASETS, Entry
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate, model_scores
 from dd_ray.probes.answers import held_out_videos, latent_table, reconstruct
 from dd_ray.training import Stack
 
 
-def test_the_tables_have_every_name_of_a_dataset():
-    assert set(DATASET_INFO) == set(DATASETS) == set(get_args(DatasetName))
-
-
-@pytest.mark.parametrize("name", DATASET_INFO)
+@pytest.mark.parametrize("name", DATASETS)
 def test_an_entry_names_what_there_is(name):
-    info = DATASET_INFO[name]
-    assert set(info.options) <= {*DATA_FIELDS} <= {field.name for field in fields(TrialConfig)}
-    assert info.videos is None or (not info.moving and info.videos in MOVING)
-    assert (name in MOVING) == info.moving == ("num_frames" in info.options)
+    info = DATASETS[name]
+    assert set(info.reads) <= {*fields_with(of_data=True)} <= {field.name for field in fields(TrialConfig)}
+    assert info.videos is None or (not info.moving and info.videos in video_datasets())
+    assert (name in video_datasets()) == info.moving == ("num_frames" in info.reads)
 
 
 def _paint(factors, image_size):
@@ -50,21 +43,22 @@ def _make(config, device):
     return ContinuousDataset(config, device, _painter(config), draw)
 
 
-def _info(**changes):
-    return DatasetInfo(factors=lambda config: ("bar_y",), training_size=1000, **changes)
+def _spec(name, **changes):
+    return DatasetSpec(name=name, make=_make, painter=_painter, factors=("bar_y",), training_size=1000, **changes)
 
 
 @pytest.fixture
-def add(monkeypatch):
-    """Adds a dataset as the README says: its name, what is known of it, and how it is drawn."""
+def add():
+    """Declares a dataset, as long as a test lasts."""
+    added = []
 
-    def adding(name, info):
-        field = TrialConfig.__dataclass_fields__["dataset"]
-        monkeypatch.setattr(field, "type", Literal[(*get_args(field.type), name)])
-        monkeypatch.setitem(DATASET_INFO, name, info)
-        monkeypatch.setitem(DATASETS, name, Entry(_make, _painter))
+    def adding(name, **changes):
+        DATASETS.declare(_spec(name, **changes))
+        added.append(name)
 
-    return adding
+    yield adding
+    for name in added:
+        DATASETS.withdraw(name)
 
 
 def _config(**changes):
@@ -83,8 +77,8 @@ def _config(**changes):
     ],
 )
 def test_a_new_dataset_is_trained_on_and_evaluated(add, changes):
-    add("still_bars", _info())
-    add("moving_bars", _info(moving=True))
+    add("still_bars")
+    add("moving_bars", moving=True)
     config = _config(**changes)
     assert TrialConfig.from_dict(config.to_dict()).key == config.key and config.num_data == 1000
     stack = Stack([config])
@@ -104,7 +98,7 @@ def test_a_new_dataset_is_trained_on_and_evaluated(add, changes):
 
 
 def test_held_out_stills_of_a_new_dataset_are_uniform_and_are_scored(add):
-    add("still_bars", _info())
+    add("still_bars")
     config = _config()
     factors = held_out_stills(config, 2000)
     assert factors.shape == (2000, 1) and factors.mean() == pytest.approx(0.5, abs=0.03)
@@ -115,8 +109,8 @@ def test_held_out_stills_of_a_new_dataset_are_uniform_and_are_scored(add):
 
 
 def test_a_new_dataset_of_stills_shows_the_videos_that_its_entry_names(add):
-    add("moving_bars", _info(moving=True))
-    add("still_bars", _info(videos="moving_bars"))
+    add("moving_bars", moving=True)
+    add("still_bars", videos="moving_bars")
     for dataset in ("still_bars", "moving_bars"):
         config = _config(dataset=dataset, image_size=64, network="conv64")
         videos = held_out_videos(config, 3)
@@ -147,13 +141,13 @@ def test_what_a_new_dataset_does_not_take_is_refused(add, changes, message):
         if config.seed == 13:
             raise UserError("still_bars takes no seed = 13.")
 
-    add("still_bars", _info(check=check))
+    add("still_bars", check=check)
     _config()
     with pytest.raises(UserError, match=message):
         _config(**changes)
 
 
 def test_a_dataset_without_videos_says_so(add):
-    add("still_bars", _info())
+    add("still_bars")
     with pytest.raises(UserError, match="still_bars has still pictures and no videos to show; choose cells of another"):
         held_out_videos(_config(), 3)

@@ -1,20 +1,17 @@
 """Networks have the layers of their papers, and conv32 the weights that it always had."""
 
-from typing import get_args
-
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from dd_ray.config import IMAGE_SIZES, Network, TrialConfig
+from dd_ray.config import NETWORKS, TrialConfig
 from dd_ray.data import make_dataset
 from dd_ray.models import build_model
-from dd_ray.models.networks import NETWORKS, make_decoder, make_features
+from dd_ray.models.networks import make_decoder, make_features
 from dd_ray.objectives import objective
-from dd_ray.sweep.costs import GFLOP_PER_FRAME
 from dd_ray.training import Stack
 
-FITTING = [(network, size) for network, sizes in IMAGE_SIZES.items() for size in sizes]
+FITTING = [(network, size) for network, spec in NETWORKS.items() for size in spec.image_sizes]
 each_network = pytest.mark.parametrize(("network", "size"), FITTING)
 
 
@@ -25,10 +22,6 @@ def stills(network: str, size: int, **changes) -> TrialConfig:
 
 def num_weights(module: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def test_every_network_of_the_config_is_registered():
-    assert set(NETWORKS) == set(get_args(Network)) == set(IMAGE_SIZES)
 
 
 @each_network
@@ -86,4 +79,4 @@ def test_the_work_that_a_plan_counts_is_the_work_that_is_done(network, size, wid
         objective(config, model(batch)).loss.backward()
     counted = counter.get_total_flops() / config.batch_size / 1e9
     tolerance = 0.01 if width_factor == 1 else 0.5  # the outermost layers grow with the width alone
-    assert GFLOP_PER_FRAME[network, size] * width_factor**2 == pytest.approx(counted, rel=tolerance)
+    assert NETWORKS[network].gflop_per_frame[size] * width_factor**2 == pytest.approx(counted, rel=tolerance)

@@ -4,15 +4,14 @@ Shapes: B videos, T frames, L latents, n latents in time.
 """
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 import torch
 
-from dd_ray.config import TRAITS, Model
+from dd_ray.config import MODELS
 from dd_ray.config.effects import takes
 from dd_ray.data import Batch, make_dataset
-from dd_ray.models import VARIANTS, build_model
+from dd_ray.models import build_model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import objective
 from tests.small import CONFIGS, VAES, name_of, small
@@ -152,7 +151,7 @@ def _gradient_of_alpha(config):
     return model.alpha.grad
 
 
-@pytest.mark.parametrize("model", [model for model in VARIANTS if takes(model, "learn_alpha")])
+@pytest.mark.parametrize("model", [model for model in MODELS if takes(model, "learn_alpha")])
 def test_a_learned_alpha_gets_a_gradient_and_a_fixed_one_none(model):
     assert _gradient_of_alpha(small(model, learn_alpha=True)).abs() > 0
     assert _gradient_of_alpha(small(model)) is None
@@ -160,7 +159,3 @@ def test_a_learned_alpha_gets_a_gradient_and_a_fixed_one_none(model):
 
 def test_inertia_alone_teaches_alpha():
     assert _gradient_of_alpha(small("inertia_vae", learn_alpha=True, lam=0.0, gamma=0.5)).abs() > 0
-
-
-def test_every_model_of_the_config_is_registered():
-    assert tuple(VARIANTS) == tuple(TRAITS) == get_args(Model)

@@ -9,7 +9,7 @@ from itertools import combinations, permutations
 import pytest
 import torch
 
-from dd_ray.config import DATASET_INFO
+from dd_ray.config import DATASETS
 from dd_ray.data import make_dataset
 from dd_ray.data.dataset import FiniteDataset
 from dd_ray.evaluation.decomposition import kl_terms
@@ -150,4 +150,4 @@ def test_the_training_sizes_are_those_of_the_finite_sets(dataset):
     config = small("beta_vae", dataset=dataset, grid="original", background=background)
     data = make_dataset(config)
     assert isinstance(data, FiniteDataset)
-    assert len(data.train_indices) == DATASET_INFO[dataset].training_size == config.num_data
+    assert len(data.train_indices) == DATASETS[dataset].training_size == config.num_data

@@ -7,8 +7,9 @@ import torch
 from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as kl_of_distributions
 
+from dd_ray.config import MODELS
 from dd_ray.data import make_dataset
-from dd_ray.models import VARIANTS, build_model
+from dd_ray.models import build_model
 from dd_ray.objectives import (
     Weights,
     factor_error,
@@ -93,7 +94,7 @@ def _terms(config, noise_seed=0, iteration=0):
     return objective(config, model(batch, noise), Weights.at(config, iteration))
 
 
-EACH = [small(model) for model in VARIANTS] + [config for config in CONFIGS if config.objective != "beta"]
+EACH = [small(model) for model in MODELS] + [config for config in CONFIGS if config.objective != "beta"]
 
 
 @pytest.mark.parametrize("iteration", [0, 3])

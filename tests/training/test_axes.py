@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import MODELS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
-from dd_ray.models import VARIANTS, build_model
+from dd_ray.models import build_model
 from dd_ray.training import Stack
 from tests.small import VAES, small
 
@@ -81,7 +81,7 @@ REFUSED = {
     "inertia_vae": {"dataset"},
 }
 """What has no effect on a variant, or no data for it."""
-EFFECTIVE = [(model, name) for model in VARIANTS for name in CHANGES if name not in REFUSED[model]]
+EFFECTIVE = [(model, name) for model in MODELS for name in CHANGES if name not in REFUSED[model]]
 
 
 def _losses(config: TrialConfig, iterations: int = 3) -> list[float]:
@@ -95,7 +95,7 @@ def _losses(config: TrialConfig, iterations: int = 3) -> list[float]:
 
 def test_every_field_has_a_verdict():
     assert {field.name for field in fields(TrialConfig)} == set(CHANGES) | NOT_AXES_OF_TRAINING
-    assert set(REFUSED) == set(VARIANTS)
+    assert set(REFUSED) == set(MODELS)
 
 
 @pytest.mark.parametrize(("model", "name"), EFFECTIVE)
@@ -157,11 +157,11 @@ def test_beta_and_the_equal_beta_norm_are_the_same_training(model):
 
 
 def test_every_variant_has_a_loss_of_its_own():
-    losses = {model: tuple(_losses(small(model))) for model in VARIANTS}
-    assert len(set(losses.values())) == len(VARIANTS)
+    losses = {model: tuple(_losses(small(model))) for model in MODELS}
+    assert len(set(losses.values())) == len(MODELS)
 
 
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", MODELS)
 def test_the_number_of_held_out_samples_decides_the_evaluation_alone(model):
     few, more = small(model), small(model, num_test=12)
     assert _losses(few) == _losses(more)

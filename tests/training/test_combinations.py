@@ -13,30 +13,29 @@ from typing import Any
 import pytest
 import torch
 
-from dd_ray.config import MOVING, TRAITS, TrialConfig
+from dd_ray.config import MODELS, TrialConfig, video_datasets
 from dd_ray.errors import UserError
-from dd_ray.models import VARIANTS
 from dd_ray.training import Stack, dump_state, load_state
 from tests.small import DATA, NETWORKS, OBJECTIVES, name_of, small
 
 Choices = dict[str, Any]
 EACH: tuple[list[Choices], ...] = ([{}, *OBJECTIVES], [{}, *NETWORKS], [{}, *DATA])
-ALL: list[tuple[str, Choices]] = [(model, a | b | c) for model in VARIANTS for a, b, c in product(*EACH)]
+ALL: list[tuple[str, Choices]] = [(model, a | b | c) for model in MODELS for a, b, c in product(*EACH)]
 
 
 def _refusal(model: str, choices: Choices) -> str | None:
     """What is wrong with a combination, where something is."""
-    still = choices.get("dataset", "moving_circles") not in MOVING
-    if "objective" in choices and not TRAITS[model].has_latents:
+    still = choices.get("dataset", "moving_circles") not in video_datasets()
+    if "objective" in choices and not MODELS[model].has_latents:
         return f"objective = {choices['objective']} has no effect on {model}; give beta, or use beta_vae or"
     if choices.get("objective") == "slowness" and still:
         return "objective = slowness needs two latents in time"
-    return f"{model} needs videos; use dataset = " if still and TRAITS[model].needs_videos else None
+    return f"{model} needs videos; use dataset = " if still and MODELS[model].needs_videos else None
 
 
 def _pairs() -> Iterator[tuple[str, Choices]]:
     objectives, networks, data = EACH
-    for model in VARIANTS:
+    for model in MODELS:
         for i, j in product(range(len(objectives)), range(len(data))):
             # Fewer networks than either, so that each meets all of both.
             yield model, objectives[i] | networks[(i + j) % len(networks)] | data[j]
@@ -73,7 +72,7 @@ def test_every_part_of_the_network_learns(config):
     assert [name for name in before if torch.equal(before[name], after[name])] == []
 
 
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", MODELS)
 def test_no_two_combinations_are_the_same_training(model):
     ours = [config for config in TRAINED if config.model == model]
     assert len({_losses(config) for config in ours}) == len(ours) > 1

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dd_ray.config import MODELS
 from dd_ray.data import Stream, generator, make_dataset
-from dd_ray.models import VARIANTS, build_model
+from dd_ray.models import build_model
 from dd_ray.objectives import Weights, objective
 from dd_ray.training import Stack, Trial, dump_state, load_state
 from dd_ray.training.convolutions import with_convolutions
@@ -79,7 +80,7 @@ def test_resumed_before_the_first_step_equals_undisturbed(config):
     assert_same(stack[config.key], _trained(config, 2))
 
 
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", MODELS)
 def test_a_trial_in_company_equals_itself_alone(model):
     trio = [small(model, seed=0), small(model, seed=1), small(model, seed=0, learning_rate=3e-3)]
     together = Stack(trio)
@@ -88,7 +89,7 @@ def test_a_trial_in_company_equals_itself_alone(model):
         assert_same(together[config.key], _trained(config, 4))
 
 
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", MODELS)
 def test_joining_and_leaving_disturb_nobody(model):
     stays, leaves, joins = (small(model, seed=seed) for seed in range(3))
     stack = Stack([stays, leaves])
@@ -106,7 +107,7 @@ def test_joining_and_leaving_disturb_nobody(model):
     assert_same(stack[leaves.key], _trained(leaves, 3))
 
 
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", MODELS)
 def test_a_diverged_trial_harms_no_other(model):
     diverges, stays = small(model, seed=0), small(model, seed=1)
     stack = Stack([diverges, stays])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dd_ray.models.networks import NETWORKS
+from dd_ray.config import NETWORKS
 from dd_ray.training import Trial
 from dd_ray.training.cpu_convolutions import CPUConvTranspose2d
 from tests.small import small

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dd_ray.config import MODELS
 from dd_ray.errors import UserError
-from dd_ray.models import VARIANTS
 from dd_ray.training import Stack, Trial
 from dd_ray.training.blocks import Blocks, capacity_for
 from dd_ray.training.fused import Block, methods_of
@@ -84,7 +84,7 @@ def test_a_step_never_waits_for_the_device(config, method):
 
 
 @each_method
-@pytest.mark.parametrize("model", VARIANTS)
+@pytest.mark.parametrize("model", MODELS)
 def test_training_together_comes_to_what_training_alone_does(model, method):
     configs = [slow(model, seed=0), slow(model, seed=1), replace(slow(model, seed=0), learning_rate=2e-5)]
     together = Stack(configs, method=method)

@@ -4,10 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, fields_with
 from dd_ray.errors import UserError
 from dd_ray.training import Stack, Trial, group_into_stacks
-from dd_ray.training.stack import FREE_IN_A_STACK
 from tests.small import small
 
 BASE = small("inertia_vae")
@@ -86,8 +85,8 @@ def test_trials_that_differ_in_anything_else_are_refused(name):
 
 
 def test_every_free_field_is_tried_above():
-    assert set(FREE_IN_A_STACK) == set(FREE) | {"beta_norm"}
-    assert set(SHARED) < {field.name for field in fields(TrialConfig)} - set(FREE_IN_A_STACK)
+    assert set(fields_with(free=True)) == set(FREE) | {"beta_norm"}
+    assert set(SHARED) < {field.name for field in fields(TrialConfig)} - set(fields_with(free=True))
 
 
 def test_trials_of_different_models_are_refused():

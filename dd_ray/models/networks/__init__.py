@@ -1,42 +1,26 @@
-"""Encoder and decoder networks. A new one is a file here and a line in `NETWORKS`.
+"""Encoder and decoder networks: a file each, declared in `dd_ray/config/networks.py`.
 
 All have PyTorch's default initialisation, and a sigmoid at the end of the decoder.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 from torch import Tensor, nn
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import NETWORKS, TrialConfig, resolve
 from dd_ray.models.networks.base import Features
-from dd_ray.models.networks.conv32 import Conv32Decoder, Conv32Features
-from dd_ray.models.networks.conv64 import Conv64Decoder, Conv64Features
-from dd_ray.models.networks.mlp import MLPDecoder, MLPFeatures
 
-__all__ = ["NETWORKS", "Features", "GaussianEncoder", "make_decoder", "make_features"]
-
-
-class _Network(NamedTuple):
-    features: Callable[[TrialConfig], Features]
-    decoder: Callable[[TrialConfig, int], nn.Module]
-
-
-NETWORKS = {
-    "conv32": _Network(Conv32Features, Conv32Decoder),
-    "conv64": _Network(Conv64Features, Conv64Decoder),
-    "mlp": _Network(MLPFeatures, MLPDecoder),
-}
+__all__ = ["Features", "GaussianEncoder", "make_decoder", "make_features"]
 
 
 def make_features(config: TrialConfig) -> Features:
     """The part of the config's network that looks at images."""
-    return NETWORKS[config.network].features(config)
+    features: Features = resolve(NETWORKS[config.network].features)(config)
+    return features
 
 
 def make_decoder(config: TrialConfig, num_inputs: int) -> nn.Module:
     """The part of the config's network that draws images [N, C, H, W] in [0, 1] from codes [N, num_inputs]."""
-    return NETWORKS[config.network].decoder(config, num_inputs)
+    decoder: nn.Module = resolve(NETWORKS[config.network].decoder)(config, num_inputs)
+    return decoder
 
 
 class GaussianEncoder(nn.Module):

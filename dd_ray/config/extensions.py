@@ -1,0 +1,214 @@
+"""A user's own file of declarations: models, networks, datasets, objectives, metrics and more, as if they were ours.
+
+An `Extension` is the text of such a file. The driver reads it from where the user has it, and every worker gets it
+with its work, so that nothing but the sweep's storage is shared. `load_extensions` runs it, and declares each `Spec`
+that stands at its top level. What it declared is also recorded beside the sweep as data, and `recall` declares that
+again without running anything: enough to read, label and draw results, and not to train a network.
+"""
+
+import argparse
+import ast
+import hashlib
+import linecache
+import sys
+import traceback
+from collections.abc import Iterable, Sequence
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Self
+
+from dd_ray.config.code import ABSENT
+from dd_ray.config.field import type_of
+from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, Spec
+from dd_ray.config.trial_fields import REGISTRIES, field_names
+from dd_ray.errors import UserError
+
+KINDS: dict[str, type[Spec]] = {
+    "model": ModelSpec,
+    "network": NetworkSpec,
+    "dataset": DatasetSpec,
+    "objective": ObjectiveSpec,
+}
+"""Specs by the kind of their registry; `dd_ray.metrics` adds its own."""
+CODE = ("build", "features", "decoder", "make", "painter", "stills", "penalty", "compute")
+"""Fields of specs that hold or name code."""
+OPTION_TYPES = (float, int, bool, str)
+
+
+@dataclass(frozen=True)
+class Extension:
+    """The text of a user's file."""
+
+    name: str
+    """Of the file, without its folder."""
+    text: str
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """Read a file.
+
+        Raises:
+            UserError: it cannot be read, or is no Python file.
+        """
+        file = Path(path).expanduser()
+        if file.suffix != ".py" or not file.stem.isidentifier():
+            raise UserError(f"--extension {path} is no Python file; give one such as my_models.py.")
+        try:
+            return cls(file.name, file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"--extension {path} cannot be read ({reason}); give the path of a Python file.") from error
+
+    @property
+    def digest(self) -> str:
+        """Of the text: 16 hexadecimal digits."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+    @property
+    def module(self) -> str:
+        """Name of the module that it is in this process."""
+        return f"dd_ray_extensions.{Path(self.name).stem}"
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    extension: Extension
+    specs: tuple[Spec, ...]
+
+
+_loaded: dict[str, _Loaded] = {}
+"""What this process has run, by file name."""
+
+
+def loaded() -> tuple[Extension, ...]:
+    """The extensions that this process has run, to be sent to others."""
+    return tuple(each.extension for each in _loaded.values())
+
+
+def declared_by(extension: Extension) -> tuple[Spec, ...]:
+    """What a loaded extension declares."""
+    return _loaded[extension.name].specs
+
+
+def load_extensions(extensions: Iterable[Extension]) -> None:
+    """Run files that have not been run yet, and declare what they declare.
+
+    Raises:
+        UserError: one does not import, declares nothing, or something that there is already; with file and line.
+    """
+    for extension in extensions:
+        before = _loaded.get(extension.name)
+        if before is not None and before.extension == extension:
+            continue
+        if before is not None:
+            raise UserError(f"another {extension.name} is loaded already; give extensions different names.")
+        found = [value for value in vars(_run(extension)).values() if isinstance(value, Spec)]
+        # What it has only imported is declared already.
+        specs = tuple(spec for spec in found if REGISTRIES[kind_of(spec)].get(spec.name) is not spec)
+        _check(extension, specs)
+        for spec in specs:
+            REGISTRIES[kind_of(spec)].declare(spec)
+        _loaded[extension.name] = _Loaded(extension, specs)
+
+
+def load_files(paths: Iterable[str | Path]) -> None:
+    """Read and load files."""
+    load_extensions([Extension.read(path) for path in paths])
+
+
+def taken_from(args: Sequence[str], usual: Sequence[str] = ()) -> tuple[tuple[str, ...], list[str]]:
+    """The files that a command line names as `--extension`, after loading them, and the rest of it.
+
+    They come before all else, since they bring options.
+
+    Args:
+        args: the command line.
+        usual: files that are loaded whatever it names.
+
+    Raises:
+        UserError: one cannot be loaded.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--extension", nargs="+", action="extend", default=list(usual))
+    found, rest = parser.parse_known_args(list(args))
+    load_files(found.extension)
+    return tuple(found.extension), rest
+
+
+def unload(name: str) -> None:
+    """Forget a file, and withdraw what it declares."""
+    gone = _loaded.pop(name)
+    del sys.modules[gone.extension.module]
+    for spec in gone.specs:
+        REGISTRIES[kind_of(spec)].withdraw(spec.name)
+
+
+def kind_of(spec: Spec) -> str:
+    """The kind of the registry that a spec belongs to."""
+    return next(kind for kind, each in KINDS.items() if isinstance(spec, each))
+
+
+def _run(extension: Extension) -> ModuleType:
+    module = ModuleType(extension.module)
+    module.__file__ = extension.name
+    lines = extension.text.splitlines(keepends=True)
+    # So that tracebacks show its lines, and docstrings of its options are found, on workers without the file too.
+    linecache.cache[extension.name] = (len(extension.text), None, lines, extension.name)
+    sys.modules[extension.module] = module
+    try:
+        exec(compile(extension.text, extension.name, "exec"), module.__dict__)
+    except Exception as error:  # whatever it is, it is of the user's own file
+        del sys.modules[extension.module]
+        line = _line_of(error, extension.name)
+        raise UserError(f"{extension.name}:{line} does not import: {type(error).__name__}: {error}.") from error
+    return module
+
+
+def _line_of(error: Exception, name: str) -> int:
+    if isinstance(error, SyntaxError):
+        return error.lineno or 1
+    at = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
+    return (at or [1])[-1] or 1
+
+
+def _check(extension: Extension, specs: Sequence[Spec]) -> None:
+    seen = dict.fromkeys(field_names())
+    for spec in specs:
+        kind = kind_of(spec)
+        where = f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind} {spec.name}"
+        recalled = is_recalled(REGISTRIES[kind].get(spec.name))
+        if spec.name in REGISTRIES[kind] and not recalled:
+            raise UserError(f"{where}, which there is already; choose another name.")
+        for option in () if spec.options is None else fields(spec.options):
+            if not recalled and seen.setdefault(option.name, spec.options) is not spec.options:
+                raise UserError(f"{where} with option {option.name}, which there is already; choose another name.")
+            if option.default is MISSING or type_of(option) not in OPTION_TYPES:
+                kinds = ", ".join(each.__name__ for each in OPTION_TYPES)
+                raise UserError(f"{where} with option {option.name}; give it a default, and one of the types {kinds}.")
+        for code in codes_of(spec):
+            if isinstance(code, str) and ":" not in code:
+                raise UserError(f"{where} by {code!r}; name the class or function itself, or module:Name.")
+    if not specs:
+        raise UserError(f"{extension.name} declares nothing; give it a ModelSpec, DatasetSpec or the like.")
+
+
+def codes_of(spec: Spec) -> list[Any]:
+    """The code that a spec holds or names."""
+    return [getattr(spec, name) for name in CODE if hasattr(spec, name)]
+
+
+def is_recalled(spec: Spec | None) -> bool:
+    """Whether only what a sweep recorded of a spec is known, and not its code."""
+    return spec is not None and any(isinstance(code, str) and code.startswith(f"{ABSENT}:") for code in codes_of(spec))
+
+
+def _line_of_spec(extension: Extension, name: str) -> int:
+    for node in ast.walk(ast.parse(extension.text)):
+        if isinstance(node, ast.Call) and any(_gives(keyword, name) for keyword in node.keywords):
+            return node.lineno
+    return 1
+
+
+def _gives(keyword: ast.keyword, name: str) -> bool:
+    return keyword.arg == "name" and isinstance(keyword.value, ast.Constant) and keyword.value.value == name

@@ -1,0 +1,55 @@
+"""The objectives. A new one is an entry here, and its penalty in `dd_ray/objectives/`."""
+
+from typing import TYPE_CHECKING
+
+from dd_ray.config.datasets import video_datasets
+from dd_ray.config.specs import ObjectiveSpec, Registry
+from dd_ray.errors import UserError
+
+if TYPE_CHECKING:
+    from dd_ray.config.trial import TrialConfig
+
+_BETA = ("beta", "beta_norm", "beta_schedule")
+
+
+def _check_tcvae(config: "TrialConfig") -> None:
+    if config.batch_size < 2:
+        raise UserError(f"batch_size = {config.batch_size} is too few for objective = tcvae; give at least 2.")
+    if config.num_data < config.batch_size:
+        raise UserError(
+            f"tc_num_data = {config.tc_num_data} is less than batch_size = {config.batch_size}; give at least that."
+        )
+
+
+def _check_slowness(config: "TrialConfig") -> None:
+    penalised = config.num_latents_in_time - config.traits.warm_up
+    if penalised < 2:
+        raise UserError(
+            f"objective = slowness needs two latents in time, and {config.model} has {penalised} here; "
+            f"use dataset = {' or '.join(video_datasets())}, with more num_frames."
+        )
+
+
+BETA = ObjectiveSpec(name="beta", title="β-VAE", penalty="dd_ray.objectives.beta:beta_penalty", reads=_BETA)
+CAPACITY = ObjectiveSpec(
+    name="capacity",
+    title="controlled capacity",
+    penalty="dd_ray.objectives.capacity:capacity_penalty",
+    reads=("capacity_max", "capacity_weight", "capacity_schedule", "capacity_iterations"),
+)
+TCVAE = ObjectiveSpec(
+    name="tcvae",
+    title="β-TCVAE",
+    penalty="dd_ray.objectives.tcvae:tcvae_penalty",
+    reads=(*_BETA, "tc_sampling", "tc_num_data"),
+    check=_check_tcvae,
+)
+SLOWNESS = ObjectiveSpec(
+    name="slowness",
+    title="SlowVAE",
+    penalty="dd_ray.objectives.slowness:slowness_penalty",
+    reads=(*_BETA, "slowness_weight", "slowness_rate"),
+    check=_check_slowness,
+)
+
+OBJECTIVES = Registry("objective", [BETA, CAPACITY, TCVAE, SLOWNESS])

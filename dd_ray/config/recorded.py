@@ -1,0 +1,72 @@
+"""What a sweep records of the extensions that it was run with, and how that is read without running them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, make_dataclass
+from typing import Annotated, Any
+
+from dd_ray.config.code import ABSENT
+from dd_ray.config.extensions import CODE, KINDS, OPTION_TYPES, declared_by, is_recalled, kind_of, loaded
+from dd_ray.config.field import Option, Within, option_of, type_of
+from dd_ray.config.specs import Spec
+from dd_ray.config.trial_fields import REGISTRIES
+
+_ABOUT = ("symbol", "free", "of_data", "in_key")
+_FUNCTIONS = ("check", "applies")
+
+
+def record() -> list[dict[str, Any]]:
+    """What the loaded extensions are and declare, as JSON can hold it."""
+    return [
+        {"file": each.name, "digest": each.digest, "declares": [_recorded(spec) for spec in declared_by(each)]}
+        for each in loaded()
+    ]
+
+
+def recall(recorded: Sequence[Mapping[str, Any]]) -> None:
+    """Declare what a sweep recorded of its extensions, as far as nobody declares it; runs none of their code."""
+    for extension in recorded:
+        for values in extension["declares"]:
+            registry = REGISTRIES[values["kind"]]
+            if values["name"] not in registry or is_recalled(registry[values["name"]]):
+                registry.declare(_recalled(values, extension["file"]))
+
+
+def _recorded(spec: Spec) -> dict[str, Any]:
+    plain = {each.name: getattr(spec, each.name) for each in fields(spec)}
+    for name in ("options", *CODE, *_FUNCTIONS):
+        plain.pop(name, None)
+    if callable(plain.get("factors")):  # whatever a config says, which is in the trials' own records
+        del plain["factors"]
+    own = () if spec.options is None else fields(spec.options)
+    return {"kind": kind_of(spec), **plain, "options": [_recorded_option(option) for option in own]}
+
+
+def _recorded_option(option: Any) -> dict[str, Any]:
+    known = option_of(option)
+    ranges = [[within.says, within.low, within.high, within.above] for within in known.within]
+    about = {name: getattr(known, name) for name in _ABOUT}
+    return {"name": option.name, "type": type_of(option).__name__, "default": option.default, "within": ranges, **about}
+
+
+def _recalled(values: Mapping[str, Any], file: str) -> Spec:
+    kind = KINDS[values["kind"]]
+    known = {each.name for each in fields(kind)}
+    given: dict[str, Any] = {name: f"{ABSENT}:{file}" for name in CODE if name in known}
+    if values["kind"] == "dataset":
+        given["factors"] = ()
+    for name in known & {*values} - {"options"}:
+        given[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+    if "gflop_per_frame" in given:
+        given["gflop_per_frame"] = {int(size): cost for size, cost in given["gflop_per_frame"].items()}
+    return kind(**given, options=_options(values["options"]))
+
+
+def _options(options: Sequence[Mapping[str, Any]]) -> type | None:
+    types = {each.__name__: each for each in OPTION_TYPES}
+    made = []
+    for each in options:
+        within = tuple(Within(*values) for values in each["within"])
+        about = {name: each[name] for name in _ABOUT}
+        kind: Any = Annotated[types[each["type"]], Option(within=within, **about)]  # type: ignore[valid-type]
+        made.append((each["name"], kind, field(default=each["default"])))
+    return make_dataclass("Options", made, frozen=True, kw_only=True) if made else None

@@ -1,0 +1,205 @@
+"""The fields of a config, each with its help, its range and what else is known of it.
+
+A new one is an annotated field here, and its use; of one model, dataset or objective alone, also a name in what that
+declares to read. An extension's declarations bring fields of their own, see `config_fields`.
+"""
+
+from dataclasses import MISSING, Field, dataclass, fields
+from functools import lru_cache
+from typing import Annotated, Any, get_args
+
+from dd_ray.config.datasets import DATASETS
+from dd_ray.config.field import FINITE, POSITIVE, Option, Within, at_least, option_of, type_of
+from dd_ray.config.models import MODELS
+from dd_ray.config.names import (
+    DSPRITES_MD5,
+    MOST_CIRCLES,
+    WIDEST,
+    Background,
+    Compat,
+    Decode,
+    Grid,
+    Likelihood,
+    Motion,
+    Moves,
+    Sampling,
+    Schedule,
+    Split,
+)
+from dd_ray.config.networks import NETWORKS
+from dd_ray.config.objectives import OBJECTIVES
+from dd_ray.config.specs import CHANGES, Registry
+
+REGISTRIES: dict[str, Registry[Any]] = {
+    registry.kind: registry for registry in (MODELS, NETWORKS, DATASETS, OBJECTIVES)
+}
+"""What fields choose by name, by its kind."""
+
+SAMPLES = {"stochastic": (True,)}
+RISING = ("linear", "cyclic", "cosine")
+SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
+ANY_RISING = dict.fromkeys(SCHEDULES, RISING)
+ANY_CYCLIC = dict.fromkeys((*SCHEDULES, "capacity_schedule"), ("cyclic",))
+SPLITS = {"split": ("samples", "levels")}
+
+FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
+SEEDS = (at_least(0), Within("give an integer below 2**64", high=2**64 - 1))
+GAMMAS = (Within("γ is a share, give a number in [0, 1]", 0, 1),)
+WIDTHS = (Within(f"give a number in (0, {WIDEST}]", 0, WIDEST, above=True),)
+CIRCLES = (Within(f"give 1 to {MOST_CIRCLES}", 1, MOST_CIRCLES),)
+TRAIN_SHARES = (Within("it is a share, give a number in (0, 1]", 0, 1, above=True),)
+BETA_NORM = r"β$_{\mathrm{norm}}$"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialFields:
+    """What a config says of one trial."""
+
+    model: Annotated[str, Option(choices="model")]
+    """Which of the model variants to train."""
+    network: Annotated[str, Option(choices="network", of_data=True)] = "conv32"
+    """Encoder and decoder architecture; conv32 takes images of 32×32, conv64 of 64×64, mlp both."""
+    width_factor: Annotated[float, Option(within=WIDTHS)] = 1.0
+    """What the channels and units of all hidden layers of the network are multiplied by."""
+    image_size: Annotated[int, Option(of_data=True)] = 32
+    """Height and width of the images: 32, or 64, which they are drawn at and reduced from."""
+    num_latents: Annotated[int, Option(within=FROM_1)] = 4
+    """L, the number of latent dimensions."""
+
+    beta: Annotated[float | None, Option(within=FROM_0, symbol="β", free=True, needs=(SAMPLES,))] = None
+    """β, the weight of the KL term. Give either this or beta_norm."""
+    beta_norm: Annotated[float | None, Option(within=FROM_0, symbol=BETA_NORM, free=True, needs=(SAMPLES,))] = None
+    """β·L/N, with N pixels × channels (Higgins et al. 2017, p. 15). Give either this or beta."""
+    gamma: Annotated[float, Option(within=GAMMAS, symbol="γ", free=True)] = 0.0
+    """γ in [0, 1], representational inertia: the share of the prediction in each latent (inertia_vae)."""
+    lam: Annotated[float, Option(within=FROM_0, symbol="λ", option="lambda", free=True)] = 0.0
+    """λ ≥ 0, the weight of the linear prediction error of the latents (predictive_vae, inertia_vae)."""
+    alpha: Annotated[float, Option(within=(FINITE,), symbol="α", free=True)] = 1.0
+    """α, how much of the last step the linear prediction repeats; 1 is constant velocity."""
+    learn_alpha: bool = False
+    """Learn α with the weights, starting at alpha."""
+    stochastic: bool = True
+    """Sample the latents and pay their KL; false gives the plain autoencoder (β has no effect there)."""
+    likelihood: Likelihood = "gaussian"
+    """Reconstruction term: gaussian is the squared error, bernoulli the cross-entropy."""
+    delay: Annotated[int, Option(within=(Within("give 0 or 1", 0, 1),))] = 1
+    """inertia_vae: latent i is decoded to frame i + delay (0 or 1)."""
+    decode: Decode = "filtered"
+    """inertia_vae: decode the latent itself, or the one extrapolated by α times its last step."""
+    compat: Compat = "none"
+    """original repeats the published code's faults: γ fixed at 0.75, its prediction loss, its KL average."""
+
+    objective: Annotated[str, Option(choices="objective", needs=(SAMPLES,))] = "beta"
+    """What is added to the reconstruction: β·KL, |KL − C|, the KL in three terms of which β weighs one, or slowness."""
+    capacity_max: Annotated[float, Option(within=FROM_0, free=True)] = 20.0
+    """objective = capacity: the C, in nats per frame, that its schedule leads to."""
+    capacity_weight: Annotated[float, Option(within=FROM_0, free=True)] = 100.0
+    """objective = capacity: the weight of |KL − C|."""
+    capacity_iterations: Annotated[int, Option(within=FROM_1, free=True, needs=({"capacity_schedule": RISING},))] = (
+        100_000
+    )
+    """objective = capacity: iterations until C is capacity_max."""
+    capacity_schedule: Annotated[Schedule, Option(free=True)] = "linear"
+    """objective = capacity: how C gets from 0 to capacity_max; constant is capacity_max from the beginning."""
+    tc_sampling: Sampling = "weighted"
+    """objective = tcvae: how the density of all latents is estimated from a batch."""
+    tc_num_data: Annotated[int | None, Option(within=FROM_1)] = None
+    """objective = tcvae: N, of how many samples a batch is drawn; of the dataset's finite set where it is not given."""
+    slowness_weight: Annotated[float, Option(within=FROM_0, free=True)] = 10.0
+    """objective = slowness: the weight of the KL between a frame's latents and what the frame before makes likely."""
+    slowness_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 6.0
+    """objective = slowness: the rate of the Laplace distribution of the latents' steps; 1 / rate is its scale."""
+    beta_schedule: Annotated[Schedule, Option(free=True, needs=(SAMPLES,))] = "constant"
+    """How β gets from 0 to its value; constant has it from the beginning."""
+    gamma_schedule: Schedule = "constant"
+    """How γ gets from 0 to its value (inertia_vae)."""
+    lam_schedule: Annotated[Schedule, Option(option="lambda-schedule", free=True)] = "constant"
+    """How λ gets from 0 to its value (predictive_vae, inertia_vae)."""
+    schedule_iterations: Annotated[int, Option(within=FROM_1, free=True, needs=(ANY_RISING,))] = 10_000
+    """Iterations until β, γ and λ are at their values for good, where their schedules are not constant."""
+    schedule_cycles: Annotated[
+        int,
+        Option(within=FROM_1, free=True, needs=(ANY_CYCLIC,)),
+    ] = 4
+    """How often a cyclic schedule begins at 0."""
+
+    dataset: Annotated[str, Option(choices="dataset", of_data=True)] = "moving_circles"
+    """Training and test images: still pictures or videos, of circles or of sprites; dsprites are those of a file."""
+    grid: Annotated[Grid, Option(of_data=True)] = "continuous"
+    """Factors drawn from the unit cube, or the finite set of the original: the original study's, or dSprites'."""
+    background: Annotated[Background, Option(of_data=True)] = "gaussian"
+    """Behind circles and sprites: a Gaussian, whose place is two more factors, or black."""
+    num_circles: Annotated[int, Option(within=CIRCLES, of_data=True)] = 1
+    """Circles in a picture; each hides those before it and is brighter."""
+    motion: Annotated[Motion, Option(of_data=True, needs=({"moves": ("position",)},))] = "linear"
+    """Of what moves: straight, along one coordinate only (axis), or reflected at the border (bounce)."""
+    moves: Annotated[Moves, Option(of_data=True)] = "position"
+    """moving_sprites: the factor that moves in a video; the others rest."""
+    num_frames: Annotated[int, Option(of_data=True)] = 10
+    """T, frames of a video (moving_circles, moving_sprites)."""
+    dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
+    """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
+    dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5
+    """dsprites: MD5 of that file. Another file of the same layout needs its own."""
+    dataset_seed: Annotated[int, Option(within=SEEDS, of_data=True)] = 0
+    """Seed of the training stream. All trials of a sweep share it, and so see the same batches."""
+    split: Annotated[Split, Option(of_data=True)] = "none"
+    """What else is held out of training, and tested on: samples of a finite set, or levels of each factor."""
+    train_share: Annotated[
+        float,
+        Option(within=TRAIN_SHARES, of_data=True, needs=(SPLITS,)),
+    ] = 1.0
+    """p, the share of the samples, or of the levels of each factor, that split leaves for training."""
+    num_test: Annotated[int, Option(within=(at_least(2),))] = 512
+    """How many held-out videos, or still images, each evaluation uses."""
+
+    batch_size: Annotated[int, Option(within=FROM_1)] = 64
+    """B, videos (or still images) of a training batch."""
+    learning_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 1e-4
+    """Step size of RMSprop."""
+    seed: Annotated[int, Option(within=SEEDS, free=True)] = 0
+    """Seed of the initial weights and of the sampling noise."""
+
+
+def config_fields() -> tuple[Field[Any], ...]:
+    """All fields of a config: those of `TrialFields`, and the options of what extensions declare."""
+    return _config_fields(CHANGES.count)
+
+
+@lru_cache(maxsize=1)
+def _config_fields(changes: int) -> tuple[Field[Any], ...]:
+    return (*fields(TrialFields), *(field for options in option_classes() for field in fields(options)))
+
+
+def option_classes() -> tuple[type[Any], ...]:
+    """Dataclasses of the options of what extensions declare; those that several share, once."""
+    specs = (spec for registry in REGISTRIES.values() for spec in registry.values())
+    return tuple(dict.fromkeys(spec.options for spec in specs if spec.options is not None))
+
+
+def field_names() -> tuple[str, ...]:
+    """Names of all fields of a config."""
+    return tuple(field.name for field in config_fields())
+
+
+def defaults() -> dict[str, Any]:
+    """The default of each field by its name; None where it has none."""
+    return {field.name: None if field.default is MISSING else field.default for field in config_fields()}
+
+
+def fields_with(**known: bool) -> tuple[str, ...]:
+    """Names of the fields whose `Option` says this: `fields_with(of_data=True)`."""
+    return tuple(
+        field.name
+        for field in config_fields()
+        if all(getattr(option_of(field), name) == value for name, value in known.items())
+    )
+
+
+def choices_of(field: Field[Any]) -> tuple[str, ...]:
+    """The names that a field chooses from; none of a field that is no choice."""
+    kind = option_of(field).choices
+    if kind is not None:
+        return tuple(REGISTRIES[kind])
+    choices = get_args(type_of(field))
+    return choices if choices and all(isinstance(choice, str) for choice in choices) else ()
