@@ -17,7 +17,7 @@ def paint(factors, image_size):
 
 
 def painter(config):
-    """What turns factors into images of the config's size."""
+    """Bars in images of the config's size."""
     return partial(paint, image_size=config.image_size)
 
 
@@ -31,12 +31,5 @@ def make_bars(config, device):
     return ContinuousDataset(config, device, painter(config), draw)
 
 
-BARS = DatasetSpec(
-    name="bars",
-    make=make_bars,
-    painter=painter,
-    factors=("bar_y",),
-    training_size=100_000,
-    moving=True,
-    reads=("num_frames",),
-)
+MAKES = {"make": make_bars, "painter": painter, "factors": ("bar_y",)}
+BARS = DatasetSpec(name="bars", **MAKES, training_size=100_000, moving=True, reads=("num_frames",))

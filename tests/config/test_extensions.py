@@ -1,0 +1,187 @@
+"""A user's own file: what it declares counts as ours, and what is wrong with it is one sentence with file and line."""
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dd_ray.config import MODELS, TrialConfig, field_names, resolve
+from dd_ray.config import extensions as loading
+from dd_ray.config.extensions import Extension, load_extensions, load_files, loaded, taken_from, unload
+from dd_ray.config.options import product
+from dd_ray.config.recorded import recall, record
+from dd_ray.errors import UserError
+from dd_ray.training import Stack, dump_state, load_state
+
+FOLDER = Path(__file__).parents[1] / "extensions"
+FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem != "__init__")
+BLUR = FOLDER / "blur_vae.py"
+SMALL: dict[str, Any] = {"num_frames": 5, "batch_size": 4, "num_test": 8, "learning_rate": 1e-3}
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """Leaves nothing declared that was not before."""
+    before = {kind: dict(registry) for kind, registry in loading.REGISTRIES.items()}
+    yield
+    for extension in loaded():
+        unload(extension.name)
+    for kind, registry in loading.REGISTRIES.items():
+        for name in set(registry) - set(before[kind]):
+            registry.withdraw(name)
+
+
+def _file(folder: Path, text: str, name: str = "mine.py") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def _config(**changes: Any) -> TrialConfig:
+    return TrialConfig(**{"model": "blur_vae", "beta": 0.5, **SMALL, **changes})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_example_is_short(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 40
+
+
+def test_its_options_are_fields_and_part_of_the_key() -> None:
+    before = TrialConfig(model="beta_vae", beta=0.1, dataset="still_circles").key
+    load_files([BLUR])
+    assert "blur" in field_names()
+    assert len({_config(**changes).key for changes in ({}, {"blur": 0.2}, {"blur": 0.7}, {"blur": 0.5})}) == 3
+    assert TrialConfig(model="beta_vae", beta=0.1, dataset="still_circles").key == before
+    assert _config(blur=0.2).to_dict()["blur"] == 0.2
+    assert TrialConfig.from_dict(_config(blur=0.2).to_dict()) == _config(blur=0.2)
+
+
+def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -> None:
+    load_files([BLUR])
+    assert len(product({"model": ("blur_vae", "beta_vae"), "beta": (0.1,), "blur": (0.0, 0.5)})) == 3
+    with pytest.raises(UserError, match=r"blur = 1\.5 is out of range; give a number in \[0, 1\]"):
+        _config(blur=1.5)
+    with pytest.raises(UserError, match="blur = 'much' must be of type float"):
+        _config(blur="much")
+    with pytest.raises(UserError, match=r"blur = 0\.2 has no effect on inertia_vae; give 0\.5, or use blur_vae"):
+        _config(model="inertia_vae", blur=0.2)
+    with pytest.raises(UserError, match="compat = original has no effect on blur_vae"):
+        _config(compat="original")
+
+
+def test_the_order_of_files_does_not_matter() -> None:
+    load_files([BLUR, FOLDER / "free_bits.py"])
+    key = _config(blur=0.2, objective="free_bits", free_nats=0.1).key
+    for extension in loaded():
+        unload(extension.name)
+    load_files([FOLDER / "free_bits.py", BLUR])
+    assert _config(blur=0.2, objective="free_bits", free_nats=0.1).key == key
+
+
+def test_a_network_of_it_is_trained_and_kept() -> None:
+    load_files([BLUR])
+    stack = Stack([_config(blur=0.2), _config(blur=0.2, seed=1)])
+    stack.step(2)
+    trial = next(iter(stack))
+    state = load_state(dump_state(trial.state()))
+    assert state.config == trial.config and state.iteration == 2
+    assert pickle.loads(pickle.dumps(trial.config)) == trial.config
+
+
+def test_it_is_run_from_its_text_where_there_is_no_file() -> None:
+    sent = Extension("elsewhere.py", BLUR.read_text())
+    load_extensions([sent])
+    assert resolve(MODELS["blur_vae"].build).__name__ == "BlurVAE"
+    load_extensions([sent])  # again, as a worker that goes on with another trial does
+    with pytest.raises(UserError, match=r"another elsewhere\.py is loaded already"):
+        load_extensions([Extension("elsewhere.py", "")])
+
+
+def test_what_a_sweep_recorded_is_read_without_running_it() -> None:
+    load_files([BLUR])
+    recorded, values = json.loads(json.dumps(record())), _config(blur=0.2).to_dict()
+    key = _config(blur=0.2).key
+    unload(BLUR.name)
+    with pytest.raises(UserError, match="'blur' is not a config field"):
+        TrialConfig.from_dict(values)
+    recall(recorded)
+    config = TrialConfig.from_dict(values)
+    assert config.key == key and config.traits.title == "blur VAE" and config.blur == 0.2
+    with pytest.raises(UserError, match=r"out of range; give a number in \[0, 1\]"):
+        TrialConfig.from_dict(values | {"blur": 3.0})
+    with pytest.raises(UserError, match=r"needs the code of blur_vae\.py.*; give --extension blur_vae\.py"):
+        Stack([config])
+    load_files([BLUR])  # in the place of what was recorded
+    Stack([_config(blur=0.2)]).step()
+
+
+def test_a_record_does_not_take_the_place_of_code() -> None:
+    load_files([BLUR])
+    recall(json.loads(json.dumps(record())))
+    Stack([_config()]).step()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nothing_of_this_name\n", r"mine\.py:1 does not import: ModuleNotFoundError"),
+        ("x = 1\n\n1 / 0\n", r"mine\.py:3 does not import: ZeroDivisionError"),
+        ("def f(:\n", r"mine\.py:1 does not import: SyntaxError"),
+        ("def f():\n    raise OSError('disk')\n\n\nf()\n", r"mine\.py:2 does not import: OSError: disk"),
+        ("x = 1\n", r"mine\.py declares nothing; give it a ModelSpec"),
+        (
+            "from dd_ray.config import ModelSpec\n\nA = ModelSpec(\n    name='beta_vae', title='x', build=dict)\n",
+            r"mine\.py:3 declares model beta_vae, which there is already; choose another name",
+        ),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='mine', title='x', build='Mine')\n",
+            r"mine\.py:2 declares model mine by 'Mine'; name the class",
+        ),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='mine', title='x', build=Mine)\n",
+            r"mine\.py:2 does not import: NameError: name 'Mine' is not defined",
+        ),
+        (
+            "from dataclasses import dataclass\nfrom dd_ray.config import ModelSpec\n@dataclass\nclass O:\n"
+            "    gamma: float = 1.0\nA = ModelSpec(name='mine', title='x', build=dict, options=O)\n",
+            r"mine\.py:6 declares model mine with option gamma, which there is already",
+        ),
+        (
+            "from dataclasses import dataclass\nfrom dd_ray.config import ModelSpec\n@dataclass\nclass O:\n"
+            "    mine: list = ()\nA = ModelSpec(name='mine', title='x', build=dict, options=O)\n",
+            r"mine\.py:6 declares model mine with option mine; give it a default, and one of the types float",
+        ),
+    ],
+)
+def test_what_is_wrong_with_it_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    names = field_names()
+    with pytest.raises(UserError, match=message) as caught:
+        load_files([_file(tmp_path, text)])
+    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+    assert not loaded() and field_names() == names
+
+
+@pytest.mark.parametrize("name", ["nothing.py", "models.txt", "my-models.py"])
+def test_what_is_no_file_is_said(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=rf"--extension .*{name} (cannot be read|is no Python file)"):
+        load_files([tmp_path / name])
+
+
+def test_a_command_line_names_several() -> None:
+    found, rest = taken_from(["--beta", "1", "--extension", str(BLUR), str(FOLDER / "bars.py"), "--seeds", "2"])
+    assert found == (str(BLUR), str(FOLDER / "bars.py")) and rest == ["--beta", "1", "--seeds", "2"]
+    assert {extension.name for extension in loaded()} == {"blur_vae.py", "bars.py"}
+
+
+def test_a_command_tells_it_with_code_2_and_no_traceback(tmp_path: Path) -> None:
+    file = _file(tmp_path, "import nothing_of_this_name\n")
+    study = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
+    command = [sys.executable, str(study), "--dry-run", "--extension", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.startswith("error: mine.py:1 does not import")
+    assert "Traceback" not in done.stderr and not done.stdout
