@@ -129,10 +129,17 @@ def taken_from(args: Sequence[str], usual: Sequence[str] = ()) -> tuple[tuple[st
     Raises:
         UserError: one cannot be loaded.
     """
+    named, rest = named_in(args)
+    found = (*usual, *named)
+    load_files(found)
+    return found, rest
+
+
+def named_in(args: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """The files that a command line names as `--extension`, and the rest of it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--extension", nargs="+", action="extend", default=list(usual))
+    parser.add_argument("--extension", nargs="+", action="extend", default=[])
     found, rest = parser.parse_known_args(list(args))
-    load_files(found.extension)
     return tuple(found.extension), rest
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from dd_ray.cli import parse
+from dd_ray.config.extensions import Extension, named_in
 from dd_ray.config.options import given_options
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import sweep_location
@@ -28,6 +29,8 @@ SECONDS_TO_STOP = 30
 """What a sweep has to save its states in after it was asked to stop; Ray's default of 3 is too short."""
 LARGEST_CODE = 10 * 2**20
 """Bytes of Python files that travel with a sweep."""
+EXTENSIONS = "extensions"
+"""Folder of the files that `--extension` names, where a sweep runs."""
 _NAME, _STORAGE, _USER = "dd_ray_sweep", "dd_ray_storage", "dd_ray_user"
 _STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "finished", "STOPPED": "stopped"}
 _SIGNALLED = (130, 137, 143)
@@ -181,9 +184,12 @@ def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, 
                 f"{other.location} is {other.state} already, as {other.id} of {other.who}; follow it with `logs "
                 f"{other.id} --follow`, end it with `stop {other.id}`, or choose another --name."
             )
-    command = ["python", f"sweeps/{path.name}", "--address", "auto", "--storage", storage, *options]
+    extensions, rest = named_in(options)
+    command = ["python", f"sweeps/{path.name}", "--address", "auto", "--storage", storage, *rest]
+    if extensions:
+        command += ["--extension", *(f"{EXTENSIONS}/{Path(file).name}" for file in extensions)]
     who = _user()
-    with _staged(path) as folder:
+    with _staged(path, extensions) as folder:
         return client.submit_job(
             # exec: the shell that Ray starts makes way for the sweep, so that signals reach it alone.
             entrypoint=f"exec {shlex.join(command)}",
@@ -209,8 +215,9 @@ def _readable_id(name: str, who: str, when: datetime) -> str:
 
 
 @contextmanager
-def _staged(path: Path) -> Iterator[Path]:
-    """A folder with what travels: the Python files beside the study's, and those of `analysis/` beside theirs.
+def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
+    """A folder with what travels: the Python files beside the study's, those of `analysis/` beside theirs, and
+    extensions.
 
     Raises:
         UserError: they are too large for a study.
@@ -225,6 +232,9 @@ def _staged(path: Path) -> Iterator[Path]:
                     raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
                 (Path(name) / target).mkdir(exist_ok=True)
                 shutil.copyfile(file, Path(name) / target / file.name)
+        for extension in map(Extension.read, extensions):
+            (Path(name) / EXTENSIONS).mkdir(exist_ok=True)
+            (Path(name) / EXTENSIONS / extension.name).write_text(extension.text, encoding="utf-8")
         yield Path(name)
 
 

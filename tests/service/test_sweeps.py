@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 
 from dd_ray import results
+from dd_ray.config.extensions import unload
 from dd_ray.errors import UserError
 from dd_ray.service import connection, pack, sweeps
 from dd_ray.service.__main__ import main
@@ -166,6 +167,17 @@ def test_a_study_of_ones_own_travels_with_what_stands_beside_it(tmp_path):
     cluster = Cluster()
     submit(cluster, study=study)
     assert cluster.files == {"sweeps/alpha.py", "sweeps/values.py"}
+
+
+def test_extensions_travel_and_are_named_where_they_are_then():
+    cluster = Cluster()
+    blur = ROOT / "tests" / "extensions" / "blur_vae.py"
+    try:
+        submit(cluster, "--extension", str(blur), "--model", "blur_vae", "--gamma", "0", "--blur", "0.2")
+    finally:
+        unload(blur.name)
+    assert "extensions/blur_vae.py" in cluster.files
+    assert cluster.sent["entrypoint"].endswith("--gamma 0 --blur 0.2 --extension extensions/blur_vae.py")
 
 
 def test_files_too_large_for_a_study_stay_here(tmp_path, monkeypatch):
