@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import generalisation
-from analysis.generalisation import Options, curves, finished_cells, pictures_of, write_generalisation
 from dd_ray.config import TrialConfig
 from dd_ray.data import FACTORS, make_dataset
 from dd_ray.errors import UserError
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.sweeps import Values, by_seed, write_sweep
+from dd_ray.figures import generalisation
+from dd_ray.figures.generalisation import Options, curves, finished_cells, pictures_of, write_generalisation
+from tests.figures.networks import write_trained_sweep
+from tests.figures.sweeps import Values, by_seed, write_sweep
 
 AXES: Mapping[str, Any] = {
     "model": ["supervised_decoder"],
