@@ -275,6 +275,11 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
     return write(folder, figures, tables(shown))
 
 
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw how the latents of a sweep's networks follow factors into a folder, as at the end of a sweep; see `write_entanglement`."""
+    return write_entanglement(NetworkOptions(path=location, out=folder))
+
+
 def main(args: list[str] | None = None) -> None:
     """Draw how each latent responds to each factor, and how they correlate. Prints the files that it writes."""
     run_command(NetworkOptions, write_entanglement, main.__doc__, args)

@@ -52,7 +52,7 @@ NOT_SETTINGS = ("split", "train_share", "num_test", "seed")
 class Options:
     """Options of the command line."""
 
-    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
     """Folder of a sweep, such as results/generalisation_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given."""
@@ -69,7 +69,7 @@ class Positions:
     """[x, y], averaged over seeds and over trained positions of the other thing."""
 
 
-def finished_cells(path: Path) -> pd.DataFrame:
+def finished_trials(path: str | Path) -> pd.DataFrame:
     """The finished cells of a sweep with a split.
 
     Raises:
@@ -257,6 +257,11 @@ def write_generalisation(options: Options) -> list[Path]:
         figures["generalisation_positions"] = draw_positions(maps[:MOST_ROWS])
         tables["generalisation_positions"] = pd.concat([positions_table(*each) for each in maps], ignore_index=True)
     return write(folder_of(options.path, options.out), figures, tables)
+
+
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw the errors of a sweep's held-out and seen data into a folder, as at the end of a sweep; see `write_generalisation`."""
+    return write_generalisation(Options(path=location, out=folder))
 
 
 def main(args: list[str] | None = None) -> None:

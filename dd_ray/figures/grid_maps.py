@@ -300,6 +300,11 @@ def _suffix(rest: Mapping[str, Any]) -> str:
     return "".join(f"_{option_name(axis).replace('-', '_')}_{value}" for axis, value in values.items())
 
 
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw the maps of a sweep's grid into a folder, as at the end of a sweep; see `write_maps`."""
+    return write_maps(Options(path=location, out=folder))
+
+
 def main(args: list[str] | None = None) -> None:
     """Draw maps of a sweep's grid: metrics over γ, β and λ. Prints the files that it writes."""
     run_command(Options, write_maps, main.__doc__, args)

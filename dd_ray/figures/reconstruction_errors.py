@@ -469,6 +469,11 @@ def write_errors(options: Options) -> list[Path]:
     return write(folder, figures, tables(cells))
 
 
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw where the reconstructions of a sweep's networks fail into a folder, as at the end of a sweep; see `write_errors`."""
+    return write_errors(Options(path=location, out=folder))
+
+
 def main(args: list[str] | None = None) -> None:
     """Draw where reconstructions fail: inside the circle, at its edge and in the background. Prints the files that it
     writes."""

@@ -174,6 +174,11 @@ def write_figure(options: Options) -> list[Path]:
     return write(folder_of(options.path, options.out), {"search_results": figure}, {"search_results": table})
 
 
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw what a search found into a folder, as at the end of a sweep; see `write_figure`."""
+    return write_figure(Options(path=location, out=folder))
+
+
 def main(args: list[str] | None = None) -> None:
     """Draw a search: its Pareto front or history, and what it drew. Prints the files that it writes."""
     run_command(Options, write_figure, main.__doc__, args)

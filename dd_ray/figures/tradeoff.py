@@ -327,6 +327,11 @@ def write_tradeoff(options: Options) -> list[Path]:
     return write(folder_of(options.path, options.out), {stem: figure}, {stem: cells})
 
 
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw the trade-offs of a sweep into a folder, as at the end of a sweep; see `write_tradeoff`."""
+    return write_tradeoff(Options(path=location, out=folder))
+
+
 def main(args: list[str] | None = None) -> None:
     """Draw what disentanglement costs: rate against distortion, and reconstruction against disentanglement, with their
     Pareto fronts. Prints the files that it writes."""

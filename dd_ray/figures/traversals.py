@@ -432,6 +432,11 @@ def _latents(subject: Subject) -> pd.DataFrame:
     return pd.DataFrame([named] * len(table)).join(table)
 
 
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw what the networks of a sweep show into a folder, as at the end of a sweep; see `write_traversals`."""
+    return write_traversals(Options(path=location, out=folder))
+
+
 def main(args: list[str] | None = None) -> None:
     """Draw traversals, reconstructed videos, dreams and the lag of the circle. Prints the files that it writes."""
     run_command(Options, write_traversals, main.__doc__, args)

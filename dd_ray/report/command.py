@@ -20,6 +20,7 @@ from tqdm import tqdm
 from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.report import Pictures, collect, render
+from dd_ray.storage.exports import export
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
@@ -57,11 +58,8 @@ def write_report(options: Options) -> Path:
     pictures = Pictures(options.path, options.videos)
     page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
     out = options.out or (SweepFolder.open(options.path).files.local or Path()) / "figures" / "report.html"
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out} cannot be written ({error.strerror}); choose another --out.") from error
+    file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
+    export(file.parent, {file.name: page.encode()})
     return out
 
 

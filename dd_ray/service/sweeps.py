@@ -4,7 +4,6 @@ import getpass
 import importlib.util
 import re
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dd_ray.cli import parse
 from dd_ray.config.options import given_options
 from dd_ray.errors import UserError
+from dd_ray.storage.exports import export
 from dd_ray.storage.sweep_folder import sweep_location
 from dd_ray.sweep import Study
 from dd_ray.sweep.plan import Plan
@@ -210,7 +210,7 @@ def _readable_id(name: str, who: str, when: datetime) -> str:
 
 @contextmanager
 def _staged(path: Path) -> Iterator[Path]:
-    """A folder with what travels: the Python files beside the study's, and those of `analysis/` beside theirs.
+    """A folder with what travels: the Python files beside the study's.
 
     Raises:
         UserError: they are too large for a study.
@@ -218,13 +218,11 @@ def _staged(path: Path) -> Iterator[Path]:
     here = path.absolute().parent
     with tempfile.TemporaryDirectory(prefix="dd_ray_") as name:
         size = 0
-        for source, target in ((here, "sweeps"), (here.parent / "analysis", "analysis")):
-            for file in sorted(source.glob("*.py")):
-                size += file.stat().st_size
-                if size > LARGEST_CODE:
-                    raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
-                (Path(name) / target).mkdir(exist_ok=True)
-                shutil.copyfile(file, Path(name) / target / file.name)
+        for file in sorted(here.glob("*.py")):
+            size += file.stat().st_size
+            if size > LARGEST_CODE:
+                raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
+            export(Path(name) / "sweeps", {file.name: file.read_bytes()})
         yield Path(name)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dd_ray.errors import UserError
-from dd_ray.storage.files import open_files
+from dd_ray.storage.files import LocalFiles
 
 
 def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -> list[Path]:
@@ -18,8 +18,8 @@ def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -
     Raises:
         UserError: the folder cannot be written.
     """
+    files = LocalFiles(folder)
     try:
-        files = open_files(folder)
         for name, content in contents.items():
             files.write(name, content, durable=False)
     except OSError as error:
@@ -28,7 +28,11 @@ def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Make a folder and those above it, to be told before the work begins whether it can be.
+    """Make a folder and those above it before the work for it begins.
+
+    Args:
+        folder: where something is to be written.
+        option: what chose it on the command line.
 
     Raises:
         UserError: it cannot be a folder.

@@ -131,7 +131,7 @@ def test_a_latent_that_follows_one_factor_is_told(tmp_path: Path, reference: Pat
     ("arguments", "message"),
     [
         ([], "nothing to show"),
-        (["{path}", "--cells", "beta=9"], "no cell of this sweep fits"),
+        (["{path}", "--cells", "beta=9"], "no trial of this sweep fits"),
         (["{path}/cells"], "holds no sweep"),
         (["--original", "{path}/nowhere", "--out", "{path}"], "cannot be read"),
     ],

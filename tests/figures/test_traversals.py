@@ -221,7 +221,7 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
     ("arguments", "message"),
     [
         ([], "nothing to show"),
-        (["{path}", "--cells", "beta=9"], "no cell of this sweep fits"),
+        (["{path}", "--cells", "beta=9"], "no trial of this sweep fits"),
         (["{path}", "--gamma", "1.5"], "gamma = 1.5 is out of range"),
         (["{path}", "--seen", "11"], "--seen 11 is more than the 10 frames"),
         (["{path}", "--seen", "0"], "cannot begin with 0"),
