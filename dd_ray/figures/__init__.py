@@ -16,11 +16,12 @@ network_pictures, network_animations         a network's pictures and animations
 error_cells, error_panels                    errors of regions and their panels, for `reconstruction_errors`
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from dd_ray.errors import UserError
+from dd_ray.sweep.study import DrawFigure
 
 FIGURES = (
     "grid_maps",
@@ -32,8 +33,6 @@ FIGURES = (
     "reconstruction_errors",
 )
 """Figures that a study can name, each a module with a function `draw_sweep`."""
-
-DrawFigure = Callable[[str, Path], Sequence[Path]]
 
 
 def check_figures(figures: Iterable[str | DrawFigure]) -> None:

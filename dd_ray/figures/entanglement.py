@@ -276,7 +276,7 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw how the latents of a sweep's networks follow factors into a folder, as at the end of a sweep; see `write_entanglement`."""
+    """Draw how the latents of a sweep's networks follow factors into a folder; see `write_entanglement`."""
     return write_entanglement(NetworkOptions(path=location, out=folder))
 
 

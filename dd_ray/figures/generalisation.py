@@ -246,7 +246,7 @@ def write_generalisation(options: Options) -> list[Path]:
     Raises:
         UserError: there is no such sweep, no finished cell with a split, or the folder cannot be written.
     """
-    cells = finished_cells(options.path)
+    cells = finished_trials(options.path)
     figures, tables = {"generalisation": draw_curves(cells)}, {"generalisation": curves(cells)}
     subjects, _ = load_networks(options.path, cells)
     subjects = [subject for subject in subjects if subject.config.is_of_one_circle]  # the maps are of its places
@@ -260,7 +260,7 @@ def write_generalisation(options: Options) -> list[Path]:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw the errors of a sweep's held-out and seen data into a folder, as at the end of a sweep; see `write_generalisation`."""
+    """Draw the errors of a sweep's held-out and seen data into a folder; see `write_generalisation`."""
     return write_generalisation(Options(path=location, out=folder))
 
 

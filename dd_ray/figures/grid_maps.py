@@ -301,7 +301,7 @@ def _suffix(rest: Mapping[str, Any]) -> str:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw the maps of a sweep's grid into a folder, as at the end of a sweep; see `write_maps`."""
+    """Draw the maps of a sweep's grid into a folder; see `write_maps`."""
     return write_maps(Options(path=location, out=folder))
 
 

@@ -470,7 +470,7 @@ def write_errors(options: Options) -> list[Path]:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw where the reconstructions of a sweep's networks fail into a folder, as at the end of a sweep; see `write_errors`."""
+    """Draw where the reconstructions of a sweep's networks fail into a folder; see `write_errors`."""
     return write_errors(Options(path=location, out=folder))
 
 

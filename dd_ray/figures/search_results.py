@@ -175,7 +175,7 @@ def write_figure(options: Options) -> list[Path]:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw what a search found into a folder, as at the end of a sweep; see `write_figure`."""
+    """Draw what a search found into a folder; see `write_figure`."""
     return write_figure(Options(path=location, out=folder))
 
 

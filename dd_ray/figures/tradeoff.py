@@ -328,7 +328,7 @@ def write_tradeoff(options: Options) -> list[Path]:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw the trade-offs of a sweep into a folder, as at the end of a sweep; see `write_tradeoff`."""
+    """Draw the trade-offs of a sweep into a folder; see `write_tradeoff`."""
     return write_tradeoff(Options(path=location, out=folder))
 
 

@@ -433,7 +433,7 @@ def _latents(subject: Subject) -> pd.DataFrame:
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
-    """Draw what the networks of a sweep show into a folder, as at the end of a sweep; see `write_traversals`."""
+    """Draw what the networks of a sweep show into a folder; see `write_traversals`."""
     return write_traversals(Options(path=location, out=folder))
 
 
