@@ -5,10 +5,10 @@ Parse and check everything; say what will happen; run it; show what came out.
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Collection
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from dd_ray.command_line import console, duration
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.figures import check_figures, draw_figure
 from dd_ray.storage.files import out_of_space
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.storage.versions import difference, versions
@@ -29,6 +30,7 @@ from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
+from dd_ray.sweep.study import DrawFigure
 from dd_ray.tune.environment import prepare_environment
 from dd_ray.tune.joining import prepare_to_join
 from dd_ray.tune.signals import expect_signals
@@ -69,6 +71,7 @@ def parse(study: Study, args: list[str]) -> Plan:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     extensions, args = taken_from(args, study.extensions)
+    check_figures(study.figures)
     preset = _preset(study, args)
     defaults = study.defaults(preset)
     sweep_options: Any = options_of(study, preset, extensions)
@@ -230,29 +233,31 @@ def _give_up(ending: str, plan: Plan) -> int:
 
 
 def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
-    """Run the study's scripts, and return the files that they wrote."""
-    figures = []
+    """Draw the study's figures, and return the files that were written."""
+    written: list[str] = []
     with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
-        folder = str(sweep.files.local / "figures") if sweep.files.local else scratch
-        for script in plan.study.analyses:
-            path = _analysis(script)
-            command = [sys.executable, str(path), sweep.location, "--out", folder]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                message = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                print(f"No figure:   `python {path} {sweep.location}` ended with: {message}")
-            figures += done.stdout.splitlines()
-        if sweep.files.local:
-            return figures
-        return [_upload(Path(figure), sweep) for figure in figures]
+        folder = sweep.files.local / "figures" if sweep.files.local else Path(scratch)
+        for figure in plan.study.figures:
+            paths = _draw_one(figure, sweep.location, folder)
+            written += [str(path) if sweep.files.local else _upload(path, sweep) for path in paths]
+    return written
 
 
-def _analysis(script: str) -> Path:
-    """A script of `analysis/`: of the checkout that the study is in, else of that which this package is in."""
-    folders = [
-        folder / "analysis" for folder in (*Path(sys.argv[0]).absolute().parents[1:2], Path(__file__).parents[1])
-    ]
-    return next((folder / script for folder in folders if (folder / script).exists()), folders[-1] / script)
+def _draw_one(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
+    """The files of a figure; none, with a sentence that says why, where it cannot be drawn."""
+    # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
+    import matplotlib as mpl  # noqa: PLC0415
+
+    try:
+        # A figure, which may be the study's own, leaves no filters of warnings and no settings behind.
+        with warnings.catch_warnings(), mpl.rc_context():
+            return draw_figure(figure, location, folder)
+    except UserError as error:
+        reason = str(error)
+    except Exception as error:  # whatever fails in a figure, what was trained and is reported stands
+        reason = f"{type(error).__name__}: {error}"
+    print(f"No figure:   {figure if isinstance(figure, str) else figure.__name__} of {location}: {reason}")
+    return []
 
 
 def _upload(path: Path, sweep: SweepFolder) -> str:

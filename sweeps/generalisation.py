@@ -44,7 +44,7 @@ STUDY = Study(
             scheduler="none",
         ),
     },
-    analyses=("generalisation.py",),
+    figures=("generalisation",),
 )
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ STUDY = Study(
             suggestions=200,
         ),
     },
-    analyses=("search_results.py",),
+    figures=("search_results",),
 )
 
 if __name__ == "__main__":

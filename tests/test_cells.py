@@ -16,8 +16,8 @@ from dd_ray.figures.common import folder_of
 from dd_ray.models import build_model
 from dd_ray.probes.networks import choose, load_model, load_networks, load_originals, subjects_of
 from dd_ray.storage.sweep_folder import SweepFolder
-from tests.analysis.networks import spoil, write_trained_sweep
-from tests.analysis.sweeps import GRID, measure, write_sweep
+from tests.figures.networks import spoil, write_trained_sweep
+from tests.figures.sweeps import GRID, measure, write_sweep
 from tests.small import WITH_CODE, name_of, small
 
 

@@ -99,7 +99,7 @@ def test_reconstructions_do_not_depend_on_how_many_are_made_at_a_time(monkeypatc
     model, batch = network(config), make_dataset(config).test_set()
     show_latents(model)
     whole = reconstruct(model, batch)[1]
-    monkeypatch.setattr(probes, "CHUNK", 3)
+    monkeypatch.setattr(probes.answers, "CHUNK", 3)
     assert np.abs(reconstruct(model, batch)[1].astype(int) - whole).max() <= 1
 
 

@@ -14,7 +14,7 @@ from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.results.summary import COMPLETE, MARKS, Layout, best_region, combinations, described, summarise
 from dd_ray.storage.sweep_folder import SweepFolder
-from tests.analysis.sweeps import GRID, Values, by_seed, summary_of, write_sweep
+from tests.figures.sweeps import GRID, Values, by_seed, summary_of, write_sweep
 
 
 def cells_of(path: Path, iteration: int | None = None, metric: str = "linear_r2") -> pd.DataFrame:

@@ -1,7 +1,64 @@
-"""How figures are drawn.
+"""How figures are drawn: a module a figure, which a script of `analysis/` runs and a sweep's end calls.
 
-common  the field's symbols and words, colours that tell settings apart, axes, writing, and a script's `main`
-maps    a metric's cells as a panel of a map
-sheets  pictures beside each other, and animations
-lag     the lag of networks
+grid_maps              metrics over the axes of a grid
+tradeoff               what disentanglement costs
+search_results         what a search found
+generalisation         errors of held-out and of seen data
+entanglement           which latent follows which factor
+traversals             what networks show: traversals, videos, dreams, and their lag
+reconstruction_errors  where reconstructions fail
+
+common     the field's symbols and words, colours that tell settings apart, axes, writing, and a command's `main`
+maps       a metric's cells as a panel of a map
+sheets     pictures beside each other, and animations
+lag        the lag of networks
+network_pictures, network_animations         a network's pictures and animations, for `traversals`
+error_cells, error_panels                    errors of regions and their panels, for `reconstruction_errors`
 """
+
+from collections.abc import Iterable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from dd_ray.errors import UserError
+from dd_ray.sweep.study import DrawFigure
+
+FIGURES = (
+    "grid_maps",
+    "tradeoff",
+    "search_results",
+    "generalisation",
+    "entanglement",
+    "traversals",
+    "reconstruction_errors",
+)
+"""Figures that a study can name, each a module with a function `draw_sweep`."""
+
+
+def check_figures(figures: Iterable[str | DrawFigure]) -> None:
+    """Make sure, without importing it, that each figure of a study exists.
+
+    Raises:
+        UserError: there is none of such a name.
+    """
+    for figure in figures:
+        if isinstance(figure, str) and figure not in FIGURES:
+            raise UserError(f"there is no figure {figure!r}; a study can name {', '.join(FIGURES)}.")
+
+
+def draw_figure(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
+    """Draw a figure of a sweep into a folder, and return the files that were written.
+
+    A figure is imported when it is drawn: Matplotlib and PyTorch take seconds, and most figures need no network.
+
+    Args:
+        figure: a name of `FIGURES`, or a function that is called with the other two.
+        location: folder or URL of the sweep.
+        folder: where to write.
+
+    Raises:
+        UserError: there is nothing to draw, or the folder cannot be written.
+    """
+    if callable(figure):
+        return figure(location, folder)
+    return import_module(f"{__name__}.{figure}").draw_sweep(location, folder)

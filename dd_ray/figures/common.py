@@ -1,5 +1,6 @@
 """What figures share: the field's symbols and words, colours that tell settings apart, axes, writing, and `main`."""
 
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from dd_ray.config import config_fields
 from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.storage.exports import export
 
 MARKS = {
     "failed": ("F", "failed"),
@@ -110,15 +112,15 @@ def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.D
     Raises:
         UserError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png", dpi=DPI)
-        for name, table in tables.items():
-            table.to_csv(folder / f"{name}.csv", index=False)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another --out.") from error
-    return [folder / f"{name}.png" for name in figures] + [folder / f"{name}.csv" for name in tables]
+    contents = {f"{name}.png": _png(figure) for name, figure in figures.items()}
+    contents |= {f"{name}.csv": table.to_csv(index=False).encode() for name, table in tables.items()}
+    return export(folder, contents)
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=DPI)
+    return content.getvalue()
 
 
 def run_command(

@@ -1,5 +1,6 @@
 """Pictures beside each other: laid out in a figure to the inch, or enlarged on the sheets of an animation."""
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from matplotlib.font_manager import findfont
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dd_ray.errors import UserError
+from dd_ray.storage.exports import export
 
 SIDE, GAP = 0.72, 0.05
 """Inches of a picture in a figure, and between two of them."""
@@ -124,9 +125,6 @@ def write_gif(path: Path, animation: Animation) -> Path:
         frames.append(Image.new("L", size, 255))
         frames[-1].paste(sheet.point(coarser), (0, 0))
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + pause]
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another --out.") from error
-    return path
+    content, more = io.BytesIO(), {"append_images": frames[1:], "duration": durations}
+    frames[0].save(content, "GIF", save_all=True, loop=0, optimize=True, **more)
+    return export(path.parent, {path.name: content.getvalue()})[0]

@@ -12,6 +12,7 @@ from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.results.printing import print_state, print_trials
 from dd_ray.results.table import best, final, load
+from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
@@ -55,8 +56,9 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {path} is no .csv or .parquet file; give a name that ends so.")
+    content = table.to_csv(index=False).encode() if path.suffix == ".csv" else table.to_parquet(index=False)
     try:
-        table.to_csv(path, index=False) if path.suffix == ".csv" else table.to_parquet(path, index=False)
+        LocalFiles(path.parent).write(path.name, content, durable=False)
     except OSError as error:
         raise UserError(f"--out {path} cannot be written ({error.strerror}); choose another file.") from error
     print(f"Table: {path}")

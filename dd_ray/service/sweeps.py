@@ -4,7 +4,6 @@ import getpass
 import importlib.util
 import re
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ from dd_ray.cli import parse
 from dd_ray.config.extensions import Extension, named_in
 from dd_ray.config.options import given_options
 from dd_ray.errors import UserError
+from dd_ray.storage.exports import export
 from dd_ray.storage.sweep_folder import sweep_location
 from dd_ray.sweep import Study
 from dd_ray.sweep.plan import Plan
@@ -216,8 +216,7 @@ def _readable_id(name: str, who: str, when: datetime) -> str:
 
 @contextmanager
 def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
-    """A folder with what travels: the Python files beside the study's, those of `analysis/` beside theirs, and
-    extensions.
+    """A folder with what travels: the Python files beside the study's, and extensions.
 
     Raises:
         UserError: they are too large for a study.
@@ -225,16 +224,13 @@ def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
     here = path.absolute().parent
     with tempfile.TemporaryDirectory(prefix="dd_ray_") as name:
         size = 0
-        for source, target in ((here, "sweeps"), (here.parent / "analysis", "analysis")):
-            for file in sorted(source.glob("*.py")):
-                size += file.stat().st_size
-                if size > LARGEST_CODE:
-                    raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
-                (Path(name) / target).mkdir(exist_ok=True)
-                shutil.copyfile(file, Path(name) / target / file.name)
+        for file in sorted(here.glob("*.py")):
+            size += file.stat().st_size
+            if size > LARGEST_CODE:
+                raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
+            export(Path(name) / "sweeps", {file.name: file.read_bytes()})
         for extension in map(Extension.read, extensions):
-            (Path(name) / EXTENSIONS).mkdir(exist_ok=True)
-            (Path(name) / EXTENSIONS / extension.name).write_text(extension.text, encoding="utf-8")
+            export(Path(name) / EXTENSIONS, {extension.name: extension.text.encode()})
         yield Path(name)
 
 

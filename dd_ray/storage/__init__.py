@@ -2,6 +2,7 @@
 
 files/        a folder, local or shared, or an object store by URL
 sweep_folder  what a sweep keeps there, trial by trial
+exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with
 dsprites      the public dSprites file, checked and unpacked
 """

@@ -1,13 +1,16 @@
 """What a study is: data. Which fields it sweeps, over which values, how long, and how trials are compared."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from dd_ray.config.options import Axes
 from dd_ray.sweep.space import Space
 
 Scheduler = Literal["asha", "none"]
+DrawFigure = Callable[[str, Path], Sequence[Path]]
+"""Draws a figure of the sweep at a location, a folder or URL, into a folder, and returns the files that it wrote."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +59,10 @@ class Study:
     """By name; the first is the default."""
     metric: str = "reconstruction_error"
     """What asha compares trials by: a metric that means the same in every trial."""
-    analyses: tuple[str, ...] = ("grid_maps.py",)
-    """Scripts of `analysis/` that draw its figures."""
     extensions: tuple[str, ...] = ()
     """Paths of files that declare what it uses beside ours, as `--extension` names them."""
+    figures: tuple[str | DrawFigure, ...] = ("grid_maps",)
+    """What is drawn at the end of a sweep: names of `dd_ray.figures.FIGURES`, or functions of one's own."""
     search: Search | None = None
     """What is drawn, and for what; a grid where there is none."""
 

@@ -33,6 +33,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep.plan import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
@@ -298,11 +299,7 @@ def open_storage(folder: Path) -> JournalStorage:
     neither. So is the lock of a command that was killed, after a while.
     """
     path = folder / LOG
-    if path.exists():
-        content = path.read_bytes()
-        if not content.endswith(b"\n"):
-            with path.open("r+b") as file:
-                file.truncate(content.rfind(b"\n") + 1)
+    LocalFiles(folder).drop_cut_line(LOG)
     lock = JournalFileOpenLock(str(path), grace_period=SECONDS_TO_A_STALE_LOCK)
     return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
 

@@ -15,6 +15,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, options_class, product, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.storage.exports import export, make_folder
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
@@ -48,10 +49,7 @@ class TrainingOptions:
         if device.type not in ("cpu", "cuda"):
             raise UserError(f"--device {self.device} trains nothing; give cpu or cuda.")
         if self.checkpoints:
-            try:
-                self.checkpoints.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise UserError(f"--checkpoints {self.checkpoints} cannot be a folder: {error.strerror}.") from error
+            make_folder(self.checkpoints, "--checkpoints")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -88,9 +86,7 @@ def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]
         _train_stack(stack, options)
         for trial in stack:
             if path := _checkpoint(trial.config, options):
-                draft = path.with_suffix(".draft")
-                draft.write_bytes(dump_state(trial.state()))
-                draft.replace(path)  # a kill meanwhile leaves the old one
+                export(path.parent, {path.name: dump_state(trial.state())}, "--checkpoints")
     console().print(_table([trial for stack in stacks for trial in stack], swept))
 
 

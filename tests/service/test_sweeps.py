@@ -127,8 +127,8 @@ def test_what_is_sent_is_the_command_of_the_study_and_the_python_files_it_needs(
     sweep = submit(cluster, *options)
     expected = ["exec", "python", "sweeps/inertia_grid.py", "--address", "auto", "--storage", "/shared", *options]
     assert shlex.split(cluster.sent["entrypoint"]) == expected
-    assert {"sweeps/inertia_grid.py", "sweeps/beta_grid.py", "analysis/grid_maps.py"} <= cluster.files
-    assert all(name.endswith(".py") for name in cluster.files)
+    assert {"sweeps/inertia_grid.py", "sweeps/beta_grid.py"} <= cluster.files
+    assert all(name.startswith("sweeps/") and name.endswith(".py") for name in cluster.files)
     assert sweep.startswith("mine-") and datetime.strptime(sweep[-11:], "%m%d-%H%M%S")
     assert cluster.sent["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
 

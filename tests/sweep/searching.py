@@ -21,7 +21,7 @@ TINY_SEARCH = Study(
         space={"beta": LogUniform(0.01, 1.0), "gamma": Uniform(0.0, 1.0)}, objectives=("reconstruction_error",)
     ),
     presets={"quick": Preset(about="small", axes={}, iterations=6, suggestions=5, seeds=2)},
-    analyses=("search_results.py",),
+    figures=("search_results",),
 )
 
 Ended = tuple[str, Mapping[str, float | None]]

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from dd_ray import cli
 from dd_ray.cli import parse
-from tests.sweep.studies import ROOT, STUDY_FILES, load_study
+from dd_ray.figures import check_figures
+from tests.sweep.studies import STUDY_FILES, load_study
 
 STUDIES = {path.stem: load_study(path) for path in STUDY_FILES}
 BETA_NORMS = np.geomspace(0.001, 5, 6).round(4)
@@ -23,7 +23,7 @@ def test_every_preset_is_a_valid_sweep(name, preset):
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_is_named_as_its_file_and_its_figures_exist(name):
     assert STUDIES[name].name == name
-    assert all((ROOT / "analysis" / script).is_file() for script in STUDIES[name].analyses)
+    check_figures(STUDIES[name].figures)
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -37,7 +37,7 @@ def test_quick_is_the_default_and_paper_lets_all_finish(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "cells", "iterations"),
+    ("name", "trials", "iterations"),
     [
         ("inertia_grid", 36, 50_000),
         ("prediction_grid", 36, 50_000),
@@ -71,13 +71,3 @@ def test_the_original_s_shares_of_positions():
 def test_the_original_with_its_faults_can_be_rerun(name):
     plan = parse(STUDIES[name], ["--preset", "paper", "--compat", "original"])
     assert {trial.config.compat for trial in plan.trials} == {"original"}
-
-
-def test_figures_are_drawn_by_the_checkout_of_the_study_or_else_of_the_package(tmp_path, monkeypatch):
-    studies, scripts = tmp_path / "checkout" / "sweeps", tmp_path / "checkout" / "analysis"
-    for folder in (studies, scripts):
-        folder.mkdir(parents=True)
-    (scripts / "grid_maps.py").touch()
-    for study, expected in ((studies / "mine.py", scripts), (tmp_path / "elsewhere.py", ROOT / "analysis")):
-        monkeypatch.setattr("sys.argv", [str(study)])
-        assert cli._analysis("grid_maps.py") == expected / "grid_maps.py"

@@ -10,6 +10,9 @@ from pathlib import Path
 from dd_ray.errors import UserError
 from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
 
+LONGEST_IN_DRAFT = 50
+"""Characters of a file's name that are in the name of its draft: 200 bytes at most, of the 255 that a name may have."""
+
 
 class LocalFiles(Files):
     """Files in a folder."""
@@ -27,8 +30,8 @@ class LocalFiles(Files):
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         path = self.local / name
         _make_folder(path.parent)
-        # Not tempfile, whose files only their owner may read.
-        draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+        # Not tempfile, whose files only their owner may read. Cut, since a name may be as long as names can be.
+        draft = path.with_name(f".{path.name[:LONGEST_IN_DRAFT]}.{uuid.uuid4().hex}")
         try:
             with draft.open("xb") as file:
                 file.write(content)
@@ -59,6 +62,12 @@ class LocalFiles(Files):
             # What was not acknowledged must not be read: the caller may add it again.
             os.truncate(path, complete)
             raise
+
+    def drop_cut_line(self, name: str) -> None:
+        """Drop a last line that a kill or a full disk cut short, of a file that another library appends to."""
+        path = self.local / name
+        if path.exists() and (complete := complete_lines(path.read_bytes())) < path.stat().st_size:
+            os.truncate(path, complete)
 
     def exists(self, name: str) -> bool:
         return (self.local / name).exists()

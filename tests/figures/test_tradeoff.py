@@ -11,13 +11,14 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from analysis import tradeoff
-from analysis.tradeoff import Looks, Options, draw, title_of, write_tradeoff
 from dd_ray.errors import UserError
+from dd_ray.figures import tradeoff
+from dd_ray.figures.tradeoff import Looks, Options, draw, title_of, write_tradeoff
 from dd_ray.results.summary import Summary
 from dd_ray.results.tradeoffs import pareto_front, points
-from tests.analysis.sweeps import Values, summary_of, write_sweep
-from tests.analysis.test_grid_maps import is_drawn
+from tests.figures.sweeps import Values, summary_of, write_sweep
+from tests.figures.test_grid_maps import is_drawn
+from tests.sweep.studies import ROOT
 
 PAIRS = [("kl", "reconstruction_error"), ("reconstruction_error", "mcc")]
 BETAS = (0.0, 0.1, 1.0, 4.0)
@@ -58,7 +59,7 @@ def test_the_front_is_what_nothing_beats() -> None:
 
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", AXES, metrics=curve)
-    command = [sys.executable, "-W", "error", str(Path(tradeoff.__file__)), str(path)]
+    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "tradeoff.py"), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     png, csv = path / "figures" / "tradeoff.png", path / "figures" / "tradeoff.csv"
     assert done.stdout.splitlines() == [str(png), str(csv)]

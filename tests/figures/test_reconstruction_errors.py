@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from analysis import reconstruction_errors
-from analysis.reconstruction_errors import (
+from dd_ray.data import render_circles
+from dd_ray.errors import UserError
+from dd_ray.evaluation import PicturedRegions
+from dd_ray.figures import reconstruction_errors
+from dd_ray.figures.reconstruction_errors import (
     POSITIONS,
     REGIONS,
     Options,
@@ -24,12 +27,10 @@ from analysis.reconstruction_errors import (
     over_positions,
     write_errors,
 )
-from dd_ray.data import render_circles
-from dd_ray.errors import UserError
-from dd_ray.evaluation import PicturedRegions
 from dd_ray.probes.networks import subjects_of
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.test_grid_maps import is_drawn
+from tests.figures.networks import write_trained_sweep
+from tests.figures.test_grid_maps import is_drawn
+from tests.sweep.studies import ROOT
 
 CHECKPOINT = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 
@@ -59,7 +60,7 @@ def original_folder(reference: Path, folder: Path) -> Path:
 @pytest.mark.slow
 def test_the_command_reproduces_the_published_bars(tmp_path: Path, reference: Path) -> None:
     folder, out = original_folder(reference, tmp_path / "original"), tmp_path / "out"
-    command = [sys.executable, "-W", "error", str(Path(reconstruction_errors.__file__))]
+    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "reconstruction_errors.py")]
     done = subprocess.run(
         [*command, "--original", str(folder), "--out", str(out)], capture_output=True, text=True, check=True
     )

@@ -12,8 +12,10 @@ import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from analysis import traversals
-from analysis.traversals import (
+from dd_ray import probes
+from dd_ray.data import make_dataset
+from dd_ray.figures import traversals
+from dd_ray.figures.traversals import (
     ANIMATED_STEPS,
     Dreams,
     Options,
@@ -26,12 +28,11 @@ from analysis.traversals import (
     title_of,
     write_traversals,
 )
-from dd_ray import probes
-from dd_ray.data import make_dataset
 from dd_ray.probes.networks import Subject, load_originals, subjects_of
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.test_grid_maps import is_drawn
+from tests.figures.networks import write_trained_sweep
+from tests.figures.test_grid_maps import is_drawn
 from tests.figures.test_sheets import frames_of
+from tests.sweep.studies import ROOT
 
 WITH_CIRCLE = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"
@@ -84,7 +85,15 @@ def assert_no_texts_overlap(figure: Figure) -> None:
 
 
 def test_the_command_writes_figures_animations_and_numbers(sweep: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-W", "error", str(Path(traversals.__file__)), str(sweep), "--cells", "gamma=0.5"]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        str(ROOT / "analysis" / "traversals.py"),
+        str(sweep),
+        "--cells",
+        "gamma=0.5",
+    ]
     command += ["--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     pictures = [f"{what}_gamma=0.5,seed=0" for what in ("traversal", "video", "dream")]
@@ -212,7 +221,7 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
     ("arguments", "message"),
     [
         ([], "nothing to show"),
-        (["{path}", "--cells", "beta=9"], "no cell of this sweep fits"),
+        (["{path}", "--cells", "beta=9"], "no trial of this sweep fits"),
         (["{path}", "--gamma", "1.5"], "gamma = 1.5 is out of range"),
         (["{path}", "--seen", "11"], "--seen 11 is more than the 10 frames"),
         (["{path}", "--seen", "0"], "cannot begin with 0"),

@@ -17,14 +17,15 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 from numpy.typing import NDArray
 
-from analysis import grid_maps
-from analysis.grid_maps import WIDEST, Options, draw, title_of, write_maps
 from dd_ray.errors import UserError
+from dd_ray.figures import grid_maps
 from dd_ray.figures.common import MARKS
+from dd_ray.figures.grid_maps import WIDEST, Options, draw, title_of, write_maps
 from dd_ray.figures.maps import BEST, COLLAPSED, Scale, outline
+from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary
-from dd_ray.results.table import summary as summary_module
-from tests.analysis.sweeps import GRID, measure, summary_of, write_sweep
+from tests.figures.sweeps import GRID, measure, summary_of, write_sweep
+from tests.sweep.studies import ROOT
 
 
 def scales_of(summary: Summary) -> dict[str, Scale]:
@@ -62,7 +63,7 @@ def test_combinations_that_the_sweep_lacks_are_drawn(tmp_path: Path) -> None:
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     ended = {0.0: ("finished", 300), 0.5: ("stopped_early", 150), 0.9: ("failed", -1)}
     path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1]}, lambda config: ended[config["gamma"]])
-    command = [sys.executable, "-W", "error", str(Path(grid_maps.__file__)), str(path)]
+    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "grid_maps.py"), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     png, csv = path / "figures" / "grid_maps.png", path / "figures" / "grid_maps.csv"
     assert done.stdout.splitlines() == [str(png), str(csv)]

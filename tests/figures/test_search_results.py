@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from analysis import search_results as script
+from dd_ray.figures import search_results as script
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
-from tests.analysis.sweeps import GRID, write_sweep
-from tests.analysis.test_grid_maps import is_drawn
+from tests.figures.sweeps import GRID, write_sweep
+from tests.figures.test_grid_maps import is_drawn
 from tests.sweep.searching import bowl, plan_of, run
+from tests.sweep.studies import ROOT
 
 TWO = ("--objectives", "reconstruction_error", "mcc")
 
@@ -46,7 +47,7 @@ def line_named(panel: Any, label: str) -> Any:
 @pytest.mark.parametrize("objectives", [("--objectives", "mcc"), TWO], ids=["one", "two"])
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path, objectives: tuple[str, ...]) -> None:
     path = write_search(tmp_path, *objectives, stopped=3)
-    command = [sys.executable, "-W", "error", str(Path(script.__file__)), str(path)]
+    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "search_results.py"), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     png, csv = path / "figures" / "search_results.png", path / "figures" / "search_results.csv"
     assert done.stdout.splitlines() == [str(png), str(csv)]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from analysis.report import Options, write_report
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.sweeps import GRID, Values, write_sweep
-from tests.analysis.test_report import hostile_sweep
+from dd_ray.report.command import Options, write_report
+from tests.figures.networks import write_trained_sweep
+from tests.figures.sweeps import GRID, Values, write_sweep
+from tests.report.test_report import hostile_sweep
 from tests.sweep.searching import plan_of, run
 
 pytestmark = pytest.mark.browser

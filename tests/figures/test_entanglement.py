@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis import entanglement
-from analysis.entanglement import Entanglement, NetworkOptions, draw, write_entanglement
 from dd_ray.errors import UserError
+from dd_ray.figures import entanglement
+from dd_ray.figures.entanglement import Entanglement, NetworkOptions, draw, write_entanglement
 from dd_ray.probes.networks import load_originals
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.test_grid_maps import is_drawn
+from tests.figures.networks import write_trained_sweep
+from tests.figures.test_grid_maps import is_drawn
+from tests.sweep.studies import ROOT
 
 TWO = {
     "beta_vae_4_latents_beta_norm_0.001": "staticvae32_betanorm=0.001_dsprites_circle_last_500K",
@@ -59,7 +60,7 @@ def test_a_collapsed_original_has_no_active_latent(originals: dict[str, Entangle
 
 def test_the_command_draws_the_original_s_networks(tmp_path: Path, reference: Path) -> None:
     file = reference / "checkpoints" / TWO["beta_vae_4_latents_beta_norm_0.001"]
-    command = [sys.executable, "-W", "error", str(Path(entanglement.__file__))]
+    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "entanglement.py")]
     command += ["--original", str(file), "--out", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     names = ["entanglement.png", "entanglement.csv", "entanglement_responses.csv", "entanglement_correlations.csv"]
@@ -130,7 +131,7 @@ def test_a_latent_that_follows_one_factor_is_told(tmp_path: Path, reference: Pat
     ("arguments", "message"),
     [
         ([], "nothing to show"),
-        (["{path}", "--cells", "beta=9"], "no cell of this sweep fits"),
+        (["{path}", "--cells", "beta=9"], "no trial of this sweep fits"),
         (["{path}/cells"], "holds no sweep"),
         (["--original", "{path}/nowhere", "--out", "{path}"], "cannot be read"),
     ],

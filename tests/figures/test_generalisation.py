@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import generalisation
-from analysis.generalisation import Options, curves, finished_cells, pictures_of, write_generalisation
 from dd_ray.config import TrialConfig
 from dd_ray.data import FACTORS, make_dataset
 from dd_ray.errors import UserError
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.sweeps import Values, by_seed, write_sweep
+from dd_ray.figures import generalisation
+from dd_ray.figures.generalisation import Options, curves, finished_trials, pictures_of, write_generalisation
+from tests.figures.networks import write_trained_sweep
+from tests.figures.sweeps import Values, by_seed, write_sweep
 
 AXES: Mapping[str, Any] = {
     "model": ["supervised_decoder"],
@@ -38,14 +38,14 @@ def _few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_curves_are_means_over_seeds(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", AXES, metrics=errors)
-    rows = curves(finished_cells(path)).set_index(["train_share", "part"])["error"]
+    rows = curves(finished_trials(path)).set_index(["train_share", "part"])["error"]
     assert rows[0.5, "held out"] == pytest.approx(0.041) and rows[0.5, "seen"] == pytest.approx(0.0205)
     assert rows[1.0, "held out"] == pytest.approx(0.021)
 
 
 def test_curves_of_other_settings_are_apart(tmp_path: Path) -> None:
     axes = {**AXES, "learning_rate": [1e-4, 1e-3], "split": ["levels", "samples"], "grid": ["original"]}
-    rows = curves(finished_cells(write_sweep(tmp_path / "s", axes, metrics=errors)))
+    rows = curves(finished_trials(write_sweep(tmp_path / "s", axes, metrics=errors)))
     assert len(rows) == 2 * 2 * 2 * 2 and set(rows["seeds"]) == {2}
 
 
@@ -80,7 +80,7 @@ def test_figures_and_numbers_are_written(tmp_path: Path) -> None:
 def test_cells_that_have_not_finished_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ended = by_seed(("finished", 300), ("unfinished", 150))
     path = write_sweep(tmp_path / "s", AXES, ended, metrics=errors)
-    assert len(finished_cells(path)) == 2
+    assert len(finished_trials(path)) == 2
     assert capsys.readouterr().err == "left out, not finished: 2 of 4 cells\n"
 
 

@@ -9,7 +9,7 @@ import torch
 from dd_ray.config import TrialConfig
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
-from tests.analysis.sweeps import Values, measure, write_sweep
+from tests.figures.sweeps import Values, measure, write_sweep
 
 
 def write_trained_sweep(

@@ -18,8 +18,6 @@ from matplotlib.colors import Normalize
 from PIL import Image
 from plotly.offline import get_plotlyjs
 
-from analysis import report
-from analysis.report import Options, write_report
 from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.figures.maps import Scale
@@ -27,13 +25,15 @@ from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
 from dd_ray.probes.networks import load_networks
 from dd_ray.report import collect
+from dd_ray.report import command as report
+from dd_ray.report.command import Options, write_report
 from dd_ray.report.content import MOST_ITERATIONS
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.results.tradeoffs import points
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
-from tests.analysis.networks import spoil, write_trained_sweep
-from tests.analysis.sweeps import GRID, Values, measure, summary_of, write_sweep
+from tests.figures.networks import spoil, write_trained_sweep
+from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.sweep.searching import plan_of, run
 
 FOLDER = files("dd_ray.report") / "js"

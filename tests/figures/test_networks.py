@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis import entanglement, grid_maps, reconstruction_errors, tradeoff, traversals
 from dd_ray.errors import UserError
+from dd_ray.figures import entanglement, grid_maps, reconstruction_errors, tradeoff, traversals
 from dd_ray.figures.sheets import SHEET_SIDE
 from dd_ray.report.pictures import Pictures
-from tests.analysis.networks import write_trained_sweep
-from tests.analysis.sweeps import Values
+from tests.figures.networks import write_trained_sweep
+from tests.figures.sweeps import Values
 
 AXES = {
     "model": ["predictive_vae"],

@@ -1,0 +1,310 @@
+"""Maps of a sweep's grid: `python analysis/grid_maps.py results/inertia_grid_quick`.
+
+One figure: a block of panels for each metric, a panel for each value of the third axis (λ), and in each panel
+a heat map over the other two (γ along x, β along y). A sweep of one axis becomes a curve; one of more than
+three, a figure for each combination of the rest.
+
+Cells that are not complete at the map's iteration are hatched and carry a letter, with the iteration of their last
+evaluation; those with fewer seeds than others say how many (n). A cell without a value is empty, and says why. Cells
+whose network collapsed are crossed out, however good their numbers look. A star marks the best cell of a figure, an
+outline those that may be as good: whose 95% interval over the seeds overlaps its interval.
+
+`--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks where the 95% interval of that
+difference excludes 0.
+What counts as complete, which seeds are averaged and which cells can be best, `dd_ray.results.summary` says.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from dd_ray import results
+from dd_ray.command_line import optional
+from dd_ray.config.options import option_name, shown
+from dd_ray.figures.common import MARKS, folder_of, run_command, setting, write
+from dd_ray.figures.maps import (
+    ABOVE,
+    BELOW,
+    BEST,
+    COLLAPSED,
+    EMPTY_COLOUR,
+    OUTLINE,
+    WIDEST_WITH_NUMBERS,
+    Scale,
+    draw_colour_bar,
+    draw_curve,
+    draw_map,
+    hatch_of,
+    label_axes,
+    letter_of,
+    lines_above_curve,
+    lines_in_cell,
+    matching,
+    values_along,
+)
+from dd_ray.results.summary import Layout, Summary, combinations, summarise
+from dd_ray.storage.sweep_folder import SweepFolder
+
+CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
+"""Inches; the first holds `S 150 n=2` across, and three lines below each other, with room to see its hatching; the
+second three letters."""
+LINE = 0.13
+"""Inches of a line of text in a cell."""
+LABELS = 1.9
+"""Inches beside the panels, of the y axis and the colour bar."""
+WIDEST = 13.5
+"""Inches, beyond which panels go on in a further row: on a page of 1000 pixels, text of 7 points has 7 of them left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
+    """Columns of the table to map. Reconstruction error (or factor error), linear R², MCC and active units
+    where none is given."""
+    x: Annotated[str | None, optional("FIELD")] = None
+    """Config field along x, spelled as on the command line of a sweep; γ where it is swept."""
+    y: Annotated[str | None, optional("FIELD")] = None
+    """Config field along y; β where it is swept."""
+    columns: Annotated[str | None, optional("FIELD")] = None
+    """Config field with a panel for each of its values; λ where it is swept."""
+    difference: Annotated[str | None, optional("FIELD")] = None
+    """Config field, such as gamma or lambda: map the difference to the cells where it is 0, paired by seed."""
+    iteration: Annotated[int | None, optional("N")] = None
+    """Draw the state of the map at this iteration, or at the last evaluation before it. The end of the sweep
+    where it is not given."""
+    out: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+
+
+def draw(summary: Summary, scales: Sequence[Scale], title: str) -> Figure:
+    """One figure: a block of panels for each metric, maps where there is a y axis, else curves.
+
+    Args:
+        summary: with the cells and trials of this figure.
+        scales: one for each metric.
+        title: above all.
+    """
+    layout, usual_seeds = summary.layout, summary.cells["seeds_in_cell"].max()
+    cells = summary.cells.assign(fewer_seeds=summary.cells["seeds"].between(1, usual_seeds - 1))
+    columns = combinations(cells, [layout.columns] if layout.columns else [])
+    legend = _legend_of(cells, summary)
+    rows, across = _arrangement(cells, layout, len(columns))
+    words = "\n".join([title, *(str(entry.get_label()) for entry in legend)])
+    size = _size(cells, layout, (rows * len(scales), across), words)
+    spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05, wspace=0.01, hspace=0.02)
+    figure = Figure(figsize=size, layout=spacing, facecolor="white")
+    blocks = np.split(figure.subplots(rows * len(scales), across, squeeze=False), len(scales))
+    for block, scale in zip(blocks, scales, strict=True):
+        _draw_block(figure, block, replace(summary, cells=matching(cells, {"metric": scale.metric})), columns, scale)
+    label_axes(blocks, cells, layout.x, layout.y, upright=_has_long_labels(cells, layout))
+    _draw_titles(blocks, columns, cells, layout)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    if legend:
+        figure.legend(handles=legend, loc="outside lower left", fontsize=8, frameon=False, handleheight=1.2)
+    return figure
+
+
+def _draw_block(
+    figure: Figure, block: NDArray[Any], summary: Summary, columns: Sequence[Mapping[str, Any]], scale: Scale
+) -> None:
+    """The panels of one metric, with the axes and the colours in common."""
+    layout, panels = summary.layout, list(block.ravel())
+    for panel in panels[len(columns) :]:
+        panel.set_visible(False)
+    for panel in panels[1:]:
+        panel.sharex(panels[0])
+        panel.sharey(panels[0])
+    for panel, column in zip(panels, columns, strict=False):
+        here = matching(summary.cells, column)
+        if layout.y:
+            axes = layout.x, layout.y
+            draw_map(panel, here, axes, scale, with_numbers=_has_numbers(summary.cells, layout))
+        else:
+            draw_curve(panel, here, matching(summary.trials, column), layout.x, scale)
+    if layout.y:
+        draw_colour_bar(figure, panels, scale, aspect=14 * len(block))
+    else:
+        for first in block[:, 0]:
+            first.set_ylabel(scale.label, fontsize=8)
+
+
+def _draw_titles(
+    blocks: Sequence[NDArray[Any]], columns: Sequence[Mapping[str, Any]], cells: pd.DataFrame, layout: Layout
+) -> None:
+    """What each panel is of: above the first metric, or above all where they take several rows."""
+    for block in blocks if len(blocks[0]) > 1 or not layout.y else blocks[:1]:
+        notes = 0 if layout.y else lines_above_curve(cells)
+        for panel, column in zip(block.ravel(), columns, strict=False):
+            text = setting(column) if len(block) > 1 or block is blocks[0] else ""
+            panel.set_title(text, fontsize=9, pad=6 + 9 * notes)  # above the notes of a curve
+
+
+def _has_numbers(cells: pd.DataFrame, layout: Layout) -> bool:
+    return layout.y is None or cells[layout.x].nunique() <= WIDEST_WITH_NUMBERS
+
+
+def _has_long_labels(cells: pd.DataFrame, layout: Layout) -> bool:
+    return not _has_numbers(cells, layout) or max(len(shown(x)) for x in values_along(cells, layout.x)) > 8
+
+
+def _panel_size(cells: pd.DataFrame, layout: Layout) -> tuple[float, float]:
+    """Inches: from the cells, so that numbers fit into them, and fonts are the same in every figure."""
+    width, height = CELL if _has_numbers(cells, layout) else CELL_WITHOUT_NUMBERS
+    height += LINE * max(0, lines_in_cell(cells) - 3) if _has_numbers(cells, layout) else 0
+    num_x, num_y = (cells[axis].nunique() if axis else 1 for axis in (layout.x, layout.y))
+    # At least what a curve, or the label of a colour bar, takes.
+    least_width, least_height = (1.0, 1.35) if layout.y else (3.0, 1.65 + LINE * lines_above_curve(cells))
+    return max(least_width, num_x * width), max(least_height, num_y * height)
+
+
+def _arrangement(cells: pd.DataFrame, layout: Layout, num_panels: int) -> tuple[int, int]:
+    """Rows and columns of a metric's panels: one row, or as many as keep the figure narrow enough to be read."""
+    across = max(1, int((WIDEST - LABELS) / _panel_size(cells, layout)[0]))
+    rows = -(-num_panels // across)
+    return rows, -(-num_panels // rows)
+
+
+def _size(cells: pd.DataFrame, layout: Layout, panels: tuple[int, int], words: str) -> tuple[float, float]:
+    """Inches, with room for the words above and below the panels."""
+    rows, across = panels
+    width, height = _panel_size(cells, layout)
+    above = 0.35 if rows > len(cells["metric"].unique()) else 0.12
+    return max(5.6, across * width + LABELS), rows * (height + above) + 1.1 + 0.18 * (words.count("\n") + 1)
+
+
+def _legend_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
+    """What the marks of this figure mean, and at which iterations they were set."""
+    at_reference = f", here or at {setting({summary.reference: 0})}" if summary.reference else ""
+    with_numbers = _has_numbers(cells, summary.layout)
+    entries: list[Artist] = [*_distinctions_of(cells, summary), *_states_of(cells, at_reference)]
+    if cells["collapsed_seeds"].any():
+        partly = cells["collapsed_seeds"].between(1, cells["seeds_in_cell"] - 1).any()
+        text = f"{COLLAPSED}  collapsed: no active unit{at_reference}"
+        example = (
+            f" ({COLLAPSED} 1/2: in one seed of two)" if with_numbers else f" ({COLLAPSED.lower()}: in some seeds)"
+        )
+        text += example if partly else ""
+        entries.append(Line2D([], [], marker="x", color="black", linestyle="none", markersize=8, label=text))
+    if with_numbers and cells["fewer_seeds"].any():
+        entries.append(_words("n=…  mean of fewer seeds: those that got furthest, the others left out"))
+    if cells["seeds"].max() > 1 and summary.layout.y is None:
+        dot = Line2D([], [], marker="o", color="0.6", markersize=3, linestyle="none", label="complete seeds")
+        entries.append(dot)
+    return entries
+
+
+def _distinctions_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
+    """What is said of the best cells, or of the differences."""
+    if summary.reference:
+        what = f"{ABOVE} {BELOW}  above or below 0: the 95% interval over the seeds excludes it"
+        chance = "(cell by cell: where nothing differs, it still does so in one cell of 20)"
+        return [_words(f"{what}\n{chance}")] if cells["excludes_zero"].any() else []
+    best = cells[cells["best"]]
+    if best.empty:
+        return []
+    outlined = "; outlined: it alone, since without\nan interval over seeds nothing says which are as good"
+    if best["ci_low"].notna().any():
+        outlined = "; outlined: those that may be as good,\nwhose 95% interval over the seeds overlaps its interval"
+    text = f"{BEST}  the best of the complete cells without collapse{outlined}"
+    return [Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=text)]
+
+
+def _states_of(cells: pd.DataFrame, at_reference: str) -> list[Artist]:
+    """What is said of cells that are not complete."""
+    entries: list[Artist] = []
+    for mark, (_, meaning) in MARKS.items():
+        marked = cells[cells["mark"] == mark]
+        if len(marked) and mark != "complete":
+            at = marked["mark_iteration"].dropna()
+            ends = " to ".join(f"{i:,.0f}" for i in sorted({at.min(), at.max()})) if len(at) else ""
+            text = f"{letter_of(mark)}  {meaning}" + (f" at iteration {ends}" if ends else "") + at_reference
+            patch = Patch(facecolor=EMPTY_COLOUR, edgecolor="0.45", linewidth=0.5, hatch=hatch_of(mark) * 2, label=text)
+            entries.append(patch)
+    return entries
+
+
+def _words(text: str) -> Artist:
+    return Patch(facecolor="none", edgecolor="none", label=text)
+
+
+def title_of(study: str, summary: Summary, rest: Mapping[str, Any]) -> str:
+    """What is above a figure, of one combination of the fields that have no place in it."""
+    seeds = summary.cells["seeds_in_cell"]
+    fewest, most = seeds[seeds > 0].min(), seeds.max()
+    several = f"{most}" if fewest == most else f"{fewest} to {most}"
+    mean = "mean ± 95% interval" if _has_numbers(summary.cells, summary.layout) else "mean"
+    number = "1 seed" if most == 1 else f"{mean} of {several} seeds"
+    at = f"iteration {summary.iteration:,}" + (f" of {summary.last:,}" if summary.iteration < summary.last else "")
+    return "\n".join(filter(None, [study, f"{at}, {number}", _title_of_differences(summary), setting(rest)]))
+
+
+def _title_of_differences(summary: Summary) -> str:
+    if not summary.reference:
+        return ""
+    text = f"difference to {setting({summary.reference: 0})}, paired by seed"
+    few = summary.cells["seeds"].max() < 2
+    return f"{text}\nfewer than 2 seeds in common: no interval, and no cell is marked" if few else text
+
+
+def write_maps(options: Options) -> list[Path]:
+    """Draw the maps of a sweep and write them, and the numbers behind them.
+
+    Returns:
+        The figures, and last the table.
+
+    Raises:
+        UserError: there is no such sweep, metric, axis, iteration or reference, or the folder cannot be written.
+    """
+    sweep = SweepFolder.open(options.path)
+    manifest, table = sweep.manifest() or {}, results.load(options.path)
+    places = {"x": options.x, "y": options.y, "columns": options.columns}
+    which: dict[str, Any] = {
+        "metrics": options.metrics,
+        "iteration": options.iteration,
+        "reference": options.difference,
+    }
+    summary = summarise(table, manifest, places=places, **which)
+    scales = [Scale.of(summary, metric) for metric in summary.cells["metric"].unique()]
+    stem = "grid_maps" + (
+        f"_difference_{option_name(summary.reference).replace('-', '_')}" if summary.reference else ""
+    )
+    stem += "" if options.iteration is None else f"_iteration_{summary.iteration}"
+    figures = {}
+    for rest in combinations(summary.cells, summary.layout.rest):
+        part = replace(summary, cells=matching(summary.cells, rest), trials=matching(summary.trials, rest))
+        if (part.cells["mark"] != "absent").any():
+            figures[f"{stem}{_suffix(rest)}"] = draw(part, scales, title_of(manifest["study"], part, rest))
+    with mpl.rc_context({"hatch.linewidth": 0.7}):
+        return write(folder_of(options.path, options.out), figures, {stem: summary.cells})
+
+
+def _suffix(rest: Mapping[str, Any]) -> str:
+    """Part of a file's name, with all the digits that tell two values apart."""
+    values = {axis: f"{value:.12g}" if isinstance(value, float) else value for axis, value in rest.items()}
+    return "".join(f"_{option_name(axis).replace('-', '_')}_{value}" for axis, value in values.items())
+
+
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw the maps of a sweep's grid into a folder; see `write_maps`."""
+    return write_maps(Options(path=location, out=folder))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Draw maps of a sweep's grid: metrics over γ, β and λ. Prints the files that it writes."""
+    run_command(Options, write_maps, main.__doc__, args)

@@ -1,0 +1,338 @@
+"""What disentanglement costs: `python analysis/tradeoff.py results/inertia_grid_quick`.
+
+The first panel is rate against distortion: KL in nats per frame along x, reconstruction error along y. Each further
+panel is reconstruction error against a score of disentanglement. A point is a cell, the mean over its seeds with its
+95% intervals from three seeds on; small dots are the seeds. Colour is γ, or λ where γ is not swept; cells
+that differ in β alone are joined, so that a line shows what β trades.
+
+The Pareto front holds the cells that no other beats in both directions at once: of the complete ones, by their means.
+Cells whose network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is
+what it is, but not on that of a score, which they can win without having learned anything. Cells stopped early,
+failed, diverged or unfinished are hollow, carry a letter (near ones share it), and are never on a front.
+What counts as complete, and which seeds are averaged, `dd_ray.results.summary` says.
+"""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from dd_ray import results
+from dd_ray.command_line import optional
+from dd_ray.config.options import field_named, option_name
+from dd_ray.errors import UserError
+from dd_ray.figures.common import (
+    BETTER,
+    FEWEST_SEEDS_WITH_BARS,
+    MARKS,
+    Colour,
+    folder_of,
+    frame,
+    ordered_colours,
+    run_command,
+    setting,
+    symbol,
+    write,
+)
+from dd_ray.metrics import WITH_UNTRAINED
+from dd_ray.results.summary import COMPLETE, Summary, described, summarise
+from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
+from dd_ray.storage.sweep_folder import SweepFolder
+
+SHAPES = "osD^vPX"
+SIZE, SIZES = 5.5, (3.5, 8.0)
+"""Points: of every marker where sizes tell nothing; else of the smallest and the largest."""
+PANEL = (3.4, 3.1)
+BESIDE = ((7.5, 6.5), (-7.5, 6.5), (7.5, -6.5), (-7.5, -6.5))
+"""Points from a cell's marker to its letter: places that are tried in this order."""
+APART, SHARED = 9.0, 16.0
+"""Points between two letters, and from a marker to a letter of its own that already stands near it."""
+MOST_COLUMNS = 3
+MOST_COLOURS = 12
+"""Values that a legend can tell apart."""
+_BETAS = ("beta", "beta_norm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    scores: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
+    """Columns of the table to draw against reconstruction error, a panel for each. Linear R² and MCC where none is
+    given. Those of which neither more nor less is better have no front."""
+    colour: Annotated[str | None, optional("FIELD")] = None
+    """Config field that colours tell, spelled as on the command line of a sweep; γ, λ or β, the first that is swept."""
+    iteration: Annotated[int | None, optional("N")] = None
+    """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
+    given."""
+    out: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What colours, shapes and lines tell."""
+
+    colour: str
+    """Config field that colours tell."""
+    colours: dict[Any, Colour]
+    """Colour of each of its values."""
+    shape: str | None
+    """Config field that shapes tell, if one more is swept."""
+    shapes: dict[Any, str]
+    """Shape of each of its values."""
+    joined: str | None
+    """Config field that lines run along."""
+    sizes: dict[Any, float]
+    """Marker size of each of its values, in points; none where colours tell it."""
+
+    @classmethod
+    def of(cls, cells: pd.DataFrame, axes: Sequence[str], asked: str | None) -> "Looks":
+        """Looks of cells that differ in these axes.
+
+        Raises:
+            UserError: the field asked for is not swept.
+        """
+        swept = [axis for axis in axes if cells[axis].nunique() > 1] or list(axes[-1:])
+        field = field_named(asked) if asked else None
+        if asked and field not in swept:
+            raise UserError(f"--colour {asked} is not swept here; give one of {', '.join(map(option_name, swept))}.")
+        colour = field or next(axis for axis in ("gamma", "lam", *_BETAS, *swept) if axis in swept)
+        joined = next((axis for axis in (*_BETAS, colour) if axis in swept), None)
+        rest = [axis for axis in swept if axis not in (colour, joined) and cells[axis].nunique() <= len(SHAPES)]
+        values = sorted(cells[colour].unique())
+        if len(values) > MOST_COLOURS:
+            raise UserError(
+                f"{len(values)} values of {option_name(colour)} are too many colours; give another --colour."
+            )
+        shapes = dict(zip(sorted(cells[rest[0]].unique()), SHAPES, strict=False)) if rest else {}
+        colours = dict(zip(values, ordered_colours(len(values)), strict=True))
+        along = sorted(cells[joined].unique()) if joined and joined != colour else []
+        sizes = dict(zip(along, np.linspace(*SIZES, len(along)).tolist(), strict=True))
+        return cls(colour, colours, rest[0] if rest else None, shapes, joined, sizes)
+
+    def marker_of(self, cell: Any) -> dict[str, Any]:
+        """Marker and size of a cell, for a plot."""
+        marker = self.shapes[cell[self.shape]] if self.shape else SHAPES[0]
+        return {"marker": marker, "markersize": self.sizes.get(cell[self.joined], SIZE) if self.joined else SIZE}
+
+
+def draw(cells: pd.DataFrame, summary: Summary, looks: Looks, title: str) -> Figure:
+    """One figure with a panel for each pair of metrics in `cells`, the rows of `points`."""
+    pairs = list(dict.fromkeys(zip(cells["x_metric"], cells["y_metric"], strict=True)))
+    columns = min(len(pairs), MOST_COLUMNS)
+    rows = -(-len(pairs) // columns)
+    spacing = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.03)
+    legend = _legend_of(cells, looks)
+    height = rows * PANEL[1] + 0.6 + 0.2 * max(map(len, legend))
+    figure = Figure(figsize=(max(5.6, columns * PANEL[0]), height), layout=spacing, facecolor="white")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, (x, y) in zip(panels, pairs, strict=False):
+        here = cells[(cells["x_metric"] == x) & (cells["y_metric"] == y)]
+        _draw_panel(panel, here, summary, looks)
+    for panel in panels[len(pairs) :]:
+        panel.set_visible(False)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=10)
+    _draw_legend(figure, legend)
+    return figure
+
+
+def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks) -> None:
+    x, y = cells[["x_metric", "y_metric"]].iloc[0]
+    _draw_lines(panel, cells, summary.layout.axes, looks)
+    _draw_front(panel, cells)
+    seeds = _seeds(cells, summary)
+    _draw_seeds(panel, seeds, looks)
+    for cell in cells.sort_values("mark", key=lambda marks: marks == COMPLETE).to_dict("records"):
+        if math.isfinite(cell["x"]) and math.isfinite(cell["y"]):
+            _draw_point(panel, cell, looks)
+    untrained = summary.untrained.get(y) if y in WITH_UNTRAINED else None
+    _limit(panel, cells, {"x": seeds["x_seed"], "y": [*seeds["y_seed"], *([] if untrained is None else [untrained])]})
+    _draw_letters(panel, cells)
+    if untrained is not None:
+        panel.axhline(untrained, color="0.4", linewidth=0.8, linestyle=":", zorder=0)
+        # Beside the panel, where no points are.
+        place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        place |= {"ha": "left", "va": "center", "rotation": 90, "fontsize": 7, "color": "0.3"}
+        panel.annotate("untrained", (1, untrained), (3, 0), **place)
+    panel.set_xlabel(_label(x), fontsize=9)
+    panel.set_ylabel(_label(y), fontsize=9)
+    panel.locator_params(nbins=5)
+    panel.tick_params(labelsize=8)
+    frame(panel)
+
+
+def _draw_lines(panel: Axes, cells: pd.DataFrame, axes: Sequence[str], looks: Looks) -> None:
+    """Join complete cells that differ in one field alone, in the order of its values."""
+    if looks.joined is None:
+        return
+    others = [axis for axis in axes if axis != looks.joined]
+    complete = cells[cells["mark"] == COMPLETE].sort_values(looks.joined)
+    lines = [line for _, line in complete.groupby(others)] if others else [complete]
+    for line in lines:
+        same = looks.joined == looks.colour or line.empty
+        colour: Any = "0.75" if same else looks.colours[line[looks.colour].iloc[0]]
+        panel.plot(line["x"], line["y"], "-", color=colour, linewidth=0.9, alpha=0.75, zorder=1)
+
+
+def _draw_front(panel: Axes, cells: pd.DataFrame) -> None:
+    front = cells[cells["on_front"]].sort_values(["x", "y"])
+    panel.plot(front["x"], front["y"], "-", color="black", linewidth=4, alpha=0.13, zorder=0.5, solid_capstyle="round")
+    panel.plot(front["x"], front["y"], "o", markersize=12, markerfacecolor="none", markeredgecolor="black",
+               markeredgewidth=0.9, zorder=4)  # fmt: skip
+
+
+def _seeds(cells: pd.DataFrame, summary: Summary) -> pd.DataFrame:
+    """The seeds of complete cells with several, `x_seed` and `y_seed` beside the `x` and `y` of their mean."""
+    x, y = cells[["x_metric", "y_metric"]].iloc[0]
+    axes = list(summary.layout.axes)
+    seeds = summary.trials[axes].assign(x_seed=summary.trials[x], y_seed=summary.trials[y])
+    means = cells.loc[(cells["mark"] == COMPLETE) & (cells["seeds"] > 1), [*axes, "x", "y"]]
+    return means.merge(seeds, on=axes)
+
+
+def _draw_seeds(panel: Axes, seeds: pd.DataFrame, looks: Looks) -> None:
+    """Seeds as dots, with a thread to their mean."""
+    for seed in seeds.to_dict("records"):
+        colour = looks.colours[seed[looks.colour]]
+        ends = [seed["x"], seed["x_seed"]], [seed["y"], seed["y_seed"]]
+        panel.plot(*ends, color=colour, alpha=0.6, linewidth=0.7, linestyle=":", zorder=2)
+        panel.plot(seed["x_seed"], seed["y_seed"], "o", markersize=2.4, color=colour, markeredgewidth=0, zorder=2)
+
+
+def _draw_point(panel: Axes, cell: Any, looks: Looks) -> None:
+    colour, complete = looks.colours[cell[looks.colour]], cell["mark"] == COMPLETE
+    if cell["seeds"] >= FEWEST_SEEDS_WITH_BARS:
+        half = {f"{axis}err": cell[f"{axis}_ci_high"] - cell[axis] for axis in "xy"}
+        panel.errorbar(cell["x"], cell["y"], **half, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.6, zorder=1.5)
+    face = colour if complete else "white"
+    look = {"color": colour, "markerfacecolor": face, "markeredgewidth": 1.2, "zorder": 3, **looks.marker_of(cell)}
+    panel.plot(cell["x"], cell["y"], **look)
+    if cell["collapsed_seeds"]:
+        panel.plot(cell["x"], cell["y"], "x", markersize=9, color="black", markeredgewidth=1.1, zorder=5)
+
+
+def _draw_letters(panel: Axes, cells: pd.DataFrame) -> None:
+    """Letters of cells that are not complete, each where it is clear of the others; near ones of a kind share one."""
+    marked = cells[cells["mark"] != COMPLETE].dropna(subset=["x", "y"])
+    (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
+    width, height = (0.75 * 72 * inches for inches in PANEL)  # points: what the labels leave of a panel
+    placed: list[tuple[str, NDArray[np.floating]]] = []
+    for cell in marked.to_dict("records"):
+        letter = MARKS[cell["mark"]][0]
+        at = np.array([(cell["x"] - left) / (right - left) * width, (cell["y"] - bottom) / (top - bottom) * height])
+        if any(other == letter and np.linalg.norm(place - at) < SHARED for other, place in placed):
+            continue
+        clear = [o for o in BESIDE if all(np.linalg.norm(place - at - o) >= APART for _, place in placed)]
+        offset = clear[0] if clear else BESIDE[0]
+        look: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "center", "fontsize": 7}
+        text = panel.annotate(letter, (cell["x"], cell["y"]), offset, zorder=6, **look)
+        text.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground="white")])
+        placed.append((letter, at + offset))
+
+
+def _limit(panel: Axes, cells: pd.DataFrame, more: Mapping[str, Iterable[float]]) -> None:
+    """Show all means and `more`, and of the bars as much as leaves these most of the panel."""
+    with_bars = cells[cells["seeds"] >= FEWEST_SEEDS_WITH_BARS]
+    for axis, set_limits in (("x", panel.set_xlim), ("y", panel.set_ylim)):
+        shown = [*cells[axis].dropna(), *more[axis]]
+        if not shown:
+            continue
+        low, high = min(shown), max(shown)
+        room = (high - low) or abs(high) or 1.0
+        lowest, highest = min([low, *with_bars[f"{axis}_ci_low"]]), max([high, *with_bars[f"{axis}_ci_high"]])
+        set_limits(max(lowest, low - room / 4) - room / 12, min(highest, high + room / 4) + room / 12)
+
+
+def _label(metric: str) -> str:
+    names = {RATE: "Rate: KL (nats per frame)", DISTORTION: "Distortion: squared error per pixel"}
+    return f"{names.get(metric, described(metric).label)}\n{BETTER[better_side(metric)]}".rstrip()
+
+
+def _legend_of(cells: pd.DataFrame, looks: Looks) -> list[list[Line2D]]:
+    """Entries of the legend: a column each of colours, shapes and sizes, as far as they tell something, and marks."""
+    grey = {"color": "0.35"}
+    columns = [[_entry(setting({looks.colour: value}), color=colour) for value, colour in looks.colours.items()]]
+    if looks.shape:
+        columns.append([_entry(setting({looks.shape: v}), marker=shape, **grey) for v, shape in looks.shapes.items()])
+    if looks.joined:
+        columns.append([_entry(setting({looks.joined: v}), markersize=size, **grey) for v, size in looks.sizes.items()])
+    ring = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": "black"}
+    marks = [_entry("Pareto front (of complete cells' means)", **ring)]
+    if cells["collapsed_seeds"].any():
+        marks.append(_entry("collapsed: no active unit in some seed", marker="x", markersize=8, color="black"))
+    for mark, (letter, meaning) in MARKS.items():
+        marked = cells[cells["mark"] == mark]
+        if len(marked) and mark != COMPLETE:
+            nowhere = marked[["x", "y"]].isna().any(axis=1).groupby([marked["x_metric"], marked["y_metric"]]).sum()
+            lost = f"; {nowhere.max()} without a value, not drawn" if nowhere.max() else ""
+            marks.append(_entry(f"{letter}  {meaning}{lost}", markerfacecolor="white", **grey))
+    return [column for column in (*columns, marks) if column]
+
+
+def _entry(label: str, **look: Any) -> Line2D:
+    return Line2D([], [], label=label, **{"marker": "o", "linestyle": "none", "markersize": SIZE, **look})
+
+
+def _draw_legend(figure: Figure, columns: list[list[Line2D]]) -> None:
+    longest = max(map(len, columns))
+    # A legend fills one column after the other, so shorter ones are filled up.
+    handles = [entry for column in columns for entry in [*column, *[_entry("", marker="")] * (longest - len(column))]]
+    figure.legend(handles=handles, loc="outside lower left", fontsize=8, frameon=False, ncols=len(columns))
+
+
+def title_of(study: str, summary: Summary, looks: Looks) -> str:
+    """What is above the figure."""
+    seeds = summary.cells["seeds_in_cell"].max()
+    bars = " ± 95% interval" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
+    averaged = "1 seed" if seeds == 1 else f"mean{bars} of {seeds} seeds (small dots)"
+    lines = f"; lines run along {symbol(looks.joined)}" if looks.joined else ""
+    return f"{study}\niteration {summary.iteration:,}, {averaged}{lines}"
+
+
+def write_tradeoff(options: Options) -> list[Path]:
+    """Draw the trade-offs of a sweep and write them, and the numbers behind them.
+
+    Returns:
+        The figure and the table.
+
+    Raises:
+        UserError: there is no such sweep, metric, field or iteration, or the folder cannot be written.
+    """
+    sweep = SweepFolder.open(options.path)
+    manifest, table = sweep.manifest() or {}, results.load(options.path)
+    pairs = pairs_of(table, options.scores)
+    if not any(DISTORTION in pair for pair in pairs):
+        raise UserError("this sweep has no reconstruction error to trade; its model does not decode, or nothing ended.")
+    metrics = list(dict.fromkeys(itertools.chain(*pairs)))
+    summary = summarise(table, manifest, metrics=metrics, iteration=options.iteration)
+    cells = points(summary, pairs)
+    looks = Looks.of(cells, summary.layout.axes, options.colour)
+    stem = "tradeoff" if options.iteration is None else f"tradeoff_iteration_{summary.iteration}"
+    figure = draw(cells, summary, looks, title_of(manifest["study"], summary, looks))
+    return write(folder_of(options.path, options.out), {stem: figure}, {stem: cells})
+
+
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw the trade-offs of a sweep into a folder; see `write_tradeoff`."""
+    return write_tradeoff(Options(path=location, out=folder))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Draw what disentanglement costs: rate against distortion, and reconstruction against disentanglement, with their
+    Pareto fronts. Prints the files that it writes."""
+    run_command(Options, write_tradeoff, main.__doc__, args)

@@ -1,0 +1,76 @@
+"""A sweep as one HTML page to look through: `python analysis/report.py results/inertia_grid_quick`.
+
+The page opens in any browser, from a file, without a network. It shows the grid as a map, with a choice of metric and
+sliders for λ (or whatever the third axis is) and the iteration; for the cell that is chosen on it the curves of all
+seeds, reconstructions of held-out videos, traversals of each latent from −3 to 3, and its config; all cells as parallel
+coordinates; and as a table to sort and filter. A search is shown as a scatter plot of what it drew instead of a map.
+
+Means, intervals and marks of cells are those of `grid_maps.py`, at every iteration; `dd_ray.results.summary` says how
+they are made. Pictures are of the first seed of a cell that has a network.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tqdm import tqdm
+
+from dd_ray.command_line import optional, parse_options
+from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.report import Pictures, collect, render
+from dd_ray.storage.exports import export
+from dd_ray.storage.sweep_folder import SweepFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
+    """Columns of the table to show. All that every trial reports where none is given."""
+    x: Annotated[str | None, optional("FIELD")] = None
+    """Config field along x, spelled as on the command line of a sweep; γ where it is swept."""
+    y: Annotated[str | None, optional("FIELD")] = None
+    """Config field along y; β where it is swept."""
+    columns: Annotated[str | None, optional("FIELD")] = None
+    """Config field of the slider; λ where it is swept."""
+    videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
+    """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
+    out: Annotated[Path | None, optional("FILE")] = None
+    """File to write; `figures/report.html` in the sweep's folder where it is not given, or here where that is
+    a URL."""
+
+
+def write_report(options: Options) -> Path:
+    """Write the page of a sweep, and return where it is.
+
+    Raises:
+        UserError: there is no such sweep, metric or axis, nothing was evaluated, or the file cannot be written.
+    """
+    if options.videos < 0:
+        raise UserError(f"--videos {options.videos} is negative; give how many to show, or 0 for no pictures.")
+    places = {"x": options.x, "y": options.y, "columns": options.columns}
+    content = collect(options.path, metrics=options.metrics, places=places)
+    pictures = Pictures(options.path, options.videos)
+    page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
+    out = options.out or (SweepFolder.open(options.path).files.local or Path()) / "figures" / "report.html"
+    file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
+    export(file.parent, {file.name: page.encode()})
+    return out
+
+
+def _pictures(pictures: Pictures, content: dict[str, Any]) -> "tqdm[dict[str, Any]]":
+    cells = content["cells"]
+    hidden = not sys.stderr.isatty()
+    return tqdm(pictures.of_cells(cells), total=len(cells), desc="Pictures", unit=" cells", disable=hidden)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Write a page that shows everything of a sweep. Prints the file."""
+    options = parse_options(Options, args, main.__doc__)
+    with exit_on_user_error():
+        print(write_report(options))

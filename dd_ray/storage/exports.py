@@ -1,0 +1,43 @@
+"""Files that a command leaves for its user: figures, tables, pages and checkpoints, each replaced as a whole."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dd_ray.errors import UserError
+from dd_ray.storage.files import LocalFiles
+
+
+def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -> list[Path]:
+    """Write files into a folder, which is made where it does not exist, and return their paths.
+
+    Args:
+        folder: where to write.
+        contents: of each file, by its name.
+        option: what chose the folder on the command line, to be named where it cannot be written.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    files = LocalFiles(folder)
+    try:
+        for name, content in contents.items():
+            files.write(name, content, durable=False)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another {option}.") from error
+    return [folder / name for name in contents]
+
+
+def make_folder(folder: Path, option: str) -> None:
+    """Make a folder and those above it before the work for it begins.
+
+    Args:
+        folder: where something is to be written.
+        option: what chose it on the command line.
+
+    Raises:
+        UserError: it cannot be a folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{option} {folder} cannot be a folder: {error.strerror}.") from error
