@@ -4,9 +4,10 @@ trial     the config itself
 names     the values that fields take, and what goes with what
 datasets  what is known of each dataset
 dsprites  the public dSprites file
+arrays    files of one's own, and what they hold
 traits    what each model needs, and what can be asked of it
 effects   which fields have an effect beside which others
-urls      what a URL must not hold
+urls      what a URL must not hold, and paths
 checks    what a config may not be
 """
 

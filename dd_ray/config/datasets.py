@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dd_ray.config.arrays import check_arrays, factor_names
 from dd_ray.config.dsprites import check_dsprites
 from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, NUM_HELD_OUT, SPRITE_FACTORS, Dataset
 from dd_ray.errors import UserError
@@ -27,13 +28,16 @@ class DatasetInfo:
     factors: Callable[["TrialConfig"], tuple[str, ...]]
     """Names of its F factors, THING_COORDINATE each."""
     training_size: int
-    """How many images or videos it counts for that training sees, where objective = tcvae does not say otherwise."""
+    """How many images or videos it counts for that training sees, where objective = tcvae does not say otherwise; 0
+    where a file says it."""
     moving: bool = False
     """Whether its samples are videos."""
     videos: Dataset | None = None
     """Of still pictures: the dataset of moving ones of their kind, where there is one."""
     finite: bool = False
     """Whether it has a finite set, grid = original."""
+    drawn: bool = True
+    """Whether it has pictures of any factors; if not, it has those of a file alone."""
     options: tuple[str, ...] = ()
     """Fields of a config that have an effect on some datasets only: those that have one on this."""
     check: Callable[["TrialConfig"], None] = _refuse_nothing
@@ -115,6 +119,13 @@ DATASET_INFO: dict[Dataset, DatasetInfo] = {
         finite=True,
         options=("background", "dsprites_file", "dsprites_md5"),
         check=check_dsprites,
+    ),
+    "arrays": DatasetInfo(
+        factors=factor_names,
+        training_size=0,
+        drawn=False,
+        options=("data_file", "data_factors", "data_contents"),
+        check=check_arrays,
     ),
 }
 

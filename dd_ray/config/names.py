@@ -10,7 +10,7 @@ Compat = Literal["none", "original"]
 Objective = Literal["beta", "capacity", "tcvae", "slowness"]
 Sampling = Literal["weighted", "stratified"]
 Schedule = Literal["constant", "linear", "cyclic", "cosine"]
-Dataset = Literal["still_circles", "moving_circles", "still_sprites", "moving_sprites", "dsprites"]
+Dataset = Literal["still_circles", "moving_circles", "still_sprites", "moving_sprites", "dsprites", "arrays"]
 """The keys of `datasets.DATASET_INFO`."""
 Grid = Literal["continuous", "original"]
 Background = Literal["gaussian", "black"]
@@ -28,11 +28,12 @@ BACKGROUND_FACTORS = ("background_x", "background_y")
 DSPRITES_MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
 """Of the public `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz` (github.com/google-deepmind/dsprites-dataset), which
 publishes none itself; this is what others check theirs by, such as github.com/karnwatcharasupat/latte."""
-NOT_IN_KEY = ("dsprites_file",)
-"""Fields that say where something is, not what: its content has a field of its own, its checksum."""
+NOT_IN_KEY = ("dsprites_file", "data_file")
+"""Fields that say where something is, not what: its content has a field of its own, with its checksum."""
 DATA_FIELDS = (
     *("dataset", "grid", "background", "num_circles", "motion", "moves", "num_frames"),
-    *("dsprites_file", "dsprites_md5", "dataset_seed", "image_size", "network", "split", "train_share"),
+    *("dsprites_file", "dsprites_md5", "data_file", "data_factors", "data_contents"),
+    *("dataset_seed", "image_size", "network", "split", "train_share"),
 )
 """Fields that decide what a sample of the data is; the network, since it is made for an image size."""
 WIDEST = 8

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any, Self, get_args
 
+from dd_ray.config.arrays import Contents, contents_of
 from dd_ray.config.checks import CHECKS
 from dd_ray.config.datasets import DATASET_INFO
 from dd_ray.config.effects import takes
@@ -112,7 +113,7 @@ class TrialConfig:
     """How often a cyclic schedule begins at 0."""
 
     dataset: Dataset = "moving_circles"
-    """Training and test images: still pictures or videos, of circles or of sprites; dsprites are those of a file."""
+    """Training and test images: stills or videos, of circles or of sprites; dsprites and arrays are those of a file."""
     grid: Grid = "continuous"
     """Factors drawn from the unit cube, or the finite set of the original: the original study's, or dSprites'."""
     background: Background = "gaussian"
@@ -129,6 +130,12 @@ class TrialConfig:
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: str = DSPRITES_MD5
     """dsprites: MD5 of that file. Another file of the same layout needs its own."""
+    data_file: str | None = None
+    """arrays: path of an .npz, or of a folder of .npy files, with images. Where it lies is not in the key."""
+    data_factors: str | None = None
+    """arrays: its factors, with commas: NAME, NAME:category or NAME:period=P; else as its factor_names say."""
+    data_contents: str | None = None
+    """arrays: checksum and sizes of the file, which are filled in; a file of other contents is refused."""
     dataset_seed: int = 0
     """Seed of the training stream. All trials of a sweep share it, and so see the same batches."""
     split: Split = "none"
@@ -136,7 +143,7 @@ class TrialConfig:
     train_share: float = 1.0
     """p, the share of the samples, or of the levels of each factor, that split leaves for training."""
     num_test: int = 512
-    """How many held-out videos, or still images, each evaluation uses."""
+    """How many held-out videos, or still images, each evaluation uses; of a file that holds out fewer, all."""
 
     batch_size: int = 64
     """B, videos (or still images) of a training batch."""
@@ -152,12 +159,24 @@ class TrialConfig:
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """C, H, W of an image."""
-        return (1, self.image_size, self.image_size)
+        return (self.contents.channels if self.contents else 1, self.image_size, self.image_size)
+
+    @property
+    def contents(self) -> Contents | None:
+        """What its file holds, with dataset = arrays."""
+        return contents_of(self)
+
+    @property
+    def of_videos(self) -> bool:
+        """Whether its samples are videos."""
+        return self.contents.num_frames > 1 if self.contents else DATASET_INFO[self.dataset].moving
 
     @property
     def frames(self) -> int:
         """T of a sample; a still image is a video of one frame."""
-        return self.num_frames if DATASET_INFO[self.dataset].moving else 1
+        if self.contents:
+            return self.contents.num_frames
+        return self.num_frames if self.of_videos else 1
 
     @property
     def traits(self) -> Traits:
@@ -190,7 +209,7 @@ class TrialConfig:
     @property
     def is_of_one_circle(self) -> bool:
         """Whether its pictures are the original study's: one circle in front of a Gaussian."""
-        return self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
+        return DATASET_INFO[self.dataset].drawn and self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
 
     @property
     def data(self) -> dict[str, Any]:
@@ -216,7 +235,14 @@ class TrialConfig:
     @property
     def num_data(self) -> int:
         """N, of how many samples objective = tcvae takes a batch to be drawn."""
+        if self.contents and not self.tc_num_data:
+            return self.contents.num_samples - self.contents.num_held_out
         return self.tc_num_data or DATASET_INFO[self.dataset].training_size
+
+    @property
+    def num_tested(self) -> int:
+        """How many held-out samples an evaluation uses: num_test, or as many as a file holds out."""
+        return min(self.num_test, self.contents.num_held_out) if self.contents else self.num_test
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -1,13 +1,15 @@
 """How each dataset is drawn, by the name that a config gives it; `dd_ray.config.datasets` has all else of it."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from dd_ray.config import TrialConfig
+from dd_ray.data.arrays import ArraysDataset, arrays_painter, arrays_pictures, arrays_stills, as_images
 from dd_ray.data.circles import circle_painter, make_circles
 from dd_ray.data.dataset import Dataset, Paint
 from dd_ray.data.dsprites import dsprites_painter, dsprites_stills, make_dsprites
@@ -25,6 +27,8 @@ class Entry(NamedTuple):
     """How any factors in [0, 1] become its images."""
     stills: Callable[[TrialConfig, int], NDArray[np.floating]] = uniform_stills
     """Factors [N, F] of N held-out still pictures, see `held_out_stills`."""
+    pictures: Callable[[TrialConfig, int], tuple[NDArray[np.floating], NDArray[Any]]] | None = None
+    """These factors with their pictures [N, H, W, C], where the factors alone do not give them."""
 
 
 DATASETS: dict[str, Entry] = {
@@ -33,6 +37,7 @@ DATASETS: dict[str, Entry] = {
     "still_sprites": Entry(make_sprites, sprite_painter, sprite_stills),
     "moving_sprites": Entry(make_sprites, sprite_painter, sprite_stills),
     "dsprites": Entry(make_dsprites, dsprites_painter, dsprites_stills),
+    "arrays": Entry(ArraysDataset, arrays_painter, arrays_stills, arrays_pictures),
 }
 
 
@@ -63,6 +68,33 @@ def held_out_stills(config: TrialConfig, num_stills: int) -> NDArray[np.floating
     """Factors [N, F] of held-out still pictures, independent and uniform, the same for every network and sweep.
 
     Drawn from the unit cube, also for what is trained on a grid; of a file, the held-out pictures, `NUM_HELD_OUT` at
-    most.
+    most, whose factors are as they are there.
     """
     return DATASETS[config.dataset].stills(config, num_stills)
+
+
+def held_out_pictures(config: TrialConfig, num_stills: int) -> tuple[NDArray[np.floating], NDArray[Any]]:
+    """Held-out still pictures: their factors [N, F] as `held_out_stills` has them, and what they show.
+
+    Returns:
+        Factors, and pictures as `still_images` takes them.
+    """
+    entry = DATASETS[config.dataset]
+    if entry.pictures:
+        return entry.pictures(config, num_stills)
+    factors = entry.stills(config, num_stills)
+    return factors, render_stills(config, factors)
+
+
+def still_images(pictures: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
+    """Still pictures as a model takes them.
+
+    Args:
+        pictures: [N, H, W] or [N, H, W, C], uint8, or floats in [0, 1].
+        device: where to.
+
+    Returns:
+        Float32 [N, 1, C, H, W] in [0, 1].
+    """
+    with_channels = pictures[..., None] if pictures.ndim == 3 else pictures
+    return as_images(torch.from_numpy(with_channels).to(device))[:, None]

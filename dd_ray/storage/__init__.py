@@ -4,4 +4,5 @@ files/        a folder, local or shared, or an object store by URL
 sweep_folder  what a sweep keeps there, trial by trial
 versions      the software that a sweep was run with
 dsprites      the public dSprites file, checked and unpacked
+arrays        files of images of one's own, checked
 """
