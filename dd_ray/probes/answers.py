@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import DATASET_INFO, TrialConfig, data_config
-from dd_ray.data import Batch, Dataset, make_dataset, render_stills
+from dd_ray.data import Batch, Dataset, make_dataset, render_stills, still_images
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures
 from dd_ray.evaluation.heldout import CHUNK, decoded_traversal, shown
@@ -44,6 +44,12 @@ class HeldOutPicture(NamedTuple):
     """[F] what it shows."""
     picture: NDArray[Any]
     """[H, W], or [H, W, C] where it is of a file: uint8, or floats in [0, 1]."""
+
+    @property
+    def shown(self) -> Pictures:
+        """[H, W], or [H, W, 3] in colour, uint8."""
+        picture: Pictures = pictures_of(still_images(self.picture[None]))[0, 0]
+        return picture
 
 
 def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:

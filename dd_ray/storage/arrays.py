@@ -291,19 +291,16 @@ def scaled_factors(arrays: Arrays, declared: Sequence[Factor]) -> NDArray[np.flo
 
 
 def _scaled(values: NDArray[Any], factor: Factor) -> NDArray[np.float64]:
-    if factor.category:
-        distinct, places = np.unique(values, return_inverse=True)
-        values = places.reshape(values.shape)
-        low, high = 0.0, len(distinct) - 1.0
-    else:
-        values = values.astype(np.float64)
-        values = np.mod(values, factor.period) if factor.period else values
-        low, high = (0.0, factor.period) if factor.period else (values.min(), values.max())
-    if values.min() == values.max():
+    numbers = np.unique(values, return_inverse=True)[1].reshape(values.shape) if factor.category else values
+    numbers = numbers.astype(np.float64)
+    if factor.period:
+        numbers = np.mod(numbers, factor.period)
+    low, high = float(numbers.min()), float(numbers.max())
+    if low == high:
         raise UserError(
             f"data_factors: {factor} has one value in all of data_file, and so no score; take it out of factors."
         )
-    scaled: NDArray[np.float64] = (values - low) / (high - low)
+    scaled: NDArray[np.float64] = numbers / factor.period if factor.period else (numbers - low) / (high - low)
     return scaled
 
 
