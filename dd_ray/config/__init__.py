@@ -8,7 +8,7 @@ checks        what a config may not be
 options       the config as a command line
 labels        names of trials and of their TensorBoard runs
 schedules     what changes with the iteration
-names, dsprites, urls   values, files and URLs that fields take
+names, dsprites, arrays, urls   values, files and URLs that fields take
 """
 
 from dd_ray.config.code import resolve

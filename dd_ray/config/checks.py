@@ -96,18 +96,16 @@ def _check_grid(config: "TrialConfig") -> None:
 
 
 def _check_model_takes_its_data(config: "TrialConfig") -> None:
-    if not DATASETS[config.dataset].moving:
+    if not config.of_videos:
         if config.traits.needs_videos:
-            raise UserError(
-                f"{config.model} needs videos; use dataset = {' or '.join(video_datasets())}, not {config.dataset}."
-            )
+            this = "the still pictures of data_file" if config.contents else config.dataset
+            raise UserError(f"{config.model} needs videos; use dataset = {' or '.join(video_datasets())}, not {this}.")
         return
-    if config.num_frames < 3:
-        raise UserError(f"num_frames = {config.num_frames} is too few; a linear prediction needs at least 3.")
+    length = f"T = {config.frames} of the videos in data_file" if config.contents else f"num_frames = {config.frames}"
+    if config.frames < 3:
+        raise UserError(f"{length} is too few; a linear prediction needs at least 3.")
     if config.lam > 0 and config.num_latents_in_time < 3:
-        raise UserError(
-            f"num_frames = {config.num_frames} leaves no predicted latent for lam = {config.lam}; give 4 or more."
-        )
+        raise UserError(f"{length} leaves no predicted latent for lam = {config.lam}; give 4 or more.")
 
 
 def _check_dataset(config: "TrialConfig") -> None:
@@ -115,7 +113,7 @@ def _check_dataset(config: "TrialConfig") -> None:
 
 
 def _check_split(config: "TrialConfig") -> None:
-    if config.split == "samples" and config.grid == "continuous":
+    if config.split == "samples" and config.grid == "continuous" and DATASETS[config.dataset].drawn:
         or_grid = ", or grid = original" if DATASETS[config.dataset].finite else ""
         raise UserError(
             "split = samples needs a finite set of them; use split = levels, which for continuous factors are equal "

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from dd_ray.config.arrays import check_arrays, factor_names
 from dd_ray.config.dsprites import check_dsprites
 from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, NUM_HELD_OUT, SPRITE_FACTORS
 from dd_ray.config.specs import DatasetSpec, Registry
@@ -105,7 +106,20 @@ DSPRITES = DatasetSpec(
     check=check_dsprites,
 )
 
-DATASETS = Registry("dataset", [STILL_CIRCLES, MOVING_CIRCLES, STILL_SPRITES, MOVING_SPRITES, DSPRITES])
+ARRAYS = DatasetSpec(
+    name="arrays",
+    make="dd_ray.data.arrays:ArraysDataset",
+    painter="dd_ray.data.arrays:arrays_painter",
+    stills="dd_ray.data.arrays:arrays_stills",
+    pictures="dd_ray.data.arrays:arrays_pictures",
+    factors=factor_names,
+    training_size=0,
+    drawn=False,
+    reads=("data_file", "data_factors", "data_contents"),
+    check=check_arrays,
+)
+
+DATASETS = Registry("dataset", [STILL_CIRCLES, MOVING_CIRCLES, STILL_SPRITES, MOVING_SPRITES, DSPRITES, ARRAYS])
 
 
 def video_datasets() -> tuple[str, ...]:

@@ -1,11 +1,10 @@
 """The public dSprites file, as a config names it."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from dd_ray.config.urls import holds_key
+from dd_ray.config.urls import absolute_path, holds_key
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,13 +29,7 @@ def check_dsprites(config: "TrialConfig") -> None:
     if "://" in config.dsprites_file:
         _check_url(config.dsprites_file)
         return
-    try:
-        path = Path(config.dsprites_file).expanduser().absolute()
-    except RuntimeError as error:
-        raise UserError(
-            f"dsprites_file = {config.dsprites_file} names a user that does not exist; give its path."
-        ) from error
-    object.__setattr__(config, "dsprites_file", str(path))
+    object.__setattr__(config, "dsprites_file", absolute_path("dsprites_file", config.dsprites_file))
 
 
 def _check_url(file: str) -> None:

@@ -95,12 +95,17 @@ class DatasetSpec(Spec):
     """From a config to what turns any factors in [0, 1] into its images."""
     stills: Code = "dd_ray.data.stills:uniform_stills"
     """From a config and N to factors [N, F] of N held-out still pictures."""
+    pictures: Code | None = None
+    """From a config and N to these factors and their pictures [N, H, W, C], where the factors do not give them."""
     factors: Callable[["TrialConfig"], tuple[str, ...]] | tuple[str, ...]
     """Names of its F factors, THING_COORDINATE each, or what gives those of a config."""
     training_size: int
-    """How many images or videos it counts for that training sees, where objective = tcvae does not say otherwise."""
+    """How many images or videos it counts for that training sees, where objective = tcvae does not say otherwise; 0
+    where a file says it."""
     moving: bool = False
     """Whether its samples are videos."""
+    drawn: bool = True
+    """Whether it has pictures of any factors; if not, it has those of a file alone."""
     videos: str | None = None
     """Of still pictures: the dataset of moving ones of their kind, where there is one."""
     finite: bool = False

@@ -13,6 +13,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclas
 from functools import cached_property, lru_cache
 from typing import Any, Self
 
+from dd_ray.config.arrays import Contents, contents_of
 from dd_ray.config.checks import CHECKS
 from dd_ray.config.datasets import DATASETS
 from dd_ray.config.effects import takes
@@ -47,12 +48,24 @@ class TrialConfig(TrialFields):
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """C, H, W of an image."""
-        return (1, self.image_size, self.image_size)
+        return (self.contents.channels if self.contents else 1, self.image_size, self.image_size)
+
+    @property
+    def contents(self) -> Contents | None:
+        """What its file holds, with dataset = arrays."""
+        return contents_of(self)
+
+    @property
+    def of_videos(self) -> bool:
+        """Whether its samples are videos."""
+        return self.contents.num_frames > 1 if self.contents else DATASETS[self.dataset].moving
 
     @property
     def frames(self) -> int:
         """T of a sample; a still image is a video of one frame."""
-        return self.num_frames if DATASETS[self.dataset].moving else 1
+        if self.contents:
+            return self.contents.num_frames
+        return self.num_frames if self.of_videos else 1
 
     @property
     def traits(self) -> ModelSpec:
@@ -85,7 +98,7 @@ class TrialConfig(TrialFields):
     @property
     def is_of_one_circle(self) -> bool:
         """Whether its pictures are the original study's: one circle in front of a Gaussian."""
-        return self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
+        return DATASETS[self.dataset].drawn and self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
 
     @property
     def data(self) -> dict[str, Any]:
@@ -111,7 +124,14 @@ class TrialConfig(TrialFields):
     @property
     def num_data(self) -> int:
         """N, of how many samples objective = tcvae takes a batch to be drawn."""
+        if self.contents and not self.tc_num_data:
+            return self.contents.num_samples - self.contents.num_held_out
         return self.tc_num_data or DATASETS[self.dataset].training_size
+
+    @property
+    def num_tested(self) -> int:
+        """How many held-out samples an evaluation uses: num_test, or as many as a file holds out."""
+        return min(self.num_test, self.contents.num_held_out) if self.contents else self.num_test
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

@@ -124,7 +124,7 @@ class TrialFields:
     """How often a cyclic schedule begins at 0."""
 
     dataset: Annotated[str, Option(choices="dataset", of_data=True)] = "moving_circles"
-    """Training and test images: still pictures or videos, of circles or of sprites; dsprites are those of a file."""
+    """Training and test images: stills or videos, of circles or of sprites; dsprites and arrays are those of a file."""
     grid: Annotated[Grid, Option(of_data=True)] = "continuous"
     """Factors drawn from the unit cube, or the finite set of the original: the original study's, or dSprites'."""
     background: Annotated[Background, Option(of_data=True)] = "gaussian"
@@ -141,6 +141,12 @@ class TrialFields:
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5
     """dsprites: MD5 of that file. Another file of the same layout needs its own."""
+    data_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
+    """arrays: path of an .npz, or of a folder of .npy files, with images. Where it lies is not in the key."""
+    data_factors: Annotated[str | None, Option(of_data=True)] = None
+    """arrays: its factors, with commas: NAME, NAME:category or NAME:period=P; else as its factor_names say."""
+    data_contents: Annotated[str | None, Option(of_data=True)] = None
+    """arrays: checksum and sizes of the file, which are filled in; a file of other contents is refused."""
     dataset_seed: Annotated[int, Option(within=SEEDS, of_data=True)] = 0
     """Seed of the training stream. All trials of a sweep share it, and so see the same batches."""
     split: Annotated[Split, Option(of_data=True)] = "none"
@@ -151,7 +157,7 @@ class TrialFields:
     ] = 1.0
     """p, the share of the samples, or of the levels of each factor, that split leaves for training."""
     num_test: Annotated[int, Option(within=(at_least(2),))] = 512
-    """How many held-out videos, or still images, each evaluation uses."""
+    """How many held-out videos, or still images, each evaluation uses; of a file that holds out fewer, all."""
 
     batch_size: Annotated[int, Option(within=FROM_1)] = 64
     """B, videos (or still images) of a training batch."""

@@ -3,7 +3,7 @@
 from dd_ray.data.batch import FACTORS, Batch
 from dd_ray.data.dataset import Dataset
 from dd_ray.data.regions import Regions, circle_regions
-from dd_ray.data.registry import held_out_stills, make_dataset, render_stills
+from dd_ray.data.registry import held_out_pictures, held_out_stills, make_dataset, render_stills, still_images
 from dd_ray.data.rendering import render_circles
 from dd_ray.data.split import Levels
 from dd_ray.data.streams import Stream, generator
@@ -17,8 +17,10 @@ __all__ = [
     "Stream",
     "circle_regions",
     "generator",
+    "held_out_pictures",
     "held_out_stills",
     "make_dataset",
     "render_circles",
     "render_stills",
+    "still_images",
 ]

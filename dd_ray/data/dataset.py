@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +60,10 @@ class Dataset(ABC):
     @abstractmethod
     def levels(self) -> dict[str, Levels]:
         """The levels of each factor that rests in a video, by its name, and which of them are trained on."""
+
+    def test_picture(self, video: int, frame: int) -> NDArray[Any] | None:
+        """A picture [H, W, C] of the held-out set; None where its factors say what it shows."""
+        return None
 
     def render(self, factors: Factors | Tensor) -> Batch:
         """The batch of factors [B, T, F] of this dataset, those of one iteration or of several.
@@ -148,6 +153,7 @@ class FiniteDataset(Dataset):
         members: the finite set.
         pictures: [N] a number for each member, which those of one picture share; none is held out that is also trained
             on by another name. None where all differ.
+        num_held_out: how many members are held out where no levels are.
 
     Raises:
         UserError: nothing is left to train on.
@@ -160,11 +166,13 @@ class FiniteDataset(Dataset):
         paint: Paint,
         members: FiniteSet,
         pictures: NDArray[np.integer] | None = None,
+        *,
+        num_held_out: int = NUM_HELD_OUT,
     ) -> None:
         super().__init__(config, device, paint)
         self.members = members
         order = shuffled(members.size, generator(TEST_SEED, Stream.TEST, 0))
-        test, train = np.split(order, [NUM_HELD_OUT])
+        test, train = np.split(order, [num_held_out])
         if self.level_share < 1:
             trained = at_trained_levels(self.factor_names, self._all_factors(), self.levels())
             test, train = order[~trained[order]], train[trained[train]]

@@ -5,7 +5,7 @@ begin_evaluation                  the same, on a GPU beside others
 model_scores, untrained_scores    the scores of `dd_ray.metrics.FURTHER`, of held-out still pictures
 code_of                           a model as these scores see it
 initial_model, initial_digest     a model before its training
-encode_stills                     latents of still pictures
+encode_stills, encode_pictures    latents of still pictures, by their factors or as they are
 region_errors, `PicturedRegions`  where in a picture reconstructions are wrong
 still_errors                      how wrong reconstructions of still pictures are
 """
@@ -13,13 +13,14 @@ still_errors                      how wrong reconstructions of still pictures ar
 from dd_ray.evaluation.heldout import Evaluation, begin_evaluation, evaluate
 from dd_ray.evaluation.regions import PicturedRegions, region_errors, still_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
-from dd_ray.evaluation.stills import encode_stills
+from dd_ray.evaluation.stills import encode_pictures, encode_stills
 
 __all__ = [
     "Evaluation",
     "PicturedRegions",
     "begin_evaluation",
     "code_of",
+    "encode_pictures",
     "encode_stills",
     "evaluate",
     "initial_digest",

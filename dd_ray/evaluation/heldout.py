@@ -35,10 +35,11 @@ class Evaluation:
     held_out: HeldOut
     """Latents, factors and means, of which its metrics are computed."""
     picture: NDArray[np.uint8] | None
-    """[H, W] held-out frames, each row of originals above its reconstructions; None without a decoder."""
+    """[H, W], or [H, W, 3] in colour, held-out frames, each row of originals above its reconstructions; None without a
+    decoder."""
     traversal: NDArray[np.uint8] | None
-    """[L·H, 7·W] what is decoded as one latent, a row for each, goes from −3 to 3 with the others at 0, their means
-    under the prior; None without a prior."""
+    """[L·H, 7·W(, 3)] what is decoded as one latent, a row for each, goes from −3 to 3 with the others at 0, their
+    means under the prior; None without a prior."""
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -171,19 +172,18 @@ def _numpy(tensor: Tensor | None) -> NDArray[Any] | None:
 
 
 def _picture(target: Tensor, reconstruction: Tensor) -> Tensor:
-    """[2·P·H, T·W] for videos, frame beside frame; [2·H, P·W] for still images."""
+    """[2·P·H, T·W(, 3)] for videos, frame beside frame; [2·H, P·W(, 3)] for still images."""
     pairs_pstchw = torch.stack([target[:PICTURED], reconstruction[:PICTURED]], dim=1)
     if pairs_pstchw.shape[2] == 1:
         pairs_pstchw = pairs_pstchw.transpose(0, 2)
-    pairs_psthw = pairs_pstchw[:, :, :, 0]
-    rows = pairs_psthw.permute(0, 1, 3, 2, 4).flatten(3, 4).flatten(0, 2)
-    return _uint8(rows)
+    rows_pshtwc = pairs_pstchw.permute(0, 1, 4, 2, 5, 3)
+    return shown(rows_pshtwc.flatten(3, 4).flatten(0, 2))
 
 
 def _traversal(model: Model) -> Tensor:
-    """[L·H, 7·W]."""
-    frames_lshw = decoded_traversal(model, torch.zeros(model.num_latents), torch.tensor(TRAVERSED))[:, :, 0]
-    return _uint8(frames_lshw.transpose(1, 2).flatten(2, 3).flatten(0, 1))
+    """[L·H, 7·W(, 3)]."""
+    frames_lschw = decoded_traversal(model, torch.zeros(model.num_latents), torch.tensor(TRAVERSED))
+    return shown(frames_lschw.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1))
 
 
 def decoded_traversal(model: Model, base: Tensor, values: Tensor) -> Tensor:
@@ -194,5 +194,7 @@ def decoded_traversal(model: Model, base: Tensor, values: Tensor) -> Tensor:
     return model.decode(moved_lsl.to(next(model.parameters()).device))
 
 
-def _uint8(image: Tensor) -> Tensor:
-    return (image * 255).round().clamp(0, 255).to(torch.uint8)
+def shown(pictures: Tensor) -> Tensor:
+    """Pictures as files have them: uint8 [..., H, W], or [..., H, W, 3] in colour, of [..., H, W, C] in [0, 1]."""
+    scaled = (pictures * 255).round().clamp(0, 255).to(torch.uint8)
+    return scaled[..., 0] if scaled.shape[-1] == 1 else scaled

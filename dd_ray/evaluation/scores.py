@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.evaluation.stills import encode_stills, encode_test_stills
 from dd_ray.metrics import FURTHER, Code, applicable, further_scores
 from dd_ray.models import Model, build_model
@@ -43,7 +43,7 @@ def code_of(model: Model, config: TrialConfig) -> Code | None:
         latents=latents,
         factors=factors,
         factor_names=config.factor_names,
-        encode=_remembering(lambda more: encode_stills(model, config, more)),
+        encode=_remembering(lambda more: encode_stills(model, config, more)) if _is_drawn(config) else None,
     )
 
 
@@ -53,7 +53,7 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
     Trials that differ in β, γ or λ begin with the same weights, so a process computes them once.
     """
     model = initial_model(config, device)
-    names = applicable(names, config.factor_names)
+    names = applicable(names, config.factor_names, _is_drawn(config))
     known = _untrained.setdefault(_digest(model, config), {})
     if missing := [name for name in names if not FURTHER[name].all_columns.keys() <= known.keys()]:
         known |= model_scores(model, config, missing)
@@ -68,6 +68,10 @@ def initial_model(config: TrialConfig, device: torch.device | str = "cpu") -> Mo
 def initial_digest(config: TrialConfig) -> str:
     """The same for configs whose networks begin with the same weights, and are scored on the same data."""
     return _digest(initial_model(config), config)
+
+
+def _is_drawn(config: TrialConfig) -> bool:
+    return DATASETS[config.dataset].drawn
 
 
 _untrained: dict[str, dict[str, float]] = {}

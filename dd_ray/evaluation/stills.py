@@ -4,14 +4,14 @@ Shapes: N pictures, F factors, L latents, C×H×W pixels.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dd_ray.config import TrialConfig, data_config
-from dd_ray.data import held_out_stills, render_stills
+from dd_ray.data import held_out_pictures, render_stills, still_images
 from dd_ray.models import Model
 
 NUM_STILLS = 10_000
@@ -41,29 +41,33 @@ def encode_stills(model: Model, config: TrialConfig, factors: NDArray[np.floatin
         UserError: the network has no encoder, or the factors are not as above.
     """
     chunks = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
-    return np.concatenate([_encode(model, torch.from_numpy(render_stills(config, chunk))) for chunk in chunks])
+    return np.concatenate([encode_pictures(model, render_stills(config, chunk)) for chunk in chunks])
 
 
 def encode_test_stills(model: Model, config: TrialConfig) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
     """Latents [10,000, L] of the held-out still pictures of a config's data, and their factors [10,000, F].
 
     The factors are independent and uniform over their whole range, and the pictures the same for every network of
-    every sweep on the same data.
+    every sweep on the same data. Of arrays they are the held-out frames, as many as there are and as they are.
     """
     factors, pictures = _test_stills(data_config(config.data))
-    return np.concatenate([_encode(model, chunk) for chunk in pictures.split(CHUNK)]), factors
+    return encode_pictures(model, pictures), factors
 
 
 @functools.lru_cache(maxsize=2)
-def _test_stills(config: TrialConfig) -> tuple[NDArray[np.floating], Tensor]:
-    """Factors, and pictures [N, H, W] in bytes, rendered once for all networks of this process."""
-    factors = held_out_stills(config, NUM_STILLS)
-    return factors, torch.from_numpy(render_stills(config, factors))
+def _test_stills(config: TrialConfig) -> tuple[NDArray[np.floating], NDArray[Any]]:
+    """Factors and pictures, rendered once for all networks of this process."""
+    return held_out_pictures(config, NUM_STILLS)
 
 
 @torch.inference_mode()
-def _encode(model: Model, pictures: Tensor) -> NDArray[np.float32]:
+def encode_pictures(model: Model, pictures: NDArray[Any]) -> NDArray[np.float32]:
+    """Latents [N, L] of still pictures, as `encode_stills` has them.
+
+    Args:
+        model: the network, on any device.
+        pictures: [N, H, W] or [N, H, W, C], uint8, or floats in [0, 1].
+    """
     device = next(model.parameters()).device
-    images = pictures.to(device)[:, None, None] / 255  # [N, 1, C, H, W]
-    latents: NDArray[np.float32] = model.code(images)[:, 0].cpu().numpy()
-    return latents
+    chunks = [pictures[i : i + CHUNK] for i in range(0, len(pictures), CHUNK)]
+    return np.concatenate([model.code(still_images(chunk, device))[:, 0].cpu().numpy() for chunk in chunks])

@@ -18,7 +18,8 @@ A video model is shown still videos, the factors constant in time. `inertia_vae`
 first frame on, so that there is no time to wait for it to settle, and its latent is the encoder's own at any γ
 (`dd_ray.evaluation.encode_stills`).
 
-A supervised decoder, which encodes nothing, is left out.
+A supervised decoder, which encodes nothing, is left out, and so are networks of the arrays of a file, which has no
+pictures of swept factors.
 """
 
 import math
@@ -37,6 +38,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
+from dd_ray.config import DATASETS
 from dd_ray.evaluation import encode_stills
 from dd_ray.figures.common import (
     figures_of_rows,
@@ -262,6 +264,11 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
         subjects_of(options.path, options.cells, options.original, all_seeds=False),
         lambda subject: subject.config.traits.encodes,
         "a supervised decoder encodes nothing",
+    )
+    subjects = suitable(
+        subjects,
+        lambda subject: DATASETS[subject.config.dataset].drawn,
+        "the arrays of a file have no pictures of swept factors",
     )
     folder = folder_of(options.path, options.out)
     shown = [Entanglement.of(subject) for subject in subjects]

@@ -24,6 +24,7 @@ GREYS = 64
 """Levels of grey where the size of a file matters: as many as the eye tells apart here, at half the bytes of 256."""
 
 Picture = NDArray[np.uint8]
+"""[H, W], or [H, W, 3] in colour."""
 
 
 class Animation(NamedTuple):
@@ -84,7 +85,7 @@ class Sheet:
 
 
 def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]]]) -> Image.Image:
-    """Rows of captions and pictures in grey, enlarged by whole numbers, below a title."""
+    """Rows of captions and pictures, enlarged by whole numbers, below a title; in grey unless one has colours."""
     font = ImageFont.truetype(findfont("DejaVu Sans"), FONT_SIZE)
     line, margin, side = FONT_SIZE + 4, 8, SHEET_SIDE
     lines = [max(caption.count("\n") + 1 if caption else 0 for caption, _ in row) for row in rows]
@@ -92,13 +93,15 @@ def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]
     step = max(side, *(_text_width(font, caption) for row in rows for caption, _ in row)) + margin
     width = margin + max(columns * step, _text_width(font, title) + margin)
     top = margin + line * (title.count("\n") + 1) + margin // 2
-    sheet = Image.new("L", (width, top + sum(line * n + side + margin for n in lines)), 255)
+    size = (width, top + sum(line * n + side + margin for n in lines))
+    in_colour = any(picture is not None and picture.ndim > 2 for row in rows for _, picture in row)
+    sheet = Image.new("RGB" if in_colour else "L", size, "white")
     draw = ImageDraw.Draw(sheet)
-    draw.multiline_text((margin, margin), title, fill=0, font=font, spacing=4)
+    draw.multiline_text((margin, margin), title, fill="black", font=font, spacing=4)
     for row, n in zip(rows, lines, strict=True):
         for column, (caption, picture) in enumerate(row):
             x = margin + column * step
-            draw.multiline_text((x, top), caption, fill=0, font=font, spacing=2)
+            draw.multiline_text((x, top), caption, fill="black", font=font, spacing=2)
             if picture is not None:
                 scale = SHEET_SIDE // len(picture)
                 enlarged = picture.repeat(scale, axis=0).repeat(scale, axis=1)
@@ -122,8 +125,8 @@ def write_gif(path: Path, animation: Animation) -> Path:
     coarser = [round(round(grey / 255 * (GREYS - 1)) * 255 / (GREYS - 1)) for grey in range(256)]
     frames = []
     for sheet in sheets:
-        frames.append(Image.new("L", size, 255))
-        frames[-1].paste(sheet.point(coarser), (0, 0))
+        frames.append(Image.new(sheet.mode, size, "white"))
+        frames[-1].paste(sheet.point(coarser * len(sheet.getbands())), (0, 0))
     durations = [milliseconds] * (len(frames) - 1) + [milliseconds + pause]
     content, more = io.BytesIO(), {"append_images": frames[1:], "duration": durations}
     frames[0].save(content, "GIF", save_all=True, loop=0, optimize=True, **more)

@@ -37,9 +37,9 @@ from tqdm import tqdm
 
 from dd_ray import probes
 from dd_ray.command_line import optional
-from dd_ray.data import Batch, make_dataset, render_stills
+from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
-from dd_ray.evaluation import encode_stills
+from dd_ray.evaluation import encode_pictures
 from dd_ray.figures.common import folder_of, plain, run_command, setting, symbol, write
 from dd_ray.figures.lag import draw_lag
 from dd_ray.figures.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
@@ -90,6 +90,11 @@ class Options(NetworkOptions):
     def videos_for(self, subject: Subject) -> Batch:
         """The held-out videos to show."""
         batch = probes.held_out_videos(subject.config, max(self.videos) + 1)
+        if max(self.videos) >= len(batch.images):
+            raise UserError(
+                f"--videos {' '.join(map(str, self.videos))} names a video that there is not; the data hold out "
+                f"{len(batch.images)}, numbered from 0 on."
+            )
         which = list(self.videos)
         return Batch(batch.images[which], batch.factors[which], batch.factor_names)
 
@@ -134,7 +139,7 @@ def difference(originals: Picture, reconstructions: Picture) -> Picture:
 
 def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
     """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
-    at = encode_stills(subject.model, subject.config, base.factors[None])[0]
+    at = encode_pictures(subject.model, base.picture[None])[0]
     pictures = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=at)
     # At its own value, any latent shows the base itself.
     decoded = probes.traversal(subject.model, subject.config, 1, at[0], at[0], base=at)[0, 0]
@@ -146,8 +151,7 @@ def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOut
         f"Latents from −3 to 3, {title_of(subject)}",
         "each alone, the others at the posterior mean of the picture below; ordered by their KL",
     )
-    original = render_stills(subject.config, base.factors[None])[0]
-    sheet.show(left, 0.65, original)
+    sheet.show(left, 0.65, base.shown)
     sheet.show(left + SIDE + GAP, 0.65, decoded)
     where = ", ".join(
         f"{symbol(name)} {value:.2f}" for name, value in zip(subject.config.factor_names, base.factors, strict=True)
@@ -245,8 +249,7 @@ class Dreams:
             raise UserError(f"--seen {options.seen} is more than the {batch.images.shape[1]} frames of a video.")
         context = batch.images[:, : options.seen]
         by_gamma = {gamma: probes.dream(subject.model, context, gamma, length) for gamma in options.gamma}
-        originals = (batch.images[:, :, 0] * 255).round().to("cpu").numpy().astype(np.uint8)
-        return cls(originals, by_gamma, options.seen, delay, float(subject.model.alpha))
+        return cls(probes.pictures_of(batch.images), by_gamma, options.seen, delay, float(subject.model.alpha))
 
     @property
     def length(self) -> int:
@@ -266,7 +269,7 @@ class Dreams:
 
 def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
     """All latents from −3 to 3 and back, each in its picture."""
-    at = encode_stills(subject.model, subject.config, base.factors[None])[0]
+    at = encode_pictures(subject.model, base.picture[None])[0]
     pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
     values = np.linspace(LOW, HIGH, ANIMATED_STEPS)
     there = [*range(ANIMATED_STEPS)]
@@ -357,6 +360,8 @@ def _latent(row: Mapping[str, Any], plain: bool = False) -> str:
 def _follows(row: Mapping[str, Any]) -> str:
     if not row["active"]:
         return "not active"
+    if row["follows"] is None:
+        return "no factors"
     return f"{symbol(row['follows'])} ({_signed(row['correlation'], '{:.2f}')})"
 
 
@@ -406,13 +411,15 @@ def write_traversals(options: Options) -> list[Path]:
     animations: dict[str, Animation] = {}
     for subject in tqdm(pictured(subjects, options), desc="pictures", disable=None):
         table, base = by_kl(latents[subject.name]), options.base_for(subject)
-        dreams = Dreams.of(subject, options)
         traversal, video, dream = (file_name(what, subject) for what in ("traversal", "video", "dream"))
         figures[traversal] = draw_traversal(subject, table, base)
         figures[video] = draw_video(subject, options)
-        figures[dream] = draw_dream(subject, dreams)
         animations[traversal] = animate_traversal(subject, table, base)
         animations[video] = animate_video(subject, options)
+        if subject.config.contents and subject.config.frames == 1:
+            continue  # the file has no videos to dream of
+        dreams = Dreams.of(subject, options)
+        figures[dream] = draw_dream(subject, dreams)
         animations[dream] = animate_dream(subject, dreams)
     written = write(folder, figures, tables)
     return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in animations.items()]

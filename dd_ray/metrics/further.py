@@ -45,8 +45,8 @@ class Code:
     """[N, F] of the same pictures: independent, and uniform in [0, 1]."""
     factor_names: Sequence[str]
     """Of the F factors: THING_COORDINATE, as in circle_x."""
-    encode: Encode
-    """Latents of further pictures."""
+    encode: Encode | None
+    """Latents of further pictures by their factors; None where there are no pictures of other factors."""
 
 
 Compute = Callable[[Code, Mask | None], dict[str, float]]
@@ -65,6 +65,8 @@ class FurtherScore:
     """Whether it is also asked of the active units alone."""
     applies: Callable[[Sequence[str]], bool] = lambda names: True
     """Whether it means anything of factors of these names."""
+    asks: bool = False
+    """Whether it asks for pictures of factors that it chooses itself."""
 
     @property
     def all_columns(self) -> dict[str, Metric]:
@@ -76,13 +78,15 @@ class FurtherScore:
         return self.columns | (of_active if self.masked else {})
 
 
-def applicable(names: Sequence[str], factor_names: Sequence[str]) -> list[str]:
-    """Those of some of `FURTHER` that mean something of factors of these names.
+def applicable(names: Sequence[str], factor_names: Sequence[str], drawn: bool = True) -> list[str]:
+    """Those of some of `FURTHER` that mean something of factors of these names; without factors, none.
 
     `notebook` does of the original's four factors alone, and `block_separation` where more than one thing has factors,
-    such as a circle and a background.
+    such as a circle and a background. Where there are no pictures but those of a file (`drawn` is false), those that
+    ask for others are left out.
     """
-    return [name for name in names if FURTHER[name].applies(factor_names)]
+    known = [name for name in names if FURTHER[name].applies(factor_names)] if factor_names else []
+    return [name for name in known if drawn or not FURTHER[name].asks]
 
 
 def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
@@ -99,7 +103,7 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
     """
     mask = active_mask(code.latents)
     scores: dict[str, float] = {"active_units_stills": int(mask.sum())}
-    for name in applicable(names, code.factor_names):
+    for name in applicable(names, code.factor_names, drawn=code.encode is not None):
         score = FURTHER[name]
         columns = score.compute(code, None)
         scores |= columns
@@ -146,9 +150,15 @@ def _things(factor_names: Sequence[str]) -> list[str]:
     return [name.partition("_")[0] for name in factor_names]
 
 
+def _asked(code: Code) -> Encode:
+    """What a score that asks for pictures asks; `applicable` leaves it out where there is none."""
+    assert code.encode
+    return code.encode
+
+
 def _notebook(code: Code, mask: Mask | None) -> dict[str, float]:
     sweeps = notebook_sweeps(code.factors.shape[1])
-    responses = code.encode(sweeps.reshape(-1, sweeps.shape[-1])).reshape(*sweeps.shape[:2], -1)
+    responses = _asked(code)(sweeps.reshape(-1, sweeps.shape[-1])).reshape(*sweeps.shape[:2], -1)
     return {
         "notebook_cross_correlation": mean_squared_cross_correlation(responses, mask),
         "notebook_sweep_correlation": mean_squared_sweep_correlation(responses, mask),
@@ -178,6 +188,7 @@ FURTHER: dict[str, FurtherScore] = {
         cost=0.01,
         masked=False,  # as the original published them
         applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
+        asks=True,
     ),
     "nonlinear_r2": _single("nonlinear_r2", nonlinear_r2, "Non-linear R² (mean of factors)", "R², trees", cost=2),
     "dci": FurtherScore(
@@ -200,12 +211,14 @@ FURTHER: dict[str, FurtherScore] = {
         cost=2,
     ),
     "factor_vae": FurtherScore(
-        compute=lambda code, mask: {"factor_vae": factor_vae_score(code.encode, code.factors.shape[1], mask)},
+        compute=lambda code, mask: {"factor_vae": factor_vae_score(_asked(code), code.factors.shape[1], mask)},
+        asks=True,
         columns={"factor_vae": Metric("FactorVAE score", "FactorVAE", "max")},
         cost=4.2,
     ),
     "beta_vae": FurtherScore(
-        compute=lambda code, mask: {"beta_vae": beta_vae_score(code.encode, code.factors.shape[1], mask)},
+        compute=lambda code, mask: {"beta_vae": beta_vae_score(_asked(code), code.factors.shape[1], mask)},
+        asks=True,
         columns={"beta_vae": Metric("β-VAE score", "β-VAE", "max")},
         cost=8.3,
     ),

@@ -28,7 +28,7 @@ class HeldOut:
     predicted: NDArray[np.float32] | None
     """[B, T, L], the latents as constant velocity predicts them; None where there is no posterior."""
     factors: NDArray[np.float32] | None
-    """[B, T, F], of the same frames; None where there are no latents."""
+    """[B, T, F], of the same frames, F = 0 where the data have none; None where there are no latents."""
     factor_names: tuple[str, ...]
     means: dict[str, float]
     """What is averaged over videos: losses, errors, KL, by name."""
@@ -48,19 +48,27 @@ class HeldOut:
         factors = factors_btf.reshape(-1, factors_btf.shape[-1])
         if not np.isfinite(latents).all():
             return {}
+        return self._of_factors(latents, factors) | self._of_latents(latents_btl)
+
+    def _of_factors(self, latents: NDArray[Any], factors: NDArray[Any]) -> dict[str, float]:
+        if not self.factor_names:
+            return {}
         r2 = linear_r2(latents, factors)
-        scores = {
+        return {
             "linear_r2": float(np.mean(r2)),
             **{f"linear_r2/{name}": float(value) for name, value in zip(self.factor_names, r2, strict=True)},
             "mcc": mean_correlation_coefficient(latents, factors),
             "mig": _mig(latents, factors),
             "sap": sap(latents, factors),
         }
-        if self.predicted is not None:
-            scores["active_units"] = active_units(latents)
-            if latents_btl.shape[1] >= 3:
-                scores["prediction_ratio"] = prediction_ratio(latents_btl, in_two_halves(self.predicted))
-                scores["straightness"] = straightness(latents_btl)
+
+    def _of_latents(self, latents_btl: NDArray[Any]) -> dict[str, float]:
+        if self.predicted is None:
+            return {}
+        scores: dict[str, float] = {"active_units": active_units(latents_btl.reshape(-1, latents_btl.shape[-1]))}
+        if latents_btl.shape[1] >= 3:
+            scores["prediction_ratio"] = prediction_ratio(latents_btl, in_two_halves(self.predicted))
+            scores["straightness"] = straightness(latents_btl)
         return scores
 
 

@@ -14,6 +14,7 @@ from dd_ray.probes.answers import (
     held_out_videos,
     latent_table,
     middle_picture,
+    pictures_of,
     reconstruct,
     traversal,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "held_out_videos",
     "latent_table",
     "middle_picture",
+    "pictures_of",
     "reconstruct",
     "traversal",
 ]

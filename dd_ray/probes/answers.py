@@ -1,10 +1,12 @@
 """What one asks a trained network for, as arrays: traversals, reconstructions, its latents and dreams.
 
-Nothing is drawn here. Pictures are uint8, 255 being white, as they come from the posterior means, without sampling.
+Nothing is drawn here. Pictures are uint8, 255 being white, as they come from the posterior means, without sampling:
+[..., H, W], or [..., H, W, 3] in colour.
 
 Shapes: B videos, T frames, L latents, F factors, S steps of a traversal, C×H×W pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -15,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import DATASETS, TrialConfig, data_config
-from dd_ray.data import Batch, make_dataset
+from dd_ray.data import Batch, Dataset, make_dataset, render_stills, still_images
 from dd_ray.errors import UserError
-from dd_ray.evaluation import encode_stills
-from dd_ray.evaluation.heldout import CHUNK, decoded_traversal
+from dd_ray.evaluation import encode_pictures
+from dd_ray.evaluation.heldout import CHUNK, decoded_traversal, shown
 from dd_ray.metrics import active_mask
 from dd_ray.metrics.arrays import correlations
 from dd_ray.models import FactorPrediction, Model
@@ -40,15 +42,25 @@ class HeldOutPicture(NamedTuple):
     """Which frame of the video it is."""
     factors: NDArray[np.float32]
     """[F] what it shows."""
+    picture: NDArray[Any]
+    """[H, W], or [H, W, C] where it is of a file: uint8, or floats in [0, 1]."""
+
+    @property
+    def shown(self) -> Pictures:
+        """[H, W], or [H, W, 3] in colour, uint8."""
+        picture: Pictures = pictures_of(still_images(self.picture[None]))[0, 0]
+        return picture
 
 
 def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     """The first held-out videos of a config's dataset; for one of still pictures, those of moving ones of its kind.
 
+    Of a file that holds out fewer, all; and its still pictures as videos of one frame.
+
     Raises:
         UserError: the dataset holds out fewer, or has still pictures without moving ones of their kind.
     """
-    data = config.data if DATASETS[config.dataset].moving else _data_of_videos(config)
+    data = config.data if config.of_videos or config.contents else _data_of_videos(config)
     test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()
     return Batch(test_set.images[:num_videos], test_set.factors[:num_videos], test_set.factor_names)
 
@@ -63,11 +75,11 @@ def _data_of_videos(config: TrialConfig) -> dict[str, Any]:
 
 
 def middle_picture(config: TrialConfig) -> HeldOutPicture:
-    """The held-out picture whose factors are nearest to 0.5, by their squared distance."""
-    factors_btf = make_dataset(config).test_factors()
-    distances = np.square(factors_btf - 0.5).sum(axis=-1)
+    """The held-out picture whose factors are nearest to 0.5, by their squared distance; without factors, the first."""
+    dataset = make_dataset(config)
+    distances = np.square(dataset.test_factors() - 0.5).sum(axis=-1)
     video, frame = np.unravel_index(distances.argmin(), distances.shape)
-    return HeldOutPicture(int(video), int(frame), factors_btf[video, frame])
+    return _held_out_picture(config, dataset, int(video), int(frame))
 
 
 def held_out_picture(config: TrialConfig, video: int, frame: int = 0) -> HeldOutPicture:
@@ -76,11 +88,19 @@ def held_out_picture(config: TrialConfig, video: int, frame: int = 0) -> HeldOut
     Raises:
         UserError: the set has no such picture.
     """
-    factors_btf = make_dataset(config).test_factors()
+    dataset = make_dataset(config)
+    factors_btf = dataset.test_factors()
     if not (0 <= video < len(factors_btf) and 0 <= frame < factors_btf.shape[1]):
         sizes = f"{len(factors_btf)} videos of {factors_btf.shape[1]} frames"
         raise UserError(f"there is no frame {frame} of held-out video {video}; the held-out set has {sizes}.")
-    return HeldOutPicture(video, frame, factors_btf[video, frame])
+    return _held_out_picture(config, dataset, video, frame)
+
+
+def _held_out_picture(config: TrialConfig, dataset: Dataset, video: int, frame: int) -> HeldOutPicture:
+    factors = dataset.test_factors()[video, frame]
+    of_file = dataset.test_picture(video, frame)
+    picture = render_stills(config, factors[None])[0] if of_file is None else of_file
+    return HeldOutPicture(video, frame, factors, picture)
 
 
 @torch.inference_mode()
@@ -113,12 +133,12 @@ def traversal(
     """
     _check_has_latents(model, "a traversal")
     if base is None:
-        base = encode_stills(model, config, middle_picture(config).factors[None])[0]
+        base = encode_pictures(model, middle_picture(config).picture[None])[0]
     num_latents = model.num_latents
     if np.shape(base) != (num_latents,):
         raise UserError(f"a base of shape {np.shape(base)} does not fit a network of {num_latents} latents.")
     values = torch.linspace(float(low), float(high), steps)
-    return _pictures(decoded_traversal(model, torch.tensor(base, dtype=torch.float32), values))
+    return pictures_of(decoded_traversal(model, torch.tensor(base, dtype=torch.float32), values))
 
 
 @torch.inference_mode()
@@ -142,7 +162,7 @@ def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
     _check_length(model, batch)
     outputs = [model(chunk) for chunk in _chunks(batch)]
     return tuple(  # type: ignore[return-value]
-        np.concatenate([_pictures(getattr(output, name)) for output in outputs])
+        np.concatenate([pictures_of(getattr(output, name)) for output in outputs])
         for name in ("target", "reconstruction")
     )
 
@@ -157,8 +177,9 @@ def latent_table(model: Model, config: TrialConfig, test_set: Batch) -> pd.DataF
     Returns:
         A row for each latent: `latent`, its index; `variance` of its mean; `posterior_variance` and `kl` (nats), means
         over the frames, NaN for a network without a posterior; `follows`, the factor with which it has the largest
-        absolute Pearson correlation, and that `correlation`; `active`, whether its variance exceeds 0.01. A latent that
-        is not active still correlates with something: that says nothing of it.
+        absolute Pearson correlation, and that `correlation` (None and NaN where the data have no factors); `active`,
+        whether its variance exceeds 0.01. A latent that is not active still correlates with something: that says
+        nothing of it.
 
     Raises:
         UserError: the network has no encoder, or was trained on videos of another length.
@@ -168,19 +189,28 @@ def latent_table(model: Model, config: TrialConfig, test_set: Batch) -> pd.DataF
     _check_length(model, test_set)
     parts = [_latents(model, config, chunk) for chunk in _chunks(test_set)]
     mu, factors, kl, variance = (np.concatenate([part[i] for part in parts]) for i in range(4))
-    strength = correlations(mu, factors)
-    followed = np.abs(strength).argmax(axis=1)
+    follows, correlation = _followed(correlations(mu, factors), test_set.factor_names)
     return pd.DataFrame(
         {
             "latent": np.arange(mu.shape[1]),
             "variance": mu.var(axis=0, dtype=np.float64),
             "posterior_variance": variance.mean(axis=0, dtype=np.float64),
             "kl": kl.mean(axis=0, dtype=np.float64),
-            "follows": [test_set.factor_names[i] for i in followed],
-            "correlation": strength[np.arange(len(followed)), followed],
+            "follows": follows,
+            "correlation": correlation,
             "active": active_mask(mu),
         }
     )
+
+
+def _followed(
+    strength: NDArray[np.floating], names: Sequence[str]
+) -> tuple[Sequence[str | None], NDArray[np.floating]]:
+    """The factor of the largest of correlations [L, F] for each latent, and that correlation [L]."""
+    if not names:
+        return [None] * len(strength), np.full(len(strength), np.nan)
+    followed = np.abs(strength).argmax(axis=1)
+    return [names[i] for i in followed], strength[np.arange(len(followed)), followed]
 
 
 @torch.inference_mode()
@@ -269,9 +299,9 @@ def _chunks(batch: Batch) -> list[Batch]:
 
 def _decoded(model: Model, latents_btl: Tensor) -> Pictures:
     device = next(model.parameters()).device
-    return np.concatenate([_pictures(model.decode(part.to(device))) for part in latents_btl.split(CHUNK)])
+    return np.concatenate([pictures_of(model.decode(part.to(device))) for part in latents_btl.split(CHUNK)])
 
 
-def _pictures(images_btchw: Tensor) -> Pictures:
-    """[B, T, H, W] of images in [0, 1]."""
-    return (images_btchw[:, :, 0] * 255).round().clamp(0, 255).to(torch.uint8).cpu().numpy()
+def pictures_of(images_btchw: Tensor) -> Pictures:
+    """Pictures of images [B, T, C, H, W] in [0, 1]."""
+    return shown(images_btchw.movedim(2, -1)).cpu().numpy()

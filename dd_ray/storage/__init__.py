@@ -5,4 +5,5 @@ sweep_folder  what a sweep keeps there, trial by trial
 exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with
 dsprites      the public dSprites file, checked and unpacked
+arrays        files of images of one's own, checked
 """

@@ -9,6 +9,9 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.options import SweepOptions
 
+OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
+"""Metrics of every evaluation that compare a code with factors, where the data have any."""
+
 
 def check_options(options: SweepOptions) -> None:
     """Make sure that each option is within its range.
@@ -58,7 +61,7 @@ def reported_by(config: TrialConfig) -> set[str]:
     names = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
     if not traits.encodes:
         return names
-    names |= {"linear_r2", "mcc", "mig", "sap"}
+    names |= {*OF_FACTORS} if config.factor_names else set()
     if not traits.has_latents:
         return names
     names |= {"active_units"}

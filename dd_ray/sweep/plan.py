@@ -1,18 +1,20 @@
 """What a sweep will do: its trials, how far each goes, and when it is evaluated."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable
+from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.sweep_folder import sweep_location
 from dd_ray.sweep import costs
-from dd_ray.sweep.checks import check_metric, check_options
+from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.study import Study
 
@@ -111,14 +113,28 @@ class Plan:
 
     def scored_on(self) -> list[str]:
         """What scores are of, as far as it needs saying, in lines to read."""
-        lines = []
-        scored = [c.num_test * c.num_latents_in_time for c in self.examples if c.traits.encodes]
+        lines = self._of_own_data()
+        scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
         if self.final_metrics:
             names = " ".join(self.final_metrics)
-            lines.append(f"at the end, of 10,000 still pictures: {names}")
+            own = any(config.contents for config in self.examples)
+            stills = "the held-out frames as" if own else "10,000"
+            lines.append(f"at the end, of {stills} still pictures: {names}")
         return lines
+
+    def _of_own_data(self) -> list[str]:
+        """What is trained on where it is of a file, and which scores it has not."""
+        config = next((config for config in self.examples if config.contents), None)
+        if config is None or config.contents is None:
+            return []
+        contents, factors = config.contents, ", ".join(config.factor_names) or "none"
+        lines = [f"{contents.in_words}, of which {contents.num_held_out:,} are held out; factors: {factors}"]
+        if not config.factor_names:
+            return [*lines, f"without factors there is no {', '.join(dict.fromkeys((*OF_FACTORS, *FURTHER)))}"]
+        asking = [name for name in applicable(tuple(FURTHER), config.factor_names) if FURTHER[name].asks]
+        return [*lines, f"without pictures of other factors than the file's there is no {', '.join(asking)}"]
 
     def record(self) -> dict[str, Any]:
         """What its manifest holds beside options and axes."""
@@ -134,8 +150,7 @@ class Plan:
 
     def _applicable_scores(self) -> set[str]:
         """Scores that mean something of the factors of any trial."""
-        of_factors = {config.factor_names for config in self.examples}
-        return {name for names in of_factors for name in applicable(tuple(FURTHER), names)}
+        return {name for config in self.examples for name in applicable_to(config, tuple(FURTHER))}
 
 
 def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
@@ -145,6 +160,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a trial is not a valid config.
     """
     check_options(options)
+    axes = with_contents(axes)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
@@ -160,10 +176,22 @@ def check_final_metrics(plan: Plan) -> None:
     Raises:
         UserError: one does not.
     """
-    factors = ", ".join(plan.examples[0].factor_names)
     for name in plan.final_metrics:
-        if not any(applicable([name], config.factor_names) for config in plan.examples):
-            raise UserError(f"--final-metrics {name} means nothing of the factors {factors}; leave it out.")
+        if not any(applicable_to(config, [name]) for config in plan.examples):
+            raise UserError(f"--final-metrics {name} {_why_not(plan.examples[0], name)}; leave it out.")
+
+
+def applicable_to(config: TrialConfig, names: Sequence[str]) -> list[str]:
+    """Those of some of `FURTHER` that mean something of the data of a config."""
+    return applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
+
+
+def _why_not(config: TrialConfig, name: str) -> str:
+    if not config.factor_names:
+        return "is a score of factors, and data_file has none"
+    if not DATASETS[config.dataset].drawn and FURTHER[name].asks:
+        return "asks for pictures of other factors than those in data_file"
+    return f"means nothing of the factors {', '.join(config.factor_names)}"
 
 
 def open_data(plan: Plan) -> None:

@@ -12,6 +12,7 @@ from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, settled, without_effect
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
+from dd_ray.storage.arrays import with_contents
 from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SearchOptions
 from dd_ray.sweep.plan import Plan, PlannedTrial
@@ -141,7 +142,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
-    axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
+    axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
     plan = SearchPlan(study, options, axes, (), space, fixed)
     for name in options.objectives:

@@ -15,6 +15,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, options_class, product, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
 
@@ -70,7 +71,7 @@ def main(args: list[str] | None = None) -> None:
     with exit_on_user_error():
         options.check()
         with told_in_options():
-            axes = axes_of(config, DEFAULTS, args)
+            axes = with_contents(axes_of(config, DEFAULTS, args))
             configs = product(axes)
         train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
 

@@ -54,13 +54,13 @@ class Board:
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
     def write(self, iteration: int, metrics: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
-        """Write an evaluation: its metrics that have a value, and [H, W] pictures by what they show."""
+        """Write an evaluation: its metrics that have a value, and pictures [H, W(, 3)] by what they show."""
         for name, value in metrics.items():
             # Scores of active units alone are in the table: mostly they are those of all latents again.
             if math.isfinite(value) and not name.endswith(ACTIVE):
                 self._writer.add_scalar(_tag(name), value, iteration)
         for name, picture in pictures.items():
-            self._writer.add_image(name, picture, iteration, dataformats="HW")
+            self._writer.add_image(name, picture, iteration, dataformats="HWC"[: picture.ndim])
         self._flush()
 
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:

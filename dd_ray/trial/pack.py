@@ -172,7 +172,12 @@ class Pack:
             made = self._code(member, untrained)
             if made is None:
                 return None
-            return CodeParts(latents=made.latents, factors=made.factors, factor_names=made.factor_names)
+            return CodeParts(
+                latents=made.latents,
+                factors=made.factors,
+                factor_names=made.factor_names,
+                can_be_asked=made.encode is not None,
+            )
 
         return self._do(code)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores, untrained_scores
 from dd_ray.metrics import FURTHER, applicable
@@ -77,12 +77,10 @@ def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
     """
     trial = SweepFolder.open(location).trial(key)
     description, evaluations, there = trial.describe(), trial.evaluations(), trial.scores()
-    label, factor_names = description["label"], TrialConfig.from_dict(description["config"]).factor_names
-    names = applicable(names, factor_names)
+    label, config = description["label"], TrialConfig.from_dict(description["config"])
+    names = applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
     if not names:
-        return Scored(
-            key=key, label=label, left_out=f"has factors that these scores are not of ({factor_names[0]}, ...)"
-        )
+        return Scored(key=key, label=label, left_out=_why_not(config))
     if not evaluations:
         return Scored(key=key, label=label, left_out="has not been evaluated yet")
     last = evaluations[-1]["iteration"]
@@ -106,6 +104,14 @@ def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
     if missing_before:
         trial.add_scores(0, untrained_scores(state.config, missing_before))
     return Scored(key=key, label=label)
+
+
+def _why_not(config: TrialConfig) -> str:
+    if not config.factor_names:
+        return "has data without factors, and these scores are of factors"
+    if not DATASETS[config.dataset].drawn:
+        return "has the pictures of a file, and these scores are of factors, or ask for pictures, that it has not"
+    return f"has factors that these scores are not of ({config.factor_names[0]}, ...)"
 
 
 def _state_at(trial: TrialFolder, iteration: int) -> TrialState:

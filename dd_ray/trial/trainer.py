@@ -75,6 +75,8 @@ class CodeParts:
     latents: NDArray[Any]
     factors: NDArray[Any]
     factor_names: Sequence[str]
+    can_be_asked: bool = True
+    """Whether there are pictures of other factors."""
 
 
 class Trainer(Protocol):

@@ -126,7 +126,7 @@ class PackTrainer:
             latents=parts.latents,
             factors=parts.factors,
             factor_names=parts.factor_names,
-            encode=lambda factors: self._call("encode", member, untrained, factors),
+            encode=(lambda factors: self._call("encode", member, untrained, factors)) if parts.can_be_asked else None,
         )
 
 

@@ -89,7 +89,8 @@ function traversals({ traversal, latents }) {
   const grid = element("div", "", { class: "sprites" });
   for (let latent = 0; latent < traversal.rows; latent++) {
     const { active, follows, correlation, variance } = latents[latent];
-    const said = active ? `${follows.replaceAll("_", " ")} ${correlation.toFixed(2)}` : "not active";
+    const followed = follows ? `${follows.replaceAll("_", " ")} ${correlation.toFixed(2)}` : "active";
+    const said = active ? followed : "not active";
     const label = element("span", `z${latent} `, { title: `variance ${variance}` });
     label.append(element("span", said, { class: "faint" }));
     grid.append(label, strip([traversal], latent, `Traversal of latent ${latent}, ${said}`));

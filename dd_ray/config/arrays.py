@@ -1,0 +1,182 @@
+"""Arrays of one's own, as a config names them, and what it records of them.
+
+data_file      where they lie
+data_factors   their factors: `x,y,shape:category,angle:period=360`
+data_contents  their checksum and sizes: `sha256:0123456789abcdef0123456789abcdef 1000x10x32x32x3`
+
+The last two are filled in when the file is opened (`dd_ray.storage.arrays`), so that all that is known of the data can
+be asked of a config without the file.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Self
+
+from dd_ray.config.names import NUM_HELD_OUT
+from dd_ray.config.networks import NETWORKS
+from dd_ray.config.urls import absolute_path
+from dd_ray.errors import UserError
+
+if TYPE_CHECKING:
+    from dd_ray.config.trial import TrialConfig
+
+HELD_OUT_SHARE = 10
+"""One video (or still picture) in so many is held out, up to `NUM_HELD_OUT`."""
+FEWEST_SAMPLES = 2 * HELD_OUT_SHARE
+"""So that two are held out: half to fit scores on, half to compute them."""
+_CONTENTS = re.compile(r"sha256:([0-9a-f]{32}) (\d+)x(\d+)x(\d+)x(\d+)x(\d+)")
+_FACTOR = re.compile(r"(?P<name>[^:]+?)(:(?P<category>category)|:period=(?P<period>[^:]+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """What a file holds: N videos of T frames of H×W pixels in C channels. A still picture is a video of one frame."""
+
+    digest: str
+    """SHA-256 of images and factors, its first 32 hexadecimal digits."""
+    num_samples: int
+    num_frames: int
+    height: int
+    width: int
+    channels: int
+
+    @classmethod
+    @lru_cache
+    def of(cls, text: str) -> Self:
+        """Read what `str` writes.
+
+        Raises:
+            UserError: the text is none.
+        """
+        found = _CONTENTS.fullmatch(text)
+        if not found:
+            raise UserError(f"data_contents = {text} describes no file; leave it out, and it is filled in.")
+        digest, *sizes = found.groups()
+        return cls.of_shape(digest, list(map(int, sizes)))
+
+    @classmethod
+    def of_shape(cls, digest: str, shape: Sequence[int]) -> Self:
+        """What images of shape [N, T, H, W, C] are."""
+        num_samples, num_frames, height, width, channels = shape
+        return cls(
+            digest=digest,
+            num_samples=num_samples,
+            num_frames=num_frames,
+            height=height,
+            width=width,
+            channels=channels,
+        )
+
+    def __str__(self) -> str:
+        sizes = (self.num_samples, self.num_frames, self.height, self.width, self.channels)
+        return f"sha256:{self.digest} {'x'.join(map(str, sizes))}"
+
+    @property
+    def num_held_out(self) -> int:
+        """How many videos training never sees."""
+        return min(NUM_HELD_OUT, self.num_samples // HELD_OUT_SHARE)
+
+    @property
+    def in_words(self) -> str:
+        """Such as `1,000 videos of 10 frames of 32×32 pixels in colour`."""
+        what = "still pictures" if self.num_frames == 1 else f"videos of {self.num_frames} frames"
+        colour = "in colour" if self.channels > 1 else "in grey"
+        return f"{self.num_samples:,} {what} of {self.height}×{self.width} pixels {colour}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """One factor of a file."""
+
+    name: str
+    category: bool = False
+    """Whether its values are names of things, in no order."""
+    period: float | None = None
+    """What can be added to its values without changing the picture."""
+
+    def __str__(self) -> str:
+        kind = ":category" if self.category else f":period={self.period:.17g}" if self.period else ""
+        return self.name + kind
+
+
+@lru_cache
+def factors_of(text: str) -> tuple[Factor, ...]:
+    """The factors that a text declares, each NAME, NAME:category or NAME:period=P, with commas between them.
+
+    Raises:
+        UserError: it declares none, or a name twice.
+    """
+    factors = tuple(_factor(part.strip()) for part in text.split(","))
+    names = [factor.name for factor in factors]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"data_factors = {text} names {twice[0]} twice; give each factor a name of its own.")
+    return factors
+
+
+def _factor(text: str) -> Factor:
+    found = _FACTOR.fullmatch(text)
+    if not found or not found["name"].isidentifier():
+        raise UserError(
+            f"data_factors: {text!r} declares no factor; give NAME, NAME:category or NAME:period=P, with names of "
+            "letters, digits and _."
+        )
+    if found["period"] is None:
+        return Factor(name=found["name"], category=found["category"] is not None)
+    try:
+        period = float(found["period"])
+    except ValueError:
+        period = math.nan
+    if not 0 < period < math.inf:
+        raise UserError(f"data_factors: {text!r} has no period; give a positive number, as in angle:period=360.")
+    return Factor(name=found["name"], period=period)
+
+
+def contents_of(config: "TrialConfig") -> Contents | None:
+    """What the file of a config holds; None where its data are of no such file.
+
+    Raises:
+        UserError: they are, and what it holds is not recorded.
+    """
+    if config.dataset != "arrays":
+        return None
+    if not config.data_file:
+        raise UserError(
+            "arrays needs data_file, the path of an .npz file or of a folder of .npy files with images, and perhaps "
+            "factors and factor_names."
+        )
+    if not config.data_contents:
+        raise UserError(
+            "arrays needs data_contents, a record of what data_file holds; take data_file, data_factors and "
+            "data_contents from dd_ray.storage.arrays.fields_of_file(PATH)."
+        )
+    return Contents.of(config.data_contents)
+
+
+def factor_names(config: "TrialConfig") -> tuple[str, ...]:
+    """Names of the factors of a config's file; none where it has none."""
+    return tuple(factor.name for factor in factors_of(config.data_factors)) if config.data_factors else ()
+
+
+def check_arrays(config: "TrialConfig") -> None:
+    """Raise a `UserError` where the file is not named, or other fields do not suit what it holds.
+
+    Its path is made absolute, since workers are started elsewhere.
+    """
+    contents = contents_of(config)
+    assert contents and config.data_file
+    object.__setattr__(config, "data_file", absolute_path("data_file", config.data_file))
+    if contents.height != config.image_size:
+        networks = [name for name, network in NETWORKS.items() if contents.height in network.image_sizes]
+        raise UserError(
+            f"image_size = {config.image_size} is not that of data_file, whose images are of {contents.height}×"
+            f"{contents.width}; give image_size = {contents.height}, with network = {' or '.join(networks)}."
+        )
+    if factor_names(config):
+        return
+    if config.model in ("supervised_encoder", "supervised_decoder"):
+        raise UserError(f"{config.model} needs factors, and data_file has none; add an array factors, or use a VAE.")
+    if config.split == "levels":
+        raise UserError("split = levels needs factors, and data_file has none; use split = samples.")

@@ -1,0 +1,127 @@
+"""Images of one's own: samples of a file (`dd_ray.storage.arrays`), which are gathered and not drawn.
+
+One video in ten is held out, all of its frames, and the others are trained on once an epoch, as every finite set is.
+Pictures of factors that no sample has cannot be had, so that nothing is asked for by its factors alone.
+
+Where levels are held out (split = levels), those of a category or of a factor with few values are its values; other
+factors have `NUM_INTERVALS` equal intervals.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.config.arrays import factors_of
+from dd_ray.data.batch import Batch
+from dd_ray.data.dataset import FiniteDataset, Paint
+from dd_ray.data.split import NUM_INTERVALS, Factors, interval_of
+from dd_ray.errors import UserError
+from dd_ray.metrics import in_two_halves
+from dd_ray.storage.arrays import open_arrays, resting, scaled_factors
+
+MOST_VALUES = 64
+"""Distinct values of a factor up to which each is a level."""
+
+
+class Samples:
+    """The factors of a file's samples, by index."""
+
+    periodic: tuple[str, ...] = ()  # a period is taken off already, so that no two values mean the same
+
+    def __init__(self, factors: Factors) -> None:
+        self.size = len(factors)
+        self._factors = factors
+
+    def factors(self, indices: NDArray[np.int64]) -> Factors:
+        """Factors [n, T, F] of the samples with these indices [n]."""
+        return self._factors[indices]
+
+
+class ArraysDataset(FiniteDataset):
+    """The samples of a file."""
+
+    def __init__(self, config: TrialConfig, device: torch.device) -> None:
+        arrays = open_arrays(str(config.data_file), config.data_contents)
+        self._images = arrays.images
+        self._declared = factors_of(config.data_factors) if config.data_factors else ()
+        samples = Samples(scaled_factors(arrays, self._declared))
+        super().__init__(config, device, arrays_painter(config), samples, num_held_out=arrays.contents.num_held_out)
+
+    def batches(self, iterations: Iterable[int]) -> dict[int, Batch]:
+        """The training batches of some iterations."""
+        return {iteration: self._gathered(self.indices(iteration)) for iteration in iterations}
+
+    def test_set(self) -> Batch:
+        """The first num_test held-out samples, or all where they are fewer."""
+        return self._gathered(self.test_indices[: self.num_test])
+
+    def seen_set(self) -> Batch | None:
+        """As many samples that are trained on, where a part of these is held out on purpose."""
+        return None if self.split == "none" else self._gathered(self.train_indices[: self.num_test])
+
+    def test_picture(self, video: int, frame: int) -> NDArray[Any]:
+        """A frame of a held-out sample, as it is in the file."""
+        picture: NDArray[Any] = self._images[self.test_indices[video], frame]
+        return picture
+
+    def stills(self, num_stills: int) -> tuple[Factors, NDArray[Any]]:
+        """The frames of held-out videos, see `arrays_pictures`."""
+        which = in_two_halves(self.test_indices[: max(2, num_stills // self._images.shape[1])])
+        pictures, factors = self._images[which], self.members.factors(which)
+        return factors.reshape(-1, factors.shape[-1]), pictures.reshape(-1, *pictures.shape[2:])
+
+    def _gathered(self, indices: NDArray[np.int64]) -> Batch:
+        images = torch.from_numpy(self._images[indices])  # [B, T, H, W, C]
+        factors = torch.from_numpy(self.members.factors(indices))
+        if self.device.type == "cuda":
+            images, factors = images.pin_memory(), factors.pin_memory()  # else the device would be waited for
+        images, factors = (part.to(self.device, non_blocking=True) for part in (images, factors))
+        return Batch(as_images(images), factors, self.factor_names)
+
+    def _all_factors(self) -> Factors:
+        """With the middle of its interval in place of each value of a factor that has many."""
+        factors = super()._all_factors().copy()
+        for i in np.flatnonzero(resting(factors)):
+            if not self._declared[i].category and len(np.unique(factors[..., i])) > MOST_VALUES:
+                factors[..., i] = (interval_of(factors[..., i]) + np.float32(0.5)) / np.float32(NUM_INTERVALS)
+        return factors
+
+
+def as_images(pictures: Tensor) -> Tensor:
+    """Float32 [..., C, H, W] in [0, 1] of pictures [..., H, W, C], uint8 or floats."""
+    images = pictures.movedim(-1, -3).contiguous()
+    if images.dtype != torch.uint8:
+        return images.float()
+    # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
+    return images.float().div_(torch.full((), 255.0, device=images.device))
+
+
+def arrays_painter(config: TrialConfig) -> Paint:
+    """What refuses to draw: there is no picture of any factors but those of the file."""
+
+    def paint(factors: Tensor) -> Tensor:
+        raise UserError("arrays are the samples of a file, and have no pictures of other factors; choose other data.")
+
+    return paint
+
+
+def arrays_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float32]:
+    """Factors [N, F] of the held-out pictures, see `arrays_pictures`."""
+    return arrays_pictures(config, num_stills)[0]
+
+
+def arrays_pictures(config: TrialConfig, num_stills: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Held-out pictures, num_stills at most: all frames of held-out videos, in the order of these.
+
+    The number of videos is even, so that no video is in both halves of the pictures.
+
+    Returns:
+        Factors [N, F], and pictures [N, H, W, C], uint8 or floats as in the file.
+    """
+    return ArraysDataset(replace(config, split="none", train_share=1.0), torch.device("cpu")).stills(num_stills)
