@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from dd_ray.config import MODELS, TrialConfig, resolve, video_datasets
+from dd_ray.config import MODELS, TrialConfig, fields_with, resolve, video_datasets
 from dd_ray.config.effects import takes as takes_field
 from dd_ray.errors import UserError
 from dd_ray.models import VideoVAE
+from tests.own_files import BARE, COLOUR, GREY
 
 VAES = [name for name, spec in MODELS.items() if issubclass(resolve(spec.build), VideoVAE)]
 NETWORKS: list[dict[str, Any]] = [
@@ -41,6 +42,7 @@ DATA: list[dict[str, Any]] = [
     {"dataset": "moving_sprites", "background": "black"},
     {"dataset": "moving_sprites", "moves": "orientation"},
     {"num_circles": 2},
+    *(GREY, COLOUR, BARE),
 ]
 """Data other than one circle; each is tried on every variant that takes it. dSprites' own file has tests of its own."""
 
@@ -75,7 +77,11 @@ def takes(model: str, option: dict[str, Any]) -> bool:
 def name_of(config: TrialConfig) -> str:
     """What is special about a small config, as a name for a test."""
     plain = small(config.model).to_dict()
-    changed = [f"{key}={value}" for key, value in config.to_dict().items() if value != plain[key]]
+    changed = [
+        f"{key}={value}"
+        for key, value in config.to_dict().items()
+        if value != plain[key] and key not in fields_with(in_key=False)
+    ]
     return " ".join([config.model, *changed])
 
 

@@ -74,7 +74,8 @@ class ArraysDataset(FiniteDataset):
         """The frames of held-out videos, see `arrays_pictures`."""
         which = in_two_halves(self.test_indices[: max(2, num_stills // self._images.shape[1])])
         pictures, factors = self._images[which], self.members.factors(which)
-        return factors.reshape(-1, factors.shape[-1]), pictures.reshape(-1, *pictures.shape[2:])
+        num_pictures = len(which) * pictures.shape[1]
+        return factors.reshape(num_pictures, factors.shape[2]), pictures.reshape(num_pictures, *pictures.shape[2:])
 
     def _gathered(self, indices: NDArray[np.int64]) -> Batch:
         images = torch.from_numpy(self._images[indices])  # [B, T, H, W, C]

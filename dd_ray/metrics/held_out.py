@@ -45,7 +45,7 @@ class HeldOut:
             return {}
         latents_btl, factors_btf = in_two_halves(self.latents), in_two_halves(self.factors)
         latents = latents_btl.reshape(-1, latents_btl.shape[-1])
-        factors = factors_btf.reshape(-1, factors_btf.shape[-1])
+        factors = factors_btf.reshape(len(latents), -1) if self.factor_names else np.empty((len(latents), 0))
         if not np.isfinite(latents).all():
             return {}
         return self._of_factors(latents, factors) | self._of_latents(latents_btl)

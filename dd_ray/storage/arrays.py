@@ -154,11 +154,11 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
     try:
         if path.is_dir():
             return {part.stem: np.load(part, mmap_mode="r", allow_pickle=False) for part in sorted(path.glob("*.npy"))}
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise UserError(f"data_file = {path} is one array; give an .npz, or the folder that has it as images.npy.")
-        with archive:
-            return {name: archive[name] for name in archive.files}
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.ndarray):
+                return {name: archive[name] for name in archive.files}
+        raise UserError(f"data_file = {path} is one array; give an .npz, or the folder that has it as images.npy.")
     except OSError as error:
         raise UserError(f"data_file = {path} cannot be read: {error.strerror or error}.") from error
     except _DAMAGE as error:
@@ -300,8 +300,7 @@ def _scaled(values: NDArray[Any], factor: Factor) -> NDArray[np.float64]:
         raise UserError(
             f"data_factors: {factor} has one value in all of data_file, and so no score; take it out of factors."
         )
-    scaled: NDArray[np.float64] = numbers / factor.period if factor.period else (numbers - low) / (high - low)
-    return scaled
+    return numbers / factor.period if factor.period else (numbers - low) / (high - low)
 
 
 def resting(factors: NDArray[np.float32]) -> NDArray[np.bool_]:

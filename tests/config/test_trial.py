@@ -19,6 +19,10 @@ CAPACITY: dict[str, Any] = {"model": "inertia_vae", "objective": "capacity"}
 SUPERVISED: dict[str, Any] = {"model": "supervised_encoder", "dataset": "still_circles"}
 BLACK_GRID: dict[str, Any] = {"grid": "original", "background": "black"}
 DSPRITES: dict[str, Any] = BETA_VAE | BLACK_GRID | {"dataset": "dsprites", "dsprites_file": "/data/d.npz"}
+ARRAYS: dict[str, Any] = {
+    **{"dataset": "arrays", "data_file": "/data/v.npz"},
+    **{"data_contents": f"sha256:{'0' * 32} 1000x6x32x32x3", "data_factors": "x"},
+}
 
 SPRITE = "sprite_shape sprite_scale sprite_orientation sprite_x sprite_y"
 
@@ -59,6 +63,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "num_circles": {"num_circles": 2},
     "moves": {"dataset": "moving_sprites", "moves": "scale"},
     "dsprites_md5": DSPRITES | {"dsprites_md5": "0" * 32},
+    "data_factors": ARRAYS | {"data_factors": "angle:period=360"},
+    "data_contents": ARRAYS,
     "motion": {"motion": "bounce"},
     "num_frames": {"num_frames": 9},
     "dataset_seed": {"dataset_seed": 1},

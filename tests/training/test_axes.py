@@ -62,8 +62,10 @@ CHANGES: dict[str, dict[str, Any]] = {
     "seed": {"seed": 1},
 }
 """For each field a change to a small config, of which it is a part."""
-NOT_AXES_OF_TRAINING = {"model", "num_test", "dsprites_file", "dsprites_md5"}
-"""Of these, other tests say what they do: below, and of dSprites in `tests/data/test_dsprites.py`."""
+NOT_AXES_OF_TRAINING = {
+    *("model", "num_test", "dsprites_file", "dsprites_md5", "data_file", "data_factors", "data_contents"),
+}
+"""Of these, other tests say what they do: below, and of files in `tests/data/test_dsprites.py` and `test_arrays.py`."""
 _NOT_SUPERVISED = {
     *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
     *("likelihood", "delay", "decode", "compat", "objective"),
