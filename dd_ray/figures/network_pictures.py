@@ -24,7 +24,7 @@ from dd_ray.probes.networks import NetworkOptions, Subject, trials_option
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 VIDEOS_IN_STRIP = 2
 MOST_PICTURED = 8
-"""Networks whose pictures are drawn where no cells are named."""
+"""Networks whose pictures are drawn where no trials are named."""
 DIFFERENCE = (
     "difference: dark where the reconstruction is too dark, white where it is too bright; full scale ±½ of white"
 )

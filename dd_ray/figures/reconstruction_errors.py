@@ -104,7 +104,7 @@ def write_errors(options: Options) -> list[Path]:
         The figures, and then the tables.
 
     Raises:
-        UserError: there is no such sweep, cell, checkpoint or published number, no network that decodes, or the
+        UserError: there is no such sweep, trial, checkpoint or published number, no network that decodes, or the
             folder cannot be written.
     """
     subjects = subjects_of(options.path, options.cells, options.original, all_seeds=True)

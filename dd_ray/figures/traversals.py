@@ -59,7 +59,7 @@ def file_name(what: str, subject: Subject) -> str:
 
 def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lag of each network, and that of each frame."""
-    cells, frames = [], []
+    networks, frames = [], []
     for subject in tqdm(subjects, desc="lags", disable=None):
         batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
         lags = circle_lags(subject.model, batch)
@@ -67,7 +67,7 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
         lag = Lag.of(lags)
         named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
         named |= subject.settings
-        cells.append(
+        networks.append(
             named
             | {"filtered_with_gamma": subject.config.gamma if subject.config.takes("gamma") else math.nan}
             | {"lag": lag.median, "low": lag.low, "high": lag.high}
@@ -78,7 +78,7 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
             named | {"frame": first + t, "lag": median_lag(at), "shows_a_circle": float(np.isfinite(at).mean())}
             for t, at in enumerate(lags.T)
         ]
-    return pd.DataFrame(cells), pd.DataFrame(frames)
+    return pd.DataFrame(networks), pd.DataFrame(frames)
 
 
 def pictured(subjects: Sequence[Subject], options: Options) -> Sequence[Subject]:
@@ -96,7 +96,7 @@ def write_traversals(options: Options) -> list[Path]:
         The figures, then the tables, then the animations.
 
     Raises:
-        UserError: there is no such sweep, cell or checkpoint, none has a decoder, or the folder cannot be written.
+        UserError: there is no such sweep, trial or checkpoint, none has a decoder, or the folder cannot be written.
     """
     options.check()
     subjects = suitable(
