@@ -1,6 +1,7 @@
 """Data flows one way: a module imports only from those before it, and no more than it needs."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,90 @@ def test_the_metrics_know_nothing_of_the_rest():
         assert {_part(name) for name in _imports(path)} <= {"metrics"}
 
 
+ALWAYS = {
+    *("write_text", "write_bytes", "touch", "mkdir", "makedirs", "mkdtemp", "unlink", "rmdir", "rmtree", "truncate"),
+    *("symlink_to", "hardlink_to", "copyfile", "copyfileobj", "copytree", "move", "extract", "extractall", "memmap"),
+}
+"""Functions and methods that change files, whatever they are called on and with."""
+OF_OS = {"replace", "rename", "renames", "remove", "link", "symlink"}
+"""The same, after `os.` only: strings and data frames have methods of these names, too."""
+TO_A_PATH = {"save", "savez", "savez_compressed", "savetxt", "savefig", "dump", "to_csv", "to_parquet", "to_json"}
+"""Calls that write a file where their first argument, or their second after `torch.` and the like, is a path."""
+MODE = re.compile(r"[rwaxbt+]+")
+NOT_FILES = {"os.open(os.devnull, os.O_WRONLY)"}
+"""Opened for writing although it is no file: what a broken pipe is replaced by."""
+
+
+def _written(tree: ast.Module) -> Iterator[str]:
+    """The calls of a module that change files."""
+    in_memory = {
+        name.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and "BytesIO(" in ast.unparse(node.value)
+        for target in node.targets
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node) not in NOT_FILES and _writes(node, in_memory):
+            yield f"line {node.lineno}: {ast.unparse(node)}"
+
+
+def _writes(call: ast.Call, in_memory: set[str]) -> bool:
+    module, _, name = ast.unparse(call.func).rpartition(".")
+    first = [ast.unparse(argument) for argument in call.args[:1]]
+    modes = [value for value in map(_text, [*call.args, *(k.value for k in call.keywords)]) if MODE.fullmatch(value)]
+    if name in ("open", "fdopen"):
+        return any(set(mode) & set("wax+") for mode in modes) or module == "os"
+    if name in TO_A_PATH:
+        return bool(first) and first[0] not in in_memory
+    return name in ALWAYS or (module == "os" and name in OF_OS)
+
+
+def _text(node: ast.expr) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *(
+            "open(path, 'w')",
+            "open(path, mode='ab')",
+            "path.open('x')",
+            "path.open('r+b')",
+            "os.open(path, os.O_CREAT)",
+        ),
+        *("path.write_text(page)", "path.write_bytes(page)", "figure.savefig(folder / name)", "table.to_csv(path)"),
+        *("table.to_parquet(path)", "folder.mkdir()", "os.makedirs(folder)", "os.replace(draft, path)"),
+        *("np.savez(path, **arrays)", "torch.save(state, path)", "shutil.copyfile(source, path)"),
+    ],
+)
+def test_a_call_that_changes_files_is_noticed(code):
+    assert list(_written(ast.parse(code))) == [f"line 1: {code}"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("open(path)", "path.open('rb')", "content = io.BytesIO()\nfigure.savefig(content, format='png')"),
+        *("table.to_csv(index=False)", "table.to_parquet()", "text.replace('a', 'w')", "files.write(name, content)"),
+    ],
+)
+def test_a_call_that_changes_none_is_not(code):
+    assert not list(_written(ast.parse(code)))
+
+
+def test_storage_is_the_only_writer():
+    found = [
+        f"{_name(path)}, {call}"
+        for path in MODULES
+        if "storage" not in path.relative_to(PACKAGE).parts
+        for call in _written(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert not found, "these write files, which is dd_ray.storage's part:\n" + "\n".join(found)
+
+
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
@@ -78,6 +163,12 @@ def test_the_metrics_know_nothing_of_the_rest():
         ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard"),
         # PyTorch costs the driver 2 s, which it needs for nothing.
         ("dd_ray.tune.run, dd_ray.tune.trainable, dd_ray.cli, dd_ray.results.table", "torch"),
+        # What a sweep came to is read and drawn without its networks.
+        (", ".join(_name(path) for path in sorted((PACKAGE / "results").glob("[!_]*.py"))), "torch"),
+        ("dd_ray.results.__main__", "torch"),
+        ("dd_ray.figures.grid_maps, dd_ray.figures.tradeoff, dd_ray.figures.search_results", "torch"),
+        # Figures are imported when they are drawn.
+        ("dd_ray.cli, dd_ray.figures", "matplotlib"),
         # Neither does a dry run need Ray.
         ("dd_ray.cli, dd_ray.results.table", "ray"),
     ],

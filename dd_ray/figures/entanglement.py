@@ -258,7 +258,7 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
         The figures, and then the tables.
 
     Raises:
-        UserError: there is no such sweep, cell or checkpoint, none encodes, or the folder cannot be written.
+        UserError: there is no such sweep, trial or checkpoint, none encodes, or the folder cannot be written.
     """
     subjects = suitable(
         subjects_of(options.path, options.cells, options.original, all_seeds=False),

@@ -6,8 +6,8 @@
   positions of the circle and of the background, x to the right and y down as in the pictures, averaged over seeds and
   over trained positions of the other; levels that were held out are marked on the axes.
 
-Cells that have not finished are left out. Sweeps are of any model, with --split and --train-share; the error is that of
-factors where no cell reconstructs pictures.
+Trials that have not finished are left out. Sweeps are of any model, with --split and --train-share; the error is that
+of factors where no trial reconstructs pictures.
 """
 
 import sys
@@ -70,26 +70,26 @@ class Positions:
 
 
 def finished_trials(path: str | Path) -> pd.DataFrame:
-    """The finished cells of a sweep with a split.
+    """The finished trials of a sweep with a split.
 
     Raises:
         UserError: there is none.
     """
-    cells = results.final(results.load(path))
-    cells = cells[cells["split"] != "none"]
-    finished = cells[cells["state"] == "finished"].reset_index(drop=True)
+    trials = results.final(results.load(path))
+    trials = trials[trials["split"] != "none"]
+    finished = trials[trials["state"] == "finished"].reset_index(drop=True)
     if finished.empty:
-        raise UserError(f"{path} has no finished cell with held-out data; run a sweep with --split levels or samples.")
-    if len(finished) < len(cells):
-        print(f"left out, not finished: {len(cells) - len(finished)} of {len(cells)} cells", file=sys.stderr)
+        raise UserError(f"{path} has no finished trial with held-out data; run a sweep with --split levels or samples.")
+    if len(finished) < len(trials):
+        print(f"left out, not finished: {len(trials) - len(finished)} of {len(trials)} trials", file=sys.stderr)
     return finished
 
 
-def curves(cells: pd.DataFrame) -> pd.DataFrame:
+def curves(trials: pd.DataFrame) -> pd.DataFrame:
     """A row for each setting, share and part (held out or seen): the mean error over seeds, and how many there are."""
-    settings = _swept(cells)
-    identity, errors = [*settings, "split", "train_share", "seed"], _errors(cells)
-    long = cells[[*identity, *errors]].melt(identity, errors, "part", "error").dropna(subset="error")
+    settings = _swept(trials)
+    identity, errors = [*settings, "split", "train_share", "seed"], _errors(trials)
+    long = trials[[*identity, *errors]].melt(identity, errors, "part", "error").dropna(subset="error")
     long["part"] = np.where(long["part"].str.endswith("_seen"), "seen", "held out")
     keys = [*settings, "split", "train_share", "part"]
     return long.groupby(keys, as_index=False, sort=False).agg(
@@ -97,21 +97,21 @@ def curves(cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _swept(cells: pd.DataFrame) -> list[str]:
-    """Fields beside split, share and seed that tell cells apart."""
-    named = dict.fromkeys(field_named(name) for label in cells["label"] for name in parts_of(label))
-    return [f for f in named if f and f not in NOT_SETTINGS and cells[f].nunique(dropna=False) > 1]
+def _swept(trials: pd.DataFrame) -> list[str]:
+    """Fields beside split, share and seed that tell trials apart."""
+    named = dict.fromkeys(field_named(name) for label in trials["label"] for name in parts_of(label))
+    return [f for f in named if f and f not in NOT_SETTINGS and trials[f].nunique(dropna=False) > 1]
 
 
-def _errors(cells: pd.DataFrame) -> list[str]:
-    names = [name for name in ("reconstruction_error", "factor_error") if name in cells and cells[name].notna().any()]
+def _errors(trials: pd.DataFrame) -> list[str]:
+    names = [name for name in ("reconstruction_error", "factor_error") if name in trials and trials[name].notna().any()]
     return [names[0], f"{names[0]}_seen"]
 
 
-def draw_curves(cells: pd.DataFrame) -> Figure:
+def draw_curves(trials: pd.DataFrame) -> Figure:
     """Held-out and seen errors over the share that was trained on."""
-    rows = curves(cells)
-    keys = [*_swept(cells), "split"]
+    rows = curves(trials)
+    keys = [*_swept(trials), "split"]
     groups = list(rows.groupby(keys, sort=False))
     size = (min(len(groups), 4), -(-len(groups) // 4))
     figure = Figure(figsize=(3.4 * size[0] + 0.6, 3.0 * size[1] + 0.7), layout="constrained", facecolor="white")
@@ -126,7 +126,7 @@ def draw_curves(cells: pd.DataFrame) -> Figure:
     for panel in panels[-1]:
         panel.set_xlabel("share that was trained on", fontsize=8.5)
     for panel in panels[:, 0]:
-        panel.set_ylabel(REPORTED[_errors(cells)[0]].label, fontsize=8.5)
+        panel.set_ylabel(REPORTED[_errors(trials)[0]].label, fontsize=8.5)
     figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside lower left", ncols=2, fontsize=8)
     return figure
 
@@ -241,14 +241,14 @@ def _by_setting(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
 
 
 def write_generalisation(options: Options) -> list[Path]:
-    """Draw both figures, where there are cells for them, and write them and the numbers behind them.
+    """Draw both figures, where there are trials for them, and write them and the numbers behind them.
 
     Raises:
-        UserError: there is no such sweep, no finished cell with a split, or the folder cannot be written.
+        UserError: there is no such sweep, no finished trial with a split, or the folder cannot be written.
     """
-    cells = finished_trials(options.path)
-    figures, tables = {"generalisation": draw_curves(cells)}, {"generalisation": curves(cells)}
-    subjects, _ = load_networks(options.path, cells)
+    trials = finished_trials(options.path)
+    figures, tables = {"generalisation": draw_curves(trials)}, {"generalisation": curves(trials)}
+    subjects, _ = load_networks(options.path, trials)
     subjects = [subject for subject in subjects if subject.config.is_of_one_circle]  # the maps are of its places
     maps = [(name, positions_of(group)) for name, group in _by_setting(subjects).items()]
     if maps:

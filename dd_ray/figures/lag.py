@@ -15,18 +15,18 @@ from dd_ray.probes.lag import LEAST_SHOWN
 from dd_ray.probes.networks import Subject
 
 
-def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
+def draw_lag(networks: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
     """The lag over γ, and the share of frames that it is known of; networks that differ in more have marks each.
 
     Args:
-        cells: a row for each network: `filtered_with_gamma` (NaN without a filter), `lag`, `low`, `high`,
+        networks: a row for each network: `filtered_with_gamma` (NaN without a filter), `lag`, `low`, `high`,
             `shows_a_circle` (a share of frames) and `motion_per_frame`.
         subjects: the networks.
     """
-    gammas = sorted(cells["filtered_with_gamma"].dropna().unique())
+    gammas = sorted(networks["filtered_with_gamma"].dropna().unique())
     places = {gamma: i for i, gamma in enumerate(gammas)}
     names = [shown(gamma) for gamma in gammas]
-    if cells["filtered_with_gamma"].isna().any():
+    if networks["filtered_with_gamma"].isna().any():
         places, names = {gamma: i + 1 for gamma, i in places.items()}, ["no filter", *names]
     groups: dict[str, list[int]] = {}
     for i, subject in enumerate(subjects):
@@ -37,14 +37,14 @@ def draw_lag(cells: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
     beside = 0.12 * np.linspace(-1, 1, len(groups)) if len(groups) > 1 else [0.0]
     looks = zip(groups.items(), beside, ordered_colours(len(groups)), cycle("osD^vPX<>hp"), strict=False)
     for (name, rows), aside, colour, mark in looks:
-        members = cells.iloc[rows]
+        members = networks.iloc[rows]
         x = np.array([places.get(gamma, 0) + aside for gamma in members["filtered_with_gamma"]])
         known = (members["shows_a_circle"] >= LEAST_SHOWN).to_numpy()
         look: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": "none", "markersize": 5}
         share.plot(x, members["shows_a_circle"], label=name or "this sweep", **look)
         lag.plot(x[known], members["lag"][known], **look)
         lag.vlines(x[known], members["low"][known], members["high"][known], color=colour, linewidth=1)
-    _label(lag, share, names, cells["motion_per_frame"].mean())
+    _label(lag, share, names, networks["motion_per_frame"].mean())
     if any(groups):
         figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
     return figure

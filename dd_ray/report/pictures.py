@@ -69,12 +69,12 @@ class Pictures:
     def _network(self, key: str) -> Subject:
         row = self._rows.loc[[key]]
         if pd.isna(row["iteration"].iloc[0]):
-            raise UserError("this cell was never evaluated, so it has no trained network.")
+            raise UserError("this trial was never evaluated, so it has no trained network.")
         try:
             (subject,), _ = load_networks(self._path, row)
         except UserError as error:
             # Not its own message, which names places on this machine.
-            raise UserError("the weights of this cell are missing, damaged or not finite.") from error
+            raise UserError("the weights of this trial are missing, damaged or not finite.") from error
         return subject
 
     def _of_network(self, subject: Subject) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dd_ray import results
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.storage.exports import export_archive
 from dd_ray.storage.sweep_folder import SweepFolder
 
 LARGEST = 64 * 2**20
@@ -62,11 +63,7 @@ def unpack(text: str, folder: Path) -> list[Path]:
         names = archive.namelist()
         if not all(name == "results.csv" or name.startswith("figures/") for name in names):
             raise UserError(f"what the cluster sent is more than a table and figures: {', '.join(names)}.")
-        try:
-            # extract keeps what it writes within the folder, whatever the names say.
-            return [Path(archive.extract(name, folder)) for name in names]
-        except OSError as error:
-            raise UserError(f"--to {folder} cannot be written ({error.strerror}); choose another.") from error
+        return export_archive(archive, folder, "--to")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from zipfile import ZipFile
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import LocalFiles
@@ -25,6 +26,23 @@ def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror}); choose another {option}.") from error
     return [folder / name for name in contents]
+
+
+def export_archive(archive: ZipFile, folder: Path, option: str) -> list[Path]:
+    """Write all files of an archive into a folder, never outside of it whatever their names say; return their paths.
+
+    Args:
+        archive: what to unpack.
+        folder: where to write.
+        option: what chose the folder on the command line.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        return [Path(archive.extract(name, folder)) for name in archive.namelist()]
+    except OSError as error:
+        raise UserError(f"{option} {folder} cannot be written ({error.strerror}); choose another.") from error
 
 
 def make_folder(folder: Path, option: str) -> None:

@@ -81,9 +81,9 @@ def test_cells_that_have_not_finished_are_left_out(tmp_path: Path, capsys: pytes
     ended = by_seed(("finished", 300), ("unfinished", 150))
     path = write_sweep(tmp_path / "s", AXES, ended, metrics=errors)
     assert len(finished_trials(path)) == 2
-    assert capsys.readouterr().err == "left out, not finished: 2 of 4 cells\n"
+    assert capsys.readouterr().err == "left out, not finished: 2 of 4 trials\n"
 
 
 def test_a_sweep_without_held_out_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no finished cell with held-out data; run a sweep with --split"):
+    with pytest.raises(UserError, match="no finished trial with held-out data; run a sweep with --split"):
         write_generalisation(Options(path=write_sweep(tmp_path / "s", {"beta": [0.1]})))

@@ -14,19 +14,10 @@ from numpy.typing import NDArray
 from dd_ray.data import render_circles
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions
-from dd_ray.figures import reconstruction_errors
-from dd_ray.figures.reconstruction_errors import (
-    POSITIONS,
-    REGIONS,
-    Options,
-    distances,
-    draw_bars,
-    grid,
-    measure,
-    over_distances,
-    over_positions,
-    write_errors,
-)
+from dd_ray.figures import error_cells
+from dd_ray.figures.error_cells import POSITIONS, REGIONS, distances, grid, measure, over_distances, over_positions
+from dd_ray.figures.error_panels import draw_bars
+from dd_ray.figures.reconstruction_errors import Options, main, write_errors
 from dd_ray.probes.networks import subjects_of
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn
@@ -46,7 +37,7 @@ def told_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
         first = 1.0 * len(asked)
         return {"inside": first + circle_x, "edge": circle_y, "background": background_x + 2 * background_y}
 
-    monkeypatch.setattr(reconstruction_errors, "region_errors", errors)
+    monkeypatch.setattr(error_cells, "region_errors", errors)
 
 
 def original_folder(reference: Path, folder: Path) -> Path:
@@ -151,7 +142,7 @@ def test_published_errors_that_cannot_be_read_are_refused(tmp_path: Path, refere
 def test_networks_that_decode_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_trained_sweep(tmp_path / "s", {"model": ["supervised_encoder"], "dataset": ["still_circles"]})
     with pytest.raises(SystemExit) as exited:
-        reconstruction_errors.main([str(path)])
+        main([str(path)])
     assert exited.value.code == 2
     assert "a supervised encoder decodes nothing" in capsys.readouterr().err
 

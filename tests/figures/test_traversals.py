@@ -15,19 +15,9 @@ from matplotlib.figure import Figure
 from dd_ray import probes
 from dd_ray.data import make_dataset
 from dd_ray.figures import traversals
-from dd_ray.figures.traversals import (
-    ANIMATED_STEPS,
-    Dreams,
-    Options,
-    animate_video,
-    by_kl,
-    difference,
-    draw_dream,
-    draw_traversal,
-    draw_video,
-    title_of,
-    write_traversals,
-)
+from dd_ray.figures.network_animations import ANIMATED_STEPS, animate_video
+from dd_ray.figures.network_pictures import Dreams, by_kl, difference, draw_dream, draw_traversal, draw_video, title_of
+from dd_ray.figures.traversals import Options, write_traversals
 from dd_ray.probes.networks import Subject, load_originals, subjects_of
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn

@@ -19,7 +19,7 @@ from dd_ray.config.options import product
 from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, encode_stills, evaluate, model_scores, region_errors
-from dd_ray.figures.traversals import title_of
+from dd_ray.figures.network_pictures import title_of
 from dd_ray.models import FactorPrediction, ImagePrediction, Reconstruction, VideoVAE, base, build_model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.probes.networks import Subject

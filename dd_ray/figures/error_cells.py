@@ -1,0 +1,183 @@
+"""Errors of reconstruction by region: of each cell, its networks' and those that the original study published."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from dd_ray.config.labels import parts_of, with_parts
+from dd_ray.data import Regions
+from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
+from dd_ray.errors import UserError
+from dd_ray.evaluation import PicturedRegions, region_errors
+from dd_ray.figures.common import (
+    setting,
+)
+from dd_ray.probes.networks import Subject
+
+POSITIONS = np.linspace(0, 1, 8)
+"""On each axis, as in the original study's numbers."""
+PUBLISHED = "region_errors.npz"
+BIN_WIDTH = 2.0
+"""Pixels of 32×32, of the distances that are averaged together."""
+REGIONS = dict(zip(Regions._fields, ("inside the circle", "edge of the circle", "background"), strict=True))
+MAPS = {
+    "inside": ("circle", "inside\nover circle positions"),
+    "edge": ("circle", "edge\nover circle positions"),
+    "background": ("circle", "background\nover circle positions"),
+    "background of the Gaussian": ("background", "background\nover Gaussian positions"),
+}
+"""Panels of a row: the positions that are along x and y, and what stands above."""
+Errors = dict[str, NDArray[np.floating]]
+"""By region, [S, 8, 8, 8, 8]: seeds, background_x, background_y, circle_x, circle_y."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Errors of the networks that differ in their seed alone."""
+
+    name: str
+    settings: Mapping[str, Any]
+    states: str
+    """Of all seeds, such as `finished@300 stopped_early@150`."""
+    note: str
+    """What is to be said of seeds that did not finish, or of where the network is from."""
+    complete: bool
+    errors: Errors
+    """Of the seeds that got furthest."""
+    published: Mapping[str, NDArray[np.floating]] | None = None
+    """By region, [8, 8, 8, 8]."""
+
+    @property
+    def label(self) -> str:
+        """Its name on an axis."""
+        return "\n".join(filter(None, [setting(self.settings) or self.name, self.note]))
+
+
+def grid() -> NDArray[np.float64]:
+    """Factors [4096, 4] of the pictures, in the order of the published errors."""
+    background_x, background_y, circle_x, circle_y = np.meshgrid(*[POSITIONS] * 4, indexing="ij")
+    return np.stack([circle_x, circle_y, background_x, background_y], axis=-1).reshape(-1, 4)
+
+
+def distances() -> NDArray[np.float64]:
+    """[8, 8, 8, 8] distance of the circle's centre and the Gaussian's, in pixels of a picture of 32×32."""
+    factors = grid()
+    circles, gaussians = CIRCLE_RANGE * factors[:, :2] + CIRCLE_MARGIN, CANVAS * factors[:, 2:]  # px of the canvas
+    apart = (circles - gaussians) / (CANVAS / IMAGE)
+    return np.linalg.norm(apart, axis=1).reshape((len(POSITIONS),) * 4)
+
+
+def measure(subjects: Sequence[Subject]) -> list[Cell]:
+    """Errors of networks, those of the same settings and different seeds together."""
+    groups: dict[tuple[Any, ...], list[Subject]] = {}
+    for subject in subjects:
+        told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
+        alone = subject.name if subject.state == "original" else ""
+        groups.setdefault((alone, *told), []).append(subject)
+    # The bar shows on a terminal only.
+    progress = tqdm(total=len(subjects), desc="networks", disable=None, leave=False)
+    sizes = {subject.config.image_size for subject in subjects}
+    pictured = {size: PicturedRegions.of(grid(), size) for size in sizes}
+    with progress:
+        return [_measure_group(dict(key[1:]), group, pictured, progress) for key, group in groups.items()]
+
+
+def _measure_group(
+    settings: Mapping[str, Any], group: Sequence[Subject], pictured: Mapping[int, PicturedRegions], progress: Any
+) -> Cell:
+    furthest = max(subject.iteration or 0 for subject in group)
+    errors = []
+    for subject in group:
+        if (subject.iteration or 0) == furthest:
+            errors.append(region_errors(subject.model, pictured[subject.config.image_size]))
+        progress.update()
+    shape = (len(errors), *(len(POSITIONS),) * 4)
+    together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
+    states = [s.state if s.iteration is None else f"{s.state}@{s.iteration}" for s in group]
+    name = group[0].name
+    if group[0].state != "original":
+        name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
+    return Cell(name, settings, " ".join(states), *_note(group, furthest), together)
+
+
+def _note(group: Sequence[Subject], furthest: int) -> tuple[str, bool]:
+    """What is to be said of the seeds of a cell, and whether all have finished."""
+    if group[0].state == "original":
+        return "original study", True
+    ended = sorted({subject.state for subject in group} - {"finished"})
+    words = " or ".join(state.replace("_", " ") for state in ended)
+    at_end = [subject.state for subject in group if subject.iteration == furthest]
+    if not words:
+        return "", True
+    if set(at_end) == {"finished"}:
+        return f"{len(at_end)} of {len(group)} seeds; the rest {words}", False
+    return f"{words} at iteration {furthest:,}", False
+
+
+def with_published(cells: Sequence[Cell], folder: Path) -> list[Cell]:
+    """The original's cells with the errors that it published, if the folder has them; others as they are.
+
+    Raises:
+        UserError: the file cannot be read, or holds something else.
+    """
+    path = folder / PUBLISHED
+    if not path.is_file():
+        return list(cells)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            beta_norm = archive["beta_norm"].tolist()
+            errors = {region: archive[region] for region in REGIONS}
+        if {array.shape for array in errors.values()} != {(len(beta_norm), *(len(POSITIONS),) * 4)}:
+            raise ValueError("its arrays have other shapes")
+    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{path} does not hold the original's published errors ({error}).") from error
+    return [
+        replace(cell, published={region: array[beta_norm.index(beta)] for region, array in errors.items()})
+        if cell.states == "original" and (beta := cell.settings.get("beta_norm")) in beta_norm
+        else cell
+        for cell in cells
+    ]
+
+
+def means_of_seeds(errors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """[S] each seed's error over all positions."""
+    return errors.reshape(len(errors), -1).mean(axis=1, dtype=np.float64)
+
+
+def over_positions(cell: Cell) -> dict[str, NDArray[np.float64]]:
+    """Of each of `MAPS`, the errors [x, y] averaged over seeds and the other two axes."""
+    averaged = {"circle": (0, 1, 2), "background": (0, 3, 4)}
+    return {
+        name: cell.errors[name.split()[0]].mean(axis=averaged[thing], dtype=np.float64)
+        for name, (thing, _) in MAPS.items()
+    }
+
+
+def over_distances(cell: Cell) -> pd.DataFrame:
+    """Errors of each region by the distance of circle and Gaussian, over all positions and seeds.
+
+    Columns: `region`, `distance` (the middle of its bin, in pixels), `error` (mean), `lower_quartile`,
+    `upper_quartile`, `pictures`, how many there are at that distance.
+    """
+    bins = np.floor(distances() / BIN_WIDTH)
+    parts = []
+    for region, errors in cell.errors.items():
+        values = pd.DataFrame({"bin": np.tile(bins.ravel(), len(errors)), "error": errors.ravel().astype(float)})
+        grouped = values.groupby("bin")["error"]
+        columns = {
+            "region": region,
+            "distance": (np.unique(bins) + 0.5) * BIN_WIDTH,
+            "error": grouped.mean(),
+            "lower_quartile": grouped.quantile(0.25),
+            "upper_quartile": grouped.quantile(0.75),
+            "pictures": grouped.size() // len(errors),
+        }
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts, ignore_index=True)

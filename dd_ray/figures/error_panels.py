@@ -1,0 +1,198 @@
+"""Panels of reconstruction errors: bars of regions, maps over positions, and curves over distances."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from dd_ray.figures.common import (
+    FEWEST_SEEDS_WITH_BARS,
+    frame,
+    label_logarithms,
+    ordered_colours,
+)
+from dd_ray.figures.error_cells import MAPS, REGIONS, Cell, means_of_seeds, over_distances, over_positions
+from dd_ray.metrics import seed_interval
+
+FEWEST_PICTURES = 16
+"""At a distance, for it to be drawn; in the table are all."""
+STYLES: dict[str, dict[str, Any]] = {
+    region: {"color": colour, "linestyle": line, "linewidth": width}
+    for region, colour, line, width in zip(
+        REGIONS, ordered_colours(3), ("-", (0, (5, 1.5)), (0, (1.2, 1.2))), (1.6, 1.6, 2.2), strict=True
+    )
+}
+ROW_HEIGHT = 1.75
+LINE_LENGTH = 30
+"""Characters beside a row."""
+COLOUR = ordered_colours(4)[1]
+BAR, PUBLISHED_BAR = 0.62, 0.42
+"""Heights, in rows."""
+
+
+def draw_bars(cells: Sequence[Cell]) -> Figure:
+    """A panel for each region, a bar for each cell; published errors below those of the original's cells."""
+    rows = sum(_rows_of(cell) for cell in cells)
+    spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05)
+    figure = Figure(figsize=(10.6, max(2.3, 1.35 + 0.4 * rows)), layout=spacing, facecolor="white")
+    panels = figure.subplots(1, len(REGIONS), sharex="all", sharey="all")
+    for panel, (region, title) in zip(panels, REGIONS.items(), strict=True):
+        _draw_region(panel, cells, region)
+        panel.set_title(title, fontsize=9)
+        panel.set_xlabel("mean squared error", fontsize=8.5)
+    at = np.cumsum([0.0] + [_rows_of(cell) for cell in cells])
+    panels[0].set_yticks(at[:-1], [cell.label for cell in cells])
+    panels[0].set_ylim(at[-1] - 0.4, -0.6)
+    _, right = panels[0].get_xlim()
+    panels[0].set_xlim(0, right * 1.18)  # room for the numbers
+    figure.suptitle(
+        "Reconstruction errors over 4,096 positions of circle and Gaussian", x=0.005, ha="left", fontsize=10
+    )
+    seeds = max(len(cell.errors["inside"]) for cell in cells)
+    handles: list[Artist] = [Patch(facecolor=COLOUR, label="from the network's weights")]
+    if seeds > 1:
+        bars = ", with the 95% interval of their mean" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
+        dot = {"marker": "o", "markersize": 3, "color": "black", "markerfacecolor": "white", "linestyle": "none"}
+        handles.append(Line2D([], [], label=f"seeds{bars}", **dot))  # type: ignore[arg-type]
+    if any(cell.published for cell in cells):
+        handles.append(Patch(facecolor="white", edgecolor="0.3", hatch="////", label="published by the original study"))
+    if not all(cell.complete for cell in cells):
+        handles.append(Patch(facecolor="white", edgecolor=COLOUR, label="not finished"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=4, fontsize=8, frameon=False)
+    return figure
+
+
+def _draw_region(panel: Axes, cells: Sequence[Cell], region: str) -> None:
+    at = 0.0
+    for cell in cells:
+        seeds = means_of_seeds(cell.errors[region])
+        mean, _, high = map(float, seed_interval(seeds))
+        face = COLOUR if cell.complete else "white"
+        panel.barh(at, mean, BAR, color=face, edgecolor=COLOUR, linewidth=1)
+        if len(seeds) > 1:
+            panel.plot(seeds, [at] * len(seeds), "o", markersize=3, color="black", markerfacecolor="white")
+        if len(seeds) < FEWEST_SEEDS_WITH_BARS:
+            high = mean
+        else:
+            panel.errorbar(mean, at, xerr=high - mean, fmt="none", ecolor="black", elinewidth=0.9, capsize=2)
+        _write_number(panel, max(high, *seeds), at, mean)
+        if cell.published:
+            published = float(cell.published[region].mean())
+            below = at + BAR / 2 + PUBLISHED_BAR / 2 + 0.04
+            panel.barh(below, published, PUBLISHED_BAR, facecolor="white", edgecolor="0.3", linewidth=0.8, hatch="////")
+            _write_number(panel, published, below, published)
+        at += _rows_of(cell)
+    panel.tick_params(labelsize=8)
+    panel.tick_params(axis="y", length=0)
+    panel.locator_params(axis="x", nbins=5)
+    frame(panel, axis="x")
+
+
+def _write_number(panel: Axes, right_of: float, at: float, value: float) -> None:
+    panel.annotate(f"{value:#.3g}", (right_of, at), (4, 0), textcoords="offset points", va="center", fontsize=7)
+
+
+def _rows_of(cell: Cell) -> float:
+    return 1.6 if cell.published else 1.0
+
+
+@dataclass(frozen=True)
+class Scales:
+    """What all rows of all figures share."""
+
+    norm: LogNorm
+    """Of the maps' colours."""
+    errors: tuple[float, float]
+    """Ends of the axis of errors against distances."""
+
+    @classmethod
+    def of(cls, cells: Sequence[Cell]) -> "Scales":
+        """Scales that every cell fits."""
+        low, high = _range(array for cell in cells for array in over_positions(cell).values())
+        curves = [over_distances(cell) for cell in cells]
+        lowest, highest = _range(
+            curve.loc[curve["pictures"] >= FEWEST_PICTURES, "error"].to_numpy() for curve in curves
+        )
+        return cls(LogNorm(low, high), (lowest / 1.5, highest * 1.5))
+
+
+def _range(arrays: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
+    """The smallest and the largest value, so far above 0 and apart that a logarithmic scale can have them."""
+    values = np.concatenate([array.ravel() for array in arrays])
+    low = max(float(values.min()), 1e-9)
+    return low, max(float(values.max()), 2 * low)
+
+
+def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
+    """A row of panels for each cell: its maps, and its errors against the distance."""
+    spacing = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.04)
+    figure = Figure(figsize=(10.6, ROW_HEIGHT * len(cells) + 1.3), layout=spacing, facecolor="white")
+    panels = figure.subplots(len(cells), len(MAPS) + 1, squeeze=False, width_ratios=[1] * len(MAPS) + [1.9])
+    for row, cell in zip(panels, cells, strict=True):
+        maps = over_positions(cell)
+        for panel, (name, (thing, _)) in zip(row, MAPS.items(), strict=False):
+            panel.imshow(maps[name].T, norm=scales.norm, cmap="viridis", extent=(-1 / 14, 15 / 14, 15 / 14, -1 / 14))
+            panel.set(
+                xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], xticklabels=["0", ".5", "1"], yticklabels=["0", ".5", "1"]
+            )
+            panel.tick_params(labelsize=7, length=2)
+            panel.spines[:].set_visible(False)
+            panel.set_ylabel(f"{thing} y", fontsize=7.5, labelpad=1)
+        _draw_distances(row[-1], cell, scales)
+        row[0].set_ylabel(f"{_wrapped(cell.label)}\n\ncircle y", fontsize=7.5)
+    for panel, (_, title) in zip(panels[0], MAPS.values(), strict=False):
+        panel.set_title(title, fontsize=8)
+    for panel, (thing, _) in zip(panels[-1], MAPS.values(), strict=False):
+        panel.set_xlabel(f"{thing} x", fontsize=7.5)
+    panels[0][-1].set_title("all regions\nover the distance of circle and Gaussian", fontsize=8)
+    panels[-1][-1].set_xlabel("distance (pixels of 32×32)", fontsize=7.5)
+    thickness = 0.13 / (ROW_HEIGHT * len(cells))  # the same, however many rows there are
+    bar = figure.colorbar(
+        ScalarMappable(scales.norm, "viridis"),
+        ax=panels[:, : len(MAPS)],
+        location="bottom",
+        fraction=thickness,
+        pad=0.01,
+        aspect=35,
+        shrink=0.6,
+    )
+    label_logarithms(bar.ax.xaxis, scales.norm.vmin, scales.norm.vmax)
+    bar.set_label("mean squared error (logarithmic)", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    figure.suptitle("Reconstruction errors over positions", x=0.005, ha="left", fontsize=10)
+    lines = [Line2D([], [], label=label, **STYLES[region]) for region, label in REGIONS.items()]
+    figure.legend(handles=lines, loc="outside lower right", ncols=3, fontsize=8, frameon=False, handlelength=2.6)
+    return figure
+
+
+def _wrapped(label: str) -> str:
+    """A label in lines that are no longer than a row is high."""
+    unbroken = label.replace(" = ", "\u00a0=\u00a0")
+    return "\n".join(textwrap.fill(line, LINE_LENGTH, break_long_words=False) for line in unbroken.splitlines())
+
+
+def _draw_distances(panel: Axes, cell: Cell, scales: Scales) -> None:
+    curves = over_distances(cell)
+    curves = curves[curves["pictures"] >= FEWEST_PICTURES]
+    for region in REGIONS:
+        curve = curves[curves["region"] == region]
+        panel.plot(curve["distance"], curve["error"], **STYLES[region])
+        quartiles = curve["lower_quartile"].clip(lower=1e-12), curve["upper_quartile"]
+        panel.fill_between(curve["distance"], *quartiles, color=STYLES[region]["color"], alpha=0.18, linewidth=0)
+    panel.set(yscale="log", ylim=scales.errors, xlim=(0, None))
+    label_logarithms(panel.yaxis, *scales.errors)
+    panel.tick_params(labelsize=7)
+    panel.set_ylabel("mean squared error", fontsize=7.5)
+    frame(panel)

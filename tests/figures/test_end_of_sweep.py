@@ -1,0 +1,92 @@
+"""What is drawn at a sweep's end: figures that a study names, or functions of its own, in the sweep's process."""
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+from dd_ray import cli
+from dd_ray.errors import UserError
+from dd_ray.figures import FIGURES, check_figures, draw_figure
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.study import DrawFigure
+from tests.figures.sweeps import write_sweep
+from tests.figures.test_grid_maps import is_drawn
+from tests.sweep.studies import ROOT, TINY
+
+AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
+
+
+def count_files(location: str, folder: Path) -> list[Path]:
+    """A figure of a study's own, which is careless with what all share."""
+    mpl.rcParams["font.size"] = 3
+    warnings.simplefilter("ignore")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "count.png"
+    path.write_text(str(len(list(Path(location).iterdir()))))
+    return [path]
+
+
+def divide(location: str, folder: Path) -> list[Path]:
+    """A figure that fails as no figure should."""
+    raise ZeroDivisionError("nothing to divide")
+
+
+def draw(folder: Path, *figures: str | DrawFigure) -> Sequence[str]:
+    """What a sweep's end draws in a folder."""
+    write_sweep(folder / "s", AXES)
+    plan = cli.parse(replace(TINY, figures=figures), ["--storage", str(folder), "--name", "s"])
+    return cli._draw(plan, SweepFolder.open(folder / "s"))
+
+
+def test_named_figures_and_a_study_s_own_are_drawn_in_their_order(tmp_path: Path) -> None:
+    written = draw(tmp_path, "grid_maps", count_files, "tradeoff")
+    names = ["grid_maps.png", "grid_maps.csv", "count.png"]
+    assert written[:3] == [str(tmp_path / "s" / "figures" / name) for name in names]
+    assert is_drawn(Path(written[0]))
+
+
+def test_a_figure_that_fails_says_one_sentence_and_the_others_are_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = draw(tmp_path, divide, "search_results", "grid_maps")
+    assert [Path(path).name for path in written] == ["grid_maps.png", "grid_maps.csv"]
+    broken, refused = capsys.readouterr().out.splitlines()
+    assert broken == f"No figure:   divide of {tmp_path / 's'}: ZeroDivisionError: nothing to divide"
+    assert refused.startswith(f"No figure:   search_results of {tmp_path / 's'}: ")
+    assert "holds a grid and no search" in refused
+
+
+def test_warnings_and_settings_are_left_as_they_were(tmp_path: Path) -> None:
+    settings, filters = dict(mpl.rcParams), list(warnings.filters)
+    draw(tmp_path, count_files, "grid_maps")
+    assert dict(mpl.rcParams) == settings
+    assert list(warnings.filters) == filters
+
+
+def test_a_figure_that_does_not_exist_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no figure 'grid_map'; a study can name grid_maps, tradeoff"):
+        draw(tmp_path, "grid_map")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_can_be_named_and_has_a_script(name: str, tmp_path: Path) -> None:
+    check_figures([name])
+    with pytest.raises(UserError, match="is no folder"):
+        draw_figure(name, str(tmp_path / "nowhere"), tmp_path)
+    assert f"from dd_ray.figures.{name} import main" in (ROOT / "analysis" / f"{name}.py").read_text()
+
+
+def test_the_maps_of_a_sweep_s_end_need_no_pytorch(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES)
+    code = (
+        "import sys; from pathlib import Path; from dd_ray.figures import draw_figure;"
+        f"draw_figure('grid_maps', {str(path)!r}, Path({str(tmp_path / 'out')!r})); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
