@@ -7,12 +7,13 @@ import json
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from analysis import grid_maps, report, search_results, tradeoff
 from dd_ray import results
@@ -21,7 +22,6 @@ from dd_ray.config import TrialConfig
 from dd_ray.results import __main__ as command
 from dd_ray.results import suggestions
 from dd_ray.storage.sweep_folder import SweepFolder
-from tests.analysis.test_grid_maps import is_drawn
 from tests.sweep.studies import ROOT, STUDY_FILES, load_study
 
 LEGACY = ROOT / "tests" / "legacy"
@@ -61,8 +61,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Open:
 
 
 def recorded(path: Path, of: str = "") -> pd.DataFrame:
-    """A table that the earlier code gave, to the last bit."""
-    return pd.read_csv(path.parent / f"{of or path.name}.csv", float_precision="round_trip")
+    """A table that the earlier code gave, as the text it was written as."""
+    return pd.read_csv(path.parent / f"{of or path.name}.csv", dtype=str)
 
 
 def recorded_command(path: Path) -> tuple[str, list[str]]:
@@ -77,9 +77,19 @@ def planned(path: Path) -> Any:
     return parse(load_study(ROOT / "sweeps" / f"{study}.py"), options)
 
 
-def as_text(table: pd.DataFrame, like: pd.DataFrame) -> list[str]:
-    """The rows of a table, with the columns that another has; all digits are in the text."""
-    return table[like.columns].to_csv(index=False).splitlines()
+def values(table: pd.DataFrame, columns: Iterable[str]) -> list[list[Any]]:
+    """Some columns of a table, its numbers to the last bit, whether they are kept as numbers or as text."""
+    return [[plain(value) for value in row] for row in table[list(columns)].itertuples(index=False)]
+
+
+def plain(value: Any) -> Any:
+    """A number, a text, or None where there is no value."""
+    if pd.isna(value):
+        return None
+    try:
+        return float(str(value))
+    except ValueError:
+        return str(value)
 
 
 def test_there_is_a_sweep_of_every_study() -> None:
@@ -88,9 +98,8 @@ def test_there_is_a_sweep_of_every_study() -> None:
 
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_the_table_is_the_one_that_was_recorded(opened: Open, name: str) -> None:
-    table = results.load(opened(name))
-    recorded_text = (opened(name).parent / f"{name}.csv").read_text().splitlines()
-    assert as_text(table, recorded(opened(name))) == recorded_text
+    table, expected = results.load(opened(name)), recorded(opened(name))
+    assert values(table, expected.columns) == values(expected, expected.columns)
     assert sorted(table["key"].unique()) == sorted(p.name for p in (opened(name) / "cells").iterdir())
 
 
@@ -114,9 +123,8 @@ def test_the_same_command_asks_for_the_same_trials(opened: Open, name: str) -> N
 
 @pytest.mark.parametrize("name", SEARCHES)
 def test_the_suggestions_of_a_search_are_those_that_were_recorded(opened: Open, name: str) -> None:
-    table = suggestions.load(opened(name))
-    recorded_text = (opened(name).parent / f"{name}_suggestions.csv").read_text().splitlines()
-    assert as_text(table, recorded(opened(name), f"{name}_suggestions")) == recorded_text
+    table, expected = suggestions.load(opened(name)), recorded(opened(name), f"{name}_suggestions")
+    assert values(table, expected.columns) == values(expected, expected.columns)
     plan = planned(opened(name))
     for row in table.to_dict("records"):
         assert " ".join(trial.key for trial in plan.trials_of(row)) == row["cells"]
@@ -138,7 +146,7 @@ def test_figures_and_the_report_show_it(
     for script in scripts:
         script.main([str(opened(name)), "--out", str(tmp_path)])
         stem = script.__name__.rpartition(".")[2]
-        assert is_drawn(tmp_path / f"{stem}.png")
+        assert imread(tmp_path / f"{stem}.png")[..., :3].std() > 0.05, "there is nothing to see in it"
     report.main([str(opened(name)), "--videos", "1", "--out", str(tmp_path / "report.html")])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert all(key in page for key in table.loc[table["iteration"].notna(), "key"])
@@ -148,9 +156,9 @@ def test_figures_and_the_report_show_it(
 def test_a_map_has_the_recorded_numbers(opened: Open, tmp_path: Path) -> None:
     grid_maps.main([str(opened("grid_finished")), "--metrics", "reconstruction_error", "--out", str(tmp_path)])
     at = ["beta", "gamma", "lam"]
-    drawn = pd.read_csv(tmp_path / "grid_maps.csv", float_precision="round_trip").sort_values(at)
-    last = recorded(opened("grid_finished")).query("iteration == 20").sort_values(at)
-    assert drawn["mean"].tolist() == last["reconstruction_error"].tolist()
+    drawn = pd.read_csv(tmp_path / "grid_maps.csv", dtype=str).sort_values(at)
+    last = recorded(opened("grid_finished")).query("iteration == '20'").sort_values(at)
+    assert values(drawn, ["mean"]) == values(last, ["reconstruction_error"])
 
 
 RESUMED = [
@@ -174,9 +182,9 @@ def test_it_goes_on_to_the_numbers_of_a_sweep_that_the_earlier_code_ran_whole(
     assert "the software has changed: dd_ray" in done.stdout
 
     table = results.load(path)
-    kept = table.merge(before.loc[before["iteration"].notna(), ["key", "iteration"]])
-    ended = ["state", "error"]  # of a trial that goes on, they change
-    assert as_text(kept, before.drop(columns=ended)) == as_text(before.dropna(subset="iteration"), before.drop(columns=ended))
+    columns = before.columns.drop(["state", "error"])  # of a trial that goes on, these change
+    evaluated = values(before.dropna(subset="iteration"), columns)
+    assert [row for row in values(table, columns) if row in evaluated] == evaluated
     agrees(table, expected)
     boards = json.loads((LEGACY / "tensorboard.json").read_text())
     assert sorted(board.name for board in (path / "tensorboard").iterdir()) == boards[whole]
@@ -192,8 +200,8 @@ def run_again(path: Path, more: Sequence[str]) -> subprocess.CompletedProcess[st
 def agrees(table: pd.DataFrame, expected: pd.DataFrame) -> None:
     """Make sure that all but the times is as expected, the trained numbers to `CLOSE`."""
     named = ["key", "label", "state", "iteration"]
-    assert table[named].values.tolist() == expected[named].values.tolist()
-    trained = list(expected.columns[list(expected.columns).index("iteration") + 1 :])
-    for column in (name for name in trained if name not in TIMES):
-        numbers, recorded_numbers = (t[column].astype(float).to_numpy() for t in (table, expected))
-        assert numbers == pytest.approx(recorded_numbers, rel=CLOSE, abs=CLOSE * 1e-3, nan_ok=True), column
+    assert values(table, named) == values(expected, named)
+    first = list(expected.columns).index("iteration") + 1
+    for column in (name for name in expected.columns[first:] if name not in TIMES):
+        numbers, those_recorded = (part[column].astype(float).to_numpy() for part in (table, expected))
+        assert numbers == pytest.approx(those_recorded, rel=CLOSE, abs=CLOSE * 1e-3, nan_ok=True), column
