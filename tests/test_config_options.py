@@ -114,7 +114,7 @@ def test_a_model_is_needed():
 
 
 @pytest.mark.parametrize(
-    ("args", "cells"),
+    ("args", "trials"),
     [
         ("--objective beta capacity", [("beta", 0.1, 20), ("beta", 0.2, 20), ("capacity", None, 20)]),
         ("--objective beta capacity --beta 0", [("beta", 0, 20), ("capacity", None, 20)]),

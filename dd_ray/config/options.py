@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields, make_dataclass
 from typing import Annotated, Any, get_args
 
-import tyro
-
 from dd_ray.command_line import field_docs
 from dd_ray.config import DECIDING, NEEDS, TrialConfig, has_effect
 from dd_ray.errors import UserError
@@ -33,6 +31,8 @@ def options_class(defaults: Mapping[str, Sequence[Any]]) -> type:
         defaults: what each option is where it is not given; fields that are not named here take the
             default of the config.
     """
+    import tyro  # noqa: PLC0415  # see `dd_ray.command_line.parsing`
+
     docs = field_docs(TrialConfig)
     options = []
     for field in fields(TrialConfig):
