@@ -155,6 +155,55 @@ def test_storage_is_the_only_writer():
     assert not found, "these write files, which is dd_ray.storage's part:\n" + "\n".join(found)
 
 
+BARE = """
+import importlib, importlib.metadata, sys
+
+ABSENT = {"ray", "tyro", "docstring_parser", "typeguard", "optuna", "plotly"}
+ABSENT_DISTRIBUTIONS = {"dd_ray", "dd-ray", "ray", "tyro", "docstring-parser", "typeguard", "optuna", "plotly"}
+
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    def find_distributions(self, context):
+        return iter(())
+
+
+def installed(name, real=importlib.metadata.distribution):
+    if name in ABSENT_DISTRIBUTIONS:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return real(name)
+
+
+sys.meta_path.insert(0, Absent())
+importlib.metadata.distribution = installed
+"""
+"""What an interpreter runs first to be as one that has a copy of the tree, and few packages."""
+WITHOUT_MORE = re.compile(r"dd_ray\.(tune|service|cli|figures|report)\b|.*\.suggestions$|dd_ray\.probes\.networks$")
+"""Modules that start Ray, ask Optuna, draw, or choose networks on a command line."""
+
+
+def test_a_copy_of_the_tree_trains_and_reads_sweeps_where_few_packages_are():
+    modules = [_name(path) for path in MODULES if path.stem != "__main__"]
+    wanted = [module for module in modules if not WITHOUT_MORE.match(module)]
+    code = f"""{BARE}
+for module in {wanted}:
+    importlib.import_module(module)
+import dd_ray
+from dd_ray.storage.versions import versions
+print(dd_ray.__version__, versions())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{dd_ray.__version__} {{'dd_ray': '{dd_ray.__version__} (source ")
+    assert "'ray': 'none'" in done.stdout
+    assert {"dd_ray.training", "dd_ray.evaluation", "dd_ray.results", "dd_ray.trial.pack", "dd_ray.sweep.plan"} <= {
+        *wanted
+    }
+
+
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [

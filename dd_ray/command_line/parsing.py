@@ -1,14 +1,21 @@
-"""Command lines from dataclasses, by tyro: the docstring of a field is the help of its option."""
+"""Command lines from dataclasses, by tyro: the docstring of a field is the help of its option.
+
+Tyro is imported by who parses a command line, and by nobody else: a process that trains may be without it.
+"""
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import field, fields, is_dataclass, make_dataclass
-from typing import Annotated, Any, TypeVar, get_type_hints
-
-import tyro
-from docstring_parser import parse_from_object
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class _Optional:
+    """The mark that `optional` leaves in an annotation."""
+
+    metavar: str
 
 
 def parse_options(
@@ -25,6 +32,8 @@ def parse_options(
     Raises:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
+    import tyro  # noqa: PLC0415
+
     return tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=prog)
 
 
@@ -35,6 +44,8 @@ def with_help(options: type[Options], **help_of: str) -> type[Options]:
         options: a dataclass whose fields have docstrings.
         help_of: help of some fields instead.
     """
+    import tyro  # noqa: PLC0415
+
     docs: dict[str, str] = {}
     for base in reversed(options.__mro__):
         docs |= field_docs(base) if is_dataclass(base) else {}
@@ -43,7 +54,7 @@ def with_help(options: type[Options], **help_of: str) -> type[Options]:
     documented = [
         (
             each.name,
-            Annotated[hints[each.name], tyro.conf.arg(help=docs[each.name])],
+            Annotated[_known_to_tyro(hints[each.name]), tyro.conf.arg(help=docs[each.name])],
             field(default=each.default, default_factory=each.default_factory),
         )
         for each in fields(options)  # type: ignore[arg-type]
@@ -54,11 +65,25 @@ def with_help(options: type[Options], **help_of: str) -> type[Options]:
 
 def optional(metavar: str) -> Any:
     """How an option looks on a command line whose docstring says what holds where it is not given."""
-    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+    return _Optional(metavar)
+
+
+def _known_to_tyro(hint: Any) -> Any:
+    """An annotation with the marks of `optional` in tyro's own terms."""
+    import tyro  # noqa: PLC0415
+
+    kind, *marks = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
+    for mark in marks:
+        if isinstance(mark, _Optional):
+            mark = tyro.conf.arg(metavar=mark.metavar, help_behavior_hint="")  # noqa: PLW2901
+        kind = Annotated[kind, mark]
+    return kind
 
 
 def field_docs(options: type) -> dict[str, str]:
     """The docstrings of the fields that a class has in its source, each in one line; of a class made without, none."""
+    from docstring_parser import parse_from_object  # noqa: PLC0415
+
     try:
         inspect.getsource(options)
     except (OSError, TypeError):

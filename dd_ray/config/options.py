@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import MISSING, Field, make_dataclass
 from typing import Annotated, Any, Literal, get_args
 
-import tyro
-
 from dd_ray.command_line import field_docs
 from dd_ray.config.effects import deciding, has_effect, needs
 from dd_ray.config.field import option_of, type_of
@@ -33,6 +31,8 @@ def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
         usual: what each option is where it is not given; fields that are not named here take the
             default of the config.
     """
+    import tyro  # noqa: PLC0415  # see `dd_ray.command_line.parsing`
+
     classes: tuple[type, ...] = (TrialFields, *option_classes())
     docs = {name: doc for each in classes for name, doc in field_docs(each).items()}
     options = []

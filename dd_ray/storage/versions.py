@@ -5,8 +5,10 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from dd_ray import __version__
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -15,12 +17,13 @@ _PACKAGE = Path(__file__).parents[1]
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers of a sweep. That of dd_ray ends in a hash of its source.
 
-    Builds of one version of PyTorch for different hardware (`2.13.0+cpu`) count as the same.
+    Builds of one version of PyTorch for different hardware (`2.13.0+cpu`) count as the same. What is not installed, as
+    Ray need not be where a trial is trained without it, is "none".
     """
     return {
-        "dd_ray": f"{version('dd_ray')} (source {_source_hash()})",
-        "ray": version("ray"),
-        "torch": version("torch").partition("+")[0],
+        "dd_ray": f"{__version__} (source {_source_hash()})",
+        "ray": _installed("ray"),
+        "torch": _installed("torch").partition("+")[0],
         "python": ".".join(map(str, sys.version_info[:3])),
     }
 
@@ -42,6 +45,13 @@ def commit() -> str | None:
         return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _source_hash() -> str:
