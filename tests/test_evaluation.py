@@ -131,7 +131,7 @@ def test_the_noise_does_not_depend_on_the_trial_s_seed():
 
 
 def test_the_encoder_s_own_path_is_scored_as_that_of_a_vae_without_a_filter():
-    # e is what the weights make of each frame, whatever γ; a predictive VAE with the same weights has it as its latents.
+    # e is what the weights make of each frame, whatever γ; a predictive VAE of the same weights has it as its latents.
     plain = small("predictive_vae")
     network, test_set = build_model(plain), make_dataset(plain).test_set()
     shown = Batch(

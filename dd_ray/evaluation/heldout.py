@@ -104,7 +104,7 @@ def begin_evaluation(
 
 
 def _of_posterior(posterior: Posterior, terms: dict[str, Tensor]) -> dict[str, float]:
-    mu, variance = _numpy(posterior.mu), _numpy(posterior.logvar.exp())
+    mu, variance = posterior.mu.cpu().numpy(), posterior.logvar.exp().cpu().numpy()
     told = as_told({name: float(term) for name, term in terms.items()}, len(mu))
     return told | {"gaussian_total_correlation": gaussian_total_correlation(mu, variance)}
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dd_ray.metrics.activity import active_units
-from dd_ray.metrics.arrays import FewPointsWarning
+from dd_ray.metrics.arrays import FewPointsWarning, mean_of_factors
 from dd_ray.metrics.mcc import mean_correlation_coefficient
 from dd_ray.metrics.mig import mig
 from dd_ray.metrics.motion import constant_velocity, prediction_ratio, straightness
@@ -52,7 +52,7 @@ class HeldOut:
             return {}
         r2 = linear_r2(latents, factors)
         scores = {
-            "linear_r2": float(np.mean(r2)),
+            "linear_r2": mean_of_factors(r2),
             **{f"linear_r2/{name}": float(value) for name, value in zip(self.factor_names, r2, strict=True)},
             "mcc": mean_correlation_coefficient(latents, factors),
             "mig": _mig(latents, factors),

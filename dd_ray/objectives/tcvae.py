@@ -61,7 +61,7 @@ def log_weights_of(sampling: Sampling, batch_size: int, num_data: int, device: t
 def weighted_constants(num_latents: int, num_data: int) -> tuple[float, float, float]:
     """What weighted sampling adds to the three terms by its 1 / N: log N, (L − 1) log N and −L log N, in nats.
 
-    Less these, the terms are those of the batch taken for all of the data. They add up to 0, so that the KL is the same.
+    Less these, the terms are those of the batch taken for all of the data. They add up to 0, and the KL is the same.
     """
     log_n = math.log(num_data)
     return log_n, (num_latents - 1) * log_n, -num_latents * log_n

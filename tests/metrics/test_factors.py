@@ -61,12 +61,12 @@ def test_a_constant_latent_beside_others_changes_nothing(factors):
     )
 
 
-def test_a_factor_that_does_not_vary_has_no_r2_and_no_correlation(factors):
+def test_a_factor_that_does_not_vary_has_no_r2_and_no_part_in_the_correlation(factors):
     factors[:, 1] = 0.3
     r2 = linear_r2(factors.copy(), factors)
     assert np.isnan(r2[1])
     np.testing.assert_allclose(r2[[0, 2, 3]], 1)
-    assert mean_correlation_coefficient(factors.copy(), factors) == pytest.approx(3 / 4)
+    assert mean_correlation_coefficient(factors.copy(), factors) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("num_latents", [1, 2, 3])
