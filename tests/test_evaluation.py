@@ -52,6 +52,7 @@ def _expected_names(config) -> set[str]:
     if not config.traits.has_latents:
         return scores
     scores |= {"loss/reconstruction", "active_units"}
+    scores |= {"loss/reconstruction_floor"} if config.likelihood == "bernoulli" else set()
     if config.frames > 1:
         scores |= {"prediction_ratio", "straightness"}
         scores |= {"prediction_ratio_encoder", "straightness_encoder"} if config.model == "inertia_vae" else set()

@@ -22,8 +22,8 @@ def kl_terms(of_all: Posterior) -> dict[str, Tensor]:
     over draws, of 256 frames from the first to the last. What that says of data without end is limited: the mutual
     information is at most log N (8.5 nats for 512 videos of 10 frames, 6.2 for 512 still images), and where it comes
     near that, total correlation is overestimated, since the mixture has holes between its frames: of four independent
-    normal latents of 5,120 frames, 0.1, 1.2, 3.4 and 5.5 nats where posteriors have a deviation of 0.3, 0.1, 0.05 and 0.03,
-    and the truth is 0. `as_told` leaves it out there.
+    normal latents of 5,120 frames, 0.1, 1.2, 3.4 and 5.5 nats where posteriors have a deviation of 0.3, 0.1, 0.05 and
+    0.03, and the truth is 0. `as_told` leaves it out there.
 
     Args:
         of_all: [N, L] each, with a draw from each posterior.
@@ -45,7 +45,7 @@ def kl_terms(of_all: Posterior) -> dict[str, Tensor]:
 def as_told(terms: dict[str, float], num_frames: int) -> dict[str, float]:
     """The three terms of N frames, with NaN for the total correlation where the mutual information is near log N.
 
-    Within `ROOM` of log N the posteriors hardly overlap, and the total correlation is of the sample and not of the data.
+    Within `ROOM` of log N the posteriors hardly overlap, and the total correlation is of the sample, not of the data.
     `dd_ray.metrics.gaussian_total_correlation` has a value there.
     """
     if terms["mutual_information"] > math.log(num_frames) - ROOM:

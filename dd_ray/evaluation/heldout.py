@@ -16,7 +16,7 @@ from dd_ray.evaluation.decomposition import as_told, kl_terms
 from dd_ray.metrics import HeldOut, gaussian_total_correlation
 from dd_ray.models import FactorPrediction, ImagePrediction, Model
 from dd_ray.models.prediction import predict_linearly
-from dd_ray.objectives import Posterior, Weights, kl_divergence, objective
+from dd_ray.objectives import Posterior, Weights, kl_divergence, objective, reconstruction_floor
 
 CHUNK = 64
 """Videos at a time; bounds the memory of an evaluation."""
@@ -155,6 +155,8 @@ def _evaluate_chunk(
         return _Chunk(len(batch.images), means, {}, _picture(outputs.target, outputs.reconstruction))
     of_means = model.reconstruct(outputs.mu, outputs.logvar)
     means["reconstruction_error"] = (of_means - outputs.target).square().mean()
+    if config.likelihood == "bernoulli":
+        means["loss/reconstruction_floor"] = reconstruction_floor(outputs.target)
     kl_l = kl_divergence(outputs.mu, outputs.logvar)[:, outputs.kl_frames].mean(dim=(0, 1))
     if config.stochastic:
         means |= {"kl": kl_l.sum()} | {f"kl/latent_{i}": kl for i, kl in enumerate(kl_l)}

@@ -19,6 +19,7 @@ How to read them:
     active_mask, active_units                                 which latents are used; the mask of the rest
     bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
     FewPointsWarning                                          fewer points than a score needs
+    share_lost_to_fitting                                     by how much R² of few videos is too low
     REPORTED, COMPARABLE, WITH_UNTRAINED (`Metric`)           what trials report
 Scores that are computed once, by name:
     FURTHER, applicable, further_scores (`Code`)
@@ -43,7 +44,7 @@ from dd_ray.metrics.notebook import (
     mean_squared_sweep_correlation,
     notebook_sweeps,
 )
-from dd_ray.metrics.regression import linear_r2, nonlinear_r2
+from dd_ray.metrics.regression import linear_r2, nonlinear_r2, share_lost_to_fitting
 from dd_ray.metrics.reported import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.metrics.sap import sap
 from dd_ray.metrics.total_correlation import gaussian_total_correlation
@@ -87,5 +88,6 @@ __all__ = [
     "prediction_ratio",
     "sap",
     "seed_interval",
+    "share_lost_to_fitting",
     "straightness",
 ]

@@ -20,7 +20,7 @@ def mean_correlation_coefficient(
 
         MCC = max_π Σ_f |corr(z_π(f), f)| / F,   π one to one (Hungarian method)
 
-    A factor that finds no latent counts 0, as does a latent that does not vary. A factor that does not vary is left out.
+    A factor that finds no latent counts 0, as does a latent that does not vary. One that does not vary is left out.
 
     Args:
         latents: [N, L].

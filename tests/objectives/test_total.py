@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
+from scipy.special import entr
 from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as kl_of_distributions
 
@@ -18,6 +19,7 @@ from dd_ray.objectives import (
     original_prediction_error,
     prediction_error,
     reconstruction_error,
+    reconstruction_floor,
 )
 from tests.small import CONFIGS, VAES, name_of, small
 
@@ -190,3 +192,18 @@ def test_the_likelihood_decides_the_reconstruction_term_and_no_other(model):
     gaussian, bernoulli = (_terms(small(model, likelihood=name)).parts for name in ("gaussian", "bernoulli"))
     assert bernoulli.pop("reconstruction") > 2 * gaussian.pop("reconstruction")
     assert bernoulli == gaussian
+
+
+def test_the_floor_of_the_cross_entropy_is_the_entropy_of_the_pixels():
+    rng = torch.Generator().manual_seed(0)
+    images = torch.rand(3, 2, 1, 4, 4, generator=rng)
+    images[0, 0] = 0.0
+    images[1, 0] = 1.0
+    pixels = images.double().numpy()
+    expected = (entr(pixels) + entr(1 - pixels)).sum() / 3
+    assert reconstruction_floor(images).item() == pytest.approx(expected, rel=1e-5)
+    assert reconstruction_error(images, images, "bernoulli").item() == pytest.approx(expected, rel=1e-5)
+    # No other drawing gets below it, whatever grey is drawn in place of each pixel.
+    for shift in torch.linspace(-0.5, 0.5, 21):
+        assert reconstruction_error(images, (images + shift).clamp(0, 1), "bernoulli") >= expected - 1e-4
+    assert reconstruction_floor(images.round()) == 0
