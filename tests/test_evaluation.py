@@ -52,9 +52,17 @@ def _expected_names(config) -> set[str]:
     if not config.traits.has_latents:
         return scores
     scores |= {"loss/reconstruction", "active_units"}
-    scores |= {"prediction_ratio", "straightness"} if config.frames > 1 else set()
+    scores |= {"loss/reconstruction_floor"} if config.likelihood == "bernoulli" else set()
+    if config.frames > 1:
+        scores |= {"prediction_ratio", "straightness"}
+        scores |= {"prediction_ratio_encoder", "straightness_encoder"} if config.model == "inertia_vae" else set()
     if config.stochastic:
-        scores |= {"kl", *Decomposition._fields, *(f"kl/latent_{i}" for i in range(config.num_latents))}
+        scores |= {
+            "kl",
+            "gaussian_total_correlation",
+            *Decomposition._fields,
+            *(f"kl/latent_{i}" for i in range(config.num_latents)),
+        }
         scores |= {f"loss/{name}" for name in LOSS_TERMS[config.objective]}
     return scores | {"loss/prediction"} if config.takes("lam") else scores
 
@@ -94,7 +102,10 @@ def test_an_evaluation_begins_without_waiting_for_the_device(config):
         fetch()
 
 
-OF_LOGS = ("mutual_information", "total_correlation", "dimension_wise_kl", "kl", "loss/kl", "loss/first_kl")
+OF_LOGS = (
+    *("mutual_information", "total_correlation", "dimension_wise_kl", "gaussian_total_correlation"),
+    *("kl", "loss/kl", "loss/first_kl"),
+)
 ROUNDING_OF_LOGS = 2 * float(np.spacing(np.float32(16)))
 """What these are may lie near 0, and is the difference of logarithms of densities of up to 16 nats (of four latents,
 each ½ log 2π and what lies between a draw and the other means): one unit in the last place of each of two."""
@@ -118,6 +129,27 @@ def test_the_noise_does_not_depend_on_the_trial_s_seed():
     config = small("inertia_vae")
     model, test_set = build_model(config), make_dataset(config).test_set()
     assert evaluate(model, config, test_set).metrics == evaluate(model, replace(config, seed=5), test_set).metrics
+
+
+def test_the_encoder_s_own_path_is_scored_as_that_of_a_vae_without_a_filter():
+    # e is what the weights make of each frame, whatever γ; a predictive VAE of the same weights has it as its latents.
+    plain = small("predictive_vae")
+    network, test_set = build_model(plain), make_dataset(plain).test_set()
+    shown = Batch(
+        test_set.images[:, :4], test_set.factors[:, :4], test_set.factor_names
+    )  # its last frame is the target
+    expected = evaluate(network, plain, shown).metrics
+    ratios = []
+    for gamma in (0.0, 0.5, 0.9):
+        config = small("inertia_vae", gamma=gamma)
+        filtered = build_model(config)
+        filtered.load_state_dict(network.state_dict(), strict=False)
+        metrics = evaluate(filtered, config, test_set).metrics
+        for name in ("prediction_ratio", "straightness"):
+            assert metrics[f"{name}_encoder"] == pytest.approx(expected[name], rel=1e-4)
+        ratios.append(metrics["prediction_ratio"])
+    assert ratios[0] == pytest.approx(expected["prediction_ratio"], rel=1e-4)
+    assert ratios[0] > 1.5 * ratios[1] > 2 * ratios[2]
 
 
 @each_vae

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
-from dd_ray.evaluation.decomposition import kl_terms
-from dd_ray.metrics import HeldOut
+from dd_ray.evaluation.decomposition import as_told, kl_terms
+from dd_ray.metrics import HeldOut, gaussian_total_correlation
 from dd_ray.models import FactorPrediction, ImagePrediction, Model
 from dd_ray.models.prediction import predict_linearly
-from dd_ray.objectives import Posterior, Weights, kl_divergence, objective
+from dd_ray.objectives import Posterior, Weights, kl_divergence, objective, reconstruction_floor
 
 CHUNK = 64
 """Videos at a time; bounds the memory of an evaluation."""
@@ -88,21 +88,26 @@ def begin_evaluation(
     seen = [_evaluate_chunk(model, config, *chunk) for chunk in _chunks(model, config, seen_set)] if seen_set else []
     gathered = {name: torch.cat([c.arrays[name] for c in chunks]) for name in chunks[0].arrays}
     has_prior = model.traits.has_latents and config.stochastic
-    terms = {}
-    if has_prior:
-        terms = kl_terms(Posterior(*(gathered.pop(f"posterior/{name}") for name in Posterior._fields)))
+    posterior = Posterior(*(gathered[f"posterior/{name}"] for name in Posterior._fields)) if has_prior else None
+    terms = {} if posterior is None else kl_terms(posterior)
     traversal = _traversal(model) if has_prior else None
 
     def fetch() -> Evaluation:
         of_seen = {f"{name}_seen": value for name, value in _means(seen).items() if name in ERRORS}
         held_out = HeldOut(
-            **{name: _numpy(gathered.get(name)) for name in ("latents", "predicted", "factors")},
+            **{name: _numpy(gathered.get(name)) for name in ("latents", "predicted", "factors", "encoded")},
             factor_names=test_set.factor_names,
-            means=_means(chunks) | of_seen | {name: float(term) for name, term in terms.items()},
+            means=_means(chunks) | of_seen | ({} if posterior is None else _of_posterior(posterior, terms)),
         )
         return Evaluation(held_out, _numpy(chunks[0].picture), _numpy(traversal))
 
     return fetch
+
+
+def _of_posterior(posterior: Posterior, terms: dict[str, Tensor]) -> dict[str, float]:
+    mu, variance = posterior.mu.cpu().numpy(), posterior.logvar.exp().cpu().numpy()
+    told = as_told({name: float(term) for name, term in terms.items()}, len(mu))
+    return told | {"gaussian_total_correlation": gaussian_total_correlation(mu, variance)}
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ def _evaluate_chunk(
         return _Chunk(len(batch.images), means, {}, _picture(outputs.target, outputs.reconstruction))
     of_means = model.reconstruct(outputs.mu, outputs.logvar)
     means["reconstruction_error"] = (of_means - outputs.target).square().mean()
+    if config.likelihood == "bernoulli":
+        means["loss/reconstruction_floor"] = reconstruction_floor(outputs.target)
     kl_l = kl_divergence(outputs.mu, outputs.logvar)[:, outputs.kl_frames].mean(dim=(0, 1))
     if config.stochastic:
         means |= {"kl": kl_l.sum()} | {f"kl/latent_{i}": kl for i, kl in enumerate(kl_l)}
@@ -159,6 +166,7 @@ def _evaluate_chunk(
         # Constant velocity whatever the model's own α, so that the ratio means the same for all.
         "predicted": predict_linearly(outputs.mu, torch.ones((), device=outputs.mu.device)),
         "factors": batch.factors[:, outputs.frames],
+        **({} if outputs.encoded is None else {"encoded": outputs.encoded}),
         **{
             f"posterior/{name}": getattr(outputs, name)[:, outputs.kl_frames].flatten(0, 1)
             for name in Posterior._fields

@@ -10,13 +10,16 @@ Scores that ask an encoder for new samples:
     beta_vae_score, factor_vae_score
     notebook_sweeps, mean_squared_cross_correlation, mean_squared_sweep_correlation
 Scores of the latents [B, T, L] of videos:
-    prediction_ratio, straightness, curvature
+    prediction_ratio, straightness, curvature, constant_velocity
+Scores of the posteriors N(μ, σ²) [N, L] of samples:
+    gaussian_total_correlation
 Scores of an evaluation, of latents, predictions and factors:
     HeldOut
 How to read them:
     active_mask, active_units                                 which latents are used; the mask of the rest
     bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
     FewPointsWarning                                          fewer points than a score needs
+    share_lost_to_fitting                                     by how much R² of few videos is too low
     REPORTED, COMPARABLE, WITH_UNTRAINED (`Metric`)           what trials report
 Scores that are computed once, by name:
     FURTHER, applicable, further_scores (`Code`)
@@ -35,15 +38,16 @@ from dd_ray.metrics.mcc import mean_correlation_coefficient
 from dd_ray.metrics.metric import Metric
 from dd_ray.metrics.mig import mig, mig_equal_width
 from dd_ray.metrics.modularity import modularity
-from dd_ray.metrics.motion import curvature, prediction_ratio, straightness
+from dd_ray.metrics.motion import constant_velocity, curvature, prediction_ratio, straightness
 from dd_ray.metrics.notebook import (
     mean_squared_cross_correlation,
     mean_squared_sweep_correlation,
     notebook_sweeps,
 )
-from dd_ray.metrics.regression import linear_r2, nonlinear_r2
+from dd_ray.metrics.regression import linear_r2, nonlinear_r2, share_lost_to_fitting
 from dd_ray.metrics.reported import COMPARABLE, REPORTED, WITH_UNTRAINED
 from dd_ray.metrics.sap import sap
+from dd_ray.metrics.total_correlation import gaussian_total_correlation
 
 __all__ = [
     "ACTIVE",
@@ -65,10 +69,12 @@ __all__ = [
     "beta_vae_score",
     "block_separation",
     "bootstrap_interval",
+    "constant_velocity",
     "curvature",
     "dci",
     "factor_vae_score",
     "further_scores",
+    "gaussian_total_correlation",
     "in_two_halves",
     "linear_r2",
     "mean_correlation_coefficient",
@@ -82,5 +88,6 @@ __all__ = [
     "prediction_ratio",
     "sap",
     "seed_interval",
+    "share_lost_to_fitting",
     "straightness",
 ]

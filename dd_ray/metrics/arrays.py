@@ -2,6 +2,10 @@
 
 Shapes: N points, L latents, F factors. Rows that belong together, such as the frames of a video, are
 neighbours, so that the first half of the points, to fit on, is independent of the second, to score on.
+
+A factor that does not vary over the points cannot be told, well or badly. All scores have one answer: NaN for that
+factor, and the mean of the others where a score is a mean; NaN where no factor varies. `mean_of_factors` takes that
+mean, and `without_constants` leaves such factors out where they would take part in what the others get.
 """
 
 import warnings
@@ -72,6 +76,17 @@ def points(
 def varies(a: Array) -> Mask:
     """Which columns are not constant; rounding leaves the variance of constant ones above 0."""
     return np.ptp(a, axis=0) > 0
+
+
+def without_constants(factors: Array) -> Array:
+    """The factors [N, F'] that vary over the points, of [N, F]; there may be none."""
+    return factors[:, varies(factors)]
+
+
+def mean_of_factors(scores: Array) -> float:
+    """The mean of the scores [F] of those factors that have one; NaN where none has."""
+    known = scores[~np.isnan(scores)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def standardised(latents: Array) -> Array:

@@ -17,6 +17,10 @@ def beta_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None, *
     A linear classifier, here multinomial logistic regression of standardised z_diff with scikit-learn's
     defaults, is fitted to tell k from 800 votes; the score is the share of 800 further ones it gets right.
 
+    Each column of z_diff is standardised by its mean and deviation over the 800 votes, which the paper does not do: its
+    classifier weighs latents by their size, and one of size 1e-3 would hardly be looked at. So this score, like all
+    others here, is blind to size, and higher than the published one where latents differ much in it.
+
     Args:
         encode: factors [N, F] to latents [N, L].
         num_factors: F.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dd_ray.metrics.arrays import Array, Mask, points
+from dd_ray.metrics.arrays import Array, Mask, mean_of_factors, points, varies
 from dd_ray.metrics.boosting import fit_boosted_trees
 from dd_ray.metrics.dci import mean_concentration
 from dd_ray.metrics.regression import linear_r2
@@ -53,7 +53,7 @@ def block_separation(
 
     Args:
         latents: [N, L]; rows that belong together, such as frames of a video, must be neighbours.
-        factors: [N, F].
+        factors: [N, F]. One that does not vary is left out; where fewer than two groups are left, all scores are NaN.
         groups: the group of each factor, such as ("circle", "circle", "background", "background").
         mask: [L], which latents to look at; none of them scores 0.
 
@@ -76,6 +76,11 @@ def block_separation(
     names = np.unique(of_factors)
     if of_factors.shape != (factors.shape[1],) or len(names) < 2:
         raise ValueError(f"groups {groups} do not give each of {factors.shape[1]} factors one of several groups.")
+    told = varies(factors)
+    factors, of_factors = factors[:, told], of_factors[told]
+    names = np.unique(of_factors)
+    if len(names) < 2:
+        return BlockSeparation(*(float("nan"),) * 3, groups_of_latents=np.full(latents.shape[1], ""))
     importances, r2 = fit_boosted_trees(latents, factors)
     explained = importances * np.clip(np.nan_to_num(r2), 0, None)
     weights = np.stack([explained[:, of_factors == name].mean(axis=1) for name in names], axis=1)
@@ -88,4 +93,4 @@ def block_separation(
 
 
 def _r2(latents: Array, factors: Array) -> float:
-    return max(float(linear_r2(latents, factors).mean()), 0.0)
+    return max(mean_of_factors(linear_r2(latents, factors)), 0.0)

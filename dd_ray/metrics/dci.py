@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 
-from dd_ray.metrics.arrays import Array, Mask, points
+from dd_ray.metrics.arrays import Array, Mask, mean_of_factors, points, varies
 from dd_ray.metrics.boosting import fit_boosted_trees
 
 
@@ -37,7 +37,7 @@ def dci(latents: Array, factors: Array, mask: Mask | None = None) -> DCI:
 
     Args:
         latents: [N, L]; rows that belong together must be neighbours.
-        factors: [N, F].
+        factors: [N, F]. One that does not vary is left out, and has importances and R² of NaN.
         mask: [L], which latents to look at; none of them scores 0.
 
     Returns:
@@ -53,11 +53,14 @@ def dci(latents: Array, factors: Array, mask: Mask | None = None) -> DCI:
         FewPointsWarning: N < 5,000, where trees fit noise.
     """
     latents, factors = points(latents, factors, mask, enough_for="DCI")
-    importances, r2 = fit_boosted_trees(latents, factors)
+    told = varies(factors)
+    importances, r2 = np.full((latents.shape[1], len(told)), np.nan), np.full(len(told), np.nan)
+    if told.any():
+        importances[:, told], r2[told] = fit_boosted_trees(latents, factors[:, told])
     return DCI(
-        disentanglement=mean_concentration(importances),
-        completeness=mean_concentration(importances.T),
-        informativeness=float(r2.mean()),
+        disentanglement=mean_concentration(importances[:, told]) if told.any() else float("nan"),
+        completeness=mean_concentration(importances[:, told].T) if told.any() else float("nan"),
+        informativeness=mean_of_factors(r2),
         importances=importances,
         r2=r2,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dd_ray.metrics.activity import active_mask
-from dd_ray.metrics.arrays import Array, Mask
+from dd_ray.metrics.arrays import Array, Mask, mean_of_factors
 from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import block_separation
 from dd_ray.metrics.dci import dci
@@ -122,7 +122,7 @@ def _single(column: str, metric: Callable[..., Any], label: str, short: str, *, 
     """A score of latents and factors in one column; the mean of those that have a value for each factor."""
 
     def compute(code: Code, mask: Mask | None) -> dict[str, float]:
-        return {column: float(np.mean(metric(code.latents, code.factors, mask)))}
+        return {column: mean_of_factors(np.atleast_1d(metric(code.latents, code.factors, mask)))}
 
     return FurtherScore(compute=compute, columns={column: Metric(label, short, "max")}, cost=cost)
 

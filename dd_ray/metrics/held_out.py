@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dd_ray.metrics.activity import active_units
-from dd_ray.metrics.arrays import FewPointsWarning
+from dd_ray.metrics.arrays import FewPointsWarning, mean_of_factors
 from dd_ray.metrics.mcc import mean_correlation_coefficient
 from dd_ray.metrics.mig import mig
-from dd_ray.metrics.motion import prediction_ratio, straightness
+from dd_ray.metrics.motion import constant_velocity, prediction_ratio, straightness
 from dd_ray.metrics.regression import linear_r2
 from dd_ray.metrics.sap import sap
 
@@ -32,6 +32,8 @@ class HeldOut:
     factor_names: tuple[str, ...]
     means: dict[str, float]
     """What is averaged over videos: losses, errors, KL, by name."""
+    encoded: NDArray[np.float32] | None = None
+    """[B, T, L], the encoder's own means, where the latents are what a filter makes of them; else None."""
 
     def metrics(self) -> dict[str, float]:
         """Scores over all frames of all videos, and the means; only the latter where there are no finite latents.
@@ -55,7 +57,7 @@ class HeldOut:
             return {}
         r2 = linear_r2(latents, factors)
         return {
-            "linear_r2": float(np.mean(r2)),
+            "linear_r2": mean_of_factors(r2),
             **{f"linear_r2/{name}": float(value) for name, value in zip(self.factor_names, r2, strict=True)},
             "mcc": mean_correlation_coefficient(latents, factors),
             "mig": _mig(latents, factors),
@@ -69,7 +71,18 @@ class HeldOut:
         if latents_btl.shape[1] >= 3:
             scores["prediction_ratio"] = prediction_ratio(latents_btl, in_two_halves(self.predicted))
             scores["straightness"] = straightness(latents_btl)
+            scores |= self._scores_of_the_encoder()
         return scores
+
+    def _scores_of_the_encoder(self) -> dict[str, float]:
+        """How the encoder's own means move, which alone compares across γ: a filter straightens any path."""
+        if self.encoded is None or not np.isfinite(self.encoded).all():
+            return {}
+        encoded = in_two_halves(self.encoded)
+        return {
+            "prediction_ratio_encoder": prediction_ratio(encoded, constant_velocity(encoded)),
+            "straightness_encoder": straightness(encoded),
+        }
 
 
 def in_two_halves(videos: NDArray[Any]) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import scipy
 
-from dd_ray.metrics.arrays import Array, Mask, correlations, points
+from dd_ray.metrics.arrays import Array, Mask, correlations, points, without_constants
 from dd_ray.metrics.binning import ranks
 
 
@@ -20,7 +20,7 @@ def mean_correlation_coefficient(
 
         MCC = max_π Σ_f |corr(z_π(f), f)| / F,   π one to one (Hungarian method)
 
-    A factor that finds no latent counts 0, as does a latent that does not vary.
+    A factor that finds no latent counts 0, as does a latent that does not vary. One that does not vary is left out.
 
     Args:
         latents: [N, L].
@@ -38,6 +38,9 @@ def mean_correlation_coefficient(
     N, so it is silent about few points; `bootstrap_interval` tells it.
     """
     latents, factors = points(latents, factors, mask)
+    factors = without_constants(factors)
+    if not factors.size:
+        return float("nan")
     if method == "spearman":
         latents, factors = ranks(latents), ranks(factors)
     strength = np.abs(correlations(latents, factors))

@@ -1,9 +1,20 @@
 """MIG: is each factor told by one latent and no other?"""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from dd_ray.metrics.arrays import Array, Mask, gap_of_two_largest, points
-from dd_ray.metrics.binning import Bins, entropy, equal_width_bins, mutual_information, rank_bins
+from dd_ray.metrics.arrays import Array, Mask, gap_of_two_largest, mean_of_factors, points, without_constants
+from dd_ray.metrics.binning import (
+    NUM_BINS,
+    Bins,
+    entropy,
+    equal_width_bins,
+    level_bins,
+    mutual_information,
+    rank_bins,
+)
 
 
 def mig(latents: Array, factors: Array, mask: Mask | None = None) -> float:
@@ -12,11 +23,12 @@ def mig(latents: Array, factors: Array, mask: Mask | None = None) -> float:
         MIG = mean_f [I(z_i*; f) − max_{i ≠ i*} I(z_i; f)] / H(f),   i* = argmax_i I(z_i; f)
 
     Rank bins hold as many points each, so every strictly monotone code of one factor a latent scores alike
-    (0.99), whatever its distribution; equal-width bins would rank them by it.
+    (0.99), whatever its distribution; equal-width bins would rank them by it. A factor of few levels, such as one of a
+    finite set, has its levels as bins (see `level_bins`), and latents are cut into as many bins, if these are more.
 
     Args:
         latents: [N, L].
-        factors: [N, F]. One that does not vary counts 0.
+        factors: [N, F]. One that does not vary is left out.
         mask: [L], which latents to look at; none of them scores 0.
 
     Returns:
@@ -30,21 +42,36 @@ def mig(latents: Array, factors: Array, mask: Mask | None = None) -> float:
         FewPointsWarning: N < 5,000, which inflates every mutual information.
     """
     latents, factors = points(latents, factors, mask, enough_for="MIG")
-    return _gap(rank_bins(latents), rank_bins(factors))
+    return mean_of_factors(np.array([_gap_by_ranks(latents, factor) for factor in without_constants(factors).T]))
 
 
 def mig_equal_width(latents: Array, factors: Array, mask: Mask | None = None) -> float:
-    """`mig` with 20 bins of equal width instead (as Locatello et al. 2019, bin the latents).
+    """`mig` with 20 bins of equal width instead (as Locatello et al. 2019, bin the latents), or the levels of a factor.
 
     For comparison with published numbers. It depends on the distribution of the latents: for one factor
     a latent, uniform latents score 0.99, normal ones 0.68 and cubes 0.67, and one outlier empties most bins.
     Arguments, range, cost and warning are those of `mig`.
     """
     latents, factors = points(latents, factors, mask, enough_for="MIG")
-    return _gap(equal_width_bins(latents), equal_width_bins(factors))
+    binned = equal_width_bins(latents)
+    gaps = [_gap(binned, _bins(factor, equal_width_bins)) for factor in without_constants(factors).T]
+    return mean_of_factors(np.array(gaps))
 
 
-def _gap(latents: Bins, factors: Bins) -> float:
-    entropies = np.array([entropy(factor) for factor in factors.T])
-    gaps = gap_of_two_largest(mutual_information(latents, factors))
-    return float(np.divide(gaps, entropies, out=np.zeros_like(gaps), where=entropies > 0).mean())
+def _gap_by_ranks(latents: Array, factor: Array) -> float:
+    binned = _bins(factor, rank_bins)
+    num_bins = max(NUM_BINS, len(np.unique(binned)))
+    columns = [_bins(latent, partial(rank_bins, num_bins=num_bins)) for latent in latents.T]
+    return _gap(np.stack(columns, axis=1) if columns else np.empty((len(factor), 0), np.intp), binned)
+
+
+def _bins(column: Array, cut: Callable[[Array], Bins]) -> Bins:
+    """[N] the levels of a column [N] of few, else the bins that it is cut into."""
+    levels = level_bins(column)
+    return cut(column[:, None])[:, 0] if levels is None else levels
+
+
+def _gap(latents: Bins, factor: Bins) -> float:
+    """Of one factor [N], which varies, in units of its entropy; NaN where all of it is in one bin."""
+    whole = entropy(factor)
+    return float(gap_of_two_largest(mutual_information(latents, factor[:, None]))[0] / whole) if whole else float("nan")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dd_ray.metrics.arrays import Array, Mask, points
+from dd_ray.metrics.arrays import Array, Mask, points, without_constants
 from dd_ray.metrics.binning import mutual_information, rank_bins
 
 
@@ -14,7 +14,7 @@ def modularity(latents: Array, factors: Array, mask: Mask | None = None) -> floa
 
     Args:
         latents: [N, L]. One that does not vary counts 0.
-        factors: [N, F].
+        factors: [N, F]. One that does not vary is left out.
         mask: [L], which latents to look at; none of them scores 0. Use it: a latent of noise has about
             0.2, by chance, and so pulls the mean.
 
@@ -30,6 +30,9 @@ def modularity(latents: Array, factors: Array, mask: Mask | None = None) -> floa
         FewPointsWarning: N < 5,000, which inflates every mutual information.
     """
     latents, factors = points(latents, factors, mask, enough_for="Modularity")
+    factors = without_constants(factors)
+    if not factors.size:
+        return float("nan")
     squares = np.square(mutual_information(rank_bins(latents), rank_bins(factors)))
     largest = squares.max(axis=1)
     told = largest > 0

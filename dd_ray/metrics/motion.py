@@ -32,6 +32,16 @@ def prediction_ratio(mu: Array, mu_predicted: Array, mask: Mask | None = None) -
     return float(error / motion) if motion > 0 else float("nan")
 
 
+def constant_velocity(mu: Array) -> Array:
+    """Latents [B, T, L] as constant velocity predicts them, 2 μ_{t−1} − μ_{t−2}; the first two frames as they are.
+
+    Of the type of `mu`. It is what `prediction_ratio` compares latents with, whatever a model's own α is.
+    """
+    predicted = np.array(mu)
+    predicted[:, 2:] = mu[:, 1:-1] + (mu[:, 1:-1] - mu[:, :-2])
+    return predicted
+
+
 def straightness(mu: Array, mask: Mask | None = None) -> float:
     """Mean cosine of successive steps of the latents (Hénaff et al. 2019, Methods: local curvature).
 

@@ -2,7 +2,15 @@
 
 import numpy as np
 
-from dd_ray.metrics.arrays import Array, Mask, correlations, gap_of_two_largest, points
+from dd_ray.metrics.arrays import (
+    Array,
+    Mask,
+    correlations,
+    gap_of_two_largest,
+    mean_of_factors,
+    points,
+    without_constants,
+)
 
 
 def sap(latents: Array, factors: Array, mask: Mask | None = None) -> float:
@@ -14,7 +22,7 @@ def sap(latents: Array, factors: Array, mask: Mask | None = None) -> float:
 
     Args:
         latents: [N, L].
-        factors: [N, F]. One that does not vary counts 0.
+        factors: [N, F]. One that does not vary is left out.
         mask: [L], which latents to look at; none of them scores 0.
 
     Returns:
@@ -25,4 +33,4 @@ def sap(latents: Array, factors: Array, mask: Mask | None = None) -> float:
     about few points; `bootstrap_interval` tells it.
     """
     latents, factors = points(latents, factors, mask)
-    return float(gap_of_two_largest(np.square(correlations(latents, factors))).mean())
+    return mean_of_factors(gap_of_two_largest(np.square(correlations(latents, without_constants(factors)))))

@@ -72,6 +72,7 @@ class InertiaVAE(VideoVAE):
             kl_frames=slice(self.first_kl_frame, self.num_latents_in_time),
             reconstruction=self.reconstruct(mu, logvar, noise),
             target=batch.images[:, self.traits.warm_up + self.delay :],
+            encoded=encoded,
         )
 
     def decoder_input(self, mu: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ class Reconstruction:
     """[B, T'', C, H, W] decoded frames in [0, 1]."""
     target: Tensor
     """[B, T'', C, H, W] the frames that `reconstruction` should equal."""
+    encoded: Tensor | None = None
+    """[B, T', L] the encoder's means, where a filter makes other ones of them; None where they are `mu`."""
 
 
 @dataclass(frozen=True, kw_only=True)

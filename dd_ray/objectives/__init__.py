@@ -3,6 +3,7 @@
 objective (`Terms`)                              of a batch: reconstruction, penalty of the latents, prediction
 Weights                                          what the terms are multiplied by in an iteration
 reconstruction_error, factor_error               of images, of factors
+reconstruction_floor                             the least that the cross-entropy of grey images can be
 kl_divergence                                    of Gaussians from the prior (beta.py)
 prediction_error, original_prediction_error      of the latents' motion
 capacity_gap                                     capacity.py: Burgess et al. 2018
@@ -18,7 +19,13 @@ from dd_ray.objectives.capacity import capacity_gap
 from dd_ray.objectives.posterior import Posterior
 from dd_ray.objectives.slowness import slowness_kl
 from dd_ray.objectives.tcvae import decompose_kl, log_weights_of
-from dd_ray.objectives.terms import factor_error, original_prediction_error, prediction_error, reconstruction_error
+from dd_ray.objectives.terms import (
+    factor_error,
+    original_prediction_error,
+    prediction_error,
+    reconstruction_error,
+    reconstruction_floor,
+)
 from dd_ray.objectives.total import Terms, objective
 from dd_ray.objectives.weights import Weights
 
@@ -35,5 +42,6 @@ __all__ = [
     "original_prediction_error",
     "prediction_error",
     "reconstruction_error",
+    "reconstruction_floor",
     "slowness_kl",
 ]

@@ -21,3 +21,5 @@ class Weighted(NamedTuple):
     weight: float | Tensor
     value: Tensor
     """Scalar, averaged over B."""
+    constant: float = 0.0
+    """What of the value is a constant of how it is estimated: part of the loss, and not of the term that is told."""

@@ -35,7 +35,8 @@ def log_weights_of(sampling: Sampling, batch_size: int, num_data: int, device: t
     *weighted* (Chen et al. 2018, app. C.1): W = 1 / (N B), a lower bound of log q(z_i) on average. But for constants in
     N, which move no gradient, the terms are those of the batch taken for all of the data, whose mutual information is
     at most log B. Where B = N, log q(z_i) is too low by log N: I is too high by log N, the sum over the L dimensions
-    too low by L log N, and the total correlation too high by (L − 1) log N.
+    too low by L log N, and the total correlation too high by (L − 1) log N. `weighted_constants` has these, which the
+    terms that are told are without.
 
     *stratified* (app. C.2): 1 / N for the sample's own posterior, which is in the batch for certain, and
     (N − 1) / (N (B − 1)) for each of the others. Σ_j W_ij q(z_i|x_j) is then unbiased over batches that have x_i and
@@ -55,6 +56,15 @@ def log_weights_of(sampling: Sampling, batch_size: int, num_data: int, device: t
         return torch.zeros(1, 1, device=device)
     own = torch.eye(batch_size, device=device)
     return (own / num_data + (1 - own) * ((num_data - 1) / (num_data * (batch_size - 1)))).log()
+
+
+def weighted_constants(num_latents: int, num_data: int) -> tuple[float, float, float]:
+    """What weighted sampling adds to the three terms by its 1 / N: log N, (L − 1) log N and −L log N, in nats.
+
+    Less these, the terms are those of the batch taken for all of the data. They add up to 0, and the KL is the same.
+    """
+    log_n = math.log(num_data)
+    return log_n, (num_latents - 1) * log_n, -num_latents * log_n
 
 
 def decompose_kl(drawn: Posterior, mu: Tensor, logvar: Tensor, log_weights: Tensor) -> Decomposition:
@@ -87,12 +97,17 @@ def tcvae_penalty(config: TrialConfig, posterior: Posterior, weights: Weights) -
     """I(x; z) + β · TC + Σ_j KL_j of a posterior [B, n, L], summed over frames.
 
     Frame t of a video is compared with frame t of the others, which were drawn independently of it as its own
-    neighbours in time were not.
+    neighbours in time were not. The loss has the constants of weighted sampling, as it always had; the terms that are
+    told are without them.
     """
     by_frame = Posterior(*(tensor.transpose(0, 1) for tensor in posterior))  # [n, B, L]
     log_weights = log_weights_of(config.tc_sampling, len(posterior.mu), config.num_data, posterior.mu.device)
     terms_nb = decompose_kl(by_frame, by_frame.mu, by_frame.logvar, log_weights)
+    num_frames, size, num_latents = by_frame.mu.shape
+    constants = weighted_constants(num_latents, config.num_data if config.tc_sampling == "weighted" else 1)
     return {
-        name: Weighted(weights.beta if name == "total_correlation" else 1.0, value_nb.sum() / len(posterior.mu))
-        for name, value_nb in terms_nb._asdict().items()
+        name: Weighted(
+            weights.beta if name == "total_correlation" else 1.0, value_nb.sum() / size, num_frames * constant
+        )
+        for (name, value_nb), constant in zip(terms_nb._asdict().items(), constants, strict=True)
     }

@@ -3,6 +3,7 @@
 Shapes: B videos, T frames, L latents, F factors, C×H×W pixels.
 """
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,7 +16,8 @@ def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Lik
     Args:
         images: x, [B, T, C, H, W] in [0, 1].
         reconstruction: x̂, the same shape.
-        likelihood: "gaussian" (variance ½, without its constant) or "bernoulli".
+        likelihood: "gaussian" (variance ½, without its constant) or "bernoulli", which of grey pixels is never 0; see
+            `reconstruction_floor`.
 
     Returns:
         Scalar, averaged over B.
@@ -27,6 +29,21 @@ def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Lik
     else:
         total = functional.mse_loss(reconstruction, images, reduction="sum")
     return total / len(images)
+
+
+def reconstruction_floor(images: Tensor) -> Tensor:
+    """The least that the cross-entropy of images can be, Σ H(x) = −Σ x log x + (1 − x) log(1 − x), where x̂ = x.
+
+    0 for black and white pixels alone, and up to log 2 for a grey one, however well it is drawn (Loaiza-Ganem and
+    Cunningham 2019 on such likelihoods of grey pixels).
+
+    Args:
+        images: x, [B, T, C, H, W] in [0, 1].
+
+    Returns:
+        Scalar, nats per video, averaged over B.
+    """
+    return (torch.special.entr(images) + torch.special.entr(1 - images)).sum() / len(images)
 
 
 def prediction_error(mu: Tensor, mu_predicted: Tensor) -> Tensor:

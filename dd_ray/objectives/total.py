@@ -30,7 +30,7 @@ class Terms:
     loss: Tensor
     """What is minimised."""
     parts: dict[str, Tensor]
-    """Each term before its weight, by name."""
+    """Each term before its weight, by name, without the constants of its estimate, which are in the loss."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Terms":
         """The terms with a function applied to each."""
@@ -50,10 +50,14 @@ def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = N
         return Terms(loss=error, parts={"reconstruction_error": error})
     terms = _vae_terms(config, outputs, weights or Weights.at(config, 0))
     loss = terms["reconstruction"].value
-    for name, (weight, value) in terms.items():
+    for name, term in terms.items():
         if name != "reconstruction":
-            loss = loss + weight * value
-    return Terms(loss=loss, parts={name: term.value for name, term in terms.items()})
+            loss = loss + term.weight * term.value
+    return Terms(loss=loss, parts={name: _told(term) for name, term in terms.items()})
+
+
+def _told(term: Weighted) -> Tensor:
+    return term.value - term.constant if term.constant else term.value
 
 
 def _vae_terms(config: TrialConfig, outputs: Reconstruction, weights: Weights) -> dict[str, Weighted]:

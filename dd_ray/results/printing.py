@@ -18,6 +18,7 @@ WIDTH_OF_ALL = 110
 FROM_WIDTH = {
     **{"prediction_ratio": WIDTH_OF_ALL, "straightness": math.inf, "mig": 130, "sap": math.inf},
     **dict.fromkeys(("mutual_information", "total_correlation", "dimension_wise_kl"), math.inf),
+    **dict.fromkeys(("gaussian_total_correlation", "prediction_ratio_encoder", "straightness_encoder"), math.inf),
 }
 """Columns that a terminal needs to show a metric; others are always shown."""
 

@@ -65,6 +65,8 @@ def reported_by(config: TrialConfig) -> set[str]:
     if not traits.has_latents:
         return names
     names |= {"active_units"}
-    of_videos = {"prediction_ratio", "straightness"} if config.num_latents_in_time >= 3 else set()
-    of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl"}
-    return names | (of_posteriors if config.stochastic else set()) | of_videos
+    if config.num_latents_in_time >= 3:
+        of_motion = {"prediction_ratio", "straightness"}
+        names |= of_motion | ({f"{name}_encoder" for name in of_motion} if config.takes("gamma") else set())
+    of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl", "gaussian_total_correlation"}
+    return names | (of_posteriors if config.stochastic else set())

@@ -9,7 +9,7 @@ from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown
 from dd_ray.errors import UserError
-from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable
+from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.sweep_folder import sweep_location
@@ -17,6 +17,9 @@ from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.study import Study
+
+MOST_LOST = 0.025
+"""Share of what a code leaves unexplained that its R² may be too low by, since it is of few videos, unsaid."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,13 @@ class Plan:
         scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
+        lost, videos = max(
+            ((_lost_to_fitting(c), c.num_tested) for c in self.examples if c.traits.encodes and c.factor_names),
+            default=(0, 0),
+        )
+        if lost > MOST_LOST:
+            much = f"by up to {lost:.2g} × (1 − R²)" if lost < 1 else "by more than it can say"
+            lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; more (--num-test) mend it")
         if self.final_metrics:
             names = " ".join(self.final_metrics)
             own = any(config.contents for config in self.examples)
@@ -151,6 +161,12 @@ class Plan:
     def _applicable_scores(self) -> set[str]:
         """Scores that mean something of the factors of any trial."""
         return {name for config in self.examples for name in applicable_to(config, tuple(FURTHER))}
+
+
+def _lost_to_fitting(config: TrialConfig) -> float:
+    """By how much the R² of a trial that encodes is too low; see `share_lost_to_fitting`."""
+    size = config.num_latents if config.traits.has_latents else len(config.factor_names)
+    return share_lost_to_fitting(size, config.num_tested)
 
 
 def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:

@@ -19,6 +19,7 @@ from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
 from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
 
+EXIT_DIVERGED = 1
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
 
 
@@ -73,11 +74,22 @@ def main(args: list[str] | None = None) -> None:
         with told_in_options():
             axes = with_contents(axes_of(config, DEFAULTS, args))
             configs = product(axes)
-        train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
+        diverged = train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
+    for trial in diverged:
+        kept = " Its checkpoint is not written." if options.checkpoints else ""
+        print(
+            f"diverged: {trial.config.key} by iteration {trial.iteration:,}: not all is finite.{kept}", file=sys.stderr
+        )
+    if diverged:
+        sys.exit(EXIT_DIVERGED)
 
 
-def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]) -> None:
-    """Train the configs, stack by stack, with a progress bar, and save them; then print them."""
+def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]) -> list[Trial]:
+    """Train the configs, stack by stack, with a progress bar, and save them; then print them.
+
+    Returns:
+        Those that diverged, which are not saved: an older checkpoint of theirs stays.
+    """
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -86,9 +98,16 @@ def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]
     for stack in stacks:
         _train_stack(stack, options)
         for trial in stack:
-            if path := _checkpoint(trial.config, options):
+            if (path := _checkpoint(trial.config, options)) and not _diverged(trial):
                 export(path.parent, {path.name: dump_state(trial.state())}, "--checkpoints")
-    console().print(_table([trial for stack in stacks for trial in stack], swept))
+    trials = [trial for stack in stacks for trial in stack]
+    console().print(_table(trials, swept))
+    return [trial for trial in trials if _diverged(trial)]
+
+
+def _diverged(trial: Trial) -> bool:
+    """Whether its last loss was not finite, or a weight is not: the last step may have been one too many."""
+    return trial.diverged or not bool(torch.isfinite(trial.weights).all())
 
 
 def _stack_of(configs: list[TrialConfig], options: TrainingOptions) -> Stack:

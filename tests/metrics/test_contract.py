@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from dd_ray.metrics import (
+    Code,
     FewPointsWarning,
+    HeldOut,
     block_separation,
     dci,
+    further_scores,
     linear_r2,
     mean_correlation_coefficient,
     mig,
@@ -109,6 +112,39 @@ def test_no_latent_and_latents_that_do_not_vary_score_nothing(latents, factors, 
     # R² is below 0 by the difference between the means of the halves.
     np.testing.assert_allclose(nothing, 0, atol=0.08)
     np.testing.assert_allclose(SCORES[score](np.full_like(latents, 0.1), factors), nothing, atol=1e-9)
+
+
+@few_points
+@pytest.mark.parametrize("score", sorted(set(SCORES) - {"blocks"}))
+def test_a_factor_that_does_not_vary_has_no_score_and_changes_that_of_no_other(latents, factors, score):
+    resting = np.column_stack([factors[:, :2], np.full(NUM_POINTS, 0.1), factors[:, 3:]])
+    found, expected = SCORES[score](latents, resting), SCORES[score](latents, factors[:, [0, 1, 3]])
+    if np.ndim(expected) == 1 and len(expected) == 3 and score != "dci":
+        assert np.isnan(found[2])
+        found = np.delete(found, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    assert np.isnan(SCORES[score](latents, np.full_like(factors, 0.1))).all()
+
+
+@few_points
+def test_groups_of_factors_that_do_not_vary_have_no_part_in_the_separation(latents, factors):
+    resting = np.column_stack([factors[:, :3], np.full(NUM_POINTS, 0.1)])
+    expected = block_separation(latents, factors[:, :3], GROUPS[:3])
+    assert block_separation(latents, resting, GROUPS).r2_gap == pytest.approx(expected.r2_gap, abs=1e-9)
+    assert np.isnan(_blocks(latents, factors * [1, 1, 0, 0])).all()
+
+
+@few_points
+def test_the_columns_of_a_table_are_means_of_the_factors_that_vary(latents, factors):
+    names = ("circle_x", "circle_y", "background_x", "background_y")
+    resting = np.column_stack([factors[:, :3], np.full(NUM_POINTS, 0.1)])
+    code = Code(latents=latents, factors=resting, factor_names=names, encode=lambda f: f)
+    columns = further_scores(["mig", "sap", "mcc", "linear_r2", "modularity", "dci", "block_separation"], code)
+    assert np.isfinite(list(columns.values())).all()
+    assert columns["linear_r2_stills"] == pytest.approx(linear_r2(latents, factors[:, :3]).mean())
+    held_out = HeldOut(latents=latents[:, None], predicted=None, factors=resting[:, None], factor_names=names, means={})
+    assert held_out.metrics()["linear_r2"] == pytest.approx(columns["linear_r2_stills"])
+    assert np.isnan(held_out.metrics()["linear_r2/background_y"])
 
 
 @few_points

@@ -6,7 +6,7 @@ Shapes: N points, L latents, F factors.
 import numpy as np
 import pytest
 
-from dd_ray.metrics import linear_r2, mean_correlation_coefficient
+from dd_ray.metrics import linear_r2, mean_correlation_coefficient, share_lost_to_fitting
 from tests.metrics.codes import NUM_POINTS, rotated
 
 
@@ -45,6 +45,27 @@ def test_r2_is_scored_on_points_that_were_not_fitted(rng):
     assert (linear_r2(latents, factors) < 0.5).all()
 
 
+@pytest.mark.parametrize(("num_latents", "num_videos"), [(4, 64), (4, 128), (8, 64)])
+def test_r2_of_few_videos_is_too_low_by_the_share_that_is_lost_to_fitting(rng, num_latents, num_videos):
+    # Latents and factor rest in each video of ten frames; of the variance of the factor, the latents explain 0.4.
+    error, variance = np.empty((2, 2_000))
+    for i in range(2_000):
+        code = rng.standard_normal((num_videos, num_latents))
+        factor = np.sqrt(0.4) * code[:, :1] + np.sqrt(0.6) * rng.standard_normal((num_videos, 1))
+        variance[i] = factor[num_videos // 2 :].var()
+        error[i] = (1 - linear_r2(np.repeat(code, 10, axis=0), np.repeat(factor, 10, axis=0))[0]) * variance[i]
+    ratio = error.mean() / variance.mean()
+    bound = 4 * (error - ratio * variance).std() / variance.mean() / 2_000**0.5
+    assert ratio == pytest.approx(0.6 * (1 + share_lost_to_fitting(num_latents, num_videos)), abs=bound)
+    assert ratio > 0.6 + bound
+
+
+def test_the_share_that_is_lost_to_fitting_is_that_of_videos():
+    assert share_lost_to_fitting(4, 512) == pytest.approx(0.024, abs=0.001)
+    assert share_lost_to_fitting(4, 64) == pytest.approx(0.228, abs=0.001)
+    assert share_lost_to_fitting(4, 12) == np.inf
+
+
 def test_latents_that_do_not_vary_tell_nothing(factors):
     for constant in (0.0, 0.1, -7.3):
         latents = np.full((NUM_POINTS, 3), constant, np.float32)
@@ -61,12 +82,12 @@ def test_a_constant_latent_beside_others_changes_nothing(factors):
     )
 
 
-def test_a_factor_that_does_not_vary_has_no_r2_and_no_correlation(factors):
+def test_a_factor_that_does_not_vary_has_no_r2_and_no_part_in_the_correlation(factors):
     factors[:, 1] = 0.3
     r2 = linear_r2(factors.copy(), factors)
     assert np.isnan(r2[1])
     np.testing.assert_allclose(r2[[0, 2, 3]], 1)
-    assert mean_correlation_coefficient(factors.copy(), factors) == pytest.approx(3 / 4)
+    assert mean_correlation_coefficient(factors.copy(), factors) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("num_latents", [1, 2, 3])

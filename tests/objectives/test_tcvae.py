@@ -6,14 +6,17 @@ Shapes: N samples of the data, S draws, B in a batch, L latents.
 import math
 from itertools import combinations, permutations
 
+import numpy as np
 import pytest
 import torch
 
 from dd_ray.config import DATASETS
 from dd_ray.data import make_dataset
 from dd_ray.data.dataset import FiniteDataset
-from dd_ray.evaluation.decomposition import kl_terms
-from dd_ray.objectives import Posterior, decompose_kl, log_weights_of
+from dd_ray.evaluation.decomposition import as_told, kl_terms
+from dd_ray.metrics import gaussian_total_correlation
+from dd_ray.objectives import Posterior, Weights, decompose_kl, log_weights_of
+from dd_ray.objectives.tcvae import tcvae_penalty
 from tests.small import small
 
 COVARIANCE = torch.tensor([[1.0, 0.6, 0.0], [0.6, 1.0, -0.3], [0.0, -0.3, 0.5]], dtype=torch.float64)
@@ -129,6 +132,68 @@ def test_the_number_of_data_moves_no_gradient_of_weighted_sampling(num_data):
         _batch_terms(Posterior(mu, posterior.logvar, mu + 0.1), "weighted", n)[1].sum().backward()
         gradients.append(mu.grad)
     torch.testing.assert_close(gradients[0], gradients[1])
+
+
+@pytest.mark.parametrize("num_data", [5, 1_000, 10**9])
+def test_the_told_terms_of_weighted_sampling_are_those_of_the_batch_taken_for_all_data(num_data):
+    config = small("predictive_vae", objective="tcvae", batch_size=5, num_latents=3, tc_num_data=num_data)
+    frames = [_posteriors(5, seed) for seed in range(2)]
+    posterior = Posterior(*(torch.stack(tensors, dim=1) for tensors in zip(*frames, strict=True)))  # [B, n, L]
+    told = [term.value - term.constant for term in tcvae_penalty(config, posterior, Weights.at(config, 0)).values()]
+    # Where a batch is all of the data, stratified sampling has q(z) itself.
+    expected = sum(_batch_terms(frame, "stratified", 5).sum(dim=1) / 5 for frame in frames)
+    torch.testing.assert_close(torch.stack(told), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_what_is_told_moves_no_bit_of_the_loss():
+    config = small("beta_vae", objective="tcvae", batch_size=6, num_latents=3, dataset="still_circles")
+    posterior = Posterior(*(tensor[:, None].float() for tensor in _posteriors(6)))
+    log_weights = log_weights_of("weighted", 6, config.num_data)
+    plain = decompose_kl(
+        Posterior(*(t[:, 0] for t in posterior)), posterior.mu[:, 0], posterior.logvar[:, 0], log_weights
+    )
+    for term, value in zip(tcvae_penalty(config, posterior, Weights.at(config, 0)).values(), plain, strict=True):
+        assert term.value == value.sum() / 6
+
+
+def test_the_gaussian_total_correlation_is_that_of_known_gaussians():
+    posterior = _posteriors(20_000)
+    variance = posterior.logvar.exp().numpy()
+    expected = _known_terms()[1]
+    # Its standard deviation is √(Σ_{i<j} ρ_ij² / N) to first order.
+    assert gaussian_total_correlation(posterior.mu.numpy(), variance) == pytest.approx(expected, abs=4 * 0.6 / 141)
+    # By Monte Carlo of the log ratio of the densities, of the draws themselves.
+    draws = posterior.latents
+    total = torch.distributions.MultivariateNormal(torch.zeros(3).double(), COVARIANCE + S2 * torch.eye(3))
+    alone = torch.distributions.Normal(0.0, total.covariance_matrix.diagonal().sqrt())
+    ratios = total.log_prob(draws) - alone.log_prob(draws).sum(-1)
+    assert ratios.mean().item() == pytest.approx(expected, abs=4 * ratios.std().item() / math.sqrt(20_000))
+
+
+@pytest.mark.parametrize(("deviation", "of_mixture"), [(0.3, 0.06), (0.1, 1.2), (0.05, 3.4), (0.03, 5.5)])
+def test_narrow_posteriors_of_independent_latents_have_no_gaussian_total_correlation(deviation, of_mixture):
+    rng = torch.Generator().manual_seed(0)
+    mu = torch.randn(5_120, 4, generator=rng)
+    logvar = torch.full_like(mu, 2 * math.log(deviation))
+    terms = kl_terms(Posterior(mu, logvar, mu + deviation * torch.randn(5_120, 4, generator=rng)))
+    terms = {name: term.item() for name, term in terms.items()}
+    assert terms["total_correlation"] == pytest.approx(of_mixture, abs=0.25)  # the truth is 0
+    told = as_told(terms, 5_120)
+    assert math.isnan(told["total_correlation"]) == (deviation <= 0.1)
+    assert {**told, "total_correlation": 0} == {**terms, "total_correlation": 0}
+    assert gaussian_total_correlation(mu.numpy(), logvar.exp().numpy()) < 0.002
+
+
+def test_latents_that_are_one_number_or_unknown_or_copies_have_a_gaussian_total_correlation_that_says_so():
+    mu = _posteriors(100).mu.numpy()
+    nothing = np.zeros_like(mu)
+    resting = np.column_stack([mu, np.full(100, 0.1)])
+    of_three = gaussian_total_correlation(mu, nothing)
+    assert gaussian_total_correlation(resting, np.zeros_like(resting)) == pytest.approx(of_three)
+    assert gaussian_total_correlation(mu * [1e-9, 1.0, 1e9], nothing) == pytest.approx(of_three)
+    assert gaussian_total_correlation(mu[:, :1], nothing[:, :1]) == 0
+    assert gaussian_total_correlation(np.column_stack([mu[:, 0], mu[:, 0]]), nothing[:, :2]) > 10
+    assert math.isnan(gaussian_total_correlation(np.where(mu > 1, np.nan, mu), nothing))
 
 
 def test_held_out_terms_are_those_of_known_gaussians():

@@ -194,6 +194,13 @@ def test_it_is_said_that_few_points_bias_mig():
     assert "576" in few[0] and enough == []
 
 
+def test_it_is_said_that_few_videos_lower_r2():
+    # Sixty-four videos are as few whatever their frames.
+    for frames in ("10", "100"):
+        lines = parse(TINY, ["--num-test", "64", "--num-frames", frames, "--num-latents", "4"]).scored_on()
+        assert "linear R² of 64 held-out videos is too low by up to 0.23 × (1 − R²); more (--num-test) mend it" in lines
+
+
 def test_work_is_estimated_in_proportion_to_frames():
     short, long = (parse(TINY, ["--iterations", n]).core_seconds() for n in ("100", "10000"))
     assert 20 < long / short < 500  # 100, but for the noise of the measured rate

@@ -89,6 +89,22 @@ def test_a_further_trial_joins_those_that_have_begun(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_diverged_trial_is_told_and_its_checkpoint_left_as_it_was(tmp_path, capsys):
+    _train("--iterations", 1, "--checkpoints", tmp_path, "--learning-rate", 1e30)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_:
+        _train("--iterations", 4, "--checkpoints", tmp_path, "--learning-rate", 1e-4, 1e30)
+    assert exit_.value.code == 1
+    printed = capsys.readouterr()
+    key = _config(learning_rate=1e30).key
+    [told] = [line for line in printed.err.splitlines() if line.startswith("diverged")]
+    assert told.startswith(f"diverged: {key} by iteration 4: ")
+    assert len(_rows(printed.out)) == 3
+    assert {path: path.read_bytes() for path in before} == before
+    assert load_state(tmp_path / f"{_config().key}.npz").iteration == 4
+
+
 def _refusal(capsys, *args) -> str:
     """The message that arguments are refused with."""
     with pytest.raises(SystemExit) as exit_:
