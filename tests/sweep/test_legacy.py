@@ -9,7 +9,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
@@ -161,23 +161,34 @@ def test_a_map_has_the_recorded_numbers(opened: Open, tmp_path: Path) -> None:
     assert values(drawn, ["mean"]) == values(last, ["reconstruction_error"])
 
 
-RESUMED = [
-    ("grid_finished", "grid_extended", "--iterations 30 --evaluations 3 --seeds 2"),
-    ("grid_interrupted", "grid_undisturbed", ""),
-    ("search_finished", "search_extended", "--suggestions 5"),
-    ("search_interrupted", "search_undisturbed", ""),
+class GoesOn(NamedTuple):
+    """A sweep that its command goes on with."""
+
+    name: str
+    whole: str
+    """The sweep that the earlier code ran whole."""
+    more: str
+    """What the command asks for beyond what it asked for before."""
+    num_trials: int
+    """How many trials are at the end of the whole one then."""
+
+
+GO_ON = [
+    GoesOn("grid_finished", "grid_extended", "--beta 0.1 --lambda 0 --iterations 30 --evaluations 3 --seeds 2", 4),
+    GoesOn("grid_interrupted", "grid_undisturbed", "", 6),
+    GoesOn("search_interrupted", "search_undisturbed", "", 4),
 ]
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "whole", "more"), RESUMED)
+@pytest.mark.parametrize("sweep", GO_ON, ids=lambda sweep: sweep.name)
 def test_it_goes_on_to_the_numbers_of_a_sweep_that_the_earlier_code_ran_whole(
-    cluster: str, tmp_path: Path, name: str, whole: str, more: str
+    cluster: str, tmp_path: Path, sweep: GoesOn
 ) -> None:
-    path = unpack(name, tmp_path) / name
-    before, expected = recorded(path), recorded(path, whole)
-    done = run_again(path, [*more.split(), "--address", cluster])
+    path = unpack(sweep.name, tmp_path) / sweep.name
+    before, expected = recorded(path), recorded(path, sweep.whole)
+    done = run_again(path, [*sweep.more.split(), "--address", cluster])
     assert done.returncode == 0, done.stderr
     assert "the software has changed: dd_ray" in done.stdout
 
@@ -185,9 +196,13 @@ def test_it_goes_on_to_the_numbers_of_a_sweep_that_the_earlier_code_ran_whole(
     columns = before.columns.drop(["state", "error"])  # of a trial that goes on, these change
     evaluated = values(before.dropna(subset="iteration"), columns)
     assert [row for row in values(table, columns) if row in evaluated] == evaluated
-    agrees(table, expected)
-    boards = json.loads((LEGACY / "tensorboard.json").read_text())
-    assert sorted(board.name for board in (path / "tensorboard").iterdir()) == boards[whole]
+    last = int(expected["iteration"].astype(float).max())
+    whole_now = table.loc[table["iteration"] == last, "key"]
+    assert len(whole_now) == sweep.num_trials
+    agrees(table[table["key"].isin(whole_now)], expected[expected["key"].isin(whole_now)])
+    boards = json.loads((LEGACY / "tensorboard.json").read_text())[sweep.whole]
+    labels = {*table["label"]}
+    assert sorted(board.name for board in (path / "tensorboard").iterdir()) == [b for b in boards if b in labels]
 
 
 def run_again(path: Path, more: Sequence[str]) -> subprocess.CompletedProcess[str]:
