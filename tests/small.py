@@ -42,9 +42,11 @@ DATA: list[dict[str, Any]] = [
     {"dataset": "moving_sprites", "background": "black"},
     {"dataset": "moving_sprites", "moves": "orientation"},
     {"num_circles": 2},
-    *(GREY, COLOUR, BARE),
 ]
 """Data other than one circle; each is tried on every variant that takes it. dSprites' own file has tests of its own."""
+
+OWN: list[dict[str, Any]] = [GREY, COLOUR, BARE]
+"""Files of one's own, which fit networks of their size alone; each is tried on every variant that takes it."""
 
 
 def small(model: str, **changes: Any) -> TrialConfig:
@@ -86,7 +88,10 @@ def name_of(config: TrialConfig) -> str:
 
 
 CONFIGS = [
-    small(model, **option) for model in MODELS for option in [{}, *OPTIONS, *DATA] if not option or takes(model, option)
+    small(model, **option)
+    for model in MODELS
+    for option in [{}, *OPTIONS, *DATA, *OWN]
+    if not option or takes(model, option)
 ]
 """A small config of every variant, and of every variant with each of the options and of the data that it takes."""
 WITH_CODE = [config for config in CONFIGS if config.traits.encodes]

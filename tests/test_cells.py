@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from dd_ray import results
-from dd_ray.data import Batch, render_stills
+from dd_ray.data import Batch, held_out_pictures, render_stills, still_images
 from dd_ray.errors import UserError
-from dd_ray.evaluation import encode_stills
+from dd_ray.evaluation import encode_pictures, encode_stills
 from dd_ray.figures.common import folder_of
 from dd_ray.models import build_model
 from dd_ray.probes.networks import choose, load_model, load_networks, load_originals, subjects_of
@@ -160,13 +160,15 @@ def test_there_has_to_be_something_to_show() -> None:
 def test_the_latent_of_a_picture_is_that_of_a_video_at_rest_in_its_last_frame(config: Any) -> None:
     model = build_model(config).eval()
     random = np.random.default_rng(0).random((5, len(config.factor_names)))
-    pictures = torch.from_numpy(render_stills(config, random))[:, None, None] / 255
-    videos = pictures.expand(-1, config.frames, -1, -1, -1)
+    pictures = held_out_pictures(config, 10)[1][:5] if config.contents else render_stills(config, random)
+    videos = still_images(pictures).expand(-1, config.frames, -1, -1, -1)
     factors = torch.from_numpy(random).float()[:, None].expand(-1, config.frames, -1)
     with torch.no_grad():
         outputs = model(Batch(videos, factors, config.factor_names))
     shown = outputs.mu if config.traits.has_latents else outputs.predicted
-    np.testing.assert_allclose(encode_stills(model, config, random), shown[:, -1], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(encode_pictures(model, pictures), shown[:, -1], rtol=1e-4, atol=1e-6)
+    if not config.contents:
+        np.testing.assert_array_equal(encode_stills(model, config, random), encode_pictures(model, pictures))
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 1.0])

@@ -48,7 +48,8 @@ def _expected_names(config) -> set[str]:
     scores = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
     if not config.traits.encodes:
         return scores
-    scores |= {"linear_r2", "mcc", "mig", "sap", *(f"linear_r2/{name}" for name in config.factor_names)}
+    if config.factor_names:
+        scores |= {"linear_r2", "mcc", "mig", "sap", *(f"linear_r2/{name}" for name in config.factor_names)}
     if not config.traits.has_latents:
         return scores
     scores |= {"loss/reconstruction", "active_units"}

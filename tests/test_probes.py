@@ -11,7 +11,7 @@ from dd_ray import probes
 from dd_ray.config import TrialConfig, video_datasets
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
-from dd_ray.evaluation import encode_stills
+from dd_ray.evaluation import encode_pictures, encode_stills
 from dd_ray.models import VideoVAE, build_model
 from dd_ray.models.inertia_vae import InertiaVAE
 from dd_ray.probes.answers import (
@@ -41,16 +41,28 @@ def show_latents(model: VideoVAE) -> None:
         [*model.decoder.modules()][-1].weight *= 10
 
 
+def as_pictures(images: torch.Tensor) -> np.ndarray[Any, Any]:
+    """[..., H, W] in grey or [..., H, W, 3] in colour, from 0 to 255, of images [..., C, H, W]."""
+    scaled = (images.detach().movedim(-3, -1) * 255).numpy()
+    return scaled[..., 0] if scaled.shape[-1] == 1 else scaled
+
+
+def size_of(config: TrialConfig) -> tuple[int, ...]:
+    """What stands at the end of the shape of pictures."""
+    channels, *size = config.image_shape
+    return (*size, *([channels] if channels > 1 else []))
+
+
 @pytest.mark.parametrize("config", WITH_DECODER, ids=name_of)
 def test_a_traversal_moves_one_latent_and_leaves_the_others(config: TrialConfig) -> None:
     model = network(config)
     show_latents(model)
     shown = traversal(model, config, steps=5)
-    assert shown.shape == (config.num_latents, 5, *config.image_shape[1:]) and shown.dtype == np.uint8
-    base = encode_stills(model, config, middle_picture(config).factors[None])[0]
+    assert shown.shape == (config.num_latents, 5, *size_of(config)) and shown.dtype == np.uint8
+    base = encode_pictures(model, middle_picture(config).picture[None])[0]
     base[2] = 1.5  # three quarters from −3 to 3
     with torch.inference_mode():
-        expected = model.decode(torch.from_numpy(base)[None, None])[0, 0, 0].numpy() * 255
+        expected = as_pictures(model.decode(torch.from_numpy(base)[None, None])[0, 0])
     np.testing.assert_allclose(shown[2, 3], expected, atol=0.51)
 
 
@@ -73,6 +85,8 @@ def test_the_middle_picture_is_a_held_out_one(config: TrialConfig) -> None:
     factors = make_dataset(config).test_factors()
     assert (factors[picture.video, picture.frame] == picture.factors).all()
     assert (np.square(factors - 0.5).sum(-1) >= np.square(picture.factors - 0.5).sum()).all()
+    held_out = make_dataset(config).test_set().images[picture.video, picture.frame]
+    np.testing.assert_array_equal(picture.shown, as_pictures(held_out).round())
 
 
 def test_a_picture_is_found_by_its_number_or_refused() -> None:
@@ -89,9 +103,9 @@ def test_reconstructions_stand_beside_the_frames_that_they_should_be(config: Tri
     model, batch = network(config), make_dataset(config).test_set()
     originals, reconstructions = reconstruct(model, batch)
     lost = 1 + config.delay if config.model == "inertia_vae" else 0
-    assert originals.shape == reconstructions.shape == (8, config.frames - lost, *config.image_shape[1:])
-    np.testing.assert_array_equal(originals, (batch.images[:, lost:, 0] * 255).round().numpy())
-    np.testing.assert_allclose(reconstructions, model(batch).reconstruction[:, :, 0].detach() * 255, atol=0.51)
+    assert originals.shape == reconstructions.shape == (8, config.frames - lost, *size_of(config))
+    np.testing.assert_array_equal(originals, as_pictures(batch.images[:, lost:]).round())
+    np.testing.assert_allclose(reconstructions, as_pictures(model(batch).reconstruction), atol=0.51)
 
 
 def test_reconstructions_do_not_depend_on_how_many_are_made_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +144,7 @@ def test_every_variant_has_a_table(config: TrialConfig) -> None:
     table = latent_table(model, config, batch)
     latents = config.traits.has_latents
     assert len(table) == (4 if latents else len(config.factor_names))
-    assert set(table["follows"]) <= set(config.factor_names)
+    assert set(table["follows"]) <= set(config.factor_names or [None])
     assert table[["kl", "posterior_variance"]].notna().all(axis=None) == (latents and config.stochastic)
 
 
