@@ -37,7 +37,7 @@ def test_quick_is_the_default_and_paper_lets_all_finish(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "cells", "iterations"),
+    ("name", "trials", "iterations"),
     [
         ("inertia_grid", 36, 50_000),
         ("prediction_grid", 36, 50_000),
