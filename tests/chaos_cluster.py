@@ -24,7 +24,7 @@ SECONDS_AFTER_SUSPENSION = 3
 SECONDS_TO_END = 120
 """For a sweep that was told to."""
 IN_NAMESPACE = "CHAOS_NAMESPACE"
-TRIAL = (b"ray::LoggedCell", b"ray::ResourceTrainable")
+TRIAL = (b"ray::LoggedTrial", b"ray::ResourceTrainable")
 """How Ray titles a process with a trial, at its start and later."""
 
 

@@ -22,11 +22,11 @@ def run() -> None:
     """Run the study with trials that log."""
     expect_signals()
     prepare_environment()  # before Ray is imported
-    from chaos_trial import LoggedCell
+    from chaos_trial import LoggedTrial
 
     from dd_ray.tune import rounds
 
-    rounds.TrialTrainable = LoggedCell
+    rounds.TrialTrainable = LoggedTrial
     main(STUDY)
 
 

@@ -18,7 +18,7 @@ LOG, PACE, FULL = "CHAOS_LOG", "CHAOS_PACE", "CHAOS_FULL"
 storage where none can be mounted."""
 
 
-class LoggedCell(TrialTrainable):
+class LoggedTrial(TrialTrainable):
     """`TrialTrainable` with a line in the log for each time that a trial is taken up, and for each iteration."""
 
     def _take_up(self) -> Any:

@@ -81,7 +81,7 @@ class IdleRun:
         """Nothing is open."""
 
 
-class IdleCell(TrialTrainable):
+class IdleTrial(TrialTrainable):
     """A trial that trains nothing."""
 
     state = b""
@@ -91,7 +91,7 @@ class IdleCell(TrialTrainable):
         return IdleRun(SweepFolder(files).trial(self._config["key"]), self.state)
 
 
-class IdleCellWithState(IdleCell):
+class IdleTrialWithState(IdleTrial):
     """The same, with a state of the usual size, which is the storage's work."""
 
     state = os.urandom(STATE_BYTES)
@@ -140,8 +140,8 @@ def main(args: Sequence[str] = ()) -> None:
 def _compare(trials: int) -> None:
     ways = {
         "plain Tune": lambda folder: plain_tune(trials, folder),
-        "sweep": lambda folder: sweep_of(trials, folder, IdleCell),
-        "sweep, with states of 0.8 MB": lambda folder: sweep_of(trials, folder, IdleCellWithState),
+        "sweep": lambda folder: sweep_of(trials, folder, IdleTrial),
+        "sweep, with states of 0.8 MB": lambda folder: sweep_of(trials, folder, IdleTrialWithState),
     }
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(REPEATS):
@@ -161,7 +161,7 @@ def _growth(counts: list[int]) -> None:
     print("| ---: | ---: | ---: | ---: | ---: |")
     for trials in counts:
         with tempfile.TemporaryDirectory() as folder:
-            seconds = sweep_of(trials, folder, IdleCell)
+            seconds = sweep_of(trials, folder, IdleTrial)
             written = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         each = f"{memory:,.0f} | {written / trials:,.0f}"

@@ -11,6 +11,9 @@ from dd_ray import results
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
+from dd_ray.results import printing
+from dd_ray.results.__main__ import main
+from dd_ray.results.table import SECONDS_TO_LIVE
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 
 
@@ -87,7 +90,7 @@ def test_trials_can_be_ranked_by_scores_that_were_added(sweep, capsys):
         for row in trial.evaluations()[-1:]:
             trial.add_scores(row["iteration"], {"dci_disentanglement": 0.123})
             trial.finish(Outcome(state="finished", iteration=row["iteration"]))
-    results.main([sweep.location, "--metric", "dci_disentanglement"])
+    main([sweep.location, "--metric", "dci_disentanglement"])
     printed = capsys.readouterr().out
     assert "The best in DCI disentanglement" in printed and "0.123" in printed
 
@@ -103,7 +106,7 @@ def test_errors_are_in_the_table(sweep):
 
 
 def test_command_prints_every_trial(sweep, capsys):
-    results.main([str(sweep.location)])
+    main([str(sweep.location)])
     printed = capsys.readouterr().out
     assert "5 trials" in printed
     assert all(word in printed for word in ("gamma", "0.9", "stopped early", "missing", "failed"))
@@ -132,7 +135,7 @@ def test_what_all_trials_share_is_no_column(sweep, capsys):
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_narrow_terminal_cuts_nothing_off(width, monkeypatch, capsys):
-    monkeypatch.setattr(results, "console", lambda: Console(width=width))
+    monkeypatch.setattr(printing, "console", lambda: Console(width=width))
     row = {"key": "a", "state": "stopped_early", "iteration": 50_000.0, **dict.fromkeys(COMPARABLE, 0.001234)}
     trials = pd.DataFrame([{**row, "label": f"beta=0.01,gamma=0.25,lambda={n},seed=0"} for n in (1, 10_000)])
     results.print_trials(trials.drop(columns="factor_error").assign(mcc_untrained=0.4321, linear_r2_untrained=0.4))
@@ -151,7 +154,7 @@ def test_a_path_without_a_sweep_is_refused(tmp_path, capsys):
     with pytest.raises(UserError, match="holds no sweep"):
         results.load(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        results.main([str(tmp_path / "nowhere")])
+        main([str(tmp_path / "nowhere")])
     captured = capsys.readouterr()
     assert ended.value.code == 2 and "is no folder" in captured.err and "Traceback" not in captured.err
 
@@ -162,7 +165,7 @@ def test_a_sweep_that_runs_says_what_runs_and_how_long_still(sweep, capsys):
         {"time": time.time(), "running": [waiting], "iterations_per_second": 20.0, "seconds_left": 600}
     )
     assert results.load(sweep.location).set_index("gamma").loc[1.0, "state"] == "running"
-    results.main([sweep.location])
+    main([sweep.location])
     printed = capsys.readouterr().out
     assert "1 finished, 1 running, 1 stopped early, 1 failed, 1 unfinished of 5 trials." in printed
     assert "20.0 iterations a second, about 10.0 minutes left" in printed
@@ -171,16 +174,16 @@ def test_a_sweep_that_runs_says_what_runs_and_how_long_still(sweep, capsys):
 
 def test_a_sweep_whose_last_sign_of_life_is_old_is_not_running(sweep, capsys):
     waiting = results.load(sweep.location).set_index("gamma").loc[1.0, "key"]
-    old = time.time() - 2 * results.SECONDS_TO_LIVE
+    old = time.time() - 2 * SECONDS_TO_LIVE
     sweep.write_progress({"time": old, "running": [waiting], "iterations_per_second": 20.0, "seconds_left": 600})
     assert results.load(sweep.location).set_index("gamma").loc[1.0, "state"] == "missing"
-    results.main([sweep.location])
+    main([sweep.location])
     assert "Nothing runs it at the moment" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("name", "read"), [("table.csv", pd.read_csv), ("table.parquet", pd.read_parquet)])
 def test_the_table_is_written_to_a_file(sweep, tmp_path, name, read):
-    results.main([sweep.location, "--out", str(tmp_path / name)])
+    main([sweep.location, "--out", str(tmp_path / name)])
     written, table = read(tmp_path / name), results.load(sweep.location)
     assert written[["key", "iteration", "mcc"]].equals(table[["key", "iteration", "mcc"]])
 
@@ -190,7 +193,7 @@ def test_the_table_is_written_to_a_file(sweep, tmp_path, name, read):
 )
 def test_options_that_mean_nothing_are_refused(sweep, capsys, options, words):
     with pytest.raises(SystemExit) as ended:
-        results.main([sweep.location, *options.split()])
+        main([sweep.location, *options.split()])
     assert ended.value.code == 2
     assert words in capsys.readouterr().err
 

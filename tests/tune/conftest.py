@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep.object_store import KEYS, object_store
+from tests.storage.object_store import KEYS, object_store
 
 __all__ = ["object_store"]
 

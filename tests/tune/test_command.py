@@ -14,8 +14,8 @@ from dd_ray import results
 from dd_ray.cli import main, parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import make_manifest
-from tests.sweep.conftest import ray_head
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
+from tests.tune.conftest import ray_head
 
 SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
 FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler none".split()

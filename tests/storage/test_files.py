@@ -18,7 +18,7 @@ import pytest
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Lease, LocalFiles, open_files, out_of_space
-from tests.sweep.object_store import KEYS, running_object_store
+from tests.storage.object_store import KEYS, running_object_store
 
 QUICK = Lease(renew=0.5, expire=3.0, poll=0.4)
 

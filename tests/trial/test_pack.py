@@ -20,7 +20,7 @@ from dd_ray.trial.run import TrialRun
 from dd_ray.trial.trainer import Work
 from dd_ray.tune.pack_actors import PackTrainer
 from tests.sweep.studies import TINY
-from tests.sweep.test_trial_run import finish, full_disk, without_times, work_on
+from tests.trial.test_run import finish, full_disk, without_times, work_on
 
 EVALUATE_AT = (0, 3, 6)
 

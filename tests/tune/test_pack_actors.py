@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from dd_ray import results
-from tests.sweep.test_command import FOUR_TRIALS, SWEEP, sweep
+from tests.tune.test_command import FOUR_TRIALS, SWEEP, sweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 1000 --evaluations 8 --scheduler none".split()

@@ -11,7 +11,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
 from dd_ray.trial import scoring
 from tests.small import small
-from tests.sweep.object_store import object_store
+from tests.storage.object_store import object_store
 
 __all__ = ["object_store"]
 
@@ -30,13 +30,13 @@ def _sweep_at(location):
     folder.write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
     for label, last in TRIALS.items():
         config = small("inertia_vae", gamma=float(label.partition("=")[2]))
-        trial = folder.trial(config.key)
-        trial.create(config.to_dict(), label)
+        its_folder = folder.trial(config.key)
+        its_folder.create(config.to_dict(), label)
         trial = Trial(config)
         for iteration in () if last is None else (0, last):
             trial.iteration = iteration
-            trial.record({"iteration": iteration, "seconds": 1.0, "mcc": 0.4})
-            trial.save_state(iteration, dump_state(trial.state()))
+            its_folder.record({"iteration": iteration, "seconds": 1.0, "mcc": 0.4})
+            its_folder.save_state(iteration, dump_state(trial.state()))
     return folder
 
 
