@@ -20,6 +20,7 @@ from dd_ray import results
 from dd_ray.command_line import console, duration
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
+from dd_ray.config.recorded import changed_since
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.storage.files import out_of_space
@@ -225,6 +226,8 @@ def _say_what_changed(sweep: SweepFolder) -> None:
     if changed := difference(versions(), before["versions"]) if before else "":
         print(f"Since the sweep was last run, the software has changed: {changed}.")
         print("Trials of before and after need not agree to the last digit.")
+    if changed := changed_since((before or {}).get("extensions", [])):
+        print(f"Since the sweep was last run, {changed} has changed; trials of before and after need not agree.")
 
 
 def _give_up(ending: str, plan: Plan) -> int:

@@ -7,17 +7,23 @@ from dd_ray.config.specs import Code
 from dd_ray.errors import UserError
 
 
+class CodeMissingError(UserError):
+    """Something is of an extension of which only a sweep's records are known."""
+
+
 def resolve(code: Code) -> Any:
     """The class or function that a declaration names as `package.module:Name`, imported; or the one that it holds.
 
     Raises:
-        UserError: it is of an extension that was not given.
+        CodeMissingError: it is of an extension that was not given.
     """
     if not isinstance(code, str):
         return code
     module, _, name = code.partition(":")
     if module == ABSENT:
-        raise UserError(f"this needs the code of {name}, which a sweep's records do not have; give --extension {name}.")
+        raise CodeMissingError(
+            f"this needs the code of {name}, which a sweep's records do not have; give --extension {name}."
+        )
     return getattr(importlib.import_module(module), name)
 
 

@@ -31,6 +31,12 @@ def recall(recorded: Sequence[Mapping[str, Any]]) -> None:
                 registry.declare(_recalled(values, extension["file"]))
 
 
+def changed_since(recorded: Sequence[Mapping[str, Any]]) -> str:
+    """The loaded extensions whose text is not what a sweep recorded, to read; empty where all are."""
+    digests = {each["file"]: each["digest"] for each in recorded}
+    return " and ".join(each.name for each in loaded() if digests.get(each.name, each.digest) != each.digest)
+
+
 def _recorded(spec: Spec) -> dict[str, Any]:
     plain = {each.name: getattr(spec, each.name) for each in fields(spec)}
     for name in ("options", *CODE, *_FUNCTIONS):

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from dd_ray import results
 from dd_ray.command_line import optional, parse_options
+from dd_ray.config.extensions import load_files
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
@@ -35,6 +36,8 @@ class Options:
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")]
     """Scores to compute, by their names or by a column that they fill, or all."""
+    extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
+    """Python files of your own that the sweep was run with; they are run."""
     processes: int = os.cpu_count() or 1
     """Trials at a time, each on a core of its own."""
 
@@ -43,6 +46,7 @@ def main(args: list[str] | None = None) -> None:
     """Parse the command line, score the trials with a progress bar, and print what came out."""
     options = parse_options(Options, args, _DESCRIPTION, prog="python -m dd_ray.evaluation")
     with exit_on_user_error():
+        load_files(options.extension)
         if options.processes < 1:
             raise UserError(f"--processes {options.processes} is out of range; give 1 or more.")
         names = tuple(FURTHER) if "all" in options.metrics else _scores_named(options.metrics)

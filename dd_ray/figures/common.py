@@ -2,6 +2,7 @@
 
 import io
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dd_ray.command_line import parse_options
 from dd_ray.config import config_fields
+from dd_ray.config.extensions import taken_from
 from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
@@ -137,6 +139,8 @@ def run_command(
         about: what `--help` says of it.
         args: the command line; that of the process where it is None.
     """
+    with exit_on_user_error():
+        _, args = taken_from(sys.argv[1:] if args is None else args)
     asked = parse_options(options, args, about)
     with exit_on_user_error():
         for path in write_files(asked):

@@ -49,6 +49,8 @@ class NetworkOptions:
     path: Annotated[str | None, tyro.conf.Positional, optional("[PATH]")] = None
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     cells: Annotated[tuple[str, ...], trials_option("the first seed of all trials")] = ()
+    extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
+    """Python files of your own that the sweep was run with; they are run, since networks are made of them."""
     original: Annotated[Path | None, optional("FOLDER")] = None
     """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
     out: Annotated[Path | None, optional("FOLDER")] = None

@@ -18,6 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from dd_ray.command_line import optional, parse_options
+from dd_ray.config.extensions import taken_from
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.report import Pictures, collect, render
 from dd_ray.storage.exports import export
@@ -38,6 +39,8 @@ class Options:
     """Config field along y; β where it is swept."""
     columns: Annotated[str | None, optional("FIELD")] = None
     """Config field of the slider; λ where it is swept."""
+    extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
+    """Python files of your own that the sweep was run with; they are run, for pictures of its networks."""
     videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
     out: Annotated[Path | None, optional("FILE")] = None
@@ -71,6 +74,8 @@ def _pictures(pictures: Pictures, content: dict[str, Any]) -> "tqdm[dict[str, An
 
 def main(args: list[str] | None = None) -> None:
     """Write a page that shows everything of a sweep. Prints the file."""
+    with exit_on_user_error():
+        _, args = taken_from(sys.argv[1:] if args is None else args)
     options = parse_options(Options, args, main.__doc__)
     with exit_on_user_error():
         print(write_report(options))

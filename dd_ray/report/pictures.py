@@ -21,6 +21,7 @@ from PIL import Image
 
 from dd_ray import probes, results
 from dd_ray.config import TrialConfig, data_config
+from dd_ray.config.code import CodeMissingError
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.figures.sheets import GREYS
@@ -72,6 +73,8 @@ class Pictures:
             raise UserError("this trial was never evaluated, so it has no trained network.")
         try:
             (subject,), _ = load_networks(self._path, row)
+        except CodeMissingError:
+            raise
         except UserError as error:
             # Not its own message, which names places on this machine.
             raise UserError("the weights of this trial are missing, damaged or not finite.") from error

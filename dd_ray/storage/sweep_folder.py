@@ -10,6 +10,7 @@
         cells/KEY/outcome.json        how it ended; absent while it has not
         cells/KEY/owner               the worker that took it up last
         tensorboard/LABEL/            event files
+        extensions/NAME.py            the user's files that it was run with, to read; they are never run from there
         .lock                         held by the command that runs the sweep
 
 What is written is replaced as a whole, or appended to by a line. What a trial is, its evaluations and its states are
@@ -29,6 +30,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from dd_ray.config import fields_with
+from dd_ray.config.extensions import Extension
 from dd_ray.config.recorded import recall
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, Lock, open_files
@@ -238,6 +240,11 @@ class SweepFolder:
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write what is asked for."""
         self.files.write("sweep.json", _json(manifest))
+
+    def keep_extensions(self, extensions: Iterable[Extension]) -> None:
+        """Write copies of the user's files that declare what its trials are made of."""
+        for extension in extensions:
+            self.files.write(f"extensions/{extension.name}", extension.text.encode())
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write how far the sweep is."""

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.extensions import load_extensions
 from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
 from dd_ray.metrics import Code
 from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
@@ -133,6 +134,7 @@ class Pack:
             for name, member in list(self._members.items()):
                 if member.trainee.config.key == work.key:  # of a process that was lost, and never left
                     self._leave(name, None)
+            load_extensions(work.extensions)
             set_precision(work.precision)  # the same for all trials of a sweep
             trainee = Trainee(work, self._stack_for)
             name = uuid.uuid4().hex

@@ -16,6 +16,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from dd_ray.config import DATASETS, TrialConfig
+from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores, untrained_scores
 from dd_ray.metrics import FURTHER, applicable
@@ -132,7 +133,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     # Not forked, which threads of PyTorch do not survive.
     context = multiprocessing.get_context("spawn")
     before = multiprocessing.active_children()
-    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(loaded(),)) as pool:
         try:
             yield pool
         except BrokenProcessPool as error:
@@ -144,7 +145,8 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             raise
 
 
-def _start() -> None:
+def _start(extensions: Sequence[Extension]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     torch.set_num_threads(1)
     threadpool_limits(1)
+    load_extensions(extensions)

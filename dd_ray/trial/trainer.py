@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
+from dd_ray.config.extensions import Extension
 from dd_ray.metrics import Code, HeldOut
 
 Precision = Literal["float32", "tf32"]
@@ -29,6 +30,8 @@ class Work:
     """As `dd_ray.training.set_precision` takes it."""
     hparams: Sequence[str]
     """Config fields that TensorBoard lists runs by."""
+    extensions: Sequence[Extension] = ()
+    """The user's files that declare what it is made of."""
     final_metrics: Sequence[str] = ()
     """Scores of `dd_ray.metrics.FURTHER` that the last evaluation has beside its own."""
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import ray
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.trial.gpu_memory import check_memory
@@ -90,7 +91,9 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials
         return
     task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_memory_and_need)
     try:
-        memory, need = ray.get(task.remote([config.to_dict() for config in examples]), timeout=SECONDS_FOR_GPU)
+        memory, need = ray.get(
+            task.remote([config.to_dict() for config in examples], loaded()), timeout=SECONDS_FOR_GPU
+        )
     except ray.exceptions.GetTimeoutError:
         return  # the cluster is busy; each trial looks again
     if not memory:
@@ -102,7 +105,7 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials
         check_memory(min(num_trials, int(1 / resources.gpus + 1e-9)), need, memory)
 
 
-def _memory_and_need(examples: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+def _memory_and_need(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extension]) -> tuple[int, int]:
     """Bytes of the GPU that this process was given a share of, 0 for none; and what the largest trial takes of them."""
     import torch  # noqa: PLC0415  # on the node, and not in the driver
 
@@ -110,6 +113,7 @@ def _memory_and_need(examples: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
 
     if not torch.cuda.is_available():
         return 0, 0
+    load_extensions(extensions)
     need = max(bytes_per_trial(TrialConfig.from_dict(dict(config))) for config in examples)
     return torch.cuda.get_device_properties(0).total_memory, need
 

@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
+from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import versions
@@ -79,6 +80,7 @@ class Rounds:
                 "threads": max(1, int(resources.cpus)),
                 "hparams": list(dict.fromkeys([*self.plan.swept, "seed"])),
                 "versions": versions(),
+                "extensions": loaded(),
                 "packed": resources.packed,
             },
             tune_config=tune.TuneConfig(

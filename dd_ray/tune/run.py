@@ -8,6 +8,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 
 from dd_ray.command_line import duration
+from dd_ray.config.extensions import loaded
 from dd_ray.metrics import REPORTED
 from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
@@ -59,6 +60,7 @@ def prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
         if plan.options.address is not None:
             check_nodes(sweep)
         sweep.write_manifest(make_manifest(plan, sweep.manifest()))
+        sweep.keep_extensions(loaded())
         yield resources
 
 

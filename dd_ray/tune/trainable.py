@@ -5,6 +5,7 @@ from typing import Any
 
 from ray import tune
 
+from dd_ray.config.extensions import load_extensions
 from dd_ray.errors import UserError
 from dd_ray.storage.files import out_of_space
 from dd_ray.storage.versions import difference, versions
@@ -71,6 +72,7 @@ class TrialTrainable(tune.Trainable):
         # Also nodes that join later are asked, which the driver could not do before it started.
         if differs := difference(versions(), work.pop("versions")):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
+        load_extensions(work["extensions"])
         packed = work.pop("packed")
         asked = Work(**work)
         return TrialRun(asked, PackTrainer(asked, pack_here(asked.device, asked.threads)) if packed else None)
