@@ -173,7 +173,7 @@ def report(plan: Plan, sweep: SweepFolder, keys: Collection[str], complete: bool
     results.print_trials(trials)
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
-    print(f"Trials:       {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
+    print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in _draw(plan, sweep) if complete else ():
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
