@@ -22,10 +22,9 @@ from dd_ray.evaluation import (
     untrained_scores,
 )
 from dd_ray.evaluation import scores as scores_module
-from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient
+from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient, reported_by
 from dd_ray.models import build_model, load_original
 from dd_ray.objectives.tcvae import Decomposition
-from dd_ray.sweep.checks import reported_by
 from tests.small import CONFIGS, VAES, WITH_CODE, name_of, small
 
 each_config = pytest.mark.parametrize("config", CONFIGS, ids=name_of)

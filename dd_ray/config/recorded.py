@@ -41,6 +41,8 @@ def _recorded(spec: Spec) -> dict[str, Any]:
     plain = {each.name: getattr(spec, each.name) for each in fields(spec)}
     for name in ("options", *CODE, *_FUNCTIONS):
         plain.pop(name, None)
+    if "columns" in plain:
+        plain["columns"] = {name: [m.label, m.short, m.better] for name, m in plain["columns"].items()}
     if callable(plain.get("factors")):  # whatever a config says, which is in the trials' own records
         del plain["factors"]
     own = () if spec.options is None else fields(spec.options)

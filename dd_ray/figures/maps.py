@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from dd_ray.config.options import shown
 from dd_ray.figures.common import BETTER, MARKS, frame, setting, symbol
-from dd_ray.metrics import WITH_UNTRAINED
+from dd_ray.metrics import with_untrained
 from dd_ray.results.summary import COMPLETE, Summary, described
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
@@ -77,7 +77,7 @@ class Scale:
         values = summary.cells.loc[summary.cells["metric"] == metric, "mean"].dropna().tolist()
         if summary.reference:
             return cls._of_differences(values, metric, summary.reference)
-        untrained = summary.untrained.get(metric) if metric in WITH_UNTRAINED else None
+        untrained = summary.untrained.get(metric) if metric in with_untrained() else None
         values += [untrained] if untrained is not None else []
         low, high = min(values, default=0.0), max(values, default=1.0)
         if metric == "active_units":

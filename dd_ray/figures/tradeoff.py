@@ -46,7 +46,7 @@ from dd_ray.figures.common import (
     symbol,
     write,
 )
-from dd_ray.metrics import WITH_UNTRAINED
+from dd_ray.metrics import with_untrained
 from dd_ray.results.summary import COMPLETE, Summary, described, summarise
 from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -160,7 +160,7 @@ def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks
     for cell in cells.sort_values("mark", key=lambda marks: marks == COMPLETE).to_dict("records"):
         if math.isfinite(cell["x"]) and math.isfinite(cell["y"]):
             _draw_point(panel, cell, looks)
-    untrained = summary.untrained.get(y) if y in WITH_UNTRAINED else None
+    untrained = summary.untrained.get(y) if y in with_untrained() else None
     _limit(panel, cells, {"x": seeds["x_seed"], "y": [*seeds["y_seed"], *([] if untrained is None else [untrained])]})
     _draw_letters(panel, cells)
     if untrained is not None:

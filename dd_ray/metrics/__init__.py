@@ -20,7 +20,7 @@ How to read them:
     bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
     FewPointsWarning                                          fewer points than a score needs
     share_lost_to_fitting                                     by how much R² of few videos is too low
-    REPORTED, COMPARABLE, WITH_UNTRAINED (`Metric`)           what trials report
+    REPORTED, COMPARABLE, with_untrained (`Metric`)           what trials report
 Scores that are computed once, by name:
     FURTHER, applicable, further_scores (`Code`)
 """
@@ -31,7 +31,7 @@ from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
-from dd_ray.metrics.further import ACTIVE, FURTHER, Code, applicable, further_scores
+from dd_ray.metrics.further import ACTIVE, FURTHER, Code, ScoreSpec, applicable, further_scores
 from dd_ray.metrics.held_out import HeldOut, in_two_halves
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
@@ -45,7 +45,7 @@ from dd_ray.metrics.notebook import (
     notebook_sweeps,
 )
 from dd_ray.metrics.regression import linear_r2, nonlinear_r2, share_lost_to_fitting
-from dd_ray.metrics.reported import COMPARABLE, REPORTED, WITH_UNTRAINED
+from dd_ray.metrics.reported import COMPARABLE, REPORTED, reported_by, with_untrained
 from dd_ray.metrics.sap import sap
 from dd_ray.metrics.total_correlation import gaussian_total_correlation
 
@@ -56,13 +56,13 @@ __all__ = [
     "ENOUGH_POINTS",
     "FURTHER",
     "REPORTED",
-    "WITH_UNTRAINED",
     "BlockSeparation",
     "Code",
     "FewPointsWarning",
     "HeldOut",
     "Interval",
     "Metric",
+    "ScoreSpec",
     "active_mask",
     "active_units",
     "applicable",
@@ -86,8 +86,10 @@ __all__ = [
     "nonlinear_r2",
     "notebook_sweeps",
     "prediction_ratio",
+    "reported_by",
     "sap",
     "seed_interval",
     "share_lost_to_fitting",
     "straightness",
+    "with_untrained",
 ]

@@ -11,6 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from dd_ray.config.code import resolve
+from dd_ray.config.extensions import KINDS
+from dd_ray.config.specs import Registry, Spec
+from dd_ray.config.trial_fields import REGISTRIES
 from dd_ray.metrics.activity import active_mask
 from dd_ray.metrics.arrays import Array, Mask, mean_of_factors
 from dd_ray.metrics.beta_vae import beta_vae_score
@@ -53,10 +57,10 @@ Compute = Callable[[Code, Mask | None], dict[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FurtherScore:
-    """A score by its name, with the columns of a table that it fills."""
+class ScoreSpec(Spec):
+    """A score that is computed once, with the columns of a table that it fills."""
 
-    compute: Compute
+    compute: Compute | str
     """Its columns from a code, and the mask [L] of the latents to look at."""
     columns: dict[str, Metric]
     cost: float
@@ -67,6 +71,13 @@ class FurtherScore:
     """Whether it means anything of factors of these names."""
     asks: bool = False
     """Whether it asks for pictures of factors that it chooses itself."""
+
+    def __post_init__(self) -> None:
+        # As a sweep records them: label, short name, which values are better.
+        columns = {
+            name: metric if isinstance(metric, Metric) else Metric(*metric) for name, metric in self.columns.items()
+        }
+        object.__setattr__(self, "columns", columns)
 
     @property
     def all_columns(self) -> dict[str, Metric]:
@@ -105,26 +116,27 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
     scores: dict[str, float] = {"active_units_stills": int(mask.sum())}
     for name in applicable(names, code.factor_names, drawn=code.encode is not None):
         score = FURTHER[name]
-        columns = score.compute(code, None)
+        columns = resolve(score.compute)(code, None)
         scores |= columns
         if score.masked:
             scores |= {column + ACTIVE: value for column, value in _of_active(score, code, mask, columns).items()}
     return scores
 
 
-def _of_active(score: FurtherScore, code: Code, mask: Mask, of_all: dict[str, float]) -> dict[str, float]:
+def _of_active(score: ScoreSpec, code: Code, mask: Mask, of_all: dict[str, float]) -> dict[str, float]:
     if mask.all():
         return of_all
-    return score.compute(code, mask) if mask.any() else dict.fromkeys(of_all, 0.0)
+    scores: dict[str, float] = resolve(score.compute)(code, mask) if mask.any() else dict.fromkeys(of_all, 0.0)
+    return scores
 
 
-def _single(column: str, metric: Callable[..., Any], label: str, short: str, *, cost: float) -> FurtherScore:
+def _single(name: str, column: str, metric: Callable[..., Any], label: str, short: str, *, cost: float) -> ScoreSpec:
     """A score of latents and factors in one column; the mean of those that have a value for each factor."""
 
     def compute(code: Code, mask: Mask | None) -> dict[str, float]:
         return {column: mean_of_factors(np.atleast_1d(metric(code.latents, code.factors, mask)))}
 
-    return FurtherScore(compute=compute, columns={column: Metric(label, short, "max")}, cost=cost)
+    return ScoreSpec(name=name, compute=compute, columns={column: Metric(label, short, "max")}, cost=cost)
 
 
 def _dci(code: Code, mask: Mask | None) -> dict[str, float]:
@@ -165,63 +177,77 @@ def _notebook(code: Code, mask: Mask | None) -> dict[str, float]:
     }
 
 
-FURTHER: dict[str, FurtherScore] = {
-    "mig": _single("mig_stills", mig, "MIG, of stills", "MIG, stills", cost=0.017),
-    "mig_equal_width": _single("mig_equal_width", mig_equal_width, "MIG, equal-width bins", "MIG, width", cost=0.003),
-    "sap": _single("sap_stills", sap, "SAP, of stills", "SAP, stills", cost=0.002),
-    "mcc": _single("mcc_stills", mean_correlation_coefficient, "MCC, of stills", "MCC, stills", cost=0.002),
-    "mcc_spearman": _single(
-        "mcc_spearman",
-        lambda *args: mean_correlation_coefficient(*args, method="spearman"),
-        "MCC of ranks (Spearman)",
-        "MCC, ranks",
-        cost=0.017,
-    ),
-    "linear_r2": _single("linear_r2_stills", linear_r2, "Linear R², of stills", "R², stills", cost=0.002),
-    "modularity": _single("modularity", modularity, "Modularity", "modularity", cost=0.016),
-    "notebook": FurtherScore(
-        compute=_notebook,
-        columns={
-            "notebook_cross_correlation": Metric("Notebook: correlation between latents, squared", "z-z", None),
-            "notebook_sweep_correlation": Metric("Notebook: correlation with sweeps, squared", "z-sweep", None),
-        },
-        cost=0.01,
-        masked=False,  # as the original published them
-        applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
-        asks=True,
-    ),
-    "nonlinear_r2": _single("nonlinear_r2", nonlinear_r2, "Non-linear R² (mean of factors)", "R², trees", cost=2),
-    "dci": FurtherScore(
-        compute=_dci,
-        columns={
-            "dci_disentanglement": Metric("DCI disentanglement", "DCI D", "max"),
-            "dci_completeness": Metric("DCI completeness", "DCI C", "max"),
-            "dci_informativeness": Metric("DCI informativeness (R²)", "DCI I", "max"),
-        },
-        cost=2,
-    ),
-    "block_separation": FurtherScore(
-        compute=_block_separation,
-        applies=lambda names: len(set(_things(names))) > 1,
-        columns={
-            "block_disentanglement": Metric("Block disentanglement, foreground | background", "block D", "max"),
-            "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max"),
-            "block_r2_gap": Metric("R² from the own block less that from the other", "block gap", "max"),
-        },
-        cost=2,
-    ),
-    "factor_vae": FurtherScore(
-        compute=lambda code, mask: {"factor_vae": factor_vae_score(_asked(code), code.factors.shape[1], mask)},
-        asks=True,
-        columns={"factor_vae": Metric("FactorVAE score", "FactorVAE", "max")},
-        cost=4.2,
-    ),
-    "beta_vae": FurtherScore(
-        compute=lambda code, mask: {"beta_vae": beta_vae_score(_asked(code), code.factors.shape[1], mask)},
-        asks=True,
-        columns={"beta_vae": Metric("β-VAE score", "β-VAE", "max")},
-        cost=8.3,
-    ),
-}
+FURTHER = Registry(
+    "metric",
+    [
+        _single("mig", "mig_stills", mig, "MIG, of stills", "MIG, stills", cost=0.017),
+        _single(
+            "mig_equal_width", "mig_equal_width", mig_equal_width, "MIG, equal-width bins", "MIG, width", cost=0.003
+        ),
+        _single("sap", "sap_stills", sap, "SAP, of stills", "SAP, stills", cost=0.002),
+        _single("mcc", "mcc_stills", mean_correlation_coefficient, "MCC, of stills", "MCC, stills", cost=0.002),
+        _single(
+            "mcc_spearman",
+            "mcc_spearman",
+            lambda *args: mean_correlation_coefficient(*args, method="spearman"),
+            "MCC of ranks (Spearman)",
+            "MCC, ranks",
+            cost=0.017,
+        ),
+        _single("linear_r2", "linear_r2_stills", linear_r2, "Linear R², of stills", "R², stills", cost=0.002),
+        _single("modularity", "modularity", modularity, "Modularity", "modularity", cost=0.016),
+        ScoreSpec(
+            name="notebook",
+            compute=_notebook,
+            columns={
+                "notebook_cross_correlation": Metric("Notebook: correlation between latents, squared", "z-z", None),
+                "notebook_sweep_correlation": Metric("Notebook: correlation with sweeps, squared", "z-sweep", None),
+            },
+            cost=0.01,
+            masked=False,  # as the original published them
+            applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
+            asks=True,
+        ),
+        _single("nonlinear_r2", "nonlinear_r2", nonlinear_r2, "Non-linear R² (mean of factors)", "R², trees", cost=2),
+        ScoreSpec(
+            name="dci",
+            compute=_dci,
+            columns={
+                "dci_disentanglement": Metric("DCI disentanglement", "DCI D", "max"),
+                "dci_completeness": Metric("DCI completeness", "DCI C", "max"),
+                "dci_informativeness": Metric("DCI informativeness (R²)", "DCI I", "max"),
+            },
+            cost=2,
+        ),
+        ScoreSpec(
+            name="block_separation",
+            compute=_block_separation,
+            applies=lambda names: len(set(_things(names))) > 1,
+            columns={
+                "block_disentanglement": Metric("Block disentanglement, foreground | background", "block D", "max"),
+                "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max"),
+                "block_r2_gap": Metric("R² from the own block less that from the other", "block gap", "max"),
+            },
+            cost=2,
+        ),
+        ScoreSpec(
+            name="factor_vae",
+            compute=lambda code, mask: {"factor_vae": factor_vae_score(_asked(code), code.factors.shape[1], mask)},
+            asks=True,
+            columns={"factor_vae": Metric("FactorVAE score", "FactorVAE", "max")},
+            cost=4.2,
+        ),
+        ScoreSpec(
+            name="beta_vae",
+            compute=lambda code, mask: {"beta_vae": beta_vae_score(_asked(code), code.factors.shape[1], mask)},
+            asks=True,
+            columns={"beta_vae": Metric("β-VAE score", "β-VAE", "max")},
+            cost=8.3,
+        ),
+    ],
+)
 """By name. Names that end in `_stills` in the table are also reported at every evaluation, of the frames of held-out
 videos, and these are of still pictures."""
+
+# Known to extensions as the other kinds are, which stand on floors that cannot name this one.
+REGISTRIES[FURTHER.kind], KINDS[FURTHER.kind] = FURTHER, ScoreSpec

@@ -1,7 +1,11 @@
 """What a reader needs to know of a metric to draw it and to rank by it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from dd_ray.config import TrialConfig
 
 
 @dataclass(frozen=True)
@@ -14,3 +18,5 @@ class Metric:
     """Its name above a column."""
     better: Literal["min", "max"] | None
     """Which values are better; None where a trial cannot be ranked by it."""
+    of: Callable[["TrialConfig"], bool] = lambda config: False
+    """Whether a trial of a config reports it at every evaluation."""

@@ -1,45 +1,118 @@
-"""The metrics that trials report, with what a reader needs to draw and to rank them."""
+"""The metrics that trials report, with what a reader needs to draw and to rank them, and which trials do."""
 
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from dd_ray.config.specs import CHANGES
 from dd_ray.metrics.further import FURTHER
 from dd_ray.metrics.metric import Metric
 
+if TYPE_CHECKING:
+    from dd_ray.config import TrialConfig
+
+
+def _draws(config: "TrialConfig") -> bool:
+    return config.traits.draws
+
+
+def _is_split(config: "TrialConfig") -> bool:
+    return config.split != "none"
+
+
+def _encodes_factors(config: "TrialConfig") -> bool:
+    return config.traits.encodes and bool(config.factor_names)
+
+
+def _has_latents(config: "TrialConfig") -> bool:
+    return config.traits.has_latents
+
+
+def _has_posteriors(config: "TrialConfig") -> bool:
+    return config.traits.has_latents and config.stochastic
+
+
+def _moves(config: "TrialConfig") -> bool:
+    return config.traits.has_latents and config.num_latents_in_time >= 3
+
+
+def _is_filtered(config: "TrialConfig") -> bool:
+    return _moves(config) and config.takes("gamma")
+
+
 _AT_EACH_EVALUATION: dict[str, Metric] = {
-    "reconstruction_error": Metric("Reconstruction error (per pixel)", "error per pixel", "min"),
-    "reconstruction_error_seen": Metric("Reconstruction error of seen data (per pixel)", "error, seen", "min"),
-    "factor_error": Metric("Factor error (mean squared)", "factor error", "min"),
-    "factor_error_seen": Metric("Factor error of seen data (mean squared)", "factor error, seen", "min"),
-    "kl": Metric("KL (nats per frame)", "KL (nats)", None),
-    "mutual_information": Metric("Index-code mutual information (nats per frame)", "MI (nats)", None),
-    "total_correlation": Metric("Total correlation (nats per frame)", "TC (nats)", None),
-    "gaussian_total_correlation": Metric("Gaussian total correlation (nats per frame)", "Gaussian TC", None),
-    "dimension_wise_kl": Metric("Dimension-wise KL (nats per frame)", "dim. KL (nats)", None),
-    "active_units": Metric("Active units", "units", None),
-    "prediction_ratio": Metric("Prediction ratio", "ratio", None),
-    "straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None),
-    "prediction_ratio_encoder": Metric("Prediction ratio, before the filter", "ratio, enc.", None),
-    "straightness_encoder": Metric("Straightness, before the filter", "straight, enc.", None),
-    "linear_r2": Metric("Linear R² (mean of factors)", "R²", "max"),
-    "mcc": Metric("MCC", "MCC", "max"),
-    "mig": Metric("MIG", "MIG", "max"),
-    "sap": Metric("SAP", "SAP", "max"),
-    "loss": Metric("Objective (per video)", "objective", None),
+    "reconstruction_error": Metric("Reconstruction error (per pixel)", "error per pixel", "min", of=_draws),
+    "reconstruction_error_seen": Metric(
+        "Reconstruction error of seen data (per pixel)",
+        "error, seen",
+        "min",
+        of=lambda config: _draws(config) and _is_split(config),
+    ),
+    "factor_error": Metric("Factor error (mean squared)", "factor error", "min", of=lambda config: not _draws(config)),
+    "factor_error_seen": Metric(
+        "Factor error of seen data (mean squared)",
+        "factor error, seen",
+        "min",
+        of=lambda config: not _draws(config) and _is_split(config),
+    ),
+    "kl": Metric("KL (nats per frame)", "KL (nats)", None, of=_has_posteriors),
+    "mutual_information": Metric(
+        "Index-code mutual information (nats per frame)", "MI (nats)", None, of=_has_posteriors
+    ),
+    "total_correlation": Metric("Total correlation (nats per frame)", "TC (nats)", None, of=_has_posteriors),
+    "gaussian_total_correlation": Metric(
+        "Gaussian total correlation (nats per frame)", "Gaussian TC", None, of=_has_posteriors
+    ),
+    "dimension_wise_kl": Metric("Dimension-wise KL (nats per frame)", "dim. KL (nats)", None, of=_has_posteriors),
+    "active_units": Metric("Active units", "units", None, of=_has_latents),
+    "prediction_ratio": Metric("Prediction ratio", "ratio", None, of=_moves),
+    "straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None, of=_moves),
+    "prediction_ratio_encoder": Metric("Prediction ratio, before the filter", "ratio, enc.", None, of=_is_filtered),
+    "straightness_encoder": Metric("Straightness, before the filter", "straight, enc.", None, of=_is_filtered),
+    "linear_r2": Metric("Linear R² (mean of factors)", "R²", "max", of=_encodes_factors),
+    "mcc": Metric("MCC", "MCC", "max", of=_encodes_factors),
+    "mig": Metric("MIG", "MIG", "max", of=_encodes_factors),
+    "sap": Metric("SAP", "SAP", "max", of=_encodes_factors),
+    "loss": Metric("Objective (per video)", "objective", None, of=lambda config: True),
 }
 
 COMPARABLE = tuple(name for name in _AT_EACH_EVALUATION if name != "loss")
 """Those of every evaluation that mean the same in every cell of a grid, and so stand side by side."""
 
-_OF_FURTHER = {column: metric for score in FURTHER.values() for column, metric in score.all_columns.items()}
 
-REPORTED: dict[str, Metric] = _AT_EACH_EVALUATION | _OF_FURTHER
-"""Means over the held-out set, at every evaluation; and the columns of `FURTHER` scores, at the last one.
+class _Reported(Mapping[str, Metric]):
+    """Means over the held-out set, at every evaluation; and the columns of `FURTHER` scores, at the last one."""
+
+    def __getitem__(self, name: str) -> Metric:
+        return _AT_EACH_EVALUATION.get(name) or _of_further(CHANGES.count)[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_AT_EACH_EVALUATION, *_of_further(CHANGES.count)))
+
+    def __len__(self) -> int:
+        return len(_AT_EACH_EVALUATION) + len(_of_further(CHANGES.count))
+
+
+@lru_cache(maxsize=1)
+def _of_further(changes: int) -> Mapping[str, Metric]:
+    return {column: metric for score in FURTHER.values() for column, metric in score.all_columns.items()}
+
+
+REPORTED: Mapping[str, Metric] = _Reported()
+"""All metrics by their columns, those of extensions among them.
 
 Those that are better one way rank trials. The objective contains β and λ, the KL and its terms are what β weighs,
 the prediction ratio is what λ and γ weigh, as they straighten paths, and more active units than factors are no
 gain, so they do not."""
 
-WITH_UNTRAINED = tuple(
-    name
-    for name, metric in REPORTED.items()
-    if metric.better == "max" or name in {*_OF_FURTHER, "straightness", "straightness_encoder"}
-)
-"""Scores that an untrained network has as well, and not near 0: they have to be compared with it."""
+
+def reported_by(config: "TrialConfig") -> set[str]:
+    """Those of `REPORTED` that a trial reports at every evaluation."""
+    return {name for name, metric in _AT_EACH_EVALUATION.items() if metric.of(config)}
+
+
+def with_untrained() -> tuple[str, ...]:
+    """Scores that an untrained network has as well, and not near 0: they have to be compared with it."""
+    further = _of_further(CHANGES.count)
+    straight = ("straightness", "straightness_encoder")
+    return tuple(n for n, metric in REPORTED.items() if metric.better == "max" or n in further or n in straight)

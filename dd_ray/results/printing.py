@@ -9,7 +9,7 @@ from rich.table import Table
 
 from dd_ray.command_line import console, duration
 from dd_ray.config.labels import parts_of
-from dd_ray.metrics import COMPARABLE, REPORTED, WITH_UNTRAINED
+from dd_ray.metrics import COMPARABLE, REPORTED, with_untrained
 from dd_ray.results.table import STATES, alive
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -79,7 +79,7 @@ def _as_text(trials: pd.DataFrame, metrics: Sequence[str], wide: bool) -> dict[s
 
 
 def _untrained(trials: pd.DataFrame) -> str:
-    shown = [name for name in WITH_UNTRAINED if name in COMPARABLE and name not in FROM_WIDTH]
+    shown = [name for name in with_untrained() if name in COMPARABLE and name not in FROM_WIDTH]
     means = {name: trials.get(f"{name}_untrained", pd.Series(dtype=float)).mean() for name in shown}
     return ", ".join(f"{REPORTED[name].short} {_number(mean) or 'unknown'}" for name, mean in means.items())
 

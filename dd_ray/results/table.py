@@ -8,7 +8,7 @@ import pandas as pd
 
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED, WITH_UNTRAINED
+from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 
 STATES = ("finished", "running", "stopped_early", "diverged", "failed", "unfinished", "missing")
@@ -46,12 +46,12 @@ def alive(sweep: SweepFolder) -> dict[str, Any] | None:
 def final(table: pd.DataFrame) -> pd.DataFrame:
     """Each trial's last evaluation: the table with one row a trial.
 
-    More columns, `mcc_untrained` and the like for each of `WITH_UNTRAINED` that the table has, are the same scores of
+    More columns, `mcc_untrained` and the like for each of `with_untrained` that the table has, are the same scores of
     the network before training, which is what they have to be compared with.
     """
     trials = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
     untrained = table[table["iteration"] == 0].set_index("key")
-    known = [name for name in WITH_UNTRAINED if name in table]
+    known = [name for name in with_untrained() if name in table]
     return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
 
 

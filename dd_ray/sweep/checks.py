@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED
+from dd_ray.metrics import REPORTED, reported_by
 from dd_ray.sweep.options import SweepOptions
 
 OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
@@ -52,21 +52,3 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
     common = rankable.intersection(*(reported_by(config) for config in configs))
     if name not in common:
         raise UserError(f"--{option} {name} cannot rank these trials; choose one of {', '.join(sorted(common))}.")
-
-
-def reported_by(config: TrialConfig) -> set[str]:
-    """Those of `REPORTED` that a trial reports at every evaluation."""
-    traits = config.traits
-    error = "reconstruction_error" if traits.draws else "factor_error"
-    names = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
-    if not traits.encodes:
-        return names
-    names |= {*OF_FACTORS} if config.factor_names else set()
-    if not traits.has_latents:
-        return names
-    names |= {"active_units"}
-    if config.num_latents_in_time >= 3:
-        of_motion = {"prediction_ratio", "straightness"}
-        names |= of_motion | ({f"{name}_encoder" for name in of_motion} if config.takes("gamma") else set())
-    of_posteriors = {"kl", "mutual_information", "total_correlation", "dimension_wise_kl", "gaussian_total_correlation"}
-    return names | (of_posteriors if config.stochastic else set())

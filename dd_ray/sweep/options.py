@@ -7,8 +7,6 @@ from dd_ray.command_line import optional, with_help
 from dd_ray.metrics import FURTHER
 from dd_ray.sweep.study import Scheduler, Study
 
-FinalMetric = Literal["auto", "all", "none", *FURTHER]  # type: ignore[valid-type]
-
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions:
@@ -26,7 +24,7 @@ class SweepOptions:
     evaluations: Annotated[int | None, optional("N")] = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""
-    final_metrics: tuple[FinalMetric, ...] = ("auto",)
+    final_metrics: tuple[str, ...] = ("auto",)
     """Costly scores that the last evaluation of a trial has as well, of 10,000 still pictures, and the same of its
     network before training: names, all, none, or auto: the cheapest, up to 3% of its time. `python -m
     dd_ray.evaluation PATH --metrics NAMES` adds any of them later."""
@@ -90,6 +88,7 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
     defaults: dict[str, tuple[Any, Any]] = {
         "preset": (Literal[*study.presets], preset_name),
         "extension": (tuple[str, ...], extensions),
+        "final_metrics": (tuple[Literal["auto", "all", "none", *FURTHER], ...], ("auto",)),  # type: ignore[valid-type]
         "iterations": (int, preset.iterations),
         "scheduler": (Scheduler, preset.scheduler),
         "metric": (str, study.metric),

@@ -86,11 +86,9 @@ class Board:
             self._files.write(path.name, path.read_bytes())
 
 
-_ONCE = {"active_units_stills", *(column for score in FURTHER.values() for column in score.columns)} - {*COMPARABLE}
-
-
 def _tag(metric: str) -> str:
     """Where TensorBoard shows a metric: a group and a name."""
     if "/" in metric:
         return metric
-    return f"{ONCE if metric in _ONCE else JUDGED}/{metric}"
+    once = metric == "active_units_stills" or any(metric in score.columns for score in FURTHER.values())
+    return f"{ONCE if once and metric not in COMPARABLE else JUDGED}/{metric}"

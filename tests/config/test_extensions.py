@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dd_ray.config import MODELS, TrialConfig, field_names, resolve
@@ -16,6 +17,7 @@ from dd_ray.config.extensions import Extension, load_extensions, load_files, loa
 from dd_ray.config.options import product
 from dd_ray.config.recorded import recall, record
 from dd_ray.errors import UserError
+from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
 from dd_ray.training import Stack, dump_state, load_state
 
 FOLDER = Path(__file__).parents[1] / "extensions"
@@ -72,6 +74,21 @@ def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -
         _config(model="inertia_vae", blur=0.2)
     with pytest.raises(UserError, match="compat = original has no effect on blur_vae"):
         _config(compat="original")
+
+
+def test_a_metric_of_it_is_computed_and_has_its_columns() -> None:
+    load_files([FOLDER / "explained.py"])
+    rng = np.random.default_rng(0)
+    latents = rng.normal(size=(1000, 2)) * (2.0, 1.0)
+    code = Code(latents=latents, factors=rng.random((1000, 2)), factor_names=("a_x", "b_x"), encode=None)
+    scores = further_scores(["first_axis"], code)
+    assert scores["first_axis"] == scores["first_axis_active"] == pytest.approx(0.8, abs=0.03)
+    assert REPORTED["first_axis"].short == "1st axis" and "first_axis_active" in with_untrained()
+    recorded = json.loads(json.dumps(record()))
+    unload("explained.py")
+    assert "first_axis" not in REPORTED
+    recall(recorded)
+    assert REPORTED["first_axis"].label.startswith("Variance")
 
 
 def test_the_order_of_files_does_not_matter() -> None:

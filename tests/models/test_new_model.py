@@ -20,10 +20,10 @@ from dd_ray.data import Batch, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, encode_stills, evaluate, model_scores, region_errors
 from dd_ray.figures.network_pictures import title_of
+from dd_ray.metrics import reported_by
 from dd_ray.models import FactorPrediction, ImagePrediction, Reconstruction, VideoVAE, base, build_model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.probes.networks import Subject
-from dd_ray.sweep.checks import reported_by
 from dd_ray.training import Stack, Trial, dump_state, load_state
 from tests.training.test_axes import CHANGES, _losses
 from tests.training.test_contract import assert_same

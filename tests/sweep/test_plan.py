@@ -9,9 +9,8 @@ from dd_ray.command_line import duration
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
-from dd_ray.metrics import FURTHER, REPORTED
+from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.models import build_model
-from dd_ray.sweep.checks import reported_by
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 
