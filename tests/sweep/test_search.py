@@ -56,16 +56,15 @@ def test_every_suggestion_is_trained_with_every_seed_and_told_their_mean(tmp_pat
     plan = plan_of(tmp_path, "--seeds", "3", "--scheduler", "none")
     trials = run(plan, bowl)
     assert len(trials) == 15 and len({trial.key for trial in trials}) == 15
-    trials = study_of(plan).trials
-    for number, trial in enumerate(trials):
+    for number, asked in enumerate(study_of(plan).trials):
         ours = trials[3 * number : 3 * number + 3]
         assert [trial.config.seed for trial in ours] == [0, 1, 2]
-        assert {trial.config.beta for trial in ours} == {trial.params["beta"]}
-        assert {trial.config.gamma for trial in ours} == {trial.params["gamma"]}
-        assert trial.user_attrs["cells"] == [trial.key for trial in ours]
+        assert {trial.config.beta for trial in ours} == {asked.params["beta"]}
+        assert {trial.config.gamma for trial in ours} == {asked.params["gamma"]}
+        assert asked.user_attrs["cells"] == [trial.key for trial in ours]
         expected = np.mean([bowl(trial)[1]["reconstruction_error"] for trial in ours])
-        assert trial.value == pytest.approx(expected)
-        assert trial.intermediate_values == pytest.approx(dict.fromkeys((0, 3, 6), expected))
+        assert asked.value == pytest.approx(expected)
+        assert asked.intermediate_values == pytest.approx(dict.fromkeys((0, 3, 6), expected))
 
 
 def test_values_stay_in_their_ranges_and_fixed_ones_are_fixed(tmp_path: Path) -> None:
@@ -108,7 +107,7 @@ def test_a_point_that_was_pruned_has_the_mean_of_the_last_iteration_that_its_see
     expected = np.mean([bowl(trial)[1]["reconstruction_error"] for trial in trials])
     (trial,) = study_of(plan).trials
     assert trial.intermediate_values == pytest.approx({0: expected, 3: expected})
-    assert trial.value == pytest.approx(expected)
+    assert asked.value == pytest.approx(expected)
 
 
 def test_a_score_that_is_undefined_is_no_value(tmp_path: Path) -> None:
