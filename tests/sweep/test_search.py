@@ -107,7 +107,7 @@ def test_a_point_that_was_pruned_has_the_mean_of_the_last_iteration_that_its_see
     expected = np.mean([bowl(trial)[1]["reconstruction_error"] for trial in trials])
     (trial,) = study_of(plan).trials
     assert trial.intermediate_values == pytest.approx({0: expected, 3: expected})
-    assert asked.value == pytest.approx(expected)
+    assert trial.value == pytest.approx(expected)
 
 
 def test_a_score_that_is_undefined_is_no_value(tmp_path: Path) -> None:
