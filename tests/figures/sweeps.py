@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from dd_ray import results
 from dd_ray.config import TrialConfig
@@ -12,6 +12,7 @@ from dd_ray.results.summary import Summary, summarise
 from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
 
 Values = Mapping[str, Any]
+Location = TypeVar("Location", str, Path)
 EVALUATED = (0, 150, 300)
 GRID = {"beta": [0.0, 0.1], "gamma": [0.0, 0.5, 0.9], "lam": [0.0, 10.0]}
 
@@ -29,14 +30,14 @@ def measure(config: Values, iteration: int) -> Values:
 
 
 def write_sweep(
-    path: Path,
+    path: Location,
     axes: Mapping[str, Sequence[Any]],
     ended: Callable[[Values], tuple[str, int]] = lambda config: ("finished", 300),
     metrics: Callable[[Values, int], Values] = measure,
     evaluated: Sequence[int] = EVALUATED,
     *,
     beside: Mapping[str, Sequence[Any]] | None = None,
-) -> Path:
+) -> Location:
     """A sweep of 300 iterations; `ended` says how each cell ended, and at which iteration.
 
     It also has the cells of the axes with those of `beside` in their place.

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from dd_ray import probes
 from dd_ray.data import make_dataset
+from dd_ray.errors import UserError
 from dd_ray.figures import traversals
 from dd_ray.figures.network_animations import ANIMATED_STEPS, animate_video
 from dd_ray.figures.network_pictures import Dreams, by_kl, difference, draw_dream, draw_traversal, draw_video, title_of
@@ -243,7 +244,7 @@ def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: p
 def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:
     axes = {"model": ["supervised_encoder"], "dataset": ["still_circles"], "num_test": [8]}
     path = write_trained_sweep(tmp_path / "s", axes)
-    with pytest.raises(traversals.UserError, match="a supervised encoder has no decoder"):
+    with pytest.raises(UserError, match="a supervised encoder has no decoder"):
         write_traversals(Options(path=path))
 
 

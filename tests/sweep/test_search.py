@@ -56,8 +56,8 @@ def test_every_suggestion_is_trained_with_every_seed_and_told_their_mean(tmp_pat
     plan = plan_of(tmp_path, "--seeds", "3", "--scheduler", "none")
     trials = run(plan, bowl)
     assert len(trials) == 15 and len({trial.key for trial in trials}) == 15
-    for asked in study_of(plan).trials:
-        ours = trials[3 * asked.number : 3 * asked.number + 3]
+    for number, asked in enumerate(study_of(plan).trials):
+        ours = trials[3 * number : 3 * number + 3]
         assert [trial.config.seed for trial in ours] == [0, 1, 2]
         assert {trial.config.beta for trial in ours} == {asked.params["beta"]}
         assert {trial.config.gamma for trial in ours} == {asked.params["gamma"]}

@@ -13,10 +13,11 @@ import pytest
 from dd_ray import cli
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES, check_figures, draw_figure
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.sweep.study import DrawFigure
 from tests.figures.sweeps import write_sweep
 from tests.figures.test_grid_maps import is_drawn
+from tests.sweep.object_store import ObjectStore
 from tests.sweep.studies import ROOT, TINY
 
 AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
@@ -60,6 +61,15 @@ def test_a_figure_that_fails_says_one_sentence_and_the_others_are_drawn(
     assert broken == f"No figure:   divide of {tmp_path / 's'}: ZeroDivisionError: nothing to divide"
     assert refused.startswith(f"No figure:   search_results of {tmp_path / 's'}: ")
     assert "holds a grid and no search" in refused
+
+
+def test_figures_of_a_sweep_at_a_url_are_put_there(object_store: ObjectStore, tmp_path: Path) -> None:
+    storage = object_store.url(tmp_path.name)
+    sweep = SweepFolder.open(write_sweep(object_store.url(f"{tmp_path.name}/s"), AXES))
+    plan = cli.parse(replace(TINY, figures=("grid_maps",)), ["--storage", storage, "--name", "s"])
+    names = ["grid_maps.png", "grid_maps.csv"]
+    assert cli._draw(plan, sweep) == [sweep_location(sweep.location, f"figures/{name}") for name in names]
+    assert sweep.files.read("figures/grid_maps.png").startswith(b"\x89PNG")
 
 
 def test_warnings_and_settings_are_left_as_they_were(tmp_path: Path) -> None:
