@@ -40,8 +40,17 @@ STATES = {
 TIMES = ("seconds", "training_seconds", "speed/iterations_per_second", "speed/frames_per_second")
 """Columns that no two runs agree in."""
 CLOSE = 1e-4
-"""Relative error that is allowed of what is trained here and was recorded elsewhere. On one CPU both are the same to
-the last bit; another CPU adds in another order, and training carries the difference of the last bits on."""
+"""Relative error that is allowed of what is trained here and was recorded elsewhere. On the CPU that recorded them, all
+numbers were the same to the last bit; another CPU adds in another order, and training carries the last bits on. With
+`ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41`, losses were off by up to 5e-7 and the KL by 6e-6."""
+CLOSE_ABSOLUTE = {
+    "mig": 0.05,  # it counts frames in bins: one that crosses an edge is a whole frame
+    **dict.fromkeys(("linear_r2", "mcc", "sap", "prediction_ratio", "straightness"), 2e-3),
+}
+"""Absolute error that is allowed beside it. These scores are of latents that hardly vary after so few iterations, and
+the scale that they divide by magnifies the last bits: R² of a factor was off by up to 3e-4 as above."""
+CLOSE_TO_ZERO = 1e-5
+"""Absolute error that is allowed of all others: some are differences of nearly equal sums."""
 
 Open = Callable[[str], Path]
 
@@ -213,10 +222,11 @@ def run_again(path: Path, more: Sequence[str]) -> subprocess.CompletedProcess[st
 
 
 def agrees(table: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """Make sure that all but the times is as expected, the trained numbers to `CLOSE`."""
+    """Make sure that all but the times is as expected, the trained numbers to the last bits of a CPU."""
     named = ["key", "label", "state", "iteration"]
     assert values(table, named) == values(expected, named)
     first = list(expected.columns).index("iteration") + 1
     for column in (name for name in expected.columns[first:] if name not in TIMES):
+        floor = CLOSE_ABSOLUTE.get(column.partition("/")[0], CLOSE_TO_ZERO)
         numbers, those_recorded = (part[column].astype(float).to_numpy() for part in (table, expected))
-        assert numbers == pytest.approx(those_recorded, rel=CLOSE, abs=CLOSE * 1e-3, nan_ok=True), column
+        assert numbers == pytest.approx(those_recorded, rel=CLOSE, abs=floor, nan_ok=True), column
