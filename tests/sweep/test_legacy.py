@@ -40,8 +40,17 @@ STATES = {
 TIMES = ("seconds", "training_seconds", "speed/iterations_per_second", "speed/frames_per_second")
 """Columns that no two runs agree in."""
 CLOSE = 1e-4
-"""Relative error that is allowed of what is trained here and was recorded elsewhere. On one CPU both are the same to
-the last bit; another CPU adds in another order, and training carries the difference of the last bits on."""
+"""Relative error that is allowed of what is trained here and was recorded elsewhere. On the CPU that recorded them, all
+numbers were the same to the last bit; another CPU adds in another order, and training carries the last bits on. With
+`ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41`, losses were off by up to 5e-7 and the KL by 6e-6."""
+CLOSE_ABSOLUTE = {
+    "mig": 0.05,  # it counts frames in bins: one that crosses an edge is a whole frame
+    **dict.fromkeys(("linear_r2", "mcc", "sap", "prediction_ratio", "straightness"), 2e-3),
+}
+"""Absolute error that is allowed beside it. These scores are of latents that hardly vary after so few iterations, and
+the scale that they divide by magnifies the last bits: R² of a factor was off by up to 3e-4 as above."""
+CLOSE_TO_ZERO = 1e-5
+"""Absolute error that is allowed of all others: some are differences of nearly equal sums."""
 
 Open = Callable[[str], Path]
 
@@ -197,9 +206,11 @@ def test_it_goes_on_to_the_numbers_of_a_sweep_that_the_earlier_code_ran_whole(
     evaluated = values(before.dropna(subset="iteration"), columns)
     assert [row for row in values(table, columns) if row in evaluated] == evaluated
     last = int(expected["iteration"].astype(float).max())
-    whole_now = table.loc[table["iteration"] == last, "key"]
+    whole_now = table.loc[table["iteration"] == last, "label"]
     assert len(whole_now) == sweep.num_trials
-    agrees(table[table["key"].isin(whole_now)], expected[expected["key"].isin(whole_now)])
+    agrees(table[table["label"].isin(whole_now)], expected[expected["label"].isin(whole_now)])
+    if sweep.name not in SEARCHES:  # what a search draws anew is a logarithm, of which another CPU rounds the last bit
+        assert {*table["key"]} <= {*expected["key"]}
     boards = json.loads((LEGACY / "tensorboard.json").read_text())[sweep.whole]
     labels = {*table["label"]}
     assert sorted(board.name for board in (path / "tensorboard").iterdir()) == [b for b in boards if b in labels]
@@ -213,10 +224,11 @@ def run_again(path: Path, more: Sequence[str]) -> subprocess.CompletedProcess[st
 
 
 def agrees(table: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """Make sure that all but the times is as expected, the trained numbers to `CLOSE`."""
-    named = ["key", "label", "state", "iteration"]
+    """Make sure that all but the times is as expected, the trained numbers to the last bits of a CPU."""
+    named = ["label", "state", "iteration"]
     assert values(table, named) == values(expected, named)
     first = list(expected.columns).index("iteration") + 1
     for column in (name for name in expected.columns[first:] if name not in TIMES):
+        floor = CLOSE_ABSOLUTE.get(column.partition("/")[0], CLOSE_TO_ZERO)
         numbers, those_recorded = (part[column].astype(float).to_numpy() for part in (table, expected))
-        assert numbers == pytest.approx(those_recorded, rel=CLOSE, abs=CLOSE * 1e-3, nan_ok=True), column
+        assert numbers == pytest.approx(those_recorded, rel=CLOSE, abs=floor, nan_ok=True), column
