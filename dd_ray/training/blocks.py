@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -49,17 +49,19 @@ class Blocks:
         self._most = math.inf
         self._measured: dict[int, Method] = {}
 
-    def add(self, trial: Trial) -> None:
-        """Let a trial in: into a free slot, or into a block that is made larger."""
-        blocks = self._blocks()
-        smallest = min(blocks, key=lambda block: len(block.trials), default=None)
-        if smallest is None or len(smallest.trials) >= self._most:
-            self._settle([trial])
-        elif None in smallest.slots:
-            smallest.add(trial)
-            self._home[trial.config.key] = smallest
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Let trials in: into free slots, or into a block that is made large enough for all of them at once."""
+        smallest = min(self._blocks(), key=lambda block: len(block.trials), default=None)
+        if smallest is None or len(smallest.trials) + len(trials) > self._most:
+            most = min(len(trials), self._most)
+            for begin in range(0, len(trials), int(most)):
+                self._settle(trials[begin : begin + int(most)])
+        elif smallest.slots.count(None) >= len(trials):
+            for trial in trials:
+                smallest.add(trial)
+                self._home[trial.config.key] = smallest
         else:
-            self._settle([*smallest.trials, trial])
+            self._settle([*smallest.trials, *trials])
 
     def remove(self, trial: Trial) -> None:
         """Let a trial go; two blocks that fit into one become one, and one that has become much too large smaller."""
@@ -104,7 +106,7 @@ class Blocks:
     def _blocks(self) -> list[Block]:
         return list({id(block): block for block in self._home.values()}.values())
 
-    def _settle(self, trials: list[Trial]) -> None:
+    def _settle(self, trials: Sequence[Trial]) -> None:
         """Make a block for these trials, wherever they are."""
         block = Block(trials[0].config, capacity_for(len(trials)), self._device, self._pool)
         for trial in trials:
