@@ -267,7 +267,7 @@ def test_halves_become_one_again_when_trials_have_gone(monkeypatch):
 
 
 def test_where_memory_runs_out_another_method_is_tried_before_halves(monkeypatch):
-    monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearsal: rehearsal()() or 1.0)
+    monkeypatch.setattr("dd_ray.training.choice._seconds", lambda rehearsal: rehearsal()() or 1.0)
     gradients = Block._gradients
 
     def limited(self, method, shared):
