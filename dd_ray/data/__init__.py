@@ -6,12 +6,13 @@ from dd_ray.data.regions import Regions, circle_regions
 from dd_ray.data.registry import held_out_pictures, held_out_stills, make_dataset, render_stills, still_images
 from dd_ray.data.rendering import render_circles
 from dd_ray.data.split import Levels
-from dd_ray.data.streams import Stream, generator
+from dd_ray.data.streams import Generators, Stream, generator
 
 __all__ = [
     "FACTORS",
     "Batch",
     "Dataset",
+    "Generators",
     "Levels",
     "Regions",
     "Stream",

@@ -4,6 +4,7 @@ files/        a folder, local or shared, or an object store by URL
 sweep_folder  what a sweep keeps there, trial by trial
 exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with
+attempts      what ended a process that tried it, on this machine
 dsprites      the public dSprites file, checked and unpacked
 arrays        files of images of one's own, checked
 """

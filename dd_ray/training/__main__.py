@@ -17,7 +17,7 @@ from dd_ray.config.options import axes_of, options_class, product, told_in_optio
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
-from dd_ray.training import Stack, Trial, dump_state, group_into_stacks, keep_freed_memory, load_state
+from dd_ray.training import Stack, Trial, TrialState, dump_state, group_into_stacks, keep_freed_memory, load_state
 
 EXIT_DIVERGED = 1
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
@@ -112,13 +112,16 @@ def _diverged(trial: Trial) -> bool:
 
 def _stack_of(configs: list[TrialConfig], options: TrainingOptions) -> Stack:
     stack = Stack(device=options.device)
-    for config in configs:
-        path = _checkpoint(config, options)
-        state = load_state(path) if path and path.exists() else None
-        if state and state.config.key != config.key:
-            raise UserError(f"checkpoint {path} holds trial {state.config.key}, not the one it is named after.")
-        stack.add(config, state)
+    stack.add_all((config, _state_of(config, options)) for config in configs)
     return stack
+
+
+def _state_of(config: TrialConfig, options: TrainingOptions) -> TrialState | None:
+    path = _checkpoint(config, options)
+    state = load_state(path) if path and path.exists() else None
+    if state and state.config.key != config.key:
+        raise UserError(f"checkpoint {path} holds trial {state.config.key}, not the one it is named after.")
+    return state
 
 
 def _checkpoint(config: TrialConfig, options: TrainingOptions) -> Path | None:

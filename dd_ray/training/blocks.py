@@ -1,15 +1,15 @@
 """The trials of a stack in blocks that are stepped as one: a single block, until memory runs out."""
 
 import math
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import torch
 
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
-from dd_ray.training.fused import Block, Method, methods_of
+from dd_ray.training.choice import Choice
+from dd_ray.training.fused import Block, Method
 from dd_ray.training.graphs import Pool, release_memory
 from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import KernelError
@@ -17,10 +17,6 @@ from dd_ray.training.triton_convolutions import KernelError
 SIZES_AN_OCTAVE = 8
 """Capacities of a block between n and 2n, from 16 on: few, so that few steps are captured as trials come and go. Below
 they are powers of 2."""
-REHEARSALS = 5
-"""Steps by which methods are compared."""
-MOST_STREAMED = 64
-"""Trials that are tried on streams of their own: a graph of more has tens of thousands of nodes, and takes minutes."""
 
 
 class Blocks:
@@ -28,8 +24,7 @@ class Blocks:
 
     Args:
         device: of the trials.
-        method: how to compute them; auto measures all methods on a GPU, once for blocks of about a size, when they
-            have settled.
+        method: how to compute them, as `Choice` takes it.
 
     Raises:
         UserError: the method is not available on the device.
@@ -37,29 +32,24 @@ class Blocks:
 
     def __init__(self, device: torch.device, method: Method | Literal["auto"]) -> None:
         self._device = device
-        self._methods = list(methods_of(device))
-        if method not in ("auto", *self._methods):
-            raise UserError(
-                f"method = {method} needs a GPU (device = {device.type}) and the package triton, which comes with "
-                f"PyTorch's CUDA builds; install one, or take one of {', '.join(self._methods)}."
-            )
-        self._method = method
+        self._choice = Choice(device, method)
         self._pool = Pool()
         self._home: dict[str, Block] = {}
         self._most = math.inf
-        self._measured: dict[int, Method] = {}
 
-    def add(self, trial: Trial) -> None:
-        """Let a trial in: into a free slot, or into a block that is made larger."""
-        blocks = self._blocks()
-        smallest = min(blocks, key=lambda block: len(block.trials), default=None)
-        if smallest is None or len(smallest.trials) >= self._most:
-            self._settle([trial])
-        elif None in smallest.slots:
-            smallest.add(trial)
-            self._home[trial.config.key] = smallest
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Let trials in: into free slots, or into a block that is made large enough for all of them at once."""
+        smallest = min(self._blocks(), key=lambda block: len(block.trials), default=None)
+        if smallest is None or len(smallest.trials) + len(trials) > self._most:
+            most = min(len(trials), self._most)
+            for begin in range(0, len(trials), int(most)):
+                self._settle(trials[begin : begin + int(most)])
+        elif smallest.slots.count(None) >= len(trials):
+            for trial in trials:
+                smallest.add(trial)
+                self._home[trial.config.key] = smallest
         else:
-            self._settle([*smallest.trials, trial])
+            self._settle([*smallest.trials, *trials])
 
     def remove(self, trial: Trial) -> None:
         """Let a trial go; two blocks that fit into one become one, and one that has become much too large smaller."""
@@ -76,19 +66,26 @@ class Blocks:
 
         Raises:
             UserError: there is not enough memory for a single trial.
+            DeviceLost: a method has left this process without its GPU.
         """
         waiting = list(trials)
         while waiting:
             block = self._home[waiting[0].config.key]
             together = [trial for trial in waiting if self._home[trial.config.key] is block]
+            method = self._choice.method_for(block, together, batches)
             try:
-                block.step(together, batches, self._method_for(block, together, batches))
+                with self._choice.attempt(method, block):
+                    block.step(together, batches, method)
                 failure = None
             except torch.OutOfMemoryError as error:
                 failure = error.with_traceback(None)  # which holds what was computed
-            if failure is not None and self._is_to_be_measured(block):
+            except (KernelError, RuntimeError) as error:  # of a library or a compiler; none of them has been stepped
+                self._choice.leave_out(method, error)
+                block.close()
+                continue
+            if failure is not None and self._choice.is_to_be_measured(block):
                 self.release()
-                self._measure(block, together, batches)  # another method may need less
+                self._choice.measure(block, together, batches)  # another method may need less
             elif failure is not None:
                 self._halve(block, failure)
             else:
@@ -104,7 +101,7 @@ class Blocks:
     def _blocks(self) -> list[Block]:
         return list({id(block): block for block in self._home.values()}.values())
 
-    def _settle(self, trials: list[Trial]) -> None:
+    def _settle(self, trials: Sequence[Trial]) -> None:
         """Make a block for these trials, wherever they are."""
         block = Block(trials[0].config, capacity_for(len(trials)), self._device, self._pool)
         for trial in trials:
@@ -128,65 +125,9 @@ class Blocks:
         for half in (trials[: int(self._most)], trials[int(self._most) :]):
             self._settle(half)
 
-    def _method_for(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
-        if self._method != "auto":
-            return self._method
-        if self._is_to_be_measured(block):
-            if not block.settled:
-                return self._methods[0]
-            self._measure(block, trials, batches)
-        return self._measured[_size(block)]
-
-    def _is_to_be_measured(self, block: Block) -> bool:
-        return self._method == "auto" and _size(block) not in self._measured
-
-    def _measure(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> None:
-        """Find the fastest method for blocks of about this size."""
-        seconds = dict.fromkeys(self._methods, math.inf)
-        for method in tuple(self._methods):
-            if method != "streams" or len(block.slots) <= MOST_STREAMED:
-                seconds[method] = self._seconds_of(block, trials, batches, method)
-        self._measured[_size(block)] = min(self._methods, key=lambda method: seconds[method])
-
-    def _seconds_of(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch], method: Method) -> float:
-        """Of a step; infinite where there is not the memory, or the method fails, which is then left out."""
-        try:
-            if method == "triton" and not block.agrees(trials, batches, method):
-                raise KernelError("Its gradients are not those of PyTorch's convolutions.")
-            return _seconds(block.rehearsal(trials, batches, method))
-        except torch.OutOfMemoryError:
-            return math.inf
-        except (KernelError, RuntimeError) as error:  # of a library or a compiler; another method may do without it
-            if len(self._methods) == 1:
-                raise
-            warnings.warn(f"method = {method} is left out. {error}", stacklevel=2)
-            self._methods.remove(method)
-            return math.inf
-        finally:
-            block.close()
-            release_memory()
-
 
 def capacity_for(num_trials: int) -> int:
     """Slots of a block for so many trials: from 16 on, at most an eighth more than there are trials."""
     octave = 2 ** (num_trials - 1).bit_length()
     grain = max(2, octave // 2 // SIZES_AN_OCTAVE) if num_trials > SIZES_AN_OCTAVE * 2 else octave
     return math.ceil(num_trials / grain) * grain
-
-
-def _size(block: Block) -> int:
-    """The same for blocks up to four times as large: methods are measured once for each."""
-    return len(block.slots).bit_length() // 2
-
-
-def _seconds(rehearsal: Callable[[], Callable[[], object]]) -> float:
-    """Of a step on a GPU."""
-    step = rehearsal()
-    step()
-    begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    begin.record()
-    for _ in range(REHEARSALS):
-        step()
-    end.record()
-    end.synchronize()
-    return begin.elapsed_time(end) / 1000

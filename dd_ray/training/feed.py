@@ -4,19 +4,18 @@ Shapes: K slots for trials, B videos, T frames, C×H×W pixels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from itertools import cycle
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
 from dd_ray.models import Model
 from dd_ray.objectives import Weights
-from dd_ray.training.trial import Trial, noise
+from dd_ray.training.draws import Draws
+from dd_ray.training.trial import Trial
 
 AHEAD = 3
 """Steps that the host may prepare before the device has taken them."""
@@ -25,14 +24,15 @@ AHEAD = 3
 class Feed:
     """Images, noise and weights of the next step of K trials.
 
-    The host writes into pinned memory and goes on; it waits only where it is `AHEAD` steps ahead of the device.
+    The host writes into pinned memory and goes on; it waits only where it is `AHEAD` steps ahead of the device. What it
+    writes has been drawn by a thread during the step before.
     """
 
     def __init__(self, capacity: int, model: Model, config: TrialConfig, device: torch.device) -> None:
         self.factor_names = config.factor_names
-        self._capacity, self._model, self._device = capacity, model, device
+        self._capacity, self._device = capacity, device
         self._images = (config.batch_size, config.frames, *config.image_shape)
-        self._weights = list(asdict(Weights.at(config, 0)))
+        self._weights = [field.name for field in fields(Weights)]
         names = [*self._weights, "learning_rate", "active"]
         shape = model.noise_shape(*self._images[:2]) if config.stochastic else None
         self.noise = None if shape is None else torch.zeros(capacity, *shape, device=device)
@@ -40,6 +40,7 @@ class Feed:
         self._table = torch.zeros(capacity, len(names), device=device)
         self._columns = dict(zip(names, self._table.unbind(1), strict=True))
         self._batches: dict[bool, tuple[Tensor, Tensor]] = {}
+        self._draws = Draws(model, self._images, self._table.shape, None if self.noise is None else self.noise.shape)
         pinned = device.type == "cuda"
         self._stages = cycle(
             [_Stage(self._table.shape, None if shape is None else (capacity, *shape), pinned) for _ in range(AHEAD)]
@@ -74,15 +75,14 @@ class Feed:
         self._place_batches(where, batches, shared)
         stage = next(self._stages)
         stage.wait()
-        stage.table[:] = 0
-        for slot, trial in where.items():
-            weights = asdict(Weights.at(trial.config, trial.iteration))
-            stage.table[slot] = [*weights.values(), trial.config.learning_rate, 1]
+        self._draws.draw({slot: (trial.config, trial.iteration) for slot, trial in where.items()})
+        stage.table[:] = self._draws.table
         self._table.copy_(stage.pinned_table, non_blocking=True)
         if self.noise is not None and stage.noise is not None and stage.pinned_noise is not None:
-            self._draw(where, stage.noise)
+            stage.noise[:] = self._draws.noise
             self.noise.copy_(stage.pinned_noise, non_blocking=True)
         stage.sent()
+        self._draws.draw_ahead({slot: (trial.config, trial.iteration + 1) for slot, trial in where.items()})
         return shared
 
     def rest(self) -> None:
@@ -103,14 +103,6 @@ class Feed:
             batch = batches[trial.iteration]
             (images if shared else images[slot]).copy_(batch.images)
             (factors if shared else factors[slot]).copy_(batch.factors)
-
-    def _draw(self, where: Mapping[int, Trial], out: NDArray[np.float32]) -> None:
-        drawn: dict[tuple[int, int], NDArray[np.float32] | None] = {}
-        for slot, trial in where.items():
-            which = (trial.config.seed, trial.iteration)
-            if which not in drawn:
-                drawn[which] = noise(trial.config, self._model, self._images, trial.iteration)
-            out[slot] = drawn[which]
 
 
 class _Stage:

@@ -3,7 +3,7 @@
 Shapes: P weights of a model, all in one vector; B videos, T frames, L latents.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,7 +123,13 @@ class Trial:
         return torch.cat([by_name[name].flatten() for name in names])
 
 
-def noise(config: TrialConfig, model: Model, images: Sequence[int], iteration: int) -> NDArray[np.float32] | None:
+def noise(
+    config: TrialConfig,
+    model: Model,
+    images: Sequence[int],
+    iteration: int,
+    generator_at: Callable[[int, Stream, int], np.random.Generator] = generator,
+) -> NDArray[np.float32] | None:
     """Standard normal noise of a trial at an iteration, for images [B, T, ...]; None where it takes none.
 
     Trials with the same seed have the same noise.
@@ -131,4 +137,4 @@ def noise(config: TrialConfig, model: Model, images: Sequence[int], iteration: i
     shape = model.noise_shape(*images[:2])
     if shape is None or not config.stochastic:
         return None
-    return generator(config.seed, Stream.NOISE, iteration).standard_normal(shape, dtype=np.float32)
+    return generator_at(config.seed, Stream.NOISE, iteration).standard_normal(shape, dtype=np.float32)

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from dd_ray.data import Stream, generator
+from dd_ray.data import Generators, Stream, generator
 from dd_ray.errors import UserError
 
 
@@ -36,3 +36,13 @@ def test_numbers_are_uniform_across_iterations():
 def test_out_of_range_is_named(seed, iteration, name):
     with pytest.raises(UserError, match=f"{name} = "):
         generator(seed, Stream.TRAIN, iteration)
+
+
+def test_one_generator_that_is_set_gives_the_numbers_of_many():
+    generators = Generators()
+    for seed, stream, iteration in product([0, 7, 2**64 - 1], Stream, [0, 3, 2**64 - 1]):
+        ours, theirs = generators.at(seed, stream, iteration), generator(seed, stream, iteration)
+        for draw in ("standard_normal", "random"):
+            np.testing.assert_array_equal(getattr(ours, draw)(7, np.float32), getattr(theirs, draw)(7, np.float32))
+    with pytest.raises(UserError, match="seed = -1 is out of range"):
+        generators.at(-1, Stream.TRAIN, 0)

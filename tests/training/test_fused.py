@@ -195,6 +195,41 @@ def test_blocks_grow_and_shrink_with_the_trials(monkeypatch):
     assert_learned_alike(stack[configs[9].key], configs[9], 2)
 
 
+def test_trials_that_join_together_have_their_block_at_once(monkeypatch):
+    made = _counted_blocks(monkeypatch)
+    moved = []
+    add = Block.add
+    monkeypatch.setattr(Block, "add", lambda self, trial: moved.append(trial) or add(self, trial))
+    configs = [slow("supervised_encoder", seed=seed) for seed in range(40)]
+    stack = Stack(configs[:30], method="grouped")
+    assert (made, len(moved)) == ([capacity_for(30)], 30)
+    stack.add_all((config, None) for config in configs[30:])
+    assert (made, len(moved)) == ([capacity_for(30), capacity_for(40)], 30 + 40)
+    assert [trial.config for trial in stack] == configs
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_joining_takes_as_long_as_there_are_trials(monkeypatch, together):
+    compared, moved = [], []
+    monkeypatch.setattr("dd_ray.training.stack._shared", lambda config: compared.append(config) or {"network": "mlp"})
+    add = Block.add
+    monkeypatch.setattr(Block, "add", lambda self, trial: moved.append(trial) or add(self, trial))
+    configs = [slow("supervised_encoder", width_factor=0.1, seed=seed) for seed in range(64)]
+    stack = Stack(configs if together else (), method="grouped")
+    for config in configs if not together else ():
+        stack.add(config)
+    assert len(compared) == 64
+    assert len(moved) <= 64 * (1 if together else 12)
+
+
+def test_trials_of_which_one_cannot_join_leave_the_stack_as_it_was():
+    stack = Stack([slow("inertia_vae")], method="grouped")
+    others = [slow("inertia_vae", seed=3), slow("inertia_vae", seed=4, num_latents=3)]
+    with pytest.raises(ValueError, match="must agree in num_latents"):
+        stack.add_all((config, None) for config in others)
+    assert len(stack) == len(stack._blocks._blocks()[0].trials) == 1
+
+
 def _with_memory_for(monkeypatch, most):
     gradients = Block._gradients
 
@@ -232,7 +267,7 @@ def test_halves_become_one_again_when_trials_have_gone(monkeypatch):
 
 
 def test_where_memory_runs_out_another_method_is_tried_before_halves(monkeypatch):
-    monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearsal: rehearsal()() or 1.0)
+    monkeypatch.setattr("dd_ray.training.choice._seconds", lambda rehearsal: rehearsal()() or 1.0)
     gradients = Block._gradients
 
     def limited(self, method, shared):

@@ -127,8 +127,8 @@ def test_a_method_that_fails_is_left_out_with_one_warning(monkeypatch, error):
         raise error
 
     monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0)
-    monkeypatch.setattr("dd_ray.training.blocks.methods_of", lambda device: ("grouped", "matmul"))
-    monkeypatch.setattr("dd_ray.training.blocks._seconds", lambda rehearse: rehearse() or 1.0)
+    monkeypatch.setattr("dd_ray.training.choice.methods_of", lambda device: ("grouped", "matmul"))
+    monkeypatch.setattr("dd_ray.training.choice._seconds", lambda rehearse: rehearse() or 1.0)
     monkeypatch.setattr(
         "dd_ray.training.fused.Block.rehearsal",
         lambda self, trials, batches, method: rehearsal if method == "matmul" else lambda: None,

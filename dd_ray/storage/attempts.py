@@ -1,0 +1,82 @@
+"""What was tried on this machine's GPU and ended the process, so that the next process does without it.
+
+An illegal access leaves a process without its GPU: only another process can do better. What it was is kept in the
+user's cache, for one kind of GPU and one state of the software.
+"""
+
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+VANISHED = 2
+"""Processes that end while they try something before it is given up: one may have been killed from outside."""
+
+
+class Attempts:
+    """A record of attempts, which outlives the process. Where the folder cannot be written to, nothing is remembered.
+
+    Args:
+        folder: of the record.
+        setting: what else decides whether an attempt succeeds, such as the GPU and the versions of the software.
+    """
+
+    def __init__(self, folder: Path, setting: str) -> None:
+        self._folder = folder
+        self._setting = hashlib.sha256(setting.encode()).hexdigest()[:16]
+
+    def given_up(self, name: str) -> str | None:
+        """Why this is not to be tried again, with the file that says so; None where it may be."""
+        with suppress(OSError):
+            path = self._path(name, "broken")
+            if path.exists():
+                return f"{path.read_text(encoding='utf-8')} (remembered in {path}; delete it to try again)"
+            vanished = [path for path in self._folder.glob(f"{self._setting}-{name}-*.trying") if not _is_held(path)]
+            if len(vanished) >= VANISHED:
+                files = f"{self._folder}/{self._setting}-{name}-*.trying"
+                return f"{len(vanished)} processes ended while they tried it (remembered in {files}; delete them)"
+        return None
+
+    def give_up(self, name: str, why: str) -> None:
+        """Remember that this is not to be tried again."""
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._path(name, "broken").write_text(why, encoding="utf-8")
+
+    @contextmanager
+    def trying(self, name: str) -> Iterator[None]:
+        """Have a mark on the disk until it is known how it goes; the mark of a process that ends meanwhile stays."""
+        path, mark = self._path(f"{name}-{uuid.uuid4().hex[:8]}", "trying"), None
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            mark = path.open("x")
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield
+        finally:
+            if mark is not None:
+                with suppress(OSError):
+                    path.unlink()
+                mark.close()
+
+    def _path(self, name: str, kind: str) -> Path:
+        return self._folder / f"{self._setting}-{name}.{kind}"
+
+
+def of_this_user(setting: str) -> Attempts:
+    """The record in the user's cache, `~/.cache/dd_ray/attempts` where `XDG_CACHE_HOME` names no other."""
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Attempts(Path(cache).expanduser() / "dd_ray" / "attempts", setting)
+
+
+def _is_held(path: Path) -> bool:
+    """Whether the process that made a mark still runs; its lock ends with it."""
+    with path.open() as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

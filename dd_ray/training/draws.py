@@ -1,0 +1,74 @@
+"""Weights and noise of a step of many trials, drawn by a thread while the device takes the step before.
+
+Shapes: K slots for trials, W numbers of each.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import Generators
+from dd_ray.models import Model
+from dd_ray.objectives import Weights
+from dd_ray.training.trial import noise
+
+Which = Mapping[int, tuple[TrialConfig, int]]
+"""Trial and iteration, by slot."""
+
+_thread = ThreadPoolExecutor(1, thread_name_prefix="draws")
+"""One for all stacks of a process: to draw takes a fraction of a step, most of it without Python's lock."""
+
+
+class Draws:
+    """Numbers of the host for one step: those that are asked for, of which the next ones are drawn ahead.
+
+    They follow from the trial and the iteration alone, so it changes none of them who draws them, and when.
+
+    Attributes:
+        table: float32 [K, W]: of the trials that take part the fields of `Weights`, the learning rate, and a 1; else 0.
+        noise: float32 [K, ...] of the trials that take part, else anything; None where the model takes none.
+    """
+
+    def __init__(self, model: Model, images: Sequence[int], table: Sequence[int], noise: Sequence[int] | None) -> None:
+        self._model, self._images = model, images
+        self._generators = Generators()
+        self.table = np.zeros(table, np.float32)
+        self.noise = None if noise is None else np.zeros(noise, np.float32)
+        self._held: dict[int, tuple[TrialConfig, int]] = {}
+        self._ahead: Future[None] | None = None
+
+    def draw(self, which: Which) -> None:
+        """Hold the numbers of these trials; only what was not drawn ahead is drawn now."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            ahead.result()
+        self._hold(which)
+
+    def draw_ahead(self, which: Which) -> None:
+        """Let the thread draw the numbers of these trials, in place of those that are held, which must not be read."""
+        self._ahead = _thread.submit(self._hold, which)
+
+    def _hold(self, which: Which) -> None:
+        for slot in self._held.keys() - which.keys():
+            self.table[slot] = 0
+            del self._held[slot]
+        drawn: dict[tuple[int, int], int] = {}
+        for slot, (config, iteration) in which.items():
+            if self._held.get(slot) != (config, iteration):
+                self._held.pop(slot, None)  # half of it is there until all is
+                weights = vars(Weights.at(config, iteration)).values()
+                self.table[slot] = [*weights, config.learning_rate, 1]
+                self._draw_noise(slot, config, iteration, drawn)
+                self._held[slot] = (config, iteration)
+
+    def _draw_noise(self, slot: int, config: TrialConfig, iteration: int, drawn: dict[tuple[int, int], int]) -> None:
+        """Those of one seed have the same noise."""
+        if self.noise is None:
+            return
+        source = drawn.setdefault((config.seed, iteration), slot)
+        if source != slot:
+            self.noise[slot] = self.noise[source]
+        else:
+            self.noise[slot] = noise(config, self._model, self._images, iteration, self._generators.at)

@@ -1,0 +1,112 @@
+"""A method that fails is done without, whenever that is, by later processes too where it costs one its GPU."""
+
+import warnings
+
+import pytest
+import torch
+
+from dd_ray.storage.attempts import Attempts
+from dd_ray.training import Stack, choice
+from dd_ray.training.blocks import Blocks
+from dd_ray.training.choice import Choice, DeviceLost
+from dd_ray.training.fused import STEPS_TO_SETTLE, Block
+from dd_ray.training.triton_convolutions import KernelError
+from tests.small import small
+from tests.training.test_fused import assert_learned_alike, slow
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Methods by name, and what they fail with; measuring takes no device."""
+    errors: dict[str, Exception] = {}
+    gradients = Block._gradients
+
+    def failing_gradients(self, method, shared):
+        if method in errors:
+            raise errors[method]
+        return gradients(self, method, shared)
+
+    monkeypatch.setattr(Block, "_gradients", failing_gradients)
+    monkeypatch.setattr(choice, "_seconds", lambda rehearsal: rehearsal()() or 1.0)
+    monkeypatch.setattr(choice, "methods_of", lambda device: ("grouped", "streams"))
+    return errors
+
+
+def _auto(configs) -> Stack:
+    stack = Stack(method="grouped")
+    stack._blocks = Blocks(CPU, "auto")
+    stack.add_all((config, None) for config in configs)
+    return stack
+
+
+@pytest.mark.parametrize("error", [RuntimeError("cuDNN has none"), KernelError("it cannot")], ids=type)
+@pytest.mark.parametrize("steps_before", [0, 2, STEPS_TO_SETTLE + 1])
+def test_a_method_that_fails_is_done_without(failing, error, steps_before):
+    configs = [slow("inertia_vae", seed=seed) for seed in range(3)]
+    stack = _auto(configs)
+    stack.step(steps_before)
+    failing["grouped"] = error
+    with pytest.warns(UserWarning, match="method = grouped is left out. ") as warned:
+        stack.step(3)
+    assert len(warned) == 1
+    for config in configs:
+        assert_learned_alike(stack[config.key], config, steps_before + 3)
+
+
+def test_the_error_of_the_last_method_is_told(failing):
+    stack = _auto([small("inertia_vae")])
+    failing |= {"grouped": RuntimeError("first"), "streams": RuntimeError("last")}
+    with pytest.warns(UserWarning, match="first"), pytest.raises(RuntimeError, match="last"):
+        stack.step()
+    assert next(iter(stack)).iteration == 0
+
+
+def test_the_error_of_a_method_that_was_asked_for_is_told(failing):
+    stack = Stack([small("inertia_vae")], method="grouped")
+    failing["grouped"] = RuntimeError("cuDNN has none")
+    with pytest.raises(RuntimeError, match="cuDNN has none"):
+        stack.step()
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_method_that_costs_a_process_its_gpu_is_remembered(failing, monkeypatch, tmp_path, later):
+    monkeypatch.setattr(choice, "_attempts_on", lambda device: Attempts(tmp_path, "a GPU"))
+    stack = _auto([small("inertia_vae")])
+    illegal = RuntimeError("an illegal memory access was encountered\nand much more")
+    with monkeypatch.context() as patch:
+        patch.setattr(choice, "_error_of", lambda device: illegal)  # to whatever is asked of it
+        if not later:  # else it is not known before the first step is waited for
+            failing["grouped"] = illegal
+        with pytest.raises(DeviceLost, match="has lost its GPU to method = grouped"):
+            stack.step()
+    failing.clear()
+    with pytest.warns(
+        UserWarning, match=r"grouped is left out: it cost a process its GPU: an illegal memory access was"
+    ):
+        stack = _auto([slow("inertia_vae")])
+    failing["grouped"] = illegal
+    stack.step(2)
+    assert_learned_alike(next(iter(stack)), slow("inertia_vae"), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Choice(CPU, "grouped")  # whoever asks for it gets it
+
+
+def test_where_all_were_given_up_the_last_is_tried_all_the_same(failing, monkeypatch, tmp_path):
+    attempts = Attempts(tmp_path, "a GPU")
+    monkeypatch.setattr(choice, "_attempts_on", lambda device: attempts)
+    for method in ("grouped", "streams"):
+        attempts.give_up(method, "an illegal access")
+    with pytest.warns(UserWarning, match="grouped"):
+        stack = _auto([small("inertia_vae")])
+    stack.step()
+    assert next(iter(stack)).iteration == 1
+
+
+def test_a_method_is_compared_with_pytorch_even_where_no_other_works(failing):
+    stack = Stack([small("inertia_vae", seed=seed) for seed in range(6)], method="grouped")
+    (block,) = stack._blocks._blocks()
+    failing["streams"] = RuntimeError("it cannot")
+    assert block.agrees(list(stack), stack.dataset.batches([0]), "grouped")
