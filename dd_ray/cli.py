@@ -39,6 +39,9 @@ from dd_ray.tune.signals import expect_signals
 EXIT_FAILED_TRIALS = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
+DEAR = 0.5
+"""Share of what following motion is worth that a slowness prior may ask for it unsaid. Little of the worth is left then
+for the first frame's KL, and for what a posterior as wide as the prior wants it blurs."""
 _TROUBLE = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
     "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
@@ -118,7 +121,7 @@ def describe(plan: Plan) -> None:
     for line in plan.contents():
         print(f"  {line}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
-    for line in plan.scored_on():
+    for line in (*plan.scored_on(), *_dear_motion(plan)):
         print(f"  {line}")
     if options.scheduler == "asha":
         first = plan.first_comparison
@@ -135,6 +138,36 @@ def describe(plan: Plan) -> None:
     print(f"  into {plan.location}", flush=True)
     if options.dry_run:
         _print_every_trial(plan)
+
+
+def _dear_motion(plan: Plan) -> list[str]:
+    """Where a slowness prior may have networks drop what moves, in a line to read of the dearest of its trials.
+
+    The data tell: of each config by all that its price hangs on, of which a plan has few.
+    """
+    slow = {
+        tuple(sorted(config.data.items())) + (config.slowness_weight, config.slowness_rate, config.likelihood): config
+        for config in plan.examples
+        if config.objective == "slowness"
+    }
+    if not slow:
+        return []
+    # Not at the top: it takes PyTorch, which other plans do without.
+    from dd_ray.evaluation import price_of_motion  # noqa: PLC0415
+
+    dearest, found = max(
+        ((config, price_of_motion(config)) for config in slow.values()),
+        key=lambda priced: priced[1].price / max(priced[1].worth, 1e-9),
+    )
+    if found.price < DEAR * found.worth:
+        return []
+    return [
+        f"slowness of weight {dearest.slowness_weight:g} and rate {dearest.slowness_rate:g} asks {found.price:.2g} nats a "
+        f"frame for following what moves,",
+        f"in steps of {found.step:.2g} of a latent of variance 1; that is worth at most {found.worth:.2g} to the "
+        "reconstruction, so what moves",
+        "may be dropped: give a smaller --slowness-weight",
+    ]
 
 
 def execute(plan: Plan) -> int:
