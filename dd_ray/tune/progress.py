@@ -12,6 +12,7 @@ from ray.tune.experiment import Trial
 from tqdm import tqdm
 
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.trial.report import TrialReport
 
 SECONDS_BETWEEN_LINES = 15
 """Where the output is no terminal, the bar is a line now and then instead."""
@@ -101,18 +102,19 @@ class Watcher(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Move the bar, and pass on what the trial has to say."""
-        for note in result.get("notes", ()):
+        report = TrialReport.from_tune(result)
+        for note in report.notes:
             self._say(f"{trial}: {note}")
-        if "storage_full" in result:
+        if report.storage_full is not None:
             self.stop("storage full")
-        self._advance(_key(trial), result["iteration"])
+        self._advance(_key(trial), report.iteration)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down that it was stopped early, if it was; its worker cannot know."""
-        result = trial.last_result
-        if "state" not in result and self.ending is None:
-            self._finish(trial, Outcome(state="stopped_early", iteration=result["iteration"]))
-        self._end(trial, result.get("state", "unfinished" if self.ending else "stopped_early"))
+        report = TrialReport.from_tune(trial.last_result)
+        if report.state is None and self.ending is None:
+            self._finish(trial, Outcome(state="stopped_early", iteration=report.iteration))
+        self._end(trial, report.state or ("unfinished" if self.ending else "stopped_early"))
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say why a trial is tried again. Only tries in a row that do not get further count as failures."""
@@ -128,7 +130,7 @@ class Watcher(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down the error of a trial that is given up."""
-        reached = (trial.last_result or {}).get("iteration", 0)
+        reached = TrialReport.from_tune(trial.last_result).iteration
         outcome = Outcome(state="failed", iteration=reached, error=_last_line(trial), trace=_trace(trial))
         self._finish(trial, outcome)
         self._end(trial, "failed")

@@ -1,11 +1,35 @@
-"""Early stopping that remembers: asha, with the rungs of what was recorded before."""
+"""The schedulers of `dd_ray.sweep.schedulers` as Ray Tune has them: asha, which remembers what was recorded, and none."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.plan import Plan
+
+Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Evaluations of every trial of the sweep in the order of iterations, by the trial's key."""
+
+
+def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
+    """The scheduler of a plan that stops trials which fall behind."""
+    return RememberingASHA(
+        recorded,
+        time_attr="iteration",
+        metric=plan.options.metric,
+        mode=REPORTED[plan.options.metric].better,
+        max_t=plan.options.iterations,
+        grace_period=plan.grace_period,
+        reduction_factor=plan.options.reduction_factor,
+    )
+
+
+def no_scheduler(plan: Plan, recorded: Recorded) -> FIFOScheduler:
+    """The scheduler that lets all trials finish."""
+    return FIFOScheduler()
 
 
 class RememberingASHA(ASHAScheduler):
@@ -17,11 +41,11 @@ class RememberingASHA(ASHAScheduler):
     on went on.
 
     Args:
-        recorded: evaluations of every trial of the sweep in the order of iterations, by the trial's key.
+        recorded: what trials of earlier runs are compared by.
         **options: those of `ASHAScheduler`, with `time_attr`, `metric` and `mode`.
     """
 
-    def __init__(self, recorded: Mapping[str, Sequence[Mapping[str, Any]]], **options: Any) -> None:
+    def __init__(self, recorded: Recorded, **options: Any) -> None:
         super().__init__(**options)
         self._name, self._sign = options["metric"], 1.0 if options["mode"] == "max" else -1.0
         for key, evaluations in recorded.items():
