@@ -1,4 +1,4 @@
-"""The schedulers of `dd_ray.sweep.schedulers` as Ray Tune has them: asha, which remembers what was recorded, and none."""
+"""The schedulers of `dd_ray.sweep.schedulers` in Ray Tune: asha, which remembers what was recorded, and none."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -9,6 +9,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.plan import Plan
+from dd_ray.tune.private import enter_rungs, rungs_of
 
 Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
 """Evaluations of every trial of the sweep in the order of iterations, by the trial's key."""
@@ -48,6 +49,7 @@ class RememberingASHA(ASHAScheduler):
     def __init__(self, recorded: Recorded, **options: Any) -> None:
         super().__init__(**options)
         self._name, self._sign = options["metric"], 1.0 if options["mode"] == "max" else -1.0
+        self._iteration, self._last = options["time_attr"], options["max_t"]
         for key, evaluations in recorded.items():
             for evaluation in evaluations:
                 self._enter(key, evaluation)
@@ -55,13 +57,12 @@ class RememberingASHA(ASHAScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Take up a trial, and know it by the name that Tune gives it from now on."""
         super().on_trial_add(tune_controller, trial)
-        for bracket in self._brackets:
-            for _, scores in bracket._rungs:
-                if trial.config["key"] in scores:
-                    scores[trial.trial_id] = scores.pop(trial.config["key"])
+        for scores in rungs_of(self):
+            if trial.config["key"] in scores:
+                scores[trial.trial_id] = scores.pop(trial.config["key"])
 
     def _enter(self, key: str, evaluation: Mapping[str, Any]) -> None:
-        score, iteration = evaluation.get(self._name), evaluation[self._time_attr]
-        if score is not None and iteration < self._max_t:
+        score, iteration = evaluation.get(self._name), evaluation[self._iteration]
+        if score is not None and iteration < self._last:
             trial: Any = SimpleNamespace(trial_id=key)
-            self._brackets[0].on_result(trial, iteration, self._sign * score)
+            enter_rungs(self, trial, iteration, self._sign * score)
