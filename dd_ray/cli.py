@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +18,13 @@ from rich.table import Table
 
 from dd_ray import results
 from dd_ray.command_line import console, duration
+from dd_ray.config.code import resolve
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
 from dd_ray.config.recorded import changed_since
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.figures import check_figures, draw_figure
+from dd_ray.results.came_out import CameOut
 from dd_ray.storage.files import out_of_space
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.storage.versions import difference, versions
@@ -30,7 +32,7 @@ from dd_ray.sweep import Study
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
-from dd_ray.sweep.search_plan import SearchPlan, make_search_plan
+from dd_ray.sweep.search_plan import make_search_plan
 from dd_ray.sweep.study import DrawFigure
 from dd_ray.tune.environment import prepare_environment
 from dd_ray.tune.joining import prepare_to_join
@@ -58,7 +60,7 @@ def main(study: Study, args: list[str] | None = None) -> None:
             if plan.options.dry_run:
                 return
             open_data(plan)
-            sys.exit(execute_search(plan) if isinstance(plan, SearchPlan) else execute(plan))
+            sys.exit(execute(plan))
     except KeyboardInterrupt:  # while trials run, Tune catches it
         print("Interrupted; the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
@@ -123,10 +125,8 @@ def describe(plan: Plan) -> None:
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
     for line in (*plan.scored_on(), *_dear_motion(plan)):
         print(f"  {line}")
-    if options.scheduler == "asha":
-        first = plan.first_comparison
-        when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
-        print(f"  asha stops trials that fall behind in {options.metric} at an evaluation, {when}")
+    for line in plan.compared_by():
+        print(f"  {line}")
     print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all trials finish")
     if options.price_per_gpu_hour is not None:
         hours = plan.gpu_hours()
@@ -146,7 +146,7 @@ def _dear_motion(plan: Plan) -> list[str]:
     The data tell: of each config by all that its price hangs on, of which a plan has few.
     """
     slow = {
-        tuple(sorted(config.data.items())) + (config.slowness_weight, config.slowness_rate, config.likelihood): config
+        (*sorted(config.data.items()), config.slowness_weight, config.slowness_rate, config.likelihood): config
         for config in plan.examples
         if config.objective == "slowness"
     }
@@ -162,8 +162,8 @@ def _dear_motion(plan: Plan) -> list[str]:
     if found.price < DEAR * found.worth:
         return []
     return [
-        f"slowness of weight {dearest.slowness_weight:g} and rate {dearest.slowness_rate:g} asks {found.price:.2g} nats a "
-        f"frame for following what moves,",
+        f"slowness of weight {dearest.slowness_weight:g} and rate {dearest.slowness_rate:g} asks {found.price:.2g} nats "
+        "a frame for following what moves,",
         f"in steps of {found.step:.2g} of a latent of variance 1; that is worth at most {found.worth:.2g} to the "
         "reconstruction, so what moves",
         "may be dropped: give a smaller --slowness-weight",
@@ -174,35 +174,18 @@ def execute(plan: Plan) -> int:
     """Run the plan, show what came out, and return the exit code."""
     _prepare_for_ray(plan)
     # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
-    from dd_ray.tune.run import run, trials_to_run  # noqa: PLC0415
+    from dd_ray.tune.run import run  # noqa: PLC0415
 
     sweep = _open_sweep(plan)
-    to_run = trials_to_run(plan, sweep)
-    if len(to_run) < len(plan.trials):
-        print(f"Trials that have ended before and are kept: {len(plan.trials) - len(to_run)}; to run: {len(to_run)}.")
-    ending = _run_in_bounds(lambda: run(plan, sweep, to_run)) if to_run else None
-    if ending in _TROUBLE:
-        return _give_up(ending, plan)
-    trials = report(plan, sweep, set(plan.keys), complete=ending is None)
-    left = trials["state"].isin(["unfinished", "missing"]).sum()
-    return _exit_code(trials, f"{left} trial{'s' if left != 1 else ''}" if left else "")
+    ending = _run_in_bounds(lambda: run(plan, sweep))
+    return _give_up(ending, plan) if ending in _TROUBLE else report(plan, sweep, complete=ending is None)
 
 
-def execute_search(plan: SearchPlan) -> int:
-    """Run a search, show what came out, and return the exit code."""
-    _prepare_for_ray(plan)
-    from dd_ray.tune.run_search import run_search  # noqa: PLC0415  # as in `execute`
-
-    sweep = _open_sweep(plan)
-    ending = _run_in_bounds(lambda: run_search(plan, sweep))
-    return _give_up(ending, plan) if ending in _TROUBLE else report_search(plan, sweep, complete=ending is None)
-
-
-def report(plan: Plan, sweep: SweepFolder, keys: Collection[str], complete: bool = True) -> pd.DataFrame:
-    """Print the trials that were asked for and where all is, and return them. Figures are of a complete sweep."""
+def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
+    """Print what came out and where all is, and return the exit code. Figures are of a complete sweep."""
+    came_out: CameOut = resolve(plan.came_out)(plan, sweep)
     table = results.load(sweep.location)
-    asked_for = table[table["key"].isin(keys)]
-    trials = results.final(asked_for)
+    trials = results.final(table[table["key"].isin(came_out.keys)])
     results.print_trials(trials)
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
@@ -211,22 +194,8 @@ def report(plan: Plan, sweep: SweepFolder, keys: Collection[str], complete: bool
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
-    return trials
-
-
-def report_search(plan: SearchPlan, sweep: SweepFolder, complete: bool = True) -> int:
-    """Print the trials, the best suggestions and where everything is, and return the exit code."""
-    # Not at the top: it brings Optuna, which grids do without.
-    from dd_ray.results import suggestions as search_results  # noqa: PLC0415
-
-    suggestions = search_results.load(sweep.location)
-    sweep.files.write("suggestions.csv", suggestions.to_csv(index=False).encode())
-    trials = report(plan, sweep, {key for keys in suggestions["cells"] for key in keys.split()}, complete)
-    search_results.print_best(suggestions, search_results.search_of(sweep))
-    print(f"Suggestions: {sweep_location(sweep.location, 'suggestions.csv')}")
-    print(f"Optuna:      optuna-dashboard {sweep_location(sweep.location, 'optuna.log')}", flush=True)
-    left = max(0, plan.options.suggestions - len(suggestions)) + (suggestions["state"] == "unfinished").sum()
-    return _exit_code(trials, f"{left} suggestion{'s' if left != 1 else ''}" if left else "")
+    came_out.print_more()
+    return _exit_code(trials, came_out.left(trials))
 
 
 def _prepare_for_ray(plan: Plan) -> None:

@@ -15,7 +15,8 @@ import torch
 
 from dd_ray import results
 from dd_ray.storage.sweep_folder import STATES_KEPT, SweepFolder, TrialFolder
-from dd_ray.sweep.plan import Plan, PlannedTrial
+from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.training import TrialState, load_state
 
 SECONDS_BETWEEN_LOOKS = 0.1
@@ -87,7 +88,7 @@ def _train(folder: Path, trial: PlannedTrial, evaluate_at: Sequence[int]) -> Non
             hparams=["seed"],
         )
     )
-    while not run.advance()["done"]:
+    while run.advance().state is None:
         pass
     run.close()
 

@@ -66,6 +66,31 @@ def test_a_module_imports_only_from_those_before_it(path):
             assert _place(imported) <= _place(_name(path)), f"{_name(path)} imports {imported}"
 
 
+def _of_ray(path: Path) -> set[str]:
+    """Modules of Ray that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return {name for name in found if name.partition(".")[0] == "ray"}
+
+
+def test_only_running_and_the_service_import_ray():
+    with_ray = {_part(_name(path)) for path in MODULES if _of_ray(path)}
+    assert with_ray == {"tune", "service"}
+
+
+def test_private_names_of_ray_are_in_one_file():
+    private = re.compile(
+        r"ray\._|ray\.core|ray\.scripts|ray\.dashboard|_actor_id\b(?!\()|__ray_ready__|\._brackets|\._rungs\b|\._max_t\b"
+        r"|run_metadata|error_file|\bTUNE_[A-Z]|RAY_AIR_|RAY_JOB_|RAY_USAGE|InvalidAuthToken|Running entrypoint"
+    )
+    found = {_name(path) for path in MODULES if private.search(path.read_text(encoding="utf-8"))}
+    assert found == {"dd_ray.tune.private"}
+
+
 def test_the_metrics_know_nothing_of_the_rest():
     for path in (PACKAGE / "metrics").rglob("*.py"):
         assert {_part(name) for name in _imports(path)} <= {"metrics", "config"}

@@ -5,6 +5,7 @@ suggestions  the same of a search: a row for each suggestion
 summary      seeds summarised into the cells of a map
 tradeoffs    what is traded for what, and Pareto fronts
 printing     tables of trials in the terminal
+came_out     what a sweep prints of the trials that were asked for
 """
 
 from dd_ray.results.printing import print_state, print_trials

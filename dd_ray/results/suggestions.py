@@ -16,8 +16,10 @@ from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
-from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.suggestions import TRIALS, common_iterations, current_trials, open_storage
+from dd_ray.results.came_out import counted
+from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.sweep.search_plan import SearchPlan
+from dd_ray.sweep.suggestions import LOG, TRIALS, common_iterations, current_trials, open_storage
 
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -84,6 +86,27 @@ def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
     if len(best) > MOST_PRINTED:
         print(f"... and {len(best) - MOST_PRINTED} more.")
     print("The best of many is flattered by its luck: train it again with other seeds before you believe its numbers.")
+
+
+class SuggestionsCameOut:
+    """The suggestions of a search, which are written to `suggestions.csv`, and their trials."""
+
+    def __init__(self, plan: SearchPlan, sweep: SweepFolder) -> None:
+        self._plan, self._sweep = plan, sweep
+        self._suggestions = load(sweep.location)
+        sweep.files.write("suggestions.csv", self._suggestions.to_csv(index=False).encode())
+        self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
+
+    def print_more(self) -> None:
+        """Print the best suggestions, and where all of them are."""
+        print_best(self._suggestions, search_of(self._sweep))
+        print(f"Suggestions: {sweep_location(self._sweep.location, 'suggestions.csv')}")
+        print(f"Optuna:      optuna-dashboard {sweep_location(self._sweep.location, LOG)}", flush=True)
+
+    def left(self, trials: pd.DataFrame) -> str:
+        """Suggestions that were interrupted, or never made."""
+        unfinished = int((self._suggestions["state"] == "unfinished").sum())
+        return counted(max(0, self._plan.options.suggestions - len(self._suggestions)) + unfinished, "suggestion")
 
 
 def _row(trial: FrozenTrial, sweep: SweepFolder, search: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dd_ray.errors import UserError
 from dd_ray.tune.environment import TOKEN_FILE, has_token, prepare_environment
+from dd_ray.tune.private import TALKATIVE
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -21,8 +22,6 @@ DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 """What Ray's own tools read the same address from."""
 SECONDS_TO_ANSWER = 5
-_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
-"""Loggers that tell of each upload."""
 
 
 def connect(address: str) -> "JobSubmissionClient":
@@ -42,7 +41,7 @@ def connect(address: str) -> "JobSubmissionClient":
     # Not at the top: Ray reads the environment when it is imported.
     from ray.job_submission import JobSubmissionClient  # noqa: PLC0415
 
-    for name in _TALKATIVE:
+    for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
     with understood(address):
         client = JobSubmissionClient(address)

@@ -1,6 +1,5 @@
 """Short commands on the cluster's head, which sees the storage where a laptop does not."""
 
-import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -8,13 +7,12 @@ from shlex import join
 from typing import TYPE_CHECKING
 
 from dd_ray.errors import UserError
+from dd_ray.tune.private import BEFORE_THE_COMMAND
 
 if TYPE_CHECKING:
     from ray.job_submission import JobStatus, JobSubmissionClient
 
 SECONDS_TO_RUN = 120
-_BEFORE = re.compile(r".*^Running entrypoint for job [^\n]*\n", re.MULTILINE | re.DOTALL)
-"""What Ray writes into a log, up to what the command prints."""
 
 
 def run(client: "JobSubmissionClient", command: Sequence[str], width: int) -> str:
@@ -35,7 +33,7 @@ def run(client: "JobSubmissionClient", command: Sequence[str], width: int) -> st
     log = client.get_job_logs(job)
     message = client.get_job_info(job).message or ""
     client.delete_job(job)
-    printed = _BEFORE.sub("", log, count=1)
+    printed = BEFORE_THE_COMMAND.sub("", log, count=1)
     if status.value != "SUCCEEDED":
         last = (printed.strip() or message.strip() or "no message").splitlines()[-1]
         raise UserError(f"on the cluster's head: {last.removeprefix('error: ')}")

@@ -21,6 +21,7 @@ from dd_ray.storage.exports import export
 from dd_ray.storage.sweep_folder import sweep_location
 from dd_ray.sweep import Study
 from dd_ray.sweep.plan import Plan
+from dd_ray.tune.private import NEVER_STARTED, STOP_SECONDS, STOP_SIGNAL
 
 if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
@@ -35,7 +36,6 @@ _NAME, _STORAGE, _USER = "dd_ray_sweep", "dd_ray_storage", "dd_ray_user"
 _STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "finished", "STOPPED": "stopped"}
 _SIGNALLED = (130, 137, 143)
 """Exit codes of a driver that an interrupt, a kill or a request to end has ended."""
-_NEVER_STARTED = ("RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_START", "UNSCHEDULABLE", "COMMAND_START_ERROR")
 _PROGRESS = re.compile(r"(?P<done>\d+%)\|[^|]*\|[^\[]*\[[^<\]]*<(?P<left>[^,\]]*),[^,\]]*(?:, (?P<counts>[^\]]*))?\]")
 """What a progress bar prints: `3%|▎  | 5793/200000 [00:52<29:23, 110.13it/s, 2 running]`."""
 
@@ -89,7 +89,7 @@ def _state(details: "JobDetails") -> str:
     if status != "FAILED":
         return _STATES[status]
     if details.driver_exit_code is None:
-        never = any(reason in str(details.error_type) for reason in _NEVER_STARTED)
+        never = any(reason in str(details.error_type) for reason in NEVER_STARTED)
         return "failed" if never else "interrupted"
     return "interrupted" if details.driver_exit_code < 0 or details.driver_exit_code in _SIGNALLED else "failed"
 
@@ -198,7 +198,7 @@ def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, 
             runtime_env={
                 "working_dir": str(folder),
                 # Read by the process that runs the command: a stop is Ctrl-C, with time to save.
-                "env_vars": {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": str(SECONDS_TO_STOP)},
+                "env_vars": {STOP_SIGNAL: "SIGINT", STOP_SECONDS: str(SECONDS_TO_STOP)},
             },
         )
 

@@ -1,7 +1,7 @@
 """Where everything is kept: the only part of the package that writes files.
 
 files/        a folder, local or shared, or an object store by URL
-sweep_folder  what a sweep keeps there, trial by trial
+sweep_folder  what a sweep keeps there, trial by trial; trial_folders makes the folders of trials that are to begin
 exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with
 attempts      what ended a process that tried it, on this machine

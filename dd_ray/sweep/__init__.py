@@ -1,11 +1,12 @@
-"""What a sweep is, and running it on Ray Tune.
+"""What is asked for: a sweep as data, before anything runs. Neither Ray nor PyTorch.
 
-What is asked for    study, space, options, checks, costs, plan, search_plan, manifest
-Where it is kept     files/, store, trial_folders, states, versions
-On a cluster         environment, joining, cluster, autoscaler, nodes, sharing, signals
-Trials in Ray Tune   run, rounds, in_order, rungs, progress, trainable; for a search run_search, searcher, suggestions
-One trial             trial_run, board; trainer (what it needs), local_trainer (this process), trainee (its network)
-Trials in one pack    pack (the process), pack_actors (on Ray, with the trainer of a trial in one), gpu_memory
+study        a question, its presets and figures; space and schedulers are what it chooses from
+options      what is asked beside trials; checks says which values are out of range
+plan         a grid that was asked for and checked; search_plan a search, whose trials come as it goes
+planned      a trial of a plan
+source       where trials come from while a sweep runs; suggestions are that of a search, in Optuna's study
+costs        how long a plan takes
+manifest     what is recorded of a plan, and whether it goes together with what was asked for before
 """
 
 from dd_ray.sweep.space import LogUniform, Uniform

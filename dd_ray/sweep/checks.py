@@ -8,6 +8,7 @@ from dd_ray.config.options import option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, reported_by
 from dd_ray.sweep.options import SweepOptions
+from dd_ray.sweep.schedulers import SCHEDULERS
 
 OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
 """Metrics of every evaluation that compare a code with factors, where the data have any."""
@@ -32,7 +33,7 @@ def check_options(options: SweepOptions) -> None:
         raise UserError(f"--cpus-per-trial {options.cpus_per_trial} is out of range; give a positive number.")
     if not 1 < options.reduction_factor < math.inf:
         raise UserError(f"--reduction-factor {options.reduction_factor} is out of range; give more than 1.")
-    if options.scheduler == "asha" and (options.grace_period or 1) > options.iterations:
+    if SCHEDULERS[options.scheduler].compares and (options.grace_period or 1) > options.iterations:
         raise UserError(
             f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
         )

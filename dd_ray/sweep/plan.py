@@ -1,7 +1,7 @@
 """What a sweep will do: its trials, how far each goes, and when it is evaluated."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,28 +12,17 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
-from dd_ray.storage.sweep_folder import sweep_location
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel, sweep_location
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
 from dd_ray.sweep.options import SweepOptions
+from dd_ray.sweep.planned import PlannedTrial
+from dd_ray.sweep.schedulers import SCHEDULERS, Scheduler
+from dd_ray.sweep.source import Listed, Source
 from dd_ray.sweep.study import Study
 
 MOST_LOST = 0.025
 """Share of what a code leaves unexplained that its R² may be too low by, since it is of few videos, unsaid."""
-
-
-@dataclass(frozen=True)
-class PlannedTrial:
-    """One trial of a sweep."""
-
-    config: TrialConfig
-    label: str
-    """What tells it from the others: `beta=0.1,gamma=0.5,seed=0`."""
-
-    @property
-    def key(self) -> str:
-        """Content address of its config."""
-        return self.config.key
 
 
 @dataclass(frozen=True)
@@ -45,6 +34,9 @@ class Plan:
     axes: Axes
     """All fields that have values: first those that the preset sweeps, last the seed."""
     trials: tuple[PlannedTrial, ...]
+
+    came_out = "dd_ray.results.came_out:TrialsCameOut"
+    """What shows what came of it, as a `dd_ray.results.came_out.CameOut`."""
 
     @property
     def location(self) -> str:
@@ -75,6 +67,11 @@ class Plan:
         return tuple(name for name in FURTHER if name in (known if "all" in asked else asked))
 
     @property
+    def scheduler(self) -> Scheduler:
+        """What gives up its trials early."""
+        return SCHEDULERS[self.options.scheduler]
+
+    @property
     def grace_period(self) -> int:
         """Iterations before a trial may be stopped early."""
         share = self.study.presets[self.options.preset].grace_share
@@ -82,8 +79,44 @@ class Plan:
 
     @property
     def first_comparison(self) -> int | None:
-        """The first evaluation at which asha may stop a trial; None where none is left before the last."""
+        """The first evaluation at which a trial may be stopped; None where none is left before the last."""
         return next((i for i in self.evaluate_at[:-1] if i >= self.grace_period), None)
+
+    def has_ended(self, outcome: Outcome | None) -> bool:
+        """Whether a trial needs no more work.
+
+        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops.
+        """
+        if outcome is None or outcome.state == "failed":
+            return False
+        if outcome.state == "finished":
+            return outcome.iteration >= self.options.iterations
+        return outcome.state == "diverged" or self.scheduler.compares
+
+    def is_done(self, sweep: SweepFolder) -> bool:
+        """Whether nothing is left to do, as far as that can be told while another command may run the sweep."""
+        return not self._left(sweep, ())
+
+    def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
+        """Where the trials that are left come from. Whoever asks holds the lock of the sweep.
+
+        Args:
+            sweep: where they are kept.
+            ended: keys of trials that this command is done with, among them failed ones, which it does not try again.
+        """
+        return Listed(self.trials, self._left(sweep, ended))
+
+    def kept(self, num_left: int) -> str:
+        """What is said of what has ended before, where so much is left of its `source`; nothing where nothing has."""
+        if num_left == len(self.trials):
+            return ""
+        return f"Trials that have ended before and are kept: {len(self.trials) - num_left}; to run: {num_left}."
+
+    def _left(self, sweep: SweepFolder, ended: Collection[str]) -> list[PlannedTrial]:
+        """The trials that have not ended, or not as this plan would let them end."""
+        trials = [trial for trial in self.trials if trial.key not in ended]
+        outcomes = in_parallel(lambda trial: sweep.trial(trial.key).outcome(), trials)
+        return [trial for trial, outcome in zip(trials, outcomes, strict=True) if not self.has_ended(outcome)]
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -113,6 +146,16 @@ class Plan:
             count = f"{self.num_trials} trials of {axes}, since where an axis has no effect its trials are one"
         values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
         return [count, *values]
+
+    def compared_by(self) -> list[str]:
+        """What stops trials early, in lines to read."""
+        if not self.scheduler.compares:
+            return []
+        first = self.first_comparison
+        when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
+        return [
+            f"{self.scheduler.name} stops trials that fall behind in {self.options.metric} at an evaluation, {when}"
+        ]
 
     def scored_on(self) -> list[str]:
         """What scores are of, as far as it needs saying, in lines to read."""
@@ -181,9 +224,10 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes))
-    if options.scheduler == "asha":
-        check_metric("metric", options.metric, [trial.config for trial in trials])
-    return Plan(study, options, axes, trials)
+    plan = Plan(study, options, axes, trials)
+    if plan.scheduler.compares:
+        check_metric("metric", options.metric, plan.examples)
+    return plan
 
 
 def check_final_metrics(plan: Plan) -> None:

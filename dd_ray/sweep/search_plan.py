@@ -13,9 +13,13 @@ from dd_ray.config.options import Axes, option_name, settled, without_effect
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.storage.arrays import with_contents
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SearchOptions
-from dd_ray.sweep.plan import Plan, PlannedTrial
+from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.planned import PlannedTrial
+from dd_ray.sweep.schedulers import NONE
+from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.study import Study
 
@@ -30,6 +34,8 @@ class SearchPlan(Plan):
     space: Space
     fixed: Mapping[str, Any]
     """Values of the config fields that are not drawn, without the seed."""
+
+    came_out = "dd_ray.results.suggestions:SuggestionsCameOut"
 
     @functools.cached_property
     def _idle(self) -> set[str]:
@@ -77,6 +83,21 @@ class SearchPlan(Plan):
             *(f"  {option_name(name)}: {distribution}" for name, distribution in self.space.items()),
         ]
 
+    def is_done(self, sweep: SweepFolder) -> bool:
+        """Never: Optuna's study tells what is left, which nobody opens without the lock."""
+        return False
+
+    def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
+        """The suggestions that have no value yet; one that failed is suggested again."""
+        # Not at the top: it brings Optuna, which a dry run does without, and it knows this class.
+        from dd_ray.sweep.suggestions import Suggestions  # noqa: PLC0415
+
+        return Suggestions(self, sweep, sweep.folder, self.has_ended)
+
+    def kept(self, num_left: int) -> str:
+        """Said where no suggestion is left."""
+        return "" if num_left else "All suggestions have ended before and are kept."
+
     def record(self) -> dict[str, Any]:
         """What a reader of the sweep needs to know of the search."""
         return {
@@ -108,10 +129,9 @@ class SearchPlan(Plan):
 
     @property
     def _stops_by(self) -> list[Any]:
-        """With asha, what a suggestion has to outdo to get a value."""
+        """Where trials are compared, what a suggestion has to outdo to get a value."""
         options = self.options
-        stops = options.scheduler == "asha"
-        return [options.metric, self.grace_period, options.reduction_factor] if stops else []
+        return [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
 
     def _label(self, config: TrialConfig) -> str:
         naming = [name for name in self.axes if name in self.space or name in self.study.axes]
@@ -147,7 +167,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     plan = SearchPlan(study, options, axes, (), space, fixed)
     for name in options.objectives:
         check_metric("objectives", name, plan.examples)
-    if options.scheduler == "asha":
+    if plan.scheduler.compares:
         check_metric("metric", options.metric, plan.examples)
     return plan
 
@@ -156,7 +176,7 @@ def _with_defaults_that_follow(options: SearchOptions, given: Collection[str]) -
     if "metric" not in given and options.objectives:
         options = replace(options, metric=options.objectives[0])
     if "scheduler" not in given and len(options.objectives) > 1:
-        options = replace(options, scheduler="none")
+        options = replace(options, scheduler=NONE.name)
     return options
 
 

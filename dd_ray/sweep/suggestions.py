@@ -35,7 +35,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
-from dd_ray.sweep.plan import PlannedTrial
+from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.space import as_optuna
 
@@ -92,6 +92,16 @@ class Suggestions:
         self._retry()
         for asked in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self._adopt(asked)
+
+    @property
+    def num_trials(self) -> int:
+        """How many trials the plan will have."""
+        return self._plan.num_trials
+
+    @property
+    def known(self) -> Sequence[PlannedTrial]:
+        """None: which trials there will be depends on what comes of others."""
+        return ()
 
     @property
     def waits(self) -> bool:
@@ -233,13 +243,13 @@ class Suggestions:
 
     def _take(self, suggestion: _Open) -> PlannedTrial | None:
         """The next of a suggestion's trials; those that another suggestion of the same point has handed out are not."""
-        if self._plan.options.scheduler == "asha" and suggestion.trials[0].key in suggestion.running:
+        if self._plan.scheduler.compares and suggestion.trials[0].key in suggestion.running:
             return None
         while suggestion.queue:
             trial = suggestion.queue.pop(0)
             if trial.key in self._live:
                 suggestion.running.add(trial.key)
-                if self._plan.options.scheduler == "asha":
+                if self._plan.scheduler.compares:
                     return None
             elif not self._has_ended(self._sweep.trial(trial.key).outcome()):
                 suggestion.running.add(trial.key)

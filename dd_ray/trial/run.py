@@ -7,11 +7,12 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from dd_ray.metrics import further_scores
 from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
+from dd_ray.trial.report import TrialReport
 from dd_ray.trial.trainer import Progress, Snapshot, Trainer, Work
 
 SECONDS_PER_REPORT = 3.0
@@ -45,27 +46,11 @@ class TrialRun:
         """Iteration of the last recorded evaluation; -1 before the first."""
         return self.evaluations[-1]["iteration"] if self.evaluations else -1
 
-    def advance(self, seconds: float = SECONDS_PER_REPORT) -> dict[str, Any]:
-        """Train until the next evaluation, or for some seconds, and say how far it came.
-
-        Returns:
-            `iteration` and `done`; at an evaluation also its metrics, which are durable by then; at the end
-            the `state` that the trial ended in.
-        """
-        progress = self.trainer.train(seconds)
-        self.clock.add(progress)
-        if progress.diverged:
-            return self._end("diverged", progress.iteration)
-        if progress.snapshot is None:
-            if time.perf_counter() - self._saved > SECONDS_PER_STATE:
-                self._save_latest_state()
-            return {"iteration": progress.iteration, "done": False}
-        metrics = self._evaluate(progress.snapshot)
-        if "loss" not in metrics:
-            return self._end("diverged", progress.iteration)
-        if progress.iteration >= self.work.evaluate_at[-1]:
-            return metrics | self._end("finished", progress.iteration)
-        return metrics | {"iteration": progress.iteration, "done": False}
+    def advance(self, seconds: float = SECONDS_PER_REPORT) -> TrialReport:
+        """Train until the next evaluation, or for some seconds, and say how far it came."""
+        report = self._advance(seconds)
+        notes, self.notes = tuple(self.notes), []
+        return replace(report, notes=notes)
 
     def close(self) -> None:
         """Leave the latest state behind, and let go of the files; once."""
@@ -76,6 +61,22 @@ class TrialRun:
             self._save_latest_state()
         finally:
             self.trainer.close(self.evaluations[-1] if self.evaluations else None)
+
+    def _advance(self, seconds: float) -> TrialReport:
+        progress = self.trainer.train(seconds)
+        self.clock.add(progress)
+        if progress.diverged:
+            return self._end("diverged", progress.iteration)
+        if progress.snapshot is None:
+            if time.perf_counter() - self._saved > SECONDS_PER_STATE:
+                self._save_latest_state()
+            return TrialReport(iteration=progress.iteration)
+        metrics = self._evaluate(progress.snapshot)
+        if not math.isfinite(progress.snapshot.held_out.means["loss"]):
+            return self._end("diverged", progress.iteration)
+        if progress.iteration >= self.work.evaluate_at[-1]:
+            return self._end("finished", progress.iteration, metrics)
+        return TrialReport(iteration=progress.iteration, metrics=metrics)
 
     def _evaluate(self, snapshot: Snapshot) -> dict[str, float]:
         """Score a snapshot; then save its state, show the evaluation and record it, in this order.
@@ -126,10 +127,10 @@ class TrialRun:
         self._state_at = iteration
         self._saved = time.perf_counter()
 
-    def _end(self, state: State, iteration: int) -> dict[str, Any]:
+    def _end(self, state: State, iteration: int, metrics: Mapping[str, float] | None = None) -> TrialReport:
         self.folder.check_owner(self._token)
         self.folder.finish(Outcome(state=state, iteration=iteration))
-        return {"iteration": iteration, "done": True, "state": state}
+        return TrialReport(iteration=iteration, metrics=metrics or {}, state=state)
 
 
 def _local(work: Work) -> Trainer:

@@ -1,7 +1,7 @@
 """What an autoscaled cluster could still give, of which Ray's own counts say nothing: they know the nodes that are up.
 
-There is no public call for it in Ray 2.60, so this reads the autoscaler's reports (v2, the default of `ray up` since
-2.50 and of KubeRay with Ray since 2.47) from the cluster's control store.
+It is read from the reports of the autoscaler (v2, the default of `ray up` since 2.50 and of KubeRay with Ray since
+2.47).
 """
 
 import time
@@ -10,13 +10,15 @@ from typing import Any
 
 import ray
 
+from dd_ray.tune.private import autoscaler_status
+
 SECONDS_TO_ANSWER = 60
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def is_present() -> bool:
     """Whether nodes are started for those who wait."""
-    return _status().autoscaling_state.autoscaler_state_version > 0
+    return autoscaler_status().autoscaling_state.autoscaler_state_version > 0
 
 
 def would_start_a_node_for(bundle: Mapping[str, float]) -> bool:
@@ -38,7 +40,7 @@ def _sees_a_way(group: Any, deadline: float) -> bool:
     while time.monotonic() < deadline:
         if group.wait(SECONDS_BETWEEN_LOOKS):
             return True
-        status = _status()
+        status = autoscaler_status()
         if _has(status.autoscaling_state.infeasible_gang_resource_requests, group):
             return False
         state = status.cluster_resource_state
@@ -52,12 +54,3 @@ def _sees_a_way(group: Any, deadline: float) -> bool:
 
 def _has(requests: Any, group: Any) -> bool:
     return any(request.details.startswith(group.id.hex()) for request in requests)
-
-
-def _status() -> Any:
-    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415  # private, as is the next
-    from ray.core.generated.autoscaler_pb2 import GetClusterStatusReply  # type: ignore[attr-defined]  # noqa: PLC0415
-
-    reply = GetClusterStatusReply()
-    reply.ParseFromString(GcsClient(ray.get_runtime_context().gcs_address).get_cluster_status())
-    return reply

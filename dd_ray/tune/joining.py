@@ -7,12 +7,12 @@ a client, and a cluster without one drops the actors of a client that offers it.
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 
 from dd_ray.errors import UserError
 from dd_ray.tune.environment import TOKEN_FILE, has_token
+from dd_ray.tune.private import INVALID_TOKEN, health_check
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 20
@@ -56,10 +56,8 @@ _NO_ANSWER = "no Ray answers {}; start one with `ray start --head`, or leave --a
 
 
 def _ask_health(address: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
-    command += [] if address == "auto" else ["--address", address]
     return subprocess.Popen(
-        command, env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        health_check(address), env=dict(environment), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -74,7 +72,7 @@ def _check_answer(asked: "subprocess.Popen[str]", deadline: float, where: str) -
         _, stderr = asked.communicate(timeout=max(0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise UserError(_NO_ANSWER.format(where)) from error
-    if "InvalidAuthToken" in stderr:
+    if INVALID_TOKEN in stderr:
         raise UserError(
             f"the Ray {where} asks for a token and was given none or another; put its token into {TOKEN_FILE}, "
             "readable by you alone."

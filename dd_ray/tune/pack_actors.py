@@ -14,6 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.metrics import Code, further_scores
 from dd_ray.trial.trainer import CodeParts, Joined, Progress, Work
+from dd_ray.tune.private import actor_id, wait_until_ready
 
 REGISTRY = "packs"
 """Name of the actor that knows the packs of a sweep, in the namespace of the command that runs it."""
@@ -50,7 +51,7 @@ class Registry:
     def pack_at(self, place: Place, device: str, threads: int, broken: str | None) -> "ActorHandle[Any]":
         """The pack of a GPU; another one in place of that with the id `broken`."""
         pack = self._packs.get(place)
-        if pack is not None and pack._actor_id.hex() == broken:
+        if pack is not None and actor_id(pack) == broken:
             ray.kill(pack)
             pack = None
         if pack is None:
@@ -69,7 +70,7 @@ def running_registry() -> Iterator[None]:
     """The registry of a sweep, and so its packs, while it lasts."""
     actor: Any = ray.remote(Registry)
     handle = actor.options(name=REGISTRY, num_cpus=0).remote()
-    ray.get(handle.__ray_ready__.remote())
+    wait_until_ready(handle)
     try:
         yield
     finally:
@@ -140,7 +141,7 @@ def pack_here(device: str, threads: int) -> Call:
     except ray.exceptions.ActorDiedError:
         whole = False
     if not whole:
-        pack = ray.get(registry.pack_at.remote(place, device, threads, pack._actor_id.hex()))
+        pack = ray.get(registry.pack_at.remote(place, device, threads, actor_id(pack)))
     return lambda method, *arguments: ray.get(pack.call.remote(method, *arguments))
 
 

@@ -4,7 +4,6 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from ray.tune import Callback
@@ -12,6 +11,8 @@ from ray.tune.experiment import Trial
 from tqdm import tqdm
 
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.trial.report import TrialReport
+from dd_ray.tune.private import forgive_failures, trace_of
 
 SECONDS_BETWEEN_LINES = 15
 """Where the output is no terminal, the bar is a line now and then instead."""
@@ -101,18 +102,19 @@ class Watcher(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Move the bar, and pass on what the trial has to say."""
-        for note in result.get("notes", ()):
+        report = TrialReport.from_tune(result)
+        for note in report.notes:
             self._say(f"{trial}: {note}")
-        if "storage_full" in result:
+        if report.storage_full is not None:
             self.stop("storage full")
-        self._advance(_key(trial), result["iteration"])
+        self._advance(_key(trial), report.iteration)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down that it was stopped early, if it was; its worker cannot know."""
-        result = trial.last_result
-        if "state" not in result and self.ending is None:
-            self._finish(trial, Outcome(state="stopped_early", iteration=result["iteration"]))
-        self._end(trial, result.get("state", "unfinished" if self.ending else "stopped_early"))
+        report = TrialReport.from_tune(trial.last_result)
+        if report.state is None and self.ending is None:
+            self._finish(trial, Outcome(state="stopped_early", iteration=report.iteration))
+        self._end(trial, report.state or ("unfinished" if self.ending else "stopped_early"))
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Say why a trial is tried again. Only tries in a row that do not get further count as failures."""
@@ -120,7 +122,7 @@ class Watcher(Callback):
         self.running.discard(key)
         states = self._sweep.trial(key).states()
         if states and states[0] > self._failed_at.get(key, 0):
-            trial.run_metadata.num_failures = 1
+            forgive_failures(trial)
         self._failed_at[key] = states[0] if states else 0
         self._say(
             f"{trial.custom_trial_name} is tried again from iteration {self._failed_at[key]:,}: {_last_line(trial)}"
@@ -128,8 +130,8 @@ class Watcher(Callback):
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Write down the error of a trial that is given up."""
-        reached = (trial.last_result or {}).get("iteration", 0)
-        outcome = Outcome(state="failed", iteration=reached, error=_last_line(trial), trace=_trace(trial))
+        reached = TrialReport.from_tune(trial.last_result).iteration
+        outcome = Outcome(state="failed", iteration=reached, error=_last_line(trial), trace=trace_of(trial))
         self._finish(trial, outcome)
         self._end(trial, "failed")
 
@@ -184,12 +186,7 @@ def _key(trial: Trial) -> str:
     return trial.config["key"]
 
 
-def _trace(trial: Trial) -> str:
-    # Trial.get_error reads the copy in the storage, which is made only after this call.
-    return Path(trial.error_file).read_text() if trial.error_file else ""
-
-
 def _last_line(trial: Trial) -> str:
     """The exception itself, which the trace in the trial's error file ends with."""
-    lines = [line.strip() for line in _trace(trial).splitlines() if line.strip()]
+    lines = [line.strip() for line in trace_of(trial).splitlines() if line.strip()]
     return lines[-1] if lines else "no message"

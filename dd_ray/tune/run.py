@@ -1,38 +1,32 @@
-"""Running a grid on a Ray cluster; what running a search shares with it."""
+"""Running a sweep on a Ray cluster."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 
 from dd_ray.command_line import duration
+from dd_ray.config.code import resolve
 from dd_ray.config.extensions import loaded
-from dd_ray.metrics import REPORTED
 from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
-from dd_ray.sweep.folders import TrialFolders
+from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.manifest import make_manifest
-from dd_ray.sweep.plan import Plan, PlannedTrial
+from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.source import Source
 from dd_ray.tune.cluster import Resources, check_gpus, connected
-from dd_ray.tune.in_order import InOrder
 from dd_ray.tune.nodes import check_nodes
 from dd_ray.tune.pack_actors import running_registry
 from dd_ray.tune.progress import Ending, Watcher
 from dd_ray.tune.rounds import Round, Rounds
-from dd_ray.tune.rungs import RememberingASHA
+from dd_ray.tune.searcher import JudgesThoseThatDecide, Listener, SourceSearcher
 from dd_ray.tune.signals import ending_on_signals
 
 
-def trials_to_run(plan: Plan, sweep: SweepFolder) -> list[PlannedTrial]:
-    """The plan's trials that have not ended, or not as this plan would let them end."""
-    outcomes = in_parallel(lambda trial: sweep.trial(trial.key).outcome(), plan.trials)
-    return [trial for trial, outcome in zip(plan.trials, outcomes, strict=True) if not has_ended(outcome, plan)]
-
-
-def run(plan: Plan, sweep: SweepFolder, trials: list[PlannedTrial]) -> Ending | None:
-    """Train the trials on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
+def run(plan: Plan, sweep: SweepFolder) -> Ending | None:
+    """Train the trials that are left on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
 
     No trial is made before the cluster is known to be able to run it.
 
@@ -43,16 +37,35 @@ def run(plan: Plan, sweep: SweepFolder, trials: list[PlannedTrial]) -> Ending | 
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
             or another command runs the sweep.
     """
-    with sweep.lock() as lock, prepared_cluster(plan, sweep) as resources:
-        print(f"Running {described(plan, resources, len(trials), iterations_done(plan, sweep, plan.keys))}", flush=True)
-        TrialFolders(sweep).open(*trials)
-        with rounds(plan, sweep, lock, resources, plan.keys) as (runs, watcher):
-            runs.run(lambda limit: _round(plan, sweep, trials, watcher, limit))
-        return watcher.ending
+    if plan.is_done(sweep):
+        print(plan.kept(0))
+        return None
+    with sweep.lock() as lock:
+        source = plan.source(sweep)
+        if kept := plan.kept(source.num_left):
+            print(kept)
+        if not source.num_left:
+            sweep.write_manifest(make_manifest(plan, sweep.manifest()))
+            return None
+        with _prepared_cluster(plan, sweep) as resources:
+            done = _iterations_done(plan, sweep, source.keys())
+            print(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
+            return train(plan, sweep, lock, resources, source.keys())
+
+
+def train(plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Collection[str]) -> Ending | None:
+    """Train the trials that are left on a cluster that is known to be able to run them. Returns what `run` does.
+
+    Args:
+        keys: of trials that may have been worked on before.
+    """
+    with _rounds(plan, sweep, lock, resources, keys) as (runs, watcher):
+        runs.run(lambda limit: _round(plan, sweep, watcher, limit))
+    return watcher.ending
 
 
 @contextmanager
-def prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
+def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
     """A connection to a cluster that can run the plan, which is written down; gives what each trial gets."""
     with connected(plan.options.address):
         resources = Resources.of_cluster(plan.options)
@@ -65,16 +78,12 @@ def prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
 
 
 @contextmanager
-def rounds(
+def _rounds(
     plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str]
 ) -> Iterator[tuple[Rounds, Watcher]]:
-    """What runs trials and who watches them, until one or a signal says that it is to end.
-
-    Args:
-        keys: of trials that may have been worked on before.
-    """
-    done = iterations_done(plan, sweep, keys)
-    ended = [key for key, outcome in _outcomes(sweep, done).items() if has_ended(outcome, plan)]
+    """What runs trials and who watches them, until one or a signal says that it is to end."""
+    done = _iterations_done(plan, sweep, keys)
+    ended = [key for key, outcome in _outcomes(sweep, done).items() if plan.has_ended(outcome)]
     iterations = plan.options.iterations
     watcher = Watcher(sweep, iterations=iterations, num_trials=plan.num_trials, already_done=done, ended=ended)
     with (
@@ -88,49 +97,33 @@ def rounds(
             watcher.close()
 
 
-def scheduler(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> TrialScheduler:
-    """What gives up trials early, after comparing them also with what was recorded of those with `keys`."""
-    options = plan.options
-    if options.scheduler == "none":
-        return FIFOScheduler()
-    known = list(keys)
-    recorded = in_parallel(lambda key: sweep.trial(key).evaluations(), known)
-    return RememberingASHA(
-        dict(zip(known, recorded, strict=True)),
-        time_attr="iteration",
-        metric=options.metric,
-        mode=REPORTED[options.metric].better,
-        max_t=options.iterations,
-        grace_period=plan.grace_period,
-        reduction_factor=options.reduction_factor,
-    )
-
-
-def _round(plan: Plan, sweep: SweepFolder, trials: list[PlannedTrial], watcher: Watcher, limit: int) -> Round:
-    left = [trial for trial in trials if trial.key not in watcher.ended]
+def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Round:
+    """All that is left: what an earlier round did not end goes on."""
+    source, folders = plan.source(sweep, ended=watcher.ended), TrialFolders(sweep)
+    folders.open(*source.known)
     return Round(
-        search_alg=ConcurrencyLimiter(InOrder(left), max_concurrent=limit),
-        scheduler=scheduler(plan, sweep, plan.keys),
+        search_alg=ConcurrencyLimiter(SourceSearcher(source, folders), max_concurrent=limit),
+        scheduler=JudgesThoseThatDecide(_judge(plan, sweep, source), source),
+        callbacks=(Listener(source),),
     )
 
 
-def has_ended(outcome: Outcome | None, plan: Plan) -> bool:
-    """Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops."""
-    if outcome is None or outcome.state == "failed":
-        return False
-    if outcome.state == "finished":
-        return outcome.iteration >= plan.options.iterations
-    return outcome.state == "diverged" or plan.options.scheduler == "asha"
+def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
+    """What gives up trials early, after comparing them also with what was recorded of others."""
+    known = list(source.deciding_keys()) if plan.scheduler.compares else []
+    recorded = in_parallel(lambda key: sweep.trial(key).evaluations(), known)
+    judge: TrialScheduler = resolve(plan.scheduler.build)(plan, dict(zip(known, recorded, strict=True)))
+    return judge
 
 
-def iterations_done(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> dict[str, int]:
+def _iterations_done(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> dict[str, int]:
     """Iterations that need not be done again, by key; all of them for a trial that has ended."""
     outcomes = _outcomes(sweep, keys)
     evaluations = in_parallel(lambda key: sweep.trial(key).evaluations(), outcomes)
     reached = [rows[-1]["iteration"] if rows else 0 for rows in evaluations]
     whole = plan.options.iterations
     return {
-        key: whole if has_ended(outcome, plan) else min(whole, iteration)
+        key: whole if plan.has_ended(outcome) else min(whole, iteration)
         for (key, outcome), iteration in zip(outcomes.items(), reached, strict=True)
     }
 
@@ -140,7 +133,7 @@ def _outcomes(sweep: SweepFolder, keys: Iterable[str]) -> Mapping[str, Outcome |
     return dict(zip(known, in_parallel(lambda key: sweep.trial(key).outcome(), known), strict=True))
 
 
-def described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[str, int]) -> str:
+def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[str, int]) -> str:
     """How many trials run at a time, on what, and for how long."""
     at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), num_trials)
     share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"

@@ -1,11 +1,36 @@
-"""Early stopping that remembers: asha, with the rungs of what was recorded before."""
+"""The schedulers of `dd_ray.sweep.schedulers` in Ray Tune: asha, which remembers what was recorded, and none."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from ray.tune.experiment import Trial
-from ray.tune.schedulers import ASHAScheduler
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
+
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.plan import Plan
+from dd_ray.tune.private import enter_rungs, rungs_of
+
+Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Evaluations of every trial of the sweep in the order of iterations, by the trial's key."""
+
+
+def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
+    """The scheduler of a plan that stops trials which fall behind."""
+    return RememberingASHA(
+        recorded,
+        time_attr="iteration",
+        metric=plan.options.metric,
+        mode=REPORTED[plan.options.metric].better,
+        max_t=plan.options.iterations,
+        grace_period=plan.grace_period,
+        reduction_factor=plan.options.reduction_factor,
+    )
+
+
+def no_scheduler(plan: Plan, recorded: Recorded) -> FIFOScheduler:
+    """The scheduler that lets all trials finish."""
+    return FIFOScheduler()
 
 
 class RememberingASHA(ASHAScheduler):
@@ -17,13 +42,14 @@ class RememberingASHA(ASHAScheduler):
     on went on.
 
     Args:
-        recorded: evaluations of every trial of the sweep in the order of iterations, by the trial's key.
+        recorded: what trials of earlier runs are compared by.
         **options: those of `ASHAScheduler`, with `time_attr`, `metric` and `mode`.
     """
 
-    def __init__(self, recorded: Mapping[str, Sequence[Mapping[str, Any]]], **options: Any) -> None:
+    def __init__(self, recorded: Recorded, **options: Any) -> None:
         super().__init__(**options)
         self._name, self._sign = options["metric"], 1.0 if options["mode"] == "max" else -1.0
+        self._iteration, self._last = options["time_attr"], options["max_t"]
         for key, evaluations in recorded.items():
             for evaluation in evaluations:
                 self._enter(key, evaluation)
@@ -31,13 +57,12 @@ class RememberingASHA(ASHAScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Take up a trial, and know it by the name that Tune gives it from now on."""
         super().on_trial_add(tune_controller, trial)
-        for bracket in self._brackets:
-            for _, scores in bracket._rungs:
-                if trial.config["key"] in scores:
-                    scores[trial.trial_id] = scores.pop(trial.config["key"])
+        for scores in rungs_of(self):
+            if trial.config["key"] in scores:
+                scores[trial.trial_id] = scores.pop(trial.config["key"])
 
     def _enter(self, key: str, evaluation: Mapping[str, Any]) -> None:
-        score, iteration = evaluation.get(self._name), evaluation[self._time_attr]
-        if score is not None and iteration < self._max_t:
+        score, iteration = evaluation.get(self._name), evaluation[self._iteration]
+        if score is not None and iteration < self._last:
             trial: Any = SimpleNamespace(trial_id=key)
-            self._brackets[0].on_result(trial, iteration, self._sign * score)
+            enter_rungs(self, trial, iteration, self._sign * score)

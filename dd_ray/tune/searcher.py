@@ -1,10 +1,11 @@
-"""A search as Ray Tune sees it: a `Searcher` that names trials, and a callback that hears how they end.
+"""The source of a sweep's trials as Ray Tune sees it: a `Searcher` that names them, and a callback that hears of them.
 
 Why not Ray's own `OptunaSearch` and `Repeater` (2.60, tried with Optuna 5.0): `OptunaSearch` keeps in memory which of
 Tune's trials is which of Optuna's, so those that ran when the driver was killed stay RUNNING forever, and are not gone
 on with unless it is unpickled from Tune's snapshot; a new command starts its sampler over, which draws the same points
 again; it raises a KeyError where a trial reports without its metric, as ours do between evaluations. `Repeater` takes
-the mean of the seeds that did not fail, which flatters a point where some do.
+the mean of the seeds that did not fail, which flatters a point where some do. Nor `tune.grid_search`, which copies all
+values of a grid into each of its trials.
 """
 
 from typing import Any
@@ -14,49 +15,64 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.folders import TrialFolders
-from dd_ray.sweep.suggestions import Suggestions
-from dd_ray.tune.in_order import TrialSearcher
+from dd_ray.storage.trial_folders import TrialFolders
+from dd_ray.sweep.source import Source
+from dd_ray.trial.report import TrialReport
 
 
-class SuggestionSearch(TrialSearcher):
+class SourceSearcher(Searcher):
     """Gives Tune one trial after another, and says so when there are no more.
 
     It opens the folder of a trial when it hands it out. It is to be used with a limit to the trials at a time, since
-    Tune starts the trials of a searcher without one by one.
+    Tune starts the trials of a searcher without one by one. It keeps nothing with Tune: a sweep goes on from its own
+    files.
 
     Args:
-        suggestions: where trials come from.
-        sweep: where their folders are.
+        source: where trials come from.
+        folders: of the trials.
     """
 
-    def __init__(self, suggestions: Suggestions, sweep: SweepFolder) -> None:
+    def __init__(self, source: Source, folders: TrialFolders) -> None:
         super().__init__()
-        self._suggestions = suggestions
-        self._folders = TrialFolders(sweep)
+        self._source = source
+        self._folders = folders
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # theirs has no FINISHED
-        """The config of a trial: key and label of its trial; None for now, `Searcher.FINISHED` at the end."""
-        trial = self._suggestions.next_trial()
+        """The config of a trial: its key and label; None for now, `Searcher.FINISHED` at the end."""
+        trial = self._source.next_trial()
         if trial is None:
-            return None if self._suggestions.waits else Searcher.FINISHED
+            return None if self._source.waits else Searcher.FINISHED
         self._folders.open(trial)
         return {"key": trial.key, "label": self._folders.label_of(trial)}
 
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Nothing to do: `Listener` tells the source, after the outcome was written."""
 
-class FirstSeedDecides(FIFOScheduler):
-    """Lets a scheduler judge the trials that decide over their suggestions, and lets the others run to their end.
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to do."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to do."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles it with its snapshot, which nobody reads."""
+        return {}
+
+
+class JudgesThoseThatDecide(FIFOScheduler):
+    """Lets a scheduler judge the trials that decide, and lets the others run to their end.
+
+    All of a grid decide, and of a search the first seed of each suggestion.
 
     Args:
         judge: the scheduler.
-        suggestions: which know the trials that decide.
+        source: which knows the trials that decide.
     """
 
-    def __init__(self, judge: TrialScheduler, suggestions: Suggestions) -> None:
+    def __init__(self, judge: TrialScheduler, source: Source) -> None:
         super().__init__()
         self._judge = judge
-        self._suggestions = suggestions
+        self._source = source
 
     @property
     def metric(self) -> str | None:
@@ -92,32 +108,32 @@ class FirstSeedDecides(FIFOScheduler):
             self._judge.on_trial_remove(tune_controller, trial)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to do: a search goes on from its own files."""
+        """Nothing to do: a sweep goes on from its own files."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to do."""
 
     def _decides(self, trial: Trial) -> bool:
-        return self._suggestions.decides(trial.config["key"])
+        return self._source.decides(trial.config["key"])
 
 
 class Listener(Callback):
-    """Tells the suggestions of evaluations and ends. It is to come after the callback that writes outcomes."""
+    """Tells the source of evaluations and ends. It is to come after the callback that writes outcomes."""
 
-    def __init__(self, suggestions: Suggestions) -> None:
-        self._suggestions = suggestions
+    def __init__(self, source: Source) -> None:
+        self._source = source
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """An evaluation, or a sign of life without one."""
-        if "loss" in result:
-            self._suggestions.trial_evaluated(trial.config["key"])
+        if TrialReport.from_tune(result).metrics:
+            self._source.trial_evaluated(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """It finished, diverged, or was stopped."""
-        self._suggestions.trial_ended(trial.config["key"])
+        self._source.trial_ended(trial.config["key"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """It was given up."""
-        self._suggestions.trial_ended(trial.config["key"])
+        self._source.trial_ended(trial.config["key"])

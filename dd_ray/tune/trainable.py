@@ -9,6 +9,7 @@ from dd_ray.config.extensions import load_extensions
 from dd_ray.errors import UserError
 from dd_ray.storage.files import out_of_space
 from dd_ray.storage.versions import difference, versions
+from dd_ray.trial.report import TrialReport
 from dd_ray.trial.run import TrialRun
 from dd_ray.trial.trainer import Work
 from dd_ray.tune.pack_actors import PackTrainer, pack_here
@@ -37,14 +38,13 @@ class TrialTrainable(tune.Trainable):
         """
         try:
             run = self._run = self._run or self._take_up()
-            result = run.advance()
-            self._reached = result["iteration"]
-            notes, run.notes = run.notes, []
-            return result | ({"notes": notes} if notes else {})
+            report = run.advance()
+            self._reached = report.iteration
+            return report.to_tune()
         except OSError as error:
             if not out_of_space(error):
                 raise
-            return {"iteration": self._reached, "done": False, "storage_full": str(error)}
+            return TrialReport(iteration=self._reached, storage_full=str(error)).to_tune()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Leave the trial and take up another."""

@@ -27,7 +27,7 @@ from dd_ray.cli import parse  # noqa: E402
 from dd_ray.storage.files import open_files  # noqa: E402
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder  # noqa: E402
 from dd_ray.sweep import Preset, Study  # noqa: E402
-from dd_ray.sweep.folders import TrialFolders  # noqa: E402
+from dd_ray.trial.report import TrialReport  # noqa: E402
 from dd_ray.tune import rounds  # noqa: E402
 from dd_ray.tune import run as sweep_run  # noqa: E402
 from dd_ray.tune.trainable import TrialTrainable  # noqa: E402
@@ -63,19 +63,19 @@ class IdleRun:
     """A `TrialRun` without a network."""
 
     def __init__(self, trial: TrialFolder, state: bytes) -> None:
-        self.notes: list[str] = []
         self._trial = trial
         self._state = state
 
-    def advance(self) -> dict[str, Any]:
+    def advance(self) -> TrialReport:
         """Write what a trial of one evaluation writes."""
         token = self._trial.take()
         if self._state:
             self._trial.save_state(1, self._state)
         self._trial.check_owner(token)
-        row = self._trial.record({"iteration": 1, "reconstruction_error": 0.1, "loss": 1.0, "seconds": 0.0})
+        metrics = {"reconstruction_error": 0.1, "loss": 1.0}
+        self._trial.record({"iteration": 1, "seconds": 0.0, **metrics})
         self._trial.finish(Outcome(state="finished", iteration=1))
-        return row | {"done": True, "state": "finished"}
+        return TrialReport(iteration=1, metrics=metrics, state="finished")
 
     def close(self) -> None:
         """Nothing is open."""
@@ -115,11 +115,9 @@ def sweep_of(trials: int, folder: str, trainable: type[TrialTrainable]) -> float
     sweep = SweepFolder.at(plan.location)
     rounds.TrialTrainable = trainable  # type: ignore[misc]
     start = time.perf_counter()
-    to_run = sweep_run.trials_to_run(plan, sweep)
     resources = sweep_run.Resources.of_cluster(plan.options)
-    TrialFolders(sweep).open(*to_run)
-    with sweep.lock() as lock, sweep_run.rounds(plan, sweep, lock, resources, plan.keys) as (runs, watcher):
-        runs.run(lambda limit: sweep_run._round(plan, sweep, to_run, watcher, limit))
+    with sweep.lock() as lock:
+        sweep_run.train(plan, sweep, lock, resources, plan.keys)
     seconds = time.perf_counter() - start
     states = [trial.outcome().state for trial in sweep.trials()]  # type: ignore[union-attr]
     assert states == ["finished"] * trials

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep import LogUniform, Preset, Search, Study, Uniform
-from dd_ray.sweep.plan import PlannedTrial
+from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import Suggestions
 
@@ -30,9 +30,7 @@ Ends = Callable[[PlannedTrial], Ended]
 
 def plan_of(folder: Path, *options: str) -> SearchPlan:
     """The plan of a command line of the tiny search."""
-    plan = parse(TINY_SEARCH, ["--storage", str(folder), "--name", "search", *options])
-    assert isinstance(plan, SearchPlan)
-    return plan
+    return cast(SearchPlan, parse(TINY_SEARCH, ["--storage", str(folder), "--name", "search", *options]))
 
 
 def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:

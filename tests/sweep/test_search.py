@@ -414,14 +414,14 @@ def test_with_asha_the_first_seed_decides_whether_the_others_start(tmp_path: Pat
 def test_the_others_are_not_judged(tmp_path: Path) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
-    from dd_ray.tune.searcher import FirstSeedDecides
+    from dd_ray.tune.searcher import JudgesThoseThatDecide
 
     suggestions, _ = start(plan_of(tmp_path, "--suggestions", "3", "--seeds", "1"))
     trials = [suggestions.next_trial() for _ in range(3)]
     judge = ASHAScheduler(
         time_attr="iteration", metric="reconstruction_error", mode="min", max_t=6, grace_period=1, reduction_factor=2
     )
-    scheduler = FirstSeedDecides(judge, suggestions)
+    scheduler = JudgesThoseThatDecide(judge, suggestions)
     keys = [*(trial.key for trial in trials if trial), "other"]
     trials = [SimpleNamespace(trial_id=key, config={"key": key}) for key in keys]
     verdicts = []

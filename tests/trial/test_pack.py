@@ -110,7 +110,7 @@ def test_a_fused_pack_gives_the_same_to_rounding(works):
 def test_a_pack_runs_ahead_by_one_evaluation_and_waits_there(works):
     pack = Pack("cpu", threads=1)
     run = in_pack(pack, works()[0])
-    assert run.advance()["iteration"] == 0
+    assert run.advance().iteration == 0
     (member,) = pack._members.values()
     _until(lambda: member.snapshot is not None)
     _until(lambda: member.trainee.trial.iteration == 6)

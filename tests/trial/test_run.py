@@ -56,7 +56,7 @@ def work_on(sweep, trial, evaluate_at, final_metrics):
 def finish(run):
     """Advance until the trial says that it is done."""
     results = [run.advance()]
-    while not results[-1]["done"]:
+    while results[-1].state is None:
         results.append(run.advance())
     return results
 
@@ -72,9 +72,9 @@ def without_times(evaluations):
 def test_a_trial_is_evaluated_untrained_and_at_each_point(start):
     run = start()
     results = finish(run)
-    assert [r["iteration"] for r in results] == [0, 3, 6]
+    assert [r.iteration for r in results] == [0, 3, 6]
     assert [row["iteration"] for row in run.folder.evaluations()] == [0, 3, 6]
-    assert run.folder.outcome().state == results[-1]["state"] == "finished"
+    assert run.folder.outcome().state == results[-1].state == "finished"
 
 
 def test_every_metric_is_reported_and_recorded(start):
@@ -85,8 +85,8 @@ def test_every_metric_is_reported_and_recorded(start):
         "kl/latent_3",
         "linear_r2/circle_x",
     }
-    assert expected <= set(results[-1]) and expected <= set(run.folder.evaluations()[-1])
-    assert {"speed/iterations_per_second", "speed/frames_per_second"} <= set(results[-1])
+    assert expected <= set(results[-1].metrics) and expected <= set(run.folder.evaluations()[-1])
+    assert {"speed/iterations_per_second", "speed/frames_per_second"} <= set(results[-1].metrics)
 
 
 def test_costly_scores_are_of_the_last_evaluation_and_of_the_untrained_network(start):
@@ -94,7 +94,11 @@ def test_costly_scores_are_of_the_last_evaluation_and_of_the_untrained_network(s
     results = finish(run)
     columns = {column for name in ("mcc", "notebook") for column in FURTHER[name].all_columns}
     rows = run.folder.evaluations()
-    assert not any(columns & set(row) for row in rows[:-1]) and columns <= set(rows[-1]) and columns <= set(results[-1])
+    assert (
+        not any(columns & set(row) for row in rows[:-1])
+        and columns <= set(rows[-1])
+        and columns <= set(results[-1].metrics)
+    )
     assert set(run.folder.scores()) == {0} and columns <= set(run.folder.scores()[0])
     assert rows[-1]["seconds"] - rows[-1]["training_seconds"] > rows[1]["seconds"] - rows[1]["training_seconds"]
 
@@ -111,7 +115,7 @@ def test_costly_scores_do_not_change_what_is_trained_and_are_the_same_after_a_ki
         first.advance()
     monkeypatch.undo()
     second = start("parts", final_metrics=["mcc"])
-    assert [r["iteration"] for r in finish(second)] == [6]
+    assert [r.iteration for r in finish(second)] == [6]
     assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
     assert second.folder.scores() == undisturbed.folder.scores()
     assert second.folder.files.read("scores.jsonl").count(b"\n") == 1
@@ -130,8 +134,8 @@ def test_progress_is_reported_between_evaluations(start):
     run = start(evaluate_at=(0, 100_000))
     run.advance()
     result = run.advance(seconds=0.05)
-    assert 0 < result["iteration"] < 100_000
-    assert "reconstruction_error" not in result and not result["done"]
+    assert 0 < result.iteration < 100_000
+    assert not result.metrics and result.state is None
 
 
 def test_an_interrupted_trial_goes_on_and_equals_an_undisturbed_one(start):
@@ -154,7 +158,7 @@ def test_an_interrupted_trial_goes_on_and_equals_an_undisturbed_one(start):
 def test_a_finished_trial_goes_further_when_asked(start):
     finish(start())
     longer = start(evaluate_at=(0, 3, 6, 9))
-    assert [r["iteration"] for r in finish(longer)] == [9]
+    assert [r.iteration for r in finish(longer)] == [9]
     assert [row["iteration"] for row in longer.folder.evaluations()] == [0, 3, 6, 9]
 
 
@@ -179,7 +183,7 @@ def test_a_full_disk_at_either_write_of_the_last_evaluation_loses_nothing(start,
     monkeypatch.undo()
     second = start()
     assert second.trainer.trainee.trial.iteration == goes_on_from
-    assert [r["iteration"] for r in finish(second)] == [6]
+    assert [r.iteration for r in finish(second)] == [6]
     assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
 
 
@@ -215,7 +219,7 @@ def test_a_state_is_left_behind_between_evaluations_too(start, monkeypatch):
     run = start(evaluate_at=(0, 100_000))
     run.advance()
     result = run.advance(seconds=0.02)
-    assert run.folder.states()[0] == result["iteration"] > 0
+    assert run.folder.states()[0] == result.iteration > 0
 
 
 def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
@@ -247,19 +251,19 @@ def test_tensorboard_of_a_resumed_trial_has_each_evaluation_once(start):
 
 def test_weights_that_break_in_the_last_step_end_the_trial_as_diverged(start):
     run = start(evaluate_at=(0, 1), **{"learning-rate": 1e30})
-    assert finish(run)[-1]["state"] == run.folder.outcome().state == "diverged"
+    assert finish(run)[-1].state == run.folder.outcome().state == "diverged"
 
 
 def test_a_diverged_network_with_cross_entropy_is_no_failure(start):
     run = start(**{"learning-rate": 1e30, "likelihood": "bernoulli"})
-    assert finish(run)[-1]["state"] == "diverged"
+    assert finish(run)[-1].state == "diverged"
 
 
 def test_a_loss_that_is_not_a_number_ends_the_trial_as_diverged(start):
     run = start(**{"learning-rate": 1e30})
     results = finish(run)
-    assert results[-1]["state"] == run.folder.outcome().state == "diverged"
-    assert not any(np.isnan(v) for r in results for v in r.values() if isinstance(v, float))
+    assert results[-1].state == run.folder.outcome().state == "diverged"
+    assert not any(np.isnan(v) for r in results for v in r.metrics.values())
 
 
 def test_time_is_accounted_for(start):

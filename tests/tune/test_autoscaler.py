@@ -35,7 +35,8 @@ def cluster(monkeypatch):
 
     def reports(*statuses, placed=False):
         remaining = list(statuses)
-        monkeypatch.setattr(autoscaler, "_status", lambda: remaining.pop(0) if len(remaining) > 1 else remaining[0])
+        report = lambda: remaining.pop(0) if len(remaining) > 1 else remaining[0]  # noqa: E731
+        monkeypatch.setattr(autoscaler, "autoscaler_status", report)
         group = SimpleNamespace(id=SimpleNamespace(hex=lambda: GROUP), wait=lambda seconds: placed)
         monkeypatch.setattr(autoscaler.ray.util, "placement_group", lambda bundles: group)
         monkeypatch.setattr(autoscaler.ray.util, "remove_placement_group", removed.append)

@@ -1,0 +1,19 @@
+"""A trial of a sweep before it is trained."""
+
+from dataclasses import dataclass
+
+from dd_ray.config import TrialConfig
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One trial of a sweep."""
+
+    config: TrialConfig
+    label: str
+    """What tells it from the others: `beta=0.1,gamma=0.5,seed=0`."""
+
+    @property
+    def key(self) -> str:
+        """Content address of its config."""
+        return self.config.key
