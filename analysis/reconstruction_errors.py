@@ -56,7 +56,7 @@ from dd_ray.figures.common import (
     write,
 )
 from dd_ray.metrics import seed_interval
-from dd_ray.probes.networks import NetworkOptions, Subject, subjects_of, suitable, trials_option
+from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable, trials_option
 
 POSITIONS = np.linspace(0, 1, 8)
 """On each axis, as in the original study's numbers."""
@@ -134,9 +134,9 @@ def distances() -> NDArray[np.float64]:
     return np.linalg.norm(apart, axis=1).reshape((len(POSITIONS),) * 4)
 
 
-def measure(subjects: Sequence[Subject]) -> list[Cell]:
+def measure(subjects: Sequence[Network]) -> list[Cell]:
     """Errors of networks, those of the same settings and different seeds together."""
-    groups: dict[tuple[Any, ...], list[Subject]] = {}
+    groups: dict[tuple[Any, ...], list[Network]] = {}
     for subject in subjects:
         told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
         alone = subject.name if subject.state == "original" else ""
@@ -150,7 +150,7 @@ def measure(subjects: Sequence[Subject]) -> list[Cell]:
 
 
 def _measure_group(
-    settings: Mapping[str, Any], group: Sequence[Subject], pictured: Mapping[int, PicturedRegions], progress: Any
+    settings: Mapping[str, Any], group: Sequence[Network], pictured: Mapping[int, PicturedRegions], progress: Any
 ) -> Cell:
     furthest = max(subject.iteration or 0 for subject in group)
     errors = []
@@ -167,7 +167,7 @@ def _measure_group(
     return Cell(name, settings, " ".join(states), *_note(group, furthest), together)
 
 
-def _note(group: Sequence[Subject], furthest: int) -> tuple[str, bool]:
+def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:
     """What is to be said of the seeds of a cell, and whether all have finished."""
     if group[0].state == "original":
         return "original study", True

@@ -44,7 +44,7 @@ from dd_ray.figures.common import folder_of, plain, run_command, setting, symbol
 from dd_ray.figures.lag import draw_lag
 from dd_ray.figures.sheets import GAP, SIDE, Animation, Grid, Picture, Sheet, picture_sheet, write_gif
 from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
-from dd_ray.probes.networks import NetworkOptions, Subject, subjects_of, suitable, trials_option
+from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable, trials_option
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 ANIMATED_STEPS = 19
@@ -87,25 +87,25 @@ class Options(NetworkOptions):
         if not self.videos or min(self.videos) < 0:
             raise UserError(f"--videos {' '.join(map(str, self.videos))} names no videos; give numbers from 0 on.")
 
-    def videos_for(self, subject: Subject) -> Batch:
+    def videos_for(self, subject: Network) -> Batch:
         """The held-out videos to show."""
         batch = probes.held_out_videos(subject.config, max(self.videos) + 1)
         which = list(self.videos)
         return Batch(batch.images[which], batch.factors[which], batch.factor_names)
 
-    def base_for(self, subject: Subject) -> probes.HeldOutPicture:
+    def base_for(self, subject: Network) -> probes.HeldOutPicture:
         """The held-out picture that traversals begin with."""
         if self.base is None:
             return probes.middle_picture(subject.config)
         return probes.held_out_picture(subject.config, self.base)
 
 
-def file_name(what: str, subject: Subject) -> str:
+def file_name(what: str, subject: Network) -> str:
     """`what` and the network's label, without what file names had better not have."""
     return f"{what}_" + re.sub(r"[^\w.=,+-]+", "_", subject.name)
 
 
-def title_of(subject: Subject) -> str:
+def title_of(subject: Network) -> str:
     """A network in words: what it is, its objective, β and γ, and what tells it from the others."""
     config = subject.config
     if subject.state == "original":
@@ -132,7 +132,7 @@ def difference(originals: Picture, reconstructions: Picture) -> Picture:
 # Figures
 
 
-def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
+def draw_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
     """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
     at = encode_stills(subject.model, subject.config, base.factors[None])[0]
     pictures = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=at)
@@ -173,7 +173,7 @@ _COLUMNS = (0.6, 1.55, 2.2)
 """Inches from the beginning of the table to the right of its numbers."""
 
 
-def draw_video(subject: Subject, options: Options) -> Figure:
+def draw_video(subject: Network, options: Options) -> Figure:
     """Frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
@@ -198,7 +198,7 @@ def draw_video(subject: Subject, options: Options) -> Figure:
     return _strip(f"Held-out videos, {title_of(subject)}", about, Grid(rows, columns, notes))
 
 
-def draw_dream(subject: Subject, dreams: "Dreams") -> Figure:
+def draw_dream(subject: Network, dreams: "Dreams") -> Figure:
     """A held-out video and what is dreamt of it, each frame below that which it stands for."""
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = [("video", dreams.frames(dreams.originals[0], 0))]
     for gamma, dreamt in dreams.by_gamma.items():
@@ -232,7 +232,7 @@ class Dreams:
     alpha: float
 
     @classmethod
-    def of(cls, subject: Subject, options: Options) -> "Dreams":
+    def of(cls, subject: Network, options: Options) -> "Dreams":
         """Let a network dream.
 
         Raises:
@@ -264,7 +264,7 @@ class Dreams:
 # Animations
 
 
-def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
+def animate_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
     """All latents from −3 to 3 and back, each in its picture."""
     at = encode_stills(subject.model, subject.config, base.factors[None])[0]
     pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
@@ -282,7 +282,7 @@ def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.Held
     return Animation(sheets, 90)
 
 
-def animate_video(subject: Subject, options: Options) -> Animation:
+def animate_video(subject: Network, options: Options) -> Animation:
     """Held-out videos beside each other, above their reconstructions and the differences."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
@@ -299,7 +299,7 @@ def animate_video(subject: Subject, options: Options) -> Animation:
     return Animation(sheets, *FRAME_AND_PAUSE)
 
 
-def animate_dream(subject: Subject, dreams: Dreams) -> Animation:
+def animate_dream(subject: Network, dreams: Dreams) -> Animation:
     """Held-out videos below each other, beside what is dreamt of them at each γ."""
     sheets = []
     for t in range(dreams.length):
@@ -318,7 +318,7 @@ def animate_dream(subject: Subject, dreams: Dreams) -> Animation:
 # The lag
 
 
-def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lag of each network, and that of each frame."""
     cells, frames = [], []
     for subject in tqdm(subjects, desc="lags", disable=None):
@@ -373,7 +373,7 @@ def _signed(value: float, form: str) -> str:
     return text if value >= 0 or not re.search("[1-9]", text) else f"−{text}"
 
 
-def pictured(subjects: Sequence[Subject], options: Options) -> Sequence[Subject]:
+def pictured(subjects: Sequence[Network], options: Options) -> Sequence[Network]:
     """Those networks of which pictures are drawn; says on stderr if they are not all."""
     if options.cells or len(subjects) <= MOST_PICTURED:
         return subjects
@@ -418,7 +418,7 @@ def write_traversals(options: Options) -> list[Path]:
     return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in animations.items()]
 
 
-def _of_one_circle(subjects: Sequence[Subject]) -> list[Subject]:
+def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:
     """Those networks that have a lag; says on stderr why others have none."""
     kept = [subject for subject in subjects if subject.config.is_of_one_circle]
     if len(kept) < len(subjects):
@@ -426,7 +426,7 @@ def _of_one_circle(subjects: Sequence[Subject]) -> list[Subject]:
     return kept
 
 
-def _latents(subject: Subject) -> pd.DataFrame:
+def _latents(subject: Network) -> pd.DataFrame:
     table = probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set())
     named = {"name": subject.name, "key": subject.key, **subject.settings}
     return pd.DataFrame([named] * len(table)).join(table)

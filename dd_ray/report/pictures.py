@@ -25,7 +25,7 @@ from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.figures.sheets import GREYS
 from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
-from dd_ray.probes.networks import Subject, load_networks
+from dd_ray.probes.networks import Network, load_networks
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
@@ -66,7 +66,7 @@ class Pictures:
                 reason = reason or str(error)
         return {"note": reason}
 
-    def _network(self, key: str) -> Subject:
+    def _network(self, key: str) -> Network:
         row = self._rows.loc[[key]]
         if pd.isna(row["iteration"].iloc[0]):
             raise UserError("this cell was never evaluated, so it has no trained network.")
@@ -77,7 +77,7 @@ class Pictures:
             raise UserError("the weights of this cell are missing, damaged or not finite.") from error
         return subject
 
-    def _of_network(self, subject: Subject) -> dict[str, Any]:
+    def _of_network(self, subject: Network) -> dict[str, Any]:
         videos = _videos(subject.config, self._num_videos)
         originals, reconstructions = probes.reconstruct(subject.model, videos)
         moved = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH)
@@ -91,7 +91,7 @@ class Pictures:
             "lag": _lag(subject) if subject.config.frames > 1 and subject.config.is_of_one_circle else None,
         }
 
-    def _dream(self, subject: Subject, videos: Batch) -> dict[str, Any]:
+    def _dream(self, subject: Network, videos: Batch) -> dict[str, Any]:
         """What a network shows of the first video when it sees only its beginning, a row for each γ."""
         delay = subject.config.latent_delay
         num_frames = videos.images.shape[1]
@@ -123,7 +123,7 @@ def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
     return {"png": base64.b64encode(file.getvalue()).decode(), "rows": rows, "columns": columns}
 
 
-def _lag(subject: Subject) -> dict[str, Any]:
+def _lag(subject: Network) -> dict[str, Any]:
     """The lag of the circle, without a number where too few frames show one."""
     videos = _videos(subject.config, NUM_LAGGING)
     lag = Lag.of(circle_lags(subject.model, videos))

@@ -22,7 +22,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, encode_stills, evaluate, model_scores, region_errors
 from dd_ray.models import FactorPrediction, ImagePrediction, Reconstruction, VideoVAE, base, build_model
 from dd_ray.models.prediction import predict_linearly
-from dd_ray.probes.networks import Subject
+from dd_ray.probes.networks import Network
 from dd_ray.sweep.checks import reported_by
 from dd_ray.training import Stack, Trial, dump_state, load_state
 from tests.training.test_axes import CHANGES, _losses
@@ -285,7 +285,7 @@ def test_what_is_decoded_in_the_place_of_a_latent_is_its_own_business() -> None:
 def test_a_figure_names_it_by_its_title() -> None:
     config = _config("blur_vae")
     settings = {"beta": 0.5}
-    subject = Subject(name="b", settings=settings, config=config, model=build_model(config), state="finished")
+    subject = Network(name="b", settings=settings, config=config, model=build_model(config), state="finished")
     assert title_of(subject) == "blur VAE, β = 0.5"
 
 
