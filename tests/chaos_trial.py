@@ -25,7 +25,7 @@ class LoggedTrial(TrialTrainable):
         key, pace = self._config["key"], float(os.environ[PACE])
         _log(key, "up")
         run = super()._take_up()
-        stack = run.trainer.trainee.stack
+        stack = run.trainer.member.stack
         step = stack.step
 
         def logged_step() -> None:

@@ -57,7 +57,7 @@ from dd_ray.metrics import (
     notebook_sweeps,
 )
 from dd_ray.metrics.arrays import correlations
-from dd_ray.probes.networks import NetworkOptions, Subject, subjects_of, suitable
+from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable
 
 NUM_RANDOM = 1_000
 """Pictures of random factors over which a latent's variance says whether it is active."""
@@ -75,14 +75,14 @@ LEGEND_COLUMNS = 6
 class Entanglement:
     """What a network's latents make of the sweeps of each factor."""
 
-    subject: Subject
+    subject: Network
     responses: NDArray[np.float32]
     """[F, S, L] latents, as `notebook_sweeps` orders the pictures."""
     active: NDArray[np.bool_]
     """[L] which latents vary over pictures of random factors."""
 
     @classmethod
-    def of(cls, subject: Subject) -> "Entanglement":
+    def of(cls, subject: Network) -> "Entanglement":
         """Show a network the sweeps."""
         num_factors = len(subject.config.factor_names)
         sweeps = notebook_sweeps(num_factors)

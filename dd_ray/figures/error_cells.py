@@ -19,7 +19,7 @@ from dd_ray.evaluation import PicturedRegions, region_errors
 from dd_ray.figures.common import (
     setting,
 )
-from dd_ray.probes.networks import Subject
+from dd_ray.probes.networks import Network
 
 POSITIONS = np.linspace(0, 1, 8)
 """On each axis, as in the original study's numbers."""
@@ -74,9 +74,9 @@ def distances() -> NDArray[np.float64]:
     return np.linalg.norm(apart, axis=1).reshape((len(POSITIONS),) * 4)
 
 
-def measure(subjects: Sequence[Subject]) -> list[Cell]:
+def measure(subjects: Sequence[Network]) -> list[Cell]:
     """Errors of networks, those of the same settings and different seeds together."""
-    groups: dict[tuple[Any, ...], list[Subject]] = {}
+    groups: dict[tuple[Any, ...], list[Network]] = {}
     for subject in subjects:
         told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
         alone = subject.name if subject.state == "original" else ""
@@ -90,7 +90,7 @@ def measure(subjects: Sequence[Subject]) -> list[Cell]:
 
 
 def _measure_group(
-    settings: Mapping[str, Any], group: Sequence[Subject], pictured: Mapping[int, PicturedRegions], progress: Any
+    settings: Mapping[str, Any], group: Sequence[Network], pictured: Mapping[int, PicturedRegions], progress: Any
 ) -> Cell:
     furthest = max(subject.iteration or 0 for subject in group)
     errors = []
@@ -107,7 +107,7 @@ def _measure_group(
     return Cell(name, settings, " ".join(states), *_note(group, furthest), together)
 
 
-def _note(group: Sequence[Subject], furthest: int) -> tuple[str, bool]:
+def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:
     """What is to be said of the seeds of a cell, and whether all have finished."""
     if group[0].state == "original":
         return "original study", True

@@ -37,7 +37,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
 from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
 from dd_ray.metrics import REPORTED
-from dd_ray.probes.networks import Subject, load_networks
+from dd_ray.probes.networks import Network, load_networks
 
 HELD_OUT, SEEN = VERMILION, BLUE
 MAPS = {"circle": ("circle_x", "circle_y"), "background": ("background_x", "background_y")}
@@ -144,7 +144,7 @@ def _draw_parts(panel: Axes, group: pd.DataFrame) -> None:
     frame(panel)
 
 
-def positions_of(subjects: Sequence[Subject]) -> list[Positions]:
+def positions_of(subjects: Sequence[Network]) -> list[Positions]:
     """The maps of networks that differ in their seed alone."""
     known = make_dataset(subjects[0].config).levels()
     middles = ((np.arange(NUM_INTERVALS) + 0.5) / NUM_INTERVALS).astype(np.float32)
@@ -228,9 +228,9 @@ def positions_table(name: str, maps: Sequence[Positions]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _by_setting(subjects: Sequence[Subject]) -> dict[str, list[Subject]]:
+def _by_setting(subjects: Sequence[Network]) -> dict[str, list[Network]]:
     """Those with held-out levels and a decoder; seeds of one setting together."""
-    groups: dict[str, list[Subject]] = {}
+    groups: dict[str, list[Network]] = {}
     for subject in subjects:
         if subject.config.split == "levels" and subject.config.traits.draws:
             told = {

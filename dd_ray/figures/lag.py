@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from dd_ray.config.options import shown
 from dd_ray.figures.common import frame, ordered_colours, setting, symbol
 from dd_ray.probes.lag import LEAST_SHOWN
-from dd_ray.probes.networks import Subject
+from dd_ray.probes.networks import Network
 
 
-def draw_lag(networks: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
+def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
     """The lag over γ, and the share of frames that it is known of; networks that differ in more have marks each.
 
     Args:
@@ -50,7 +50,7 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Subject]) -> Figure:
     return figure
 
 
-def _group(subject: Subject) -> str:
+def _group(subject: Network) -> str:
     """What tells a network from others, but for γ and the seed."""
     name = setting({field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")})
     return f"original, {name or subject.name}" if subject.state == "original" else name

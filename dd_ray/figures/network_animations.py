@@ -19,7 +19,7 @@ from dd_ray.figures.network_pictures import (
     title_of,
 )
 from dd_ray.figures.sheets import Animation, picture_sheet
-from dd_ray.probes.networks import Subject
+from dd_ray.probes.networks import Network
 
 ANIMATED_STEPS = 19
 PICTURES_IN_ROW = 5
@@ -28,7 +28,7 @@ FRAME_AND_PAUSE = 250, 750
 """Milliseconds of a frame in an animation of videos, and for how much longer the last one stays."""
 
 
-def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
+def animate_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
     """All latents from −3 to 3 and back, each in its picture."""
     at = encode_pictures(subject.model, base.picture[None])[0]
     pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
@@ -48,7 +48,7 @@ def animate_traversal(subject: Subject, latents: pd.DataFrame, base: probes.Held
     return Animation(sheets, 90)
 
 
-def animate_video(subject: Subject, options: Options) -> Animation:
+def animate_video(subject: Network, options: Options) -> Animation:
     """Held-out videos beside each other, above their reconstructions and the differences."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
@@ -65,7 +65,7 @@ def animate_video(subject: Subject, options: Options) -> Animation:
     return Animation(sheets, *FRAME_AND_PAUSE)
 
 
-def animate_dream(subject: Subject, dreams: Dreams) -> Animation:
+def animate_dream(subject: Network, dreams: Dreams) -> Animation:
     """Held-out videos below each other, beside what is dreamt of them at each γ."""
     sheets = []
     for t in range(dreams.length):

@@ -19,7 +19,7 @@ from dd_ray.evaluation import encode_pictures
 from dd_ray.figures.common import setting, symbol
 from dd_ray.figures.sheets import GAP, SIDE, Grid, Picture, Sheet
 from dd_ray.probes.lag import circle_lags
-from dd_ray.probes.networks import NetworkOptions, Subject, trials_option
+from dd_ray.probes.networks import Network, NetworkOptions, trials_option
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 VIDEOS_IN_STRIP = 2
@@ -56,7 +56,7 @@ class Options(NetworkOptions):
         if not self.videos or min(self.videos) < 0:
             raise UserError(f"--videos {' '.join(map(str, self.videos))} names no videos; give numbers from 0 on.")
 
-    def videos_for(self, subject: Subject) -> Batch:
+    def videos_for(self, subject: Network) -> Batch:
         """The held-out videos to show."""
         batch = probes.held_out_videos(subject.config, max(self.videos) + 1)
         if max(self.videos) >= len(batch.images):
@@ -67,14 +67,14 @@ class Options(NetworkOptions):
         which = list(self.videos)
         return Batch(batch.images[which], batch.factors[which], batch.factor_names)
 
-    def base_for(self, subject: Subject) -> probes.HeldOutPicture:
+    def base_for(self, subject: Network) -> probes.HeldOutPicture:
         """The held-out picture that traversals begin with."""
         if self.base is None:
             return probes.middle_picture(subject.config)
         return probes.held_out_picture(subject.config, self.base)
 
 
-def title_of(subject: Subject) -> str:
+def title_of(subject: Network) -> str:
     """A network in words: what it is, its objective, β and γ, and what tells it from the others."""
     config = subject.config
     if subject.state == "original":
@@ -98,7 +98,7 @@ def difference(originals: Picture, reconstructions: Picture) -> Picture:
     return (reconstructions.astype(int) - originals + 127).clip(0, 255).astype(np.uint8)
 
 
-def draw_traversal(subject: Subject, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
+def draw_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
     """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
     at = encode_pictures(subject.model, base.picture[None])[0]
     pictures = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=at)
@@ -138,7 +138,7 @@ _COLUMNS = (0.6, 1.55, 2.2)
 """Inches from the beginning of the table to the right of its numbers."""
 
 
-def draw_video(subject: Subject, options: Options) -> Figure:
+def draw_video(subject: Network, options: Options) -> Figure:
     """Frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
@@ -161,7 +161,7 @@ def draw_video(subject: Subject, options: Options) -> Figure:
     return _strip(f"Held-out videos, {title_of(subject)}", about, Grid(rows, columns, notes))
 
 
-def draw_dream(subject: Subject, dreams: "Dreams") -> Figure:
+def draw_dream(subject: Network, dreams: "Dreams") -> Figure:
     """A held-out video and what is dreamt of it, each frame below that which it stands for."""
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = [("video", dreams.frames(dreams.originals[0], 0))]
     for gamma, dreamt in dreams.by_gamma.items():
@@ -195,7 +195,7 @@ class Dreams:
     alpha: float
 
     @classmethod
-    def of(cls, subject: Subject, options: Options) -> "Dreams":
+    def of(cls, subject: Network, options: Options) -> "Dreams":
         """Let a network dream.
 
         Raises:

@@ -47,17 +47,17 @@ from dd_ray.figures.network_pictures import (
 )
 from dd_ray.figures.sheets import Animation, write_gif
 from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
-from dd_ray.probes.networks import Subject, subjects_of, suitable
+from dd_ray.probes.networks import Network, subjects_of, suitable
 
 LAG_VIDEOS = 128
 
 
-def file_name(what: str, subject: Subject) -> str:
+def file_name(what: str, subject: Network) -> str:
     """Name a file after `what` it shows and the network's label, with `_` for awkward characters."""
     return f"{what}_" + re.sub(r"[^\w.=,+-]+", "_", subject.name)
 
 
-def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lag of each network, and that of each frame."""
     networks, frames = [], []
     for subject in tqdm(subjects, desc="lags", disable=None):
@@ -81,7 +81,7 @@ def measure_lag(subjects: Sequence[Subject]) -> tuple[pd.DataFrame, pd.DataFrame
     return pd.DataFrame(networks), pd.DataFrame(frames)
 
 
-def pictured(subjects: Sequence[Subject], options: Options) -> Sequence[Subject]:
+def pictured(subjects: Sequence[Network], options: Options) -> Sequence[Network]:
     """Those networks of which pictures are drawn; says on stderr if they are not all."""
     if options.cells or len(subjects) <= MOST_PICTURED:
         return subjects
@@ -128,7 +128,7 @@ def write_traversals(options: Options) -> list[Path]:
     return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in animations.items()]
 
 
-def _of_one_circle(subjects: Sequence[Subject]) -> list[Subject]:
+def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:
     """Those networks that have a lag; says on stderr why others have none."""
     kept = [subject for subject in subjects if subject.config.is_of_one_circle]
     if len(kept) < len(subjects):
@@ -136,7 +136,7 @@ def _of_one_circle(subjects: Sequence[Subject]) -> list[Subject]:
     return kept
 
 
-def _latents(subject: Subject) -> pd.DataFrame:
+def _latents(subject: Network) -> pd.DataFrame:
     table = probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set())
     named = {"name": subject.name, "key": subject.key, **subject.settings}
     return pd.DataFrame([named] * len(table)).join(table)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -58,18 +58,9 @@ class NetworkOptions:
     given without a sweep."""
 
 
-class LoadedModel(NamedTuple):
-    """A trial's network with the weights of its latest state."""
-
-    config: TrialConfig
-    model: Model
-    iteration: int
-    """How many batches the weights have learned from."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Subject:
-    """A trained network with what a figure has to say of it."""
+class Network:
+    """A trained network, with the weights of its latest state, and what a figure has to say of it."""
 
     name: str
     """Label of the trial, or name of the checkpoint's file."""
@@ -81,6 +72,7 @@ class Subject:
     """As in the table of results, or `original`."""
     key: str | None = None
     iteration: int | None = None
+    """How many batches the weights have learned from; unknown of the original's."""
 
 
 def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
@@ -104,7 +96,7 @@ def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
     return pd.concat(chosen).drop_duplicates("key").reset_index(drop=True)
 
 
-def load_model(path: str | Path, key: str) -> LoadedModel:
+def load_model(path: str | Path, key: str) -> Network:
     """The network of a trial of the sweep in a folder, with the weights of its latest state.
 
     Raises:
@@ -113,13 +105,16 @@ def load_model(path: str | Path, key: str) -> LoadedModel:
     sweep = SweepFolder.open(path)
     if key not in {trial.key for trial in sweep.trials()}:
         raise UserError(f"{path} has no trial of key {key!r}; `python -m dd_ray.results {path}` lists its trials.")
-    state, _ = latest_state(sweep.trial(key))
+    folder = sweep.trial(key)
+    state, _ = latest_state(folder)
     if state is None:
         raise UserError(f"trial {key} of {path} has no trained network yet; choose one that has been evaluated.")
-    return _network(state)
+    outcome = folder.outcome()
+    row = {"key": key, "label": folder.describe()["label"], "state": outcome.state if outcome else "unfinished"}
+    return _network(state, row, {})
 
 
-def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Subject], dict[str, str]]:
+def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network], dict[str, str]]:
     """The networks of chosen trials that have a usable one.
 
     Args:
@@ -133,7 +128,7 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Subject]
     Raises:
         UserError: none of them has a network, or a state is damaged.
     """
-    sweep, subjects, left_out = SweepFolder.open(path), [], {}
+    sweep, networks, left_out = SweepFolder.open(path), [], {}
     # A label also names what was given one value for all trials, which tells none from another.
     alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
     for row in trials.to_dict("records"):
@@ -141,24 +136,14 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Subject]
         if state is None or not all(bool(weights.isfinite().all()) for weights in state.weights.values()):
             left_out[row["label"]] = row["state"]
             continue
-        loaded = _network(state)
         names = [field_named(name) for name in parts_of(row["label"])]
-        subject = Subject(
-            name=row["label"],
-            settings={name: row[name] for name in names if name and name not in alike},
-            config=loaded.config,
-            model=loaded.model,
-            state=row["state"],
-            key=row["key"],
-            iteration=loaded.iteration,
-        )
-        subjects.append(subject)
-    if not subjects:
+        networks.append(_network(state, row, {name: row[name] for name in names if name and name not in alike}))
+    if not networks:
         raise UserError(f"none of the {len(trials)} chosen trials of {path} has a trained network; choose others.")
-    return subjects, left_out
+    return networks, left_out
 
 
-def load_originals(path: str | Path) -> list[Subject]:
+def load_originals(path: str | Path) -> list[Network]:
     """The original study's trained networks, ordered by β_norm, which their files' names tell.
 
     Args:
@@ -179,7 +164,7 @@ def load_originals(path: str | Path) -> list[Subject]:
 
 def subjects_of(
     path: str | Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
-) -> list[Subject]:
+) -> list[Network]:
     """The networks that a command line asks for, those of the sweep first.
 
     Says on stderr which of the chosen trials have no network and are left out.
@@ -207,7 +192,7 @@ def subjects_of(
     return [*trained, *originals]
 
 
-def suitable(subjects: Sequence[Subject], suits: Callable[[Subject], bool], otherwise: str) -> list[Subject]:
+def suitable(subjects: Sequence[Network], suits: Callable[[Network], bool], otherwise: str) -> list[Network]:
     """Those networks that a figure can be made of. Says on stderr how many others are left out, and why.
 
     Args:
@@ -226,13 +211,22 @@ def suitable(subjects: Sequence[Subject], suits: Callable[[Subject], bool], othe
     return kept
 
 
-def _network(state: TrialState) -> LoadedModel:
+def _network(state: TrialState, row: Mapping[Any, Any], settings: Mapping[str, Any]) -> Network:
+    """The network of a state; `row` has the key, the label and the state of its trial."""
     trial = Trial(state.config)
     trial.restore(state)
-    return LoadedModel(state.config, trial.model.eval(), state.iteration)
+    return Network(
+        name=row["label"],
+        settings=settings,
+        config=state.config,
+        model=trial.model.eval(),
+        state=row["state"],
+        key=row["key"],
+        iteration=state.iteration,
+    )
 
 
-def _original(file: Path) -> Subject:
+def _original(file: Path) -> Network:
     model = load_original(file)
     told = re.search(r"betanorm=([0-9.]+(?:e-?[0-9]+)?)", file.name)
     settings = {"beta_norm": float(told.group(1))} if told else {}
@@ -242,7 +236,7 @@ def _original(file: Path) -> Subject:
         # Without a name that tells it, β is unknown; it plays no part in what the network does.
         beta: dict[str, Any] = settings or {"beta": 0.0}
         config = TrialConfig(model="beta_vae", dataset="still_circles", num_latents=model.num_latents, **beta)
-    return Subject(name=file.name, settings=settings, config=config, model=model.eval(), state="original")
+    return Network(name=file.name, settings=settings, config=config, model=model.eval(), state="original")
 
 
 def _matching(trials: pd.DataFrame, word: str) -> pd.DataFrame:

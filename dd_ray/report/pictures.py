@@ -26,7 +26,7 @@ from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.figures.sheets import GREYS
 from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
-from dd_ray.probes.networks import Subject, load_networks
+from dd_ray.probes.networks import Network, load_networks
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
@@ -67,7 +67,7 @@ class Pictures:
                 reason = reason or str(error)
         return {"note": reason}
 
-    def _network(self, key: str) -> Subject:
+    def _network(self, key: str) -> Network:
         row = self._rows.loc[[key]]
         if pd.isna(row["iteration"].iloc[0]):
             raise UserError("this trial was never evaluated, so it has no trained network.")
@@ -80,7 +80,7 @@ class Pictures:
             raise UserError("the weights of this trial are missing, damaged or not finite.") from error
         return subject
 
-    def _of_network(self, subject: Subject) -> dict[str, Any]:
+    def _of_network(self, subject: Network) -> dict[str, Any]:
         videos = _videos(subject.config, self._num_videos)
         originals, reconstructions = probes.reconstruct(subject.model, videos)
         moved = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH)
@@ -94,7 +94,7 @@ class Pictures:
             "lag": _lag(subject) if subject.config.frames > 1 and subject.config.is_of_one_circle else None,
         }
 
-    def _dream(self, subject: Subject, videos: Batch) -> dict[str, Any]:
+    def _dream(self, subject: Network, videos: Batch) -> dict[str, Any]:
         """What a network shows of the first video when it sees only its beginning, a row for each γ."""
         delay = subject.config.latent_delay
         num_frames = videos.images.shape[1]
@@ -135,7 +135,7 @@ def _with_few_colours(sheet: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(sheet).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
-def _lag(subject: Subject) -> dict[str, Any]:
+def _lag(subject: Network) -> dict[str, Any]:
     """The lag of the circle, without a number where too few frames show one."""
     videos = _videos(subject.config, NUM_LAGGING)
     lag = Lag.of(circle_lags(subject.model, videos))

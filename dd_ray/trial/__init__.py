@@ -1,6 +1,7 @@
 """One trial, from its stored state to its next evaluation. No Ray.
 
 run            training, evaluating and recording, in that order
+report         what a trial in training tells whoever watches it
 trainer        what `run` needs of whoever trains the network
 local_trainer  this process trains it
 pack           a process that trains many as one stack
@@ -9,4 +10,14 @@ board          its TensorBoard run
 states         its stored states
 gpu_memory     whether a pack fits on its GPU
 scoring        further scores for trials that have ended
+
+Five things hold one another around a network in training, each with a task of its own:
+
+TrialTrainable  (tune.trainable)  takes up one trial after another for Ray Tune
+TrialRun        (run)             scores, saves and records the trial, in the order that survives a kill
+Trainer         (trainer)         stops the network for each evaluation: `LocalTrainer` here, `PackTrainer` from afar
+Member          (member)          the network as part of a stack, with its targets and its TensorBoard run
+Trial           (training.trial)  weights, optimiser, iteration
+
+A trained network that is asked for something is a `dd_ray.probes.networks.Network`, which holds the model alone.
 """

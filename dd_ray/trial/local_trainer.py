@@ -8,7 +8,7 @@ import torch
 from dd_ray.evaluation import untrained_scores
 from dd_ray.metrics import Code
 from dd_ray.training import Stack, keep_freed_memory, set_precision
-from dd_ray.trial.member import Trainee, device_named
+from dd_ray.trial.member import Member, device_named
 from dd_ray.trial.trainer import Progress, Work
 
 
@@ -20,23 +20,23 @@ class LocalTrainer:
         torch.set_num_threads(work.threads)
         set_precision(work.precision)
         device = device_named(work.device)
-        self.trainee = Trainee(work, lambda config: Stack(device=device))
-        self.notes, self.began_at = self.trainee.notes, self.trainee.trial.iteration
-        self.frames_per_step = self.trainee.config.batch_size * self.trainee.config.frames
+        self.member = Member(work, lambda config: Stack(device=device))
+        self.notes, self.began_at = self.member.notes, self.member.trial.iteration
+        self.frames_per_step = self.member.config.batch_size * self.member.config.frames
         self._broken = False
 
     def train(self, seconds: float) -> Progress:
         """Step until the next target or for some seconds."""
-        trainee, trial = self.trainee, self.trainee.trial
+        member, trial = self.member, self.member.trial
         started, steps = time.perf_counter(), 0
         self._broken = True  # until all steps are whole
-        while trainee.may_step and time.perf_counter() < started + seconds:
-            trainee.stack.step()
+        while member.may_step and time.perf_counter() < started + seconds:
+            member.stack.step()
             steps += 1
         diverged = trial.diverged  # waits for the device
         self._broken = diverged
         trained = time.perf_counter()
-        snapshot = trainee.begin_snapshot()() if trainee.at_target and not diverged else None
+        snapshot = member.begin_snapshot()() if member.at_target and not diverged else None
         return Progress(
             iteration=trial.iteration,
             steps=steps,
@@ -48,20 +48,20 @@ class LocalTrainer:
 
     def state(self, recorded: int) -> tuple[int, bytes] | None:  # it does not run ahead
         """None after a step that was not finished, or diverged."""
-        return None if self._broken else (self.trainee.trial.iteration, self.trainee.state())
+        return None if self._broken else (self.member.trial.iteration, self.member.state())
 
     def code(self) -> Code | None:
         """Ask the network for its code of held-out still pictures."""
-        return self.trainee.code()
+        return self.member.code()
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
         """Remembered for trials that begin alike."""
-        return untrained_scores(self.trainee.config, names, self.trainee.stack.device)
+        return untrained_scores(self.member.config, names, self.member.stack.device)
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Write an evaluation for TensorBoard."""
-        self.trainee.show(iteration, metrics)
+        self.member.show(iteration, metrics)
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
         """Close the event file."""
-        self.trainee.close(final)
+        self.member.close(final)

@@ -23,8 +23,8 @@ MOST_PICTURED = 5
 """Evaluations of a trial that TensorBoard has pictures of; their sum is most of what it has to load."""
 
 
-class Trainee:
-    """The network of a trial, from its latest state on, as a trial of a stack.
+class Member:
+    """The network of a trial, from its latest state on, as a member of a stack.
 
     Attributes:
         config: of the trial.

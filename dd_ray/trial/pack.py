@@ -25,7 +25,7 @@ from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_mo
 from dd_ray.metrics import Code
 from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
 from dd_ray.trial.gpu_memory import check_memory
-from dd_ray.trial.member import Trainee, device_named
+from dd_ray.trial.member import Member, device_named
 from dd_ray.trial.trainer import CodeParts, Joined, Progress, Snapshot, Work
 
 Result = TypeVar("Result")
@@ -48,32 +48,34 @@ class _Done:
     evaluating: float = 0.0
 
 
-class _Member:
-    """A trial in the pack."""
+class PackMember(Member):
+    """A member of a pack's stack, and what its process does not know of it yet."""
 
-    def __init__(self, trainee: Trainee) -> None:
-        self.trainee = trainee
+    def __init__(self, work: Work, stack_for: Callable[[TrialConfig], Stack]) -> None:
+        super().__init__(work, stack_for)
         self.snapshot: Snapshot | None = None
         """An evaluation that its process has not fetched yet."""
         self.fetched: Snapshot | None = None
         """The last evaluation that its process has fetched; only that knows whether it is recorded."""
         self.diverged = False
-        self.patience = PATIENCE * trainee.targets[-1]
+        self.patience = PATIENCE * self.targets[-1]
         """Steps that it may yet wait."""
         self.heard = time.monotonic()
         self.done, self.done_until_snapshot = _Done(), _Done()
 
     @property
     def may_step(self) -> bool:
-        return self.trainee.may_step and not self.diverged
+        """Whether there is a target before it, and it is finite."""
+        return super().may_step and not self.diverged
 
     @property
     def to_be_evaluated(self) -> bool:
         """Whether it is where it is to be evaluated, and the evaluation before has been fetched."""
-        return self.trainee.at_target and self.snapshot is None and not self.diverged
+        return self.at_target and self.snapshot is None and not self.diverged
 
     @property
     def has_news(self) -> bool:
+        """Whether there is something for its process to fetch."""
         return self.snapshot is not None or self.diverged
 
     def keep(self, snapshot: Snapshot) -> None:
@@ -90,7 +92,7 @@ class _Member:
         else:
             done, self.done = self.done, _Done()
         return Progress(
-            iteration=snapshot.iteration if snapshot else self.trainee.trial.iteration,
+            iteration=snapshot.iteration if snapshot else self.trial.iteration,
             steps=done.steps,
             training_seconds=done.training,
             evaluating_seconds=done.evaluating,
@@ -116,7 +118,7 @@ class Pack:
         self._device = device_named(device)
         self._method: StackMethod = method
         self._stacks: dict[tuple[Any, ...], Stack] = {}
-        self._members: dict[str, _Member] = {}
+        self._members: dict[str, PackMember] = {}
         self._tasks: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._changed = threading.Condition()
         self._broken: BaseException | None = None
@@ -132,15 +134,15 @@ class Pack:
 
         def join() -> Joined:
             for name, member in list(self._members.items()):
-                if member.trainee.config.key == work.key:  # of a process that was lost, and never left
+                if member.config.key == work.key:  # of a process that was lost, and never left
                     self._leave(name, None)
             load_extensions(work.extensions)
             set_precision(work.precision)  # the same for all trials of a sweep
-            trainee = Trainee(work, self._stack_for)
+            joined = PackMember(work, self._stack_for)
             name = uuid.uuid4().hex
-            self._members[name] = _Member(trainee)
-            frames = trainee.config.batch_size * trainee.config.frames
-            return Joined(member=name, notes=trainee.notes, began_at=trainee.trial.iteration, frames_per_step=frames)
+            self._members[name] = joined
+            frames = joined.config.batch_size * joined.config.frames
+            return Joined(member=name, notes=joined.notes, began_at=joined.trial.iteration, frames_per_step=frames)
 
         return self._do(join)
 
@@ -162,8 +164,8 @@ class Pack:
             for snapshot in (known.fetched, known.snapshot):
                 if snapshot is not None and snapshot.iteration > recorded:
                     return snapshot.iteration, snapshot.state
-            trial = known.trainee.trial
-            return None if known.diverged or trial.diverged else (trial.iteration, known.trainee.state())
+            trial = known.trial
+            return None if known.diverged or trial.diverged else (trial.iteration, known.state())
 
         return self._do(state)
 
@@ -185,16 +187,16 @@ class Pack:
 
     def encode(self, member: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
         """What it makes of further pictures."""
-        config = self._members[member].trainee.config
+        config = self._members[member].config
         return self._do(lambda: encode_stills(self._model(member, untrained), config, factors))
 
     def initial_digest(self, member: str) -> str:
         """The same for trials that begin with the same weights."""
-        return self._do(lambda: initial_digest(self._members[member].trainee.config))
+        return self._do(lambda: initial_digest(self._members[member].config))
 
     def show(self, member: str, iteration: int, metrics: Mapping[str, float]) -> None:
         """Show an evaluation in TensorBoard; needs no device."""
-        self._heard(member).trainee.show(iteration, metrics)
+        self._heard(member).show(iteration, metrics)
 
     def leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
         """Let a trial go."""
@@ -207,7 +209,7 @@ class Pack:
     def _leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
         gone = self._members.pop(member, None)
         if gone is not None:
-            gone.trainee.close(final)
+            gone.close(final)
             self._stacks = {shared: stack for shared, stack in self._stacks.items() if len(stack)}
 
     def _stack_for(self, config: TrialConfig) -> Stack:
@@ -216,22 +218,22 @@ class Pack:
         return self._stacks.setdefault(shared_fields(config), Stack(device=self._device, method=self._method))
 
     def _check_memory(self, config: TrialConfig) -> None:
-        trials = [*(member.trainee.config for member in self._members.values()), config]
+        trials = [*(member.config for member in self._members.values()), config]
         need = max(_bytes_per_trial(trial) for trial in trials)
         check_memory(len(trials), need, torch.cuda.get_device_properties(self._device).total_memory)
 
     def _model(self, member: str, untrained: bool) -> Any:
-        trainee = self._heard(member).trainee
-        return initial_model(trainee.config, self._device) if untrained else trainee.trial.model
+        known = self._heard(member)
+        return initial_model(known.config, self._device) if untrained else known.trial.model
 
-    def _heard(self, member: str) -> _Member:
+    def _heard(self, member: str) -> PackMember:
         """A member, of whose process something was heard just now."""
         known = self._members[member]
         known.heard = time.monotonic()
         return known
 
     def _code(self, member: str, untrained: bool) -> Code | None:
-        return code_of(self._model(member, untrained), self._members[member].trainee.config)
+        return code_of(self._model(member, untrained), self._members[member].config)
 
     def _do(self, task: Callable[[], Result]) -> Result:
         """Have the pack's thread do something between two steps."""
@@ -273,15 +275,15 @@ class Pack:
             if time.monotonic() - member.heard > SILENCE:
                 _perform(partial(self._leave, name, None), Future())
 
-    def _evaluate(self, members: Sequence[_Member]) -> None:
+    def _evaluate(self, members: Sequence[PackMember]) -> None:
         """Take the snapshots that are due, and look whether the networks are still finite.
 
         A GPU is told of all of them before the first is waited for.
         """
         started = time.perf_counter()
-        diverged = [member.trainee.trial.diverged for member in members]
+        diverged = [member.trial.diverged for member in members]
         begun = [
-            None if gone else self._with_memory(member.trainee.begin_snapshot)
+            None if gone else self._with_memory(member.begin_snapshot)
             for member, gone in zip(members, diverged, strict=True)
         ]
         for member, fetch in zip(members, begun, strict=True):
@@ -301,16 +303,16 @@ class Pack:
             stack.release()
         return task()
 
-    def _step(self, members: Sequence[_Member]) -> None:
+    def _step(self, members: Sequence[PackMember]) -> None:
         """Take networks one step further, but for those that wait for others."""
         started = time.perf_counter()
         stepped = [_stepped(stack, members) for stack in self._stacks.values()]
         for stack, of_stack in zip(self._stacks.values(), stepped, strict=True):
-            stack.step_trials([member.trainee.trial for member in of_stack])
+            stack.step_trials([member.trial for member in of_stack])
         members = [member for of_stack in stepped for member in of_stack]
         self._steps += 1
         look = self._steps % STEPS_BETWEEN_CHECKS == 0
-        diverged = [look and member.trainee.trial.diverged for member in members]
+        diverged = [look and member.trial.diverged for member in members]
         with self._changed:
             for member, has in zip(members, diverged, strict=True):
                 member.done.steps += 1
@@ -320,16 +322,16 @@ class Pack:
                 self._changed.notify_all()
 
 
-def _stepped(stack: Stack, members: Sequence[_Member]) -> list[_Member]:
+def _stepped(stack: Stack, members: Sequence[PackMember]) -> list[PackMember]:
     """Those of a stack that take the next step."""
-    ready = [member for member in members if member.trainee.stack is stack]
+    ready = [member for member in members if member.stack is stack]
     if not stack.fused:  # they share little
         return ready
-    iterations = sorted({member.trainee.trial.iteration for member in ready})
+    iterations = sorted({member.trial.iteration for member in ready})
     behind = dict(zip(iterations[1:], iterations, strict=False))
     stepped = []
     for member in ready:
-        iteration = member.trainee.trial.iteration
+        iteration = member.trial.iteration
         if iteration - behind.get(iteration, -math.inf) <= member.patience:
             member.patience -= 1
         else:

@@ -5,13 +5,13 @@ import pandas as pd
 
 from dd_ray.figures.lag import draw_lag
 from dd_ray.models import build_model
-from dd_ray.probes.networks import Subject
+from dd_ray.probes.networks import Network
 from tests.small import small
 
 
-def network(model: str, state: str = "finished", **settings: float) -> Subject:
+def network(model: str, state: str = "finished", **settings: float) -> Network:
     config = small(model)
-    return Subject(name=model, settings=settings, config=config, model=build_model(config), state=state)
+    return Network(name=model, settings=settings, config=config, model=build_model(config), state=state)
 
 
 def test_the_lag_is_drawn_over_gamma_where_enough_frames_show_a_circle() -> None:

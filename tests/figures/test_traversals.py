@@ -19,7 +19,7 @@ from dd_ray.figures import traversals
 from dd_ray.figures.network_animations import ANIMATED_STEPS, animate_video
 from dd_ray.figures.network_pictures import Dreams, by_kl, difference, draw_dream, draw_traversal, draw_video, title_of
 from dd_ray.figures.traversals import Options, write_traversals
-from dd_ray.probes.networks import Subject, load_originals, subjects_of
+from dd_ray.probes.networks import Network, load_originals, subjects_of
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn
 from tests.figures.test_sheets import frames_of
@@ -44,13 +44,13 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def subject(sweep: Path) -> Subject:
+def subject(sweep: Path) -> Network:
     (subject,) = subjects_of(sweep, ["gamma=0.5"], None, all_seeds=False)
     return subject
 
 
 @pytest.fixture(scope="module")
-def latents(subject: Subject) -> pd.DataFrame:
+def latents(subject: Network) -> pd.DataFrame:
     return by_kl(probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set()))
 
 
@@ -103,7 +103,7 @@ def test_the_command_writes_figures_animations_and_numbers(sweep: Path, tmp_path
     assert pd.read_csv(tmp_path / "lag_by_frame.csv")["frame"].tolist() == [*range(2, 10)]
 
 
-def test_rows_are_latents_by_their_kl(subject: Subject, latents: pd.DataFrame) -> None:
+def test_rows_are_latents_by_their_kl(subject: Network, latents: pd.DataFrame) -> None:
     assert latents["kl"].is_monotonic_decreasing
     texts = texts_of(draw_traversal(subject, latents, probes.middle_picture(subject.config)))
     rows = [text for text in texts if text.startswith(("z$", "(z$"))]
@@ -113,7 +113,7 @@ def test_rows_are_latents_by_their_kl(subject: Subject, latents: pd.DataFrame) -
     assert [text for text in texts if text in ("−3", "0", "3")] == ["−3", "0", "3"]
 
 
-def test_the_picture_at_a_latent_and_a_value_is_that_of_the_traversal(subject: Subject, latents: pd.DataFrame) -> None:
+def test_the_picture_at_a_latent_and_a_value_is_that_of_the_traversal(subject: Network, latents: pd.DataFrame) -> None:
     figure = draw_traversal(subject, latents, probes.middle_picture(subject.config))
     pictures = [np.asarray(panel.images[0].get_array()) for panel in figure.axes]
     expected = probes.traversal(subject.model, subject.config)[latents["latent"].to_numpy()]
@@ -137,7 +137,7 @@ def test_nothing_is_cut_or_overlaps(tmp_path: Path, num_latents: int) -> None:
         assert_no_texts_overlap(figure)
 
 
-def test_a_video_stands_above_its_reconstruction_and_their_difference(subject: Subject) -> None:
+def test_a_video_stands_above_its_reconstruction_and_their_difference(subject: Network) -> None:
     figure = draw_video(subject, Options(videos=(3, 1)))
     pictures = np.array([panel.images[0].get_array() for panel in figure.axes]).reshape(2, 3, 8, 32, 32)
     originals, reconstructions = probes.reconstruct(subject.model, probes.held_out_videos(subject.config, 4))
@@ -154,7 +154,7 @@ def test_a_difference_is_grey_where_there_is_none() -> None:
     assert difference(a, b).tolist() == [127, 107, 255, 0]
 
 
-def test_a_dream_stands_below_the_frames_that_it_is_of(subject: Subject) -> None:
+def test_a_dream_stands_below_the_frames_that_it_is_of(subject: Network) -> None:
     dreams = Dreams.of(subject, Options(seen=2, gamma=(0.5,), dreamt=11))
     assert (dreams.delay, dreams.length) == (1, 12)
     originals, dreamt = (dreams.frames(videos[0], first) for videos, first in
@@ -165,7 +165,7 @@ def test_a_dream_stands_below_the_frames_that_it_is_of(subject: Subject) -> None
     assert [text.endswith("seen") for text in texts if text.startswith("frame")] == [True] * 2 + [False] * 10
 
 
-def test_an_animation_shows_each_frame_in_turn(subject: Subject) -> None:
+def test_an_animation_shows_each_frame_in_turn(subject: Network) -> None:
     sheets = animate_video(subject, Options(videos=(2,))).sheets
     originals, _ = probes.reconstruct(subject.model, probes.held_out_videos(subject.config, 3))
     for sheet, original in zip(sheets, originals[2], strict=True):
@@ -191,7 +191,7 @@ def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, caps
     assert table.loc[WITH_CIRCLE, "active"].all() and not table.loc[COLLAPSED, "active"].any()
 
 
-def test_a_title_says_beta_and_gamma_though_they_are_not_swept(sweep: Path, subject: Subject, reference: Path) -> None:
+def test_a_title_says_beta_and_gamma_though_they_are_not_swept(sweep: Path, subject: Network, reference: Path) -> None:
     assert title_of(subject) == "inertia VAE, β = 0.1, γ = 0.5, seed 0"
     (original,) = load_originals(reference / "checkpoints" / WITH_CIRCLE)
     assert title_of(original) == "original study's β-VAE, β$_{\\mathrm{norm}}$ = 0.001"

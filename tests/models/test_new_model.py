@@ -23,7 +23,7 @@ from dd_ray.figures.network_pictures import title_of
 from dd_ray.metrics import reported_by
 from dd_ray.models import FactorPrediction, ImagePrediction, Reconstruction, VideoVAE, base, build_model
 from dd_ray.models.prediction import predict_linearly
-from dd_ray.probes.networks import Subject
+from dd_ray.probes.networks import Network
 from dd_ray.training import Stack, Trial, dump_state, load_state
 from tests.training.test_axes import CHANGES, _losses
 from tests.training.test_contract import assert_same
@@ -285,7 +285,7 @@ def test_what_is_decoded_in_the_place_of_a_latent_is_its_own_business() -> None:
 def test_a_figure_names_it_by_its_title() -> None:
     config = _config("blur_vae")
     settings = {"beta": 0.5}
-    subject = Subject(name="b", settings=settings, config=config, model=build_model(config), state="finished")
+    subject = Network(name="b", settings=settings, config=config, model=build_model(config), state="finished")
     assert title_of(subject) == "blur VAE, β = 0.5"
 
 

@@ -15,7 +15,7 @@ from dd_ray.training import Stack
 from dd_ray.trial import pack as pack_module
 from dd_ray.trial.board import Board
 from dd_ray.trial.gpu_memory import check_memory
-from dd_ray.trial.pack import Pack
+from dd_ray.trial.pack import PATIENCE, Pack
 from dd_ray.trial.run import TrialRun
 from dd_ray.trial.trainer import Work
 from dd_ray.tune.pack_actors import PackTrainer
@@ -113,9 +113,9 @@ def test_a_pack_runs_ahead_by_one_evaluation_and_waits_there(works):
     assert run.advance().iteration == 0
     (member,) = pack._members.values()
     _until(lambda: member.snapshot is not None)
-    _until(lambda: member.trainee.trial.iteration == 6)
+    _until(lambda: member.trial.iteration == 6)
     assert member.snapshot.iteration == 3
-    assert [r["iteration"] for r in finish(run)] == [3, 6]
+    assert [r.iteration for r in finish(run)] == [3, 6]
     run.close()
 
 
@@ -134,7 +134,7 @@ def test_a_trial_that_leaves_while_its_pack_is_ahead_loses_no_evaluation(works):
     first = in_pack(pack, work)
     first.advance()
     (member,) = pack._members.values()
-    _until(lambda: member.trainee.trial.iteration == 6)
+    _until(lambda: member.trial.iteration == 6)
     first.close()
     assert first.folder.states()[0] == 3
     assert len(first.folder.evaluations()) == 1
@@ -161,7 +161,7 @@ def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_
     first = in_pack(pack, work)
     first.advance()
     (member,) = pack._members.values()
-    _until(lambda: member.trainee.trial.iteration == 6)
+    _until(lambda: member.trial.iteration == 6)
     monkeypatch.setattr(TrialFolder, "record", full_disk)
     with pytest.raises(OSError, match="No space"):
         first.advance()
@@ -175,7 +175,7 @@ def test_an_evaluation_that_could_not_be_recorded_is_made_up_though_the_pack_is_
 
 @pytest.mark.usefixtures("one_thread")
 def test_an_evaluation_that_has_no_memory_is_tried_again(works, monkeypatch):
-    begin, failures = pack_module.Trainee.begin_snapshot, []
+    begin, failures = pack_module.PackMember.begin_snapshot, []
 
     def at_first_without_memory(self):
         fetch = begin(self)
@@ -188,7 +188,7 @@ def test_an_evaluation_that_has_no_memory_is_tried_again(works, monkeypatch):
 
         return fetched
 
-    monkeypatch.setattr(pack_module.Trainee, "begin_snapshot", at_first_without_memory)
+    monkeypatch.setattr(pack_module.PackMember, "begin_snapshot", at_first_without_memory)
     run = in_pack(Pack("cpu", threads=1), works("pack")[0])
     finish_all([run])
     assert len(failures) == 1
@@ -197,8 +197,7 @@ def test_an_evaluation_that_has_no_memory_is_tried_again(works, monkeypatch):
 
 
 def _member(iteration):
-    trial = SimpleNamespace(iteration=iteration)
-    return pack_module._Member(SimpleNamespace(trial=trial, targets=[50, 100], stack=STACK))
+    return SimpleNamespace(trial=SimpleNamespace(iteration=iteration), stack=STACK, patience=PATIENCE * 100)
 
 
 STACK = SimpleNamespace(fused=True)
@@ -208,11 +207,11 @@ def test_trials_wait_for_those_a_little_behind_and_for_no_others():
     members = [_member(iteration) for iteration in (90, 7, 5, 2)]  # each may wait for two steps
     for _ in range(8):
         for member in pack_module._stepped(STACK, members):
-            member.trainee.trial.iteration += 1
-    assert [member.trainee.trial.iteration for member in members] == [98, 13, 13, 10]
+            member.trial.iteration += 1
+    assert [member.trial.iteration for member in members] == [98, 13, 13, 10]
     late, later = _member(0), _member(2)
     assert pack_module._stepped(SimpleNamespace(fused=False), [late, later]) == []
-    late.trainee.stack = later.trainee.stack = apart = SimpleNamespace(fused=False)
+    late.stack = later.stack = apart = SimpleNamespace(fused=False)
     assert pack_module._stepped(apart, [late, later]) == [late, later]
 
 
@@ -222,7 +221,7 @@ def test_a_process_that_was_taken_for_lost_gets_nothing_of_its_successor(works):
     lost, successor = in_pack(pack, work), in_pack(pack, work)
     with pytest.raises(KeyError):
         lost.advance()
-    assert [r["iteration"] for r in finish(successor)] == [0, 3, 6]
+    assert [r.iteration for r in finish(successor)] == [0, 3, 6]
 
 
 def test_a_trial_that_is_not_heard_of_leaves(works, monkeypatch):
@@ -243,7 +242,7 @@ def test_pictures_are_of_their_own_evaluation_though_the_pack_is_ahead(works, mo
     (member,) = pack._members.values()
     for iteration in EVALUATE_AT:
         _until(lambda: member.has_news)
-        _until(lambda i=iteration: member.trainee.trial.iteration == min(i + 3, 6))
+        _until(lambda i=iteration: member.trial.iteration == min(i + 3, 6))
         run.advance()
     from_ahead = dict(seen)
     seen.clear()
@@ -263,7 +262,7 @@ def test_a_trial_that_could_not_join_may_try_again(works, monkeypatch):
         in_pack(pack, work)
     monkeypatch.undo()
     assert pack.is_whole()
-    assert [r["iteration"] for r in finish(in_pack(pack, work))] == [0, 3, 6]
+    assert [r.iteration for r in finish(in_pack(pack, work))] == [0, 3, 6]
 
 
 def test_a_diverging_trial_ends_as_that_and_harms_no_other(works):
@@ -314,7 +313,7 @@ def test_a_refused_trial_leaves_the_pack_as_it_was(works, monkeypatch):
     monkeypatch.setattr(pack_module.torch.cuda, "get_device_properties", lambda device: Properties)
     with pytest.raises(UserError, match=r"2 trials on a GPU .* and 0 fit; give a smaller batch_size"):
         in_pack(pack, refused)
-    assert pack.is_whole() and [m.trainee.config.key for m in pack._members.values()] == [ours.key]
+    assert pack.is_whole() and [m.config.key for m in pack._members.values()] == [ours.key]
 
 
 @pytest.mark.parametrize(("trials", "fits"), [(9, True), (10, False)])

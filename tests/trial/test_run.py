@@ -11,7 +11,7 @@ from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
 from dd_ray.storage.sweep_folder import SweepFolder, TakenOverError, TrialFolder
-from dd_ray.trial import member as trainee
+from dd_ray.trial import member
 from dd_ray.trial import run as trial_run
 from dd_ray.trial.run import TrialRun, Work
 from tests.small import small
@@ -143,10 +143,10 @@ def test_an_interrupted_trial_goes_on_and_equals_an_undisturbed_one(start):
     finish(whole)
     first = start("parts", evaluate_at=(0, 3, 100_000))
     first.advance(), first.advance(), first.advance(seconds=0.02)
-    reached = first.trainer.trainee.trial.iteration
+    reached = first.trainer.member.trial.iteration
     first.close()
     second = start("parts", evaluate_at=(0, 3, reached + 5))
-    assert second.trainer.trainee.trial.iteration == reached > 3
+    assert second.trainer.member.trial.iteration == reached > 3
     finish(second)
     undisturbed = start("undisturbed", evaluate_at=(0, 3, reached + 5))
     finish(undisturbed)
@@ -182,7 +182,7 @@ def test_a_full_disk_at_either_write_of_the_last_evaluation_loses_nothing(start,
         first.advance()
     monkeypatch.undo()
     second = start()
-    assert second.trainer.trainee.trial.iteration == goes_on_from
+    assert second.trainer.member.trial.iteration == goes_on_from
     assert [r.iteration for r in finish(second)] == [6]
     assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
 
@@ -195,7 +195,7 @@ def test_damaged_states_are_gone_back_from_and_nothing_is_recorded_twice(start, 
     for iteration in damaged:
         first.folder.save_state(iteration, first.folder.state(iteration)[:1000])
     second = start(evaluate_at=(0, 3, 6, 9))
-    assert second.trainer.trainee.trial.iteration == goes_on_from
+    assert second.trainer.member.trial.iteration == goes_on_from
     assert len(second.notes) == len(damaged) and "damaged" in second.notes[0]
     finish(second)
     undisturbed = start("undisturbed", evaluate_at=(0, 3, 6, 9))
@@ -228,10 +228,10 @@ def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
     before = run.folder.states()
 
     def half_a_step(iterations=1):
-        run.trainer.trainee.trial.iteration += 1
+        run.trainer.member.trial.iteration += 1
         raise MemoryError
 
-    monkeypatch.setattr(run.trainer.trainee.stack, "step", half_a_step)
+    monkeypatch.setattr(run.trainer.member.stack, "step", half_a_step)
     with pytest.raises(MemoryError):
         run.advance()
     run.close()
@@ -309,12 +309,12 @@ def test_the_held_out_set_of_one_trial_is_not_that_of_another_which_differs_in_i
     plain = small("beta_vae")
     for config in (plain, large, circles, *split, plain):
         dataset = make_dataset(config)
-        held_out, seen = trainee._test_sets(config, dataset)
+        held_out, seen = member._test_sets(config, dataset)
         assert held_out.images.equal(dataset.test_set().images)
         assert (seen is None) == (dataset.split == "none")
         assert seen is None or seen.images.equal(dataset.seen_set().images)
     other = small("beta_vae", beta=0.1)
-    assert trainee._test_sets(plain, make_dataset(plain))[0] is trainee._test_sets(other, make_dataset(other))[0]
+    assert member._test_sets(plain, make_dataset(plain))[0] is member._test_sets(other, make_dataset(other))[0]
 
 
 def test_a_trial_with_a_split_reports_the_error_of_seen_data_beside_that_of_held_out_data(start):
