@@ -146,7 +146,7 @@ def _dear_motion(plan: Plan) -> list[str]:
     The data tell: of each config by all that its price hangs on, of which a plan has few.
     """
     slow = {
-        (*sorted(config.data.items()), config.slowness_weight, config.slowness_rate, config.likelihood): config
+        (str(config.data), config.slowness_weight, config.slowness_rate, config.likelihood): config
         for config in plan.examples
         if config.objective == "slowness"
     }

@@ -5,8 +5,8 @@ from typing import Annotated, Any, Literal
 
 from dd_ray.command_line import optional, with_help
 from dd_ray.metrics import FURTHER
-from dd_ray.sweep.schedulers import ASHA
-from dd_ray.sweep.study import SchedulerName, Study
+from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
+from dd_ray.sweep.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class SweepOptions:
     max_failures: int = 3
     """How often in a row, without getting further, a trial that raised an error or lost its process is tried again,
     from its last state."""
-    scheduler: SchedulerName = ASHA.name
+    scheduler: str = ASHA.name
     """asha stops trials that fall behind; none lets all finish."""
     metric: str = "reconstruction_error"
     """asha: what trials are compared by, on held-out data."""
@@ -91,7 +91,7 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
         "extension": (tuple[str, ...], extensions),
         "final_metrics": (tuple[Literal["auto", "all", "none", *FURTHER], ...], ("auto",)),  # type: ignore[valid-type]
         "iterations": (int, preset.iterations),
-        "scheduler": (SchedulerName, preset.scheduler),
+        "scheduler": (Literal[*SCHEDULERS], preset.scheduler),
         "metric": (str, study.metric),
         "reduction_factor": (float, preset.reduction_factor),
         "name": (str, f"{study.name}_{preset_name}"),

@@ -17,7 +17,7 @@ from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
-from dd_ray.sweep.schedulers import SCHEDULERS, Scheduler
+from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
 from dd_ray.sweep.study import Study
 
@@ -67,7 +67,7 @@ class Plan:
         return tuple(name for name in FURTHER if name in (known if "all" in asked else asked))
 
     @property
-    def scheduler(self) -> Scheduler:
+    def scheduler(self) -> SchedulerSpec:
         """What gives up its trials early."""
         return SCHEDULERS[self.options.scheduler]
 

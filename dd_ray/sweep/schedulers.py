@@ -2,18 +2,24 @@
 
 from dataclasses import dataclass
 
+from dd_ray.config.extensions import KINDS
+from dd_ray.config.specs import Code, Registry, Spec
+from dd_ray.config.trial_fields import REGISTRIES
+
 
 @dataclass(frozen=True, kw_only=True)
-class Scheduler:
+class SchedulerSpec(Spec):
     """A rule by which trials are given up early."""
 
-    name: str
-    build: str
+    build: Code
     """`package.module:function` from a plan and recorded evaluations, by key, to a scheduler of Ray Tune."""
     compares: bool
     """Whether it compares trials at their evaluations and stops some, and so needs a metric and a grace period."""
 
 
-ASHA = Scheduler(name="asha", build="dd_ray.tune.rungs:asha", compares=True)
-NONE = Scheduler(name="none", build="dd_ray.tune.rungs:no_scheduler", compares=False)
-SCHEDULERS = {scheduler.name: scheduler for scheduler in (ASHA, NONE)}
+ASHA = SchedulerSpec(name="asha", build="dd_ray.tune.rungs:asha", compares=True)
+NONE = SchedulerSpec(name="none", build="dd_ray.tune.rungs:no_scheduler", compares=False)
+SCHEDULERS = Registry("scheduler", [ASHA, NONE])
+
+# Known to extensions as the other kinds are, which stand on floors that cannot name this one.
+REGISTRIES[SCHEDULERS.kind], KINDS[SCHEDULERS.kind] = SCHEDULERS, SchedulerSpec

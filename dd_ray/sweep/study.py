@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from dd_ray.config.options import Axes
-from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
+from dd_ray.sweep.schedulers import ASHA
 from dd_ray.sweep.space import Space
 
 DrawFigure = Callable[[str, Path], Sequence[Path]]
 """Draws a figure of the sweep at a location, a folder or URL, into a folder, and returns the files that it wrote."""
-SchedulerName = Literal[*SCHEDULERS]  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,7 @@ class Preset:
     """Iterations of every trial."""
     seeds: int = 1
     """How often each trial is repeated, from seed 0 on."""
-    scheduler: SchedulerName = ASHA.name
+    scheduler: str = ASHA.name
     """asha stops trials that fall behind; none lets all finish."""
     grace_share: float = 1 / 9
     """asha: the share of `iterations` that every trial gets before it may be stopped."""

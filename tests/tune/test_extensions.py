@@ -1,0 +1,50 @@
+"""A user's own files on Ray: one of each kind in one sweep, which is read without them and goes on with them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sweep.studies import ROOT
+
+FILES = sorted(file for file in (ROOT / "tests" / "extensions").glob("*.py") if file.stem != "__init__")
+SIZES = "--batch-size 2 --num-test 4 --num-frames 4 --evaluations 2 --cpus-per-trial 1 --iterations 6".split()
+OWN = (
+    "--model blur_vae --network linear --dataset bars --objective free_bits --free-nats 0.1 --final-metrics first_axis "
+    "--scheduler median --blur 0 0.5 --beta 0.1 1 --gamma 0 --lambda 0"
+).split()
+
+
+def _run(*words: object) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=200, check=False)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path: Path) -> None:
+    study, sweep = ROOT / "sweeps" / "inertia_grid.py", tmp_path / "mine"
+    where = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
+    done = _run(study, *SIZES, *OWN, *where, "--extension", *FILES)
+    assert done.returncode == 0, done.stderr
+    assert sorted(file.name for file in (sweep / "extensions").iterdir()) == [file.name for file in FILES]
+    recorded = {each["file"]: each for each in json.loads((sweep / "sweep.json").read_text())["extensions"]}
+    assert recorded["blur_vae.py"]["declares"][0]["title"] == "blur VAE"
+
+    # Nothing of it is run by who reads the sweep: in a process of its own, where nobody has declared it.
+    read = _run("-m", "dd_ray.results", sweep, "--out", tmp_path / "table.csv")
+    assert read.returncode == 0 and "4 finished" in read.stdout.replace("stopped early", "finished"), read.stdout
+    assert _run(ROOT / "analysis" / "grid_maps.py", sweep, "--metrics", "mcc", "first_axis").returncode == 0
+    header = (tmp_path / "table.csv").read_text().splitlines()[0].split(",")
+    assert {"blur", "free_nats", "first_axis", "linear_r2/bar_y"} <= {*header}
+    pictures = _run(ROOT / "analysis" / "traversals.py", sweep, "--cells", "blur=0.5,beta=1")
+    assert pictures.returncode == 2 and "give --extension" in pictures.stderr
+
+    # Another text of a file is said; what had ended is kept, and what is new is trained.
+    changed = tmp_path / "blur_vae.py"
+    changed.write_text(FILES[1].read_text() + "# changed\n")
+    assert FILES[1].name == "blur_vae.py"
+    more = _run(study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, FILES[0], *FILES[2:])
+    assert more.returncode == 0, more.stderr
+    assert "blur_vae.py has changed" in more.stdout and "kept: 4; to run: 4" in more.stdout
