@@ -195,6 +195,13 @@ def test_a_command_line_names_several() -> None:
     assert {extension.name for extension in loaded()} == {"blur_vae.py", "bars.py"}
 
 
+def test_ray_is_not_to_be_imported_before_a_cluster_is_joined(tmp_path: Path) -> None:
+    file = _file(tmp_path, "from ray import tune\n")
+    code = f"from dd_ray.config.extensions import load_files\nload_files([{str(file)!r}])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "mine.py imports ray when it is loaded" in done.stderr
+
+
 def test_a_command_tells_it_with_code_2_and_no_traceback(tmp_path: Path) -> None:
     file = _file(tmp_path, "import nothing_of_this_name\n")
     study = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
