@@ -156,8 +156,8 @@ def _dear_motion(plan: Plan) -> list[str]:
     if found.price < DEAR * found.worth:
         return []
     return [
-        f"slowness of weight {dearest.slowness_weight:g} and rate {dearest.slowness_rate:g} asks {found.price:.2g} nats "
-        "a frame for following what moves,",
+        f"slowness of weight {dearest.slowness_weight:g} and rate {dearest.slowness_rate:g} asks {found.price:.2g} "
+        "nats a frame for following what moves,",
         f"in steps of {found.step:.2g} of a latent of variance 1; that is worth at most {found.worth:.2g} to the "
         "reconstruction, so what moves",
         "may be dropped: give a smaller --slowness-weight",
