@@ -107,8 +107,8 @@ def load_extensions(extensions: Iterable[Extension]) -> None:
         found = [value for value in vars(_run(extension)).values() if isinstance(value, Spec)]
         if "ray" in sys.modules and not had_ray:
             raise UserError(
-                f"{extension.name} imports ray when it is loaded, before a cluster is joined, and Ray reads how when it "
-                "is imported; import it in the function that needs it."
+                f"{extension.name} imports ray when it is loaded, before a cluster is joined, and Ray reads how when "
+                "it is imported; import it in the function that needs it."
             )
         # What it has only imported is declared already.
         specs = tuple(spec for spec in found if REGISTRIES[kind_of(spec)].get(spec.name) is not spec)
