@@ -17,7 +17,7 @@ from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.sweep.study import DrawFigure
 from tests.figures.sweeps import write_sweep
 from tests.figures.test_grid_maps import is_drawn
-from tests.sweep.object_store import ObjectStore
+from tests.storage.object_store import ObjectStore
 from tests.sweep.studies import ROOT, TINY
 
 AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
