@@ -12,11 +12,13 @@ import pytest
 import torch
 from packaging.version import Version
 
+from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.training import Stack, triton_convolutions
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.triton_convolutions import KernelError, TritonConv2d, TritonConvTranspose2d
 from tests.small import small
+from tests.training.traffic import bytes_of_step
 
 HERE = Path(__file__).parent
 needs_triton = pytest.mark.skipif(
@@ -113,6 +115,15 @@ def _registers(compiled, path):
     usage = subprocess.run([program, "-res-usage", path], capture_output=True, text=True, check=True).stdout
     registers, stack, local = map(int, re.search(r"REG:(\d+) STACK:(\d+).*LOCAL:(\d+)", usage).groups())
     return registers, stack + local
+
+
+def test_a_step_of_36_trials_moves_no_more_than_its_layers_read_and_write(monkeypatch):
+    config = TrialConfig(model="inertia_vae", beta=1.0, gamma=0.5, lam=3.0)
+    moved = bytes_of_step(monkeypatch, config, 36, "triton")
+    assert moved["convolve"] > 5e9 and moved["correlate"] > 3e9  # else it is not counted
+    assert sum(moved.values()) < 24e9
+    copied = sum(moved[f"aten.{name}.default"] for name in ("clone", "copy_", "as_strided_copy", "new_empty_strided"))
+    assert copied < 0.1e9
 
 
 def test_where_there_is_no_triton_the_remedy_is_named(monkeypatch):
