@@ -38,7 +38,7 @@ GROWTH = {
     "batch": [(36, {"batch_size": n}) for n in (16, 64, 256)],
 }
 MOST_ON_CPU = 4
-MOST: Mapping[StackMethod, int] = {"alone": 36, "streams": 36, "matmul": 36}
+MOST: Mapping[StackMethod, int] = {"alone": 36, "streams": 36}
 """Trials up to which a method is measured: beyond, it takes minutes, or more memory than there is."""
 SECONDS_TO_START = 180
 TABLES = ("methods", "processes", "paper", "growth")
