@@ -167,7 +167,8 @@ def test_trials_come_and_go_with_few_captured_steps(most):
     sizes = {capacity_for(n) for n in range(1, most + 1)}
     assert all(n <= capacity_for(n) < 2 * n for n in range(1, most + 1))
     assert all(capacity_for(n) <= n * 9 / 8 for n in range(17, most + 1))
-    assert len(sizes) <= 5 + 8 * max(0, most.bit_length() - 4)
+    assert all(capacity_for(n) <= n * 6 / 5 for n in range(1, min(most, 16) + 1))
+    assert len(sizes) <= min(most, 10) + 8 * max(0, most.bit_length() - 4)
 
 
 def _counted_blocks(monkeypatch):
@@ -187,7 +188,7 @@ def test_blocks_grow_and_shrink_with_the_trials(monkeypatch):
     configs = [slow("supervised_encoder", seed=seed) for seed in range(10)]
     stack = Stack(configs, method="grouped")
     stack.step()
-    assert made[-1] == 16
+    assert made[-1] == 10
     for config in configs[:9]:
         stack.remove(config.key)
     stack.step()
