@@ -22,6 +22,7 @@ from dd_ray.evaluation import (
     untrained_scores,
 )
 from dd_ray.evaluation import scores as scores_module
+from dd_ray.evaluation import stills as stills_module
 from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient, reported_by
 from dd_ray.models import build_model, load_original
 from dd_ray.objectives.tcvae import Decomposition
@@ -427,3 +428,19 @@ def test_the_error_of_seen_data_is_that_of_an_evaluation_on_it(model):
 def test_a_supervised_decoder_has_no_code_to_score():
     config = small("supervised_decoder")
     assert model_scores(build_model(config), config, ["mcc"]) == untrained_scores(config, ["mcc"]) == {}
+
+
+@pytest.mark.parametrize(("device", "parts"), [("cpu", [640] * 15 + [400]), ("cuda", [8192, 1808])])
+def test_stills_are_rendered_where_the_network_is_and_in_few_parts_on_a_gpu(monkeypatch, device, parts):
+    rendered = []
+
+    def render(config, factors, device):
+        rendered.append((len(factors), device))
+        return np.zeros((len(factors), 32, 32), np.uint8)
+
+    monkeypatch.setattr(stills_module, "render_stills", render)
+    monkeypatch.setattr(stills_module, "_device_of", lambda model: torch.device(device))
+    monkeypatch.setattr(stills_module, "_encode", lambda model, pictures: np.zeros((len(pictures), 4), np.float32))
+    config = small("beta_vae")
+    assert stills_module.encode_stills(build_model(config), config, np.zeros((10_000, 4))).shape == (10_000, 4)
+    assert rendered == [(part, torch.device(device)) for part in parts]

@@ -19,13 +19,16 @@ def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dat
     return dataset
 
 
-def render_stills(config: TrialConfig, factors: NDArray[np.floating]) -> NDArray[np.uint8]:
+def render_stills(
+    config: TrialConfig, factors: NDArray[np.floating], device: torch.device | str = "cpu"
+) -> NDArray[np.uint8]:
     """Still pictures of any factors, as a config's dataset shows them.
 
     Args:
         config: names the dataset.
         factors: float32 or float64 [N, F] in [0, 1], named by `config.factor_names`. A category between two levels is
             rounded, and so is every factor where there are pictures of some levels only.
+        device: where they are rendered.
 
     Returns:
         uint8 [N, H, W].
@@ -33,8 +36,8 @@ def render_stills(config: TrialConfig, factors: NDArray[np.floating]) -> NDArray
     Raises:
         UserError: the factors are not as above.
     """
-    valid = checked(torch.tensor(factors), config.factor_names)
-    pictures: NDArray[np.uint8] = resolve(DATASETS[config.dataset].painter)(config)(valid[:, None])[:, 0].numpy()
+    valid = checked(torch.tensor(factors), config.factor_names).to(device)
+    pictures: NDArray[np.uint8] = resolve(DATASETS[config.dataset].painter)(config)(valid[:, None])[:, 0].cpu().numpy()
     return pictures
 
 

@@ -16,7 +16,7 @@ from dd_ray.training.triton_convolutions import KernelError
 
 SIZES_AN_OCTAVE = 8
 """Capacities of a block between n and 2n, from 16 on: few, so that few steps are captured as trials come and go. Below
-they are powers of 2."""
+they are even, or less than 4."""
 
 
 class Blocks:
@@ -127,7 +127,9 @@ class Blocks:
 
 
 def capacity_for(num_trials: int) -> int:
-    """Slots of a block for so many trials: from 16 on, at most an eighth more than there are trials."""
+    """Slots of a block for so many trials: from 16 on at most an eighth more than there are, below a fifth."""
+    if num_trials < 4:
+        return num_trials
     octave = 2 ** (num_trials - 1).bit_length()
-    grain = max(2, octave // 2 // SIZES_AN_OCTAVE) if num_trials > SIZES_AN_OCTAVE * 2 else octave
+    grain = max(2, octave // 2 // SIZES_AN_OCTAVE)
     return math.ceil(num_trials / grain) * grain

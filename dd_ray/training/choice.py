@@ -19,6 +19,9 @@ from dd_ray.training.triton_convolutions import KernelError
 
 REHEARSALS = 5
 """Steps by which methods are compared."""
+STEPS_TO_MEASURE_AGAIN = 3000
+"""Steps that a block takes by the method of a larger one before it is measured itself, which takes half a minute:
+trials end one after the other, and the last ones soon."""
 MOST_STREAMED = 64
 """Trials that are tried on streams of their own: a graph of more has tens of thousands of nodes, and takes minutes."""
 
@@ -33,8 +36,8 @@ class Choice:
     Args:
         device: of the blocks.
         method: the one to take; auto measures all of them on a GPU, once for blocks of about a size, when they have
-            settled. A method that fails is left out with a warning, and one that costs a process its GPU is left out
-            in later processes, too.
+            settled. A method that fails, or lets NaN of one trial reach others, is left out with a warning, and one
+            that costs a process its GPU is left out in later processes, too.
         attempts: where that is remembered; by default in the user's cache, for a GPU.
 
     Raises:
@@ -55,6 +58,7 @@ class Choice:
         self._attempts = attempts or _attempts_on(device)
         self._measured: dict[int, Method] = {}
         self._proven: set[tuple[Method, int]] = set()
+        self._apart: set[tuple[Method, int]] = set()
         if method == "auto" and self._attempts is not None:
             self._leave_out_those_given_up(self._attempts)
 
@@ -62,11 +66,39 @@ class Choice:
         """How a block is to be stepped; it is measured where that is due."""
         if self._method != "auto":
             return self._method
-        if self.is_to_be_measured(block):
-            if not block.settled:
-                return self._methods[0]
+        if not self.is_to_be_measured(block):
+            return self._measured[_size(block)]
+        larger = [size for size in sorted(self._measured) if size > _size(block)]
+        if block.num_steps >= STEPS_TO_MEASURE_AGAIN or (block.settled and not larger):
             self.measure(block, trials, batches)
-        return self._measured[_size(block)]
+            return self._measured[_size(block)]
+        return self._measured[larger[0]] if larger else self._first(block, trials, batches)
+
+    def _first(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
+        """The first that keeps trials apart, for steps before it is known which is the fastest."""
+        for method in tuple(self._methods):
+            if (method, _size(block)) in self._apart or len(self._methods) == 1:
+                return method
+            try:
+                with self.attempt(method, block):
+                    self._check_keeps_apart(block, trials, batches, method)
+            except torch.OutOfMemoryError:
+                return method  # the step itself finds out what to do about it
+            except (KernelError, RuntimeError) as error:
+                self.leave_out(method, error)
+            else:
+                return method
+        return self._methods[0]
+
+    def _check_keeps_apart(
+        self, block: Block, trials: list[Trial], batches: Mapping[int, Batch], method: Method
+    ) -> None:
+        what = (method, _size(block))
+        if what in self._apart or len(trials) < 2:
+            return
+        if not block.isolates(trials, batches, method):
+            raise KernelError("A trial that diverges would make others diverge.")
+        self._apart.add(what)
 
     def is_to_be_measured(self, block: Block) -> bool:
         """Whether it is not known yet which method is the fastest for blocks of about its size."""
@@ -129,6 +161,7 @@ class Choice:
         """Of a step; infinite where there is not the memory, or the method fails, which is then left out."""
         try:
             with self.attempt(method, block):
+                self._check_keeps_apart(block, trials, batches, method)
                 if method == "triton" and not block.agrees(trials, batches, method):
                     raise KernelError("Its gradients are not those of PyTorch's convolutions.")
                 seconds = _seconds(block.rehearsal(trials, batches, method))

@@ -1,6 +1,7 @@
 """How exactly a GPU multiplies float32 numbers."""
 
-from typing import Literal
+import warnings
+from typing import Any, Literal
 
 import torch
 
@@ -12,6 +13,12 @@ def set_precision(precision: Precision) -> None:
 
     Process-wide. PyTorch's own default is TF32 for convolutions alone. A CPU always keeps all.
     """
-    name = {"float32": "ieee", "tf32": "tf32"}[precision]
-    torch.backends.cuda.matmul.fp32_precision = name
-    torch.backends.cudnn.conv.fp32_precision = name  # type: ignore[attr-defined]
+    exact = precision == "float32"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of which of its two kinds of switches PyTorch would rather have set
+        # These set those below as well, but not the other way round; `torch.backends.cudnn.flags` asks both, and raises
+        # where they differ.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = not exact
+    switches: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)  # type: ignore[attr-defined]
+    for switch in switches:
+        switch.fp32_precision = "ieee" if exact else "tf32"

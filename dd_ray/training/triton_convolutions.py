@@ -9,17 +9,18 @@ others: so two kernels are all, one for images from images, one for ∂T/∂w. T
 are gathered as they are multiplied, and the unfolded columns are never in memory.
 
 What to expect, from counts; **none of this has run on a GPU**. conv32's second layer has 576 images of 32×16×16 in and
-32×8×8 out: each of its three operations moves 24 MB a trial-iteration, where `matmul` writes and reads columns of 42 MB
-besides, and 0.68 GFLOP, in programs of 2.4 MFLOP (images) and 8.4 (kernels). All layers together move 290 MB, 0.09 ms
-of an H100's 3.35 TB/s. Of the instructions in the inner loops, compiled for it in float32, 80% and 60% are
-multiply-adds, the rest loads, addresses and masks: at best 0.15 ms a trial-iteration, where all 67 TFLOP/s would take
-0.11. In TF32 tensor cores multiply, and memory is the limit. Not fused are activations and sums of biases' gradients.
+32×8×8 out: each of its three operations moves 24 MB a trial-iteration and 0.68 GFLOP, in programs of 2.4 MFLOP (images)
+and 8.4 (kernels). A step of 36 trials of 64 × 10 frames moves 23.0 GB (`tests.training.traffic`), 7 ms of an H100's
+3.35 TB/s: 10.4 in our kernels, the rest in activations and sums of biases' gradients, which are not fused. Of the
+instructions in the inner loops, compiled for it in float32, 80% and 60% are multiply-adds, the rest loads, addresses
+and masks: at best 0.15 ms a trial-iteration, where all 67 TFLOP/s would take 0.11. In TF32 tensor cores multiply, and
+memory is the limit.
 
 Shapes: K trials, N images, I channels H×W of the wide ones, O channels H'×W' of the narrow ones, k×k kernel.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -96,15 +97,41 @@ def _applied(
     layer: nn.Conv2d | nn.ConvTranspose2d, geometry: Geometry, by: int, wide: Tensor | None, narrow: Tensor | None
 ) -> Tensor:
     """A layer, to its one trial or, under `vmap`, to each."""
-    operands = [None if t is None else t[None] for t in (wide, narrow, layer.weight, layer.bias)]
-    return Derivative.apply(geometry, by, *operands)[0]
+    return OfOneTrial.apply(geometry, by, wide, narrow, layer.weight, layer.bias)
 
 
-class Derivative(torch.autograd.Function):
-    """The derivative of T by one of its arguments, in whose place there is None, plus a bias [K, C] if it is images.
+class OfOneTrial(torch.autograd.Function):
+    """The derivative of T by one of its arguments, in whose place there is None, plus a bias [C] if it is images.
 
-    All tensors have a leading K, to which `vmap` adds its own.
+    Under `vmap` it is that of K trials, whose result is nobody's view: an activation that works in place would have
+    autograd copy the whole of what it is a view of.
     """
+
+    @staticmethod
+    def forward(geometry: Geometry, by: int, *tensors: Tensor | None) -> Tensor:
+        """[N, I, H, W], [N, O, H', W'] or [O, I, k, k]."""
+        return OfTrials.forward(geometry, by, *(None if t is None else t[None] for t in tensors)).squeeze(0)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        """Keep the arguments."""
+        _keep(ctx, inputs)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+        """As `_gradients` has them."""
+        return _gradients(OfOneTrial.apply, ctx, gradient)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
+        """Of K trials; a tensor that they share is not copied."""
+        geometry, by, *tensors = inputs
+        stacked = _stacked(tensors, in_dims[2:], info.batch_size)
+        return OfTrials.apply(geometry, by, *stacked), 0
+
+
+class OfTrials(torch.autograd.Function):
+    """As `OfOneTrial`, of K trials: all tensors have a leading K, to which `vmap` adds its own."""
 
     @staticmethod
     def forward(geometry: Geometry, by: int, *tensors: Tensor | None) -> Tensor:
@@ -120,36 +147,47 @@ class Derivative(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         """Keep the arguments."""
-        ctx.geometry, ctx.by, *arguments, _ = inputs
-        ctx.save_for_backward(*arguments)
+        _keep(ctx, inputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        """The derivatives by the others, with the gradient in the place of what was computed."""
-        arguments = list(ctx.saved_tensors)
-        arguments[ctx.by] = gradient
-        wanted = ctx.needs_input_grad[2:]
-        gradients = [
-            Derivative.apply(ctx.geometry, i, *(None if j == i else t for j, t in enumerate(arguments)), None)
-            if wanted[i]
-            else None
-            for i in (WIDE, NARROW, KERNEL)
-        ]
-        return None, None, *gradients, gradient.sum((1, 3, 4)) if wanted[3] else None
+        """As `_gradients` has them."""
+        return _gradients(OfTrials.apply, ctx, gradient)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """As many trials more; a tensor that they share is not copied."""
+        """As many trials more."""
         geometry, by, *tensors = inputs
-        stacked = [
-            None if tensor is None else _stacked(tensor, dim, info.batch_size)
-            for tensor, dim in zip(tensors, in_dims[2:], strict=True)
-        ]
-        return Derivative.apply(geometry, by, *stacked).unflatten(0, (info.batch_size, -1)), 0
+        stacked = _stacked(tensors, in_dims[2:], info.batch_size)
+        flat = [None if tensor is None else tensor.flatten(0, 1) for tensor in stacked]
+        return OfTrials.apply(geometry, by, *flat).unflatten(0, (info.batch_size, -1)), 0
 
 
-def _stacked(tensor: Tensor, dim: int | None, count: int) -> Tensor:
-    return (tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)).flatten(0, 1)
+def _keep(ctx: Any, inputs: tuple[Any, ...]) -> None:
+    ctx.geometry, ctx.by, *arguments, _ = inputs
+    ctx.save_for_backward(*arguments)
+
+
+def _gradients(derivative: Callable[..., Tensor], ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+    """The derivatives by the others, with the gradient in the place of what was computed, and by a bias."""
+    arguments = list(ctx.saved_tensors)
+    arguments[ctx.by] = gradient
+    wanted = ctx.needs_input_grad[2:]
+    gradients = [
+        derivative(ctx.geometry, i, *(None if j == i else t for j, t in enumerate(arguments)), None)
+        if wanted[i]
+        else None
+        for i in (WIDE, NARROW, KERNEL)
+    ]
+    return None, None, *gradients, gradient.sum((-4, -2, -1)) if wanted[3] else None
+
+
+def _stacked(tensors: Sequence[Tensor | None], dims: Sequence[int | None], count: int) -> list[Tensor | None]:
+    """Each with a leading K, where `vmap` has it elsewhere or, of what is shared, nowhere."""
+    return [
+        None if tensor is None else tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+        for tensor, dim in zip(tensors, dims, strict=True)
+    ]
 
 
 def _convolve(geometry: Geometry, source: Tensor, kernel: Tensor, bias: Tensor | None, *, transposed: bool) -> Tensor:

@@ -38,7 +38,7 @@ GROWTH = {
     "batch": [(36, {"batch_size": n}) for n in (16, 64, 256)],
 }
 MOST_ON_CPU = 4
-MOST: Mapping[StackMethod, int] = {"alone": 36, "streams": 36, "matmul": 36}
+MOST: Mapping[StackMethod, int] = {"alone": 36, "streams": 36}
 """Trials up to which a method is measured: beyond, it takes minutes, or more memory than there is."""
 SECONDS_TO_START = 180
 TABLES = ("methods", "processes", "paper", "growth")
@@ -131,7 +131,9 @@ def packed_against_others(device: torch.device, precision: Precision) -> Table:
     rates = {
         "one trial at a time": 1 / seconds_a_step(configs[:1], "alone", device),
         "one trial at a time, as a graph": 1 / seconds_a_step(configs[:1], "grouped", device),
-        f"{count} processes": _rate_of_processes(configs, device, precision),
+        f"{count} processes": rate_of_processes(
+            configs, device, precision, method="alone", steps=4 * STEPS[device.type]
+        ),
         f"{count} trials, one stack": count / seconds_a_step(configs, "auto", device),
     }
     slowest = rates["one trial at a time"]
@@ -142,14 +144,30 @@ def packed_against_others(device: torch.device, precision: Precision) -> Table:
     )
 
 
-def _rate_of_processes(configs: Sequence[TrialConfig], device: torch.device, precision: Precision) -> float:
+def rate_of_processes(
+    configs: Sequence[TrialConfig],
+    device: torch.device,
+    precision: Precision,
+    *,
+    method: StackMethod,
+    steps: int,
+    warm_ups: int | None = None,
+) -> float:
+    """Iterations a second, of all together, of processes that train one trial each.
+
+    Args:
+        configs: of the trials.
+        device: that they share.
+        precision: of all.
+        method: of all.
+        steps: of each.
+        warm_ups: steps before those; where it is not given, as many as it takes to settle.
+    """
     context = multiprocessing.get_context("spawn")
     # When all have warmed up, to begin together, and when all have trained: their ends take time, too.
     gates = [context.Barrier(len(configs) + 1, timeout=SECONDS_TO_START) for _ in range(3)]
-    steps = 4 * STEPS[device.type]
-    processes = [
-        context.Process(target=_train, args=(config, device.type, precision, steps, gates)) for config in configs
-    ]
+    settings = (device.type, precision, method, steps, warm_ups)
+    processes = [context.Process(target=_train, args=(config, settings, gates), daemon=True) for config in configs]
     for process in processes:
         process.start()
     gates[0].wait()
@@ -162,12 +180,16 @@ def _rate_of_processes(configs: Sequence[TrialConfig], device: torch.device, pre
     return len(configs) * steps / seconds
 
 
-def _train(config: TrialConfig, device: str, precision: Precision, steps: int, gates: Sequence[Any]) -> None:
+def _train(config: TrialConfig, settings: tuple[Any, ...], gates: Sequence[Any]) -> None:
+    device, precision, method, steps, warm_ups = settings
     keep_freed_memory()
     torch.set_num_threads(1)
     set_precision(precision)
-    stack = Stack([config], device, "alone")
-    warm_up(stack)
+    stack = Stack([config], device, method)
+    if warm_ups is None:
+        warm_up(stack)
+    else:
+        stack.step(warm_ups)
     for gate in gates[:2]:
         gate.wait()
     stack.step(steps)

@@ -26,7 +26,7 @@ def test_what_two_processes_vanished_in_is_given_up(tmp_path):
     assert attempts.given_up("triton") is None  # it may have been killed
     _one_ends_in_trying(tmp_path)
     assert "2 processes ended while they tried it" in attempts.given_up("triton")
-    assert attempts.given_up("matmul") is None
+    assert attempts.given_up("streams") is None
     assert Attempts(tmp_path, "another GPU").given_up("triton") is None
 
 

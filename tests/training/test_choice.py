@@ -110,3 +110,72 @@ def test_a_method_is_compared_with_pytorch_even_where_no_other_works(failing):
     (block,) = stack._blocks._blocks()
     failing["streams"] = RuntimeError("it cannot")
     assert block.agrees(list(stack), stack.dataset.batches([0]), "grouped")
+
+
+def _with_groups_taken_as_one(monkeypatch, *methods):
+    """As kernels do that fill groups up with zeros: 0 · NaN is NaN."""
+    gradients = Block._gradients
+
+    def mixed(self, method, shared):
+        gradient, loss, parts = gradients(self, method, shared)
+        return (gradient + 0 * gradient.sum(0) if method in methods else gradient), loss, parts
+
+    monkeypatch.setattr(Block, "_gradients", mixed)
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_method_by_which_nan_spreads_is_left_out_before_it_takes_a_step(failing, monkeypatch, settled):
+    monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0 if settled else STEPS_TO_SETTLE)
+    _with_groups_taken_as_one(monkeypatch, "grouped")
+    configs = [slow("inertia_vae", seed=seed) for seed in range(3)]
+    stack = _auto(configs)
+    with pytest.warns(UserWarning, match="grouped is left out. A trial that diverges would make others diverge"):
+        stack.step()
+    with torch.no_grad():
+        stack[configs[1].key].weights.fill_(float("nan"))
+    stack.step()
+    for config in (configs[0], configs[2]):
+        assert_learned_alike(stack[config.key], config, 2)
+
+
+def test_the_check_for_spreading_changes_nothing_and_blames_no_one_for_what_is_nan_already(failing):
+    stack = Stack([small("inertia_vae", seed=seed) for seed in range(4)], method="grouped")
+    (block,) = stack._blocks._blocks()
+    with torch.no_grad():
+        block.weights[0].fill_(float("nan"))
+    before = block.weights.clone()
+    assert block.isolates(list(stack), stack.dataset.batches([0]), "grouped")
+    assert torch.equal(block.weights.nan_to_num(7.0), before.nan_to_num(7.0))
+
+
+def test_a_trial_that_leaves_leaves_no_nan_behind():
+    configs = [slow("inertia_vae", seed=seed) for seed in range(4)]
+    stack = Stack(configs, method="grouped")
+    with torch.no_grad():
+        stack[configs[1].key].weights.fill_(float("nan"))
+    stack.step()
+    gone = stack.remove(configs[1].key)
+    assert gone.diverged and gone.weights.isnan().all()
+    (block,) = stack._blocks._blocks()
+    assert block.weights.isfinite().all() and block.square_avg.isfinite().all()
+    assert_learned_alike(stack[configs[0].key], configs[0], 1)
+
+
+def test_as_trials_end_the_method_of_the_larger_block_goes_on(failing, monkeypatch):
+    measured = []
+    measure = Choice.measure
+    monkeypatch.setattr(
+        Choice, "measure", lambda self, block, *a: measured.append(len(block.slots)) or measure(self, block, *a)
+    )
+    monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 1)
+    monkeypatch.setattr(choice, "STEPS_TO_MEASURE_AGAIN", 5)
+    configs = [slow("supervised_encoder", width_factor=0.1, seed=seed) for seed in range(8)]
+    stack = _auto(configs)
+    stack.step(3)
+    assert measured == [8]
+    for config in configs[2:]:
+        stack.remove(config.key)
+    stack.step(5)
+    assert measured == [8]
+    stack.step(2)  # they go on for long
+    assert measured == [8, 2]

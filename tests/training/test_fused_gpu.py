@@ -72,6 +72,19 @@ def test_a_trial_that_is_nan_leaves_the_bits_of_the_others_unchanged(method, mon
         assert torch.equal(stack[config.key].weights, healthy[config.key].weights)
 
 
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_what_is_fastest_keeps_nan_to_itself_also_where_channels_are_few(precision, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    set_precision(precision)  # kernels of TF32 take several groups of few channels as one
+    configs = [replace(slow("inertia_vae"), width_factor=0.25, seed=seed) for seed in range(9)]
+    stack = Stack(configs, "cuda", "auto")
+    stack.step()
+    with torch.no_grad():
+        stack[configs[4].key].weights.fill_(float("nan"))
+    stack.step(2)
+    assert [trial.diverged for trial in stack] == [config is configs[4] for config in configs]
+
+
 @each_method
 def test_trials_come_and_go(method):
     first, second = slow("inertia_vae", seed=0), slow("inertia_vae", seed=1)

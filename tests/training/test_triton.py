@@ -12,11 +12,13 @@ import pytest
 import torch
 from packaging.version import Version
 
+from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.training import Stack, triton_convolutions
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.triton_convolutions import KernelError, TritonConv2d, TritonConvTranspose2d
 from tests.small import small
+from tests.training.traffic import bytes_of_step
 
 HERE = Path(__file__).parent
 needs_triton = pytest.mark.skipif(
@@ -115,9 +117,18 @@ def _registers(compiled, path):
     return registers, stack + local
 
 
+def test_a_step_of_36_trials_moves_no_more_than_its_layers_read_and_write(monkeypatch):
+    config = TrialConfig(model="inertia_vae", beta=1.0, gamma=0.5, lam=3.0)
+    moved = bytes_of_step(monkeypatch, config, 36, "triton")
+    assert moved["convolve"] > 5e9 and moved["correlate"] > 3e9  # else it is not counted
+    assert sum(moved.values()) < 24e9
+    copied = sum(moved[f"aten.{name}.default"] for name in ("clone", "copy_", "as_strided_copy", "new_empty_strided"))
+    assert copied < 0.2e9  # weights as the kernels read them, and the optimiser
+
+
 def test_where_there_is_no_triton_the_remedy_is_named(monkeypatch):
     monkeypatch.setattr(triton_convolutions, "find_spec", lambda name: None)
-    with pytest.raises(UserError, match=r"method = triton .* the package triton, .* grouped, matmul, streams\."):
+    with pytest.raises(UserError, match=r"method = triton .* the package triton, .* grouped, streams\."):
         Stack(method="triton")
 
 
@@ -127,16 +138,16 @@ def test_a_method_that_fails_is_left_out_with_one_warning(monkeypatch, error):
         raise error
 
     monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0)
-    monkeypatch.setattr("dd_ray.training.choice.methods_of", lambda device: ("grouped", "matmul"))
+    monkeypatch.setattr("dd_ray.training.choice.methods_of", lambda device: ("grouped", "streams"))
     monkeypatch.setattr("dd_ray.training.choice._seconds", lambda rehearse: rehearse() or 1.0)
     monkeypatch.setattr(
         "dd_ray.training.fused.Block.rehearsal",
-        lambda self, trials, batches, method: rehearsal if method == "matmul" else lambda: None,
+        lambda self, trials, batches, method: rehearsal if method == "streams" else lambda: None,
     )
     stack = Stack(method="grouped")
     stack._blocks = Blocks(stack.device, "auto")
     stack.add(small("supervised_encoder"))
-    with pytest.warns(UserWarning, match=r"method = matmul is left out. it cannot") as warned:
+    with pytest.warns(UserWarning, match=r"method = streams is left out. it cannot") as warned:
         stack.step()
     assert len(warned) == 1
     stack.add(small("supervised_encoder", seed=3))

@@ -1,0 +1,42 @@
+"""What a sitting leaves: a line of JSON for each result, on the disk as soon as it is known."""
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+RESULTS = "results.jsonl"
+
+
+def tell(out: Path, case: str, **result: Any) -> None:
+    """Append a result of a case, so that it is there whatever happens next."""
+    line = json.dumps({"case": case, "at": round(time.time(), 1), **result})
+    with (out / RESULTS).open("a") as file:
+        file.write(line + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def told(out: Path) -> list[dict[str, Any]]:
+    """All results, of earlier sittings too; a last line that was cut short is none."""
+    path = out / RESULTS
+    lines = path.read_text().splitlines() if path.exists() else []
+    results = []
+    for line in lines:
+        try:
+            results.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return results
+
+
+def outcomes(results: list[dict[str, Any]]) -> Mapping[str, str]:
+    """How each case ended, by its name, in the last sitting that had it."""
+    return {result["case"]: result["outcome"] for result in results if "outcome" in result}
+
+
+def latest(results: list[dict[str, Any]], case: str, value: str) -> Any:
+    """The last value that a case told; None where it told none."""
+    return next((result[value] for result in reversed(results) if result["case"] == case and value in result), None)

@@ -1,0 +1,109 @@
+"""The sitting at a GPU comes to its end on a CPU, with small sizes, and leaves what is to be gone on with."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from dd_ray import results
+from dd_ray.cli import parse
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.manifest import check_agrees
+from dd_ray.training import load_state
+from tests.benchmarks.gpu import paper
+from tests.benchmarks.gpu.__main__ import PHASES, Sitting, _paper
+from tests.benchmarks.gpu.record import outcomes, tell, told
+from tests.benchmarks.gpu.table import MOST, table
+
+ROOT = Path(__file__).parents[2]
+
+
+def _sit(out: Path, minutes: float) -> list[str]:
+    command = ["-m", "tests.benchmarks.gpu", "--small", "--minutes", str(minutes), "--out", str(out)]
+    done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_a_sitting_comes_to_its_end_and_is_gone_on_with(tmp_path):
+    out = tmp_path / "out"
+    printed = _sit(out, minutes=20)
+    assert len(printed) <= MOST
+    ended = outcomes(told(out))
+    assert {name.partition(" ")[0] for name in ended} == {"ceilings", "correct", "speed", "paper", "processes", "tests"}
+    assert {*ended.values()} == {"done"}, printed
+    assert printed[-1] == "all cases were done"
+
+    before = told(out)
+    _sit(out, minutes=1)
+    assert told(out) == before  # nothing was left to do
+
+    paper.unpack(out, tmp_path / "sweeps")
+    sweep = SweepFolder.open(str(tmp_path / "sweeps" / paper.NAME))
+    trials = results.final(results.load(sweep.location))
+    assert len(trials) == 2 and set(trials["state"]) == {"finished"} and set(trials["iteration"]) == {6}
+    assert all(load_state(sweep.trial(key).state(6)).iteration == 6 for key in trials["key"])
+    command = ["--preset", "paper", "--storage", str(tmp_path / "sweeps"), "--name", paper.NAME, *paper.SMALL]
+    check_agrees(parse(paper._study(), [*command, "--beta-norm", "0.1"]), sweep)  # the same command goes on with it
+
+
+@pytest.mark.slow
+def test_a_sitting_without_time_tells_so_and_leaves_the_sweep_as_it_was(tmp_path):
+    printed = _sit(tmp_path, minutes=0.05)
+    assert "not done: " in printed[-1]
+    assert {*outcomes(told(tmp_path)).values()} <= {"no time", "too long"}
+    with tarfile.open(tmp_path / paper.RECORDS) as archive:
+        assert f"{paper.NAME}/sweep.json" in archive.getnames()
+
+
+def test_a_line_that_was_cut_short_is_none(tmp_path):
+    tell(tmp_path, "ceilings", device="cuda")
+    tell(tmp_path, "ceilings", outcome="done")
+    with (tmp_path / "results.jsonl").open("a") as file:
+        file.write('{"case": "spee')
+    assert [json.dumps(result.get("device")) for result in told(tmp_path)] == ['"cuda"', "null"]
+    assert outcomes(told(tmp_path)) == {"ceilings": "done"}
+
+
+def test_the_table_has_at_most_twenty_lines_also_of_a_whole_sitting_on_a_gpu(tmp_path):
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False)
+    (tmp_path / paper.RECORDS).touch()
+    tell(tmp_path, "ceilings", device="cuda", machine="a card")
+    for phase, _, cases_of in PHASES:
+        for case in cases_of(sitting) if cases_of else _paper(sitting, 240):
+            tell(tmp_path, case.name, step_ms=9.0, trial_iterations_per_s=4000.0, agrees=True)
+            tell(tmp_path, case.name, phase=phase, outcome="done")
+    lines = table(told(tmp_path))
+    assert len(outcomes(told(tmp_path))) > 20 and 15 < len(lines) <= MOST
+    assert lines[-1] == "all cases were done"
+    assert any("216: 4000" in line for line in lines) and any("16: 4000" in line for line in lines)
+
+
+def test_the_fastest_is_taken_of_those_that_are_right(tmp_path):
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False)
+    tell(tmp_path, "ceilings", device="cuda")
+    for ms, method, precision in [(9, "triton", "tf32"), (20, "streams", "tf32"), (30, "streams", "float32")]:
+        tell(tmp_path, f"speed 36 {method} {precision}", step_ms=float(ms))
+    assert sitting.fastest()[:2] == [("triton", "tf32"), ("streams", "tf32")]
+    tell(tmp_path, "correct triton", agrees=False)
+    assert sitting.fastest() == [("streams", "tf32"), ("streams", "float32")]
+
+
+def test_an_archive_is_replaced_as_a_whole(tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    (scratch / paper.NAME / "cells" / "a").mkdir(parents=True)
+    (scratch / paper.NAME / "cells" / "a" / "metrics.jsonl").write_text("{}\n")
+    paper.pack_records(tmp_path, scratch)
+    whole = (tmp_path / paper.RECORDS).read_bytes()
+    monkeypatch.setattr(tarfile.TarFile, "addfile", lambda *a, **k: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        paper.pack_records(tmp_path, scratch)
+    assert (tmp_path / paper.RECORDS).read_bytes() == whole
+    shutil.rmtree(scratch)
+    paper.unpack(tmp_path, scratch)
+    assert (scratch / paper.NAME / "cells" / "a" / "metrics.jsonl").read_text() == "{}\n"

@@ -1,0 +1,60 @@
+"""Bytes that a step of many trials moves, counted on PyTorch's meta device, without computing anything.
+
+Each operation reads its operands once and writes its results once; views move nothing. What a cache holds between two
+operations is counted all the same, so this is what a GPU moves whose cache is small beside the tensors.
+"""
+
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from dd_ray.config import TrialConfig
+from dd_ray.training import triton_convolutions
+from dd_ray.training.fused import Block, Method
+from dd_ray.training.graphs import Pool
+
+
+def bytes_of_step(monkeypatch: Any, config: TrialConfig, capacity: int, method: Method) -> Counter[str]:
+    """Bytes by operation of a step of a block that all see one batch; kernels of our own are named after themselves."""
+    moved: Counter[str] = Counter()
+
+    def launch(name: str, grid: Any, *arguments: Any, **constants: Any) -> None:
+        moved[name] += sum(map(_size, {id(t): t for t in arguments if isinstance(t, Tensor)}.values()))
+
+    monkeypatch.setattr(triton_convolutions, "_launch", launch)
+    block = Block(config, capacity, torch.device("meta"), Pool())
+    images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
+    factors = torch.empty(config.batch_size, config.frames, len(config.factor_names), device="meta")
+    block._feed._batches[True] = images, factors
+    with _Counting(moved):
+        block._take(method, shared=True)
+    return moved
+
+
+class _Counting(TorchDispatchMode):
+    def __init__(self, moved: Counter[str]) -> None:
+        super().__init__()
+        self._moved = moved
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not _is_view(func) and "empty" not in str(func):
+            read = {id(t): t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
+            written = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
+            self._moved[str(func)] += sum(map(_size, [*read.values(), *written]))
+        return out
+
+
+def _is_view(func: Any) -> bool:
+    if func is torch.ops.aten._unsafe_view.default:  # which hides that it is one
+        return True
+    returns = [r.alias_info for r in func._schema.returns]
+    return bool(returns) and all(info is not None and not info.is_write for info in returns)
+
+
+def _size(tensor: Tensor) -> int:
+    return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
