@@ -156,7 +156,7 @@ def _tests(sitting: Sitting) -> list[Case]:
     many = ["-n", "12"] if find_spec("xdist") and not sitting.small else ["-n", "0"]
     files = GPU_TESTS[:1] if sitting.small else GPU_TESTS
     some = ["-k", "come_and_go"] if sitting.small else []
-    options = ["-q", "-p", "no:cacheprovider", "--maxfail", "30", "-m", "gpu", *many, *some]
+    options = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "--maxfail", "30", "-m", "gpu", *many, *some]
     return [Case("tests", ["-m", "pytest", *options, *files])]
 
 

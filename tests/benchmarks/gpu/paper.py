@@ -131,8 +131,8 @@ class _Run:
         done = False
         try:
             while not done and time.monotonic() < ends:
-                result = self._run.advance(max(0.1, min(3.0, ends - time.monotonic())))
-                done, self.reached = bool(result["done"]), int(result["iteration"])
+                report = self._run.advance(max(0.1, min(3.0, ends - time.monotonic())))
+                done, self.reached = report.state is not None, report.iteration
             self._run.close()
         except Exception as error:  # of a thread; told when all have ended
             self.error = error
