@@ -1,6 +1,6 @@
 """Scores of latents by themselves, on codes whose score is known."""
 
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_where_nothing_moves_there_is_no_ratio():
 
 def test_every_reported_metric_says_how_it_is_read():
     assert all(metric.label for metric in REPORTED.values())
-    directions = get_args(get_type_hints(Metric)["better"])
+    directions = get_args(Metric.__dataclass_fields__["better"].type)
     assert all(metric.better is None or metric.better in str(directions) for metric in REPORTED.values())
     # What β, γ and λ weigh ranks no cells of a grid, and neither do active units beyond the factors.
     unranked = {name for name, metric in REPORTED.items() if metric.better is None}
