@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from dd_ray.config.code import ABSENT
 from dd_ray.config.field import type_of
@@ -34,6 +34,9 @@ KINDS: dict[str, type[Spec]] = {
 CODE = ("build", "features", "decoder", "make", "painter", "stills", "penalty", "compute")
 """Fields of specs that hold or name code."""
 OPTION_TYPES = (float, int, bool, str)
+
+
+Declared = TypeVar("Declared")
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,12 @@ def loaded() -> tuple[Extension, ...]:
     return tuple(each.extension for each in _loaded.values())
 
 
+def instances_of(kind: type[Declared]) -> list[Declared]:
+    """What stands at the top level of loaded extensions and is of a class, such as studies, which have no registry."""
+    modules = (sys.modules[each.extension.module] for each in _loaded.values())
+    return [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
+
+
 def declared_by(extension: Extension) -> tuple[Spec, ...]:
     """What a loaded extension declares."""
     return _loaded[extension.name].specs
@@ -104,12 +113,15 @@ def load_extensions(extensions: Iterable[Extension]) -> None:
         if before is not None:
             raise UserError(f"another {extension.name} is loaded already; give extensions different names.")
         had_ray = "ray" in sys.modules
-        found = [value for value in vars(_run(extension)).values() if isinstance(value, Spec)]
+        values = vars(_run(extension)).values()
+        found = [value for value in values if isinstance(value, Spec)]
         if "ray" in sys.modules and not had_ray:
             raise UserError(
                 f"{extension.name} imports ray when it is loaded, before a cluster is joined, and Ray reads how when "
                 "it is imported; import it in the function that needs it."
             )
+        if not any(type(value).__module__.startswith("dd_ray.") for value in values):
+            raise UserError(f"{extension.name} declares nothing; give it a ModelSpec, a Study or the like.")
         # What it has only imported is declared already.
         specs = tuple(spec for spec in found if REGISTRIES[kind_of(spec)].get(spec.name) is not spec)
         _check(extension, specs)
@@ -202,8 +214,6 @@ def _check(extension: Extension, specs: Sequence[Spec]) -> None:
         for code in codes_of(spec):
             if isinstance(code, str) and ":" not in code:
                 raise UserError(f"{where} by {code!r}; name the class or function itself, or module:Name.")
-    if not specs:
-        raise UserError(f"{extension.name} declares nothing; give it a ModelSpec, DatasetSpec or the like.")
 
 
 def codes_of(spec: Spec) -> list[Any]:

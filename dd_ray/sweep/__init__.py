@@ -9,8 +9,9 @@ costs        how long a plan takes
 manifest     what is recorded of a plan, and whether it goes together with what was asked for before
 """
 
+from dd_ray.sweep.samplers import SamplerSpec
 from dd_ray.sweep.schedulers import SchedulerSpec
 from dd_ray.sweep.space import LogUniform, Uniform
 from dd_ray.sweep.study import Preset, Search, Study
 
-__all__ = ["LogUniform", "Preset", "SchedulerSpec", "Search", "Study", "Uniform"]
+__all__ = ["LogUniform", "Preset", "SamplerSpec", "SchedulerSpec", "Search", "Study", "Uniform"]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from dd_ray.command_line import optional, with_help
 from dd_ray.metrics import FURTHER
+from dd_ray.sweep.samplers import SAMPLERS, TPE
 from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
 from dd_ray.sweep.study import Study
 
@@ -58,8 +59,8 @@ class SweepOptions:
     name: str = "sweep"
     """Folder of this sweep in the storage. The same name again goes on where it stopped."""
     extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
-    """Python files of your own that declare models, networks, datasets, objectives or metrics. They run here and in
-    every worker, with your rights."""
+    """Python files of your own that declare models, networks, datasets, objectives, metrics, schedulers or samplers.
+    They run here and in every worker, with your rights."""
     insecure: bool = False
     """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
     price_per_gpu_hour: Annotated[float | None, optional("X")] = None
@@ -78,6 +79,8 @@ class SearchOptions(SweepOptions):
     """What is made better, in the mean over the seeds: one metric, or two, which give a Pareto front."""
     startup: int = 10
     """Suggestions that are drawn at random before the sampler learns from what came out."""
+    sampler: str = TPE.name
+    """What draws the suggestions."""
     sampler_seed: int = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
 
@@ -99,6 +102,7 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
     if study.search:
         defaults["suggestions"] = (int, preset.suggestions)
         defaults["objectives"] = (tuple[str, ...], study.search.objectives)
+        defaults["sampler"] = (Literal[*SAMPLERS], TPE.name)
     changed = [(name, kind, field(default=value)) for name, (kind, value) in defaults.items()]
     base = SearchOptions if study.search else SweepOptions
     options = make_dataclass("Options", changed, bases=(base,), frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from dd_ray.sweep.checks import check_metric, check_options
 from dd_ray.sweep.options import SearchOptions
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.planned import PlannedTrial
+from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.sweep.schedulers import NONE
 from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
@@ -78,8 +79,8 @@ class SearchPlan(Plan):
             f"{name} ({direction})" for name, direction in zip(self.options.objectives, self.directions, strict=True)
         ]
         return [
-            f"{self.options.suggestions} suggestions × {repeats} = {self.num_trials} trials, drawn by TPE for "
-            + " and ".join(better),
+            f"{self.options.suggestions} suggestions × {repeats} = {self.num_trials} trials, "
+            f"drawn by {SAMPLERS[self.options.sampler].title} for " + " and ".join(better),
             *(f"  {option_name(name)}: {distribution}" for name, distribution in self.space.items()),
         ]
 

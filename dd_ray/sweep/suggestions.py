@@ -33,9 +33,11 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from dd_ray.config.code import resolve
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep.planned import PlannedTrial
+from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.space import as_optuna
 
@@ -214,7 +216,7 @@ class Suggestions:
         number = len(self._study.get_trials(deepcopy=False))
         # One generator for all draws would start over at each command, and draw the same points again.
         seed = int(np.random.SeedSequence([options.sampler_seed, number]).generate_state(1)[0])
-        self._study.sampler = TPESampler(seed=seed, n_startup_trials=options.startup)
+        self._study.sampler = resolve(SAMPLERS[options.sampler].build)(seed, options.startup)
         asked = self._study.ask(self._distributions)
         return self._storage.get_trial(self._id(asked.number))
 
@@ -300,6 +302,11 @@ class Suggestions:
     def _id(self, number: int) -> int:
         study_id = self._storage.get_study_id_from_name(self._study.study_name)
         return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def tpe(seed: int, startup: int) -> TPESampler:
+    """The tree-structured Parzen estimator (Bergstra et al. 2011)."""
+    return TPESampler(seed=seed, n_startup_trials=startup)
 
 
 def open_storage(folder: Path) -> JournalStorage:

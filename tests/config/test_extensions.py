@@ -11,14 +11,26 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dd_ray.cli import parse
 from dd_ray.config import MODELS, TrialConfig, field_names, resolve
 from dd_ray.config import extensions as loading
-from dd_ray.config.extensions import Extension, load_extensions, load_files, loaded, taken_from, unload
+from dd_ray.config.extensions import (
+    Extension,
+    instances_of,
+    load_extensions,
+    load_files,
+    loaded,
+    taken_from,
+    unload,
+)
 from dd_ray.config.options import product
 from dd_ray.config.recorded import recall, record
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
+from dd_ray.sweep import Study
+from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.training import Stack, dump_state, load_state
+from tests.sweep.studies import load_study
 
 FOLDER = Path(__file__).parents[1] / "extensions"
 FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem != "__init__")
@@ -89,6 +101,29 @@ def test_a_metric_of_it_is_computed_and_has_its_columns() -> None:
     assert "first_axis" not in REPORTED
     recall(recorded)
     assert REPORTED["first_axis"].label.startswith("Variance")
+
+
+def test_what_has_no_registry_is_found_by_its_class() -> None:
+    load_files([FOLDER / "alpha_study.py"])
+    assert [study.name for study in instances_of(Study)] == ["alpha_grid"]
+    assert instances_of(TrialConfig) == []
+
+
+def test_a_sampler_of_it_draws_the_points_of_a_search() -> None:
+    load_files([FOLDER / "random_search.py"])
+    search = load_study(FOLDER.parents[1] / "sweeps" / "inertia_search.py")
+    plan = parse(search, ["--sampler", "random"])
+    assert "drawn by random search for" in plan.contents()[0]
+    assert resolve(SAMPLERS["random"].build)(1, 10).__class__.__name__ == "RandomSampler"
+
+
+def test_a_study_of_it_is_run_by_its_name() -> None:
+    command = [sys.executable, "-m", "dd_ray", "alpha_grid", "--extension", str(FOLDER / "alpha_study.py"), "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "6 trials = 3 alpha × 2 gamma" in done.stdout
+    command[3] = "beta_grid"
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "have no study beta_grid, but alpha_grid" in done.stderr
 
 
 def test_the_order_of_files_does_not_matter() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from tests.sweep.studies import ROOT
 
-FILES = sorted(file for file in (ROOT / "tests" / "extensions").glob("*.py") if file.stem != "__init__")
+FOLDER = ROOT / "tests" / "extensions"
+FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem != "__init__")
 SIZES = "--batch-size 2 --num-test 4 --num-frames 4 --evaluations 2 --cpus-per-trial 1 --iterations 6".split()
 OWN = (
     "--model blur_vae --network linear --dataset bars --objective free_bits --free-nats 0.1 --final-metrics first_axis "
@@ -43,8 +44,8 @@ def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path:
 
     # Another text of a file is said; what had ended is kept, and what is new is trained.
     changed = tmp_path / "blur_vae.py"
-    changed.write_text(FILES[1].read_text() + "# changed\n")
-    assert FILES[1].name == "blur_vae.py"
-    more = _run(study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, FILES[0], *FILES[2:])
+    changed.write_text((FOLDER / "blur_vae.py").read_text() + "# changed\n")
+    others = [file for file in FILES if file.name != "blur_vae.py"]
+    more = _run(study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others)
     assert more.returncode == 0, more.stderr
     assert "blur_vae.py has changed" in more.stdout and "kept: 4; to run: 4" in more.stdout
