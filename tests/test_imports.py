@@ -21,8 +21,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def _part(module: str) -> str:
-    """The part of the package that a module such as dd_ray.data.circles belongs to: data."""
-    return module.split(".")[1]
+    """The part of the package that a module such as dd_ray.data.circles belongs to: data; its own command is of cli."""
+    part = module.split(".")[1]
+    return "cli" if part == "__main__" else part
 
 
 def _place(module: str) -> int:

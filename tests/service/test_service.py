@@ -210,6 +210,6 @@ def test_what_the_sweep_refuses_on_the_cluster_is_shown(service, submitted):
     *_, refused = submitted
     assert f"{refused}: failed" in service("logs", refused, "--follow", code=1)
     status = service("status", refused)
-    assert "failed: error: storage" in status and "trials:     none to show" in status
+    assert "failed: error: storage" in status and "trials:    none to show" in status
     assert "has ended already (failed)" in service("stop", refused, code=2)
     assert "no sweep another" in service("stop", "another", code=2)
