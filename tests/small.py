@@ -19,6 +19,7 @@ OBJECTIVES: list[dict[str, Any]] = [
     {"objective": "tcvae"},
     {"objective": "tcvae", "tc_sampling": "stratified"},
     {"objective": "slowness", "slowness_weight": 0.1},
+    {"objective": "velocity"},
 ]
 OPTIONS: list[dict[str, Any]] = [
     {"likelihood": "bernoulli"},

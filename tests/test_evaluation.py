@@ -34,6 +34,7 @@ LOSS_TERMS = {
     "capacity": ("capacity_gap",),
     "tcvae": Decomposition._fields,
     "slowness": ("first_kl", "slowness"),
+    "velocity": ("first_kl", "velocity"),
 }
 each_vae = pytest.mark.parametrize("model", VAES)
 

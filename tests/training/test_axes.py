@@ -42,6 +42,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "tc_num_data": {"tc_num_data": 100, "objective": "tcvae"},
     "slowness_weight": {"slowness_weight": 1.0, "objective": "slowness"},
     "slowness_rate": {"slowness_rate": 1.0, "objective": "slowness"},
+    "velocity_scale": {"velocity_scale": 0.3, "objective": "velocity"},
+    "velocity_alpha": {"velocity_alpha": 0.5, "objective": "velocity"},
     "beta_schedule": {"beta_schedule": "linear"},
     "gamma_schedule": {"gamma_schedule": "linear"},
     "lam_schedule": {"lam_schedule": "linear"},
@@ -70,7 +72,8 @@ _NOT_SUPERVISED = {
     *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
     *("likelihood", "delay", "decode", "compat", "objective"),
     *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
-    *("slowness_weight", "slowness_rate", "beta_schedule", "gamma_schedule", "lam_schedule"),
+    *("slowness_weight", "slowness_rate", "velocity_scale", "velocity_alpha"),
+    *("beta_schedule", "gamma_schedule", "lam_schedule"),
     *("schedule_iterations", "schedule_cycles"),
 }
 REFUSED = {
