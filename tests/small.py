@@ -28,6 +28,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"compat": "original"},
     {"decode": "extrapolated"},
     {"delay": 0},
+    {"posterior": "filtered"},
     {"split": "levels", "train_share": 0.5},
     {"width_factor": 0.5},
     *NETWORKS,

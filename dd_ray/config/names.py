@@ -4,6 +4,7 @@ from typing import Literal
 
 Likelihood = Literal["gaussian", "bernoulli"]
 Decode = Literal["filtered", "extrapolated"]
+PosteriorVariance = Literal["encoder", "filtered"]
 Compat = Literal["none", "original"]
 Sampling = Literal["weighted", "stratified"]
 Schedule = Literal["constant", "linear", "cyclic", "cosine"]

@@ -22,6 +22,7 @@ from dd_ray.config.names import (
     Likelihood,
     Motion,
     Moves,
+    PosteriorVariance,
     Sampling,
     Schedule,
     Split,
@@ -86,6 +87,8 @@ class TrialFields:
     """inertia_vae: latent i is decoded to frame i + delay (0 or 1)."""
     decode: Decode = "filtered"
     """inertia_vae: decode the latent itself, or the one extrapolated by α times its last step."""
+    posterior: Annotated[PosteriorVariance, Option(needs=(SAMPLES,))] = "encoder"
+    """inertia_vae: the variances of its latents, the encoder's own, or those that the filter makes of them."""
     compat: Compat = "none"
     """original repeats the published code's faults: γ fixed at 0.75, its prediction loss, its KL average."""
 

@@ -18,8 +18,9 @@ class InertiaVAE(VideoVAE):
     """z_i = (1 − γ) e_i + γ ẑ_i with e_i the encoder's mean of frame i, decoded to frame i + delay.
 
     z_0 = e_0, ẑ_1 = z_0, ẑ_{i+1} = z_i + α (z_i − z_{i−1}), for i = 0 … T − 1 − delay. The posterior is
-    N(z_i, σ_i²) with the encoder's σ_i. Frames are decoded, and the KL summed, from i = 1 on, since z_0
-    is no filter's work. At γ = 1 everything after frame 0 is ignored.
+    N(z_i, σ_i²) with the encoder's σ_i, or with `posterior = "filtered"` the filter's (`filter_variance`). Frames are
+    decoded, and the KL summed, from i = 1 on, since z_0 is no filter's work. At γ = 1 everything after frame 0 is
+    ignored.
 
     With `decode = "extrapolated"` the decoder gets z_i + α (z_i − z_{i−1}) in place of z_i, without which
     the filter can only show where the circle was.
@@ -31,6 +32,7 @@ class InertiaVAE(VideoVAE):
         self.matrix: Tensor
         self.delay = config.delay
         self.extrapolate = config.decode == "extrapolated"
+        self.filters_variance = config.posterior == "filtered"
         original = config.compat == "original"
         self.first_kl_frame = 0 if original else self.traits.warm_up
         self.num_frames = config.frames
@@ -52,9 +54,20 @@ class InertiaVAE(VideoVAE):
 
     def filter(self, encoded: Tensor) -> Tensor:
         """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is."""
+        return torch.matmul(self._current_matrix().to(encoded.dtype), encoded)
+
+    def filter_variance(self, logvar: Tensor) -> Tensor:
+        """log σ_e² [B, n, L] of the encoder to log σ² [B, n, L] of the filter: σ_i² = Σ_j M_ij² σ_{e,j}².
+
+        z = M e with e_j ~ N(·, σ_{e,j}²) independent has these variances. It also has covariances between frames, by
+        which its draws are smoother in time than those of the posterior, which are independent.
+        """
+        variance = torch.matmul(self._current_matrix().square().to(logvar.dtype), logvar.exp())
+        return variance.clamp_min(torch.finfo(logvar.dtype).tiny).log()
+
+    def _current_matrix(self) -> Tensor:
         fixed = self.scheduled is None and not self.learns_alpha
-        matrix = self.matrix if fixed else self._matrix()
-        return torch.matmul(matrix.to(encoded.dtype), encoded)
+        return self.matrix if fixed else self._matrix()
 
     def _matrix(self) -> Tensor:
         return inertia_matrix(self.gamma, self.alpha.double(), self.num_latents_in_time)
@@ -63,6 +76,8 @@ class InertiaVAE(VideoVAE):
         """Filter the encoded frames and decode them; `noise` as `noise_shape` says, or None for the means."""
         encoded, logvar = self.encode(batch.images[:, : self.num_latents_in_time])
         mu = self.filter(encoded)
+        if self.filters_variance:
+            logvar = self.filter_variance(logvar)
         return Reconstruction(
             mu=mu,
             logvar=logvar,

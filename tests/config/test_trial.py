@@ -42,6 +42,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "likelihood": {"likelihood": "bernoulli"},
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
+    "posterior": {"posterior": "filtered", "gamma": 0.5},
     "compat": {"compat": "original"},
     "objective": {"objective": "tcvae"},
     "capacity_max": {"capacity_max": 10.0, "objective": "capacity", "beta": None},
@@ -233,6 +234,14 @@ DIFFERENT: dict[str, dict[str, Any]] = {
             INERTIA_VAE | {"compat": "original", "gamma_schedule": "linear"},
             "gamma_schedule = linear has no effect with compat = original",
         ),
+        (
+            INERTIA_VAE | {"compat": "original", "posterior": "filtered"},
+            "posterior = filtered has no effect with compat = original",
+        ),
+        (
+            INERTIA_VAE | {"stochastic": False, "beta": None, "posterior": "filtered"},
+            "posterior = filtered has no effect with stochastic = False",
+        ),
         (SUPERVISED | {"beta": 0.1}, r"beta = 0\.1 has no effect on supervised_encoder"),
         (SUPERVISED | {"beta_norm": 0.1}, r"beta_norm = 0\.1 has no effect on supervised_encoder"),
     ],
@@ -260,8 +269,8 @@ _NOT_SUPERVISED = ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stoch
 REFUSED_BY = {
     "supervised_encoder": _NOT_SUPERVISED,
     "supervised_decoder": _NOT_SUPERVISED,
-    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat"),
-    "predictive_vae": ("gamma", "delay", "decode"),
+    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "posterior", "compat"),
+    "predictive_vae": ("gamma", "delay", "decode", "posterior"),
 }
 
 
