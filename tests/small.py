@@ -29,6 +29,8 @@ OPTIONS: list[dict[str, Any]] = [
     {"decode": "extrapolated"},
     {"delay": 0},
     {"posterior": "filtered"},
+    {"learn_gamma": "shared"},
+    {"learn_gamma": "per_latent", "posterior": "filtered", "learn_alpha": True},
     {"split": "levels", "train_share": 0.5},
     {"width_factor": 0.5},
     *NETWORKS,

@@ -66,6 +66,8 @@ def _expected_names(config) -> set[str]:
             *(f"kl/latent_{i}" for i in range(config.num_latents)),
         }
         scores |= {f"loss/{name}" for name in LOSS_TERMS[config.objective]}
+    if config.learn_gamma != "none":
+        scores |= {f"gamma/latent_{i}" for i in range(config.num_latents)}
     return scores | {"loss/prediction"} if config.takes("lam") else scores
 
 
@@ -125,6 +127,17 @@ def test_the_size_of_the_chunks_does_not_matter(config, chunk, monkeypatch):
     for name, value in whole.metrics.items():
         bound = ROUNDING_OF_LOGS if name in OF_LOGS else 1e-7
         assert chunked.metrics[name] == pytest.approx(value, rel=1e-3, abs=bound), name
+
+
+def test_a_learned_gamma_is_told_for_each_latent():
+    config = small("inertia_vae", learn_gamma="per_latent", gamma=0.3)
+    model, test_set = build_model(config), make_dataset(config).test_set()
+    names = [f"gamma/latent_{i}" for i in range(4)]
+    assert [evaluate(model, config, test_set).metrics[name] for name in names] == pytest.approx([0.3] * 4)
+    with torch.no_grad():
+        model.gamma_logit[2] = 4.0
+    told = evaluate(model, config, test_set).metrics
+    assert [told[name] for name in names] == pytest.approx([0.3, 0.3, 1 / (1 + math.exp(-4)), 0.3])
 
 
 def test_the_noise_does_not_depend_on_the_trial_s_seed():

@@ -32,11 +32,11 @@ INERTIA_VAE = ModelSpec(
     name="inertia_vae",
     title="inertia VAE",
     build="dd_ray.models.inertia_vae:InertiaVAE",
-    reads=(*VAE, *PREDICTION, "gamma", "gamma_schedule", "delay", "decode", "posterior", "compat"),
+    reads=(*VAE, *PREDICTION, "gamma", "gamma_schedule", "learn_gamma", "delay", "decode", "posterior", "compat"),
     needs_videos=True,
     warm_up=1,
     # It had no λ, its γ is 0.75 throughout, and its variances are the encoder's.
-    idle_in_original=("lam", "lam_schedule", "gamma_schedule", "posterior"),
+    idle_in_original=("lam", "lam_schedule", "gamma_schedule", "learn_gamma", "posterior"),
 )
 
 MODELS = Registry("model", [SUPERVISED_ENCODER, SUPERVISED_DECODER, BETA_VAE, PREDICTIVE_VAE, INERTIA_VAE])

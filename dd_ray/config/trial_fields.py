@@ -19,6 +19,7 @@ from dd_ray.config.names import (
     Compat,
     Decode,
     Grid,
+    LearnGamma,
     Likelihood,
     Motion,
     Moves,
@@ -87,6 +88,8 @@ class TrialFields:
     """inertia_vae: latent i is decoded to frame i + delay (0 or 1)."""
     decode: Decode = "filtered"
     """inertia_vae: decode the latent itself, or the one extrapolated by α times its last step."""
+    learn_gamma: Annotated[LearnGamma, Option(needs=({"gamma_schedule": ("constant",)},))] = "none"
+    """inertia_vae: learn γ with the weights, starting at gamma: one for all latents (shared), or one for each."""
     posterior: Annotated[PosteriorVariance, Option(needs=(SAMPLES,))] = "encoder"
     """inertia_vae: the variances of its latents, the encoder's own, or those that the filter makes of them."""
     compat: Compat = "none"

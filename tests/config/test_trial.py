@@ -42,6 +42,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "likelihood": {"likelihood": "bernoulli"},
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
+    "learn_gamma": {"learn_gamma": "shared", "gamma": 0.5},
     "posterior": {"posterior": "filtered", "gamma": 0.5},
     "compat": {"compat": "original"},
     "objective": {"objective": "tcvae"},
@@ -242,6 +243,16 @@ DIFFERENT: dict[str, dict[str, Any]] = {
             INERTIA_VAE | {"stochastic": False, "beta": None, "posterior": "filtered"},
             "posterior = filtered has no effect with stochastic = False",
         ),
+        (INERTIA_VAE | {"learn_gamma": "shared"}, r"learn_gamma = shared cannot start at gamma = 0\.0, .*such as 0\.5"),
+        (INERTIA_VAE | {"learn_gamma": "per_latent", "gamma": 1.0}, r"cannot start at gamma = 1\.0"),
+        (
+            INERTIA_VAE | {"learn_gamma": "shared", "gamma": 0.5, "gamma_schedule": "linear"},
+            "learn_gamma = shared has no effect with gamma_schedule = linear",
+        ),
+        (
+            INERTIA_VAE | {"learn_gamma": "shared", "gamma": 0.5, "compat": "original"},
+            "learn_gamma = shared has no effect with compat = original",
+        ),
         (SUPERVISED | {"beta": 0.1}, r"beta = 0\.1 has no effect on supervised_encoder"),
         (SUPERVISED | {"beta_norm": 0.1}, r"beta_norm = 0\.1 has no effect on supervised_encoder"),
     ],
@@ -269,8 +280,8 @@ _NOT_SUPERVISED = ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stoch
 REFUSED_BY = {
     "supervised_encoder": _NOT_SUPERVISED,
     "supervised_decoder": _NOT_SUPERVISED,
-    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "posterior", "compat"),
-    "predictive_vae": ("gamma", "delay", "decode", "posterior"),
+    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "learn_gamma", "posterior", "compat"),
+    "predictive_vae": ("gamma", "delay", "decode", "learn_gamma", "posterior"),
 }
 
 

@@ -138,6 +138,48 @@ def test_extrapolating_decodes_the_latent_one_step_ahead(alpha):
     torch.testing.assert_close(filtered.reconstruction, model.decode(z[:, 1:]))
 
 
+@pytest.mark.parametrize("learn_gamma", ["shared", "per_latent"])
+@pytest.mark.parametrize("posterior", ["encoder", "filtered"])
+def test_a_learned_gamma_begins_as_the_given_one(learn_gamma, posterior):
+    given = small("inertia_vae", gamma=0.7, posterior=posterior)
+    batch = _batch(given)
+    ours, theirs = (build_model(config)(batch) for config in (replace(given, learn_gamma=learn_gamma), given))
+    for name in ("mu", "logvar", "reconstruction"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-6)
+
+
+def test_each_latent_is_filtered_with_its_own_gamma():
+    gammas = torch.tensor([0.1, 0.4, 0.6, 0.9])
+    model = build_model(small("inertia_vae", learn_gamma="per_latent", posterior="filtered"))
+    with torch.no_grad():
+        model.gamma_logit.copy_(gammas.logit())
+    encoded = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    for i, gamma in enumerate(gammas.tolist()):
+        alone = build_model(small("inertia_vae", gamma=gamma, posterior="filtered"))
+        for theirs, ours in ((alone.filter, model.filter), (alone.filter_variance, model.filter_variance)):
+            torch.testing.assert_close(ours(encoded)[..., i], theirs(encoded)[..., i], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("learn_gamma", ["shared", "per_latent"])
+def test_a_learned_gamma_gets_the_gradient_of_the_loss(learn_gamma):
+    config = small("inertia_vae", learn_gamma=learn_gamma)
+    model, batch = build_model(config), _batch(config)
+    noise = _noise(model, batch)
+
+    def loss():
+        return objective(config, model(batch, noise)).loss.double()
+
+    (gradient,) = torch.autograd.grad(loss(), model.gamma_logit)
+    assert gradient.shape == (() if learn_gamma == "shared" else (4,))
+    step = 0.03
+    with torch.no_grad():
+        model.gamma_logit += step
+        above = loss()
+        model.gamma_logit -= 2 * step
+        below = loss()
+    assert gradient.sum().item() == pytest.approx(((above - below) / (2 * step)).item(), rel=0.02)
+
+
 def _variances(config, batch):
     """Posterior variances of a network, and its encoder's, in double precision [B, n, L]."""
     model = build_model(config)

@@ -32,6 +32,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "likelihood": {"likelihood": "bernoulli"},
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
+    "learn_gamma": {"learn_gamma": "per_latent"},
     "posterior": {"posterior": "filtered"},
     "compat": {"compat": "original"},
     "objective": {"objective": "slowness"},
@@ -71,7 +72,7 @@ NOT_AXES_OF_TRAINING = {
 """Of these, other tests say what they do: below, and of files in `tests/data/test_dsprites.py` and `test_arrays.py`."""
 _NOT_SUPERVISED = {
     *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
-    *("likelihood", "delay", "decode", "posterior", "compat", "objective"),
+    *("likelihood", "delay", "decode", "learn_gamma", "posterior", "compat", "objective"),
     *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
     *("slowness_weight", "slowness_rate", "velocity_scale", "velocity_alpha"),
     *("beta_schedule", "gamma_schedule", "lam_schedule"),
@@ -82,9 +83,9 @@ REFUSED = {
     "supervised_decoder": _NOT_SUPERVISED,
     "beta_vae": {
         *("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat", "gamma_schedule", "lam_schedule"),
-        "posterior",
+        *("learn_gamma", "posterior"),
     },
-    "predictive_vae": {"gamma", "delay", "decode", "posterior", "dataset", "gamma_schedule"},
+    "predictive_vae": {"gamma", "delay", "decode", "learn_gamma", "posterior", "dataset", "gamma_schedule"},
     "inertia_vae": {"dataset"},
 }
 """What has no effect on a variant, or no data for it."""
