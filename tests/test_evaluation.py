@@ -57,7 +57,7 @@ def _expected_names(config) -> set[str]:
     scores |= {"loss/reconstruction_floor"} if config.likelihood == "bernoulli" else set()
     if config.frames > 1:
         scores |= {"prediction_ratio", "straightness"}
-        scores |= {"prediction_ratio_encoder", "straightness_encoder"} if config.model == "inertia_vae" else set()
+        scores |= {"prediction_ratio_encoder", "straightness_encoder"} if config.traits.mixes_frames else set()
     if config.stochastic:
         scores |= {
             "kl",

@@ -35,8 +35,17 @@ INERTIA_VAE = ModelSpec(
     reads=(*VAE, *PREDICTION, "gamma", "gamma_schedule", "learn_gamma", "delay", "decode", "posterior", "compat"),
     needs_videos=True,
     warm_up=1,
+    mixes_frames=True,
     # It had no λ, its γ is 0.75 throughout, and its variances are the encoder's.
     idle_in_original=("lam", "lam_schedule", "gamma_schedule", "learn_gamma", "posterior"),
 )
+ADA_GVAE = ModelSpec(
+    name="ada_gvae",
+    title="Ada-GVAE",
+    build="dd_ray.models.ada_gvae:AdaGVAE",
+    reads=VAE,
+    needs_videos=True,
+    mixes_frames=True,
+)
 
-MODELS = Registry("model", [SUPERVISED_ENCODER, SUPERVISED_DECODER, BETA_VAE, PREDICTIVE_VAE, INERTIA_VAE])
+MODELS = Registry("model", [SUPERVISED_ENCODER, SUPERVISED_DECODER, BETA_VAE, PREDICTIVE_VAE, INERTIA_VAE, ADA_GVAE])

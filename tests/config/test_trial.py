@@ -282,6 +282,7 @@ REFUSED_BY = {
     "supervised_decoder": _NOT_SUPERVISED,
     "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "learn_gamma", "posterior", "compat"),
     "predictive_vae": ("gamma", "delay", "decode", "learn_gamma", "posterior"),
+    "ada_gvae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "learn_gamma", "posterior", "compat"),
 }
 
 

@@ -87,6 +87,10 @@ REFUSED = {
     },
     "predictive_vae": {"gamma", "delay", "decode", "learn_gamma", "posterior", "dataset", "gamma_schedule"},
     "inertia_vae": {"dataset"},
+    "ada_gvae": {
+        *("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat", "gamma_schedule", "lam_schedule"),
+        *("learn_gamma", "posterior", "dataset"),
+    },
 }
 """What has no effect on a variant, or no data for it."""
 EFFECTIVE = [(model, name) for model in MODELS for name in CHANGES if name not in REFUSED[model]]
