@@ -454,7 +454,7 @@ def test_stills_are_rendered_where_the_network_is_and_in_few_parts_on_a_gpu(monk
 
     monkeypatch.setattr(stills_module, "render_stills", render)
     monkeypatch.setattr(stills_module, "_device_of", lambda model: torch.device(device))
-    monkeypatch.setattr(stills_module, "encode_pictures", lambda model, pictures: np.zeros((len(pictures), 4), np.float32))
+    monkeypatch.setattr(stills_module, "encode_pictures", lambda model, seen: np.zeros((len(seen), 4), np.float32))
     config = small("beta_vae")
     assert stills_module.encode_stills(build_model(config), config, np.zeros((10_000, 4))).shape == (10_000, 4)
     assert rendered == [(part, torch.device(device)) for part in parts]
