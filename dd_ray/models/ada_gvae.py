@@ -16,8 +16,9 @@ from dd_ray.models.vae import VideoVAE
 
 def gaussian_kl(mu: Tensor, logvar: Tensor, other_mu: Tensor, other_logvar: Tensor) -> Tensor:
     """KL(N(μ, σ²) ‖ N(μ', σ'²)) = ½ (σ²/σ'² + (μ' − μ)²/σ'² − 1 + log σ'² − log σ²), in nats, elementwise."""
-    ratio = (logvar - other_logvar).exp()
-    return 0.5 * (ratio + (other_mu - mu).square() * (-other_logvar).exp() - 1 + other_logvar - logvar)
+    # By expm1, since posteriors of an untrained network differ so little that 1 less 1 would be all rounding.
+    log_ratio = logvar - other_logvar
+    return 0.5 * (torch.expm1(log_ratio) - log_ratio + (other_mu - mu).square() * (-other_logvar).exp())
 
 
 def share_latents(mu: Tensor, logvar: Tensor, other_mu: Tensor, other_logvar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
