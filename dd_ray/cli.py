@@ -4,6 +4,7 @@ Parse and check everything; say what will happen; run it; show what came out.
 """
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -166,8 +167,17 @@ def _dear_motion(plan: Plan) -> list[str]:
         "a frame for following what moves,",
         f"in steps of {found.step:.2g} of a latent of variance 1; that is worth at most {found.worth:.2g} to the "
         "reconstruction, so what moves",
-        "may be dropped: give a smaller --slowness-weight",
+        f"may be dropped: give a smaller --slowness-weight, such as "
+        f"{_one_digit_of(DEAR * found.worth / found.price * dearest.slowness_weight):g}",
     ]
+
+
+def _one_digit_of(number: float) -> float:
+    """A number ≥ 0 rounded down to its first digit."""
+    if number == 0:
+        return 0.0
+    digit = 10.0 ** math.floor(math.log10(number))
+    return math.floor(number / digit) * digit
 
 
 def execute(plan: Plan) -> int:

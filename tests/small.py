@@ -19,6 +19,7 @@ OBJECTIVES: list[dict[str, Any]] = [
     {"objective": "tcvae"},
     {"objective": "tcvae", "tc_sampling": "stratified"},
     {"objective": "slowness", "slowness_weight": 0.1},
+    {"objective": "velocity"},
 ]
 OPTIONS: list[dict[str, Any]] = [
     {"likelihood": "bernoulli"},
@@ -27,6 +28,9 @@ OPTIONS: list[dict[str, Any]] = [
     {"compat": "original"},
     {"decode": "extrapolated"},
     {"delay": 0},
+    {"posterior": "filtered"},
+    {"learn_gamma": "shared"},
+    {"learn_gamma": "per_latent", "posterior": "filtered", "learn_alpha": True},
     {"split": "levels", "train_share": 0.5},
     {"width_factor": 0.5},
     *NETWORKS,

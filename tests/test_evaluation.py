@@ -34,6 +34,7 @@ LOSS_TERMS = {
     "capacity": ("capacity_gap",),
     "tcvae": Decomposition._fields,
     "slowness": ("first_kl", "slowness"),
+    "velocity": ("first_kl", "velocity"),
 }
 each_vae = pytest.mark.parametrize("model", VAES)
 
@@ -56,7 +57,7 @@ def _expected_names(config) -> set[str]:
     scores |= {"loss/reconstruction_floor"} if config.likelihood == "bernoulli" else set()
     if config.frames > 1:
         scores |= {"prediction_ratio", "straightness"}
-        scores |= {"prediction_ratio_encoder", "straightness_encoder"} if config.model == "inertia_vae" else set()
+        scores |= {"prediction_ratio_encoder", "straightness_encoder"} if config.traits.mixes_frames else set()
     if config.stochastic:
         scores |= {
             "kl",
@@ -65,6 +66,8 @@ def _expected_names(config) -> set[str]:
             *(f"kl/latent_{i}" for i in range(config.num_latents)),
         }
         scores |= {f"loss/{name}" for name in LOSS_TERMS[config.objective]}
+    if config.learn_gamma != "none":
+        scores |= {f"gamma/latent_{i}" for i in range(config.num_latents)}
     return scores | {"loss/prediction"} if config.takes("lam") else scores
 
 
@@ -124,6 +127,17 @@ def test_the_size_of_the_chunks_does_not_matter(config, chunk, monkeypatch):
     for name, value in whole.metrics.items():
         bound = ROUNDING_OF_LOGS if name in OF_LOGS else 1e-7
         assert chunked.metrics[name] == pytest.approx(value, rel=1e-3, abs=bound), name
+
+
+def test_a_learned_gamma_is_told_for_each_latent():
+    config = small("inertia_vae", learn_gamma="per_latent", gamma=0.3)
+    model, test_set = build_model(config), make_dataset(config).test_set()
+    names = [f"gamma/latent_{i}" for i in range(4)]
+    assert [evaluate(model, config, test_set).metrics[name] for name in names] == pytest.approx([0.3] * 4)
+    with torch.no_grad():
+        model.gamma_logit[2] = 4.0
+    told = evaluate(model, config, test_set).metrics
+    assert [told[name] for name in names] == pytest.approx([0.3, 0.3, 1 / (1 + math.exp(-4)), 0.3])
 
 
 def test_the_noise_does_not_depend_on_the_trial_s_seed():
@@ -440,9 +454,7 @@ def test_stills_are_rendered_where_the_network_is_and_in_few_parts_on_a_gpu(monk
 
     monkeypatch.setattr(stills_module, "render_stills", render)
     monkeypatch.setattr(stills_module, "_device_of", lambda model: torch.device(device))
-    monkeypatch.setattr(
-        stills_module, "encode_pictures", lambda model, pictures: np.zeros((len(pictures), 4), np.float32)
-    )
+    monkeypatch.setattr(stills_module, "encode_pictures", lambda model, seen: np.zeros((len(seen), 4), np.float32))
     config = small("beta_vae")
     assert stills_module.encode_stills(build_model(config), config, np.zeros((10_000, 4))).shape == (10_000, 4)
     assert rendered == [(part, torch.device(device)) for part in parts]

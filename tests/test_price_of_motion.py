@@ -84,6 +84,9 @@ def _said(capsys, *arguments):
 def test_a_prior_that_asks_more_than_motion_is_worth_is_told(capsys):
     told = _said(capsys, "--slowness-weight", "0.1", "10", "--background", "black", "gaussian")
     assert "slowness of weight 10, rate 6 asks 7." in told and "give a smaller --slowness-weight" in told
+    named = told.split("such as ")[1].split()[0]  # a weight that is said nothing of, and one digit more is too much
+    assert "smaller --slowness-weight" not in _said(capsys, "--slowness-weight", named)
+    assert "smaller --slowness-weight" in _said(capsys, "--slowness-weight", str(float(named) + 1))
     assert "smaller --slowness-weight" not in _said(capsys, "--slowness-weight", "0.1", "1")
     # On black a circle is worth four times as much.
     assert "smaller --slowness-weight" not in _said(capsys, "--slowness-weight", "10", "--background", "black")

@@ -76,6 +76,14 @@ def _check_beta(config: "TrialConfig") -> None:
         raise UserError(f"{config.model} needs beta or beta_norm, and neither is given.")
 
 
+def _check_learned_gamma(config: "TrialConfig") -> None:
+    if config.learn_gamma != "none" and not 0 < config.gamma < 1:
+        raise UserError(
+            f"learn_gamma = {config.learn_gamma} cannot start at gamma = {config.gamma}, which a sigmoid never leaves; "
+            "give a gamma between 0 and 1, such as 0.5."
+        )
+
+
 def _check_objective(config: "TrialConfig") -> None:
     if config.objective != "beta" and config.compat == "original":
         raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
@@ -127,6 +135,7 @@ CHECKS: tuple[Callable[["TrialConfig"], None], ...] = (
     _check_network_fits,
     _check_effects,
     _check_beta,
+    _check_learned_gamma,
     _check_grid,
     _check_objective,
     _check_model_takes_its_data,

@@ -32,10 +32,20 @@ INERTIA_VAE = ModelSpec(
     name="inertia_vae",
     title="inertia VAE",
     build="dd_ray.models.inertia_vae:InertiaVAE",
-    reads=(*VAE, *PREDICTION, "gamma", "gamma_schedule", "delay", "decode", "compat"),
+    reads=(*VAE, *PREDICTION, "gamma", "gamma_schedule", "learn_gamma", "delay", "decode", "posterior", "compat"),
     needs_videos=True,
     warm_up=1,
-    idle_in_original=("lam", "lam_schedule", "gamma_schedule"),  # it had no λ, and its γ is 0.75 throughout
+    mixes_frames=True,
+    # It had no λ, its γ is 0.75 throughout, and its variances are the encoder's.
+    idle_in_original=("lam", "lam_schedule", "gamma_schedule", "learn_gamma", "posterior"),
+)
+ADA_GVAE = ModelSpec(
+    name="ada_gvae",
+    title="Ada-GVAE",
+    build="dd_ray.models.ada_gvae:AdaGVAE",
+    reads=VAE,
+    needs_videos=True,
+    mixes_frames=True,
 )
 
-MODELS = Registry("model", [SUPERVISED_ENCODER, SUPERVISED_DECODER, BETA_VAE, PREDICTIVE_VAE, INERTIA_VAE])
+MODELS = Registry("model", [SUPERVISED_ENCODER, SUPERVISED_DECODER, BETA_VAE, PREDICTIVE_VAE, INERTIA_VAE, ADA_GVAE])

@@ -4,6 +4,8 @@ from typing import Literal
 
 Likelihood = Literal["gaussian", "bernoulli"]
 Decode = Literal["filtered", "extrapolated"]
+PosteriorVariance = Literal["encoder", "filtered"]
+LearnGamma = Literal["none", "shared", "per_latent"]
 Compat = Literal["none", "original"]
 Sampling = Literal["weighted", "stratified"]
 Schedule = Literal["constant", "linear", "cyclic", "cosine"]

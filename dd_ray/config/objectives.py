@@ -22,11 +22,19 @@ def _check_tcvae(config: "TrialConfig") -> None:
 
 
 def _check_slowness(config: "TrialConfig") -> None:
+    _check_latents_in_time(config, 2, "two")
+
+
+def _check_velocity(config: "TrialConfig") -> None:
+    _check_latents_in_time(config, 3, "three")
+
+
+def _check_latents_in_time(config: "TrialConfig", least: int, in_words: str) -> None:
     penalised = config.num_latents_in_time - config.traits.warm_up
-    if penalised < 2:
+    if penalised < least:
         raise UserError(
-            f"objective = slowness needs two latents in time, and {config.model} has {penalised} here; "
-            f"use dataset = {' or '.join(video_datasets())}, with more num_frames."
+            f"objective = {config.objective} needs {in_words} latents in time, and {config.model} has {penalised} "
+            f"here; use dataset = {' or '.join(video_datasets())}, with more num_frames."
         )
 
 
@@ -51,5 +59,12 @@ SLOWNESS = ObjectiveSpec(
     reads=(*_BETA, "slowness_weight", "slowness_rate"),
     check=_check_slowness,
 )
+VELOCITY = ObjectiveSpec(
+    name="velocity",
+    title="constant-velocity prior",
+    penalty="dd_ray.objectives.velocity:velocity_penalty",
+    reads=(*_BETA, "velocity_scale", "velocity_alpha"),
+    check=_check_velocity,
+)
 
-OBJECTIVES = Registry("objective", [BETA, CAPACITY, TCVAE, SLOWNESS])
+OBJECTIVES = Registry("objective", [BETA, CAPACITY, TCVAE, SLOWNESS, VELOCITY])

@@ -53,6 +53,8 @@ class ModelSpec(Spec):
     """Whether still images are refused."""
     warm_up: int = 0
     """Latents at the beginning of a video that are neither decoded nor penalised."""
+    mixes_frames: bool = False
+    """Whether it makes latents of the encoder's means of several frames; these means are then scored beside them."""
     idle_in_original: tuple[str, ...] = ()
     """Fields that it does not read where compat = original, since the published code had no such thing."""
 

@@ -19,9 +19,11 @@ from dd_ray.config.names import (
     Compat,
     Decode,
     Grid,
+    LearnGamma,
     Likelihood,
     Motion,
     Moves,
+    PosteriorVariance,
     Sampling,
     Schedule,
     Split,
@@ -86,11 +88,15 @@ class TrialFields:
     """inertia_vae: latent i is decoded to frame i + delay (0 or 1)."""
     decode: Decode = "filtered"
     """inertia_vae: decode the latent itself, or the one extrapolated by α times its last step."""
+    learn_gamma: Annotated[LearnGamma, Option(needs=({"gamma_schedule": ("constant",)},))] = "none"
+    """inertia_vae: learn γ with the weights, starting at gamma: one for all latents (shared), or one for each."""
+    posterior: Annotated[PosteriorVariance, Option(needs=(SAMPLES,))] = "encoder"
+    """inertia_vae: the variances of its latents, the encoder's own, or those that the filter makes of them."""
     compat: Compat = "none"
     """original repeats the published code's faults: γ fixed at 0.75, its prediction loss, its KL average."""
 
     objective: Annotated[str, Option(choices="objective", needs=(SAMPLES,))] = "beta"
-    """What is added to the reconstruction: β·KL, |KL − C|, the KL in three terms of which β weighs one, or slowness."""
+    """What is added to the reconstruction: β·KL, |KL − C|, the KL in three terms, slowness or constant velocity."""
     capacity_max: Annotated[float, Option(within=FROM_0, free=True)] = 20.0
     """objective = capacity: the C, in nats per frame, that its schedule leads to."""
     capacity_weight: Annotated[float, Option(within=FROM_0, free=True)] = 100.0
@@ -109,6 +115,10 @@ class TrialFields:
     """objective = slowness: the weight of the KL between a frame's latents and what the frame before makes likely."""
     slowness_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 6.0
     """objective = slowness: the rate of the Laplace distribution of the latents' steps; 1 / rate is its scale."""
+    velocity_scale: Annotated[float, Option(within=(POSITIVE,), free=True)] = 0.1
+    """objective = velocity: s, the standard deviation of what a latent's velocity changes by from frame to frame."""
+    velocity_alpha: Annotated[float, Option(within=(FINITE,), free=True)] = 1.0
+    """objective = velocity: the share of a latent's last step that its prior repeats; 1 is constant velocity."""
     beta_schedule: Annotated[Schedule, Option(free=True, needs=(SAMPLES,))] = "constant"
     """How β gets from 0 to its value; constant has it from the beginning."""
     gamma_schedule: Schedule = "constant"

@@ -91,13 +91,17 @@ def begin_evaluation(
     posterior = Posterior(*(gathered[f"posterior/{name}"] for name in Posterior._fields)) if has_prior else None
     terms = {} if posterior is None else kl_terms(posterior)
     traversal = _traversal(model) if has_prior else None
+    learned = model.learned_values()
 
     def fetch() -> Evaluation:
         of_seen = {f"{name}_seen": value for name, value in _means(seen).items() if name in ERRORS}
         held_out = HeldOut(
             **{name: _numpy(gathered.get(name)) for name in ("latents", "predicted", "factors", "encoded")},
             factor_names=test_set.factor_names,
-            means=_means(chunks) | of_seen | ({} if posterior is None else _of_posterior(posterior, terms)),
+            means=_means(chunks)
+            | of_seen
+            | ({} if posterior is None else _of_posterior(posterior, terms))
+            | {name: float(value) for name, value in learned.items()},
         )
         return Evaluation(held_out, _numpy(chunks[0].picture), _numpy(traversal))
 

@@ -84,6 +84,7 @@ def title_of(subject: Network) -> str:
         values["beta"] = config.beta_value
     if config.takes("gamma"):
         values["gamma"] = config.gamma
+        values |= {} if config.learn_gamma == "none" else {"learn_gamma": config.learn_gamma}
     note = "" if subject.state == "finished" else f", {subject.state.replace('_', ' ')} at {subject.iteration}"
     return f"{config.traits.title}, {setting(values | dict(subject.settings))}{note}"
 

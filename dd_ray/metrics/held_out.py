@@ -31,7 +31,7 @@ class HeldOut:
     """[B, T, F], of the same frames, F = 0 where the data have none; None where there are no latents."""
     factor_names: tuple[str, ...]
     means: dict[str, float]
-    """What is averaged over videos: losses, errors, KL, by name."""
+    """What is averaged over videos, by name: losses, errors, KL; and what a network has learned beside its weights."""
     encoded: NDArray[np.float32] | None = None
     """[B, T, L], the encoder's own means, where the latents are what a filter makes of them; else None."""
 

@@ -37,7 +37,7 @@ def _moves(config: "TrialConfig") -> bool:
 
 
 def _is_filtered(config: "TrialConfig") -> bool:
-    return _moves(config) and config.takes("gamma")
+    return _moves(config) and config.traits.mixes_frames
 
 
 _AT_EACH_EVALUATION: dict[str, Metric] = {

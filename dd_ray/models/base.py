@@ -54,6 +54,10 @@ class Model(nn.Module, ABC):
         """Values that schedules of the config give to buffers at an iteration."""
         return {}
 
+    def learned_values(self) -> dict[str, Tensor]:
+        """Scalars that it has learned and that are read by themselves, by the names of their metrics."""
+        return {}
+
     def code(self, images: Tensor) -> Tensor:
         """Codes [B, T, L] of pictures [B, T, C, H, W], of each by itself.
 

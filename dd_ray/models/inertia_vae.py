@@ -1,7 +1,7 @@
 """VAE with representational inertia: each latent is in part what the latents before it predict."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.schedules import value_at
@@ -18,8 +18,12 @@ class InertiaVAE(VideoVAE):
     """z_i = (1 − γ) e_i + γ ẑ_i with e_i the encoder's mean of frame i, decoded to frame i + delay.
 
     z_0 = e_0, ẑ_1 = z_0, ẑ_{i+1} = z_i + α (z_i − z_{i−1}), for i = 0 … T − 1 − delay. The posterior is
-    N(z_i, σ_i²) with the encoder's σ_i. Frames are decoded, and the KL summed, from i = 1 on, since z_0
-    is no filter's work. At γ = 1 everything after frame 0 is ignored.
+    N(z_i, σ_i²) with the encoder's σ_i, or with `posterior = "filtered"` the filter's (`filter_variance`). Frames are
+    decoded, and the KL summed, from i = 1 on, since z_0 is no filter's work. At γ = 1 everything after frame 0 is
+    ignored.
+
+    γ is given, or learned as the sigmoid of a parameter that begins where `gamma` says: one for all latents, or one for
+    each, by which those of what moves may differ from those of what rests.
 
     With `decode = "extrapolated"` the decoder gets z_i + α (z_i − z_{i−1}) in place of z_i, without which
     the filter can only show where the circle was.
@@ -31,6 +35,7 @@ class InertiaVAE(VideoVAE):
         self.matrix: Tensor
         self.delay = config.delay
         self.extrapolate = config.decode == "extrapolated"
+        self.filters_variance = config.posterior == "filtered"
         original = config.compat == "original"
         self.first_kl_frame = 0 if original else self.traits.warm_up
         self.num_frames = config.frames
@@ -38,8 +43,15 @@ class InertiaVAE(VideoVAE):
         self.scheduled = config if config.gamma_schedule != "constant" else None
         gamma = ORIGINAL_GAMMA if original else value_at(config, "gamma", 0)
         self.num_latents_in_time = config.num_latents_in_time
-        self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
-        # Once and for all, unless α is learned or γ follows a schedule.
+        self.learns_gamma = config.learn_gamma != "none"
+        if self.learns_gamma:
+            start = torch.full(
+                () if config.learn_gamma == "shared" else (config.num_latents,), gamma, dtype=torch.float64
+            )
+            self.gamma_logit = nn.Parameter(start.logit().float())
+        else:
+            self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
+        # Once and for all, unless α or γ is learned or γ follows a schedule.
         self.register_buffer("matrix", self._matrix().detach().float(), persistent=False)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
@@ -50,19 +62,44 @@ class InertiaVAE(VideoVAE):
         """γ, where it follows a schedule."""
         return {} if self.scheduled is None else {"gamma": value_at(self.scheduled, "gamma", iteration)}
 
+    @property
+    def current_gamma(self) -> Tensor:
+        """γ as it is now, float64: a scalar, or [L] where each latent learns its own."""
+        return self.gamma_logit.double().sigmoid() if self.learns_gamma else self.gamma
+
+    def learned_values(self) -> dict[str, Tensor]:
+        """γ of each latent, where it is learned."""
+        if not self.learns_gamma:
+            return {}
+        gamma_l = self.current_gamma.expand(self.num_latents)
+        return {f"gamma/latent_{i}": gamma for i, gamma in enumerate(gamma_l)}
+
     def filter(self, encoded: Tensor) -> Tensor:
-        """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is."""
-        fixed = self.scheduled is None and not self.learns_alpha
-        matrix = self.matrix if fixed else self._matrix()
-        return torch.matmul(matrix.to(encoded.dtype), encoded)
+        """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is, or one of each latent."""
+        return _in_time(self._current_matrix(), encoded)
+
+    def filter_variance(self, logvar: Tensor) -> Tensor:
+        """log σ_e² [B, n, L] of the encoder to log σ² [B, n, L] of the filter: σ_i² = Σ_j M_ij² σ_{e,j}².
+
+        z = M e with e_j ~ N(·, σ_{e,j}²) independent has these variances. It also has covariances between frames, by
+        which its draws are smoother in time than those of the posterior, which are independent.
+        """
+        variance = _in_time(self._current_matrix().square(), logvar.exp())
+        return variance.clamp_min(torch.finfo(logvar.dtype).tiny).log()
+
+    def _current_matrix(self) -> Tensor:
+        fixed = self.scheduled is None and not self.learns_alpha and not self.learns_gamma
+        return self.matrix if fixed else self._matrix()
 
     def _matrix(self) -> Tensor:
-        return inertia_matrix(self.gamma, self.alpha.double(), self.num_latents_in_time)
+        return inertia_matrix(self.current_gamma, self.alpha.double(), self.num_latents_in_time)
 
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Reconstruction:
         """Filter the encoded frames and decode them; `noise` as `noise_shape` says, or None for the means."""
         encoded, logvar = self.encode(batch.images[:, : self.num_latents_in_time])
         mu = self.filter(encoded)
+        if self.filters_variance:
+            logvar = self.filter_variance(logvar)
         return Reconstruction(
             mu=mu,
             logvar=logvar,
@@ -81,3 +118,11 @@ class InertiaVAE(VideoVAE):
             return mu
         ahead = mu[:, 1:] + self.alpha * (mu[:, 1:] - mu[:, :-1])
         return torch.cat([mu[:, :1], ahead], dim=1)
+
+
+def _in_time(matrix: Tensor, latents: Tensor) -> Tensor:
+    """A matrix [n, n], or [L, n, n] one of each latent, times latents [B, n, L], over time: [B, n, L]."""
+    matrix = matrix.to(latents.dtype)
+    if matrix.dim() == 2:
+        return torch.matmul(matrix, latents)
+    return torch.matmul(matrix, latents.permute(2, 1, 0)).permute(2, 1, 0)

@@ -29,7 +29,7 @@ class Reconstruction:
     target: Tensor
     """[B, T'', C, H, W] the frames that `reconstruction` should equal."""
     encoded: Tensor | None = None
-    """[B, T', L] the encoder's means, where a filter makes other ones of them; None where they are `mu`."""
+    """[B, T', L] the encoder's means, where latents are made of those of several frames; None where they are `mu`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,18 +25,19 @@ def inertia_matrix(gamma: Tensor, alpha: Tensor, num_frames: int) -> Tensor:
     (I − γP) z = diag(1, 1 − γ, …, 1 − γ) e with P the matrix of the prediction.
 
     Args:
-        gamma: γ in [0, 1], a scalar tensor.
+        gamma: γ in [0, 1], a scalar tensor; or [L], for a matrix of each latent.
         alpha: α, a scalar tensor of the same type; M is differentiable in both.
         num_frames: n, the number of latents in time.
 
     Returns:
-        [n, n], lower triangular; at γ = 1 only its first column is not zero.
+        [n, n] or [L, n, n], lower triangular; at γ = 1 only its first column is not zero.
     """
     eye = torch.eye(num_frames, dtype=alpha.dtype, device=alpha.device)
     one_back, two_back = eye.roll(1, dims=0).tril(-1), eye.roll(2, dims=0).tril(-2)
     velocity = one_back.clone()
     velocity[1:2] = 0  # ẑ_1 = z_0: no velocity is known yet
     prediction = one_back + alpha * (velocity - two_back)
+    gamma = gamma[..., None, None]
     share = (1 - gamma) * eye
-    share[:1, :1] = 1  # by slices: an index would be a copy from the host, which no captured step may make
+    share[..., :1, :1] = 1  # by slices: an index would be a copy from the host, which no captured step may make
     return torch.linalg.solve_triangular(eye - gamma * prediction, share, upper=False, unitriangular=True)

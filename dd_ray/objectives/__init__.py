@@ -9,6 +9,7 @@ prediction_error, original_prediction_error      of the latents' motion
 capacity_gap                                     capacity.py: Burgess et al. 2018
 decompose_kl, log_weights_of                     tcvae.py: Chen et al. 2018
 slowness_kl                                      slowness.py: Klindt et al. 2021
+velocity_kl                                      velocity.py: a constant-velocity prior
 
 All are pure functions of tensors, in nats or squared intensities *per video*, unless they say otherwise.
 Shapes: B videos, T frames, n latents in time, L latents, F factors, C×H×W pixels.
@@ -27,6 +28,7 @@ from dd_ray.objectives.terms import (
     reconstruction_floor,
 )
 from dd_ray.objectives.total import Terms, objective
+from dd_ray.objectives.velocity import velocity_kl
 from dd_ray.objectives.weights import Weights
 
 __all__ = [
@@ -44,4 +46,5 @@ __all__ = [
     "reconstruction_error",
     "reconstruction_floor",
     "slowness_kl",
+    "velocity_kl",
 ]

@@ -25,6 +25,10 @@ class Weights:
     """Of the KL from the frame before."""
     slowness_rate: float | Tensor
     """Rate of the Laplace distribution of steps."""
+    velocity_scale: float | Tensor
+    """s, the standard deviation of a change of velocity."""
+    velocity_alpha: float | Tensor
+    """α of the prior: the share of the last step that it repeats."""
 
     @classmethod
     def at(cls, config: TrialConfig, iteration: int) -> Self:
@@ -36,4 +40,6 @@ class Weights:
             capacity_weight=config.capacity_weight,
             slowness_weight=config.slowness_weight,
             slowness_rate=config.slowness_rate,
+            velocity_scale=config.velocity_scale,
+            velocity_alpha=config.velocity_alpha,
         )

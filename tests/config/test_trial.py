@@ -42,6 +42,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "likelihood": {"likelihood": "bernoulli"},
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
+    "learn_gamma": {"learn_gamma": "shared", "gamma": 0.5},
+    "posterior": {"posterior": "filtered", "gamma": 0.5},
     "compat": {"compat": "original"},
     "objective": {"objective": "tcvae"},
     "capacity_max": {"capacity_max": 10.0, "objective": "capacity", "beta": None},
@@ -52,6 +54,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "tc_num_data": {"tc_num_data": 1000, "objective": "tcvae"},
     "slowness_weight": {"slowness_weight": 1.0, "objective": "slowness"},
     "slowness_rate": {"slowness_rate": 1.0, "objective": "slowness"},
+    "velocity_scale": {"velocity_scale": 0.3, "objective": "velocity"},
+    "velocity_alpha": {"velocity_alpha": 0.5, "objective": "velocity"},
     "beta_schedule": {"beta_schedule": "cosine"},
     "gamma_schedule": {"gamma_schedule": "cosine"},
     "lam_schedule": {"lam_schedule": "cosine"},
@@ -197,6 +201,12 @@ DIFFERENT: dict[str, dict[str, Any]] = {
             r"needs two latents in time.* has 1 here.*num_frames",
         ),
         (BETA_VAE | {"objective": "slowness"}, "needs two latents in time.* dataset = moving_circles"),
+        (
+            INERTIA_VAE | {"objective": "velocity", "num_frames": 4},
+            "objective = velocity needs three latents in time.* has 2 here.*num_frames",
+        ),
+        (INERTIA_VAE | {"objective": "velocity", "velocity_scale": 0.0}, r"velocity_scale = 0\.0 .*positive"),
+        (INERTIA_VAE | {"velocity_scale": 1.0}, "velocity_scale = 1.0 has no effect with objective = beta"),
         (BETA_VAE | {"objective": "tcvae", "batch_size": 1}, "batch_size = 1 is too few for objective = tcvae"),
         (BETA_VAE | {"objective": "tcvae", "tc_num_data": 63}, "tc_num_data = 63 is less than batch_size = 64"),
         (INERTIA_VAE | {"schedule_iterations": 0}, "schedule_iterations = 0 .*at least 1"),
@@ -225,6 +235,24 @@ DIFFERENT: dict[str, dict[str, Any]] = {
             INERTIA_VAE | {"compat": "original", "gamma_schedule": "linear"},
             "gamma_schedule = linear has no effect with compat = original",
         ),
+        (
+            INERTIA_VAE | {"compat": "original", "posterior": "filtered"},
+            "posterior = filtered has no effect with compat = original",
+        ),
+        (
+            INERTIA_VAE | {"stochastic": False, "beta": None, "posterior": "filtered"},
+            "posterior = filtered has no effect with stochastic = False",
+        ),
+        (INERTIA_VAE | {"learn_gamma": "shared"}, r"learn_gamma = shared cannot start at gamma = 0\.0, .*such as 0\.5"),
+        (INERTIA_VAE | {"learn_gamma": "per_latent", "gamma": 1.0}, r"cannot start at gamma = 1\.0"),
+        (
+            INERTIA_VAE | {"learn_gamma": "shared", "gamma": 0.5, "gamma_schedule": "linear"},
+            "learn_gamma = shared has no effect with gamma_schedule = linear",
+        ),
+        (
+            INERTIA_VAE | {"learn_gamma": "shared", "gamma": 0.5, "compat": "original"},
+            "learn_gamma = shared has no effect with compat = original",
+        ),
         (SUPERVISED | {"beta": 0.1}, r"beta = 0\.1 has no effect on supervised_encoder"),
         (SUPERVISED | {"beta_norm": 0.1}, r"beta_norm = 0\.1 has no effect on supervised_encoder"),
     ],
@@ -252,8 +280,9 @@ _NOT_SUPERVISED = ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stoch
 REFUSED_BY = {
     "supervised_encoder": _NOT_SUPERVISED,
     "supervised_decoder": _NOT_SUPERVISED,
-    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat"),
-    "predictive_vae": ("gamma", "delay", "decode"),
+    "beta_vae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "learn_gamma", "posterior", "compat"),
+    "predictive_vae": ("gamma", "delay", "decode", "learn_gamma", "posterior"),
+    "ada_gvae": ("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "learn_gamma", "posterior", "compat"),
 }
 
 

@@ -241,7 +241,7 @@ def test_it_is_swept_with_the_options_that_it_takes_and_refuses_the_others() -> 
         TrialConfig(model="blur_vae", beta=0.1, dataset="still_circles")
 
 
-NOT_ITS_OWN = {"gamma", "gamma_schedule", "delay", "decode", "compat", "dataset"}
+NOT_ITS_OWN = {"gamma", "gamma_schedule", "learn_gamma", "posterior", "delay", "decode", "compat", "dataset"}
 """What it does not read, and still images, which it refuses."""
 
 

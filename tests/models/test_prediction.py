@@ -51,6 +51,13 @@ def test_the_matrix_is_the_recursion(seed, num_frames):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_a_gamma_of_each_latent_gives_the_matrix_of_each(seed):
+    gammas, (_, alpha) = torch.tensor([0.0, 0.3, 0.9, 1.0], dtype=torch.float64), _gamma_and_alpha(seed)
+    each = torch.stack([inertia_matrix(gamma, alpha, 6) for gamma in gammas])
+    torch.testing.assert_close(inertia_matrix(gammas, alpha, 6), each)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_the_matrix_is_differentiable_in_gamma_and_alpha(seed):
     inputs = tuple(value.requires_grad_() for value in _gamma_and_alpha(seed))
     assert torch.autograd.gradcheck(lambda gamma, alpha: inertia_matrix(gamma, alpha, 6), inputs)

@@ -138,6 +138,89 @@ def test_extrapolating_decodes_the_latent_one_step_ahead(alpha):
     torch.testing.assert_close(filtered.reconstruction, model.decode(z[:, 1:]))
 
 
+@pytest.mark.parametrize("learn_gamma", ["shared", "per_latent"])
+@pytest.mark.parametrize("posterior", ["encoder", "filtered"])
+def test_a_learned_gamma_begins_as_the_given_one(learn_gamma, posterior):
+    given = small("inertia_vae", gamma=0.7, posterior=posterior)
+    batch = _batch(given)
+    ours, theirs = (build_model(config)(batch) for config in (replace(given, learn_gamma=learn_gamma), given))
+    for name in ("mu", "logvar", "reconstruction"):
+        torch.testing.assert_close(getattr(ours, name), getattr(theirs, name), rtol=1e-5, atol=1e-6)
+
+
+def test_each_latent_is_filtered_with_its_own_gamma():
+    gammas = torch.tensor([0.1, 0.4, 0.6, 0.9])
+    model = build_model(small("inertia_vae", learn_gamma="per_latent", posterior="filtered"))
+    with torch.no_grad():
+        model.gamma_logit.copy_(gammas.logit())
+    encoded = torch.randn(3, 4, 4, generator=torch.Generator().manual_seed(0))
+    for i, gamma in enumerate(gammas.tolist()):
+        alone = build_model(small("inertia_vae", gamma=gamma, posterior="filtered"))
+        for theirs, ours in ((alone.filter, model.filter), (alone.filter_variance, model.filter_variance)):
+            torch.testing.assert_close(ours(encoded)[..., i], theirs(encoded)[..., i], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("learn_gamma", ["shared", "per_latent"])
+def test_a_learned_gamma_gets_the_gradient_of_the_loss(learn_gamma):
+    config = small("inertia_vae", learn_gamma=learn_gamma)
+    model, batch = build_model(config).double(), _batch(config)
+    batch = Batch(batch.images.double(), batch.factors, batch.factor_names)
+    noise = _noise(model, batch).double()
+    (gradient,) = torch.autograd.grad(objective(config, model(batch, noise)).loss, model.gamma_logit)
+    assert gradient.shape == (() if learn_gamma == "shared" else (4,))
+    losses = []
+    for step in (0.001, -0.002):
+        with torch.no_grad():
+            model.gamma_logit += step
+            losses.append(objective(config, model(batch, noise)).loss.item())
+    assert gradient.sum().item() == pytest.approx((losses[0] - losses[1]) / 0.002, rel=1e-4)
+
+
+def _variances(config, batch):
+    """Posterior variances of a network, and its encoder's, in double precision [B, n, L]."""
+    model = build_model(config)
+    _, logvar = model.encode(batch.images[:, : config.num_latents_in_time])
+    return model(batch).logvar.double().exp(), logvar.double().exp()
+
+
+def test_filtered_variances_are_those_of_filtered_draws():
+    config = small("inertia_vae", posterior="filtered", gamma=0.7, alpha=0.8)
+    variance, of_encoder = _variances(config, _batch(config))
+    draws = torch.randn(100_000, *of_encoder[0].shape, generator=torch.Generator().manual_seed(0))
+    sampled = build_model(config).filter(draws * of_encoder[0].sqrt()).var(dim=0)
+    torch.testing.assert_close(sampled, variance[0], rtol=0.03, atol=0)
+
+
+def test_the_variance_of_the_second_latent_is_that_of_two_independent_shares():
+    config = small("inertia_vae", posterior="filtered", gamma=0.25)
+    variance, of_encoder = _variances(config, _batch(config))
+    torch.testing.assert_close(variance[:, 0], of_encoder[:, 0], rtol=1e-5, atol=0)
+    expected = 0.75**2 * of_encoder[:, 1] + 0.25**2 * of_encoder[:, 0]
+    torch.testing.assert_close(variance[:, 1], expected, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0])
+def test_filtered_variances_at_the_ends_of_gamma_are_the_encoder_s_and_the_first(gamma):
+    config = small("inertia_vae", posterior="filtered", gamma=gamma)
+    variance, of_encoder = _variances(config, _batch(config))
+    expected = of_encoder if gamma == 0 else of_encoder[:, :1].expand_as(of_encoder)
+    torch.testing.assert_close(variance, expected, rtol=1e-5, atol=0)
+
+
+def test_filtering_the_variances_leaves_the_means():
+    config = small("inertia_vae", posterior="filtered")
+    batch = _batch(config)
+    assert torch.equal(build_model(config)(batch).mu, build_model(small("inertia_vae"))(batch).mu)
+
+
+def test_vanishing_variances_are_filtered_with_finite_gradients():
+    model = build_model(small("inertia_vae", posterior="filtered"))
+    logvar = torch.full((1, 4, 2), -200.0, requires_grad=True)
+    filtered = model.filter_variance(logvar)
+    filtered.sum().backward()
+    assert torch.isfinite(filtered).all() and torch.isfinite(logvar.grad).all()
+
+
 def test_extrapolating_without_alpha_is_filtering():
     config = small("inertia_vae", alpha=0.0)
     batch = _batch(config)

@@ -106,6 +106,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(config, iteration):
     weights = {
         **{"kl": config.beta_value, "total_correlation": config.beta_value, "first_kl": config.beta_value},
         **{"prediction": config.lam, "capacity_gap": config.capacity_weight, "slowness": config.slowness_weight},
+        "velocity": config.beta_value,
     }
     terms = _terms(config, iteration=iteration)
     expected = sum(weights.get(name, 1) * part.item() for name, part in terms.parts.items())

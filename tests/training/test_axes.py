@@ -32,6 +32,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "likelihood": {"likelihood": "bernoulli"},
     "delay": {"delay": 0},
     "decode": {"decode": "extrapolated"},
+    "learn_gamma": {"learn_gamma": "per_latent"},
+    "posterior": {"posterior": "filtered"},
     "compat": {"compat": "original"},
     "objective": {"objective": "slowness"},
     "capacity_max": {"capacity_max": 3.0, "objective": "capacity"},
@@ -42,6 +44,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "tc_num_data": {"tc_num_data": 100, "objective": "tcvae"},
     "slowness_weight": {"slowness_weight": 1.0, "objective": "slowness"},
     "slowness_rate": {"slowness_rate": 1.0, "objective": "slowness"},
+    "velocity_scale": {"velocity_scale": 0.3, "objective": "velocity"},
+    "velocity_alpha": {"velocity_alpha": 0.5, "objective": "velocity"},
     "beta_schedule": {"beta_schedule": "linear"},
     "gamma_schedule": {"gamma_schedule": "linear"},
     "lam_schedule": {"lam_schedule": "linear"},
@@ -68,9 +72,10 @@ NOT_AXES_OF_TRAINING = {
 """Of these, other tests say what they do: below, and of files in `tests/data/test_dsprites.py` and `test_arrays.py`."""
 _NOT_SUPERVISED = {
     *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
-    *("likelihood", "delay", "decode", "compat", "objective"),
+    *("likelihood", "delay", "decode", "learn_gamma", "posterior", "compat", "objective"),
     *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
-    *("slowness_weight", "slowness_rate", "beta_schedule", "gamma_schedule", "lam_schedule"),
+    *("slowness_weight", "slowness_rate", "velocity_scale", "velocity_alpha"),
+    *("beta_schedule", "gamma_schedule", "lam_schedule"),
     *("schedule_iterations", "schedule_cycles"),
 }
 REFUSED = {
@@ -78,9 +83,14 @@ REFUSED = {
     "supervised_decoder": _NOT_SUPERVISED,
     "beta_vae": {
         *("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat", "gamma_schedule", "lam_schedule"),
+        *("learn_gamma", "posterior"),
     },
-    "predictive_vae": {"gamma", "delay", "decode", "dataset", "gamma_schedule"},
+    "predictive_vae": {"gamma", "delay", "decode", "learn_gamma", "posterior", "dataset", "gamma_schedule"},
     "inertia_vae": {"dataset"},
+    "ada_gvae": {
+        *("gamma", "lam", "alpha", "learn_alpha", "delay", "decode", "compat", "gamma_schedule", "lam_schedule"),
+        *("learn_gamma", "posterior", "dataset"),
+    },
 }
 """What has no effect on a variant, or no data for it."""
 EFFECTIVE = [(model, name) for model in MODELS for name in CHANGES if name not in REFUSED[model]]

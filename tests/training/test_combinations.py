@@ -30,6 +30,8 @@ def _refusal(model: str, choices: Choices) -> str | None:
         return f"objective = {choices['objective']} has no effect on {model}; give beta, or use beta_vae or"
     if choices.get("objective") == "slowness" and still:
         return "objective = slowness needs two latents in time"
+    if choices.get("objective") == "velocity" and still:
+        return "objective = velocity needs three latents in time"
     return f"{model} needs videos; use dataset = " if still and MODELS[model].needs_videos else None
 
 

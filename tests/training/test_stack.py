@@ -14,7 +14,7 @@ FREE = {
     **{"beta": 0.7, "gamma": 0.1, "lam": 1.0, "alpha": 0.9, "learning_rate": 1e-4, "seed": 3},
     **{"capacity_max": 1.0, "capacity_weight": 2.0, "capacity_iterations": 3, "capacity_schedule": "cosine"},
     **{"slowness_weight": 1.0, "slowness_rate": 2.0, "beta_schedule": "linear", "lam_schedule": "cyclic"},
-    **{"schedule_iterations": 5, "schedule_cycles": 2},
+    **{"schedule_iterations": 5, "schedule_cycles": 2, "velocity_scale": 0.3, "velocity_alpha": 0.5},
 }
 CAPACITIES = [
     {"capacity_max": 1.0},
@@ -23,6 +23,7 @@ CAPACITIES = [
     {"capacity_schedule": "cosine"},
 ]
 SLOWNESSES = [{"slowness_weight": 1.0}, {"slowness_rate": 2.0}, {"beta_schedule": "linear"}, {"lam_schedule": "linear"}]
+VELOCITIES = [{"velocity_scale": 0.3}, {"velocity_alpha": 0.5}, {"beta_schedule": "linear"}]
 SHARED = {
     "num_latents": 3,
     "objective": "tcvae",
@@ -51,7 +52,7 @@ def test_an_empty_stack_has_no_trials_and_no_data():
 def test_trials_may_differ_in_what_only_weighs_or_seeds(name):
     kind = name.partition("_")[0]
     beside = {"schedule": {"beta_schedule": "cyclic"}} | {
-        kind: {"objective": kind} for kind in ("capacity", "slowness")
+        kind: {"objective": kind} for kind in ("capacity", "slowness", "velocity")
     }
     base = small("inertia_vae", **beside.get(kind, {}))
     other = replace(base, **{name: FREE[name]})
@@ -59,7 +60,9 @@ def test_trials_may_differ_in_what_only_weighs_or_seeds(name):
     assert group_into_stacks([base, other]) == [[base, other]]
 
 
-@pytest.mark.parametrize(("objective", "changes"), [("capacity", CAPACITIES), ("slowness", SLOWNESSES)])
+@pytest.mark.parametrize(
+    ("objective", "changes"), [("capacity", CAPACITIES), ("slowness", SLOWNESSES), ("velocity", VELOCITIES)]
+)
 def test_what_differs_reaches_each_of_them(objective, changes):
     configs = [small("inertia_vae", objective=objective, learning_rate=1e-5, **change) for change in ({}, *changes)]
     together, alone = Stack(configs, method="grouped"), Stack(configs)
