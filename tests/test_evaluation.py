@@ -95,7 +95,7 @@ def test_an_evaluation_begins_without_waiting_for_the_device(config):
     dataset = make_dataset(config)
     sets = [
         # What asks for a number of this device fails, as it would wait on another.
-        batch and Batch(batch.images.to("meta"), batch.factors.to("meta"), batch.factor_names)
+        batch and batch.map(lambda tensor: tensor.to("meta"))
         for batch in (dataset.test_set(), dataset.seen_set())
     ]
     fetch = begin_evaluation(build_model(config).to("meta"), config, sets[0], seen_set=sets[1])

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
 
+CONDITIONS = ("pixel_noise",)
+"""What is done to the frames of a rendered video on their way to a model."""
+
+
 def _circles(config: "TrialConfig") -> tuple[str, ...]:
     several = tuple(f"circle{i + 1}_{axis}" for i in range(config.num_circles) for axis in "xy")
     return (CIRCLE_FACTORS if config.num_circles == 1 else several) + _background(config)
@@ -68,7 +72,7 @@ MOVING_CIRCLES = DatasetSpec(
     training_size=200_000 - NUM_HELD_OUT,
     moving=True,
     finite=True,
-    reads=("background", "num_circles", "motion", "num_frames"),
+    reads=("background", "num_circles", "motion", "num_frames", *CONDITIONS),
     check=_check_moving_circles,
 )
 STILL_SPRITES = DatasetSpec(
@@ -91,7 +95,7 @@ MOVING_SPRITES = DatasetSpec(
     factors=_sprites,
     training_size=_NUM_SPRITES,  # as the still ones, since no published set has moving ones
     moving=True,
-    reads=("background", "motion", "moves", "num_frames"),
+    reads=("background", "motion", "moves", "num_frames", *CONDITIONS),
 )
 DSPRITES = DatasetSpec(
     name="dsprites",

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 from dd_ray.config.datasets import DATASETS
-from dd_ray.config.field import FINITE, POSITIVE, Option, Within, at_least, option_of, type_of
+from dd_ray.config.field import FINITE, POSITIVE, SHARE, Option, Within, at_least, option_of, type_of
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
     DSPRITES_MD5,
@@ -137,6 +137,8 @@ class TrialFields:
     """moving_sprites: the factor that moves in a video; the others rest."""
     num_frames: Annotated[int, Option(of_data=True)] = 10
     """T, frames of a video (moving_circles, moving_sprites)."""
+    pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
+    """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
     dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5

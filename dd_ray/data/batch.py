@@ -1,6 +1,9 @@
 """What a model is given: images, and the named factors that they were rendered from."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
 
 from torch import Tensor
 
@@ -20,3 +23,16 @@ class Batch:
     """Float32 [B, T, F] in [0, 1], named by factor_names."""
     factor_names: tuple[str, ...]
     """Names of the F factors."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The batch with a function applied to each of its tensors, which all have B first."""
+        return replace(self, images=function(self.images), factors=function(self.factors))
+
+    def split(self, size: int) -> list[Self]:
+        """The batch in parts of so many videos; the last may have fewer."""
+        parts = [slice(start, start + size) for start in range(0, len(self.images), size)]
+        return [self.map(partial(_rows, part=part)) for part in parts]
+
+
+def _rows(tensor: Tensor, part: slice) -> Tensor:
+    return tensor[part]

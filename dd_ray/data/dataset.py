@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data.batch import Batch
+from dd_ray.data.conditions import TESTING, TRAINING, Conditions, to_device
 from dd_ray.data.original import FiniteSet
 from dd_ray.data.split import Draw, Factors, Levels, at_trained_levels, levels_of_draws, levels_of_set, split_draws
 from dd_ray.data.streams import Stream, generator, shuffled
@@ -44,6 +45,7 @@ class Dataset(ABC):
         self.split = config.split
         self.level_share = config.train_share if config.split == "levels" else 1.0
         self.seed = config.dataset_seed
+        self.conditions = Conditions.of(config)
 
     @abstractmethod
     def factors(self, iteration: int) -> Factors:
@@ -69,12 +71,9 @@ class Dataset(ABC):
         """The batch of factors [B, T, F] of this dataset, those of one iteration or of several.
 
         Trusts that they are its own: the background rests in a video, and lies on the grid where there is
-        one. `render_stills` renders any others.
+        one. `render_stills` renders any others. It shows them before the conditions of a video take part.
         """
-        factors = torch.as_tensor(factors)
-        if self.device.type == "cuda" and factors.device.type == "cpu":
-            factors = factors.pin_memory()  # else the device would be waited for
-        factors = factors.to(self.device, non_blocking=True)
+        factors = to_device(torch.as_tensor(factors), self.device)
         images = self.paint(factors)[:, :, None]
         # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
         white = torch.full((), 255.0, device=self.device)
@@ -88,16 +87,19 @@ class Dataset(ABC):
         """The training batches of some iterations, rendered at once."""
         factors = {iteration: self.factors(iteration) for iteration in iterations}
         whole = self.render(np.concatenate(list(factors.values())))
-        parts = zip(whole.images.split(self.batch_size), whole.factors.split(self.batch_size), strict=True)
-        return {i: Batch(*part, self.factor_names) for i, part in zip(factors, parts, strict=True)}
+        parts = zip(factors, whole.split(self.batch_size), strict=True)
+        return {i: self.conditions.applied(part, TRAINING, self.seed, i) for i, part in parts}
 
     def test_set(self) -> Batch:
         """The held-out set of num_test videos (or images), the same for every seed of training."""
-        return self.render(self.test_factors())
+        return self._tested(self.test_factors())
 
     def seen_set(self) -> Batch | None:
         """What the held-out set is compared with where a part of the data is held out on purpose; else None."""
-        return None if self.split == "none" else self.render(self.seen_factors())
+        return None if self.split == "none" else self._tested(self.seen_factors())
+
+    def _tested(self, factors: Factors) -> Batch:
+        return self.conditions.applied(self.render(factors), TESTING, TEST_SEED, 0)
 
 
 class ContinuousDataset(Dataset):

@@ -29,6 +29,10 @@ class Stream(IntEnum):
     """Held-out still pictures."""
     SPLIT = 5
     """Which levels of factors are held out."""
+    PIXELS = 6
+    """Noise of the pixels of training batches."""
+    TEST_PIXELS = 7
+    """Noise of the pixels of held-out data."""
 
 
 def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:

@@ -135,10 +135,8 @@ def _chunks(model: Model, config: TrialConfig, test_set: Batch) -> Iterator[tupl
     if shape is not None:
         normal = generator(0, Stream.TEST_NOISE, 0).standard_normal(shape, dtype="float32")
         noise = torch.from_numpy(normal).to(test_set.images.device)
-    for start in range(0, len(test_set.images), CHUNK):
-        part = slice(start, start + CHUNK)
-        chunk = Batch(test_set.images[part], test_set.factors[part], test_set.factor_names)
-        yield chunk, None if noise is None else noise[part]
+    parts = test_set.split(CHUNK)
+    yield from zip(parts, noise.split(CHUNK) if noise is not None else [None] * len(parts), strict=True)
 
 
 def _evaluate_chunk(

@@ -54,6 +54,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "num_circles": {"num_circles": 2},
     "moves": {"dataset": "moving_sprites", "moves": "scale"},
     "num_frames": {"num_frames": 6},
+    "pixel_noise": {"pixel_noise": 0.1},
     "split": {"split": "levels", "train_share": 0.5},
     "train_share": {"split": "levels", "train_share": 0.5},
     "dataset_seed": {"dataset_seed": 1},

@@ -1,0 +1,81 @@
+"""What is done to frames on their way to a model: by its statistics, by seed and iteration alone."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dd_ray.config import TrialConfig
+from dd_ray.data import make_dataset
+
+VIDEO = TrialConfig(model="inertia_vae", beta=0.1, batch_size=16, num_test=12)
+SPRITES = replace(VIDEO, dataset="moving_sprites", background="black")
+CONDITIONS = {"noise": {"pixel_noise": 0.1}}
+each_condition = pytest.mark.parametrize("changes", CONDITIONS.values(), ids=CONDITIONS)
+
+
+def _batches(config, iteration=3):
+    dataset = make_dataset(config)
+    return dataset.batch(iteration), dataset.test_set()
+
+
+@each_condition
+@pytest.mark.parametrize("plain", [VIDEO, SPRITES], ids=["circles", "sprites"])
+def test_conditions_change_the_images_and_nothing_else(plain, changes):
+    for before, after in zip(_batches(plain), _batches(replace(plain, **changes)), strict=True):
+        assert torch.equal(before.factors, after.factors)
+        assert not torch.equal(before.images, after.images)
+        assert after.images.dtype == torch.float32 and 0 <= after.images.min() <= after.images.max() <= 1
+
+
+@each_condition
+def test_a_batch_follows_from_seed_and_iteration_alone(changes):
+    config = replace(VIDEO, **changes)
+    fresh, used = make_dataset(config), make_dataset(config)
+    used.batches([5, 100_000])
+    used.test_set()
+    for ours, theirs in ((used.batches([4, 3])[3], fresh.batch(3)), (used.test_set(), fresh.test_set())):
+        assert torch.equal(ours.images, theirs.images)
+    assert torch.equal(make_dataset(replace(config, dataset_seed=9)).test_set().images, fresh.test_set().images)
+
+
+@each_condition
+def test_a_smaller_held_out_set_is_the_start_of_a_larger_one(changes):
+    few, many = (make_dataset(replace(VIDEO, num_test=n, **changes)).test_set() for n in (12, 600))
+    assert torch.equal(few.images, many.images[:12])
+
+
+def _noise_of(config, iteration=0, seed=0):
+    """The noise of a batch, σ⁻¹ (x' − x), where nothing is cut off: on grey pixels."""
+    noisy = make_dataset(replace(config, pixel_noise=0.02, dataset_seed=seed)).batch(iteration).images
+    clean = make_dataset(replace(config, dataset_seed=seed)).batch(iteration).images
+    grey = (clean > 0.2) & (clean < 0.8)
+    return (noisy - clean) / 0.02, grey
+
+
+def test_the_noise_is_standard_normal_and_independent():
+    noise, grey = _noise_of(VIDEO)
+    values, n = noise[grey], int(grey.sum())
+    assert n > 50_000
+    assert abs(values.mean()) < 4 / n**0.5
+    assert abs(values.var() - 1) < 4 * (2 / n) ** 0.5
+    assert abs((values.abs() > 1.959964).float().mean() - 0.05) < 4 * (0.05 * 0.95 / n) ** 0.5
+    for axis in (1, 3, 4):  # of frames, rows and columns
+        first, second = noise.narrow(axis, 0, noise.shape[axis] - 1), noise.narrow(axis, 1, noise.shape[axis] - 1)
+        both = grey.narrow(axis, 0, noise.shape[axis] - 1) & grey.narrow(axis, 1, noise.shape[axis] - 1)
+        assert abs((first * second)[both].mean()) < 4 / int(both.sum()) ** 0.5
+
+
+def test_the_noise_of_other_iterations_and_seeds_is_another():
+    (first, grey), *others = _noise_of(VIDEO), _noise_of(VIDEO, 1), _noise_of(VIDEO, 0, 1)
+    for other, also_grey in others:
+        both = grey & also_grey
+        assert abs((first * other)[both].mean()) < 4 / int(both.sum()) ** 0.5
+
+
+def test_the_noise_is_cut_off_at_black_and_white():
+    clean, noisy = (make_dataset(replace(SPRITES, pixel_noise=sigma)).batch(0).images for sigma in (0.0, 0.3))
+    black, white = noisy[clean == 0], noisy[clean == 1]
+    for at_border in (black == 0, white == 1):
+        n = at_border.numel()
+        assert abs(at_border.float().mean() - 0.5) < 4 * 0.5 / n**0.5
