@@ -43,6 +43,7 @@ DATA: list[dict[str, Any]] = [
     {"dataset": "moving_sprites", "moves": "orientation"},
     {"num_circles": 2},
     {"pixel_noise": 0.2},
+    {"pixel_noise": 0.2, "target": "clean"},
 ]
 """Data other than one circle; each is tried on every variant that takes it. dSprites' own file has tests of its own."""
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 from dd_ray.config.datasets import DATASETS
-from dd_ray.config.field import FINITE, POSITIVE, SHARE, Option, Within, at_least, option_of, type_of
+from dd_ray.config.field import ABOVE_0, FINITE, POSITIVE, SHARE, Option, Within, at_least, option_of, type_of
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
     DSPRITES_MD5,
@@ -25,6 +25,7 @@ from dd_ray.config.names import (
     Sampling,
     Schedule,
     Split,
+    Target,
 )
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
@@ -40,6 +41,7 @@ RISING = ("linear", "cyclic", "cosine")
 SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 ANY_RISING = dict.fromkeys(SCHEDULES, RISING)
 ANY_CYCLIC = dict.fromkeys((*SCHEDULES, "capacity_schedule"), ("cyclic",))
+CONDITIONED = dict.fromkeys(("pixel_noise",), (ABOVE_0,))
 SPLITS = {"split": ("samples", "levels")}
 
 FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
@@ -139,6 +141,8 @@ class TrialFields:
     """T, frames of a video (moving_circles, moving_sprites)."""
     pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
     """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
+    target: Annotated[Target, Option(of_data=True, needs=(CONDITIONED,))] = "seen"
+    """Which frames are to be reconstructed: those that the model sees, or clean ones, as they were before the noise."""
     dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5

@@ -1,6 +1,6 @@
 """What a model is given: images, and the named factors that they were rendered from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -23,10 +23,29 @@ class Batch:
     """Float32 [B, T, F] in [0, 1], named by factor_names."""
     factor_names: tuple[str, ...]
     """Names of the F factors."""
+    clean: Tensor | None = None
+    """[B, T, C, H, W] the images before what was done to them, where these are to be reconstructed; else None."""
+
+    @property
+    def target(self) -> Tensor:
+        """[B, T, C, H, W] what a model that is shown the images is to reconstruct."""
+        return self.images if self.clean is None else self.clean
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Images, factors, and the clean images where there are any: what a step of training is given."""
+        return (self.images, self.factors) if self.clean is None else (self.images, self.factors, self.clean)
+
+    @classmethod
+    def of(cls, tensors: Sequence[Tensor], factor_names: tuple[str, ...]) -> Self:
+        """The batch of the tensors that `tensors` gives."""
+        images, factors, *clean = tensors
+        return cls(images, factors, factor_names, *clean)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The batch with a function applied to each of its tensors, which all have B first."""
-        return replace(self, images=function(self.images), factors=function(self.factors))
+        clean = None if self.clean is None else function(self.clean)
+        return replace(self, images=function(self.images), factors=function(self.factors), clean=clean)
 
     def split(self, size: int) -> list[Self]:
         """The batch in parts of so many videos; the last may have fewer."""

@@ -35,11 +35,13 @@ class Conditions:
     """The conditions of a dataset. By default there are none, and a batch stays as it is, bit for bit."""
 
     pixel_noise: float
+    keeps_clean: bool
+    """Whether a batch has the clean images, too."""
 
     @classmethod
     def of(cls, config: TrialConfig) -> Self:
         """Those that a config asks for."""
-        return cls(pixel_noise=config.pixel_noise)
+        return cls(pixel_noise=config.pixel_noise, keeps_clean=config.target == "clean")
 
     def applied(self, batch: Batch, streams: Streams, seed: int, iteration: int) -> Batch:
         """The batch under these conditions. The start of a larger batch is treated as that of a smaller one.
@@ -50,6 +52,8 @@ class Conditions:
             seed: of the data.
             iteration: that the batch is of.
         """
+        if self.keeps_clean:
+            batch = replace(batch, clean=batch.images)
         if self.pixel_noise:
             batch = replace(batch, images=self._noisy(batch.images, generator(seed, streams.pixels, iteration)))
         return batch

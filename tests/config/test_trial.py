@@ -68,6 +68,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "motion": {"motion": "bounce"},
     "num_frames": {"num_frames": 9},
     "pixel_noise": {"pixel_noise": 0.1},
+    "target": {"target": "clean", "pixel_noise": 0.1},
     "dataset_seed": {"dataset_seed": 1},
     "split": {"split": "levels"},
     "train_share": {"split": "levels", "train_share": 0.5},
@@ -119,6 +120,10 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"network": "mlp", "image_size": 48}, r"image_size = 48; give image_size = 32 or 64\."),
         (INERTIA_VAE | {"num_latents": 0}, r"num_latents = 0 .*at least 1"),
         (INERTIA_VAE | {"pixel_noise": -0.1}, r"pixel_noise = -0\.1 .*\[0, 1\]"),
+        (
+            INERTIA_VAE | {"target": "clean"},
+            r"target = clean has no effect with pixel_noise = 0\.0; give seen, or use ",
+        ),
         (BETA_VAE | {"pixel_noise": 0.1}, r"pixel_noise = 0\.1 has no effect on still_circles"),
         (INERTIA_VAE | {"batch_size": 0}, r"batch_size = 0 .*at least 1"),
         (INERTIA_VAE | {"num_test": 1}, r"num_test = 1 .*at least 2"),

@@ -7,10 +7,13 @@ import torch
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
+from dd_ray.training import Stack
+from tests.small import small
 
 VIDEO = TrialConfig(model="inertia_vae", beta=0.1, batch_size=16, num_test=12)
 SPRITES = replace(VIDEO, dataset="moving_sprites", background="black")
 CONDITIONS = {"noise": {"pixel_noise": 0.1}}
+METHODS_OF_CPU = ("grouped", "streams")
 each_condition = pytest.mark.parametrize("changes", CONDITIONS.values(), ids=CONDITIONS)
 
 
@@ -43,6 +46,27 @@ def test_a_batch_follows_from_seed_and_iteration_alone(changes):
 def test_a_smaller_held_out_set_is_the_start_of_a_larger_one(changes):
     few, many = (make_dataset(replace(VIDEO, num_test=n, **changes)).test_set() for n in (12, 600))
     assert torch.equal(few.images, many.images[:12])
+
+
+@each_condition
+def test_the_clean_frames_are_those_before_and_there_only_where_they_are_the_target(changes):
+    seen, clean = (replace(VIDEO, **changes, target=target) for target in ("seen", "clean"))
+    for ours, theirs, plain in zip(_batches(clean), _batches(seen), _batches(VIDEO), strict=True):
+        assert torch.equal(ours.target, plain.images) and torch.equal(ours.images, theirs.images)
+        assert theirs.clean is None and theirs.target is theirs.images
+
+
+@pytest.mark.parametrize("method", METHODS_OF_CPU)
+def test_the_clean_frames_reach_trials_that_are_computed_as_one(method):
+    configs = [small("inertia_vae", pixel_noise=0.3, target="clean", seed=seed) for seed in (1, 2)]
+    stacks = [Stack(configs, method=each) for each in ("alone", method)]
+    for stack in stacks:
+        stack.step(2)
+        stack.step_trials([stack[configs[0].key]])
+        stack.step()  # at two iterations, of which each has a batch of its own
+    for config in configs:
+        alone, fused = (stack[config.key].terms.loss.item() for stack in stacks)
+        assert fused == pytest.approx(alone, rel=1e-4)
 
 
 def _noise_of(config, iteration=0, seed=0):

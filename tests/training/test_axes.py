@@ -55,6 +55,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "moves": {"dataset": "moving_sprites", "moves": "scale"},
     "num_frames": {"num_frames": 6},
     "pixel_noise": {"pixel_noise": 0.1},
+    "target": {"target": "clean", "pixel_noise": 0.1},
     "split": {"split": "levels", "train_share": 0.5},
     "train_share": {"split": "levels", "train_share": 0.5},
     "dataset_seed": {"dataset_seed": 1},
@@ -72,7 +73,7 @@ _NOT_SUPERVISED = {
     *("likelihood", "delay", "decode", "compat", "objective"),
     *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
     *("slowness_weight", "slowness_rate", "beta_schedule", "gamma_schedule", "lam_schedule"),
-    *("schedule_iterations", "schedule_cycles"),
+    *("schedule_iterations", "schedule_cycles", "target"),
 }
 REFUSED = {
     "supervised_encoder": _NOT_SUPERVISED,
