@@ -44,6 +44,8 @@ DATA: list[dict[str, Any]] = [
     {"num_circles": 2},
     {"pixel_noise": 0.2},
     {"pixel_noise": 0.2, "target": "clean"},
+    {"drop_rate": 0.5},
+    {"drop_rate": 0.5, "dropped": "frozen", "target": "clean"},
 ]
 """Data other than one circle; each is tried on every variant that takes it. dSprites' own file has tests of its own."""
 

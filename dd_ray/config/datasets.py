@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
 
-CONDITIONS = ("pixel_noise", "target")
+CONDITIONS = ("pixel_noise", "drop_rate", "dropped", "target")
 """What is done to the frames of a rendered video on their way to a model."""
 
 

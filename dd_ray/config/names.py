@@ -11,6 +11,7 @@ Grid = Literal["continuous", "original"]
 Background = Literal["gaussian", "black"]
 Moves = Literal["position", "orientation", "scale"]
 Motion = Literal["linear", "axis", "bounce"]
+Dropped = Literal["black", "frozen"]
 Target = Literal["seen", "clean"]
 Split = Literal["none", "samples", "levels"]
 

@@ -18,6 +18,7 @@ from dd_ray.config.names import (
     Background,
     Compat,
     Decode,
+    Dropped,
     Grid,
     Likelihood,
     Motion,
@@ -41,7 +42,7 @@ RISING = ("linear", "cyclic", "cosine")
 SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 ANY_RISING = dict.fromkeys(SCHEDULES, RISING)
 ANY_CYCLIC = dict.fromkeys((*SCHEDULES, "capacity_schedule"), ("cyclic",))
-CONDITIONED = dict.fromkeys(("pixel_noise",), (ABOVE_0,))
+CONDITIONED = dict.fromkeys(("pixel_noise", "drop_rate"), (ABOVE_0,))
 SPLITS = {"split": ("samples", "levels")}
 
 FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
@@ -141,8 +142,12 @@ class TrialFields:
     """T, frames of a video (moving_circles, moving_sprites)."""
     pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
     """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
+    drop_rate: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
+    """Of videos: the probability of each frame but the first to be lost."""
+    dropped: Annotated[Dropped, Option(of_data=True, needs=({"drop_rate": (ABOVE_0,)},))] = "black"
+    """What is seen in place of a lost frame: black, or the last frame that was not lost (frozen)."""
     target: Annotated[Target, Option(of_data=True, needs=(CONDITIONED,))] = "seen"
-    """Which frames are to be reconstructed: those that the model sees, or clean ones, as they were before the noise."""
+    """Which frames a model reconstructs: those that it sees, or clean ones, as they were before noise and losses."""
     dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5

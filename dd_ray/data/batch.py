@@ -1,8 +1,9 @@
 """What a model is given: images, and the named factors that they were rendered from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Self
 
 from torch import Tensor
@@ -26,6 +27,9 @@ class Batch:
     clean: Tensor | None = None
     """[B, T, C, H, W] the images before what was done to them, where these are to be reconstructed; else None."""
 
+    lost: Mapping[str, Tensor] = MappingProxyType({})
+    """Bool [B, T], by what became of them (dropped, hidden): frames in which what is there cannot be seen."""
+
     @property
     def target(self) -> Tensor:
         """[B, T, C, H, W] what a model that is shown the images is to reconstruct."""
@@ -40,12 +44,13 @@ class Batch:
     def of(cls, tensors: Sequence[Tensor], factor_names: tuple[str, ...]) -> Self:
         """The batch of the tensors that `tensors` gives."""
         images, factors, *clean = tensors
-        return cls(images, factors, factor_names, *clean)
+        return cls(images, factors, factor_names, clean=clean[0] if clean else None)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The batch with a function applied to each of its tensors, which all have B first."""
         clean = None if self.clean is None else function(self.clean)
-        return replace(self, images=function(self.images), factors=function(self.factors), clean=clean)
+        lost = {name: function(frames) for name, frames in self.lost.items()}
+        return replace(self, images=function(self.images), factors=function(self.factors), clean=clean, lost=lost)
 
     def split(self, size: int) -> list[Self]:
         """The batch in parts of so many videos; the last may have fewer."""

@@ -1,6 +1,8 @@
 """What is done to the frames of a video on their way to a model, so that a filter has something to filter.
 
     pixel noise   x ↦ x + σ ε, ε ~ N(0, 1) of each pixel and frame, cut off at 0 and 1
+    lost frames   each but the first with the same probability; black, or frozen: the last frame that was not lost, with
+                  the very noise that it had, as where a transmission fails behind the camera
 
 Whatever is drawn follows from (seed, iteration) alone, as batches do. Still pictures, by which scores of stills are
 taken, are shown without.
@@ -16,6 +18,7 @@ import torch
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.names import Dropped
 from dd_ray.data.batch import Batch
 from dd_ray.data.streams import Stream, generator
 
@@ -24,10 +27,11 @@ class Streams(NamedTuple):
     """Where the random numbers of the conditions come from."""
 
     pixels: Stream
+    drops: Stream
 
 
-TRAINING = Streams(Stream.PIXELS)
-TESTING = Streams(Stream.TEST_PIXELS)
+TRAINING = Streams(Stream.PIXELS, Stream.DROPS)
+TESTING = Streams(Stream.TEST_PIXELS, Stream.TEST_DROPS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +39,20 @@ class Conditions:
     """The conditions of a dataset. By default there are none, and a batch stays as it is, bit for bit."""
 
     pixel_noise: float
+    drop_rate: float
+    dropped: Dropped
     keeps_clean: bool
     """Whether a batch has the clean images, too."""
 
     @classmethod
     def of(cls, config: TrialConfig) -> Self:
         """Those that a config asks for."""
-        return cls(pixel_noise=config.pixel_noise, keeps_clean=config.target == "clean")
+        return cls(
+            pixel_noise=config.pixel_noise,
+            drop_rate=config.drop_rate,
+            dropped=config.dropped,
+            keeps_clean=config.target == "clean",
+        )
 
     def applied(self, batch: Batch, streams: Streams, seed: int, iteration: int) -> Batch:
         """The batch under these conditions. The start of a larger batch is treated as that of a smaller one.
@@ -56,12 +67,28 @@ class Conditions:
             batch = replace(batch, clean=batch.images)
         if self.pixel_noise:
             batch = replace(batch, images=self._noisy(batch.images, generator(seed, streams.pixels, iteration)))
+        if self.drop_rate:
+            batch = self._with_losses(batch, generator(seed, streams.drops, iteration))
         return batch
 
     def _noisy(self, images: Tensor, rng: np.random.Generator) -> Tensor:
         """Costs 7 ms for 64 × 10 frames of 32×32 pixels, on the host, so that every device has the same noise."""
         noise = torch.from_numpy(rng.standard_normal(images.shape, dtype=np.float32))
         return to_device(noise, images.device).mul_(self.pixel_noise).add_(images).clamp_(0, 1)
+
+    def _with_losses(self, batch: Batch, rng: np.random.Generator) -> Batch:
+        """At a higher rate frames are lost that are lost at a lower one, and others."""
+        images, device = batch.images, batch.images.device
+        drawn = rng.random(images.shape[:2]) < self.drop_rate
+        drawn[:, 0] = False  # of a video without a beginning there would be nothing to freeze
+        lost = to_device(torch.from_numpy(drawn), device)
+        if self.dropped == "black":
+            seen = images.masked_fill(lost[:, :, None, None, None], 0)
+        else:
+            frames = np.maximum.accumulate(np.where(drawn, 0, np.arange(drawn.shape[1])), axis=1)  # [B, T]
+            shown = to_device(torch.from_numpy(frames), device)
+            seen = images[torch.arange(len(images), device=device)[:, None], shown]
+        return replace(batch, images=seen, lost={**batch.lost, "dropped": lost})
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

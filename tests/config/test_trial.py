@@ -68,6 +68,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "motion": {"motion": "bounce"},
     "num_frames": {"num_frames": 9},
     "pixel_noise": {"pixel_noise": 0.1},
+    "drop_rate": {"drop_rate": 0.5},
+    "dropped": {"dropped": "frozen", "drop_rate": 0.5},
     "target": {"target": "clean", "pixel_noise": 0.1},
     "dataset_seed": {"dataset_seed": 1},
     "split": {"split": "levels"},
@@ -122,7 +124,12 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"pixel_noise": -0.1}, r"pixel_noise = -0\.1 .*\[0, 1\]"),
         (
             INERTIA_VAE | {"target": "clean"},
-            r"target = clean has no effect with pixel_noise = 0\.0; give seen, or use ",
+            r"target = clean has no effect with pixel_noise and drop_rate = 0\.0; give seen, .* = a positive number\.",
+        ),
+        (INERTIA_VAE | {"drop_rate": 1.5}, r"drop_rate = 1\.5 .*\[0, 1\]"),
+        (
+            INERTIA_VAE | {"dropped": "frozen"},
+            r"dropped = frozen has no effect with drop_rate = 0\.0; give black, or use drop",
         ),
         (BETA_VAE | {"pixel_noise": 0.1}, r"pixel_noise = 0\.1 has no effect on still_circles"),
         (INERTIA_VAE | {"batch_size": 0}, r"batch_size = 0 .*at least 1"),

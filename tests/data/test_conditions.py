@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +13,12 @@ from tests.small import small
 
 VIDEO = TrialConfig(model="inertia_vae", beta=0.1, batch_size=16, num_test=12)
 SPRITES = replace(VIDEO, dataset="moving_sprites", background="black")
-CONDITIONS = {"noise": {"pixel_noise": 0.1}}
+CONDITIONS = {
+    "noise": {"pixel_noise": 0.1},
+    "black": {"drop_rate": 0.4},
+    "frozen": {"drop_rate": 0.4, "dropped": "frozen"},
+    "noise and frozen": {"pixel_noise": 0.1, "drop_rate": 0.4, "dropped": "frozen"},
+}
 METHODS_OF_CPU = ("grouped", "streams")
 each_condition = pytest.mark.parametrize("changes", CONDITIONS.values(), ids=CONDITIONS)
 
@@ -103,3 +109,49 @@ def test_the_noise_is_cut_off_at_black_and_white():
     for at_border in (black == 0, white == 1):
         n = at_border.numel()
         assert abs(at_border.float().mean() - 0.5) < 4 * 0.5 / n**0.5
+
+
+@pytest.mark.parametrize("rate", [0.2, 0.7])
+def test_as_many_frames_are_lost_as_the_rate_says_and_never_the_first(rate):
+    lost = make_dataset(replace(VIDEO, drop_rate=rate, batch_size=2000)).batch(0).lost["dropped"].numpy()
+    assert not lost[:, 0].any()
+    n = lost[:, 1:].size
+    assert abs(lost[:, 1:].mean() - rate) < 4 * (rate * (1 - rate) / n) ** 0.5
+    both = (lost[:, 1:-1] & lost[:, 2:]).mean()  # independently
+    assert abs(both - rate**2) < 4 * (rate**2 * (1 - rate**2) / (n * 8 / 9)) ** 0.5
+
+
+def test_frames_lost_at_a_rate_are_lost_at_a_higher_one():
+    few, many = (make_dataset(replace(VIDEO, drop_rate=rate)).batch(0).lost["dropped"] for rate in (0.2, 0.5))
+    assert few.any() and not (few & ~many).any()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_lost_frames_are_black_or_the_last_one_that_was_seen(noise):
+    plain = make_dataset(replace(VIDEO, pixel_noise=noise)).batch(0)
+    black, frozen = (
+        make_dataset(replace(VIDEO, pixel_noise=noise, drop_rate=0.5, dropped=dropped)).batch(0)
+        for dropped in ("black", "frozen")
+    )
+    lost = black.lost["dropped"]
+    assert torch.equal(lost, frozen.lost["dropped"])
+    assert not black.images[lost].any() and torch.equal(black.images[~lost], plain.images[~lost])
+    for video in range(len(lost)):
+        seen = 0
+        for frame in np.arange(lost.shape[1]):
+            seen = seen if lost[video, frame] else frame
+            assert torch.equal(frozen.images[video, frame], plain.images[video, seen])
+
+
+def test_every_frame_but_the_first_may_be_lost():
+    batch = make_dataset(replace(VIDEO, drop_rate=1.0, dropped="frozen")).batch(0)
+    assert torch.equal(batch.images, batch.images[:, :1].expand_as(batch.images))
+
+
+def test_what_is_lost_stays_with_its_video():
+    batch = make_dataset(replace(VIDEO, drop_rate=0.5, target="clean")).batch(0)
+    parts = batch.split(5)
+    assert [len(part.images) for part in parts] == [5, 5, 5, 1]
+    for name in ("images", "factors", "clean"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+    assert torch.equal(torch.cat([part.lost["dropped"] for part in parts]), batch.lost["dropped"])

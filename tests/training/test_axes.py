@@ -55,6 +55,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "moves": {"dataset": "moving_sprites", "moves": "scale"},
     "num_frames": {"num_frames": 6},
     "pixel_noise": {"pixel_noise": 0.1},
+    "drop_rate": {"drop_rate": 0.5},
+    "dropped": {"dropped": "frozen", "drop_rate": 0.5},
     "target": {"target": "clean", "pixel_noise": 0.1},
     "split": {"split": "levels", "train_share": 0.5},
     "train_share": {"split": "levels", "train_share": 0.5},
