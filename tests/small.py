@@ -42,6 +42,7 @@ DATA: list[dict[str, Any]] = [
     {"dataset": "moving_sprites", "background": "black"},
     {"dataset": "moving_sprites", "moves": "orientation"},
     {"num_circles": 2},
+    {"circle_radius": 7.0, "contrast": 0.6},
     {"pixel_noise": 0.2},
     {"pixel_noise": 0.2, "target": "clean"},
     {"drop_rate": 0.5},

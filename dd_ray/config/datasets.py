@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dd_ray.config.arrays import check_arrays, factor_names
 from dd_ray.config.dsprites import check_dsprites
-from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, NUM_HELD_OUT, SPRITE_FACTORS
+from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS, NUM_HELD_OUT, SPRITE_FACTORS
 from dd_ray.config.specs import DatasetSpec, Registry
 from dd_ray.errors import UserError
 
@@ -31,7 +31,10 @@ def _background(config: "TrialConfig") -> tuple[str, ...]:
 
 def _check_still_circles(config: "TrialConfig") -> None:
     if config.grid == "original" and not config.is_of_one_circle:
-        raise UserError("grid = original is the original's circles: num_circles = 1 and background = gaussian.")
+        raise UserError(
+            "grid = original is the original's circles: num_circles = 1, background = gaussian, "
+            f"circle_radius = {CIRCLE_RADIUS} and contrast = 1."
+        )
 
 
 def _check_moving_circles(config: "TrialConfig") -> None:
@@ -72,7 +75,7 @@ MOVING_CIRCLES = DatasetSpec(
     training_size=200_000 - NUM_HELD_OUT,
     moving=True,
     finite=True,
-    reads=("background", "num_circles", "motion", "num_frames", *CONDITIONS),
+    reads=("background", "num_circles", "motion", "num_frames", "circle_radius", "contrast", *CONDITIONS),
     check=_check_moving_circles,
 )
 STILL_SPRITES = DatasetSpec(
@@ -95,7 +98,7 @@ MOVING_SPRITES = DatasetSpec(
     factors=_sprites,
     training_size=_NUM_SPRITES,  # as the still ones, since no published set has moving ones
     moving=True,
-    reads=("background", "motion", "moves", "num_frames", *CONDITIONS),
+    reads=("background", "motion", "moves", "num_frames", "contrast", *CONDITIONS),
 )
 DSPRITES = DatasetSpec(
     name="dsprites",

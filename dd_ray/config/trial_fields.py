@@ -12,6 +12,7 @@ from dd_ray.config.datasets import DATASETS
 from dd_ray.config.field import ABOVE_0, FINITE, POSITIVE, SHARE, Option, Within, at_least, option_of, type_of
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
+    CIRCLE_RADIUS,
     DSPRITES_MD5,
     MOST_CIRCLES,
     WIDEST,
@@ -50,6 +51,8 @@ SEEDS = (at_least(0), Within("give an integer below 2**64", high=2**64 - 1))
 GAMMAS = (Within("γ is a share, give a number in [0, 1]", 0, 1),)
 WIDTHS = (Within(f"give a number in (0, {WIDEST}]", 0, WIDEST, above=True),)
 CIRCLES = (Within(f"give 1 to {MOST_CIRCLES}", 1, MOST_CIRCLES),)
+RADII = (Within("give a number of pixels in [1, 16]", 1, 16),)
+CONTRASTS = (Within("give a number in (0, 1]", 0, 1, above=True),)
 TRAIN_SHARES = (Within("it is a share, give a number in (0, 1]", 0, 1, above=True),)
 BETA_NORM = r"β$_{\mathrm{norm}}$"
 
@@ -140,6 +143,10 @@ class TrialFields:
     """moving_sprites: the factor that moves in a video; the others rest."""
     num_frames: Annotated[int, Option(of_data=True)] = 10
     """T, frames of a video (moving_circles, moving_sprites)."""
+    circle_radius: Annotated[float, Option(within=RADII, of_data=True)] = CIRCLE_RADIUS
+    """moving_circles: radius of the circles, in pixels of 64; above 7.5 they may reach over the border."""
+    contrast: Annotated[float, Option(within=CONTRASTS, of_data=True)] = 1.0
+    """Of videos: c, by which share a circle or sprite of value v stands out from b behind it, b + c (v − b)."""
     pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
     """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
     drop_rate: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0

@@ -28,7 +28,13 @@ def circle_painter(config: TrialConfig) -> Paint:
     """How any factors of circles become images."""
     if config.is_of_one_circle:
         return partial(render_videos, image_size=config.image_size)
-    return partial(paint_circles, num_circles=config.num_circles, image_size=config.image_size)
+    return partial(
+        paint_circles,
+        num_circles=config.num_circles,
+        image_size=config.image_size,
+        radius=config.circle_radius,
+        contrast=config.contrast,
+    )
 
 
 def _draw_stills(config: TrialConfig) -> Draw:

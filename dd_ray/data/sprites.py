@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import SPRITE_FACTORS, TrialConfig
-from dd_ray.data.canvases import background_canvases, paint_in_chunks
+from dd_ray.data.canvases import background_canvases, drawn_over, paint_in_chunks
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
 from dd_ray.data.levels import snap
 from dd_ray.data.motion import PATHS, endpoints, equally_spaced
@@ -93,7 +93,7 @@ def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
 
 def sprite_painter(config: TrialConfig) -> Paint:
     """How any factors of sprites become images."""
-    return partial(paint_sprites, image_size=config.image_size)
+    return partial(paint_sprites, image_size=config.image_size, contrast=config.contrast)
 
 
 def sprite_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
@@ -124,18 +124,19 @@ def _draw(config: TrialConfig) -> Draw:
     return draw
 
 
-def paint_sprites(factors: Tensor, image_size: int) -> Tensor:
+def paint_sprites(factors: Tensor, image_size: int, contrast: float = 1.0) -> Tensor:
     """Images of sprites, as the module's equations define them.
 
     Args:
         factors: float32 or float64 [B, T, F] in [0, 1], trusted: `SPRITE_FACTORS`, then x and y of the Gaussian, which
             is read off the first frame; on black without these. A shape between two levels is rounded by `snap`.
         image_size: S, 32 or 64.
+        contrast: c in (0, 1], of a sprite with what is behind it: b + c (255 − b) for values of b.
 
     Returns:
         uint8 [B, T, S, S], on the device of the factors.
     """
-    return paint_in_chunks(factors, partial(_paint, image_size=image_size))
+    return paint_in_chunks(factors, partial(_paint, image_size=image_size, contrast=contrast))
 
 
 def halve(canvases: Tensor) -> Tensor:
@@ -145,11 +146,11 @@ def halve(canvases: Tensor) -> Tensor:
     return ((rows[..., ::2] + rows[..., 1::2] + 2) >> 2).to(torch.uint8)
 
 
-def _paint(factors: Tensor, image_size: int) -> Tensor:
+def _paint(factors: Tensor, image_size: int, contrast: float) -> Tensor:
     canvases = background_canvases(factors, len(SPRITE_FACTORS))
     lit, places = _lit(factors[..., : len(SPRITE_FACTORS)].flatten(0, 1))
     flat = canvases.flatten(1)
-    flat.scatter_(1, places, flat.gather(1, places).masked_fill_(lit, 255))
+    flat.scatter_(1, places, drawn_over(flat.gather(1, places), lit, 255, contrast))
     images = halve(canvases) if image_size == IMAGE else canvases
     return images.unflatten(0, factors.shape[:2])
 

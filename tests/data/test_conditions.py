@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import make_dataset
+from dd_ray.data import make_dataset, render_stills
+from dd_ray.data.circles import circle_painter
+from dd_ray.data.occlusion import paint_circles
 from dd_ray.training import Stack
 from tests.small import small
 
@@ -20,12 +22,54 @@ CONDITIONS = {
     "noise and frozen": {"pixel_noise": 0.1, "drop_rate": 0.4, "dropped": "frozen"},
 }
 METHODS_OF_CPU = ("grouped", "streams")
+SCENES = {"radius": {"circle_radius": 4.0}, "contrast": {"contrast": 0.5}}
 each_condition = pytest.mark.parametrize("changes", CONDITIONS.values(), ids=CONDITIONS)
 
 
 def _batches(config, iteration=3):
     dataset = make_dataset(config)
     return dataset.batch(iteration), dataset.test_set()
+
+
+@pytest.mark.parametrize("background", ["gaussian", "black"])
+@pytest.mark.parametrize("size", [32, 64])
+def test_with_contrast_1_and_the_usual_radius_images_stay_what_they_are(background, size):
+    config = replace(VIDEO, background=background, image_size=size, network="mlp")
+    factors = torch.from_numpy(make_dataset(config).factors(0))
+    expected = circle_painter(config)(factors)
+    assert torch.equal(paint_circles(factors, 1, size, radius=6.4, contrast=1.0), expected)
+
+
+@pytest.mark.parametrize("radius", [3.0, 9.0])
+def test_circles_have_the_area_of_their_radius(radius):
+    # With r (r + 1) for the square of the radius, as the original's circles have.
+    config = replace(VIDEO, background="black", circle_radius=radius, image_size=64, network="mlp", batch_size=200)
+    images, factors = (getattr(make_dataset(config).batch(0), name) for name in ("images", "factors"))
+    centres = 48 * factors[..., :2] + 8
+    whole = ((centres > radius + 1) & (centres < 63 - radius)).all(-1)
+    areas = images[whole].sum(dim=(1, 2, 3))
+    assert areas.mean().item() == pytest.approx(torch.pi * radius * (radius + 1), rel=0.01)
+
+
+@pytest.mark.parametrize("plain", [VIDEO, SPRITES, replace(SPRITES, background="gaussian")])
+def test_contrast_is_the_share_by_which_things_stand_out(plain):
+    config = replace(plain, image_size=64, network="mlp")
+    full, half = (255 * make_dataset(replace(config, contrast=c)).batch(0).images for c in (1.0, 0.5))
+    lit = full == 255
+    assert torch.equal(half[~lit], full[~lit])
+    if plain.background == "black":
+        assert half[lit].unique().tolist() == [128]
+    else:
+        behind = 2 * half[lit] - 255  # within the rounding of a half
+        assert behind.min() >= 0 and behind.max() <= 205
+
+
+@pytest.mark.parametrize("changes", SCENES.values(), ids=SCENES)
+def test_still_pictures_show_the_same_scene(changes):
+    config = replace(VIDEO, **changes)
+    batch = make_dataset(config).batch(0)
+    shown = render_stills(config, batch.factors.flatten(0, 1).numpy())
+    np.testing.assert_array_equal(shown, (255 * batch.images).round().flatten(0, 2).numpy())
 
 
 @each_condition
