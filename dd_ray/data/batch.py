@@ -1,9 +1,8 @@
 """What a model is given: images, and the named factors that they were rendered from."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from types import MappingProxyType
 from typing import Self
 
 from torch import Tensor
@@ -27,7 +26,7 @@ class Batch:
     clean: Tensor | None = None
     """[B, T, C, H, W] the images before what was done to them, where these are to be reconstructed; else None."""
 
-    lost: Mapping[str, Tensor] = MappingProxyType({})
+    lost: Mapping[str, Tensor] = field(default_factory=dict)
     """Bool [B, T], by what became of them (dropped, hidden): frames in which what is there cannot be seen."""
 
     @property
