@@ -43,6 +43,7 @@ DATA: list[dict[str, Any]] = [
     {"dataset": "moving_sprites", "moves": "orientation"},
     {"num_circles": 2},
     {"circle_radius": 7.0, "contrast": 0.6},
+    {"correlation": 0.8},
     {"pixel_noise": 0.2},
     {"pixel_noise": 0.2, "target": "clean"},
     {"drop_rate": 0.5},

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
 
-CONDITIONS = ("pixel_noise", "drop_rate", "dropped", "target")
-"""What is done to the frames of a rendered video on their way to a model."""
+CONDITIONS = ("contrast", "correlation", "pixel_noise", "drop_rate", "dropped", "target")
+"""What makes videos harder: of the scene, of how its factors go together, and of its frames on their way to a model."""
 
 
 def _circles(config: "TrialConfig") -> tuple[str, ...]:
@@ -39,8 +39,10 @@ def _check_still_circles(config: "TrialConfig") -> None:
 
 def _check_moving_circles(config: "TrialConfig") -> None:
     _check_still_circles(config)
-    if config.grid == "original" and (config.motion != "linear" or config.num_frames != 10):
-        raise UserError("grid = original is the original's videos: motion = linear and num_frames = 10.")
+    if config.grid == "original" and (config.motion, config.num_frames, config.correlation) != ("linear", 10, 0):
+        raise UserError(
+            "grid = original is the original's videos: motion = linear, num_frames = 10 and correlation = 0."
+        )
     if config.split == "levels" and config.background == "black":
         raise UserError(
             "split = levels holds out levels of what rests in a video, and on black all that is there moves; "
@@ -75,7 +77,7 @@ MOVING_CIRCLES = DatasetSpec(
     training_size=200_000 - NUM_HELD_OUT,
     moving=True,
     finite=True,
-    reads=("background", "num_circles", "motion", "num_frames", "circle_radius", "contrast", *CONDITIONS),
+    reads=("background", "num_circles", "motion", "num_frames", "circle_radius", *CONDITIONS),
     check=_check_moving_circles,
 )
 STILL_SPRITES = DatasetSpec(
@@ -98,7 +100,7 @@ MOVING_SPRITES = DatasetSpec(
     factors=_sprites,
     training_size=_NUM_SPRITES,  # as the still ones, since no published set has moving ones
     moving=True,
-    reads=("background", "motion", "moves", "num_frames", "contrast", *CONDITIONS),
+    reads=("background", "motion", "moves", "num_frames", *CONDITIONS),
 )
 DSPRITES = DatasetSpec(
     name="dsprites",

@@ -53,6 +53,7 @@ WIDTHS = (Within(f"give a number in (0, {WIDEST}]", 0, WIDEST, above=True),)
 CIRCLES = (Within(f"give 1 to {MOST_CIRCLES}", 1, MOST_CIRCLES),)
 RADII = (Within("give a number of pixels in [1, 16]", 1, 16),)
 CONTRASTS = (Within("give a number in (0, 1]", 0, 1, above=True),)
+CORRELATIONS = (Within("give a number in [-1, 1]", -1, 1),)
 TRAIN_SHARES = (Within("it is a share, give a number in (0, 1]", 0, 1, above=True),)
 BETA_NORM = r"β$_{\mathrm{norm}}$"
 
@@ -147,6 +148,10 @@ class TrialFields:
     """moving_circles: radius of the circles, in pixels of 64; above 7.5 they may reach over the border."""
     contrast: Annotated[float, Option(within=CONTRASTS, of_data=True)] = 1.0
     """Of videos: c, by which share a circle or sprite of value v stands out from b behind it, b + c (v − b)."""
+    correlation: Annotated[float, Option(within=CORRELATIONS, of_data=True, needs=({"background": ("gaussian",)},))] = (
+        0.0
+    )
+    """Of videos: ρ of the Gaussian copula of the background's place and that of the first thing in the first frame."""
     pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
     """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
     drop_rate: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0

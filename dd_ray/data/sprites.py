@@ -36,6 +36,7 @@ from torch import Tensor
 
 from dd_ray.config import SPRITE_FACTORS, TrialConfig
 from dd_ray.data.canvases import background_canvases, drawn_over, paint_in_chunks
+from dd_ray.data.correlation import correlated
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
 from dd_ray.data.levels import snap
 from dd_ray.data.motion import PATHS, endpoints, equally_spaced
@@ -50,6 +51,7 @@ SQUARE, ELLIPSE, HEART = 10.25, (14.75, 9.05), 10.7
 """Half a side, half axes, and unit of the heart, in pixels of the canvas at full size."""
 FIRST_CENTRE, CENTRES = 16.5, 31
 """Centre of a sprite at position 0, and how far that at 1 is from it."""
+_PLACE = slice(3, 5)  # of SPRITE_FACTORS
 _WINDOW = 32  # pixels that a sprite can reach, along an axis
 
 
@@ -119,6 +121,9 @@ def _draw(config: TrialConfig) -> Draw:
                 else equally_spaced(endpoints(rng.random, n, dimensions=1), num_frames)
             )
             factors[..., first : first + moving.shape[-1]] = moving
+        if config.correlation:
+            place, background = factors[:, :1, _PLACE], slice(len(SPRITE_FACTORS), None)
+            factors[..., background] = correlated(factors[:, :1, background], place, config.correlation)
         return factors.astype(np.float32)
 
     return draw

@@ -69,6 +69,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "num_frames": {"num_frames": 9},
     "circle_radius": {"circle_radius": 4.0},
     "contrast": {"contrast": 0.5},
+    "correlation": {"correlation": 0.5},
     "pixel_noise": {"pixel_noise": 0.1},
     "drop_rate": {"drop_rate": 0.5},
     "dropped": {"dropped": "frozen", "drop_rate": 0.5},
@@ -127,6 +128,9 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"contrast": 0.0}, r"contrast = 0\.0 .*\(0, 1\]"),
         (INERTIA_VAE | {"grid": "original", "contrast": 0.5}, "grid = original is .* contrast = 1"),
         (INERTIA_VAE | {"dataset": "moving_sprites", "circle_radius": 5.0}, "circle_radius = 5.0 has no effect on"),
+        (INERTIA_VAE | {"correlation": 1.1}, r"correlation = 1\.1 .*\[-1, 1\]"),
+        (INERTIA_VAE | {"correlation": 0.5, "background": "black"}, "correlation = 0.5 has no effect .* = gaussian"),
+        (INERTIA_VAE | {"grid": "original", "correlation": 0.5}, "grid = original .* and correlation = 0"),
         (INERTIA_VAE | {"pixel_noise": -0.1}, r"pixel_noise = -0\.1 .*\[0, 1\]"),
         (
             INERTIA_VAE | {"target": "clean"},

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest, spearmanr
 
 from dd_ray.config import TrialConfig
-from dd_ray.data import make_dataset, render_stills
+from dd_ray.data import held_out_stills, make_dataset, render_stills
 from dd_ray.data.circles import circle_painter
 from dd_ray.data.occlusion import paint_circles
 from dd_ray.training import Stack
@@ -70,6 +71,53 @@ def test_still_pictures_show_the_same_scene(changes):
     batch = make_dataset(config).batch(0)
     shown = render_stills(config, batch.factors.flatten(0, 1).numpy())
     np.testing.assert_array_equal(shown, (255 * batch.images).round().flatten(0, 2).numpy())
+
+
+WITH_BACKGROUND = {
+    "linear": VIDEO,
+    "axis": replace(VIDEO, motion="axis"),
+    "bounce": replace(VIDEO, motion="bounce"),
+    "two circles": replace(VIDEO, num_circles=2),
+    "sprites": replace(SPRITES, background="gaussian"),
+    "turning sprites": replace(SPRITES, background="gaussian", moves="orientation"),
+}
+NUM_DRAWN = 20_000
+
+
+@pytest.mark.parametrize("rho", [-0.9, 0.6])
+@pytest.mark.parametrize("plain", WITH_BACKGROUND.values(), ids=WITH_BACKGROUND)
+def test_the_rank_correlation_of_the_first_frame_is_that_of_the_copula(plain, rho):
+    config = replace(plain, correlation=rho, batch_size=NUM_DRAWN)
+    first = make_dataset(config).factors(0)[:, 0]
+    place = [i for i, name in enumerate(config.factor_names) if name.endswith(("_x", "_y"))][:2]
+    ranks = spearmanr(first).statistic
+    expected = 6 / np.pi * np.arcsin(rho / 2)
+    for i, at in enumerate(place):
+        assert ranks[at, -2 + i] == pytest.approx(expected, abs=4 / NUM_DRAWN**0.5)
+        assert ranks[at, -1 - i] == pytest.approx(0, abs=4 / NUM_DRAWN**0.5)  # x of one and y of the other
+
+
+@pytest.mark.parametrize("rho", [-1.0, 0.6, 0.99])
+def test_correlated_backgrounds_are_uniform(rho):
+    config = replace(VIDEO, motion="bounce", correlation=rho, batch_size=NUM_DRAWN)
+    factors = make_dataset(config).factors(0)
+    assert (factors[..., 2:] == factors[:, :1, 2:]).all()
+    for i in (0, 2, 3):
+        assert kstest(factors[:, 0, i], "uniform").pvalue > 0.001
+
+
+@pytest.mark.parametrize("plain", WITH_BACKGROUND.values(), ids=WITH_BACKGROUND)
+def test_correlation_moves_backgrounds_alone_and_no_stills(plain):
+    config = replace(plain, correlation=0.6)
+    before, after = make_dataset(plain).factors(5), make_dataset(config).factors(5)
+    np.testing.assert_array_equal(after[..., :-2], before[..., :-2])
+    assert (after[..., -2:] != before[..., -2:]).all()
+    np.testing.assert_array_equal(held_out_stills(config, 8), held_out_stills(plain, 8))
+
+
+def test_a_full_correlation_is_equality():
+    factors = make_dataset(replace(VIDEO, correlation=1.0)).factors(0)
+    np.testing.assert_allclose(factors[:, 0, :2], factors[:, 0, 2:], atol=1e-6)
 
 
 @each_condition

@@ -56,6 +56,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "num_frames": {"num_frames": 6},
     "circle_radius": {"circle_radius": 4.0},
     "contrast": {"contrast": 0.5},
+    "correlation": {"correlation": 0.5},
     "pixel_noise": {"pixel_noise": 0.1},
     "drop_rate": {"drop_rate": 0.5},
     "dropped": {"dropped": "frozen", "drop_rate": 0.5},
