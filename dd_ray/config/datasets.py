@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
 
-CONDITIONS = ("contrast", "correlation", "pixel_noise", "drop_rate", "dropped", "target")
+CONDITIONS = ("contrast", "correlation", "occluder", "pixel_noise", "drop_rate", "dropped", "target")
 """What makes videos harder: of the scene, of how its factors go together, and of its frames on their way to a model."""
 
 
@@ -33,7 +33,7 @@ def _check_still_circles(config: "TrialConfig") -> None:
     if config.grid == "original" and not config.is_of_one_circle:
         raise UserError(
             "grid = original is the original's circles: num_circles = 1, background = gaussian, "
-            f"circle_radius = {CIRCLE_RADIUS} and contrast = 1."
+            f"circle_radius = {CIRCLE_RADIUS}, contrast = 1 and occluder = 0."
         )
 
 

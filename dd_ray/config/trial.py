@@ -98,7 +98,7 @@ class TrialConfig(TrialFields):
     @property
     def is_of_one_circle(self) -> bool:
         """Whether its pictures are the original study's: one circle in front of a Gaussian."""
-        as_original = (self.circle_radius, self.contrast) == (CIRCLE_RADIUS, 1)
+        as_original = (self.circle_radius, self.contrast, self.occluder) == (CIRCLE_RADIUS, 1, 0)
         named = self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
         return DATASETS[self.dataset].drawn and named and as_original
 

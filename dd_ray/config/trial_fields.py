@@ -43,7 +43,7 @@ RISING = ("linear", "cyclic", "cosine")
 SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 ANY_RISING = dict.fromkeys(SCHEDULES, RISING)
 ANY_CYCLIC = dict.fromkeys((*SCHEDULES, "capacity_schedule"), ("cyclic",))
-CONDITIONED = dict.fromkeys(("pixel_noise", "drop_rate"), (ABOVE_0,))
+CONDITIONED = dict.fromkeys(("occluder", "pixel_noise", "drop_rate"), (ABOVE_0,))
 SPLITS = {"split": ("samples", "levels")}
 
 FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
@@ -54,6 +54,7 @@ CIRCLES = (Within(f"give 1 to {MOST_CIRCLES}", 1, MOST_CIRCLES),)
 RADII = (Within("give a number of pixels in [1, 16]", 1, 16),)
 CONTRASTS = (Within("give a number in (0, 1]", 0, 1, above=True),)
 CORRELATIONS = (Within("give a number in [-1, 1]", -1, 1),)
+BARS = (Within("give a width in pixels in [0, 63]", 0, 63),)
 TRAIN_SHARES = (Within("it is a share, give a number in (0, 1]", 0, 1, above=True),)
 BETA_NORM = r"β$_{\mathrm{norm}}$"
 
@@ -152,6 +153,8 @@ class TrialFields:
         0.0
     )
     """Of videos: ρ of the Gaussian copula of the background's place and that of the first thing in the first frame."""
+    occluder: Annotated[float, Option(within=BARS, of_data=True)] = 0.0
+    """Of videos: width, in pixels of 64, of an upright grey bar in the middle that hides what passes behind it."""
     pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
     """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
     drop_rate: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
@@ -159,7 +162,7 @@ class TrialFields:
     dropped: Annotated[Dropped, Option(of_data=True, needs=({"drop_rate": (ABOVE_0,)},))] = "black"
     """What is seen in place of a lost frame: black, or the last frame that was not lost (frozen)."""
     target: Annotated[Target, Option(of_data=True, needs=(CONDITIONED,))] = "seen"
-    """Which frames a model reconstructs: those that it sees, or clean ones, as they were before noise and losses."""
+    """Which frames a model reconstructs: those that it sees, or clean ones, without bar, noise and losses."""
     dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5

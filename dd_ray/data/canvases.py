@@ -10,6 +10,9 @@ from torch import Tensor
 
 from dd_ray.data.rendering import CANVAS, draw_backgrounds, in_chunks
 
+SPRITE_MARGIN, SPRITE_RANGE = 16.5, 31
+"""Centre of a sprite at position 0, and how far that at 1 is from it."""
+
 _CHUNK_CPU = 64
 """Frames at a time on a CPU: few, so that what they are computed from stays in its cache."""
 

@@ -1,5 +1,6 @@
 """What is done to the frames of a video on their way to a model, so that a filter has something to filter.
 
+    bar           see `dd_ray.data.occluder`
     pixel noise   x ↦ x + σ ε, ε ~ N(0, 1) of each pixel and frame, cut off at 0 and 1
     lost frames   each but the first with the same probability; black, or frozen: the last frame that was not lost, with
                   the very noise that it had, as where a transmission fails behind the camera
@@ -20,6 +21,7 @@ from torch import Tensor
 from dd_ray.config import TrialConfig
 from dd_ray.config.names import Dropped
 from dd_ray.data.batch import Batch
+from dd_ray.data.occluder import hidden_frames, occluded
 from dd_ray.data.streams import Stream, generator
 
 
@@ -38,6 +40,7 @@ TESTING = Streams(Stream.TEST_PIXELS, Stream.TEST_DROPS)
 class Conditions:
     """The conditions of a dataset. By default there are none, and a batch stays as it is, bit for bit."""
 
+    occluder: float
     pixel_noise: float
     drop_rate: float
     dropped: Dropped
@@ -48,10 +51,29 @@ class Conditions:
     def of(cls, config: TrialConfig) -> Self:
         """Those that a config asks for."""
         return cls(
+            occluder=config.occluder,
             pixel_noise=config.pixel_noise,
             drop_rate=config.drop_rate,
             dropped=config.dropped,
             keeps_clean=config.target == "clean",
+        )
+
+    def shown(self, painted: Tensor, factors: Tensor, names: tuple[str, ...]) -> Batch:
+        """The batch of pictures as the scene has them, behind the bar where there is one.
+
+        Args:
+            painted: uint8 [B, T, 1, S, S], without the bar.
+            factors: [B, T, F].
+            names: of the F factors.
+        """
+        if not self.occluder:
+            return Batch(_as_floats(painted), factors, names)
+        return Batch(
+            _as_floats(occluded(painted, self.occluder)),
+            factors,
+            names,
+            clean=_as_floats(painted) if self.keeps_clean else None,
+            lost={"hidden": hidden_frames(factors, names, self.occluder)},
         )
 
     def applied(self, batch: Batch, streams: Streams, seed: int, iteration: int) -> Batch:
@@ -63,7 +85,7 @@ class Conditions:
             seed: of the data.
             iteration: that the batch is of.
         """
-        if self.keeps_clean:
+        if self.keeps_clean and batch.clean is None:
             batch = replace(batch, clean=batch.images)
         if self.pixel_noise:
             batch = replace(batch, images=self._noisy(batch.images, generator(seed, streams.pixels, iteration)))
@@ -89,6 +111,11 @@ class Conditions:
             shown = to_device(torch.from_numpy(frames), device)
             seen = images[torch.arange(len(images), device=device)[:, None], shown]
         return replace(batch, images=seen, lost={**batch.lost, "dropped": lost})
+
+
+def _as_floats(pictures: Tensor) -> Tensor:
+    # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
+    return pictures.float().div_(torch.full((), 255.0, device=pictures.device))
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

@@ -71,13 +71,10 @@ class Dataset(ABC):
         """The batch of factors [B, T, F] of this dataset, those of one iteration or of several.
 
         Trusts that they are its own: the background rests in a video, and lies on the grid where there is
-        one. `render_stills` renders any others. It shows them before the conditions of a video take part.
+        one. `render_stills` renders any others. It shows them without noise and losses.
         """
         factors = to_device(torch.as_tensor(factors), self.device)
-        images = self.paint(factors)[:, :, None]
-        # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
-        white = torch.full((), 255.0, device=self.device)
-        return Batch(images.float().div_(white), factors, self.factor_names)
+        return self.conditions.shown(self.paint(factors)[:, :, None], factors, self.factor_names)
 
     def batch(self, iteration: int) -> Batch:
         """The training batch of an iteration ≥ 0, whatever was asked for before."""

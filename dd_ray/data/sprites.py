@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import SPRITE_FACTORS, TrialConfig
-from dd_ray.data.canvases import background_canvases, drawn_over, paint_in_chunks
+from dd_ray.data.canvases import SPRITE_MARGIN, SPRITE_RANGE, background_canvases, drawn_over, paint_in_chunks
 from dd_ray.data.correlation import correlated
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
 from dd_ray.data.levels import snap
@@ -49,8 +49,6 @@ SIZES = (3, 6, 40, 32, 32)
 NUM_SHAPES = SIZES[0]
 SQUARE, ELLIPSE, HEART = 10.25, (14.75, 9.05), 10.7
 """Half a side, half axes, and unit of the heart, in pixels of the canvas at full size."""
-FIRST_CENTRE, CENTRES = 16.5, 31
-"""Centre of a sprite at position 0, and how far that at 1 is from it."""
 _PLACE = slice(3, 5)  # of SPRITE_FACTORS
 _WINDOW = 32  # pixels that a sprite can reach, along an axis
 
@@ -163,7 +161,7 @@ def _paint(factors: Tensor, image_size: int, contrast: float) -> Tensor:
 def _lit(frames: Tensor) -> tuple[Tensor, Tensor]:
     """Which pixels of the window around each sprite [N, 5] are lit, bool [N, 1024], and their places in the canvas."""
     shape, scale, orientation, *positions = frames.double().unbind(-1)
-    centres = FIRST_CENTRE + CENTRES * torch.stack(positions, dim=-1)
+    centres = SPRITE_MARGIN + SPRITE_RANGE * torch.stack(positions, dim=-1)
     first = centres.floor() - _WINDOW // 2  # never below 0, nor so high that the window ends beyond the canvas
     offsets = first[:, :, None] + torch.arange(_WINDOW, device=frames.device) + 0.5 - centres[:, :, None]
     x, y = offsets[:, 0, None, :].float(), offsets[:, 1, :, None].float()

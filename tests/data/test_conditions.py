@@ -10,6 +10,7 @@ from scipy.stats import kstest, spearmanr
 from dd_ray.config import TrialConfig
 from dd_ray.data import held_out_stills, make_dataset, render_stills
 from dd_ray.data.circles import circle_painter
+from dd_ray.data.occluder import hidden_frames, occluded
 from dd_ray.data.occlusion import paint_circles
 from dd_ray.training import Stack
 from tests.small import small
@@ -17,13 +18,15 @@ from tests.small import small
 VIDEO = TrialConfig(model="inertia_vae", beta=0.1, batch_size=16, num_test=12)
 SPRITES = replace(VIDEO, dataset="moving_sprites", background="black")
 CONDITIONS = {
+    "bar": {"occluder": 16.0},
+    "bar, noise and black": {"occluder": 16.0, "pixel_noise": 0.1, "drop_rate": 0.4},
     "noise": {"pixel_noise": 0.1},
     "black": {"drop_rate": 0.4},
     "frozen": {"drop_rate": 0.4, "dropped": "frozen"},
     "noise and frozen": {"pixel_noise": 0.1, "drop_rate": 0.4, "dropped": "frozen"},
 }
 METHODS_OF_CPU = ("grouped", "streams")
-SCENES = {"radius": {"circle_radius": 4.0}, "contrast": {"contrast": 0.5}}
+SCENES = {"radius": {"circle_radius": 4.0}, "contrast": {"contrast": 0.5}, "bar": {"occluder": 13.0}}
 each_condition = pytest.mark.parametrize("changes", CONDITIONS.values(), ids=CONDITIONS)
 
 
@@ -113,6 +116,44 @@ def test_correlation_moves_backgrounds_alone_and_no_stills(plain):
     np.testing.assert_array_equal(after[..., :-2], before[..., :-2])
     assert (after[..., -2:] != before[..., -2:]).all()
     np.testing.assert_array_equal(held_out_stills(config, 8), held_out_stills(plain, 8))
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "shares"), [(64, 6, {}), (64, 7, {28: 0.5, 35: 0.5}), (32, 6, {14: 0.5, 17: 0.5})]
+)
+def test_the_bar_is_as_wide_as_it_is_asked_for_whatever_the_size_of_the_picture(size, width, shares):
+    pictures = torch.arange(256, dtype=torch.uint8)[:, None, None].expand(-1, size, size)
+    seen = occluded(pictures, width).numpy()
+    half = width * size / 128
+    covered = {i for i in range(size) if size / 2 - half <= i <= size / 2 + half - 1}
+    for column in range(size):
+        share = 1 if column in covered else shares.get(column, 0)
+        expected = np.floor(np.arange(256) * (1 - share) + 128 * share + 0.5)
+        np.testing.assert_array_equal(seen[:, :, column], np.repeat(expected[:, None], size, axis=1))
+
+
+@pytest.mark.parametrize("plain", [VIDEO, SPRITES], ids=["circles", "sprites"])
+def test_what_is_hidden_has_its_centre_behind_the_bar(plain):
+    config = replace(plain, occluder=14.0, image_size=64, network="mlp", background="black", contrast=1.0)
+    config = replace(config, target="clean", batch_size=64)
+    batch = make_dataset(config).batch(0)
+    lit = batch.clean[:, :, 0].sum(dim=2)  # [B, T, columns]
+    centres = (lit * (torch.arange(64) + 0.5)).sum(-1) / lit.sum(-1)
+    hidden = batch.lost["hidden"]
+    assert 0.05 < hidden.float().mean() < 0.6
+    # Hearts have their centre of mass elsewhere, and a few pixels are not the outline.
+    even = torch.ones_like(hidden) if plain is VIDEO else batch.factors[..., 0] < 1
+    distances = (centres - 32).abs()
+    assert (distances[hidden & even] < 7 + 0.5).all() and (distances[~hidden & even] > 7 - 0.5).all()
+    behind = batch.images[..., 25:39]
+    assert torch.equal(behind, torch.full_like(behind, 128 / 255))
+
+
+def test_one_hidden_circle_of_two_is_enough():
+    factors = torch.tensor([[[0.5, 0.1, 0.9, 0.9], [0.1, 0.5, 0.9, 0.5], [0.9, 0.1, 0.5, 0.3]]])
+    names = replace(VIDEO, num_circles=2, background="black").factor_names
+    assert hidden_frames(factors, names, 8.0).tolist() == [[True, False, True]]
+    assert not hidden_frames(torch.full((1, 1, 1), 0.5), ("background_x",), 8.0).any()
 
 
 def test_a_full_correlation_is_equality():

@@ -57,6 +57,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "circle_radius": {"circle_radius": 4.0},
     "contrast": {"contrast": 0.5},
     "correlation": {"correlation": 0.5},
+    "occluder": {"occluder": 12.0},
     "pixel_noise": {"pixel_noise": 0.1},
     "drop_rate": {"drop_rate": 0.5},
     "dropped": {"dropped": "frozen", "drop_rate": 0.5},
