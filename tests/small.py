@@ -44,6 +44,7 @@ DATA: list[dict[str, Any]] = [
     {"num_circles": 2},
     {"circle_radius": 7.0, "contrast": 0.6},
     {"correlation": 0.8},
+    {"split": "combinations", "train_share": 0.5},
     {"occluder": 24.0},
     {"occluder": 24.0, "pixel_noise": 0.1, "drop_rate": 0.5, "target": "clean"},
     {"pixel_noise": 0.2},

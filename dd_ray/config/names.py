@@ -13,7 +13,7 @@ Moves = Literal["position", "orientation", "scale"]
 Motion = Literal["linear", "axis", "bounce"]
 Dropped = Literal["black", "frozen"]
 Target = Literal["seen", "clean"]
-Split = Literal["none", "samples", "levels"]
+Split = Literal["none", "samples", "levels", "combinations"]
 
 NUM_HELD_OUT = 10_000
 """Images or videos of the original's finite sets that training never sees, however many of them are used."""

@@ -44,7 +44,7 @@ SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 ANY_RISING = dict.fromkeys(SCHEDULES, RISING)
 ANY_CYCLIC = dict.fromkeys((*SCHEDULES, "capacity_schedule"), ("cyclic",))
 CONDITIONED = dict.fromkeys(("occluder", "pixel_noise", "drop_rate"), (ABOVE_0,))
-SPLITS = {"split": ("samples", "levels")}
+SPLITS = {"split": ("samples", "levels", "combinations")}
 
 FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
 SEEDS = (at_least(0), Within("give an integer below 2**64", high=2**64 - 1))
@@ -176,12 +176,12 @@ class TrialFields:
     dataset_seed: Annotated[int, Option(within=SEEDS, of_data=True)] = 0
     """Seed of the training stream. All trials of a sweep share it, and so see the same batches."""
     split: Annotated[Split, Option(of_data=True)] = "none"
-    """What else is held out of training, and tested on: samples of a finite set, or levels of each factor."""
+    """What is held out of training: samples of a finite set, levels of each factor, or combinations of their halves."""
     train_share: Annotated[
         float,
         Option(within=TRAIN_SHARES, of_data=True, needs=(SPLITS,)),
     ] = 1.0
-    """p, the share of the samples, or of the levels of each factor, that split leaves for training."""
+    """p, the share of the samples, of the levels of each factor, or of combinations, that is left for training."""
     num_test: Annotated[int, Option(within=(at_least(2),))] = 512
     """How many held-out videos, or still images, each evaluation uses; of a file that holds out fewer, all."""
 

@@ -19,7 +19,16 @@ from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data.batch import Batch
 from dd_ray.data.conditions import TESTING, TRAINING, Conditions, to_device
 from dd_ray.data.original import FiniteSet
-from dd_ray.data.split import Draw, Factors, Levels, at_trained_levels, levels_of_draws, levels_of_set, split_draws
+from dd_ray.data.split import (
+    Draw,
+    Factors,
+    Levels,
+    at_trained_levels,
+    levels_of_draws,
+    levels_of_set,
+    split_combinations,
+    split_draws,
+)
 from dd_ray.data.streams import Stream, generator, shuffled
 from dd_ray.errors import UserError
 
@@ -120,7 +129,11 @@ class ContinuousDataset(Dataset):
     ) -> None:
         super().__init__(config, device, paint)
         self._levels = levels_of_draws(self.factor_names, draw, self.level_share, categories)
-        self.draw_train, self.draw_test = split_draws(self.factor_names, draw, self._levels, categories)
+        if config.split == "combinations":
+            draws = split_combinations(self.factor_names, draw, config.train_share, categories)
+        else:
+            draws = split_draws(self.factor_names, draw, self._levels, categories)
+        self.draw_train, self.draw_test = draws
 
     def levels(self) -> dict[str, Levels]:
         return self._levels

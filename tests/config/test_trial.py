@@ -109,7 +109,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"split": "levels", "train_share": 1.1}, r"train_share = 1\.1 .*\(0, 1\]"),
         (
             INERTIA_VAE | {"train_share": 0.5},
-            r"train_share = 0\.5 has no effect with split = none; give 1\.0, or use split = samples or levels\.",
+            r"train_share = 0\.5 has no effect with split = none; give 1\.0, or use split = samples or levels or comb",
         ),
         (INERTIA_VAE | {"split": "samples"}, "split = samples needs a finite set .*, or grid = original"),
         (INERTIA_VAE | {"width_factor": 0.0}, r"width_factor = 0\.0 .*\(0, 8\]"),
@@ -134,6 +134,8 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"grid": "original", "correlation": 0.5}, "grid = original .* and correlation = 0"),
         (INERTIA_VAE | {"occluder": 64.0}, r"occluder = 64\.0 .*\[0, 63\]"),
         (INERTIA_VAE | {"grid": "original", "occluder": 8.0}, "grid = original is .* occluder = 0"),
+        (INERTIA_VAE | {"split": "combinations", "grid": "original"}, "split = combinations .* give grid = continuous"),
+        (INERTIA_VAE | {"split": "combinations", "correlation": 0.5}, "split = combinations .* give correlation = 0"),
         (INERTIA_VAE | {"pixel_noise": -0.1}, r"pixel_noise = -0\.1 .*\[0, 1\]"),
         (
             INERTIA_VAE | {"target": "clean"},
