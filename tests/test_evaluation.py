@@ -47,6 +47,9 @@ def _evaluated(config):
 def _expected_names(config) -> set[str]:
     error = "reconstruction_error" if config.traits.draws else "factor_error"
     scores = {"loss", error} | ({f"{error}_seen"} if config.split != "none" else set())
+    if config.traits.draws:
+        scores |= {"reconstruction_error_hidden"} if config.occluder else set()
+        scores |= {"reconstruction_error_dropped"} if config.drop_rate else set()
     if not config.traits.encodes:
         return scores
     if config.factor_names:
@@ -98,7 +101,7 @@ def test_an_evaluation_begins_without_waiting_for_the_device(config):
     dataset = make_dataset(config)
     sets = [
         # What asks for a number of this device fails, as it would wait on another.
-        batch and Batch(batch.images.to("meta"), batch.factors.to("meta"), batch.factor_names)
+        batch and batch.map(lambda tensor: tensor.to("meta"))
         for batch in (dataset.test_set(), dataset.seen_set())
     ]
     fetch = begin_evaluation(build_model(config).to("meta"), config, sets[0], seen_set=sets[1])
@@ -177,6 +180,26 @@ def test_the_reconstruction_error_is_that_of_the_means_per_pixel(model):
     metrics = evaluate(network, config, test_set).metrics
     assert metrics["reconstruction_error"] == pytest.approx(expected, rel=1e-5)
     assert metrics["loss/reconstruction"] > expected * outputs.target[0].numel()
+
+
+@pytest.mark.parametrize("model", ["inertia_vae", "beta_vae", "supervised_decoder"])
+def test_frames_that_are_hidden_or_lost_have_errors_of_their_own(model, monkeypatch):
+    conditions = {"occluder": 20.0, "drop_rate": 0.3, "pixel_noise": 0.1}
+    config = small(model, **conditions, **({} if model == "supervised_decoder" else {"target": "clean"}))
+    network, test_set = build_model(config), make_dataset(config).test_set()
+    with torch.no_grad():
+        outputs = network(test_set)
+        squares = (outputs.reconstruction - outputs.target).square().mean(dim=(2, 3, 4))
+    first = config.num_frames - squares.shape[1]
+    if config.target == "clean":
+        plain = replace(config, occluder=0.0, drop_rate=0.0, pixel_noise=0.0, target="seen")
+        assert torch.equal(outputs.target, make_dataset(plain).test_set().images[:, first:])
+    monkeypatch.setattr(heldout, "CHUNK", 3)  # of which each has another share of such frames
+    metrics = evaluate(network, config, test_set).metrics
+    for name in ("hidden", "dropped"):
+        which = test_set.lost[name][:, first:]
+        assert 0 < which.sum() < which.numel()
+        assert metrics[f"reconstruction_error_{name}"] == pytest.approx(squares[which].mean().item(), rel=1e-4)
 
 
 def test_the_weights_are_those_of_the_iteration():

@@ -121,6 +121,15 @@ def _check_dataset(config: "TrialConfig") -> None:
 
 
 def _check_split(config: "TrialConfig") -> None:
+    if config.split == "combinations" and (config.grid != "continuous" or not DATASETS[config.dataset].drawn):
+        raise UserError(
+            "split = combinations needs factors that are drawn anew; give grid = continuous, or split = levels."
+        )
+    if config.split == "combinations" and config.correlation:
+        raise UserError(
+            f"split = combinations needs all combinations of factors, and correlation = "
+            f"{config.correlation} makes some rare; give correlation = 0."
+        )
     if config.split == "samples" and config.grid == "continuous" and DATASETS[config.dataset].drawn:
         or_grid = ", or grid = original" if DATASETS[config.dataset].finite else ""
         raise UserError(

@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING
 
 from dd_ray.config.arrays import check_arrays, factor_names
 from dd_ray.config.dsprites import check_dsprites
-from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, NUM_HELD_OUT, SPRITE_FACTORS
+from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS, NUM_HELD_OUT, SPRITE_FACTORS
 from dd_ray.config.specs import DatasetSpec, Registry
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
+
+
+CONDITIONS = ("contrast", "correlation", "occluder", "pixel_noise", "drop_rate", "dropped", "target")
+"""What makes videos harder: of the scene, of how its factors go together, and of its frames on their way to a model."""
 
 
 def _circles(config: "TrialConfig") -> tuple[str, ...]:
@@ -27,13 +31,18 @@ def _background(config: "TrialConfig") -> tuple[str, ...]:
 
 def _check_still_circles(config: "TrialConfig") -> None:
     if config.grid == "original" and not config.is_of_one_circle:
-        raise UserError("grid = original is the original's circles: num_circles = 1 and background = gaussian.")
+        raise UserError(
+            "grid = original is the original's circles: num_circles = 1, background = gaussian, "
+            f"circle_radius = {CIRCLE_RADIUS}, contrast = 1 and occluder = 0."
+        )
 
 
 def _check_moving_circles(config: "TrialConfig") -> None:
     _check_still_circles(config)
-    if config.grid == "original" and (config.motion != "linear" or config.num_frames != 10):
-        raise UserError("grid = original is the original's videos: motion = linear and num_frames = 10.")
+    if config.grid == "original" and (config.motion, config.num_frames, config.correlation) != ("linear", 10, 0):
+        raise UserError(
+            "grid = original is the original's videos: motion = linear, num_frames = 10 and correlation = 0."
+        )
     if config.split == "levels" and config.background == "black":
         raise UserError(
             "split = levels holds out levels of what rests in a video, and on black all that is there moves; "
@@ -68,7 +77,7 @@ MOVING_CIRCLES = DatasetSpec(
     training_size=200_000 - NUM_HELD_OUT,
     moving=True,
     finite=True,
-    reads=("background", "num_circles", "motion", "num_frames"),
+    reads=("background", "num_circles", "motion", "num_frames", "circle_radius", *CONDITIONS),
     check=_check_moving_circles,
 )
 STILL_SPRITES = DatasetSpec(
@@ -91,7 +100,7 @@ MOVING_SPRITES = DatasetSpec(
     factors=_sprites,
     training_size=_NUM_SPRITES,  # as the still ones, since no published set has moving ones
     moving=True,
-    reads=("background", "motion", "moves", "num_frames"),
+    reads=("background", "motion", "moves", "num_frames", *CONDITIONS),
 )
 DSPRITES = DatasetSpec(
     name="dsprites",

@@ -30,6 +30,20 @@ def at_least(bound: int) -> Within:
     return Within(f"give a finite number of at least {bound}", low=bound)
 
 
+class _PositiveValue:
+    """Stands for every number above 0 among the values of a `Need`."""
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or (isinstance(other, int | float) and other > 0)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __str__(self) -> str:
+        return "a positive number"
+
+
+ABOVE_0 = _PositiveValue()
 SHARE = Within("give a number in [0, 1]", low=0, high=1)
 POSITIVE = Within("give a positive number", low=0, above=True)
 FINITE = Within("give a finite number")

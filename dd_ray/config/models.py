@@ -2,8 +2,8 @@
 
 from dd_ray.config.specs import ModelSpec, Registry
 
-VAE = ("num_latents", "stochastic", "likelihood", "objective", "schedule_iterations", "schedule_cycles")
-"""What a model with latents reads; the objective reads β."""
+VAE = ("num_latents", "stochastic", "likelihood", "objective", "schedule_iterations", "schedule_cycles", "target")
+"""What a model with latents reads; the objective reads β. `target` is which frames it reconstructs, `Batch.target`."""
 PREDICTION = ("lam", "lam_schedule", "alpha", "learn_alpha")
 """What a model reads whose latents are predicted in time."""
 

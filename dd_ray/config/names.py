@@ -13,11 +13,16 @@ Grid = Literal["continuous", "original"]
 Background = Literal["gaussian", "black"]
 Moves = Literal["position", "orientation", "scale"]
 Motion = Literal["linear", "axis", "bounce"]
-Split = Literal["none", "samples", "levels"]
+Dropped = Literal["black", "frozen"]
+Target = Literal["seen", "clean"]
+Split = Literal["none", "samples", "levels", "combinations"]
 
 NUM_HELD_OUT = 10_000
 """Images or videos of the original's finite sets that training never sees, however many of them are used."""
 MOST_CIRCLES = 4
+
+CIRCLE_RADIUS = 6.4
+"""Of the original's circles, in pixels of the canvas of 64×64 that everything is drawn on."""
 
 CIRCLE_FACTORS = ("circle_x", "circle_y")
 SPRITE_FACTORS = ("sprite_shape", "sprite_scale", "sprite_orientation", "sprite_x", "sprite_y")

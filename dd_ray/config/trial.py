@@ -18,7 +18,7 @@ from dd_ray.config.checks import CHECKS
 from dd_ray.config.datasets import DATASETS
 from dd_ray.config.effects import takes
 from dd_ray.config.models import MODELS
-from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS
+from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS
 from dd_ray.config.specs import CHANGES, ModelSpec
 from dd_ray.config.trial_fields import TrialFields, config_fields, fields_with, option_classes
 from dd_ray.errors import UserError
@@ -98,7 +98,9 @@ class TrialConfig(TrialFields):
     @property
     def is_of_one_circle(self) -> bool:
         """Whether its pictures are the original study's: one circle in front of a Gaussian."""
-        return DATASETS[self.dataset].drawn and self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
+        as_original = (self.circle_radius, self.contrast, self.occluder) == (CIRCLE_RADIUS, 1, 0)
+        named = self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
+        return DATASETS[self.dataset].drawn and named and as_original
 
     @property
     def data(self) -> dict[str, Any]:

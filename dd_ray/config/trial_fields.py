@@ -9,15 +9,17 @@ from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 from dd_ray.config.datasets import DATASETS
-from dd_ray.config.field import FINITE, POSITIVE, Option, Within, at_least, option_of, type_of
+from dd_ray.config.field import ABOVE_0, FINITE, POSITIVE, SHARE, Option, Within, at_least, option_of, type_of
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
+    CIRCLE_RADIUS,
     DSPRITES_MD5,
     MOST_CIRCLES,
     WIDEST,
     Background,
     Compat,
     Decode,
+    Dropped,
     Grid,
     LearnGamma,
     Likelihood,
@@ -27,6 +29,7 @@ from dd_ray.config.names import (
     Sampling,
     Schedule,
     Split,
+    Target,
 )
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
@@ -42,13 +45,18 @@ RISING = ("linear", "cyclic", "cosine")
 SCHEDULES = ("beta_schedule", "gamma_schedule", "lam_schedule")
 ANY_RISING = dict.fromkeys(SCHEDULES, RISING)
 ANY_CYCLIC = dict.fromkeys((*SCHEDULES, "capacity_schedule"), ("cyclic",))
-SPLITS = {"split": ("samples", "levels")}
+CONDITIONED = dict.fromkeys(("occluder", "pixel_noise", "drop_rate"), (ABOVE_0,))
+SPLITS = {"split": ("samples", "levels", "combinations")}
 
 FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
 SEEDS = (at_least(0), Within("give an integer below 2**64", high=2**64 - 1))
 GAMMAS = (Within("γ is a share, give a number in [0, 1]", 0, 1),)
 WIDTHS = (Within(f"give a number in (0, {WIDEST}]", 0, WIDEST, above=True),)
 CIRCLES = (Within(f"give 1 to {MOST_CIRCLES}", 1, MOST_CIRCLES),)
+RADII = (Within("give a number of pixels in [1, 16]", 1, 16),)
+CONTRASTS = (Within("give a number in (0, 1]", 0, 1, above=True),)
+CORRELATIONS = (Within("give a number in [-1, 1]", -1, 1),)
+BARS = (Within("give a width in pixels in [0, 63]", 0, 63),)
 TRAIN_SHARES = (Within("it is a share, give a number in (0, 1]", 0, 1, above=True),)
 BETA_NORM = r"β$_{\mathrm{norm}}$"
 
@@ -147,6 +155,24 @@ class TrialFields:
     """moving_sprites: the factor that moves in a video; the others rest."""
     num_frames: Annotated[int, Option(of_data=True)] = 10
     """T, frames of a video (moving_circles, moving_sprites)."""
+    circle_radius: Annotated[float, Option(within=RADII, of_data=True)] = CIRCLE_RADIUS
+    """moving_circles: radius of the circles, in pixels of 64; above 7.5 they may reach over the border."""
+    contrast: Annotated[float, Option(within=CONTRASTS, of_data=True)] = 1.0
+    """Of videos: c, by which share a circle or sprite of value v stands out from b behind it, b + c (v − b)."""
+    correlation: Annotated[float, Option(within=CORRELATIONS, of_data=True, needs=({"background": ("gaussian",)},))] = (
+        0.0
+    )
+    """Of videos: ρ of the Gaussian copula of the background's place and that of the first thing in the first frame."""
+    occluder: Annotated[float, Option(within=BARS, of_data=True)] = 0.0
+    """Of videos: width, in pixels of 64, of an upright grey bar in the middle that hides what passes behind it."""
+    pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
+    """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
+    drop_rate: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
+    """Of videos: the probability of each frame but the first to be lost."""
+    dropped: Annotated[Dropped, Option(of_data=True, needs=({"drop_rate": (ABOVE_0,)},))] = "black"
+    """What is seen in place of a lost frame: black, or the last frame that was not lost (frozen)."""
+    target: Annotated[Target, Option(of_data=True, needs=(CONDITIONED,))] = "seen"
+    """Which frames a model reconstructs: those that it sees, or clean ones, without bar, noise and losses."""
     dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5
@@ -160,12 +186,12 @@ class TrialFields:
     dataset_seed: Annotated[int, Option(within=SEEDS, of_data=True)] = 0
     """Seed of the training stream. All trials of a sweep share it, and so see the same batches."""
     split: Annotated[Split, Option(of_data=True)] = "none"
-    """What else is held out of training, and tested on: samples of a finite set, or levels of each factor."""
+    """What is held out of training: samples of a finite set, levels of each factor, or combinations of their halves."""
     train_share: Annotated[
         float,
         Option(within=TRAIN_SHARES, of_data=True, needs=(SPLITS,)),
     ] = 1.0
-    """p, the share of the samples, or of the levels of each factor, that split leaves for training."""
+    """p, the share of the samples, of the levels of each factor, or of combinations, that is left for training."""
     num_test: Annotated[int, Option(within=(at_least(2),))] = 512
     """How many held-out videos, or still images, each evaluation uses; of a file that holds out fewer, all."""
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from dd_ray.config import TrialConfig
 from dd_ray.config.arrays import factors_of
 from dd_ray.data.batch import Batch
+from dd_ray.data.conditions import to_device
 from dd_ray.data.dataset import FiniteDataset, Paint
 from dd_ray.data.split import NUM_INTERVALS, Factors, interval_of
 from dd_ray.errors import UserError
@@ -80,9 +81,7 @@ class ArraysDataset(FiniteDataset):
     def _gathered(self, indices: NDArray[np.int64]) -> Batch:
         images = torch.from_numpy(self._images[indices])  # [B, T, H, W, C]
         factors = torch.from_numpy(self.members.factors(indices))
-        if self.device.type == "cuda":
-            images, factors = images.pin_memory(), factors.pin_memory()  # else the device would be waited for
-        images, factors = (part.to(self.device, non_blocking=True) for part in (images, factors))
+        images, factors = (to_device(part, self.device) for part in (images, factors))
         return Batch(as_images(images), factors, self.factor_names)
 
     def _all_factors(self) -> Factors:

@@ -10,6 +10,9 @@ from torch import Tensor
 
 from dd_ray.data.rendering import CANVAS, draw_backgrounds, in_chunks
 
+SPRITE_MARGIN, SPRITE_RANGE = 16.5, 31
+"""Centre of a sprite at position 0, and how far that at 1 is from it."""
+
 _CHUNK_CPU = 64
 """Frames at a time on a CPU: few, so that what they are computed from stays in its cache."""
 
@@ -26,3 +29,14 @@ def background_canvases(factors: Tensor, num_before: int) -> Tensor:
         return torch.zeros(num_videos * num_frames, CANVAS, CANVAS, dtype=torch.uint8, device=factors.device)
     canvases = draw_backgrounds(factors[:, 0, num_before:]).canvases[:, 1:-1, 1:-1]
     return canvases.repeat_interleave(num_frames, dim=0)
+
+
+def drawn_over(canvases: Tensor, lit: Tensor, value: int, contrast: float) -> Tensor:
+    """Uint8 canvases b on which lit pixels have a value v with contrast c: b + c (v − b), rounded, halves up.
+
+    Where c = 1 that is v, and the canvases are written to.
+    """
+    if contrast == 1:
+        return canvases.masked_fill_(lit, value)
+    behind = canvases.float()
+    return torch.where(lit, (behind + contrast * (value - behind)).add_(0.5).floor_().to(torch.uint8), canvases)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from dd_ray.config import CIRCLE_FACTORS, DATASETS, TrialConfig
+from dd_ray.data.correlation import correlated
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
 from dd_ray.data.motion import PATHS
 from dd_ray.data.occlusion import paint_circles
@@ -28,7 +29,13 @@ def circle_painter(config: TrialConfig) -> Paint:
     """How any factors of circles become images."""
     if config.is_of_one_circle:
         return partial(render_videos, image_size=config.image_size)
-    return partial(paint_circles, num_circles=config.num_circles, image_size=config.image_size)
+    return partial(
+        paint_circles,
+        num_circles=config.num_circles,
+        image_size=config.image_size,
+        radius=config.circle_radius,
+        contrast=config.contrast,
+    )
 
 
 def _draw_stills(config: TrialConfig) -> Draw:
@@ -41,7 +48,10 @@ def _draw_videos(config: TrialConfig) -> Draw:
 
     def draw(rng: np.random.Generator, n: int) -> Factors:
         moving = [PATHS[config.motion](rng.random, n, config.num_frames) for _ in range(config.num_circles)]
-        resting = np.broadcast_to(rng.random((n, 1, num_resting)), (n, config.num_frames, num_resting))
+        resting = rng.random((n, 1, num_resting))
+        if config.correlation:
+            resting = correlated(resting, moving[0][:, :1], config.correlation)
+        resting = np.broadcast_to(resting, (n, config.num_frames, num_resting))
         return np.concatenate([*moving, resting], axis=-1).astype(np.float32)
 
     return draw

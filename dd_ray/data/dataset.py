@@ -17,8 +17,18 @@ from torch import Tensor
 
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
 from dd_ray.data.batch import Batch
+from dd_ray.data.conditions import TESTING, TRAINING, Conditions, to_device
 from dd_ray.data.original import FiniteSet
-from dd_ray.data.split import Draw, Factors, Levels, at_trained_levels, levels_of_draws, levels_of_set, split_draws
+from dd_ray.data.split import (
+    Draw,
+    Factors,
+    Levels,
+    at_trained_levels,
+    levels_of_draws,
+    levels_of_set,
+    split_combinations,
+    split_draws,
+)
 from dd_ray.data.streams import Stream, generator, shuffled
 from dd_ray.errors import UserError
 
@@ -44,6 +54,7 @@ class Dataset(ABC):
         self.split = config.split
         self.level_share = config.train_share if config.split == "levels" else 1.0
         self.seed = config.dataset_seed
+        self.conditions = Conditions.of(config)
 
     @abstractmethod
     def factors(self, iteration: int) -> Factors:
@@ -69,16 +80,10 @@ class Dataset(ABC):
         """The batch of factors [B, T, F] of this dataset, those of one iteration or of several.
 
         Trusts that they are its own: the background rests in a video, and lies on the grid where there is
-        one. `render_stills` renders any others.
+        one. `render_stills` renders any others. It shows them without noise and losses.
         """
-        factors = torch.as_tensor(factors)
-        if self.device.type == "cuda" and factors.device.type == "cpu":
-            factors = factors.pin_memory()  # else the device would be waited for
-        factors = factors.to(self.device, non_blocking=True)
-        images = self.paint(factors)[:, :, None]
-        # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
-        white = torch.full((), 255.0, device=self.device)
-        return Batch(images.float().div_(white), factors, self.factor_names)
+        factors = to_device(torch.as_tensor(factors), self.device)
+        return self.conditions.shown(self.paint(factors)[:, :, None], factors, self.factor_names)
 
     def batch(self, iteration: int) -> Batch:
         """The training batch of an iteration ≥ 0, whatever was asked for before."""
@@ -88,16 +93,19 @@ class Dataset(ABC):
         """The training batches of some iterations, rendered at once."""
         factors = {iteration: self.factors(iteration) for iteration in iterations}
         whole = self.render(np.concatenate(list(factors.values())))
-        parts = zip(whole.images.split(self.batch_size), whole.factors.split(self.batch_size), strict=True)
-        return {i: Batch(*part, self.factor_names) for i, part in zip(factors, parts, strict=True)}
+        parts = zip(factors, whole.split(self.batch_size), strict=True)
+        return {i: self.conditions.applied(part, TRAINING, self.seed, i) for i, part in parts}
 
     def test_set(self) -> Batch:
         """The held-out set of num_test videos (or images), the same for every seed of training."""
-        return self.render(self.test_factors())
+        return self._tested(self.test_factors())
 
     def seen_set(self) -> Batch | None:
         """What the held-out set is compared with where a part of the data is held out on purpose; else None."""
-        return None if self.split == "none" else self.render(self.seen_factors())
+        return None if self.split == "none" else self._tested(self.seen_factors())
+
+    def _tested(self, factors: Factors) -> Batch:
+        return self.conditions.applied(self.render(factors), TESTING, TEST_SEED, 0)
 
 
 class ContinuousDataset(Dataset):
@@ -121,7 +129,11 @@ class ContinuousDataset(Dataset):
     ) -> None:
         super().__init__(config, device, paint)
         self._levels = levels_of_draws(self.factor_names, draw, self.level_share, categories)
-        self.draw_train, self.draw_test = split_draws(self.factor_names, draw, self._levels, categories)
+        if config.split == "combinations":
+            draws = split_combinations(self.factor_names, draw, config.train_share, categories)
+        else:
+            draws = split_draws(self.factor_names, draw, self._levels, categories)
+        self.draw_train, self.draw_test = draws
 
     def levels(self) -> dict[str, Levels]:
         return self._levels

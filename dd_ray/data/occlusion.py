@@ -13,8 +13,8 @@ from functools import partial
 
 from torch import Tensor
 
-from dd_ray.data.canvases import background_canvases, paint_in_chunks
-from dd_ray.data.rendering import IMAGE, circle_masks, reduce_canvases
+from dd_ray.data.canvases import background_canvases, drawn_over, paint_in_chunks
+from dd_ray.data.rendering import IMAGE, RADIUS, circle_masks, reduce_canvases
 
 BEFORE_GAUSSIAN, BEFORE_BLACK = (0, 255), (128, 255)
 """Values of the first and the last circle."""
@@ -27,7 +27,9 @@ def circle_values(num_circles: int, ends: tuple[int, int]) -> list[int]:
     return [last - (last - first) * (num_circles - 1 - k) // steps for k in range(num_circles)]
 
 
-def paint_circles(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
+def paint_circles(
+    factors: Tensor, num_circles: int, image_size: int, radius: float = RADIUS, contrast: float = 1.0
+) -> Tensor:
     """Images of circles that hide each other.
 
     Args:
@@ -35,18 +37,21 @@ def paint_circles(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
             read off the first frame; on black without the latter.
         num_circles: K.
         image_size: S, 32 or 64.
+        radius: of the circles, in pixels of the canvas.
+        contrast: c in (0, 1], of each circle with what is behind it: b + c (v − b) for values of v and b.
 
     Returns:
         uint8 [B, T, S, S], on the device of the factors.
     """
-    return paint_in_chunks(factors, partial(_paint, num_circles=num_circles, image_size=image_size))
+    paint = partial(_paint, num_circles=num_circles, image_size=image_size, radius=radius, contrast=contrast)
+    return paint_in_chunks(factors, paint)
 
 
-def _paint(factors: Tensor, num_circles: int, image_size: int) -> Tensor:
+def _paint(factors: Tensor, num_circles: int, image_size: int, radius: float, contrast: float) -> Tensor:
     canvases = background_canvases(factors, 2 * num_circles)
     frames = factors.flatten(0, 1)
     ends = BEFORE_BLACK if factors.shape[-1] == 2 * num_circles else BEFORE_GAUSSIAN
     for k, value in enumerate(circle_values(num_circles, ends)):
-        canvases.masked_fill_(circle_masks(frames[:, 2 * k : 2 * k + 2]), value)
+        canvases = drawn_over(canvases, circle_masks(frames[:, 2 * k : 2 * k + 2], radius), value, contrast)
     images = reduce_canvases(canvases) if image_size == IMAGE else canvases
     return images.unflatten(0, factors.shape[:2])

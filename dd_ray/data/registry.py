@@ -10,6 +10,7 @@ from torch import Tensor
 from dd_ray.config import DATASETS, TrialConfig, resolve
 from dd_ray.data.arrays import as_images
 from dd_ray.data.dataset import Dataset
+from dd_ray.data.occluder import occluded
 from dd_ray.data.rendering import checked
 
 
@@ -37,7 +38,8 @@ def render_stills(
         UserError: the factors are not as above.
     """
     valid = checked(torch.tensor(factors), config.factor_names).to(device)
-    pictures: NDArray[np.uint8] = resolve(DATASETS[config.dataset].painter)(config)(valid[:, None])[:, 0].cpu().numpy()
+    painted = resolve(DATASETS[config.dataset].painter)(config)(valid[:, None])[:, 0]
+    pictures: NDArray[np.uint8] = occluded(painted, config.occluder).cpu().numpy()
     return pictures
 
 

@@ -34,6 +34,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dd_ray.config.names import CIRCLE_RADIUS
 from dd_ray.data.batch import FACTORS
 from dd_ray.errors import UserError
 
@@ -41,7 +42,7 @@ CANVAS = 64
 IMAGE = 32
 BACKGROUND_VARIANCE = 15 * CANVAS
 BACKGROUND_PEAK = 0.8 * 255
-RADIUS = 6.4
+RADIUS = CIRCLE_RADIUS
 CIRCLE_RANGE, CIRCLE_MARGIN = 48, 8
 
 _PADDED = CANVAS + 2

@@ -1,12 +1,19 @@
 """What is held out of training: a share of the samples, or of the levels of each factor.
 
     samples   of a finite set's samples, a share p is trained on
+    combinations  each factor is in the lower or upper half of its range, or is one of its categories, also a factor
+              that moves; of all combinations of these a share p is trained on
     levels    of the n levels of each factor, round(p · n) are trained on; a sample is held out as soon as one of its
               factors is at another level, so that of F factors a share of about p^F is trained on
 
+Of combinations, a video is trained on if each of its frames is of one that is, and held out if none is; others, which
+pass from one to the other, are neither. So each half of each factor is seen, and some never together: whether a model
+puts together what it knows is another question than whether it knows what lies between. Videos are drawn again until
+they fit, which for few combinations and long ways (bounce) takes many draws.
+
 The levels are those of the finite set, `NUM_INTERVALS` equal intervals of a continuous factor, or the values of a
-category. Only factors that rest in a video are split: one that moves passes through all of its levels. Which levels are
-trained on is the same for all seeds, and those of a smaller share are among those of a larger one. After the
+category. Only levels of factors that rest in a video are split: one that moves passes through all of its levels. Which
+are trained on is the same for all seeds, and those of a smaller share are among those of a larger one. After the
 interpolation study of the original (github.com/zahariaa/disentangled-dynamics, src/data/dspritesbT.py and
 src/supervised_encoderdecoder).
 
@@ -15,6 +22,7 @@ Factors are told apart by their names, in the order of the columns of [n, T, F].
 Shapes: n samples, T frames, F factors.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
@@ -31,6 +39,9 @@ Mask = NDArray[np.bool_]
 
 NUM_INTERVALS = 16
 """Levels of a continuous factor: as many as the circle has positions on an axis in the original's images."""
+
+NUM_HALVES = 2
+"""Parts of a continuous factor of which combinations are held out."""
 
 
 class Levels(NamedTuple):
@@ -113,6 +124,34 @@ def split_draws(
             return draw_trained(rng, n)
         factors = redraw_until(lambda drawn: ~_all_within(trained, drawn), lambda m: draw(rng, m), n)
         return _with_categories(factors, counts)
+
+    return draw_trained, draw_held_out
+
+
+def split_combinations(
+    names: Sequence[str], draw: Draw, share: float, categories: Mapping[str, int]
+) -> tuple[Draw, Draw]:
+    """How to draw samples of trained combinations only, and those of held-out ones only; see `split_draws`."""
+    counts = [categories.get(name, NUM_HALVES) for name in names]
+    # The levels of no factor are drawn by this number.
+    trained = trained_levels(math.prod(counts), share, len(names))
+    of_categories = {names.index(name): count for name, count in categories.items()}
+
+    def are_trained(factors: Factors) -> Mask:
+        """[n, T]."""
+        halves = [interval_of(factors[..., i], count) for i, count in enumerate(counts)]
+        found: Mask = trained[np.ravel_multi_index(halves, counts)]
+        return found
+
+    def draw_trained(rng: np.random.Generator, n: int) -> Factors:
+        factors = redraw_until(lambda drawn: np.all(are_trained(drawn), axis=1), lambda m: draw(rng, m), n)
+        return _with_categories(factors, of_categories)
+
+    def draw_held_out(rng: np.random.Generator, n: int) -> Factors:
+        if trained.all():
+            return draw_trained(rng, n)
+        factors = redraw_until(lambda drawn: np.all(~are_trained(drawn), axis=1), lambda m: draw(rng, m), n)
+        return _with_categories(factors, of_categories)
 
     return draw_trained, draw_held_out
 

@@ -35,7 +35,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import SPRITE_FACTORS, TrialConfig
-from dd_ray.data.canvases import background_canvases, paint_in_chunks
+from dd_ray.data.canvases import SPRITE_MARGIN, SPRITE_RANGE, background_canvases, drawn_over, paint_in_chunks
+from dd_ray.data.correlation import correlated
 from dd_ray.data.dataset import ContinuousDataset, Dataset, FiniteDataset, Paint
 from dd_ray.data.levels import snap
 from dd_ray.data.motion import PATHS, endpoints, equally_spaced
@@ -48,8 +49,7 @@ SIZES = (3, 6, 40, 32, 32)
 NUM_SHAPES = SIZES[0]
 SQUARE, ELLIPSE, HEART = 10.25, (14.75, 9.05), 10.7
 """Half a side, half axes, and unit of the heart, in pixels of the canvas at full size."""
-FIRST_CENTRE, CENTRES = 16.5, 31
-"""Centre of a sprite at position 0, and how far that at 1 is from it."""
+_PLACE = slice(3, 5)  # of SPRITE_FACTORS
 _WINDOW = 32  # pixels that a sprite can reach, along an axis
 
 
@@ -93,7 +93,7 @@ def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
 
 def sprite_painter(config: TrialConfig) -> Paint:
     """How any factors of sprites become images."""
-    return partial(paint_sprites, image_size=config.image_size)
+    return partial(paint_sprites, image_size=config.image_size, contrast=config.contrast)
 
 
 def sprite_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
@@ -119,23 +119,27 @@ def _draw(config: TrialConfig) -> Draw:
                 else equally_spaced(endpoints(rng.random, n, dimensions=1), num_frames)
             )
             factors[..., first : first + moving.shape[-1]] = moving
+        if config.correlation:
+            place, background = factors[:, :1, _PLACE], slice(len(SPRITE_FACTORS), None)
+            factors[..., background] = correlated(factors[:, :1, background], place, config.correlation)
         return factors.astype(np.float32)
 
     return draw
 
 
-def paint_sprites(factors: Tensor, image_size: int) -> Tensor:
+def paint_sprites(factors: Tensor, image_size: int, contrast: float = 1.0) -> Tensor:
     """Images of sprites, as the module's equations define them.
 
     Args:
         factors: float32 or float64 [B, T, F] in [0, 1], trusted: `SPRITE_FACTORS`, then x and y of the Gaussian, which
             is read off the first frame; on black without these. A shape between two levels is rounded by `snap`.
         image_size: S, 32 or 64.
+        contrast: c in (0, 1], of a sprite with what is behind it: b + c (255 − b) for values of b.
 
     Returns:
         uint8 [B, T, S, S], on the device of the factors.
     """
-    return paint_in_chunks(factors, partial(_paint, image_size=image_size))
+    return paint_in_chunks(factors, partial(_paint, image_size=image_size, contrast=contrast))
 
 
 def halve(canvases: Tensor) -> Tensor:
@@ -145,11 +149,11 @@ def halve(canvases: Tensor) -> Tensor:
     return ((rows[..., ::2] + rows[..., 1::2] + 2) >> 2).to(torch.uint8)
 
 
-def _paint(factors: Tensor, image_size: int) -> Tensor:
+def _paint(factors: Tensor, image_size: int, contrast: float) -> Tensor:
     canvases = background_canvases(factors, len(SPRITE_FACTORS))
     lit, places = _lit(factors[..., : len(SPRITE_FACTORS)].flatten(0, 1))
     flat = canvases.flatten(1)
-    flat.scatter_(1, places, flat.gather(1, places).masked_fill_(lit, 255))
+    flat.scatter_(1, places, drawn_over(flat.gather(1, places), lit, 255, contrast))
     images = halve(canvases) if image_size == IMAGE else canvases
     return images.unflatten(0, factors.shape[:2])
 
@@ -157,7 +161,7 @@ def _paint(factors: Tensor, image_size: int) -> Tensor:
 def _lit(frames: Tensor) -> tuple[Tensor, Tensor]:
     """Which pixels of the window around each sprite [N, 5] are lit, bool [N, 1024], and their places in the canvas."""
     shape, scale, orientation, *positions = frames.double().unbind(-1)
-    centres = FIRST_CENTRE + CENTRES * torch.stack(positions, dim=-1)
+    centres = SPRITE_MARGIN + SPRITE_RANGE * torch.stack(positions, dim=-1)
     first = centres.floor() - _WINDOW // 2  # never below 0, nor so high that the window ends beyond the canvas
     offsets = first[:, :, None] + torch.arange(_WINDOW, device=frames.device) + 0.5 - centres[:, :, None]
     x, y = offsets[:, 0, None, :].float(), offsets[:, 1, :, None].float()

@@ -29,6 +29,14 @@ class Stream(IntEnum):
     """Held-out still pictures."""
     SPLIT = 5
     """Which levels of factors are held out."""
+    PIXELS = 6
+    """Noise of the pixels of training batches."""
+    TEST_PIXELS = 7
+    """Noise of the pixels of held-out data."""
+    DROPS = 8
+    """Which frames of training batches are lost."""
+    TEST_DROPS = 9
+    """Which frames of held-out data are lost."""
 
 
 def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:

@@ -99,6 +99,7 @@ def begin_evaluation(
             **{name: _numpy(gathered.get(name)) for name in ("latents", "predicted", "factors", "encoded")},
             factor_names=test_set.factor_names,
             means=_means(chunks)
+            | _errors_of_lost(gathered)
             | of_seen
             | ({} if posterior is None else _of_posterior(posterior, terms))
             | {name: float(value) for name, value in learned.items()},
@@ -139,10 +140,8 @@ def _chunks(model: Model, config: TrialConfig, test_set: Batch) -> Iterator[tupl
     if shape is not None:
         normal = generator(0, Stream.TEST_NOISE, 0).standard_normal(shape, dtype="float32")
         noise = torch.from_numpy(normal).to(test_set.images.device)
-    for start in range(0, len(test_set.images), CHUNK):
-        part = slice(start, start + CHUNK)
-        chunk = Batch(test_set.images[part], test_set.factors[part], test_set.factor_names)
-        yield chunk, None if noise is None else noise[part]
+    parts = test_set.split(CHUNK)
+    yield from zip(parts, noise.split(CHUNK) if noise is not None else [None] * len(parts), strict=True)
 
 
 def _evaluate_chunk(
@@ -157,7 +156,8 @@ def _evaluate_chunk(
         return _Chunk(len(batch.images), means, arrays, None)
     if isinstance(outputs, ImagePrediction):
         means["reconstruction_error"] = means.pop("loss/reconstruction_error")
-        return _Chunk(len(batch.images), means, {}, _picture(outputs.target, outputs.reconstruction))
+        lost = _lost_frames(batch, outputs.target, outputs.reconstruction)
+        return _Chunk(len(batch.images), means, lost, _picture(outputs.target, outputs.reconstruction))
     of_means = model.reconstruct(outputs.mu, outputs.logvar)
     means["reconstruction_error"] = (of_means - outputs.target).square().mean()
     if config.likelihood == "bernoulli":
@@ -175,8 +175,24 @@ def _evaluate_chunk(
             f"posterior/{name}": getattr(outputs, name)[:, outputs.kl_frames].flatten(0, 1)
             for name in Posterior._fields
         },
+        **_lost_frames(batch, outputs.target, of_means),
     }
     return _Chunk(len(batch.images), means, arrays, _picture(outputs.target, of_means))
+
+
+def _lost_frames(batch: Batch, target: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+    """Error per pixel of each frame that is drawn, the last ones of the batch, [B, T'']; and which of them are lost."""
+    if not batch.lost:
+        return {}
+    lost = {f"lost/{name}": frames[:, -target.shape[1] :] for name, frames in batch.lost.items()}
+    return {"frame_errors": (drawn - target).square().mean(dim=(2, 3, 4)), **lost}
+
+
+def _errors_of_lost(gathered: dict[str, Tensor]) -> dict[str, float]:
+    """Mean error per pixel of the frames that are lost, by how they are; NaN where there are none."""
+    which = {name.removeprefix("lost/"): frames.cpu() for name, frames in gathered.items() if name.startswith("lost/")}
+    errors = {name: gathered["frame_errors"].cpu().double()[frames] for name, frames in which.items()}
+    return {f"reconstruction_error_{name}": float(of_lost.mean()) for name, of_lost in errors.items()}
 
 
 def _numpy(tensor: Tensor | None) -> NDArray[Any] | None:

@@ -57,7 +57,7 @@ def price_of_motion(config: TrialConfig) -> PriceOfMotion:
     chosen = factors[torch.arange(PICTURED), torch.arange(PICTURED) % config.frames]  # [P, F], of any time
     redrawn = chosen.repeat(PICTURED, 1, 1)
     redrawn[..., moving] = chosen[:, None, moving]  # [P, P, F]: what moves as in the first, what rests as in the second
-    images = dataset.render(redrawn.flatten(0, 1)[:, None].numpy()).images.unflatten(0, (PICTURED, PICTURED))
+    images = dataset.render(redrawn.flatten(0, 1)[:, None].numpy()).target.unflatten(0, (PICTURED, PICTURED))
     return PriceOfMotion(
         step=float(steps.mean()), price=config.slowness_weight * float(asked), worth=_worth(images, config)
     )

@@ -65,7 +65,7 @@ class Options(NetworkOptions):
                 f"{len(batch.images)}, numbered from 0 on."
             )
         which = list(self.videos)
-        return Batch(batch.images[which], batch.factors[which], batch.factor_names)
+        return batch.map(lambda tensor: tensor[which])
 
     def base_for(self, subject: Network) -> probes.HeldOutPicture:
         """The held-out picture that traversals begin with."""

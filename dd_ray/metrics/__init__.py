@@ -5,6 +5,7 @@ Scores of latents [N, L] against factors [N, F]:
     modularity                                                each latent for one factor?
     dci (of which `DCI` holds the results)                    both, and how much is told
     linear_r2, nonlinear_r2                                   how much is told, however it is mixed
+    linear_r2_of_few                                          the same, read with few labels
     block_separation (`BlockSeparation`)                      foreground and background in different latents?
 Scores that ask an encoder for new samples:
     beta_vae_score, factor_vae_score
@@ -44,7 +45,7 @@ from dd_ray.metrics.notebook import (
     mean_squared_sweep_correlation,
     notebook_sweeps,
 )
-from dd_ray.metrics.regression import linear_r2, nonlinear_r2, share_lost_to_fitting
+from dd_ray.metrics.regression import linear_r2, linear_r2_of_few, nonlinear_r2, share_lost_to_fitting
 from dd_ray.metrics.reported import COMPARABLE, REPORTED, reported_by, with_untrained
 from dd_ray.metrics.sap import sap
 from dd_ray.metrics.total_correlation import gaussian_total_correlation
@@ -77,6 +78,7 @@ __all__ = [
     "gaussian_total_correlation",
     "in_two_halves",
     "linear_r2",
+    "linear_r2_of_few",
     "mean_correlation_coefficient",
     "mean_squared_cross_correlation",
     "mean_squared_sweep_correlation",

@@ -32,7 +32,7 @@ from dd_ray.metrics.notebook import (
     mean_squared_sweep_correlation,
     notebook_sweeps,
 )
-from dd_ray.metrics.regression import linear_r2, nonlinear_r2
+from dd_ray.metrics.regression import linear_r2, linear_r2_of_few, nonlinear_r2
 from dd_ray.metrics.sap import sap
 
 ACTIVE = "_active"
@@ -53,6 +53,8 @@ class Code:
     """Latents of further pictures by their factors; None where there are no pictures of other factors."""
 
 
+FEW_LABELS = (30, 100, 1_000)
+"""Labels that codes are read with."""
 Compute = Callable[[Code, Mask | None], dict[str, float]]
 
 
@@ -148,6 +150,12 @@ def _dci(code: Code, mask: Mask | None) -> dict[str, float]:
     }
 
 
+def _few_labels(code: Code, mask: Mask | None) -> dict[str, float]:
+    return {
+        f"linear_r2_{n}": mean_of_factors(linear_r2_of_few(code.latents, code.factors, n, mask)) for n in FEW_LABELS
+    }
+
+
 def _block_separation(code: Code, mask: Mask | None) -> dict[str, float]:
     scores = block_separation(code.latents, code.factors, _things(code.factor_names), mask)
     return {
@@ -196,6 +204,15 @@ FURTHER = Registry(
         ),
         _single("linear_r2", "linear_r2_stills", linear_r2, "Linear R², of stills", "R², stills", cost=0.002),
         _single("modularity", "modularity", modularity, "Modularity", "modularity", cost=0.016),
+        ScoreSpec(
+            name="few_labels",
+            compute=_few_labels,
+            columns={
+                f"linear_r2_{n}": Metric(f"Linear R² from {n:,} labels, of stills", f"R², {n}", "max")
+                for n in FEW_LABELS
+            },
+            cost=0.07,
+        ),
         ScoreSpec(
             name="notebook",
             compute=_notebook,

@@ -3,9 +3,13 @@
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dd_ray.metrics.arrays import Array, Mask, held_out_r2, points, standardised
 from dd_ray.metrics.boosting import fit_each_factor
+
+LABEL_DRAWS = 20
+"""Draws of few labels that scores are means over."""
 
 
 def linear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array:
@@ -35,6 +39,48 @@ def linear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array
     design = np.column_stack([standardised(latents), np.ones(len(latents))])
     weights, *_ = np.linalg.lstsq(design[:half], factors[:half], rcond=None)
     return held_out_r2(design[half:] @ weights, factors)
+
+
+def linear_r2_of_few(latents: Array, factors: Array, num_labels: int, mask: Mask | None = None) -> Array:
+    """R² of predicting each factor from all latents by a regression that is fitted on few points.
+
+    As `linear_r2`, but fitted on n points of the first half, which are drawn without replacement; the mean over
+    `LABEL_DRAWS` draws, the same ones for every code. It says how soon a code can be read by who has few labels (as in
+    Locatello et al. 2019, sec. 5.5): with 30, a code of many latents is read worse than one of few. Where the latents
+    of the n points are linearly dependent, so that no regression is the best, the one of the least
+    Σ (f − f̂)² + ‖w‖² is taken, with latents in units of their standard deviation (ridge).
+
+    Args:
+        latents: [N, L].
+        factors: [N, F].
+        num_labels: n.
+        mask: [L], which latents to look at; none of them scores about −1 / n.
+
+    Returns:
+        [F], at most 1, and below 0 where the fit misleads; NaN for a factor that does not vary, and for all where the
+        first half has fewer than n points.
+
+    Cost: 25 ms for 4 latents and 10,000 points, whatever n.
+    """
+    latents, factors = points(latents, factors, mask)
+    half, z = len(latents) // 2, standardised(latents)
+    if half < num_labels:
+        return np.full(factors.shape[1], np.nan)
+    rng = np.random.Generator(np.random.Philox(0))
+    # Sorting uniform numbers, since how numpy permutes may change with its version.
+    draws = [np.argsort(rng.random(half), kind="stable")[:num_labels] for _ in range(LABEL_DRAWS)]
+    return np.mean([held_out_r2(_read_out(z, factors, labelled)[half:], factors) for labelled in draws], axis=0)
+
+
+def _read_out(z: Array, factors: Array, labelled: NDArray[np.intp]) -> Array:
+    """Factors [N, F] as a regression on the labelled points [n] takes them to be."""
+    means = z[labelled].mean(axis=0), factors[labelled].mean(axis=0)
+    design, read = z[labelled] - means[0], factors[labelled] - means[1]
+    weights, _, rank, _ = np.linalg.lstsq(design, read, rcond=None)
+    if rank < z.shape[1]:
+        weights = np.linalg.solve(design.T @ design + np.eye(z.shape[1]), design.T @ read)
+    predicted: Array = (z - means[0]) @ weights + means[1]
+    return predicted
 
 
 def share_lost_to_fitting(num_latents: int, num_videos: int) -> float:

@@ -48,6 +48,18 @@ _AT_EACH_EVALUATION: dict[str, Metric] = {
         "min",
         of=lambda config: _draws(config) and _is_split(config),
     ),
+    "reconstruction_error_hidden": Metric(
+        "Reconstruction error of frames in which something is behind the bar (per pixel)",
+        "error, hidden",
+        "min",
+        of=lambda config: _draws(config) and config.occluder > 0,
+    ),
+    "reconstruction_error_dropped": Metric(
+        "Reconstruction error of lost frames (per pixel)",
+        "error, lost",
+        "min",
+        of=lambda config: _draws(config) and config.drop_rate > 0,
+    ),
     "factor_error": Metric("Factor error (mean squared)", "factor error", "min", of=lambda config: not _draws(config)),
     "factor_error_seen": Metric(
         "Factor error of seen data (mean squared)",

@@ -27,5 +27,5 @@ class BetaVAE(VideoVAE):
             frames=every_frame,
             kl_frames=every_frame,
             reconstruction=self.decode(latents),
-            target=batch.images,
+            target=batch.target,
         )

@@ -108,7 +108,7 @@ class InertiaVAE(VideoVAE):
             frames=slice(0, self.num_latents_in_time),
             kl_frames=slice(self.first_kl_frame, self.num_latents_in_time),
             reconstruction=self.reconstruct(mu, logvar, noise),
-            target=batch.images[:, self.traits.warm_up + self.delay :],
+            target=batch.target[:, self.traits.warm_up + self.delay :],
             encoded=encoded,
         )
 

@@ -27,7 +27,7 @@ class Reconstruction:
     reconstruction: Tensor
     """[B, T'', C, H, W] decoded frames in [0, 1]."""
     target: Tensor
-    """[B, T'', C, H, W] the frames that `reconstruction` should equal."""
+    """[B, T'', C, H, W] the frames that `reconstruction` should equal, of `Batch.target`."""
     encoded: Tensor | None = None
     """[B, T', L] the encoder's means, where latents are made of those of several frames; None where they are `mu`."""
 

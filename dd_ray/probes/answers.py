@@ -62,7 +62,7 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     """
     data = config.data if config.of_videos or config.contents else _data_of_videos(config)
     test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()
-    return Batch(test_set.images[:num_videos], test_set.factors[:num_videos], test_set.factor_names)
+    return test_set.map(lambda tensor: tensor[:num_videos])
 
 
 def _data_of_videos(config: TrialConfig) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
     """
     _check_draws(model, "a reconstruction")
     _check_length(model, batch)
-    outputs = [model(chunk) for chunk in _chunks(batch)]
+    outputs = [model(chunk) for chunk in batch.split(CHUNK)]
     return tuple(  # type: ignore[return-value]
         np.concatenate([pictures_of(getattr(output, name)) for output in outputs])
         for name in ("target", "reconstruction")
@@ -187,7 +187,7 @@ def latent_table(model: Model, config: TrialConfig, test_set: Batch) -> pd.DataF
     if not model.traits.encodes:
         raise UserError(f"{model.traits.one} has no encoder, and so no latents; choose other cells.")
     _check_length(model, test_set)
-    parts = [_latents(model, config, chunk) for chunk in _chunks(test_set)]
+    parts = [_latents(model, config, chunk) for chunk in test_set.split(CHUNK)]
     mu, factors, kl, variance = (np.concatenate([part[i] for part in parts]) for i in range(4))
     follows, correlation = _followed(correlations(mu, factors), test_set.factor_names)
     return pd.DataFrame(
@@ -289,12 +289,6 @@ def _check_length(model: Model, batch: Batch) -> None:
             f"videos of {num_frames} frames do not fit {model.traits.one} of {model.num_frames}; "
             "give it as many as it was trained on."
         )
-
-
-def _chunks(batch: Batch) -> list[Batch]:
-    """The batch in parts, which bounds the memory."""
-    images, factors = batch.images.split(CHUNK), batch.factors.split(CHUNK)
-    return [Batch(*parts, batch.factor_names) for parts in zip(images, factors, strict=True)]
 
 
 def _decoded(model: Model, latents_btl: Tensor) -> Pictures:

@@ -39,7 +39,7 @@ class Feed:
         """[K, ...], as the model takes it; None where it takes none."""
         self._table = torch.zeros(capacity, len(names), device=device)
         self._columns = dict(zip(names, self._table.unbind(1), strict=True))
-        self._batches: dict[bool, tuple[Tensor, Tensor]] = {}
+        self._batches: dict[bool, tuple[Tensor, ...]] = {}
         self._draws = Draws(model, self._images, self._table.shape, None if self.noise is None else self.noise.shape)
         pinned = device.type == "cuda"
         self._stages = cycle(
@@ -61,8 +61,8 @@ class Feed:
         """Which slots take part, bool [K]."""
         return self._columns["active"] > 0
 
-    def batch(self, shared: bool) -> tuple[Tensor, Tensor]:
-        """[B, T, C, H, W] and [B, T, F] that all slots see, or [K, B, ...] of each its own."""
+    def batch(self, shared: bool) -> tuple[Tensor, ...]:
+        """`Batch.tensors` that all slots see, [B, ...], or [K, B, ...] of each its own."""
         return self._batches[shared]
 
     def fill(self, where: Mapping[int, Trial], batches: Mapping[int, Batch]) -> bool:
@@ -93,16 +93,13 @@ class Feed:
         first = next(iter(batches.values()))
         if shared not in self._batches:
             copies = () if shared else (self._capacity,)
-            self._batches[shared] = (
-                torch.zeros(*copies, *first.images.shape, device=self._device),
-                torch.zeros(*copies, *first.factors.shape, device=self._device),
+            self._batches[shared] = tuple(
+                torch.zeros(*copies, *tensor.shape, device=self._device) for tensor in first.tensors
             )
-        images, factors = self._batches[shared]
         places = where.items() if not shared else list(where.items())[:1]
         for slot, trial in places:
-            batch = batches[trial.iteration]
-            (images if shared else images[slot]).copy_(batch.images)
-            (factors if shared else factors[slot]).copy_(batch.factors)
+            for kept, new in zip(self._batches[shared], batches[trial.iteration].tensors, strict=True):
+                (kept if shared else kept[slot]).copy_(new)
 
 
 class _Stage:

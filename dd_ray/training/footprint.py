@@ -25,6 +25,8 @@ def bytes_per_trial(config: TrialConfig) -> int:
     model = build_model(config).to("meta")
     images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
     factors = torch.empty(config.batch_size, config.frames, len(config.factor_names), device="meta")
+    clean = torch.empty_like(images) if config.target == "clean" else None
+    batch = Batch(images, factors, config.factor_names, clean)
     shape = model.noise_shape(*images.shape[:2]) if config.stochastic else None
     noise = None if shape is None else torch.empty(shape, device="meta")
     kept: dict[int, int] = {}
@@ -35,7 +37,8 @@ def bytes_per_trial(config: TrialConfig) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = objective(config, model(Batch(images, factors, config.factor_names), noise)).loss
+        loss = objective(config, model(batch, noise)).loss
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     assert loss.requires_grad  # so that nothing that was counted is gone
-    return int(TRANSIENT * sum(kept.values())) + COPIES_OF_WEIGHTS * weights + images.numel() * images.element_size()
+    of_batch = sum(tensor.numel() * tensor.element_size() for tensor in batch.tensors if tensor is not factors)
+    return int(TRANSIENT * sum(kept.values())) + COPIES_OF_WEIGHTS * weights + of_batch

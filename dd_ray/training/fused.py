@@ -210,11 +210,12 @@ class Block:
     def _gradients(self, method: Method, shared: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Gradients [K, P], losses [K] and their parts of all slots; `shared`: all see the same batch."""
         loss, weights, of_batch = self._loss_by(method), self.weights.detach().requires_grad_(), None if shared else 0
-        arguments = (weights, self._own(), *self._feed.batch(shared))
+        batch = self._feed.batch(shared)
+        arguments = (weights, self._own(), *batch)
         if method == "streams":
             losses, parts = self._one_by_one(loss, arguments, shared)
         else:
-            losses, parts = vmap(loss, in_dims=(0, 0, of_batch, of_batch))(*arguments)
+            losses, parts = vmap(loss, in_dims=(0, 0, *[of_batch] * len(batch)))(*arguments)
         # Of their sum, since each depends on its own weights alone. `torch.func.grad` would keep all that a second
         # derivative takes, which is as much again.
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
@@ -229,12 +230,12 @@ class Block:
         return gradient
 
     def _loss_by(self, method: Method) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
-        """The loss of a trial and its parts, from its weights, what else is its own, images and factors."""
+        """The loss of a trial and its parts, from its weights, what else is its own, and `Batch.tensors`."""
         model, feed = self._models[method], self._feed
 
-        def loss(weights: Tensor, own: Mapping[str, Any], images: Tensor, factors: Tensor) -> Any:
+        def loss(weights: Tensor, own: Mapping[str, Any], *tensors: Tensor) -> Any:
             values = self._by_name(weights) | own["buffers"]
-            outputs = functional_call(model, values, (Batch(images, factors, feed.factor_names), own.get("noise")))
+            outputs = functional_call(model, values, (Batch.of(tensors, feed.factor_names), own.get("noise")))
             terms = objective(self.config, outputs, Weights(**own["scalars"]))
             return terms.loss, terms.parts
 

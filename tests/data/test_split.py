@@ -139,3 +139,46 @@ def test_the_circles_of_videos_move_as_ever():
     whole = make_dataset(small("inertia_vae"))
     np.testing.assert_array_equal(split.factors(1)[..., :2], whole.factors(1)[..., :2])
     assert (split.factors(1)[..., 2:] != whole.factors(1)[..., 2:]).all()
+
+
+COMBINED = {
+    "circles": {"dataset": "moving_circles"},
+    "on black": {"dataset": "moving_circles", "background": "black"},
+    "stills": {"dataset": "still_circles"},
+    "sprites": {"dataset": "moving_sprites"},
+}
+
+
+def _combinations(data, factors):
+    """[n, T] the number of the combination that each frame is of."""
+    number = np.zeros(factors.shape[:2], int)
+    for i, name in enumerate(data.factor_names):
+        count = 3 if name == "sprite_shape" else 2
+        number = count * number + np.minimum((factors[..., i] * count).astype(int), count - 1)
+    return number
+
+
+@pytest.mark.parametrize("share", [0.5, 0.75])
+@pytest.mark.parametrize("values", COMBINED.values(), ids=COMBINED)
+def test_no_combination_is_both_trained_on_and_held_out(values, share):
+    data = dataset_of("continuous", split="combinations", train_share=share, **values)
+    trained = {*np.concatenate([_combinations(data, data.factors(i)).ravel() for i in range(10)]).tolist()}
+    held_out = {*_combinations(data, data.test_factors()).ravel().tolist()}
+    assert not trained & held_out
+    assert trained >= {*_combinations(data, data.seen_factors()).ravel().tolist()}
+    count = (3 if "sprite_shape" in data.factor_names else 1) * 2 ** sum("shape" not in n for n in data.factor_names)
+    assert len(trained) == round(share * count) or "sprites" in values["dataset"]  # which has many, some of them rare
+    assert len(trained) + len(held_out) >= 0.9 * count
+
+
+def test_combinations_of_a_smaller_share_are_among_those_of_a_larger_one():
+    few, more = (dataset_of("continuous", "moving_circles", split="combinations", train_share=p) for p in (0.3, 0.6))
+    assert {*_combinations(few, few.factors(0)).ravel().tolist()} <= {
+        number for i in range(20) for number in _combinations(more, more.factors(i)).ravel().tolist()
+    }
+
+
+def test_each_half_of_each_factor_is_trained_on():
+    data = dataset_of("continuous", "moving_circles", split="combinations", train_share=0.75)
+    factors = data.factors(0)
+    assert ((factors < 0.5).any(axis=(0, 1)) & (factors >= 0.5).any(axis=(0, 1))).all()

@@ -31,7 +31,7 @@ class BlurVAE(VideoVAE):
         mu = torch.cat([e[:, :1], (1 - self.blur) * e[:, 1:] + self.blur * e[:, :-1]], dim=1)
         every, predicted = slice(0, mu.shape[1]), predict_linearly(mu, self.alpha)
         made = {"mu": mu, "logvar": logvar, "latents": self.sample(mu, logvar, noise), "mu_predicted": predicted}
-        seen = {"reconstruction": self.reconstruct(mu, logvar, noise), "target": batch.images}
+        seen = {"reconstruction": self.reconstruct(mu, logvar, noise), "target": batch.target}
         return Reconstruction(**made, **seen, frames=every, kl_frames=every)
 
 

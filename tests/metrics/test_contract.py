@@ -13,6 +13,7 @@ from dd_ray.metrics import (
     dci,
     further_scores,
     linear_r2,
+    linear_r2_of_few,
     mean_correlation_coefficient,
     mig,
     mig_equal_width,
@@ -40,11 +41,12 @@ EXACT = {
     "mcc_pearson": mean_correlation_coefficient,
     "mcc_spearman": lambda z, f, mask=None: mean_correlation_coefficient(z, f, mask, method="spearman"),
     "linear_r2": linear_r2,
+    "linear_r2_of_few": lambda z, f, mask=None: linear_r2_of_few(z, f, 100, mask),
     "modularity": modularity,
 }
 TREES = {"nonlinear_r2": nonlinear_r2, "dci": _dci, "blocks": _blocks}
 SCORES = EXACT | TREES
-NEED_POINTS = set(SCORES) - {"sap", "mcc_pearson", "mcc_spearman", "linear_r2"}
+NEED_POINTS = set(SCORES) - {"sap", "mcc_pearson", "mcc_spearman", "linear_r2", "linear_r2_of_few"}
 TOLERANCE = dict.fromkeys(EXACT, 1e-9) | dict.fromkeys(TREES, 0.02)
 """Trees break ties between latents at random, and their steps lie on one side of a point."""
 NUM_POINTS = 600

@@ -6,7 +6,7 @@ Shapes: N points, L latents, F factors.
 import numpy as np
 import pytest
 
-from dd_ray.metrics import linear_r2, mean_correlation_coefficient, share_lost_to_fitting
+from dd_ray.metrics import linear_r2, linear_r2_of_few, mean_correlation_coefficient, share_lost_to_fitting
 from tests.metrics.codes import NUM_POINTS, rotated
 
 
@@ -102,3 +102,36 @@ def test_factors_that_find_no_latent_count_as_nothing(factors, num_latents):
 def test_one_latent_cannot_stand_for_two_factors(factors):
     latents = np.column_stack([factors[:, 0] + factors[:, 1], np.zeros(NUM_POINTS)])
     assert mean_correlation_coefficient(latents, factors[:, :2]) == pytest.approx(0.5**0.5 / 2, abs=0.02)
+
+
+@pytest.mark.parametrize("num_labels", [30, 100, 1000])
+def test_few_labels_lose_what_theory_says(rng, num_labels):
+    latents = rng.standard_normal((10_000, 4))
+    noise = rng.standard_normal((10_000, 60))
+    factors = latents @ rng.standard_normal((4, 60)) + noise
+    unexplained = noise[5000:].var(axis=0) / factors[5000:].var(axis=0)
+    lost = (1 - linear_r2_of_few(latents, factors, num_labels)) / unexplained - 1
+    assert lost.mean() == pytest.approx(share_lost_to_fitting(4, 2 * num_labels), rel=0.15)
+
+
+def test_few_labels_are_the_same_for_every_code_and_enough_for_an_affine_one(rng):
+    factors = rng.random((1000, 3))
+    latents = factors @ rng.standard_normal((3, 3)) + 1
+    np.testing.assert_allclose(linear_r2_of_few(latents, factors, 30), 1)
+    noisy = latents + rng.standard_normal(latents.shape)
+    np.testing.assert_array_equal(linear_r2_of_few(noisy, factors, 30), linear_r2_of_few(noisy, factors, 30))
+
+
+def test_of_dependent_latents_few_labels_find_the_least_weights(rng):
+    factors = rng.random((1000, 3))
+    twice = np.column_stack([factors, factors[:, :1], np.zeros(1000)])
+    assert (linear_r2_of_few(twice, factors, 100) > 0.99).all()
+    many = np.column_stack([factors, rng.standard_normal((1000, 40))])  # more than there are labels
+    few_r2 = linear_r2_of_few(many, factors, 30)
+    assert np.isfinite(few_r2).all() and (few_r2 < linear_r2_of_few(many, factors, 400)).all()
+
+
+def test_more_labels_than_there_are_points_have_no_score(rng):
+    factors = rng.random((100, 2))
+    assert np.isnan(linear_r2_of_few(factors, factors, 51)).all()
+    np.testing.assert_allclose(linear_r2_of_few(factors, factors, 50), 1)

@@ -44,7 +44,7 @@ class BlurVAE(VideoVAE):
             frames=every_frame,
             kl_frames=every_frame,
             reconstruction=self.reconstruct(mu, logvar, noise),
-            target=batch.images,
+            target=batch.target,
         )
 
 
@@ -79,7 +79,7 @@ class LinearVAE(base.Model):
             frames=every_frame,
             kl_frames=every_frame,
             reconstruction=self.decode(latents),
-            target=batch.images,
+            target=batch.target,
         )
 
 

@@ -58,6 +58,14 @@ CHANGES: dict[str, dict[str, Any]] = {
     "num_circles": {"num_circles": 2},
     "moves": {"dataset": "moving_sprites", "moves": "scale"},
     "num_frames": {"num_frames": 6},
+    "circle_radius": {"circle_radius": 4.0},
+    "contrast": {"contrast": 0.5},
+    "correlation": {"correlation": 0.5},
+    "occluder": {"occluder": 12.0},
+    "pixel_noise": {"pixel_noise": 0.1},
+    "drop_rate": {"drop_rate": 0.5},
+    "dropped": {"dropped": "frozen", "drop_rate": 0.5},
+    "target": {"target": "clean", "pixel_noise": 0.1},
     "split": {"split": "levels", "train_share": 0.5},
     "train_share": {"split": "levels", "train_share": 0.5},
     "dataset_seed": {"dataset_seed": 1},
@@ -76,7 +84,7 @@ _NOT_SUPERVISED = {
     *("capacity_max", "capacity_weight", "capacity_iterations", "capacity_schedule", "tc_sampling", "tc_num_data"),
     *("slowness_weight", "slowness_rate", "velocity_scale", "velocity_alpha"),
     *("beta_schedule", "gamma_schedule", "lam_schedule"),
-    *("schedule_iterations", "schedule_cycles"),
+    *("schedule_iterations", "schedule_cycles", "target"),
 }
 REFUSED = {
     "supervised_encoder": _NOT_SUPERVISED,
