@@ -84,8 +84,7 @@ def _of_metric(scores: "pd.Series[float]", axes: Sequence[str], changes: Sequenc
         numbers = {"effect": effect, "ci_low": effect - half, "ci_high": effect + half, "p_value": p_value}
         rows.append({"metric": metric, **_named(change), **numbers, "seeds": seeds, "pairs": pairs})
     table = pd.DataFrame(rows)
-    table.insert(table.columns.get_loc("p_value") + 1, "p_holm", holm(table["p_value"].to_numpy(float)))
-    return table
+    return table.assign(p_holm=holm(table["p_value"].to_numpy(float)))
 
 
 def _named(change: Change) -> dict[str, Any]:
