@@ -230,7 +230,7 @@ def _said_of_differences(cells: pd.DataFrame) -> list[Artist]:
         return []
     none = f"no {ABOVE} {BELOW}: no difference can be told from 0"
     marks = f"{ABOVE} {BELOW}  above or below 0" if cells["differs"].any() else none
-    text = f"{marks}, for the map as a whole: without any effect, 5% of maps have a mark"
+    text = f"{marks}, for the map as a whole:\nwithout any effect, 5% of maps have a mark"
     return [_words("\n".join([text, *families]))]
 
 
@@ -240,7 +240,7 @@ def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
     entries: list[Artist] = []
     if len(best):
         text = f"{BEST}  the best of the complete cells without collapse; outlined: those that may be as good,"
-        text += "\nwhose 95% interval overlaps its interval. As the best of them it looks better than it is, by up to"
+        text += "\nwhose 95% interval overlaps its interval. As the best of\nthem it looks better than it is, by up to"
         luck = _by_metric(best, lambda part: f"{part['luck'].iloc[0]:.2g}")
         label = "\n".join([text, *luck])
         entries.append(Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=label))
