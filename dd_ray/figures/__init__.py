@@ -1,6 +1,7 @@
 """How figures are drawn: a module a figure, which a script of `analysis/` runs and a sweep's end calls.
 
 grid_maps              metrics over the axes of a grid
+effects                what each axis changes, and two of them together: a table
 tradeoff               what disentanglement costs
 search_results         what a search found
 generalisation         errors of held-out and of seen data
@@ -25,6 +26,7 @@ from dd_ray.sweep.study import DrawFigure
 
 FIGURES = (
     "grid_maps",
+    "effects",
     "tradeoff",
     "search_results",
     "generalisation",

@@ -7,14 +7,15 @@ three, a figure for each combination of the rest.
 Cells that are not complete at the map's iteration are hatched and carry a letter, with the iteration of their last
 evaluation; those with fewer seeds than others say how many (n). A cell without a value is empty, and says why. Cells
 whose network collapsed are crossed out, however good their numbers look. A star marks the best cell of a figure, an
-outline those that may be as good: whose 95% interval over the seeds overlaps its interval.
+outline those that may be as good: whose 95% interval overlaps its interval. The intervals are of the variance over
+seeds, pooled over the cells where they vary alike. Where no cell can be told apart, there is neither.
 
-`--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks where the 95% interval of that
-difference excludes 0.
+`--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks where that difference is not 0. The
+marks hold for the map as a whole: without any effect, one map in 20 has one.
 What counts as complete, which seeds are averaged and which cells can be best, `dd_ray.results.summary` says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -52,14 +53,22 @@ from dd_ray.figures.maps import (
     lines_above_curve,
     lines_in_cell,
     matching,
+    untrained_of,
     values_along,
 )
-from dd_ray.results.summary import Layout, Summary, combinations, summarise
+from dd_ray.results.summary import Layout, Summary, combinations, described, summarise
 from dd_ray.storage.sweep_folder import SweepFolder
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
 """Inches; the first holds `S 150 n=2` across, and three lines below each other, with room to see its hatching; the
 second three letters."""
+POOLED = {
+    "identity": "alike in all",
+    "log": "alike in proportion to the mean",
+    "logit": "alike on a scale of logits",
+    "unlike": "not alike, so the wider of this and the cell's own",
+}
+"""How cells vary over seeds, by `pooled` of `dd_ray.results.summary.Summary.cells`."""
 LINE = 0.13
 """Inches of a line of text in a cell."""
 LABELS = 1.9
@@ -138,7 +147,7 @@ def _draw_block(
         else:
             draw_curve(panel, here, matching(summary.trials, column), layout.x, scale)
     if layout.y:
-        draw_colour_bar(figure, panels, scale, aspect=14 * len(block))
+        draw_colour_bar(figure, panels, scale, 14 * len(block), untrained_of(summary.cells))
     else:
         for first in block[:, 0]:
             first.set_ylabel(scale.label, fontsize=8)
@@ -210,19 +219,53 @@ def _legend_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
 
 
 def _distinctions_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """What is said of the best cells, or of the differences."""
-    if summary.reference:
-        what = f"{ABOVE} {BELOW}  above or below 0: the 95% interval over the seeds excludes it"
-        chance = "(cell by cell: where nothing differs, it still does so in one cell of 20)"
-        return [_words(f"{what}\n{chance}")] if cells["excludes_zero"].any() else []
-    best = cells[cells["best"]]
-    if best.empty:
+    """What is said of the best cells, or of the differences, and of the intervals."""
+    said = _said_of_differences(cells) if summary.reference else _said_of_best(cells)
+    return [*said, *_said_of_intervals(cells, summary)]
+
+
+def _said_of_differences(cells: pd.DataFrame) -> list[Artist]:
+    families = _by_metric(cells[cells["family"] != ""], lambda part: part["family"].iloc[0])
+    if not families:
         return []
-    outlined = "; outlined: it alone, since without\nan interval over seeds nothing says which are as good"
-    if best["ci_low"].notna().any():
-        outlined = "; outlined: those that may be as good,\nwhose 95% interval over the seeds overlaps its interval"
-    text = f"{BEST}  the best of the complete cells without collapse{outlined}"
-    return [Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=text)]
+    none = f"no {ABOVE} {BELOW}: no difference can be told from 0"
+    marks = f"{ABOVE} {BELOW}  above or below 0" if cells["differs"].any() else none
+    text = f"{marks}, for the map as a whole:\nwithout any effect, 5% of maps have a mark"
+    return [_words("\n".join([text, *families]))]
+
+
+def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
+    best = cells[cells["best"]]
+    ranked = [metric for metric in cells["metric"].unique() if described(metric).better]
+    entries: list[Artist] = []
+    if len(best):
+        text = f"{BEST}  the best of the complete cells without collapse; outlined: those that may be as good,"
+        text += "\nwhose 95% interval overlaps its interval. As the best of\nthem it looks better than it is, by up to"
+        luck = _by_metric(best, lambda part: f"{part['luck'].iloc[0]:.2g}")
+        label = "\n".join([text, *luck])
+        entries.append(Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=label))
+    without = [described(metric).short for metric in ranked if metric not in set(best["metric"])]
+    if without:
+        entries.append(_words(f"no {BEST}: no cell can be told apart by {', '.join(without)}"))
+    return entries
+
+
+def _said_of_intervals(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
+    """What the intervals come from, and what the bracket on a colour bar is."""
+    ways = _by_metric(cells[cells["pooled"] != ""], lambda part: POOLED[part["pooled"].iloc[0]])
+    entries = [_words("\n".join(["±  from the variance over seeds, pooled over the cells", *ways]))] if ways else []
+    if summary.layout.y and (cells["high"] > cells["mean"]).any():
+        what = "from 0" if summary.reference else "of two cells"
+        entries.append(_words(f"[  on a colour bar: the least significant difference {what}, by itself"))
+    return entries
+
+
+def _by_metric(cells: pd.DataFrame, say: Callable[[pd.DataFrame], str]) -> list[str]:
+    """Lines with what is said of each metric: one for those of which the same is said."""
+    said: dict[str, list[str]] = {}
+    for metric, part in cells.groupby("metric", sort=False):
+        said.setdefault(say(part), []).append(described(str(metric)).short)
+    return [f"     {', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def _states_of(cells: pd.DataFrame, at_reference: str) -> list[Artist]:

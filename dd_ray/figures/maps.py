@@ -2,7 +2,7 @@
 
 Every mark is a shape or a letter as well as a colour, so that it can be read in grey: hatching where a cell is not
 complete, a cross where networks collapsed, a star at the best cell and an outline around those as good, triangles
-where a difference is not 0.
+where a difference is not 0. What they hold for, `dd_ray.results.comparisons` says.
 """
 
 import math
@@ -46,9 +46,13 @@ Brewer 2003, The Cartographic Journal 40, p. 27) gives as safe for the colour-bl
 WIDEST_WITH_NUMBERS = 10
 """Cells along x, up to which a panel has its numbers written into it."""
 MOST_DIGITS = 6
+LEAST_SPAN = 3
+"""Least significant differences that a colour scale spans at least, so that noise does not look like an effect."""
 HATCH = "///"
 EMPTY_COLOUR = (0.93, 0.93, 0.93)
 CURVE = mpl.colormaps["viridis"](0.3)
+BRACKET = "least significant difference"
+"""Name of its bracket in a figure."""
 OUTLINE = 1.8
 """Points."""
 
@@ -66,36 +70,38 @@ class Scale:
     cmap: str
     label: str
     """The metric, its unit, and which values are better."""
-    untrained: float | None
-    """The score to compare with, where there is one."""
     signed: bool = False
     """Whether the values are differences."""
+    noise: float | None = None
+    """The least difference that tells two cells apart, or one from 0; None where no cell has an interval."""
 
     @classmethod
     def of(cls, summary: Summary, metric: str) -> "Scale":
         """The scale that all of a metric's cells fit."""
-        values = summary.cells.loc[summary.cells["metric"] == metric, "mean"].dropna().tolist()
+        cells = summary.cells[summary.cells["metric"] == metric]
+        values, noise = cells["mean"].dropna().tolist(), noise_of(cells, signed=bool(summary.reference))
         if summary.reference:
-            return cls._of_differences(values, metric, summary.reference)
-        untrained = summary.untrained.get(metric) if metric in with_untrained() else None
-        values += [untrained] if untrained is not None else []
+            return cls._of_differences(values, metric, summary.reference, noise)
+        values += untrained_of(cells)
         low, high = min(values, default=0.0), max(values, default=1.0)
         if metric == "active_units":
             low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, also if all are
         elif high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
             low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
+        wanting = max(0.0, LEAST_SPAN * (noise or 0.0) - (high - low)) / 2
         known = described(metric)
         cmap, hint = LOOKS[known.better]
-        return cls(metric, Normalize(low, high), cmap, known.label.replace(" (", "\n(") + hint, untrained)
+        label = known.label.replace(" (", "\n(") + hint
+        return cls(metric, Normalize(low - wanting, high + wanting), cmap, label, noise=noise)
 
     @classmethod
-    def _of_differences(cls, values: Sequence[float], metric: str, reference: str) -> "Scale":
+    def _of_differences(cls, values: Sequence[float], metric: str, reference: str, noise: float | None) -> "Scale":
         """As far above 0 as below, so that the colour tells the sign, and white none."""
-        furthest = max(map(abs, values), default=0.0) or 1.0
+        furthest = max(max(map(abs, values), default=0.0), LEAST_SPAN / 2 * (noise or 0.0)) or 1.0
         known = described(metric)
         cmap, hint = LOOKS_OF_DIFFERENCES[known.better]
         label = f"{known.label.replace(' (', chr(10) + '(')}\nminus that at {setting({reference: 0})}{hint}"
-        return cls(metric, Normalize(-furthest, furthest), cmap, label, None, signed=True)
+        return cls(metric, Normalize(-furthest, furthest), cmap, label, signed=True, noise=noise)
 
     @property
     def digits(self) -> int:
@@ -129,6 +135,25 @@ class Scale:
     def colour(self, value: float) -> tuple[float, float, float]:
         """Background of a value's cell."""
         return mpl.colormaps[self.cmap](self.norm(value))[:3]
+
+
+def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
+    """The least significant difference of two cells of one metric, or of one to 0 where they are differences.
+
+    LSD = t √2 s / √n (Fisher 1935, sec. 24): √2 times half an interval, of which there is one for each cell, and the
+    median of which is taken. Not of counts, nor where no seeds differ.
+    """
+    half = (cells["high"] - cells["mean"]).dropna()
+    half = half[half > 0]
+    if half.empty or described(cells["metric"].iloc[0]).count:
+        return None
+    return float(half.median() * (1 if signed else math.sqrt(2)))
+
+
+def untrained_of(cells: pd.DataFrame) -> list[float]:
+    """Scores before training of some cells of one metric, where they are to be compared with."""
+    has = "untrained" in cells and len(cells) and cells["metric"].iloc[0] in with_untrained()
+    return cells["untrained"].dropna().tolist() if has else []
 
 
 def _with_digits(value: float, digits: int) -> str:
@@ -208,7 +233,7 @@ def _draw_outline(panel: Axes, segments: Sequence[Segment]) -> None:
 def _content(cell: Cell, scale: Scale) -> str:
     """What is written into a cell of a map: the mean, its interval, and what is to be noted."""
     mean = "" if math.isnan(cell["mean"]) else scale.text(cell["mean"])
-    interval = "" if math.isnan(cell["ci_high"]) else f"±{_two_digits(cell['ci_high'] - cell['mean'])}"
+    interval = "" if math.isnan(cell["high"]) else f"±{_two_digits(cell['high'] - cell['mean'])}"
     distinction = _distinction(cell)
     return "\n".join(filter(None, [f"{distinction} {mean}".strip(), interval, *_notes(cell)]))
 
@@ -229,7 +254,7 @@ def _glyphs(cell: Cell, scale: Scale) -> str:
 def _distinction(cell: Cell) -> str:
     if cell.get("best"):
         return BEST
-    return "" if not cell.get("excludes_zero") else ABOVE if cell["mean"] > 0 else BELOW
+    return "" if not cell.get("differs") else ABOVE if cell["mean"] > 0 else BELOW
 
 
 def _notes(cell: Cell) -> list[str]:
@@ -258,24 +283,43 @@ def readable_on(background: Sequence[float]) -> str:
     return "black" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.179 else "white"
 
 
-def draw_colour_bar(figure: Figure, panels: Sequence[Axes], scale: Scale, aspect: float) -> None:
-    """Beside the panels, with the untrained score on it where there is one."""
+def draw_colour_bar(
+    figure: Figure, panels: Sequence[Axes], scale: Scale, aspect: float, untrained: Sequence[float] = ()
+) -> None:
+    """Beside the panels, with the untrained scores of their cells on it, and the least significant difference.
+
+    The latter is a bracket, from the lower end of the bar up, or from 0 where the values are differences.
+    """
     bar = figure.colorbar(ScalarMappable(scale.norm, scale.cmap), ax=panels, fraction=0.06, pad=0.015, aspect=aspect)
     whole = scale.metric == "active_units" and ((scale.norm.vmax or 0) >= 1)
     bar.locator = MaxNLocator(4, integer=whole)
     if scale.signed:
         bar.formatter = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−", 1) if value else "0")
     bar.update_ticks()
-    if scale.untrained is not None:
-        at = float(scale.norm(scale.untrained))
+    if untrained:
+        ends = sorted({min(untrained), max(untrained)})
+        middle = (ends[0] + ends[-1]) / 2
+        at = float(scale.norm(middle))
         heights = {tick: float(scale.norm(tick)) for tick in bar.get_ticks()}
         # Numbers make room for the word.
         bar.set_ticks([tick for tick, height in heights.items() if 0 <= height <= 1 and abs(height - at) > 0.08])
-        bar.ax.yaxis.set_ticks([scale.untrained], ["untrained"], minor=True)
-        bar.ax.axhline(scale.untrained, color=readable_on(scale.colour(scale.untrained)), linewidth=1)
+        bar.ax.yaxis.set_ticks([middle], ["untrained"], minor=True)
+        for end in ends:
+            bar.ax.axhline(end, color=readable_on(scale.colour(end)), linewidth=1)
+        bar.ax.plot([1, 1], [ends[0], ends[-1]], color="0.2", linewidth=2.5, clip_on=False)
+    if scale.noise is not None:
+        _draw_bracket(bar.ax, scale)
     bar.ax.tick_params(labelsize=7, which="both")
     bar.set_label(scale.label, fontsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def _draw_bracket(bar: Axes, scale: Scale) -> None:
+    low = 0.0 if scale.signed else float(scale.norm.vmin or 0.0)
+    high = low + (scale.noise or 0.0)
+    bracket = bar.plot([-0.25, -0.55, -0.55, -0.25], [low, low, high, high], color="0.2", linewidth=1, clip_on=False)
+    bracket[0].set_gid(BRACKET)
+    bar.set_xlim(0, 1)
 
 
 def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str, scale: Scale) -> None:
@@ -286,7 +330,7 @@ def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str
     if cells["seeds"].max() > 1:
         seeds = trials[trials["mark"] == COMPLETE]
         panel.plot([xs.index(x) + 0.12 for x in seeds[axis]], seeds[scale.metric], "o", color="0.6", markersize=3)
-    half = cells["ci_high"] - cells["mean"]
+    half = cells["high"] - cells["mean"]
     panel.errorbar(cells.index, cells["mean"], yerr=half, fmt="none", ecolor=CURVE, elinewidth=1.2, capsize=2.5)
     panel.plot(cells["mean"].where(complete), "-o", color=CURVE, markersize=5, linewidth=1.2)
     panel.plot(cells["mean"].mask(complete), "o", color=CURVE, markerfacecolor="white", markersize=5)
@@ -298,7 +342,7 @@ def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str
     border = LineCollection(segments, colors="black", linewidths=1, capstyle="projecting", zorder=0.5, clip_on=False)
     panel.add_collection(border, autolim=False)
     border.set_transform(panel.get_xaxis_transform())
-    _draw_level(panel, scale)
+    _draw_level(panel, cells, scale)
     _finish_curve(panel, len(xs), scale)
 
 
@@ -309,7 +353,7 @@ def lines_above_curve(cells: pd.DataFrame) -> int:
 
 def lines_in_cell(cells: pd.DataFrame) -> int:
     """How many lines are written into a cell of a map at most."""
-    return 1 + int(cells["ci_low"].notna().any()) + max(len(_notes(cell)) for cell in cells.to_dict("records"))
+    return 1 + int(cells["low"].notna().any()) + max(len(_notes(cell)) for cell in cells.to_dict("records"))
 
 
 def _notes_on_curve(cell: Cell) -> list[str]:
@@ -324,14 +368,16 @@ def _note_on_curve(panel: Axes, x: int, cell: Cell) -> None:
     note.set_transform(panel.get_xaxis_transform())
 
 
-def _draw_level(panel: Axes, scale: Scale) -> None:
-    """What the values of a curve are to be compared with: those of the untrained network, or 0."""
+def _draw_level(panel: Axes, cells: pd.DataFrame, scale: Scale) -> None:
+    """What the values of a curve are to be compared with: those of the same cells before training, or 0."""
     if scale.signed:
         panel.axhline(0, color="0.3", linewidth=0.8)
-    if scale.untrained is not None:
-        panel.axhline(scale.untrained, color="0.5", linewidth=0.8, linestyle=":")
-        label = panel.text(0.995, scale.untrained, "untrained", fontsize=7, color="0.35", ha="right", va="bottom")
-        label.set_transform(panel.get_yaxis_transform())
+    if untrained_of(cells):
+        levels = cells["untrained"].to_numpy(float)
+        at = np.arange(len(levels))
+        panel.hlines(levels, at - 0.5, at + 0.5, color="0.5", linewidth=0.8, linestyle=":")
+        last = int(np.flatnonzero(~np.isnan(levels))[-1])
+        label = panel.text(last + 0.49, levels[last], "untrained", fontsize=7, color="0.35", ha="right", va="bottom")
         label.set_path_effects([patheffects.withStroke(linewidth=2, foreground="white")])
 
 

@@ -20,3 +20,5 @@ class Metric:
     """Which values are better; None where a trial cannot be ranked by it."""
     of: Callable[["TrialConfig"], bool] = lambda config: False
     """Whether a trial of a config reports it at every evaluation."""
+    count: bool = False
+    """Whether it counts something. A few whole numbers, often all the same, have no intervals to compare by."""

@@ -76,7 +76,7 @@ _AT_EACH_EVALUATION: dict[str, Metric] = {
         "Gaussian total correlation (nats per frame)", "Gaussian TC", None, of=_has_posteriors
     ),
     "dimension_wise_kl": Metric("Dimension-wise KL (nats per frame)", "dim. KL (nats)", None, of=_has_posteriors),
-    "active_units": Metric("Active units", "units", None, of=_has_latents),
+    "active_units": Metric("Active units", "units", None, of=_has_latents, count=True),
     "prediction_ratio": Metric("Prediction ratio", "ratio", None, of=_moves),
     "straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None, of=_moves),
     "prediction_ratio_encoder": Metric("Prediction ratio, before the filter", "ratio, enc.", None, of=_is_filtered),

@@ -20,7 +20,7 @@ from dd_ray.config import field_names
 from dd_ray.config.options import shown
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS, plain, symbol
-from dd_ray.figures.maps import Scale, readable_on
+from dd_ray.figures.maps import Scale, readable_on, untrained_of
 from dd_ray.metrics import REPORTED
 from dd_ray.results import suggestions as search_results
 from dd_ray.results.summary import Layout, Summary, described, summarise, with_zero
@@ -154,8 +154,10 @@ def _metric(name: str, summaries: Sequence[Summary], differences: Mapping[str, S
     return {
         **{"name": name, "label": known.label, "short": known.short, "better": known.better},
         **_scale(summaries[-1], name),
-        "count": name == "active_units",
+        "count": known.count,
         **_numbers(cells),
+        "untrained": [_number(value) for value in cells[-1]["untrained"]] if untrained_of(cells[-1]) else None,
+        "luck": [_number(frame["luck"].max()) for frame in cells],
         "best": [np.flatnonzero(frame["best"]).tolist() for frame in cells],
         "region": [np.flatnonzero(frame["in_best_region"]).tolist() for frame in cells],
         "differences": {field: _difference(name, of_field, cells[-1]) for field, of_field in differences.items()},
@@ -173,7 +175,7 @@ def _numbers(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
     marks = [*MARKS, REFERENCE_MARK["name"]]
     return {
         "mean": [[_number(value) for value in frame["mean"]] for frame in frames],
-        "half": [[_number(value) for value in frame["ci_high"] - frame["mean"]] for frame in frames],
+        "half": [[_number(value) for value in frame["high"] - frame["mean"]] for frame in frames],
         "seeds": [frame["seeds"].tolist() for frame in frames],
         "mark": [[marks.index(mark) for mark in frame["mark"]] for frame in frames],
         "at": [[_whole(at) for at in frame["mark_iteration"]] for frame in frames],
@@ -191,8 +193,9 @@ def _difference(name: str, summaries: Sequence[Summary], cells: pd.DataFrame) ->
         counts = frame[["seeds", "collapsed_seeds"]].fillna(0).astype(int)
         frame = frame.assign(**counts, mark=frame["mark"].fillna("absent"))
         frames.append(frame.assign(mark=frame["mark"].mask(frame[field] == 0, REFERENCE_MARK["name"])))
-    excludes = [np.flatnonzero(frame["excludes_zero"] == True).tolist() for frame in frames]  # noqa: E712  # or NaN
-    return {**_scale(summaries[-1], name), **_numbers(frames), "excludes": excludes}
+    differs = [np.flatnonzero(frame["differs"] == True).tolist() for frame in frames]  # noqa: E712  # or NaN
+    families = [next(iter(frame["family"].dropna()), "") for frame in frames]
+    return {**_scale(summaries[-1], name), **_numbers(frames), "differs": differs, "families": families}
 
 
 def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -213,7 +216,7 @@ def _scale(last: Summary, metric: str) -> dict[str, Any]:
     scale = Scale.of(last, metric)
     ends = {"min": _number(scale.norm.vmin), "max": _number(scale.norm.vmax)}
     writes = {"decimals": scale.decimals} if scale.signed else {"digits": scale.digits}
-    return {**ends, **writes, "untrained": _number(scale.untrained), "colours": scale.cmap}
+    return {**ends, **writes, "noise": _number(scale.noise), "colours": scale.cmap}
 
 
 def _cells(

@@ -3,6 +3,8 @@
 table        load: a row for each trial and evaluation; final, best
 suggestions  the same of a search: a row for each suggestion
 summary      seeds summarised into the cells of a map
+comparisons  which cells can be told apart: pooled variances, and marks that hold for a whole map
+effects      what each axis changes, and two of them together
 tradeoffs    what is traded for what, and Pareto fronts
 printing     tables of trials in the terminal
 came_out     what a sweep prints of the trials that were asked for

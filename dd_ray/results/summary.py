@@ -12,22 +12,27 @@ How the numbers stay honest:
   counted beside every mark, and a cell with a collapsed seed is never among the best.
 - A difference to the cells where a field is 0 is taken seed by seed, at the last evaluation that both trials have:
   all cells see the same batches, so much of what differs between seeds drops out.
+- The interval that a map shows is of the variance pooled over its cells, and what it marks holds for the map as a
+  whole, see `dd_ray.results.comparisons`. Both are of complete cells without collapse, and never of counts; other cells
+  keep the interval of their own seeds and are not marked.
 """
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from dd_ray.config import field_names, has_effect
 from dd_ray.config.options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Metric, seed_interval
+from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, pooled_widths, told_apart
 
 COMPLETE = "complete"
 MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "absent", COMPLETE)
@@ -65,15 +70,20 @@ class Summary:
     """The iteration that the sweep goes to."""
     trials: pd.DataFrame
     """A row for each trial: the columns of the table, from its last evaluation at or before the iteration (without
-    numbers where there is none), `mark`, one of `MARKS`, and `collapsed`, 1 where it has no active unit. With a
-    reference, a row for each pair of trials, with the worse mark of the two, and `metric` columns of differences."""
+    numbers where there is none), `mark`, one of `MARKS`, `collapsed`, 1 where it has no active unit, and
+    `METRIC_untrained`, the metric before training. With a reference, a row for each pair of trials, with the worse
+    mark of the two, `metric` columns of differences, and `METRIC_reference`, what was taken away."""
     cells: pd.DataFrame
     """A row for each combination of the axes' values and `metric`. Beside these: `mean`; `ci_low` and `ci_high`,
-    its 95% confidence interval (NaN with one seed); `seeds`, how many are averaged, and `seeds_in_cell`;
+    its 95% confidence interval by its own seeds (NaN with one); `low` and `high`, the interval that a map shows, by
+    the variance pooled over the cells of the figure, and `pooled`, the scale on which they vary alike, `unlike` where
+    there is none, and empty where the cell keeps its own; `seeds`, how many are averaged, and `seeds_in_cell`;
     `iteration` of the values; `mark`, the worst of all seeds, and `mark_iteration`, the last evaluation of those
     that have it; `states` of all seeds, such as `complete@300 stopped_early@150`; `collapsed_seeds`, how many of
-    those that got furthest have no active unit. And, for figures: `best` and `in_best_region` (see `best_region`),
-    or with a reference `excludes_zero`, whether the interval of the difference does."""
+    those that got furthest have no active unit; `untrained`, the mean of all seeds before training. And, for figures:
+    `best` and `in_best_region` (see `best_region`), and `luck`, by how much the best may look better than it is; or
+    with a reference `excludes_zero`, whether the cell's own interval of the difference does, `p_value`, adjusted for
+    all differences of the figure, `differs`, whether it is marked, and `family`, what the p-value holds for."""
     untrained: dict[str, float]
     """Mean of each metric over all trials before their training, where they were evaluated there."""
     reference: str | None = None
@@ -118,18 +128,20 @@ def summarise(
     layout = _layout(axes or _swept_fields(table, manifest["axes"]), asked)
     last = max(manifest["options"]["iterations"], int(evaluated.max()))
     iteration = _map_iteration(evaluated, iteration, last)
-    trials = _trials_at(table, layout.axes, iteration, last)
+    trials = _with_untrained(_trials_at(table, layout.axes, iteration, last), table[evaluated == 0], metrics)
     untrained = table.loc[evaluated == 0, metrics].mean().dropna()
     shown = {"layout": layout, "iteration": iteration, "last": last}
     if reference is None:
-        cells = _with_best(_average_seeds(trials, combinations(trials, layout.axes), metrics), layout)
+        cells = _average_seeds(trials, combinations(trials, layout.axes), metrics)
+        cells = _by_figure(cells, layout, lambda part: _with_best(_with_pooled(part, trials, layout.axes)))
         means = {str(name): mean for name, mean in untrained.items()}
         return Summary(**shown, trials=trials, cells=cells, untrained=means)
     field = _reference_field(trials, layout.axes, reference)
     pairs = _paired_with_reference(trials, table[table["iteration"] <= iteration], layout.axes, field, metrics)
     places_of_cells = combinations(trials[trials[field] != 0], layout.axes)
-    cells = _average_seeds(pairs, places_of_cells, metrics)
+    cells = _average_seeds(pairs, places_of_cells, metrics).drop(columns="untrained")
     cells["excludes_zero"] = (cells["ci_low"] > 0) | (cells["ci_high"] < 0)
+    cells = _by_figure(cells, layout, lambda part: _with_marks(part, pairs, layout.axes, field))
     return Summary(**shown, trials=pairs, cells=cells, untrained={}, reference=field)
 
 
@@ -151,25 +163,25 @@ def with_zero(trials: pd.DataFrame, axes: Sequence[str]) -> list[str]:
 def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
     """The best cell, and with it those whose 95% interval overlaps its interval.
 
-    They are found among the complete cells without a collapsed seed; among those with an interval, where there are
-    any. Without intervals nothing says which cells are as good, and the best cell is the whole region.
+    They are found among the complete cells without a collapsed seed that have an interval.
 
     Args:
-        cells: those of one metric.
+        cells: those of one metric in one figure.
         better: which values are: min, max, or None where none is, and so no cell.
 
     Returns:
-        For each cell, whether it is the best, and whether it is in the region.
+        For each cell, whether it is the best, and whether it is in the region. None is where no cell has an interval,
+        or the region holds all candidates: then no cell can be told apart.
     """
-    candidates = (cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)
-    has_interval = candidates & cells["ci_low"].notna()
-    candidates = has_interval if has_interval.any() else candidates
+    candidates = _comparable(cells) & cells["low"].notna()
+    none = candidates & False
     if better is None or not candidates.any():
-        return candidates & False, candidates & False
+        return none, none
     means = cells.loc[candidates, "mean"]
     is_best = pd.Series(cells.index == (means.idxmin() if better == "min" else means.idxmax()), cells.index)
-    low, high = (float(cells.loc[is_best, end].iloc[0]) for end in ("ci_low", "ci_high"))
-    return is_best, is_best | (candidates & (cells["ci_low"] <= high) & (cells["ci_high"] >= low))
+    low, high = (float(cells.loc[is_best, end].iloc[0]) for end in ("low", "high"))
+    region = is_best | (candidates & (cells["low"] <= high) & (cells["high"] >= low))
+    return (none, none) if region.equals(candidates) else (is_best, region)
 
 
 def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
@@ -286,6 +298,7 @@ def _paired_with_reference(
     both = pairs[["key", "key_reference"]].merge(measured, on="key").merge(of_reference)
     both = both.sort_values("iteration").drop_duplicates("key", keep="last")  # the last that both have
     differences = {metric: both[metric] - both[f"{metric}_reference"] for metric in metrics}
+    differences |= {f"{metric}_reference": both[f"{metric}_reference"] for metric in metrics}
     differences["collapsed"] = both[["collapsed", "collapsed_reference"]].max(axis=1)
     pairs = pairs.merge(both[["key", "iteration"]].assign(**differences), on="key", how="left")
     marks = zip(pairs["mark"], pairs.pop("mark_reference"), strict=True)
@@ -296,19 +309,80 @@ def _paired_with_reference(
     )
 
 
-def _with_best(cells: pd.DataFrame, layout: Layout) -> pd.DataFrame:
-    """The cells with columns `best` and `in_best_region`: of each metric, and each figure."""
-    parts = [
-        best_region(part, described(part["metric"].iloc[0]).better)
-        for _, part in cells.groupby([*layout.rest, "metric"], sort=False)
-    ]
-    best, region = (pd.concat(columns) for columns in zip(*parts, strict=True))
-    return cells.assign(best=best, in_best_region=region)  # by their index
+def _comparable(cells: pd.DataFrame) -> "pd.Series[bool]":
+    """The cells that say something of others: complete, and without a collapsed seed."""
+    return (cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)
+
+
+def _by_figure(cells: pd.DataFrame, layout: Layout, extended: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    """The cells with further columns, found among those of one metric in one figure."""
+    parts = [extended(part) for _, part in cells.groupby([*layout.rest, "metric"], sort=False)]
+    return pd.concat(parts).loc[cells.index]
+
+
+def _by_seed(cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], column: str) -> NDArray[np.float64]:
+    """[C, S] a column of the trials of some cells; NaN where a cell lacks a seed."""
+    rows = {place: row for row, place in enumerate(cells[list(axes)].itertuples(index=False, name=None))}
+    seeds = {seed: number for number, seed in enumerate(trials["seed"].unique())}
+    values = np.full((len(rows), len(seeds)), math.nan)
+    for *place, seed, value in trials[[*axes, "seed", column]].itertuples(index=False, name=None):
+        if tuple(place) in rows:
+            values[rows[tuple(place)], seeds[seed]] = value
+    return values
+
+
+def _with_pooled(
+    cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], scales: Sequence[Scale] = SCALES
+) -> pd.DataFrame:
+    """The cells of one metric with the interval that a map shows, and its standard error."""
+    own = cells["ci_high"] - cells["mean"]
+    error = own / scipy.special.stdtrit((cells["seeds"] - 1).clip(lower=1), 0.975)
+    metric = cells["metric"].iloc[0]
+    comparable = _comparable(cells)
+    half, pooled = own.copy(), pd.Series("", cells.index)
+    if comparable.any() and not described(metric).count:
+        found = pooled_widths(_by_seed(cells[comparable], trials, axes, metric), scales)
+        known = comparable.copy()
+        known[comparable] = ~np.isnan(found.half)
+        half[known] = found.half[~np.isnan(found.half)]
+        error[known] = found.error[~np.isnan(found.half)]
+        pooled[known] = found.variance.scale if found.variance.alike else "unlike"
+    return cells.assign(low=cells["mean"] - half, high=cells["mean"] + half, error=error, pooled=pooled)
+
+
+def _with_best(cells: pd.DataFrame) -> pd.DataFrame:
+    """The cells of one metric with columns `best`, `in_best_region` and `luck`: as if all of the region were alike."""
+    best, region = best_region(cells, described(cells["metric"].iloc[0]).better)
+    luck = cells["error"].where(best) * expected_largest(max(1, int(region.sum())))
+    return cells.assign(best=best, in_best_region=region, luck=luck)
+
+
+def _with_marks(cells: pd.DataFrame, pairs: pd.DataFrame, axes: Sequence[str], field: str) -> pd.DataFrame:
+    """The differences of one metric with their intervals, and which are not 0."""
+    metric = cells["metric"].iloc[0]
+    cells = _with_pooled(cells, pairs, axes, SCALES[:1])
+    comparable = _comparable(cells) & (not described(metric).count)
+    here = cells[comparable]
+    p_values, family = pd.Series(math.nan, cells.index), ""
+    if len(here):
+        differences, references = (_by_seed(here, pairs, axes, name) for name in (metric, f"{metric}_reference"))
+        others = [axis for axis in axes if axis != field]
+        groups = here.groupby(others).ngroup() if others else np.zeros(len(here))
+        found = told_apart(differences + references, references, groups)
+        p_values[comparable], family = found.p_values, found.family if found.number else ""
+    return cells.assign(p_value=p_values, differs=p_values <= LEVEL, family=family)
+
+
+def _with_untrained(trials: pd.DataFrame, before: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """The trials with columns METRIC_untrained, from the rows of a table that are of no training."""
+    by_key = before.drop_duplicates("key").set_index("key")
+    return trials.assign(**{f"{metric}_untrained": trials["key"].map(by_key[metric]) for metric in metrics})
 
 
 def _average_seeds(trials: pd.DataFrame, places: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> pd.DataFrame:
     """A row for each place, the values of its axes, and metric."""
-    needed = list(dict.fromkeys(["iteration", "mark", "state", "collapsed", *metrics]))
+    untrained = [f"{metric}_untrained" for metric in metrics]
+    needed = list(dict.fromkeys(["iteration", "mark", "state", "collapsed", *metrics, *untrained]))
     columns = {name: trials[name].to_numpy() for name in needed}
     members: dict[tuple[Any, ...], list[int]] = {}
     for row, values in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
@@ -339,6 +413,7 @@ def _cell(trials: Mapping[str, NDArray[Any]], metric: str) -> dict[str, Any]:
         "iteration": iteration,
         "mark": worst,
         "mark_iteration": float(np.fmax.reduce(at, initial=math.nan, where=np.asarray(marked, bool))),
+        "untrained": float(pd.Series(np.asarray(trials[f"{metric}_untrained"], float)).mean()),
         "collapsed_seeds": int(np.sum(furthest & (np.asarray(trials["collapsed"], float) == 1))),
         "states": " ".join(m if math.isnan(i) else f"{m}@{i:.0f}" for m, i in zip(marks, at, strict=True)),
     }

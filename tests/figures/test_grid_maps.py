@@ -21,7 +21,7 @@ from dd_ray.errors import UserError
 from dd_ray.figures import grid_maps
 from dd_ray.figures.common import MARKS
 from dd_ray.figures.grid_maps import WIDEST, Options, draw, title_of, write_maps
-from dd_ray.figures.maps import BEST, COLLAPSED, Scale, outline
+from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary
 from tests.figures.sweeps import GRID, measure, summary_of, write_sweep
@@ -169,14 +169,14 @@ def test_one_metric_has_one_scale_and_collapse_is_dark(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_can_be_told_apart(low: float, high: float, values: Mapping[float, str]) -> None:
-    scale = Scale("kl", Normalize(low, high), "cividis", "", None)
+    scale = Scale("kl", Normalize(low, high), "cividis", "")
     assert {value: scale.text(value) for value in values} == values
     steps = np.linspace(low, high, 20)
     assert len({scale.text(float(step)) for step in steps}) == len(steps)
 
 
 def test_counts_are_written_as_counts() -> None:
-    scale = Scale("active_units", Normalize(0, 4), "cividis", "", None)
+    scale = Scale("active_units", Normalize(0, 4), "cividis", "")
     assert [scale.text(value) for value in (0.0, 4.0, 3.5, 11 / 3)] == ["0", "4", "3.5", "3.67"]
 
 
@@ -188,7 +188,7 @@ def test_the_figure_says_what_it_shows(tmp_path: Path) -> None:
     assert figure.get_suptitle() == "inertia_grid\niteration 300, 1 seed"
     (legend,) = figure.legends
     best, *states = [text.get_text() for text in legend.get_texts()]
-    assert best.startswith("★") and "it alone" in best
+    assert best == "no ★: no cell can be told apart by error per pixel, R², MCC"
     assert states == ["S  stopped early at iteration 150"]
     panels = panels_of(figure)
     assert len(panels) == 4 * 2
@@ -208,7 +208,7 @@ def test_a_stopped_cell_of_a_curve_is_hollow_and_not_connected(tmp_path: Path) -
     assert list(np.isnan(hollow.get_ydata())) == [True, False, True]
     assert (connected.get_linestyle(), hollow.get_linestyle()) == ("-", "None")
     assert hollow.get_markerfacecolor() == "white"
-    assert [text.get_text() for text in panel.texts] == ["★", "S 150", "", "untrained"]
+    assert [text.get_text() for text in panel.texts] == ["", "S 150", "", "untrained"]
     assert [bool(patch.get_hatch()) for patch in panel.patches] == [True]
     (dots,) = (line for line in panel.lines if line.get_markersize() == 3)
     assert len(dots.get_xdata()) == 4  # the complete seeds
@@ -217,23 +217,71 @@ def test_a_stopped_cell_of_a_curve_is_hollow_and_not_connected(tmp_path: Path) -
 def test_the_untrained_score_is_on_the_scale(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.0, 0.1], "gamma": [0.0, 0.5]})
     summary = summary_of(path, metrics=["reconstruction_error", "linear_r2", "mcc"])
-    error, r2, mcc = scales_of(summary).values()
-    assert error.untrained is None
+    _, r2, mcc = scales_of(summary).values()
     # Trained networks lie below it here, and the scale is extended; MCC does not change by training.
-    assert (r2.norm.vmin, r2.norm.vmax) == pytest.approx((-0.3, 0.25))
+    assert (r2.norm.vmin, r2.norm.vmax) == pytest.approx((-0.3, 0.5))
     assert (mcc.norm.vmin, mcc.norm.vmax) == pytest.approx((0.5, 0.55))
     bars = [axes for axes in figure_of(summary).axes if axes.get_label() == "<colorbar>"]
-    for axes, scale in zip(bars, (error, r2, mcc), strict=True):
+    # That of γ = 0 and of γ = 0.5, which the bar stands beside.
+    for axes, ends in zip(bars, ([], [0.0, 0.5], [0.5, 0.55]), strict=True):
         ticks = dict(zip(axes.yaxis.get_minorticklocs(), axes.yaxis.get_ticklabels(minor=True), strict=False))
         labels = {at: label.get_text() for at, label in ticks.items() if label.get_text()}
-        assert labels == ({} if scale.untrained is None else {scale.untrained: "untrained"})
-        lines = [line.get_ydata()[0] for line in axes.lines]
-        assert lines == ([] if scale.untrained is None else [scale.untrained])
+        assert list(labels) == pytest.approx([np.mean(ends)] if ends else [])
+        assert set(labels.values()) == ({"untrained"} if ends else set())
+        levels = sorted({float(line.get_ydata()[0]) for line in axes.lines})
+        assert levels == pytest.approx(ends)
+
+
+def test_the_untrained_score_of_a_curve_is_that_of_each_cell(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5, 0.9]})
+    (panel,) = panels_of(figure_of(summary_of(path, metrics=["linear_r2"])))
+    lines = [each for each in panel.collections if isinstance(each, LineCollection)]
+    segments = [segment for each in lines for segment in each.get_segments() if len(segment) == 2]
+    levels = {float(start[0]): float(start[1]) for start, end in segments if start[1] == end[1]}
+    assert levels == pytest.approx({-0.5: 0.0, 0.5: 0.5, 1.5: 0.9})
+
+
+def noisy(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+    """Cells that differ by less than their seeds do."""
+    rng = np.random.default_rng([config["seed"], int(10 * config["gamma"]), int(10 * config["beta"])])
+    return {"mcc": 0.5 + 0.01 * rng.normal(), "active_units": 4.0}
+
+
+def test_a_scale_spans_three_least_significant_differences_and_shows_one(tmp_path: Path) -> None:
+    axes = {"beta": [0.0, 0.1], "gamma": [0.0, 0.5, 0.9], "seed": [0, 1]}
+    path = write_sweep(tmp_path / "s", axes, metrics=noisy)
+    for reference in (None, "gamma"):
+        summary = summary_of(path, metrics=["mcc", "active_units"], reference=reference)
+        scale, counts = scales_of(summary).values()
+        half = (summary.cells["high"] - summary.cells["mean"])[summary.cells["metric"] == "mcc"].median()
+        assert scale.noise == pytest.approx(half * (1 if reference else np.sqrt(2)))
+        low, high = scale.norm.vmin or 0.0, scale.norm.vmax or 0.0
+        assert high - low >= 3 * scale.noise * (1 - 1e-9)
+        assert counts.noise is None
+        bars = [axes for axes in figure_of(summary).axes if axes.get_label() == "<colorbar>"]
+        brackets = [[line for line in bar.lines if line.get_gid() == BRACKET] for bar in bars]
+        assert [len(lines) for lines in brackets] == [1, 0]
+        ends = np.ptp(brackets[0][0].get_ydata())
+        assert ends == pytest.approx(scale.noise)
+
+
+def test_noise_has_no_star_and_the_legend_says_so(tmp_path: Path) -> None:
+    axes = {"beta": [0.0, 0.1], "gamma": [0.0, 0.5, 0.9], "seed": [0, 1]}
+    path = write_sweep(tmp_path / "s", axes, metrics=noisy)
+    figure = figure_of(summary_of(path, metrics=["mcc"]))
+    (panel,) = panels_of(figure)
+    assert not any(BEST in text.get_text() for text in panel.texts) and outlined(panel) == set()
+    said = "\n".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert "no ★: no cell can be told apart by MCC" in said
+    figure = figure_of(summary_of(path, metrics=["mcc"], reference="gamma"))
+    said = "\n".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert "no ▲ ▼" in said and "MCC: 4 differences: Dunnett's bound" in said
 
 
 def test_without_an_evaluation_before_training_there_is_no_untrained_score(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.0, 0.1], "gamma": [0.0, 0.5]}, evaluated=[150, 300])
-    assert all(scale.untrained is None for scale in scales_of(summary_of(path)).values())
+    figure = figure_of(summary_of(path))
+    assert not any("untrained" in label.get_text() for bar in figure.axes for label in bar.get_yticklabels(minor=True))
     assert all(map(is_drawn, write_maps(Options(path=path))[:-1]))
 
 
@@ -322,10 +370,14 @@ def test_the_best_region_is_outlined_and_the_best_cell_starred(tmp_path: Path) -
     (best,) = [text for text in with_penalty.texts if BEST in text.get_text()]
     assert best.get_position() == (1, 0)
     assert all(outlined(panel) == set() for panel in counts)  # more active units are no gain
+    said = figure.legends[0].get_texts()[0].get_text()
+    # Of eight cells as good: the best of eight looks 1.42 standard errors better than it is.
+    cells = summary_of(path, metrics=["mcc"]).cells
+    luck = 1.4236 * float(cells.loc[cells["best"], "error"].iloc[0])
+    assert said.startswith("★") and f"MCC: {luck:.2g}" in said
     one = figure_of(summary_of(write_sweep(tmp_path / "one", GRID, metrics=measured), metrics=["mcc"]))
-    plain, with_penalty = panels_of(one)
-    assert (outlined(plain), outlined(with_penalty)) == (set(), {*outline(np.array([[False, True]]))})
-    assert "it alone" in one.legends[0].get_texts()[0].get_text()
+    assert [outlined(panel) for panel in panels_of(one)] == [set(), set()]
+    assert one.legends[0].get_texts()[0].get_text() == "no ★: no cell can be told apart by MCC"
 
 
 def test_a_collapsed_cell_is_crossed_out_however_good_it_looks(tmp_path: Path) -> None:
@@ -378,7 +430,7 @@ def test_the_map_of_differences_marks_what_differs_for_sure(tmp_path: Path) -> N
     assert (figure_path.name, csv.name) == ("grid_maps_difference_gamma.png", "grid_maps_difference_gamma.csv")
     assert is_drawn(figure_path)
     table = pd.read_csv(csv)
-    assert list(table["excludes_zero"]) == [True, True, False] * 2
+    assert list(table["differs"]) == [True, True, False] * 2
     assert list(table["gamma"]) == [0.5, 0.9, 1.0] * 2
     figure = figure_of(summary_of(path, reference="gamma"))
     (panel,) = panels_of(figure)
@@ -406,7 +458,8 @@ def test_a_cell_too_small_for_numbers_still_says_what_it_is(tmp_path: Path) -> N
 
     def measured(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
         collapsed = config["gamma"] > 0.9 or (config["gamma"] > 0.8 and config["seed"])
-        return {"mcc": config["gamma"], "active_units": 4.0 * (not collapsed)}
+        noise = np.random.default_rng([config["seed"], int(1000 * config["gamma"])]).normal()
+        return {"mcc": config["gamma"] + 1e-4 * noise, "active_units": 4.0 * (not collapsed)}
 
     ended = {0.0: ("finished", 300), 0.1: ("stopped_early", 150)}
     path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1]}, lambda c: ended[c["beta"]], measured)
@@ -415,7 +468,7 @@ def test_a_cell_too_small_for_numbers_still_says_what_it_is(tmp_path: Path) -> N
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert "C  collapsed: no active unit (c: in some seeds)" in legend
     (panel,) = panels_of(figure_of(summary_of(path, metrics=["mcc"], reference="gamma")))
-    assert [text.get_text() for text in panel.texts] == [*["▲"] * 9, "c▲", "C▲", *["S▲"] * 9, "Sc▲", "SC▲"]
+    assert [text.get_text() for text in panel.texts] == [*["▲"] * 9, "c+", "C+", *["S+"] * 9, "Sc+", "SC+"]
     write_sweep(tmp_path / "one", axes, metrics=measured)
     (panel,) = panels_of(figure_of(summary_of(tmp_path / "one", metrics=["mcc"], reference="gamma")))
     assert [text.get_text() for text in panel.texts] == [*["+"] * 10, "C+"] * 2

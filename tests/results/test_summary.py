@@ -167,9 +167,11 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
         assert (cell["ci_low"], cell["ci_high"]) == pytest.approx((interval.low, interval.high))
         assert cell["mean"] == pytest.approx(np.mean(values[cell["gamma"]]) - np.mean(values[0.0]))
         assert cell["excludes_zero"] == (test.pvalue < 0.05)
+        collapsed = cell["beta"] == 1
+        assert math.isnan(cell["p_value"]) == collapsed and (cell["pooled"] == "") == collapsed
         assert (cell["seeds"], cell["collapsed_seeds"], cell["mark"]) == (4, int(cell["beta"] == 1), COMPLETE)
     # What pairing is for: the seeds lie further apart than the cells, and their intervals overlap.
-    assert summary.cells["excludes_zero"].any()
+    assert summary.cells["differs"].any()
     unpaired = cells_of(path).loc[0.1]
     assert unpaired.loc[0.0, "ci_high"] > unpaired.loc[0.9, "ci_low"]
 
@@ -227,7 +229,7 @@ def test_collapse_is_counted_at_the_iteration_of_the_map(tmp_path: Path) -> None
 def cells_with(rows: Sequence[tuple[float, float, str, int]]) -> pd.DataFrame:
     """Cells of (mean, half an interval, mark, collapsed seeds), with an index that does not count from 0."""
     frame = pd.DataFrame(rows, columns=["mean", "half", "mark", "collapsed_seeds"], index=range(7, 7 + len(rows)))
-    return frame.assign(ci_low=frame["mean"] - frame["half"], ci_high=frame["mean"] + frame["half"])
+    return frame.assign(low=frame["mean"] - frame["half"], high=frame["mean"] + frame["half"])
 
 
 def test_the_best_region_holds_the_cells_whose_interval_overlaps_that_of_the_best() -> None:
@@ -245,20 +247,20 @@ def test_the_best_region_holds_the_cells_whose_interval_overlaps_that_of_the_bes
     best, region = best_region(cells, "max")
     assert list(best) == [False, False, False, True, False, False, False]
     assert list(region) == [False, False, False, True, True, False, False]
-    best, region = best_region(cells, "min")
-    assert (list(cells.index[best]), list(cells.index[region])) == ([11], [10, 11, 12])
+    best, region = best_region(pd.concat([cells, cells_with([(2.0, 0.1, COMPLETE, 0)]).set_axis([20])]), "min")
+    assert (list(best.index[best]), list(region.index[region])) == ([11], [10, 11, 12])
     assert not any(mask.any() for mask in best_region(cells, None))
     assert not any(mask.any() for mask in best_region(cells.assign(mark="unfinished"), "max"))
 
 
-def test_with_one_seed_the_best_cell_is_the_whole_region() -> None:
-    cells = cells_with([(0.5, math.nan, COMPLETE, 0), (0.8, math.nan, COMPLETE, 0), (0.8, math.nan, COMPLETE, 0)])
-    for mask in best_region(cells, "max"):
-        assert list(mask) == [False, True, False]
+@pytest.mark.parametrize("half", [math.nan, 0.2], ids=["one seed", "all overlap"])
+def test_where_no_cell_can_be_told_apart_there_is_no_best(half: float) -> None:
+    cells = cells_with([(0.5, half, COMPLETE, 0), (0.8, half, COMPLETE, 0), (0.1, half, COMPLETE, 1)])
+    assert not any(mask.any() for mask in best_region(cells, "max"))
 
 
 def test_each_figure_has_a_best_cell_of_its_own(tmp_path: Path) -> None:
-    path = write_sweep(tmp_path / "s", {**GRID, "learning_rate": [1e-4, 1e-3]})
+    path = write_sweep(tmp_path / "s", {**GRID, "learning_rate": [1e-4, 1e-3], "seed": [0, 1]})
     cells = summary_of(path, metrics=["mcc", "reconstruction_error", "active_units"]).cells
     best = cells[cells["best"]].set_index(["metric", "learning_rate"])
     assert set(best.index) == {(name, rate) for name in ("mcc", "reconstruction_error") for rate in (1e-4, 1e-3)}

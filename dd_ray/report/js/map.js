@@ -45,7 +45,7 @@ function labelIn(size, cell) {
   const [metric, time] = [mapped(), state.time];
   const mean = metric.mean[time][cell];
   const best = metric.best?.[time].includes(cell) ? "★" : "";
-  const distinction = metric.excludes?.[time].includes(cell) ? (mean > 0 ? "▲" : "▼") : best;
+  const distinction = metric.differs?.[time].includes(cell) ? (mean > 0 ? "▲" : "▼") : best;
   const collapsed = metric.collapsed[time][cell] ? "C" : "";
   const letters = [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
   const value = mean === null || !size.numbers ? "" : shown(metric, mean);
@@ -123,7 +123,7 @@ function drawMapOrFrame(changed) {
 
 if (!isSearch) {
   $("map-help").textContent =
-    "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration. ± is the 95% interval over seeds.";
+    "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration. ± is the 95% interval over seeds, of a variance pooled over cells where they vary alike.";
   onArrows("map", nextCell);
   store.register({ on: ["metric", "compared", "time", "slice", "cell", ...LOOK], draw: drawMapOrFrame });
 }

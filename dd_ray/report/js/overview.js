@@ -15,16 +15,35 @@ function distinctions(shownCells) {
   const [metric, time] = [mapped(), state.time];
   const entries = [];
   const has = (some) => some?.[time].some((cell) => shownCells.includes(cell));
-  if (has(metric.excludes))
-    entries.push(entry("▲ ▼", "above or below 0: the 95% interval of the paired difference excludes it"));
+  if (metric.families?.[time]) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(metric)));
   if (metric.signed && !metric.half[time].some((half) => half !== null))
     entries.push(element("li", "fewer than 2 seeds in common: no interval, and no cell is marked"));
-  if (has(metric.best)) entries.push(entry("★", "the best of the complete cells without collapse"));
+  if (has(metric.best)) entries.push(entry("★", ofTheBest(metric)));
+  if (metric.best && metric.better && !metric.best[time].length)
+    entries.push(entry("no ★", "no cell can be told apart"));
   if (!isSearch && has(metric.region))
-    entries.push(entry("▢", "outlined: the best, and those whose 95% interval over seeds overlaps its interval"));
+    entries.push(entry("▢", "outlined: the best, and those whose 95% interval overlaps its interval"));
   if (shownCells.some((cell) => metric.collapsed[time][cell]))
     entries.push(entry("C", "collapsed: no active unit in some seed"));
   return entries;
+}
+
+/** What the triangles hold for: all differences of a metric, in one map or in the slices of several. */
+function ofTheMap(metric) {
+  const what = "above or below 0, for the map as a whole: without any effect, 5% of maps have a mark";
+  return `${what} (${metric.families[state.time]})`;
+}
+
+/** The star, and how much of its value may be luck. */
+function ofTheBest(metric) {
+  const luck = metric.luck[state.time];
+  const looks = luck === null ? "" : `; as the best of those outlined it looks better than it is, by up to ${+luck.toPrecision(2)}`;
+  return `the best of the complete cells without collapse${looks}`;
+}
+
+function rangeOf(metric, values) {
+  const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => shown(metric, value));
+  return low === high ? low : `${low} to ${high}`;
 }
 
 function drawLegend(shownCells) {
@@ -35,7 +54,10 @@ function drawLegend(shownCells) {
     .filter((mark) => mark !== COMPLETE)
     .map((mark) => entry(marks[mark].letter, marks[mark].meaning));
   entries.unshift(...distinctions(shownCells));
-  if (metric.untrained !== null) entries.push(element("li", `before training: ${shown(metric, metric.untrained)}`));
+  const before = shownCells.map((cell) => metric.untrained?.[cell] ?? null).filter((score) => score !== null);
+  if (before.length) entries.push(element("li", `before training: ${rangeOf(metric, before)}`));
+  if (metric.noise !== null)
+    entries.push(element("li", `least significant difference, by itself: ${+metric.noise.toPrecision(2)}`));
   const beyond = shownCells.filter((cell) => {
     const value = metric.mean[time][cell];
     return value !== null && (value < metric.min || value > metric.max);

@@ -20,7 +20,7 @@ for (const metric of metrics) {
   metric.views = { "": metric };
   for (const { field, symbol } of data.references) {
     const label = `${metric.label} minus that at ${symbol} = 0`;
-    const own = { label, field, signed: true, count: false, untrained: null, best: null, region: null };
+    const own = { label, field, signed: true, count: false, untrained: null, best: null, region: null, luck: null };
     metric.views[field] = { ...metric, ...own, ...metric.differences[field] };
   }
 }

@@ -46,13 +46,20 @@ function collapseOf(metric, cell) {
 
 /** What a cell is on its map: the best, as good as the best, or different from the reference. */
 function distinctionOf(metric, cell) {
-  if (metric.excludes?.[state.time].includes(cell)) return ", the 95% interval excludes 0";
+  if (metric.differs?.[state.time].includes(cell)) return ", not 0, for the map as a whole";
   if (metric.best?.[state.time].includes(cell)) return ", the best";
   return metric.region?.[state.time].includes(cell) ? ", may be as good as the best" : "";
+}
+
+/** A cell's own score before training, which its score is to be compared with. */
+function beforeTraining(metric, cell) {
+  const score = metric.untrained?.[cell] ?? null;
+  return score === null ? "" : `, before training: ${shown(metric, score)}`;
 }
 
 const sentence = (metric, cell) =>
   `${metric.label}: ${withInterval(metric, cell)} (${seedsOf(metric, cell)}), ` +
   markOf(metric, cell) +
   collapseOf(metric, cell) +
-  distinctionOf(metric, cell);
+  distinctionOf(metric, cell) +
+  beforeTraining(metric, cell);

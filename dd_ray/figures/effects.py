@@ -1,0 +1,95 @@
+"""Effects of a sweep's axes, as a table in the terminal and as a file: `python analysis/effects.py PATH`.
+
+A row for each value of an axis beside its lowest, and for each two such values together, with 95% intervals; what they
+mean, `dd_ray.results.effects` says. A star is at those that are not 0 for all effects of a metric at once, by Holm.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pandas as pd
+import tyro
+from rich import box
+from rich.table import Table
+
+from dd_ray import results
+from dd_ray.command_line import console, optional
+from dd_ray.config.options import shown
+from dd_ray.figures.common import folder_of, plain, run_command, symbol, write
+from dd_ray.results.comparisons import LEVEL
+from dd_ray.results.effects import effects
+from dd_ray.results.summary import described, summarise
+from dd_ray.storage.sweep_folder import SweepFolder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
+    """Columns of the table. Reconstruction error (or factor error), linear R², MCC and active units where none
+    is given."""
+    iteration: Annotated[int | None, optional("N")] = None
+    """Effects at this iteration, or at the last evaluation before it. The end of the sweep where it is not given."""
+    out: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+
+
+def write_effects(options: Options) -> list[Path]:
+    """Print the effects of a sweep's axes and write them as effects.csv.
+
+    Raises:
+        UserError: there is no such sweep, metric or iteration, no axis has two values, or the folder cannot be written.
+    """
+    manifest = SweepFolder.open(options.path).manifest() or {}
+    table = results.load(options.path)
+    found = effects(summarise(table, manifest, metrics=options.metrics, iteration=options.iteration))
+    print_effects(found)
+    return write(folder_of(options.path, options.out), {}, {"effects": found})
+
+
+def print_effects(found: pd.DataFrame) -> None:
+    """Print a table of `dd_ray.results.effects.effects`."""
+    title = "Effects, mean [95% interval], seeds as blocks (*: not 0, for all effects of the metric at once)"
+    table = Table("effect", title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    metrics = list(dict.fromkeys(found["metric"]))
+    for metric in metrics:
+        table.add_column(described(metric).short, justify="right")
+    rows: dict[str, list[str]] = {}
+    for row in found.to_dict("records"):
+        rows.setdefault(_name(row), []).append(_text(row))
+    for name, texts in rows.items():
+        table.add_row(name, *texts)
+    console().print(table)
+
+
+def _name(row: dict[Any, Any]) -> str:
+    """`γ: 0 → 0.5`, and of an interaction `γ: 0 → 0.5, with λ: 0 → 10`."""
+    first, other = (
+        f"{plain(symbol(row[f'{which}axis']))}: {shown(row[f'{which}lowest'])} → {shown(row[f'{which}value'])}"
+        if row[f"{which}axis"]
+        else ""
+        for which in ("", "other_")
+    )
+    return f"{first}, with {other}" if other else first
+
+
+def _text(row: dict[Any, Any]) -> str:
+    if math.isnan(row["effect"]):
+        return "–"
+    interval = "" if math.isnan(row["ci_low"]) else f" [{row['ci_low']:+.2g}, {row['ci_high']:+.2g}]"
+    return f"{row['effect']:+.3g}{interval}{' *' if row['p_holm'] <= LEVEL else ''}".replace("-", "−")
+
+
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Print a sweep's effects and write them into a folder; see `write_effects`."""
+    return write_effects(Options(path=location, out=folder))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Print the effects of a sweep's axes: main effects and interactions with intervals. Prints the file it writes."""
+    run_command(Options, write_effects, main.__doc__, args)

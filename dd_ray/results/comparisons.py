@@ -1,0 +1,391 @@
+"""Which cells of a map can be told apart: a variance pooled over its cells, and bounds that hold for all of them.
+
+Two or three seeds say little of the variance of one cell, but those of all cells together say much, if the cells vary
+alike. Metrics often do so on another scale: an error in proportion to itself, a score near 1 less than one in the
+middle. So the variance is pooled on the first of `SCALES` on which it is alike. Where it is alike on none, the pooled
+variance and the cell's own both have to agree.
+
+A map of 32 differences shows one beyond its own 95% interval by chance alone. `told_apart` gives p-values that hold for
+the map as a whole: the chance that it shows any such difference where there is none.
+
+Shapes: C cells, M differences, S seeds; NaN where a cell lacks a seed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special, stats
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.05
+"""Chance of a false mark on a map, and one less the confidence of intervals."""
+FEWEST_SEEDS_TO_FLIP = 6
+"""Of five seeds, the flips of signs that are as far from 0 as the measured ones are 2 of 32: more than `LEVEL`."""
+MOST_SEEDS_TO_FLIP_ALL = 12
+FLIPS = 2048
+"""Of more seeds: so many flips, drawn."""
+SPREAD = 1e-9
+"""Values that lie no further apart than this part of their size differ by rounding alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """A scale on which the seeds of all cells may vary alike."""
+
+    name: str
+    low: float
+    """Values lie above it."""
+    high: float
+    """And below it."""
+    of: Callable[[Array], Array]
+    slope: Callable[[Array], Array]
+    """Derivative of `of`, which takes a deviation of a score to one of its scale."""
+
+    def holds(self, values: Array) -> bool:
+        """Whether all values that are not NaN have a place on it."""
+        present = values[~np.isnan(values)]
+        return bool(((present > self.low) & (present < self.high)).all())
+
+
+SCALES = (
+    Scale(name="identity", low=-np.inf, high=np.inf, of=lambda x: x, slope=np.ones_like),
+    Scale(name="log", low=0.0, high=np.inf, of=np.log, slope=lambda x: 1 / x),
+    Scale(name="logit", low=0.0, high=1.0, of=special.logit, slope=lambda x: 1 / (x * (1 - x))),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variance:
+    """Variance between the seeds of a cell, pooled over cells."""
+
+    scale: str
+    """Name of one of `SCALES`."""
+    alike: bool
+    """Whether the cells vary alike on that scale. Otherwise it is the identity."""
+    deviation: float
+    """Its square root, on the scale; NaN where no cell has two seeds that differ."""
+    degrees: float
+    """Degrees of freedom."""
+
+
+def pooled_variance(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Variance:
+    """Variance between the seeds of a cell, pooled over those cells whose seeds differ.
+
+        s² = Σ_cs (y_cs − ȳ_c)² / (N − C),   N scores of C cells
+
+    Its degrees of freedom are N − C where a cell says nothing of another. As all cells of a seed share its data, they
+    may rise and fall together, and then tell as little as one: the squares are split into those of the means of seeds
+    and the rest, and weighed by Satterthwaite's rule (1946, Biometrics Bulletin 2, p. 110).
+
+    Args:
+        scores: [C, S].
+        scales: where to look for one on which the cells vary alike; of differences, only the identity has a meaning.
+    """
+    values = np.asarray(scores, np.float64)
+    values = values[_differs(values)]
+    for scale in scales:
+        if len(values) and scale.holds(values) and are_alike(scale.of(values)):
+            return Variance(scale=scale.name, alike=True, **_pooled(scale.of(values)))
+    return Variance(scale=SCALES[0].name, alike=False, **_pooled(values))
+
+
+def _pooled(values: Array) -> dict[str, float]:
+    if not len(values):
+        return {"deviation": np.nan, "degrees": 0.0}
+    present = ~np.isnan(values)
+    away = np.where(present, values - np.nanmean(values, axis=1, keepdims=True), 0.0)
+    degrees = float(present.sum() - len(values))
+    seeds = int(present.any(axis=0).sum()) - 1
+    total = float((away**2).sum())
+    of_seeds = float((away.sum(axis=0) ** 2 / np.maximum(present.sum(axis=0), 1)).sum())
+    rest, degrees_of_rest = max(0.0, total - of_seeds), degrees - seeds
+    spread = of_seeds**2 / seeds + (rest**2 / degrees_of_rest if degrees_of_rest > 0 else 0.0)
+    return {"deviation": float(np.sqrt(total / degrees)), "degrees": min(degrees, total**2 / spread)}
+
+
+def are_alike(values: Array, level: float = LEVEL) -> bool:
+    """Whether cells may have one variance: Bartlett's test (1937) does not reject it.
+
+    Its statistic grows with the tails of the scores, too, and then says unlike of what is alike: the cautious side.
+
+    Args:
+        values: [C, S], each cell with two seeds that differ.
+        level: the chance that cells of one variance and normal scores are said to be unlike.
+    """
+    if len(values) < 2:
+        return True
+    degrees = (~np.isnan(values)).sum(axis=1) - 1.0
+    variances = np.nanvar(values, axis=1, ddof=1)
+    total = degrees.sum()
+    pooled = (degrees * variances).sum() / total
+    statistic = total * np.log(pooled) - (degrees * np.log(variances)).sum()
+    correction = 1 + ((1 / degrees).sum() - 1 / total) / (3 * (len(values) - 1))
+    return bool(special.chdtrc(len(values) - 1, statistic / correction) >= level)
+
+
+def _differs(values: Array) -> NDArray[np.bool_]:
+    """[C] whether a cell has two seeds that differ by more than rounding."""
+    some = (~np.isnan(values)).sum(axis=1) > 1
+    size = np.where(some, np.nanmax(np.abs(values), axis=1, initial=0.0), 0.0)
+    span = np.nanmax(values, axis=1, initial=-np.inf) - np.nanmin(values, axis=1, initial=np.inf)
+    return some & (span > SPREAD * size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """How far the means of cells can be trusted."""
+
+    half: Array
+    """[C] half of the 95% interval of a cell's mean over its seeds."""
+    error: Array
+    """[C] its standard error."""
+    variance: Variance
+
+
+def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths:
+    """Intervals of cells' means over their seeds, from the variance pooled over the cells.
+
+        ȳ_c ± t_{ν, 0.975} s / (|g'(ȳ_c)| √n_c),   g the scale on which the cells vary alike, to first order
+
+    Where they vary alike on no scale, it is the wider of this one and the cell's own (`seed_interval`).
+
+    Args:
+        scores: [C, S].
+        scales: see `pooled_variance`.
+
+    Returns:
+        Numbers for each cell that has two seeds which differ; and for one of a single seed, where the variance is
+        alike. NaN for others.
+    """
+    values = np.asarray(scores, np.float64)
+    variance = pooled_variance(values, scales)
+    number = (~np.isnan(values)).sum(axis=1)
+    half, error = np.full((2, len(values)), np.nan)
+    if np.isnan(variance.deviation):
+        return Widths(half=half, error=error, variance=variance)
+    known = _differs(values) | ((number == 1) & variance.alike)
+    values, number = values[known], number[known]
+    scale = next(each for each in SCALES if each.name == variance.scale)
+    means = np.nanmean(values, axis=1)
+    within = (means > scale.low) & (means < scale.high)  # a single seed may lie beyond the scale of the others
+    slope = np.where(within, scale.slope(np.where(within, means, 0.5)), np.nan)
+    error[known] = variance.deviation / (np.abs(slope) * np.sqrt(number))
+    half[known] = _student(variance.degrees) * error[known]
+    if not variance.alike:
+        own = np.nanstd(values, axis=1, ddof=1) / np.sqrt(number)
+        half[known] = np.maximum(half[known], _student(number - 1.0) * own)
+        error[known] = np.maximum(error[known], own)
+    return Widths(half=half, error=error, variance=variance)
+
+
+def _student(degrees: ArrayLike) -> Array:
+    return np.asarray(special.stdtrit(degrees, 1 - LEVEL / 2), np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparisons:
+    """Which differences of a map are not 0."""
+
+    p_values: Array
+    """[M], adjusted for all differences of the map; NaN where one is not compared."""
+    number: int
+    """How many were compared."""
+    scale: str
+    """Name of the scale on which they were."""
+    alike: bool
+    """Whether they vary alike on it. Otherwise each was held against its own variance as well."""
+    flipped: bool
+    """Whether there were seeds enough to flip signs, and the flips had to agree."""
+
+    @property
+    def family(self) -> str:
+        """What the p-values hold for, and by what, in words: `32 differences: Dunnett's bound, flips of signs`."""
+        scale = "" if self.scale == "identity" else f" of {self.scale}s"
+        ways = [f"Dunnett's bound{scale}", *["flips of signs"] * self.flipped, *["own variances"] * (not self.alike)]
+        return f"{self.number} difference{'s' if self.number != 1 else ''}: {', '.join(ways)}"
+
+    @property
+    def marked(self) -> NDArray[np.bool_]:
+        """[M] those that are not 0, with a chance of `LEVEL` that any of them is."""
+        return np.nan_to_num(self.p_values, nan=1.0) <= LEVEL
+
+
+def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> Comparisons:
+    """Compare cells, each with a reference, paired by seed, so that the answers hold for all of them at once.
+
+    A difference is d_m = mean over seeds of g(y_ms) − g(r_ms), on the scale g on which the differences vary alike.
+
+    - *Dunnett's bound* (1955, Journal of the American Statistical Association 50, p. 1096) with seeds as blocks: the
+      variance is that of the residuals from the means of cells and of seeds, within each group of cells that share
+      a reference and pooled over the groups; T_m = d_m / (s √(2/n_m)). The p-values are those of the largest |T| of
+      the differences that are no larger, step by step as by Holm (1979, Scandinavian Journal of Statistics 6, p. 65).
+    - *Signs flipped*, with at least `FEWEST_SEEDS_TO_FLIP` seeds and none lacking: without an effect, a seed's
+      differences may as well all have the other sign. The largest |d| of the flips is compared in the same steps
+      (Westfall and Young 1993, algorithm 4.1). It takes no scores for normal.
+    - *Own variance*, where the differences vary alike on no scale: Student's t of each, by Holm.
+
+    A p-value is the largest of these that apply.
+
+    Args:
+        scores: [M, S].
+        references: [M, S].
+        groups: [M] which reference a difference has: a number or name, the same for those that share it.
+
+    Returns:
+        No p-value for a difference with fewer than two seeds, or whose seeds all agree: a spread of 0 is that of
+        networks which have learned nothing, or of numbers that do not vary, and says nothing of other seeds.
+    """
+    y, r = np.asarray(scores, np.float64), np.asarray(references, np.float64)
+    p_values = np.full(len(y), np.nan)
+    compared = np.flatnonzero(_differs(y - r)) if len(y) else np.zeros(0, int)
+    if not len(compared):
+        return Comparisons(p_values=p_values, number=0, scale=SCALES[0].name, alike=True, flipped=False)
+    paired = ~np.isnan(y - r)[compared].all(axis=0)  # seeds that some difference has
+    y, r = y[compared][:, paired], r[compared][:, paired]
+    named = np.unique(np.asarray(groups)[compared], return_inverse=True)[1]
+    scale, alike, differences = _on_scale(y, r)
+    found = [_dunnett(differences, named)]
+    flipped = bool(differences.shape[1] >= FEWEST_SEEDS_TO_FLIP and not np.isnan(differences).any())
+    if flipped:
+        found.append(_by_flips(differences))
+    if not alike:
+        found.append(_by_own_variance(differences))
+    p_values[compared] = np.max(found, axis=0)
+    return Comparisons(p_values=p_values, number=len(compared), scale=scale, alike=alike, flipped=flipped)
+
+
+def _on_scale(y: Array, r: Array) -> tuple[str, bool, Array]:
+    """The first scale on which the differences vary alike, whether there is one, and the differences on it."""
+    paired = np.where(np.isnan(y), np.nan, r)
+    for scale in SCALES:
+        if scale.holds(y) and scale.holds(paired):
+            differences = scale.of(y) - scale.of(r)
+            if are_alike(differences):
+                return scale.name, True, differences
+    return SCALES[0].name, False, y - r
+
+
+def _dunnett(differences: Array, groups: NDArray[Any]) -> Array:
+    number = (~np.isnan(differences)).sum(axis=1)
+    squares, degrees = np.sum([_residual_squares(differences[groups == g]) for g in np.unique(groups)], axis=0)
+    if degrees <= 0 or squares <= 0:
+        return np.ones(len(differences))
+    statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / number)
+    if np.isnan(differences).any():
+        # Taken for independent, which is the cautious side (Šidák 1967, JASA 62, p. 626).
+        groups = np.arange(len(differences))
+    return _stepwise(statistics, lambda left, bound: chance_beyond(bound, _sizes(groups[left]), degrees))
+
+
+def _sizes(groups: NDArray[Any]) -> tuple[int, ...]:
+    return tuple(sorted(np.unique(groups, return_counts=True)[1].tolist()))
+
+
+def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float]) -> Array:
+    """Adjusted p-values from the largest statistic down: the chance that any of those left reaches it.
+
+    What follows a p-value above `LEVEL` is as large, at least, and is given the same.
+    """
+    order, adjusted, highest = np.argsort(-statistics, kind="stable"), np.empty(len(statistics)), 0.0
+    for step, place in enumerate(order):
+        if highest <= LEVEL:
+            highest = max(highest, chance(order[step:], float(statistics[place])))
+        adjusted[place] = highest
+    return adjusted
+
+
+def _residual_squares(differences: Array) -> tuple[float, int]:
+    """Squares of cells with one reference, after the means of cells and of seeds, and their degrees of freedom.
+
+    The reference is the cell whose difference to itself is 0.
+    """
+    reference = np.where(np.isnan(differences).all(axis=0), np.nan, 0.0)
+    return residual_squares(np.vstack([reference, differences]))
+
+
+def residual_squares(values: Array) -> tuple[float, int]:
+    """Σ (y_cs − μ_c − b_s)² at its least, of the cells' means μ and the seeds' b, and its degrees of freedom.
+
+    Args:
+        values: [C, S].
+    """
+    cell, seed = np.nonzero(~np.isnan(values))
+    y = values[cell, seed]
+    design = np.hstack([cell[:, None] == np.arange(len(values)), seed[:, None] == np.arange(values.shape[1])])
+    solution, _, rank, _ = np.linalg.lstsq(design.astype(float), y, rcond=None)
+    return float(((y - design @ solution) ** 2).sum()), len(y) - int(rank)
+
+
+@lru_cache(maxsize=1)
+def _nodes() -> tuple[Array, Array, Array, Array]:
+    """Nodes and weights of a standard normal variable, and of the quantiles of another between 0 and 1."""
+    z, of_z = np.polynomial.hermite_e.hermegauss(80)
+    u, of_u = np.polynomial.legendre.leggauss(40)
+    return z, of_z / of_z.sum(), (u + 1) / 2, of_u / 2
+
+
+def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float:
+    """Chance that the largest |T| exceeds a bound, without an effect.
+
+        1 − ∫ dF(s) Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz,   ν s² ~ χ²_ν
+
+    The T of a group share their reference z, and all share s (Dunnett 1955, eq. 3, two-sided and with groups).
+
+    Args:
+        bound: t.
+        sizes: k, how many differences each reference has.
+        degrees: ν.
+    """
+    z, of_z, u, of_u = _nodes()
+    s = np.sqrt(2 * special.gammaincinv(degrees / 2, u) / degrees)
+    reach = np.sqrt(2) * s[:, None] * bound  # [quantiles, 1]
+    within = special.ndtr(z + reach) - special.ndtr(z - reach)  # [quantiles, normal nodes]
+    kinds, counts = np.unique(sizes, return_counts=True)
+    of_groups = [((within**k) @ of_z) ** count for k, count in zip(kinds, counts, strict=True)]
+    return float(max(0.0, 1 - of_u @ np.prod(of_groups, axis=0)))
+
+
+def _by_flips(differences: Array) -> Array:
+    """Adjusted p-values of the largest |mean| under flips of the signs of whole seeds."""
+    seeds = differences.shape[1]
+    if seeds <= MOST_SEEDS_TO_FLIP_ALL:
+        # The last seed keeps its sign: flipping all is the same, of absolute values.
+        bits = np.arange(2 ** (seeds - 1))[:, None] >> np.arange(seeds) & 1
+    else:
+        bits = np.random.default_rng(0).integers(2, size=(FLIPS, seeds))
+        bits[0] = 0  # as measured
+    means = np.abs((1.0 - 2.0 * bits) @ differences.T) / seeds  # [flips, differences]
+    measured = means[0]
+    return _stepwise(measured, lambda left, bound: float((means[:, left].max(axis=1) >= bound * (1 - SPREAD)).mean()))
+
+
+def _by_own_variance(differences: Array) -> Array:
+    """Student's paired t of each difference, adjusted by Holm."""
+    p_values = stats.ttest_1samp(differences, 0.0, axis=1, nan_policy="omit").pvalue
+    return holm(np.asarray(p_values, np.float64))
+
+
+def holm(p_values: Array) -> Array:
+    """P-values that hold for all of them at once, whatever their dependence (Holm 1979, p. 67).
+
+    p̃_(k) = max over j ≤ k of min(1, (M − j + 1) p_(j)), from the smallest up. NaN is left out, and stays.
+    """
+    adjusted = np.full(len(p_values), np.nan)
+    order = np.argsort(p_values)[: int((~np.isnan(p_values)).sum())]
+    left = len(order) - np.arange(len(order))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1.0, left * p_values[order]))
+    return adjusted
+
+
+def expected_largest(number: int) -> float:
+    """Mean of the largest of k standard normal variables: ∫₀^∞ 1 − Φ(x)^k − Φ(−x)^k dx.
+
+    So much better, in standard errors, the best of k cells looks than it is, if all of them are alike.
+    """
+    x = np.linspace(0, 9, 1000)
+    return float(np.trapezoid(1 - special.ndtr(x) ** number - special.ndtr(-x) ** number, x))

@@ -1,0 +1,128 @@
+"""Effects of the axes of a grid: how much a value changes a metric, and how much two values do together.
+
+With seeds as blocks, y_cs = μ_c + b_s + ε: a trial's score is that of its cell, what all cells of its seed share, and a
+rest of one variance. Within a seed the weights of an effect sum to 0, so that the blocks drop out of it.
+
+- A *main effect* of a value is the mean difference to the axis's lowest value, of trials that differ in it alone.
+- An *interaction* of two values is the mean of (y_ab − y_0b) − (y_a0 − y_00): by how much one effect differs where the
+  other value is not the lowest.
+
+On a balanced grid these are the differences of marginal means, and their intervals those of an analysis of variance in
+blocks. Where trials lack, only those enter that have all their partners.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+from numpy.typing import NDArray
+
+from dd_ray.errors import UserError
+from dd_ray.results.comparisons import LEVEL, holm, residual_squares
+from dd_ray.results.summary import COMPLETE, Summary, described
+
+Array = NDArray[np.float64]
+Change = Mapping[str, tuple[Any, Any]]
+"""For one or two axes: the lowest value, and the one that is compared with it."""
+
+
+def effects(summary: Summary) -> pd.DataFrame:
+    """Main effects and two-way interactions of a summary's axes.
+
+    Args:
+        summary: of the metrics themselves, without a reference.
+
+    Returns:
+        A row for each metric and effect: `metric`; `axis`, `value` and `lowest`, and of an interaction `other_axis`,
+        `other_value` and `other_lowest`; `effect`, `ci_low`, `ci_high`, its 95% interval; `p_value`, by Student's t,
+        and `p_holm`, adjusted for all effects of the metric (Holm 1979); `seeds`, and `pairs`, how many differences
+        it is the mean of. Without a spread, with one seed, and of counts there are no intervals.
+
+    Raises:
+        UserError: no axis has two values.
+    """
+    axes, trials = list(summary.layout.axes), summary.trials[summary.trials["mark"] == COMPLETE]
+    changes = [*_changes(trials, axes, 1), *_changes(trials, axes, 2)]
+    if not changes:
+        raise UserError("no axis of this sweep has two values that are complete, so there is no effect to show.")
+    metrics = list(dict.fromkeys(summary.cells["metric"]))
+    tables = [_of_metric(_grid(trials, axes, metric), axes, changes, metric) for metric in metrics]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _changes(trials: pd.DataFrame, axes: Sequence[str], number: int) -> list[Change]:
+    """From the lowest value of one axis, or of two, to each other."""
+    values = {axis: sorted(trials[axis].unique()) for axis in axes}
+    found: list[Change] = []
+    for some in itertools.combinations(axes, number):
+        for others in itertools.product(*(values[axis][1:] for axis in some)):
+            found.append({axis: (values[axis][0], other) for axis, other in zip(some, others, strict=True)})
+    return found
+
+
+def _grid(trials: pd.DataFrame, axes: Sequence[str], metric: str) -> "pd.Series[float]":
+    """The scores by the values of the axes and the seed."""
+    return trials.dropna(subset=[metric]).drop_duplicates([*axes, "seed"]).set_index([*axes, "seed"])[metric]
+
+
+def _of_metric(scores: "pd.Series[float]", axes: Sequence[str], changes: Sequence[Change], metric: str) -> pd.DataFrame:
+    places = {place: number for number, place in enumerate(scores.index)}
+    values = scores.to_numpy(float)
+    deviation, degrees = (math.nan, 0) if described(metric).count else _deviation(scores)
+    rows = []
+    for change in changes:
+        weights, pairs = _weights(places, axes, change)
+        effect = float(weights @ values) if pairs else math.nan
+        error = deviation * float(np.linalg.norm(weights))
+        half = float(scipy.special.stdtrit(degrees, 1 - LEVEL / 2)) * error if degrees else math.nan
+        p_value = float(2 * scipy.special.stdtr(degrees, -abs(effect) / error)) if degrees and pairs else math.nan
+        seeds = len({place[-1] for place, weight in zip(places, weights, strict=True) if weight})
+        numbers = {"effect": effect, "ci_low": effect - half, "ci_high": effect + half, "p_value": p_value}
+        rows.append({"metric": metric, **_named(change), **numbers, "seeds": seeds, "pairs": pairs})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p_value"].to_numpy(float)))
+
+
+def _named(change: Change) -> dict[str, Any]:
+    (axis, (lowest, value)), *others = change.items()
+    named = {"axis": axis, "value": value, "lowest": lowest, "other_axis": "", "other_value": "", "other_lowest": ""}
+    for axis, (lowest, value) in others:
+        named |= {"other_axis": axis, "other_value": value, "other_lowest": lowest}
+    return named
+
+
+def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
+    """Deviation of a trial from its cell and its seed, and its degrees of freedom; none without a spread."""
+    wide = scores.unstack("seed").to_numpy(float)
+    squares, degrees = residual_squares(wide)
+    rounding = 1e-9 * float(np.nanmax(np.abs(wide), initial=0.0))
+    if not degrees or math.sqrt(squares / degrees) <= rounding:
+        return math.nan, 0
+    return math.sqrt(squares / degrees), degrees
+
+
+def _weights(places: Mapping[tuple[Any, ...], int], axes: Sequence[str], change: Change) -> tuple[Array, int]:
+    """[trials] how much each trial counts in an effect, and how many differences it is the mean of."""
+    weights, pairs = np.zeros(len(places)), 0
+    at = [axes.index(axis) for axis in change]
+    for place in places:
+        if any(place[i] != value for i, (_, value) in zip(at, change.values(), strict=True)):
+            continue
+        partners = list(_partners(place, at, change))
+        if all(partner in places for partner, _ in partners):
+            pairs += 1
+            for partner, sign in partners:
+                weights[places[partner]] += sign
+    return weights / max(pairs, 1), pairs
+
+
+def _partners(place: tuple[Any, ...], at: Sequence[int], change: Change) -> list[tuple[tuple[Any, ...], int]]:
+    """The trials of a difference, or of a difference of differences, with the signs that they have in it."""
+    found = [(place, 1)]
+    for i, (lowest, _) in zip(at, change.values(), strict=True):
+        found += [((*other[:i], lowest, *other[i + 1 :]), -sign) for other, sign in found]
+    return found

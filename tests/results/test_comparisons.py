@@ -1,0 +1,203 @@
+"""What a map marks, and its pooled intervals: against scipy, closed forms and simulated maps."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from dd_ray.results.comparisons import (
+    are_alike,
+    chance_beyond,
+    expected_largest,
+    holm,
+    pooled_variance,
+    pooled_widths,
+    residual_squares,
+    told_apart,
+)
+
+Array = NDArray[np.float64]
+ROWS, CELLS = 8, 4
+"""Of a simulated map of 8 × 5 cells: rows, and the cells beside the reference of each."""
+MAPS = 150
+"""Of each number of seeds."""
+
+
+def normal(rng: np.random.Generator, seeds: int) -> Array:
+    """Scores [rows, 1 + cells, seeds] without an effect; all cells of a seed share a part."""
+    return rng.normal(size=(ROWS, 1 + CELLS, seeds)) + 2 * rng.normal(size=seeds)
+
+
+def bimodal(rng: np.random.Generator, seeds: int) -> Array:
+    """Scores of which one in five is of the networks that did not find the circle."""
+    lost = rng.random((ROWS, 1 + CELLS, seeds)) < 0.2
+    return np.where(lost, 0.3, 0.9) + 0.01 * rng.normal(size=lost.shape)
+
+
+def marked(maps: Array) -> NDArray[np.bool_]:
+    """[rows × cells] which cells are marked."""
+    scores = maps[:, 1:].reshape(-1, maps.shape[-1])
+    references = np.repeat(maps[:, 0], CELLS, axis=0)
+    return told_apart(scores, references, np.repeat(np.arange(ROWS), CELLS)).marked
+
+
+@pytest.mark.parametrize(("draw", "level"), [(normal, 0.05), (bimodal, 0.10)])
+def test_a_map_without_an_effect_is_seldom_marked(draw, level: float) -> None:
+    rng, shares = np.random.default_rng(0), []
+    for seeds in range(2, 11):
+        shares.append(np.mean([marked(draw(rng, seeds)).any() for _ in range(MAPS)]))
+        assert shares[-1] <= level + 3.3 * np.sqrt(level * (1 - level) / MAPS), f"{seeds} seeds: {shares[-1]}"
+    # All numbers of seeds together, so that a level that is a little too high shows as well.
+    assert np.mean(shares) <= level + 2 * np.sqrt(level * (1 - level) / (MAPS * len(shares)))
+
+
+def test_a_true_difference_is_found_more_often_than_by_the_variance_of_its_own_cell() -> None:
+    rng, pooled, own = np.random.default_rng(1), 0, 0
+    for _ in range(100):
+        maps = normal(rng, 3)
+        maps[3, 2] += 3
+        pooled += marked(maps)[3 * CELLS + 1]
+        own += stats.ttest_rel(maps[3, 2], maps[3, 0]).pvalue * ROWS * CELLS < 0.05
+    assert own <= 10
+    assert pooled >= 40
+
+
+@pytest.mark.parametrize("seeds", [6, 10])
+def test_a_true_difference_is_found_where_signs_are_flipped_too(seeds: int) -> None:
+    rng = np.random.default_rng(2)
+    found = 0
+    for _ in range(40):
+        maps = normal(rng, seeds)
+        maps[0, 1] -= 3
+        found += marked(maps)[0]
+    assert found >= 34
+
+
+def test_one_group_has_the_bound_of_dunnett() -> None:
+    """Against a Monte Carlo estimate of the same chance, and scipy's of another design of the same correlation."""
+    rng = np.random.default_rng(3)
+    z = rng.normal(size=(200_000, 1 + 4 + 3))
+    s = np.sqrt(rng.chisquare(14, size=(len(z), 1)) / 14)
+    largest = np.abs(np.hstack([z[:, 1:5] - z[:, :1], z[:, 6:] - z[:, 5:6]]) / (np.sqrt(2) * s)).max(axis=1)
+    for bound in (1.0, 2.0, 2.9, 4.0):
+        share = (largest > bound).mean()
+        assert chance_beyond(bound, (4, 2), 14) == pytest.approx(share, abs=4 * np.sqrt(share / len(z)) + 1e-5)
+    samples = rng.normal(size=(5, 6))
+    found = stats.dunnett(*samples[1:], control=samples[0], rng=np.random.default_rng(4))
+    for statistic, p_value in zip(np.abs(found.statistic), found.pvalue, strict=True):
+        assert chance_beyond(statistic, (4,), 25) == pytest.approx(p_value, abs=2e-3)
+
+
+def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:
+    rng = np.random.default_rng(5)
+    scores, references = rng.normal(2, size=4), rng.normal(size=4)
+    (p_value,) = told_apart([scores], [references], [0]).p_values
+    assert p_value == pytest.approx(stats.ttest_rel(scores, references).pvalue, rel=1e-4)
+
+
+def test_residuals_are_those_of_an_analysis_of_variance_in_blocks() -> None:
+    values = np.random.default_rng(6).normal(size=(5, 4))
+    rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    assert residual_squares(values) == (pytest.approx((rest**2).sum()), 4 * 3)
+    values[0, 0] = np.nan
+    squares, degrees = residual_squares(values)
+    assert degrees == 11 and squares < (rest**2).sum()
+
+
+def test_what_has_no_spread_is_not_compared() -> None:
+    scores = np.array([[0.3, 0.3, 0.3], [0.9, 0.8, 0.7], [0.1 + 0.2, 0.2 + 0.2, 0.4 + 0.2], [5.0, np.nan, np.nan]])
+    references = np.array([[0.1, 0.1, 0.1], [0.1, 0.2, 0.0], [0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
+    found = told_apart(scores, references, [0, 0, 0, 0])
+    assert list(np.isnan(found.p_values)) == [True, False, True, True]
+    assert found.number == 1
+    assert not told_apart(scores[:1], references[:1], [0]).marked.any()
+    assert not told_apart(np.zeros((0, 3)), np.zeros((0, 3)), []).marked.any()
+
+
+def test_an_effect_in_proportion_is_compared_on_the_scale_of_logarithms() -> None:
+    rng = np.random.default_rng(7)
+    level = np.logspace(-4, 0, 12)[:, None]
+    references, scores = (level * np.exp(0.05 * rng.normal(size=(12, 4))) for _ in range(2))
+    scores[0] *= 1.5  # a small number, but ten deviations
+    found = told_apart(scores, references, np.arange(12))
+    assert (found.scale, found.alike) == ("log", True)
+    assert list(np.flatnonzero(found.marked)) == [0]
+
+
+def test_two_seeds_of_nine_cells_have_a_narrow_interval() -> None:
+    rng = np.random.default_rng(8)
+    scores = 0.01 + 1e-3 * np.arange(9)[:, None] + 3e-4 * rng.normal(size=(9, 2))
+    widths = pooled_widths(scores)
+    half, variance = widths.half, widths.variance
+    assert (variance.scale, variance.alike) == ("identity", True)
+    assert len(set(half)) == 1 and 2e-4 < half[0] < 1e-3
+    own = stats.t.ppf(0.975, 1) * scores.std(axis=1, ddof=1) / np.sqrt(2)
+    assert own.max() > 3 * half[0]
+
+
+@pytest.mark.parametrize("shared", [0.0, 2.0])
+def test_pooled_intervals_hold_the_mean_of_a_cell_as_often_as_they_say(shared: float) -> None:
+    rng, held = np.random.default_rng(9), []
+    for _ in range(400):
+        scores = rng.normal(size=(9, 3)) + shared * rng.normal(size=3)
+        held.append((np.abs(scores.mean(axis=1)) <= pooled_widths(scores).half).mean())
+    assert np.mean(held) >= 0.95 - 3 * np.std(held) / np.sqrt(len(held))
+    assert np.mean(held) <= 0.985
+
+
+def test_degrees_of_freedom_tell_cells_that_rise_and_fall_together() -> None:
+    rng = np.random.default_rng(10)
+    apart = pooled_variance(rng.normal(size=(50, 3)))
+    together = pooled_variance(rng.normal(size=(50, 3)) + 30 * rng.normal(size=3))
+    assert apart.degrees > 60
+    assert together.degrees == pytest.approx(2, abs=0.05)
+
+
+def test_unlike_cells_keep_the_wider_interval() -> None:
+    rng = np.random.default_rng(11)
+    scores = rng.normal(size=(10, 4)) * np.r_[100.0, np.ones(9)][:, None]
+    widths = pooled_widths(scores)
+    half, variance = widths.half, widths.variance
+    assert not variance.alike
+    own = stats.t.ppf(0.975, 3) * scores.std(axis=1, ddof=1) / 2
+    assert half[0] == pytest.approx(own[0]) and (half >= own * (1 - 1e-12)).all()
+
+
+def test_the_scale_is_the_one_on_which_cells_vary_alike() -> None:
+    rng = np.random.default_rng(12)
+    noise = rng.normal(size=(12, 6))
+    centres = np.linspace(-4, 4, 12)[:, None]
+    assert pooled_variance(centres + noise).scale == "identity"
+    assert pooled_variance(np.exp(2 * centres + 0.3 * noise)).scale == "log"
+    assert pooled_variance(1 / (1 + np.exp(-centres - 0.3 * noise))).scale == "logit"
+    assert are_alike(noise) and not are_alike(noise * np.logspace(0, 2, 12)[:, None])
+
+
+def test_the_test_of_alike_variances_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(13)
+    for spread in (1.0, 1.5, 2.0, 3.0):
+        values = rng.normal(size=(6, 5)) * np.linspace(1, spread, 6)[:, None]
+        assert are_alike(values) == (stats.bartlett(*values).pvalue >= 0.05)
+
+
+def test_one_seed_has_the_interval_of_the_others_and_equal_seeds_none() -> None:
+    rng = np.random.default_rng(14)
+    scores = np.vstack([rng.normal(size=(6, 2)), [[1.0, np.nan]], [[0.5, 0.5]], [[np.nan, np.nan]]])
+    half = pooled_widths(scores).half
+    assert half[6] == pytest.approx(half[0] * np.sqrt(2))
+    assert np.isnan(half[7:]).all()
+    assert np.isnan(pooled_widths(np.ones((3, 2))).half).all()
+    assert np.isnan(pooled_widths(rng.normal(size=(3, 1))).half).all()
+
+
+def test_holm_adjusts_from_the_smallest_up() -> None:
+    adjusted = holm(np.array([0.04, 0.001, np.nan, 0.02, 0.9]))
+    assert adjusted == pytest.approx([0.08, 0.004, np.nan, 0.06, 0.9], nan_ok=True)
+
+
+def test_the_best_of_many_looks_better_than_it_is() -> None:
+    assert expected_largest(1) == pytest.approx(0, abs=1e-6)
+    assert expected_largest(2) == pytest.approx(1 / np.sqrt(np.pi), abs=1e-4)
+    assert expected_largest(3) == pytest.approx(1.5 / np.sqrt(np.pi), abs=1e-4)
+    largest = np.random.default_rng(15).normal(size=(20_000, 144)).max(axis=1).mean()
+    assert expected_largest(144) == pytest.approx(largest, abs=0.02)
