@@ -81,6 +81,6 @@ class AdaGVAE(VideoVAE):
             frames=every_frame,
             kl_frames=every_frame,
             reconstruction=self.reconstruct(mu, logvar, noise),
-            target=batch.images,
+            target=batch.target,
             encoded=encoded,
         )
