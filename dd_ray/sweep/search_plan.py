@@ -10,6 +10,7 @@ from typing import Any
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, settled, without_effect
+from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.storage.arrays import with_contents
@@ -25,6 +26,14 @@ from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.study import Study
 
 MOST_OBJECTIVES = 2
+ALWAYS_NAMED = frozenset(
+    "model network width_factor image_size num_latents beta beta_norm gamma lam alpha learn_alpha stochastic likelihood "
+    "delay decode compat objective capacity_max capacity_weight capacity_iterations capacity_schedule tc_sampling "
+    "tc_num_data slowness_weight slowness_rate beta_schedule gamma_schedule lam_schedule schedule_iterations "
+    "schedule_cycles dataset grid background num_circles motion moves num_frames dsprites_file dsprites_md5 "
+    "dataset_seed split train_share num_test batch_size learning_rate seed".split()
+)
+"""Fields that the names of searches have held since the first of them, whatever their values; none is to be added."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,13 @@ class SearchPlan(Plan):
 
     @property
     def fixed_text(self) -> str:
-        """The fixed fields, to compare."""
-        return json.dumps(dict(self.fixed), sort_keys=True)
+        """The fixed fields, to compare: those of `ALWAYS_NAMED`, and of later ones those that differ from their defaults.
+
+        So a search keeps its name when a later version adds fields.
+        """
+        usual = defaults()
+        named = {name: value for name, value in self.fixed.items() if name in ALWAYS_NAMED or value != usual.get(name)}
+        return json.dumps(named, sort_keys=True)
 
     @property
     def _stops_by(self) -> list[Any]:
