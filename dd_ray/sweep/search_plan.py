@@ -28,10 +28,11 @@ from dd_ray.sweep.study import Study
 MOST_OBJECTIVES = 2
 ALWAYS_NAMED = frozenset(
     "model network width_factor image_size num_latents beta beta_norm gamma lam alpha learn_alpha stochastic "
-    "likelihood delay decode compat objective capacity_max capacity_weight capacity_iterations capacity_schedule tc_sampling "
-    "tc_num_data slowness_weight slowness_rate beta_schedule gamma_schedule lam_schedule schedule_iterations "
-    "schedule_cycles dataset grid background num_circles motion moves num_frames dsprites_file dsprites_md5 "
-    "dataset_seed split train_share num_test batch_size learning_rate seed".split()
+    "likelihood delay decode compat objective capacity_max capacity_weight capacity_iterations "
+    "capacity_schedule tc_sampling tc_num_data slowness_weight slowness_rate beta_schedule gamma_schedule "
+    "lam_schedule schedule_iterations schedule_cycles dataset grid background num_circles motion moves "
+    "num_frames dsprites_file dsprites_md5 dataset_seed split train_share num_test batch_size learning_rate "
+    "seed".split()
 )
 """Fields that the names of searches have held since the first of them, whatever their values; none is to be added."""
 
