@@ -87,4 +87,5 @@ def test_every_reported_metric_says_how_it_is_read():
     assert {name for name, metric in REPORTED.items() if metric.better == "min"} == {
         *("reconstruction_error", "factor_error"),
         *("reconstruction_error_seen", "factor_error_seen"),
+        *("reconstruction_error_hidden", "reconstruction_error_dropped"),
     }

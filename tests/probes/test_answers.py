@@ -79,13 +79,17 @@ def test_a_traversal_at_the_base_s_own_value_is_the_reconstruction_of_the_base()
         traversal(model, config, base=np.zeros(3))
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+AS_DRAWN = [c for c in CONFIGS if (not c.occluder if c.target == "clean" else not (c.pixel_noise or c.drop_rate))]
+"""Those whose targets are the pictures of their factors; others are noisy or lost, or have no bar where these do."""
+
+
+@pytest.mark.parametrize("config", AS_DRAWN, ids=name_of)
 def test_the_middle_picture_is_a_held_out_one(config: TrialConfig) -> None:
     picture = middle_picture(config)
     factors = make_dataset(config).test_factors()
     assert (factors[picture.video, picture.frame] == picture.factors).all()
     assert (np.square(factors - 0.5).sum(-1) >= np.square(picture.factors - 0.5).sum()).all()
-    held_out = make_dataset(config).test_set().images[picture.video, picture.frame]
+    held_out = make_dataset(config).test_set().target[picture.video, picture.frame]
     np.testing.assert_array_equal(picture.shown, as_pictures(held_out).round())
 
 
@@ -104,7 +108,7 @@ def test_reconstructions_stand_beside_the_frames_that_they_should_be(config: Tri
     originals, reconstructions = reconstruct(model, batch)
     lost = 1 + config.delay if config.model == "inertia_vae" else 0
     assert originals.shape == reconstructions.shape == (8, config.frames - lost, *size_of(config))
-    np.testing.assert_array_equal(originals, as_pictures(batch.images[:, lost:]).round())
+    np.testing.assert_array_equal(originals, as_pictures(batch.target[:, lost:]).round())
     np.testing.assert_allclose(reconstructions, as_pictures(model(batch).reconstruction), atol=0.51)
 
 

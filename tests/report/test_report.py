@@ -276,9 +276,9 @@ def test_the_page_writes_numbers_as_the_figures_do() -> None:
         ends = sorted(magnitude * random.uniform(-2, 2, 2))
         furthest = float(magnitude * random.uniform(1, 9))
         for scale in (
-            Scale("kl", Normalize(*ends), "cividis", "", None),
-            Scale("kl", Normalize(0, furthest), "cividis", "", None),
-            Scale("kl", Normalize(-furthest, furthest), "RdBu", "", None, signed=True),
+            Scale("kl", Normalize(*ends), "cividis", ""),
+            Scale("kl", Normalize(0, furthest), "cividis", ""),
+            Scale("kl", Normalize(-furthest, furthest), "RdBu", "", signed=True),
         ):
             low, high = scale.norm.vmin or 0.0, scale.norm.vmax or 0.0
             for value in (0.0, *random.uniform(low, high, 20).tolist()):

@@ -41,7 +41,7 @@ function ofTheBest(metric) {
   return `the best of the complete cells without collapse${looks}`;
 }
 
-function rangeOf(metric, values) {
+function extent(metric, values) {
   const [low, high] = [Math.min(...values), Math.max(...values)].map((value) => shown(metric, value));
   return low === high ? low : `${low} to ${high}`;
 }
@@ -55,7 +55,7 @@ function drawLegend(shownCells) {
     .map((mark) => entry(marks[mark].letter, marks[mark].meaning));
   entries.unshift(...distinctions(shownCells));
   const before = shownCells.map((cell) => metric.untrained?.[cell] ?? null).filter((score) => score !== null);
-  if (before.length) entries.push(element("li", `before training: ${rangeOf(metric, before)}`));
+  if (before.length) entries.push(element("li", `before training: ${extent(metric, before)}`));
   if (metric.noise !== null)
     entries.push(element("li", `least significant difference, by itself: ${+metric.noise.toPrecision(2)}`));
   const beyond = shownCells.filter((cell) => {
