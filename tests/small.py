@@ -46,15 +46,10 @@ DATA: list[dict[str, Any]] = [
     {"dataset": "moving_sprites", "background": "black"},
     {"dataset": "moving_sprites", "moves": "orientation"},
     {"num_circles": 2},
-    {"circle_radius": 7.0, "contrast": 0.6},
-    {"correlation": 0.8},
     {"split": "combinations", "train_share": 0.5},
-    {"occluder": 24.0},
+    {"circle_radius": 7.0, "contrast": 0.6, "correlation": 0.8},
+    {"pixel_noise": 0.2, "drop_rate": 0.5, "dropped": "frozen"},
     {"occluder": 24.0, "pixel_noise": 0.1, "drop_rate": 0.5, "target": "clean"},
-    {"pixel_noise": 0.2},
-    {"pixel_noise": 0.2, "target": "clean"},
-    {"drop_rate": 0.5},
-    {"drop_rate": 0.5, "dropped": "frozen", "target": "clean"},
 ]
 """Data other than one circle; each is tried on every variant that takes it. dSprites' own file has tests of its own."""
 
