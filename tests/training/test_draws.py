@@ -25,7 +25,7 @@ def _draws(capacity: int = 4) -> Draws:
     model = build_model(BASE)
     shape = model.noise_shape(*IMAGES)
     assert shape is not None
-    return Draws(model, IMAGES, (capacity, 8), (capacity, *shape))
+    return Draws(model, IMAGES, (capacity, len(vars(Weights.at(BASE, 0))) + 2), (capacity, *shape))
 
 
 def _assert_those_of_each_alone(drawn: Draws, which: draws.Which) -> None:
