@@ -80,7 +80,7 @@ def test_warnings_and_settings_are_left_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_figure_that_does_not_exist_is_refused_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no figure 'grid_map'; a study can name grid_maps, tradeoff"):
+    with pytest.raises(UserError, match="no figure 'grid_map'; a study can name grid_maps, effects, tradeoff"):
         draw(tmp_path, "grid_map")
 
 
