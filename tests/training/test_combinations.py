@@ -28,6 +28,8 @@ def _refusal(model: str, choices: Choices) -> str | None:
     still = choices.get("dataset", "moving_circles") not in video_datasets()
     if "objective" in choices and not MODELS[model].has_latents:
         return f"objective = {choices['objective']} has no effect on {model}; give beta, or use beta_vae or"
+    if "target" in choices and not MODELS[model].has_latents:
+        return f"target = {choices['target']} has no effect on {model}; give seen, or use beta_vae or"
     if choices.get("objective") == "slowness" and still:
         return "objective = slowness needs two latents in time"
     if choices.get("objective") == "velocity" and still:
