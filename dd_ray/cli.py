@@ -19,6 +19,7 @@ from rich.table import Table
 
 from dd_ray import results
 from dd_ray.command_line import console, duration
+from dd_ray.config import data_config
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
@@ -147,7 +148,7 @@ def _dear_motion(plan: Plan) -> list[str]:
     The data tell: of each config by all that its price hangs on, of which a plan has few.
     """
     slow = {
-        (str(config.data), config.slowness_weight, config.slowness_rate, config.likelihood): config
+        (data_config(config.data), config.slowness_weight, config.slowness_rate, config.likelihood): config
         for config in plan.examples
         if config.objective == "slowness"
     }

@@ -105,7 +105,12 @@ class TrialConfig(TrialFields):
     @property
     def data(self) -> dict[str, Any]:
         """What decides its samples: the fields that are of the data, with their values."""
-        return {name: getattr(self, name) for name in fields_with(of_data=True)}
+        return {name: getattr(self, name) for name in fields_with(of_data=True)} | {"dataset_seed": self.stream_seed}
+
+    @property
+    def stream_seed(self) -> int:
+        """Seed of its training stream: `dataset_seed`, or its own seed where that is None."""
+        return self.seed if self.dataset_seed is None else self.dataset_seed
 
     @property
     def beta_value(self) -> float:
@@ -164,12 +169,13 @@ class TrialConfig(TrialFields):
 
 
 def data_config(data: Mapping[str, Any]) -> TrialConfig:
-    """A config that stands for data whatever is trained on them: of the same data, the same one.
+    """A config that stands for held-out data whatever is trained: of the same data, the same one.
 
     Args:
-        data: fields that are of the data with their values, such as `TrialConfig.data`; others have their defaults.
+        data: fields that are of the data with their values, such as `TrialConfig.data`; others have their defaults,
+            and so has the seed of the training stream, on which no held-out sample depends.
     """
-    return TrialConfig(model="beta_vae", beta=0.0, **data)
+    return TrialConfig(**{"model": "beta_vae", "beta": 0.0, **data, "dataset_seed": 0})
 
 
 @lru_cache(maxsize=1)

@@ -183,8 +183,9 @@ class TrialFields:
     """arrays: its factors, with commas: NAME, NAME:category or NAME:period=P; else as its factor_names say."""
     data_contents: Annotated[str | None, Option(of_data=True)] = None
     """arrays: checksum and sizes of the file, which are filled in; a file of other contents is refused."""
-    dataset_seed: Annotated[int, Option(within=SEEDS, of_data=True)] = 0
-    """Seed of the training stream. All trials of a sweep share it, and so see the same batches."""
+    dataset_seed: Annotated[int | None, Option(within=SEEDS, of_data=True)] = 0
+    """Seed of the training stream; trials that share it see the same batches. In a sweep that is not given one, each
+    trial's own seed, so that what is averaged over seeds is averaged over streams as well."""
     split: Annotated[Split, Option(of_data=True)] = "none"
     """What is held out of training: samples of a finite set, levels of each factor, or combinations of their halves."""
     train_share: Annotated[

@@ -53,7 +53,7 @@ class Dataset(ABC):
         self.image_size = config.image_size
         self.split = config.split
         self.level_share = config.train_share if config.split == "levels" else 1.0
-        self.seed = config.dataset_seed
+        self.seed = config.stream_seed
         self.conditions = Conditions.of(config)
 
     @abstractmethod

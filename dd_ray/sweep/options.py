@@ -23,6 +23,9 @@ class SweepOptions:
     preset's."""
     iterations: int = 300
     """Batches that every trial learns from."""
+    exclude: Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')] = ()
+    """Combinations that are left out: a trial that has one of the values of each field that is named together, such
+    as `--exclude "gamma=0.5,0.8 lambda=3" "model=ada_gvae objective=velocity"`."""
     evaluations: Annotated[int | None, optional("N")] = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""
@@ -94,6 +97,7 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
         "extension": (tuple[str, ...], extensions),
         "final_metrics": (tuple[Literal["auto", "all", "none", *FURTHER], ...], ("auto",)),  # type: ignore[valid-type]
         "iterations": (int, preset.iterations),
+        "exclude": (Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')], preset.exclude),
         "scheduler": (Literal[*SCHEDULERS], preset.scheduler),
         "metric": (str, study.metric),
         "reduction_factor": (float, preset.reduction_factor),

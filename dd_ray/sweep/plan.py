@@ -1,6 +1,7 @@
 """What a sweep will do: its trials, how far each goes, and when it is evaluated."""
 
 import math
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,12 @@ from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel, sweep_location
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
+from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
+from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
 
 MOST_LOST = 0.025
@@ -142,7 +145,9 @@ class Plan:
         """What its trials are, in lines to read."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
         count = f"{self.num_trials} trial{'s' if self.num_trials != 1 else ''}{f' = {axes}' if axes else ''}"
-        if self.num_trials < math.prod(len(values) for values in self.axes.values() if values):
+        if self.options.exclude:
+            count = f"{self.num_trials} trials of {axes}, without {'; '.join(self.options.exclude)}"
+        elif self.num_trials < math.prod(len(values) for values in self.axes.values() if values):
             count = f"{self.num_trials} trials of {axes}, since where an axis has no effect its trials are one"
         values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
         return [count, *values]
@@ -219,11 +224,14 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a trial is not a valid config.
     """
     check_options(options)
-    axes = with_contents(axes)
+    axes = with_contents(with_stream(axes, options))
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
-    trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes))
+    kept = kept_by(options.exclude)
+    trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes) if kept(config))
+    if not trials:
+        raise UserError(f"--exclude {shlex.join(options.exclude)} leaves no trial; exclude less.")
     plan = Plan(study, options, axes, trials)
     if plan.scheduler.compares:
         check_metric("metric", options.metric, plan.examples)

@@ -23,6 +23,7 @@ from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.sweep.schedulers import NONE
 from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
+from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
 
 MOST_OBJECTIVES = 2
@@ -178,6 +179,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
+    axes = with_stream(axes, options)
     axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
     plan = SearchPlan(study, options, axes, (), space, fixed)

@@ -152,4 +152,4 @@ def shared_fields(config: TrialConfig) -> tuple[Any, ...]:
 
 def _shared(config: TrialConfig) -> dict[str, Any]:
     free = fields_with(free=True)
-    return {name: value for name, value in config.to_dict().items() if name not in free}
+    return {name: value for name, value in (config.to_dict() | config.data).items() if name not in free}

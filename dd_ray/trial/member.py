@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import Batch, Dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import begin_evaluation, code_of
@@ -113,7 +113,7 @@ MOST_RENDERED = 4
 
 def _test_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | None]:
     """The held-out set and the seen one, rendered once for all trials of this process that share their data."""
-    key = (*config.data.values(), config.num_test)
+    key = (data_config(config.data), config.num_test)
     if key not in _rendered:
         if len(_rendered) == MOST_RENDERED:
             del _rendered[next(iter(_rendered))]

@@ -1,0 +1,42 @@
+"""Inertia, prediction and their rivals, each at its best: `python sweeps/answer.py --help`."""
+
+from dd_ray.cli import main
+from dd_ray.sweep import Preset, Study
+
+AXES = {
+    "model": ("beta_vae", "inertia_vae", "ada_gvae"),
+    "objective": ("beta", "velocity", "slowness"),
+    "gamma": (0.0, 0.5, 0.8, 0.9),
+    "lam": (0.0, 3.0, 30.0, 100.0),
+    "beta": (0.1, 0.3, 1.0, 3.0),
+    "background": ("black",),
+    "batch_size": (8,),
+    "learning_rate": (2e-3,),
+    "slowness_weight": (0.1, 1.0),
+    "slowness_rate": (1.0,),
+}
+# γ and λ each by itself, and the priors in time on a β-VAE.
+EXCLUDE = (
+    "gamma=0.5,0.8,0.9 lambda=3,30,100",
+    "model=inertia_vae,ada_gvae objective=velocity,slowness",
+)
+
+STUDY = Study(
+    name="answer",
+    question="Does inertia (γ) or a penalty on linear prediction (λ) disentangle better than the best β-VAE?",
+    axes=("model", "objective", "beta", "beta_norm", "gamma", "lam"),
+    fixed={"decode": "extrapolated", "num_latents": 4},
+    presets={
+        "linear": Preset(
+            about="a circle in linear motion before black",
+            axes=AXES,
+            exclude=EXCLUDE,
+            iterations=1_500,
+            seeds=5,
+            scheduler="none",
+        ),
+    },
+)
+
+if __name__ == "__main__":
+    main(STUDY)
