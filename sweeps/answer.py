@@ -1,5 +1,7 @@
 """Inertia, prediction and their rivals, each at its best: `python sweeps/answer.py --help`."""
 
+from typing import Any
+
 from dd_ray.cli import main
 from dd_ray.sweep import Preset, Study
 
@@ -21,19 +23,34 @@ EXCLUDE = (
     "model=inertia_vae,ada_gvae objective=velocity,slowness",
 )
 
+
+def _condition(about: str, **changes: tuple[Any, ...]) -> Preset:
+    """All arms on other data, all trials to their end."""
+    return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=1_500, seeds=5, scheduler="none")
+
+
 STUDY = Study(
     name="answer",
     question="Does inertia (γ) or a penalty on linear prediction (λ) disentangle better than the best β-VAE?",
     axes=("model", "objective", "beta", "beta_norm", "gamma", "lam"),
     fixed={"decode": "extrapolated", "num_latents": 4},
     presets={
-        "linear": Preset(
-            about="a circle in linear motion before black",
-            axes=AXES,
+        "quick": Preset(
+            about="one value of each arm, a quarter of an hour on a laptop",
+            axes=AXES | {"gamma": (0.0, 0.8), "lam": (0.0, 30.0), "beta": (1.0,), "slowness_weight": (0.1,)},
             exclude=EXCLUDE,
-            iterations=1_500,
-            seeds=5,
+            iterations=600,
+            seeds=3,
             scheduler="none",
+        ),
+        "full": _condition("a circle in linear motion before black, hours on two cores"),
+        "axis": _condition("as full, along one axis at a time", motion=("axis",)),
+        "noise": _condition("as full, in noise of the pixels", pixel_noise=(0.2,), target=("clean",)),
+        "dropped": _condition(
+            "as full, three frames in ten frozen", drop_rate=(0.3,), dropped=("frozen",), target=("clean",)
+        ),
+        "gaussian": _condition(
+            "few arms before the Gaussian", background=("gaussian",), gamma=(0.0, 0.8), lam=(0.0, 30.0)
         ),
     },
 )

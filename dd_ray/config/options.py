@@ -53,7 +53,7 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], args: Sequence[str
     """What was asked for on the command line, in the order: the axes of `usual`, then the other fields.
 
     Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left
-    out.
+    out, and so is what only a preset says where it has an effect in no trial.
 
     Args:
         options: what tyro made of the command line, with the class of `options_class`.
@@ -66,7 +66,9 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], args: Sequence[str
         if one in given and other not in given:
             values[other] = ()
     ordered = [*usual, *(name for name in values if name not in usual)]
-    return {name: values[name] for name in ordered if values[name]}
+    axes = {name: values[name] for name in ordered if values[name]}
+    of_preset = {name for name in usual if name not in given and values[name] != (defaults()[name],)}
+    return {name: chosen for name, chosen in axes.items() if name not in of_preset & without_effect(axes)}
 
 
 def given_options(args: Sequence[str]) -> set[str]:

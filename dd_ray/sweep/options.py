@@ -95,7 +95,7 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
     defaults: dict[str, tuple[Any, Any]] = {
         "preset": (Literal[*study.presets], preset_name),
         "extension": (tuple[str, ...], extensions),
-        "final_metrics": (tuple[Literal["auto", "all", "none", *FURTHER], ...], ("auto",)),  # type: ignore[valid-type]
+        "final_metrics": (tuple[Literal["auto", "all", "none", *FURTHER], ...], preset.final_metrics),  # type: ignore[valid-type]
         "iterations": (int, preset.iterations),
         "exclude": (Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')], preset.exclude),
         "scheduler": (Literal[*SCHEDULERS], preset.scheduler),

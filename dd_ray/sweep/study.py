@@ -31,6 +31,8 @@ class Preset:
     """asha: the share of `iterations` that every trial gets before it may be stopped."""
     reduction_factor: float = 3
     """asha: of the trials that reach a rung, one in so many goes on, and rungs lie so many times apart."""
+    final_metrics: tuple[str, ...] = ("auto",)
+    """Costly scores that the last evaluation of a trial has as well, as `--final-metrics` names them."""
     exclude: tuple[str, ...] = ()
     """Combinations that are left out, each as `--exclude` names them: `gamma=0.5,0.8 lambda=3`."""
     suggestions: int = 0
@@ -80,4 +82,4 @@ class Study:
         space = self.search.space if self.search else {}
         drawn = {name: distribution.ends for name, distribution in space.items()}
         # No value: each seed has a training stream of its own, see `dd_ray.sweep.streams`.
-        return {"dataset_seed": (), **drawn, **chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}
+        return {**drawn, "dataset_seed": (), **chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}

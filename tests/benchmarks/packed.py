@@ -21,7 +21,7 @@ from dd_ray.training import Stack, set_precision
 from tests.benchmarks.measure import best_device, seconds_of_trials, wait_for, warm_up
 from tests.benchmarks.table import Table, show
 
-SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
+SWEEP = Path(__file__).parents[1] / "sweep" / "small_grid.py"
 GRID = ["--beta", "0.01", "0.1", "1", "--gamma", "0", "0.5", "0.9", "--lambda", "0", "--seeds", "4"]
 SIZES = {"cpu": (200, 4), "cuda": (5_000, 64)}
 """Iterations and batch."""

@@ -22,7 +22,7 @@ IMPATIENT = {
     "RAY_health_check_timeout_ms": "500",
     "RAY_health_check_failure_threshold": "5",
 }
-SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
+SWEEP = [sys.executable, str(ROOT / "tests" / "sweep" / "small_grid.py"), *TINY_OPTIONS]
 FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 600 --evaluations 12 --scheduler none".split()
 
 

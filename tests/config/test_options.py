@@ -155,12 +155,17 @@ def test_what_loses_its_effect_with_another_field_that_has_none_has_its_default_
     [
         ("--objective capacity --beta 0.1", r"beta = 0\.1 has no effect with objective = capacity"),
         ("--objective beta tcvae --capacity-max 5", r"capacity_max = 5\.0 has no effect with objective = beta"),
-        ("--model beta_vae predictive_vae --lambda 1", r"gamma = 0\.5 has no effect on beta_vae"),
+        ("--model beta_vae predictive_vae --lambda 1 --gamma 0.5", r"gamma = 0\.5 has no effect on beta_vae"),
     ],
 )
-def test_what_has_an_effect_in_no_trial_is_refused(args, words):
+def test_what_is_given_and_has_an_effect_in_no_trial_is_refused(args, words):
     with pytest.raises(UserError, match=words):
         product(_axes(*args.split()))
+
+
+def test_what_only_a_preset_says_has_its_default_where_it_has_no_effect():
+    configs = product(_axes("--model", "beta_vae", "predictive_vae", "--lambda", "1", "--beta", "0.5"))
+    assert [(c.model, c.gamma, c.lam) for c in configs] == [("beta_vae", 0, 0), ("predictive_vae", 0, 1)]
 
 
 @pytest.mark.parametrize(

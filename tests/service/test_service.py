@@ -32,7 +32,10 @@ PORTS = (
     "metrics-export-port",
     "ray-client-server-port",
 )
-ONE_TRIAL = "--beta 0.1 --gamma 0.5 --lambda 0 --num-test 4 --scheduler none --max-concurrent 1 --batch-size 2".split()
+ONE_TRIAL = (
+    "--model inertia_vae --seeds 1 --final-metrics none --beta 0.1 --gamma 0.5 --lambda 0 --num-test 4 "
+    "--scheduler none --max-concurrent 1 --batch-size 2"
+).split()
 LONG = [*ONE_TRIAL, *"--iterations 1000000 --evaluations 20000 --name long".split()]
 SHORT = [*ONE_TRIAL, *"--iterations 6 --evaluations 2 --name short".split()]
 

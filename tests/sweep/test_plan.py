@@ -77,9 +77,9 @@ def test_labels_name_the_study_s_axes_and_what_differs_but_nothing_that_all_tria
             "objective=beta,beta=1,stochastic=True,seed=0 stochastic=False,seed=0",
         ),
         (
-            "inertia_grid --model beta_vae inertia_vae --beta 0.1 --gamma 0.5 0.9 --lambda 0",
-            "beta=0.1,model=beta_vae,seed=0 beta=0.1,gamma=0.5,lambda=0,model=inertia_vae,seed=0 "
-            "beta=0.1,gamma=0.9,lambda=0,model=inertia_vae,seed=0",
+            "inertia_grid --model beta_vae inertia_vae --beta 0.1 --gamma 0.5 0.9 --lambda 0 --seeds 1",
+            "model=beta_vae,beta=0.1,seed=0 model=inertia_vae,beta=0.1,gamma=0.5,lambda=0,seed=0 "
+            "model=inertia_vae,beta=0.1,gamma=0.9,lambda=0,seed=0",
         ),
         (
             "generalisation --model supervised_decoder beta_vae --beta 0.1 0.2 --split levels --train-share 0.5",

@@ -17,12 +17,12 @@ from dd_ray.sweep.manifest import make_manifest
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
 from tests.tune.conftest import ray_head
 
-SWEEP = [sys.executable, str(ROOT / "sweeps" / "inertia_grid.py"), *TINY_OPTIONS]
+SWEEP = [sys.executable, str(ROOT / "tests" / "sweep" / "small_grid.py"), *TINY_OPTIONS]
 FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --scheduler none".split()
 
 
 def sweep(*options, timeout=120):
-    """Run `sweeps/inertia_grid.py` on tiny trials."""
+    """Run `small_grid.py` on tiny trials."""
     return subprocess.run([*SWEEP, *map(str, options)], capture_output=True, text=True, timeout=timeout, check=False)
 
 
@@ -90,7 +90,7 @@ def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_st
 def test_a_contradiction_is_refused_before_ray_starts(tmp_path):
     assert sweep("--dry-run", "--storage", tmp_path, "--name", "mine").returncode == 0
     folder = SweepFolder.at(tmp_path / "mine")
-    plan = parse(load_study(ROOT / "sweeps" / "inertia_grid.py"), TINY_OPTIONS)
+    plan = parse(load_study(ROOT / "tests" / "sweep" / "small_grid.py"), TINY_OPTIONS)
     folder.write_manifest(make_manifest(plan, None))
     done = sweep("--motion", "bounce", "--storage", tmp_path, "--name", "mine")
     assert_refused(done.returncode, done.stderr, "motion was linear and is now bounce", "--name")
@@ -312,7 +312,7 @@ def test_an_interrupt_before_anything_runs_leaves_no_traceback(tmp_path, capfd, 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
     command = f"{' '.join(SWEEP)} --preset full --dry-run --storage {tmp_path} | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert "inertia_grid" in done.stdout
+    assert "small_grid" in done.stdout
     assert done.stderr == ""
 
 

@@ -25,7 +25,7 @@ def _run(*words: object) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.ray
 @pytest.mark.slow
 def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path: Path) -> None:
-    study, sweep = ROOT / "sweeps" / "inertia_grid.py", tmp_path / "mine"
+    study, sweep = ROOT / "tests" / "sweep" / "small_grid.py", tmp_path / "mine"
     where = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
     done = _run(study, *SIZES, *OWN, *where, "--extension", *FILES)
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,51 @@
+"""Which combinations a grid leaves out."""
+
+import pytest
+
+from dd_ray.cli import parse
+from dd_ray.errors import UserError
+from tests.sweep.studies import TINY
+
+
+def _cells(*args):
+    plan = parse(TINY, ["--beta", "0.1", "1", "--gamma", "0", "0.5", "--lambda", "0", "3", *args])
+    return [(trial.config.beta, trial.config.gamma, trial.config.lam) for trial in plan.trials]
+
+
+def test_a_trial_is_left_out_that_has_one_of_the_values_of_every_field_named_together():
+    whole, kept = _cells(), _cells("--exclude", "gamma=0.5 lambda=3")
+    assert len(whole) == 8
+    assert kept == [cell for cell in whole if cell[1:] != (0.5, 3.0)]
+
+
+def test_several_combinations_and_several_values_of_a_field_can_be_left_out():
+    kept = _cells("--exclude", "beta=0.1 gamma=0,0.5 lam=3", "beta=1 gamma=0.5")
+    assert kept == [(0.1, 0.0, 0.0), (0.1, 0.5, 0.0), (1.0, 0.0, 0.0), (1.0, 0.0, 3.0)]
+
+
+def test_what_has_no_effect_in_a_trial_counts_as_its_default():
+    both = ["--model", "beta_vae", "inertia_vae", "--gamma", "0", "0.5", "--beta", "1"]
+    plan = parse(TINY, [*both, "--exclude", "gamma=0.5"])
+    assert [(trial.config.model, trial.config.gamma) for trial in plan.trials] == [("beta_vae", 0), ("inertia_vae", 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gamma", "no combination"),
+        ("gamma=", "no combination"),
+        ("=3", "no combination"),
+        ("", "no combination"),
+        ("momentum=3", "momentum.* no option of a trial"),
+        ("gamma=much", "'much' is no number"),
+        ("beta=0.1,1", "leaves no trial"),
+    ],
+)
+def test_what_is_no_combination_or_leaves_nothing_is_refused(text, words):
+    with pytest.raises(UserError, match=words):
+        _cells("--exclude", text)
+
+
+def test_it_is_said_what_is_left_out():
+    plan = parse(TINY, ["--exclude", "gamma=0.5 beta=1"])
+    assert plan.contents()[0] == "3 trials of 2 beta × 2 gamma, without gamma=0.5 beta=1"
