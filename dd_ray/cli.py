@@ -197,7 +197,7 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     came_out: CameOut = resolve(plan.came_out)(plan, sweep)
     table = results.load(sweep.location)
     trials = results.final(table[table["key"].isin(came_out.keys)])
-    results.print_trials(trials)
+    results.print_cells(trials)
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
