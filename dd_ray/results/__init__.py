@@ -5,6 +5,8 @@ suggestions  the same of a search: a row for each suggestion
 summary      seeds summarised into the cells of a map
 comparisons  which cells can be told apart: pooled variances, and marks that hold for a whole map
 effects      what each axis changes, and two of them together
+arms         what differs from β alone, and in what
+sentences    what came out, in one or two sentences with intervals
 tradeoffs    what is traded for what, and Pareto fronts
 cells        combinations of swept values over their seeds
 printing     tables of cells in the terminal

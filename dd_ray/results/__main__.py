@@ -11,9 +11,11 @@ from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import REPORTED
 from dd_ray.results.printing import print_best_cells, print_cells, print_state
+from dd_ray.results.sentences import sentences
 from dd_ray.results.table import final, load
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.study import TELLS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +38,17 @@ def main(args: list[str] | None = None) -> None:
     with exit_on_user_error():
         sweep, table = SweepFolder.open(options.path), load(options.path)
         trials = final(table)
-        metric = options.metric or (sweep.manifest() or {}).get("options", {}).get("metric", "loss")
+        manifest = sweep.manifest() or {}
+        metric = options.metric or manifest.get("options", {}).get("metric", "loss")
+        tells = (options.metric,) if options.metric else manifest.get("tells", TELLS)
         if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
             known = ", ".join(name for name, m in REPORTED.items() if m.better)
             raise UserError(f"--metric {metric} ranks no trials; give one of {known}.")
-        print_cells(trials, told=[options.metric] if options.metric else (), width=options.width)
+        print_cells(trials, told=tells, width=options.width)
         print_best_cells(trials, metric, width=options.width)
         print_state(sweep, trials)
+        for sentence in [] if "search" in manifest else sentences(trials, tells):
+            print(sentence)
         if options.out:
             write_table(table, options.out)
 
