@@ -58,6 +58,7 @@ def print_cells(
     names = [name for name in names if name in trials and trials[name].notna().any()]
     left = _left_columns(cells[:MOST_CELLS], settings, terminal.width)
     first = (*told, *(metrics or FIRST))
+    left += _effective_column(cells[:MOST_CELLS])
     columns, brackets = _with_metrics(left, cells[:MOST_CELLS], names, first, terminal.width)
     print_table(columns, terminal, _title(cells, trials, brackets))
     before = "" if brackets else _before_training(trials, [name for name in names if name in first])
@@ -115,6 +116,16 @@ def _setting_column(cells: Sequence[Cell], name: str) -> Column:
         texts = short  # those of a search have many digits, of which a few tell them apart
     texts = ["" if value is None else text for value, text in zip(values, texts, strict=True)]
     return Column(header=option_name(name).replace("-", " "), texts=texts)
+
+
+def _effective_column(cells: Sequence[Cell]) -> list[Column]:
+    """λ (1 − γ)², where γ and λ come together; the first that is left out."""
+    known = [cell.trials.get("effective_lambda", pd.Series([math.nan])).iloc[0] for cell in cells]
+    given = [cell.values.get("lam") for cell in cells]
+    if all(math.isnan(value) or value == lam for value, lam in zip(known, given, strict=True)):
+        return []
+    texts = ["" if math.isnan(value) else shown(float(value), 4) for value in known]
+    return [Column(header="λ(1−γ)²", texts=texts, rank=len(COMPARABLE) * 2, name="effective_lambda")]
 
 
 def _in_words(columns: Sequence[Column]) -> list[str]:

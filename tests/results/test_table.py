@@ -15,8 +15,9 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
 from dd_ray.results.__main__ import main
 from dd_ray.results.printing import print_best_cells
-from dd_ray.results.table import SECONDS_TO_LIVE
+from dd_ray.results.table import SECONDS_TO_LIVE, effective_lambda
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from tests.figures.sweeps import write_sweep
 
 
 @pytest.fixture
@@ -295,3 +296,26 @@ def test_the_best_are_finished_trials_in_their_order():
     )
     assert results.best(trials, "reconstruction_error")["reconstruction_error"].tolist() == [0.2, 0.3]
     assert results.best(trials.assign(mcc=[0.1, 0.9, 0.5, 0.7]), "mcc")["mcc"].tolist() == [0.7, 0.5, 0.1]
+
+
+def test_where_gamma_and_lambda_are_crossed_the_table_has_the_weight_that_is_left(tmp_path, capsys):
+    axes = {"beta": [0.1], "gamma": [0.0, 0.5, 1.0], "lam": [0.0, 10.0]}
+    path = write_sweep(tmp_path / "s", axes, beside={"model": ["beta_vae"], "gamma": [0.0], "lam": [0.0]})
+    trials = results.final(results.load(path))
+    weights = trials.set_index(["model", "gamma", "lam"])["effective_lambda"]
+    without = {(gamma, 0.0): 0.0 for gamma in axes["gamma"]}
+    assert weights["inertia_vae"].to_dict() == without | {(0.0, 10.0): 10.0, (0.5, 10.0): 2.5, (1.0, 10.0): 0.0}
+    assert math.isnan(weights["beta_vae"].iloc[0])
+    results.print_cells(trials)
+    assert "λ(1−γ)²" in capsys.readouterr().out
+
+
+def test_where_one_of_both_is_swept_the_weight_is_no_column(tmp_path):
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "lam": [0.0, 10.0]})
+    assert "effective_lambda" not in results.load(path)
+
+
+@pytest.mark.parametrize("change", [{"learn_gamma": "shared"}, {"gamma_schedule": "linear", "schedule_iterations": 8}])
+def test_of_a_gamma_that_changes_there_is_no_weight(change):
+    values = TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5, lam=1.0, **change).to_dict()
+    assert math.isnan(effective_lambda(values))
