@@ -197,7 +197,7 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     came_out: CameOut = resolve(plan.came_out)(plan, sweep)
     table = results.load(sweep.location)
     trials = results.final(table[table["key"].isin(came_out.keys)])
-    results.print_trials(trials)
+    results.print_cells(trials, told=plan.study.tells)
     sweep.files.write("results.csv", table.to_csv(index=False).encode())
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
@@ -205,7 +205,7 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
-    came_out.print_more()
+    came_out.print_more(trials)
     return _exit_code(trials, came_out.left(trials))
 
 

@@ -1,6 +1,19 @@
 """Options and terminal: command lines from dataclasses, and printing for people."""
 
 from dd_ray.command_line.parsing import field_docs, optional, parse_options, with_help
+from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
 
-__all__ = ["console", "duration", "field_docs", "optional", "parse_options", "with_help"]
+__all__ = [
+    "Column",
+    "console",
+    "duration",
+    "field_docs",
+    "fitting",
+    "optional",
+    "parse_options",
+    "print_table",
+    "say",
+    "width_of",
+    "with_help",
+]

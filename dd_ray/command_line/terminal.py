@@ -1,16 +1,25 @@
 """Printing for people."""
 
+import os
 import sys
 
 from rich.console import Console
 
 WIDTH_WITHOUT_TERMINAL = 160
-"""Columns of a table in a file or a pipe: enough for every column of a sweep's trials."""
+"""Columns of a table in a file or a pipe that asks for no other width."""
 
 
-def console() -> Console:
-    """A console as wide as the terminal, or wide enough where there is none."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL)
+def console(width: int | None = None) -> Console:
+    """A console for tables.
+
+    Args:
+        width: in columns. Where it is None: that of the terminal; in a file or a pipe what the environment's COLUMNS
+            says, or `WIDTH_WITHOUT_TERMINAL`.
+    """
+    if width is None and not sys.stdout.isatty():
+        asked = os.environ.get("COLUMNS", "")
+        width = int(asked) if asked.isdecimal() and int(asked) else WIDTH_WITHOUT_TERMINAL
+    return Console(width=width)
 
 
 def duration(seconds: float) -> str:

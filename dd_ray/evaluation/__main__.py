@@ -81,7 +81,7 @@ def _report(path: str, names: Sequence[str]) -> None:
     columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
     present = [column for column in columns if column in table]
     trials = results.final(table)
-    results.print_trials(trials, metrics=["active_units", *present])
+    results.print_cells(trials, [*present, "active_units"])
     names_of = ", ".join(f"{REPORTED[column].short}: {column}" for column in present)
     if present:
         print(f"Columns: {names_of}; and …_active, …_untrained.")

@@ -9,7 +9,7 @@ entanglement           which latent follows which factor
 traversals             what networks show: traversals, videos, dreams, and their lag
 reconstruction_errors  where reconstructions fail
 
-common     the field's symbols and words, colours that tell settings apart, axes, writing, and a command's `main`
+common     words of marks, colours that tell settings apart, axes, writing, and a command's `main`
 maps       a metric's cells as a panel of a map
 sheets     pictures beside each other, and animations
 lag        the lag of networks

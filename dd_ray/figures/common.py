@@ -1,11 +1,10 @@
-"""What figures share: the field's symbols and words, colours that tell settings apart, axes, writing, and `main`."""
+"""What figures share: words of marks, colours that tell settings apart, axes, writing, and `main`."""
 
 import io
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -16,10 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dd_ray.command_line import parse_options
-from dd_ray.config import config_fields
 from dd_ray.config.extensions import taken_from
-from dd_ray.config.field import option_of
-from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.storage.exports import export
 
@@ -48,24 +44,6 @@ _PALEST = 0.88
 Colour = tuple[float, float, float, float]
 _Options = TypeVar("_Options")
 _Row = TypeVar("_Row")
-
-
-def symbol(field: str) -> str:
-    """A config field, or a factor, as it is written on an axis."""
-    known = {each.name: option_of(each).symbol for each in config_fields()}.get(field)
-    return known or option_name(field).replace("-", " ")
-
-
-def plain(text: str) -> str:
-    """Without the marks of formulas, for what does not set them."""
-    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
-
-
-def setting(values: Mapping[str, Any]) -> str:
-    """Config values in words: `β = 0.1, γ = 0.5, seed 0`."""
-    return ", ".join(
-        f"{symbol(field)}{' ' if field == 'seed' else ' = '}{shown(value)}" for field, value in values.items()
-    )
 
 
 def ordered_colours(number: int) -> list[Colour]:

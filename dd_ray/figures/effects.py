@@ -17,7 +17,8 @@ from rich.table import Table
 from dd_ray import results
 from dd_ray.command_line import console, optional
 from dd_ray.config.options import shown
-from dd_ray.figures.common import folder_of, plain, run_command, symbol, write
+from dd_ray.config.symbols import plain, symbol
+from dd_ray.figures.common import folder_of, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.effects import effects
 from dd_ray.results.summary import described, summarise

@@ -39,17 +39,9 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray.config import DATASETS
+from dd_ray.config.symbols import setting, symbol
 from dd_ray.evaluation import encode_stills
-from dd_ray.figures.common import (
-    figures_of_rows,
-    folder_of,
-    frame,
-    ordered_colours,
-    run_command,
-    setting,
-    symbol,
-    write,
-)
+from dd_ray.figures.common import figures_of_rows, folder_of, frame, ordered_colours, run_command, write
 from dd_ray.metrics import (
     active_mask,
     mean_squared_cross_correlation,

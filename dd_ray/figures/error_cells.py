@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dd_ray.config.labels import parts_of, with_parts
+from dd_ray.config.symbols import setting
 from dd_ray.data import Regions
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, region_errors
-from dd_ray.figures.common import (
-    setting,
-)
 from dd_ray.probes.networks import Network
 
 POSITIONS = np.linspace(0, 1, 8)

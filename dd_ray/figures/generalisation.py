@@ -31,11 +31,12 @@ from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
+from dd_ray.config.symbols import setting
 from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
-from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, setting, write
+from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.probes.networks import Network, load_networks
 

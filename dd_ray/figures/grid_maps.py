@@ -34,7 +34,8 @@ from numpy.typing import NDArray
 from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.options import option_name, shown
-from dd_ray.figures.common import MARKS, folder_of, run_command, setting, write
+from dd_ray.config.symbols import setting
+from dd_ray.figures.common import MARKS, folder_of, run_command, write
 from dd_ray.figures.maps import (
     ABOVE,
     BELOW,

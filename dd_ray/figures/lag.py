@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray.config.options import shown
-from dd_ray.figures.common import frame, ordered_colours, setting, symbol
+from dd_ray.config.symbols import setting, symbol
+from dd_ray.figures.common import frame, ordered_colours
 from dd_ray.probes.lag import LEAST_SHOWN
 from dd_ray.probes.networks import Network
 

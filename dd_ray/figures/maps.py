@@ -25,7 +25,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from dd_ray.config.options import shown
-from dd_ray.figures.common import BETTER, MARKS, frame, setting, symbol
+from dd_ray.config.symbols import setting, symbol
+from dd_ray.figures.common import BETTER, MARKS, frame
 from dd_ray.metrics import with_untrained
 from dd_ray.results.summary import COMPLETE, Summary, described
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from dd_ray import probes
+from dd_ray.config.symbols import plain
 from dd_ray.evaluation import encode_pictures
-from dd_ray.figures.common import plain
 from dd_ray.figures.network_pictures import (
     HIGH,
     LOW,

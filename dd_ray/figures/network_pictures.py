@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 
 from dd_ray import probes
 from dd_ray.command_line import optional
+from dd_ray.config.symbols import setting, symbol
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures
-from dd_ray.figures.common import setting, symbol
 from dd_ray.figures.sheets import GAP, SIDE, Grid, Picture, Sheet
 from dd_ray.probes.lag import circle_lags
 from dd_ray.probes.networks import Network, NetworkOptions, trials_option

@@ -20,8 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray.command_line import optional
+from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BETTER, BLUE, VERMILION, folder_of, frame, run_command, symbol, write
+from dd_ray.figures.common import BETTER, BLUE, VERMILION, folder_of, frame, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.options import field_named, option_name
+from dd_ray.config.symbols import setting, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import (
     BETTER,
@@ -42,8 +43,6 @@ from dd_ray.figures.common import (
     frame,
     ordered_colours,
     run_command,
-    setting,
-    symbol,
     write,
 )
 from dd_ray.metrics import with_untrained

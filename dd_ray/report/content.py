@@ -18,8 +18,9 @@ import pandas as pd
 from dd_ray import results
 from dd_ray.config import field_names
 from dd_ray.config.options import shown
+from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
-from dd_ray.figures.common import MARKS, plain, symbol
+from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import Scale, readable_on, untrained_of
 from dd_ray.metrics import REPORTED
 from dd_ray.results import suggestions as search_results

@@ -5,12 +5,15 @@ suggestions  the same of a search: a row for each suggestion
 summary      seeds summarised into the cells of a map
 comparisons  which cells can be told apart: pooled variances, and marks that hold for a whole map
 effects      what each axis changes, and two of them together
+arms         what differs from β alone, and in what
+sentences    what came out, in one or two sentences with intervals
 tradeoffs    what is traded for what, and Pareto fronts
-printing     tables of trials in the terminal
+cells        combinations of swept values over their seeds
+printing     tables of cells in the terminal
 came_out     what a sweep prints of the trials that were asked for
 """
 
-from dd_ray.results.printing import print_state, print_trials
+from dd_ray.results.printing import print_cells, print_state
 from dd_ray.results.table import alive, best, final, load
 
-__all__ = ["alive", "best", "final", "load", "print_state", "print_trials"]
+__all__ = ["alive", "best", "final", "load", "print_cells", "print_state"]

@@ -9,11 +9,13 @@ import tyro
 
 from dd_ray.command_line import optional, parse_options
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.metrics import COMPARABLE, REPORTED
-from dd_ray.results.printing import print_state, print_trials
-from dd_ray.results.table import best, final, load
+from dd_ray.metrics import REPORTED
+from dd_ray.results.printing import print_best_cells, print_cells, print_state
+from dd_ray.results.sentences import sentences
+from dd_ray.results.table import final, load
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.study import TELLS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,27 +25,30 @@ class Options:
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metric: Annotated[str | None, optional("NAME")] = None
-    """What the best trials are the best in; what the sweep compares its trials by where it is not given."""
+    """What the best cells are the best in; what the sweep compares its trials by where it is not given."""
+    width: Annotated[int | None, optional("COLUMNS")] = None
+    """Columns of the tables. Where it is not given, those of the terminal; in a pipe what COLUMNS says, or 160."""
     out: Annotated[Path | None, optional("FILE")] = None
     """Write the table of all evaluations to this file, .csv or .parquet."""
 
 
 def main(args: list[str] | None = None) -> None:
-    """Print the state of a sweep, finished or running: its trials, what is left, and the best."""
+    """Print the state of a sweep, finished or running: its cells, what is left, and the best."""
     options = parse_options(Options, args, main.__doc__, prog="python -m dd_ray.results")
     with exit_on_user_error():
         sweep, table = SweepFolder.open(options.path), load(options.path)
         trials = final(table)
-        metric = options.metric or (sweep.manifest() or {}).get("options", {}).get("metric", "loss")
+        manifest = sweep.manifest() or {}
+        metric = options.metric or manifest.get("options", {}).get("metric", "loss")
+        tells = (options.metric,) if options.metric else manifest.get("tells", TELLS)
         if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
             known = ", ".join(name for name, m in REPORTED.items() if m.better)
             raise UserError(f"--metric {metric} ranks no trials; give one of {known}.")
-        print_trials(trials)
-        ranked = best(trials, metric)
-        if 1 < len(ranked) < len(trials):
-            shown = None if metric in COMPARABLE else ("reconstruction_error", "kl", "active_units", metric)
-            print_trials(ranked, title=f"The best in {REPORTED[metric].label}", metrics=shown)
+        print_cells(trials, told=tells, width=options.width)
+        print_best_cells(trials, metric, width=options.width)
         print_state(sweep, trials)
+        for sentence in [] if "search" in manifest else sentences(trials, tells):
+            print(sentence)
         if options.out:
             write_table(table, options.out)
 

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from dd_ray.results.sentences import sentences
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.plan import Plan
 
@@ -17,8 +18,8 @@ class CameOut(Protocol):
         """Keys of the trials that the plan asked for."""
         ...
 
-    def print_more(self) -> None:
-        """Print what there is to say after the table of trials."""
+    def print_more(self, trials: pd.DataFrame) -> None:
+        """Print what there is to say after the table of cells; `trials` are those of `keys`, a row each."""
         ...
 
     def left(self, trials: pd.DataFrame) -> str:
@@ -31,9 +32,12 @@ class TrialsCameOut:
 
     def __init__(self, plan: Plan, sweep: SweepFolder) -> None:
         self.keys = plan.keys
+        self._tells = plan.study.tells
 
-    def print_more(self) -> None:
-        """Nothing more."""
+    def print_more(self, trials: pd.DataFrame) -> None:
+        """What came out, in sentences."""
+        for sentence in sentences(trials, self._tells):
+            print(sentence, flush=True)
 
     def left(self, trials: pd.DataFrame) -> str:
         """Those that were interrupted, or never begun."""

@@ -1,30 +1,31 @@
-"""Tables of trials in the terminal."""
+"""Tables of cells in the terminal."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-from rich import box
-from rich.table import Table
 
-from dd_ray.command_line import console, duration
-from dd_ray.config.labels import parts_of
-from dd_ray.metrics import COMPARABLE, REPORTED, with_untrained
+from dd_ray.command_line import Column, console, duration, fitting, print_table, say, width_of
+from dd_ray.config.options import option_name, shown
+from dd_ray.metrics import COMPARABLE, REPORTED
+from dd_ray.results.cells import Cell, Score, cells_of, settings_of
+from dd_ray.results.summary import described
 from dd_ray.results.table import STATES, alive
 from dd_ray.storage.sweep_folder import SweepFolder
 
-WIDTH_OF_ALL = 110
-"""Columns that a terminal needs to show the scores of untrained networks, and the prediction ratio."""
-FROM_WIDTH = {
-    **{"prediction_ratio": WIDTH_OF_ALL, "straightness": math.inf, "mig": 130, "sap": math.inf},
-    **dict.fromkeys(("mutual_information", "total_correlation", "dimension_wise_kl"), math.inf),
-    **dict.fromkeys(("gaussian_total_correlation", "prediction_ratio_encoder", "straightness_encoder"), math.inf),
-}
-"""Columns that a terminal needs to show a metric; others are always shown."""
+FIRST = ("reconstruction_error", "factor_error", "linear_r2", "mcc", "kl", "active_units")
+"""What a narrow terminal shows, the most important first. Scores before training stand in brackets where these still
+have room then; others give way to them."""
+NEXT = ("mig", "prediction_ratio", "straightness", "sap")
+"""What is shown where more fits, before the rest."""
+MOST_CELLS = 100
+MOST_NAMED = 6
+"""Trials of a state that are named."""
+ROOM_FOR_A_METRIC = len("  0.123 ± 0.012")
 
 
 def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
-    """Print how far a sweep is: its trials by state, what runs and how long still, and the best trials."""
+    """Print how far a sweep is: its trials by state, what runs and how long still, and the errors of failed ones."""
     counts = {state: int((trials["state"] == state).sum()) for state in STATES}
     print(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count), end="")
     print(f" of {len(trials)} trials.")
@@ -39,49 +40,160 @@ def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
         print(f"failed: {row['label']}: {row['error']}")
 
 
-def print_trials(trials: pd.DataFrame, most: int = 100, title: str = "", metrics: Sequence[str] | None = None) -> None:
-    """Print a table of `final` trials: what tells them apart, how each ended, and metrics, those that fit the width
-    where they are not named."""
-    terminal = console()
-    wide = terminal.width >= WIDTH_OF_ALL
-    heading = (
-        title or f"{len(trials)} trials at their last evaluation{' (in brackets: before training)' if wide else ''}"
-    )
-    table = Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    fitting = [name for name in COMPARABLE if terminal.width >= FROM_WIDTH.get(name, 0)]
-    shown = _as_text(trials.head(most), fitting if metrics is None else metrics, wide)
-    for name, values in shown.items():
-        # In a narrow terminal, headers and values break between words, never within.
-        words = " ".join([name, *values]).split()
-        table.add_column(name, justify="left" if name == "state" else "right", min_width=max(map(len, words)))
-    for row in zip(*shown.values(), strict=True):
-        table.add_row(*row)
-    terminal.print(table)
-    if not wide and not title:
-        print(f"Before training, in the mean: {_untrained(trials)}. A wider terminal shows it for each trial.")
-    if len(trials) > most:
-        print(f"... and {len(trials) - most} more.")
+def print_cells(
+    trials: pd.DataFrame, metrics: Sequence[str] | None = None, *, told: Sequence[str] = (), width: int | None = None
+) -> None:
+    """Print a table of the cells of `final` trials: every swept setting, and metrics as means ± half of their 95%
+    intervals over seeds, as many as fit; and which trials have not finished.
+
+    Args:
+        trials: rows of `dd_ray.results.table.final`.
+        metrics: columns, the most important first; the comparable ones where it is None.
+        told: metrics that come before these.
+        width: of the table, in columns; that of the terminal where it is None.
+    """
+    terminal, settings = console(width), settings_of(trials)
+    cells = cells_of(trials, settings)
+    names = list(dict.fromkeys([*told, *(metrics or (*FIRST, *NEXT, *COMPARABLE))]))
+    names = [name for name in names if name in trials and trials[name].notna().any()]
+    left = _left_columns(cells[:MOST_CELLS], settings, terminal.width)
+    first = (*told, *(metrics or FIRST))
+    left += _effective_column(cells[:MOST_CELLS])
+    columns, brackets = _with_metrics(left, cells[:MOST_CELLS], names, first, terminal.width)
+    print_table(columns, terminal, _title(cells, trials, brackets))
+    before = "" if brackets else _before_training(trials, [name for name in names if name in first])
+    if before:
+        say(f"Before training, in the mean: {before}.", terminal)
+    if len(cells) > MOST_CELLS:
+        say(f"... and {len(cells) - MOST_CELLS} more cells.", terminal)
+    for line in _not_finished(trials):
+        say(line, terminal)
 
 
-def _as_text(trials: pd.DataFrame, metrics: Sequence[str], wide: bool) -> dict[str, list[str]]:
-    """The columns of `print_trials`, as text; those of untrained networks beside them where the terminal is wide."""
-    labels = pd.DataFrame([parts_of(label) for label in trials["label"]])
-    varying = [name for name in labels if labels[name].nunique(dropna=False) > 1] or list(labels)
-    columns = {str(name): labels[name].fillna("").tolist() for name in varying}
-    columns["state"] = [state.replace("_", " ") for state in trials["state"]]
-    columns["iteration"] = ["" if math.isnan(i) else f"{i:,.0f}" for i in trials["iteration"].astype(float)]
-    for name in (name for name in metrics if name in trials and trials[name].notna().any()):
-        before = trials.get(f"{name}_untrained") if wide else None
-        brackets = [f" ({_number(b)})" if _number(b) else "" for b in ([] if before is None else before)]
-        brackets = brackets or [""] * len(trials)
-        columns[REPORTED[name].short] = [_number(v) + b for v, b in zip(trials[name], brackets, strict=True)]
+def print_best_cells(trials: pd.DataFrame, metric: str, most: int = 5, width: int | None = None) -> None:
+    """Print the cells, all of whose seeds have finished, that are best in the mean of a metric, the best first.
+
+    Nothing is printed where these are all cells, or a single one, or where neither more nor less is better.
+    """
+    terminal, settings = console(width), settings_of(trials)
+    cells, better = cells_of(trials, settings), described(metric).better
+    whole = [cell for cell in cells if cell.complete and not math.isnan(cell.score(metric).mean)]
+    best = sorted(whole, key=lambda cell: cell.score(metric).mean, reverse=better == "max")[:most]
+    if better is None or not 1 < len(best) < len(cells):
+        return
+    names = [name for name in dict.fromkeys((metric, *FIRST)) if name in trials and trials[name].notna().any()]
+    columns = [*_left_columns(best, settings, terminal.width), *_metric_columns(best, names, brackets=False)]
+    print_table(columns, terminal, f"The best in {REPORTED[metric].label}")
+
+
+def _title(cells: Sequence[Cell], trials: pd.DataFrame, brackets: bool) -> str:
+    iterations = {cell.iteration for cell in cells}
+    at = f"at iteration {iterations.pop():,.0f}" if len(iterations) == 1 else "at their last evaluation"
+    one = all(len(cell.trials) == 1 for cell in cells)
+    what = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+    seeds = ", of one seed each" if one else f" of {len(trials)} trials, means ± half of their 95% intervals over seeds"
+    return f"{what} {at.replace('iteration nan', 'no evaluation')}{seeds}{' (before training)' if brackets else ''}"
+
+
+def _left_columns(cells: Sequence[Cell], settings: Sequence[str], width: int) -> list[Column]:
+    """What tells cells apart, and how far they are; the settings in one column of words where they are too many."""
+    columns = [_setting_column(cells, name) for name in settings]
+    more = [Column(header="seeds", texts=[_seeds(cell) for cell in cells])]
+    if len({cell.iteration for cell in cells}) > 1:
+        at = [cell.iteration for cell in cells]
+        more.append(Column(header="iteration", texts=["" if math.isnan(i) else f"{i:,.0f}" for i in at]))
+    if any(states := [_state(cell) for cell in cells]):
+        more.append(Column(header="state", texts=states, words=True))
+    if width_of([*columns, *more]) + ROOM_FOR_A_METRIC > width:
+        columns = [Column(header="cell", texts=_in_words(columns), words=True, least=24)]
+    return [*columns, *more]
+
+
+def _setting_column(cells: Sequence[Cell], name: str) -> Column:
+    values = [cell.values[name] for cell in cells]
+    texts, short = ([shown(value, digits) for value in values] for digits in (6, 4))
+    if max(map(len, texts)) > len("0.00123") and len(set(short)) == len(set(texts)):
+        texts = short  # those of a search have many digits, of which a few tell them apart
+    texts = ["" if value is None else text for value, text in zip(values, texts, strict=True)]
+    return Column(header=option_name(name).replace("-", " "), texts=texts)
+
+
+def _effective_column(cells: Sequence[Cell]) -> list[Column]:
+    """λ (1 − γ)², where γ and λ come together; the first that is left out."""
+    known = [cell.trials.get("effective_lambda", pd.Series([math.nan])).iloc[0] for cell in cells]
+    given = [cell.values.get("lam") for cell in cells]
+    if all(math.isnan(value) or value == lam for value, lam in zip(known, given, strict=True)):
+        return []
+    texts = ["" if math.isnan(value) else shown(float(value), 4) for value in known]
+    return [Column(header="λ(1−γ)²", texts=texts, rank=len(COMPARABLE) * 2, name="effective_lambda")]
+
+
+def _in_words(columns: Sequence[Column]) -> list[str]:
+    """Each row as `beta 0.1, gamma 0.5`."""
+    rows = zip(*(column.texts for column in columns), strict=True)
+    named = ([(c.header, text) for c, text in zip(columns, row, strict=True) if text] for row in rows)
+    return [", ".join(f"{header} {text}" for header, text in row) for row in named]
+
+
+def _seeds(cell: Cell) -> str:
+    averaged, of_all = len(cell.furthest), len(cell.trials)
+    return str(of_all) if averaged == of_all else f"{averaged} of {of_all}"
+
+
+def _state(cell: Cell) -> str:
+    """How those of its seeds ended that have not finished."""
+    counts = cell.trials["state"].value_counts()
+    several = len(cell.trials) > 1
+    present = [state for state in STATES if state in counts and state != "finished"]
+    return ", ".join(f"{f'{counts[s]} ' if several else ''}{s.replace('_', ' ')}" for s in present)
+
+
+def _with_metrics(
+    left: Sequence[Column], cells: Sequence[Cell], names: Sequence[str], first: Sequence[str], width: int
+) -> tuple[list[Column], bool]:
+    """The columns of a table, those of metrics in the order in which they are compared; and whether scores before
+    training stand in brackets: where that leaves out none of the first metrics."""
+    order = {name: place for place, name in enumerate((*COMPARABLE, *names))}
+    for brackets in (True, False):
+        metrics = _metric_columns(cells, names, brackets)
+        metrics.sort(key=lambda column: order[column.name])
+        kept = {column.name for column in fitting([*left, *metrics], width)}
+        if kept.issuperset(name for name in names if name in first):
+            break
+    return [*left, *metrics], brackets and any(f"{name}_untrained" in cells[0].trials for name in kept)
+
+
+def _metric_columns(cells: Sequence[Cell], names: Sequence[str], brackets: bool) -> list[Column]:
+    """Columns of metrics; the first name is the last that is left out."""
+    columns = []
+    for rank, name in enumerate(names, 1):
+        texts = [_text(cell.score(name), len(cell.furthest)) for cell in cells]
+        if brackets:
+            before = [cell.score(f"{name}_untrained").mean for cell in cells]
+            texts = [f"{text} ({_number(b)})" if _number(b) else text for text, b in zip(texts, before, strict=True)]
+        columns.append(Column(header=described(name).short, texts=texts, rank=rank, name=name))
     return columns
 
 
-def _untrained(trials: pd.DataFrame) -> str:
-    shown = [name for name in with_untrained() if name in COMPARABLE and name not in FROM_WIDTH]
-    means = {name: trials.get(f"{name}_untrained", pd.Series(dtype=float)).mean() for name in shown}
-    return ", ".join(f"{REPORTED[name].short} {_number(mean) or 'unknown'}" for name, mean in means.items())
+def _text(score: Score, seeds: int) -> str:
+    """`0.853 ± 0.021`; with the number of seeds where some of those that it should be the mean of have none."""
+    half = "" if math.isnan(score.half) else f" ± {score.half:.2g}"
+    return f"{_number(score.mean)}{half}{f' of {score.seeds}' if 0 < score.seeds < seeds else ''}"
+
+
+def _before_training(trials: pd.DataFrame, names: Sequence[str]) -> str:
+    means = {name: trials[f"{name}_untrained"].mean() for name in names if f"{name}_untrained" in trials}
+    return ", ".join(f"{described(name).short} {_number(mean) or 'unknown'}" for name, mean in means.items())
+
+
+def _not_finished(trials: pd.DataFrame) -> Iterator[str]:
+    """A line for each state but finished: how many trials, and which."""
+    for state in (state for state in STATES if state != "finished"):
+        labels = trials.loc[trials["state"] == state, "label"].tolist()
+        if labels:
+            more = f"; and {len(labels) - MOST_NAMED} more" if len(labels) > MOST_NAMED else ""
+            named = "; ".join(labels[:MOST_NAMED])
+            yield f"{state.replace('_', ' ')}, {len(labels)} of {len(trials)} trials: {named}{more}"
 
 
 def _number(value: float) -> str:

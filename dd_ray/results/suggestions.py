@@ -97,7 +97,7 @@ class SuggestionsCameOut:
         sweep.files.write("suggestions.csv", self._suggestions.to_csv(index=False).encode())
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
-    def print_more(self) -> None:
+    def print_more(self, trials: pd.DataFrame) -> None:
         """Print the best suggestions, and where all of them are."""
         print_best(self._suggestions, search_of(self._sweep))
         print(f"Suggestions: {sweep_location(self._sweep.location, 'suggestions.csv')}")

@@ -19,7 +19,7 @@ How the numbers stay honest:
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,7 +125,7 @@ def summarise(
     numbers = {metric: _numbers(table, metric) for metric in metrics}
     table = table.assign(iteration=evaluated, collapsed=collapsed, **numbers)
     asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
-    layout = _layout(axes or _swept_fields(table, manifest["axes"]), asked)
+    layout = _layout(axes or swept_fields(table, manifest["axes"]), asked)
     last = max(manifest["options"]["iterations"], int(evaluated.max()))
     iteration = _map_iteration(evaluated, iteration, last)
     trials = _with_untrained(_trials_at(table, layout.axes, iteration, last), table[evaluated == 0], metrics)
@@ -218,8 +218,13 @@ def _axis_named(text: str) -> str:
     return field
 
 
-def _swept_fields(table: pd.DataFrame, given: Mapping[str, Any]) -> list[str]:
-    """Fields, other than the seed, of more than one value, in the order in which they are given a place."""
+def swept_fields(table: pd.DataFrame, given: Collection[str]) -> list[str]:
+    """Fields, other than the seed, of more than one value, in the order in which they are given a place.
+
+    Args:
+        table: rows of trials.
+        given: fields that were given, which say in which of its two forms β is swept.
+    """
     # The form of β that was not given follows from the other (and from the number of latents).
     names = [name for name in field_names() if name in table]
     candidates = [f for f in names if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]

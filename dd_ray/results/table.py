@@ -1,12 +1,14 @@
 """A finished or running sweep as one tidy pandas table."""
 
+import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, field_names, has_effect
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
@@ -22,7 +24,8 @@ def load(path: str | Path) -> pd.DataFrame:
     Columns: `key`, `label`, `state` (running; finished, stopped_early, diverged, failed; unfinished after it was
     interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β in
     both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were added later by
-    `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics.
+    `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics. Where both γ
+    and λ are swept, `effective_lambda`, see `effective_lambda`.
 
     Raises:
         UserError: there is no sweep, or one without trials.
@@ -33,7 +36,29 @@ def load(path: str | Path) -> pd.DataFrame:
     rows = [row for rows in in_parallel(lambda trial: _rows(trial, running), sweep.trials()) for row in rows]
     if not rows:
         raise UserError(f"{path} holds a sweep without trials; run its command again.")
-    return pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
+    table = pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
+    if table["gamma"].nunique() > 1 and table["lam"].nunique() > 1:
+        names = [name for name in field_names() if name in table]
+        table["effective_lambda"] = [effective_lambda(values) for values in table[names].to_dict("records")]
+    return table
+
+
+def effective_lambda(values: Mapping[Any, Any]) -> float:
+    """Weight of the error of predicting the encoder's own code e, where γ and λ come together: λ (1 − γ)².
+
+    The penalty is λ ‖z − ẑ‖² with z = (1 − γ) e + γ ẑ, and so z − ẑ = (1 − γ)(e − ẑ): the same λ weighs the less the
+    higher γ is.
+
+    Args:
+        values: of all fields of a config.
+
+    Returns:
+        NaN where λ has no effect, and where γ or λ change as a network learns.
+    """
+    learned = any(values[name] != "constant" for name in ("gamma_schedule", "lam_schedule"))
+    if not has_effect("lam", values) or learned or values["learn_gamma"] != "none" or values["compat"] != "none":
+        return math.nan
+    return float(values["lam"] * (1 - values["gamma"]) ** 2)
 
 
 def alive(sweep: SweepFolder) -> dict[str, Any] | None:

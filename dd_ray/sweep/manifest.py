@@ -18,6 +18,7 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
     """What a plan asks for, with the values that the sweep had before it."""
     return {
         "study": plan.study.name,
+        "tells": list(plan.study.tells),
         "axes": _axes(before["axes"] if before else {}, plan.axes),
         **plan.record(),
         "options": asdict(plan.options),

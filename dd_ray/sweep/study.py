@@ -13,6 +13,10 @@ DrawFigure = Callable[[str, Path], Sequence[Path]]
 """Draws a figure of the sweep at a location, a folder or URL, into a folder, and returns the files that it wrote."""
 
 
+TELLS = ("linear_r2_stills", "linear_r2", "reconstruction_error", "factor_error")
+"""Metrics that a sweep's last lines are of: the first that its trials have."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """One size of a study."""
@@ -63,6 +67,8 @@ class Study:
     """By name; the first is the default."""
     metric: str = "reconstruction_error"
     """What asha compares trials by: a metric that means the same in every trial."""
+    tells: tuple[str, ...] = TELLS
+    """What the last lines of a sweep are of: the first of these metrics that its trials have."""
     extensions: tuple[str, ...] = ()
     """Paths of files that declare what it uses beside ours, as `--extension` names them."""
     figures: tuple[str | DrawFigure, ...] = ("grid_maps",)

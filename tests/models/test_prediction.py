@@ -41,6 +41,16 @@ def _straight(seed: int, num_frames: int) -> torch.Tensor:
     return motion @ _random(seed + 200, 4, 5) + _random(seed + 300, 5)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_error_of_predicting_the_filtered_code_is_a_share_of_that_of_the_encoders(seed):
+    """z − ẑ = (1 − γ)(e − ẑ), by which λ weighs (1 − γ)² of what it would at γ = 0."""
+    gamma, alpha = _gamma_and_alpha(seed)
+    encoded = _random(seed, 3, 9, 2)
+    filtered = inertia_matrix(gamma, alpha, 9) @ encoded
+    predicted = predict_linearly(filtered, alpha)
+    torch.testing.assert_close((filtered - predicted)[:, 1:], (1 - gamma) * (encoded - predicted)[:, 1:])
+
+
 @pytest.mark.parametrize("num_frames", [1, 2, 3, 9])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_matrix_is_the_recursion(seed, num_frames):

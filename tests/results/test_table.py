@@ -1,20 +1,23 @@
 """The tidy table of a sweep."""
 
 import math
+import re
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
+from scipy import stats
 
 from dd_ray import results
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
-from dd_ray.results import printing
 from dd_ray.results.__main__ import main
-from dd_ray.results.table import SECONDS_TO_LIVE
+from dd_ray.results.printing import print_best_cells
+from dd_ray.results.table import SECONDS_TO_LIVE, effective_lambda
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from tests.figures.sweeps import write_sweep
 
 
 @pytest.fixture
@@ -112,36 +115,122 @@ def test_command_prints_every_trial(sweep, capsys):
     assert all(word in printed for word in ("gamma", "0.9", "stopped early", "missing", "failed"))
 
 
+def row_of(label, **values):
+    """A row of a final table."""
+    fields = {"beta": 1.0, "gamma": 0.0, "lam": 0.0, "seed": 0, **{k: v for k, v in values.items() if k in FIELDS}}
+    config = TrialConfig(model="inertia_vae", **fields)
+    return {"key": config.key, "label": label, **config.to_dict(), "state": "finished", "iteration": 50_000.0, **values}
+
+
+FIELDS = ("beta", "gamma", "lam", "seed")
+
+
 def test_numbers_are_printed_to_be_read(capsys):
-    row = {
-        "key": "a",
-        "label": "beta=1,seed=0",
-        "state": "finished",
-        "iteration": 50_000.0,
-        "mcc": 0.51234,
-        "mcc_untrained": 0.4,
-    }
-    results.print_trials(pd.DataFrame([row]))
+    results.print_cells(pd.DataFrame([row_of("beta=1,seed=0", mcc=0.51234, mcc_untrained=0.4)]))
     printed = capsys.readouterr().out
     assert all(text in printed for text in ("beta", "50,000", "0.512 (0.4)"))
 
 
 def test_what_all_trials_share_is_no_column(sweep, capsys):
-    results.print_trials(results.final(results.load(sweep.location)).assign(label=lambda t: t["label"] + ",seed=0"))
+    trials = results.final(results.load(sweep.location)).assign(label=lambda t: t["label"] + ",seed=0")
+    results.print_cells(trials[trials["state"] == "finished"])
     printed = capsys.readouterr().out
     assert "gamma" in printed
-    assert "seed" not in printed
+    assert "seed=" not in printed and " model " not in printed
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_a_narrow_terminal_cuts_nothing_off(width, monkeypatch, capsys):
-    monkeypatch.setattr(printing, "console", lambda: Console(width=width))
-    row = {"key": "a", "state": "stopped_early", "iteration": 50_000.0, **dict.fromkeys(COMPARABLE, 0.001234)}
-    trials = pd.DataFrame([{**row, "label": f"beta=0.01,gamma=0.25,lambda={n},seed=0"} for n in (1, 10_000)])
-    results.print_trials(trials.drop(columns="factor_error").assign(mcc_untrained=0.4321, linear_r2_untrained=0.4))
+def test_cells_are_means_with_intervals_over_their_seeds(capsys):
+    scores = (0.4, 0.5, 0.7)
+    results.print_cells(pd.DataFrame([row_of(f"beta=1,seed={s}", seed=s, mcc=mcc) for s, mcc in enumerate(scores)]))
+    half = stats.t.ppf(0.975, 2) * stats.sem(scores)
+    assert f"{np.mean(scores):.3g} ± {half:.2g}" in capsys.readouterr().out
+
+
+def test_seeds_that_did_not_get_as_far_are_not_averaged_and_are_told(capsys):
+    ends = [("finished", 300.0, 0.4), ("finished", 300.0, 0.5), ("stopped_early", 150.0, 0.9)]
+    rows = [
+        row_of(f"beta=1,seed={seed}", seed=seed, state=state, iteration=at, mcc=mcc)
+        for seed, (state, at, mcc) in enumerate(ends)
+    ]
+    results.print_cells(pd.DataFrame(rows))
     printed = capsys.readouterr().out
-    assert "…" not in printed
-    assert all(text in printed for text in ("10000", "stopped", "50,000", "MCC", "0.00123", "0.432"))
+    assert "2 of 3" in printed and "0.45 ± " in printed
+    assert "stopped early, 1 of 3 trials: beta=1,seed=2" in printed
+
+
+def numbers_of(printed, columns):
+    """The first numbers of each row of a table."""
+    rows = re.split(r"─ *\n", printed)[1].splitlines()
+    return [tuple(map(float, row.split()[:columns])) for row in rows if len(row.split()) > columns]
+
+
+def test_cells_are_in_the_order_of_their_values_and_every_swept_setting_is_a_column(capsys):
+    values = (10.0, 9.0, 100.0, 0.5)
+    rows = [row_of(f"beta={b:g},gamma=0,lambda={lam:g}", beta=b, lam=lam, mcc=b) for b in values for lam in (0.0, 1.0)]
+    trials = pd.DataFrame(rows)
+    results.print_cells(trials)
+    assert numbers_of(capsys.readouterr().out, 2) == [(b, lam) for b in sorted(values) for lam in (0.0, 1.0)]
+    print_best_cells(trials, "mcc", most=2)  # of which both have β = 100
+    assert numbers_of(capsys.readouterr().out, 2) == [(100.0, 0.0), (100.0, 1.0)]
+
+
+def test_a_field_without_an_effect_has_no_value(capsys):
+    plain = TrialConfig(model="beta_vae", beta=1.0)
+    arm = {"key": plain.key, "label": "model=beta_vae,beta=1,seed=0", **plain.to_dict(), "state": "finished"}
+    rows = [row_of(f"model=inertia_vae,beta=1,gamma={g}", gamma=g, mcc=0.5 + g / 10) for g in (0.0, 0.25)]
+    results.print_cells(pd.DataFrame([*rows, {**arm, "iteration": 50_000.0, "mcc": 0.4321}]))
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "0.432" in line)
+    assert line.split() == ["beta_vae", "1", "0.432"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_a_narrow_terminal_crops_nothing_and_names_what_it_leaves_out(width, capsys):
+    metrics = {name: 0.001234 for name in COMPARABLE if name != "factor_error"} | {"mcc": 0.49, "active_units": 4.0}
+    before = {"mcc_untrained": 0.4321, "linear_r2_untrained": 0.4}
+    rows = [
+        row_of(f"beta=0.01,gamma=0.25,lambda={n:g},seed=0", beta=0.01, gamma=0.25, lam=n, **metrics, **before)
+        | {"state": "stopped_early"}
+        for n in (1.0, 10_000.0)
+    ]
+    results.print_cells(pd.DataFrame(rows), told=["mcc"], width=width)
+    printed = capsys.readouterr().out
+    assert "…" not in printed and max(map(len, printed.splitlines())) <= width
+    assert all(text in printed for text in ("10000", "stopped", "50,000", "MCC", "0.49", "0.432"))
+    table, _, below = printed.partition("Left out, since")
+    left_out = re.findall(r"\w+", below.partition(":")[2].partition(".")[0])
+    columns = len(next(line for line in table.splitlines() if "10000" in line).split()) - len(
+        "lambda seeds state".split()
+    )
+    brackets = table.count("(0.4")
+    assert columns - brackets // 2 == len(metrics) - len(left_out), (columns, left_out)
+
+
+def test_more_settings_than_fit_stand_in_words(capsys):
+    fields = {"beta": 1.0, "gamma": 0.5, "lam": 2.0, "slowness_weight": 0.1, "slowness_rate": 6.0, "num_latents": 4}
+    changes = [{}, *({name: value * 2} for name, value in fields.items())]
+    configs = [TrialConfig(model="inertia_vae", objective="slowness", **fields | change) for change in changes]
+    rows = [
+        {
+            "key": c.key,
+            "label": f"beta={c.beta},seed=0",
+            **c.to_dict(),
+            "state": "finished",
+            "iteration": 9,
+            "mcc": 0.49,
+        }
+        for c in configs
+    ]
+    results.print_cells(pd.DataFrame(rows), width=60)
+    printed = capsys.readouterr().out
+    assert "0.49" in printed and "…" not in printed and "num latents 8" in " ".join(printed.split())
+
+
+def test_a_pipe_has_the_width_that_it_asks_for(monkeypatch, capsys):
+    trials = pd.DataFrame([row_of("beta=1,seed=0", **dict.fromkeys(COMPARABLE, 0.5))])
+    for width in (60, 100):
+        monkeypatch.setenv("COLUMNS", str(width))
+        results.print_cells(trials)
+        assert f"since {width} columns do not hold them" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_sweep_without_trials_is_refused(tmp_path):
@@ -207,3 +296,26 @@ def test_the_best_are_finished_trials_in_their_order():
     )
     assert results.best(trials, "reconstruction_error")["reconstruction_error"].tolist() == [0.2, 0.3]
     assert results.best(trials.assign(mcc=[0.1, 0.9, 0.5, 0.7]), "mcc")["mcc"].tolist() == [0.7, 0.5, 0.1]
+
+
+def test_where_gamma_and_lambda_are_crossed_the_table_has_the_weight_that_is_left(tmp_path, capsys):
+    axes = {"beta": [0.1], "gamma": [0.0, 0.5, 1.0], "lam": [0.0, 10.0]}
+    path = write_sweep(tmp_path / "s", axes, beside={"model": ["beta_vae"], "gamma": [0.0], "lam": [0.0]})
+    trials = results.final(results.load(path))
+    weights = trials.set_index(["model", "gamma", "lam"])["effective_lambda"]
+    without = {(gamma, 0.0): 0.0 for gamma in axes["gamma"]}
+    assert weights["inertia_vae"].to_dict() == without | {(0.0, 10.0): 10.0, (0.5, 10.0): 2.5, (1.0, 10.0): 0.0}
+    assert math.isnan(weights["beta_vae"].iloc[0])
+    results.print_cells(trials)
+    assert "λ(1−γ)²" in capsys.readouterr().out
+
+
+def test_where_one_of_both_is_swept_the_weight_is_no_column(tmp_path):
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "lam": [0.0, 10.0]})
+    assert "effective_lambda" not in results.load(path)
+
+
+@pytest.mark.parametrize("change", [{"learn_gamma": "shared"}, {"gamma_schedule": "linear", "schedule_iterations": 8}])
+def test_of_a_gamma_that_changes_there_is_no_weight(change):
+    values = TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5, lam=1.0, **change).to_dict()
+    assert math.isnan(effective_lambda(values))

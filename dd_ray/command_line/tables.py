@@ -1,0 +1,79 @@
+"""Tables as wide as the terminal: a column that does not fit is left out as a whole and named, and none is cropped."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table."""
+
+    header: str
+    """It breaks between words where the values are narrower."""
+    texts: Sequence[str]
+    """A row each."""
+    words: bool = False
+    """Whether the values are words, which stand on the left and break between lines; numbers never do."""
+    least: int = 0
+    """Characters of a line that words keep, where they have so many."""
+    rank: int = 0
+    """How soon it is left out where the terminal is too narrow: the highest first, and never those of 0."""
+    name: str = ""
+    """What names it where it is left out; the header where it is empty."""
+
+    @property
+    def width(self) -> int:
+        """Characters that it takes at least."""
+        header = max((len(word) for word in self.header.split()), default=0)
+        longest = max(map(len, self.texts), default=0)
+        if self.words:
+            longest = max(_longest_word(self.texts), min(longest, self.least))
+        return max(header, longest)
+
+
+def fitting(columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns that fit a width, in their order: those of the highest ranks are left out, one after the other."""
+    kept = list(columns)
+    while width_of(kept) > width and any(column.rank for column in kept):
+        kept.remove(max(kept, key=lambda column: column.rank))
+    return kept
+
+
+def width_of(columns: Sequence[Column]) -> int:
+    """Characters that a table of these columns takes at least."""
+    # A blank after each column, one between two, and one at each edge.
+    return sum(column.width + 1 for column in columns) + len(columns) + 1
+
+
+def print_table(columns: Sequence[Column], terminal: Console, title: str = "") -> None:
+    """Print the columns that fit, under a title, and the names of those that do not."""
+    kept = fitting(columns, terminal.width)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    left = terminal.width - width_of(kept)
+    for column in kept:
+        # Fixed, as Rich would take the room that words lack from numbers.
+        more = min(max(map(len, column.texts), default=0) - column.width, left) if column.words else 0
+        left -= max(0, more)
+        table.add_column(column.header, justify="left" if column.words else "right", width=column.width + max(0, more))
+    for row in zip(*(column.texts for column in kept), strict=True):
+        table.add_row(*map(Text, row))  # a text may hold brackets, which would be markup
+    if title:
+        say(title, terminal)
+    terminal.print(table)
+    lacking = [column.name or column.header for column in columns if column not in kept]
+    if lacking:
+        say(f"Left out, since {terminal.width} columns do not hold them: {', '.join(lacking)}.", terminal)
+
+
+def say(text: str, terminal: Console) -> None:
+    """Print text that breaks between words at the width of the terminal, and has no markup."""
+    terminal.print(text, markup=False, highlight=False, emoji=False)
+
+
+def _longest_word(texts: Sequence[str]) -> int:
+    return max((len(word) for text in texts for word in text.split()), default=0)

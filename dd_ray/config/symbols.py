@@ -1,0 +1,27 @@
+"""Config fields in words and symbols, as figures, tables and sentences have them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dd_ray.config.field import option_of
+from dd_ray.config.options import option_name, shown
+from dd_ray.config.trial_fields import config_fields
+
+
+def symbol(field: str) -> str:
+    """A config field, or a factor, as it is written on an axis."""
+    known = {each.name: option_of(each).symbol for each in config_fields()}.get(field)
+    return known or option_name(field).replace("-", " ")
+
+
+def plain(text: str) -> str:
+    """Without the marks of formulas, for what does not set them."""
+    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
+
+
+def setting(values: Mapping[str, Any]) -> str:
+    """Config values in words: `β = 0.1, γ = 0.5, seed 0`."""
+    return ", ".join(
+        f"{symbol(field)}{' ' if field == 'seed' else ' = '}{shown(value)}" for field, value in values.items()
+    )

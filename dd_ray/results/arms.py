@@ -1,0 +1,131 @@
+"""Arms of a grid: trials that agree in all that is swept but β and the seed, and the one that others are held against.
+
+That baseline is β alone: the β-VAE where the sweep has one. Where it has none, each number is 0, or the lowest that
+there is, and each name its default, or the first in the alphabet.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dd_ray.config import MODELS
+from dd_ray.config.symbols import plain, setting
+from dd_ray.config.trial_fields import defaults
+from dd_ray.results.cells import places_of, settings_of
+
+BETA_ALONE = "beta_vae"
+BETAS = ("beta", "beta_norm")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """Trials that agree in all that is swept but β and the seed."""
+
+    changed: Mapping[str, Any]
+    """The settings in which it differs from the baseline."""
+    name: str
+    """These in words: `γ = 0.8`. Of the baseline, what it is."""
+    trials: pd.DataFrame
+
+    @property
+    def kind(self) -> tuple[tuple[str, str], ...]:
+        """What is changed, whatever the numbers: arms of one kind are levels of it."""
+        return tuple((name, value if isinstance(value, str) else "") for name, value in self.changed.items())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arms:
+    """The arms of a grid."""
+
+    beta: str | None
+    """The form in which β is swept beside other settings; None where it is not."""
+    baseline: Arm
+    others: tuple[Arm, ...]
+
+    def each_by_itself(self) -> list[Arm]:
+        """Arms that change one thing, or several that come together only.
+
+        Not among them are two things at once of which each is there by itself, and a model of which there are arms
+        that change more.
+        """
+        without_model = {id(arm): frozenset(arm.changed) - {"model"} for arm in self.others}
+        with_more = {arm.changed.get("model") for arm in self.others if without_model[id(arm)]}
+        alone = {name for fields in without_model.values() if len(fields) == 1 for name in fields}
+
+        def by_itself(arm: Arm) -> bool:
+            fields = without_model[id(arm)]
+            if not fields:
+                return arm.changed["model"] not in with_more
+            return len(fields) == 1 or not fields <= alone
+
+        return [arm for arm in self.others if by_itself(arm)]
+
+
+def arms_of(trials: pd.DataFrame) -> Arms | None:
+    """The arms that have finished as far as any trial has; None where there is nothing to hold an arm against.
+
+    Args:
+        trials: rows of `dd_ray.results.table.final`.
+    """
+    settings = settings_of(trials)
+    beta = next((name for name in settings if name in BETAS and len(settings) > 1), None)
+    others = [name for name in settings if name != beta]
+    finished = trials[trials["state"] == "finished"]
+    finished = finished[finished["iteration"] == finished["iteration"].max()]
+    places = places_of(finished, others)
+    base = {name: _base(name, [place[i] for place in places]) for i, name in enumerate(others)}
+    rows: dict[tuple[Any, ...], list[int]] = {}
+    for row, place in enumerate(places):
+        rows.setdefault(place, []).append(row)
+    changes = {place: _changed(dict(zip(others, place, strict=True)), base) for place in rows}
+    baseline = next((place for place in rows if not changes[place]), None)
+    if baseline is None or len(rows) == 1:
+        return None
+    found = {place: finished.iloc[rows[place]] for place in rows}
+    names = _names([change for change in changes.values() if change])
+    of_baseline = {name: value for name, value in zip(others, baseline, strict=True) if value is not None}
+    return Arms(
+        beta=beta,
+        baseline=Arm(changed={}, name=_baseline_name(of_baseline), trials=found.pop(baseline)),
+        others=tuple(
+            Arm(changed=changes[place], name=names[_key(changes[place])], trials=of_place)
+            for place, of_place in found.items()
+        ),
+    )
+
+
+def _base(name: str, values: Sequence[Any]) -> Any:
+    present = {value for value in values if value is not None}
+    if name == "model" and BETA_ALONE in present:
+        return BETA_ALONE
+    if any(isinstance(value, str) for value in present):
+        return defaults().get(name) if defaults().get(name) in present else min(map(str, present))
+    return 0 if 0 in present else min(present, default=None)
+
+
+def _changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None and value != base[name]}
+
+
+def _key(changed: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(changed.items())
+
+
+def _names(changes: Sequence[Mapping[str, Any]]) -> dict[tuple[tuple[str, Any], ...], str]:
+    """Words for each change; without the model where no other model has the like."""
+    names = {}
+    for changed in changes:
+        rest = {name: value for name, value in changed.items() if name != "model"}
+        alike = {other.get("model") for other in changes if rest.keys() <= other.keys()}
+        names[_key(changed)] = plain(setting(rest if rest and len(alike) == 1 else changed))
+    return names
+
+
+def _baseline_name(values: Mapping[str, Any]) -> str:
+    if values.get("model") == BETA_ALONE:
+        values = {name: value for name, value in values.items() if name != "model"}
+        rest = f" of {plain(setting(values))}" if values else ""
+        return f"the {MODELS[BETA_ALONE].title}{rest}"
+    return plain(setting(values))

@@ -1,0 +1,109 @@
+"""Cells of a sweep's trials: combinations of swept values over their seeds, in the order of these values."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from dd_ray.config import field_names, has_effect
+from dd_ray.config.effects import deciding, needs
+from dd_ray.config.labels import parts_of
+from dd_ray.config.options import field_named
+from dd_ray.metrics import seed_interval
+from dd_ray.results.comparisons import SPREAD
+from dd_ray.results.summary import described, swept_fields
+
+Place = tuple[Any, ...]
+"""Values of settings; None where one has no effect."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A metric of a cell."""
+
+    mean: float
+    """NaN where no seed has it."""
+    half: float
+    """Half of the 95% interval of the mean over seeds, by Student's t; NaN of one seed, of seeds that agree, which say
+    nothing of others, and of counts."""
+    seeds: int
+    """How many it is the mean of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A combination over its seeds."""
+
+    values: Mapping[str, Any]
+    """Of the settings that tell cells apart; None where one has no effect."""
+    trials: pd.DataFrame
+    """Rows of `dd_ray.results.table.final`."""
+
+    @property
+    def iteration(self) -> float:
+        """The last that a seed was evaluated at; NaN where none was."""
+        return float(pd.to_numeric(self.trials["iteration"]).max())
+
+    @property
+    def furthest(self) -> pd.DataFrame:
+        """The seeds that were evaluated there: those of different iterations are never averaged."""
+        return self.trials[pd.to_numeric(self.trials["iteration"]) == self.iteration]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all seeds have finished, at one iteration."""
+        return bool((self.trials["state"] == "finished").all()) and len(self.furthest) == len(self.trials)
+
+    def score(self, metric: str) -> Score:
+        """A metric over the seeds that got furthest."""
+        found = self.furthest.get(metric)
+        values = [] if found is None else pd.to_numeric(found).dropna().to_list()
+        if not values:
+            return Score(mean=math.nan, half=math.nan, seeds=0)
+        interval = seed_interval(values)
+        alike = max(values) - min(values) <= SPREAD * max(map(abs, values))
+        half = math.nan if alike or described(metric).count else float(interval.high - interval.estimate)
+        return Score(mean=float(interval.estimate), half=half, seeds=len(values))
+
+
+def settings_of(trials: pd.DataFrame) -> list[str]:
+    """Config fields that tell the cells of all these trials apart, in the order of their labels; of a single cell those
+    that its label names."""
+    names = dict.fromkeys(part for label in trials["label"] for part in parts_of(label))
+    named = [field for field in map(field_named, names) if field and field != "seed" and field in trials]
+    swept = swept_fields(trials, named)
+    return sorted(swept, key=lambda field: named.index(field) if field in named else len(named)) or named
+
+
+def cells_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Cell]:
+    """The cells of trials, ordered by the values of the settings, in their order: numbers by size."""
+    by_place: dict[Place, list[int]] = {}
+    for row, place in enumerate(places_of(trials, settings)):
+        by_place.setdefault(place, []).append(row)
+    return [
+        Cell(values=dict(zip(settings, place, strict=True)), trials=trials.iloc[by_place[place]])
+        for place in sorted(by_place, key=lambda place: [_order(value) for value in place])
+    ]
+
+
+def places_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Place]:
+    """The place of each trial."""
+    deciders = [name for name in field_names() if name in trials and (name in settings or name in deciding())]
+    places = []
+    for values in trials[deciders].to_dict("records"):
+        known = {str(name): value for name, value in values.items()}
+        places.append(tuple(known[name] if _counts(name, known) else None for name in settings))
+    return places
+
+
+def _counts(name: str, values: Mapping[str, Any]) -> bool:
+    return (name not in needs() or has_effect(name, values)) and not pd.isna(values[name])
+
+
+def _order(value: Any) -> tuple[int, Any]:
+    """Where a value stands: what has no effect, then numbers, then texts."""
+    if value is None:
+        return 0, 0
+    return (1, value) if isinstance(value, int | float) else (2, str(value))
