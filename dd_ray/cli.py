@@ -27,6 +27,7 @@ from dd_ray.config.recorded import changed_since
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.results.came_out import CameOut
+from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import out_of_space
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.storage.versions import difference, versions
@@ -57,7 +58,7 @@ def main(study: Study, args: list[str] | None = None) -> None:
     expect_signals()
     try:
         with exit_on_user_error():
-            plan = parse(study, sys.argv[1:] if args is None else args)
+            plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
             describe(plan)
             if plan.options.dry_run:
                 return

@@ -33,6 +33,7 @@ STUDY = Study(
     name="answer",
     question="Does inertia (γ) or a penalty on linear prediction (λ) disentangle better than the best β-VAE?",
     axes=("model", "objective", "beta", "beta_norm", "gamma", "lam"),
+    outcomes=("linear_r2_stills", "mcc_stills"),
     fixed={"decode": "extrapolated", "num_latents": 4},
     presets={
         "quick": Preset(

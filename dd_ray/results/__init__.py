@@ -1,16 +1,17 @@
 """What came out of a sweep, as tables: `python -m dd_ray.results PATH`. Never needs PyTorch.
 
-table        load: a row for each trial and evaluation; final, best
-suggestions  the same of a search: a row for each suggestion
-summary      seeds summarised into the cells of a map
-comparisons  which cells can be told apart: pooled variances, and marks that hold for a whole map
-effects      what each axis changes, and two of them together
-arms         what differs from β alone, and in what
-sentences    what came out, in one or two sentences with intervals
-tradeoffs    what is traded for what, and Pareto fronts
-cells        combinations of swept values over their seeds
-printing     tables of cells in the terminal
-came_out     what a sweep prints of the trials that were asked for
+table         load: a row for each trial and evaluation; final, best
+suggestions   the same of a search: a row for each suggestion
+summary       seeds summarised into the cells of a map
+comparisons   which cells can be told apart: pooled variances, and marks that hold for a whole map
+effects       what each axis changes, and two of them together
+arms          what differs from β alone, and in what
+sentences     what came out, in one or two sentences with intervals
+confirmation  the best cells, and what fresh seeds say of them
+tradeoffs     what is traded for what, and Pareto fronts
+cells         combinations of swept values over their seeds
+printing      tables of cells in the terminal
+came_out      what a sweep prints of the trials that were asked for
 """
 
 from dd_ray.results.printing import print_cells, print_state

@@ -252,7 +252,7 @@ def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> C
     found = [_dunnett(differences, named)]
     flipped = bool(differences.shape[1] >= FEWEST_SEEDS_TO_FLIP and not np.isnan(differences).any())
     if flipped:
-        found.append(_by_flips(differences))
+        found.append(by_flips(differences))
     if not alike:
         found.append(_by_own_variance(differences))
     p_values[compared] = np.max(found, axis=0)
@@ -350,8 +350,12 @@ def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float
     return float(max(0.0, 1 - of_u @ np.prod(of_groups, axis=0)))
 
 
-def _by_flips(differences: Array) -> Array:
-    """Adjusted p-values of the largest |mean| under flips of the signs of whole seeds."""
+def by_flips(differences: Array) -> Array:
+    """Adjusted p-values of the largest |mean| under flips of the signs of whole seeds.
+
+    Args:
+        differences: [M, S], without NaN.
+    """
     seeds = differences.shape[1]
     if seeds <= MOST_SEEDS_TO_FLIP_ALL:
         # The last seed keeps its sign: flipping all is the same, of absolute values.

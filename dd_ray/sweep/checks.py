@@ -20,7 +20,7 @@ def check_options(options: SweepOptions) -> None:
     Raises:
         UserError: one is not.
     """
-    lowest = {"iterations": 1, "seeds": 1, "grace_period": 1, "evaluations": 1, "max_concurrent": 1}
+    lowest = {"iterations": 1, "seeds": 1, "confirm": 1, "grace_period": 1, "evaluations": 1, "max_concurrent": 1}
     for name, bound in lowest.items():
         value = getattr(options, name)
         if value is not None and value < bound:

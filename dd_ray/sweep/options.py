@@ -26,6 +26,9 @@ class SweepOptions:
     exclude: Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')] = ()
     """Combinations that are left out: a trial that has one of the values of each field that is named together, such
     as `--exclude "gamma=0.5,0.8 lambda=3" "model=ada_gvae objective=velocity"`."""
+    confirm: Annotated[int | None, optional("N")] = None
+    """Train the best cell of each arm of the finished sweep of this name, the baseline's among them, with N seeds that
+    it does not have, as a sweep NAME_confirmed, and report those alone: what was chosen for its luck has it no more."""
     evaluations: Annotated[int | None, optional("N")] = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""

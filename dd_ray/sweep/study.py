@@ -69,6 +69,8 @@ class Study:
     """What asha compares trials by: a metric that means the same in every trial."""
     tells: tuple[str, ...] = TELLS
     """What the last lines of a sweep are of: the first of these metrics that its trials have."""
+    outcomes: tuple[str, ...] = ()
+    """Metrics that `--confirm` chooses cells by, and reports; the first of `tells` that its trials have if empty."""
     extensions: tuple[str, ...] = ()
     """Paths of files that declare what it uses beside ours, as `--extension` names them."""
     figures: tuple[str | DrawFigure, ...] = ("grid_maps",)

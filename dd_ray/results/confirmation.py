@@ -1,0 +1,192 @@
+"""Selection apart from estimation: the best cells of a sweep, and what fresh seeds say of them.
+
+The best of many cells looks better than it is, since its luck was chosen with it. So the best cell of each arm, that of
+the baseline among them, is chosen on the seeds of a sweep and trained again with others, which alone are reported.
+
+Each arm's cell is held against the baseline's, d_s = y_s − b_s for the fresh seeds s: the mean of d with Student's 95%
+interval, its p-value by t, the one by all flips of the signs of d (which needs no normal distribution), and t's
+adjusted for all arms of an outcome by Holm (1979).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.table import Table
+from scipy import stats
+
+from dd_ray.command_line import console
+from dd_ray.config import TrialConfig
+from dd_ray.config.symbols import plain, symbol
+from dd_ray.errors import UserError
+from dd_ray.metrics import seed_interval
+from dd_ray.results.arms import Arm, Arms, arms_of
+from dd_ray.results.came_out import counted
+from dd_ray.results.cells import cells_of
+from dd_ray.results.comparisons import by_flips, holm
+from dd_ray.results.sentences import in_words, told_metric
+from dd_ray.results.summary import described
+from dd_ray.results.table import final, load
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.confirmation import BASELINE, ConfirmationPlan, confirmation_plan
+from dd_ray.sweep.plan import Plan
+
+
+def confirmed(plan: Plan) -> Plan:
+    """The plan itself, or where it asks for it the one that confirms the best cells of its sweep.
+
+    Raises:
+        UserError: there is nothing to confirm, or not yet.
+    """
+    number = plan.options.confirm
+    if number is None:
+        return plan
+    if plan.study.search:
+        raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
+    sweep = SweepFolder.open(plan.location)
+    table = load(plan.location)
+    trials = final(table[table["key"].isin(plan.keys)])
+    if left := plan.num_trials - int((trials["state"] == "finished").sum()):
+        raise UserError(f"{left} trials of {plan.location} have not finished; run it to its end, without --confirm.")
+    outcomes = plan.study.outcomes or tuple(filter(None, [told_metric(trials, plan.study.tells)]))
+    chosen = {outcome: choose(trials, outcome) for outcome in outcomes}
+    members = {key: sweep.trial(key).describe() for of_arm in chosen.values() for key in of_arm.values()}
+    configs = {key: TrialConfig.from_dict(each["config"]) for key, each in members.items()}
+    return confirmation_plan(
+        plan,
+        {outcome: {arm: configs[key] for arm, key in of_arm.items()} for outcome, of_arm in chosen.items()},
+        {key: each["label"] for key, each in members.items()},
+        number,
+    )
+
+
+def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
+    """By arm, the baseline among them, the key of a trial of its best cell: of its levels and values of β.
+
+    Args:
+        trials: rows of `dd_ray.results.table.final`.
+        outcome: a metric of which more or less is better; cells are compared by its mean over seeds.
+
+    Raises:
+        UserError: there is nothing to choose from.
+    """
+    arms = arms_of(trials)
+    if arms is None or outcome not in trials:
+        raise UserError(f"there are no two arms with {outcome} that have finished, so there is nothing to confirm.")
+    kinds: dict[Any, list[Arm]] = {BASELINE: [arms.baseline]}
+    for arm in arms.each_by_itself():
+        kinds.setdefault(arm.kind, []).append(arm)
+    found = {_name(kind): _best_key(levels, arms, outcome) for kind, levels in kinds.items()}
+    return {name: key for name, key in found.items() if key}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast:
+    """What fresh seeds say of an arm's best cell against the baseline's."""
+
+    outcome: str
+    arm: str
+    mean: float
+    low: float
+    high: float
+    """Its 95% interval, by Student's t; NaN with one seed."""
+    p_value: float
+    p_flips: float
+    """By flips of the signs of the seeds' differences; with n seeds at least 2^(1 − n)."""
+    p_holm: float
+    """Student's, adjusted for all arms of the outcome."""
+    seeds: int
+
+
+def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[str]]]) -> list[Contrast]:
+    """Each arm's cell less that of the baseline, paired by seed.
+
+    Args:
+        trials: rows of `dd_ray.results.table.final`, of fresh seeds.
+        chosen: by outcome and arm, the keys of the trials of its cell.
+    """
+    done = trials[trials["state"] == "finished"]
+    found = []
+    for outcome, cells in chosen.items():
+        of_arm = {arm: done[done["key"].isin(keys)].set_index("seed")[outcome] for arm, keys in cells.items()}
+        base = of_arm.pop(BASELINE)
+        pairs = {arm: (scores - base).dropna().to_numpy(float) for arm, scores in of_arm.items()}
+        p_values = np.array([_student(values) for values in pairs.values()])
+        adjusted = holm(p_values)
+        for (arm, values), p_value, p_holm in zip(pairs.items(), p_values, adjusted, strict=True):
+            found.append(_contrast(outcome, arm, values, float(p_value), float(p_holm)))
+    return found
+
+
+class ConfirmationCameOut:
+    """The trials of chosen cells with fresh seeds, and what they say."""
+
+    def __init__(self, plan: ConfirmationPlan, sweep: SweepFolder) -> None:
+        self.keys = plan.keys
+        self._plan, self._sweep = plan, sweep
+
+    def print_more(self, trials: pd.DataFrame) -> None:
+        """Print the contrasts, and write them beside the table."""
+        found = contrasts(trials, self._plan.chosen)
+        table = pd.DataFrame([vars(each) for each in found])
+        self._sweep.files.write("confirmation.csv", table.to_csv(index=False).encode())
+        print_contrasts(found, self._plan)
+
+    def left(self, trials: pd.DataFrame) -> str:
+        """Those that were interrupted, or never begun."""
+        return counted(int(trials["state"].isin(["unfinished", "missing"]).sum()), "trial")
+
+
+def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:
+    """Print what fresh seeds say, a table for each outcome."""
+    for outcome in plan.chosen:
+        title = f"{in_words(outcome)}, less that of {plan.cells[outcome][BASELINE]}, of seeds that chose nothing"
+        table = Table("cell", "difference", "95% interval", "p (t)", "p (flips)", "p (Holm)", "seeds", title=title)
+        for each in (contrast for contrast in found if contrast.outcome == outcome):
+            interval = "" if math.isnan(each.low) else f"{each.low:+.3f} to {each.high:+.3f}"
+            numbers = [f"{number:.2g}" for number in (each.p_value, each.p_flips, each.p_holm)]
+            table.add_row(plan.cells[outcome][each.arm], f"{each.mean:+.3f}", interval, *numbers, str(each.seeds))
+        console().print(table)
+
+
+def _name(kind: Any) -> str:
+    """`inertia_vae γ`: its names, and what its numbers are."""
+    return BASELINE if kind == BASELINE else " ".join(value or plain(symbol(name)) for name, value in kind)
+
+
+def _student(values: NDArray[np.float64]) -> float:
+    """P-value of a mean of 0; NaN without a spread, which says nothing of other seeds."""
+    return float(stats.ttest_1samp(values, 0.0).pvalue) if len(values) > 1 and np.ptp(values) > 0 else math.nan
+
+
+def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
+    """The key of a trial of the best cell: complete, and without a collapsed seed."""
+    sign = 1 if described(outcome).better == "max" else -1
+    best: tuple[float, str] | None = None
+    for level in levels:
+        for cell in cells_of(level.trials, [arms.beta] if arms.beta else []):
+            collapsed = (pd.to_numeric(cell.trials.get("active_units", pd.Series([1.0]))) == 0).any()
+            mean = cell.score(outcome).mean
+            if not collapsed and not math.isnan(mean) and (best is None or sign * mean > best[0]):
+                best = sign * mean, str(cell.trials["key"].iloc[0])
+    return best[1] if best else None
+
+
+def _contrast(outcome: str, arm: str, values: NDArray[np.float64], p_value: float, p_holm: float) -> Contrast:
+    mean, low, high = map(float, seed_interval(values)) if len(values) else [math.nan] * 3
+    flips = float(by_flips(values[None])[0]) if len(values) > 1 else math.nan
+    return Contrast(
+        outcome=outcome,
+        arm=arm,
+        mean=mean,
+        low=low,
+        high=high,
+        p_value=p_value,
+        p_flips=flips,
+        p_holm=p_holm,
+        seeds=len(values),
+    )

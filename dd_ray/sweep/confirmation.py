@@ -1,0 +1,78 @@
+"""Chosen cells of a sweep, trained again with seeds that chose nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dd_ray.config import TrialConfig
+from dd_ray.config.labels import label_of, parts_of, with_parts
+from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.planned import PlannedTrial
+
+BASELINE = "baseline"
+"""Name of the arm that the others are held against."""
+
+
+@dataclass(frozen=True)
+class ConfirmationPlan(Plan):
+    """Chosen cells with fresh seeds, in a sweep of their own beside the one that they were chosen in."""
+
+    chosen: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """By outcome and arm, the keys of the trials of its cell."""
+    cells: Mapping[str, Mapping[str, str]]
+    """By outcome and arm, what the cell is: `β=1,γ=0.8`."""
+
+    came_out = "dd_ray.results.confirmation:ConfirmationCameOut"
+
+    def contents(self) -> list[str]:
+        """What was chosen, and for which outcome, in lines to read."""
+        seeds = " ".join(str(seed) for seed in self.axes["seed"])
+        lines = [f"{self.num_trials} trials: the best cells of {self.of}, with the fresh seeds {seeds}"]
+        for outcome, cells in self.cells.items():
+            lines.append(f"  chosen for {outcome}: {'; '.join(dict.fromkeys(cells.values()))}")
+        return lines
+
+    @property
+    def of(self) -> str:
+        """Name of the sweep in which they were chosen."""
+        return self.options.name.removesuffix(SUFFIX)
+
+    def record(self) -> dict[str, Any]:
+        """What a reader of the sweep needs to know of the choice."""
+        return {"confirms": {"sweep": self.of, "cells": self.cells, "chosen": self.chosen}}
+
+
+SUFFIX = "_confirmed"
+
+
+def confirmation_plan(
+    plan: Plan, chosen: Mapping[str, Mapping[str, TrialConfig]], labels: Mapping[str, str], number: int
+) -> ConfirmationPlan:
+    """The plan that trains chosen cells with seeds that the sweep has not.
+
+    Args:
+        plan: of the sweep in which they were chosen.
+        chosen: by outcome and arm, the config of a trial of the cell.
+        labels: of these trials, by key.
+        number: of fresh seeds.
+    """
+    first = max(trial.config.seed for trial in plan.trials) + 1
+    seeds = range(first, first + number)
+    trials: dict[str, PlannedTrial] = {}
+    keys: dict[str, dict[str, tuple[str, ...]]] = {}
+    cells: dict[str, dict[str, str]] = {}
+    for outcome, of_arm in chosen.items():
+        for arm, config in of_arm.items():
+            parts = {name: value for name, value in parts_of(labels[config.key]).items() if name != "seed"}
+            again = [replace(config, seed=seed) for seed in seeds]
+            names = [field for field in plan.axes if field in plan.study.axes or len(plan.axes[field]) > 1]
+            trials |= {each.key: PlannedTrial(each, label_of(each.to_dict(), names)) for each in again}
+            keys.setdefault(outcome, {})[arm] = tuple(each.key for each in again)
+            cells.setdefault(outcome, {})[arm] = with_parts(parts)
+    options = replace(plan.options, name=plan.options.name + SUFFIX, seeds=None, exclude=())
+    axes = {name: _values(name, list(trials.values())) for name in plan.axes}
+    return ConfirmationPlan(plan.study, options, axes, tuple(trials.values()), keys, cells)
+
+
+def _values(name: str, trials: Sequence[PlannedTrial]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(getattr(trial.config, name) for trial in trials))

@@ -1,0 +1,154 @@
+"""The best cells of a sweep with fresh seeds: which are chosen, and what the others say."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dd_ray.cli import parse
+from dd_ray.errors import UserError
+from dd_ray.results.confirmation import choose, confirmed, contrasts
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.sweep import Preset, Study
+from dd_ray.sweep.confirmation import BASELINE
+from dd_ray.sweep.manifest import check_agrees, make_manifest
+from tests.results.finals import finals
+
+GRID = {
+    "model": ("beta_vae", "inertia_vae"),
+    "beta": (0.1, 1.0),
+    "gamma": (0.0, 0.5, 0.9),
+    "lam": (0.0, 30.0),
+    "seed": (0, 1, 2),
+}
+STUDY = Study(
+    name="arms",
+    question="Which is best?",
+    axes=("model", "beta", "gamma", "lam"),
+    fixed={"num_frames": 4},
+    presets={
+        "quick": Preset(
+            about="all",
+            axes={name: values for name, values in GRID.items() if name != "seed"},
+            iterations=300,
+            seeds=3,
+            scheduler="none",
+            exclude=("gamma=0.5,0.9 lambda=30",),
+        )
+    },
+    outcomes=("mcc", "linear_r2"),
+)
+
+
+def measure(config):
+    """MCC is best at γ = 0.5 and β = 1, R² at γ = 0.9 and β = 0.1, where one network has collapsed at λ = 30."""
+    luck = np.random.default_rng([config["seed"], *(int(100 * config[name]) for name in ("beta", "gamma", "lam"))])
+    inertia = 0.1 * (config["gamma"] == 0.5) + 0.02 * config["beta"]
+    collapsed = config["lam"] == 30 and config["beta"] == 1 and config["seed"] == 1
+    return {
+        "mcc": 0.5 + inertia + 0.5 * (config["lam"] == 30 and config["beta"] == 1) + 0.001 * luck.normal(),
+        "linear_r2": 0.5 + 0.1 * config["gamma"] - 0.02 * config["beta"] + 0.001 * luck.normal(),
+        "active_units": 0.0 if collapsed else 4.0,
+        "reconstruction_error": 0.01,
+    }
+
+
+@pytest.fixture(scope="module")
+def trials():
+    table = finals([GRID], measure)
+    return table[~((table["gamma"] > 0) & (table["lam"] > 0))]
+
+
+def _values(trials, key):
+    return trials.set_index("key").loc[key, ["model", "beta", "gamma", "lam"]].tolist()
+
+
+def test_the_best_cell_of_each_arm_is_chosen_by_the_outcome(trials):
+    by_mcc, by_r2 = choose(trials, "mcc"), choose(trials, "linear_r2")
+    assert set(by_mcc) == set(by_r2) == {BASELINE, "inertia_vae γ", "inertia_vae λ"}
+    assert _values(trials, by_mcc["inertia_vae γ"]) == ["inertia_vae", 1.0, 0.5, 0.0]
+    assert _values(trials, by_r2["inertia_vae γ"]) == ["inertia_vae", 0.1, 0.9, 0.0]
+    assert _values(trials, by_mcc[BASELINE]) == ["beta_vae", 1.0, 0.0, 0.0]
+    assert _values(trials, by_r2[BASELINE]) == ["beta_vae", 0.1, 0.0, 0.0]
+
+
+def test_a_cell_with_a_collapsed_seed_is_never_chosen(trials):
+    assert _values(trials, choose(trials, "mcc")["inertia_vae λ"]) == ["inertia_vae", 0.1, 0.0, 30.0]
+
+
+def test_where_less_is_better_the_least_is_chosen(trials):
+    errors = trials.assign(reconstruction_error=1 - trials["mcc"])
+    assert choose(errors, "reconstruction_error") == choose(trials, "mcc")
+
+
+def test_contrasts_are_paired_t_tests_with_the_baseline(trials):
+    cells = {BASELINE: (0.0, 0.0, "beta_vae"), "γ": (0.5, 0.0, "inertia_vae"), "λ": (0.0, 30.0, "inertia_vae")}
+    at_1 = trials[trials["beta"] == 1.0]
+    of_arm = {
+        arm: at_1[(at_1["gamma"] == gamma) & (at_1["lam"] == lam) & (at_1["model"] == model)]
+        for arm, (gamma, lam, model) in cells.items()
+    }
+    found = contrasts(trials, {"mcc": {arm: tuple(rows["key"]) for arm, rows in of_arm.items()}})
+    p_values = []
+    for contrast in found:
+        test = stats.ttest_rel(of_arm[contrast.arm]["mcc"], of_arm[BASELINE]["mcc"])
+        interval = test.confidence_interval()
+        assert (contrast.low, contrast.high) == pytest.approx((interval.low, interval.high))
+        assert contrast.p_value == pytest.approx(test.pvalue)
+        assert contrast.p_flips == 0.25  # all three seeds agree, as 2 of 8 flips have them
+        p_values.append(contrast.p_value)
+    assert [each.p_holm for each in found] == pytest.approx(_holm(p_values))
+
+
+def _holm(p_values):
+    """Of two."""
+    smaller, larger = sorted(p_values)
+    adjusted = {smaller: min(1, 2 * smaller), larger: max(min(1, 2 * smaller), larger)}
+    return np.array([adjusted[p] for p in p_values])
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The command line of a sweep that has finished."""
+    args = ["--storage", str(tmp_path)]
+    plan = parse(STUDY, args)
+    sweep = SweepFolder.at(plan.location)
+    sweep.write_manifest(make_manifest(plan, None))
+    for trial in plan.trials:
+        folder, values = sweep.trial(trial.key), trial.config.to_dict()
+        folder.create(values, trial.label)
+        for iteration in (0, 300):
+            folder.record({"iteration": iteration, "seconds": 1.0, **measure(values)})
+        folder.finish(Outcome(state="finished", iteration=300))
+    return args
+
+
+def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tmp_path):
+    plan = parse(STUDY, finished)
+    again = confirmed(parse(STUDY, [*finished, "--confirm", "4"]))
+    assert again.location == str(tmp_path / "arms_quick_confirmed")
+    assert {trial.config.seed for trial in again.trials} == {3, 4, 5, 6}
+    assert {trial.config.stream_seed for trial in again.trials} == {3, 4, 5, 6}
+    cells = {replace(trial.config, seed=0).key for trial in again.trials}
+    assert len(cells) == 5  # of mcc and linear_r2 the baseline's and γ's differ, and λ's is the same
+    assert cells < {trial.key for trial in plan.trials}
+    assert not set(again.keys) & set(plan.keys)
+    assert "the best cells of arms_quick, with the fresh seeds 3 4 5 6" in again.contents()[0]
+    sweep = SweepFolder.at(again.location)
+    sweep.write_manifest(make_manifest(again, None))
+    check_agrees(confirmed(parse(STUDY, [*finished, "--confirm", "6"])), sweep)
+
+
+def test_more_fresh_seeds_keep_the_first(finished):
+    few, many = (confirmed(parse(STUDY, [*finished, "--confirm", number])) for number in ("2", "5"))
+    assert set(few.keys) < set(many.keys)
+
+
+def test_a_sweep_that_has_not_finished_is_not_confirmed(finished):
+    with pytest.raises(UserError, match=r"20 trials of .* have not finished"):
+        confirmed(parse(STUDY, [*finished, "--seeds", "5", "--confirm", "4"]))
+    with pytest.raises(UserError, match="--confirm 0 is out of range"):
+        parse(STUDY, [*finished, "--confirm", "0"])
+    with pytest.raises(UserError, match=r"no sweep|no folder"):
+        confirmed(parse(STUDY, [*finished, "--name", "other", "--confirm", "4"]))
