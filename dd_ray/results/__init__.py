@@ -7,6 +7,7 @@ comparisons  which cells can be told apart: pooled variances, and marks that hol
 effects      what each axis changes, and two of them together
 arms         what differs from β alone, and in what
 sentences    what came out, in one or two sentences with intervals
+equal_rates  the same at equal KL
 tradeoffs    what is traded for what, and Pareto fronts
 cells        combinations of swept values over their seeds
 printing     tables of cells in the terminal
