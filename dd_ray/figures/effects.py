@@ -11,11 +11,9 @@ from typing import Annotated, Any
 
 import pandas as pd
 import tyro
-from rich import box
-from rich.table import Table
 
 from dd_ray import results
-from dd_ray.command_line import console, optional
+from dd_ray.command_line import Column, console, optional, print_table
 from dd_ray.config.options import shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.figures.common import folder_of, run_command, write
@@ -56,16 +54,14 @@ def write_effects(options: Options) -> list[Path]:
 def print_effects(found: pd.DataFrame) -> None:
     """Print a table of `dd_ray.results.effects.effects`."""
     title = "Effects, mean [95% interval], seeds as blocks (*: not 0, for all effects of the metric at once)"
-    table = Table("effect", title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    metrics = list(dict.fromkeys(found["metric"]))
-    for metric in metrics:
-        table.add_column(described(metric).short, justify="right")
-    rows: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     for row in found.to_dict("records"):
-        rows.setdefault(_name(row), []).append(_text(row))
-    for name, texts in rows.items():
-        table.add_row(name, *texts)
-    console().print(table)
+        texts.setdefault(row["metric"], []).append(_text(row))
+    names = list(dict.fromkeys(_name(row) for row in found.to_dict("records")))
+    columns = [Column(header="effect", texts=names, words=True, least=18)]
+    for rank, (metric, of_metric) in enumerate(texts.items(), 1):
+        columns.append(Column(header=described(metric).short, texts=of_metric, rank=rank, name=metric))
+    print_table(columns, console(), title)
 
 
 def _name(row: dict[Any, Any]) -> str:

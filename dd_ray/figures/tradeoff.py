@@ -10,6 +10,9 @@ Cells whose network collapsed (no active unit) may be on the front of rate again
 what it is, but not on that of a score, which they can win without having learned anything. Cells stopped early,
 failed, diverged or unfinished are hollow, carry a letter (near ones share it), and are never on a front.
 What counts as complete, and which seeds are averaged, `dd_ray.results.summary` says.
+
+Where β is swept beside other settings, a table has the differences of each of these to β alone at equal KL, see
+`dd_ray.results.equal_rates`.
 """
 
 import itertools
@@ -30,7 +33,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.command_line import optional
+from dd_ray.command_line import Column, console, optional, print_table
 from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting, symbol
 from dd_ray.errors import UserError
@@ -46,6 +49,8 @@ from dd_ray.figures.common import (
     write,
 )
 from dd_ray.metrics import with_untrained
+from dd_ray.results.comparisons import LEVEL
+from dd_ray.results.equal_rates import at_equal_rate
 from dd_ray.results.summary import COMPLETE, Summary, described, summarise
 from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -307,7 +312,7 @@ def write_tradeoff(options: Options) -> list[Path]:
     """Draw the trade-offs of a sweep and write them, and the numbers behind them.
 
     Returns:
-        The figure and the table.
+        The figure and the table; and where β is swept beside other settings, that of differences at equal KL.
 
     Raises:
         UserError: there is no such sweep, metric, field or iteration, or the folder cannot be written.
@@ -323,7 +328,35 @@ def write_tradeoff(options: Options) -> list[Path]:
     looks = Looks.of(cells, summary.layout.axes, options.colour)
     stem = "tradeoff" if options.iteration is None else f"tradeoff_iteration_{summary.iteration}"
     figure = draw(cells, summary, looks, title_of(manifest["study"], summary, looks))
-    return write(folder_of(options.path, options.out), {stem: figure}, {stem: cells})
+    complete = summary.trials[summary.trials["mark"] == COMPLETE].assign(state="finished")
+    scores = [metric for metric in metrics if metric != RATE]
+    at_equal = at_equal_rate(complete, scores) if RATE in metrics else pd.DataFrame()
+    print_at_equal_rate(at_equal)
+    more = {} if at_equal.empty else {f"{stem}_at_equal_kl": at_equal}
+    return write(folder_of(options.path, options.out), {stem: figure}, {stem: cells, **more})
+
+
+def print_at_equal_rate(found: pd.DataFrame) -> None:
+    """Print the rows of `dd_ray.results.equal_rates.at_equal_rate` that are of all KL that two arms have in common."""
+    if found.empty:
+        return
+    whole = found.groupby(["arm", "metric"], sort=False).head(1)
+    arms = list(dict.fromkeys(whole["arm"]))
+    columns = [Column(header="arm", texts=arms, words=True)]
+    for rank, (metric, of_metric) in enumerate(whole.groupby("metric", sort=False), 1):
+        by_arm = of_metric.set_index("arm")
+        rows = [by_arm.loc[arm].to_dict() for arm in arms]
+        columns.append(Column(header=described(str(metric)).short, texts=[_at_equal(row) for row in rows], rank=rank))
+    title = f"At equal KL, less {found['baseline'].iloc[0]}: mean [95% interval], seeds paired, and over which KL"
+    print_table(columns, console(), f"{title} (*: not 0, for all of the metric at once)")
+
+
+def _at_equal(row: Mapping[Any, Any]) -> str:
+    if math.isnan(row["difference"]):
+        return "no KL in common"
+    interval = "" if math.isnan(row["ci_low"]) else f" [{row['ci_low']:+.2g}, {row['ci_high']:+.2g}]"
+    star = " *" if row["p_holm"] <= LEVEL else ""
+    return f"{row['difference']:+.3g}{interval}{star}, {row['kl_from']:.2g}–{row['kl_to']:.2g}".replace("-", "−")
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:

@@ -13,7 +13,7 @@ import pandas as pd
 from dd_ray.config import MODELS
 from dd_ray.config.symbols import plain, setting
 from dd_ray.config.trial_fields import defaults
-from dd_ray.results.cells import places_of, settings_of
+from dd_ray.results.cells import order_of, places_of, settings_of
 
 BETA_ALONE = "beta_vae"
 BETAS = ("beta", "beta_norm")
@@ -91,7 +91,7 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
         baseline=Arm(changed={}, name=_baseline_name(of_baseline), trials=found.pop(baseline)),
         others=tuple(
             Arm(changed=changes[place], name=names[_key(changes[place])], trials=of_place)
-            for place, of_place in found.items()
+            for place, of_place in sorted(found.items(), key=lambda item: order_of(item[0]))
         ),
     )
 

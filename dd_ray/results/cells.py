@@ -84,7 +84,7 @@ def cells_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Cell]:
         by_place.setdefault(place, []).append(row)
     return [
         Cell(values=dict(zip(settings, place, strict=True)), trials=trials.iloc[by_place[place]])
-        for place in sorted(by_place, key=lambda place: [_order(value) for value in place])
+        for place in sorted(by_place, key=order_of)
     ]
 
 
@@ -102,8 +102,9 @@ def _counts(name: str, values: Mapping[str, Any]) -> bool:
     return (name not in needs() or has_effect(name, values)) and not pd.isna(values[name])
 
 
-def _order(value: Any) -> tuple[int, Any]:
-    """Where a value stands: what has no effect, then numbers, then texts."""
-    if value is None:
-        return 0, 0
-    return (1, value) if isinstance(value, int | float) else (2, str(value))
+def order_of(place: Place) -> list[tuple[int, Any]]:
+    """Where a place stands, value by value: what has no effect, then numbers by size, then texts."""
+    return [
+        (0, 0) if value is None else (1, value) if isinstance(value, int | float) else (2, str(value))
+        for value in place
+    ]

@@ -8,10 +8,8 @@ from typing import Any
 import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
-from rich import box
-from rich.table import Table
 
-from dd_ray.command_line import console
+from dd_ray.command_line import Column, console, print_table
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
@@ -75,14 +73,16 @@ def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
         return
     what = "Pareto front" if len(objectives) > 1 else "Best suggestion"
     count = (table["state"] == "finished").sum()
-    printed = Table(title=f"{what} of {count} finished suggestions", title_justify="left", box=box.SIMPLE_HEAD)
-    for name in ["suggestion", *map(option_name, search["space"]), *(REPORTED[name].short for name in objectives)]:
-        printed.add_column(name, justify="right")
     best = best.sort_values(objectives[0], ascending=REPORTED[objectives[0]].better == "min")
-    for row in best.head(MOST_PRINTED).to_dict("records"):
-        point = [shown(row[name], digits=4) for name in search["space"]]
-        printed.add_row(str(row["suggestion"]), *point, *(_with_interval(row, name) for name in objectives))
-    console().print(printed)
+    rows = best.head(MOST_PRINTED).to_dict("records")
+    columns = [Column(header="suggestion", texts=[str(row["suggestion"]) for row in rows])]
+    for name in search["space"]:
+        texts = [shown(row[name], digits=4) for row in rows]
+        columns.append(Column(header=option_name(name).replace("-", " "), texts=texts))
+    for rank, name in enumerate(objectives, 1):
+        texts = [_with_interval(row, name) for row in rows]
+        columns.append(Column(header=REPORTED[name].short, texts=texts, rank=rank, name=name))
+    print_table(columns, console(), f"{what} of {count} finished suggestions")
     if len(best) > MOST_PRINTED:
         print(f"... and {len(best) - MOST_PRINTED} more.")
     print("The best of many is flattered by its luck: train it again with other seeds before you believe its numbers.")

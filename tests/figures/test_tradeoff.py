@@ -62,7 +62,11 @@ def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "tradeoff.py"), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     png, csv = path / "figures" / "tradeoff.png", path / "figures" / "tradeoff.csv"
-    assert done.stdout.splitlines() == [str(png), str(csv)]
+    at_equal = path / "figures" / "tradeoff_at_equal_kl.csv"
+    *printed, first, second, third = done.stdout.splitlines()
+    assert [first, second, third] == [str(png), str(csv), str(at_equal)]
+    assert "At equal KL, less γ = 0" in printed[0]
+    assert set(pd.read_csv(at_equal)["arm"]) == {"γ = 0.5"}
     assert done.stderr == ""
     assert is_drawn(png)
     table = pd.read_csv(csv)
@@ -112,7 +116,7 @@ def test_a_part_of_a_score_is_ranked_and_named_as_the_whole_and_an_unknown_one_i
         return {**curve(config, iteration), **{name: config[field] for name, field in more.items()}}
 
     path = write_sweep(tmp_path / "s", AXES, metrics=metrics)
-    _, csv = write_tradeoff(Options(path=path, scores=("linear_r2/circle_x", "size")))
+    _, csv, _ = write_tradeoff(Options(path=path, scores=("linear_r2/circle_x", "size")))
     table = pd.read_csv(csv)
     assert list(table["y_metric"].unique()) == ["reconstruction_error", *more]
     assert front_of(table, "linear_r2/circle_x") == [(0.0, 0.0), (0.0, 0.5)]
