@@ -119,7 +119,7 @@ def read_config(model: str, config: Mapping[str, Any]) -> tuple[TrialConfig, int
         raise UserError(f"{ITERATIONS} = {iterations!r} trains nothing; give an integer of at least 1.")
     if values.pop("model", model) != model:
         raise UserError(f"model = {config['model']!r} in the config of {model}; give trainable({config['model']!r}).")
-    known = [*defaults(), ITERATIONS]
+    known = [ITERATIONS, *(name for name in defaults() if name != "model")]
     if unknown := [name for name in values if name not in known]:
         meant = field_named(unknown[0]) or next(iter(difflib.get_close_matches(unknown[0], known)), None)
         remedy = f"give {meant}" if meant else f"the fields are {', '.join(known)}"
