@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dd_ray.storage.files import LocalFiles
-from dd_ray.tune.trainable import TrialTrainable
+from dd_ray.tune.trial_trainable import TrialTrainable
 
 LOG, PACE, FULL = "CHAOS_LOG", "CHAOS_PACE", "CHAOS_FULL"
 """Environment of the nodes: a file; seconds that an iteration waits; a file that, while it is there, stands for a full

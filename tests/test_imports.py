@@ -237,7 +237,7 @@ print(dd_ray.__version__, versions())
         # One trial can be trained and evaluated where there is no Ray.
         ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard"),
         # PyTorch costs the driver 2 s, which it needs for nothing.
-        ("dd_ray.tune.run, dd_ray.tune.trainable, dd_ray.cli, dd_ray.results.table", "torch"),
+        ("dd_ray.tune.run, dd_ray.tune.trainables, dd_ray.cli, dd_ray.results.table", "torch"),
         # What a sweep came to is read and drawn without its networks.
         (", ".join(_name(path) for path in sorted((PACKAGE / "results").glob("[!_]*.py"))), "torch"),
         ("dd_ray.results.__main__", "torch"),

@@ -8,16 +8,19 @@ pack           a process that trains many as one stack
 member         one trial's network in a stack, as both of them train it
 board          its TensorBoard run
 states         its stored states
+standalone     a trial that no sweep keeps, taken further by whoever keeps its state
+held_out_sets  the held-out data of the trials of a process
+devices        where a trial is trained
 gpu_memory     whether a pack fits on its GPU
 scoring        further scores for trials that have ended
 
 Five things hold one another around a network in training, each with a task of its own:
 
-TrialTrainable  (tune.trainable)  takes up one trial after another for Ray Tune
-TrialRun        (run)             scores, saves and records the trial, in the order that survives a kill
-Trainer         (trainer)         stops the network for each evaluation: `LocalTrainer` here, `PackTrainer` from afar
-Member          (member)          the network as part of a stack, with its targets and its TensorBoard run
-Trial           (training.trial)  weights, optimiser, iteration
+TrialTrainable  (tune.trial_trainable)  takes up one trial after another for Ray Tune
+TrialRun        (run)                   scores, saves and records the trial, in the order that survives a kill
+Trainer         (trainer)               stops the network for each evaluation: `LocalTrainer`, or `PackTrainer` afar
+Member          (member)                the network as part of a stack, with its targets and its TensorBoard run
+Trial           (training.trial)        weights, optimiser, iteration
 
 A trained network that is asked for something is a `dd_ray.probes.networks.Network`, which holds the model alone.
 """

@@ -8,7 +8,8 @@ import torch
 from dd_ray.evaluation import untrained_scores
 from dd_ray.metrics import Code
 from dd_ray.training import Stack, keep_freed_memory, set_precision
-from dd_ray.trial.member import Member, device_named
+from dd_ray.trial.devices import device_named
+from dd_ray.trial.member import Member
 from dd_ray.trial.trainer import Progress, Work
 
 

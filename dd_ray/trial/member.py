@@ -2,20 +2,17 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from dd_ray.config import TrialConfig, data_config
-from dd_ray.data import Batch, Dataset
-from dd_ray.errors import UserError
+from dd_ray.config import TrialConfig
 from dd_ray.evaluation import begin_evaluation, code_of
 from dd_ray.metrics import Code
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Stack, dump_state
 from dd_ray.trial.board import Board
+from dd_ray.trial.held_out_sets import held_out_sets
 from dd_ray.trial.states import latest_state
 from dd_ray.trial.trainer import Snapshot, Work
 
@@ -62,7 +59,7 @@ class Member:
 
     def begin_snapshot(self) -> Callable[[], Snapshot]:
         """Tell the device to evaluate it. What is returned waits for that, and lets it go on to the next target."""
-        test_set, seen_set = _test_sets(self.config, self.stack.dataset)
+        test_set, seen_set = held_out_sets(self.config, self.stack.dataset)
         iteration = self.trial.iteration
         fetch = begin_evaluation(self.trial.model, self.config, test_set, iteration, seen_set)
 
@@ -93,32 +90,6 @@ class Member:
         if final is not None:
             self._board.write_hparams(final)
         self._board.close()
-
-
-def device_named(name: str) -> torch.device:
-    """The device that a trial was given a share of.
-
-    Raises:
-        UserError: it is a GPU, and PyTorch finds none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")
-    return torch.device(name)
-
-
-_rendered: dict[tuple[Any, ...], tuple[Batch, Batch | None]] = {}
-MOST_RENDERED = 4
-"""Datasets whose held-out sets are kept; a pack may train on a few at a time."""
-
-
-def _test_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | None]:
-    """The held-out set and the seen one, rendered once for all trials of this process that share their data."""
-    key = (data_config(config.data), config.num_test)
-    if key not in _rendered:
-        if len(_rendered) == MOST_RENDERED:
-            del _rendered[next(iter(_rendered))]
-        _rendered[key] = dataset.test_set(), dataset.seen_set()
-    return _rendered[key]
 
 
 def _pictured(evaluate_at: Sequence[int]) -> set[int]:

@@ -24,8 +24,9 @@ from dd_ray.config.extensions import load_extensions
 from dd_ray.evaluation import code_of, encode_stills, initial_digest, initial_model
 from dd_ray.metrics import Code
 from dd_ray.training import Stack, StackMethod, bytes_per_trial, keep_freed_memory, set_precision, shared_fields
+from dd_ray.trial.devices import device_named
 from dd_ray.trial.gpu_memory import check_memory
-from dd_ray.trial.member import Member, device_named
+from dd_ray.trial.member import Member
 from dd_ray.trial.trainer import CodeParts, Joined, Progress, Snapshot, Work
 
 Result = TypeVar("Result")

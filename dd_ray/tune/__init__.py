@@ -2,6 +2,37 @@
 
 Before Ray is imported   environment, joining, signals; private has every name that Ray may change
 The cluster              cluster, nodes, autoscaler, sharing
-Trials in Ray Tune       run, rounds, searcher, rungs, progress, trainable
+Trials in Ray Tune       run, rounds, searcher, rungs, progress, trial_trainable
 Packs                    pack_actors
+For one's own Tuner      trainables: `trainable` makes the class of a model variant
 """
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dd_ray.trial.trainer import Precision
+    from dd_ray.tune.trainables import VariantTrainable
+
+__all__ = ["trainable"]
+
+
+def trainable(
+    model: str, *, extensions: Sequence[str | Path] = (), precision: "Precision" = "float32"
+) -> "type[VariantTrainable]":
+    """A model variant as a trainable for a `ray.tune.Tuner` of one's own; `help` of it lists the fields of its config.
+
+    `tune.Tuner(trainable("inertia_vae"), param_space={"beta": 0.1, "gamma": tune.uniform(0, 1), "iterations": 500})`
+
+    Args:
+        model: its name, such as `inertia_vae`.
+        extensions: paths of Python files of your own that declare models, networks, datasets or objectives.
+        precision: of matrix products and convolutions on a GPU.
+
+    Raises:
+        UserError: there is no such model, or a file does not load.
+    """
+    from dd_ray.tune.trainables import variant  # noqa: PLC0415  # other modules here have to come before Ray
+
+    return variant(model, extensions, precision)

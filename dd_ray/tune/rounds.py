@@ -17,7 +17,7 @@ from dd_ray.sweep.plan import Plan
 from dd_ray.tune.cluster import Resources
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.sharing import Presence
-from dd_ray.tune.trainable import TrialTrainable
+from dd_ray.tune.trial_trainable import TrialTrainable
 
 TRIALS_THAT_WAIT = 8
 """Trials that are ready to go on with a worker, so that it is not given back to the cluster and started anew."""

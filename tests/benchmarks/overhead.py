@@ -30,7 +30,7 @@ from dd_ray.sweep import Preset, Study  # noqa: E402
 from dd_ray.trial.report import TrialReport  # noqa: E402
 from dd_ray.tune import rounds  # noqa: E402
 from dd_ray.tune import run as sweep_run  # noqa: E402
-from dd_ray.tune.trainable import TrialTrainable  # noqa: E402
+from dd_ray.tune.trial_trainable import TrialTrainable  # noqa: E402
 from tests.benchmarks.measure import machine  # noqa: E402
 
 REPEATS = 3

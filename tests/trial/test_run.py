@@ -11,8 +11,8 @@ from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
 from dd_ray.storage.sweep_folder import SweepFolder, TakenOverError, TrialFolder
-from dd_ray.trial import member
 from dd_ray.trial import run as trial_run
+from dd_ray.trial.held_out_sets import held_out_sets
 from dd_ray.trial.run import TrialRun, Work
 from tests.small import small
 from tests.sweep.studies import TINY
@@ -307,12 +307,12 @@ def test_the_held_out_set_of_one_trial_is_not_that_of_another_which_differs_in_i
     plain = small("beta_vae")
     for config in (plain, large, circles, *split, plain):
         dataset = make_dataset(config)
-        held_out, seen = member._test_sets(config, dataset)
+        held_out, seen = held_out_sets(config, dataset)
         assert held_out.images.equal(dataset.test_set().images)
         assert (seen is None) == (dataset.split == "none")
         assert seen is None or seen.images.equal(dataset.seen_set().images)
     other = small("beta_vae", beta=0.1)
-    assert member._test_sets(plain, make_dataset(plain))[0] is member._test_sets(other, make_dataset(other))[0]
+    assert held_out_sets(plain, make_dataset(plain))[0] is held_out_sets(other, make_dataset(other))[0]
 
 
 def test_a_trial_with_a_split_reports_the_error_of_seen_data_beside_that_of_held_out_data(start):

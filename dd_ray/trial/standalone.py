@@ -1,0 +1,96 @@
+"""A trial that no sweep keeps: it has no folder, and whoever takes it further also keeps its state."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from dd_ray.config import TrialConfig, fields_with
+from dd_ray.errors import UserError
+from dd_ray.evaluation import evaluate
+from dd_ray.metrics import reported_by
+from dd_ray.training import Precision, Stack, Trial, TrialState, dump_state, keep_freed_memory, set_precision
+from dd_ray.trial.devices import device_named
+from dd_ray.trial.held_out_sets import held_out_sets
+from dd_ray.trial.report import TrialReport
+
+
+class StandaloneTrial:
+    """The network of a config, trained and scored some iterations at a time.
+
+    Args:
+        config: of the trial.
+        device: cpu or cuda.
+        precision: of matrix products and convolutions on a GPU.
+    """
+
+    def __init__(self, config: TrialConfig, device: str = "cpu", precision: Precision = "float32") -> None:
+        keep_freed_memory()
+        set_precision(precision)
+        self.config = config
+        self._stack = Stack([config], device=device_named(device))
+
+    @property
+    def trial(self) -> Trial:
+        """The network in training."""
+        return self._stack[self.config.key]
+
+    def advance(self, iterations: int) -> TrialReport:
+        """Learn from so many batches, then score the network on held-out data.
+
+        Returns:
+            Every metric that trials of this config report, NaN where the network gives it no value, as it does to all
+            of them where it diverged: a scheduler that ranks by a metric expects it in each report.
+        """
+        self._stack.step(iterations)
+        metrics = {} if self.trial.diverged else self._scores()
+        missing = dict.fromkeys(reported_by(self.config), math.nan)
+        diverged = not math.isfinite(metrics.get("loss", math.nan))
+        return TrialReport(
+            iteration=self.trial.iteration, metrics=missing | metrics, state="diverged" if diverged else None
+        )
+
+    def state(self) -> bytes:
+        """All that the trial is, as `load_state` reads it."""
+        return dump_state(self.trial.state())
+
+    def take_over(self, state: TrialState) -> None:
+        """Go on from a state, of this trial or of another: with its weights, its optimiser's state and its iteration.
+
+        All else is as this trial's own config says.
+
+        Raises:
+            UserError: it holds the weights of another network. This trial is as it was, then.
+        """
+        self._check_fits(state)
+        self._stack.remove(self.config.key)
+        self._stack.add(self.config, replace(state, config=self.config))
+
+    def _scores(self) -> dict[str, float]:
+        held_out, seen = held_out_sets(self.config, self._stack.dataset)
+        return evaluate(self.trial.model, self.config, held_out, self.trial.iteration, seen).metrics
+
+    def _check_fits(self, state: TrialState) -> None:
+        ours = _shapes(dict(self.trial.model.named_parameters()))
+        theirs = [_shapes(tensors) for tensors in (state.weights, state.square_avg)]
+        if theirs == [ours, ours]:
+            return
+        raise UserError(
+            f"the state of trial {state.config.key} does not fit the network of {self.config.key}"
+            f"{_what_differs(state.config, self.config)}; let trials take over states only where they differ in "
+            "fields that leave the weights' shapes alone, such as beta, gamma and learning_rate."
+        )
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _what_differs(theirs: TrialConfig, ours: TrialConfig) -> str:
+    """Fields in which the configs of two networks differ, but for those that never change a network."""
+    there, here, free = theirs.to_dict(), ours.to_dict(), fields_with(free=True)
+    names = [name for name in here if name not in free and there.get(name) != here[name]]
+    told = (f"{name} = {there.get(name)!r} there and {here[name]!r} here" for name in names)
+    return f" ({', '.join(told)})" if names else ""
