@@ -8,7 +8,7 @@ effects       what each axis changes, and two of them together
 arms          what differs from β alone, and in what
 sentences     what came out, in one or two sentences with intervals
 confirmation  the best cells, and what fresh seeds say of them
-equal_kl      arms at the same KL, over what both reach
+equal_rates   arms at equal KL, over what both reach
 tradeoffs     what is traded for what, and Pareto fronts
 cells         combinations of swept values over their seeds
 printing      tables of cells in the terminal
