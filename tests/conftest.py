@@ -2,12 +2,46 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 # The networks are small, and tests may run beside each other: more threads only get in each other's way.
 torch.set_num_threads(1)
+
+LEFT_OUT = pytest.StashKey[int]()
+"""How many slow tests a process has left out of those that it found."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests, unless they are asked for by their marker or by name."""
+    asked_for = "slow" in config.option.markexpr or any("::" in argument for argument in config.args)
+    left_out = [] if asked_for else [item for item in items if item.get_closest_marker("slow")]
+    config.stash[LEFT_OUT] = len(left_out)
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Of several processes, each tells the first one what it has left out."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        told["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """All of several processes find the same tests, so that one of them tells for all."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say in one line what was left out, and how it is run."""
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"{count} slow tests were left out; `python -m pytest -m slow` runs them")
 
 
 @pytest.fixture(autouse=True)

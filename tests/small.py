@@ -1,5 +1,6 @@
 """Configs that train in milliseconds, for every model variant."""
 
+from functools import cache
 from typing import Any
 
 from dd_ray.config import MODELS, TrialConfig, fields_with, resolve, video_datasets
@@ -84,14 +85,17 @@ def takes(model: str, option: dict[str, Any]) -> bool:
     return True
 
 
+@cache
+def _plain(model: str) -> dict[str, Any]:
+    """Fields of the small config of a variant that its key is made of."""
+    others = {*fields_with(in_key=False)}
+    return {key: value for key, value in small(model).to_dict().items() if key not in others}
+
+
 def name_of(config: TrialConfig) -> str:
     """What is special about a small config, as a name for a test."""
-    plain = small(config.model).to_dict()
-    changed = [
-        f"{key}={value}"
-        for key, value in config.to_dict().items()
-        if value != plain[key] and key not in fields_with(in_key=False)
-    ]
+    plain = _plain(config.model)
+    changed = [f"{key}={value}" for key, value in config.to_dict().items() if key in plain and value != plain[key]]
     return " ".join([config.model, *changed])
 
 

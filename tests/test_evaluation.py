@@ -391,8 +391,9 @@ def test_the_original_s_networks_have_the_published_scores_of_other_pictures(ref
         assert scores["active_units_stills"] == expected["active_units_var0.01"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("network", ["supervised", "beta_vae_4_latents_beta_norm_0.001"])
+@pytest.mark.parametrize(
+    "network", [pytest.param("supervised", marks=pytest.mark.slow), "beta_vae_4_latents_beta_norm_0.001"]
+)
 def test_the_original_s_networks_have_the_published_dci_of_other_pictures(reference, network):
     scores, numbers = _scores_of_original(reference, network, ["dci"])
     expected = numbers["metrics_uniform"][network]["DCI_gbt"]

@@ -48,7 +48,6 @@ def original_folder(reference: Path, folder: Path) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_the_command_reproduces_the_published_bars(tmp_path: Path, reference: Path) -> None:
     folder, out = original_folder(reference, tmp_path / "original"), tmp_path / "out"
     command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "reconstruction_errors.py")]

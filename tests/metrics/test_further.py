@@ -32,8 +32,9 @@ def test_the_perfect_code_has_the_best_score(name):
     assert all(scores[f"{column}_active"] == scores[column] for column in score.columns if score.masked)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", COSTLY)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "dci" else name for name in COSTLY]
+)
 def test_costly_scores_of_the_perfect_code(name):
     scores = further_scores([name], _code("identity"))
     assert {column: scores[column] for column in FURTHER[name].columns} == pytest.approx(
@@ -55,7 +56,6 @@ def test_a_collapsed_code_scores_0_by_its_active_units():
     assert scores["mcc_stills"] == pytest.approx(1) and scores["mcc_stills_active"] == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("factors", "left_out"),
     [
@@ -70,7 +70,7 @@ def test_scores_that_mean_nothing_of_some_factors_are_left_out(factors, left_out
 
 
 def test_dci_by_its_name_is_dci():
-    code = _code("circle_xy_rotated_45")
+    code = _code("circle_xy_rotated_45", num_points=5_000)
     scores, expected = further_scores(["dci"], code), dci(code.latents, code.factors)
     assert scores["dci_disentanglement"] == expected.disentanglement
     assert scores["dci_completeness"] == expected.completeness

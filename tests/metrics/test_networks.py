@@ -75,7 +75,11 @@ def test_trained_networks_have_the_kl_of_the_reference(numbers, network, name):
     assert active_units(network(NETWORKS[name]).latents) == expected["active_units_var0.01"]
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [name if name.endswith("0.0302") else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS],
+    indirect=True,
+)
 def test_trained_networks_have_the_dci_of_the_reference(numbers, network, name):
     # The reference's trees were fitted on these pictures. D moves by 0.02 with the version of scikit-learn.
     latents, factors = (
@@ -88,7 +92,6 @@ def test_trained_networks_have_the_dci_of_the_reference(numbers, network, name):
     np.testing.assert_allclose(found.r2, expected["R2"], atol=0.05)
 
 
-@pytest.mark.slow
 def test_nonlinear_r2_finds_what_dci_s_trees_miss_and_no_line_sees(numbers, network):
     name = "beta_vae_4_latents_beta_norm_0.001"
     expected = numbers["metrics_uniform"][name]

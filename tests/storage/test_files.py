@@ -117,13 +117,14 @@ def test_a_line_cut_short_is_dropped_before_the_next(files, before, after):
 
 
 WRITER = """
-import hashlib, random, sys
+import hashlib, random, sys, time
 from dd_ray.storage.files import open_files
 files, draw = open_files(sys.argv[1]), random.Random(int(sys.argv[2]))
 while True:
     content = draw.randbytes(draw.randrange(100_000))
     files.write("a/state", hashlib.sha256(content).digest() + content)
     print("written", flush=True)
+    time.sleep(draw.random() / 20)  # else there may be no moment to read in, where a store is shared by busy processes
 """
 
 

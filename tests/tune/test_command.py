@@ -27,7 +27,6 @@ def sweep(*options, timeout=120):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_one_command_on_one_machine_gives_trials_a_table_and_a_map(ray_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray_folder)
     done = sweep(*FOUR_TRIALS, "--storage", tmp_path, "--name", "mine")
@@ -47,7 +46,6 @@ def test_one_command_on_one_machine_gives_trials_a_table_and_a_map(ray_folder, t
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
     assert sweep(*FOUR_TRIALS, *options).returncode == 0
@@ -66,7 +64,6 @@ def test_the_same_command_again_keeps_what_is_there_and_a_wider_one_adds_to_it(c
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_store, tmp_path):
     prefix = tmp_path.name
     options = [*FOUR_TRIALS, "--address", cluster, "--storage", object_store.url(prefix), "--name", "mine"]
@@ -86,7 +83,6 @@ def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_st
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_contradiction_is_refused_before_ray_starts(tmp_path):
     assert sweep("--dry-run", "--storage", tmp_path, "--name", "mine").returncode == 0
     folder = SweepFolder.at(tmp_path / "mine")
@@ -97,7 +93,6 @@ def test_a_contradiction_is_refused_before_ray_starts(tmp_path):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_asha_stops_trials_early_and_says_so(cluster, tmp_path):
     done = sweep(
         *"--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 8 --evaluations 8 --grace-period 1".split(),
@@ -113,7 +108,6 @@ def test_asha_stops_trials_early_and_says_so(cluster, tmp_path):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_stopped_trials_go_on_where_nothing_stops_them(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--iterations", "8"]
     options += "--beta 0.01 0.1 1 --gamma 0 --lambda 0 --evaluations 4 --max-concurrent 1".split()
@@ -127,7 +121,6 @@ def test_stopped_trials_go_on_where_nothing_stops_them(cluster, tmp_path):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
     options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
     rates = ["--learning-rate", "1e-4", "1e30", "--beta", "1", "--gamma", "0", "--lambda", "0"]
@@ -150,7 +143,6 @@ def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, 
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_path):
     options = [*"--beta 0.1 --gamma 0.5 --lambda 0 --scheduler none --address".split(), cluster]
     options += ["--storage", str(tmp_path), "--name", "mine", "--evaluations", "40"]
@@ -169,7 +161,6 @@ def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_p
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
     done = sweep("--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine")
     assert_refused(done.returncode, done.stderr, "0.5 GPUs (--gpus-per-trial)")
@@ -177,7 +168,6 @@ def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_wanted(tmp_path, token):
     options = [*FOUR_TRIALS, "--gamma", "0", "--storage", tmp_path, "--name", "mine"]
     with (
@@ -192,7 +182,6 @@ def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_wanted(tmp_p
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_a_wrong_token_is_refused(cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)
     done = sweep("--address", cluster, "--storage", tmp_path)
@@ -200,7 +189,6 @@ def test_a_wrong_token_is_refused(cluster, tmp_path, monkeypatch):
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_auto_finds_the_cluster_or_says_in_time_that_there_is_none(cluster, tmp_path, monkeypatch):
     options = ["--address", "auto", "--storage", tmp_path, "--name", "mine"]
     monkeypatch.setenv("RAY_ADDRESS", cluster)
@@ -213,7 +201,6 @@ def test_auto_finds_the_cluster_or_says_in_time_that_there_is_none(cluster, tmp_
 
 
 @pytest.mark.ray
-@pytest.mark.slow
 def test_an_address_where_something_else_answers_is_refused_in_time(tmp_path):
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ import pytest
 from dd_ray import results
 from tests.tune.test_command import FOUR_TRIALS, SWEEP, sweep
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 1000 --evaluations 8 --scheduler none".split()
 
 
@@ -24,12 +24,12 @@ def _processes(command: subprocess.Popen, title: str) -> list[psutil.Process]:
 
 
 def _wait_for(condition, command: subprocess.Popen):
-    for _ in range(1200):
+    for _ in range(6000):
         assert command.poll() is None, command.stderr.read()
         if found := condition():
             return found
         time.sleep(0.1)
-    pytest.fail("it did not come to that within two minutes")
+    pytest.fail("it did not come to that within ten minutes")
 
 
 def _evaluated(folder: Path) -> int:
@@ -51,6 +51,7 @@ def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, tmp_path):
     assert len(list((tmp_path / "packed" / "tensorboard").iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray_folder)
     options = ["--pack", "on", "--storage", str(tmp_path), "--name", "mine"]
@@ -63,11 +64,11 @@ def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_fo
         before = _evaluated(tmp_path / "mine")
         _wait_for(lambda: _evaluated(tmp_path / "mine") > before, run)
         run.send_signal(signal.SIGINT)
-        _, errors = run.communicate(timeout=60)
+        _, errors = run.communicate(timeout=300)
     assert run.returncode == 130, errors
     assert not other.is_running()
     before = results.load(tmp_path / "mine")
-    done = sweep(*LONG, *options)
+    done = sweep(*LONG, *options, timeout=600)
     assert done.returncode == 0, done.stderr
     after = results.load(tmp_path / "mine")
     assert len(after) == 4 * 9 and set(after["state"]) == {"finished"}
