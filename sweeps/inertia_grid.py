@@ -11,6 +11,7 @@ STUDY = Study(
     question="Does representational inertia (γ) or a linear prediction penalty (λ) disentangle better than β alone?",
     axes=("beta", "beta_norm", "gamma", "lam"),
     fixed={},
+    figures=("grid_maps", "effects", "reconstructions"),
     presets={
         "quick": Preset(
             about="a first answer before a black background, minutes on a laptop",

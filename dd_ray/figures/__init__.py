@@ -6,6 +6,7 @@ tradeoff               what disentanglement costs
 search_results         what a search found
 generalisation         errors of held-out and of seen data
 entanglement           which latent follows which factor
+reconstructions        what networks make of a held-out video
 traversals             what networks show: traversals, videos, dreams, and their lag
 reconstruction_errors  where reconstructions fail
 
@@ -31,6 +32,7 @@ FIGURES = (
     "search_results",
     "generalisation",
     "entanglement",
+    "reconstructions",
     "traversals",
     "reconstruction_errors",
 )
