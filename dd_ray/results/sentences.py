@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import scipy
 
+from dd_ray.config.labels import parts_of
 from dd_ray.config.symbols import plain, setting
-from dd_ray.results.arms import Arm, Arms, arms_of
+from dd_ray.results.arms import BETAS, Arm, Arms, arms_of
 from dd_ray.results.comparisons import LEVEL, SPREAD
 from dd_ray.results.summary import described
 from dd_ray.sweep.study import TELLS
@@ -62,7 +63,9 @@ class Account:
 
     metric: str
     beta: tuple[str, float] | None
-    """The form of β, and the value at which it is said; None where β is not swept beside other settings."""
+    """The form of β, and the value at which it is said; None where it is β that is told, or has no effect."""
+    beta_chosen: bool
+    """Whether there are others."""
     baseline: str
     told: tuple[Told, ...]
     """The best level of each setting, the best setting first."""
@@ -104,7 +107,13 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
     ]
     told.sort(key=lambda each: _worth(each.score, metric), reverse=True)
     return Account(
-        metric=metric, beta=beta, baseline=arms.baseline.name, told=tuple(told), compared=compared, seeds=len(base)
+        metric=metric,
+        beta=beta or _only_beta(trials),
+        beta_chosen=beta is not None,
+        baseline=arms.baseline.name,
+        told=tuple(told),
+        compared=compared,
+        seeds=len(base),
     )
 
 
@@ -139,7 +148,8 @@ def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
         return ["No two seeds of two cells have finished that differ, so no difference can be told from luck."]
     where = ""
     if account.beta:
-        where = f"At {plain(setting(dict([account.beta])))}, where reconstruction is best, "
+        best = ", where reconstruction is best" if account.beta_chosen else ""
+        where = f"At {plain(setting(dict([account.beta])))}{best}, "
     first = "; ".join(_clause(account, told, first=not i) for i, told in enumerate(account.told[:MOST_TOLD]))
     more = len(account.told) - MOST_TOLD
     rest = f" ({more} more: `analysis/effects.py`)" if more > 0 else ""
@@ -203,6 +213,12 @@ def _best_beta(arms: Arms) -> tuple[str, float] | None:
         return arms.beta, float(trials[arms.beta].min())
     by_error = trials.groupby(arms.beta)[COST].mean().dropna().sort_values()
     return arms.beta, float(by_error.index.to_list()[0])
+
+
+def _only_beta(trials: pd.DataFrame) -> tuple[str, float] | None:
+    """β in the form that labels name, where all trials share it."""
+    form = next((form for form in BETAS if form in parts_of(trials["label"].iloc[0])), None)
+    return (form, float(trials[form].iloc[0])) if form and trials[form].nunique() == 1 else None
 
 
 def _at(arm: Arm, beta: tuple[str, float] | None) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def test_of_several_levels_the_best_is_told_and_pays_for_the_choice():
     grid = {"model": ["inertia_vae"], "beta": [1.0], "gamma": [*scores], "seed": SEEDS}
     account = account_of(finals([grid], lambda config: {"linear_r2": scores[config["gamma"]][config["seed"]]}))
     (told,) = account.told
-    assert (told.name, told.levels, account.beta) == ("γ = 0.5", 3, None)
+    assert (told.name, told.levels, account.beta, account.beta_chosen) == ("γ = 0.5", 3, ("beta", 1.0), False)
     assert (told.score.mean, told.score.half) == pytest.approx(paired(scores[0.5], scores[0.0], 3))
 
 
@@ -102,6 +102,16 @@ def test_the_baseline_is_the_beta_vae_where_there_is_one():
     assert [told.name for told in account.told] == ["γ = 0.8", "λ = 30"]
     told = account.told[0].score
     assert (told.mean, told.half) == pytest.approx(paired(R2[0.8, 0.0], alone[1.0], 2))
+
+
+def test_a_sweep_of_one_beta_names_it_and_one_of_beta_alone_tells_it():
+    rng = np.random.default_rng(4)
+    one = finals([{**GRID, "beta": [1.0]}], measure)
+    assert sentences(one)[0].startswith("At β = 1, against γ = 0, λ = 0: γ = 0.8 raises")
+    of_beta = {"model": ["beta_vae"], "beta": [0.1, 1.0], "seed": SEEDS}
+    assert sentences(finals([of_beta], lambda config: {"mcc": rng.normal()}), ["mcc"])[0].startswith(
+        "Against β = 0.1: β = 1 "
+    )
 
 
 def test_names_are_told_like_numbers_and_models_by_their_names():
