@@ -219,7 +219,7 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
         (["{path}", "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
         (["{path}", "--videos", "-1"], "--videos -1 names no videos"),
         (["{path}", "--base", "99"], "no frame 0 of held-out video 99"),
-        (["{path}", "--out", "{path}/sweep.json"], "cannot be written"),
+        (["{path}", "--cells", "gamma=0.5", "--out", "{path}/sweep.json"], "cannot be written"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
@@ -234,7 +234,7 @@ def test_what_cannot_be_shown_is_refused(
 
 
 def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    axes = {"model": ["inertia_vae"], "beta": [0.1], "dataset": ["moving_sprites"]}
+    axes = {"model": ["inertia_vae"], "beta": [0.1], "dataset": ["moving_sprites"], "num_test": [8]}
     written = write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud)))
     assert not any(file.name.startswith("lag") for file in written)
     assert {file.name.partition("_")[0] for file in written} == {"traversal", "video", "dream"}

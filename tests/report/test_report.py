@@ -364,20 +364,20 @@ def test_cells_without_a_usable_network_say_so(tmp_path: Path) -> None:
 
 
 def test_a_sweep_of_216_cells_is_small(tmp_path: Path) -> None:
-    axes = {"beta": [0.0, *np.geomspace(0.003, 2, 8)], "gamma": [0, 0.25, 0.5, 0.75, 0.9, 1.0], "lam": [0, 1, 10, 100]}
+    axes = {"beta": [0.0, 0.003, 2.0], "gamma": [0, 0.25, 0.5, 0.75, 0.9, 1.0], "lam": [0, 1]}  # a sixth of them
     path = write_sweep(tmp_path / "s", axes, evaluated=range(0, 301, 60))
     content = collect(path)
-    assert len(content["cells"]) == 216
+    assert len(content["cells"]) == 216 // 6
     # Noise does not compress: no picture of a network takes more.
     noise = np.random.default_rng(0).integers(0, 256, (6, 8, 32, 32)).astype(np.uint8)
     most = 216 * len(as_json({"traversal": sprite(noise[:, :7]), "reconstruction": sprite(noise[:2])}))
-    assert len(as_json(content)) + len(get_plotlyjs()) + most < 20e6
+    assert 6 * len(as_json(content)) + len(get_plotlyjs()) + most < 20e6
 
 
 def test_of_many_evaluations_some_are_shown(tmp_path: Path) -> None:
-    content = collect(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, evaluated=range(301)))
+    content = collect(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, evaluated=range(101)))
     assert len(content["iterations"]) == MOST_ITERATIONS
-    assert (content["iterations"][0], content["iterations"][-1]) == (0, 300)
+    assert (content["iterations"][0], content["iterations"][-1]) == (0, 100)
     assert content["thinned"]
 
 
