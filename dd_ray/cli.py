@@ -6,10 +6,12 @@ Parse and check everything; say what will happen; run it; show what came out.
 import argparse
 import math
 import os
+import shlex
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,7 @@ from dd_ray.config.options import axes_of, given_options, option_name, options_c
 from dd_ray.config.recorded import changed_since
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.figures import check_figures, draw_figure
+from dd_ray.report.live import live_page, page_link, serve_command, write_page
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import out_of_space
@@ -189,7 +192,7 @@ def execute(plan: Plan) -> int:
     from dd_ray.tune.run import run  # noqa: PLC0415
 
     sweep = _open_sweep(plan)
-    ending = _run_in_bounds(lambda: run(plan, sweep))
+    ending = _run_in_bounds(lambda: run(plan, sweep, _page_of(plan, sweep)))
     return _give_up(ending, plan) if ending in _TROUBLE else report(plan, sweep, complete=ending is None)
 
 
@@ -204,10 +207,29 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in _draw(plan, sweep) if complete else ():
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
+    if plan.options.page:
+        print(_write_page(sweep) if complete else f"Page:        {page_link(sweep)}")
+        print(f"Live:        {serve_command(sweep.location)}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
-    print(f"TensorBoard: {_tensorboard_command()} --logdir {logs}", flush=True)
+    print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
     came_out.print_more(trials)
     return _exit_code(trials, came_out.left(trials))
+
+
+def _page_of(plan: Plan, sweep: SweepFolder) -> "AbstractContextManager[Callable[[], None]] | None":
+    """What keeps the sweep's page up to date while it runs, if that is wanted."""
+    return live_page(sweep, plan.options.name, plan.study.question) if plan.options.page else None
+
+
+def _write_page(sweep: SweepFolder) -> str:
+    """Write the sweep's page, and return a line that says where it is, or why it is not: what was trained stands."""
+    try:
+        write_page(sweep)
+    except UserError as error:
+        return f"No page:     {error}"
+    except Exception as error:  # whatever fails, as with figures
+        return f"No page:     {type(error).__name__}: {error}"
+    return f"Page:        {page_link(sweep)}"
 
 
 def _prepare_for_ray(plan: Plan) -> None:

@@ -1,7 +1,8 @@
-"""A sweep as one page to look through: its numbers, its pictures, and the HTML around them."""
+"""A sweep as one page to look through: its numbers, its pictures, and the HTML around them.
 
-from dd_ray.report.content import collect
-from dd_ray.report.page import render
-from dd_ray.report.pictures import Pictures
-
-__all__ = ["Pictures", "collect", "render"]
+content   a sweep's numbers as one dictionary
+pictures  what the networks of its cells show; the only part that needs PyTorch
+page      both in one HTML file, with the scripts of `js/`
+live      the page of a sweep that runs, written by its driver
+command   `python -m dd_ray.report`
+"""

@@ -1,4 +1,4 @@
-"""A sweep as one HTML page to look through: `python analysis/report.py results/inertia_grid_quick`.
+"""A sweep as one HTML page to look through: `python -m dd_ray.report results/inertia_grid_quick`.
 
 The page opens in any browser, from a file, without a network. It shows the grid as a map, with a choice of metric and
 sliders for λ (or whatever the third axis is) and the iteration; for the cell that is chosen on it the curves of all
@@ -20,7 +20,10 @@ from tqdm import tqdm
 from dd_ray.command_line import optional, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.errors import UserError, exit_on_user_error
-from dd_ray.report import Pictures, collect, render
+from dd_ray.report.content import collect
+from dd_ray.report.live import PAGE
+from dd_ray.report.page import render
+from dd_ray.report.pictures import Pictures
 from dd_ray.storage.exports import export
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -44,8 +47,7 @@ class Options:
     videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
     out: Annotated[Path | None, optional("FILE")] = None
-    """File to write; `figures/report.html` in the sweep's folder where it is not given, or here where that is
-    a URL."""
+    """File to write; `report.html` in the sweep's folder where it is not given, or here where that is a URL."""
 
 
 def write_report(options: Options) -> Path:
@@ -60,7 +62,7 @@ def write_report(options: Options) -> Path:
     content = collect(options.path, metrics=options.metrics, places=places)
     pictures = Pictures(options.path, options.videos)
     page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
-    out = options.out or (SweepFolder.open(options.path).files.local or Path()) / "figures" / "report.html"
+    out = options.out or (SweepFolder.open(options.path).files.local or Path()) / PAGE
     file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
     export(file.parent, {file.name: page.encode()})
     return out

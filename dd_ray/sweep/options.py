@@ -69,6 +69,8 @@ class SweepOptions:
     They run here and in every worker, with your rights."""
     insecure: bool = False
     """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
+    page: bool = True
+    """Write the sweep's page, report.html in its folder, now and then while it runs and at its end."""
     price_per_gpu_hour: Annotated[float | None, optional("X")] = None
     """Price of an hour of a GPU, in any currency, for the estimate of what the sweep costs."""
     dry_run: bool = False

@@ -67,7 +67,9 @@ class Watcher(Callback):
         self.ending: Ending | None = None
         """Why all trials are to stop before they are done."""
         self.now_and_then: Callable[[], None] = lambda: None
-        """Called every few seconds."""
+        """Called every few seconds by the round that runs."""
+        self.after_records: Callable[[], None] = lambda: None
+        """Called every few seconds, after what the sweep's progress was written."""
         self._failed_at: dict[str, int] = {}
         self._recorded = 0.0
         self._show()
@@ -92,6 +94,7 @@ class Watcher(Callback):
             self._recorded = time.monotonic()
             self._record()
             self.now_and_then()
+            self.after_records()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Count it as running."""

@@ -1,8 +1,8 @@
 """Running a sweep on a Ray cluster."""
 
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
@@ -24,11 +24,23 @@ from dd_ray.tune.rounds import Round, Rounds
 from dd_ray.tune.searcher import JudgesThoseThatDecide, Listener, SourceSearcher
 from dd_ray.tune.signals import ending_on_signals
 
+Beside = AbstractContextManager[Callable[[], None]]
+"""What is done beside a sweep that runs."""
 
-def run(plan: Plan, sweep: SweepFolder) -> Ending | None:
+
+def _nothing() -> None:
+    """Do nothing beside it."""
+
+
+def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None) -> Ending | None:
     """Train the trials that are left on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
 
     No trial is made before the cluster is known to be able to run it.
+
+    Args:
+        plan: what to train.
+        sweep: where to keep it.
+        beside: entered while trials run; what it gives is called every few seconds.
 
     Returns:
         Why it ended before all trials had ended; None where they have. `sweep` tells how each did.
@@ -50,16 +62,27 @@ def run(plan: Plan, sweep: SweepFolder) -> Ending | None:
         with _prepared_cluster(plan, sweep) as resources:
             done = _iterations_done(plan, sweep, source.keys())
             print(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
-            return train(plan, sweep, lock, resources, source.keys())
+            with beside or nullcontext(_nothing) as now_and_then:
+                return train(plan, sweep, lock, resources, source.keys(), now_and_then=now_and_then)
 
 
-def train(plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Collection[str]) -> Ending | None:
+def train(
+    plan: Plan,
+    sweep: SweepFolder,
+    lock: Lock,
+    resources: Resources,
+    keys: Collection[str],
+    *,
+    now_and_then: Callable[[], None] = _nothing,
+) -> Ending | None:
     """Train the trials that are left on a cluster that is known to be able to run them. Returns what `run` does.
 
     Args:
         keys: of trials that may have been worked on before.
+        now_and_then: called every few seconds.
     """
     with _rounds(plan, sweep, lock, resources, keys) as (runs, watcher):
+        watcher.after_records = now_and_then
         runs.run(lambda limit: _round(plan, sweep, watcher, limit))
     return watcher.ending
 

@@ -29,8 +29,12 @@ def sweep(*options, timeout=120):
 @pytest.mark.ray
 def test_one_command_on_one_machine_gives_trials_a_table_and_a_map(ray_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray_folder)
-    done = sweep(*FOUR_TRIALS, "--storage", tmp_path, "--name", "mine")
+    command = [part for part in SWEEP if part != "--no-page"]
+    options = [*FOUR_TRIALS, "--storage", str(tmp_path), "--name", "mine"]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+    page = tmp_path / "mine" / "report.html"
+    assert done.stdout.count(f"Page:        {page.as_uri()}") == 2 and page.stat().st_size > 1e6
     assert "4 trials = 2 beta × 2 gamma" in done.stdout
     assert "2 trials at a time" in done.stdout or "1 trials at a time" in done.stdout
     assert "24/24" in done.stderr  # the progress bar at its end
