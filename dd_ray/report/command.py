@@ -7,6 +7,8 @@ coordinates; and as a table to sort and filter. A search is shown as a scatter p
 
 Means, intervals and marks of cells are those of `grid_maps.py`, at every iteration; `dd_ray.results.summary` says how
 they are made. Pictures are of the first seed of a cell that has a network.
+
+With `--serve`, a server on this machine shows the page without pictures, and with the numbers of this moment.
 """
 
 import sys
@@ -24,6 +26,7 @@ from dd_ray.report.content import collect
 from dd_ray.report.live import PAGE
 from dd_ray.report.page import render
 from dd_ray.report.pictures import Pictures
+from dd_ray.report.server import serve
 from dd_ray.storage.exports import export
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -46,6 +49,10 @@ class Options:
     """Python files of your own that the sweep was run with; they are run, for pictures of its networks."""
     videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
+    serve: bool = False
+    """Show it in a browser of this machine until Ctrl-C, with newer numbers as they come; write nothing."""
+    port: Annotated[int | None, optional("N")] = None
+    """serve: port of 127.0.0.1; 0 for any that is free. 6007, or any, where it is not given."""
     out: Annotated[Path | None, optional("FILE")] = None
     """File to write; `report.html` in the sweep's folder where it is not given, or here where that is a URL."""
 
@@ -80,4 +87,7 @@ def main(args: list[str] | None = None) -> None:
         _, args = taken_from(sys.argv[1:] if args is None else args)
     options = parse_options(Options, args, main.__doc__)
     with exit_on_user_error():
-        print(write_report(options))
+        if options.serve:
+            serve(options.path, options.port)
+        else:
+            print(write_report(options))

@@ -28,12 +28,13 @@ EXPECTED_SECONDS = 3.0
 LOWER_PRIORITY = 10
 
 WAITING = Template("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="30">
+<html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="15">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <title>$name</title><style>body{font:16px/1.5 system-ui,sans-serif;margin:2rem;overflow-wrap:anywhere}</style></head>
-<body><h1>$name</h1><p>$question</p><p>The page of this sweep is written some minutes after its beginning, and this one
-looks for it every 30 seconds. What runs at the moment is seen with</p><p><code>$command</code></p></body></html>
+<body><h1>$name</h1><p>$question</p><p>Nothing is shown of this sweep yet: its page is written some minutes after its
+beginning. This one looks for it now and then. What a sweep does at the moment is shown by</p>
+<p><code>$command</code></p></body></html>
 """)
 
 
@@ -53,8 +54,7 @@ def live_page(sweep: SweepFolder, name: str, question: str) -> Iterator[Callable
     """
     command = serve_command(sweep.location)
     if not sweep.files.exists(PAGE):
-        said = {"name": name, "question": question, "command": command}
-        page = WAITING.substitute({key: html.escape(text) for key, text in said.items()})
+        page = waiting_page(name, question, sweep.location)
         sweep.files.write(PAGE, page.encode(), durable=False)
     print(f"Page:        {page_link(sweep)}")
     print(f"Live:        {command}", flush=True)
@@ -108,6 +108,12 @@ def write_page(sweep: SweepFolder) -> None:
 
     page = render(collect(sweep.location), [], [])
     sweep.files.write(PAGE, page.encode(), durable=False)
+
+
+def waiting_page(name: str, question: str, location: str) -> str:
+    """A page for a sweep without a number, which loads itself anew until there is one."""
+    said = {"name": name, "question": question, "command": serve_command(location)}
+    return WAITING.substitute({key: html.escape(text) for key, text in said.items()})
 
 
 def page_link(sweep: SweepFolder) -> str:

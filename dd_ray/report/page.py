@@ -3,8 +3,8 @@
 Its own script is one function, joined from the files in `js/`. None of them uses a name of a later one; what changes
 while one reads goes through the store, which has every view drawn that depends on it.
 
-Nothing is fetched when it is opened: plotly.js is in the file, and a content security policy forbids every request and
-every script but these two, which it names by their hashes.
+Nothing is fetched when it is opened from a file: plotly.js is in it, and a content security policy forbids every
+request and every script but these two, which it names by their hashes. A page that a server shows may ask that server.
 """
 
 import base64
@@ -20,24 +20,33 @@ from plotly.offline import get_plotlyjs
 _RESOURCES = files("dd_ray.report")
 SCRIPTS = (
     *("page", "store", "text", "colours", "plots", "cells", "overview", "map_marks", "map", "scatter", "cell"),
-    *("pictures", "tradeoffs", "curves", "columns", "table", "parallel", "controls", "main"),
+    *("pictures", "tradeoffs", "curves", "columns", "table", "parallel", "controls", "where", "main", "live"),
 )
 """Files of `js/`, in the order in which they are joined."""
+SERVED_ONLY = "live"
+"""The one that makes requests, to the server of the page, and is left away in a file."""
 
 
-def render(content: dict[str, Any], pictures: Iterable[dict[str, Any]], originals: list[dict[str, Any]]) -> str:
+def render(
+    content: dict[str, Any],
+    pictures: Iterable[dict[str, Any]],
+    originals: list[dict[str, Any]],
+    *,
+    served: bool = False,
+) -> str:
     """The page.
 
     Args:
         content: what `dd_ray.report.collect` gives.
         pictures: for each of its cells, what `Pictures.of_cells` gives; none for a page without pictures.
         originals: what the pictures refer to; read after them.
+        served: whether a server shows it that tells it newer numbers, see `dd_ray.report.server`.
     """
     blocks = [_data(f"pictures-{place}", pictured) for place, pictured in enumerate(pictures)]
     blocks.append(_data("originals", originals))
-    library, own = get_plotlyjs(), joined_script()
+    library, own = get_plotlyjs(), joined_script(served=served)
     parts = {
-        "POLICY": _policy(library, own),
+        "POLICY": _policy(library, own, served=served),
         "TITLE": html.escape(content["study"]),
         "STYLE": _resource("report.css"),
         "DATA": _data("data", content),
@@ -54,9 +63,10 @@ def render(content: dict[str, Any], pictures: Iterable[dict[str, Any]], original
     return "".join(pieces)
 
 
-def joined_script() -> str:
+def joined_script(*, served: bool = False) -> str:
     """The page's own script: its parts as the body of one function."""
-    parts = "\n".join(_resource(f"js/{name}.js") for name in SCRIPTS)
+    names = [name for name in SCRIPTS if served or name != SERVED_ONLY]
+    parts = "\n".join(_resource(f"js/{name}.js") for name in names)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
@@ -71,13 +81,13 @@ def _data(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{name}">{as_json(value)}</script>'
 
 
-def _policy(*scripts: str) -> str:
+def _policy(*scripts: str, served: bool) -> str:
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
     # plotly sets styles inline, and compiles the shaders of its parallel coordinates.
     return (
         f"default-src 'none'; script-src {allowed} 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+        "base-uri 'none'; form-action 'none'" + ("; connect-src 'self'" if served else "")
     )
 
 

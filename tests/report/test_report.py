@@ -237,7 +237,7 @@ def hostile_sweep(path: Path) -> Path:
 
 
 def test_the_script_parses(tmp_path: Path) -> None:
-    (tmp_path / "script.js").write_text(joined_script(), encoding="utf-8")
+    (tmp_path / "script.js").write_text(joined_script(served=True), encoding="utf-8")
     assert not node("--check", str(tmp_path / "script.js"))  # else it says what is wrong
 
 

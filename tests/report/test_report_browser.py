@@ -13,6 +13,7 @@ from dd_ray.report.command import Options, write_report
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import GRID, Values, write_sweep
 from tests.report.test_report import hostile_sweep
+from tests.report.test_server import record, serving
 from tests.sweep.searching import plan_of, run
 
 pytestmark = pytest.mark.browser
@@ -440,4 +441,61 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     browser.execute_script("""const up = document.getElementById('up'); up.value = 'reconstruction_error';
         up.dispatchEvent(new Event('change'))""")
     assert "error" in browser.execute_script("return document.getElementById('map').layout.yaxis.title.text").lower()
+    assert complaints(browser) == []
+
+
+def test_a_served_page_grows_with_its_sweep_and_keeps_what_was_chosen(browser: Any, tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", GRID, lambda config: ("unfinished", 0))
+    with serving(path) as server:
+        browser.get("about:blank")
+        complaints(browser)
+        browser.get(server.link)
+        until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+        browser.execute_script("window.loadedOnce = true")
+        select(browser, "metric", "mcc")
+        click(browser, place_on_map(browser, 1, 1))
+        until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 0")
+        browser.find_element("css selector", "#table thead input").send_keys("0.1")
+        until(lambda: text(browser, "live") == "Nothing runs at the moment.")
+        record(path, 150)
+        until(lambda: text(browser, "map-title") == "MCC at iteration 150")
+        assert text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 0"
+        assert "6 of 12 rows" in text(browser, "rows-shown")
+        assert browser.execute_script("return document.activeElement.value") == "0.1"
+        assert browser.execute_script("return window.loadedOnce")
+        curve = "return document.getElementById('curves').data.find((trace) => trace.line.width > 2).x"
+        until(lambda: browser.execute_script(curve) == [0, 150])
+        assert complaints(browser) == []
+
+
+def test_an_address_shows_what_its_sender_saw(browser: Any, page: Path) -> None:
+    show(browser, page)
+    select(browser, "metric", "mcc")
+    select(browser, "compared", "lam")
+    press(browser, "slice-lam", RIGHT)
+    click(browser, place_on_map(browser, 1, 0))
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0.5, λ = 10")
+    press(browser, "iteration", LEFT)
+    browser.find_element("css selector", "#table thead input").send_keys("0.1")
+    until(lambda: "iteration=150" in browser.current_url and "filter.beta=0.1" in browser.current_url)
+    link = browser.current_url
+    show(browser, page)
+    assert text(browser, "map-title").startswith("Error") or "150" not in text(browser, "map-title")
+    browser.get("about:blank")
+    browser.get(link)
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert text(browser, "map-title") == "MCC minus that at λ = 0 at iteration 150"
+    assert text(browser, "cell-title") == "β = 0, γ = 0.5, λ = 10"
+    assert "6 of 12 rows" in text(browser, "rows-shown")
+    assert complaints(browser) == []
+
+
+def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
+    browser.get("about:blank")
+    complaints(browser)
+    browser.get(
+        f"{page.as_uri()}#metric=__proto__&cell=toString&compared=constructor&iteration=x&sort=-%3Cb%3E&up=valueOf"
+    )
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert text(browser, "cell-title") == "β = 0, γ = 0, λ = 0"
     assert complaints(browser) == []

@@ -1,6 +1,8 @@
 // Where cells are, on a map and by their values; and how one is chosen.
 
-const { x: xField, y: yField } = data.layout;
+let xField = null;
+let yField = null;
+whenRead(() => ({ x: xField, y: yField } = data.layout));
 const place = (cell, field) => (field ? axisOf[field].values.indexOf(cells[cell].at[field]) : 0);
 const numX = () => axisOf[xField].values.length;
 const numY = () => (yField ? axisOf[yField].values.length : 1);

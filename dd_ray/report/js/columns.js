@@ -2,28 +2,34 @@
 
 const EXACT = 1e-5; // labels and filters have six digits
 
-const columnsOfTable = [
+const columnsNow = () => [
   ...(isSearch
     ? [
-        { title: "Suggestion", value: (cell) => cells[cell].suggestion },
-        { title: "On front", value: (cell) => (cells[cell].on_front ? "yes" : ""), text: true },
+        { name: "suggestion", title: "Suggestion", value: (cell) => cells[cell].suggestion },
+        { name: "on_front", title: "On front", value: (cell) => (cells[cell].on_front ? "yes" : ""), text: true },
       ]
     : []),
   ...data.axes.map((axis) => ({
+    name: axis.field,
     title: axis.symbol,
     axis,
     value: (cell) => cells[cell].at[axis.field],
     shown: (cell) => axisText(axis, cells[cell].at[axis.field]),
   })),
-  { title: "State", text: true, value: (cell) => markOf(state.metric, cell) },
-  { title: "Seeds", value: (cell) => state.metric.seeds[state.time][cell] },
+  { name: "state", title: "State", text: true, value: (cell) => markOf(state.metric, cell) },
+  { name: "seeds", title: "Seeds", value: (cell) => state.metric.seeds[state.time][cell] },
   ...metrics.map((metric) => ({
+    name: metric.name,
     title: metric.short,
     metric,
     value: (cell) => metric.mean[state.time][cell],
     shown: (cell) => withInterval(metric, cell),
   })),
 ];
+let columnsOfTable = [];
+whenRead(() => {
+  columnsOfTable = columnsNow();
+});
 
 /** The closed range of numbers that a filter keeps, or null if the text is not such a filter. */
 function rangeOf(text) {
@@ -52,4 +58,4 @@ function keeps(text, column, cell) {
 }
 
 const isKept = (cell) =>
-  columnsOfTable.every((column, i) => !state.filters[i] || keeps(state.filters[i], column, cell));
+  columnsOfTable.every((column) => !state.filters[column.name] || keeps(state.filters[column.name], column, cell));

@@ -10,20 +10,17 @@ function showSlices() {
 }
 
 function buildSlices() {
-  for (const field of data.layout.slices) {
-    const axis = axisOf[field];
-    const label = element("label", `${axis.symbol} `, { class: "control wide" });
-    const input = element("input", "", {
-      type: "range",
-      min: 0,
-      max: axis.values.length - 1,
-      step: 1,
-      id: `slice-${field}`,
-    });
-    label.append(element("output", "", { id: `slice-${field}-value` }), input);
-    input.addEventListener("input", () => slide(field, Number(input.value)));
-    $("slices").append(label);
-  }
+  $("slices").replaceChildren(...data.layout.slices.map(slider));
+}
+
+function slider(field) {
+  const axis = axisOf[field];
+  const label = element("label", `${axis.symbol} `, { class: "control wide" });
+  const ends = { min: 0, max: axis.values.length - 1, step: 1 };
+  const input = element("input", "", { type: "range", ...ends, id: `slice-${field}`, "aria-label": axis.symbol });
+  label.append(element("output", "", { id: `slice-${field}-value` }), input);
+  input.addEventListener("input", () => slide(field, Number(input.value)));
+  return label;
 }
 
 /** To another value of an axis that has a slider, staying at the same place of the map. */
@@ -45,20 +42,25 @@ function toggleTheme() {
   store.update({ theme: THEMES[(THEMES.indexOf(state.theme) + 1) % THEMES.length] });
 }
 
-function buildMetrics() {
-  for (const metric of metrics) $("metric").append(element("option", metric.label, { value: metric.name }));
-  $("metric").addEventListener("change", () => store.update({ metric: metricOf[$("metric").value] }));
-  $("compared").append(element("option", "the metric", { value: "" }));
-  for (const { field, symbol } of data.references)
-    $("compared").append(element("option", `difference to ${symbol} = 0`, { value: field }));
-  $("compared").addEventListener("change", () => store.update({ compared: $("compared").value }));
+function fillControls() {
+  fillOptions("metric", metrics.map(({ name, label }) => [name, label]));
+  const differences = data.references.map(({ field, symbol }) => [field, `difference to ${symbol} = 0`]);
+  fillOptions("compared", [["", "the metric"], ...differences]);
   $("compared-control").hidden = !data.references.length;
+  const sliders = data.layout.slices.map((field) => `${field}:${axisOf[field].values.length}`).join();
+  if ($("slices").dataset.made !== sliders) buildSlices();
+  $("slices").dataset.made = sliders;
+  $("iteration").max = iterations.length - 1;
+}
+
+function showMetric() {
+  $("metric").value = state.metric.name;
+  $("compared").value = state.compared;
 }
 
 function buildTime() {
   const input = $("iteration");
   const slid = () => store.update({ time: Number(input.value) });
-  input.max = iterations.length - 1;
   input.addEventListener("input", () => soon(slid));
   input.closest("label").classList.add("wide");
 }
@@ -70,10 +72,12 @@ function followWindow() {
 }
 
 $("controls").addEventListener("submit", (event) => event.preventDefault());
-buildMetrics();
+$("metric").addEventListener("change", () => store.update({ metric: metricOf[$("metric").value] }));
+$("compared").addEventListener("change", () => store.update({ compared: $("compared").value }));
 buildTime();
-buildSlices();
+whenRead(fillControls);
 $("theme").addEventListener("click", toggleTheme);
 followWindow();
+store.register({ on: ["metric", "compared"], draw: showMetric });
 store.register({ on: ["slice"], draw: showSlices });
 store.register({ on: ["time"], draw: showTime });

@@ -1,8 +1,12 @@
 // The chosen cell's curves: metrics over iterations.
 
 /** Metrics of more than two evaluations: what is computed once, before and after the training, has no curve. */
-const several = metrics.filter((metric) => metric.mean.filter((row) => row.some((value) => value !== null)).length > 2);
-const curved = several.length ? several : metrics;
+const several = () =>
+  metrics.filter((metric) => metric.mean.filter((row) => row.some((value) => value !== null)).length > 2);
+let curved = [];
+whenRead(() => {
+  curved = several().length ? several() : metrics;
+});
 
 function curveTraces(metric, axis) {
   const { trials } = cells[state.cell];

@@ -14,9 +14,13 @@ function describeSweep() {
     `${cells.length} ${what}, ${trials.toLocaleString("en")} trials with their seeds: ${states.join(", ")}.`;
 }
 
-describeSweep();
+whenRead(describeSweep);
 store.drawAll();
 document.addEventListener("DOMContentLoaded", () => {
-  choose(bestCell());
+  if (inAddress().has("metric")) store.update(stateAt(inAddress()));
+  if (state.cell < 0) choose(bestCell());
+  const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "sort", "filters"];
+  store.register({ on: chosen, later: true, draw: writeAddress });
+  addEventListener("hashchange", () => store.update(stateAt(inAddress())));
   document.documentElement.dataset.ready = "yes";
 });

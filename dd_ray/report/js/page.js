@@ -1,4 +1,4 @@
-// The page as Python wrote it: its elements, and the numbers of the sweep.
+// The page as Python wrote it: its elements, and the numbers of the sweep, which may be replaced by newer ones.
 
 const $ = (id) => document.getElementById(id);
 function element(tag, text = "", attributes = {}) {
@@ -8,15 +8,23 @@ function element(tag, text = "", attributes = {}) {
   return made;
 }
 
-const data = JSON.parse($("data").textContent);
-const { cells, iterations, metrics, marks } = data;
-const isSearch = data.kind === "search";
-const axisOf = Object.fromEntries(data.axes.map((axis) => [axis.field, axis]));
-const metricOf = Object.fromEntries(metrics.map((metric) => [metric.name, metric]));
-const COMPLETE = marks.findIndex((mark) => mark.name === "complete");
+/** Give a list its options, unless it has them: it may be open. */
+function fillOptions(id, options) {
+  const had = [...$(id).options].map(({ value }) => value);
+  if (had.join() === options.map(([value]) => value).join()) return;
+  $(id).replaceChildren(...options.map(([value, text]) => element("option", text, { value })));
+}
+
+let data = null;
+let cells = [];
+let iterations = [];
+let metrics = [];
+let marks = [];
+let axisOf = {};
+let metricOf = {};
 
 /** A metric as the map shows it: itself, or its difference to the cells where a field is 0. */
-for (const metric of metrics) {
+function addViews(metric) {
   metric.views = { "": metric };
   for (const { field, symbol } of data.references) {
     const label = `${metric.label} minus that at ${symbol} = 0`;
@@ -24,3 +32,24 @@ for (const metric of metrics) {
     metric.views[field] = { ...metric, ...own, ...metric.differences[field] };
   }
 }
+
+const derivations = [];
+/** Find something out from the numbers: now, and again when newer ones come. */
+function whenRead(derive) {
+  derivations.push(derive);
+  derive();
+}
+
+/** Take newer numbers of the same sweep. */
+function read(content) {
+  data = content;
+  ({ cells, iterations, metrics, marks } = content);
+  axisOf = Object.fromEntries(data.axes.map((axis) => [axis.field, axis]));
+  metricOf = Object.fromEntries(metrics.map((metric) => [metric.name, metric]));
+  metrics.forEach(addViews);
+  for (const derive of derivations) derive();
+}
+
+read(JSON.parse($("data").textContent));
+const isSearch = data.kind === "search";
+const COMPLETE = marks.findIndex((mark) => mark.name === "complete");

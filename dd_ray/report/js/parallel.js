@@ -1,13 +1,14 @@
 // Parallel coordinates of all cells.
 
-const parallelColumns = columnsOfTable
-  .map((column, i) => ({ ...column, i }))
-  .filter((column) => column.axis || column.metric);
+let parallelColumns = [];
+whenRead(() => {
+  parallelColumns = columnsOfTable.filter((column) => column.axis || column.metric);
+});
 
 function dimensionOf(column) {
   const values = cells.map((_, cell) => column.value(cell));
   const dimension = column.axis ? axisDimension(column.axis, values) : metricDimension(column.metric, values);
-  const range = state.filters[column.i] ? rangeOf(state.filters[column.i]) : null;
+  const range = state.filters[column.name] ? rangeOf(state.filters[column.name]) : null;
   if (range) dimension.constraintrange = positionsOf(column, range, dimension.range);
   return { label: column.title, multiselect: false, ...dimension };
 }
@@ -84,8 +85,8 @@ function brushed() {
   const filters = { ...state.filters };
   parallelColumns.forEach((column, i) => {
     const range = $("parallel").data[0].dimensions[i].constraintrange;
-    if (!range && !rangeOf(filters[column.i] ?? "")) return; // a filter by text has no place on an axis
-    filters[column.i] = range ? filterOf(column, range) : "";
+    if (!range && !rangeOf(filters[column.name] ?? "")) return; // a filter by text has no place on an axis
+    filters[column.name] = range ? filterOf(column, range) : "";
   });
   store.update({ filters }, parallelView);
 }

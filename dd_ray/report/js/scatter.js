@@ -65,13 +65,21 @@ function drawScatter() {
   $("legend").append(element("li", "large, thick edge: on the front"));
 }
 
+function fillPlaces() {
+  const places = [...data.axes.map(({ field, symbol }) => [field, symbol]), ...metrics.map(({ name, label }) => [name, label])];
+  for (const id of ["across", "up"]) fillOptions(id, places);
+}
+
+function showPlaces() {
+  for (const id of ["across", "up"]) $(id).value = state[id];
+}
+
 function buildScatter() {
+  whenRead(fillPlaces);
+  store.register({ on: ["across", "up"], draw: showPlaces });
   $("map-help").textContent =
     "A search draws its settings and has no grid: each point is a suggestion. Click a point, or use the arrow keys.";
   for (const id of ["across", "up"]) {
-    for (const axis of data.axes) $(id).append(element("option", axis.symbol, { value: axis.field }));
-    for (const metric of metrics) $(id).append(element("option", metric.label, { value: metric.name }));
-    $(id).value = state[id];
     $(id).addEventListener("change", () => store.update({ [id]: $(id).value }));
   }
   onArrows("map", (move) => nextPoint(move, [state.across, state.up]));

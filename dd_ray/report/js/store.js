@@ -9,8 +9,8 @@ const state = Object.seal({
   cell: -1,
   across: data.axes[0].field, // a field or a metric: what the plot of a search has as x
   up: data.axes[1]?.field ?? metrics[0].name,
-  sort: { column: 0, up: true },
-  filters: {}, // what is typed, by column of the table
+  sort: { column: isSearch ? "suggestion" : data.axes[0].field, up: true },
+  filters: {}, // what is typed, by name of a column of the table
   theme: "auto",
   systemIsDark: systemDark.matches,
   width: innerWidth,

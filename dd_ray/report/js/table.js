@@ -1,37 +1,41 @@
 // The table: a row for each cell, sorted and filtered.
 
-const rowsOfTable = cells.map((_, cell) => {
+let rowsOfTable = [];
+
+function rowOf(cell) {
   const row = element("tr", "", { tabindex: "0", "aria-selected": "false", "data-cell": cell });
   for (const column of columnsOfTable) row.append(element("td", "", column.text ? { class: "text" } : {}));
   return row;
-});
+}
 
-function buildTable() {
-  const head = element("tr");
-  columnsOfTable.forEach((column, i) => {
-    const heading = element("th", "", { scope: "col", class: column.text ? "text" : "" });
-    const button = element("button", column.title, { type: "button" });
-    button.addEventListener("click", () => {
-      const up = state.sort.column === i ? !state.sort.up : column.metric?.better !== "max";
-      store.update({ sort: { column: i, up } });
-    });
-    const input = element("input", "", {
-      type: "text",
-      "aria-label": `Filter ${column.title}`,
-      autocomplete: "off",
-      inputmode: "text",
-    });
-    input.addEventListener("input", () => {
-      store.update({ filters: { ...state.filters, [i]: input.value.trim() } });
-    });
-    column.input = input;
-    heading.append(button, input);
-    head.append(heading);
+function headingOf(column) {
+  const heading = element("th", "", { scope: "col", class: column.text ? "text" : "", "data-column": column.name });
+  const button = element("button", column.title, { type: "button" });
+  button.addEventListener("click", () => {
+    const up = state.sort.column === column.name ? !state.sort.up : column.metric?.better !== "max";
+    store.update({ sort: { column: column.name, up } });
   });
-  $("table").tHead.replaceChildren(head);
-  $("table").tBodies[0].append(...rowsOfTable);
-  for (const type of ["click", "keydown"]) $("table").tBodies[0].addEventListener(type, rowChosen);
-  $("clear").addEventListener("click", () => store.update({ filters: {} }));
+  const label = `Filter ${column.title}`;
+  const input = element("input", "", { type: "text", "aria-label": label, autocomplete: "off", inputmode: "text" });
+  input.addEventListener("input", () => {
+    store.update({ filters: { ...state.filters, [column.name]: input.value.trim() } });
+  });
+  heading.append(button, input);
+  return heading;
+}
+
+const headings = () => [...($("table").tHead.rows[0]?.cells ?? [])];
+
+/** Make the rows, and the headings, unless they are there already: a filter may be being typed. */
+function buildTable() {
+  const names = columnsOfTable.map(({ name }) => name);
+  const same = headings().map(({ dataset }) => dataset.column).join() === names.join();
+  if (same && rowsOfTable.length === cells.length) return;
+  const head = element("tr");
+  head.append(...columnsOfTable.map(headingOf));
+  if (!same) $("table").tHead.replaceChildren(head);
+  rowsOfTable = cells.map((_, cell) => rowOf(cell));
+  $("table").tBodies[0].replaceChildren(...rowsOfTable);
 }
 
 function compare(column, one, other) {
@@ -41,8 +45,14 @@ function compare(column, one, other) {
   return (state.sort.up ? order : -order) || one - other;
 }
 
+/** Put rows in an order, and leave them alone where they are in it: what is moved loses the focus. */
+function arrange(rows) {
+  const body = $("table").tBodies[0];
+  if (rows.some((row, i) => body.rows[i] !== row)) body.append(...rows);
+}
+
 function showTable() {
-  const column = columnsOfTable[state.sort.column];
+  const column = columnsOfTable.find(({ name }) => name === state.sort.column) ?? columnsOfTable[0];
   const order = cells.map((_, cell) => cell).sort((one, other) => compare(column, one, other));
   let kept = 0;
   for (const cell of order) {
@@ -53,9 +63,9 @@ function showTable() {
       row.children[i].textContent = c.shown?.(cell) ?? c.value(cell) ?? "–";
     });
   }
-  $("table").tBodies[0].append(...order.map((cell) => rowsOfTable[cell]));
-  [...$("table").tHead.rows[0].cells].forEach((heading, i) => {
-    const sorted = i === state.sort.column;
+  arrange(order.map((cell) => rowsOfTable[cell]));
+  headings().forEach((heading, i) => {
+    const sorted = columnsOfTable[i] === column;
     heading.setAttribute("aria-sort", sorted ? (state.sort.up ? "ascending" : "descending") : "none");
     heading.firstChild.textContent = columnsOfTable[i].title + (sorted ? (state.sort.up ? " ▲" : " ▼") : "");
   });
@@ -66,10 +76,10 @@ function showTable() {
 
 /** Filters as they are, where they were not typed here. */
 function showFilters() {
-  columnsOfTable.forEach(({ input }, i) => {
-    const filter = state.filters[i] ?? "";
-    if (input.value.trim() !== filter) input.value = filter;
-  });
+  for (const heading of headings()) {
+    const filter = state.filters[heading.dataset.column] ?? "";
+    if (heading.lastChild.value.trim() !== filter) heading.lastChild.value = filter;
+  }
 }
 
 function markRow() {
@@ -92,7 +102,9 @@ function rowChosen(event) {
   choose(Number(row.dataset.cell));
 }
 
-buildTable();
+whenRead(buildTable);
+for (const type of ["click", "keydown"]) $("table").tBodies[0].addEventListener(type, rowChosen);
+$("clear").addEventListener("click", () => store.update({ filters: {} }));
 store.register({ on: ["filters"], draw: showFilters });
 store.register({ on: ["metric", "time", "sort", "filters"], draw: showTable });
 store.register({ on: ["cell"], draw: markRow });

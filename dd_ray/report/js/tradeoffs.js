@@ -1,11 +1,17 @@
 // Trade-offs: cells over two metrics, with their Pareto front.
 
 const SHAPES = { circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", cross: "✚", x: "✖" };
-const swept = data.axes.filter((axis) => axis.values.length > 1);
-const fieldNamed = (...names) => swept.find((axis) => names.includes(axis.field));
-const coloured = fieldNamed("gamma") ?? fieldNamed("lam") ?? fieldNamed("beta", "beta_norm") ?? swept[0] ?? data.axes[0];
-const joined = fieldNamed("beta", "beta_norm") ?? coloured;
-const shaped = swept.find((axis) => axis !== coloured && axis !== joined && axis.values.length <= 7);
+let coloured = null; // the axes that colours, lines and shapes stand for
+let joined = null;
+let shaped = null;
+whenRead(() => {
+  const swept = data.axes.filter((axis) => axis.values.length > 1);
+  const named = (...names) => swept.find((axis) => names.includes(axis.field));
+  coloured = named("gamma") ?? named("lam") ?? named("beta", "beta_norm") ?? swept[0] ?? data.axes[0];
+  joined = named("beta", "beta_norm") ?? coloured;
+  shaped = swept.find((axis) => axis !== coloured && axis !== joined && axis.values.length <= 7);
+  $("tradeoffs-section").hidden = !data.tradeoffs.length;
+});
 const shapeOf = (cell) => (shaped ? Object.keys(SHAPES)[place(cell, shaped.field)] : "circle");
 
 const bothComplete = (x, y, cell) => [x, y].every((metric) => metric.mark[state.time][cell] === COMPLETE);
@@ -98,6 +104,7 @@ function tradeoffAxis(metric, others) {
 }
 
 function drawTradeoffs() {
+  if (!data.tradeoffs.length) return;
   const width = Math.max(200, $("tradeoffs").clientWidth);
   const columns = width > 860 ? data.tradeoffs.length : 1;
   const rows = Math.ceil(data.tradeoffs.length / columns);
@@ -154,11 +161,8 @@ function describeTradeoffs() {
   $("tradeoffs-legend").replaceChildren(...ofColours, ...ofShapes, front, ...ofMarks, ...collapsed);
 }
 
-$("tradeoffs-section").hidden = !data.tradeoffs.length;
-if (data.tradeoffs.length) {
-  onArrows("tradeoffs", (move) => {
-    const { x, y } = data.tradeoffs[panelOfKeys];
-    return nextPoint(move, [x, y]);
-  });
-  store.register({ on: ["cell", "time", ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });
-}
+onArrows("tradeoffs", (move) => {
+  const { x, y } = data.tradeoffs[panelOfKeys];
+  return nextPoint(move, [x, y]);
+});
+store.register({ on: ["cell", "time", ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });

@@ -1,0 +1,199 @@
+"""Shows sweeps while they run, to browsers of this machine: `python -m dd_ray.report PATH --serve`.
+
+    /NAME/               the page of a sweep, which asks for the other two now and then
+    /NAME/content.json   its numbers; 304 where they are those that the page has
+    /NAME/progress.json  how far it is
+    /                    all sweeps of a storage; of a single sweep, its page
+
+It listens on the loopback interface, reads, and writes nothing. A page of another site that has its name point to
+this machine (DNS rebinding) is told nothing, since the Host that its requests name is not ours.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from dd_ray.errors import UserError
+from dd_ray.report.content import collect
+from dd_ray.report.live import waiting_page
+from dd_ray.report.page import as_json, render
+from dd_ray.results.table import alive
+from dd_ray.storage.sweep_folder import SweepFolder
+
+LOOPBACK = "127.0.0.1"
+PORT = 6007
+"""Used where it is free and no other is asked for; TensorBoard has the one before."""
+LEAST_SECONDS = 5.0
+REST = 4.0
+"""Numbers are collected anew after a pause of so many times as long as that took."""
+
+
+class ServedSweep:
+    """A sweep's numbers as they are now, or were a moment ago: collecting them may take seconds.
+
+    Args:
+        location: folder or URL of the sweep.
+        collected: gives its numbers, as `dd_ray.report.content.collect` does.
+    """
+
+    def __init__(self, location: str, collected: Callable[[str], dict[str, Any]] = collect) -> None:
+        self._sweep = SweepFolder.open(location)
+        self._collect = collected
+        self._lock = threading.Lock()
+        self._content: dict[str, Any] | None = None
+        self._version = ""
+        self._next = 0.0
+
+    def content(self) -> tuple[dict[str, Any] | None, str]:
+        """The numbers, None while there are none, and what tells them from later ones."""
+        # One collects; the others have what there is, unless that is nothing yet.
+        if self._lock.acquire(blocking=self._content is None):
+            try:
+                if time.monotonic() >= self._next:
+                    self._read()
+            finally:
+                self._lock.release()
+        return self._content, self._version
+
+    def progress(self) -> dict[str, Any]:
+        """How many trials run, how fast, and the seconds left, as the sweep's command said lately; else zeros."""
+        said = alive(self._sweep) or {"running": [], "iterations_per_second": 0.0, "seconds_left": None}
+        return {**said, "running": len(said["running"])}
+
+    def page(self) -> str:
+        """The page, or one that waits while nothing has been evaluated."""
+        content, _ = self.content()
+        if content is not None:
+            return render(content, [], [], served=True)
+        manifest = self._sweep.manifest() or {}
+        return waiting_page(manifest.get("study", ""), manifest.get("question", ""), self._sweep.location)
+
+    def _read(self) -> None:
+        began = time.monotonic()
+        try:
+            self._content = self._collect(self._sweep.location)
+            text = json.dumps({**self._content, "about": None}, sort_keys=True)
+            self._version = f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
+        except UserError:  # not evaluated yet
+            self._content = None
+        ended = time.monotonic()
+        self._next = ended + max(LEAST_SECONDS, REST * (ended - began))
+
+
+class Server(ThreadingHTTPServer):
+    """Shows sweeps on the loopback interface.
+
+    Args:
+        port: 0 for any that is free.
+        sweeps: each by the name that it has in addresses; "" for a single one.
+        front: the page that lists them; None where there is a single one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, port: int, sweeps: Callable[[str], ServedSweep | None], front: Callable[[], str] | None = None
+    ) -> None:
+        super().__init__((LOOPBACK, port), _Handler)
+        self.sweep_named = sweeps
+        self.front = front
+        self.hosts = {f"{name}:{self.server_port}" for name in (LOOPBACK, "localhost")}
+
+    @property
+    def link(self) -> str:
+        """What opens it in a browser."""
+        return f"http://{LOOPBACK}:{self.server_port}/"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD; any other method is refused by its base."""
+
+    server: Server
+    server_version = "dd_ray"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Send what is asked for."""
+        if self.headers.get("Host") not in self.server.hosts:
+            return self._send(HTTPStatus.FORBIDDEN, "text/plain", "This address is not the server's own.")
+        try:
+            return self._answer(unquote(urlsplit(self.path).path))
+        except UserError as error:
+            return self._send(HTTPStatus.NOT_FOUND, "text/plain", str(error))
+        except BrokenPipeError:  # a reader that has gone
+            return None
+
+    do_HEAD = do_GET
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: a page asks every few seconds."""
+
+    def _answer(self, path: str) -> None:
+        name, _, file = path.removeprefix("/").rpartition("/")
+        if not name and self.server.front is not None and not file:
+            return self._send(HTTPStatus.OK, "text/html", self.server.front())
+        sweep = self.server.sweep_named(name)
+        if sweep is None or file not in ("", "content.json", "progress.json"):
+            return self._send(HTTPStatus.NOT_FOUND, "text/plain", "There is nothing here.")
+        if not file:
+            return self._send(HTTPStatus.OK, "text/html", sweep.page())
+        if file == "progress.json":
+            return self._send(HTTPStatus.OK, "application/json", as_json(sweep.progress()))
+        content, version = sweep.content()
+        if content is None or self.headers.get("If-None-Match") == version:
+            return self._send(HTTPStatus.NOT_MODIFIED, "application/json", "")
+        return self._send(HTTPStatus.OK, "application/json", as_json(content), {"ETag": version})
+
+    def _send(self, status: HTTPStatus, kind: str, text: str, headers: Mapping[str, str] | None = None) -> None:
+        content = text.encode()
+        self.send_response(status)
+        sent = {
+            "Content-Type": f"{kind}; charset=utf-8",
+            "Content-Length": str(len(content)),
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+            **(headers or {}),
+        }
+        for name, value in sent.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+
+def serve(location: str, port: int | None) -> None:
+    """Show the sweep, or the storage of sweeps, at a location until Ctrl-C.
+
+    Raises:
+        UserError: there is none, or the port is taken.
+    """
+    sweep = ServedSweep(location)
+    with _server(port, lambda name: None if name else sweep) as server:
+        print(f"{server.link} shows {location} until Ctrl-C.", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+
+
+def _server(
+    port: int | None, sweeps: Callable[[str], ServedSweep | None], front: Callable[[], str] | None = None
+) -> Server:
+    try:
+        return Server(PORT if port is None else port, sweeps, front)
+    except OSError as error:
+        if port is not None:
+            raise UserError(f"--port {port} cannot be used ({error.strerror}); give another, or 0 for any.") from error
+        return Server(0, sweeps, front)
