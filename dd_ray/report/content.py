@@ -23,6 +23,7 @@ from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import Scale, readable_on, untrained_of
 from dd_ray.metrics import REPORTED
+from dd_ray.report.about import about
 from dd_ray.results import suggestions as search_results
 from dd_ray.results.summary import Layout, Summary, described, summarise, with_zero
 from dd_ray.results.tradeoffs import pairs_of, points
@@ -49,7 +50,8 @@ def collect(
     Raises:
         UserError: there is no such sweep, metric or axis, or nothing was evaluated.
     """
-    manifest, table = SweepFolder.open(path).manifest() or {}, results.load(path)
+    sweep = SweepFolder.open(path)
+    manifest, table = sweep.manifest() or {}, results.load(path)
     metrics = list(dict.fromkeys(metrics)) or [m for m in REPORTED if m in table and table[m].notna().any()]
     is_search = "search" in manifest
     drawn: dict[str, str] = {}
@@ -71,6 +73,7 @@ def collect(
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
         "study": manifest["study"],
+        "about": about(sweep),
         "kind": "search" if is_search else "grid",
         "iterations": iterations,
         "last": summaries[-1].last,

@@ -47,7 +47,8 @@ def render(
     library, own = get_plotlyjs(), joined_script(served=served)
     parts = {
         "POLICY": _policy(library, own, served=served),
-        "TITLE": html.escape(content["study"]),
+        "TITLE": html.escape(content["about"]["name"]),
+        "QUESTION": html.escape(content["about"]["question"] or ""),
         "STYLE": _resource("report.css"),
         "DATA": _data("data", content),
         "PICTURES": "\n".join(blocks),

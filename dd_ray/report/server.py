@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from dd_ray.errors import UserError
+from dd_ray.report.about import name_of
 from dd_ray.report.content import collect
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
@@ -72,7 +73,7 @@ class ServedSweep:
         if content is not None:
             return render(content, [], [], served=True)
         manifest = self._sweep.manifest() or {}
-        return waiting_page(manifest.get("study", ""), manifest.get("question", ""), self._sweep.location)
+        return waiting_page(name_of(self._sweep.location), manifest.get("question", ""), self._sweep.location)
 
     def _read(self) -> None:
         began = time.monotonic()

@@ -2,11 +2,14 @@
 
 import functools
 import hashlib
+import os
+import platform
 import subprocess
 import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from dd_ray import __version__
 
@@ -45,6 +48,29 @@ def commit() -> str | None:
         return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return None
+
+
+def machine() -> dict[str, Any]:
+    """This machine, to read: its name, processor, cores and GPUs. None where it does not say."""
+    return {
+        "name": platform.node() or None,
+        "processor": _first_after("model name", Path("/proc/cpuinfo")) or platform.processor() or None,
+        "cores": os.cpu_count(),
+        "gpus": [
+            model
+            for card in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+            if (model := _first_after("Model", card))
+        ],
+    }
+
+
+def _first_after(name: str, path: Path) -> str | None:
+    """What stands after `NAME:` in a file of the kernel's, where it stands first."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), None)
 
 
 def _installed(package: str) -> str:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from dd_ray.config import fields_with
@@ -10,15 +11,20 @@ from dd_ray.config.options import option_name, without_effect
 from dd_ray.config.recorded import record
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.storage.versions import commit, versions
+from dd_ray.storage.versions import commit, machine, versions
 from dd_ray.sweep.plan import Plan
 
 
 def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any]:
     """What a plan asks for, with the values that the sweep had before it."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "study": plan.study.name,
         "tells": list(plan.study.tells),
+        "question": plan.study.question,
+        "began": (before or {}).get("began", now),
+        "asked": now,
+        "machine": machine(),
         "axes": _axes(before["axes"] if before else {}, plan.axes),
         **plan.record(),
         "options": asdict(plan.options),

@@ -19,21 +19,25 @@ from PIL import Image
 from plotly.offline import get_plotlyjs
 
 from dd_ray import results
+from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures.maps import Scale
 from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
 from dd_ray.probes.networks import load_networks
 from dd_ray.report import command as report
+from dd_ray.report.about import name_of
 from dd_ray.report.command import Options, write_report
 from dd_ray.report.content import MOST_ITERATIONS, collect
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.results.tradeoffs import points
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.sweep.manifest import make_manifest
 from tests.figures.networks import spoil, write_trained_sweep
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.sweep.searching import plan_of, run
+from tests.sweep.studies import TINY
 
 FOLDER = files("dd_ray.report") / "js"
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>&\u2028'\""
@@ -227,7 +231,7 @@ def hostile_sweep(path: Path) -> Path:
     """A sweep whose study, labels and errors are hostile."""
     write_sweep(path, {"beta": [0.1, 1.0]}, lambda c: ("failed", 150) if c["beta"] == 1 else ("finished", 300))
     sweep = SweepFolder.at(path)
-    sweep.write_manifest({**(sweep.manifest() or {}), "study": HOSTILE})
+    sweep.write_manifest({**(sweep.manifest() or {}), "study": HOSTILE, "question": HOSTILE})
     for cell in sweep.trials():
         described = cell.describe()
         cell.files.write("config.json", json.dumps({**described, "label": f"beta=1,{HOSTILE}"}).encode())
@@ -294,7 +298,7 @@ def test_hostile_labels_and_errors_stay_text(tmp_path: Path) -> None:
     assert [attributes for attributes, _ in page.scripts if "type" not in attributes] == [{}, {}]
     assert not [tag for tag, name, _ in page.attributes if name.startswith("on") or tag == "img"]
     content = page.numbers()
-    assert content["study"] == HOSTILE
+    assert content["study"] == content["about"]["question"] == HOSTILE
     trials = [trial for cell in content["cells"] for trial in cell["trials"]]
     assert [trial["error"] for trial in trials] == [None, HOSTILE]
     assert all(trial["label"].endswith(HOSTILE) for trial in trials)
@@ -460,3 +464,19 @@ def test_every_model_is_pictured_or_says_why_not(tmp_path: Path, fixed: dict[str
             still = fixed["model"] == ["beta_vae"]
             assert (pictures["dream"] is None) == still
             assert (pictures["lag"] is None) == (still or "moving_sprites" in fixed.get("dataset", []))
+
+
+def test_a_page_says_what_its_sweep_is(tmp_path: Path) -> None:
+    plan = parse(TINY, ["--storage", str(tmp_path), "--name", "mine"])
+    path = write_sweep(tmp_path / "mine", {"beta": [0.1, 1.0]})
+    sweep = SweepFolder.at(path)
+    written = make_manifest(plan, {**(sweep.manifest() or {}), "began": "2026-01-02T03:04:05+00:00"})
+    sweep.write_manifest({**written, "command": ["sweeps/a b.py", "--name", "mine"], "options": {"iterations": 300}})
+    page = page_of(path, videos=0)
+    said = page.numbers()["about"]
+    assert (said["name"], said["study"], said["question"]) == ("mine", "tiny", TINY.question)
+    assert said["began"].startswith("2026-01-02") and said["asked"] > said["began"]
+    assert said["command"] == "python 'sweeps/a b.py' --name mine"
+    assert "torch " in said["versions"] and " cores" in said["machine"]
+    assert collect(write_sweep(tmp_path / "old", {"beta": [0.1, 1.0]}))["about"]["machine"] is None
+    assert name_of("s3://bucket/sweeps/mine?region=x") == "mine"

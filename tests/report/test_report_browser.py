@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -499,3 +500,39 @@ def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
     assert text(browser, "cell-title") == "β = 0, γ = 0, λ = 0"
     assert complaints(browser) == []
+
+
+def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path) -> None:
+    show(browser, page)
+    browser.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
+        kept.push([this.download, this.href]); }""")
+    scroll_to(browser, "parallel")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
+    names = ("map", "curves", "tradeoffs", "parallel")
+    for bar in browser.find_elements("css selector", ".downloads"):
+        for button in bar.find_elements("css selector", "button"):
+            browser.execute_script("arguments[0].click()", button)
+    until(lambda: browser.execute_script("return kept.length") == 3 * len(names))
+    kept = dict(browser.execute_script("return kept"))
+    assert sorted(kept) == sorted(f"s_{name}.{kind}" for name in names for kind in ("csv", "png", "svg"))
+    assert all(kept[f"s_{name}.png"].startswith("data:image/png;base64,") for name in names)
+    assert all("<svg" in unquote(kept[f"s_{name}.svg"]) for name in names)
+    rows = unquote(kept["s_map.csv"].partition(",")[2]).splitlines()
+    heading = "beta,gamma,lam,iteration,reconstruction_error,reconstruction_error_half"
+    assert rows[0] == f"{heading},reconstruction_error_seeds,reconstruction_error_state"
+    assert len(rows) == 1 + 6 and rows[1].startswith("0,0,0,300,0.") and rows[1].endswith(",2,complete")
+    assert complaints(browser) == []
+
+
+def test_parallel_lines_can_be_seen_in_the_dark(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "parallel")
+    script = """const [trace] = document.getElementById('parallel').data ?? [];
+        return trace && [trace.line.colorscale.map(([, colour]) => colour), trace.dimensions.map((one) => one.ticktext),
+            getComputedStyle(document.querySelector('.panel')).backgroundColor]"""
+    press(browser, "theme", ENTER, ENTER)
+    until(lambda: text(browser, "theme") == "Theme: dark")
+    colours, ticks, back = until(lambda: browser.execute_script(script))
+    panel = [int(part) for part in back[4:-1].split(",")[:3]]
+    assert min(contrast([int(part) for part in colour[4:-1].split(",")], panel) for colour in colours) >= 2.9
+    assert max(len(tick) for axis in ticks for tick in axis) <= 8

@@ -21,6 +21,22 @@ function valuesOf(name) {
   return name in metricOf ? metricOf[name].mean[state.time] : cells.map((cell) => cell.at[name]);
 }
 
+/** Numbers of cells as a table: what each is, and for each metric its mean, the half of its interval, and its seeds. */
+function rowsOf(some, shownMetrics) {
+  const named = shownMetrics.flatMap(({ name }) => [name, `${name}_half`, `${name}_seeds`, `${name}_state`]);
+  const numbers = (metric, cell) => [
+    ...[metric.mean, metric.half, metric.seeds].map((of) => of[state.time][cell]),
+    marks[metric.mark[state.time][cell]].name,
+  ];
+  const heading = [...data.axes.map(({ field }) => field), "iteration", ...named];
+  const row = (cell) => [
+    ...data.axes.map(({ field }) => cells[cell].at[field]),
+    iterations[state.time],
+    ...shownMetrics.flatMap((metric) => numbers(metric, cell)),
+  ];
+  return [heading, ...some.map(row)];
+}
+
 /** Choose a cell, and have the map show it. */
 function choose(cell) {
   if (cell < 0) return;

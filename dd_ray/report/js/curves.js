@@ -106,4 +106,16 @@ function drawCurves() {
     (curved.length < metrics.length ? " Scores that are computed once, at the end, stand below." : "");
 }
 
+/** The mean of the chosen cell's seeds over iterations, and each seed, a row for each metric and iteration. */
+function curveRows() {
+  const { trials } = cells[state.cell];
+  const row = (metric, time) => [
+    ...[metric.name, iterations[time], metric.mean[time][state.cell], metric.half[time][state.cell]],
+    ...trials.map((trial) => trial.curves[metric.name][time]),
+  ];
+  const heading = ["metric", "iteration", "mean", "half", ...trials.map(({ seed }) => `seed_${seed}`)];
+  return [heading, ...curved.flatMap((metric) => iterations.map((_, time) => row(metric, time)))];
+}
+
+offerFiles("curves", curveRows);
 store.register({ on: ["cell", "time", ...LOOK], later: true, draw: drawCurves });

@@ -14,7 +14,27 @@ function describeSweep() {
     `${cells.length} ${what}, ${trials.toLocaleString("en")} trials with their seeds: ${states.join(", ")}.`;
 }
 
+const IDENTITY = {
+  study: "Study",
+  began: "Begun",
+  asked: "Last asked for",
+  written: "Page written",
+  command: "Command",
+  machine: "Machine",
+  commit: "Commit",
+  versions: "Versions",
+};
+
+function identify() {
+  const list = $("about").querySelector("dl");
+  const known = Object.entries(IDENTITY).filter(([name]) => data.about[name]);
+  list.replaceChildren(
+    ...known.flatMap(([name, title]) => [element("dt", title), element("dd", data.about[name], { "data-about": name })]),
+  );
+}
+
 whenRead(describeSweep);
+whenRead(identify);
 store.drawAll();
 document.addEventListener("DOMContentLoaded", () => {
   if (inAddress().has("metric")) store.update(stateAt(inAddress()));

@@ -125,5 +125,6 @@ if (!isSearch) {
   $("map-help").textContent =
     "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration. ± is the 95% interval over seeds, of a variance pooled over cells where they vary alike.";
   onArrows("map", nextCell);
+  offerFiles("map", () => rowsOf(cellsOnMap(), [mapped()]));
   store.register({ on: ["metric", "compared", "time", "slice", "cell", ...LOOK], draw: drawMapOrFrame });
 }

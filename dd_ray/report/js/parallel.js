@@ -29,7 +29,7 @@ function axisDimension(axis, values) {
     };
   }
   if (isSearch && values.every((value) => typeof value === "number"))
-    return { values, range: [Math.min(...values), Math.max(...values)] };
+    return drawnDimension(values);
   const last = axis.values.length - 1;
   const ticks = axis.values.map((_, i) => i);
   return {
@@ -40,6 +40,26 @@ function axisDimension(axis, values) {
   };
 }
 
+const tickText = (tick) => String(+tick.toPrecision(6));
+
+/** Places between two ends, three to six of them, at 1, 2 or 5 times a power of ten. */
+function roundTicks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * ([1, 2, 5].find((multiple) => multiple * power >= rough) ?? 10);
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** A number that a search drew. */
+function drawnDimension(values) {
+  let [low, high] = [Math.min(...values), Math.max(...values)];
+  if (high - low < 1e-12) [low, high] = [low - 0.5, high + 0.5];
+  const ticks = roundTicks(low, high);
+  return { values, range: [low, high], tickvals: ticks, ticktext: ticks.map(tickText) };
+}
+
 /** A metric's axis, with a place of its own below it for cells without a number. */
 function metricDimension(metric, values) {
   const known = values.filter((value) => value !== null);
@@ -48,13 +68,13 @@ function metricDimension(metric, values) {
   const below = low - 0.12 * (high - low);
   const missing = known.length < values.length;
   if (metric.count) [low, high] = [metric.min, metric.max];
-  const parts = metric.count ? Math.min(high, 10) : 4;
-  const ticks = Array.from({ length: parts + 1 }, (_, i) => low + ((high - low) * i) / parts);
+  const parts = Math.min(high, 10);
+  const ticks = metric.count ? Array.from({ length: parts + 1 }, (_, i) => low + ((high - low) * i) / parts) : roundTicks(low, high);
   return {
     values: values.map((value) => value ?? below),
     range: [missing ? below : low, high],
     tickvals: missing ? [below, ...ticks] : ticks,
-    ticktext: [...(missing ? ["none"] : []), ...ticks.map((tick) => String(+tick.toPrecision(3)))],
+    ticktext: [...(missing ? ["none"] : []), ...ticks.map(tickText)],
   };
 }
 
@@ -91,6 +111,33 @@ function brushed() {
   store.update({ filters }, parallelView);
 }
 
+const LEAST_CONTRAST = 3; // of lines, as WCAG 2.1 has it for graphics
+
+function luminance(colour) {
+  const parts = colour.match(/[\d.]+/g).slice(0, 3).map((part) => part / 255);
+  const linear = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+}
+
+function contrastOf(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+const channels = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
+
+/** A metric's colours as thin lines need them on the panel: mixed with the ink until they can be seen. */
+function seenOn(metric) {
+  const [back, ink] = [themeColour("panel"), themeColour("ink")];
+  const towards = ink.match(/[\d.]+/g).slice(0, 3).map(Number);
+  return data.colours[metric.colours].stops.map(([at, hex]) => {
+    const mixed = (share) =>
+      `rgb(${channels(hex).map((part, i) => Math.round(part + (towards[i] - part) * share)).join(",")})`;
+    const share = [...Array(21).keys()].map((i) => i / 20).find((i) => contrastOf(mixed(i), back) >= LEAST_CONTRAST);
+    return [at, mixed(share ?? 1)];
+  });
+}
+
 function drawParallel() {
   const { metric, time } = state;
   const width = Math.max($("parallel").parentElement.clientWidth, 92 * parallelColumns.length);
@@ -105,15 +152,16 @@ function drawParallel() {
       color: metric.mean[time].map((value) => value ?? middle),
       cmin: metric.min,
       cmax: metric.max,
-      ...colourScale(metric),
+      colorscale: seenOn(metric),
     },
-    unselected: { line: { color: themeColour("soft"), opacity: 0.08 } },
+    unselected: { line: { color: themeColour("soft"), opacity: 0.15 } },
   };
   $("parallel").style.width = `${width}px`;
   const layout = { ...baseLayout(), width, height: 340, margin: { l: 46, r: 46, t: 44, b: 18 } };
   plot("parallel", [trace], layout, { plotly_restyle: brushed });
 }
 
+offerFiles("parallel", () => rowsOf([...cells.keys()].filter(isKept), metrics));
 const parallelView = store.register({
   on: ["metric", "time", "filters", ...LOOK],
   later: true,

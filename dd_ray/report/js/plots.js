@@ -9,6 +9,30 @@ function plot(id, traces, layout, on = {}) {
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
+/** Below a plot, what keeps it: as pictures, and as the table of numbers, heading first, that `rows` gives. */
+function offerFiles(id, rows) {
+  const bar = element("p", "", { class: "downloads" });
+  const what = document.getElementById($(id).getAttribute("aria-labelledby"))?.textContent || $(id).ariaLabel;
+  const kinds = {
+    SVG: () => Plotly.toImage(id, { format: "svg" }),
+    PNG: () => Plotly.toImage(id, { format: "png", scale: 2 }),
+    CSV: async () => `data:text/csv;charset=utf-8,${encodeURIComponent(rows().map(csvLine).join(""))}`,
+  };
+  for (const [kind, made] of Object.entries(kinds)) {
+    const button = element("button", kind, { type: "button", "aria-label": `${kind} file: ${what || id}` });
+    button.addEventListener("click", async () => {
+      const name = `${data.about.name}_${id}.${kind.toLowerCase()}`;
+      element("a", "", { href: await made(), download: name }).click();
+    });
+    bar.append(button);
+  }
+  const scrolled = $(id).closest(".scroll");
+  (scrolled ?? $(id)).after(bar);
+}
+
+const csvLine = (values) =>
+  `${values.map((value) => (/[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : (value ?? ""))).join(",")}\n`;
+
 const hintOf = ({ better, signed }) =>
   ({
     min: signed ? "below 0 is better: blue" : "lower is better",

@@ -82,6 +82,7 @@ function buildScatter() {
   for (const id of ["across", "up"]) {
     $(id).addEventListener("change", () => store.update({ [id]: $(id).value }));
   }
+  offerFiles("map", () => rowsOf([...cells.keys()], metrics));
   onArrows("map", (move) => nextPoint(move, [state.across, state.up]));
   store.register({ on: ["metric", "compared", "time", "cell", "across", "up", ...LOOK], draw: drawScatter });
 }

@@ -165,4 +165,8 @@ onArrows("tradeoffs", (move) => {
   const { x, y } = data.tradeoffs[panelOfKeys];
   return nextPoint(move, [x, y]);
 });
+offerFiles("tradeoffs", () => {
+  const names = new Set(data.tradeoffs.flatMap(({ x, y }) => [x, y]));
+  return rowsOf([...cells.keys()], [...names].map((name) => metricOf[name]));
+});
 store.register({ on: ["cell", "time", ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });

@@ -1,0 +1,46 @@
+"""What a sweep is: its name, its question, who asked for it when and where, and what software ran it."""
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from dd_ray.storage.sweep_folder import SweepFolder
+
+
+def about(sweep: SweepFolder) -> dict[str, Any]:
+    """What is known of a sweep; None where it was begun by a version of before that did not write it down.
+
+    Returns:
+        `name`, `study`, `question`, `began` and `asked` (ISO 8601, when its command ran first and last), `written`
+        (now), `command`, `machine`, `commit` and `versions`, all as text.
+    """
+    manifest = sweep.manifest() or {}
+    command, versions = manifest.get("command"), manifest.get("versions") or {}
+    return {
+        "name": name_of(sweep.location),
+        "study": manifest.get("study"),
+        "question": manifest.get("question"),
+        "began": manifest.get("began"),
+        "asked": manifest.get("asked"),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", *command]) if command else None,
+        "machine": _machine(manifest.get("machine") or {}),
+        "commit": manifest.get("commit"),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,
+    }
+
+
+def name_of(location: str) -> str:
+    """The name of a sweep: the last part of its folder or URL."""
+    return location.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def _machine(machine: Mapping[str, Any]) -> str | None:
+    """`host, 8 cores of a processor, 2 × card`."""
+    if not machine:
+        return None
+    cards = machine["gpus"]
+    named = [f"{cards.count(card)} × {card}" for card in dict.fromkeys(cards)]
+    cores = f"{machine['cores']} cores" + (f" of {machine['processor']}" if machine["processor"] else "")
+    return ", ".join(filter(None, [machine["name"], cores, *named]))
