@@ -4,6 +4,8 @@ content   a sweep's numbers as one dictionary
 pictures  what the networks of its cells show; the only part that needs PyTorch
 page      both in one HTML file, with the scripts of `js/`
 live      the page of a sweep that runs, written by its driver
+about     what the sweep is: its question, command, versions, machine
+front     the page that lists the sweeps of a storage
 server    the same for browsers of this machine, with the numbers of the moment
 command   `python -m dd_ray.report`
 """

@@ -8,13 +8,15 @@ coordinates; and as a table to sort and filter. A search is shown as a scatter p
 Means, intervals and marks of cells are those of `grid_maps.py`, at every iteration; `dd_ray.results.summary` says how
 they are made. Pictures are of the first seed of a cell that has a network.
 
-With `--serve`, a server on this machine shows the page without pictures, and with the numbers of this moment.
+With `--serve`, a server on this machine shows the page without pictures, and with the numbers of this moment. Of a
+storage of several sweeps, the page lists them: how far each is, and where its page is.
 """
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import tyro
 from tqdm import tqdm
@@ -23,11 +25,13 @@ from dd_ray.command_line import optional, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.report.content import collect
+from dd_ray.report.front import FRONT, front_page, is_storage
 from dd_ray.report.live import PAGE
 from dd_ray.report.page import render
 from dd_ray.report.pictures import Pictures
 from dd_ray.report.server import serve
 from dd_ray.storage.exports import export
+from dd_ray.storage.files import open_files
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
@@ -36,7 +40,7 @@ class Options:
     """Options of the command line."""
 
     path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    """Folder or URL of a sweep, such as results/inertia_grid_quick, or of a storage of sweeps, such as results."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to show. All that every trial reports where none is given."""
     x: Annotated[str | None, optional("FIELD")] = None
@@ -58,19 +62,30 @@ class Options:
 
 
 def write_report(options: Options) -> Path:
-    """Write the page of a sweep, and return where it is.
+    """Write the page of a sweep, or the one that lists the sweeps of a storage, and return where it is.
 
     Raises:
         UserError: there is no such sweep, metric or axis, nothing was evaluated, or the file cannot be written.
     """
     if options.videos < 0:
         raise UserError(f"--videos {options.videos} is negative; give how many to show, or 0 for no pictures.")
+    if is_storage(options.path):
+        return _write_front(options)
     places = {"x": options.x, "y": options.y, "columns": options.columns}
     content = collect(options.path, metrics=options.metrics, places=places)
     pictures = Pictures(options.path, options.videos)
     page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
     out = options.out or (SweepFolder.open(options.path).files.local or Path()) / PAGE
     file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
+    export(file.parent, {file.name: page.encode()})
+    return out
+
+
+def _write_front(options: Options) -> Path:
+    """Write the page that lists the sweeps of a storage; it links to pages that are beside their sweeps."""
+    page = front_page(options.path, lambda line: f"{quote(line.name)}/{PAGE}" if line.has_page else None)
+    out = options.out or (open_files(options.path).local or Path()) / FRONT
+    file = out.absolute()
     export(file.parent, {file.name: page.encode()})
     return out
 

@@ -17,20 +17,23 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from dd_ray.errors import UserError
 from dd_ray.report.about import name_of
 from dd_ray.report.content import collect
+from dd_ray.report.front import front_page, is_storage, sweeps_in
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
 from dd_ray.results.table import alive
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 
 LOOPBACK = "127.0.0.1"
 PORT = 6007
 """Used where it is free and no other is asked for; TensorBoard has the one before."""
 LEAST_SECONDS = 5.0
+SECONDS_OF_FRONT = 15
+"""After so many, a browser loads the list of sweeps anew."""
 REST = 4.0
 """Numbers are collected anew after a pause of so many times as long as that took."""
 
@@ -180,13 +183,27 @@ def serve(location: str, port: int | None) -> None:
     Raises:
         UserError: there is none, or the port is taken.
     """
-    sweep = ServedSweep(location)
-    with _server(port, lambda name: None if name else sweep) as server:
+    with _server(port, *_shown(location)) as server:
         print(f"{server.link} shows {location} until Ctrl-C.", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             print()
+
+
+def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Callable[[], str] | None]:
+    """The sweeps at a location by their names in addresses, and the page that lists them where they are several."""
+    if not is_storage(location):
+        sweep = ServedSweep(location)
+        return lambda name: None if name else sweep, None
+    opened: dict[str, ServedSweep] = {}
+
+    def named(name: str) -> ServedSweep | None:
+        if name not in opened and name in sweeps_in(location):
+            opened[name] = ServedSweep(sweep_location(location, name))
+        return opened.get(name)
+
+    return named, lambda: front_page(location, lambda line: f"{quote(line.name)}/", refresh=SECONDS_OF_FRONT)
 
 
 def _server(

@@ -24,14 +24,20 @@ AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
 def serving(path: Path) -> Iterator[Server]:
     """A server of a single sweep that runs for a while, on any port."""
     sweep = ServedSweep(str(path))
-    with Server(0, lambda name: None if name else sweep) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with Server(0, lambda name: None if name else sweep) as server, running(server):
+        yield server
+
+
+@contextmanager
+def running(server: Server) -> Iterator[None]:
+    """A server that answers meanwhile."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[HTTPResponse, str]:

@@ -1,0 +1,64 @@
+"""The front page of a storage: what it says of each sweep, and where it leads."""
+
+from pathlib import Path
+
+import pytest
+
+from dd_ray.report import command
+from dd_ray.report.front import Line, sweeps_in
+from dd_ray.report.server import Server, _shown
+from dd_ray.storage.sweep_folder import SweepFolder
+from tests.figures.sweeps import Values, write_sweep
+from tests.report.test_report import HOSTILE, Page
+from tests.report.test_server import ask, running
+
+AXES = {"beta": [0.1, 1.0, 2.0]}
+
+
+def ended(config: Values) -> tuple[str, int]:
+    return {0.1: ("finished", 300), 1.0: ("failed", 150), 2.0: ("unfinished", 150)}[config["beta"]]
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """Two sweeps, one of them with a page, and what else lies about."""
+    write_sweep(tmp_path / "whole #1", {"beta": [0.1, 1.0]})
+    write_sweep(tmp_path / "half", AXES, ended)
+    sweep = SweepFolder.at(tmp_path / "half")
+    sweep.write_manifest({**(sweep.manifest() or {}), "question": HOSTILE})
+    sweep.files.write("report.html", b"the page")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "file.txt").write_text("x")
+    return tmp_path
+
+
+def test_a_line_says_how_far_a_sweep_is(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sweeps_in(str(storage)) == ["half", "whole #1"]
+    half, whole = (Line.of(SweepFolder.open(storage / name)) for name in ("half", "whole #1"))
+    assert (whole.state, whole.progress) == ("complete", "2 of 2 trials")
+    assert (half.state, half.progress) == ("not running", "2 of 3 trials (1 failed)")
+    said = {"time": 4e9, "running": ["k"], "iterations_per_second": 1.0, "seconds_left": 7200.0}
+    SweepFolder.at(storage / "half").write_progress(said)
+    monkeypatch.setattr("dd_ray.results.table.time.time", lambda: 4e9)
+    assert Line.of(SweepFolder.open(storage / "half")).state.startswith("running, about 2")
+
+
+def test_the_command_on_a_storage_lists_its_sweeps(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command.main([str(storage)])
+    assert capsys.readouterr().out.strip() == str(storage / "index.html")
+    text = (storage / "index.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")] == ["half/report.html"]
+    assert not page.scripts and "<img" not in text and "whole #1" in text
+
+
+def test_the_server_of_a_storage_leads_to_each_sweep(storage: Path) -> None:
+    with Server(0, *_shown(str(storage))) as server, running(server):
+        answer, text = ask(server, "/")
+        links = [value for tag, name, value in Page(text).attributes if (tag, name) == ("a", "href")]
+        assert answer.status == 200 and sorted(links) == ["half/", "whole%20%231/"]
+        for link in links:
+            assert ask(server, f"/{link}progress.json")[0].status == 200
+        assert Page(ask(server, "/half/")[1]).numbers()["about"]["name"] == "half"
+        for path in ("/other/", "/file.txt", "/half/report.html", "/half/../half/sweep.json", "/./half/"):
+            assert ask(server, path)[0].status == 404
