@@ -63,6 +63,14 @@ class Board:
             self._writer.add_image(name, picture, iteration, dataformats="HWC"[: picture.ndim])
         self._flush()
 
+    def write_about(self, question: str, command: str, config: Mapping[str, Any]) -> None:
+        """Write what the trial is, for TensorBoard's text tab: the sweep's question and command, and the config."""
+        rows = [f"| {option_name(name)} | {value} |" for name, value in config.items() if value is not None]
+        texts = {"question": question, "command": f"    {command}", "config": "\n".join(["| | |", "|---|---|", *rows])}
+        for name, text in texts.items():
+            self._writer.add_text(name, text)
+        self._flush()
+
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:
         """Write config and final metrics, for TensorBoard's table and parallel coordinates of runs.
 

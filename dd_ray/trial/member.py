@@ -1,5 +1,6 @@
 """The network of a trial in training, in the process that trains it."""
 
+import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -43,6 +44,10 @@ class Member:
         self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
         hparams = {name: description["config"][name] for name in work.hparams}
         self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
+        if done < 0:
+            manifest = sweep.manifest() or {}
+            command = shlex.join(["python", *manifest.get("command", [])])
+            self._board.write_about(manifest.get("question", ""), command, description["config"])
         self.stack = stack_for(self.config)
         # Last, since nothing that fails may leave it in the stack. Without a state it begins anew.
         self.trial = self.stack.add(self.config, state)

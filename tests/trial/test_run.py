@@ -286,6 +286,9 @@ def test_tensorboard_has_scalars_pictures_and_hparams(start):
     assert len(tags["images"]) == 2
     assert all([event.step for event in events.Images(tag)] == [0, 3, 6] for tag in tags["images"])
     assert any("hparams" in name for name in events.summary_metadata)
+    (config,) = events.Tensors("config/text_summary")
+    assert "| beta | 0.1 |" in config.tensor_proto.string_val[0].decode()
+    assert {"question/text_summary", "command/text_summary"} <= set(tags["tensors"])
 
 
 def test_tensorboard_has_pictures_of_a_few_evaluations_and_no_curve_without_a_value(start):

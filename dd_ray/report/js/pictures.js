@@ -25,7 +25,7 @@ function showPictures() {
   const pictures = parse(`pictures-${state.cell}`);
   if (pictures === null)
     return $("pictures").replaceChildren(
-      element("p", "This report was written without pictures.", { class: "hint" }),
+      element("p", "This page was written without pictures; its report command, given the sweep, writes it with them.", { class: "hint" }),
     );
   if (pictures.note)
     return $("pictures").replaceChildren(element("p", `No pictures: ${pictures.note}`, { class: "hint" }));
