@@ -101,4 +101,5 @@ function traversals({ traversal, latents }) {
   return grid;
 }
 
+document.documentElement.classList.toggle("unpictured", !$("pictures-0"));
 store.register({ on: ["cell"], draw: showPictures });
