@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 
+from dd_ray import results
 from dd_ray.command_line import duration
 from dd_ray.report.about import about, name_of
 from dd_ray.report.live import PAGE
+from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
 from dd_ray.storage.files import open_files
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel, sweep_location
+from dd_ray.sweep.study import TELLS
 
 FRONT = "index.html"
 """Name of the front page in the folder of the storage."""
@@ -30,6 +33,8 @@ class Line:
     """Trials that have ended, of all, and what became of those that did not finish."""
     began: str
     machine: str
+    finding: str
+    """What came out so far, with an interval; empty where there is nothing to compare."""
     has_page: bool
 
     @classmethod
@@ -51,6 +56,7 @@ class Line:
             progress=f"{len(states)} of {len(trials)} trials" + (f" ({counts})" if counts else ""),
             began=(said["began"] or "").partition("T")[0],
             machine=said["machine"] or "",
+            finding=_finding(sweep) if "finished" in states else "",
             has_page=sweep.files.exists(PAGE),
         )
 
@@ -96,7 +102,16 @@ def front_page(storage: str, link: Callable[[Line], str | None], *, refresh: int
 """
 
 
-HEADINGS = ("Sweep", "State", "Trials", "Begun", "Study and question", "Machine")
+HEADINGS = ("Sweep", "State", "Trials", "Begun", "Study and question", "What came out", "Machine")
+
+
+def _finding(sweep: SweepFolder) -> str:
+    """The first of the sentences that a grid's command ends with."""
+    manifest = sweep.manifest() or {}
+    if "search" in manifest:
+        return ""
+    said = sentences(results.final(results.load(sweep.location)), manifest.get("tells", TELLS))
+    return said[0] if said else ""
 
 
 def _row(line: Line, link: str | None) -> str:
@@ -104,5 +119,5 @@ def _row(line: Line, link: str | None) -> str:
     first = f'<a href="{html.escape(link)}">{name}</a>' if link else name
     what = f"{html.escape(line.study)}<br>{html.escape(line.question)}"
     cells = [html.escape(text) for text in (line.state, line.progress, line.began)]
-    whole = [first, *cells, what, html.escape(line.machine)]
+    whole = [first, *cells, what, html.escape(line.finding), html.escape(line.machine)]
     return "<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in whole) + "</tr>"

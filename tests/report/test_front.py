@@ -19,10 +19,16 @@ def ended(config: Values) -> tuple[str, int]:
     return {0.1: ("finished", 300), 1.0: ("failed", 150), 2.0: ("unfinished", 150)}[config["beta"]]
 
 
+def measured(config: Values, iteration: int) -> Values:
+    """Scores whose differences vary from seed to seed."""
+    score = config["gamma"] * (1 + 0.1 * config["seed"]) + 0.01 * config["seed"] ** 2
+    return dict.fromkeys(("reconstruction_error", "linear_r2", "mcc", "linear_r2_stills", "mcc_stills"), score)
+
+
 @pytest.fixture
 def storage(tmp_path: Path) -> Path:
     """Two sweeps, one of them with a page, and what else lies about."""
-    write_sweep(tmp_path / "whole #1", {"beta": [0.1, 1.0]})
+    write_sweep(tmp_path / "whole #1", {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1, 2]}, metrics=measured)
     write_sweep(tmp_path / "half", AXES, ended)
     sweep = SweepFolder.at(tmp_path / "half")
     sweep.write_manifest({**(sweep.manifest() or {}), "question": HOSTILE})
@@ -35,7 +41,8 @@ def storage(tmp_path: Path) -> Path:
 def test_a_line_says_how_far_a_sweep_is(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sweeps_in(str(storage)) == ["half", "whole #1"]
     half, whole = (Line.of(SweepFolder.open(storage / name)) for name in ("half", "whole #1"))
-    assert (whole.state, whole.progress) == ("complete", "2 of 2 trials")
+    assert (whole.state, whole.progress) == ("complete", "6 of 6 trials")
+    assert whole.finding.startswith("Against ") and "γ = 0.5" in whole.finding and not half.finding
     assert (half.state, half.progress) == ("not running", "2 of 3 trials (1 failed)")
     said = {"time": 4e9, "running": ["k"], "iterations_per_second": 1.0, "seconds_left": 7200.0}
     SweepFolder.at(storage / "half").write_progress(said)
