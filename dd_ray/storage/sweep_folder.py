@@ -169,7 +169,7 @@ class TrialFolder:
         """How the trial ended, or None while it has not."""
         try:
             return Outcome(**json.loads(self.files.read("outcome.json")))
-        except (FileNotFoundError, json.JSONDecodeError):  # the latter after a power cut
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):  # the last after a power cut
             return None
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
@@ -286,7 +286,7 @@ class SweepFolder:
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
             return json.loads(self.files.read(name))
-        except (FileNotFoundError, json.JSONDecodeError):  # the latter after a power cut
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):  # the last after a power cut
             return None
 
 

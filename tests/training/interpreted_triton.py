@@ -81,6 +81,15 @@ def _ours(layer):
     ids=lambda value: {True: "shared", False: "own"}.get(value) if isinstance(value, bool) else str(value),
 )
 def test_a_layer_and_its_gradients_are_those_of_pytorch(layer, sides, shared):
+    assert_as_pytorch(layer, sides, shared)
+
+
+def test_one_layer_and_its_gradients_are_those_of_pytorch():
+    assert_as_pytorch(*ODD[2], shared=False)  # the smallest, which is tried always
+
+
+def assert_as_pytorch(layer, sides, shared):
+    """A layer's outputs for all trials, and its gradients, are PyTorch's own."""
     images, values = _case(layer, sides, shared)
     ours = _results(_ours(layer), images, values, shared)
     theirs = _results(layer, images.double(), {name: value.double() for name, value in values.items()}, shared)

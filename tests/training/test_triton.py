@@ -34,22 +34,26 @@ SPILLED = 8
 
 
 @needs_triton
-@pytest.mark.slow
-def test_in_the_interpreter(tmp_path):
+@pytest.mark.parametrize("which", ["one_layer", pytest.param("", marks=pytest.mark.slow)], ids=["one", "all"])
+def test_in_the_interpreter(tmp_path, which):
     if Version(version("triton")) < Version("3.9"):
         pytest.skip("needs Triton 3.9: the interpreter of 3.6 does not work with NumPy 2.4")
     # In a process of its own, since it is chosen before Triton is first imported.
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", str(HERE / "interpreted_triton.py")]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", str(HERE / "interpreted_triton.py"), "-k", which]
     environment = os.environ | {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(tmp_path)}
     ended = subprocess.run(command, env=environment, cwd=HERE.parents[1], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
 
 
 @needs_triton
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layer", "precision"),
-    [((1, 32, 32), "ieee"), ((32, 32, 16), "ieee"), ((32, 32, 16), "tf32"), ((64, 64, 4), "ieee")],
+    [
+        pytest.param((1, 32, 32), "ieee", marks=pytest.mark.slow),
+        pytest.param((32, 32, 16), "ieee", marks=pytest.mark.slow),
+        ((32, 32, 16), "tf32"),
+        pytest.param((64, 64, 4), "ieee", marks=pytest.mark.slow),
+    ],
     ids=str,
 )
 def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_path, precision, layer):

@@ -8,12 +8,46 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from tests.storage.object_store import KEYS, object_store
+from tests.sweep.studies import ROOT, TINY_OPTIONS
 
 __all__ = ["object_store"]
+
+FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --learning-rate 1e-5 --scheduler none".split()
+
+
+def sweep_command(*, figures=False):
+    """What runs `small_grid.py` on tiny trials, in the folder of this repository: with figures, with its page too."""
+    script = [str(ROOT / "tests" / "sweep" / "small_grid.py")] if figures else ["-m", "tests.tune.without_figures"]
+    return [sys.executable, *script, *(option for option in TINY_OPTIONS if not (figures and option == "--no-page"))]
+
+
+def sweep(*options, figures=False):
+    """Run a sweep of tiny trials to its end."""
+    command = [*sweep_command(figures=figures), *map(str, options)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
+
+
+class Ran(NamedTuple):
+    """A sweep that a command has run."""
+
+    done: subprocess.CompletedProcess[str]
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def four_trials(ray_folder, tmp_path_factory):
+    """Four trials that one command has trained on this machine, without a cluster, and drawn; to be looked at alone."""
+    storage = tmp_path_factory.mktemp("four_trials")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_TMPDIR", ray_folder)
+        done = sweep(*FOUR_TRIALS, "--storage", storage, "--name", "mine", figures=True)
+    assert done.returncode == 0, done.stderr
+    return Ran(done, storage / "mine")
 
 
 @pytest.fixture(scope="session")
@@ -42,31 +76,42 @@ def cluster(ray_folder, token):
 @contextmanager
 def ray_head(ray_folder, environment):
     """A Ray of two CPUs, and its address."""
+    # On a busy machine a node may be late for its own head, which then ends.
+    for attempts_left in (2, 1, 0):
+        with _starting(ray_folder, environment) as (head, address, log):
+            if _has_started(head, log):
+                yield address
+                return
+        assert attempts_left, f"ray start ended early:\n{log.read_text()}"
+
+
+@contextmanager
+def _starting(ray_folder, environment):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --temp-dir {ray_folder}"
-    with (Path(ray_folder) / "head.log").open("w") as log:
+    path = Path(ray_folder) / "head.log"
+    with path.open("w") as log:
         head = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--node-ip-address", "127.0.0.1"],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0"} | environment,
+            env=os.environ | {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONUNBUFFERED": "1"} | environment,
         )
         try:
-            _wait_for(port, head)
-            yield f"127.0.0.1:{port}"
+            yield head, f"127.0.0.1:{port}", path
         finally:
             head.terminate()
-            head.wait(timeout=30)
+            head.wait(timeout=300)
 
 
-def _wait_for(port, head):
-    for _ in range(120):
-        assert head.poll() is None, "ray start ended early"
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                time.sleep(2)  # from the port's opening to the node's registration
-                return
-        time.sleep(0.5)
-    pytest.fail("ray start did not open its port within a minute")
+def _has_started(head, log):
+    """Whether a head and its node are there, as it says; not, if it ends before."""
+    deadline = time.monotonic() + 300
+    while "Ray runtime started" not in log.read_text():
+        if head.poll() is not None:
+            return False
+        assert time.monotonic() < deadline, f"ray start takes too long:\n{log.read_text()}"
+        time.sleep(0.2)
+    return True

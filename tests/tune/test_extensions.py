@@ -19,14 +19,16 @@ OWN = (
 
 
 def _run(*words: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([sys.executable, *map(str, words)], capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        [sys.executable, *map(str, words)], capture_output=True, text=True, timeout=600, check=False, cwd=ROOT
+    )
 
 
 @pytest.mark.ray
 def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path: Path) -> None:
-    study, sweep = ROOT / "tests" / "sweep" / "small_grid.py", tmp_path / "mine"
+    study, sweep = ("-m", "tests.tune.without_figures"), tmp_path / "mine"
     where = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
-    done = _run(study, *SIZES, *OWN, *where, "--extension", *FILES)
+    done = _run(*study, *SIZES, *OWN, *where, "--extension", *FILES)
     assert done.returncode == 0, done.stderr
     assert sorted(file.name for file in (sweep / "extensions").iterdir()) == [file.name for file in FILES]
     recorded = {each["file"]: each for each in json.loads((sweep / "sweep.json").read_text())["extensions"]}
@@ -45,6 +47,6 @@ def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path:
     changed = tmp_path / "blur_vae.py"
     changed.write_text((FOLDER / "blur_vae.py").read_text() + "# changed\n")
     others = [file for file in FILES if file.name != "blur_vae.py"]
-    more = _run(study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others)
+    more = _run(*study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others)
     assert more.returncode == 0, more.stderr
     assert "blur_vae.py has changed" in more.stdout and "kept: 4; to run: 4" in more.stdout

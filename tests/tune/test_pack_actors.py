@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from dd_ray import results
-from tests.tune.test_command import FOUR_TRIALS, SWEEP, sweep
+from tests.sweep.studies import ROOT
+from tests.tune.conftest import FOUR_TRIALS, sweep, sweep_command
 
 pytestmark = pytest.mark.ray
 LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 1000 --evaluations 8 --scheduler none".split()
@@ -36,13 +37,12 @@ def _evaluated(folder: Path) -> int:
     return sum(len(path.read_text().splitlines()) for path in folder.glob("cells/*/metrics.jsonl"))
 
 
-def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, tmp_path):
-    for name, pack in (("packed", "on"), ("plain", "off")):
-        options = ["--learning-rate", "1e-5", "--pack", pack, "--storage", tmp_path, "--name", name]
-        done = sweep(*FOUR_TRIALS, "--address", cluster, *options)
-        assert done.returncode == 0, done.stderr
-        assert ("trained by one process" in done.stdout) == (pack == "on")
-    packed, plain = (results.load(tmp_path / name).sort_values(["key", "iteration"]) for name in ("packed", "plain"))
+def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, four_trials, tmp_path):
+    done = sweep(*FOUR_TRIALS, "--address", cluster, "--pack", "on", "--storage", tmp_path, "--name", "packed")
+    assert done.returncode == 0, done.stderr
+    assert "trained by one process" in done.stdout and "trained by one process" not in four_trials.done.stdout
+    folders = (tmp_path / "packed", four_trials.folder)
+    packed, plain = (results.load(folder).sort_values(["key", "iteration"]) for folder in folders)
     assert list(packed.columns) == list(plain.columns)
     for column in ("key", "label", "state", "iteration"):
         assert packed[column].tolist() == plain[column].tolist()
@@ -55,7 +55,8 @@ def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, tmp_path):
 def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray_folder)
     options = ["--pack", "on", "--storage", str(tmp_path), "--name", "mine"]
-    with subprocess.Popen([*SWEEP, *LONG, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    command, pipe = [*sweep_command(), *LONG, *options], subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as run:
         _wait_for(lambda: _evaluated(tmp_path / "mine") >= 4, run)
         (pack,) = _processes(run, "ray::PackActor")
         assert_thin(_processes(run, "ray::ResourceTrainable"))
@@ -68,7 +69,7 @@ def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_fo
     assert run.returncode == 130, errors
     assert not other.is_running()
     before = results.load(tmp_path / "mine")
-    done = sweep(*LONG, *options, timeout=600)
+    done = sweep(*LONG, *options)
     assert done.returncode == 0, done.stderr
     after = results.load(tmp_path / "mine")
     assert len(after) == 4 * 9 and set(after["state"]) == {"finished"}
