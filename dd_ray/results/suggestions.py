@@ -15,6 +15,7 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
 from dd_ray.results.came_out import counted
+from dd_ray.results.table import as_csv
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import LOG, TRIALS, common_iterations, current_trials, open_storage
@@ -94,7 +95,7 @@ class SuggestionsCameOut:
     def __init__(self, plan: SearchPlan, sweep: SweepFolder) -> None:
         self._plan, self._sweep = plan, sweep
         self._suggestions = load(sweep.location)
-        sweep.files.write("suggestions.csv", self._suggestions.to_csv(index=False).encode())
+        sweep.files.write("suggestions.csv", as_csv(self._suggestions))
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
     def print_more(self, trials: pd.DataFrame) -> None:

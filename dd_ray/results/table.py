@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from dd_ray.config import TrialConfig, field_names, has_effect
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, printable
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 
@@ -94,6 +94,35 @@ def _rows(trial: TrialFolder, running: set[str]) -> list[dict[str, Any]]:
     added = trial.scores()
     rows = evaluations or [{"iteration": None}]
     return [shared | row | added.get(row["iteration"], {}) for row in rows]
+
+
+FORMULAS = ("=", "+", "-", "@")
+"""What a text begins with that a spreadsheet would compute, and so let whoever wrote it run what they like."""
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """A table as the content of a .csv file. A text that a spreadsheet would take for a formula has a `'` before it.
+
+    Numbers stay as they are, the negative ones too. What would end a line stands as `\\n` in it.
+    """
+    texts = table.select_dtypes(include=["object", "string"]).columns
+    harmless = table.assign(**{str(name): table[name].map(_harmless) for name in texts})
+    return harmless.rename(columns=_harmless).to_csv(index=False).encode("utf-8", "backslashreplace")
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULAS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 BEST = 5
