@@ -29,6 +29,7 @@ from dd_ray.figures import check_figures, draw_figure
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import out_of_space
+from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
@@ -220,9 +221,18 @@ def _open_sweep(plan: Plan) -> SweepFolder:
     """Where the plan's sweep is, or will be, after making sure that it can be."""
     sweep = SweepFolder.at(plan.location)
     sweep.check()
+    _mend_manifest(sweep)
     check_agrees(plan, sweep)
     _say_what_changed(sweep)
     return sweep
+
+
+def _mend_manifest(sweep: SweepFolder) -> None:
+    """Set what the sweep was asked for aside where it is damaged: the trials themselves say what they are."""
+    try:
+        sweep.manifest()
+    except DamagedError as error:
+        print(f"{printable(error)} It is in {sweep.set_aside('sweep.json')} now.", file=sys.stderr)
 
 
 def _run_in_bounds(run: Callable[[], str | None]) -> str | None:

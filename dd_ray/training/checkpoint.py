@@ -1,6 +1,7 @@
 """A trial's state as bytes: a NumPy `.npz` archive, whose parts carry checksums and which no pickle is in.
 
-`meta` holds format, iteration, config and the names of the arrays as JSON; `weights/NAME` and
+`meta` holds format, iteration, config, the names of the arrays and the iteration of the last evaluation on record as
+JSON; `weights/NAME` and
 `square_avg/NAME` are the arrays. Before an array is read, what the archive and the headers of its arrays claim is
 checked: a small file that would unpack to a large one, or ask for the memory of one, is none that was written here.
 """
@@ -45,6 +46,7 @@ def dump_state(state: TrialState) -> bytes:
         "iteration": state.iteration,
         "config": state.config.to_dict(),
         "arrays": list(arrays),
+        **({} if state.recorded is None else {"recorded": state.recorded}),
     }
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
@@ -74,6 +76,7 @@ def load_state(content: bytes | Path) -> TrialState:
                 iteration=_iteration(meta["iteration"]),
                 weights=_group(archive, "weights"),
                 square_avg=_group(archive, "square_avg"),
+                recorded=_iteration(meta["recorded"]) if "recorded" in meta else None,
             )
     except UserError as error:
         raise UserError(f"{name} cannot be used: {error}") from error

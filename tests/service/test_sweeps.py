@@ -298,7 +298,7 @@ def sweep(tmp_path, monkeypatch):
     """A folder with figures, whose table is known."""
     table = pd.DataFrame({"key": ["a", "b"], "kl": [0.1, float("nan")]})
     monkeypatch.setattr(results, "load", lambda path: table)
-    SweepFolder.at(tmp_path / "sweep").write_manifest({"study": "tiny"})
+    SweepFolder.at(tmp_path / "sweep").write_manifest({"study": "tiny", "axes": {}, "options": {}})
     (tmp_path / "sweep" / "figures").mkdir(parents=True)
     (tmp_path / "sweep" / "figures" / "map.png").write_bytes(bytes(range(256)) * 300)
     (tmp_path / "sweep" / "figures" / "map.csv").write_text("γ\n")
