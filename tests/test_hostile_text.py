@@ -38,7 +38,9 @@ hostile = st.lists(st.one_of(st.sampled_from(PARTS), st.text(max_size=4)), min_s
 @pytest.fixture(scope="module")
 def trials_of_two_cells(tmp_path_factory):
     """The table of a sweep of two trials."""
-    return results.final(results.load(write_sweep(tmp_path_factory.mktemp("two"), {"gamma": [0.0, 0.5], "beta": [0.1]})))
+    return results.final(
+        results.load(write_sweep(tmp_path_factory.mktemp("two"), {"gamma": [0.0, 0.5], "beta": [0.1]}))
+    )
 
 
 def obeyed(text: str) -> list[str]:

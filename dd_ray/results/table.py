@@ -36,7 +36,8 @@ def load(path: str | Path) -> pd.DataFrame:
     sweep = SweepFolder.open(path)
     progress = alive(sweep)
     running = set(progress["running"]) if progress else set()
-    rows, notes = [], list[str]()
+    lost = "left out, trial {}: its config.json is gone; the sweep's command writes it anew"
+    rows, notes = [], [lost.format(key) for key in sweep.without_config()]
     for of_trial, of_its_files in in_parallel(lambda trial: _rows_or_why_not(trial, running), sweep.trials()):
         rows += of_trial
         notes += of_its_files

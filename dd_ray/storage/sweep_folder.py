@@ -401,6 +401,14 @@ class SweepFolder:
         """Write how far the sweep is."""
         self.files.write("progress.json", _json(progress), durable=False)
 
+    def board(self, label: str) -> Files:
+        """The folder of a trial's event files. What is in its place and is no folder is set aside."""
+        for name in ("tensorboard", f"tensorboard/{label}"):
+            path = self.files.local / name if self.files.local else None
+            if path is not None and os.path.lexists(path) and not path.is_dir():
+                self.set_aside(name)
+        return self.files.at("tensorboard", label)
+
     def check(self) -> None:
         """Make sure that something can be kept here.
 
@@ -433,6 +441,15 @@ class SweepFolder:
         folders = [self.trial(key) for key in self.files.names("cells")]
         created = in_parallel(lambda folder: folder.files.exists("config.json"), folders)
         return [folder for folder, exists in zip(folders, created, strict=True) if exists]
+
+    def without_config(self) -> list[str]:
+        """Keys of trials that have records and do not say what they are: their config was lost."""
+        folders = [self.trial(key) for key in self.files.names("cells")]
+        return [
+            folder.key
+            for folder, names in zip(folders, in_parallel(lambda folder: folder.files.names(), folders), strict=True)
+            if "config.json" not in names and {"outcome.json", "scores.jsonl", "owner", "seal.json"} & {*names}
+        ]
 
 
 def sweep_location(storage: str, name: str) -> str:

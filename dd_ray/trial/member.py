@@ -45,7 +45,7 @@ class Member:
         self._pictured = _pictured(work.evaluate_at)
         self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
         hparams = {name: description["config"][name] for name in work.hparams}
-        self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
+        self._board = Board(sweep.board(description["label"]), hparams, first_step=done + 1)
         self._recorded = done
         self.stack = stack_for(self.config)
         # Last, since nothing that fails may leave it in the stack. Without a state it begins anew.

@@ -150,7 +150,7 @@ def test_a_damaged_trial_is_left_out_by_name_and_no_other_is_touched(
     pd.testing.assert_frame_equal(rows_of(table, key, False)[columns], rows_of(expected, key, False))
     shown, recorded = rows_of(table, key, True), rows_of(expected, key, True)
     if shown.empty:
-        assert key in told and "trains it again" in told, told
+        assert key in told and ("trains it again" in told or "writes it anew" in told), told
         return
     kept = [column for column in columns if column not in HOW_IT_ENDED]
     if file.name == "metrics.jsonl" and (recorded["state"] == "unfinished").all():

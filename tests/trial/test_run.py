@@ -1,6 +1,7 @@
 """One trial in training, without Ray."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -186,6 +187,16 @@ def test_a_trial_that_has_lost_evaluations_before_its_state_is_trained_again(sta
     assert second.trainer.began_at == 0
     finish(second)
     assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+
+
+def test_what_is_in_the_place_of_tensorboard_s_folder_is_set_aside(start):
+    first = start()
+    first.close()
+    folder = first.folder.files.local.parents[1]
+    shutil.rmtree(folder / "tensorboard")
+    (folder / "tensorboard").write_bytes(bytes(10))
+    finish(start())
+    assert (folder / "tensorboard").is_dir() and (folder / "aside" / "tensorboard-1").read_bytes() == bytes(10)
 
 
 def test_the_state_of_another_trial_is_not_gone_on_from(start):
