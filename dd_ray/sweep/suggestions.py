@@ -334,7 +334,8 @@ def open_storage(folder: Path) -> JournalStorage:
 def mend_log(sweep: SweepFolder) -> None:
     """Set a damaged log aside, and have the search go on with what is before the damage. For the command that runs it.
 
-    What has been lost is found out again: the same points are drawn, and their trials are there.
+    What has been lost is drawn and found out again: no trial is lost, and those of a point that is drawn once more need
+    no training. A suggestion that the damage cut short in its drawing is drawn anew, as after a kill, at another point.
     """
     try:
         open_storage(sweep.folder)
