@@ -26,12 +26,13 @@ from dd_ray.config.code import resolve
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
 from dd_ray.config.recorded import changed_since
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError, exit_on_user_error, printable
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.report.live import live_page, page_link, serve_command, write_page
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import out_of_space
+from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
@@ -202,7 +203,7 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     table = results.load(sweep.location)
     trials = results.final(table[table["key"].isin(came_out.keys)])
     results.print_cells(trials, told=plan.study.tells)
-    sweep.files.write("results.csv", table.to_csv(index=False).encode())
+    sweep.files.write("results.csv", results.as_csv(table))
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in _draw(plan, sweep) if complete else ():
@@ -242,9 +243,18 @@ def _open_sweep(plan: Plan) -> SweepFolder:
     """Where the plan's sweep is, or will be, after making sure that it can be."""
     sweep = SweepFolder.at(plan.location)
     sweep.check()
+    _mend_manifest(sweep)
     check_agrees(plan, sweep)
     _say_what_changed(sweep)
     return sweep
+
+
+def _mend_manifest(sweep: SweepFolder) -> None:
+    """Set what the sweep was asked for aside where it is damaged: the trials themselves say what they are."""
+    try:
+        sweep.manifest()
+    except DamagedError as error:
+        print(f"{printable(error)} It is in {sweep.set_aside('sweep.json')} now.", file=sys.stderr)
 
 
 def _run_in_bounds(run: Callable[[], str | None]) -> str | None:
@@ -295,7 +305,7 @@ def _draw_one(figure: str | DrawFigure, location: str, folder: Path) -> Sequence
         reason = str(error)
     except Exception as error:  # whatever fails in a figure, what was trained and is reported stands
         reason = f"{type(error).__name__}: {error}"
-    print(f"No figure:   {figure if isinstance(figure, str) else figure.__name__} of {location}: {reason}")
+    print(f"No figure:   {figure if isinstance(figure, str) else figure.__name__} of {location}: {printable(reason)}")
     return []
 
 
@@ -314,7 +324,7 @@ def _exit_code(trials: pd.DataFrame, to_go: str) -> int:
     """What the command exits with: `to_go` says what is left to do, if there is."""
     failed = trials[trials["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
-        print(f"failed: {row['label']}: {row['error']}", file=sys.stderr)
+        print(f"failed: {printable(row['label'])}: {printable(row['error'])}", file=sys.stderr)
     if len(failed):
         print(f"{len(failed)} of {len(trials)} trials failed; the same command tries them again.", file=sys.stderr)
         return EXIT_FAILED_TRIALS
@@ -328,7 +338,7 @@ def _print_every_trial(plan: Plan) -> None:
     if plan.trials:
         table = Table("key", "trial", title="Trials", title_justify="left")
         for trial in plan.trials:
-            table.add_row(trial.key, trial.label)
+            table.add_row(trial.key, printable(trial.label))
         console().print(table)
     print("Dry run: nothing was started.")
 

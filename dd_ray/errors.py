@@ -1,12 +1,33 @@
-"""The one exception for what a user got wrong."""
+"""The one exception for what a user got wrong, and how text that others wrote gets to a terminal."""
 
 import sys
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode's categories of what a terminal obeys and does not show: control characters, and those that turn the
+direction of a text, on which others look like something else than they are."""
+OF_LINES = "\n\r\t"
 
 
 class UserError(Exception):
     """A wrong input. The message is one sentence or two: what was wrong, with which value, what would be right."""
+
+
+def printable(text: object, lines: bool = False) -> str:
+    r"""A text that a terminal shows and does not obey, wherever it comes from: `\x1b[2J` is six characters then.
+
+    Labels, errors, names of users and of files, and what a cluster prints go through this on their way to a terminal.
+
+    Args:
+        text: what is to be printed.
+        lines: whether it may have several lines, and tabs.
+    """
+    return "".join(
+        each if unicodedata.category(each) not in UNSEEN or (lines and each in OF_LINES) else _escaped(each)
+        for each in str(text)
+    )
 
 
 @contextmanager
@@ -15,5 +36,9 @@ def exit_on_user_error() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error, lines=True)}", file=sys.stderr)
         sys.exit(2)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

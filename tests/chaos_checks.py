@@ -67,7 +67,7 @@ def undisturbed(plan: Plan) -> dict[str, TrialFolder]:
     """The trials of a plan, trained one by one without Ray."""
     folder = Path(plan.location)
     sweep = SweepFolder.at(folder)
-    sweep.write_manifest({})
+    sweep.write_manifest({"study": "undisturbed", "axes": {}, "options": {}})
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         list(pool.map(_train, [folder] * len(plan.trials), plan.trials, [plan.evaluate_at] * len(plan.trials)))
     return {trial.key: sweep.trial(trial.key) for trial in plan.trials}

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 # The networks are small, and tests may run beside each other: more threads only get in each other's way.
 torch.set_num_threads(1)
+
+settings.register_profile("seeded", derandomize=True, deadline=None, database=None)
+settings.load_profile("seeded")
 
 LEFT_OUT = pytest.StashKey[int]()
 """How many slow tests a process has left out of those that it found."""

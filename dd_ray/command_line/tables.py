@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dd_ray.errors import printable
+
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
@@ -25,6 +27,10 @@ class Column:
     """How soon it is left out where the terminal is too narrow: the highest first, and never those of 0."""
     name: str = ""
     """What names it where it is left out; the header where it is empty."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "header", printable(self.header))
+        object.__setattr__(self, "texts", tuple(map(printable, self.texts)))
 
     @property
     def width(self) -> int:
@@ -72,7 +78,7 @@ def print_table(columns: Sequence[Column], terminal: Console, title: str = "") -
 
 def say(text: str, terminal: Console) -> None:
     """Print text that breaks between words at the width of the terminal, and has no markup."""
-    terminal.print(text, markup=False, highlight=False, emoji=False)
+    terminal.print(printable(text, lines=True), markup=False, highlight=False, emoji=False)
 
 
 def _longest_word(texts: Sequence[str]) -> int:

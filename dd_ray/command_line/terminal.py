@@ -10,7 +10,9 @@ WIDTH_WITHOUT_TERMINAL = 160
 
 
 def console(width: int | None = None) -> Console:
-    """A console for tables.
+    """A console for tables. It takes text as it is: `[/red]` in a label is no markup, and `:smile:` no picture.
+
+    What others wrote is to go through `printable` first.
 
     Args:
         width: in columns. Where it is None: that of the terminal; in a file or a pipe what the environment's COLUMNS
@@ -19,7 +21,7 @@ def console(width: int | None = None) -> Console:
     if width is None and not sys.stdout.isatty():
         asked = os.environ.get("COLUMNS", "")
         width = int(asked) if asked.isdecimal() and int(asked) else WIDTH_WITHOUT_TERMINAL
-    return Console(width=width)
+    return Console(width=width, markup=False, emoji=False)
 
 
 def duration(seconds: float) -> str:

@@ -19,8 +19,9 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
 
 
 def parts_of(label: str) -> dict[str, str]:
-    """What a label says, as text: values by the names of options, with underscores."""
-    return dict(part.split("=", 1) for part in label.split(","))  # type: ignore[misc]
+    """What a label says, as text: values by the names of options, with underscores; none where it names no value."""
+    named = (part.partition("=") for part in label.split(","))
+    return {name: value for name, _, value in named}
 
 
 def with_parts(parts: Mapping[str, str]) -> str:

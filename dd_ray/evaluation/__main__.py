@@ -12,7 +12,7 @@ from tqdm import tqdm
 from dd_ray import results
 from dd_ray.command_line import optional, parse_options
 from dd_ray.config.extensions import load_files
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError, exit_on_user_error, printable
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.trial.scoring import Scored, score_trials, trials_to_score
@@ -59,7 +59,7 @@ def main(args: list[str] | None = None) -> None:
             sys.exit(EXIT_INTERRUPTED)
         _report(options.path, names)
     for trial in (trial for trial in done if trial.left_out):
-        print(f"without scores: {trial.label} {trial.left_out}", file=sys.stderr)
+        print(f"without scores: {printable(trial.label)} {printable(trial.left_out)}", file=sys.stderr)
     if all(trial.left_out for trial in done):
         sys.exit(EXIT_NOTHING_SCORED)
 
@@ -77,7 +77,7 @@ def _score(path: str, names: Sequence[str], processes: int) -> list[Scored]:
 
 def _report(path: str, names: Sequence[str]) -> None:
     sweep, table = SweepFolder.open(path), results.load(path)
-    sweep.files.write("results.csv", table.to_csv(index=False).encode())
+    sweep.files.write("results.csv", results.as_csv(table))
     columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
     present = [column for column in columns if column in table]
     trials = results.final(table)

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from dd_ray.command_line import parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.results.table import as_csv
 from dd_ray.storage.exports import export
 
 MARKS = {
@@ -93,7 +94,7 @@ def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.D
         UserError: the folder cannot be written.
     """
     contents = {f"{name}.png": _png(figure) for name, figure in figures.items()}
-    contents |= {f"{name}.csv": table.to_csv(index=False).encode() for name, table in tables.items()}
+    contents |= {f"{name}.csv": as_csv(table) for name, table in tables.items()}
     return export(folder, contents)
 
 

@@ -21,7 +21,7 @@ from dd_ray.command_line import optional
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, printable
 from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.summary import described
@@ -188,7 +188,7 @@ def subjects_of(
         trials = trials[trials["seed"] == trials["seed"].min()]
     trained, left_out = load_networks(path, trials)
     for label, state in left_out.items():
-        print(f"left out, without a usable network: {label} ({state.replace('_', ' ')})", file=sys.stderr)
+        print(f"left out, without a usable network: {printable(label)} ({state.replace('_', ' ')})", file=sys.stderr)
     return [*trained, *originals]
 
 

@@ -16,6 +16,6 @@ came_out      what a sweep prints of the trials that were asked for
 """
 
 from dd_ray.results.printing import print_cells, print_state
-from dd_ray.results.table import alive, best, final, load
+from dd_ray.results.table import alive, as_csv, best, final, load
 
-__all__ = ["alive", "best", "final", "load", "print_cells", "print_state"]
+__all__ = ["alive", "as_csv", "best", "final", "load", "print_cells", "print_state"]

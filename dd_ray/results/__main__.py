@@ -12,7 +12,7 @@ from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.metrics import REPORTED
 from dd_ray.results.printing import print_best_cells, print_cells, print_state
 from dd_ray.results.sentences import sentences
-from dd_ray.results.table import final, load
+from dd_ray.results.table import as_csv, final, load
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.study import TELLS
@@ -61,7 +61,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {path} is no .csv or .parquet file; give a name that ends so.")
-    content = table.to_csv(index=False).encode() if path.suffix == ".csv" else table.to_parquet(index=False)
+    content = as_csv(table) if path.suffix == ".csv" else table.to_parquet(index=False)
     try:
         LocalFiles(path.parent).write(path.name, content, durable=False)
     except OSError as error:

@@ -30,7 +30,7 @@ from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import by_flips, holm
 from dd_ray.results.sentences import in_words, told_metric
 from dd_ray.results.summary import described
-from dd_ray.results.table import final, load
+from dd_ray.results.table import as_csv, final, load
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.confirmation import BASELINE, ConfirmationPlan, confirmation_plan
 from dd_ray.sweep.plan import Plan
@@ -133,7 +133,7 @@ class ConfirmationCameOut:
         """Print the contrasts, and write them beside the table."""
         found = contrasts(trials, self._plan.chosen)
         table = pd.DataFrame([vars(each) for each in found])
-        self._sweep.files.write("confirmation.csv", table.to_csv(index=False).encode())
+        self._sweep.files.write("confirmation.csv", as_csv(table))
         print_contrasts(found, self._plan)
 
     def left(self, trials: pd.DataFrame) -> str:

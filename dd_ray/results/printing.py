@@ -7,6 +7,7 @@ import pandas as pd
 
 from dd_ray.command_line import Column, console, duration, fitting, print_table, say, width_of
 from dd_ray.config.options import option_name, shown
+from dd_ray.errors import printable
 from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.results.cells import Cell, Score, cells_of, settings_of
 from dd_ray.results.summary import described
@@ -37,7 +38,7 @@ def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
     elif counts["missing"] + counts["unfinished"]:
         print("Nothing runs it at the moment; the command that started it goes on.")
     for row in trials[trials["state"] == "failed"].to_dict("records"):
-        print(f"failed: {row['label']}: {row['error']}")
+        print(f"failed: {printable(row['label'])}: {printable(row['error'])}")
 
 
 def print_cells(

@@ -15,6 +15,7 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
 from dd_ray.results.came_out import counted
+from dd_ray.results.table import as_csv
 from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import LOG, TRIALS, common_iterations, current_trials, open_storage
@@ -42,7 +43,10 @@ def load(path: str | Path) -> pd.DataFrame:
     """
     sweep = SweepFolder.open(path)
     search = search_of(sweep)
-    study = optuna.load_study(study_name=search["optuna_study"], storage=open_storage(sweep.folder))
+    try:
+        study = optuna.load_study(study_name=search["optuna_study"], storage=open_storage(sweep.folder))
+    except KeyError as error:
+        raise UserError(f"{sweep.location} has no suggestions yet, or has lost them; run its command again.") from error
     rows = [_row(trial, sweep, search) for trial in current_trials(study)]
     if not rows:
         raise UserError(f"{path} holds a search without suggestions; run its command again.")
@@ -94,7 +98,7 @@ class SuggestionsCameOut:
     def __init__(self, plan: SearchPlan, sweep: SweepFolder) -> None:
         self._plan, self._sweep = plan, sweep
         self._suggestions = load(sweep.location)
-        sweep.files.write("suggestions.csv", self._suggestions.to_csv(index=False).encode())
+        sweep.files.write("suggestions.csv", as_csv(self._suggestions))
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
     def print_more(self, trials: pd.DataFrame) -> None:
@@ -113,7 +117,9 @@ def _row(trial: FrozenTrial, sweep: SweepFolder, search: dict[str, Any]) -> dict
     folders = [sweep.trial(key) for key in trial.user_attrs[TRIALS]]
     # As for a trial: outcomes are written last, so they are read first.
     ends = {outcome.state for outcome in (folder.outcome() for folder in folders) if outcome}
-    started = [rows for rows in (_until(folder.evaluations(), search["iterations"]) for folder in folders) if rows]
+    started = [
+        rows for rows in (_until(folder.sound_evaluations(), search["iterations"]) for folder in folders) if rows
+    ]
     iterations = common_iterations(started) if started else []
     last = iterations[-1] if iterations else math.nan
     at_last = [row for rows in started for row in rows if row["iteration"] == last]

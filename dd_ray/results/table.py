@@ -1,6 +1,8 @@
 """A finished or running sweep as one tidy pandas table."""
 
+import functools
 import math
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from dd_ray.config import TrialConfig, field_names, has_effect
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, printable
 from dd_ray.metrics import REPORTED, with_untrained
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
 
 STATES = ("finished", "running", "stopped_early", "diverged", "failed", "unfinished", "missing")
 SECONDS_TO_LIVE = 60
@@ -25,7 +27,8 @@ def load(path: str | Path) -> pd.DataFrame:
     interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β in
     both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were added later by
     `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics. Where both γ
-    and λ are swept, `effective_lambda`, see `effective_lambda`.
+    and λ are swept, `effective_lambda`, see `effective_lambda`. A trial whose files are damaged or
+    do not agree is left out, with a sentence on stderr that names it and what to do.
 
     Raises:
         UserError: there is no sweep, or one without trials.
@@ -33,9 +36,17 @@ def load(path: str | Path) -> pd.DataFrame:
     sweep = SweepFolder.open(path)
     progress = alive(sweep)
     running = set(progress["running"]) if progress else set()
-    rows = [row for rows in in_parallel(lambda trial: _rows(trial, running), sweep.trials()) for row in rows]
+    lost = "left out, trial {}: its config.json is gone; the sweep's command writes it anew"
+    rows, notes = [], [lost.format(key) for key in sweep.without_config()]
+    for of_trial, of_its_files in in_parallel(lambda trial: _rows_or_why_not(trial, running), sweep.trials()):
+        rows += of_trial
+        notes += of_its_files
+    for note in notes:
+        _say_once(note)
     if not rows:
-        raise UserError(f"{path} holds a sweep without trials; run its command again.")
+        raise UserError(
+            f"{path} holds a sweep without trials{' that can be shown' * bool(notes)}; run its command again."
+        )
     table = pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
     if table["gamma"].nunique() > 1 and table["lam"].nunique() > 1:
         names = [name for name in field_names() if name in table]
@@ -80,20 +91,64 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
     return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
 
 
-def _rows(trial: TrialFolder, running: set[str]) -> list[dict[str, Any]]:
-    # The outcome first: it is written last, so a trial that has one has all its evaluations.
-    outcome, evaluations, description = trial.outcome(), trial.evaluations(), trial.describe()
-    config = TrialConfig.from_dict(description["config"])
+def _rows_or_why_not(trial: TrialFolder, running: set[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a trial, none where it is left out, and what there is to say of its files."""
+    try:
+        records = trial.read()
+        return _rows(trial.key, records, running), [f"trial {records.label}: {note}" for note in records.notes]
+    except FileNotFoundError:  # it was set aside just now
+        return [], []
+    except UserError as error:
+        return [], [f"left out, trial {trial.key}: {error}"]
+
+
+@functools.cache
+def _say_once(note: str) -> None:
+    print(printable(note), file=sys.stderr)
+
+
+def _rows(key: str, records: TrialRecords, running: set[str]) -> list[dict[str, Any]]:
+    outcome, evaluations = records.outcome, records.evaluations
+    config = TrialConfig.from_dict(records.config)
     # What a field stands for where it is not given.
     values = config.to_dict() | {"beta": config.beta_value, "beta_norm": config.beta_norm_value}
     values |= {"tc_num_data": config.num_data}
     state: str = outcome.state if outcome else "unfinished" if evaluations else "missing"
-    state = "running" if outcome is None and trial.key in running else state
-    shared = {"key": trial.key, "label": description["label"], "state": state}
+    state = "running" if outcome is None and key in running else state
+    shared: dict[str, Any] = {"key": key, "label": records.label, "state": state}
     shared |= {"error": outcome.error if outcome else None, **values}
-    added = trial.scores()
+    added = records.scores
     rows = evaluations or [{"iteration": None}]
     return [shared | row | added.get(row["iteration"], {}) for row in rows]
+
+
+FORMULAS = ("=", "+", "-", "@")
+"""What a text begins with that a spreadsheet would compute, and so let whoever wrote it run what they like."""
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """A table as the content of a .csv file. A text that a spreadsheet would take for a formula has a `'` before it.
+
+    Numbers stay as they are, the negative ones too. What would end a line stands as `\\n` in it.
+    """
+    texts = table.select_dtypes(include=["object", "string"]).columns
+    harmless = table.assign(**{str(name): table[name].map(_harmless) for name in texts})
+    return harmless.rename(columns=_harmless).to_csv(index=False).encode("utf-8", "backslashreplace")
+
+
+def _harmless(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(FORMULAS) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 BEST = 5

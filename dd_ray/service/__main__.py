@@ -14,7 +14,7 @@ from rich.table import Table
 
 from dd_ray.cli import EXIT_BROKEN_PIPE, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, describe
 from dd_ray.command_line import console
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError, exit_on_user_error, printable
 from dd_ray.service import on_head, pack, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
 
@@ -97,7 +97,8 @@ def _list(options: argparse.Namespace) -> int:
         for sweep in sweeps.all_sweeps(client):
             submitted, ended = (f"{at:%m-%d %H:%M}" if at else "" for at in (sweep.submitted, sweep.ended))
             done = sweeps.progress(client.get_job_logs(sweep.id)) if sweep.state == "running" else ""
-            table.add_row(sweep.id, sweep.name, sweep.who, sweep.state, submitted, ended, done)
+            cells = (sweep.id, sweep.name, sweep.who, sweep.state, submitted, ended, done)
+            table.add_row(*map(printable, cells))
     if not table.rows:
         print(f"No sweeps yet; `{SERVICE} submit` sends one.")
     else:
@@ -111,13 +112,14 @@ def _status(options: argparse.Namespace) -> int:
         sweep = sweeps.find(client, options.id)
         for name, value in sweeps.described(sweep).items():
             if value:
-                print(f"{name + ':':11}{value}")
+                print(f"{name + ':':11}{printable(value)}")
         if sweep.state == "running" and (done := sweeps.progress(client.get_job_logs(sweep.id))):
-            print(f"{'progress:':11}{done}", flush=True)
+            print(f"{'progress:':11}{printable(done)}", flush=True)
         try:
-            print(on_head.run(client, ["python", "-m", "dd_ray.results", sweep.location], console().width), end="")
+            told = on_head.run(client, ["python", "-m", "dd_ray.results", sweep.location], console().width)
+            print(printable(told, lines=True), end="")
         except UserError as error:
-            print(f"{'trials:':11}none to show: {error}")
+            print(f"{'trials:':11}none to show: {printable(error)}")
     return 0
 
 
@@ -126,7 +128,7 @@ def _logs(options: argparse.Namespace) -> int:
     with understood(options.address):
         sweep = sweeps.find(client, options.id)
         if not options.follow:
-            print(client.get_job_logs(sweep.id), end="")
+            print(printable(client.get_job_logs(sweep.id), lines=True), end="")
             return 0
         _follow(client, sweep.id)
         on_head.wait(client, sweep.id, sweeps.SECONDS_TO_STOP)
@@ -143,7 +145,7 @@ def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
         with suppress(NotImplementedError):  # a client on Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
         async for lines in client.tail_job_logs(sweep_id):
-            print(lines, end="", flush=True)
+            print(printable(lines, lines=True), end="", flush=True)
 
     try:
         asyncio.run(follow())

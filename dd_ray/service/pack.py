@@ -6,9 +6,11 @@
 import base64
 import hashlib
 import io
+import lzma
 import re
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
 from dd_ray import results
@@ -18,6 +20,8 @@ from dd_ray.storage.sweep_folder import SweepFolder
 
 LARGEST = 64 * 2**20
 """Bytes that are handed back; the log is read into memory on its way."""
+_NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError, OverflowError)
+"""What is raised where something is no archive, says that it is encrypted, or is damaged; binascii.Error, too."""
 _LINE = re.compile(r"^dd_ray-files ([0-9a-f]{64}) ([A-Za-z0-9+/=]*)$", re.MULTILINE)
 
 
@@ -29,7 +33,7 @@ def pack(location: str) -> str:
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("results.csv", results.load(location).to_csv(index=False))
+        archive.writestr("results.csv", results.as_csv(results.load(location)))
         for name, data in _figures(location):
             archive.writestr(f"figures/{name}", data)
             if content.tell() > LARGEST:
@@ -57,13 +61,26 @@ def unpack(text: str, folder: Path) -> list[Path]:
     if not found or hashlib.sha256(found[2].encode()).hexdigest() != found[1]:
         raise UserError("what the cluster sent is damaged; try again.")
     # Names and sizes are not trusted: whoever has the cluster's token may have chosen them.
-    with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[2]))) as archive:
-        if sum(file.file_size for file in archive.infolist()) > 10 * LARGEST:
-            raise UserError(f"what the cluster sent is more than {10 * LARGEST >> 20} MB; copy it from the storage.")
-        names = archive.namelist()
-        if not all(name == "results.csv" or name.startswith("figures/") for name in names):
-            raise UserError(f"what the cluster sent is more than a table and figures: {', '.join(names)}.")
-        return export_archive(archive, folder, "--to")
+    try:
+        with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[2], validate=True))) as archive:
+            _check(archive)
+            return export_archive(archive, folder, "--to")
+    except _NO_ARCHIVE as error:
+        raise UserError(
+            f"what the cluster sent is no archive of a table and figures ({error}); its dd_ray may be of another "
+            "version, so copy the files from the storage."
+        ) from error
+
+
+def _check(archive: zipfile.ZipFile) -> None:
+    """Make sure that an archive is small and whole, and has nothing but a table and figures, before it is unpacked."""
+    if sum(file.file_size for file in archive.infolist()) > 10 * LARGEST:
+        raise UserError(f"what the cluster sent is more than {10 * LARGEST >> 20} MB; copy it from the storage.")
+    names = archive.namelist()
+    if not all(name == "results.csv" or name.startswith("figures/") for name in names):
+        raise UserError(f"what the cluster sent is more than a table and figures: {', '.join(names)}.")
+    if (damaged := archive.testzip()) is not None:
+        raise zipfile.BadZipFile(f"{damaged} is damaged")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@
         cells/KEY/state-ITERATION.npz its latest state and the one before: weights, optimiser, iteration
         cells/KEY/scores.jsonl        scores that were added to its evaluations, a line each time
         cells/KEY/outcome.json        how it ended; absent while it has not
+        cells/KEY/seal.json           checksums of its evaluations and its outcome, once it has ended
         cells/KEY/owner               the worker that took it up last
         tensorboard/LABEL/            event files
         extensions/NAME.py            the user's files that it was run with, to read; they are never run from there
+        aside/                        what did not agree with the rest, and was written anew
         .lock                         held by the command that runs the sweep
 
 What is written is replaced as a whole, or appended to by a line. What a trial is, its evaluations and its states are
@@ -26,18 +28,23 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from dd_ray.config import fields_with
+from dd_ray.config import TrialConfig, fields_with
 from dd_ray.config.extensions import Extension
 from dd_ray.config.recorded import recall
 from dd_ray.errors import UserError
-from dd_ray.storage.files import Files, Lock, open_files
+from dd_ray.storage.files import Files, Lock, NoFileError, open_files
+from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
+from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
 
 State = Literal["finished", "stopped_early", "diverged", "failed"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+REACHING = ("finished", "stopped_early")
+"""States of trials that end with an evaluation."""
 STATES_KEPT = 2
 """The latest state of a trial, and one to go back to if that turns out to be damaged."""
 AT_ONCE = 16
@@ -54,6 +61,20 @@ class Outcome:
     """Of a failed trial, what was raised."""
     trace: str | None = None
     """Of a failed trial, where."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecords:
+    """All that is recorded of a trial."""
+
+    config: dict[str, Any]
+    label: str
+    evaluations: list[dict[str, Any]]
+    scores: dict[int, dict[str, float | None]]
+    """Those that were added, by iteration."""
+    outcome: Outcome | None
+    notes: list[str]
+    """What is damaged and does no harm: it is left out here, and found out again."""
 
 
 class TakenOverError(RuntimeError):
@@ -74,7 +95,9 @@ class TrialFolder:
             if not self.files.exists("metrics.jsonl"):
                 # Made durable with the next, and not by the worker, which would wait for it.
                 self.files.write("metrics.jsonl", b"", durable=False)
-            self.files.write("config.json", _json({"config": config, "label": label}))
+            # Through JSON, which makes lists of tuples: the checksum is of what will be read.
+            described = json.loads(_json({"config": config, "label": label}))
+            self.files.write("config.json", _json(signed(described, self.key)))
 
     def _has_moved(self, config: dict[str, Any]) -> bool:
         # Not asked of the storage, which may be slow, for the many trials whose data is no file.
@@ -86,18 +109,47 @@ class TrialFolder:
 
         Raises:
             FileNotFoundError: it was not.
+            DamagedError: they are not what was written, or are another trial's.
         """
-        return json.loads(self.files.read("config.json"))
+        described = read_object(self.files, "config.json")
+        if not is_whole(described, self.key):
+            raise damaged(self.files, "config.json", "it is not what was written for this trial")
+        if CHECK not in described and self._key_of(described["config"]) != self.key:
+            raise damaged(self.files, "config.json", "it is that of another trial")
+        return unsigned(described)
+
+    def _key_of(self, config: dict[str, Any]) -> str:
+        try:
+            return TrialConfig.from_dict(config).key
+        except (UserError, TypeError, ValueError, LookupError, AttributeError) as error:  # of a value of a wrong type
+            raise damaged(self.files, "config.json", f"it is no config: {error}") from error
 
     def evaluations(self) -> list[dict[str, Any]]:
         """The recorded evaluations. A last line that a kill cut short counts as not written.
 
         Of two of the same iteration the first counts: two workers may have recorded it at the same moment.
+
+        Raises:
+            DamagedError: they are not what was recorded, as far as that can be told without how it ended.
         """
+        return [unsigned(row) for row in self._signed_evaluations()]
+
+    def sound_evaluations(self) -> list[dict[str, Any]]:
+        """The recorded evaluations; none where the trial's files do not agree, since it begins anew then."""
+        try:
+            return self.read().evaluations
+        except (FileNotFoundError, DamagedError):
+            return []
+
+    def _signed_evaluations(self) -> list[dict[str, Any]]:
         rows: dict[int, dict[str, Any]] = {}
-        for row in self._lines("metrics.jsonl"):
+        for row in read_lines(self.files, "metrics.jsonl"):
             rows.setdefault(row["iteration"], row)
-        return list(rows.values())
+        recorded = list(rows.values())
+        if (wrong := first_wrong(self.key, recorded)) is not None:
+            which = f"the evaluation of iteration {recorded[wrong]['iteration']} is not what was recorded"
+            raise damaged(self.files, "metrics.jsonl", f"{which} of this trial after those before it")
+        return recorded
 
     def take(self) -> str:
         """Make the caller the one that writes evaluations, and return what proves it."""
@@ -120,22 +172,34 @@ class TrialFolder:
         One that is there already stays as it is: a worker on a node that was cut off may still be at work on a trial
         that was given to another, and what both come to is the same but for its times.
         """
-        recorded = next((row for row in self.evaluations() if row["iteration"] == evaluation["iteration"]), None)
+        before = self._signed_evaluations()
+        recorded = next((row for row in before if row["iteration"] == evaluation["iteration"]), None)
         if recorded is not None:
-            return recorded
+            return unsigned(recorded)
         clean = _finite(evaluation)
-        self.files.append("metrics.jsonl", json.dumps(clean).encode() + b"\n")
+        check = links(self.key, [*before, clean])[-1]
+        self.files.append("metrics.jsonl", json.dumps({**clean, CHECK: check}).encode() + b"\n")
         return clean
 
     def add_scores(self, iteration: int, scores: Mapping[str, float]) -> None:
         """Append scores of the network of an iteration, beside those that its evaluation has. NaN becomes None."""
-        self.files.append("scores.jsonl", json.dumps({"iteration": iteration, **_finite(scores)}).encode() + b"\n")
+        row = signed({"iteration": iteration, **_finite(scores)}, self.key)
+        self.files.append("scores.jsonl", json.dumps(row).encode() + b"\n")
 
-    def scores(self) -> dict[int, dict[str, float | None]]:
-        """The added scores by iteration; where one was added twice, the later value."""
+    def scores(self, notes: list[str] | None = None) -> dict[int, dict[str, float | None]]:
+        """The added scores by iteration; where one was added twice, the later value.
+
+        Those that are not as they were added are left out, since they can be added again, and said in `notes`.
+        """
+        notes = [] if notes is None else notes
         by_iteration: dict[int, dict[str, float | None]] = {}
-        for row in self._lines("scores.jsonl"):
-            by_iteration.setdefault(row.pop("iteration"), {}).update(row)
+        for row in read_lines(self.files, "scores.jsonl", notes):
+            if is_whole(row, self.key):
+                scores = unsigned(row)
+                by_iteration.setdefault(scores.pop("iteration"), {}).update(scores)
+            else:
+                why = f"scores of iteration {row['iteration']} are not those of this trial"
+                notes.append(str(damaged(self.files, "scores.jsonl", why)))
         return by_iteration
 
     def save_state(self, iteration: int, content: bytes) -> None:
@@ -158,27 +222,89 @@ class TrialFolder:
         return self.files.read(_state_name(iteration))
 
     def finish(self, outcome: Outcome) -> None:
-        """Write how the trial ended."""
-        self.files.write("outcome.json", _json(asdict(outcome)), durable=False)
+        """Write how the trial ended, after what binds it to its evaluations.
+
+        The seal lasts, so that a power cut leaves no outcome beside that of another one.
+        """
+        ended = asdict(outcome)
+        try:
+            recorded = links(self.key, self._signed_evaluations())
+        except DamagedError:  # the next command finds it, too, and has the trial trained again
+            recorded = []
+        seal = {"key": self.key, "evaluations": len(recorded), "last": "".join(recorded[-1:])}
+        self.files.write("seal.json", _json({**seal, "outcome": checksum(self.key, ended)}))
+        self.files.write("outcome.json", _json(ended), durable=False)
 
     def reopen(self) -> None:
         """Forget how the trial ended, since it goes on."""
         self.files.remove("outcome.json")
 
     def outcome(self) -> Outcome | None:
-        """How the trial ended, or None while it has not."""
+        """How the trial ended; None while it has not, and where its files do not agree, since it is trained again."""
         try:
-            return Outcome(**json.loads(self.files.read("outcome.json")))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):  # the last after a power cut
+            return self.read().outcome
+        except (FileNotFoundError, DamagedError):
             return None
 
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        """The complete lines of a file that is appended to."""
+    def read(self) -> TrialRecords:
+        """All that is recorded of the trial, held against each other.
+
+        Raises:
+            FileNotFoundError: it was not created.
+            DamagedError: its files are not what was written of it, or do not agree.
+        """
+        notes: list[str] = []
+        # The outcome first: it is written last, so a trial that has one has all its evaluations.
+        outcome, seal = self._ended(notes)
+        evaluations = self._signed_evaluations()
+        description = self.describe()
+        if outcome is not None:
+            self._check_complete(outcome, seal, evaluations)
+        return TrialRecords(
+            **description,
+            evaluations=[unsigned(row) for row in evaluations],
+            scores=self.scores(notes),
+            outcome=outcome,
+            notes=notes,
+        )
+
+    def _ended(self, notes: list[str]) -> tuple[Outcome | None, dict[str, Any] | None]:
+        """How it ended, and the seal if it has one. What is damaged of these is found out again, so it counts as none.
+
+        Raises:
+            DamagedError: something else is in the place of one of the files.
+        """
         try:
-            content = self.files.read(name)
+            ended = read_object(self.files, "outcome.json")
+            outcome = Outcome(**ended)
+            seal = read_object(self.files, "seal.json") if self.files.exists("seal.json") else None
         except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
+            return None, None
+        except (DamagedError, TypeError) as error:
+            if isinstance(error.__cause__, NoFileError):
+                raise
+            notes.append(str(error if isinstance(error, DamagedError) else self._not_of_this("outcome.json")))
+            return None, None
+        if seal is not None and (seal["key"], seal["outcome"]) != (self.key, checksum(self.key, asdict(outcome))):
+            notes.append(str(self._not_of_this("outcome.json")))
+            return None, None
+        return outcome, seal
+
+    def _not_of_this(self, name: str) -> DamagedError:
+        return damaged(self.files, name, "it is not what was written for this trial")
+
+    def _check_complete(self, outcome: Outcome, seal: dict[str, Any] | None, recorded: list[dict[str, Any]]) -> None:
+        """Make sure that an ended trial has the evaluations that it ended with.
+
+        Raises:
+            DamagedError: some are missing.
+        """
+        number, last = (seal["evaluations"], seal["last"]) if seal else (0, "")
+        sealed = links(self.key, recorded)[number - 1 : number] if number else [last]
+        reached = recorded[-1]["iteration"] if recorded else -1
+        if sealed != [last] or (outcome.state in REACHING and reached < outcome.iteration):
+            why = f"evaluations are missing: the trial ended at iteration {outcome.iteration}"
+            raise damaged(self.files, "metrics.jsonl", f"{why}, and they end at {reached}" if recorded else why)
 
 
 @dataclass(frozen=True)
@@ -203,14 +329,18 @@ class SweepFolder:
         What it recorded of extensions is declared, so that its configs can be read; their code is not run.
 
         Raises:
-            UserError: there is no sweep.
+            UserError: there is no sweep, or what it was asked for is damaged.
         """
         folder = cls.at(location)
         if folder.files.local is not None and not folder.files.local.is_dir():
             raise UserError(f"{location} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
         if not folder.files.exists("sweep.json"):
             raise UserError(f"{location} holds no sweep (no sweep.json); give a folder that a sweep wrote.")
-        recall((folder.manifest() or {}).get("extensions", []))
+        manifest = folder.manifest() or {}
+        try:
+            recall(manifest.get("extensions", []))
+        except (TypeError, ValueError, LookupError, AttributeError) as error:  # what a declaration holds is its own
+            raise damaged(folder.files, "sweep.json", f"extensions: {error}") from error
         return folder
 
     @property
@@ -230,12 +360,33 @@ class SweepFolder:
         return self.files.local
 
     def manifest(self) -> dict[str, Any] | None:
-        """The sweep as it was asked for, or None before that."""
-        return self._read("sweep.json")
+        """The sweep as it was asked for, or None before that.
+
+        Raises:
+            DamagedError: it is damaged.
+        """
+        try:
+            return read_object(self.files, "sweep.json")
+        except FileNotFoundError:
+            return None
 
     def progress(self) -> dict[str, Any] | None:
-        """What the command that runs the sweep said last of how far it is."""
-        return self._read("progress.json")
+        """What the command that runs the sweep said last of how far it is; nothing where that is damaged."""
+        try:
+            return read_object(self.files, "progress.json")
+        except (FileNotFoundError, DamagedError):
+            return None
+
+    def set_aside(self, name: str) -> str:
+        """Give a file or folder that is damaged another name, below `aside`, so that it can be written anew.
+
+        Returns:
+            Where it is now.
+        """
+        taken = set(self.files.names("aside"))
+        new = next(new for n in count(1) if (new := f"{name.rpartition('/')[2]}-{n}") not in taken)
+        self.files.move(name, f"aside/{new}")
+        return self.files.at("aside", new).location
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write what is asked for."""
@@ -249,6 +400,14 @@ class SweepFolder:
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write how far the sweep is."""
         self.files.write("progress.json", _json(progress), durable=False)
+
+    def board(self, label: str) -> Files:
+        """The folder of a trial's event files. What is in its place and is no folder is set aside."""
+        for name in ("tensorboard", f"tensorboard/{label}"):
+            path = self.files.local / name if self.files.local else None
+            if path is not None and os.path.lexists(path) and not path.is_dir():
+                self.set_aside(name)
+        return self.files.at("tensorboard", label)
 
     def check(self) -> None:
         """Make sure that something can be kept here.
@@ -283,11 +442,14 @@ class SweepFolder:
         created = in_parallel(lambda folder: folder.files.exists("config.json"), folders)
         return [folder for folder, exists in zip(folders, created, strict=True) if exists]
 
-    def _read(self, name: str) -> dict[str, Any] | None:
-        try:
-            return json.loads(self.files.read(name))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):  # the last after a power cut
-            return None
+    def without_config(self) -> list[str]:
+        """Keys of trials that have records and do not say what they are: their config was lost."""
+        folders = [self.trial(key) for key in self.files.names("cells")]
+        return [
+            folder.key
+            for folder, names in zip(folders, in_parallel(lambda folder: folder.files.names(), folders), strict=True)
+            if "config.json" not in names and {"outcome.json", "scores.jsonl", "owner", "seal.json"} & {*names}
+        ]
 
 
 def sweep_location(storage: str, name: str) -> str:

@@ -1,9 +1,12 @@
 """The folders of a sweep's trials, made as the trials come to be trained."""
 
+import sys
 from typing import Protocol
 
 from dd_ray.config import TrialConfig
-from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.errors import printable
+from dd_ray.storage.records import DamagedError
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 
 
 class TrialToKeep(Protocol):
@@ -25,6 +28,14 @@ class TrialToKeep(Protocol):
         ...
 
 
+def _label_of(folder: TrialFolder) -> str | None:
+    """The label of a trial; None where it is not known any more."""
+    try:
+        return str(folder.describe()["label"])
+    except DamagedError:
+        return None
+
+
 class TrialFolders:
     """Opens folders, and gives each trial a label that no other has: it names a TensorBoard run.
 
@@ -35,9 +46,10 @@ class TrialFolders:
     def __init__(self, sweep: SweepFolder) -> None:
         self._sweep = sweep
         folders = sweep.trials()
-        described = in_parallel(lambda folder: folder.describe()["label"], folders)
-        self._labels = {folder.key: label for folder, label in zip(folders, described, strict=True)}
-        self._taken = set(described)
+        labels = in_parallel(_label_of, folders)
+        known = {folder.key: label for folder, label in zip(folders, labels, strict=True)}
+        self._labels = {key: label for key, label in known.items() if label is not None}
+        self._taken = set(self._labels.values())
         self._opened: set[str] = set()
 
     def label_of(self, trial: TrialToKeep) -> str:
@@ -49,7 +61,10 @@ class TrialFolders:
         return self._labels[trial.key]
 
     def open(self, *trials: TrialToKeep) -> None:
-        """Make the folders of those that have none, and forget how the others ended, since they go on; once each."""
+        """Make the folders of those that have none, and forget how the others ended, since they go on; once each.
+
+        What does not agree of a trial is set aside, and the trial begins anew.
+        """
         for trial in trials:
             self.label_of(trial)  # in their order
         in_parallel(self._open, [trial for trial in trials if trial.key not in self._opened])
@@ -57,5 +72,13 @@ class TrialFolders:
 
     def _open(self, trial: TrialToKeep) -> None:
         folder = self._sweep.trial(trial.key)
+        try:
+            folder.read()
+        except FileNotFoundError:  # it is new
+            pass
+        except DamagedError as error:
+            now = self._sweep.set_aside(f"cells/{trial.key}")
+            told = f"{self._labels[trial.key]} is trained again, and what there was of it is in {now} now: {error}"
+            print(printable(told), file=sys.stderr)
         folder.create(trial.config.to_dict(), self._labels[trial.key])
         folder.reopen()

@@ -102,8 +102,9 @@ class SearchPlan(Plan):
     def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
         """The suggestions that have no value yet; one that failed is suggested again."""
         # Not at the top: it brings Optuna, which a dry run does without, and it knows this class.
-        from dd_ray.sweep.suggestions import Suggestions  # noqa: PLC0415
+        from dd_ray.sweep.suggestions import Suggestions, mend_log  # noqa: PLC0415
 
+        mend_log(sweep)
         return Suggestions(self, sweep, sweep.folder, self.has_ended)
 
     def kept(self, num_left: int) -> str:

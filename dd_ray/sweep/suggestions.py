@@ -18,6 +18,7 @@ which works on network file systems, as SQLite's locks do not, and which `optuna
 """
 
 import math
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from dd_ray.config.code import resolve
+from dd_ray.errors import printable
 from dd_ray.storage.files import LocalFiles
+from dd_ray.storage.records import DamagedError, damaged, lines_before_damage, read_lines
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.samplers import SAMPLERS
@@ -129,7 +132,7 @@ class Suggestions:
     def trial_evaluated(self, key: str) -> None:
         """Take note of an evaluation: the dashboard shows the mean of those that all seeds have."""
         for suggestion in self._with_running(key):
-            self._report(suggestion, [self._sweep.trial(trial.key).evaluations() for trial in suggestion.trials])
+            self._report(suggestion, [self._sweep.trial(trial.key).sound_evaluations() for trial in suggestion.trials])
 
     def trial_ended(self, key: str) -> None:
         """Take note of an outcome, which is on disk by now. Without one, the whole run is being ended."""
@@ -231,7 +234,7 @@ class Suggestions:
         queue = [trial for trial in trials if not self._has_ended(self._sweep.trial(trial.key).outcome())]
         ended = [self._sweep.trial(trial.key).outcome() for trial in trials if trial not in queue]
         if any(outcome and outcome.state != "finished" for outcome in ended):
-            queue = [trial for trial in queue if self._sweep.trial(trial.key).evaluations()]
+            queue = [trial for trial in queue if self._sweep.trial(trial.key).sound_evaluations()]
         self._first.add(trials[0].key)
         self._open[asked.number] = suggestion = _Open(asked.number, trials, queue, set())
         self._tell_if_known(suggestion)
@@ -269,7 +272,7 @@ class Suggestions:
         del self._open[suggestion.number]
         folders = [self._sweep.trial(trial.key) for trial in suggestion.trials]
         states = [outcome.state if outcome else None for outcome in (folder.outcome() for folder in folders)]
-        evaluations = [self._asked_for(folder.evaluations()) for folder in folders]
+        evaluations = [self._asked_for(folder.sound_evaluations()) for folder in folders]
         self._report(suggestion, [rows for rows in evaluations if rows])
         if set(states) == {"finished"}:
             means = [mean([rows[-1].get(name) for rows in evaluations]) for name in self._plan.options.objectives]
@@ -314,11 +317,44 @@ def open_storage(folder: Path) -> JournalStorage:
 
     A line that a kill or a full disk cut short is taken out, since Optuna would append the next one to it and read
     neither. So is the lock of a command that was killed, after a while.
+
+    Raises:
+        DamagedError: the log is damaged.
     """
-    path = folder / LOG
-    LocalFiles(folder).drop_cut_line(LOG)
+    path, files = folder / LOG, LocalFiles(folder)
+    read_lines(files, LOG)
+    files.drop_cut_line(LOG)
     lock = JournalFileOpenLock(str(path), grace_period=SECONDS_TO_A_STALE_LOCK)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    try:
+        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except Exception as error:  # whatever Optuna raises of lines that mean nothing to it
+        raise damaged(files, LOG, f"Optuna reads it not: {type(error).__name__} {error}") from error
+
+
+def mend_log(sweep: SweepFolder) -> None:
+    """Set a damaged log aside, and have the search go on with what is before the damage. For the command that runs it.
+
+    What has been lost is drawn and found out again: no trial is lost, and those of a point that is drawn once more need
+    no training. A suggestion that the damage cut short in its drawing is drawn anew, as after a kill, at another point.
+    """
+    try:
+        open_storage(sweep.folder)
+    except DamagedError as error:
+        now = sweep.set_aside(LOG)
+        print(f"{printable(error)} It is in {now} now.", file=sys.stderr)
+        _keep_what_is_before(sweep, Path(now))
+
+
+def _keep_what_is_before(sweep: SweepFolder, damaged_log: Path) -> None:
+    try:
+        whole = lines_before_damage(LocalFiles(damaged_log.parent), damaged_log.name, LOG)
+    except DamagedError:  # it is no file
+        return
+    sweep.files.write(LOG, whole)
+    try:
+        open_storage(sweep.folder)
+    except DamagedError:
+        sweep.files.remove(LOG)
 
 
 def current_trials(study: optuna.Study) -> list[FrozenTrial]:

@@ -1,18 +1,23 @@
 """A trial's state as bytes: a NumPy `.npz` archive, whose parts carry checksums and which no pickle is in.
 
-`meta` holds format, iteration, config and the names of the arrays as JSON; `weights/NAME` and
-`square_avg/NAME` are the arrays.
+`meta` holds format, iteration, config, the names of the arrays and the iteration of the last evaluation on record as
+JSON; `weights/NAME` and
+`square_avg/NAME` are the arrays. Before an array is read, what the archive and the headers of its arrays claim is
+checked: a small file that would unpack to a large one, or ask for the memory of one, is none that was written here.
 """
 
 import io
 import json
+import math
 import tokenize
 import zipfile
 import zlib
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import torch
+from numpy.lib import format as npy
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
@@ -20,6 +25,9 @@ from dd_ray.errors import UserError
 from dd_ray.training.trial import TrialState
 
 FORMAT = "dd_ray trial 1"
+GROUPS = ("weights", "square_avg")
+LONGEST_META = 2**20
+"""Characters of `meta`: a config has 2,000, and the names of the arrays of a network as many."""
 
 # RuntimeError and zlib.error: what zipfile raises where the archive says that it is encrypted or compressed.
 # SyntaxError and TokenError: what numpy raises of the header of an array that is too long to have been summed by then.
@@ -38,6 +46,7 @@ def dump_state(state: TrialState) -> bytes:
         "iteration": state.iteration,
         "config": state.config.to_dict(),
         "arrays": list(arrays),
+        **({} if state.recorded is None else {"recorded": state.recorded}),
     }
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.array(json.dumps(meta)), **arrays)  # type: ignore[arg-type]
@@ -54,6 +63,7 @@ def load_state(content: bytes | Path) -> TrialState:
     try:
         # Not by its path: numpy leaves a file open that turns out to be damaged.
         source = content.read_bytes() if isinstance(content, Path) else content
+        _check_headers(source)
         with np.load(io.BytesIO(source), allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["format"] != FORMAT:
@@ -63,9 +73,10 @@ def load_state(content: bytes | Path) -> TrialState:
                 raise ValueError("arrays are missing")
             return TrialState(
                 config=TrialConfig.from_dict(meta["config"]),
-                iteration=int(meta["iteration"]),
+                iteration=_iteration(meta["iteration"]),
                 weights=_group(archive, "weights"),
                 square_avg=_group(archive, "square_avg"),
+                recorded=_iteration(meta["recorded"]) if "recorded" in meta else None,
             )
     except UserError as error:
         raise UserError(f"{name} cannot be used: {error}") from error
@@ -73,6 +84,50 @@ def load_state(content: bytes | Path) -> TrialState:
         raise UserError(f"{name} cannot be read: {error.strerror or error}.") from error
     except _DAMAGE as error:
         raise UserError(f"{name} is damaged or was not written by dd_ray ({error}).") from error
+
+
+def _iteration(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"its iteration is {value!r}")
+    return value
+
+
+def _check_headers(content: bytes) -> None:
+    """Make sure that what an archive claims to hold is what `dump_state` writes, and no more than the file has.
+
+    Raises:
+        ValueError: it is not.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        members = archive.infolist()
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed")
+        # Members may lie on top of each other, each as large as the file.
+        if sum(member.file_size for member in members) > len(content):
+            raise ValueError("its arrays are larger than the file")
+        for member in members:
+            with archive.open(member) as file:
+                _check_header(member, *_header(file))
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
+    """Shape and type of an array, and where its numbers begin."""
+    if npy.read_magic(file) != (1, 0):
+        raise ValueError("an array is of another version of the format")
+    shape, _, dtype = npy.read_array_header_1_0(file)
+    return shape, dtype, file.tell()
+
+
+def _check_header(member: zipfile.ZipInfo, shape: tuple[int, ...], dtype: np.dtype[Any], start: int) -> None:
+    group, _, name = member.filename.removesuffix(".npy").partition("/")
+    if name:
+        known = group in GROUPS and dtype == np.float32
+    else:
+        known = group == "meta" and dtype.kind == "U" and not shape and dtype.itemsize <= 4 * LONGEST_META
+    if not known:
+        raise ValueError(f"{member.filename!r} of type {dtype} is none of its arrays")
+    if math.prod(shape) * dtype.itemsize != member.file_size - start:
+        raise ValueError(f"{member.filename!r} has not the size that it claims")
 
 
 def _group(archive: np.lib.npyio.NpzFile, group: str) -> dict[str, Tensor]:

@@ -32,6 +32,8 @@ class TrialState:
     """The model's parameters by name."""
     square_avg: dict[str, Tensor]
     """RMSprop's running mean of squared gradients, by parameter name."""
+    recorded: int | None = None
+    """Iteration of the last evaluation that was on record when it was left behind; None where that is not known."""
 
 
 class Trial:

@@ -50,7 +50,7 @@ class Board:
         self._draft = None if files.local else tempfile.TemporaryDirectory(prefix="dd_ray-board-")
         folder = files.local or Path(self._draft.name)  # type: ignore[union-attr]
         # What a run that was lost has written from there on is written again.
-        self._writer = SummaryWriter(str(folder), purge_step=first_step or None)
+        self._writer = SummaryWriter(str(folder), purge_step=first_step)
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
     def write(self, iteration: int, metrics: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:

@@ -49,7 +49,7 @@ class LocalTrainer:
 
     def state(self, recorded: int) -> tuple[int, bytes] | None:  # it does not run ahead
         """None after a step that was not finished, or diverged."""
-        return None if self._broken else (self.member.trial.iteration, self.member.state())
+        return None if self._broken else (self.member.trial.iteration, self.member.state(recorded))
 
     def code(self) -> Code | None:
         """Ask the network for its code of held-out still pictures."""

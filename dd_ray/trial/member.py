@@ -3,6 +3,7 @@
 import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig
 from dd_ray.evaluation import begin_evaluation, code_of
 from dd_ray.metrics import Code
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
 from dd_ray.training import Stack, dump_state
 from dd_ray.trial.board import Board
 from dd_ray.trial.held_out_sets import held_out_sets
@@ -37,17 +38,20 @@ class Member:
         state, self.notes = latest_state(folder)
         description = folder.describe()
         self.config = TrialConfig.from_dict(description["config"])
-        evaluations = folder.evaluations()
-        done = evaluations[-1]["iteration"] if evaluations else -1
+        done = _last_recorded(folder)
+        if state is not None and state.recorded is not None and state.recorded > done:
+            self.notes.append(_begun_anew(sweep, folder, state.recorded))
+            state, done = None, -1
         self.targets = deque([i for i in work.evaluate_at if i > done] or work.evaluate_at[-1:])
         self._pictured = _pictured(work.evaluate_at)
         self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
         hparams = {name: description["config"][name] for name in work.hparams}
-        self._board = Board(sweep.files.at("tensorboard", description["label"]), hparams, first_step=done + 1)
+        self._board = Board(sweep.board(description["label"]), hparams, first_step=done + 1)
         if done < 0:
             manifest = sweep.manifest() or {}
             command = shlex.join(["python", *manifest.get("command", [])])
             self._board.write_about(manifest.get("question", ""), command, description["config"])
+        self._recorded = done
         self.stack = stack_for(self.config)
         # Last, since nothing that fails may leave it in the stack. Without a state it begins anew.
         self.trial = self.stack.add(self.config, state)
@@ -73,13 +77,15 @@ class Member:
             if iteration in self._pictured:
                 self._pictures[iteration] = evaluation.pictures
             self.targets.popleft()
-            return Snapshot(iteration=iteration, held_out=evaluation.held_out, state=self.state())
+            state = self.state(self._recorded)
+            self._recorded = max(iteration, self._recorded)  # by the time that the next one is left behind
+            return Snapshot(iteration=iteration, held_out=evaluation.held_out, state=state)
 
         return snapshot
 
-    def state(self) -> bytes:
-        """All that the trial is, as `load_state` reads it."""
-        return dump_state(self.trial.state())
+    def state(self, recorded: int) -> bytes:
+        """All that the trial is, as `load_state` reads it, after the evaluation of an iteration was recorded."""
+        return dump_state(replace(self.trial.state(), recorded=recorded if recorded >= 0 else None))
 
     def code(self) -> Code | None:
         """The network's code of held-out still pictures; None where it is not finite."""
@@ -95,6 +101,23 @@ class Member:
         if final is not None:
             self._board.write_hparams(final)
         self._board.close()
+
+
+def _last_recorded(folder: TrialFolder) -> int:
+    """Iteration of the last recorded evaluation; -1 before the first."""
+    evaluations = folder.evaluations()
+    return evaluations[-1]["iteration"] if evaluations else -1
+
+
+def _begun_anew(sweep: SweepFolder, folder: TrialFolder, recorded: int) -> str:
+    """Set aside what there is of a trial that has lost evaluations, and say so."""
+    description = folder.describe()
+    now = sweep.set_aside(f"cells/{folder.key}")
+    folder.create(**description)
+    return (
+        f"the evaluations up to iteration {recorded} were recorded, and not all are there any more; the trial is "
+        f"trained again, and what there was of it is in {now} now."
+    )
 
 
 def _pictured(evaluate_at: Sequence[int]) -> set[int]:

@@ -166,7 +166,7 @@ class Pack:
                 if snapshot is not None and snapshot.iteration > recorded:
                     return snapshot.iteration, snapshot.state
             trial = known.trial
-            return None if known.diverged or trial.diverged else (trial.iteration, known.state())
+            return None if known.diverged or trial.diverged else (trial.iteration, known.state(recorded))
 
         return self._do(state)
 

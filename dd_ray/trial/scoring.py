@@ -20,8 +20,10 @@ from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores, untrained_scores
 from dd_ray.metrics import FURTHER, applicable
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
-from dd_ray.training import Trial, TrialState, load_state
+from dd_ray.storage.records import DamagedError
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords
+from dd_ray.training import Trial, TrialState
+from dd_ray.trial.states import state_at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +76,20 @@ def score_trials(location: str, keys: Sequence[str], names: Sequence[str], proce
 def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
     """Add those of the scores that a trial does not have yet.
 
-    A trial is left out if its network is not that of an evaluation, as while it is in training, or is not finite.
+    A trial is left out if its network is not that of an evaluation, as while it is in training, or is not finite, and
+    if its files are damaged.
     """
     trial = SweepFolder.open(location).trial(key)
-    description, evaluations, there = trial.describe(), trial.evaluations(), trial.scores()
-    label, config = description["label"], TrialConfig.from_dict(description["config"])
+    try:
+        return _score(trial, trial.read(), names)
+    except DamagedError as error:
+        return Scored(key=key, label=key, left_out=f"is left out: {error}")
+
+
+def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> Scored:
+    key = trial.key
+    label, config = records.label, TrialConfig.from_dict(records.config)
+    evaluations, there = records.evaluations, records.scores
     names = applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
     if not names:
         return Scored(key=key, label=label, left_out=_why_not(config))
@@ -118,7 +129,7 @@ def _why_not(config: TrialConfig) -> str:
 def _state_at(trial: TrialFolder, iteration: int) -> TrialState:
     if iteration not in trial.states():
         raise UserError(f"is in training, and its state of iteration {iteration} is gone; score it when it has ended")
-    return load_state(trial.state(iteration))
+    return state_at(trial, iteration)
 
 
 def _scores_of(state: TrialState, names: Sequence[str]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from tqdm import tqdm
 
+from dd_ray.errors import printable
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of
@@ -177,7 +178,7 @@ class Watcher(Callback):
             self._say(f"progress.json could not be written: {error}")
 
     def _say(self, text: str) -> None:
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(printable(text, lines=True), file=sys.stderr)
 
     def _show(self) -> None:
         counts = {"running": len(self.running), **self._states}

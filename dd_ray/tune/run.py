@@ -134,7 +134,7 @@ def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Roun
 def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
     """What gives up trials early, after comparing them also with what was recorded of others."""
     known = list(source.deciding_keys()) if plan.scheduler.compares else []
-    recorded = in_parallel(lambda key: sweep.trial(key).evaluations(), known)
+    recorded = in_parallel(lambda key: sweep.trial(key).sound_evaluations(), known)
     judge: TrialScheduler = resolve(plan.scheduler.build)(plan, dict(zip(known, recorded, strict=True)))
     return judge
 
@@ -142,7 +142,7 @@ def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
 def _iterations_done(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> dict[str, int]:
     """Iterations that need not be done again, by key; all of them for a trial that has ended."""
     outcomes = _outcomes(sweep, keys)
-    evaluations = in_parallel(lambda key: sweep.trial(key).evaluations(), outcomes)
+    evaluations = in_parallel(lambda key: sweep.trial(key).sound_evaluations(), outcomes)
     reached = [rows[-1]["iteration"] if rows else 0 for rows in evaluations]
     whole = plan.options.iterations
     return {

@@ -24,7 +24,7 @@ from tests.figures.sweeps import write_sweep
 def sweep(tmp_path):
     """A sweep with a finished, a stopped, a running and a missing trial."""
     folder = SweepFolder.at(tmp_path / "sweep")
-    folder.write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
+    folder.write_manifest({"study": "tiny", "axes": {}, "options": {"metric": "mcc"}})
     outcomes = {
         0.0: Outcome(state="finished", iteration=20),
         0.5: Outcome(state="stopped_early", iteration=10),
@@ -234,7 +234,7 @@ def test_a_pipe_has_the_width_that_it_asks_for(monkeypatch, capsys):
 
 
 def test_a_sweep_without_trials_is_refused(tmp_path):
-    SweepFolder.at(tmp_path).write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
+    SweepFolder.at(tmp_path).write_manifest({"study": "tiny", "axes": {}, "options": {"metric": "mcc"}})
     with pytest.raises(UserError, match="without trials"):
         results.load(tmp_path)
 

@@ -8,9 +8,11 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
+from contextlib import suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +20,8 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dd_ray import results
 from dd_ray.config.extensions import unload
@@ -294,7 +298,7 @@ def sweep(tmp_path, monkeypatch):
     """A folder with figures, whose table is known."""
     table = pd.DataFrame({"key": ["a", "b"], "kl": [0.1, float("nan")]})
     monkeypatch.setattr(results, "load", lambda path: table)
-    SweepFolder.at(tmp_path / "sweep").write_manifest({"study": "tiny"})
+    SweepFolder.at(tmp_path / "sweep").write_manifest({"study": "tiny", "axes": {}, "options": {}})
     (tmp_path / "sweep" / "figures").mkdir(parents=True)
     (tmp_path / "sweep" / "figures" / "map.png").write_bytes(bytes(range(256)) * 300)
     (tmp_path / "sweep" / "figures" / "map.csv").write_text("γ\n")
@@ -332,6 +336,32 @@ def test_nothing_but_a_table_and_figures_is_taken(tmp_path):
     with pytest.raises(UserError, match=r"more than a table and figures: \.profile"):
         pack.unpack(f"dd_ray-files {hashlib.sha256(text).hexdigest()} {text.decode()}", tmp_path / "here")
     assert not (tmp_path / "here").exists()
+
+
+def sent(content):
+    """The line of a cluster that hands back these bytes."""
+    text = base64.b64encode(content)
+    return f"dd_ray-files {hashlib.sha256(text).hexdigest()} {text.decode()}"
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_an_archive_that_is_none_is_refused_in_a_sentence(data):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("results.csv", "key,mcc\n" * 20)
+    content = bytearray(whole.getvalue())
+    how = data.draw(st.sampled_from(["cut", "other", "flipped", "text"]))
+    if how == "cut":
+        content = content[: data.draw(st.integers(0, len(content) - 1))]
+    elif how == "flipped":
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    elif how == "other":
+        content = data.draw(st.binary(max_size=200))
+    line = sent(bytes(content)) if how != "text" else sent(b"") + data.draw(st.sampled_from(["A", "=", "AAAAA"]))
+    with tempfile.TemporaryDirectory() as folder, suppress(UserError):
+        # A flip in a date or in an attribute changes nothing.
+        assert [path.read_text() for path in pack.unpack(line, Path(folder))] == ["key,mcc\n" * 20]
 
 
 def test_more_than_a_log_can_hold_is_refused_on_the_head(sweep, monkeypatch):

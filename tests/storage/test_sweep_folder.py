@@ -80,7 +80,7 @@ def test_a_state_is_kept_also_beside_later_ones_that_may_be_damaged(trial):
 
 def test_trials_are_found(tmp_path):
     sweep = SweepFolder.at(tmp_path)
-    sweep.write_manifest({"study": "s"})
+    sweep.write_manifest({"study": "s", "axes": {}, "options": {}})
     for key in ("b", "a"):
         sweep.trial(key).create({}, key)
     assert [trial.key for trial in sweep.trials()] == ["a", "b"]

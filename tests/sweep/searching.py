@@ -36,7 +36,7 @@ def plan_of(folder: Path, *options: str) -> SearchPlan:
 def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:
     """What the command does before it trains: as often as it is called, as if each had been killed."""
     sweep = SweepFolder.at(plan.location)
-    sweep.write_manifest({"study": plan.study.name, **plan.record()})
+    sweep.write_manifest({"study": plan.study.name, "axes": {}, "options": {}, **plan.record()})
     ended = lambda outcome: outcome is not None and outcome.state != "failed"  # noqa: E731
     return Suggestions(plan, sweep, sweep.folder, ended), sweep
 

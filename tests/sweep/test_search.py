@@ -14,13 +14,16 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from dd_ray.cli import main
+from dd_ray.errors import UserError
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.suggestions import LOG, open_storage
+from dd_ray.sweep.suggestions import LOG, mend_log, open_storage
 from tests.sweep.searching import Ends, bowl, plan_of, points, run, start, train
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 
@@ -432,3 +435,28 @@ def test_the_others_are_not_judged(tmp_path: Path) -> None:
         scheduler.on_trial_complete(None, trial, result)
     assert verdicts == ["CONTINUE", "STOP", "STOP", "CONTINUE"]
     assert scheduler.metric == "reconstruction_error"
+
+
+@settings(max_examples=6)
+@given(
+    share=st.floats(0, 1),
+    damage=st.sampled_from([bytes(30), b"[]", b"null", b'{"op_code": 99, "worker_id": "a"}\n', b"\xff"]),
+)
+def test_a_damaged_log_is_refused_by_readers_and_mended_by_the_command(share: float, damage: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        plan = plan_of(Path(folder), "--suggestions", "3")
+        trained = run(plan, bowl)
+        sweep = SweepFolder.open(plan.location)
+        log = sweep.folder / LOG
+        lines = log.read_bytes().splitlines(keepends=True)
+        at = int(share * (len(lines) - 1))
+        log.write_bytes(b"".join([*lines[:at], damage + lines[at], *lines[at + 1 :]]))
+        with pytest.raises(UserError, match=r"optuna\.log is damaged"):
+            search_results.load(plan.location)
+        mend_log(sweep)
+        assert b"".join(lines).startswith(log.read_bytes() if log.exists() else b"")
+        assert (sweep.folder / "aside" / f"{LOG}-1").exists()
+        again = run(plan, bowl)
+        assert not {trial.key for trial in trained} & {trial.key for trial in again}
+        assert set(search_results.load(plan.location)["state"]) == {"finished"}
+        assert {trial.key for trial in (*trained, *again)} == {trial.key for trial in sweep.trials()}

@@ -3,11 +3,16 @@
 import io
 import json
 import os
+import tracemalloc
+import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.lib import format as npy
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
@@ -201,3 +206,67 @@ def test_a_state_without_the_model_s_weights_is_refused(change):
         state.weights["encoder.mu.bias"] = torch.zeros(3)
     with pytest.raises(UserError, match="does not hold the weights of its model"):
         trial.restore(state)
+
+
+def _member(claimed, dtype, numbers):
+    """An array whose header claims a shape, before so many numbers."""
+    header = io.BytesIO()
+    npy.write_array_header_1_0(header, {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": claimed})
+    return header.getvalue() + bytes(numbers)
+
+
+@settings(max_examples=40)
+@given(
+    compression=st.sampled_from([zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]),
+    size=st.integers(0, 200_000),
+)
+def test_a_compressed_state_is_refused_before_it_is_unpacked(compression, size):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        archive.writestr("meta.npy", _member((), np.dtype("<U10"), 40))
+        archive.writestr("weights/a.npy", _member((size,), np.dtype("<f4"), 4 * size))
+    with pytest.raises(UserError, match="it is compressed"):
+        load_state(content.getvalue())
+
+
+@settings(max_examples=60)
+@given(
+    name=st.sampled_from(["meta", "weights/a.weight", "square_avg/a.weight"]),
+    shape=st.lists(st.integers(2, 10**6), min_size=2, max_size=4).map(tuple),
+    kind=st.sampled_from(["<f4", "<f8", "<i8", "<U9", "|b1", "<c16"]),
+)
+def test_a_header_that_claims_more_than_the_file_has_takes_no_memory(name, shape, kind):
+    with zipfile.ZipFile(io.BytesIO(CONTENT)) as archive:
+        members = {member: archive.read(member) for member in archive.namelist()}
+    members[f"{name}.npy"] = _member(shape, np.dtype(kind), 1)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for member, data in members.items():
+            archive.writestr(member, data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"is none of its arrays|not the size that it claims"):
+            load_state(content.getvalue())
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_arrays_on_top_of_each_other_are_refused():
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("weights/0.npy", _member((1000,), np.dtype("<f4"), 4000))
+        first = archive.filelist[0]
+        for number in range(1, 50):
+            other = zipfile.ZipInfo(f"weights/{number}.npy")
+            for field in ("header_offset", "file_size", "compress_size", "CRC", "compress_type"):
+                setattr(other, field, getattr(first, field))
+            archive.filelist.append(other)
+    with pytest.raises(UserError, match="larger than the file"):
+        load_state(content.getvalue())
+
+
+@pytest.mark.parametrize("iteration", [-1, 1.5, True, "3", None, [3]])
+def test_an_iteration_that_is_none_is_refused(iteration):
+    with pytest.raises(UserError, match="its iteration is"):
+        load_state(_with_meta(iteration=iteration))

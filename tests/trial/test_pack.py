@@ -31,7 +31,7 @@ def works(tmp_path):
 
     def works(folder="sweep", evaluate_at=EVALUATE_AT, final_metrics=(), options=()):
         sweep = SweepFolder.at(tmp_path / folder)
-        sweep.write_manifest({"study": "tiny"})
+        sweep.write_manifest({"study": "tiny", "axes": {}, "options": {}})
         made = []
         for trial in parse(TINY, list(options)).trials:
             made.append(work_on(sweep, trial, evaluate_at, final_metrics))

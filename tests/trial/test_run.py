@@ -1,7 +1,7 @@
 """One trial in training, without Ray."""
 
 import io
-import json
+import shutil
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def start(tmp_path):
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         trial = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).trials[0]
         sweep = SweepFolder.at(tmp_path / folder)
-        sweep.write_manifest({"study": "tiny"})
+        sweep.write_manifest({"study": "tiny", "axes": {}, "options": {}})
         open_runs.append(TrialRun(work_on(sweep, trial, evaluate_at, final_metrics)))
         return open_runs[-1]
 
@@ -165,10 +165,49 @@ def test_an_evaluation_lost_between_state_and_record_is_made_up(start):
     first.advance(), first.advance()
     first.close()
     lines = (first.folder.files.local / "metrics.jsonl").read_text().splitlines(keepends=True)
+    recorded = first.folder.evaluations()
     (first.folder.files.local / "metrics.jsonl").write_text(lines[0])
     second = start()
     finish(second)
-    assert without_times(second.folder.evaluations())[1] == without_times([json.loads(lines[1])])[0]
+    assert not second.notes
+    assert without_times(second.folder.evaluations())[:2] == without_times(recorded)
+
+
+def test_a_trial_that_has_lost_evaluations_before_its_state_is_trained_again(start):
+    undisturbed = start("undisturbed")
+    finish(undisturbed)
+    first = start()
+    first.advance(), first.advance(), first.advance()
+    first.close()
+    (first.folder.files.local / "outcome.json").unlink()
+    lines = (first.folder.files.local / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (first.folder.files.local / "metrics.jsonl").write_text(lines[0])
+    second = start()
+    assert "trained again" in second.notes[0] and f"aside/{first.folder.key}-1" in second.notes[0]
+    assert second.trainer.began_at == 0
+    finish(second)
+    assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+
+
+def test_what_is_in_the_place_of_tensorboard_s_folder_is_set_aside(start):
+    first = start()
+    first.close()
+    folder = first.folder.files.local.parents[1]
+    shutil.rmtree(folder / "tensorboard")
+    (folder / "tensorboard").write_bytes(bytes(10))
+    finish(start())
+    assert (folder / "tensorboard").is_dir() and (folder / "aside" / "tensorboard-1").read_bytes() == bytes(10)
+
+
+def test_the_state_of_another_trial_is_not_gone_on_from(start):
+    other = start("other", seed=1)
+    finish(other)
+    first = start()
+    first.advance(), first.advance()
+    first.close()
+    first.folder.save_state(3, other.folder.state(3))
+    second = start()
+    assert second.trainer.began_at == 0 and f"of trial {other.folder.key}" in second.notes[0]
 
 
 @pytest.mark.parametrize(("write", "goes_on_from"), [("save_state", 3), ("record", 6)])

@@ -27,7 +27,7 @@ def sweep(tmp_path):
 def _sweep_at(location):
     """Two trials with networks, and one that has not begun."""
     folder = SweepFolder.at(location)
-    folder.write_manifest({"study": "tiny", "options": {"metric": "mcc"}})
+    folder.write_manifest({"study": "tiny", "axes": {}, "options": {"metric": "mcc"}})
     for label, last in TRIALS.items():
         config = small("inertia_vae", gamma=float(label.partition("=")[2]))
         its_folder = folder.trial(config.key)

@@ -10,11 +10,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from dd_ray.errors import UserError
-from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock
+from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, NoFileError
 from dd_ray.storage.files.local import LocalFiles, open_folder
 from dd_ray.storage.files.objects import OPTIONS, ObjectFiles, open_store
 
-__all__ = ["LEASE", "Files", "Lease", "LocalFiles", "Lock", "ObjectFiles", "open_files", "out_of_space"]
+__all__ = ["LEASE", "Files", "Lease", "LocalFiles", "Lock", "NoFileError", "ObjectFiles", "open_files", "out_of_space"]
 
 FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
 """How object stores say that they are full: Ceph QuotaExceeded, MinIO XMinioStorageFull and

@@ -25,6 +25,10 @@ class Lease:
 LEASE = Lease()
 
 
+class NoFileError(UserError):
+    """Something else than a file is where one is to be: a folder, a link, a pipe."""
+
+
 class Lock:
     """A lock that is held."""
 
@@ -50,6 +54,7 @@ class Files(ABC):
 
         Raises:
             FileNotFoundError: there is none.
+            NoFileError: something else is in its place. Links are not followed: they lead out of the sweep.
         """
 
     @abstractmethod
@@ -81,6 +86,10 @@ class Files(ABC):
     @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
+
+    @abstractmethod
+    def move(self, name: str, to: str) -> None:
+        """Give a file or folder, with all that is in it, another name; links are moved and not followed."""
 
     @abstractmethod
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> AbstractContextManager[Lock]:

@@ -1,14 +1,26 @@
 """Files in a folder, local or shared."""
 
+import errno
 import fcntl
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dd_ray.errors import UserError
-from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
+from dd_ray.storage.files.base import (
+    KINDS,
+    LEASE,
+    Files,
+    Lease,
+    Lock,
+    NoFileError,
+    cannot_be_locked,
+    complete_lines,
+    is_locked,
+)
 
 LONGEST_IN_DRAFT = 50
 """Characters of a file's name that are in the name of its draft: 200 bytes at most, of the 255 that a name may have."""
@@ -25,7 +37,19 @@ class LocalFiles(Files):
         return LocalFiles(self.local.joinpath(*parts))
 
     def read(self, name: str) -> bytes:
-        return (self.local / name).read_bytes()
+        # A pipe would be waited for.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self.local / name, flags)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+                raise NoFileError("a link, or something else that is no file, is in its place") from error
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise NoFileError("a folder, or something else that is no file, is in its place")
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
 
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         path = self.local / name
@@ -83,6 +107,13 @@ class LocalFiles(Files):
         with suppress(FileNotFoundError):
             path.unlink()
             _sync_folder(path.parent)
+
+    def move(self, name: str, to: str) -> None:
+        path, target = self.local / name, self.local / to
+        _make_folder(target.parent)
+        path.rename(target)
+        _sync_folder(target.parent)
+        _sync_folder(path.parent)
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:

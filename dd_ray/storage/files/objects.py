@@ -99,6 +99,16 @@ class ObjectFiles(Files):
         with suppress(FileNotFoundError):
             self.patient.delete_file(self.path(name))
 
+    def move(self, name: str, to: str) -> None:
+        from pyarrow.fs import FileSelector, FileType  # noqa: PLC0415
+
+        path, target = self.path(name), self.path(to)
+        below = self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
+        for info in [self.patient.get_file_info(path), *below]:
+            if info.type == FileType.File:
+                self.patient.copy_file(info.path, target + info.path.removeprefix(path))
+                self.patient.delete_file(info.path)
+
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
         claims = Claims(self.brief, self.path(name), who, lease)
