@@ -29,7 +29,8 @@ from dd_ray.figures import check_figures, draw_figure
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import out_of_space
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
 from dd_ray.sweep.manifest import check_agrees

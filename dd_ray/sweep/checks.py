@@ -7,6 +7,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, reported_by
+from dd_ray.storage.files.locations import check_name, parse_location
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.schedulers import SCHEDULERS
 
@@ -39,8 +40,8 @@ def check_options(options: SweepOptions) -> None:
         )
     if (options.gpus_per_trial or 0) > 1:
         raise UserError(f"--gpus-per-trial {options.gpus_per_trial} is out of range; a trial uses one GPU at most.")
-    if not options.name or "/" in options.name or options.name.startswith("."):
-        raise UserError(f"--name {options.name!r} is not a folder name; give letters, digits, _ and -.")
+    parse_location(options.storage)
+    check_name(options.name, options.storage)
 
 
 def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:

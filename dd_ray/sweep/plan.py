@@ -13,7 +13,8 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
 from dd_ray.sweep.exclusions import kept_by

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
 from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
 
@@ -112,7 +113,7 @@ def open_folder(folder: Path) -> LocalFiles:
     Raises:
         UserError: it is a file, or may not be read.
     """
-    folder = folder.expanduser().absolute()
+    folder = own_path(folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give {KINDS}.")
     if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
