@@ -1,6 +1,8 @@
 """URLs and paths that a user gives, and that are stored with a sweep."""
 
+import errno
 import re
+import stat
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
@@ -66,3 +68,13 @@ def absolute_path(field: str, file: str) -> str:
         return str(own_path(file))
     except UserError as error:
         raise UserError(f"{field} = {error}") from error
+
+
+def check_regular(path: Path) -> None:
+    """Make sure that a path names a file whose content ends: a pipe is waited for, and a device may go on for ever.
+
+    Raises:
+        OSError: it is none, or there is nothing.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))

@@ -16,7 +16,7 @@ from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
 from dd_ray.sweep import costs
-from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
+from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
@@ -56,7 +56,8 @@ class Plan:
     def evaluate_at(self) -> tuple[int, ...]:
         """Iterations at which a trial is evaluated: 0, the untrained network, and evenly spaced up to the last."""
         total = self.options.iterations
-        count = self.options.evaluations or costs.affordable_evaluations(self.examples, total)
+        asked = self.options.evaluations
+        count = min(asked, total) if asked else costs.affordable_evaluations(self.examples, total)
         return tuple(sorted({round(total * i / count) for i in range(count + 1)}))
 
     @property
@@ -228,13 +229,14 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     axes = with_contents(with_stream(axes, options))
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
+    check_number(math.prod(len(values) for values in axes.values() if values))
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     kept = kept_by(options.exclude)
     trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes) if kept(config))
     if not trials:
         raise UserError(f"--exclude {shlex.join(options.exclude)} leaves no trial; exclude less.")
     plan = Plan(study, options, axes, trials)
-    if plan.scheduler.compares:
+    if plan.scheduler.compares or not ranks(options.metric):
         check_metric("metric", options.metric, plan.examples)
     return plan
 
