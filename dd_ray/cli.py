@@ -34,6 +34,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
 from dd_ray.sweep.manifest import check_agrees
+from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import make_search_plan
@@ -60,6 +61,8 @@ def main(study: Study, args: list[str] | None = None) -> None:
     try:
         with exit_on_user_error():
             plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
+            if plan.runs_on_these_cpus:
+                check_trial_fits(plan.examples)
             describe(plan)
             if plan.options.dry_run:
                 return
@@ -132,6 +135,7 @@ def describe(plan: Plan) -> None:
     for line in plan.compared_by():
         print(f"  {line}")
     print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all trials finish")
+    print(f"  about {in_words(max(map(bytes_of, plan.examples)))} of memory for a trial in a process of its own")
     if options.price_per_gpu_hour is not None:
         hours = plan.gpu_hours()
         price = hours * options.price_per_gpu_hour

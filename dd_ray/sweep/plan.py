@@ -18,6 +18,7 @@ from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by
+from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
@@ -51,6 +52,11 @@ class Plan:
     def swept(self) -> tuple[str, ...]:
         """Config fields that have more than one value."""
         return tuple(name for name, values in self.axes.items() if len(values) > 1)
+
+    @property
+    def runs_on_these_cpus(self) -> bool:
+        """Whether its trials run on the CPUs of this machine, as far as that can be told before Ray is asked."""
+        return self.options.address is None and (self.options.gpus_per_trial == 0 or not has_gpu())
 
     @property
     def evaluate_at(self) -> tuple[int, ...]:
