@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -52,6 +53,8 @@ for the first frame's KL, and for what a posterior as wide as the prior wants it
 _TROUBLE = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
     "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
+    "ray lost": "The Ray under the sweep in {} has died or does not answer. "
+    "What was recorded is kept; the same command goes on.",
 }
 
 
@@ -67,13 +70,22 @@ def main(study: Study, args: list[str] | None = None) -> None:
             if plan.options.dry_run:
                 return
             open_data(plan)
-            sys.exit(execute(plan))
+            _leave(execute(plan))
     except KeyboardInterrupt:  # while trials run, Tune catches it
         print("Interrupted; the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # as in `... --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN_PIPE)
+
+
+def _leave(code: int) -> None:
+    """End the process; at once where a thread still waits for a Ray that has died, which would keep it for ever."""
+    if any(thread.name in ("tune", "shutdown") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def parse(study: Study, args: list[str]) -> Plan:
