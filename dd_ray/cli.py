@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -32,11 +33,13 @@ from dd_ray.report.live import live_page, page_link, serve_command, write_page
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import out_of_space
+from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
 from dd_ray.sweep.manifest import check_agrees
+from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import make_search_plan
@@ -54,6 +57,8 @@ for the first frame's KL, and for what a posterior as wide as the prior wants it
 _TROUBLE = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
     "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
+    "ray lost": "The Ray under the sweep in {} has died or does not answer. "
+    "What was recorded is kept; the same command goes on.",
 }
 
 
@@ -63,17 +68,28 @@ def main(study: Study, args: list[str] | None = None) -> None:
     try:
         with exit_on_user_error():
             plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
+            if plan.runs_on_these_cpus:
+                check_trial_fits(plan.examples)
             describe(plan)
             if plan.options.dry_run:
                 return
             open_data(plan)
-            sys.exit(execute(plan))
+            _leave(execute(plan))
     except KeyboardInterrupt:  # while trials run, Tune catches it
         print("Interrupted; the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # as in `... --dry-run | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(EXIT_BROKEN_PIPE)
+
+
+def _leave(code: int) -> None:
+    """End the process; at once where a thread still waits for a Ray that has died, which would keep it for ever."""
+    if any(thread.name in ("tune", "shutdown") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def parse(study: Study, args: list[str]) -> Plan:
@@ -135,6 +151,7 @@ def describe(plan: Plan) -> None:
     for line in plan.compared_by():
         print(f"  {line}")
     print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all trials finish")
+    print(f"  about {in_words(max(map(bytes_of, plan.examples)))} of memory for a trial in a process of its own")
     if options.price_per_gpu_hour is not None:
         hours = plan.gpu_hours()
         price = hours * options.price_per_gpu_hour

@@ -2,9 +2,8 @@
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from dd_ray.config.urls import absolute_path, holds_key
+from dd_ray.config.urls import absolute_path, holds_key, split_url
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,9 +33,8 @@ def check_dsprites(config: "TrialConfig") -> None:
 
 def _check_url(file: str) -> None:
     try:
-        url = urlsplit(file)
-        _ = url.port  # read, since it is parsed only then
+        url = split_url(file)
     except ValueError as error:
-        raise UserError(f"dsprites_file = {file} is no URL ({error}); correct it, or give a path.") from error
+        raise UserError(f"dsprites_file = {error}; correct it, or give a path.") from error
     if holds_key(url):
         raise UserError("dsprites_file holds a key, which would be stored; give keys in the environment.")

@@ -22,6 +22,7 @@ from dd_ray.config.code import ABSENT
 from dd_ray.config.field import type_of
 from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, Spec
 from dd_ray.config.trial_fields import REGISTRIES, field_names
+from dd_ray.config.urls import check_regular, own_path
 from dd_ray.errors import UserError
 
 KINDS: dict[str, type[Spec]] = {
@@ -54,10 +55,11 @@ class Extension:
         Raises:
             UserError: it cannot be read, or is no Python file.
         """
-        file = Path(path).expanduser()
+        file = own_path(path)
         if file.suffix != ".py" or not file.stem.isidentifier():
             raise UserError(f"--extension {path} is no Python file; give one such as my_models.py.")
         try:
+            check_regular(file)
             return cls(file.name, file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error

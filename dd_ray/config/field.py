@@ -30,6 +30,11 @@ def at_least(bound: int) -> Within:
     return Within(f"give a finite number of at least {bound}", low=bound)
 
 
+def at_most(bound: int) -> Within:
+    """Numbers up to a bound, beyond which nothing is asked for in earnest, and much would never end."""
+    return Within(f"give at most {bound:,}", high=bound)
+
+
 class _PositiveValue:
     """Stands for every number above 0 among the values of a `Need`."""
 

@@ -80,6 +80,13 @@ class NetworkSpec(Spec):
     gflop_per_frame: Mapping[int, float]
     """By the height of the images that it is made for: 10⁹ multiplications and additions of encoder and decoder,
     forward and backward, per frame of a batch; about half of them are the encoder's."""
+    weights: Mapping[int, int] = field(default_factory=dict)
+    """By the height of the images: weights of encoder and decoder together, at width 1, without those of latents. These
+    three are for an estimate of memory, which leaves out what is not given."""
+    kept: Mapping[int, int] = field(default_factory=dict)
+    """By the height of the images: numbers that a step keeps of each frame for its backward pass, at width 1."""
+    units: int = 0
+    """Features that the encoder ends in, which the decoder begins with, at width 1."""
 
     @property
     def image_sizes(self) -> tuple[int, ...]:

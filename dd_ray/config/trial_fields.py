@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 from dd_ray.config.datasets import DATASETS
-from dd_ray.config.field import ABOVE_0, FINITE, POSITIVE, SHARE, Option, Within, at_least, option_of, type_of
+from dd_ray.config.field import ABOVE_0, FINITE, POSITIVE, SHARE, Option, Within, at_least, at_most, option_of, type_of
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
     CIRCLE_RADIUS,
@@ -49,6 +49,11 @@ CONDITIONED = dict.fromkeys(("occluder", "pixel_noise", "drop_rate"), (ABOVE_0,)
 SPLITS = {"split": ("samples", "levels", "combinations")}
 
 FROM_0, FROM_1 = (at_least(0),), (at_least(1),)
+LATENTS, FRAMES = (*FROM_1, at_most(10_000)), (at_most(10_000),)
+SAMPLES_AT_ONCE = (*FROM_1, at_most(1_000_000))
+TESTED = (at_least(2), at_most(1_000_000))
+ITERATIONS = (*FROM_1, at_most(999_999_999))
+NUM_DATA = (*FROM_1, at_most(10**15))
 SEEDS = (at_least(0), Within("give an integer below 2**64", high=2**64 - 1))
 GAMMAS = (Within("γ is a share, give a number in [0, 1]", 0, 1),)
 WIDTHS = (Within(f"give a number in (0, {WIDEST}]", 0, WIDEST, above=True),)
@@ -73,7 +78,7 @@ class TrialFields:
     """What the channels and units of all hidden layers of the network are multiplied by."""
     image_size: Annotated[int, Option(of_data=True)] = 32
     """Height and width of the images: 32, or 64, which they are drawn at and reduced from."""
-    num_latents: Annotated[int, Option(within=FROM_1)] = 4
+    num_latents: Annotated[int, Option(within=LATENTS)] = 4
     """L, the number of latent dimensions."""
 
     beta: Annotated[float | None, Option(within=FROM_0, symbol="β", free=True, needs=(SAMPLES,))] = None
@@ -109,15 +114,15 @@ class TrialFields:
     """objective = capacity: the C, in nats per frame, that its schedule leads to."""
     capacity_weight: Annotated[float, Option(within=FROM_0, free=True)] = 100.0
     """objective = capacity: the weight of |KL − C|."""
-    capacity_iterations: Annotated[int, Option(within=FROM_1, free=True, needs=({"capacity_schedule": RISING},))] = (
-        100_000
-    )
+    capacity_iterations: Annotated[
+        int, Option(within=ITERATIONS, free=True, needs=({"capacity_schedule": RISING},))
+    ] = 100_000
     """objective = capacity: iterations until C is capacity_max."""
     capacity_schedule: Annotated[Schedule, Option(free=True)] = "linear"
     """objective = capacity: how C gets from 0 to capacity_max; constant is capacity_max from the beginning."""
     tc_sampling: Sampling = "weighted"
     """objective = tcvae: how the density of all latents is estimated from a batch."""
-    tc_num_data: Annotated[int | None, Option(within=FROM_1)] = None
+    tc_num_data: Annotated[int | None, Option(within=NUM_DATA)] = None
     """objective = tcvae: N, of how many samples a batch is drawn; of the dataset's finite set where it is not given."""
     slowness_weight: Annotated[float, Option(within=FROM_0, free=True)] = 10.0
     """objective = slowness: the weight of the KL between a frame's latents and what the frame before makes likely."""
@@ -133,11 +138,11 @@ class TrialFields:
     """How γ gets from 0 to its value (inertia_vae)."""
     lam_schedule: Annotated[Schedule, Option(option="lambda-schedule", free=True)] = "constant"
     """How λ gets from 0 to its value (predictive_vae, inertia_vae)."""
-    schedule_iterations: Annotated[int, Option(within=FROM_1, free=True, needs=(ANY_RISING,))] = 10_000
+    schedule_iterations: Annotated[int, Option(within=ITERATIONS, free=True, needs=(ANY_RISING,))] = 10_000
     """Iterations until β, γ and λ are at their values for good, where their schedules are not constant."""
     schedule_cycles: Annotated[
         int,
-        Option(within=FROM_1, free=True, needs=(ANY_CYCLIC,)),
+        Option(within=ITERATIONS, free=True, needs=(ANY_CYCLIC,)),
     ] = 4
     """How often a cyclic schedule begins at 0."""
 
@@ -153,7 +158,7 @@ class TrialFields:
     """Of what moves: straight, along one coordinate only (axis), or reflected at the border (bounce)."""
     moves: Annotated[Moves, Option(of_data=True)] = "position"
     """moving_sprites: the factor that moves in a video; the others rest."""
-    num_frames: Annotated[int, Option(of_data=True)] = 10
+    num_frames: Annotated[int, Option(within=FRAMES, of_data=True)] = 10
     """T, frames of a video (moving_circles, moving_sprites)."""
     circle_radius: Annotated[float, Option(within=RADII, of_data=True)] = CIRCLE_RADIUS
     """moving_circles: radius of the circles, in pixels of 64; above 7.5 they may reach over the border."""
@@ -193,10 +198,10 @@ class TrialFields:
         Option(within=TRAIN_SHARES, of_data=True, needs=(SPLITS,)),
     ] = 1.0
     """p, the share of the samples, of the levels of each factor, or of combinations, that is left for training."""
-    num_test: Annotated[int, Option(within=(at_least(2),))] = 512
+    num_test: Annotated[int, Option(within=TESTED)] = 512
     """How many held-out videos, or still images, each evaluation uses; of a file that holds out fewer, all."""
 
-    batch_size: Annotated[int, Option(within=FROM_1)] = 64
+    batch_size: Annotated[int, Option(within=SAMPLES_AT_ONCE)] = 64
     """B, videos (or still images) of a training batch."""
     learning_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 1e-4
     """Step size of RMSprop."""

@@ -14,7 +14,8 @@ from dd_ray.command_line import optional, parse_options
 from dd_ray.config.extensions import load_files
 from dd_ray.errors import UserError, exit_on_user_error, printable
 from dd_ray.metrics import FURTHER, REPORTED
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.trial.scoring import Scored, score_trials, trials_to_score
 
 EXIT_NOTHING_SCORED = 1

@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from dd_ray.command_line import parse_options
 from dd_ray.config.extensions import taken_from
+from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.results.table import as_csv
 from dd_ray.storage.exports import export
@@ -84,7 +85,7 @@ def folder_of(path: str | Path | None, out: Path | None) -> Path:
         return out
     if path is None:
         raise UserError("nowhere to write to; without a sweep, give --out FOLDER.")
-    return (Path() if "://" in str(path) else Path(path).expanduser().absolute()) / "figures"
+    return (Path() if "://" in str(path) else own_path(path)) / "figures"
 
 
 def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame]) -> list[Path]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.urls import check_regular
 from dd_ray.errors import UserError
 from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.supervised_encoder import SupervisedEncoder
@@ -61,6 +62,7 @@ def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
         UserError: the file cannot be read, or is not such a checkpoint.
     """
     try:
+        check_regular(Path(path))
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         weights = checkpoint["model_states"]["net"]
         model = _network_of(translate_weights(weights))

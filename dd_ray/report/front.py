@@ -14,7 +14,8 @@ from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
 from dd_ray.storage.files import open_files
-from dd_ray.storage.sweep_folder import SweepFolder, in_parallel, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
 
 FRONT = "index.html"

@@ -17,7 +17,8 @@ from pathlib import Path
 from string import Template
 
 from dd_ray.errors import exit_on_user_error
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 
 PAGE = "report.html"
 """Name of the page in the folder of its sweep."""

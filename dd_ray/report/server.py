@@ -26,7 +26,8 @@ from dd_ray.report.front import front_page, is_storage, sweeps_in
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
 from dd_ray.results.table import alive
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 
 LOOPBACK = "127.0.0.1"
 PORT = 6007

@@ -16,7 +16,8 @@ from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
 from dd_ray.results.came_out import counted
 from dd_ray.results.table import as_csv
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import LOG, TRIALS, common_iterations, current_trials, open_storage
 

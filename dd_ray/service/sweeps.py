@@ -18,7 +18,7 @@ from dd_ray.config.extensions import Extension, named_in
 from dd_ray.config.options import given_options
 from dd_ray.errors import UserError
 from dd_ray.storage.exports import export
-from dd_ray.storage.sweep_folder import sweep_location
+from dd_ray.storage.files.locations import sweep_location
 from dd_ray.sweep import Study
 from dd_ray.sweep.plan import Plan
 from dd_ray.tune.private import NEVER_STARTED, STOP_SECONDS, STOP_SIGNAL

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dd_ray.config.arrays import FEWEST_SAMPLES, Contents, Factor, factors_of
-from dd_ray.config.urls import absolute_path
+from dd_ray.config.urls import absolute_path, check_regular
 from dd_ray.errors import UserError
 
 NAMES = ("images", "factors", "factor_names")
@@ -113,6 +113,8 @@ def open_arrays(file: str, contents: str | None = None) -> Arrays:
     path = Path(absolute_path("data_file", file))
     try:
         parts = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+        for part in parts:
+            check_regular(part)
         state = tuple((part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts)
     except OSError as error:
         raise UserError(f"data_file = {file} cannot be read: {error.strerror or error}.") from error

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dd_ray.config import DSPRITES_MD5, NUM_HELD_OUT
+from dd_ray.config.urls import check_regular
 from dd_ray.errors import UserError
 
 FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")
@@ -92,6 +93,7 @@ def _unpack(file: str, md5: str, unpacked: Path) -> None:
 def _check(file: str, path: Path, md5: str) -> None:
     """Make sure of its content; `file` is what the user gave, to be named."""
     try:
+        check_regular(path)
         with path.open("rb") as content:
             found = hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
     except OSError as error:

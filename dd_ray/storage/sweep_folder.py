@@ -452,14 +452,6 @@ class SweepFolder:
         ]
 
 
-def sweep_location(storage: str, name: str) -> str:
-    """Folder or URL of a sweep: `s3://bucket/sweeps?region=x` and `mine` give `s3://bucket/sweeps/mine?region=x`."""
-    if "://" not in storage:
-        return str(Path(storage).expanduser().absolute() / name)
-    address, mark, query = storage.partition("?")
-    return f"{address.rstrip('/')}/{name}{mark}{query}"
-
-
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """`function` of each item, side by side."""
     with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -1,15 +1,19 @@
 """What options of a sweep may not be, and which metrics its trials report."""
 
-import math
 from collections.abc import Sequence
+from typing import get_args, get_type_hints
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.field import Within
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, reported_by
-from dd_ray.sweep.options import SweepOptions
+from dd_ray.storage.files.locations import check_name, parse_location
+from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
 from dd_ray.sweep.schedulers import SCHEDULERS
 
+MOST_TRIALS = 100_000
+"""Of a sweep: a hundred times as many as are trained in earnest, and made within minutes."""
 OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
 """Metrics of every evaluation that compare a code with factors, where the data have any."""
 
@@ -20,27 +24,45 @@ def check_options(options: SweepOptions) -> None:
     Raises:
         UserError: one is not.
     """
-    lowest = {"iterations": 1, "seeds": 1, "confirm": 1, "grace_period": 1, "evaluations": 1, "max_concurrent": 1}
-    for name, bound in lowest.items():
+    for name, hint in get_type_hints(_declared(type(options)), include_extras=True).items():
         value = getattr(options, name)
-        if value is not None and value < bound:
-            raise UserError(f"--{option_name(name)} {value} is out of range; give {bound} or more.")
-    for name in ("gpus_per_trial", "max_failures", "price_per_gpu_hour"):
-        value = getattr(options, name)
-        if value is not None and not 0 <= value < math.inf:
-            raise UserError(f"--{option_name(name)} {value} is out of range; give 0 or more.")
-    if options.cpus_per_trial is not None and not 0 < options.cpus_per_trial < math.inf:
-        raise UserError(f"--cpus-per-trial {options.cpus_per_trial} is out of range; give a positive number.")
-    if not 1 < options.reduction_factor < math.inf:
-        raise UserError(f"--reduction-factor {options.reduction_factor} is out of range; give more than 1.")
+        for within in get_args(hint):
+            if isinstance(within, Within) and value is not None and value not in within:
+                raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")
     if SCHEDULERS[options.scheduler].compares and (options.grace_period or 1) > options.iterations:
         raise UserError(
             f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
         )
-    if (options.gpus_per_trial or 0) > 1:
-        raise UserError(f"--gpus-per-trial {options.gpus_per_trial} is out of range; a trial uses one GPU at most.")
-    if not options.name or "/" in options.name or options.name.startswith("."):
-        raise UserError(f"--name {options.name!r} is not a folder name; give letters, digits, _ and -.")
+    if 0 < (options.gpus_per_trial or 0) < SMALLEST_SHARE:
+        raise UserError(
+            f"--gpus-per-trial {options.gpus_per_trial} is out of range; give 0, or a number from {SMALLEST_SHARE:g} "
+            "on, which is the least that Ray counts."
+        )
+    parse_location(options.storage)
+    check_name(options.name, options.storage)
+
+
+def check_number(num_trials: int) -> None:
+    """Make sure that a sweep can be made: each of its trials is checked and named before it starts.
+
+    Raises:
+        UserError: it has too many.
+    """
+    if num_trials > MOST_TRIALS:
+        raise UserError(
+            f"{num_trials:,} trials are more than the {MOST_TRIALS:,} that a sweep may have; give fewer values or "
+            "seeds."
+        )
+
+
+def _declared(options: type[SweepOptions]) -> type[SweepOptions]:
+    """The class whose annotations have the ranges: a study's own options, made of it, have its defaults instead."""
+    return SearchOptions if issubclass(options, SearchOptions) else SweepOptions
+
+
+def ranks(name: str) -> bool:
+    """Whether there is a metric of a name, and its values are better or worse."""
+    return name in REPORTED and REPORTED[name].better is not None
 
 
 def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:

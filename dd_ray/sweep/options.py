@@ -4,10 +4,26 @@ from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal
 
 from dd_ray.command_line import optional, with_help
+from dd_ray.config.field import Within
 from dd_ray.metrics import FURTHER
 from dd_ray.sweep.samplers import SAMPLERS, TPE
 from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
 from dd_ray.sweep.study import Study
+
+SMALLEST_SHARE = 1e-4
+"""Of a CPU or GPU: the unit that Ray counts in."""
+LONGEST = 999_999_999
+"""Iterations: what the names of states have the digits for."""
+FROM_1 = Within("give 1 or more", low=1)
+UP_TO_LONGEST = Within(f"give at most {LONGEST:,}", high=LONGEST)
+MANY = Within("give at most 100,000", high=100_000)
+MILLION = Within("give at most 1,000,000", high=1_000_000)
+FROM_0 = Within("give 0 or more", low=0)
+A_SHARE_OF_A_GPU = Within("a trial uses one GPU at most", high=1)
+CPUS = Within(f"give a number from {SMALLEST_SHARE:g} on, which is the least that Ray counts", low=SMALLEST_SHARE)
+SAMPLER_SEEDS = Within("give 0 or more, below 2**32", low=0, high=2**32 - 1)
+REDUCTION = Within("give a number in [1.01, 1000000]", low=1.01, high=1_000_000)
+"""At less, rungs are without number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,47 +34,47 @@ class SweepOptions:
     """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
     preset: str = "quick"
     """Size of the study; other options change what it says."""
-    seeds: Annotated[int | None, optional("N")] = None
+    seeds: Annotated[int | None, optional("N"), FROM_1, MANY] = None
     """Repeats of every trial, with seeds 0 to N − 1; `--seed` names them one by one instead, and has the
     preset's."""
-    iterations: int = 300
+    iterations: Annotated[int, FROM_1, UP_TO_LONGEST] = 300
     """Batches that every trial learns from."""
     exclude: Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')] = ()
     """Combinations that are left out: a trial that has one of the values of each field that is named together, such
     as `--exclude "gamma=0.5,0.8 lambda=3" "model=ada_gvae objective=velocity"`."""
-    confirm: Annotated[int | None, optional("N")] = None
+    confirm: Annotated[int | None, optional("N"), FROM_1, MANY] = None
     """Train the best cell of each arm of the finished sweep of this name, the baseline's among them, with N seeds that
     it does not have, as a sweep NAME_confirmed, and report those alone: what was chosen for its luck has it no more."""
-    evaluations: Annotated[int | None, optional("N")] = None
+    evaluations: Annotated[int | None, optional("N"), FROM_1, MANY] = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""
     final_metrics: tuple[str, ...] = ("auto",)
     """Costly scores that the last evaluation of a trial has as well, of 10,000 still pictures, and the same of its
     network before training: names, all, none, or auto: the cheapest, up to 3% of its time. `python -m
     dd_ray.evaluation PATH --metrics NAMES` adds any of them later."""
-    gpus_per_trial: Annotated[float | None, optional("X")] = None
+    gpus_per_trial: Annotated[float | None, optional("X"), FROM_0, A_SHARE_OF_A_GPU] = None
     """Share of a GPU that a trial asks for. Where it is not given, 1/40 if the cluster has GPUs (1/10 without packs),
     else 0."""
-    cpus_per_trial: Annotated[float | None, optional("X")] = None
+    cpus_per_trial: Annotated[float | None, optional("X"), CPUS, MANY] = None
     """CPUs that a trial asks for, and the threads it uses: 1 where it is not given, 1/4 in a pack on a GPU."""
     pack: Literal["auto", "on", "off"] = "auto"
     """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
     faster."""
     precision: Literal["float32", "tf32"] = "float32"
     """How a GPU multiplies: with all bits of float32, or in TF32, which is faster and has 10 bits instead of 23."""
-    max_concurrent: Annotated[int | None, optional("N")] = None
+    max_concurrent: Annotated[int | None, optional("N"), FROM_1, MILLION] = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
-    max_failures: int = 3
+    max_failures: Annotated[int, FROM_0, MILLION] = 3
     """How often in a row, without getting further, a trial that raised an error or lost its process is tried again,
     from its last state."""
     scheduler: str = ASHA.name
     """asha stops trials that fall behind; none lets all finish."""
     metric: str = "reconstruction_error"
     """asha: what trials are compared by, on held-out data."""
-    grace_period: Annotated[int | None, optional("N")] = None
+    grace_period: Annotated[int | None, optional("N"), FROM_1, UP_TO_LONGEST] = None
     """asha: iterations before a trial may be stopped; a share of all that the preset names where it is not
     given."""
-    reduction_factor: float = 3
+    reduction_factor: Annotated[float, REDUCTION] = 3
     """asha: of the trials at a rung, one in so many goes on; rungs lie so many times apart."""
     storage: str = "results"
     """Where sweeps are kept: a folder that all nodes of the cluster see, or a URL such as s3://bucket/folder."""
@@ -71,7 +87,7 @@ class SweepOptions:
     """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
     page: bool = True
     """Write the sweep's page, report.html in its folder, now and then while it runs and at its end."""
-    price_per_gpu_hour: Annotated[float | None, optional("X")] = None
+    price_per_gpu_hour: Annotated[float | None, optional("X"), FROM_0] = None
     """Price of an hour of a GPU, in any currency, for the estimate of what the sweep costs."""
     dry_run: bool = False
     """Print every trial, the work and an estimate of its time; start nothing."""
@@ -81,15 +97,15 @@ class SweepOptions:
 class SearchOptions(SweepOptions):
     """Options of every search."""
 
-    suggestions: int = 8
+    suggestions: Annotated[int, FROM_1, MILLION] = 8
     """Points of the space that are tried, each with all seeds. More under the same name extend the search."""
     objectives: tuple[str, ...] = ()
     """What is made better, in the mean over the seeds: one metric, or two, which give a Pareto front."""
-    startup: int = 10
+    startup: Annotated[int, FROM_1, MILLION] = 10
     """Suggestions that are drawn at random before the sampler learns from what came out."""
     sampler: str = TPE.name
     """What draws the suggestions."""
-    sampler_seed: int = 0
+    sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
 
 

@@ -13,10 +13,12 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
 from dd_ray.sweep import costs
-from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_options
+from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by
+from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
@@ -52,10 +54,16 @@ class Plan:
         return tuple(name for name, values in self.axes.items() if len(values) > 1)
 
     @property
+    def runs_on_these_cpus(self) -> bool:
+        """Whether its trials run on the CPUs of this machine, as far as that can be told before Ray is asked."""
+        return self.options.address is None and (self.options.gpus_per_trial == 0 or not has_gpu())
+
+    @property
     def evaluate_at(self) -> tuple[int, ...]:
         """Iterations at which a trial is evaluated: 0, the untrained network, and evenly spaced up to the last."""
         total = self.options.iterations
-        count = self.options.evaluations or costs.affordable_evaluations(self.examples, total)
+        asked = self.options.evaluations
+        count = min(asked, total) if asked else costs.affordable_evaluations(self.examples, total)
         return tuple(sorted({round(total * i / count) for i in range(count + 1)}))
 
     @property
@@ -227,13 +235,14 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     axes = with_contents(with_stream(axes, options))
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
+    check_number(math.prod(len(values) for values in axes.values() if values))
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     kept = kept_by(options.exclude)
     trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes) if kept(config))
     if not trials:
         raise UserError(f"--exclude {shlex.join(options.exclude)} leaves no trial; exclude less.")
     plan = Plan(study, options, axes, trials)
-    if plan.scheduler.compares:
+    if plan.scheduler.compares or not ranks(options.metric):
         check_metric("metric", options.metric, plan.examples)
     return plan
 

@@ -15,7 +15,7 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.checks import check_metric, check_options
+from dd_ray.sweep.checks import check_metric, check_number, check_options, ranks
 from dd_ray.sweep.options import SearchOptions
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.planned import PlannedTrial
@@ -178,6 +178,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     check_options(options)
     _check(options)
     seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
+    check_number(options.suggestions * len(seeds))
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
     axes = with_stream(axes, options)
@@ -186,7 +187,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     plan = SearchPlan(study, options, axes, (), space, fixed)
     for name in options.objectives:
         check_metric("objectives", name, plan.examples)
-    if plan.scheduler.compares:
+    if plan.scheduler.compares or not ranks(options.metric):
         check_metric("metric", options.metric, plan.examples)
     return plan
 
@@ -200,11 +201,6 @@ def _with_defaults_that_follow(options: SearchOptions, given: Collection[str]) -
 
 
 def _check(options: SearchOptions) -> None:
-    for name in ("suggestions", "startup"):
-        if getattr(options, name) < 1:
-            raise UserError(f"--{name} {getattr(options, name)} is out of range; give 1 or more.")
-    if not 0 <= options.sampler_seed < 2**32:
-        raise UserError(f"--sampler-seed {options.sampler_seed} is out of range; give 0 or more, below 2**32.")
     objectives = options.objectives
     if not 0 < len(objectives) <= MOST_OBJECTIVES or len(set(objectives)) < len(objectives):
         raise UserError(f"--objectives {' '.join(objectives)}: give one reported metric, or two different ones.")

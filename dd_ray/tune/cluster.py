@@ -2,8 +2,9 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -12,10 +13,12 @@ import ray
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
+from dd_ray.storage.private import make_private, make_private_file, private_folder
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.trial.gpu_memory import check_memory
 from dd_ray.tune import autoscaler
-from dd_ray.tune.environment import TOKEN_FILE
+from dd_ray.tune.environment import TOKEN_FILE, has_token
+from dd_ray.tune.pulse import shut_down
 from dd_ray.tune.signals import expect_signals
 
 SECONDS_FOR_GPU = 60
@@ -128,21 +131,32 @@ def connected(address: str | None) -> Iterator[None]:
         UserError: the cluster's Ray or Python is another version.
     """
     try:
-        if address is None:
+        with _own_ray() if address is None else nullcontext():
+            if address is not None:
+                _join(address)
+            expect_signals()  # Ray has set a handler of its own, which ends the process with code 1 and a trace
+            yield
+    finally:
+        shut_down()
+
+
+@contextmanager
+def _own_ray() -> Iterator[None]:
+    """A Ray of this sweep's own, in a folder that nobody else can enter: Ray lets everyone write into what is in it."""
+    _prepare_token()
+    with private_folder() as folder:
+        try:
             ray.init(
                 address="local",
                 num_cpus=_cpus_if_fewer(),
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
+                _temp_dir=str(folder / "ray"),
             )
-            _make_token_private()
-        else:
-            _join(address)
-        expect_signals()  # Ray has set a handler of its own, which ends the process with code 1 and a trace
-        yield
-    finally:
-        ray.shutdown()
+            yield
+        finally:
+            shut_down()
 
 
 def _join(address: str) -> None:
@@ -160,11 +174,22 @@ def _cpus_if_fewer() -> int | None:
     return usable if usable != os.cpu_count() else None
 
 
-def _make_token_private() -> None:
-    """Ray writes the token of a local cluster where every user of the machine can read it."""
+def _prepare_token() -> None:
+    """Have a token before Ray makes one, which every user of the machine could read for a while.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     path = TOKEN_FILE.expanduser()
-    if path.exists() and path.stat().st_uid == os.getuid():
-        path.chmod(0o600)
+    try:
+        make_private(path)
+        if not has_token() and os.environ.get("RAY_AUTH_MODE", "token") == "token":
+            make_private_file(path, secrets.token_hex(32))
+    except OSError as error:
+        raise UserError(
+            f"{path}, Ray's token, cannot be written ({error.strerror}); set HOME to a folder of yours, or "
+            "RAY_AUTH_TOKEN_PATH to a file that holds one."
+        ) from error
 
 
 def _alive_nodes() -> list[dict[str, float]]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import subprocess
+
     from ray.actor import ActorHandle
     from ray.tune.experiment import Trial
     from ray.tune.schedulers import ASHAScheduler
@@ -21,6 +23,7 @@ SETTINGS = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # a sweep has its own, for requests to terminate too
     "RAY_AIR_NEW_OUTPUT": "0",  # its own table of trials, which would stand between the lines of the progress bar
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # what still runs when a sweep has left a Ray that died would start another
 }
 """Switches that Ray reads from the environment when it is imported. One that is gone is ignored by Ray: look into
 `ray/tune/utils/` and `ray/tune/constants.py` for what took its place, or leave it out if the default suits by then."""
@@ -69,6 +72,18 @@ def autoscaler_status() -> Any:
     reply = GetClusterStatusReply()
     reply.ParseFromString(GcsClient(ray.get_runtime_context().gcs_address).get_cluster_status())
     return reply
+
+
+def own_processes() -> "list[subprocess.Popen[bytes]]":
+    """The raylet and the control store of the Ray that this process has started; none of a cluster that it has joined.
+
+    If they are kept elsewhere, see `all_processes` of `ray/_private/node.py`.
+    """
+    from ray._private import worker  # noqa: PLC0415
+
+    node = worker._global_node
+    known: dict[str, Any] = node.all_processes if node is not None and node.is_head() else {}
+    return [info.process for kind in ("raylet", "gcs_server") for info in known.get(kind, ())]
 
 
 def actor_id(actor: "ActorHandle[Any]") -> str:

@@ -20,7 +20,7 @@ SECONDS_BETWEEN_LINES = 15
 SECONDS_BETWEEN_RECORDS = 10
 """Between two writings of `progress.json`."""
 
-Ending = Literal["interrupted", "storage full", "lock lost", "shares changed"]
+Ending = Literal["interrupted", "storage full", "lock lost", "shares changed", "ray lost"]
 """Why a sweep, or a round of it, stops before all trials have ended."""
 
 

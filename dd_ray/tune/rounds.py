@@ -16,6 +16,7 @@ from dd_ray.storage.versions import versions
 from dd_ray.sweep.plan import Plan
 from dd_ray.tune.cluster import Resources
 from dd_ray.tune.progress import Watcher
+from dd_ray.tune.pulse import RayLost, while_ray_lives
 from dd_ray.tune.sharing import Presence
 from dd_ray.tune.trial_trainable import TrialTrainable
 
@@ -63,7 +64,10 @@ class Rounds:
             if this_round is None:
                 break
             self.watcher.now_and_then = partial(limit.update, this_round)
-            self._tuner(this_round).fit()
+            try:
+                while_ray_lives(self._tuner(this_round).fit)
+            except RayLost:
+                self.watcher.stop("ray lost")
             if self.watcher.ending is None:
                 break
 

@@ -14,6 +14,7 @@ from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.manifest import make_manifest
+from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
 from dd_ray.tune.cluster import Resources, check_gpus, connected
@@ -95,6 +96,9 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
         check_gpus(resources, plan.examples, min(plan.num_trials, plan.options.max_concurrent or plan.num_trials))
         if plan.options.address is not None:
             check_nodes(sweep)
+        elif not resources.gpus and not resources.packed:
+            at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), plan.num_trials)
+            check_trials_fit(plan.examples, at_a_time)
         sweep.write_manifest(make_manifest(plan, sweep.manifest()))
         sweep.keep_extensions(loaded())
         yield resources

@@ -404,3 +404,17 @@ def test_refused_access_names_the_keys(monkeypatch):
         urlopen(Request(url, data=b"0", headers={"Content-Type": "text/plain"})).close()
         with pytest.raises(UserError, match=r"access was refused \(.*\); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS"):
             open_files(store.url())
+
+
+def test_links_are_not_followed_where_a_file_is_changed_in_place(folder, tmp_path):
+    victim = tmp_path / "victim"
+    for name, change in {
+        ".lock": lambda: folder.lock(".lock", "me").__enter__(),
+        "metrics.jsonl": lambda: folder.append("metrics.jsonl", b"{}\n"),
+        "optuna.log": lambda: folder.drop_cut_line("optuna.log"),
+    }.items():
+        victim.write_text("precious, without an end of line")
+        (folder.local / name).symlink_to(victim)
+        with pytest.raises((OSError, UserError), match="it is a link; take it away"):
+            change()
+        assert victim.read_text() == "precious, without an end of line"

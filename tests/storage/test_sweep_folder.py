@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from dd_ray.errors import UserError
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 
 
 @pytest.fixture

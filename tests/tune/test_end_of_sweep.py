@@ -13,7 +13,8 @@ import pytest
 from dd_ray import cli
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES, check_figures, draw_figure
-from dd_ray.storage.sweep_folder import SweepFolder, sweep_location
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.study import DrawFigure
 from tests.figures.sweeps import write_sweep
 from tests.figures.test_grid_maps import is_drawn

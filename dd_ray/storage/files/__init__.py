@@ -7,12 +7,11 @@ What returned is durable, what is replaced is replaced as a whole, and nothing i
 import errno
 import re
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
-from dd_ray.errors import UserError
-from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, NoFileError
+from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, NoFileError
 from dd_ray.storage.files.local import LocalFiles, open_folder
-from dd_ray.storage.files.objects import OPTIONS, ObjectFiles, open_store
+from dd_ray.storage.files.locations import parse_location
+from dd_ray.storage.files.objects import ObjectFiles, open_store
 
 __all__ = ["LEASE", "Files", "Lease", "LocalFiles", "Lock", "NoFileError", "ObjectFiles", "open_files", "out_of_space"]
 
@@ -31,14 +30,8 @@ def open_files(location: str | Path) -> Files:
     Raises:
         UserError: the location means nothing, cannot be reached or may not be read.
     """
-    if isinstance(location, Path) or "://" not in location:
-        return open_folder(Path(location))
-    url = urlsplit(location)
-    if url.scheme == "file":
-        return open_folder(Path(unquote(url.path)))
-    if url.scheme not in OPTIONS:
-        raise UserError(f"{location} is of an unknown kind, {url.scheme}://; give {KINDS}.")
-    return open_store(location, url)
+    place = parse_location(location)
+    return open_folder(place) if isinstance(place, Path) else open_store(place)
 
 
 def out_of_space(error: BaseException) -> bool:

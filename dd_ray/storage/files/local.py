@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
+from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
 from dd_ray.storage.files.base import (
     KINDS,
@@ -72,26 +74,31 @@ class LocalFiles(Files):
         path = self.local / name
         if not path.exists():
             self.write(name, b"")
-        content = path.read_bytes()
-        complete = complete_lines(content)
-        if complete < len(content):
-            os.truncate(path, complete)
-        try:
-            # At the end of the file, wherever that is by now: it must not land in a line of another writer.
-            with path.open("ab") as file:
+        with _open_in_place(path, "ab+") as file:
+            file.seek(0)
+            content = file.read()
+            complete = complete_lines(content)
+            if complete < len(content):
+                os.ftruncate(file.fileno(), complete)
+            try:
+                # At the end of the file, wherever that is by now: it must not land in a line of another writer.
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
-            # What was not acknowledged must not be read: the caller may add it again.
-            os.truncate(path, complete)
-            raise
+            except OSError:
+                # What was not acknowledged must not be read: the caller may add it again.
+                os.ftruncate(file.fileno(), complete)
+                raise
 
     def drop_cut_line(self, name: str) -> None:
         """Drop a last line that a kill or a full disk cut short, of a file that another library appends to."""
         path = self.local / name
-        if path.exists() and (complete := complete_lines(path.read_bytes())) < path.stat().st_size:
-            os.truncate(path, complete)
+        if not path.exists():
+            return
+        with _open_in_place(path, "rb+") as file:
+            content = file.read()
+            if (complete := complete_lines(content)) < len(content):
+                file.truncate(complete)
 
     def exists(self, name: str) -> bool:
         return (self.local / name).exists()
@@ -120,7 +127,7 @@ class LocalFiles(Files):
         path = self.local / name
         try:
             _make_folder(path.parent)
-            file = path.open("a+")
+            file = _open_in_place(path, "a+")
         except OSError as error:
             raise cannot_be_locked(self.location, error.strerror) from error
         with file:
@@ -143,12 +150,30 @@ def open_folder(folder: Path) -> LocalFiles:
     Raises:
         UserError: it is a file, or may not be read.
     """
-    folder = folder.expanduser().absolute()
+    folder = own_path(folder)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; give {KINDS}.")
     if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{folder} may not be read; ask its owner for access, or give another folder.")
     return LocalFiles(folder)
+
+
+def _open_in_place(path: Path, mode: str) -> IO[Any]:
+    """Open a file that is to be changed in place. A link is not followed: it could lead to any file of the user's.
+
+    Raises:
+        OSError: it is a link, or cannot be opened.
+    """
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+    try:
+        return open(path, mode, opener=opener)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "it is a link; take it away", str(path)) from error
+        raise
 
 
 def _make_folder(folder: Path) -> None:

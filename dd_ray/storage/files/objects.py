@@ -10,20 +10,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
-from dd_ray.config import holds_key
 from dd_ray.errors import UserError
-from dd_ray.storage.files.base import KINDS, LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
+from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
 from dd_ray.storage.files.claims import Claims, put, times
+from dd_ray.storage.files.locations import REMEDY, bucket_of
 
 if TYPE_CHECKING:  # half a second, which only URLs need
     from pyarrow.fs import FileSystem
 
-OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme")}
-"""What a URL may say behind its question mark, by scheme."""
-REMEDY = {
-    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write it",
-    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read and write it",
-}
 READS = 50
 """Attempts at reading an object that is being replaced all the time."""
 REFUSED = re.compile(r"denied|forbidden|unauthenticated|credential|access_key|signature|status 40[13]", re.IGNORECASE)
@@ -49,7 +43,7 @@ class ObjectFiles(Files):
 
     def path(self, name: str = "") -> str:
         """Bucket and key."""
-        return "/".join(filter(None, [_bucket(self.url), unquote(self.url.path).strip("/"), name]))
+        return "/".join(filter(None, [bucket_of(self.url), unquote(self.url.path).strip("/"), name]))
 
     def read(self, name: str) -> bytes:
         path = self.path(name)
@@ -122,29 +116,17 @@ class ObjectFiles(Files):
             yield claims
 
 
-def _bucket(url: SplitResult) -> str:
-    return url.netloc.rpartition("@")[2]
-
-
-def open_store(location: str, url: SplitResult) -> ObjectFiles:
-    """The files below a URL, after asking once for access.
+def open_store(url: SplitResult) -> ObjectFiles:
+    """The files below the URL of an object store, as `parse_location` gives it, after asking once for access.
 
     Raises:
-        UserError: the URL means nothing, cannot be reached or may not be read.
+        UserError: it cannot be reached or may not be read.
     """
-    options = dict(parse_qsl(url.query))
-    if not _bucket(url):
-        raise UserError(f"{location} names no bucket; give {KINDS}.")
-    if holds_key(url):
-        raise UserError(f"a URL with keys would be stored with the sweep; take them out, and {REMEDY[url.scheme]}.")
-    if unknown := options.keys() - OPTIONS[url.scheme]:
-        raise UserError(
-            f"{location} has the unknown option {min(unknown)}; there are {', '.join(OPTIONS[url.scheme])}."
-        )
+    location, options = url.geturl(), dict(parse_qsl(url.query))
     try:
         files = (_open_s3 if url.scheme == "s3" else _open_gcs)(url, options)
     except FileNotFoundError as error:
-        raise UserError(f"{location}: there is no bucket {_bucket(url)}; create it, or correct the name.") from error
+        raise UserError(f"{location}: there is no bucket {bucket_of(url)}; create it, or correct the name.") from error
     except OSError as error:
         reason = _reason(error)
         if REFUSED.search(reason):
@@ -159,7 +141,7 @@ def _open_s3(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
     from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region  # noqa: PLC0415
 
     if "endpoint_override" not in options and "region" not in options:
-        options["region"] = resolve_s3_region(_bucket(url))
+        options["region"] = resolve_s3_region(bucket_of(url))
 
     def connect(attempts: int) -> "FileSystem":
         return S3FileSystem(
@@ -195,8 +177,8 @@ def _open_gcs(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
 def _find_bucket(files: ObjectFiles) -> None:
     from pyarrow.fs import FileType  # noqa: PLC0415
 
-    if files.brief.get_file_info(_bucket(files.url)).type == FileType.NotFound:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), _bucket(files.url))
+    if files.brief.get_file_info(bucket_of(files.url)).type == FileType.NotFound:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), bucket_of(files.url))
 
 
 def _reason(error: OSError) -> str:

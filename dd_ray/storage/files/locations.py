@@ -1,0 +1,90 @@
+"""Where files are kept, as a user says it: a folder or a URL, which is checked after its escapes are decoded."""
+
+from pathlib import Path
+from urllib.parse import SplitResult, parse_qsl, unquote
+
+from dd_ray.config.urls import holds_key, own_path, split_url
+from dd_ray.errors import UserError
+from dd_ray.storage.files.base import KINDS
+
+REMEDY = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write it",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read and write it",
+}
+"""What gives access to a store, by the scheme of its URLs."""
+OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme")}
+"""What a URL may say behind its question mark, by scheme."""
+LONGEST_NAME = 255
+"""Bytes of a folder's name, on the file systems that there are."""
+_MEANS_SOMETHING = "%?#\\"
+"""Characters that end the path of a URL, or stand for others in it."""
+
+
+def parse_location(location: str | Path) -> Path | SplitResult:
+    """The folder, or the URL of an object store, that a user means.
+
+    Raises:
+        UserError: it means nothing, or holds a key, which would be stored with the sweep.
+    """
+    if isinstance(location, Path) or "://" not in location:
+        return own_path(location)
+    try:
+        url = split_url(location)
+    except ValueError as error:
+        raise UserError(f"{error}; give {KINDS}.") from error
+    if holds_key(url):
+        remedy = REMEDY.get(url.scheme, f"give {KINDS}")
+        raise UserError(f"a URL with keys would be stored with the sweep; take them out, and {remedy}.")
+    if url.scheme not in ("file", *OPTIONS):
+        raise UserError(f"{location} is of an unknown kind, {url.scheme}://; give {KINDS}.")
+    _check_path(location, url)
+    if url.scheme == "file":
+        return Path(unquote(url.path))
+    if not bucket_of(url):
+        raise UserError(f"{location} names no bucket; give {KINDS}.")
+    known = OPTIONS[url.scheme]
+    if unknown := dict(parse_qsl(url.query, keep_blank_values=True)).keys() - set(known):
+        raise UserError(f"{location} has the unknown option {min(unknown)}; there are {', '.join(known)}.")
+    return url
+
+
+def bucket_of(url: SplitResult) -> str:
+    """The bucket that a URL names."""
+    return url.netloc.rpartition("@")[2]
+
+
+def sweep_location(storage: str, name: str) -> str:
+    """Folder or URL of a sweep: `s3://bucket/sweeps?region=x` and `mine` give `s3://bucket/sweeps/mine?region=x`.
+
+    Raises:
+        UserError: a folder begins with a user who does not exist.
+    """
+    if "://" not in storage:
+        return str(own_path(storage) / name)
+    address, mark, query = storage.partition("?")
+    return f"{address.rstrip('/')}/{name}{mark}{query}"
+
+
+def check_name(name: str, storage: str) -> None:
+    """Make sure that a name is one folder directly below a storage, and the folder of no other name.
+
+    Raises:
+        UserError: it is not.
+    """
+    plain = name.isprintable() and "/" not in name and len(name.encode()) <= LONGEST_NAME
+    if not plain or not name.strip() or name.startswith("."):
+        shown = name if len(name) <= LONGEST_NAME else f"{name[:20]}…"
+        raise UserError(f"--name {shown!r} is not a folder name; give letters, digits, _ and -.")
+    if "://" in storage and (found := [c for c in _MEANS_SOMETHING if c in name]):
+        raise UserError(
+            f"--name {name!r} holds {found[0]}, which means something else in a URL; give letters, digits, _ and -."
+        )
+
+
+def _check_path(location: str, url: SplitResult) -> None:
+    path = unquote(url.path)
+    if url.fragment or location.endswith("#") or (url.scheme == "file" and (url.query or url.netloc)):
+        extra = "ends with #" if "#" in location else "has a ?" if url.query else f"names the host {url.netloc}"
+        raise UserError(f"{location} {extra}, which means nothing there; give {KINDS}.")
+    if {".", ".."} & set(path.split("/")) or not path.isprintable():
+        raise UserError(f"{location} leads through . or .., or is not to be printed; give {KINDS}.")

@@ -1,0 +1,99 @@
+"""How much memory the trials of a sweep take, estimated without PyTorch, so that it is told before anything starts.
+
+Of a trial are counted: its weights and what an optimiser keeps beside them, what a step of training keeps of a batch
+for its backward pass, the batch, the held-out data, a picture of all latents, and the process itself.
+"""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from dd_ray.config import NETWORKS, TrialConfig
+from dd_ray.errors import UserError
+
+PROCESS, SHARED = 350 * 2**20, 200 * 2**20
+"""Bytes of a worker's process with PyTorch before it trains, measured, and what of them processes have in common."""
+COPIES_OF_WEIGHTS = 6
+"""See `dd_ray.training.footprint`, which counts the same where PyTorch is at hand."""
+TRANSIENT = 2
+"""Most memory of a step on a CPU, in units of what its forward pass keeps for the backward pass, measured."""
+FLOAT = 4
+PER_LATENT = 15
+"""Numbers that a step keeps of each latent of a frame: mean, variance, noise, sample, and terms of the KL."""
+VALUES = 7
+"""That a latent takes in the picture of all of them."""
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""What a container may use, in bytes; a word where there is no limit."""
+
+
+def bytes_of(config: TrialConfig) -> int:
+    """Estimate of the memory of one trial in a process of its own, in bytes.
+
+    A network that does not say how large it is (`NetworkSpec.weights`) counts by its latents and pictures alone.
+    """
+    network, width, latents = NETWORKS[config.network], config.width_factor, config.num_latents
+    pixels, size = math.prod(config.image_shape), config.image_size
+    halves = (config.traits.encodes + config.traits.draws) / 2
+    weights = halves * network.weights.get(size, 0) * width**2 + 3 * latents * network.units * width
+    kept_of_frame = halves * network.kept.get(size, 0) * width + 2 * pixels + PER_LATENT * latents
+    kept = config.batch_size * config.frames * kept_of_frame + weights
+    sets = 1 + (config.split != "none")
+    held_out = sets * config.num_tested * config.frames * (2 * pixels + PER_LATENT * latents)
+    drawn = latents + pixels + network.kept.get(size, 0) * width
+    picture = VALUES * latents * drawn if config.traits.has_latents else 0
+    batch = config.batch_size * config.frames * pixels
+    numbers = COPIES_OF_WEIGHTS * weights + TRANSIENT * kept + batch + held_out + picture
+    return PROCESS + int(FLOAT * numbers)
+
+
+def bytes_of_this_machine() -> int:
+    """The memory of this machine, or of the container that this process is in."""
+    limits = [int(text) for path in _LIMITS if (text := _text(path)).isdecimal()]
+    return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+
+
+def check_trial_fits(configs: Sequence[TrialConfig]) -> None:
+    """Make sure that this machine has the memory for each of some trials on a CPU.
+
+    Raises:
+        UserError: it has not.
+    """
+    need, memory = max(map(bytes_of, configs)), bytes_of_this_machine()
+    if need > memory:
+        raise UserError(
+            f"a trial takes about {in_words(need)} of memory, and this machine has {in_words(memory)}; give a smaller "
+            "--batch-size, --num-frames, --num-latents or --num-test."
+        )
+
+
+def check_trials_fit(configs: Sequence[TrialConfig], at_a_time: int) -> None:
+    """Make sure that this machine has the memory for so many trials side by side on its CPUs.
+
+    Raises:
+        UserError: it has not.
+    """
+    own, memory = max(map(bytes_of, configs)) - SHARED, bytes_of_this_machine()
+    fit = max(1, (memory - SHARED) // own)
+    if at_a_time > fit:
+        raise UserError(
+            f"{at_a_time} trials at a time take about {in_words(own)} of memory each, and this machine has "
+            f"{in_words(memory)}; give --max-concurrent {fit}, or a smaller --batch-size or --num-test."
+        )
+
+
+def has_gpu() -> bool:
+    """Whether this machine seems to have a GPU, whose memory is another."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def in_words(size: int) -> str:
+    """A number of bytes to read."""
+    return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""

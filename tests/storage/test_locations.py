@@ -1,0 +1,141 @@
+"""Locations that a user gives: they stay below their storage, are told apart, hold no keys, or are refused."""
+
+import string
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dd_ray.cli import main, parse
+from dd_ray.config import TrialConfig
+from dd_ray.config.urls import holds_key, split_url
+from dd_ray.errors import UserError
+from dd_ray.storage.files.locations import check_name, parse_location, sweep_location
+from dd_ray.sweep.checks import check_options
+from dd_ray.sweep.options import SweepOptions
+from dd_ray.tune.joining import prepare_to_join
+from tests.sweep.studies import TINY
+
+STORAGES = ("/data/sweeps", "file:///data/sweeps", "s3://bucket/sweeps?region=x", "gs://bucket")
+DSPRITES = {"dataset": "dsprites", "grid": "original", "background": "black"}
+drawn = settings(derandomize=True, deadline=None, max_examples=100)
+awkward = st.text(st.sampled_from("ab./%25eEfF?#&=\\ ~@:é\n\x1b"), min_size=1, max_size=12)
+
+
+def folder_of(storage: str, name: str) -> str:
+    """What a name's files are below, as a file system or a store understands it."""
+    place = parse_location(sweep_location(storage, name))
+    return str(place) if isinstance(place, Path) else f"{place.netloc}{unquote(place.path)}"
+
+
+@drawn
+@given(name=awkward, other=awkward, storage=st.sampled_from(STORAGES))
+def test_a_name_is_one_folder_of_its_storage_and_no_other_name_s(name, other, storage):
+    for each in (name, other):
+        try:
+            check_name(each, storage)
+        except UserError:
+            return
+    folders = [folder_of(storage, each) for each in (name, other)]
+    assert [folder.rpartition("/")[2] for folder in folders] == [name, other]
+    assert (folders[0] == folders[1]) == (name == other)
+
+
+@pytest.mark.parametrize("name", ["%2e%2e%2Fescaped", "a?b", "a#b", "..", ".", "", " ", "a/b", "a\nb", "é" * 200])
+def test_names_that_are_no_folder_s_are_refused(name):
+    with pytest.raises(UserError, match=r"^--name .*; give letters, digits, _ and -\.$"):
+        check_options(SweepOptions(storage="file:///data", name=name))
+
+
+def test_a_name_that_leaves_its_storage_ends_the_command_before_anything_starts(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(TINY, ["--storage", f"file://{tmp_path}", "--name", "%2e%2e%2Fescaped"])
+    assert capsys.readouterr().err.startswith("error: --name '%2e%2e%2Fescaped' holds %")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a b", "été", "50%", "a?b", "x" * 255])
+def test_names_that_were_folders_before_still_are(name, tmp_path):
+    assert parse(TINY, ["--storage", str(tmp_path), "--name", name]).location == f"{tmp_path}/{name}"
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        "s3://[",
+        "s3://b:port/x",
+        "s3://b:999999/x",
+        f"s3://{'a' * 300}/x",
+        f"gs://{'%61' * 300}",
+        "~nouser/x",
+        "file://results",
+        "file:///data?x=y",
+        "s3://b/x#part",
+        "s3://b/%2e%2e/x",
+        "gs://b/a%0Ab",
+        "file:///data/../x",
+        "s3://b/x?endpoint=host",
+        "ftp://host/x",
+        "s3://",
+    ],
+)
+def test_storages_that_mean_nothing_are_refused(storage):
+    with pytest.raises(UserError, match=r"^[^\n]*; (give|there are) [^\n]*\.$"):
+        check_options(SweepOptions(storage=storage))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("?pwd=hidden ?Auth=hidden ?jwt=hidden ?sas=hidden ?sas_token=hidden ?x-ms-sas=hidden ?oauth=hidden").split(),
+        *("?bearer=hidden ?p%77d=hidden ?API-Key=hidden ?X-Amz-Signature=hidden ?passphrase=hidden").split(),
+        *("?endpoint_override=user:hidden@host ?endpoint_override=user%3Ahidden%40host #token=hidden").split(),
+        *("?scheme=http#sig=hidden ?proxy=http://hidden@host").split(),
+    ],
+)
+def test_keys_are_refused_wherever_they_stand_and_not_repeated(key):
+    for location in (f"s3://bucket/x{key}", f"gs://bucket/x{key}", f"file:///x{key}"):
+        with pytest.raises(UserError, match="a URL with keys would be stored") as caught:
+            parse_location(location)
+        assert "hidden" not in str(caught.value)
+    with pytest.raises(UserError, match="holds a key"):
+        TrialConfig(model="beta_vae", beta=1, **DSPRITES, dsprites_file=f"https://host/file.npz{key}")
+
+
+@pytest.mark.parametrize("url", ["s3://user:hidden@[", "s3://user:hidden@b:port", "s3://[?token=hidden"])
+def test_a_url_that_cannot_be_read_does_not_repeat_what_could_be_a_key(url):
+    with pytest.raises(UserError) as caught:
+        parse_location(url)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://host/x?author=someone&version=2", "s3://b/x?region=kansas", "gs://anonymous@b/x"]
+)
+def test_what_is_no_key_is_taken(url):
+    assert not holds_key(split_url(url))
+
+
+@drawn
+@given(
+    user=st.text(string.ascii_letters + "%:", max_size=5),
+    path=st.text(string.printable, max_size=10),
+    scheme=st.sampled_from(["s3", "gs", "file", "http", ""]),
+    tail=st.text("?#&=@[]:/ab%\x00", max_size=8),
+)
+def test_whatever_is_given_is_a_place_or_one_sentence(user, path, scheme, tail):
+    for location in (f"{scheme}://{user}{path}{tail}", f"{scheme}://b/{quote(path)}{tail}"):
+        with suppress(UserError):
+            assert isinstance(parse_location(location), Path) == (scheme == "file")
+
+
+NO_ADDRESSES = [f"{'a' * 300}:6379", f"{'a' * 70}:6379", "host:²", "[:6379", ":6379", "host:99999999"]
+
+
+@pytest.mark.parametrize("address", NO_ADDRESSES)
+def test_addresses_of_no_host_are_refused(address):
+    with pytest.raises(UserError, match="--address"):
+        prepare_to_join(address, insecure=False)
