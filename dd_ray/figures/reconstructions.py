@@ -1,7 +1,7 @@
 """What networks show of a held-out video: `python analysis/reconstructions.py results/inertia_grid_quick`.
 
 `reconstructions.png`: the frames of a held-out video, and below them what the first seed of each cell makes of them,
-from posterior means, without sampling. A network with a delay shows nothing of the first frame. Of many cells so many
+from posterior means, without sampling. What predicts frames shows nothing of the first. Of many cells so many
 are shown as fit; `--cells` names others.
 """
 

@@ -8,7 +8,7 @@ rest of one variance. Within a seed the weights of an effect sum to 0, so that t
   other value is not the lowest.
 
 On a balanced grid these are the differences of marginal means, and their intervals those of an analysis of variance in
-blocks. Where trials lack, only those enter that have all their partners.
+blocks. Where trials lack, only those enter that have all their partners, and an effect that none has is left out.
 """
 
 import itertools
@@ -22,7 +22,7 @@ import scipy
 from numpy.typing import NDArray
 
 from dd_ray.errors import UserError
-from dd_ray.results.comparisons import LEVEL, holm, residual_squares
+from dd_ray.results.comparisons import LEVEL, SPREAD, holm, residual_squares
 from dd_ray.results.summary import COMPLETE, Summary, described
 
 Array = NDArray[np.float64]
@@ -76,10 +76,13 @@ def _of_metric(scores: "pd.Series[float]", axes: Sequence[str], changes: Sequenc
     rows = []
     for change in changes:
         weights, pairs = _weights(places, axes, change)
-        effect = float(weights @ values) if pairs else math.nan
+        if not pairs:
+            continue  # the sweep has no trials that differ in this alone
+        effect = float(weights @ values)
+        effect = 0.0 if abs(effect) <= SPREAD * float(np.abs(values).max()) else effect
         error = deviation * float(np.linalg.norm(weights))
         half = float(scipy.special.stdtrit(degrees, 1 - LEVEL / 2)) * error if degrees else math.nan
-        p_value = float(2 * scipy.special.stdtr(degrees, -abs(effect) / error)) if degrees and pairs else math.nan
+        p_value = float(2 * scipy.special.stdtr(degrees, -abs(effect) / error)) if degrees else math.nan
         seeds = len({place[-1] for place, weight in zip(places, weights, strict=True) if weight})
         numbers = {"effect": effect, "ci_low": effect - half, "ci_high": effect + half, "p_value": p_value}
         rows.append({"metric": metric, **_named(change), **numbers, "seeds": seeds, "pairs": pairs})
