@@ -29,6 +29,8 @@ ASKED_FOR: dict[str, dict[str, str]] = json.loads((LEGACY / "asked_for.json").re
 """Labels by key that the earlier code planned for each sweep's command; none for a search, whose trials are drawn."""
 WITH_STATES = ("grid_finished", "grid_interrupted", "search_finished", "search_interrupted", "stills_finished")
 STUDIES = tuple(name for name in ASKED_FOR if name not in WITH_STATES)
+LATER = ("answer",)
+"""Studies that the earlier code had not."""
 SEARCHES = ("search_finished", "search_interrupted", "inertia_search")
 STATES = {
     "grid_finished": "8 finished of 8 trials.",
@@ -81,9 +83,10 @@ def recorded_command(path: Path) -> tuple[str, list[str]]:
 
 
 def planned(path: Path) -> Any:
-    """What the code of today plans for a sweep's command."""
+    """What the code of today plans for a sweep's command, where the sweep is."""
     study, options = recorded_command(path)
-    return parse(load_study(ROOT / "sweeps" / f"{study}.py"), options)
+    where = ["--storage", str(path.parent), "--name", path.name]
+    return parse(load_study(ROOT / "sweeps" / f"{study}.py"), [*options, *where])
 
 
 def values(table: pd.DataFrame, columns: Iterable[str]) -> list[list[Any]]:
@@ -102,7 +105,7 @@ def plain(value: Any) -> Any:
 
 
 def test_there_is_a_sweep_of_every_study() -> None:
-    assert sorted(STUDIES) == [path.stem for path in STUDY_FILES]
+    assert {*STUDIES, *LATER} == {path.stem for path in STUDY_FILES}
 
 
 @pytest.mark.parametrize("name", ASKED_FOR)
