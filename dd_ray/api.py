@@ -29,6 +29,7 @@ from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
+from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.memory import check_trial_fits
@@ -240,12 +241,25 @@ def _upload(path: Path, sweep: SweepFolder) -> str:
     return sweep_location(sweep.location, f"figures/{path.name}")
 
 
+def all_studies() -> dict[str, Study]:
+    """Ours, and those of loaded extensions, by name.
+
+    Raises:
+        UserError: an extension declares one that there is.
+    """
+    found = {name: study_named(name) for name in study_names()}
+    for study in instances_of(Study):
+        if found.setdefault(study.name, study) is not study:
+            raise UserError(f"an extension declares a study {study.name}, which there is already; rename it.")
+    return found
+
+
 def _study_of(study: Study | str) -> Study:
     if isinstance(study, Study):
         return study
-    known = {each.name: each for each in instances_of(Study)}
+    known = all_studies()
     if study not in known:
-        raise UserError(f"there is no study {study!r}, but {', '.join(known) or 'none at all'}.")
+        raise UserError(f"there is no study {study!r}; give one of {', '.join(known)}.")
     return known[study]
 
 

@@ -9,19 +9,20 @@ import os
 import shlex
 import sys
 import threading
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import tyro
 from rich.table import Table
 
 from dd_ray import results
 from dd_ray.api import TROUBLE, collect, draw, finish_page, plan_of, train
-from dd_ray.command_line import console, duration
+from dd_ray.command_line import console, duration, parse_in_groups
 from dd_ray.config import data_config
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import given_options, option_name, options_class
+from dd_ray.config.trial_fields import field_names, section_of
 from dd_ray.errors import exit_on_user_error, printable
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
@@ -29,10 +30,17 @@ from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
-from dd_ray.sweep.options import options_of
+from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
 from dd_ray.sweep.plan import Plan, open_data
 from dd_ray.tune.signals import expect_signals
 
+GROUPS = ("most used", "search", "sweep", "cluster", "model", "objective", "data", "training", "own")
+"""Parts of `--help`, in their order."""
+MOST_USED = frozenset(
+    "preset seeds iterations exclude scheduler storage name address gpus_per_trial extension dry_run "
+    "model beta gamma lam objective dataset num_latents batch_size learning_rate".split()
+)
+"""Options that `--help` shows first."""
 EXIT_FAILED_TRIALS = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -83,13 +91,19 @@ def parse(study: Study, args: list[str]) -> Plan:
     defaults = study.defaults(preset)
     sweep_options: Any = options_of(study, preset, extensions)
     config_options: Any = options_class(defaults)
-    unprefixed = tyro.conf.arg(name="")
-    options, config = tyro.cli(
-        tuple[Annotated[sweep_options, unprefixed], Annotated[config_options, unprefixed]],
-        description=_description(study),
-        args=args,
-    )
+    kinds = (sweep_options, config_options)
+    options, config = parse_in_groups(kinds, _group_of, GROUPS, args=args, about=_description(study))
     return plan_of(study, options, config, given_options(args))
+
+
+def _group_of(option: str) -> str:
+    """The part of `--help` that an option stands in."""
+    if option in MOST_USED:
+        return "most used"
+    if option in field_names():
+        return section_of(option)
+    search = {field.name for field in fields(SearchOptions)} - {field.name for field in fields(SweepOptions)}
+    return "search" if option in search else "cluster" if option in OF_THE_CLUSTER else "sweep"
 
 
 def _description(study: Study) -> str:

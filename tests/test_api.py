@@ -142,7 +142,7 @@ else:
 
 
 def interrupt():
-    while not list(Path(storage, "b").glob("cells/*/metrics*")):
+    while not any(path.stat().st_size for path in Path(storage, "b").glob("cells/*/metrics.jsonl")):
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGINT)
 

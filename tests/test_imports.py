@@ -18,6 +18,7 @@ ORDER = [
         "training",
         "evaluation",
         "sweep",
+        "studies",
         "results",
         "trial",
         "probes",

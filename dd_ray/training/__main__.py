@@ -10,7 +10,7 @@ import tyro
 from rich.table import Table
 from tqdm import tqdm
 
-from dd_ray.command_line import console, optional, with_help
+from dd_ray.command_line import called_as, console, optional, with_help
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, options_class, product, told_in_options
@@ -65,7 +65,7 @@ def main(args: list[str] | None = None) -> None:
             Annotated[own_options, tyro.conf.arg(name="")],
             Annotated[config_options, tyro.conf.arg(name="")],
         ],  # type: ignore[valid-type]
-        prog="python -m dd_ray.training",
+        prog=called_as("python -m dd_ray.training"),
         description=__doc__,
         args=args,
     )
