@@ -14,6 +14,9 @@ import dd_ray
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from tests.sweep.studies import ROOT, TINY, load_study
+from tests.tune.conftest import ray_folder
+
+__all__ = ["ray_folder"]
 
 SEARCH = load_study(ROOT / "sweeps" / "inertia_search.py")
 
@@ -172,7 +175,10 @@ print("as it was")
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_program_goes_on_as_it_was_with_its_own_ray(tmp_path: Path) -> None:
+def test_a_program_goes_on_as_it_was_with_its_own_ray(
+    ray_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", ray_folder)
     command = [sys.executable, "-c", IN_A_PROGRAM, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -71,8 +71,9 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
 
 
 def given_options(args: Sequence[str]) -> set[str]:
-    """Names of the options that a command line gives, with underscores: `--num-latents=3` is `num_latents`."""
-    return {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
+    """Options that a command line gives, by their fields: `--num-latents=3` is `num_latents`, `--lambda 1` is `lam`."""
+    named = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
+    return {field_named(name) or name for name in named}
 
 
 @contextmanager
