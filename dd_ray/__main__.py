@@ -12,6 +12,7 @@ from dd_ray.command_line import COMMAND, completion_script
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import named_in, taken_from
 from dd_ray.config.options import option_name, options_class
+from dd_ray.config.specs import Code
 from dd_ray.config.trial_fields import choices_of, config_fields
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.sweep import Study
@@ -25,8 +26,23 @@ class Command:
     """Something that `dd-ray` does, by a command line that there is."""
 
     about: str
-    main: str
-    """Its function, as `package.module:Name`."""
+    main: Code
+    """Its function, or as `package.module:Name` where it is imported when it is called."""
+
+
+def tensorboard() -> None:
+    """Run TensorBoard on a sweep, with options of its own after the sweep's folder or URL."""
+    words = sys.argv[1:]
+    if not words or words[0].startswith("-"):
+        print(f"usage: {COMMAND} tensorboard PATH [options of tensorboard]")
+        sys.exit(0 if words[:1] in (["-h"], ["--help"]) else 2)
+    with exit_on_user_error():
+        if "://" not in words[0] and not (logs := Path(words[0]) / "tensorboard").is_dir():
+            raise UserError(f"{logs} is no folder; give that of a sweep, such as results/inertia_grid_quick.")
+    from tensorboard.main import run_main  # noqa: PLC0415  # it takes seconds
+
+    sys.argv = ["tensorboard", "--logdir", f"{words[0].partition('?')[0].rstrip('/')}/tensorboard", *words[1:]]
+    run_main()
 
 
 COMMANDS = {
@@ -39,8 +55,9 @@ COMMANDS = {
     "held-out": Command("errors of held-out and of seen data", "dd_ray.figures.generalisation:main"),
     "entanglement": Command("which latent follows which factor", "dd_ray.figures.entanglement:main"),
     "traversals": Command("what networks show: traversals, videos, dreams", "dd_ray.figures.traversals:main"),
+    "reconstructions": Command("what networks make of a held-out video", "dd_ray.figures.reconstructions:main"),
     "errors": Command("where reconstructions fail", "dd_ray.figures.reconstruction_errors:main"),
-    "tensorboard": Command("TensorBoard on the trials of a sweep", "dd_ray.__main__:tensorboard"),
+    "tensorboard": Command("TensorBoard on the trials of a sweep", tensorboard),
     "evaluation": Command("further scores of the trials of a sweep", "dd_ray.evaluation.__main__:main"),
     "training": Command("one config, or a few, without Ray", "dd_ray.training.__main__:main"),
     "service": Command("sweeps on a cluster, from anywhere", "dd_ray.service.__main__:main"),
@@ -66,21 +83,6 @@ def main(args: list[str] | None = None) -> None:
         run_study(study)
     elif command is not None:
         resolve(command.main)()
-
-
-def tensorboard() -> None:
-    """Run TensorBoard on a sweep, with options of its own after the sweep's folder or URL."""
-    words = sys.argv[1:]
-    if not words or words[0].startswith("-"):
-        print(f"usage: {COMMAND} tensorboard PATH [options of tensorboard]")
-        sys.exit(0 if words[:1] in (["-h"], ["--help"]) else 2)
-    with exit_on_user_error():
-        if "://" not in words[0] and not (logs := Path(words[0]) / "tensorboard").is_dir():
-            raise UserError(f"{logs} is no folder; give that of a sweep, such as results/inertia_grid_quick.")
-    from tensorboard.main import run_main  # noqa: PLC0415  # it takes seconds
-
-    sys.argv = ["tensorboard", "--logdir", f"{words[0].partition('?')[0].rstrip('/')}/tensorboard", *words[1:]]
-    run_main()
 
 
 def _study_named(name: str, rest: list[str]) -> Study:
