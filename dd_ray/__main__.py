@@ -1,32 +1,143 @@
-"""Run a study of a user's own file by its name: `python -m dd_ray alpha_grid --extension my_studies.py`."""
+"""The command `dd-ray`, also as `python -m dd_ray`: studies by their names, and all that is done with their sweeps."""
 
 import sys
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal, get_args, get_origin, get_type_hints
 
+from dd_ray.api import all_studies
 from dd_ray.cli import main as run_study
-from dd_ray.config.extensions import instances_of, taken_from
+from dd_ray.command_line import COMMAND, completion_script
+from dd_ray.config.code import resolve
+from dd_ray.config.extensions import named_in, taken_from
+from dd_ray.config.options import option_name, options_class
+from dd_ray.config.specs import Code
+from dd_ray.config.trial_fields import choices_of, config_fields
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.sweep import Study
+from dd_ray.sweep.options import options_of
 
-USAGE = "give the name of a study and its file: python -m dd_ray NAME --extension FILE.py, and options of the study"
+SHELLS = ("bash", "zsh")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that `dd-ray` does, by a command line that there is."""
+
+    about: str
+    main: Code
+    """Its function, or as `package.module:Name` where it is imported when it is called."""
+
+
+def tensorboard() -> None:
+    """Run TensorBoard on a sweep, with options of its own after the sweep's folder or URL."""
+    words = sys.argv[1:]
+    if not words or words[0].startswith("-"):
+        print(f"usage: {COMMAND} tensorboard PATH [options of tensorboard]")
+        sys.exit(0 if words[:1] in (["-h"], ["--help"]) else 2)
+    with exit_on_user_error():
+        if "://" not in words[0] and not (logs := Path(words[0]) / "tensorboard").is_dir():
+            raise UserError(f"{logs} is no folder; give that of a sweep, such as results/inertia_grid_quick.")
+    from tensorboard.main import run_main  # noqa: PLC0415  # it takes seconds
+
+    sys.argv = ["tensorboard", "--logdir", f"{words[0].partition('?')[0].rstrip('/')}/tensorboard", *words[1:]]
+    run_main()
+
+
+COMMANDS = {
+    "results": Command("the state of a sweep and its best trials", "dd_ray.results.__main__:main"),
+    "report": Command("a sweep as one HTML page to look through", "dd_ray.report.command:main"),
+    "maps": Command("maps of metrics over the axes of a grid", "dd_ray.figures.grid_maps:main"),
+    "effects": Command("what each axis changes, and two of them together", "dd_ray.figures.effects:main"),
+    "tradeoff": Command("what disentanglement costs in reconstruction", "dd_ray.figures.tradeoff:main"),
+    "search-results": Command("what a search found", "dd_ray.figures.search_results:main"),
+    "held-out": Command("errors of held-out and of seen data", "dd_ray.figures.generalisation:main"),
+    "entanglement": Command("which latent follows which factor", "dd_ray.figures.entanglement:main"),
+    "traversals": Command("what networks show: traversals, videos, dreams", "dd_ray.figures.traversals:main"),
+    "reconstructions": Command("what networks make of a held-out video", "dd_ray.figures.reconstructions:main"),
+    "errors": Command("where reconstructions fail", "dd_ray.figures.reconstruction_errors:main"),
+    "tensorboard": Command("TensorBoard on the trials of a sweep", tensorboard),
+    "evaluation": Command("further scores of the trials of a sweep", "dd_ray.evaluation.__main__:main"),
+    "training": Command("one config, or a few, without Ray", "dd_ray.training.__main__:main"),
+    "service": Command("sweeps on a cluster, from anywhere", "dd_ray.service.__main__:main"),
+}
+"""What is done beside running studies."""
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the named study of the extensions that the command line names, as a file in `sweeps/` runs its own."""
+    """Run the study or the command that is named first, with the rest of the command line; without, list them."""
     words = sys.argv[1:] if args is None else args
-    with exit_on_user_error():
-        study, rest = _study_of(words)
-    run_study(study, rest)
-
-
-def _study_of(words: list[str]) -> tuple[Study, list[str]]:
-    if not words or words[0].startswith("-"):
-        raise UserError(f"no study is named; {USAGE}.")
+    if not words or words[0] in ("-h", "--help"):
+        print(_listing())
+        return
     name, rest = words[0], words[1:]
-    taken_from(rest)
-    known = {study.name: study for study in instances_of(Study)}
-    if name not in known:
-        raise UserError(f"the extensions have no study {name}, but {', '.join(known) or 'none at all'}; {USAGE}.")
-    return known[name], rest
+    with exit_on_user_error():
+        if name == "--print-completion":
+            print(_completion(rest))
+            return
+        command = COMMANDS.get(name)
+        study = None if command else _study_named(name, rest)
+    sys.argv = [f"{COMMAND} {name}", *rest]  # what --help and messages about wrong options call the command
+    if study is not None:
+        run_study(study)
+    elif command is not None:
+        resolve(command.main)()
+
+
+def _study_named(name: str, rest: list[str]) -> Study:
+    """The study of a name, ours or of the extensions that the rest of the command line names.
+
+    Raises:
+        UserError: there is none, or an extension cannot be loaded.
+    """
+    if not name.startswith("-"):
+        taken_from(rest)
+        known = all_studies()
+        if name in known:
+            return known[name]
+    close = get_close_matches(name, [*COMMANDS, *all_studies()], 1)
+    extensions, _ = named_in(rest)
+    where = f", also none of {' '.join(extensions)}" if extensions else ""
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise UserError(f"there is no study or command {name}{where}; {hint}`{COMMAND} --help` lists all.")
+
+
+def _listing() -> str:
+    studies = {name: study.question for name, study in all_studies().items()}
+    width = max(map(len, (*studies, *COMMANDS)))
+    lines = [
+        f"usage: {COMMAND} STUDY [options]     run a study, or go on with it; {COMMAND} STUDY --help lists its options",
+        f"       {COMMAND} COMMAND [options]   look at a sweep, and more; {COMMAND} COMMAND --help says how",
+        f"       {COMMAND} --print-completion {{{','.join(SHELLS)}}}",
+        "",
+        "studies (one of your own: its name, and --extension FILE.py):",
+        *(f"  {name:{width}}  {question}" for name, question in studies.items()),
+        "",
+        "commands:",
+        *(f"  {name:{width}}  {command.about}" for name, command in COMMANDS.items()),
+    ]
+    return "\n".join(lines)
+
+
+def _completion(shells: list[str]) -> str:
+    """The script that completes this command.
+
+    Raises:
+        UserError: it is asked for in a shell that there is none for.
+    """
+    if len(shells) != 1 or shells[0] not in SHELLS:
+        raise UserError(f"--print-completion {' '.join(shells) or 'without a shell'}: give {' or '.join(SHELLS)}.")
+    options: dict[str, list[str]] = {}
+    choices = {option_name(field.name): list(choices_of(field)) for field in config_fields()}
+    for name, study in all_studies().items():
+        own = options_of(study, study.default_preset)
+        options[name] = [f"--{option_name(each.name)}" for kind in (own, options_class({})) for each in fields(kind)]
+        for each, kind in get_type_hints(own).items():
+            found = kind if get_origin(kind) is Literal else next(iter(get_args(kind)), None)
+            choices[option_name(each)] = list(get_args(found)) if get_origin(found) is Literal else []
+        choices["preset"] = list({preset: None for known in all_studies().values() for preset in known.presets})
+    return completion_script(COMMAND, shells[0], [*options, *COMMANDS], options, choices)
 
 
 if __name__ == "__main__":

@@ -8,58 +8,45 @@ import math
 import os
 import shlex
 import sys
-import tempfile
 import threading
-import warnings
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
-import tyro
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.command_line import console, duration
+from dd_ray.api import TROUBLE, collect, draw, finish_page, plan_of, train
+from dd_ray.command_line import console, duration, parse_in_groups
 from dd_ray.config import data_config
-from dd_ray.config.code import resolve
 from dd_ray.config.extensions import taken_from
-from dd_ray.config.options import axes_of, given_options, option_name, options_class, told_in_options
-from dd_ray.config.recorded import changed_since
-from dd_ray.errors import UserError, exit_on_user_error, printable
-from dd_ray.figures import check_figures, draw_figure
-from dd_ray.report.live import live_page, page_link, serve_command, write_page
-from dd_ray.results.came_out import CameOut
+from dd_ray.config.options import given_options, option_name, options_class
+from dd_ray.config.trial_fields import field_names, section_of
+from dd_ray.errors import exit_on_user_error, printable
+from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
-from dd_ray.storage.files import out_of_space
 from dd_ray.storage.files.locations import sweep_location
-from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.storage.versions import difference, versions
 from dd_ray.sweep import Study
-from dd_ray.sweep.manifest import check_agrees
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
-from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
-from dd_ray.sweep.search_plan import make_search_plan
-from dd_ray.sweep.study import DrawFigure
-from dd_ray.tune.environment import prepare_environment
-from dd_ray.tune.joining import prepare_to_join
+from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
+from dd_ray.sweep.plan import Plan, open_data
 from dd_ray.tune.signals import expect_signals
 
+GROUPS = ("most used", "search", "sweep", "cluster", "model", "objective", "data", "training", "own")
+"""Parts of `--help`, in their order."""
+MOST_USED = frozenset(
+    "preset seeds iterations exclude scheduler storage name address gpus_per_trial extension dry_run "
+    "model beta gamma lam objective dataset num_latents batch_size learning_rate".split()
+)
+"""Options that `--help` shows first."""
 EXIT_FAILED_TRIALS = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 DEAR = 0.5
 """Share of what following motion is worth that a slowness prior may ask for it unsaid. Little of the worth is left then
 for the first frame's KL, and for what a posterior as wide as the prior wants it blurs."""
-_TROUBLE = {
-    "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
-    "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
-    "ray lost": "The Ray under the sweep in {} has died or does not answer. "
-    "What was recorded is kept; the same command goes on.",
-}
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
@@ -100,25 +87,23 @@ def parse(study: Study, args: list[str]) -> Plan:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     extensions, args = taken_from(args, study.extensions)
-    check_figures(study.figures)
     preset = _preset(study, args)
     defaults = study.defaults(preset)
     sweep_options: Any = options_of(study, preset, extensions)
     config_options: Any = options_class(defaults)
-    unprefixed = tyro.conf.arg(name="")
-    options, config = tyro.cli(
-        tuple[Annotated[sweep_options, unprefixed], Annotated[config_options, unprefixed]],
-        description=_description(study),
-        args=args,
-    )
-    given = given_options(args)
-    if {"seed", "seeds"} <= given:
-        raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
-    with told_in_options():
-        axes = axes_of(config, defaults, args)
-        plan = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
-        check_final_metrics(plan)
-    return plan
+    kinds = (sweep_options, config_options)
+    options, config = parse_in_groups(kinds, _group_of, GROUPS, args=args, about=_description(study))
+    return plan_of(study, options, config, given_options(args))
+
+
+def _group_of(option: str) -> str:
+    """The part of `--help` that an option stands in."""
+    if option in MOST_USED:
+        return "most used"
+    if option in field_names():
+        return section_of(option)
+    search = {field.name for field in fields(SearchOptions)} - {field.name for field in fields(SweepOptions)}
+    return "search" if option in search else "cluster" if option in OF_THE_CLUSTER else "sweep"
 
 
 def _description(study: Study) -> str:
@@ -205,130 +190,30 @@ def _one_digit_of(number: float) -> float:
 
 def execute(plan: Plan) -> int:
     """Run the plan, show what came out, and return the exit code."""
-    _prepare_for_ray(plan)
-    # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
-    from dd_ray.tune.run import run  # noqa: PLC0415
-
-    sweep = _open_sweep(plan)
-    ending = _run_in_bounds(lambda: run(plan, sweep, _page_of(plan, sweep)))
-    return _give_up(ending, plan) if ending in _TROUBLE else report(plan, sweep, complete=ending is None)
+    sweep, ending = train(plan)
+    return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, complete=ending is None)
 
 
 def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     """Print what came out and where all is, and return the exit code. Figures are of a complete sweep."""
-    came_out: CameOut = resolve(plan.came_out)(plan, sweep)
-    table = results.load(sweep.location)
-    trials = results.final(table[table["key"].isin(came_out.keys)])
-    results.print_cells(trials, told=plan.study.tells)
-    sweep.files.write("results.csv", results.as_csv(table))
+    collected = collect(plan, sweep)
+    results.print_cells(collected.trials, told=plan.study.tells)
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
-    for path in _draw(plan, sweep) if complete else ():
+    for path in draw(plan, sweep) if complete else ():
         print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
     if plan.options.page:
-        print(_write_page(sweep) if complete else f"Page:        {page_link(sweep)}")
+        print(finish_page(sweep) if complete else f"Page:        {page_link(sweep)}")
         print(f"Live:        {serve_command(sweep.location)}")
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
-    came_out.print_more(trials)
-    return _exit_code(trials, came_out.left(trials))
-
-
-def _page_of(plan: Plan, sweep: SweepFolder) -> "AbstractContextManager[Callable[[], None]] | None":
-    """What keeps the sweep's page up to date while it runs, if that is wanted."""
-    return live_page(sweep, plan.options.name, plan.study.question) if plan.options.page else None
-
-
-def _write_page(sweep: SweepFolder) -> str:
-    """Write the sweep's page, and return a line that says where it is, or why it is not: what was trained stands."""
-    try:
-        write_page(sweep)
-    except UserError as error:
-        return f"No page:     {error}"
-    except Exception as error:  # whatever fails, as with figures
-        return f"No page:     {type(error).__name__}: {error}"
-    return f"Page:        {page_link(sweep)}"
-
-
-def _prepare_for_ray(plan: Plan) -> None:
-    prepare_environment()
-    if plan.options.address is not None:
-        prepare_to_join(plan.options.address, plan.options.insecure)
-
-
-def _open_sweep(plan: Plan) -> SweepFolder:
-    """Where the plan's sweep is, or will be, after making sure that it can be."""
-    sweep = SweepFolder.at(plan.location)
-    sweep.check()
-    _mend_manifest(sweep)
-    check_agrees(plan, sweep)
-    _say_what_changed(sweep)
-    return sweep
-
-
-def _mend_manifest(sweep: SweepFolder) -> None:
-    """Set what the sweep was asked for aside where it is damaged: the trials themselves say what they are."""
-    try:
-        sweep.manifest()
-    except DamagedError as error:
-        print(f"{printable(error)} It is in {sweep.set_aside('sweep.json')} now.", file=sys.stderr)
-
-
-def _run_in_bounds(run: Callable[[], str | None]) -> str | None:
-    """Why a run ended early, also where this process was the first to find the storage full."""
-    try:
-        return run()
-    except OSError as error:
-        if not out_of_space(error):
-            raise
-        return "storage full"
-
-
-def _say_what_changed(sweep: SweepFolder) -> None:
-    before = sweep.manifest()
-    if changed := difference(versions(), before["versions"]) if before else "":
-        print(f"Since the sweep was last run, the software has changed: {changed}.")
-        print("Trials of before and after need not agree to the last digit.")
-    if changed := changed_since((before or {}).get("extensions", [])):
-        print(f"Since the sweep was last run, {changed} has changed; trials of before and after need not agree.")
+    collected.came_out.print_more(collected.trials)
+    return _exit_code(collected.trials, collected.left)
 
 
 def _give_up(ending: str, plan: Plan) -> int:
-    print(_TROUBLE[ending].format(plan.location), file=sys.stderr)
+    print(TROUBLE[ending].format(plan.location), file=sys.stderr)
     return EXIT_FAILED_TRIALS
-
-
-def _draw(plan: Plan, sweep: SweepFolder) -> list[str]:
-    """Draw the study's figures, and return the files that were written."""
-    written: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
-        folder = sweep.files.local / "figures" if sweep.files.local else Path(scratch)
-        for figure in plan.study.figures:
-            paths = _draw_one(figure, sweep.location, folder)
-            written += [str(path) if sweep.files.local else _upload(path, sweep) for path in paths]
-    return written
-
-
-def _draw_one(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
-    """The files of a figure; none, with a sentence that says why, where it cannot be drawn."""
-    # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
-    import matplotlib as mpl  # noqa: PLC0415
-
-    try:
-        # A figure, which may be the study's own, leaves no filters of warnings and no settings behind.
-        with warnings.catch_warnings(), mpl.rc_context():
-            return draw_figure(figure, location, folder)
-    except UserError as error:
-        reason = str(error)
-    except Exception as error:  # whatever fails in a figure, what was trained and is reported stands
-        reason = f"{type(error).__name__}: {error}"
-    print(f"No figure:   {figure if isinstance(figure, str) else figure.__name__} of {location}: {printable(reason)}")
-    return []
-
-
-def _upload(path: Path, sweep: SweepFolder) -> str:
-    sweep.files.write(f"figures/{path.name}", path.read_bytes())
-    return sweep_location(sweep.location, f"figures/{path.name}")
 
 
 def _tensorboard_command() -> str:

@@ -1,60 +1,7 @@
 """Inertia, prediction and their rivals, each at its best: `python sweeps/answer.py --help`."""
 
-from typing import Any
-
 from dd_ray.cli import main
-from dd_ray.sweep import Preset, Study
-
-AXES = {
-    "model": ("beta_vae", "inertia_vae", "ada_gvae"),
-    "objective": ("beta", "velocity", "slowness"),
-    "gamma": (0.0, 0.5, 0.8, 0.9),
-    "lam": (0.0, 3.0, 30.0, 100.0),
-    "beta": (0.1, 0.3, 1.0, 3.0),
-    "background": ("black",),
-    "batch_size": (8,),
-    "learning_rate": (2e-3,),
-    "slowness_weight": (0.1, 1.0),
-    "slowness_rate": (1.0,),
-}
-# γ and λ each by itself, and the priors in time on a β-VAE.
-EXCLUDE = (
-    "gamma=0.5,0.8,0.9 lambda=3,30,100",
-    "model=inertia_vae,ada_gvae objective=velocity,slowness",
-)
-
-
-def _condition(about: str, **changes: tuple[Any, ...]) -> Preset:
-    """All arms on other data, all trials to their end."""
-    return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=1_500, seeds=5, scheduler="none")
-
-
-STUDY = Study(
-    name="answer",
-    question="Does inertia (γ) or a penalty on linear prediction (λ) disentangle better than the best β-VAE?",
-    axes=("model", "objective", "beta", "beta_norm", "gamma", "lam"),
-    outcomes=("linear_r2_stills", "mcc_stills"),
-    fixed={"decode": "extrapolated", "num_latents": 4},
-    presets={
-        "quick": Preset(
-            about="one value of each arm, a quarter of an hour on a laptop",
-            axes=AXES | {"gamma": (0.0, 0.8), "lam": (0.0, 30.0), "beta": (1.0,), "slowness_weight": (0.1,)},
-            exclude=EXCLUDE,
-            iterations=600,
-            seeds=3,
-            scheduler="none",
-        ),
-        "full": _condition("a circle in linear motion before black, hours on two cores"),
-        "axis": _condition("as full, along one axis at a time", motion=("axis",)),
-        "noise": _condition("as full, in noise of the pixels", pixel_noise=(0.2,), target=("clean",)),
-        "dropped": _condition(
-            "as full, three frames in ten frozen", drop_rate=(0.3,), dropped=("frozen",), target=("clean",)
-        ),
-        "gaussian": _condition(
-            "few arms before the Gaussian", background=("gaussian",), gamma=(0.0, 0.8), lam=(0.0, 30.0)
-        ),
-    },
-)
+from dd_ray.studies.answer import STUDY
 
 if __name__ == "__main__":
     main(STUDY)

@@ -14,7 +14,21 @@ import dd_ray
 PACKAGE = Path(dd_ray.__file__).parent
 ORDER = [
     *("errors", "command_line", "config", "metrics", "storage", "data", "models", "objectives"),
-    *("training", "evaluation", "sweep", "results", "trial", "probes", "tune", "figures", "report", "cli", "service"),
+    *(
+        "training",
+        "evaluation",
+        "sweep",
+        "studies",
+        "results",
+        "trial",
+        "probes",
+        "tune",
+        "figures",
+        "report",
+        "api",
+        "cli",
+        "service",
+    ),
 ]
 """The floors, the ground floor first."""
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -207,7 +221,7 @@ sys.meta_path.insert(0, Absent())
 importlib.metadata.distribution = installed
 """
 """What an interpreter runs first to be as one that has a copy of the tree, and few packages."""
-WITHOUT_MORE = re.compile(r"dd_ray\.(tune|service|cli|figures|report)\b|.*\.suggestions$|dd_ray\.probes\.networks$")
+WITHOUT_MORE = re.compile(r"dd_ray\.(tune|service|api|cli|figures|report)\b|.*\.suggestions$|dd_ray\.probes\.networks$")
 """Modules that start Ray, ask Optuna, draw, or choose networks on a command line."""
 
 
@@ -246,6 +260,8 @@ print(dd_ray.__version__, versions())
         ("dd_ray.cli, dd_ray.figures", "matplotlib"),
         # Neither does a dry run need Ray.
         ("dd_ray.cli, dd_ray.results.table", "ray"),
+        # What is imported of a study of one's own, and in every worker.
+        ("dd_ray", "ray, torch, pandas, numpy, tyro"),
     ],
 )
 def test_importing_brings_no_more_than_is_needed(modules, unwanted):

@@ -1,18 +1,28 @@
 """Options and terminal: command lines from dataclasses, and printing for people."""
 
-from dd_ray.command_line.parsing import field_docs, optional, parse_options, with_help
+from dd_ray.command_line.bars import progress_bar
+from dd_ray.command_line.completion import completion_script
+from dd_ray.command_line.groups import parse_in_groups
+from dd_ray.command_line.parsing import COMMAND, called_as, field_docs, optional, parse_options, with_help
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
+from dd_ray.command_line.values import checked_value
 
 __all__ = [
+    "COMMAND",
     "Column",
+    "called_as",
+    "checked_value",
+    "completion_script",
     "console",
     "duration",
     "field_docs",
     "fitting",
     "optional",
+    "parse_in_groups",
     "parse_options",
     "print_table",
+    "progress_bar",
     "say",
     "width_of",
     "with_help",

@@ -4,11 +4,15 @@ Tyro is imported by who parses a command line, and by nobody else: a process tha
 """
 
 import inspect
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 Options = TypeVar("Options")
+
+COMMAND = "dd-ray"
+"""The command that brings all others."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,12 @@ def parse_options(
     """
     import tyro  # noqa: PLC0415
 
-    return tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=prog)
+    return tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=called_as(prog))
+
+
+def called_as(usual: str | None) -> str | None:
+    """How this program is called: by the command that brought it here, or as usual; None is by its file."""
+    return sys.argv[0] if sys.argv[0].startswith(f"{COMMAND} ") else usual
 
 
 def with_help(options: type[Options], **help_of: str) -> type[Options]:

@@ -49,19 +49,18 @@ def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
     return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
 
 
-def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], args: Sequence[str]) -> Axes:
-    """What was asked for on the command line, in the order: the axes of `usual`, then the other fields.
+def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[str]) -> Axes:
+    """What was asked for, in the order: the axes of `usual`, then the other fields.
 
     Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left
     out, and so is what only a preset says where it has an effect in no trial.
 
     Args:
-        options: what tyro made of the command line, with the class of `options_class`.
-        usual: the ones that class was made with.
-        args: the command line, which tells what was given from what is a default.
+        options: of the class that `options_class` makes.
+        usual: the values that class was made with.
+        given: names of the options that are no defaults.
     """
     values: Axes = {field.name: tuple(getattr(options, field.name)) for field in config_fields()}
-    given = given_options(args)
     for one, other in itertools.permutations(_ONE_OF):
         if one in given and other not in given:
             values[other] = ()
@@ -72,8 +71,9 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], args: Sequence[str
 
 
 def given_options(args: Sequence[str]) -> set[str]:
-    """Names of the options that a command line gives, with underscores: `--num-latents=3` is `num_latents`."""
-    return {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
+    """Options that a command line gives, by their fields: `--num-latents=3` is `num_latents`, `--lambda 1` is `lam`."""
+    named = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
+    return {field_named(name) or name for name in named}
 
 
 @contextmanager

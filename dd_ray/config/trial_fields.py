@@ -209,6 +209,20 @@ class TrialFields:
     """Seed of the initial weights and of the sampling noise."""
 
 
+SECTIONS = {"model": "model", "objective": "objective", "dataset": "data", "batch_size": "training"}
+"""What fields are about, by the first of each section of `TrialFields`."""
+
+
+def section_of(name: str) -> str:
+    """What a field is about: model, objective, data or training; own for an option of an extension."""
+    section = "own"
+    for field in fields(TrialFields):
+        section = SECTIONS.get(field.name, section)
+        if field.name == name:
+            return section
+    return "own"
+
+
 def config_fields() -> tuple[Field[Any], ...]:
     """All fields of a config: those of `TrialFields`, and the options of what extensions declare."""
     return _config_fields(CHANGES.count)

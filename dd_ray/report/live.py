@@ -40,15 +40,16 @@ beginning. This one looks for it now and then. What a sweep does at the moment i
 
 
 @contextmanager
-def live_page(sweep: SweepFolder, name: str, question: str) -> Iterator[Callable[[], None]]:
+def live_page(sweep: SweepFolder, name: str, question: str, shown: bool = True) -> Iterator[Callable[[], None]]:
     """Keeps the page of a sweep up to date while it runs, for 1% of the time at most.
 
-    It prints where the page is, and leaves one that waits for the first there.
+    It says where the page is, and leaves one that waits for the first there.
 
     Args:
         sweep: that of the page.
         name: of the sweep, to read.
         question: that the sweep answers.
+        shown: whether to print where the page is.
 
     Yields:
         What begins to write the page anew if it is time to; to be called every few seconds, and returns at once.
@@ -57,8 +58,9 @@ def live_page(sweep: SweepFolder, name: str, question: str) -> Iterator[Callable
     if not sweep.files.exists(PAGE):
         page = waiting_page(name, question, sweep.location)
         sweep.files.write(PAGE, page.encode(), durable=False)
-    print(f"Page:        {page_link(sweep)}")
-    print(f"Live:        {command}", flush=True)
+    if shown:
+        print(f"Page:        {page_link(sweep)}")
+        print(f"Live:        {command}", flush=True)
     writer = _Writer([sys.executable, "-m", "dd_ray.report.live", sweep.location])
     try:
         yield writer.update

@@ -13,7 +13,7 @@ from rich import box
 from rich.table import Table
 
 from dd_ray.cli import EXIT_BROKEN_PIPE, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, describe
-from dd_ray.command_line import console
+from dd_ray.command_line import called_as, console
 from dd_ray.errors import UserError, exit_on_user_error, printable
 from dd_ray.service import on_head, pack, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
@@ -39,7 +39,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=SERVICE, description="Sweeps on a cluster, from anywhere.")
+    parser = argparse.ArgumentParser(prog=called_as(SERVICE), description="Sweeps on a cluster, from anywhere.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(

@@ -93,6 +93,13 @@ class SweepOptions:
     """Print every trial, the work and an estimate of its time; start nothing."""
 
 
+OF_THE_CLUSTER = frozenset(
+    "address gpus_per_trial cpus_per_trial pack precision max_concurrent max_failures insecure "
+    "price_per_gpu_hour".split()
+)
+"""Options that say where trials run and on what."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(SweepOptions):
     """Options of every search."""

@@ -10,10 +10,10 @@ import tyro
 from rich.table import Table
 from tqdm import tqdm
 
-from dd_ray.command_line import console, optional, with_help
+from dd_ray.command_line import called_as, console, optional, with_help
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
-from dd_ray.config.options import axes_of, options_class, product, told_in_options
+from dd_ray.config.options import axes_of, given_options, options_class, product, told_in_options
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
@@ -65,14 +65,14 @@ def main(args: list[str] | None = None) -> None:
             Annotated[own_options, tyro.conf.arg(name="")],
             Annotated[config_options, tyro.conf.arg(name="")],
         ],  # type: ignore[valid-type]
-        prog="python -m dd_ray.training",
+        prog=called_as("python -m dd_ray.training"),
         description=__doc__,
         args=args,
     )
     with exit_on_user_error():
         options.check()
         with told_in_options():
-            axes = with_contents(axes_of(config, DEFAULTS, args))
+            axes = with_contents(axes_of(config, DEFAULTS, given_options(args)))
             configs = product(axes)
         diverged = train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
     for trial in diverged:

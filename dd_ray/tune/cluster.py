@@ -19,7 +19,7 @@ from dd_ray.trial.gpu_memory import check_memory
 from dd_ray.tune import autoscaler
 from dd_ray.tune.environment import TOKEN_FILE, has_token
 from dd_ray.tune.pulse import shut_down
-from dd_ray.tune.signals import expect_signals
+from dd_ray.tune.signals import handlers_kept
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
@@ -39,10 +39,16 @@ class Resources:
     """Whether the cluster starts nodes for trials that wait."""
     packed: bool = False
     """Whether the trials that share a GPU are trained by one process there."""
+    shared: bool = False
+    """Whether the cluster outlasts the sweep, so that others may run there beside it."""
 
     @classmethod
-    def of_cluster(cls, options: SweepOptions) -> Self:
+    def of_cluster(cls, options: SweepOptions, shared: bool = False) -> Self:
         """What the cluster that this process is connected to can give.
+
+        Args:
+            options: what is asked for.
+            shared: whether it outlasts the sweep.
 
         Raises:
             UserError: it could never hold a trial.
@@ -55,7 +61,7 @@ class Resources:
             gpus = (DEFAULT_PACKED_SHARE if packed else DEFAULT_GPU_SHARE) if most["GPU"] else 0.0
         if cpus is None:
             cpus = DEFAULT_PACKED_CPUS if packed and gpus else 1
-        resources = cls(cpus, gpus, autoscaler.is_present(), packed)
+        resources = cls(cpus, gpus, autoscaler.is_present(), packed, shared)
         if not resources.slots() and not autoscaler.would_start_a_node_for(resources.bundle):
             raise UserError(
                 f"no node can hold a trial of {cpus:g} CPUs (--cpus-per-trial) and {gpus:g} GPUs (--gpus-per-trial): "
@@ -122,20 +128,26 @@ def _memory_and_need(examples: Sequence[Mapping[str, Any]], extensions: Sequence
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[None]:
+def connected(address: str | None) -> Iterator[bool]:
     """A connection to the cluster at `address` (`auto` or `host:port`), or a Ray of its own while it lasts.
 
+    Where this process is connected already, it is that connection, which stays when it ends.
     `prepare_to_join` is to be called first, before Ray is imported.
+
+    Yields:
+        Whether the cluster outlasts the sweep.
 
     Raises:
         UserError: the cluster's Ray or Python is another version.
     """
+    if ray.is_initialized():
+        yield True
+        return
     try:
         with _own_ray() if address is None else nullcontext():
             if address is not None:
                 _join(address)
-            expect_signals()  # Ray has set a handler of its own, which ends the process with code 1 and a trace
-            yield
+            yield address is not None
     finally:
         shut_down()
 
@@ -146,12 +158,10 @@ def _own_ray() -> Iterator[None]:
     _prepare_token()
     with private_folder() as folder:
         try:
-            ray.init(
+            _connect(
                 address="local",
                 num_cpus=_cpus_if_fewer(),
                 include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
                 _temp_dir=str(folder / "ray"),
             )
             yield
@@ -159,9 +169,15 @@ def _own_ray() -> Iterator[None]:
             shut_down()
 
 
+def _connect(**options: Any) -> None:
+    # Ray sets a handler of SIGTERM of its own, which ends the process with code 1 and a trace.
+    with handlers_kept():
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+
+
 def _join(address: str) -> None:
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        _connect(address=address)
     except ConnectionError as error:
         raise UserError(f"the Ray at --address {address} has gone while it was joined; start it again.") from error
     except RuntimeError as error:  # another version of Ray or Python

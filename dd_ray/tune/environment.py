@@ -1,9 +1,14 @@
-"""What Ray reads from the environment when it is imported; to be set before."""
+"""What Ray reads from the environment when it is imported, to be set before; and what a sweep leaves as it was."""
 
+import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dd_ray.tune.private import SETTINGS
+from dd_ray.tune.signals import handlers_kept
 
 TOKEN_FILE = Path("~/.ray/auth_token")
 """Where Ray keeps the token of this user's clusters."""
@@ -13,6 +18,30 @@ def prepare_environment() -> None:
     """Set what Ray shall find. What the user has set stays."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def left_as_it_was() -> Iterator[None]:
+    """What a sweep changes of its process while it runs is afterwards as it was, for a program that goes on.
+
+    These are the environment, the handlers of signals, the filters of warnings and the levels of loggers.
+    """
+    environment, levels = dict(os.environ), {logger: logger.level for logger in _loggers()}
+    try:
+        with handlers_kept(), warnings.catch_warnings():
+            yield
+    finally:
+        for name in os.environ.keys() - environment.keys():
+            del os.environ[name]
+        os.environ.update(environment)
+        for logger, level in levels.items():
+            logger.setLevel(level)
+
+
+def _loggers() -> list[logging.Logger]:
+    known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    # Tune's is there from its import on, which may come later, and is not to stay as silent as a sweep makes it.
+    return [logging.root, logging.getLogger("ray.tune"), *known]
 
 
 def has_token() -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dd_ray.config.urls import LONGEST_HOST
 from dd_ray.errors import UserError
 from dd_ray.tune.environment import TOKEN_FILE, has_token
-from dd_ray.tune.private import INVALID_TOKEN, health_check
+from dd_ray.tune.private import INVALID_TOKEN, health_check, is_connected
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 20
@@ -28,8 +28,13 @@ def prepare_to_join(address: str, insecure: bool) -> None:
         insecure: whether a cluster may be joined that asks nobody for a token.
 
     Raises:
-        UserError: no Ray answers there, it refuses the token, or it is open to all.
+        UserError: no Ray answers there, it refuses the token, or it is open to all; or this process has one already.
     """
+    if is_connected():
+        raise UserError(
+            f"--address {address} is given to a process that is connected to a Ray already; leave it out to run there, "
+            "or call ray.shutdown() before."
+        )
     if address != "auto":
         _check_port(address)
     where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"

@@ -59,6 +59,15 @@ def health_check(address: str) -> list[str]:
     return command if address == "auto" else [*command, "--address", address]
 
 
+def is_connected() -> bool:
+    """Whether this process is connected to a Ray; without importing it, which would read the environment.
+
+    Where the module is imported, its `is_initialized` tells, which Ray promises.
+    """
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
 def autoscaler_status() -> Any:
     """What the autoscaler (v2) last reported to the cluster's control store, a `GetClusterStatusReply`.
 

@@ -8,15 +8,14 @@ from typing import Any, Literal
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
+from dd_ray.command_line import progress_bar
 from dd_ray.errors import printable
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of
 
-SECONDS_BETWEEN_LINES = 15
-"""Where the output is no terminal, the bar is a line now and then instead."""
 SECONDS_BETWEEN_RECORDS = 10
 """Between two writings of `progress.json`."""
 
@@ -35,6 +34,7 @@ class Watcher(Callback):
         num_trials: how many trials there are, or will be.
         already_done: iterations that need not be done again, by the key of their trial.
         ended: keys of the trials that have ended before.
+        shown: whether there is a bar to see, and what is said beside it.
     """
 
     def __init__(
@@ -45,8 +45,10 @@ class Watcher(Callback):
         num_trials: int,
         already_done: Mapping[str, int],
         ended: Collection[str],
+        shown: bool = True,
     ) -> None:
         self._sweep = sweep
+        self._shown = shown
         self._iterations = iterations
         self._num_trials = num_trials
         self._done = defaultdict(int, already_done)  # a search makes trials as it goes
@@ -54,14 +56,8 @@ class Watcher(Callback):
         """Keys of the trials that have ended."""
         self._states: Counter[str] = Counter()
         self._total = num_trials * iterations
-        self._bar = tqdm(
-            total=self._total,
-            initial=sum(already_done.values()),
-            unit="it",
-            desc="sweep",
-            dynamic_ncols=True,
-            mininterval=0.5 if sys.stderr.isatty() else SECONDS_BETWEEN_LINES,
-            smoothing=0.05,
+        self._bar = progress_bar(
+            shown, total=self._total, initial=sum(already_done.values()), unit="it", desc="sweep", smoothing=0.05
         )
         self.running: set[str] = set()
         """Keys of the trials in training."""
@@ -178,7 +174,8 @@ class Watcher(Callback):
             self._say(f"progress.json could not be written: {error}")
 
     def _say(self, text: str) -> None:
-        tqdm.write(printable(text, lines=True), file=sys.stderr)
+        if self._shown:
+            tqdm.write(printable(text, lines=True), file=sys.stderr)
 
     def _show(self) -> None:
         counts = {"running": len(self.running), **self._states}

@@ -56,7 +56,7 @@ class Rounds:
             next_round: makes a round of what is left, with so many trials at a time; None where nothing is.
         """
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the watcher says in a line what it has traces for
-        presence = Presence() if self.plan.options.address is not None else None
+        presence = Presence() if self.resources.shared else None
         while self.watcher.ending in (None, "shares changed"):
             self.watcher.ending = None
             limit = _Limit(self, presence)

@@ -33,8 +33,8 @@ def _nothing() -> None:
     """Do nothing beside it."""
 
 
-def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None) -> Ending | None:
-    """Train the trials that are left on a Ray cluster, each as a trial of Ray Tune, with a progress bar.
+def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: bool = True) -> Ending | None:
+    """Train the trials that are left on a Ray cluster, each as a trial of Ray Tune.
 
     No trial is made before the cluster is known to be able to run it.
 
@@ -42,6 +42,7 @@ def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None) -> Ending 
         plan: what to train.
         sweep: where to keep it.
         beside: entered while trials run; what it gives is called every few seconds.
+        shown: whether to say what is done, with a progress bar.
 
     Returns:
         Why it ended before all trials had ended; None where they have. `sweep` tells how each did.
@@ -50,21 +51,26 @@ def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None) -> Ending 
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
             or another command runs the sweep.
     """
+    say = print if shown else _say_nothing
     if plan.is_done(sweep):
-        print(plan.kept(0))
+        say(plan.kept(0))
         return None
     with sweep.lock() as lock:
         source = plan.source(sweep)
         if kept := plan.kept(source.num_left):
-            print(kept)
+            say(kept)
         if not source.num_left:
             sweep.write_manifest(make_manifest(plan, sweep.manifest()))
             return None
         with _prepared_cluster(plan, sweep) as resources:
             done = _iterations_done(plan, sweep, source.keys())
-            print(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
+            say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
-                return train(plan, sweep, lock, resources, source.keys(), now_and_then=now_and_then)
+                return train(plan, sweep, lock, resources, source.keys(), now_and_then=now_and_then, shown=shown)
+
+
+def _say_nothing(*words: str, flush: bool = False) -> None:
+    """In the place of `print`."""
 
 
 def train(
@@ -75,14 +81,20 @@ def train(
     keys: Collection[str],
     *,
     now_and_then: Callable[[], None] = _nothing,
+    shown: bool = True,
 ) -> Ending | None:
     """Train the trials that are left on a cluster that is known to be able to run them. Returns what `run` does.
 
     Args:
+        plan: what to do.
+        sweep: where it is kept.
+        lock: of the sweep, held meanwhile.
+        resources: of each trial.
         keys: of trials that may have been worked on before.
         now_and_then: called every few seconds.
+        shown: whether to show a progress bar.
     """
-    with _rounds(plan, sweep, lock, resources, keys) as (runs, watcher):
+    with _rounds(plan, sweep, lock, resources, keys, shown=shown) as (runs, watcher):
         watcher.after_records = now_and_then
         runs.run(lambda limit: _round(plan, sweep, watcher, limit))
     return watcher.ending
@@ -91,10 +103,10 @@ def train(
 @contextmanager
 def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
     """A connection to a cluster that can run the plan, which is written down; gives what each trial gets."""
-    with connected(plan.options.address):
-        resources = Resources.of_cluster(plan.options)
+    with connected(plan.options.address) as shared:
+        resources = Resources.of_cluster(plan.options, shared)
         check_gpus(resources, plan.examples, min(plan.num_trials, plan.options.max_concurrent or plan.num_trials))
-        if plan.options.address is not None:
+        if shared:
             check_nodes(sweep)
         elif not resources.gpus and not resources.packed:
             at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), plan.num_trials)
@@ -106,13 +118,15 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
 
 @contextmanager
 def _rounds(
-    plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str]
+    plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str], *, shown: bool
 ) -> Iterator[tuple[Rounds, Watcher]]:
     """What runs trials and who watches them, until one or a signal says that it is to end."""
     done = _iterations_done(plan, sweep, keys)
     ended = [key for key, outcome in _outcomes(sweep, done).items() if plan.has_ended(outcome)]
     iterations = plan.options.iterations
-    watcher = Watcher(sweep, iterations=iterations, num_trials=plan.num_trials, already_done=done, ended=ended)
+    watcher = Watcher(
+        sweep, iterations=iterations, num_trials=plan.num_trials, already_done=done, ended=ended, shown=shown
+    )
     with (
         ending_on_signals(lambda: watcher.stop("interrupted")),
         tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,

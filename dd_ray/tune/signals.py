@@ -18,8 +18,27 @@ def expect_signals() -> None:
 
 
 @contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Whatever sets handlers of signals meanwhile, as Ray and Tune do, those of before are there again afterwards."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # One that Python knows nothing of cannot be put back, and Python has not replaced it.
+            if handler is not None and signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+
+
+@contextmanager
 def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, the first request calls `end`, and a second one raises. One that was swallowed before counts."""
+    """While it lasts, the first request calls `end`, and a second one raises. One that was swallowed before counts.
+
+    In a thread other than the main one, which gets no signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def end_in_order(number: int, frame: Any) -> None:
         restore()

@@ -121,9 +121,10 @@ def test_a_study_of_it_is_run_by_its_name() -> None:
     command = [sys.executable, "-m", "dd_ray", "alpha_grid", "--extension", str(FOLDER / "alpha_study.py"), "--dry-run"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "6 trials = 3 alpha × 2 gamma" in done.stdout
-    command[3] = "beta_grid"
+    command[3] = "beta_gird"
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "have no study beta_grid, but alpha_grid" in done.stderr
+    assert done.returncode == 2 and "there is no study or command beta_gird, also none of" in done.stderr
+    assert "did you mean beta_grid?" in done.stderr
 
 
 def test_the_order_of_files_does_not_matter() -> None:

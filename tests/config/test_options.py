@@ -8,7 +8,16 @@ import tyro
 from docstring_parser import parse_from_object
 
 from dd_ray.config import TrialConfig
-from dd_ray.config.options import axes_of, field_named, option_name, options_class, product, shown, told_in_options
+from dd_ray.config.options import (
+    axes_of,
+    field_named,
+    given_options,
+    option_name,
+    options_class,
+    product,
+    shown,
+    told_in_options,
+)
 from dd_ray.config.trial_fields import TrialFields
 from dd_ray.errors import UserError
 
@@ -17,7 +26,7 @@ DEFAULTS_IN_BETA_NORM = {"model": ("inertia_vae",), "beta_norm": (0.001, 5.0)}
 
 
 def _axes(*args, defaults=DEFAULTS):
-    return axes_of(tyro.cli(options_class(defaults), args=list(args)), defaults, args)
+    return axes_of(tyro.cli(options_class(defaults), args=list(args)), defaults, given_options(args))
 
 
 def _help(capsys) -> str:

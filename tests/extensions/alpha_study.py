@@ -1,4 +1,4 @@
-"""A study of one's own: `python -m dd_ray alpha_grid --extension alpha_study.py`."""
+"""A study of one's own: `dd-ray alpha_grid --extension alpha_study.py`."""
 
 from dd_ray.sweep import Preset, Study
 

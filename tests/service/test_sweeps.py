@@ -186,7 +186,7 @@ def test_extensions_travel_and_are_named_where_they_are_then():
 
 def test_files_too_large_for_a_study_stay_here(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(STUDY.read_text())
-    monkeypatch.setattr(sweeps, "LARGEST_CODE", 1000)
+    monkeypatch.setattr(sweeps, "LARGEST_CODE", 100)
     with pytest.raises(UserError, match="own folder"):
         submit(Cluster(), study=tmp_path / "mine.py")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from dd_ray import cli
+from dd_ray import api, cli
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES, check_figures, draw_figure
 from dd_ray.storage.files.locations import sweep_location
@@ -43,7 +43,7 @@ def draw(folder: Path, *figures: str | DrawFigure) -> Sequence[str]:
     """What a sweep's end draws in a folder."""
     write_sweep(folder / "s", AXES)
     plan = cli.parse(replace(TINY, figures=figures), ["--storage", str(folder), "--name", "s"])
-    return cli._draw(plan, SweepFolder.open(folder / "s"))
+    return api.draw(plan, SweepFolder.open(folder / "s"))
 
 
 def test_named_figures_and_a_study_s_own_are_drawn_in_their_order(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_figures_of_a_sweep_at_a_url_are_put_there(object_store: ObjectStore, tm
     sweep = SweepFolder.open(write_sweep(object_store.url(f"{tmp_path.name}/s"), AXES))
     plan = cli.parse(replace(TINY, figures=("grid_maps",)), ["--storage", storage, "--name", "s"])
     names = ["grid_maps.png", "grid_maps.csv"]
-    assert cli._draw(plan, sweep) == [sweep_location(sweep.location, f"figures/{name}") for name in names]
+    assert api.draw(plan, sweep) == [sweep_location(sweep.location, f"figures/{name}") for name in names]
     assert sweep.files.read("figures/grid_maps.png").startswith(b"\x89PNG")
 
 

@@ -1,0 +1,316 @@
+"""Studies from Python: `dd_ray.run("inertia_grid", gamma=[0, 0.5])` is what its command line does, as a function.
+
+Plan, train and collect are also the three steps of the command line. A program that calls them goes on afterwards: what
+is wrong raises `UserError`, nothing ends the process, and what a sweep changes of it is put back.
+"""
+
+import sys
+import tempfile
+import warnings
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from dd_ray import results
+from dd_ray.command_line import checked_value
+from dd_ray.config.code import resolve
+from dd_ray.config.extensions import instances_of, load_files
+from dd_ray.config.options import axes_of, field_named, option_name, options_class, told_in_options
+from dd_ray.config.recorded import changed_since
+from dd_ray.errors import UserError, printable
+from dd_ray.figures import check_figures, draw_figure
+from dd_ray.report.live import live_page, page_link, write_page
+from dd_ray.results.came_out import CameOut
+from dd_ray.results.confirmation import confirmed
+from dd_ray.storage.files import out_of_space
+from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.records import DamagedError
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.versions import difference, versions
+from dd_ray.studies import study_named, study_names
+from dd_ray.sweep import Study
+from dd_ray.sweep.manifest import check_agrees
+from dd_ray.sweep.memory import check_trial_fits
+from dd_ray.sweep.options import options_of
+from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
+from dd_ray.sweep.search_plan import make_search_plan
+from dd_ray.sweep.study import DrawFigure
+from dd_ray.tune.environment import left_as_it_was, prepare_environment
+from dd_ray.tune.joining import prepare_to_join
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TROUBLE = {
+    "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
+    "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
+    "ray lost": "The Ray under the sweep in {} has died or does not answer. "
+    "What was recorded is kept; the same command goes on.",
+}
+"""What is said of the endings of a run after which there is nothing to show."""
+
+
+def run(
+    study: Study | str, *, progress: bool = True, figures: bool = False, preset: str | None = None, **options: Any
+) -> "pd.DataFrame":
+    """Run a study, or go on with it, and return the table of its trials.
+
+        dd_ray.run("inertia_grid", gamma=[0, 0.5], iterations=100, name="two_gammas")
+
+    It runs on the Ray that this process is connected to, and leaves it as it is; else on the cluster at `address`, or
+    on one of its own while it lasts. In the main thread, the first Ctrl-C or SIGTERM saves the states of all trials.
+
+    Args:
+        study: itself, or the name of one of ours or of an extension.
+        progress: whether to show a bar, in a notebook as a widget, and what is done.
+        figures: whether to draw the study's figures into the sweep's folder.
+        preset: size of the study; its first where it is not given.
+        options: those of the command line with underscores, λ as `lam`: fields of the config with a value or several,
+            and what else is asked of a sweep, such as `seeds`, `storage`, `name`, `address` or `extension`.
+
+    Returns:
+        A row for each evaluation of the trials that were asked for, as of `dd_ray.results.load`. Its column `state`
+        tells which failed, and `error` why.
+
+    Raises:
+        UserError: what the command line refuses, with the same words; or the storage is full.
+        KeyboardInterrupt: after an interrupt, with all states saved: the same call goes on.
+    """
+    with left_as_it_was():
+        asked = plan(study, preset=preset, **options)
+        if asked.runs_on_these_cpus:
+            check_trial_fits(asked.examples)
+        open_data(asked)
+        sweep, ending = train(asked, shown=progress)
+        if ending in TROUBLE:
+            raise UserError(TROUBLE[ending].format(asked.location))
+        collected = collect(asked, sweep)
+        if asked.options.page and ending is None:
+            finish_page(sweep)
+        if figures and ending is None:
+            draw(asked, sweep)
+    if ending is not None:
+        raise KeyboardInterrupt(f"interrupted with {collected.left or 'nothing'} to go; the same call goes on")
+    return collected.evaluations
+
+
+def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Plan:
+    """What `run` would do, checked, without starting anything: its `trials`, `contents()` and `core_seconds()`.
+
+    Raises:
+        UserError: an option is unknown, of the wrong type or out of range, or a trial is not a valid config.
+    """
+    extensions = _several(options.pop("extension", ()))
+    load_files(extensions)
+    study = _study_of(study)
+    extensions = (*study.extensions, *extensions)
+    load_files(study.extensions)
+    preset = study.default_preset if preset is None else preset
+    if preset not in study.presets:
+        raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
+    values = {_known_name(name, study): value for name, value in options.items()}
+    of_sweep = options_of(study, preset, extensions)
+    of_trials = options_class(study.defaults(preset))
+    sweep_values, trial_values = (
+        {field.name: values[field.name] for field in fields(kind) if field.name in values}
+        for kind in (of_sweep, of_trials)
+    )
+    asked = plan_of(
+        study, _checked(of_sweep, {**sweep_values, "preset": preset}), _checked(of_trials, trial_values), values.keys()
+    )
+    return confirmed(asked)
+
+
+def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> Plan:
+    """The plan of what is asked for.
+
+    Args:
+        study: of which.
+        options: `options_of` it and its preset.
+        config: `options_class` of the preset's defaults.
+        given: names of the options that are no defaults.
+
+    Raises:
+        UserError: an option is out of range, or a trial is not a valid config.
+    """
+    check_figures(study.figures)
+    if {"seed", "seeds"} <= set(given):
+        raise UserError(f"both --seeds {options.seeds} and --seed {' '.join(map(str, config.seed))}; give one.")
+    with told_in_options():
+        axes = axes_of(config, study.defaults(options.preset), given)
+        made = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
+        check_final_metrics(made)
+    return made
+
+
+def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
+    """Train the trials of a plan that are left.
+
+    Args:
+        plan: what to do, its data opened.
+        shown: whether to say what is done, with a progress bar.
+
+    Returns:
+        The sweep, and why it ended before all trials had; None where they have.
+
+    Raises:
+        UserError: the sweep is of something else, or it cannot run.
+    """
+    prepare_environment()
+    if plan.options.address is not None:
+        prepare_to_join(plan.options.address, plan.options.insecure)
+    # Not at the top: Ray reads the environment, and a dry run, --help and wrong options do without it.
+    from dd_ray.tune.run import run as run_on_ray  # noqa: PLC0415
+
+    sweep = _open_sweep(plan, shown)
+    try:
+        page = live_page(sweep, plan.options.name, plan.study.question, shown) if plan.options.page else None
+        return sweep, run_on_ray(plan, sweep, page, shown=shown)
+    except OSError as error:  # this process was the first to find the storage full
+        if not out_of_space(error):
+            raise
+        return sweep, "storage full"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collected:
+    """What came out of a plan."""
+
+    evaluations: "pd.DataFrame"
+    """A row for each evaluation of each of its trials."""
+    trials: "pd.DataFrame"
+    """A row for each of its trials, at its last evaluation."""
+    came_out: CameOut
+    left: str
+    """What is left to do, in words; empty where nothing is."""
+
+
+def collect(plan: Plan, sweep: SweepFolder) -> Collected:
+    """What came out of a plan, after writing the tables of its sweep."""
+    came_out: CameOut = resolve(plan.came_out)(plan, sweep)
+    table = results.load(sweep.location)
+    sweep.files.write("results.csv", results.as_csv(table))
+    evaluations = table[table["key"].isin(came_out.keys)].reset_index(drop=True)
+    trials = results.final(evaluations)
+    return Collected(evaluations=evaluations, trials=trials, came_out=came_out, left=came_out.left(trials))
+
+
+def finish_page(sweep: SweepFolder) -> str:
+    """Write the sweep's page, and return a line that says where it is, or why it is not: what was trained stands."""
+    try:
+        write_page(sweep)
+    except UserError as error:
+        return f"No page:     {error}"
+    except Exception as error:  # whatever fails, as with figures
+        return f"No page:     {type(error).__name__}: {error}"
+    return f"Page:        {page_link(sweep)}"
+
+
+def draw(plan: Plan, sweep: SweepFolder) -> list[str]:
+    """Draw the study's figures, and return the files that were written."""
+    written: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
+        folder = sweep.files.local / "figures" if sweep.files.local else Path(scratch)
+        for figure in plan.study.figures:
+            paths = _draw_one(figure, sweep.location, folder)
+            written += [str(path) if sweep.files.local else _upload(path, sweep) for path in paths]
+    return written
+
+
+def _draw_one(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
+    """The files of a figure; none, with a sentence that says why, where it cannot be drawn."""
+    # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
+    import matplotlib as mpl  # noqa: PLC0415
+
+    try:
+        # A figure, which may be the study's own, leaves no filters of warnings and no settings behind.
+        with warnings.catch_warnings(), mpl.rc_context():
+            return draw_figure(figure, location, folder)
+    except UserError as error:
+        reason = str(error)
+    except Exception as error:  # whatever fails in a figure, what was trained and is reported stands
+        reason = f"{type(error).__name__}: {error}"
+    print(f"No figure:   {figure if isinstance(figure, str) else figure.__name__} of {location}: {printable(reason)}")
+    return []
+
+
+def _upload(path: Path, sweep: SweepFolder) -> str:
+    sweep.files.write(f"figures/{path.name}", path.read_bytes())
+    return sweep_location(sweep.location, f"figures/{path.name}")
+
+
+def all_studies() -> dict[str, Study]:
+    """Ours, and those of loaded extensions, by name.
+
+    Raises:
+        UserError: an extension declares one that there is.
+    """
+    found = {name: study_named(name) for name in study_names()}
+    for study in instances_of(Study):
+        if found.setdefault(study.name, study) is not study:
+            raise UserError(f"an extension declares a study {study.name}, which there is already; rename it.")
+    return found
+
+
+def _study_of(study: Study | str) -> Study:
+    if isinstance(study, Study):
+        return study
+    known = all_studies()
+    if study not in known:
+        raise UserError(f"there is no study {study!r}; give one of {', '.join(known)}.")
+    return known[study]
+
+
+def _known_name(name: str, study: Study) -> str:
+    """The name of an option as its dataclass has it.
+
+    Raises:
+        UserError: there is no such option.
+    """
+    own = [field.name for field in fields(options_of(study, study.default_preset))]
+    if name in own:
+        return name
+    if (field := field_named(name)) is not None:
+        return field
+    close = get_close_matches(name, [*own, *(field.name for field in fields(options_class({})))], 1, 0.6)
+    raise UserError(f"{study.name} has no option {name}{f'; did you mean {close[0]}?' if close else '.'}")
+
+
+def _checked(kind: type, values: dict[str, Any]) -> Any:
+    """An instance of a dataclass of options, after making sure that values are of their types."""
+    hints = get_type_hints(kind)
+    return kind(**{name: checked_value(option_name(name), value, hints[name]) for name, value in values.items()})
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    return (value,) if isinstance(value, str | Path) else tuple(value)
+
+
+def _open_sweep(plan: Plan, shown: bool) -> SweepFolder:
+    """Where the plan's sweep is, or will be, after making sure that it can be."""
+    sweep = SweepFolder.at(plan.location)
+    sweep.check()
+    _mend_manifest(sweep)
+    check_agrees(plan, sweep)
+    if shown:
+        _say_what_changed(sweep)
+    return sweep
+
+
+def _mend_manifest(sweep: SweepFolder) -> None:
+    """Set what the sweep was asked for aside where it is damaged: the trials themselves say what they are."""
+    try:
+        sweep.manifest()
+    except DamagedError as error:
+        print(f"{printable(error)} It is in {sweep.set_aside('sweep.json')} now.", file=sys.stderr)
+
+
+def _say_what_changed(sweep: SweepFolder) -> None:
+    before = sweep.manifest()
+    if changed := difference(versions(), before["versions"]) if before else "":
+        print(f"Since the sweep was last run, the software has changed: {changed}.")
+        print("Trials of before and after need not agree to the last digit.")
+    if changed := changed_since((before or {}).get("extensions", [])):
+        print(f"Since the sweep was last run, {changed} has changed; trials of before and after need not agree.")

@@ -1,0 +1,56 @@
+"""Command lines of many options, which `--help` shows in groups."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, field, fields, make_dataclass
+from typing import Annotated, Any, get_type_hints
+
+from dd_ray.command_line.parsing import called_as
+
+
+def parse_in_groups(
+    kinds: Sequence[type],
+    group_of: Callable[[str], str],
+    groups: Sequence[str],
+    *,
+    args: Sequence[str],
+    about: str,
+    prog: str | None = None,
+) -> list[Any]:
+    """The options that a command line gives, which are those of several dataclasses.
+
+    Args:
+        kinds: the dataclasses; no two have a field of the same name.
+        group_of: names the group of a field.
+        groups: names of the groups, in the order of `--help`.
+        args: the command line.
+        about: what `--help` says of the program.
+        prog: how it is called, where that is not by its file.
+
+    Returns:
+        An instance of each dataclass.
+
+    Raises:
+        SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
+    """
+    import tyro  # noqa: PLC0415  # see `dd_ray.command_line.parsing`
+
+    members: dict[str, list[Any]] = {name: [] for name in groups}
+    for kind in kinds:
+        hints = get_type_hints(kind, include_extras=True)
+        for each in fields(kind):
+            members[group_of(each.name)].append((each.name, hints[each.name], _default(each)))
+    shown = {name: make_dataclass("Group", own, frozen=True, kw_only=True) for name, own in members.items() if own}
+    parts = tuple(Annotated[group, tyro.conf.arg(name=name, help="")] for name, group in shown.items())
+    parsed = tyro.cli(
+        tyro.conf.OmitArgPrefixes[tuple[parts]],  # type: ignore[misc, valid-type]
+        args=args,
+        description=about,
+        prog=called_as(prog),
+    )
+    values = {each.name: getattr(part, each.name) for part in parsed for each in fields(part)}
+    return [kind(**{each.name: values[each.name] for each in fields(kind)}) for kind in kinds]
+
+
+def _default(each: "dataclasses.Field[Any]") -> Any:
+    return field(default_factory=each.default_factory) if each.default is MISSING else field(default=each.default)

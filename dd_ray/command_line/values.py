@@ -1,0 +1,53 @@
+"""Values of options that come from Python and not from a command line, where they would have been text."""
+
+import os
+import types
+from typing import Any, Literal, Union, get_args, get_origin
+
+from dd_ray.errors import UserError
+
+_KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+
+
+def checked_value(option: str, value: Any, kind: Any) -> Any:
+    """A value as the option of a dataclass holds it: numbers of NumPy as Python's, whole ones as floats, paths as text.
+
+    Args:
+        option: its name, for messages.
+        value: what is given: for a tuple one value or several, None for what is not given.
+        kind: type of the field: bool, int, float, str, a `Literal`, a tuple of one of them, or any of them or None.
+
+    Raises:
+        UserError: it is of another type.
+    """
+    if get_origin(kind) is tuple:
+        return tuple(checked_value(option, each, get_args(kind)[0]) for each in _each(value))
+    if get_origin(kind) in (Union, types.UnionType):
+        if value is None:
+            return None
+        (kind,) = (each for each in get_args(kind) if each is not types.NoneType)
+    value = _plain(value)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise UserError(f"--{option} {value!r} is none of {', '.join(get_args(kind))}; give one.")
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise UserError(f"--{option} {value!r} is of the wrong type; give {_KINDS[kind]}.")
+    return value
+
+
+def _each(value: Any) -> tuple[Any, ...]:
+    """One value, several, or none."""
+    if value is None:
+        return ()
+    several = hasattr(value, "__iter__") and not isinstance(value, str | dict)
+    return tuple(value) if several and getattr(value, "ndim", None) != 0 else (value,)
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy or of an array without dimensions as Python's, and a path as text."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.item() if getattr(value, "ndim", None) == 0 else value
