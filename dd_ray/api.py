@@ -7,7 +7,7 @@ is wrong raises `UserError`, nothing ends the process, and what a sweep changes 
 import sys
 import tempfile
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,7 +31,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
-from dd_ray.sweep.manifest import check_agrees
+from dd_ray.sweep.manifest import check_agrees, goes_on
 from dd_ray.sweep.memory import check_trial_fits
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
@@ -111,16 +111,34 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
     if preset not in study.presets:
         raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
     values = {_known_name(name, study): value for name, value in options.items()}
+    return confirmed(as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values)))
+
+
+def _asked(study: Study, preset: str, extensions: tuple[str, ...], values: Mapping[str, Any]) -> Plan:
+    """The plan of a study with a preset and the options that are given."""
     of_sweep = options_of(study, preset, extensions)
     of_trials = options_class(study.defaults(preset))
     sweep_values, trial_values = (
         {field.name: values[field.name] for field in fields(kind) if field.name in values}
         for kind in (of_sweep, of_trials)
     )
-    asked = plan_of(
+    return plan_of(
         study, _checked(of_sweep, {**sweep_values, "preset": preset}), _checked(of_trials, trial_values), values.keys()
     )
-    return confirmed(asked)
+
+
+def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
+    """What is asked of a study, or of the study as it was where that goes on with the sweep that there is.
+
+    Args:
+        study: of today.
+        asked: the plan of a study.
+    """
+    now, before = asked(study), study.as_before()
+    if before is None or goes_on(now):
+        return now
+    earlier = asked(before)
+    return earlier if goes_on(earlier) else now
 
 
 def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> Plan:

@@ -17,7 +17,7 @@ import pandas as pd
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.api import TROUBLE, collect, draw, finish_page, plan_of, train
+from dd_ray.api import TROUBLE, as_it_goes_on, collect, draw, finish_page, plan_of, train
 from dd_ray.command_line import console, duration, parse_in_groups
 from dd_ray.config import data_config
 from dd_ray.config.extensions import taken_from
@@ -87,6 +87,10 @@ def parse(study: Study, args: list[str]) -> Plan:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     extensions, args = taken_from(args, study.extensions)
+    return as_it_goes_on(study, lambda each: _parsed(each, extensions, args))
+
+
+def _parsed(study: Study, extensions: tuple[str, ...], args: list[str]) -> Plan:
     preset = _preset(study, args)
     defaults = study.defaults(preset)
     sweep_options: Any = options_of(study, preset, extensions)

@@ -57,4 +57,33 @@ STUDY = Study(
             scheduler="none",
         ),
     },
+    # Before they had a β-VAE arm. The first was too short for a circle to appear.
+    earlier={
+        "quick": Preset(
+            about="a taste of the grid, minutes on a laptop",
+            axes={
+                "model": ("inertia_vae",),
+                "beta": (0.01, 0.1, 1.0),
+                "gamma": (0.0, 0.5, 0.9),
+                "lam": (0.0, 100.0),
+                "batch_size": (16,),
+                "learning_rate": (1e-3,),
+                "num_test": (64,),
+            },
+            iterations=300,
+            grace_share=2 / 3,
+            reduction_factor=1.5,
+        ),
+        "full": Preset(
+            about="a fine grid with seeds, for a cluster",
+            axes={
+                "model": ("inertia_vae",),
+                "beta": (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0),
+                "gamma": (0.0, 0.25, 0.5, 0.75, 0.9, 1.0),
+                "lam": (0.0, 1.0, 100.0, 10_000.0),
+            },
+            iterations=50_000,
+            seeds=3,
+        ),
+    },
 )

@@ -10,6 +10,7 @@ from dd_ray.config import fields_with
 from dd_ray.config.options import option_name, without_effect
 from dd_ray.config.recorded import record
 from dd_ray.errors import UserError
+from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import commit, machine, versions
 from dd_ray.sweep.plan import Plan
@@ -65,6 +66,19 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             f"{sweep.location} holds a sweep of something else: {'; '.join(contradictions)}. Choose another --name, "
             "or give the old values too."
         )
+
+
+def goes_on(plan: Plan) -> bool:
+    """Whether a plan goes together with what its sweep has, if there is one. One at a URL is taken to."""
+    if "://" in plan.options.storage:
+        return True
+    try:
+        check_agrees(plan, SweepFolder.at(plan.location))
+    except DamagedError:
+        return True
+    except UserError:
+        return False
+    return True
 
 
 def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:

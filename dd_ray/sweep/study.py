@@ -1,7 +1,7 @@
 """What a study is: data. Which fields it sweeps, over which values, how long, and how trials are compared."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class Study:
     """Config fields that all its presets share; still options of the command line."""
     presets: Mapping[str, Preset]
     """By name; the first is the default."""
+    earlier: Mapping[str, Preset] = field(default_factory=dict)
+    """Presets as they were, by name: a sweep that was asked for by one goes on by it."""
     metric: str = "reconstruction_error"
     """What asha compares trials by: a metric that means the same in every trial."""
     tells: tuple[str, ...] = TELLS
@@ -82,6 +84,10 @@ class Study:
     def default_preset(self) -> str:
         """Name of the preset that runs where none is asked for."""
         return next(iter(self.presets))
+
+    def as_before(self) -> "Study | None":
+        """The study with its earlier presets; None where it has none."""
+        return replace(self, presets={**self.presets, **self.earlier}, earlier={}) if self.earlier else None
 
     def defaults(self, preset: str) -> Axes:
         """The values of config fields before the command line changes them: the axes first."""
