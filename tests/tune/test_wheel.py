@@ -91,4 +91,4 @@ def test_outside_the_checkout_it_plans_trains_draws_and_reports(
     run("dd-ray", "maps", "results/mine", "--metrics", "kl", "--out", "maps")
     assert (tmp_path / "maps" / "grid_maps.png").read_bytes().startswith(b"\x89PNG")
     run("dd-ray", "report", "results/mine", "--videos", "0")
-    assert "</html>" in (tmp_path / "results" / "mine" / "figures" / "report.html").read_text()
+    assert "</html>" in (tmp_path / "results" / "mine" / "report.html").read_text()
