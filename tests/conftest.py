@@ -11,6 +11,9 @@ from hypothesis import settings
 # The networks are small, and tests may run beside each other: more threads only get in each other's way.
 torch.set_num_threads(1)
 
+# Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
+os.environ.pop("COLUMNS", None)
+
 settings.register_profile("seeded", derandomize=True, deadline=None, database=None)
 settings.load_profile("seeded")
 

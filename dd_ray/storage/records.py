@@ -47,6 +47,7 @@ def _is_number(value: Any) -> bool:
 ANY = Shape(says="anything", holds=lambda value: True)
 TEXT = Shape(says="a text", holds=lambda value: isinstance(value, str))
 WHOLE = Shape(says="a whole number of 0 or more", holds=_is_whole)
+REACHED = Shape(says="a whole number, or -1 before the first", holds=lambda value: value == -1 or _is_whole(value))
 NUMBER = Shape(says="a number", holds=_is_number)
 NUMBER_OR_NONE = Shape(says="a number or null", holds=lambda value: value is None or _is_number(value))
 TEXT_OR_NONE = Shape(says="a text or null", holds=lambda value: value is None or isinstance(value, str))
@@ -110,7 +111,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
     "scores.jsonl": (_EVALUATION, "`python -m dd_ray.evaluation` adds the scores again"),
     "outcome.json": (
         _object(
-            {"state": _one_of("finished", "stopped_early", "diverged", "failed"), "iteration": WHOLE},
+            {"state": _one_of("finished", "stopped_early", "diverged", "failed"), "iteration": REACHED},
             {"error": TEXT_OR_NONE, "trace": TEXT_OR_NONE},
         ),
         "the sweep's command finds out again how the trial ended",
@@ -139,7 +140,9 @@ def read_object(files: Files, name: str) -> dict[str, Any]:
         DamagedError: it is damaged, or something else is in its place.
     """
     try:
-        value = _parsed(_content(files, name), SHAPES[name][0])
+        # Ranges of extensions' options, which sweep.json records, may be infinite; no number of a trial is.
+        constants = float if name == "sweep.json" else _refuse
+        value = _parsed(_content(files, name), SHAPES[name][0], constants)
     except ValueError as error:
         raise damaged(files, name, str(error)) from error
     return value
@@ -210,14 +213,18 @@ def _content(files: Files, name: str) -> bytes:
         raise damaged(files, name, str(error), "config.json" if name in _WITH_THE_TRIAL else name) from error
 
 
-def _parsed(content: bytes, shape: Shape) -> dict[str, Any]:
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _parsed(content: bytes, shape: Shape, constants: Callable[[str], Any] = _refuse) -> dict[str, Any]:
     """The value that a text of JSON stands for.
 
     Raises:
         ValueError: it stands for none, or for one of another shape.
     """
     try:
-        value = json.loads(content, parse_constant=_refuse)
+        value = json.loads(content, parse_constant=constants)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except UnicodeDecodeError as error:
@@ -225,10 +232,6 @@ def _parsed(content: bytes, shape: Shape) -> dict[str, Any]:
     if wrong := _wrong(value, shape, "it"):
         raise ValueError(wrong)
     return value  # type: ignore[no-any-return]
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
 
 
 def _wrong(value: Any, shape: Shape, at: str) -> str:

@@ -128,7 +128,10 @@ def _refusal(capsys, *args) -> str:
         ("--device abacus", "--device abacus is not available here; use cpu."),
         ("--device cuda:99", "--device cuda:99 is not available here; use cpu."),
         ("--device meta", "--device meta trains nothing; give cpu or cuda."),
-        ("--model supervised_encoder", "--beta 0.1 has no effect on supervised_encoder; leave it out, or use beta_vae"),
+        (
+            "--model supervised_encoder --beta 0.1",
+            "--beta 0.1 has no effect on supervised_encoder; leave it out, or use beta_vae",
+        ),
         ("--model", "model is not given"),
         ("--grid original --num-frames 10 --num-test 20000", "--num-test 20000 is more than the 10000"),
         ("--seed 18446744073709551616", "--seed 18446744073709551616 is out of range"),

@@ -83,7 +83,9 @@ def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_st
     assert wider.returncode == 0, wider.stderr
     assert "ended before and are kept: 2; to run: 2" in wider.stdout
     kept = SweepFolder.open(object_store.url(f"{prefix}/mine"))
-    assert kept.files.names() == ["cells", "figures", "progress.json", "results.csv", "sweep.json", "tensorboard"]
+    assert kept.files.names() == [
+        *("cells", "figures", "progress.json", "report.html", "results.csv", "sweep.json", "tensorboard")
+    ]
     assert kept.files.names("figures") == ["grid_maps.csv", "grid_maps.png"]
     assert len(kept.files.names("tensorboard")) == 4
     same = ["key", "iteration", "reconstruction_error", "mcc", "loss"]
@@ -237,7 +239,7 @@ BAD_OPTIONS = [
     (["--beta", "0.1", "--beta-norm", "0.2"], ["--beta 0.1", "--beta-norm 0.2"]),
     (["--gamma", "0", "0"], ["--gamma 0.0 0.0", "twice"]),
     (["--beta", "0.1", "0.1000000000000001"], ["same trial", "12 digits"]),
-    (["--model", "beta_vae"], ["--gamma 0.5", "no effect on beta_vae"]),
+    (["--model", "beta_vae", "--gamma", "0.5"], ["--gamma 0.5", "no effect on beta_vae"]),
     (["--metric", "kl"], ["--metric kl", "mcc"]),
     (["--grace-period", "99"], ["--grace-period 99", "--iterations 6"]),
     (["--reduction-factor", "1"], ["--reduction-factor 1"]),

@@ -44,6 +44,8 @@ class LocalFiles(Files):
         try:
             descriptor = os.open(self.local / name, flags)
         except OSError as error:
+            if error.errno == errno.ENOTDIR and not (self.local / name).is_symlink() and not self.local.is_dir():
+                raise FileNotFoundError(errno.ENOENT, "its folder is a file", name) from error
             if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
                 raise NoFileError("a link, or something else that is no file, is in its place") from error
             raise
