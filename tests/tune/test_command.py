@@ -131,6 +131,7 @@ def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, 
     events = tmp_path / "mine" / "tensorboard" / damaged["label"]
     shutil.rmtree(events)
     events.write_text("in the way")
+    (tmp_path / "mine" / "aside").write_text("where it would be set aside")
     longer = sweep(*rates, "--seeds", "2", "--iterations", "6", "--scheduler", "none", *options)
     assert longer.returncode == 1
     after = results.final(results.load(tmp_path / "mine")).set_index("key")
