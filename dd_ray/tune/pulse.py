@@ -51,7 +51,7 @@ def while_ray_lives(work: Callable[[], Result]) -> Result:
         raise RayLost
     try:
         return outcome.result()
-    except Exception as error:
+    except Exception as error:  # whatever Ray or Tune raises of a Ray that is no more
         if _own_ray_has_died():
             raise RayLost from error
         raise

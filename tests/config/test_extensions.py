@@ -176,7 +176,9 @@ def test_what_a_sweep_recorded_is_read_without_running_it() -> None:
 def test_a_record_does_not_take_the_place_of_code() -> None:
     load_files([BLUR])
     recall(json.loads(json.dumps(record())))
-    Stack([_config()]).step()
+    stack = Stack([_config()])
+    stack.step()
+    assert [trial.iteration for trial in stack] == [1] and not next(iter(stack)).diverged
 
 
 @pytest.mark.parametrize(
