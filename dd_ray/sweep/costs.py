@@ -27,19 +27,24 @@ FRAMES_PER_SECOND = 6_250
 """Frames that a core trains conv32 on in the time of a second's worth of `FURTHER` scores, measured."""
 STILLS_COST = 0.25
 """Seconds of a core that encoding the still pictures of those scores takes, measured."""
-EFFICIENCY = 0.5
-"""Share of the matrix-product rate of a core that training reaches; 0.45 to 0.6 where it was measured."""
+EFFICIENCY = 0.43
+"""Share of the matrix-product rate of a core that the products of training reach."""
+SECONDS_PER_ITERATION, SECONDS_PER_FRAME = 0.010, 1.44e-4
+"""What an iteration takes beside its products: calls, rendering, and layers that wait for memory. With `EFFICIENCY` this
+is within 10% of eight measured times of `conv32`, of 2 to 64 videos of ten frames and a quarter to all of its width (AMD
+EPYC, one thread), and of that of 64 on a Xeon with AMX, whose products are twice as fast."""
 
 
 def core_seconds(configs: Sequence[TrialConfig], iterations: int) -> float:
-    """Rough time on one core of this machine, from its matrix-product rate.
+    """Rough time on one core of this machine: t = a + b · frames + GFLOP / (e · rate of its matrix products).
 
     Args:
         configs: that cost what those of the sweep do, in the mean.
         iterations: of all trials together.
     """
-    gflop = sum(map(_gflop, configs)) / len(configs)
-    return gflop * iterations * (1 + EVALUATION_SHARE) / (EFFICIENCY * _core_gflops())
+    gflop, frames = (sum(map(of, configs)) / len(configs) for of in (_gflop, _frames))
+    beside = SECONDS_PER_ITERATION + SECONDS_PER_FRAME * frames
+    return iterations * (1 + EVALUATION_SHARE) * (beside + gflop / (EFFICIENCY * _core_gflops()))
 
 
 def gpu_hours(configs: Sequence[TrialConfig], iterations: int) -> float:
@@ -77,8 +82,12 @@ def _gflop_per_frame(config: TrialConfig) -> float:
 
 def _gflop(config: TrialConfig) -> float:
     """Of an iteration."""
-    halves = config.traits.encodes + config.traits.draws
-    return config.batch_size * config.frames * halves / 2 * _gflop_per_frame(config)
+    return _frames(config) * _gflop_per_frame(config)
+
+
+def _frames(config: TrialConfig) -> float:
+    """Of an iteration; for a model that only encodes or only draws, half of them."""
+    return config.batch_size * config.frames * (config.traits.encodes + config.traits.draws) / 2
 
 
 def _frames_of_conv32(config: TrialConfig) -> float:
