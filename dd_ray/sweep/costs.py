@@ -30,9 +30,9 @@ STILLS_COST = 0.25
 EFFICIENCY = 0.43
 """Share of the matrix-product rate of a core that the products of training reach."""
 SECONDS_PER_ITERATION, SECONDS_PER_FRAME = 0.010, 1.44e-4
-"""What an iteration takes beside its products: calls, rendering, and layers that wait for memory. With `EFFICIENCY` this
-is within 10% of eight measured times of `conv32`, of 2 to 64 videos of ten frames and a quarter to all of its width (AMD
-EPYC, one thread), and of that of 64 on a Xeon with AMX, whose products are twice as fast."""
+"""What an iteration takes beside its products: calls, rendering, and layers that wait for memory. With `EFFICIENCY`
+this is within 10% of eight measured times of `conv32`, of 2 to 64 videos of ten frames and a quarter to all of its
+width (AMD EPYC, one thread), and of that of 64 on a Xeon with AMX, whose products are twice as fast."""
 
 
 def core_seconds(configs: Sequence[TrialConfig], iterations: int) -> float:
