@@ -47,7 +47,8 @@ def _field(name: str) -> str:
 
 def _value(name: str, text: str) -> Any:
     """What a text says as a value of a field."""
-    field = next(each for each in config_fields() if each.name == _field(name))
+    wanted = _field(name)
+    field = next(each for each in config_fields() if each.name == wanted)
     kinds = get_args(type_of(field)) or (type_of(field),)
     if type(None) in kinds and text == "None":
         return None

@@ -7,6 +7,7 @@ streams followed the seed; these keep theirs.
 
 from dd_ray.config.options import Axes
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.options import SweepOptions
 
