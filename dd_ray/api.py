@@ -135,7 +135,7 @@ def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
         asked: the plan of a study.
     """
     now, before = asked(study), study.as_before()
-    if before is None or goes_on(now):
+    if before is None or now.options.preset not in study.earlier or goes_on(now):
         return now
     earlier = asked(before)
     return earlier if goes_on(earlier) else now

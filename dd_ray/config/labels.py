@@ -14,7 +14,8 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
         values: of all fields of its config.
         naming: the fields.
     """
-    named = [name for name in naming if name not in ("seed", *fields_with(in_key=False)) and has_effect(name, values)]
+    unnamed = ("seed", *fields_with(in_key=False))
+    named = [name for name in naming if name not in unnamed and has_effect(name, values)]
     return with_parts({option_name(name).replace("-", "_"): shown(values[name]) for name in [*named, "seed"]})
 
 

@@ -11,7 +11,7 @@ from dd_ray.config.trial_fields import config_fields
 
 def symbol(field: str) -> str:
     """A config field, or a factor, as it is written on an axis."""
-    known = {each.name: option_of(each).symbol for each in config_fields()}.get(field)
+    known = next((option_of(each).symbol for each in config_fields() if each.name == field), None)
     return known or option_name(field).replace("-", " ")
 
 

@@ -251,11 +251,13 @@ def defaults() -> dict[str, Any]:
 
 def fields_with(**known: bool) -> tuple[str, ...]:
     """Names of the fields whose `Option` says this: `fields_with(of_data=True)`."""
-    return tuple(
-        field.name
-        for field in config_fields()
-        if all(getattr(option_of(field), name) == value for name, value in known.items())
-    )
+    return _fields_with(CHANGES.count, tuple(known.items()))
+
+
+@lru_cache
+def _fields_with(changes: int, known: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:
+    fields = ((field.name, option_of(field)) for field in config_fields())
+    return tuple(name for name, option in fields if all(getattr(option, each) == value for each, value in known))
 
 
 def choices_of(field: Field[Any]) -> tuple[str, ...]:

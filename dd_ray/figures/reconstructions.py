@@ -14,6 +14,7 @@ from typing import Annotated
 from matplotlib.figure import Figure
 
 from dd_ray import probes
+from dd_ray.config import TrialConfig, data_config
 from dd_ray.config.symbols import setting
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
@@ -60,14 +61,15 @@ def draw(subjects: Sequence[Network], video: int) -> Figure:
         UserError: the data hold out no such video.
     """
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = []
-    shown, frames = "", 0
+    shown: TrialConfig | None = None
+    frames = 0
     for subject in subjects:
-        if (of := _data_of(subject)) != shown:
+        if (of := data_config(subject.config.data)) != shown:
             batch = _video(subject, video)
             original = probes.pictures_of(batch.images)[0]
             rows.append(("original", original))
             shown, frames = of, max(frames, len(original))
-        reconstructed = probes.reconstruct(subject.model, _video(subject, video))[1][0]
+        reconstructed = probes.reconstruct(subject.model, batch)[1][0]
         blank: list[Picture | None] = [None] * (len(original) - len(reconstructed))
         rows.append((_name(subject), [*blank, *reconstructed]))
     columns = [f"frame {i}" for i in range(frames)]
@@ -79,10 +81,6 @@ def draw(subjects: Sequence[Network], video: int) -> Figure:
     )
     sheet.show_grid(LEFT, TOP, Grid(rows, columns, {}))
     return sheet.figure
-
-
-def _data_of(subject: Network) -> str:
-    return str(subject.config.data | {"dataset_seed": 0})
 
 
 def _video(subject: Network, number: int) -> Batch:

@@ -84,13 +84,19 @@ class _Writer:
             self._process, self._ended, self._took = None, now, now - self._began
         if self._process is None and now - self._ended > self._took / MOST_OF_THE_TIME:
             self._began = now
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # since Ctrl-C is for the sweep
-            )
+            try:
+                self._process = self._started()
+            except OSError:  # nothing depends on it
+                self._ended = now
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # since Ctrl-C is for the sweep
+        )
 
     def end(self) -> None:
         """Give up what runs: the page that was written last stands."""

@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(unquote(urlsplit(self.path).path))
         except UserError as error:
             return self._send(HTTPStatus.NOT_FOUND, "text/plain", str(error))
-        except BrokenPipeError:  # a reader that has gone
+        except ConnectionError:  # a reader that has gone
             return None
 
     do_HEAD = do_GET

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -41,12 +42,12 @@ class Cell:
     trials: pd.DataFrame
     """Rows of `dd_ray.results.table.final`."""
 
-    @property
+    @cached_property
     def iteration(self) -> float:
         """The last that a seed was evaluated at; NaN where none was."""
         return float(pd.to_numeric(self.trials["iteration"]).max())
 
-    @property
+    @cached_property
     def furthest(self) -> pd.DataFrame:
         """The seeds that were evaluated there: those of different iterations are never averaged."""
         return self.trials[pd.to_numeric(self.trials["iteration"]) == self.iteration]

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -370,6 +370,9 @@ def by_flips(differences: Array) -> Array:
 
 def _by_own_variance(differences: Array) -> Array:
     """Student's paired t of each difference, adjusted by Holm."""
+    # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
+    from scipy import stats  # noqa: PLC0415
+
     p_values = stats.ttest_1samp(differences, 0.0, axis=1, nan_policy="omit").pvalue
     return holm(np.asarray(p_values, np.float64))
 

@@ -16,18 +16,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich.table import Table
-from scipy import stats
 
 from dd_ray.command_line import console
-from dd_ray.config import TrialConfig
+from dd_ray.command_line.tables import Column, print_table
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.metrics import seed_interval
 from dd_ray.results.arms import Arm, Arms, arms_of
 from dd_ray.results.came_out import counted
 from dd_ray.results.cells import cells_of
-from dd_ray.results.comparisons import by_flips, holm
+from dd_ray.results.comparisons import SPREAD, by_flips, holm
 from dd_ray.results.sentences import in_words, told_metric
 from dd_ray.results.summary import described
 from dd_ray.results.table import as_csv, final, load
@@ -47,21 +45,12 @@ def confirmed(plan: Plan) -> Plan:
         return plan
     if plan.study.search:
         raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
-    sweep = SweepFolder.open(plan.location)
     table = load(plan.location)
     trials = final(table[table["key"].isin(plan.keys)])
     if left := plan.num_trials - int((trials["state"] == "finished").sum()):
         raise UserError(f"{left} trials of {plan.location} have not finished; run it to its end, without --confirm.")
     outcomes = plan.study.outcomes or tuple(filter(None, [told_metric(trials, plan.study.tells)]))
-    chosen = {outcome: choose(trials, outcome) for outcome in outcomes}
-    members = {key: sweep.trial(key).describe() for of_arm in chosen.values() for key in of_arm.values()}
-    configs = {key: TrialConfig.from_dict(each["config"]) for key, each in members.items()}
-    return confirmation_plan(
-        plan,
-        {outcome: {arm: configs[key] for arm, key in of_arm.items()} for outcome, of_arm in chosen.items()},
-        {key: each["label"] for key, each in members.items()},
-        number,
-    )
+    return confirmation_plan(plan, {outcome: choose(trials, outcome) for outcome in outcomes}, number)
 
 
 def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
@@ -145,12 +134,21 @@ def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:
     """Print what fresh seeds say, a table for each outcome."""
     for outcome in plan.chosen:
         title = f"{in_words(outcome)}, less that of {plan.cells[outcome][BASELINE]}, of seeds that chose nothing"
-        table = Table("cell", "difference", "95% interval", "p (t)", "p (flips)", "p (Holm)", "seeds", title=title)
-        for each in (contrast for contrast in found if contrast.outcome == outcome):
-            interval = "" if math.isnan(each.low) else f"{each.low:+.3f} to {each.high:+.3f}"
-            numbers = [f"{number:.2g}" for number in (each.p_value, each.p_flips, each.p_holm)]
-            table.add_row(plan.cells[outcome][each.arm], f"{each.mean:+.3f}", interval, *numbers, str(each.seeds))
-        console().print(table)
+        rows = [contrast for contrast in found if contrast.outcome == outcome]
+        print_table(_columns(rows, plan.cells[outcome]), console(), title)
+
+
+def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]:
+    intervals = ["" if math.isnan(each.low) else f"{each.low:+.3f} to {each.high:+.3f}" for each in rows]
+    columns = [
+        Column(header="cell", texts=[cells[each.arm] for each in rows], words=True, least=18),
+        Column(header="difference", texts=[f"{each.mean:+.3f}" for each in rows]),
+        Column(header="95% interval", texts=intervals),
+    ]
+    p_values = (("p (Holm)", "p_holm"), ("p (t)", "p_value"), ("p (flips)", "p_flips"))
+    for rank, (header, name) in enumerate(p_values, start=1):
+        columns.append(Column(header=header, texts=[f"{getattr(each, name):.2g}" for each in rows], rank=rank))
+    return [*columns, Column(header="seeds", texts=[str(each.seeds) for each in rows])]
 
 
 def _name(kind: Any) -> str:
@@ -160,7 +158,11 @@ def _name(kind: Any) -> str:
 
 def _student(values: NDArray[np.float64]) -> float:
     """P-value of a mean of 0; NaN without a spread, which says nothing of other seeds."""
-    return float(stats.ttest_1samp(values, 0.0).pvalue) if len(values) > 1 and np.ptp(values) > 0 else math.nan
+    # Not at the top: see `dd_ray.results.comparisons`.
+    from scipy import stats  # noqa: PLC0415
+
+    agree = len(values) < 2 or np.ptp(values) <= SPREAD * np.abs(values).max()
+    return math.nan if agree else float(stats.ttest_1samp(values, 0.0).pvalue)
 
 
 def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dd_ray.config import TrialConfig
 from dd_ray.config.labels import label_of, parts_of, with_parts
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.planned import PlannedTrial
@@ -45,27 +44,25 @@ class ConfirmationPlan(Plan):
 SUFFIX = "_confirmed"
 
 
-def confirmation_plan(
-    plan: Plan, chosen: Mapping[str, Mapping[str, TrialConfig]], labels: Mapping[str, str], number: int
-) -> ConfirmationPlan:
+def confirmation_plan(plan: Plan, chosen: Mapping[str, Mapping[str, str]], number: int) -> ConfirmationPlan:
     """The plan that trains chosen cells with seeds that the sweep has not.
 
     Args:
         plan: of the sweep in which they were chosen.
-        chosen: by outcome and arm, the config of a trial of the cell.
-        labels: of these trials, by key.
+        chosen: by outcome and arm, the key of a trial of the cell.
         number: of fresh seeds.
     """
     first = max(trial.config.seed for trial in plan.trials) + 1
     seeds = range(first, first + number)
+    planned = {trial.key: trial for trial in plan.trials}
+    names = [field for field in plan.axes if field in plan.study.axes or len(plan.axes[field]) > 1]
     trials: dict[str, PlannedTrial] = {}
     keys: dict[str, dict[str, tuple[str, ...]]] = {}
     cells: dict[str, dict[str, str]] = {}
     for outcome, of_arm in chosen.items():
-        for arm, config in of_arm.items():
-            parts = {name: value for name, value in parts_of(labels[config.key]).items() if name != "seed"}
-            again = [replace(config, seed=seed) for seed in seeds]
-            names = [field for field in plan.axes if field in plan.study.axes or len(plan.axes[field]) > 1]
+        for arm, key in of_arm.items():
+            parts = {name: value for name, value in parts_of(planned[key].label).items() if name != "seed"}
+            again = [replace(planned[key].config, seed=seed) for seed in seeds]
             trials |= {each.key: PlannedTrial(each, label_of(each.to_dict(), names)) for each in again}
             keys.setdefault(outcome, {})[arm] = tuple(each.key for each in again)
             cells.setdefault(outcome, {})[arm] = with_parts(parts)

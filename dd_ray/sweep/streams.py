@@ -23,5 +23,19 @@ def _before(options: SweepOptions) -> tuple[int | None, ...]:
     """What a sweep that goes on was given. One on an object store is not asked: it has to be given it again."""
     if "://" in options.storage:
         return ()
-    manifest = SweepFolder.at(sweep_location(options.storage, options.name)).manifest()
+    sweep = SweepFolder.at(sweep_location(options.storage, options.name))
+    try:
+        manifest = sweep.manifest()
+    except DamagedError:  # the command sets it aside; the trials themselves say what they are
+        return _of_trials(sweep)
     return tuple(manifest["axes"].get("dataset_seed", ())) if manifest else ()
+
+
+def _of_trials(sweep: SweepFolder) -> tuple[int | None, ...]:
+    """What the first trial says that can be read; nothing where there is none."""
+    for trial in sweep.trials():
+        try:
+            return (trial.describe()["config"].get("dataset_seed", 0),)
+        except (DamagedError, FileNotFoundError):
+            continue
+    return ()

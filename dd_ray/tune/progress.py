@@ -69,6 +69,7 @@ class Watcher(Callback):
         """Called every few seconds, after what the sweep's progress was written."""
         self._failed_at: dict[str, int] = {}
         self._recorded = 0.0
+        self._closed = False
         self._show()
 
     @property
@@ -137,12 +138,15 @@ class Watcher(Callback):
 
     def close(self) -> None:
         """Leave the bar as it is, and say that nothing runs any more."""
+        self._closed = True
         self._bar.close()
         self.running.clear()
         self._record()
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
-        self._sweep.trial(_key(trial)).finish(outcome)
+        # A Tune whose Ray has died may go on for a while, when the sweep may be another command's.
+        if not self._closed:
+            self._sweep.trial(_key(trial)).finish(outcome)
 
     def _end(self, trial: Trial, state: str) -> None:
         self.running.discard(_key(trial))
