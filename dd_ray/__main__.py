@@ -130,13 +130,15 @@ def _completion(shells: list[str]) -> str:
         raise UserError(f"--print-completion {' '.join(shells) or 'without a shell'}: give {' or '.join(SHELLS)}.")
     options: dict[str, list[str]] = {}
     choices = {option_name(field.name): list(choices_of(field)) for field in config_fields()}
-    for name, study in all_studies().items():
+    studies = all_studies()
+    shared = [f"--{option_name(each.name)}" for each in fields(options_class({}))]
+    for name, study in studies.items():
         own = options_of(study, study.default_preset)
-        options[name] = [f"--{option_name(each.name)}" for kind in (own, options_class({})) for each in fields(kind)]
+        options[name] = [*(f"--{option_name(each.name)}" for each in fields(own)), *shared]
         for each, kind in get_type_hints(own).items():
             found = kind if get_origin(kind) is Literal else next(iter(get_args(kind)), None)
             choices[option_name(each)] = list(get_args(found)) if get_origin(found) is Literal else []
-        choices["preset"] = list({preset: None for known in all_studies().values() for preset in known.presets})
+    choices["preset"] = list({preset: None for study in studies.values() for preset in study.presets})
     return completion_script(COMMAND, shells[0], [*options, *COMMANDS], options, choices)
 
 

@@ -19,6 +19,7 @@ from dd_ray.config.code import resolve
 from dd_ray.config.extensions import instances_of, load_files
 from dd_ray.config.options import axes_of, field_named, option_name, options_class, told_in_options
 from dd_ray.config.recorded import changed_since
+from dd_ray.config.trial_fields import field_names
 from dd_ray.errors import UserError, printable
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.report.live import live_page, page_link, write_page
@@ -110,7 +111,8 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
     preset = study.default_preset if preset is None else preset
     if preset not in study.presets:
         raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
-    values = {_known_name(name, study): value for name, value in options.items()}
+    own = [field.name for field in fields(options_of(study, preset))]
+    values = {_known_name(name, own, study.name): value for name, value in options.items()}
     return confirmed(as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values)))
 
 
@@ -281,19 +283,18 @@ def _study_of(study: Study | str) -> Study:
     return known[study]
 
 
-def _known_name(name: str, study: Study) -> str:
+def _known_name(name: str, own: Sequence[str], study: str) -> str:
     """The name of an option as its dataclass has it.
 
     Raises:
         UserError: there is no such option.
     """
-    own = [field.name for field in fields(options_of(study, study.default_preset))]
     if name in own:
         return name
     if (field := field_named(name)) is not None:
         return field
-    close = get_close_matches(name, [*own, *(field.name for field in fields(options_class({})))], 1, 0.6)
-    raise UserError(f"{study.name} has no option {name}{f'; did you mean {close[0]}?' if close else '.'}")
+    close = get_close_matches(name, [*own, *field_names()], 1, 0.6)
+    raise UserError(f"{study} has no option {name}{f'; did you mean {close[0]}?' if close else '.'}")
 
 
 def _checked(kind: type, values: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """The front page of a storage: its sweeps, how far each is, and a link to its page."""
 
 import html
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib.resources import files
 
 from dd_ray import results
 from dd_ray.command_line import duration
+from dd_ray.errors import UserError, printable
 from dd_ray.report.about import about, name_of
 from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
@@ -83,7 +85,7 @@ def front_page(storage: str, link: Callable[[Line], str | None], *, refresh: int
         link: where the page of a sweep is, relative to this one; None where it has none.
         refresh: seconds after which it is to be loaded anew.
     """
-    lines = [Line.of(SweepFolder.open(sweep_location(storage, name))) for name in sweeps_in(storage)]
+    lines = [line for name in sweeps_in(storage) if (line := _line(sweep_location(storage, name)))]
     lines.sort(key=lambda line: (line.began, line.name), reverse=True)
     rows = "".join(_row(line, link(line)) for line in lines)
     written = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -101,6 +103,15 @@ def front_page(storage: str, link: Callable[[Line], str | None], *, refresh: int
 <thead><tr>{"".join(f'<th scope="col" class="text">{name}</th>' for name in HEADINGS)}</tr></thead>
 <tbody>{rows}</tbody></table></div></section></main></body></html>
 """
+
+
+def _line(location: str) -> Line | None:
+    """The line of a sweep; None, with a sentence on stderr, of one that is damaged."""
+    try:
+        return Line.of(SweepFolder.open(location))
+    except UserError as error:
+        print(printable(error), file=sys.stderr)
+        return None
 
 
 HEADINGS = ("Sweep", "State", "Trials", "Begun", "Study and question", "What came out", "Machine")

@@ -37,8 +37,9 @@ def load(path: str | Path) -> pd.DataFrame:
     progress = alive(sweep)
     running = set(progress["running"]) if progress else set()
     lost = "left out, trial {}: its config.json is gone; the sweep's command writes it anew"
-    rows, notes = [], [lost.format(key) for key in sweep.without_config()]
-    for of_trial, of_its_files in in_parallel(lambda trial: _rows_or_why_not(trial, running), sweep.trials()):
+    trials = sweep.trials()
+    rows, notes = [], [lost.format(key) for key in sweep.without_config(trials)]
+    for of_trial, of_its_files in in_parallel(lambda trial: _rows_or_why_not(trial, running), trials):
         rows += of_trial
         notes += of_its_files
     for note in notes:

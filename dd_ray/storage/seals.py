@@ -42,11 +42,16 @@ def links(key: str, rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return found[1:]
 
 
-def first_wrong(key: str, rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """Index of the first record that is not the one that was written there; None where all are."""
+def first_wrong(rows: Sequence[Mapping[str, Any]], chain: Sequence[str]) -> int | None:
+    """Index of the first record that is not the one that was written there; None where all are.
+
+    Args:
+        rows: the records.
+        chain: their `links`.
+    """
     is_signed = False
     iteration = -1
-    for index, (row, link) in enumerate(zip(rows, links(key, rows), strict=True)):
+    for index, (row, link) in enumerate(zip(rows, chain, strict=True)):
         # Once a record has a checksum, those after it have one, too.
         if row.get(CHECK, "" if is_signed else link) != link or row["iteration"] <= iteration:
             return index

@@ -134,22 +134,29 @@ class TrialFolder:
         """
         return [unsigned(row) for row in self._signed_evaluations()]
 
-    def sound_evaluations(self) -> list[dict[str, Any]]:
-        """The recorded evaluations; none where the trial's files do not agree, since it begins anew then."""
+    def sound(self) -> TrialRecords | None:
+        """All that is recorded; None where there is none or its files do not agree, since it begins anew then."""
         try:
-            return self.read().evaluations
+            return self.read()
         except (FileNotFoundError, DamagedError):
-            return []
+            return None
+
+    def sound_evaluations(self) -> list[dict[str, Any]]:
+        """The recorded evaluations of `sound`; none where there are none."""
+        records = self.sound()
+        return records.evaluations if records else []
 
     def _signed_evaluations(self) -> list[dict[str, Any]]:
+        """The recorded evaluations, each with its checksum, also where it was recorded without."""
         rows: dict[int, dict[str, Any]] = {}
         for row in read_lines(self.files, "metrics.jsonl"):
             rows.setdefault(row["iteration"], row)
         recorded = list(rows.values())
-        if (wrong := first_wrong(self.key, recorded)) is not None:
+        chain = links(self.key, recorded)
+        if (wrong := first_wrong(recorded, chain)) is not None:
             which = f"the evaluation of iteration {recorded[wrong]['iteration']} is not what was recorded"
             raise damaged(self.files, "metrics.jsonl", f"{which} of this trial after those before it")
-        return recorded
+        return [{**row, CHECK: link} for row, link in zip(recorded, chain, strict=True)]
 
     def take(self) -> str:
         """Make the caller the one that writes evaluations, and return what proves it."""
@@ -177,7 +184,7 @@ class TrialFolder:
         if recorded is not None:
             return unsigned(recorded)
         clean = _finite(evaluation)
-        check = links(self.key, [*before, clean])[-1]
+        check = checksum(self.key, before[-1][CHECK] if before else "", clean)
         self.files.append("metrics.jsonl", json.dumps({**clean, CHECK: check}).encode() + b"\n")
         return clean
 
@@ -228,7 +235,7 @@ class TrialFolder:
         """
         ended = asdict(outcome)
         try:
-            recorded = links(self.key, self._signed_evaluations())
+            recorded = [row[CHECK] for row in self._signed_evaluations()]
         except DamagedError:  # the next command finds it, too, and has the trial trained again
             recorded = []
         seal = {"key": self.key, "evaluations": len(recorded), "last": "".join(recorded[-1:])}
@@ -241,10 +248,9 @@ class TrialFolder:
 
     def outcome(self) -> Outcome | None:
         """How the trial ended; None while it has not, and where its files do not agree, since it is trained again."""
-        try:
-            return self.read().outcome
-        except (FileNotFoundError, DamagedError):
-            return None
+        # One that has not ended needs no check.
+        records = self.sound() if self.files.exists("outcome.json") else None
+        return records.outcome if records else None
 
     def read(self) -> TrialRecords:
         """All that is recorded of the trial, held against each other.
@@ -300,7 +306,7 @@ class TrialFolder:
             DamagedError: some are missing.
         """
         number, last = (seal["evaluations"], seal["last"]) if seal else (0, "")
-        sealed = links(self.key, recorded)[number - 1 : number] if number else [last]
+        sealed = [row[CHECK] for row in recorded[number - 1 : number]] if number else [last]
         reached = recorded[-1]["iteration"] if recorded else -1
         if sealed != [last] or (outcome.state in REACHING and reached < outcome.iteration):
             why = f"evaluations are missing: the trial ended at iteration {outcome.iteration}"
@@ -442,9 +448,10 @@ class SweepFolder:
         created = in_parallel(lambda folder: folder.files.exists("config.json"), folders)
         return [folder for folder, exists in zip(folders, created, strict=True) if exists]
 
-    def without_config(self) -> list[str]:
-        """Keys of trials that have records and do not say what they are: their config was lost."""
-        folders = [self.trial(key) for key in self.files.names("cells")]
+    def without_config(self, known: Iterable[TrialFolder]) -> list[str]:
+        """Keys of trials that have records and do not say what they are, as `known` ones do: their config was lost."""
+        others = {*self.files.names("cells")} - {folder.key for folder in known}
+        folders = [self.trial(key) for key in sorted(others)]
         return [
             folder.key
             for folder, names in zip(folders, in_parallel(lambda folder: folder.files.names(), folders), strict=True)

@@ -1,7 +1,7 @@
 """What is asked of a sweep beside its trials: how long, where, on what, and which trials are given up early."""
 
 from dataclasses import dataclass, field, make_dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from dd_ray.command_line import optional, with_help
 from dd_ray.config.field import Within
@@ -120,22 +120,27 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
     """`SweepOptions` with the defaults of one of a study's presets."""
     preset = study.presets[preset_name]
     listed = "; ".join(f"{name}: {p.about}" for name, p in study.presets.items())
-    defaults: dict[str, tuple[Any, Any]] = {
-        "preset": (Literal[*study.presets], preset_name),
-        "extension": (tuple[str, ...], extensions),
-        "final_metrics": (tuple[Literal["auto", "all", "none", *FURTHER], ...], preset.final_metrics),  # type: ignore[valid-type]
-        "iterations": (int, preset.iterations),
-        "exclude": (Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')], preset.exclude),
-        "scheduler": (Literal[*SCHEDULERS], preset.scheduler),
-        "metric": (str, study.metric),
-        "reduction_factor": (float, preset.reduction_factor),
-        "name": (str, f"{study.name}_{preset_name}"),
+    base = SearchOptions if study.search else SweepOptions
+    hints = get_type_hints(base, include_extras=True)
+    narrowed: dict[str, Any] = {
+        "preset": Literal[*study.presets],
+        "scheduler": Literal[*SCHEDULERS],
+        "sampler": Literal[*SAMPLERS],
+        "final_metrics": tuple[Literal["auto", "all", "none", *FURTHER], ...],  # type: ignore[valid-type]
+    }
+    usual: dict[str, Any] = {
+        "preset": preset_name,
+        "extension": extensions,
+        "final_metrics": preset.final_metrics,
+        "iterations": preset.iterations,
+        "exclude": preset.exclude,
+        "scheduler": preset.scheduler,
+        "metric": study.metric,
+        "reduction_factor": preset.reduction_factor,
+        "name": f"{study.name}_{preset_name}",
     }
     if study.search:
-        defaults["suggestions"] = (int, preset.suggestions)
-        defaults["objectives"] = (tuple[str, ...], study.search.objectives)
-        defaults["sampler"] = (Literal[*SAMPLERS], TPE.name)
-    changed = [(name, kind, field(default=value)) for name, (kind, value) in defaults.items()]
-    base = SearchOptions if study.search else SweepOptions
+        usual |= {"suggestions": preset.suggestions, "objectives": study.search.objectives, "sampler": TPE.name}
+    changed = [(name, narrowed.get(name, hints[name]), field(default=value)) for name, value in usual.items()]
     options = make_dataclass("Options", changed, bases=(base,), frozen=True, kw_only=True)
     return with_help(options, preset=f"Size of the study. {listed}.")

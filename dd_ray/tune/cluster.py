@@ -4,7 +4,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -143,11 +143,13 @@ def connected(address: str | None) -> Iterator[bool]:
     if ray.is_initialized():
         yield True
         return
+    if address is None:
+        with _own_ray():
+            yield False
+        return
     try:
-        with _own_ray() if address is None else nullcontext():
-            if address is not None:
-                _join(address)
-            yield address is not None
+        _join(address)
+        yield True
     finally:
         shut_down()
 

@@ -88,7 +88,7 @@ class Watcher(Callback):
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Write down how far the sweep is, now and then."""
-        if time.monotonic() - self._recorded > SECONDS_BETWEEN_RECORDS:
+        if not self._closed and time.monotonic() - self._recorded > SECONDS_BETWEEN_RECORDS:
             self._recorded = time.monotonic()
             self._record()
             self.now_and_then()

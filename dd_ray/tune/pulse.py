@@ -58,10 +58,15 @@ def while_ray_lives(work: Callable[[], Result]) -> Result:
 
 
 def shut_down() -> None:
-    """Leave Ray, and end the one that was started here. One that has died is not waited for."""
+    """Leave Ray, and end the one that was started here. One that has died or hangs is not waited for, but killed."""
+    started = own_processes()  # before they are forgotten
     leaving = threading.Thread(target=ray.shutdown, name="shutdown", daemon=True)
     leaving.start()
     leaving.join(SECONDS_TO_END)
+    if leaving.is_alive():
+        for process in started:
+            process.kill()
+        leaving.join(SECONDS_TO_END)
 
 
 class _Question:

@@ -11,7 +11,7 @@ from dd_ray.command_line import duration
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.memory import check_trials_fit
@@ -63,7 +63,7 @@ def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: 
             sweep.write_manifest(make_manifest(plan, sweep.manifest()))
             return None
         with _prepared_cluster(plan, sweep) as resources:
-            done = _iterations_done(plan, sweep, source.keys())
+            done, _ = _known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
                 return train(plan, sweep, lock, resources, source.keys(), now_and_then=now_and_then, shown=shown)
@@ -121,8 +121,7 @@ def _rounds(
     plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str], *, shown: bool
 ) -> Iterator[tuple[Rounds, Watcher]]:
     """What runs trials and who watches them, until one or a signal says that it is to end."""
-    done = _iterations_done(plan, sweep, keys)
-    ended = [key for key, outcome in _outcomes(sweep, done).items() if plan.has_ended(outcome)]
+    done, ended = _known_of(plan, sweep, keys)
     iterations = plan.options.iterations
     watcher = Watcher(
         sweep, iterations=iterations, num_trials=plan.num_trials, already_done=done, ended=ended, shown=shown
@@ -157,21 +156,18 @@ def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
     return judge
 
 
-def _iterations_done(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> dict[str, int]:
-    """Iterations that need not be done again, by key; all of them for a trial that has ended."""
-    outcomes = _outcomes(sweep, keys)
-    evaluations = in_parallel(lambda key: sweep.trial(key).sound_evaluations(), outcomes)
-    reached = [rows[-1]["iteration"] if rows else 0 for rows in evaluations]
-    whole = plan.options.iterations
-    return {
-        key: whole if plan.has_ended(outcome) else min(whole, iteration)
-        for (key, outcome), iteration in zip(outcomes.items(), reached, strict=True)
-    }
-
-
-def _outcomes(sweep: SweepFolder, keys: Iterable[str]) -> Mapping[str, Outcome | None]:
-    known = list(keys)
-    return dict(zip(known, in_parallel(lambda key: sweep.trial(key).outcome(), known), strict=True))
+def _known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict[str, int], list[str]]:
+    """Iterations that need not be done again, by key, all of them for a trial that has ended; and the keys of these."""
+    known, whole = list(keys), plan.options.iterations
+    done: dict[str, int] = {}
+    ended: list[str] = []
+    for key, records in zip(known, in_parallel(lambda key: sweep.trial(key).sound(), known), strict=True):
+        if plan.has_ended(records.outcome if records else None):
+            ended.append(key)
+            done[key] = whole
+        else:
+            done[key] = min(whole, records.evaluations[-1]["iteration"] if records and records.evaluations else 0)
+    return done, ended
 
 
 def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[str, int]) -> str:

@@ -61,3 +61,13 @@ def test_trials_of_different_streams_share_no_stack_and_those_of_one_do():
 
 def _batch(config: TrialConfig) -> torch.Tensor:
     return make_dataset(config).batch(0).images
+
+
+def test_where_the_manifest_is_damaged_the_trials_say_which_stream_they_had(tmp_path):
+    storage = ["--storage", str(tmp_path), "--seeds", "2"]
+    old = parse(TINY, [*storage, "--dataset-seed", "5"])
+    sweep = SweepFolder.at(tmp_path / "tiny_quick")
+    sweep.files.write("sweep.json", b"{")
+    for trial in old.trials:
+        sweep.trial(trial.key).create(trial.config.to_dict(), trial.label)
+    assert set(parse(TINY, storage).keys) == set(old.keys)
