@@ -36,7 +36,7 @@ def load(path: str | Path) -> pd.DataFrame:
     sweep = SweepFolder.open(path)
     progress = alive(sweep)
     running = set(progress["running"]) if progress else set()
-    lost = "left out, trial {}: its config.json is gone; the sweep's command writes it anew"
+    lost = f"left out, trial {{}} of {sweep.location}: its config.json is gone; the sweep's command writes it anew"
     trials = sweep.trials()
     rows, notes = [], [lost.format(key) for key in sweep.without_config(trials)]
     for of_trial, of_its_files in in_parallel(lambda trial: _rows_or_why_not(trial, running), trials):

@@ -452,11 +452,17 @@ class SweepFolder:
         """Keys of trials that have records and do not say what they are, as `known` ones do: their config was lost."""
         others = {*self.files.names("cells")} - {folder.key for folder in known}
         folders = [self.trial(key) for key in sorted(others)]
-        return [
-            folder.key
-            for folder, names in zip(folders, in_parallel(lambda folder: folder.files.names(), folders), strict=True)
-            if "config.json" not in names and {"outcome.json", "scores.jsonl", "owner", "seal.json"} & {*names}
-        ]
+        lost = in_parallel(_is_without_config, folders)
+        return [folder.key for folder, is_lost in zip(folders, lost, strict=True) if is_lost]
+
+
+def _is_without_config(folder: TrialFolder) -> bool:
+    """Whether a trial was begun: one that is only being created has an empty file of evaluations, and nothing else."""
+    names = folder.files.names()
+    if "config.json" in names:
+        return False
+    begun = {"outcome.json", "scores.jsonl", "owner", "seal.json"} & {*names}
+    return bool(begun) or ("metrics.jsonl" in names and bool(read_lines(folder.files, "metrics.jsonl", [])))
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
