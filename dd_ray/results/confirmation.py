@@ -70,7 +70,14 @@ def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
     for arm in arms.each_by_itself():
         kinds.setdefault(arm.kind, []).append(arm)
     found = {_name(kind): _best_key(levels, arms, outcome) for kind, levels in kinds.items()}
-    return {name: key for name, key in found.items() if key}
+    chosen = {name: key for name, key in found.items() if key}
+    if BASELINE not in chosen or len(chosen) == 1:
+        which = "the baseline's" if BASELINE not in chosen else "the other arms'"
+        raise UserError(
+            f"each of {which} cells has a network that collapsed, so there is nothing to confirm in {outcome}; train "
+            "longer, or at a lower β."
+        )
+    return chosen
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -77,6 +77,13 @@ def test_a_cell_with_a_collapsed_seed_is_never_chosen(trials):
     assert _values(trials, choose(trials, "mcc")["inertia_vae λ"]) == ["inertia_vae", 0.1, 0.0, 30.0]
 
 
+@pytest.mark.parametrize(("model", "whose"), [("beta_vae", "the baseline's"), ("inertia_vae", "the other arms'")])
+def test_where_all_cells_have_collapsed_there_is_nothing_to_confirm(trials, model, whose):
+    collapsed = trials.assign(active_units=trials["active_units"].where(trials["model"] != model, 0.0))
+    with pytest.raises(UserError, match=f"each of {whose} cells has a network that collapsed"):
+        choose(collapsed, "mcc")
+
+
 def test_where_less_is_better_the_least_is_chosen(trials):
     errors = trials.assign(reconstruction_error=1 - trials["mcc"])
     assert choose(errors, "reconstruction_error") == choose(trials, "mcc")
