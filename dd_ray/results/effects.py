@@ -43,7 +43,7 @@ def effects(summary: Summary) -> pd.DataFrame:
         it is the mean of. Without a spread, with one seed, and of counts there are no intervals.
 
     Raises:
-        UserError: no axis has two values.
+        UserError: no axis has two values, or no two trials differ in one alone.
     """
     axes, trials = list(summary.layout.axes), summary.trials[summary.trials["mark"] == COMPLETE]
     changes = [*_changes(trials, axes, 1), *_changes(trials, axes, 2)]
@@ -51,7 +51,10 @@ def effects(summary: Summary) -> pd.DataFrame:
         raise UserError("no axis of this sweep has two values that are complete, so there is no effect to show.")
     metrics = list(dict.fromkeys(summary.cells["metric"]))
     tables = [_of_metric(_grid(trials, axes, metric), axes, changes, metric) for metric in metrics]
-    return pd.concat(tables, ignore_index=True)
+    found = pd.concat(tables, ignore_index=True)
+    if found.empty:
+        raise UserError("no two complete trials of this sweep differ in one axis alone, so there is no effect to show.")
+    return found
 
 
 def _changes(trials: pd.DataFrame, axes: Sequence[str], number: int) -> list[Change]:
@@ -87,7 +90,7 @@ def _of_metric(scores: "pd.Series[float]", axes: Sequence[str], changes: Sequenc
         numbers = {"effect": effect, "ci_low": effect - half, "ci_high": effect + half, "p_value": p_value}
         rows.append({"metric": metric, **_named(change), **numbers, "seeds": seeds, "pairs": pairs})
     table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(table["p_value"].to_numpy(float)))
+    return table.assign(p_holm=holm(table["p_value"].to_numpy(float))) if rows else table
 
 
 def _named(change: Change) -> dict[str, Any]:

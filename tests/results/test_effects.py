@@ -92,3 +92,9 @@ def test_a_sweep_of_one_cell_has_no_effect(tmp_path: Path) -> None:
         effects(summary_of(path))
     one = effects(summary_of(write_sweep(tmp_path / "t", {"beta": [0.1, 1.0]}), metrics=["mcc"]))
     assert math.isnan(one["ci_low"].iloc[0]) and one["effect"].iloc[0] == pytest.approx(0)
+
+
+def test_where_no_two_trials_differ_in_one_axis_alone_there_is_no_effect(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0]}, beside={"beta": [1.0], "gamma": [0.5]})
+    with pytest.raises(UserError, match="differ in one axis alone"):
+        effects(summary_of(path, axes=["beta", "gamma"]))
