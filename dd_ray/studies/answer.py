@@ -11,7 +11,8 @@ AXES = {
     "lam": (0.0, 3.0, 30.0, 100.0),
     "beta": (0.1, 0.3, 1.0, 3.0),
     "background": ("black",),
-    "batch_size": (8,),
+    "width_factor": (0.5,),
+    "batch_size": (4,),
     "learning_rate": (2e-3,),
     "slowness_weight": (0.1, 1.0),
     "slowness_rate": (1.0,),
@@ -25,7 +26,7 @@ EXCLUDE = (
 
 def _condition(about: str, **changes: tuple[Any, ...]) -> Preset:
     """All arms on other data, all trials to their end."""
-    return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=1_500, seeds=5, scheduler="none")
+    return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=1_200, seeds=5, scheduler="none")
 
 
 STUDY = Study(
