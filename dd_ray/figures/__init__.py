@@ -6,6 +6,7 @@ tradeoff               what disentanglement costs
 search_results         what a search found
 generalisation         errors of held-out and of seen data
 entanglement           which latent follows which factor
+learning_curves        how metrics come to be
 reconstructions        what networks make of a held-out video
 traversals             what networks show: traversals, videos, dreams, and their lag
 reconstruction_errors  where reconstructions fail
@@ -32,6 +33,7 @@ FIGURES = (
     "search_results",
     "generalisation",
     "entanglement",
+    "learning_curves",
     "reconstructions",
     "traversals",
     "reconstruction_errors",

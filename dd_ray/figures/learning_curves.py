@@ -1,0 +1,131 @@
+"""How the metrics of cells come to be: `python analysis/learning_curves.py results/inertia_grid_quick`.
+
+`learning_curves.png`: a panel for each metric, in it a line for each cell over the iterations at which it was
+evaluated: the mean over its seeds, with Student's 95% interval of it as a band from three seeds on.
+`learning_curves.csv` has the numbers. Cells that have not come to rest at the end are compared where they are, and not
+where they lead: RMSprop normalises the gradient, so that with large weights of a penalty reconstruction is learned later.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import tyro
+from matplotlib.figure import Figure
+
+from dd_ray import results
+from dd_ray.command_line import optional
+from dd_ray.config.symbols import setting
+from dd_ray.errors import UserError
+from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, folder_of, frame, run_command, write
+from dd_ray.metrics import seed_interval
+from dd_ray.results.cells import Cell, cells_of, settings_of
+from dd_ray.results.summary import described
+
+USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
+MOST_CELLS = 12
+"""Lines that can be told from each other in a panel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
+    metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
+    """Columns of the table. Those of linear R², MCC, reconstruction error and KL that there are where none is given."""
+    cells: Annotated[tuple[str, ...], optional("FIELD=VALUE[,...] [...]")] = ()
+    """Cells to draw, each named by parts of its label, such as beta=1,gamma=0.8. All of them, where they are few enough
+    to be told apart, if none is given."""
+    out: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+
+
+def write_learning_curves(options: Options) -> list[Path]:
+    """Draw the learning curves of cells, and return the files.
+
+    Raises:
+        UserError: there is no such sweep, metric or cell, there are too many, or the folder cannot be written.
+    """
+    table = results.load(options.path)
+    settings = settings_of(results.final(table))
+    cells = _chosen(cells_of(table, settings), options.cells)
+    metrics = options.metrics or tuple(name for name in USUAL if name in table)
+    if missing := [name for name in metrics if name not in table]:
+        raise UserError(f"--metrics {missing[0]} is no column of {options.path}; give one of its table.")
+    curves = pd.concat([curve_of(cell, name) for name in metrics for cell in cells], ignore_index=True)
+    figures = {"learning_curves": draw(curves, metrics)}
+    return write(folder_of(options.path, options.out), figures, {"learning_curves": curves})
+
+
+def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
+    """A metric of a cell over its evaluations.
+
+    Returns:
+        Columns `cell`, `metric`, `iteration`, `mean`, `low`, `high` (NaN with one seed) and `seeds`.
+    """
+    rows: list[dict[str, Any]] = []
+    for iteration, group in cell.trials.groupby("iteration"):
+        values = pd.to_numeric(group[metric]).dropna().to_numpy(float)
+        if len(values):
+            mean, low, high = map(float, seed_interval(values))
+            numbers = {"mean": mean, "low": low, "high": high, "seeds": len(values)}
+            rows.append({"cell": _name(cell.values), "metric": metric, "iteration": iteration, **numbers})
+    return pd.DataFrame(rows)
+
+
+def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
+    """A panel for each metric, with a line for each cell."""
+    names = list(dict.fromkeys(curves["cell"]))
+    colours = dict(zip(names, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(names))), strict=True))
+    figure = Figure(figsize=(4.2 * len(metrics), 3.2 + 0.22 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
+    for panel, metric in zip(panels, metrics, strict=True):
+        for name, curve in curves[curves["metric"] == metric].groupby("cell", sort=False):
+            panel.plot(curve["iteration"], curve["mean"], color=colours[name], marker="o", markersize=3, label=name)
+            if curve["seeds"].min() >= FEWEST_SEEDS_WITH_BARS:
+                panel.fill_between(curve["iteration"], curve["low"], curve["high"], color=colours[name], alpha=0.12)
+        panel.set_xlabel("iteration")
+        panel.set_title(described(metric).label, fontsize=10)
+        frame(panel)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", fontsize=8, frameon=False)
+    seeds = curves["seeds"].max()
+    bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
+    figure.suptitle(f"Learning curves, mean of {seeds} seed{'s' if seeds > 1 else ''}{bands}", fontsize=11)
+    return figure
+
+
+def _chosen(cells: Sequence[Cell], named: Sequence[str]) -> Sequence[Cell]:
+    wanted = [dict(part.partition("=")[::2] for part in name.split(",")) for name in named]
+    chosen = [cell for cell in cells if not wanted or any(_has(cell, parts) for parts in wanted)]
+    if not chosen:
+        raise UserError(f"--cells {' '.join(named)} names no cell of the sweep.")
+    if len(chosen) > MOST_CELLS:
+        raise UserError(
+            f"{len(chosen)} cells are more than the {MOST_CELLS} that can be told apart; name some by --cells."
+        )
+    return chosen
+
+
+def _has(cell: Cell, parts: Mapping[str, str]) -> bool:
+    labels = cell.trials["label"].iloc[0].split(",")
+    return all(f"{name}={value}" in labels for name, value in parts.items())
+
+
+def _name(values: Mapping[str, Any]) -> str:
+    return setting({name: value for name, value in values.items() if value is not None})
+
+
+def draw_sweep(location: str, folder: Path) -> list[Path]:
+    """Draw a sweep's learning curves into a folder; see `write_learning_curves`."""
+    return write_learning_curves(Options(path=location, out=folder))
+
+
+def main(args: list[str] | None = None) -> None:
+    """Draw the learning curves of a sweep's cells. Prints the files that it writes."""
+    run_command(Options, write_learning_curves, main.__doc__, args)

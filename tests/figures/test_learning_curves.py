@@ -1,0 +1,52 @@
+"""Curves of cells over the iterations, against the interval of the seeds."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from dd_ray import results
+from dd_ray.errors import UserError
+from dd_ray.figures.learning_curves import Options, draw, write_learning_curves
+from tests.figures.sweeps import Values, write_sweep
+
+AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1, 2]}
+
+
+def noisy(config: Values, iteration: int) -> Values:
+    luck = np.random.default_rng([config["seed"], iteration, int(10 * config["gamma"])]).normal()
+    return {"linear_r2": config["gamma"] + iteration / 1000 + 0.1 * luck, "mcc": config["beta"], "active_units": 4.0}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_sweep(tmp_path_factory.mktemp("sweep") / "s", AXES, metrics=noisy)
+
+
+def test_a_line_is_the_mean_of_a_cell_s_seeds_with_its_interval(sweep: Path, tmp_path: Path) -> None:
+    picture, numbers = write_learning_curves(Options(path=str(sweep), out=tmp_path, metrics=("linear_r2",)))
+    assert picture.name == "learning_curves.png"
+    curves, table = pd.read_csv(numbers), results.load(sweep)
+    assert len(curves) == 4 * 3 and set(curves["seeds"]) == {3}
+    at = curves[(curves["cell"].str.contains("0.5")) & (curves["iteration"] == 150)].iloc[0]
+    values = table[(table["gamma"] == 0.5) & (table["iteration"] == 150) & (table["beta"] == 0.1)]["linear_r2"]
+    interval = stats.ttest_1samp(values, 0).confidence_interval()
+    assert (at["mean"], at["low"], at["high"]) == pytest.approx((values.mean(), interval.low, interval.high))
+
+
+def test_each_metric_has_a_panel_and_each_cell_a_line_with_a_band(sweep: Path, tmp_path: Path) -> None:
+    _, numbers = write_learning_curves(Options(path=str(sweep), out=tmp_path, cells=("gamma=0.5",)))
+    figure = draw(pd.read_csv(numbers), ("linear_r2", "mcc"))
+    assert [len(panel.lines) for panel in figure.axes] == [2, 2]
+    assert all(len(panel.collections) == 2 for panel in figure.axes)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"metrics": ("luck",)}, "luck is no column"), ({"cells": ("gamma=0.7",)}, "names no cell")],
+)
+def test_what_there_is_not_is_refused(sweep: Path, tmp_path: Path, options: Values, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        write_learning_curves(Options(path=str(sweep), out=tmp_path, **options))
