@@ -3,7 +3,8 @@
 `learning_curves.png`: a panel for each metric, in it a line for each cell over the iterations at which it was
 evaluated: the mean over its seeds, with Student's 95% interval of it as a band from three seeds on.
 `learning_curves.csv` has the numbers. Cells that have not come to rest at the end are compared where they are, and not
-where they lead: RMSprop normalises the gradient, so that with large weights of a penalty reconstruction is learned later.
+where they lead: RMSprop normalises the gradient, so that with a large weight of a penalty reconstruction is learned
+later.
 """
 
 from collections.abc import Mapping, Sequence
