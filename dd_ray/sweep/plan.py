@@ -74,7 +74,8 @@ class Plan:
             return ()  # there is no code to score
         known = self._applicable_scores()
         if "auto" in asked:
-            asked = costs.affordable_scores(self.examples, self.options.iterations, known)
+            of_outcomes = [name for name in known if FURTHER[name].all_columns.keys() & {*self.study.outcomes}]
+            asked = [*of_outcomes, *costs.affordable_scores(self.examples, self.options.iterations, known)]
         return tuple(name for name in FURTHER if name in (known if "all" in asked else asked))
 
     @property

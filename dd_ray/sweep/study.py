@@ -72,7 +72,10 @@ class Study:
     tells: tuple[str, ...] = TELLS
     """What the last lines of a sweep are of: the first of these metrics that its trials have."""
     outcomes: tuple[str, ...] = ()
-    """Metrics that `--confirm` chooses cells by, and reports; the first of `tells` that its trials have if empty."""
+    """Metrics that `--confirm` chooses cells by, and reports; the first of `tells` that its trials have if empty.
+
+    Costly ones among them are scored at the end of every trial, whatever they cost, unless other scores are named.
+    """
     extensions: tuple[str, ...] = ()
     """Paths of files that declare what it uses beside ours, as `--extension` names them."""
     figures: tuple[str | DrawFigure, ...] = ("grid_maps",)

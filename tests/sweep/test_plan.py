@@ -172,6 +172,12 @@ def test_scores_at_the_end_are_those_that_training_is_long_enough_for():
     assert set(_final_metrics("--iterations", "50000", "--batch-size", "64")) == set(FURTHER)
 
 
+def test_the_outcomes_of_a_study_are_scored_however_short_its_training():
+    study = replace(TINY, outcomes=("dci_disentanglement", "linear_r2_stills", "kl"))
+    assert parse(study, []).final_metrics == ("linear_r2", "dci")
+    assert parse(study, ["--final-metrics", "none"]).final_metrics == ()
+
+
 def test_scores_at_the_end_can_be_named():
     assert _final_metrics("--final-metrics", "dci", "sap") == ("sap", "dci")
     assert _final_metrics("--final-metrics", "none", "--iterations", "50000") == ()
