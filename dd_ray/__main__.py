@@ -56,6 +56,7 @@ COMMANDS = {
     "entanglement": Command("which latent follows which factor", "dd_ray.figures.entanglement:main"),
     "traversals": Command("what networks show: traversals, videos, dreams", "dd_ray.figures.traversals:main"),
     "curves": Command("how metrics come to be", "dd_ray.figures.learning_curves:main"),
+    "contrasts": Command("what fresh seeds say of chosen cells", "dd_ray.figures.contrasts:main"),
     "reconstructions": Command("what networks make of a held-out video", "dd_ray.figures.reconstructions:main"),
     "errors": Command("where reconstructions fail", "dd_ray.figures.reconstruction_errors:main"),
     "tensorboard": Command("TensorBoard on the trials of a sweep", tensorboard),

@@ -7,6 +7,7 @@ search_results         what a search found
 generalisation         errors of held-out and of seen data
 entanglement           which latent follows which factor
 learning_curves        how metrics come to be
+contrasts              what fresh seeds say of the chosen cells of a sweep
 reconstructions        what networks make of a held-out video
 traversals             what networks show: traversals, videos, dreams, and their lag
 reconstruction_errors  where reconstructions fail
@@ -34,6 +35,7 @@ FIGURES = (
     "generalisation",
     "entanglement",
     "learning_curves",
+    "contrasts",
     "reconstructions",
     "traversals",
     "reconstruction_errors",

@@ -105,17 +105,28 @@ def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[s
         trials: rows of `dd_ray.results.table.final`, of fresh seeds.
         chosen: by outcome and arm, the keys of the trials of its cell.
     """
-    done = trials[trials["state"] == "finished"]
     found = []
     for outcome, cells in chosen.items():
-        of_arm = {arm: done[done["key"].isin(keys)].set_index("seed")[outcome] for arm, keys in cells.items()}
-        base = of_arm.pop(BASELINE)
-        pairs = {arm: (scores - base).dropna().to_numpy(float) for arm, scores in of_arm.items()}
+        pairs = {arm: differences.to_numpy(float) for arm, differences in paired(trials, outcome, cells).items()}
         p_values = np.array([_student(values) for values in pairs.values()])
         adjusted = holm(p_values)
         for (arm, values), p_value, p_holm in zip(pairs.items(), p_values, adjusted, strict=True):
             found.append(_contrast(outcome, arm, values, float(p_value), float(p_holm)))
     return found
+
+
+def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]]) -> "dict[str, pd.Series[float]]":
+    """By arm, each seed's outcome less that of the baseline, for the seeds that both have finished.
+
+    Args:
+        trials: rows of `dd_ray.results.table.final`.
+        outcome: a metric.
+        cells: by arm, the keys of the trials of its cell.
+    """
+    done = trials[trials["state"] == "finished"]
+    of_arm = {arm: done[done["key"].isin(keys)].set_index("seed")[outcome] for arm, keys in cells.items()}
+    base = of_arm.pop(BASELINE)
+    return {arm: (scores - base).dropna() for arm, scores in of_arm.items()}
 
 
 class ConfirmationCameOut:

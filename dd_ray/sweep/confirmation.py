@@ -42,6 +42,8 @@ class ConfirmationPlan(Plan):
 
 
 SUFFIX = "_confirmed"
+FIGURES = ("contrasts", "learning_curves")
+"""What is drawn of it: a map of a few chosen cells has mostly holes."""
 
 
 def confirmation_plan(plan: Plan, chosen: Mapping[str, Mapping[str, str]], number: int) -> ConfirmationPlan:
@@ -68,7 +70,8 @@ def confirmation_plan(plan: Plan, chosen: Mapping[str, Mapping[str, str]], numbe
             cells.setdefault(outcome, {})[arm] = with_parts(parts)
     options = replace(plan.options, name=plan.options.name + SUFFIX, seeds=None, exclude=())
     axes = {name: _values(name, list(trials.values())) for name in plan.axes}
-    return ConfirmationPlan(plan.study, options, axes, tuple(trials.values()), keys, cells)
+    study = replace(plan.study, figures=FIGURES)
+    return ConfirmationPlan(study, options, axes, tuple(trials.values()), keys, cells)
 
 
 def _values(name: str, trials: Sequence[PlannedTrial]) -> tuple[Any, ...]:

@@ -115,11 +115,8 @@ def _holm(p_values):
     return np.array([adjusted[p] for p in p_values])
 
 
-@pytest.fixture
-def finished(tmp_path):
-    """The command line of a sweep that has finished."""
-    args = ["--storage", str(tmp_path)]
-    plan = parse(STUDY, args)
+def finish(plan):
+    """Write the sweep of a plan as it is once all has finished, and return its location."""
     sweep = SweepFolder.at(plan.location)
     sweep.write_manifest(make_manifest(plan, None))
     for trial in plan.trials:
@@ -128,6 +125,14 @@ def finished(tmp_path):
         for iteration in (0, 300):
             folder.record({"iteration": iteration, "seconds": 1.0, **measure(values)})
         folder.finish(Outcome(state="finished", iteration=300))
+    return plan.location
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """The command line of a sweep that has finished."""
+    args = ["--storage", str(tmp_path)]
+    finish(parse(STUDY, args))
     return args
 
 

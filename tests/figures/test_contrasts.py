@@ -1,0 +1,67 @@
+"""The chosen cells of a sweep against the baseline's, as the figure shows them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+
+from dd_ray import results
+from dd_ray.cli import parse
+from dd_ray.errors import UserError
+from dd_ray.figures.contrasts import Options, write_contrasts
+from dd_ray.results.confirmation import confirmed
+from tests.results.test_confirmation import STUDY, finish
+
+
+@pytest.fixture(scope="module")
+def sweeps(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Locations of a sweep, and of the one that confirms it with four seeds."""
+    args = ["--storage", str(tmp_path_factory.mktemp("sweeps"))]
+    return finish(parse(STUDY, args)), finish(confirmed(parse(STUDY, [*args, "--confirm", "4"])))
+
+
+def test_the_numbers_are_those_of_paired_t_tests(sweeps: tuple[str, str], tmp_path: Path) -> None:
+    picture, numbers = write_contrasts(Options(path=sweeps[1], out=tmp_path))
+    assert picture.name == "contrasts.png"
+    table, trials = pd.read_csv(numbers), results.final(results.load(sweeps[1]))
+    assert set(table["outcome"]) == {"mcc", "linear_r2"} and set(table["seeds"]) == {4}
+    row = table[(table["outcome"] == "mcc") & (table["arm"] == "inertia_vae γ")].iloc[0]
+    assert row["cell"] == "model=inertia_vae,beta=1,gamma=0.5,lambda=0"
+    arm = trials[(trials["model"] == "inertia_vae") & (trials["gamma"] == 0.5) & (trials["beta"] == 1)]
+    base = trials[(trials["model"] == "beta_vae") & (trials["beta"] == 1)]
+    test = stats.ttest_rel(arm.sort_values("seed")["mcc"], base.sort_values("seed")["mcc"])
+    assert row["p_value"] == pytest.approx(test.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(test.confidence_interval()))
+
+
+def test_rows_are_named_by_what_tells_their_cells_from_the_baseline(
+    sweeps: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = []
+    monkeypatch.setattr("dd_ray.figures.contrasts.write", lambda folder, figures, tables: drawn.append(figures) or [])
+    write_contrasts(Options(path=sweeps[1], out=tmp_path))
+    panel = drawn[0]["contrasts"].axes[0]
+    assert {text.get_text() for text in panel.get_yticklabels()} == {
+        "inertia VAE, β = 1, γ = 0.5",
+        "inertia VAE, β = 0.1, λ = 30",
+    }
+    assert panel.get_xlabel() == "less that of β-VAE, β = 1"
+    dots = [line for line in panel.lines if line.get_marker() == "."]
+    assert [len(line.get_xdata()) for line in dots] == [4, 4]
+
+
+def test_a_sweep_that_confirms_nothing_is_refused(sweeps: tuple[str, str], tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="confirms no other sweep"):
+        write_contrasts(Options(path=sweeps[0], out=tmp_path))
+
+
+def test_where_no_seed_has_both_there_is_nothing_to_draw(tmp_path: Path) -> None:
+    args = ["--storage", str(tmp_path)]
+    finish(parse(STUDY, args))
+    plan = confirmed(parse(STUDY, [*args, "--confirm", "2"]))
+    baseline = {trial.key for trial in plan.trials if trial.config.model == "beta_vae"}
+    others = tuple(trial for trial in plan.trials if trial.key not in baseline)
+    with pytest.raises(UserError, match="no seed of .* has finished"):
+        write_contrasts(Options(path=finish(replace(plan, trials=others)), out=tmp_path))
