@@ -75,7 +75,7 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
     finished = trials[trials["state"] == "finished"]
     finished = finished[finished["iteration"] == finished["iteration"].max()]
     places = places_of(finished, others)
-    base = {name: _base(name, [place[i] for place in places]) for i, name in enumerate(others)}
+    base = _base_of(others, places)
     rows: dict[tuple[Any, ...], list[int]] = {}
     for row, place in enumerate(places):
         rows.setdefault(place, []).append(row)
@@ -96,13 +96,28 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
     )
 
 
-def _base(name: str, values: Sequence[Any]) -> Any:
+def _base_of(names: Sequence[str], places: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """The baseline's values; None of a number that is not 0 and that only other names than the baseline's read."""
+    columns = dict(zip(names, zip(*places, strict=True), strict=True))
+    named = {name: _base_name(name, values) for name, values in columns.items() if _are_names(values)}
+    at_base = [all(columns[name][row] in (base, None) for name, base in named.items()) for row in range(len(places))]
+    numbers = {}
+    for name in columns.keys() - named.keys():
+        values = {value for value in columns[name] if value is not None}
+        of_base = {value for value, base in zip(columns[name], at_base, strict=True) if base and value is not None}
+        numbers[name] = 0 if 0 in values else min(of_base, default=None)
+    return named | numbers
+
+
+def _are_names(values: Sequence[Any]) -> bool:
+    return any(isinstance(value, str) for value in values)
+
+
+def _base_name(name: str, values: Sequence[Any]) -> Any:
     present = {value for value in values if value is not None}
     if name == "model" and BETA_ALONE in present:
         return BETA_ALONE
-    if any(isinstance(value, str) for value in present):
-        return defaults().get(name) if defaults().get(name) in present else min(map(str, present))
-    return 0 if 0 in present else min(present, default=None)
+    return defaults().get(name) if defaults().get(name) in present else min(map(str, present))
 
 
 def _changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

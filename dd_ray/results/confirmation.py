@@ -107,7 +107,8 @@ def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[s
     """
     found = []
     for outcome, cells in chosen.items():
-        pairs = {arm: differences.to_numpy(float) for arm, differences in paired(trials, outcome, cells).items()}
+        of_arm = paired(trials, outcome, cells)
+        pairs = {arm: np.asarray(differences, np.float64) for arm, differences in of_arm.items()}
         p_values = np.array([_student(values) for values in pairs.values()])
         adjusted = holm(p_values)
         for (arm, values), p_value, p_holm in zip(pairs.items(), p_values, adjusted, strict=True):

@@ -75,7 +75,7 @@ class Plan:
         known = self._applicable_scores()
         if "auto" in asked:
             of_outcomes = [name for name in known if FURTHER[name].all_columns.keys() & {*self.study.outcomes}]
-            asked = [*of_outcomes, *costs.affordable_scores(self.examples, self.options.iterations, known)]
+            asked = (*of_outcomes, *costs.affordable_scores(self.examples, self.options.iterations, known))
         return tuple(name for name in FURTHER if name in (known if "all" in asked else asked))
 
     @property

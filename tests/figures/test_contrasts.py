@@ -63,5 +63,5 @@ def test_where_no_seed_has_both_there_is_nothing_to_draw(tmp_path: Path) -> None
     plan = confirmed(parse(STUDY, [*args, "--confirm", "2"]))
     baseline = {trial.key for trial in plan.trials if trial.config.model == "beta_vae"}
     others = tuple(trial for trial in plan.trials if trial.key not in baseline)
-    with pytest.raises(UserError, match="no seed of .* has finished"):
+    with pytest.raises(UserError, match=r"no seed of .* has finished"):
         write_contrasts(Options(path=finish(replace(plan, trials=others)), out=tmp_path))

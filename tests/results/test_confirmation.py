@@ -73,6 +73,24 @@ def test_the_best_cell_of_each_arm_is_chosen_by_the_outcome(trials):
     assert _values(trials, by_r2[BASELINE]) == ["beta_vae", 0.1, 0.0, 0.0]
 
 
+def test_numbers_that_only_another_objective_reads_are_levels_of_it():
+    """Of a penalty that the baseline has not, the least weight is a level like the others."""
+    grids = [
+        {"model": ["beta_vae"], "objective": ["beta"], "beta": [0.1, 1.0], "seed": [0, 1]},
+        {
+            "model": ["beta_vae"],
+            "objective": ["slowness"],
+            "slowness_weight": [0.1, 1.0],
+            "beta": [0.1],
+            "seed": [0, 1],
+        },
+    ]
+    trials = finals(grids, lambda config: {"mcc": config["slowness_weight"] / 100, "active_units": 4.0})
+    chosen = choose(trials, "mcc")
+    assert set(chosen) == {BASELINE, "slowness slowness weight"}
+    assert trials.set_index("key").loc[chosen["slowness slowness weight"], "slowness_weight"] == 1.0
+
+
 def test_a_cell_with_a_collapsed_seed_is_never_chosen(trials):
     assert _values(trials, choose(trials, "mcc")["inertia_vae λ"]) == ["inertia_vae", 0.1, 0.0, 30.0]
 
