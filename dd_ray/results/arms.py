@@ -140,7 +140,7 @@ def _names(changes: Sequence[Mapping[str, Any]]) -> dict[tuple[tuple[str, Any], 
 
 def _baseline_name(values: Mapping[str, Any]) -> str:
     if values.get("model") == BETA_ALONE:
-        values = {name: value for name, value in values.items() if name != "model"}
+        values = {name: value for name, value in values.items() if name != "model" and value != defaults().get(name)}
         rest = f" of {plain(setting(values))}" if values else ""
         return f"the {MODELS[BETA_ALONE].title}{rest}"
     return plain(setting(values))
