@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 __all__ = ["Preset", "Study", "UserError", "plan", "run"]
 
 _HOME = {"run": "api", "plan": "api", "UserError": "errors", "Study": "sweep", "Preset": "sweep"}
-"""Modules of what the package offers. They are imported when asked for, since workers do without most of them."""
+"""The module of each name that the package offers. It is imported on first use, since workers need few of them."""
 
 
 def __getattr__(name: str) -> Any:

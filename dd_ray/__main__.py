@@ -1,4 +1,4 @@
-"""The command `dd-ray`, also as `python -m dd_ray`: studies by their names, and all that is done with their sweeps."""
+"""The command `dd-ray`, also `python -m dd_ray`: run a study by its name, or do something with its sweep."""
 
 import sys
 from dataclasses import dataclass, fields
@@ -23,11 +23,11 @@ SHELLS = ("bash", "zsh")
 
 @dataclass(frozen=True)
 class Command:
-    """Something that `dd-ray` does, by a command line that there is."""
+    """A subcommand of `dd-ray` that hands its arguments to another command line of the package."""
 
     about: str
     main: Code
-    """Its function, or as `package.module:Name` where it is imported when it is called."""
+    """The function that it calls, or `package.module:Name`, which is imported at the call."""
 
 
 def tensorboard() -> None:
@@ -64,11 +64,12 @@ COMMANDS = {
     "training": Command("one config, or a few, without Ray", "dd_ray.training.__main__:main"),
     "service": Command("sweeps on a cluster, from anywhere", "dd_ray.service.__main__:main"),
 }
-"""What is done beside running studies."""
+"""The subcommands that do not run a study."""
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the study or the command that is named first, with the rest of the command line; without, list them."""
+    """Run the study or command that the first word names, with the other words as options. Without words, list all.
+    """
     words = sys.argv[1:] if args is None else args
     if not words or words[0] in ("-h", "--help"):
         print(_listing())
@@ -88,7 +89,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _study_named(name: str, rest: list[str]) -> Study:
-    """The study of a name, ours or of the extensions that the rest of the command line names.
+    """Find a study by its name, among ours and those of the extensions that the rest of the command line names.
 
     Raises:
         UserError: there is none, or an extension cannot be loaded.
@@ -123,10 +124,10 @@ def _listing() -> str:
 
 
 def _completion(shells: list[str]) -> str:
-    """The script that completes this command.
+    """Return the script that completes this command in a shell.
 
     Raises:
-        UserError: it is asked for in a shell that there is none for.
+        UserError: there is no script for this shell.
     """
     if len(shells) != 1 or shells[0] not in SHELLS:
         raise UserError(f"--print-completion {' '.join(shells) or 'without a shell'}: give {' or '.join(SHELLS)}.")

@@ -1,7 +1,7 @@
 """Studies from Python: `dd_ray.run("inertia_grid", gamma=[0, 0.5])` is what its command line does, as a function.
 
-Plan, train and collect are also the three steps of the command line. A program that calls them goes on afterwards: what
-is wrong raises `UserError`, nothing ends the process, and what a sweep changes of it is put back.
+The command line takes the same three steps: `plan`, `train` and `collect`. They can be called from any program:
+mistakes raise `UserError`, nothing ends the process, and settings of the process that a sweep changes are restored.
 """
 
 import sys
@@ -50,7 +50,7 @@ TROUBLE = {
     "ray lost": "The Ray under the sweep in {} has died or does not answer. "
     "What was recorded is kept; the same command goes on.",
 }
-"""What is said of the endings of a run after which there is nothing to show."""
+"""Messages for runs that ended early and have nothing to show."""
 
 
 def run(
@@ -60,24 +60,25 @@ def run(
 
         dd_ray.run("inertia_grid", gamma=[0, 0.5], iterations=100, name="two_gammas")
 
-    It runs on the Ray that this process is connected to, and leaves it as it is; else on the cluster at `address`, or
-    on one of its own while it lasts. In the main thread, the first Ctrl-C or SIGTERM saves the states of all trials.
+    It uses the Ray that this process is connected to, and leaves that running; otherwise it connects to the cluster at
+    `address`, or starts a Ray of its own and stops it at the end. In the main thread, the first Ctrl-C or SIGTERM saves
+    the states of all trials.
 
     Args:
-        study: itself, or the name of one of ours or of an extension.
-        progress: whether to show a bar, in a notebook as a widget, and what is done.
+        study: a `Study`, or the name of one of ours or of an extension.
+        progress: whether to print what is done and show a progress bar (a widget in a notebook).
         figures: whether to draw the study's figures into the sweep's folder.
-        preset: size of the study; its first where it is not given.
-        options: those of the command line with underscores, λ as `lam`: fields of the config with a value or several,
-            and what else is asked of a sweep, such as `seeds`, `storage`, `name`, `address` or `extension`.
+        preset: size of the study; the study's first preset by default.
+        options: options of the command line, written with underscores, λ as `lam`: config fields with one value or
+            several, and settings of the sweep such as `seeds`, `storage`, `name`, `address` or `extension`.
 
     Returns:
-        A row for each evaluation of the trials that were asked for, as of `dd_ray.results.load`. Its column `state`
-        tells which failed, and `error` why.
+        A row for each evaluation of the trials that were asked for, as `dd_ray.results.load` gives it. The column
+        `state` tells which trials failed, and `error` why.
 
     Raises:
-        UserError: what the command line refuses, with the same words; or the storage is full.
-        KeyboardInterrupt: after an interrupt, with all states saved: the same call goes on.
+        UserError: the command line would refuse the options (with the same message), or the storage is full.
+        KeyboardInterrupt: it was interrupted. All states are saved, and the same call goes on from them.
     """
     with left_as_it_was():
         asked = plan(study, preset=preset, **options)
@@ -98,7 +99,7 @@ def run(
 
 
 def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Plan:
-    """What `run` would do, checked, without starting anything: its `trials`, `contents()` and `core_seconds()`.
+    """Check the options and return what `run` would do, without starting it: `trials`, `contents()`, `core_seconds()`.
 
     Raises:
         UserError: an option is unknown, of the wrong type or out of range, or a trial is not a valid config.
@@ -130,11 +131,11 @@ def _asked(study: Study, preset: str, extensions: tuple[str, ...], values: Mappi
 
 
 def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
-    """What is asked of a study, or of the study as it was where that goes on with the sweep that there is.
+    """Return the plan of a study, or of an earlier version of it where that continues a sweep that exists.
 
     Args:
-        study: of today.
-        asked: the plan of a study.
+        study: the study as it is today.
+        asked: makes the plan of a study.
     """
     now, before = asked(study), study.as_before()
     if before is None or now.options.preset not in study.earlier or goes_on(now):
@@ -144,13 +145,13 @@ def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
 
 
 def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> Plan:
-    """The plan of what is asked for.
+    """Make the plan of a study from parsed options.
 
     Args:
-        study: of which.
+        study: the study to plan.
         options: `options_of` it and its preset.
         config: `options_class` of the preset's defaults.
-        given: names of the options that are no defaults.
+        given: names of the options that the user gave.
 
     Raises:
         UserError: an option is out of range, or a trial is not a valid config.
@@ -166,17 +167,17 @@ def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> 
 
 
 def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
-    """Train the trials of a plan that are left.
+    """Train those trials of a plan that are not finished yet.
 
     Args:
         plan: what to do, its data opened.
-        shown: whether to say what is done, with a progress bar.
+        shown: whether to print what is done and show a progress bar.
 
     Returns:
-        The sweep, and why it ended before all trials had; None where they have.
+        The sweep, and the reason if it ended before all trials had; None if they all have.
 
     Raises:
-        UserError: the sweep is of something else, or it cannot run.
+        UserError: the sweep's folder holds another sweep, or it cannot run.
     """
     prepare_environment()
     if plan.options.address is not None:
@@ -196,7 +197,7 @@ def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What came out of a plan."""
+    """The results of a plan."""
 
     evaluations: "pd.DataFrame"
     """A row for each evaluation of each of its trials."""
@@ -204,11 +205,11 @@ class Collected:
     """A row for each of its trials, at its last evaluation."""
     came_out: CameOut
     left: str
-    """What is left to do, in words; empty where nothing is."""
+    """What is left to do, in words; empty if nothing is."""
 
 
 def collect(plan: Plan, sweep: SweepFolder) -> Collected:
-    """What came out of a plan, after writing the tables of its sweep."""
+    """Write the tables of a plan's sweep, and return its results."""
     came_out: CameOut = resolve(plan.came_out)(plan, sweep)
     table = results.load(sweep.location)
     sweep.files.write("results.csv", results.as_csv(table))
@@ -218,7 +219,7 @@ def collect(plan: Plan, sweep: SweepFolder) -> Collected:
 
 
 def finish_page(sweep: SweepFolder) -> str:
-    """Write the sweep's page, and return a line that says where it is, or why it is not: what was trained stands."""
+    """Write the sweep's page, and return a line that says where it is, or why it could not be written."""
     try:
         write_page(sweep)
     except UserError as error:
@@ -240,7 +241,7 @@ def draw(plan: Plan, sweep: SweepFolder) -> list[str]:
 
 
 def _draw_one(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
-    """The files of a figure; none, with a sentence that says why, where it cannot be drawn."""
+    """Draw a figure and return its files; where it cannot be drawn, print why and return none."""
     # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
     import matplotlib as mpl  # noqa: PLC0415
 
@@ -262,10 +263,10 @@ def _upload(path: Path, sweep: SweepFolder) -> str:
 
 
 def all_studies() -> dict[str, Study]:
-    """Ours, and those of loaded extensions, by name.
+    """Return all studies by name: ours, and those of loaded extensions.
 
     Raises:
-        UserError: an extension declares one that there is.
+        UserError: an extension declares a study whose name is taken.
     """
     found = {name: study_named(name) for name in study_names()}
     for study in instances_of(Study):
@@ -284,7 +285,7 @@ def _study_of(study: Study | str) -> Study:
 
 
 def _known_name(name: str, own: Sequence[str], study: str) -> str:
-    """The name of an option as its dataclass has it.
+    """Return the name of an option as its dataclass spells it.
 
     Raises:
         UserError: there is no such option.
@@ -298,7 +299,7 @@ def _known_name(name: str, own: Sequence[str], study: str) -> str:
 
 
 def _checked(kind: type, values: dict[str, Any]) -> Any:
-    """An instance of a dataclass of options, after making sure that values are of their types."""
+    """Check the types of the values, and return an instance of a dataclass of options."""
     hints = get_type_hints(kind)
     return kind(**{name: checked_value(option_name(name), value, hints[name]) for name, value in values.items()})
 
@@ -308,7 +309,7 @@ def _several(value: Any) -> tuple[Any, ...]:
 
 
 def _open_sweep(plan: Plan, shown: bool) -> SweepFolder:
-    """Where the plan's sweep is, or will be, after making sure that it can be."""
+    """Open the folder of the plan's sweep, after checking that it can be used."""
     sweep = SweepFolder.at(plan.location)
     sweep.check()
     _mend_manifest(sweep)
@@ -319,7 +320,7 @@ def _open_sweep(plan: Plan, shown: bool) -> SweepFolder:
 
 
 def _mend_manifest(sweep: SweepFolder) -> None:
-    """Set what the sweep was asked for aside where it is damaged: the trials themselves say what they are."""
+    """Set a damaged `sweep.json` aside: the trials' own folders say what they are."""
     try:
         sweep.manifest()
     except DamagedError as error:

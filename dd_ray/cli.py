@@ -1,6 +1,6 @@
-"""The command line of a study: what a file in `sweeps/` runs.
+"""The command line of a study, which the scripts in `sweeps/` run.
 
-Parse and check everything; say what will happen; run it; show what came out.
+It parses and checks all options, prints what it will do, runs it, and shows the results.
 """
 
 import argparse
@@ -35,22 +35,23 @@ from dd_ray.sweep.plan import Plan, open_data
 from dd_ray.tune.signals import expect_signals
 
 GROUPS = ("most used", "search", "sweep", "cluster", "model", "objective", "data", "training", "own")
-"""Parts of `--help`, in their order."""
+"""The sections of `--help`, in their order."""
 MOST_USED = frozenset(
     "preset seeds iterations exclude scheduler storage name address gpus_per_trial extension dry_run "
     "model beta gamma lam objective dataset num_latents batch_size learning_rate".split()
 )
-"""Options that `--help` shows first."""
+"""The options that `--help` shows first."""
 EXIT_FAILED_TRIALS = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 DEAR = 0.5
-"""Share of what following motion is worth that a slowness prior may ask for it unsaid. Little of the worth is left then
-for the first frame's KL, and for what a posterior as wide as the prior wants it blurs."""
+"""Following motion lowers the reconstruction error and raises the penalty of a slowness prior. If the penalty is more
+than this share of the gain, the plan warns: too little of the gain is left to pay for the first frame's KL, and for the
+blur of a posterior as wide as the prior asks for."""
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
-    """Run a study's command line, and exit with its code: 0 if every trial that ended ended well."""
+    """Run a study's command line, and exit with its code: 0 if no trial failed."""
     expect_signals()
     try:
         with exit_on_user_error():
@@ -71,7 +72,7 @@ def main(study: Study, args: list[str] | None = None) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process; at once where a thread still waits for a Ray that has died, which would keep it for ever."""
+    """End the process. Do so at once if a thread still waits for a Ray that has died, since it would wait for ever."""
     if any(thread.name in ("tune", "shutdown") for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -101,7 +102,7 @@ def _parsed(study: Study, extensions: tuple[str, ...], args: list[str]) -> Plan:
 
 
 def _group_of(option: str) -> str:
-    """The part of `--help` that an option stands in."""
+    """Return the section of `--help` that shows an option."""
     if option in MOST_USED:
         return "most used"
     if option in field_names():
@@ -121,7 +122,7 @@ def _description(study: Study) -> str:
 
 
 def _preset(study: Study, args: list[str]) -> str:
-    """The preset decides the defaults of all other options, so it is read first."""
+    """Read the preset, which comes first since it decides the defaults of all other options."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
     given = parser.parse_known_args(args)[0].preset
@@ -129,7 +130,7 @@ def _preset(study: Study, args: list[str]) -> str:
 
 
 def describe(plan: Plan) -> None:
-    """Print what will be done."""
+    """Print what a plan will do."""
     options = plan.options
     print(f"{plan.study.name}: {plan.study.question}")
     for line in plan.contents():
@@ -154,9 +155,9 @@ def describe(plan: Plan) -> None:
 
 
 def _dear_motion(plan: Plan) -> list[str]:
-    """Where a slowness prior may have networks drop what moves, in a line to read of the dearest of its trials.
+    """Return a warning if a slowness prior may make networks ignore what moves, about the trial most at risk.
 
-    The data tell: of each config by all that its price hangs on, of which a plan has few.
+    It is computed from the data, once for each combination of the settings that the price of motion depends on.
     """
     slow = {
         (data_config(config.data), config.slowness_weight, config.slowness_rate, config.likelihood): config
@@ -185,7 +186,7 @@ def _dear_motion(plan: Plan) -> list[str]:
 
 
 def _one_digit_of(number: float) -> float:
-    """A number ≥ 0 rounded down to its first digit."""
+    """Round a number ≥ 0 down to its first digit."""
     if number == 0:
         return 0.0
     digit = 10.0 ** math.floor(math.log10(number))
@@ -193,13 +194,13 @@ def _one_digit_of(number: float) -> float:
 
 
 def execute(plan: Plan) -> int:
-    """Run the plan, show what came out, and return the exit code."""
+    """Run the plan, show its results, and return the exit code."""
     sweep, ending = train(plan)
     return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, complete=ending is None)
 
 
 def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
-    """Print what came out and where all is, and return the exit code. Figures are of a complete sweep."""
+    """Print the results and where they are, and return the exit code. Figures are drawn of a complete sweep only."""
     collected = collect(plan, sweep)
     results.print_cells(collected.trials, told=plan.study.tells)
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
@@ -221,13 +222,13 @@ def _give_up(ending: str, plan: Plan) -> int:
 
 
 def _tensorboard_command() -> str:
-    """TensorBoard of this very environment, which need not be active."""
+    """Return the command of this environment's TensorBoard, which works though the environment is not active."""
     beside = Path(sys.executable).with_name("tensorboard")
     return str(beside) if beside.exists() else "tensorboard"
 
 
 def _exit_code(trials: pd.DataFrame, to_go: str) -> int:
-    """What the command exits with: `to_go` says what is left to do, if there is."""
+    """Return the exit code of the command; `to_go` says in words what is left to do."""
     failed = trials[trials["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
         print(f"failed: {printable(row['label'])}: {printable(row['error'])}", file=sys.stderr)

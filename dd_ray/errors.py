@@ -1,4 +1,4 @@
-"""The one exception for what a user got wrong, and how text that others wrote gets to a terminal."""
+"""The exception for a user's mistakes, and a filter for text of others that is printed to a terminal."""
 
 import sys
 import unicodedata
@@ -6,27 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
-"""Unicode's categories of what a terminal obeys and does not show: control characters, and those that turn the
-direction of a text, on which others look like something else than they are."""
+"""Unicode categories of characters that a terminal obeys instead of showing: control characters, and those that change
+the direction of writing, which can disguise the text around them."""
 OF_LINES = "\n\r\t"
 
 
 class UserError(Exception):
-    """A wrong input. The message is one sentence or two: what was wrong, with which value, what would be right."""
+    """A user's mistake. The message says in a sentence or two what was wrong, with the value, and what would be right.
+    """
 
 
 def printable(text: object, lines: bool = False) -> str:
-    r"""A text that a terminal shows and does not obey, wherever it comes from: `\x1b[2J` is six characters then.
+    r"""Escape a text so that a terminal shows it and does not obey it: `\x1b[2J` is printed as these characters.
 
-    Labels, errors, names of users and of files, and what a cluster prints go through this on their way to a terminal.
+    Labels, errors, names of users and of files, and the output of a cluster pass through this before they are printed.
 
     Args:
-        text: what is to be printed.
+        text: the text to print.
         lines: whether it may have several lines, and tabs.
     """
     text = str(text)
     if text.isprintable():
-        return text  # nearly all are, and this is fifty times as fast
+        return text  # most texts need no escape, and this is fifty times as fast
     return "".join(
         each if unicodedata.category(each) not in UNSEEN or (lines and each in OF_LINES) else _escaped(each)
         for each in text
@@ -35,7 +36,7 @@ def printable(text: object, lines: bool = False) -> str:
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """For command lines: print a `UserError` as one message and exit with code 2, without a traceback."""
+    """Print a `UserError` of the block as one message and exit with code 2, without a traceback. For command lines."""
     try:
         yield
     except UserError as error:

@@ -4,27 +4,27 @@ import sys
 from typing import Any
 
 SECONDS_BETWEEN_LINES = 15
-"""Where the output is neither a terminal nor a notebook, the bar is a line now and then instead."""
+"""Seconds between two lines of progress, where the output is neither a terminal nor a notebook."""
 
 
 class _Nowhere:
-    """A file for what is not to be seen: a bar that is disabled does not count."""
+    """A file that drops what is written, for bars that are not shown: a bar that tqdm disables does not count."""
 
     def write(self, text: str) -> None:
         """Drop it."""
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing, since nothing is kept."""
 
 
 def progress_bar(shown: bool, **options: Any) -> Any:
-    """A bar of tqdm, as fits where the output goes.
+    """Return a progress bar of tqdm that suits the output: a terminal, a file or a notebook.
 
     Args:
-        shown: whether it is to be seen; one that is not counts all the same.
-        options: of tqdm.
+        shown: whether to show the bar; a hidden bar still counts.
+        options: keyword arguments of tqdm.
     """
-    # Not at the top: they are for who draws a bar, and look for a notebook.
+    # Not at the top: these imports are slow, as they look for a notebook, and few processes draw a bar.
     from tqdm import tqdm as plain  # noqa: PLC0415
     from tqdm.auto import tqdm as fitting  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Completion of a command with subcommands in a shell."""
+"""Shell scripts that complete a command with subcommands."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,14 +30,14 @@ def completion_script(
     options: Mapping[str, Sequence[str]],
     choices: Mapping[str, Sequence[str]],
 ) -> str:
-    """A script for a shell to read, which completes a command; where it knows nothing, files.
+    """Return a shell script that completes a command; where it knows no words, it completes the names of files.
 
     Args:
-        command: what is completed.
+        command: name of the command.
         shell: bash or zsh.
-        first: what its first word may be.
-        options: of some first words, with their dashes.
-        choices: values of options, without their dashes.
+        first: the words that may stand first.
+        options: the options of some first words, with their dashes.
+        choices: the values of options, by option without its dashes.
     """
     same: dict[str, list[str]] = {}
     for name, own in options.items():

@@ -1,4 +1,4 @@
-"""Command lines of many options, which `--help` shows in groups."""
+"""Command lines with many options, which `--help` shows in groups."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,15 +17,15 @@ def parse_in_groups(
     about: str,
     prog: str | None = None,
 ) -> list[Any]:
-    """The options that a command line gives, which are those of several dataclasses.
+    """Parse a command line whose options are the fields of several dataclasses.
 
     Args:
         kinds: the dataclasses; no two have a field of the same name.
-        group_of: names the group of a field.
-        groups: names of the groups, in the order of `--help`.
+        group_of: returns the name of a field's group.
+        groups: names of the groups, in the order in which `--help` shows them.
         args: the command line.
-        about: what `--help` says of the program.
-        prog: how it is called, where that is not by its file.
+        about: the description of the program in `--help`.
+        prog: name of the program in messages; by default that of its file.
 
     Returns:
         An instance of each dataclass.

@@ -1,6 +1,6 @@
 """Command lines from dataclasses, by tyro: the docstring of a field is the help of its option.
 
-Tyro is imported by who parses a command line, and by nobody else: a process that trains may be without it.
+Tyro is imported only where a command line is parsed: a process that trains need not have it.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 Options = TypeVar("Options")
 
 COMMAND = "dd-ray"
-"""The command that brings all others."""
+"""The command of which all others are subcommands."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class _Optional:
 def parse_options(
     options: type[Options], args: Sequence[str] | None, about: str | None, prog: str | None = None
 ) -> Options:
-    """The options that a command line gives.
+    """Parse a command line into a dataclass of options.
 
     Args:
         options: a dataclass whose fields have docstrings.
-        args: the command line; that of the process where it is None.
-        about: what `--help` says of the program.
-        prog: how it is called, where that is not by its file.
+        args: the words of the command line; None means those of the process.
+        about: the description of the program in `--help`.
+        prog: name of the program in messages; by default that of its file.
 
     Raises:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
@@ -42,16 +42,16 @@ def parse_options(
 
 
 def called_as(usual: str | None) -> str | None:
-    """How this program is called: by the command that brought it here, or as usual; None is by its file."""
+    """Return the name of this program for messages: `dd-ray NAME` if `dd-ray` called it, else the usual one."""
     return sys.argv[0] if sys.argv[0].startswith(f"{COMMAND} ") else usual
 
 
 def with_help(options: type[Options], **help_of: str) -> type[Options]:
-    """The same dataclass, with help in paragraphs: docstrings are broken into lines for those who read the source.
+    """Return the same dataclass with each docstring joined into one paragraph, since tyro would keep its line breaks.
 
     Args:
         options: a dataclass whose fields have docstrings.
-        help_of: help of some fields instead.
+        help_of: help texts of some fields that replace their docstrings.
     """
     import tyro  # noqa: PLC0415
 
@@ -73,12 +73,12 @@ def with_help(options: type[Options], **help_of: str) -> type[Options]:
 
 
 def optional(metavar: str) -> Any:
-    """How an option looks on a command line whose docstring says what holds where it is not given."""
+    """Return the annotation of an option that may be left out, and whose docstring says what holds then."""
     return _Optional(metavar)
 
 
 def _known_to_tyro(hint: Any) -> Any:
-    """An annotation with the marks of `optional` in tyro's own terms."""
+    """Translate the marks of `optional` in an annotation into tyro's own."""
     import tyro  # noqa: PLC0415
 
     kind, *marks = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
@@ -90,7 +90,7 @@ def _known_to_tyro(hint: Any) -> Any:
 
 
 def field_docs(options: type) -> dict[str, str]:
-    """The docstrings of the fields that a class has in its source, each in one line; of a class made without, none."""
+    """Return the docstrings of a class's fields from its source, each in one line; none for a class without source."""
     from docstring_parser import parse_from_object  # noqa: PLC0415
 
     try:

@@ -1,4 +1,4 @@
-"""Tables as wide as the terminal: a column that does not fit is left out as a whole and named, and none is cropped."""
+"""Tables as wide as the terminal. No column is cropped: one that does not fit is left out and named below the table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ class Column:
     """A column of a table."""
 
     header: str
-    """It breaks between words where the values are narrower."""
+    """Title of the column; it breaks between words where the values are narrower."""
     texts: Sequence[str]
-    """A row each."""
+    """The text of each row."""
     words: bool = False
-    """Whether the values are words, which stand on the left and break between lines; numbers never do."""
+    """Whether the values are words, which are aligned left and may break into lines. Numbers never break."""
     least: int = 0
-    """Characters of a line that words keep, where they have so many."""
+    """The fewest characters that a line of words is narrowed to."""
     rank: int = 0
-    """How soon it is left out where the terminal is too narrow: the highest first, and never those of 0."""
+    """Order in which columns are left out if the terminal is too narrow: the highest rank first, rank 0 never."""
     name: str = ""
-    """What names it where it is left out; the header where it is empty."""
+    """Name of the column in the line that says what was left out; if empty, the header."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "header", printable(self.header))
@@ -34,7 +34,7 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Characters that it takes at least."""
+        """The fewest characters that the column takes."""
         header = max((len(word) for word in self.header.split()), default=0)
         longest = max(map(len, self.texts), default=0)
         if self.words:
@@ -43,7 +43,7 @@ class Column:
 
 
 def fitting(columns: Sequence[Column], width: int) -> list[Column]:
-    """The columns that fit a width, in their order: those of the highest ranks are left out, one after the other."""
+    """Return the columns that fit a width, in their order, leaving out one after the other by descending rank."""
     kept = list(columns)
     while width_of(kept) > width and any(column.rank for column in kept):
         kept.remove(max(kept, key=lambda column: column.rank))
@@ -51,18 +51,18 @@ def fitting(columns: Sequence[Column], width: int) -> list[Column]:
 
 
 def width_of(columns: Sequence[Column]) -> int:
-    """Characters that a table of these columns takes at least."""
+    """Return the fewest characters that a table of these columns takes."""
     # A blank after each column, one between two, and one at each edge.
     return sum(column.width + 1 for column in columns) + len(columns) + 1
 
 
 def print_table(columns: Sequence[Column], terminal: Console, title: str = "") -> None:
-    """Print the columns that fit, under a title, and the names of those that do not."""
+    """Print the columns that fit, below a title, and then the names of the others."""
     kept = fitting(columns, terminal.width)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     left = terminal.width - width_of(kept)
     for column in kept:
-        # Fixed, as Rich would take the room that words lack from numbers.
+        # Fixed, since Rich would narrow the numbers to make room for words.
         more = min(max(map(len, column.texts), default=0) - column.width, left) if column.words else 0
         left -= max(0, more)
         table.add_column(column.header, justify="left" if column.words else "right", width=column.width + max(0, more))
@@ -77,7 +77,7 @@ def print_table(columns: Sequence[Column], terminal: Console, title: str = "") -
 
 
 def say(text: str, terminal: Console) -> None:
-    """Print text that breaks between words at the width of the terminal, and has no markup."""
+    """Print text with line breaks between words at the width of the terminal. Brackets in it are no markup."""
     terminal.print(printable(text, lines=True), markup=False, highlight=False, emoji=False)
 
 

@@ -1,4 +1,4 @@
-"""Printing for people."""
+"""Printing for people: the console, and times in words."""
 
 import os
 import sys
@@ -6,17 +6,17 @@ import sys
 from rich.console import Console
 
 WIDTH_WITHOUT_TERMINAL = 160
-"""Columns of a table in a file or a pipe that asks for no other width."""
+"""Width, in characters, of a table in a file or a pipe where COLUMNS is not set."""
 
 
 def console(width: int | None = None) -> Console:
-    """A console for tables. It takes text as it is: `[/red]` in a label is no markup, and `:smile:` no picture.
+    """Return a console for tables. It prints text as it is: `[/red]` in a label is no markup, `:smile:` no picture.
 
-    What others wrote is to go through `printable` first.
+    Text that others wrote must pass through `printable` first.
 
     Args:
-        width: in columns. Where it is None: that of the terminal; in a file or a pipe what the environment's COLUMNS
-            says, or `WIDTH_WITHOUT_TERMINAL`.
+        width: in characters. None means the width of the terminal; in a file or a pipe the environment's COLUMNS, or
+            `WIDTH_WITHOUT_TERMINAL`.
     """
     if width is None and not sys.stdout.isatty():
         asked = os.environ.get("COLUMNS", "")
@@ -25,7 +25,7 @@ def console(width: int | None = None) -> Console:
 
 
 def duration(seconds: float) -> str:
-    """A time to read, in the largest unit of which it has two."""
+    """Return a time in words, in the largest unit of which it has at least two."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""Values of options that come from Python and not from a command line, where they would have been text."""
+"""Checks of option values that come from Python, where they have types, and not from a command line."""
 
 import os
 import types
@@ -10,15 +10,15 @@ _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: 
 
 
 def checked_value(option: str, value: Any, kind: Any) -> Any:
-    """A value as the option of a dataclass holds it: numbers of NumPy as Python's, whole ones as floats, paths as text.
+    """Convert a value to what an option's field holds: NumPy's numbers to Python's, integers to floats, paths to text.
 
     Args:
-        option: its name, for messages.
-        value: what is given: for a tuple one value or several, None for what is not given.
-        kind: type of the field: bool, int, float, str, a `Literal`, a tuple of one of them, or any of them or None.
+        option: name of the option, for messages.
+        value: the value given; for a tuple, one value or several. None means not given.
+        kind: type of the field: bool, int, float, str or a `Literal`, a tuple of one of these, or one of these or None.
 
     Raises:
-        UserError: it is of another type.
+        UserError: the value is of another type.
     """
     if get_origin(kind) is tuple:
         return tuple(checked_value(option, each, get_args(kind)[0]) for each in _each(value))
@@ -39,7 +39,7 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
 
 
 def _each(value: Any) -> tuple[Any, ...]:
-    """One value, several, or none."""
+    """Return the values in a tuple, whether one, several or none are given."""
     if value is None:
         return ()
     several = hasattr(value, "__iter__") and not isinstance(value, str | dict)
@@ -47,7 +47,7 @@ def _each(value: Any) -> tuple[Any, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy or of an array without dimensions as Python's, and a path as text."""
+    """Convert a number of NumPy, or an array without dimensions, to Python's number, and a path to text."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.item() if getattr(value, "ndim", None) == 0 else value

@@ -1,4 +1,4 @@
-"""What one trial is: a `TrialConfig`, and the declarations of what it chooses by name.
+"""The definition of a trial: `TrialConfig`, and the declarations of what it chooses by name.
 
 trial         the config itself; trial_fields its fields, field what is known of each
 specs         what a declaration is; code what it names

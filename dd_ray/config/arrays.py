@@ -1,11 +1,11 @@
-"""Arrays of one's own, as a config names them, and what it records of them.
+"""A user's own arrays: the config fields that name their file, and what is recorded of it.
 
 data_file      where they lie
 data_factors   their factors: `x,y,shape:category,angle:period=360`
 data_contents  their checksum and sizes: `sha256:0123456789abcdef0123456789abcdef 1000x10x32x32x3`
 
-The last two are filled in when the file is opened (`dd_ray.storage.arrays`), so that all that is known of the data can
-be asked of a config without the file.
+The last two are filled in when the file is opened (`dd_ray.storage.arrays`), so that a config tells shapes and factors
+without the file.
 """
 
 import math
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
 HELD_OUT_SHARE = 10
-"""One video (or still picture) in so many is held out, up to `NUM_HELD_OUT`."""
+"""One of this many videos (or still pictures) is held out, but no more than `NUM_HELD_OUT` in all."""
 FEWEST_SAMPLES = 2 * HELD_OUT_SHARE
-"""So that two are held out: half to fit scores on, half to compute them."""
+"""The fewest samples of a file. Two are held out of them: one to fit scores on, one to compute them."""
 _CONTENTS = re.compile(r"sha256:([0-9a-f]{32}) (\d+)x(\d+)x(\d+)x(\d+)x(\d+)")
 _FACTOR = re.compile(r"(?P<name>[^:]+?)(:(?P<category>category)|:period=(?P<period>[^:]+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """What a file holds: N videos of T frames of H×W pixels in C channels. A still picture is a video of one frame."""
+    """The contents of a file: N videos of T frames of H×W pixels in C channels. A still picture has one frame."""
 
     digest: str
-    """SHA-256 of images and factors, its first 32 hexadecimal digits."""
+    """The first 32 hexadecimal digits of the SHA-256 of images and factors."""
     num_samples: int
     num_frames: int
     height: int
@@ -49,7 +49,7 @@ class Contents:
         """Read what `str` writes.
 
         Raises:
-            UserError: the text is none.
+            UserError: the text is not of this form.
         """
         found = _CONTENTS.fullmatch(text)
         if not found:
@@ -59,7 +59,7 @@ class Contents:
 
     @classmethod
     def of_shape(cls, digest: str, shape: Sequence[int]) -> Self:
-        """What images of shape [N, T, H, W, C] are."""
+        """Describe images of shape [N, T, H, W, C]."""
         num_samples, num_frames, height, width, channels = shape
         return cls(
             digest=digest,
@@ -76,12 +76,12 @@ class Contents:
 
     @property
     def num_held_out(self) -> int:
-        """How many videos training never sees."""
+        """Number of videos that training never sees."""
         return min(NUM_HELD_OUT, self.num_samples // HELD_OUT_SHARE)
 
     @property
     def in_words(self) -> str:
-        """Such as `1,000 videos of 10 frames of 32×32 pixels in colour`."""
+        """A description such as `1,000 videos of 10 frames of 32×32 pixels in colour`."""
         what = "still pictures" if self.num_frames == 1 else f"videos of {self.num_frames} frames"
         colour = "in colour" if self.channels > 1 else "in grey"
         return f"{self.num_samples:,} {what} of {self.height}×{self.width} pixels {colour}"
@@ -93,9 +93,9 @@ class Factor:
 
     name: str
     category: bool = False
-    """Whether its values are names of things, in no order."""
+    """Whether its values are categories, which have no order."""
     period: float | None = None
-    """What can be added to its values without changing the picture."""
+    """The period: a number that can be added to its values without changing the picture. None if there is none."""
 
     def __str__(self) -> str:
         kind = ":category" if self.category else f":period={self.period:.17g}" if self.period else ""
@@ -104,10 +104,10 @@ class Factor:
 
 @lru_cache
 def factors_of(text: str) -> tuple[Factor, ...]:
-    """The factors that a text declares, each NAME, NAME:category or NAME:period=P, with commas between them.
+    """Parse the factors that a text declares, each NAME, NAME:category or NAME:period=P, separated by commas.
 
     Raises:
-        UserError: it declares none, or a name twice.
+        UserError: the text declares no factor, or a name twice.
     """
     factors = tuple(_factor(part.strip()) for part in text.split(","))
     names = [factor.name for factor in factors]
@@ -135,10 +135,10 @@ def _factor(text: str) -> Factor:
 
 
 def contents_of(config: "TrialConfig") -> Contents | None:
-    """What the file of a config holds; None where its data are of no such file.
+    """Return the contents of a config's file; None if its data come from no such file.
 
     Raises:
-        UserError: they are, and what it holds is not recorded.
+        UserError: the config names a file but does not record its contents.
     """
     if config.dataset != "arrays":
         return None
@@ -156,14 +156,14 @@ def contents_of(config: "TrialConfig") -> Contents | None:
 
 
 def factor_names(config: "TrialConfig") -> tuple[str, ...]:
-    """Names of the factors of a config's file; none where it has none."""
+    """Return the names of the factors of a config's file; an empty tuple if it has none."""
     return tuple(factor.name for factor in factors_of(config.data_factors)) if config.data_factors else ()
 
 
 def check_arrays(config: "TrialConfig") -> None:
-    """Raise a `UserError` where the file is not named, or other fields do not suit what it holds.
+    """Raise a `UserError` if the file is not named, or other fields do not suit its contents.
 
-    Its path is made absolute, since workers are started elsewhere.
+    Make its path absolute as well, since workers run in other folders.
     """
     contents = contents_of(config)
     assert contents and config.data_file

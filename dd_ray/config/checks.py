@@ -1,4 +1,4 @@
-"""What a config may not be. Each check raises a `UserError` that names the value, and what would be right."""
+"""Checks of a config. Each raises a `UserError` that names the wrong value and says what would be right."""
 
 import math
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def _check_types(config: "TrialConfig") -> None:
                 raise UserError(f"{field.name} = {value!r} is not one of {', '.join(names)}.")
             continue
         types = get_args(kind) or (kind,)
-        # An integer is a fine float, in Python and in JSON; a truth value is neither.
+        # An integer may stand for a float, in Python and in JSON; a bool may stand for neither.
         if isinstance(value, bool) and bool not in types:
             raise UserError(f"{field.name} = {value!r} must be a number.")
         if isinstance(value, int) and float in types:
@@ -56,7 +56,7 @@ def _check_network_fits(config: "TrialConfig") -> None:
 
 
 def _check_effects(config: "TrialConfig") -> None:
-    """Refuse what has no effect. β = 0 says just that, and is welcome."""
+    """Refuse values that have no effect. β = 0 is accepted, since it says that there is no KL term."""
     for field in fields(config):
         value = getattr(config, field.name)
         says_nothing = value == field.default or (field.name in ("beta", "beta_norm") and value == 0)
@@ -151,4 +151,4 @@ CHECKS: tuple[Callable[["TrialConfig"], None], ...] = (
     _check_dataset,
     _check_split,
 )
-"""All, in the order in which a config is checked."""
+"""All checks, in the order in which a config passes them."""

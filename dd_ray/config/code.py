@@ -1,4 +1,4 @@
-"""The code that a declaration names."""
+"""Imports the code that a declaration names."""
 
 import importlib
 from typing import Any
@@ -8,11 +8,11 @@ from dd_ray.errors import UserError
 
 
 class CodeMissingError(UserError):
-    """Something is of an extension of which only a sweep's records are known."""
+    """The code of a declaration is missing: only a sweep's records of its extension are known."""
 
 
 def resolve(code: Code) -> Any:
-    """The class or function that a declaration names as `package.module:Name`, imported; or the one that it holds.
+    """Import the class or function that a declaration names as `package.module:Name`, or return the one that it holds.
 
     Raises:
         CodeMissingError: it is of an extension that was not given.
@@ -28,4 +28,4 @@ def resolve(code: Code) -> Any:
 
 
 ABSENT = "absent"
-"""In the place of the module, where only what a sweep recorded of an extension's file is known: `absent:FILE`."""
+"""Stands in place of the module, as in `absent:FILE`, if only a sweep's records of an extension's file are known."""

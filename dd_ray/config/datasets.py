@@ -1,4 +1,4 @@
-"""The datasets. A new one is an entry here, and how it is drawn in `dd_ray/data/`."""
+"""The declarations of the datasets. A new one is an entry here, and its code in `dd_ray/data/`."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 CONDITIONS = ("contrast", "correlation", "occluder", "pixel_noise", "drop_rate", "dropped", "target")
-"""What makes videos harder: of the scene, of how its factors go together, and of its frames on their way to a model."""
+"""The fields that make videos harder: of the scene, the correlation of its factors, and what happens to its frames."""
 
 
 def _circles(config: "TrialConfig") -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def _check_still_sprites(config: "TrialConfig") -> None:
 
 
 _NUM_SPRITES = 3 * 6 * 40 * 32 * 32 - NUM_HELD_OUT - 1_509
-"""Without those that have the very picture of one that is held out, such as the same sprite after a whole turn."""
+"""Number of training sprites, without those that look exactly like a held-out one, as after a whole turn."""
 
 STILL_CIRCLES = DatasetSpec(
     name="still_circles",
@@ -98,7 +98,7 @@ MOVING_SPRITES = DatasetSpec(
     painter="dd_ray.data.sprites:sprite_painter",
     stills="dd_ray.data.sprites:sprite_stills",
     factors=_sprites,
-    training_size=_NUM_SPRITES,  # as the still ones, since no published set has moving ones
+    training_size=_NUM_SPRITES,  # as for still ones, since no published set has moving ones
     moving=True,
     reads=("background", "motion", "moves", "num_frames", *CONDITIONS),
 )

@@ -1,4 +1,4 @@
-"""The public dSprites file, as a config names it."""
+"""Checks of the config fields that name the public dSprites file."""
 
 import re
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def check_dsprites(config: "TrialConfig") -> None:
-    """Raise a `UserError` where the file is not named, or the data are not its pictures.
+    """Raise a `UserError` if the file is not named, or other fields do not suit its pictures.
 
-    The checksum is brought to lower case and a path made absolute, since workers are started elsewhere.
+    Also turn the checksum into lower case, and make a path absolute, since workers run in other folders.
     """
     if config.grid != "original" or config.background != "black":
         raise UserError("dsprites are a finite set of pictures on black; give grid = original, background = black.")

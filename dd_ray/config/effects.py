@@ -1,7 +1,8 @@
-"""Which fields have an effect beside which others.
+"""Rules for which config fields have an effect, given the values of the others.
 
-A field that has none is refused in a single config; in a grid where it has one elsewhere, it takes its default. It
-follows from what models, datasets and objectives declare that they read, and from what the field itself needs.
+A field without effect is refused in a single config; in a grid, it takes its default in the combinations where it has
+no effect. The rules follow from what models, datasets and objectives declare that they read, and from what the field
+itself needs.
 """
 
 from collections.abc import Mapping
@@ -18,12 +19,12 @@ from dd_ray.config.trial_fields import config_fields
 
 
 def needs() -> Mapping[str, tuple[Need, ...]]:
-    """For each field that has no effect beside some values of others: what it needs, all of it."""
+    """Return all needs of each field that has no effect beside some values of others."""
     return _needs(CHANGES.count)
 
 
 def deciding() -> set[str]:
-    """Fields that decide whether others have an effect."""
+    """Return the fields that decide whether others have an effect."""
     return {name for of_field in needs().values() for need in of_field for name in need}
 
 
@@ -34,7 +35,7 @@ def _needs(changes: int) -> Mapping[str, tuple[Need, ...]]:
 
 
 def _of_declarations(name: str) -> list[Need]:
-    """What follows from who reads a field."""
+    """Return the needs that follow from which declarations read a field."""
     models, objectives = MODELS.reading(name), OBJECTIVES.reading(name)
     if objectives and not models:
         models = MODELS.reading("objective")
@@ -47,17 +48,17 @@ def _of_declarations(name: str) -> list[Need]:
 
 
 def has_effect(name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a field has an effect beside the values of all fields, themselves such as a config may have."""
+    """Return whether a field has an effect beside the values of all fields, which must be valid ones."""
     return _unmet(name, values) is None
 
 
 def takes(model: str, name: str) -> bool:
-    """Whether a field has an effect on a model, beside some values of the other fields."""
+    """Return whether a field can have an effect on a model, with some values of the other fields."""
     return all(model in need["model"] for need in needs().get(name, ()) if need.keys() == {"model"})
 
 
 def refusal(name: str, values: Mapping[str, Any], default: Any) -> str | None:
-    """What is wrong with a field's value, where it has no effect, as a sentence."""
+    """Return a sentence that says why a field's value has no effect; None if it has one."""
     need = _unmet(name, values)
     if need is None:
         return None
@@ -76,12 +77,12 @@ def _unmet(name: str, values: Mapping[str, Any]) -> Need | None:
 
 
 def _are_names(need: Need) -> bool:
-    """Whether the values speak for themselves, as those of models and datasets do."""
+    """Return whether the values are names that need no explanation, as those of models and datasets."""
     return len(need) == 1 and not need.keys().isdisjoint(("model", "dataset"))
 
 
 def _text(need: Need, joint: str) -> str:
-    """Fields with their values; those of equal values together."""
+    """List fields with their values, grouping fields that have the same values."""
     alike: dict[tuple[Any, ...], list[str]] = {}
     for field, choices in need.items():
         alike.setdefault(choices, []).append(field)

@@ -1,9 +1,9 @@
-"""A user's own file of declarations: models, networks, datasets, objectives, metrics and more, as if they were ours.
+"""A user's own file that declares models, networks, datasets, objectives, metrics and more, which then count as ours.
 
-An `Extension` is the text of such a file. The driver reads it from where the user has it, and every worker gets it
-with its work, so that nothing but the sweep's storage is shared. `load_extensions` runs it, and declares each `Spec`
-that stands at its top level. What it declared is also recorded beside the sweep as data, and `recall` declares that
-again without running anything: enough to read, label and draw results, and not to train a network.
+An `Extension` is the text of such a file. The driver reads it, and sends it to every worker, so that machines share
+nothing but the sweep's storage. `load_extensions` runs it, and declares each `Spec` at its top level. The sweep also
+records these declarations as data; `recall` declares them again from there without running the file, which is enough to
+read, label and draw results, but not to train a network.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Extension:
     """The text of a user's file."""
 
     name: str
-    """Of the file, without its folder."""
+    """Name of the file, without its folder."""
     text: str
 
     @classmethod
@@ -67,12 +67,12 @@ class Extension:
 
     @property
     def digest(self) -> str:
-        """Of the text: 16 hexadecimal digits."""
+        """A hash of the text, of 16 hexadecimal digits."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     @property
     def module(self) -> str:
-        """Name of the module that it is in this process."""
+        """Name of its module in this process."""
         return f"dd_ray_extensions.{Path(self.name).stem}"
 
 
@@ -83,30 +83,31 @@ class _Loaded:
 
 
 _loaded: dict[str, _Loaded] = {}
-"""What this process has run, by file name."""
+"""The files that this process has run, by name."""
 
 
 def loaded() -> tuple[Extension, ...]:
-    """The extensions that this process has run, to be sent to others."""
+    """Return the extensions that this process has run, to send them to others."""
     return tuple(each.extension for each in _loaded.values())
 
 
 def instances_of(kind: type[Declared]) -> list[Declared]:
-    """What stands at the top level of loaded extensions and is of a class, such as studies, which have no registry."""
+    """Return the instances of a class, such as `Study`, that are at the top level of loaded extensions.
+    """
     modules = (sys.modules[each.extension.module] for each in _loaded.values())
     return [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
 
 
 def declared_by(extension: Extension) -> tuple[Spec, ...]:
-    """What a loaded extension declares."""
+    """Return the specs that a loaded extension declares."""
     return _loaded[extension.name].specs
 
 
 def load_extensions(extensions: Iterable[Extension]) -> None:
-    """Run files that have not been run yet, and declare what they declare.
+    """Run the files that have not been run yet, and register their declarations.
 
     Raises:
-        UserError: one does not import, declares nothing, or something that there is already; with file and line.
+        UserError: a file does not import, declares nothing, or declares a name that is taken; with file and line.
     """
     for extension in extensions:
         before = _loaded.get(extension.name)
@@ -138,13 +139,13 @@ def load_files(paths: Iterable[str | Path]) -> None:
 
 
 def taken_from(args: Sequence[str], usual: Sequence[str] = ()) -> tuple[tuple[str, ...], list[str]]:
-    """The files that a command line names as `--extension`, after loading them, and the rest of it.
+    """Load the files that a command line names as `--extension`, and return them and the other words.
 
-    They come before all else, since they bring options.
+    This comes before the other options are parsed, since extensions bring options of their own.
 
     Args:
         args: the command line.
-        usual: files that are loaded whatever it names.
+        usual: files that are loaded in any case.
 
     Raises:
         UserError: one cannot be loaded.
@@ -156,7 +157,7 @@ def taken_from(args: Sequence[str], usual: Sequence[str] = ()) -> tuple[tuple[st
 
 
 def named_in(args: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """The files that a command line names as `--extension`, and the rest of it."""
+    """Return the files that a command line names as `--extension`, and the other words."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--extension", nargs="+", action="extend", default=[])
     found, rest = parser.parse_known_args(list(args))
@@ -180,7 +181,7 @@ def _run(extension: Extension) -> ModuleType:
     module = ModuleType(extension.module)
     module.__file__ = extension.name
     lines = extension.text.splitlines(keepends=True)
-    # So that tracebacks show its lines, and docstrings of its options are found, on workers without the file too.
+    # So that tracebacks show its lines, and docstrings of its options are found, also on workers without the file.
     linecache.cache[extension.name] = (len(extension.text), None, lines, extension.name)
     sys.modules[extension.module] = module
     try:
@@ -224,7 +225,7 @@ def codes_of(spec: Spec) -> list[Any]:
 
 
 def is_recalled(spec: Spec | None) -> bool:
-    """Whether only what a sweep recorded of a spec is known, and not its code."""
+    """Return whether a spec comes from a sweep's records, without its code."""
     return spec is not None and any(isinstance(code, str) and code.startswith(f"{ABSENT}:") for code in codes_of(spec))
 
 

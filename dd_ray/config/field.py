@@ -1,4 +1,4 @@
-"""What is known of a config field beside its type: an annotation that each field carries itself."""
+"""The annotation of a config field, which says what is known of it beside its type."""
 
 import math
 from collections.abc import Mapping
@@ -6,19 +6,19 @@ from dataclasses import Field, dataclass
 from typing import Any, get_args, get_origin
 
 Need = Mapping[str, tuple[Any, ...]]
-"""Values of other fields that a field needs to have an effect; where several fields are named, of one of them."""
+"""Values of other fields that a field needs to have an effect; if several fields are named, one of them suffices."""
 
 
 @dataclass(frozen=True)
 class Within:
-    """Which numbers a field takes: finite ones from `low` to `high`."""
+    """The numbers that a field takes: finite ones from `low` to `high`."""
 
     says: str
-    """The end of a sentence that refuses others: `give a finite number of at least 1`."""
+    """End of the message that refuses other numbers: `give a finite number of at least 1`."""
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
-    """Whether `low` itself is none of them."""
+    """Whether `low` itself is excluded."""
 
     def __contains__(self, value: Any) -> bool:
         least = self.low < value if self.above else self.low <= value
@@ -26,12 +26,12 @@ class Within:
 
 
 def at_least(bound: int) -> Within:
-    """Finite numbers from a bound on."""
+    """Accept finite numbers from a bound on."""
     return Within(f"give a finite number of at least {bound}", low=bound)
 
 
 def at_most(bound: int) -> Within:
-    """Numbers up to a bound, beyond which nothing is asked for in earnest, and much would never end."""
+    """Accept numbers up to a bound; larger ones are surely mistakes, and computing with them might never end."""
     return Within(f"give at most {bound:,}", high=bound)
 
 
@@ -56,27 +56,28 @@ FINITE = Within("give a finite number")
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """What is known of a config field.
+    """Facts about a config field.
 
-    A dataclass of an extension's own options annotates its fields with it, too: `Annotated[float, Option(...)]`.
+    An extension annotates the fields of its own options with it as well: `Annotated[float, Option(...)]`.
     """
 
     within: tuple[Within, ...] = ()
-    """Ranges that a number is in."""
+    """Ranges that a number must lie in."""
     choices: str | None = None
     """Kind of the declarations whose names are its values: model, network, dataset, objective."""
     symbol: str | None = None
-    """How it is written on an axis, where not by its name."""
+    """Symbol on the axes of figures; by default the field's name."""
     option: str | None = None
-    """Name of its option, where that is not its own: `lambda` is a Python word."""
+    """Name of its option where it differs from the field's, as `lambda` is a keyword of Python."""
     free: bool = False
-    """Whether trials of one stack may differ in it."""
+    """Whether trials that are trained in one stack may differ in it."""
     of_data: bool = False
-    """Whether it decides what a sample of the data is."""
+    """Whether the data depend on it."""
     in_key: bool = True
-    """Whether it is part of a trial's key; not, if it says where something is, and another field says what."""
+    """Whether it is part of a trial's key. A field that says where a file lies is not, since another says what it
+    holds."""
     needs: tuple[Need, ...] = ()
-    """What it needs to have an effect, beside a model, dataset or objective that reads it."""
+    """What it needs to have an effect, besides a model, dataset or objective that reads it."""
 
 
 _PLAIN = Option()

@@ -8,11 +8,11 @@ from dd_ray.config.options import option_name, shown
 
 
 def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
-    """The label of a trial, from those of some fields that have an effect in it, seed last.
+    """Return the label of a trial, made of those of the given fields that have an effect in it, with the seed last.
 
     Args:
-        values: of all fields of its config.
-        naming: the fields.
+        values: the values of all fields of its config.
+        naming: the fields that may be part of the label.
     """
     unnamed = ("seed", *fields_with(in_key=False))
     named = [name for name in naming if name not in unnamed and has_effect(name, values)]
@@ -20,11 +20,11 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
 
 
 def parts_of(label: str) -> dict[str, str]:
-    """What a label says, as text: values by the names of options, with underscores; none where it names no value."""
+    """Split a label into values, as text, by the names of options with underscores; empty if it names no value."""
     named = (part.partition("=") for part in label.split(","))
     return {name: value for name, _, value in named}
 
 
 def with_parts(parts: Mapping[str, str]) -> str:
-    """The label that says this."""
+    """Join values by the names of options into a label."""
     return ",".join(f"{name}={value}" for name, value in parts.items())

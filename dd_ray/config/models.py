@@ -1,11 +1,11 @@
-"""The model variants. A new one is an entry here, and its code in `dd_ray/models/`."""
+"""The declarations of the model variants. A new one is an entry here, and its code in `dd_ray/models/`."""
 
 from dd_ray.config.specs import ModelSpec, Registry
 
 VAE = ("num_latents", "stochastic", "likelihood", "objective", "schedule_iterations", "schedule_cycles", "target")
-"""What a model with latents reads; the objective reads β. `target` is which frames it reconstructs, `Batch.target`."""
+"""Fields that a model with latents reads; the objective reads β. `target` says which frames it reconstructs."""
 PREDICTION = ("lam", "lam_schedule", "alpha", "learn_alpha")
-"""What a model reads whose latents are predicted in time."""
+"""Fields that a model reads which predicts its latents in time."""
 
 SUPERVISED_ENCODER = ModelSpec(
     name="supervised_encoder",

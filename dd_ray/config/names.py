@@ -1,4 +1,4 @@
-"""Names and sizes that a config is made of: the values its fields take, and what goes with what."""
+"""Names and sizes that config fields take as values, and constants of the original study."""
 
 from typing import Literal
 
@@ -18,17 +18,17 @@ Target = Literal["seen", "clean"]
 Split = Literal["none", "samples", "levels", "combinations"]
 
 NUM_HELD_OUT = 10_000
-"""Images or videos of the original's finite sets that training never sees, however many of them are used."""
+"""Number of images or videos of the original study's finite sets that training never sees."""
 MOST_CIRCLES = 4
 
 CIRCLE_RADIUS = 6.4
-"""Of the original's circles, in pixels of the canvas of 64×64 that everything is drawn on."""
+"""Radius of the original study's circles, in pixels of the canvas of 64×64 on which everything is drawn."""
 
 CIRCLE_FACTORS = ("circle_x", "circle_y")
 SPRITE_FACTORS = ("sprite_shape", "sprite_scale", "sprite_orientation", "sprite_x", "sprite_y")
 BACKGROUND_FACTORS = ("background_x", "background_y")
 DSPRITES_MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
-"""Of the public `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz` (github.com/google-deepmind/dsprites-dataset), which
-publishes none itself; this is what others check theirs by, such as github.com/karnwatcharasupat/latte."""
+"""MD5 of the public `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz` (github.com/google-deepmind/dsprites-dataset). Its
+authors publish none; other projects check against this one, such as github.com/karnwatcharasupat/latte."""
 WIDEST = 8
-"""The largest width_factor; mlp has hundreds of millions of weights then."""
+"""The largest width_factor, at which mlp has hundreds of millions of weights."""

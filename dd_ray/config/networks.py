@@ -1,4 +1,4 @@
-"""The networks. A new one is an entry here, and its code in `dd_ray/models/networks/`."""
+"""The declarations of the networks. A new one is an entry here, and its code in `dd_ray/models/networks/`."""
 
 from dd_ray.config.specs import NetworkSpec, Registry
 

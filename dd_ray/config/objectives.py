@@ -1,4 +1,4 @@
-"""The objectives. A new one is an entry here, and its penalty in `dd_ray/objectives/`."""
+"""The declarations of the objectives. A new one is an entry here, and its penalty in `dd_ray/objectives/`."""
 
 from typing import TYPE_CHECKING
 

@@ -1,7 +1,6 @@
 """The config as a command line: every field is an option that takes one value, or several to sweep over.
 
-Options, their types and their help come from `TrialConfig` itself, so a field has its option the moment it
-is written.
+Options, their types and their help come from `TrialConfig` itself, so every new field has its option at once.
 """
 
 import itertools
@@ -27,11 +26,10 @@ _ONE_OF = ("beta", "beta_norm")
 
 
 def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
-    """A dataclass for tyro with one field for each of `TrialConfig`, each a tuple of values.
+    """Make a dataclass for tyro with a field for each field of `TrialConfig`, which holds a tuple of values.
 
     Args:
-        usual: what each option is where it is not given; fields that are not named here take the
-            default of the config.
+        usual: the default values of options; fields that are not named here have the default of the config.
     """
     import tyro  # noqa: PLC0415  # see `dd_ray.command_line.parsing`
 
@@ -52,15 +50,15 @@ def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
 
 
 def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[str]) -> Axes:
-    """What was asked for, in the order: the axes of `usual`, then the other fields.
+    """Return the values that were asked for, by field: first the axes of `usual` in their order, then the other fields.
 
-    Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left
-    out, and so is what only a preset says where it has an effect in no trial.
+    Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left out, and so
+    is one that only the preset sets and that has an effect in no trial.
 
     Args:
-        options: of the class that `options_class` makes.
-        usual: the values that class was made with.
-        given: names of the options that are no defaults.
+        options: an instance of the class that `options_class` makes.
+        usual: the values that the class was made with.
+        given: names of the options that the user gave.
     """
     values: Axes = {field.name: tuple(getattr(options, field.name)) for field in config_fields()}
     for one, other in itertools.permutations(_ONE_OF):
@@ -73,14 +71,15 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
 
 
 def given_options(args: Sequence[str]) -> set[str]:
-    """Options that a command line gives, by their fields: `--num-latents=3` is `num_latents`, `--lambda 1` is `lam`."""
+    """Return the fields whose options a command line gives: `num_latents` for `--num-latents=3`, `lam` for `--lambda`.
+    """
     named = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
     return {field_named(name) or name for name in named}
 
 
 @contextmanager
 def told_in_options() -> Iterator[None]:
-    """What a config raises says `num_latents = 0`; on a command line it says `--num-latents 0`."""
+    """Reword errors of configs for a command line: `num_latents = 0` becomes `--num-latents 0`."""
     try:
         yield
     except UserError as error:
@@ -90,12 +89,14 @@ def told_in_options() -> Iterator[None]:
 
 
 def product(axes: Axes) -> list[TrialConfig]:
-    """Every combination of the axes' values, the last axis fastest.
+    """Return the configs of all combinations of the axes' values; the last axis varies fastest.
 
-    What has an effect in some of them takes its default in the others, and those that become the same are one.
+    A field that has an effect in some combinations only takes its default in the others, and combinations that become
+    equal are merged into one.
 
     Raises:
-        UserError: a combination is not a valid config, a value has an effect in none, or an axis names a value twice.
+        UserError: a combination is not a valid config, a value has an effect in no combination, or an axis names a
+            value twice.
     """
     for name, values in axes.items():
         if len(set(values)) < len(values):
@@ -112,7 +113,7 @@ def product(axes: Axes) -> list[TrialConfig]:
 
 
 def without_effect(axes: Mapping[str, Sequence[Any]]) -> set[str]:
-    """Fields that have an effect in no combination of the axes' values."""
+    """Return the fields that have an effect in no combination of the axes' values."""
     given = {name: axes[name] for name in deciding() if axes.get(name)}
     combinations = (dict(zip(given, values, strict=True)) for values in itertools.product(*given.values()))
     trials = [{**defaults(), **settled(values)} for values in combinations]
@@ -120,16 +121,17 @@ def without_effect(axes: Mapping[str, Sequence[Any]]) -> set[str]:
 
 
 def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, Any]:
-    """The values of a trial, with the default in place of each that has no effect beside the others.
+    """Replace each value of a trial that has no effect beside the others by its default.
 
     Args:
-        values: by field; a field that is not given has its default.
-        kept: fields whose values stay, whatever they are.
+        values: the values by field; a field that is not given has its default.
+        kept: fields whose values are kept in any case.
     """
     usual, decisive = defaults(), deciding()
     trial = {**usual, **values}
     resettable = [name for name in needs() if name in values and name not in kept]
-    # One after the other, first those that decide: the default of one may give another its effect, or take it away.
+    # One after the other, beginning with those that decide: a default may give another field its effect, or take it
+    # away.
     resettable.sort(key=lambda name: name not in decisive)
     while idle := [name for name in resettable if trial[name] != usual[name] and not has_effect(name, trial)]:
         trial[idle[0]] = usual[idle[0]]
@@ -137,7 +139,7 @@ def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, 
 
 
 def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
-    """Why two configs that differ cannot be two trials."""
+    """Return a sentence that says why two given combinations would be the same trial."""
     different = (field.name for field in config_fields() if getattr(one, field.name) != getattr(other, field.name))
     name = next(different, None)
     if name is None:
@@ -148,31 +150,32 @@ def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
 
 
 def option_name(field: str) -> str:
-    """The option of a config field, without its dashes: `num_latents` is `num-latents`, `lam` is `lambda`."""
+    """Return the option of a config field, without its dashes: `num_latents` is `num-latents`, `lam` is `lambda`."""
     return _option_names(CHANGES.count).get(field, field).replace("_", "-")
 
 
 @lru_cache(maxsize=1)
 def _option_names(changes: int) -> Mapping[str, str]:
-    """Options that are not called as their fields are, by field."""
+    """Return the options whose names differ from those of their fields, by field."""
     named = {field.name: option_of(field).option for field in config_fields()}
     return {name: option for name, option in named.items() if option is not None}
 
 
 def field_named(text: str) -> str | None:
-    """The config field that someone means by `num-latents`, `num_latents`, `lambda` or `lam`; None where it is none."""
+    """Return the config field that `num-latents`, `num_latents`, `lambda` or `lam` means; None if there is none.
+    """
     return _fields_by_name(CHANGES.count).get(text.replace("_", "-"))
 
 
 @lru_cache(maxsize=1)
 def _fields_by_name(changes: int) -> Mapping[str, str]:
-    """Config fields by what one may call them."""
+    """Return the config fields by all names that are accepted for them."""
     names = [field.name for field in config_fields()]
     return {option_name(name): name for name in names} | {name.replace("_", "-"): name for name in names}
 
 
 def shown(value: Any, digits: int = 6) -> str:
-    """A config value as labels, tables and figures show it."""
+    """Format a config value for labels, tables and figures."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 

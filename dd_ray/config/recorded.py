@@ -1,4 +1,4 @@
-"""What a sweep records of the extensions that it was run with, and how that is read without running them."""
+"""Records of the extensions that a sweep was run with, which are read without running them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
@@ -15,7 +15,7 @@ _FUNCTIONS = ("check", "applies")
 
 
 def record() -> list[dict[str, Any]]:
-    """What the loaded extensions are and declare, as JSON can hold it."""
+    """Return the loaded extensions and their declarations as values of JSON."""
     return [
         {"file": each.name, "digest": each.digest, "declares": [_recorded(spec) for spec in declared_by(each)]}
         for each in loaded()
@@ -23,10 +23,10 @@ def record() -> list[dict[str, Any]]:
 
 
 def recall(recorded: Sequence[Mapping[str, Any]]) -> None:
-    """Declare what a sweep recorded of its extensions, as far as nobody declares it; runs none of their code."""
+    """Declare what a sweep recorded of its extensions, except what is declared already. Runs none of their code."""
     for extension in recorded:
         for values in extension["declares"]:
-            registry = REGISTRIES.get(values["kind"])  # what is not imported here, as schedulers are not, nobody needs
+            registry = REGISTRIES.get(values["kind"])  # kinds that are not imported are not needed
             if registry is None:
                 continue
             if values["name"] not in registry or is_recalled(registry[values["name"]]):
@@ -34,7 +34,7 @@ def recall(recorded: Sequence[Mapping[str, Any]]) -> None:
 
 
 def changed_since(recorded: Sequence[Mapping[str, Any]]) -> str:
-    """The loaded extensions whose text is not what a sweep recorded, to read; empty where all are."""
+    """Name, in words, the loaded extensions whose text differs from what a sweep recorded; empty if none does."""
     digests = {each["file"]: each["digest"] for each in recorded}
     return " and ".join(each.name for each in loaded() if digests.get(each.name, each.digest) != each.digest)
 
@@ -45,7 +45,7 @@ def _recorded(spec: Spec) -> dict[str, Any]:
         plain.pop(name, None)
     if "columns" in plain:
         plain["columns"] = {name: [m.label, m.short, m.better] for name, m in plain["columns"].items()}
-    if callable(plain.get("factors")):  # whatever a config says, which is in the trials' own records
+    if callable(plain.get("factors")):  # a function of the config, whose result is in the trials' own records
         del plain["factors"]
     own = () if spec.options is None else fields(spec.options)
     return {"kind": kind_of(spec), **plain, "options": [_recorded_option(option) for option in own]}

@@ -1,5 +1,7 @@
-"""Values that change in training. They follow from the config and the iteration alone, so that a trial that stops and
-goes on is the same as one that does not, and one that is trained for longer as well.
+"""Values that change during training.
+
+They depend on the config and the iteration alone, so that a trial is the same whether or not it was interrupted, and
+however long it is trained.
 """
 
 import math
@@ -11,17 +13,17 @@ Scheduled = Literal["beta", "gamma", "lam", "capacity"]
 
 
 def share_at(schedule: Schedule, iteration: int, length: int, cycles: int) -> float:
-    """s_i, the share of its value that something scheduled has at iteration i, in [0, 1]; 1 from i = n on.
+    """Return s_i in [0, 1], the share of its final value that a scheduled value has at iteration i; 1 from i = n on.
 
-    constant: 1. linear: i / n. cosine: ½ (1 − cos(π i / n)), which begins and ends gently (the shape of Loshchilov
-    and Hutter 2017, eq. 5, upwards). cyclic: M times anew from 0, linear to 1 in the first half of a cycle, and 1 in
-    the second (Fu et al. 2019, with R = ½).
+    constant: 1. linear: i / n. cosine: ½ (1 − cos(π i / n)), which begins and ends gently (Loshchilov and Hutter 2017,
+    eq. 5, but rising). cyclic: M cycles, each of which rises linearly from 0 to 1 in its first half and stays 1 in its
+    second (Fu et al. 2019, with R = ½).
 
     Args:
         schedule: one of the four.
         iteration: i ≥ 0.
         length: n ≥ 1.
-        cycles: M ≥ 1, of cyclic alone.
+        cycles: M ≥ 1; only cyclic uses it.
     """
     done = min(1.0, iteration / length)
     match schedule:
@@ -38,7 +40,7 @@ def share_at(schedule: Schedule, iteration: int, length: int, cycles: int) -> fl
 
 
 def value_at(config: TrialConfig, name: Scheduled, iteration: int) -> float:
-    """β, γ, λ or C of a trial in an iteration: s_i times the value that the config gives."""
+    """Return β, γ, λ or C of a trial at an iteration: s_i times the value that the config gives."""
     full = {"beta": config.beta_value, "gamma": config.gamma, "lam": config.lam, "capacity": config.capacity_max}[name]
     length = config.capacity_iterations if name == "capacity" else config.schedule_iterations
     return full * share_at(getattr(config, f"{name}_schedule"), iteration, length, config.schedule_cycles)

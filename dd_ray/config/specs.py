@@ -1,7 +1,7 @@
-"""Declarations: whatever a config chooses by name is declared once, with all that is known of it without PyTorch.
+"""Declarations: all that a config chooses by name is declared once, with what is known of it without PyTorch.
 
-A `Spec` is data. It names its code as `package.module:Name`, which `dd_ray.config.code.resolve` imports where it is
-needed; in a user's own file it may hold the class or function itself. `Registry` has the specs of one kind by name.
+A `Spec` is data. It names its code as `package.module:Name`, which `dd_ray.config.code.resolve` imports when it is
+needed; in a user's own file it may hold the class or function itself. A `Registry` has the specs of one kind by name.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,81 +12,82 @@ if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
 Code = str | Callable[..., Any]
-"""`package.module:Name`, or the class or function itself."""
+"""Code of a declaration: `package.module:Name`, or the class or function itself."""
 Check = Callable[["TrialConfig"], None]
 
 
 def _accept(config: "TrialConfig") -> None:
-    """Refuse nothing."""
+    """Accept every config."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Something that a config chooses by name."""
+    """The declaration of something that a config chooses by name."""
 
     name: str
     reads: tuple[str, ...] = ()
-    """Config fields that it reads and that others of its kind may not. On the others they have no effect."""
+    """Config fields that it reads, and that others of its kind may not read: there they have no effect."""
     options: type | None = None
-    """A dataclass of options of its own: annotated fields with defaults and docstrings. They become config fields."""
+    """A dataclass of its own options, which become config fields: annotated fields with defaults and docstrings."""
 
     @property
     def all_reads(self) -> tuple[str, ...]:
-        """Fields that it reads, its own options among them."""
+        """All fields that it reads, including its own options."""
         own = () if self.options is None else tuple(each.name for each in fields(self.options))
         return (*self.reads, *own)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec(Spec):
-    """A model variant: what it needs, and what can be asked of it."""
+    """The declaration of a model variant: what it needs, and what it can do."""
 
     title: str
-    """What people call it."""
+    """Its name in prose."""
     build: Code
-    """A subclass of `dd_ray.models.Model`."""
+    """The model's class, a subclass of `dd_ray.models.Model`."""
     encodes: bool = True
-    """Whether pictures have a code, which is scored: the latents, or the predicted factors."""
+    """Whether it gives pictures a code, which is scored: latents, or predicted factors."""
     draws: bool = True
-    """Whether it draws pictures, whose reconstruction error it reports; if not, it reports that of the factors."""
+    """Whether it draws pictures and reports their reconstruction error; if not, it reports that of the factors."""
     needs_videos: bool = False
-    """Whether still images are refused."""
+    """Whether it works on videos only, and refuses still images."""
     warm_up: int = 0
-    """Latents at the beginning of a video that are neither decoded nor penalised."""
+    """Number of latents at the beginning of a video that are neither decoded nor penalised."""
     mixes_frames: bool = False
-    """Whether it makes latents of the encoder's means of several frames; these means are then scored beside them."""
+    """Whether its latents combine the encoder's means of several frames; these means are then scored as well."""
     idle_in_original: tuple[str, ...] = ()
-    """Fields that it does not read where compat = original, since the published code had no such thing."""
+    """Fields that it does not read if compat = original, since the published code had no such option."""
 
     @property
     def has_latents(self) -> bool:
-        """Whether what it draws is decoded from its code, whose parts are latents."""
+        """True if it draws pictures from its code, whose parts are then called latents."""
         return self.encodes and self.draws
 
     @property
     def one(self) -> str:
-        """The title with its article: `a supervised encoder`."""
+        """Its title with the article: `a supervised encoder`."""
         return f"{'an' if self.title[0] in 'aeiou' else 'a'} {self.title}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec(Spec):
-    """An encoder and its mirror image as decoder."""
+    """The declaration of a network: an encoder, and a decoder that mirrors it."""
 
     features: Code
-    """A subclass of `dd_ray.models.networks.Features`, built from a config."""
+    """The encoder's class, a subclass of `dd_ray.models.networks.Features`, built from a config."""
     decoder: Code
-    """A module from codes [N, D] to images, built from a config and D."""
+    """The decoder: a module from codes [N, D] to images, built from a config and D."""
     gflop_per_frame: Mapping[int, float]
-    """By the height of the images that it is made for: 10⁹ multiplications and additions of encoder and decoder,
-    forward and backward, per frame of a batch; about half of them are the encoder's."""
+    """By the height of the images: 10⁹ multiplications and additions of encoder and decoder together, forward and
+    backward, per frame of a batch; about half of them are the encoder's. Its keys are the image sizes that the network
+    takes."""
     weights: Mapping[int, int] = field(default_factory=dict)
-    """By the height of the images: weights of encoder and decoder together, at width 1, without those of latents. These
-    three are for an estimate of memory, which leaves out what is not given."""
+    """By the height of the images: number of weights of encoder and decoder together, at width 1, without those of
+    latents. This and the two below serve an estimate of memory, which leaves out what is not given."""
     kept: Mapping[int, int] = field(default_factory=dict)
-    """By the height of the images: numbers that a step keeps of each frame for its backward pass, at width 1."""
+    """By the height of the images: how many numbers a step keeps of each frame for the backward pass, at width 1."""
     units: int = 0
-    """Features that the encoder ends in, which the decoder begins with, at width 1."""
+    """Number of features at the end of the encoder and at the beginning of the decoder, at width 1."""
 
     @property
     def image_sizes(self) -> tuple[int, ...]:
@@ -96,31 +97,31 @@ class NetworkSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetSpec(Spec):
-    """A dataset. Its `reads` are the options of data that have an effect on it."""
+    """The declaration of a dataset. Its `reads` are the data options that have an effect on it."""
 
     make: Code
-    """From a config and a device to a `dd_ray.data.Dataset`: its batches and its held-out set."""
+    """Makes a `dd_ray.data.Dataset`, which has batches and a held-out set, from a config and a device."""
     painter: Code
-    """From a config to what turns any factors in [0, 1] into its images."""
+    """Makes, from a config, a function that turns any factors in [0, 1] into images."""
     stills: Code = "dd_ray.data.stills:uniform_stills"
-    """From a config and N to factors [N, F] of N held-out still pictures."""
+    """Returns factors [N, F] of N held-out still pictures, for a config and N."""
     pictures: Code | None = None
-    """From a config and N to these factors and their pictures [N, H, W, C], where the factors do not give them."""
+    """Returns these factors and their pictures [N, H, W, C], for a config and N, where no painter can draw them."""
     factors: Callable[["TrialConfig"], tuple[str, ...]] | tuple[str, ...]
-    """Names of its F factors, THING_COORDINATE each, or what gives those of a config."""
+    """Names of its F factors, THING_COORDINATE each, or a function that returns those of a config."""
     training_size: int
-    """How many images or videos it counts for that training sees, where objective = tcvae does not say otherwise; 0
-    where a file says it."""
+    """Number of training images or videos that objective = tcvae takes it to have, if tc_num_data does not say
+    otherwise; 0 if its file tells."""
     moving: bool = False
     """Whether its samples are videos."""
     drawn: bool = True
-    """Whether it has pictures of any factors; if not, it has those of a file alone."""
+    """Whether pictures of any factors can be drawn; if not, there are only those of a file."""
     videos: str | None = None
-    """Of still pictures: the dataset of moving ones of their kind, where there is one."""
+    """For still pictures, the dataset of videos of the same kind, if there is one."""
     finite: bool = False
-    """Whether it has a finite set, grid = original."""
+    """Whether it has a finite set of samples (grid = original)."""
     check: Check = _accept
-    """Raises a `UserError` where the other fields do not suit it."""
+    """Raises a `UserError` if the other fields of a config do not suit it."""
 
     def factor_names(self, config: "TrialConfig") -> tuple[str, ...]:
         """Names of the factors of a config's data."""
@@ -129,13 +130,13 @@ class DatasetSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveSpec(Spec):
-    """What is added to the reconstruction."""
+    """The declaration of an objective: the terms that are added to the reconstruction error."""
 
     title: str
     penalty: Code
-    """From a config, a `Posterior` and `Weights` to weighted terms by name."""
+    """Computes the weighted terms by name, from a config, a `Posterior` and `Weights`."""
     check: Check = _accept
-    """Raises a `UserError` where the other fields do not suit it."""
+    """Raises a `UserError` if the other fields of a config do not suit it."""
 
 
 Declared = TypeVar("Declared", bound=Spec)
@@ -145,8 +146,8 @@ class Registry(Mapping[str, Declared], Generic[Declared]):
     """The specs of one kind, by name, in the order in which they were declared.
 
     Args:
-        kind: what one of them is, in a word.
-        specs: the first of them.
+        kind: a word for one of them, such as `model`.
+        specs: the specs to begin with.
     """
 
     def __init__(self, kind: str, specs: Sequence[Declared]) -> None:
@@ -163,7 +164,7 @@ class Registry(Mapping[str, Declared], Generic[Declared]):
         return len(self._specs)
 
     def declare(self, spec: Declared) -> None:
-        """Add a spec, or put it in the place of that of its name."""
+        """Add a spec, or replace the one that has its name."""
         self._specs[spec.name] = spec
         CHANGES.count += 1
 
@@ -173,7 +174,7 @@ class Registry(Mapping[str, Declared], Generic[Declared]):
         CHANGES.count += 1
 
     def reading(self, option: str) -> tuple[str, ...]:
-        """Names of those that read a config field."""
+        """Return the names of the specs that read a config field."""
         return tuple(name for name, spec in self._specs.items() if option in spec.all_reads)
 
 
@@ -183,4 +184,4 @@ class _Changes:
 
 
 CHANGES = _Changes()
-"""How often a registry has changed: what is computed from all of them is computed again then."""
+"""Counts the changes of all registries, so that what is computed from them is computed again after a change."""

@@ -1,4 +1,4 @@
-"""Config fields in words and symbols, as figures, tables and sentences have them."""
+"""Names of config fields in words and symbols, for figures, tables and sentences."""
 
 import re
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from dd_ray.config.trial_fields import config_fields
 
 
 def symbol(field: str) -> str:
-    """A config field, or a factor, as it is written on an axis."""
+    """Return the text that stands for a config field, or a factor, on an axis."""
     known = next((option_of(each).symbol for each in config_fields() if each.name == field), None)
     return known or option_name(field).replace("-", " ")
 
 
 def plain(text: str) -> str:
-    """Without the marks of formulas, for what does not set them."""
+    """Remove the markup of formulas from a text, for output that cannot typeset them."""
     return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
 
 
 def setting(values: Mapping[str, Any]) -> str:
-    """Config values in words: `β = 0.1, γ = 0.5, seed 0`."""
+    """Write config values in words: `β = 0.1, γ = 0.5, seed 0`."""
     return ", ".join(
         f"{symbol(field)}{' ' if field == 'seed' else ' = '}{shown(value)}" for field, value in values.items()
     )

@@ -1,8 +1,8 @@
-"""What one trial is.
+"""The config of a trial.
 
-A `TrialConfig` says everything that decides the numbers a trial gives, and nothing else: how long it is
-trained, where it runs and how often it is evaluated belong to the sweep. It is frozen, keyword-only and
-validated once, here; all other code trusts it. Its fields, with their help, stand in `trial_fields`.
+A `TrialConfig` holds everything that decides the numbers of a trial, and nothing else: how long it is trained, where it
+runs and how often it is evaluated belong to the sweep. It is frozen, keyword-only and validated once, here; all other
+code trusts it. Its fields are defined, with their help, in `trial_fields`.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ from dd_ray.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class TrialConfig(TrialFields):
-    """One trial: a model, its objective, its data and its seed.
+    """The config of one trial: a model, its objective, its data and its seed.
 
-    Where extensions declare options of their own, it is made with fields for these as well.
+    If extensions declare options of their own, it has fields for these as well.
 
-    Raises `UserError` where values are out of range, contradict each other, or would have no effect.
+    Raises a `UserError` if values are out of range, contradict each other, or have no effect.
     """
 
     def __new__(cls, **values: Any) -> Self:
@@ -38,7 +38,7 @@ class TrialConfig(TrialFields):
         return made  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Its class may be one that is made, which pickle could not find by its name.
+        # Its class may have been made at run time, so that pickle could not find it by its name.
         return (_remade, (self.to_dict(),))
 
     def __post_init__(self) -> None:
@@ -52,59 +52,60 @@ class TrialConfig(TrialFields):
 
     @property
     def contents(self) -> Contents | None:
-        """What its file holds, with dataset = arrays."""
+        """The contents of its file, with dataset = arrays; None for other datasets."""
         return contents_of(self)
 
     @property
     def of_videos(self) -> bool:
-        """Whether its samples are videos."""
+        """True if its samples are videos."""
         return self.contents.num_frames > 1 if self.contents else DATASETS[self.dataset].moving
 
     @property
     def frames(self) -> int:
-        """T of a sample; a still image is a video of one frame."""
+        """T, the number of frames of a sample; a still image is a video of one frame."""
         if self.contents:
             return self.contents.num_frames
         return self.num_frames if self.of_videos else 1
 
     @property
     def traits(self) -> ModelSpec:
-        """What its model needs, and what can be asked of it."""
+        """The declaration of its model."""
         return MODELS[self.model]
 
     def takes(self, name: str) -> bool:
-        """Whether a field has an effect on its model, beside some values of the other fields."""
+        """Return whether a field can have an effect on its model, with some values of the other fields."""
         return takes(self.model, name)
 
     @property
     def latent_delay(self) -> int:
-        """Frames from the one that a latent encodes to the one that it is decoded to."""
+        """Number of frames from the one that a latent encodes to the one that it is decoded to."""
         return self.delay if self.takes("delay") else 0
 
     @property
     def num_latents_in_time(self) -> int:
-        """n of a sample; the last frames are only decoded to, where there is a delay."""
+        """n, the number of a sample's latents in time: its frames less the delay, as the last are only decoded to."""
         return self.frames - self.latent_delay
 
     @property
     def factor_names(self) -> tuple[str, ...]:
         """Names of the F factors, each in [0, 1], in the order of every array of factors: THING_COORDINATE.
 
-        Of several circles, circle1 lies behind circle2. `sprite_shape` is a category, 0 a square, ½ an ellipse, 1 a
-        heart; `sprite_orientation` is periodic, 0 and 1 being the same, and for an ellipse ½ as well, for a square ¼.
+        Of several circles, circle1 lies behind circle2. `sprite_shape` is a category: 0 a square, ½ an ellipse, 1 a
+        heart. `sprite_orientation` is periodic: 0 and 1 look the same, for an ellipse ½ does too, and for a square
+        every ¼.
         """
         return DATASETS[self.dataset].factor_names(self)
 
     @property
     def is_of_one_circle(self) -> bool:
-        """Whether its pictures are the original study's: one circle in front of a Gaussian."""
+        """True if its pictures are those of the original study: one circle in front of a Gaussian."""
         as_original = (self.circle_radius, self.contrast, self.occluder) == (CIRCLE_RADIUS, 1, 0)
         named = self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
         return DATASETS[self.dataset].drawn and named and as_original
 
     @property
     def data(self) -> dict[str, Any]:
-        """What decides its samples: the fields that are of the data, with their values."""
+        """The fields that its data depend on, with their values."""
         return {name: getattr(self, name) for name in fields_with(of_data=True)} | {"dataset_seed": self.stream_seed}
 
     @property
@@ -114,7 +115,8 @@ class TrialConfig(TrialFields):
 
     @property
     def beta_value(self) -> float:
-        """β whichever of beta and beta_norm was given: β = beta_norm · N / L; 0 where no KL is paid."""
+        """β, from beta or from beta_norm: β = beta_norm · N / L for N pixels × channels; 0 without a KL term.
+        """
         if self.beta is not None:
             return self.beta
         if self.beta_norm is not None:
@@ -123,26 +125,26 @@ class TrialConfig(TrialFields):
 
     @property
     def beta_norm_value(self) -> float:
-        """β_norm whichever of beta and beta_norm was given: β · L / N."""
+        """β_norm = β · L / N, whether beta or beta_norm was given."""
         if self.beta_norm is not None:
             return self.beta_norm
         return self.beta_value * self.num_latents / math.prod(self.image_shape)
 
     @property
     def num_data(self) -> int:
-        """N, of how many samples objective = tcvae takes a batch to be drawn."""
+        """N, the number of samples of which objective = tcvae takes a batch to be drawn."""
         if self.contents and not self.tc_num_data:
             return self.contents.num_samples - self.contents.num_held_out
         return self.tc_num_data or DATASETS[self.dataset].training_size
 
     @property
     def num_tested(self) -> int:
-        """How many held-out samples an evaluation uses: num_test, or as many as a file holds out."""
+        """Number of held-out samples that an evaluation uses: num_test, or all of a file's if these are fewer."""
         return min(self.num_test, self.contents.num_held_out) if self.contents else self.num_test
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The config of a dictionary such as `to_dict` gives. Unknown keys raise."""
+        """Make a config of a dictionary such as `to_dict` returns. Unknown keys raise a `UserError`."""
         known = {each.name for each in config_fields()}
         if unknown := sorted(set(values) - known):
             raise UserError(f"{unknown[0]!r} is not a config field; the fields are {', '.join(sorted(known))}.")
@@ -151,15 +153,15 @@ class TrialConfig(TrialFields):
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, as JSON can hold them."""
+        """Return all fields as values of JSON."""
         return asdict(self)
 
     @cached_property
     def key(self) -> str:
-        """Content address of the trial: 16 hexadecimal digits.
+        """Key of the trial, which follows from its content: 16 hexadecimal digits.
 
-        Hashes the fields that differ from their defaults, β always as β, so that a config keeps its key
-        when a later version adds fields, and β given in either form is the same trial.
+        It is a hash of the fields that differ from their defaults, so that a config keeps its key when a later version
+        adds fields. β enters as β whether beta or beta_norm was given, so that both forms are the same trial.
         """
         values = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         for name in ("beta_norm", *fields_with(in_key=False)):
@@ -169,18 +171,18 @@ class TrialConfig(TrialFields):
 
 
 def data_config(data: Mapping[str, Any]) -> TrialConfig:
-    """A config that stands for held-out data whatever is trained: of the same data, the same one.
+    """Return a config that stands for held-out data, whichever model is trained: the same one for the same data.
 
     Args:
-        data: fields that are of the data with their values, such as `TrialConfig.data`; others have their defaults,
-            and so has the seed of the training stream, on which no held-out sample depends.
+        data: the fields that the data depend on with their values, as in `TrialConfig.data`. All others take their
+            defaults, and so does the seed of the training stream, on which no held-out sample depends.
     """
     return TrialConfig(**{"model": "beta_vae", "beta": 0.0, **data, "dataset_seed": 0})
 
 
 @lru_cache(maxsize=1)
 def _with_options(changes: int) -> type[TrialConfig]:
-    """The class of configs with the options of what extensions declare, in whatever order they were."""
+    """Return the class of configs with the options that extensions declare, in any order of declaration."""
     own = sorted((each for options in option_classes() for each in fields(options)), key=lambda each: each.name)
     if not own:
         return TrialConfig

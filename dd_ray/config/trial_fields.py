@@ -1,7 +1,7 @@
 """The fields of a config, each with its help, its range and what else is known of it.
 
-A new one is an annotated field here, and its use; of one model, dataset or objective alone, also a name in what that
-declares to read. An extension's declarations bring fields of their own, see `config_fields`.
+A new hyperparameter is an annotated field here, and its use. If only some model, dataset or objective reads it, these
+also name it in their `reads`. Extensions bring fields of their own, see `config_fields`.
 """
 
 from dataclasses import MISSING, Field, dataclass, fields
@@ -38,7 +38,7 @@ from dd_ray.config.specs import CHANGES, Registry
 REGISTRIES: dict[str, Registry[Any]] = {
     registry.kind: registry for registry in (MODELS, NETWORKS, DATASETS, OBJECTIVES)
 }
-"""What fields choose by name, by its kind."""
+"""The registries from which fields choose by name, by kind."""
 
 SAMPLES = {"stochastic": (True,)}
 RISING = ("linear", "cyclic", "cosine")
@@ -68,7 +68,7 @@ BETA_NORM = r"β$_{\mathrm{norm}}$"
 
 @dataclass(frozen=True, kw_only=True)
 class TrialFields:
-    """What a config says of one trial."""
+    """The fields of a trial's config."""
 
     model: Annotated[str, Option(choices="model")]
     """Which of the model variants to train."""
@@ -210,11 +210,11 @@ class TrialFields:
 
 
 SECTIONS = {"model": "model", "objective": "objective", "dataset": "data", "batch_size": "training"}
-"""What fields are about, by the first of each section of `TrialFields`."""
+"""The section of `TrialFields` that each of these fields begins."""
 
 
 def section_of(name: str) -> str:
-    """What a field is about: model, objective, data or training; own for an option of an extension."""
+    """Return the section of a field: model, objective, data or training; own for an option of an extension."""
     section = "own"
     for field in fields(TrialFields):
         section = SECTIONS.get(field.name, section)
@@ -224,7 +224,7 @@ def section_of(name: str) -> str:
 
 
 def config_fields() -> tuple[Field[Any], ...]:
-    """All fields of a config: those of `TrialFields`, and the options of what extensions declare."""
+    """Return all fields of a config: those of `TrialFields`, and the options that extensions declare."""
     return _config_fields(CHANGES.count)
 
 
@@ -234,7 +234,7 @@ def _config_fields(changes: int) -> tuple[Field[Any], ...]:
 
 
 def option_classes() -> tuple[type[Any], ...]:
-    """Dataclasses of the options of what extensions declare; those that several share, once."""
+    """Return the dataclasses of the options that extensions declare, each once."""
     specs = (spec for registry in REGISTRIES.values() for spec in registry.values())
     return tuple(dict.fromkeys(spec.options for spec in specs if spec.options is not None))
 
@@ -245,12 +245,12 @@ def field_names() -> tuple[str, ...]:
 
 
 def defaults() -> dict[str, Any]:
-    """The default of each field by its name; None where it has none."""
+    """Return the default of each field by its name; None if it has none."""
     return {field.name: None if field.default is MISSING else field.default for field in config_fields()}
 
 
 def fields_with(**known: bool) -> tuple[str, ...]:
-    """Names of the fields whose `Option` says this: `fields_with(of_data=True)`."""
+    """Return the names of the fields whose `Option` has these values, as in `fields_with(of_data=True)`."""
     return _fields_with(CHANGES.count, tuple(known.items()))
 
 
@@ -261,7 +261,7 @@ def _fields_with(changes: int, known: tuple[tuple[str, bool], ...]) -> tuple[str
 
 
 def choices_of(field: Field[Any]) -> tuple[str, ...]:
-    """The names that a field chooses from; none of a field that is no choice."""
+    """Return the names that a field chooses from; an empty tuple if its values are not names."""
     kind = option_of(field).choices
     if kind is not None:
         return tuple(REGISTRIES[kind])

@@ -1,4 +1,4 @@
-"""URLs and paths that a user gives, and that are stored with a sweep."""
+"""Checks of URLs and paths that a user gives, and that are stored with a sweep."""
 
 import errno
 import re
@@ -9,22 +9,22 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from dd_ray.errors import UserError
 
 LONGEST_HOST = 255
-"""Characters of a host's name, or of a bucket's (RFC 1035, section 2.3.4)."""
+"""The most characters of the name of a host or a bucket (RFC 1035, section 2.3.4)."""
 _SECRET = re.compile(
     r"key|secret|token|signature|credential|passw|passphrase|pwd|jwt|bearer"
     r"|(?<![a-z])(sig|sas|pass|pw|o?auth|authori[sz]ation)(?![a-z])",
     re.IGNORECASE,
 )
-"""Names of what is a key. `author` is none, and `kansas` neither."""
+"""Matches parameter names of secrets, such as tokens, but not `author` or `kansas`."""
 _CREDENTIALS = re.compile(r"[^/@\s]*:[^/@\s]*@|://[^/@\s]*@")
-"""A user and a password before a host."""
+"""Matches a user and a password before a host."""
 
 
 def split_url(url: str) -> SplitResult:
-    """The parts of a URL.
+    """Split a URL into its parts.
 
     Raises:
-        ValueError: it is none, or names a host that no network can have. Its text does not repeat what may be a key.
+        ValueError: it is no URL, or its host cannot exist. The message does not repeat parts that may be secret.
     """
     try:
         parts = urlsplit(url)
@@ -39,7 +39,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def holds_key(url: SplitResult) -> bool:
-    """Whether a URL has a user's name, a password or a key in it; `gs://anonymous@BUCKET` has none."""
+    """Return whether a URL contains a user's name, a password or a key; `gs://anonymous@BUCKET` does not."""
     anonymous = url.scheme == "gs" and url.username == "anonymous" and url.password is None
     options = [pair for text in (url.query, url.fragment) for pair in parse_qsl(text, keep_blank_values=True)]
     named = any(_SECRET.search(name) or _CREDENTIALS.search(value) for name, value in options)
@@ -47,7 +47,7 @@ def holds_key(url: SplitResult) -> bool:
 
 
 def own_path(path: str | Path) -> Path:
-    """The absolute path that a user gives, which may begin with `~` or `~NAME`.
+    """Make the path that a user gives absolute; it may begin with `~` or `~NAME`.
 
     Raises:
         UserError: it begins with a user who does not exist.
@@ -59,7 +59,7 @@ def own_path(path: str | Path) -> Path:
 
 
 def absolute_path(field: str, file: str) -> str:
-    """The absolute path of a file that a field of a config names.
+    """Make the path of a file that a config field names absolute.
 
     Raises:
         UserError: it begins with a user who does not exist.
@@ -71,10 +71,10 @@ def absolute_path(field: str, file: str) -> str:
 
 
 def check_regular(path: Path) -> None:
-    """Make sure that a path names a file whose content ends: a pipe is waited for, and a device may go on for ever.
+    """Make sure that a path names a regular file: reading a pipe or a device may never end.
 
     Raises:
-        OSError: it is none, or there is nothing.
+        OSError: it is not a regular file, or does not exist.
     """
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
