@@ -68,8 +68,7 @@ COMMANDS = {
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the study or command that the first word names, with the other words as options. Without words, list all.
-    """
+    """Run the study or command that the first word names, with the rest as its options. Without words, list all."""
     words = sys.argv[1:] if args is None else args
     if not words or words[0] in ("-h", "--help"):
         print(_listing())

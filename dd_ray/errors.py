@@ -12,8 +12,7 @@ OF_LINES = "\n\r\t"
 
 
 class UserError(Exception):
-    """A user's mistake. The message says in a sentence or two what was wrong, with the value, and what would be right.
-    """
+    """A user's mistake. The message says in one or two sentences what is wrong, with the value, and what is right."""
 
 
 def printable(text: object, lines: bool = False) -> str:

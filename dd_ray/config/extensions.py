@@ -92,8 +92,7 @@ def loaded() -> tuple[Extension, ...]:
 
 
 def instances_of(kind: type[Declared]) -> list[Declared]:
-    """Return the instances of a class, such as `Study`, that are at the top level of loaded extensions.
-    """
+    """Return instances of a class, such as `Study`, at the top level of loaded extensions."""
     modules = (sys.modules[each.extension.module] for each in _loaded.values())
     return [value for module in modules for value in vars(module).values() if isinstance(value, kind)]
 

@@ -71,8 +71,7 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
 
 
 def given_options(args: Sequence[str]) -> set[str]:
-    """Return the fields whose options a command line gives: `num_latents` for `--num-latents=3`, `lam` for `--lambda`.
-    """
+    """Return the fields whose options a command line gives: num_latents for `--num-latents=3`, lam for `--lambda`."""
     named = {word.partition("=")[0].removeprefix("--").replace("-", "_") for word in args if word.startswith("--")}
     return {field_named(name) or name for name in named}
 
@@ -162,8 +161,7 @@ def _option_names(changes: int) -> Mapping[str, str]:
 
 
 def field_named(text: str) -> str | None:
-    """Return the config field that `num-latents`, `num_latents`, `lambda` or `lam` means; None if there is none.
-    """
+    """Return the config field that num-latents, num_latents, lambda or lam means; None if there is none."""
     return _fields_by_name(CHANGES.count).get(text.replace("_", "-"))
 
 

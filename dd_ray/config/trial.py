@@ -115,8 +115,7 @@ class TrialConfig(TrialFields):
 
     @property
     def beta_value(self) -> float:
-        """β, from beta or from beta_norm: β = beta_norm · N / L for N pixels × channels; 0 without a KL term.
-        """
+        """β, given as beta or as beta_norm = β · L / N, with N pixels × channels; 0 without a KL term."""
         if self.beta is not None:
             return self.beta
         if self.beta_norm is not None:
