@@ -1,4 +1,4 @@
-"""Which latents are used at all."""
+"""Tells which latents a network uses at all."""
 
 import numpy as np
 
@@ -9,13 +9,13 @@ ACTIVE_VARIANCE = 0.01
 
 
 def active_mask(mu: Array) -> Mask:
-    """[L] which latents are in use, Var_x[μ_j(x)] > 0.01, the mask of the other scores. `mu` is [N, L].
+    """Return the mask [L] of the latents in use, Var_x[μ_j(x)] > 0.01, for the other scores. `mu` is [N, L].
 
-    It tells nothing of what a latent says: noise of variance 1 is active. Source: Burda et al. 2016, sec. 5.
+    It says nothing about what a latent encodes: noise of variance 1 is active. Source: Burda et al. 2016, sec. 5.
     """
     return np.var(mu, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
 
 
 def active_units(mu: Array) -> int:
-    """How many latents are in use: Var_x[μ_j(x)] > 0.01. `mu` is [N, L]."""
+    """Count the latents in use, Var_x[μ_j(x)] > 0.01. `mu` is [N, L]. Source: Burda et al. 2016, sec. 5."""
     return int(active_mask(mu).sum())

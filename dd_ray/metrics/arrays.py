@@ -1,11 +1,11 @@
-"""What the scores share: their arguments checked, their masks, and the few sums that more than one needs.
+"""Helpers that the scores share: checks of their arguments, masks, and the few sums that several of them need.
 
 Shapes: N points, L latents, F factors. Rows that belong together, such as the frames of a video, are
 neighbours, so that the first half of the points, to fit on, is independent of the second, to score on.
 
-A factor that does not vary over the points cannot be told, well or badly. All scores have one answer: NaN for that
-factor, and the mean of the others where a score is a mean; NaN where no factor varies. `mean_of_factors` takes that
-mean, and `without_constants` leaves such factors out where they would take part in what the others get.
+A factor that does not vary over the points cannot be predicted, well or badly. All scores treat it alike: they are NaN
+for that factor; a score that is a mean is the mean over the others, and NaN if no factor varies. `mean_of_factors`
+takes that mean, and `without_constants` drops such factors where they would change the scores of the others.
 """
 
 import warnings
@@ -17,25 +17,25 @@ Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 ENOUGH_POINTS = 5_000
-"""Below this many points, scores that bin or fit without a line are biased by more than their tolerances."""
+"""With fewer points, scores that cut into bins or fit trees are biased by more than their tolerances."""
 
 
 class FewPointsWarning(UserWarning):
-    """A score was asked of fewer points than its estimate needs."""
+    """Warns that a score was computed from fewer points than its estimate needs."""
 
 
 def warn_if_few(num_points: int, score: str, stacklevel: int = 3) -> None:
-    """Warn, at the line that asked for the score, that it has fewer points than its estimate needs."""
+    """Warn, at the line that called the score, that it has fewer points than its estimate needs."""
     if num_points < ENOUGH_POINTS:
         message = f"{score} of {num_points:,} points is biased; give it at least {ENOUGH_POINTS:,}."
         warnings.warn(message, FewPointsWarning, stacklevel=stacklevel)
 
 
 def masked(latents: Array, mask: Mask | None, *, finite: bool = True) -> Array:
-    """The latents [..., L] that a mask [L] leaves, in float64; all of them if there is none.
+    """Return the latents [..., L] that a mask [L] selects, in float64; all of them if there is no mask.
 
     Raises:
-        ValueError: the mask is not one bool a latent; or a latent is NaN or infinite, and must be finite.
+        ValueError: the mask is not one bool per latent; or `finite` is true and a latent is NaN or infinite.
     """
     latents = np.asarray(latents, np.float64)
     if finite and not np.isfinite(latents).all():
@@ -52,16 +52,16 @@ def masked(latents: Array, mask: Mask | None, *, finite: bool = True) -> Array:
 def points(
     latents: Array, factors: Array, mask: Mask | None = None, *, enough_for: str | None = None
 ) -> tuple[Array, Array]:
-    """Latents [N, L] in use and factors [N, F], checked, in float64.
+    """Check latents [N, L] and factors [N, F]; return the latents that the mask selects, and the factors, in float64.
 
     Args:
         latents: [N, L].
         factors: [N, F].
         mask: [L], which latents to look at.
-        enough_for: the score that needs `ENOUGH_POINTS`, to be named in a warning if they are fewer.
+        enough_for: name of a score that needs `ENOUGH_POINTS`, for a warning if there are fewer.
 
     Raises:
-        ValueError: these are not two tables of as many rows, or see `masked`.
+        ValueError: these are not two tables with the same number of rows; or see `masked`.
     """
     shapes = f"latents {np.shape(latents)} and factors {np.shape(factors)}"
     if np.ndim(latents) != 2 or np.ndim(factors) != 2 or len(latents) != len(factors):
@@ -74,23 +74,23 @@ def points(
 
 
 def varies(a: Array) -> Mask:
-    """Which columns are not constant; rounding leaves the variance of constant ones above 0."""
+    """Return the mask of the columns that are not constant, allowing for the rounding of a constant's variance."""
     return np.ptp(a, axis=0) > 0
 
 
 def without_constants(factors: Array) -> Array:
-    """The factors [N, F'] that vary over the points, of [N, F]; there may be none."""
+    """Return the factors [N, F'] that vary over the points, of [N, F]; there may be none."""
     return factors[:, varies(factors)]
 
 
 def mean_of_factors(scores: Array) -> float:
-    """The mean of the scores [F] of those factors that have one; NaN where none has."""
+    """Return the mean of the scores [F] of those factors that have one; NaN where none has."""
     known = scores[~np.isnan(scores)]
     return float(known.mean()) if known.size else float("nan")
 
 
 def standardised(latents: Array) -> Array:
-    """Latents [N, L] less the mean of the first half of the points, in units of its standard deviation."""
+    """Return latents [N, L] less the mean of the first half of the points, in units of its standard deviation."""
     half = latents[: len(latents) // 2]
     return (latents - half.mean(axis=0)) / np.where(varies(half), half.std(axis=0), 1)
 
@@ -117,7 +117,7 @@ def held_out_r2(predicted: Array, factors: Array) -> Array:
 
 
 def gap_of_two_largest(strength: Array) -> Array:
-    """[F] by how much the largest entry of each column of [L, F] exceeds the next; absent ones are 0."""
+    """Return [F], by how much the largest entry of each column of [L, F] exceeds the second, or 0 if there is none."""
     padded = np.vstack([strength, np.zeros((2, strength.shape[1]))])
     ordered = np.sort(padded, axis=0)
     return ordered[-1] - ordered[-2]

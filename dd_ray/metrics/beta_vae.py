@@ -1,4 +1,4 @@
-"""The β-VAE score: can a line tell which factor two pictures share?"""
+"""The β-VAE score: can a linear classifier tell which factor two pictures share?"""
 
 import numpy as np
 

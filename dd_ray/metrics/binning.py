@@ -1,4 +1,4 @@
-"""Columns cut into bins, and what the bins of two columns tell of each other.
+"""Cuts columns into bins, and computes the mutual information of two columns from their bins.
 
 Shapes: N points, L latents, F factors.
 """
@@ -12,15 +12,15 @@ from dd_ray.metrics.arrays import Array
 Bins = NDArray[np.intp]
 
 NUM_BINS = 20
-"""Bins of a column (Locatello et al. 2019)."""
+"""Number of bins of a column (Locatello et al. 2019)."""
 MOST_LEVELS = 64
 POINTS_A_LEVEL = 50
-"""A column has levels if it has at most 20 values, or at most 64 of which each has 50 points in the mean. So 512 videos
-have no levels of what rests in each."""
+"""A column has levels if it has at most 20 different values, or at most 64 with this many points each on average. So a
+factor that rests in each of 512 videos has no levels."""
 
 
 def ranks(columns: Array) -> Array:
-    """Ranks 0 … N − 1 of the entries of each column [N, C]; equal entries share their mean rank."""
+    """Rank the entries of each column of [N, C] from 0 to N − 1; equal entries share their mean rank."""
     columns = np.asarray(columns)
     if not columns.size:
         return np.zeros(columns.shape)
@@ -33,21 +33,21 @@ def _ranks_of(column: Array) -> Array:
 
 
 def rank_bins(columns: Array, num_bins: int = NUM_BINS) -> Bins:
-    """Bins of as many points each, by rank; equal entries share a bin, so that a constant column has one."""
+    """Cut columns, by rank, into bins of equally many points. Equal entries share a bin: a constant column has one."""
     return ((ranks(columns) + 0.5) / len(columns) * num_bins).astype(np.intp)
 
 
 def equal_width_bins(columns: Array, num_bins: int = NUM_BINS) -> Bins:
-    """Bins of as much width each, from the smallest entry to the largest; a constant column has one."""
+    """Cut columns into bins of equal width from the smallest entry to the largest; a constant column has one."""
     low, width = columns.min(axis=0), np.ptp(columns, axis=0)
     width[width == 0] = 1
     return np.minimum((columns - low) / width * num_bins, num_bins - 1).astype(np.intp)
 
 
 def level_bins(column: Array) -> Bins | None:
-    """[N] the number of each entry's level, in the order of the levels, of a column [N] of few values; else None.
+    """Return the index [N] of each entry's level, in ascending order, if a column [N] has few values; else None.
 
-    Rank bins would put two levels into one where a level has fewer points than a bin, and so measure another factor.
+    Rank bins would merge two levels where a level has fewer points than a bin, and so measure another factor.
     """
     levels, bins = np.unique(column, return_inverse=True)
     many = len(levels) > MOST_LEVELS or len(levels) * POINTS_A_LEVEL > len(column)

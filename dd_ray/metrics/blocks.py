@@ -1,4 +1,4 @@
-"""Block separation: are the circle's latents others than the background's?"""
+"""Block separation: do the circle and the background have different latents?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,27 +14,27 @@ from dd_ray.metrics.regression import linear_r2
 
 @dataclass(frozen=True)
 class BlockSeparation:
-    """How far each latent belongs to one group of factors."""
+    """How clearly each latent belongs to one group of factors."""
 
     disentanglement: float
     """Does each latent matter for one group only? In [0, 1]."""
     r2_own: float
     """Linear R² of the factors from the latents of their own group, mean over groups. In [0, 1]."""
     r2_other: float
-    """The same from all other latents. In [0, 1]."""
+    """Linear R² of the factors from all other latents, mean over groups. In [0, 1]."""
     groups_of_latents: NDArray[np.str_]
-    """[L] the group that each latent that was looked at was given to."""
+    """[L] the group that each latent in the mask was assigned to."""
 
     @property
     def r2_gap(self) -> float:
-        """What only the latents of the own group tell: r2_own − r2_other. In [−1, 1]."""
+        """The R² that only the latents of the own group give: r2_own − r2_other. In [−1, 1]."""
         return self.r2_own - self.r2_other
 
 
 def block_separation(
     latents: Array, factors: Array, groups: Sequence[str], mask: Mask | None = None
 ) -> BlockSeparation:
-    """Separation of groups of factors in the latents, blind to how the axes lie within a group.
+    """Score how well latents separate groups of factors; blind to how the axes lie within a group.
 
     For latents affine in the factors, linear motion and its prediction error select no axes; what they can
     select is the plane of the moving circle and that of the resting background. This asks for the planes.

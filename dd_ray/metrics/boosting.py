@@ -1,7 +1,7 @@
-"""Regressors of boosted trees: which latents they look at, and how well they predict.
+"""Regressors of boosted trees, with the latents that they use and how well they predict.
 
-scikit-learn is imported where it is used, here and in the other files: it takes half a second, and brings
-pandas along, which those who only read names of metrics need not wait for.
+scikit-learn is imported where it is used, here and in the other files: it takes half a second and imports pandas, which
+code that only reads the names of metrics does not need.
 
 Shapes: N points, L latents, F factors.
 """
@@ -15,7 +15,7 @@ from dd_ray.metrics.arrays import Array, held_out_r2, standardised
 
 
 def fit_boosted_trees(latents: Array, factors: Array) -> tuple[Array, Array]:
-    """One `GradientBoostingRegressor` a factor (100 trees of depth 3), fitted on the first half of the points.
+    """Fit a `GradientBoostingRegressor` (100 trees of depth 3) for each factor on the first half of the points.
 
     Returns:
         Importances [L, F], the share of each latent in the reduction of the squared error, which sums to 1
@@ -29,7 +29,7 @@ def fit_boosted_trees(latents: Array, factors: Array) -> tuple[Array, Array]:
 
 
 def fit_each_factor(make_regressor: Callable[[], Any], latents: Array, factors: Array) -> tuple[list[Any], Array]:
-    """Regressors of scikit-learn, one a factor, fitted on the first half, and their R² [F] on the second."""
+    """Fit a regressor of scikit-learn for each factor on the first half; return them and their R² [F] on the second."""
     half = len(latents) // 2
     # Standardised, as trees work in float32 and take steps below 1e-7 for none. scikit-learn wants a column.
     inputs = standardised(latents) if latents.shape[1] else np.zeros((len(latents), 1))

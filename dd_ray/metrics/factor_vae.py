@@ -1,4 +1,4 @@
-"""The FactorVAE score: which latent stands still when one factor does?"""
+"""The FactorVAE score: can the fixed factor be told from the latent that varies least?"""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
-"""The scores that are computed once, at the end of a trial or later, by the names that a command line gives them.
+"""The scores that are computed once, at the end of a trial or later, by the names that they have on a command line.
 
-Each takes a network as a `Code`: what it makes of still pictures of independent uniform factors, and of further
-ones as it is asked. A score is computed from all latents, and once more from the active ones alone: latents of
-size 1e-5 correlate with factors as well as those of size 1, and a mask of active units takes them out.
+Each takes a network as a `Code`: its latents of still pictures with independent uniform factors, and a function that
+encodes more pictures. A score is computed from all latents, and again from the active ones alone: latents of size 1e-5
+correlate with factors as well as those of size 1, and the mask of active units removes them.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,46 +36,46 @@ from dd_ray.metrics.regression import linear_r2, linear_r2_of_few, nonlinear_r2
 from dd_ray.metrics.sap import sap
 
 ACTIVE = "_active"
-"""Ending of the columns of scores of active units alone."""
+"""Suffix of the columns whose scores are of active units alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """A network as these scores see it."""
+    """The code of a network, from which these scores are computed."""
 
     latents: Array
     """[N, L] of still pictures; finite."""
     factors: Array
     """[N, F] of the same pictures: independent, and uniform in [0, 1]."""
     factor_names: Sequence[str]
-    """Of the F factors: THING_COORDINATE, as in circle_x."""
+    """Names of the F factors: THING_COORDINATE, as in circle_x."""
     encode: Encode | None
-    """Latents of further pictures by their factors; None where there are no pictures of other factors."""
+    """Encodes the pictures of any factors; None if pictures of other factors do not exist."""
 
 
 FEW_LABELS = (30, 100, 1_000)
-"""Labels that codes are read with."""
+"""Numbers of labelled points that a read-out is fitted on."""
 Compute = Callable[[Code, Mask | None], dict[str, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreSpec(Spec):
-    """A score that is computed once, with the columns of a table that it fills."""
+    """The declaration of a score that is computed once, with the columns of the table that it fills."""
 
     compute: Compute | str
-    """Its columns from a code, and the mask [L] of the latents to look at."""
+    """Computes its columns from a code, and the mask [L] of the latents to look at."""
     columns: dict[str, Metric]
     cost: float
     """Seconds on one core, for four latents, without encoding the pictures that all scores share."""
     masked: bool = True
-    """Whether it is also asked of the active units alone."""
+    """Whether it is also computed from the active units alone."""
     applies: Callable[[Sequence[str]], bool] = lambda names: True
-    """Whether it means anything of factors of these names."""
+    """Returns whether it is meaningful for factors with these names."""
     asks: bool = False
-    """Whether it asks for pictures of factors that it chooses itself."""
+    """Whether it needs pictures of factors that it chooses itself."""
 
     def __post_init__(self) -> None:
-        # As a sweep records them: label, short name, which values are better.
+        # As a sweep records columns: label, short name, which values are better.
         columns = {
             name: metric if isinstance(metric, Metric) else Metric(*metric) for name, metric in self.columns.items()
         }
@@ -83,7 +83,7 @@ class ScoreSpec(Spec):
 
     @property
     def all_columns(self) -> dict[str, Metric]:
-        """Its columns of all latents, and of the active ones."""
+        """Return its columns for all latents, and those for the active ones."""
         of_active = {
             column + ACTIVE: Metric(f"{metric.label}, active units", f"{metric.short}, active", metric.better)
             for column, metric in self.columns.items()
@@ -92,24 +92,24 @@ class ScoreSpec(Spec):
 
 
 def applicable(names: Sequence[str], factor_names: Sequence[str], drawn: bool = True) -> list[str]:
-    """Those of some of `FURTHER` that mean something of factors of these names; without factors, none.
+    """Return those of the named scores that are meaningful for factors with these names; without factors, none.
 
-    `notebook` does of the original's four factors alone, and `block_separation` where more than one thing has factors,
-    such as a circle and a background. Where there are no pictures but those of a file (`drawn` is false), those that
-    ask for others are left out.
+    `notebook` needs the original's four factors, and `block_separation` the factors of more than one thing, such as a
+    circle and a background. Where pictures come from a file (`drawn` is false), scores that ask for others are left
+    out.
     """
     known = [name for name in names if FURTHER[name].applies(factor_names)] if factor_names else []
     return [name for name in known if drawn or not FURTHER[name].asks]
 
 
 def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
-    """The columns of some of `FURTHER`: over all latents, and `…_active` over the active ones alone.
+    """Compute the columns of some of `FURTHER` from all latents, and `…_active` from the active ones alone.
 
-    Where no latent is active, the latter are 0; NaN is what has no value.
+    If no latent is active, the latter are 0. A score that has no value is NaN.
 
     Args:
         names: keys of `FURTHER`; those that are not `applicable` to the factors are left out.
-        code: what the scores are of. Give it 10,000 pictures: half to fit on, half to score.
+        code: the network to score. Give it 10,000 pictures: half to fit on, half to score.
 
     Returns:
         Values by column, `active_units_stills` among them.
@@ -133,7 +133,7 @@ def _of_active(score: ScoreSpec, code: Code, mask: Mask, of_all: dict[str, float
 
 
 def _single(name: str, column: str, metric: Callable[..., Any], label: str, short: str, *, cost: float) -> ScoreSpec:
-    """A score of latents and factors in one column; the mean of those that have a value for each factor."""
+    """Declare a score of latents and factors with one column; a score per factor is averaged over factors."""
 
     def compute(code: Code, mask: Mask | None) -> dict[str, float]:
         return {column: mean_of_factors(np.atleast_1d(metric(code.latents, code.factors, mask)))}
@@ -166,12 +166,12 @@ def _block_separation(code: Code, mask: Mask | None) -> dict[str, float]:
 
 
 def _things(factor_names: Sequence[str]) -> list[str]:
-    """What each factor is of: the circle of circle_x."""
+    """Return the thing that each factor belongs to, as `circle` for circle_x."""
     return [name.partition("_")[0] for name in factor_names]
 
 
 def _asked(code: Code) -> Encode:
-    """What a score that asks for pictures asks; `applicable` leaves it out where there is none."""
+    """Return the encoder for scores that need more pictures; `applicable` leaves these out where there is none."""
     assert code.encode
     return code.encode
 
@@ -263,8 +263,8 @@ FURTHER = Registry(
         ),
     ],
 )
-"""By name. Names that end in `_stills` in the table are also reported at every evaluation, of the frames of held-out
-videos, and these are of still pictures."""
+"""The scores by name. A name that ends in `_stills` marks a score of still pictures which every evaluation also
+reports, without the suffix, for the frames of held-out videos."""
 
-# Known to extensions as the other kinds are, which stand on floors that cannot name this one.
+# Registered with extensions here, since their module lies below this one and cannot import it.
 REGISTRIES[FURTHER.kind], KINDS[FURTHER.kind] = FURTHER, ScoreSpec

@@ -1,4 +1,4 @@
-"""The scores of an evaluation, from what a network makes of held-out videos.
+"""The scores of an evaluation, computed from a network's outputs on held-out videos.
 
 Shapes: B videos (a still image is a video of one frame), T frames, L latents, F factors.
 """
@@ -21,22 +21,22 @@ from dd_ray.metrics.sap import sap
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """What a network makes of held-out videos, as arrays."""
+    """The outputs of a network on held-out videos, as arrays."""
 
     latents: NDArray[np.float32] | None
-    """[B, T, L], the posterior means, or predicted factors; None where a network encodes nothing."""
+    """[B, T, L], the posterior means, or predicted factors; None if the network encodes nothing."""
     predicted: NDArray[np.float32] | None
-    """[B, T, L], the latents as constant velocity predicts them; None where there is no posterior."""
+    """[B, T, L], the latents as predicted by constant velocity; None if there is no posterior."""
     factors: NDArray[np.float32] | None
-    """[B, T, F], of the same frames, F = 0 where the data have none; None where there are no latents."""
+    """[B, T, F], the factors of the same frames, with F = 0 if the data have none; None if there are no latents."""
     factor_names: tuple[str, ...]
     means: dict[str, float]
-    """What is averaged over videos, by name: losses, errors, KL; and what a network has learned beside its weights."""
+    """Means over videos by name: losses, errors, KL; and learned values other than weights, such as γ."""
     encoded: NDArray[np.float32] | None = None
-    """[B, T, L], the encoder's own means, where the latents are what a filter makes of them; else None."""
+    """[B, T, L], the encoder's own means if the latents are filtered from them; else None."""
 
     def metrics(self) -> dict[str, float]:
-        """Scores over all frames of all videos, and the means; only the latter where there are no finite latents.
+        """Return scores over all frames of all videos, and the means; only the means without finite latents.
 
         The code of a frame is compared with that frame's factors.
         """
@@ -75,7 +75,7 @@ class HeldOut:
         return scores
 
     def _scores_of_the_encoder(self) -> dict[str, float]:
-        """How the encoder's own means move, which alone compares across γ: a filter straightens any path."""
+        """Score how the encoder's own means move. Only these compare across γ, since a filter straightens any path."""
         if self.encoded is None or not np.isfinite(self.encoded).all():
             return {}
         encoded = in_two_halves(self.encoded)
@@ -86,12 +86,12 @@ class HeldOut:
 
 
 def in_two_halves(videos: NDArray[Any]) -> NDArray[Any]:
-    """An even number of videos [B, ...], so that none is in both halves of a regression."""
+    """Return an even number of videos [B, ...], so that no video is in both halves of a regression."""
     return videos[: len(videos) // 2 * 2]
 
 
 def _mig(latents: NDArray[Any], factors: NDArray[Any]) -> float:
-    # How few points there are is a matter of the config, and is said once, where a sweep says what it will do.
+    # The number of points follows from the config, so the plan of a sweep warns of it once.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FewPointsWarning)
         return mig(latents, factors)

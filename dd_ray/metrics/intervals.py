@@ -1,4 +1,4 @@
-"""How far a score can be trusted: intervals over points, and over seeds."""
+"""Confidence intervals of scores, over points and over seeds."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What the scores that ask for new samples share: pictures of chosen factors, encoded.
+"""Helpers of the scores that ask for new samples: they draw factors and encode their pictures.
 
 Shapes: V votes (batches, each asked for one answer), S samples of a batch, F factors, L latents.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dd_ray.metrics.arrays import Array, Mask, masked
 
 Encode = Callable[[Array], Array]
-"""Factors [N, F] in [0, 1] to latents [N, L]."""
+"""Draws and encodes pictures: factors [N, F] in [0, 1] to latents [N, L]."""
 
 BATCH_SIZE = 64
 """Samples of a vote, as disentanglement_lib has it by default (Locatello et al. 2019)."""
@@ -21,12 +21,12 @@ _CHUNK = 6_400  # samples encoded at a time; bounds the memory of their pictures
 
 
 def draw_batches(rng: np.random.Generator, num_votes: int, num_factors: int) -> tuple[NDArray[np.intp], Array]:
-    """Indices [V] of the factor that each vote fixes, and factors [V, S, F], uniform, with nothing fixed yet."""
+    """Draw the index [V] of the factor that each vote fixes, and uniform factors [V, S, F], with none fixed yet."""
     return rng.integers(num_factors, size=num_votes), rng.random((num_votes, BATCH_SIZE, num_factors))
 
 
 def encode_all(encode: Encode, factors: Array, mask: Mask | None) -> Array:
-    """Latents [..., L] in use of factors [..., F]."""
+    """Encode factors [..., F], and return the latents [..., L] that the mask selects."""
     flat = factors.reshape(-1, factors.shape[-1])
     latents = np.concatenate([encode(flat[i : i + _CHUNK]) for i in range(0, len(flat), _CHUNK)])
     return masked(latents.reshape(*factors.shape[:-1], -1), mask)

@@ -1,4 +1,4 @@
-"""What a reader needs to know of a metric to draw it and to rank by it."""
+"""The description of a metric that is needed to draw it and to rank trials by it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is shown and compared."""
+    """The name of a metric in figures and tables, and how its values compare."""
 
     label: str
     """Its name on an axis, with its unit."""
     short: str
     """Its name above a column."""
     better: Literal["min", "max"] | None
-    """Which values are better; None where a trial cannot be ranked by it."""
+    """Whether smaller or larger values are better; None if trials cannot be ranked by it."""
     of: Callable[["TrialConfig"], bool] = lambda config: False
-    """Whether a trial of a config reports it at every evaluation."""
+    """Returns whether trials of a config report it at every evaluation."""
     count: bool = False
-    """Whether it counts something. A few whole numbers, often all the same, have no intervals to compare by."""
+    """Whether it is a count. Counts are a few whole numbers, often all equal, for which no intervals are given."""

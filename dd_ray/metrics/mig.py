@@ -66,12 +66,12 @@ def _gap_by_ranks(latents: Array, factor: Array) -> float:
 
 
 def _bins(column: Array, cut: Callable[[Array], Bins]) -> Bins:
-    """[N] the levels of a column [N] of few, else the bins that it is cut into."""
+    """Return the levels [N] of a column [N] that has few, else the bins that it is cut into."""
     levels = level_bins(column)
     return cut(column[:, None])[:, 0] if levels is None else levels
 
 
 def _gap(latents: Bins, factor: Bins) -> float:
-    """Of one factor [N], which varies, in units of its entropy; NaN where all of it is in one bin."""
+    """Return the gap of one factor [N] in units of its entropy; NaN if all of it lies in one bin."""
     whole = entropy(factor)
     return float(gap_of_two_largest(mutual_information(latents, factor[:, None]))[0] / whole) if whole else float("nan")

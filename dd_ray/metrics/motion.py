@@ -1,4 +1,4 @@
-"""How latents of videos move: in straight lines, at constant speed?
+"""Scores of how latents of videos move: whether in straight lines, and at constant speed.
 
 Shapes: B videos, T frames, L latents.
 """
@@ -33,9 +33,9 @@ def prediction_ratio(mu: Array, mu_predicted: Array, mask: Mask | None = None) -
 
 
 def constant_velocity(mu: Array) -> Array:
-    """Latents [B, T, L] as constant velocity predicts them, 2 μ_{t−1} − μ_{t−2}; the first two frames as they are.
+    """Predict latents [B, T, L] by constant velocity, 2 μ_{t−1} − μ_{t−2}; the first two frames stay as they are.
 
-    Of the type of `mu`. It is what `prediction_ratio` compares latents with, whatever a model's own α is.
+    The result has the type of `mu`. `prediction_ratio` compares latents with it, whatever a model's own α is.
     """
     predicted = np.array(mu)
     predicted[:, 2:] = mu[:, 1:-1] + (mu[:, 1:-1] - mu[:, :-2])
@@ -83,7 +83,7 @@ def curvature(mu: Array, mask: Mask | None = None) -> float:
 
 
 def _cosines(mu: Array) -> Array:
-    """Cosines of the angles between successive steps, of all pairs in which both steps move."""
+    """Return cosines of the angles between successive steps, of all pairs in which both steps move."""
     steps = np.diff(mu, axis=1)
     largest = np.abs(steps).max(axis=-1, keepdims=True, initial=0)
     # In units of their largest entry, as squares of tiny or huge steps would leave the range of their type.

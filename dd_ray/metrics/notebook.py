@@ -10,13 +10,13 @@ import numpy as np
 from dd_ray.metrics.arrays import Array, Mask, correlations, masked
 
 FACTORS = ("circle_x", "circle_y", "background_x", "background_y")
-"""What the notebook sweeps; of other factors its numbers would compare with nothing."""
+"""The factors that the notebook sweeps. Its numbers are published for these alone."""
 NUM_STEPS = 16
-"""Values of a sweep, equally spaced over [0, 1]."""
+"""Number of values of a sweep, equally spaced over [0, 1]."""
 
 
 def notebook_sweeps(num_factors: int) -> Array:
-    """Factors [F, 16, F] of the sweeps: entry f moves factor f over [0, 1] with the others at ½."""
+    """Return factors [F, 16, F] of the sweeps: entry f moves factor f over [0, 1] with the others at ½."""
     factors = np.full((num_factors, NUM_STEPS, num_factors), 0.5)
     swept = np.arange(num_factors)
     factors[swept, :, swept] = np.linspace(0, 1, NUM_STEPS)

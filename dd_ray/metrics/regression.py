@@ -1,4 +1,4 @@
-"""R²: how much of the factors is in the latents, however it is spread over them."""
+"""R²: how much of the factors can be predicted from the latents, however it is spread over them."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from dd_ray.metrics.arrays import Array, Mask, held_out_r2, points, standardised
 from dd_ray.metrics.boosting import fit_each_factor
 
 LABEL_DRAWS = 20
-"""Draws of few labels that scores are means over."""
+"""Number of draws of few labels over which scores are averaged."""
 
 
 def linear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array:
@@ -44,11 +44,11 @@ def linear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Array
 def linear_r2_of_few(latents: Array, factors: Array, num_labels: int, mask: Mask | None = None) -> Array:
     """R² of predicting each factor from all latents by a regression that is fitted on few points.
 
-    As `linear_r2`, but fitted on n points of the first half, which are drawn without replacement; the mean over
-    `LABEL_DRAWS` draws, the same ones for every code. It says how soon a code can be read by who has few labels (as in
-    Locatello et al. 2019, sec. 5.5): with 30, a code of many latents is read worse than one of few. Where the latents
-    of the n points are linearly dependent, so that no regression is the best, the one of the least
-    Σ (f − f̂)² + ‖w‖² is taken, with latents in units of their standard deviation (ridge).
+    It is `linear_r2` with the regression fitted on n points of the first half, drawn without replacement; the mean over
+    `LABEL_DRAWS` draws, which are the same for every code. It tells how well a code can be read with few labels (as in
+    Locatello et al. 2019, sec. 5.5): with 30 labels, a code of many latents is read worse than one of few. If the
+    latents of the n points are linearly dependent, so that no regression is the best, the one of least Σ (f − f̂)² +
+    ‖w‖² is taken, with latents in units of their standard deviation (ridge).
 
     Args:
         latents: [N, L].
@@ -73,7 +73,7 @@ def linear_r2_of_few(latents: Array, factors: Array, num_labels: int, mask: Mask
 
 
 def _read_out(z: Array, factors: Array, labelled: NDArray[np.intp]) -> Array:
-    """Factors [N, F] as a regression on the labelled points [n] takes them to be."""
+    """Predict factors [N, F] by a regression that is fitted on the labelled points [n]."""
     means = z[labelled].mean(axis=0), factors[labelled].mean(axis=0)
     design, read = z[labelled] - means[0], factors[labelled] - means[1]
     weights, _, rank, _ = np.linalg.lstsq(design, read, rcond=None)
@@ -84,7 +84,7 @@ def _read_out(z: Array, factors: Array, labelled: NDArray[np.intp]) -> Array:
 
 
 def share_lost_to_fitting(num_latents: int, num_videos: int) -> float:
-    """By how much `linear_r2` is too low with few videos, in units of what the latents leave unexplained, 1 − R².
+    """Return by how much `linear_r2` is too low with few videos, as a share of the unexplained variance 1 − R².
 
         (n + 1) (n − 2) / ((n − 1) (n − L − 2)) − 1,   n = V // 2
 

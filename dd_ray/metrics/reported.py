@@ -1,4 +1,4 @@
-"""The metrics that trials report, with what a reader needs to draw and to rank them, and which trials do."""
+"""The metrics that trials report: how they are drawn and ranked, and which trials report them."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -89,11 +89,11 @@ _AT_EACH_EVALUATION: dict[str, Metric] = {
 }
 
 COMPARABLE = tuple(name for name in _AT_EACH_EVALUATION if name != "loss")
-"""Those of every evaluation that mean the same in every cell of a grid, and so stand side by side."""
+"""The metrics of every evaluation that mean the same in every cell of a grid, and so can be compared."""
 
 
 class _Reported(Mapping[str, Metric]):
-    """Means over the held-out set, at every evaluation; and the columns of `FURTHER` scores, at the last one."""
+    """The metrics of every evaluation, over the held-out set, and the columns of `FURTHER` scores of the last one."""
 
     def __getitem__(self, name: str) -> Metric:
         return _AT_EACH_EVALUATION.get(name) or _of_further(CHANGES.count)[name]
@@ -111,20 +111,20 @@ def _of_further(changes: int) -> Mapping[str, Metric]:
 
 
 REPORTED: Mapping[str, Metric] = _Reported()
-"""All metrics by their columns, those of extensions among them.
+"""All metrics by their columns, including those of extensions.
 
-Those that are better one way rank trials. The objective contains β and λ, the KL and its terms are what β weighs,
-the prediction ratio is what λ and γ weigh, as they straighten paths, and more active units than factors are no
-gain, so they do not."""
+Trials are ranked by those that are better one way. Others are not: the objective contains β and λ, the KL and its terms
+are what β penalises, λ and γ act on the prediction ratio directly, since they straighten paths, and more active units
+than factors are no gain."""
 
 
 def reported_by(config: "TrialConfig") -> set[str]:
-    """Those of `REPORTED` that a trial reports at every evaluation."""
+    """Return the metrics of `REPORTED` that a trial reports at every evaluation."""
     return {name for name, metric in _AT_EACH_EVALUATION.items() if metric.of(config)}
 
 
 def with_untrained() -> tuple[str, ...]:
-    """Scores that an untrained network has as well, and not near 0: they have to be compared with it."""
+    """Return the scores that are not near 0 for an untrained network, so that they must be compared with it."""
     further = _of_further(CHANGES.count)
     straight = ("straightness", "straightness_encoder")
     return tuple(n for n, metric in REPORTED.items() if metric.better == "max" or n in further or n in straight)

@@ -1,4 +1,4 @@
-"""Total correlation of a code as a Gaussian: what its latents share in the second moments."""
+"""The total correlation of a code taken as Gaussian: the dependence of its latents that covariances show."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def gaussian_total_correlation(mu: Array, variance: Array) -> float:
         return float("nan")
     covariance = np.atleast_2d(np.cov(mu, rowvar=False, bias=True)) + np.diag(variance.mean(axis=0))
     scale = np.sqrt(np.diag(covariance))
-    used = scale > 0  # a latent that is one number shares nothing
+    used = scale > 0  # a constant latent shares nothing
     correlation = covariance[np.ix_(used, used)] / np.outer(scale[used], scale[used])
     sign, logarithm = np.linalg.slogdet(correlation)
     return max(float(-logarithm / 2), 0.0) if sign > 0 else float("inf")

@@ -1,4 +1,4 @@
-"""Where everything is kept: the only part of the package that writes files.
+"""Storage: the only part of the package that writes files.
 
 files/        a folder, local or shared, or an object store by URL
 sweep_folder  what a sweep keeps there, trial by trial; trial_folders makes the folders of trials that are to begin

@@ -1,14 +1,14 @@
-"""Images of one's own: an .npz, or a folder of .npy files, which is memory-mapped. Without PyTorch, so that a command
-opens it before Ray starts.
+"""Opens a user's own images: an .npz, or a folder of .npy files, which is memory-mapped.
+
+It needs no PyTorch, so that a command can check the file before Ray starts.
 
     images        [N, T, H, W] or [N, T, H, W, 3] videos, or [N, H, W] or [N, H, W, 3] still pictures; uint8, or floats
                   in [0, 1]
     factors       [N, F] or [N, T, F], or none
     factor_names  [F], as `dd_ray.config.arrays.factors_of` reads them
 
-It is checked as a whole when it is opened, once in a process. Its factors are brought to [0, 1], as those of all
-datasets are: by the smallest and the largest value of each; a category by the places of its values in their order; a
-periodic one by its period.
+The whole file is checked when a process first opens it. Its factors are scaled to [0, 1], like those of all datasets:
+by the smallest and largest value of each; a category by the ranks of its values; a periodic factor by its period.
 """
 
 import hashlib
@@ -28,9 +28,9 @@ from dd_ray.config.urls import absolute_path, check_regular
 from dd_ray.errors import UserError
 
 NAMES = ("images", "factors", "factor_names")
-"""Of the arrays in a file; an .npy file is named by its array."""
+"""Names of the arrays in a file; an .npy file has the name of its array."""
 SIDES = (32, 64)
-"""Heights and widths that there are networks for."""
+"""Heights and widths of images that there are networks for."""
 _COLOURS = 3
 _BYTES_AT_A_TIME = 2**26
 _DAMAGE = (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -38,26 +38,26 @@ _DAMAGE = (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zi
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """What a file holds, checked."""
+    """The checked contents of a file."""
 
     images: NDArray[Any]
-    """[N, T, H, W, C] uint8, or floats in [0, 1]; memory-mapped where they are of a folder."""
+    """[N, T, H, W, C] uint8, or floats in [0, 1]; memory-mapped if they come from a folder."""
     factors: NDArray[Any]
-    """[N, T or 1, F] as they are in the file; F = 0 where it has none."""
+    """[N, T or 1, F] with the values of the file; F = 0 if it has none."""
     names: str | None
-    """What the file says of its factors' names."""
+    """The declaration of factors that the file itself holds, if it does."""
     contents: Contents
 
 
 def fields_of_file(file: str, factors: str | None = None) -> dict[str, str | None]:
-    """The fields of a config that say what a file is: `data_file`, `data_factors` and `data_contents`.
+    """Open a file, and return the config fields that describe it: `data_file`, `data_factors` and `data_contents`.
 
     Args:
         file: path of an .npz or of a folder.
-        factors: names of its factors, see `factors_of`; those of the file where they are not given.
+        factors: declaration of its factors, see `factors_of`; by default the file's own.
 
     Raises:
-        UserError: it cannot be read, or holds what cannot be trained on.
+        UserError: it cannot be read, or its arrays cannot be trained on.
     """
     arrays = open_arrays(file)
     declared = _declared(file, arrays, arrays.names if factors is None else factors)
@@ -70,16 +70,16 @@ def fields_of_file(file: str, factors: str | None = None) -> dict[str, str | Non
 
 
 def with_contents(axes: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...]]:
-    """The values of config fields that a command asks for, with those that its file of arrays has.
+    """Add the config fields that describe a file of arrays to the values that a command asks for.
 
     Args:
         axes: values by field, such as a command line gives.
 
     Returns:
-        The same, with `data_factors` and `data_contents` where there is a file.
+        The same values, with `data_factors` and `data_contents` if there is a file.
 
     Raises:
-        UserError: there are several files, or one that does not hold what `data_contents` says; see `fields_of_file`.
+        UserError: several files are given, or the file does not hold what `data_contents` says; see `fields_of_file`.
     """
     values = {name: tuple(given) for name, given in axes.items()}
     if "arrays" not in values.get("dataset", ()) or not values.get("data_file"):
@@ -101,14 +101,14 @@ def with_contents(axes: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...
 
 
 def open_arrays(file: str, contents: str | None = None) -> Arrays:
-    """Open a file, and make sure that it holds what it is taken for.
+    """Open a file, and make sure that it holds what is expected.
 
     Args:
         file: path of an .npz or of a folder.
-        contents: what it must hold, as `data_contents` has it.
+        contents: what it must hold, in the form of `data_contents`.
 
     Raises:
-        UserError: it cannot be read, holds something else, or what cannot be trained on.
+        UserError: it cannot be read, holds something else, or cannot be trained on.
     """
     path = Path(absolute_path("data_file", file))
     try:
@@ -133,7 +133,7 @@ def _check_contents(file: str, found: Contents, expected: str | None = None) -> 
 
 @lru_cache(maxsize=2)
 def _opened(path: Path, state: tuple[Any, ...]) -> Arrays:
-    """Of a file in a `state`: one that has changed since is opened anew."""
+    """Read and check a file once for each `state`: a file that has changed since is opened anew."""
     found = _loaded(path)
     if unknown := sorted(set(found) - {*NAMES}):
         raise UserError(
@@ -169,7 +169,7 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _checked_images(path: Path, images: NDArray[Any]) -> NDArray[Any]:
-    """[N, T, H, W, C], without a copy."""
+    """Check images and return them as [N, T, H, W, C], without a copy."""
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise UserError(f"data_file = {path}: images are {images.dtype}; give uint8, or floats in [0, 1].")
     given, colour = images.shape, images.shape[-1:] == (_COLOURS,)
@@ -217,14 +217,14 @@ def _least_and_most(part: NDArray[Any]) -> tuple[float, float]:
 
 
 def _parts(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Samples of an array, some at a time, so that one on disk is never in memory as a whole."""
+    """Yield the samples of an array, some at a time, so that an array on disk is never in memory as a whole."""
     step = max(1, _BYTES_AT_A_TIME * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), step):
         yield np.ascontiguousarray(array[start : start + step])
 
 
 def _checked_factors(path: Path, images: NDArray[Any], factors: NDArray[Any] | None) -> NDArray[Any]:
-    """[N, T or 1, F]."""
+    """Check factors and return them as [N, T or 1, F]."""
     num_samples, num_frames = images.shape[:2]
     if factors is None:
         return np.zeros((num_samples, 1, 0), np.float32)
@@ -262,7 +262,7 @@ def _digest(images: NDArray[Any], factors: NDArray[Any]) -> str:
 
 
 def _declared(file: str, arrays: Arrays, text: str | None) -> tuple[Factor, ...]:
-    """The factors of a file by what is said of them."""
+    """Return the factors that a text declares, after checking that they are as many as in the file."""
     count = arrays.factors.shape[-1]
     if text is None:
         if count:
@@ -281,10 +281,10 @@ def _declared(file: str, arrays: Arrays, text: str | None) -> tuple[Factor, ...]
 
 
 def scaled_factors(arrays: Arrays, declared: Sequence[Factor]) -> NDArray[np.float32]:
-    """Factors [N, T, F] in [0, 1].
+    """Scale the factors of a file to [0, 1]; the result is [N, T, F].
 
     Raises:
-        UserError: one has the same value everywhere.
+        UserError: a factor has the same value everywhere.
     """
     columns = [_scaled(arrays.factors[..., i], factor) for i, factor in enumerate(declared)]
     num_samples, num_frames = arrays.images.shape[:2]
@@ -306,6 +306,6 @@ def _scaled(values: NDArray[Any], factor: Factor) -> NDArray[np.float64]:
 
 
 def resting(factors: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """[F] which factors [N, T, F] change in no video."""
+    """Return the mask [F] of the factors, of [N, T, F], that change in no video."""
     rest: NDArray[np.bool_] = (factors == factors[:, :1]).all(axis=(0, 1))
     return rest

@@ -1,7 +1,7 @@
-"""What was tried on this machine's GPU and ended the process, so that the next process does without it.
+"""Records which attempts on this machine's GPU ended the process, so that the next process does not repeat them.
 
-An illegal access leaves a process without its GPU: only another process can do better. What it was is kept in the
-user's cache, for one kind of GPU and one state of the software.
+After an illegal memory access a process cannot use its GPU any more: only a new process can. What caused it is recorded
+in the user's cache, for this kind of GPU and these versions of the software.
 """
 
 import fcntl
@@ -13,15 +13,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 VANISHED = 2
-"""Processes that end while they try something before it is given up: one may have been killed from outside."""
+"""An attempt is given up after it has ended this many processes, since one may have been killed from outside."""
 
 
 class Attempts:
-    """A record of attempts, which outlives the process. Where the folder cannot be written to, nothing is remembered.
+    """A record of attempts, which outlives the process. If its folder cannot be written to, nothing is remembered.
 
     Args:
-        folder: of the record.
-        setting: what else decides whether an attempt succeeds, such as the GPU and the versions of the software.
+        folder: the folder of the record.
+        setting: what an attempt's success depends on, such as the GPU and the versions of the software.
     """
 
     def __init__(self, folder: Path, setting: str) -> None:
@@ -29,7 +29,7 @@ class Attempts:
         self._setting = hashlib.sha256(setting.encode()).hexdigest()[:16]
 
     def given_up(self, name: str) -> str | None:
-        """Why this is not to be tried again, with the file that says so; None where it may be."""
+        """Return why this must not be tried again, with the file that records it; None if it may be tried."""
         with suppress(OSError):
             path = self._path(name, "broken")
             if path.exists():
@@ -41,14 +41,14 @@ class Attempts:
         return None
 
     def give_up(self, name: str, why: str) -> None:
-        """Remember that this is not to be tried again."""
+        """Record that this must not be tried again."""
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._path(name, "broken").write_text(why, encoding="utf-8")
 
     @contextmanager
     def trying(self, name: str) -> Iterator[None]:
-        """Have a mark on the disk until it is known how it goes; the mark of a process that ends meanwhile stays."""
+        """Keep a mark on the disk while the block runs. If the process dies in it, the mark stays."""
         path, mark = self._path(f"{name}-{uuid.uuid4().hex[:8]}", "trying"), None
         with suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -67,13 +67,13 @@ class Attempts:
 
 
 def of_this_user(setting: str) -> Attempts:
-    """The record in the user's cache, `~/.cache/dd_ray/attempts` where `XDG_CACHE_HOME` names no other."""
+    """Open the record in the user's cache: `~/.cache/dd_ray/attempts`, unless `XDG_CACHE_HOME` names another cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Attempts(Path(cache).expanduser() / "dd_ray" / "attempts", setting)
 
 
 def _is_held(path: Path) -> bool:
-    """Whether the process that made a mark still runs; its lock ends with it."""
+    """Return whether the process that made a mark still runs; its lock is released when it ends."""
     with path.open() as mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)

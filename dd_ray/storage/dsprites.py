@@ -1,12 +1,12 @@
-"""The public dSprites file, which the user points to. Without PyTorch, so that a command opens it before Ray starts.
+"""Opens the user's copy of the public dSprites file. It needs no PyTorch, so that a command can check it early.
 
 `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz` (Matthey et al. 2017, github.com/google-deepmind/dsprites-dataset)
 holds 737,280 binary images of 64×64 and their six factors.
 
-It is checked by its MD5. It cannot be memory-mapped, as it is compressed. So it is decompressed once, into
-`$XDG_CACHE_HOME/dd_ray/dsprites-MD5.npy` (`~/.cache` by default), a bit a pixel, 378 MB, and that is memory-mapped by
-all processes of a machine. A URL is fetched once for that. Its `metadata` is pickled and is not read: pickles can hold
-any code.
+It is checked by its MD5. Since it is compressed, it cannot be memory-mapped. So it is decompressed once into
+`$XDG_CACHE_HOME/dd_ray/dsprites-MD5.npy` (`~/.cache` by default), with a bit per pixel, 378 MB, which all processes of
+a machine memory-map. For that, a URL is downloaded once. Its `metadata` is pickled and is not read: pickles can run any
+code.
 """
 
 import fcntl
@@ -36,7 +36,7 @@ from dd_ray.errors import UserError
 FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")
 """The file's own names of its six factors."""
 SIDE = 64
-"""Pixels of an image along an axis."""
+"""Height and width of an image in pixels."""
 BYTES_PER_IMAGE = SIDE * SIDE // 8
 _CHUNK = 8192  # images decompressed at a time, 32 MiB
 _DAMAGE = (ValueError, LookupError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
@@ -44,25 +44,25 @@ _DAMAGE = (ValueError, LookupError, EOFError, RuntimeError, NotImplementedError,
 
 @cache
 def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
-    """The file's images in bits, memory-mapped: uint8 [color, shape, scale, orientation, posX, posY, 512].
+    """Open the file's images as bits, memory-mapped: uint8 [color, shape, scale, orientation, posX, posY, 512].
 
     Args:
         file: path or URL.
-        md5: what its MD5 must be.
+        md5: the MD5 that it must have.
 
     Raises:
-        UserError: the file cannot be read, is another than its checksum says, or is not of dSprites' layout; or the
-            cache cannot be written.
+        UserError: the file cannot be read, has another checksum or does not have the layout of dSprites; or the cache
+            cannot be written.
     """
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dd_ray"
     unpacked = folder / f"dsprites-{md5}.npy"
     if "://" not in file:
-        _check(file, Path(file), md5)  # also where the cache has it: what is named is what is used
+        _check(file, Path(file), md5)  # also if the cache has it, so that the named file is the one that is used
     if not unpacked.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with (folder / "dsprites.lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # the other processes of a machine wait for the first
+                fcntl.flock(lock, fcntl.LOCK_EX)  # the first process of a machine unpacks, the others wait
                 if not unpacked.exists():
                     _unpack(file, md5, unpacked)
         except OSError as error:
@@ -91,7 +91,7 @@ def _unpack(file: str, md5: str, unpacked: Path) -> None:
 
 
 def _check(file: str, path: Path, md5: str) -> None:
-    """Make sure of its content; `file` is what the user gave, to be named."""
+    """Check the content of a file; `file` is what the user gave, for messages."""
     try:
         check_regular(path)
         with path.open("rb") as content:
@@ -108,7 +108,7 @@ def _check(file: str, path: Path, md5: str) -> None:
 
 @contextmanager
 def _local(file: str, folder: Path) -> Iterator[Path]:
-    """The file itself, or a copy of what a URL names, for as long as it is needed."""
+    """Give the path of the file, or of a copy of what a URL names, which exists as long as the block."""
     if "://" not in file:
         yield Path(file)
         return
@@ -132,7 +132,7 @@ def _open_url(url: str) -> Any:
 
 
 def _write_bits(file: str, path: Path, draft: IO[bytes]) -> None:
-    """Write the images of an archive as `open_dsprites` has them."""
+    """Write the images of an archive in the form that `open_dsprites` returns."""
     try:
         with zipfile.ZipFile(path) as archive, archive.open("imgs.npy") as images:
             with archive.open("latents_classes.npy") as classes:
@@ -141,7 +141,7 @@ def _write_bits(file: str, path: Path, draft: IO[bytes]) -> None:
             header = {"descr": "|u1", "fortran_order": False, "shape": (*sizes, BYTES_PER_IMAGE)}
             np.lib.format.write_array_header_1_0(draft, header)
             left = math.prod(sizes)
-            # To the end, where the archive's own checksum is compared.
+            # Read to the end, where the archive's own checksum is compared.
             while content := images.read(_CHUNK * SIDE * SIDE):
                 pixels = np.frombuffer(content, np.uint8).reshape(-1, SIDE * SIDE)
                 if pixels.max() > 1:
@@ -155,7 +155,7 @@ def _write_bits(file: str, path: Path, draft: IO[bytes]) -> None:
 
 
 def _sizes(classes: NDArray[np.integer]) -> tuple[int, ...]:
-    """Levels of the six factors, after making sure that the images are all combinations of them in their order."""
+    """Check that the images are all combinations of the six factors in order, and return their numbers of levels."""
     if classes.ndim != 2 or classes.shape[1] != len(FACTORS) or not len(classes) or classes.dtype.kind not in "iu":
         raise ValueError(f"latents_classes is {classes.dtype} {classes.shape}, not integers [N, {len(FACTORS)}]")
     sizes = tuple(int(n) + 1 for n in classes.max(axis=0))

@@ -1,4 +1,4 @@
-"""Files that a command leaves for its user: figures, tables, pages and checkpoints, each replaced as a whole."""
+"""Writes the files that a command makes for its user: figures, tables, pages and checkpoints, each as a whole."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +9,12 @@ from dd_ray.storage.files import LocalFiles
 
 
 def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -> list[Path]:
-    """Write files into a folder, which is made where it does not exist, and return their paths.
+    """Write files into a folder, which is made if it does not exist, and return their paths.
 
     Args:
         folder: where to write.
-        contents: of each file, by its name.
-        option: what chose the folder on the command line, to be named where it cannot be written.
+        contents: the content of each file by its name.
+        option: the option that chose the folder, for messages.
 
     Raises:
         UserError: the folder cannot be written.
@@ -29,12 +29,12 @@ def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -
 
 
 def export_archive(archive: ZipFile, folder: Path, option: str) -> list[Path]:
-    """Write all files of an archive into a folder, never outside of it whatever their names say; return their paths.
+    """Write all files of an archive into a folder, and return their paths. Names that lead out of it are not followed.
 
     Args:
         archive: what to unpack.
         folder: where to write.
-        option: what chose the folder on the command line.
+        option: the option that chose the folder, for messages.
 
     Raises:
         UserError: the folder cannot be written.
@@ -46,14 +46,14 @@ def export_archive(archive: ZipFile, folder: Path, option: str) -> list[Path]:
 
 
 def make_folder(folder: Path, option: str) -> None:
-    """Make a folder and those above it before the work for it begins.
+    """Make a folder and those above it, so that work does not begin for a folder that cannot be written.
 
     Args:
-        folder: where something is to be written.
-        option: what chose it on the command line.
+        folder: the folder to make.
+        option: the option that chose it, for messages.
 
     Raises:
-        UserError: it cannot be a folder.
+        UserError: it cannot be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The JSON that a sweep keeps, read in one place: whole and of the shape that it is to have, or refused by name.
+"""Reads the JSON files of a sweep, and refuses those that are damaged or of another shape.
 
-A power cut leaves NULs, a disk flips bits, and anybody may put something else in a file's place. Whatever it is, who
-reads it is told the file, what is wrong with it, and what to do.
+A power cut leaves NULs, a disk flips bits, and anybody may put something else in a file's place. In each case the error
+names the file, what is wrong with it, and what to do.
 """
 
 import json
@@ -14,26 +14,26 @@ from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
 
 LONGEST_SHOWN = 60
-"""Characters of a wrong value that a message shows."""
+"""The most characters of a wrong value that a message shows."""
 
 
 class DamagedError(UserError):
-    """What is stored is not what was written."""
+    """A stored file is not what was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What a value of JSON is to be."""
+    """The shape that a value of JSON must have."""
 
     says: str
-    """In words, after "not"."""
+    """The shape in words that follow "not" in a message."""
     holds: Callable[[Any], bool]
     needed: Mapping[str, "Shape"] = field(default_factory=dict)
-    """Of an object, what it has in any case."""
+    """Keys that an object must have, with the shapes of their values."""
     known: Mapping[str, "Shape"] = field(default_factory=dict)
-    """Of an object, what it may have."""
+    """Keys that an object may have, with the shapes of their values."""
     each: "Shape | None" = None
-    """What everything else in it is."""
+    """The shape of all other entries."""
 
 
 def _is_whole(value: Any) -> bool:
@@ -125,19 +125,19 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
         "the search's command sets it aside and goes on with what is before it",
     ),
 }
-"""What is in each file, or in each of its lines, and what to do where it is not."""
+"""The shape of each file, or of each of its lines, and what to do if it has another."""
 
 
 _WITH_THE_TRIAL = ("scores.jsonl", "outcome.json", "seal.json")
-"""Files that are found out again where they are damaged, but not where they cannot be written over."""
+"""Files that are made again if they are damaged, unless something that cannot be overwritten has their name."""
 
 
 def read_object(files: Files, name: str) -> dict[str, Any]:
-    """What a file of JSON holds.
+    """Read a file of JSON.
 
     Raises:
         FileNotFoundError: there is none.
-        DamagedError: it is damaged, or something else is in its place.
+        DamagedError: it is damaged, or something else has its name.
     """
     try:
         # Ranges of extensions' options, which sweep.json records, may be infinite; no number of a trial is.
@@ -149,15 +149,15 @@ def read_object(files: Files, name: str) -> dict[str, Any]:
 
 
 def read_lines(files: Files, name: str, notes: list[str] | None = None) -> list[dict[str, Any]]:
-    """What the lines of a file hold; none where there is no file. A last line that a kill cut short is left out.
+    """Read the lines of a file, each of JSON; none if there is no file. A last line that a kill cut short is left out.
 
     Args:
-        files: where it is.
-        name: of the file.
-        notes: gets what is wrong with lines, which are left out then.
+        files: the files of which it is one.
+        name: name of the file.
+        notes: receives what is wrong with damaged lines, which are left out; without it, they raise.
 
     Raises:
-        DamagedError: a line is damaged, and there are no notes to say so in; or something else is in the file's place.
+        DamagedError: a line is damaged and `notes` is None, or something else has the file's name.
     """
     try:
         content = _content(files, name)
@@ -176,15 +176,15 @@ def read_lines(files: Files, name: str, notes: list[str] | None = None) -> list[
 
 
 def lines_before_damage(files: Files, name: str, kind: str) -> bytes:
-    """The lines of a file before the first that is damaged, as they are there.
+    """Return the lines of a file before the first damaged one, unchanged.
 
     Args:
-        files: where it is.
-        name: of the file, which may have been set aside.
-        kind: the name that it had.
+        files: the files of which it is one.
+        name: present name of the file, which may have been set aside.
+        kind: name that the file had, which decides its shape.
 
     Raises:
-        DamagedError: something else is in the file's place.
+        DamagedError: something else has the file's name.
     """
     try:
         content = files.read(name)
@@ -202,7 +202,7 @@ def lines_before_damage(files: Files, name: str, kind: str) -> bytes:
 
 
 def damaged(files: Files, name: str, why: str, kind: str | None = None) -> DamagedError:
-    """What is said of a file that is not as it was written; `kind` is the name that it had where it has another."""
+    """Return the error for a damaged file; `kind` is its former name if it was set aside under another."""
     return DamagedError(f"{files.at(name).location} is damaged ({why}); {SHAPES[kind or name][1]}.")
 
 
@@ -218,10 +218,10 @@ def _refuse(constant: str) -> None:
 
 
 def _parsed(content: bytes, shape: Shape, constants: Callable[[str], Any] = _refuse) -> dict[str, Any]:
-    """The value that a text of JSON stands for.
+    """Parse a text of JSON, and check its shape.
 
     Raises:
-        ValueError: it stands for none, or for one of another shape.
+        ValueError: it is not JSON, or has another shape.
     """
     try:
         value = json.loads(content, parse_constant=constants)
@@ -235,7 +235,7 @@ def _parsed(content: bytes, shape: Shape, constants: Callable[[str], Any] = _ref
 
 
 def _wrong(value: Any, shape: Shape, at: str) -> str:
-    """What is not as it is to be, in words; empty where all is."""
+    """Say in words where a value differs from its shape; empty if it does not."""
     if not shape.holds(value):
         return f"{at} is {_shown(value)}, not {shape.says}"
     if isinstance(value, dict):

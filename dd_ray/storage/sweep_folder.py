@@ -1,4 +1,4 @@
-"""What a sweep keeps, in a folder or on an object store.
+"""Reads and writes the files of a sweep, in a folder or on an object store.
 
     STORAGE/NAME/
         sweep.json                    the sweep as it was asked for, versions, commit
@@ -15,8 +15,8 @@
         aside/                        what did not agree with the rest, and was written anew
         .lock                         held by the command that runs the sweep
 
-What is written is replaced as a whole, or appended to by a line. What a trial is, its evaluations and its states are
-durable when a call returns; the rest, which is found out again where a power cut takes it, may not be.
+Files are replaced as a whole, or get another line. Configs, evaluations and states are durable when a call returns. The
+rest may be lost in a power cut, and is then worked out again.
 """
 
 import json
@@ -44,11 +44,11 @@ State = Literal["finished", "stopped_early", "diverged", "failed"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 REACHING = ("finished", "stopped_early")
-"""States of trials that end with an evaluation."""
+"""States of trials that ended with a recorded evaluation."""
 STATES_KEPT = 2
-"""The latest state of a trial, and one to go back to if that turns out to be damaged."""
+"""Number of states kept of a trial: the latest, and one to go back to if that is damaged."""
 AT_ONCE = 16
-"""Trials whose files are read or written side by side; what takes time is waiting for the storage."""
+"""Number of trials whose files are read or written in parallel, since most time is spent waiting for the storage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,44 +58,45 @@ class Outcome:
     state: State
     iteration: int
     error: str | None = None
-    """Of a failed trial, what was raised."""
+    """The error of a failed trial."""
     trace: str | None = None
-    """Of a failed trial, where."""
+    """The traceback of a failed trial."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecords:
-    """All that is recorded of a trial."""
+    """All records of a trial."""
 
     config: dict[str, Any]
     label: str
     evaluations: list[dict[str, Any]]
     scores: dict[int, dict[str, float | None]]
-    """Those that were added, by iteration."""
+    """Scores that were added later, by iteration."""
     outcome: Outcome | None
     notes: list[str]
-    """What is damaged and does no harm: it is left out here, and found out again."""
+    """Descriptions of harmless damage: what is damaged is left out here, and computed again."""
 
 
 class TakenOverError(RuntimeError):
-    """A worker that was cut off comes back, while another has its trial."""
+    """A worker that was cut off has come back, and another has its trial."""
 
 
 @dataclass(frozen=True)
 class TrialFolder:
-    """One trial's files."""
+    """The files of one trial."""
 
     files: Files
     key: str
-    """Content address of the trial."""
+    """Key of the trial, see `TrialConfig.key`."""
 
     def create(self, config: dict[str, Any], label: str) -> None:
-        """Write what the trial is, unless that is known already; and where its data is, if that has moved."""
+        """Write the config of the trial, unless it is there; and the path of its data, if that has moved."""
         if not self.files.exists("config.json") or self._has_moved(config):
             if not self.files.exists("metrics.jsonl"):
-                # Made durable with the next, and not by the worker, which would wait for it.
+                # Made durable with the next file, and not by the worker, which would wait for it.
                 self.files.write("metrics.jsonl", b"", durable=False)
-            # Through JSON, which makes lists of tuples: the checksum is of what will be read.
+            # Converted through JSON, which turns tuples into lists, since the checksum is of the values as they are
+            # read back.
             described = json.loads(_json({"config": config, "label": label}))
             self.files.write("config.json", _json(signed(described, self.key)))
 
@@ -105,11 +106,11 @@ class TrialFolder:
         return bool(places) and not places.items() <= self.describe()["config"].items()
 
     def describe(self) -> dict[str, Any]:
-        """The `config` and `label` that the trial was created with.
+        """Return the `config` and `label` that the trial was created with.
 
         Raises:
-            FileNotFoundError: it was not.
-            DamagedError: they are not what was written, or are another trial's.
+            FileNotFoundError: it was not created.
+            DamagedError: they are not what was written, or belong to another trial.
         """
         described = read_object(self.files, "config.json")
         if not is_whole(described, self.key):
@@ -125,29 +126,29 @@ class TrialFolder:
             raise damaged(self.files, "config.json", f"it is no config: {error}") from error
 
     def evaluations(self) -> list[dict[str, Any]]:
-        """The recorded evaluations. A last line that a kill cut short counts as not written.
+        """Return the recorded evaluations. A last line that a kill cut short counts as not written.
 
-        Of two of the same iteration the first counts: two workers may have recorded it at the same moment.
+        If an iteration occurs twice, the first counts: two workers may have recorded it at the same moment.
 
         Raises:
-            DamagedError: they are not what was recorded, as far as that can be told without how it ended.
+            DamagedError: they are not what was recorded, as far as can be told without the trial's outcome.
         """
         return [unsigned(row) for row in self._signed_evaluations()]
 
     def sound(self) -> TrialRecords | None:
-        """All that is recorded; None where there is none or its files do not agree, since it begins anew then."""
+        """Return all records; None if there are none, or they contradict each other and the trial begins anew."""
         try:
             return self.read()
         except (FileNotFoundError, DamagedError):
             return None
 
     def sound_evaluations(self) -> list[dict[str, Any]]:
-        """The recorded evaluations of `sound`; none where there are none."""
+        """Return the recorded evaluations of `sound`; an empty list if that is None."""
         records = self.sound()
         return records.evaluations if records else []
 
     def _signed_evaluations(self) -> list[dict[str, Any]]:
-        """The recorded evaluations, each with its checksum, also where it was recorded without."""
+        """Return the recorded evaluations, each with its checksum, even if it was recorded without one."""
         rows: dict[int, dict[str, Any]] = {}
         for row in read_lines(self.files, "metrics.jsonl"):
             rows.setdefault(row["iteration"], row)
@@ -159,25 +160,25 @@ class TrialFolder:
         return [{**row, CHECK: link} for row, link in zip(recorded, chain, strict=True)]
 
     def take(self) -> str:
-        """Make the caller the one that writes evaluations, and return what proves it."""
+        """Make the caller the only writer of evaluations, and return a token that proves it."""
         token = uuid.uuid4().hex
         self.files.write("owner", token.encode(), durable=False)
         return token
 
     def check_owner(self, token: str) -> None:
-        """Make sure that no other worker has taken the trial since.
+        """Make sure that no other worker has taken the trial since the token was given.
 
         Raises:
-            TakenOverError: one has.
+            TakenOverError: another worker has.
         """
         if self.files.read("owner").decode() != token:
             raise TakenOverError("another worker has taken up this trial, since this one was taken for dead")
 
     def record(self, evaluation: dict[str, Any]) -> dict[str, Any]:
-        """Append an evaluation, and return it as it will be read. NaN and infinity become None.
+        """Append an evaluation, and return it as it will be read back. NaN and infinity become None.
 
-        One that is there already stays as it is: a worker on a node that was cut off may still be at work on a trial
-        that was given to another, and what both come to is the same but for its times.
+        An evaluation that is there already stays as it is: a worker on a node that was cut off may still train a trial
+        that was given to another, and both get the same results except for the times.
         """
         before = self._signed_evaluations()
         recorded = next((row for row in before if row["iteration"] == evaluation["iteration"]), None)
@@ -189,14 +190,14 @@ class TrialFolder:
         return clean
 
     def add_scores(self, iteration: int, scores: Mapping[str, float]) -> None:
-        """Append scores of the network of an iteration, beside those that its evaluation has. NaN becomes None."""
+        """Append further scores of the network at an iteration, beside those of its evaluation. NaN becomes None."""
         row = signed({"iteration": iteration, **_finite(scores)}, self.key)
         self.files.append("scores.jsonl", json.dumps(row).encode() + b"\n")
 
     def scores(self, notes: list[str] | None = None) -> dict[int, dict[str, float | None]]:
-        """The added scores by iteration; where one was added twice, the later value.
+        """Return the added scores by iteration; of a score that was added twice, the later value.
 
-        Those that are not as they were added are left out, since they can be added again, and said in `notes`.
+        Damaged ones are left out, since they can be added again, and described in `notes`.
         """
         notes = [] if notes is None else notes
         by_iteration: dict[int, dict[str, float | None]] = {}
@@ -210,9 +211,9 @@ class TrialFolder:
         return by_iteration
 
     def save_state(self, iteration: int, content: bytes) -> None:
-        """Write the state of an iteration, and let go of all but it and the one before.
+        """Write the state of an iteration, and delete all but it and the one before.
 
-        Later ones may be there, from which a trial went back since they are damaged: this one is kept nevertheless.
+        If there are later states, from which the trial went back since they are damaged, this one is kept nevertheless.
         """
         self.files.write(_state_name(iteration), content)
         others = [other for other in self.states() if other != iteration]
@@ -220,44 +221,44 @@ class TrialFolder:
             self.files.remove(_state_name(old))
 
     def states(self) -> list[int]:
-        """Iterations of which there are states, the latest first."""
+        """Return the iterations of which there are states, the latest first."""
         names = (name.removeprefix("state-").removesuffix(".npz") for name in self.files.names())
         return sorted((int(name) for name in names if name.isdigit()), reverse=True)
 
     def state(self, iteration: int) -> bytes:
-        """The state of an iteration."""
+        """Read the state of an iteration."""
         return self.files.read(_state_name(iteration))
 
     def finish(self, outcome: Outcome) -> None:
-        """Write how the trial ended, after what binds it to its evaluations.
+        """Write how the trial ended, after the seal that binds it to its evaluations.
 
-        The seal lasts, so that a power cut leaves no outcome beside that of another one.
+        The seal is durable, so that a power cut cannot leave an outcome beside the seal of another one.
         """
         ended = asdict(outcome)
         try:
             recorded = [row[CHECK] for row in self._signed_evaluations()]
-        except DamagedError:  # the next command finds it, too, and has the trial trained again
+        except DamagedError:  # the next command finds the damage, too, and trains the trial again
             recorded = []
         seal = {"key": self.key, "evaluations": len(recorded), "last": "".join(recorded[-1:])}
         self.files.write("seal.json", _json({**seal, "outcome": checksum(self.key, ended)}))
         self.files.write("outcome.json", _json(ended), durable=False)
 
     def reopen(self) -> None:
-        """Forget how the trial ended, since it goes on."""
+        """Remove the outcome, since the trial goes on."""
         self.files.remove("outcome.json")
 
     def outcome(self) -> Outcome | None:
-        """How the trial ended; None while it has not, and where its files do not agree, since it is trained again."""
-        # One that has not ended needs no check.
+        """Return how the trial ended; None if it has not, or its files contradict each other and it is trained again."""
+        # A trial that has not ended needs no check.
         records = self.sound() if self.files.exists("outcome.json") else None
         return records.outcome if records else None
 
     def read(self) -> TrialRecords:
-        """All that is recorded of the trial, held against each other.
+        """Read all records of the trial, and check them against each other.
 
         Raises:
             FileNotFoundError: it was not created.
-            DamagedError: its files are not what was written of it, or do not agree.
+            DamagedError: its files are not what was written, or contradict each other.
         """
         notes: list[str] = []
         # The outcome first: it is written last, so a trial that has one has all its evaluations.
@@ -275,10 +276,10 @@ class TrialFolder:
         )
 
     def _ended(self, notes: list[str]) -> tuple[Outcome | None, dict[str, Any] | None]:
-        """How it ended, and the seal if it has one. What is damaged of these is found out again, so it counts as none.
+        """Return the outcome and the seal, if there are any. Damaged ones count as missing, and are written again.
 
         Raises:
-            DamagedError: something else is in the place of one of the files.
+            DamagedError: something else has the name of one of the files.
         """
         try:
             ended = read_object(self.files, "outcome.json")
@@ -303,7 +304,7 @@ class TrialFolder:
         """Make sure that an ended trial has the evaluations that it ended with.
 
         Raises:
-            DamagedError: some are missing.
+            DamagedError: some evaluations are missing.
         """
         number, last = (seal["evaluations"], seal["last"]) if seal else (0, "")
         sealed = [row[CHECK] for row in recorded[number - 1 : number]] if number else [last]
@@ -315,27 +316,27 @@ class TrialFolder:
 
 @dataclass(frozen=True)
 class SweepFolder:
-    """All files of a sweep."""
+    """The files of a sweep."""
 
     files: Files
 
     @classmethod
     def at(cls, location: str | Path) -> "SweepFolder":
-        """The folder or URL of a sweep, whether or not there is one yet.
+        """Return the folder or URL of a sweep, which need not exist yet.
 
         Raises:
-            UserError: the URL is none that can be used.
+            UserError: the URL cannot be used.
         """
         return cls(open_files(location))
 
     @classmethod
     def open(cls, location: str | Path) -> "SweepFolder":
-        """The folder or URL of a sweep that exists.
+        """Open the folder or URL of a sweep that exists.
 
-        What it recorded of extensions is declared, so that its configs can be read; their code is not run.
+        The extensions that it recorded are declared, so that its configs can be read; their code is not run.
 
         Raises:
-            UserError: there is no sweep, or what it was asked for is damaged.
+            UserError: there is no sweep, or its `sweep.json` is damaged.
         """
         folder = cls.at(location)
         if folder.files.local is not None and not folder.files.local.is_dir():
@@ -356,7 +357,7 @@ class SweepFolder:
 
     @property
     def folder(self) -> Path:
-        """Where it is, for what needs a folder.
+        """The folder of the sweep, for code that needs a local one.
 
         Raises:
             UserError: it is on an object store.
@@ -366,7 +367,7 @@ class SweepFolder:
         return self.files.local
 
     def manifest(self) -> dict[str, Any] | None:
-        """The sweep as it was asked for, or None before that.
+        """Return the sweep as it was asked for; None if it has not been yet.
 
         Raises:
             DamagedError: it is damaged.
@@ -377,17 +378,17 @@ class SweepFolder:
             return None
 
     def progress(self) -> dict[str, Any] | None:
-        """What the command that runs the sweep said last of how far it is; nothing where that is damaged."""
+        """Return the progress that the running command wrote last; None if there is none, or it is damaged."""
         try:
             return read_object(self.files, "progress.json")
         except (FileNotFoundError, DamagedError):
             return None
 
     def set_aside(self, name: str) -> str:
-        """Give a file or folder that is damaged another name, below `aside`, so that it can be written anew.
+        """Move a damaged file or folder below `aside`, so that it can be written anew.
 
         Returns:
-            Where it is now.
+            Its new name.
         """
         taken = set(self.files.names("aside"))
         new = next(new for n in count(1) if (new := f"{name.rpartition('/')[2]}-{n}") not in taken)
@@ -395,20 +396,20 @@ class SweepFolder:
         return self.files.at("aside", new).location
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
-        """Write what is asked for."""
+        """Write the sweep as it is asked for."""
         self.files.write("sweep.json", _json(manifest))
 
     def keep_extensions(self, extensions: Iterable[Extension]) -> None:
-        """Write copies of the user's files that declare what its trials are made of."""
+        """Write copies of the user's files whose declarations the trials use."""
         for extension in extensions:
             self.files.write(f"extensions/{extension.name}", extension.text.encode())
 
     def write_progress(self, progress: dict[str, Any]) -> None:
-        """Write how far the sweep is."""
+        """Write the progress of the sweep."""
         self.files.write("progress.json", _json(progress), durable=False)
 
     def board(self, label: str) -> Files:
-        """The folder of a trial's event files. What is in its place and is no folder is set aside."""
+        """Return the folder of a trial's event files. Anything else of that name is set aside."""
         for name in ("tensorboard", f"tensorboard/{label}"):
             path = self.files.local / name if self.files.local else None
             if path is not None and os.path.lexists(path) and not path.is_dir():
@@ -416,10 +417,10 @@ class SweepFolder:
         return self.files.at("tensorboard", label)
 
     def check(self) -> None:
-        """Make sure that something can be kept here.
+        """Make sure that files can be written here.
 
         Raises:
-            UserError: it cannot.
+            UserError: they cannot.
         """
         marker = f".check-{uuid.uuid4().hex}"
         try:
@@ -431,25 +432,25 @@ class SweepFolder:
             ) from error
 
     def lock(self) -> AbstractContextManager[Lock]:
-        """Keep other commands from running this sweep meanwhile.
+        """Keep other commands from running this sweep during the block.
 
         Raises:
-            UserError: one is running it.
+            UserError: another command is running it.
         """
         return self.files.lock(".lock", f"process {os.getpid()} on {socket.gethostname()}")
 
     def trial(self, key: str) -> TrialFolder:
-        """One trial's files."""
+        """The files of one trial."""
         return TrialFolder(self.files.at("cells", key), key)
 
     def trials(self) -> list[TrialFolder]:
-        """All trials that were created, by key."""
+        """Return all trials that were created, sorted by key."""
         folders = [self.trial(key) for key in self.files.names("cells")]
         created = in_parallel(lambda folder: folder.files.exists("config.json"), folders)
         return [folder for folder, exists in zip(folders, created, strict=True) if exists]
 
     def without_config(self, known: Iterable[TrialFolder]) -> list[str]:
-        """Keys of trials that have records and do not say what they are, as `known` ones do: their config was lost."""
+        """Return the keys of trials that have records but are not among `known`, since their config was lost."""
         others = {*self.files.names("cells")} - {folder.key for folder in known}
         folders = [self.trial(key) for key in sorted(others)]
         lost = in_parallel(_is_without_config, folders)
@@ -457,7 +458,7 @@ class SweepFolder:
 
 
 def _is_without_config(folder: TrialFolder) -> bool:
-    """Whether a trial was begun: one that is only being created has an empty file of evaluations, and nothing else."""
+    """Return whether a trial was begun: one that is being created has only an empty file of evaluations."""
     names = folder.files.names()
     if "config.json" in names:
         return False
@@ -466,7 +467,7 @@ def _is_without_config(folder: TrialFolder) -> bool:
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`function` of each item, side by side."""
+    """Apply a function to all items in parallel."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(function, items))
 

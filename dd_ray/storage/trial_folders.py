@@ -1,4 +1,4 @@
-"""The folders of a sweep's trials, made as the trials come to be trained."""
+"""Makes the folders of a sweep's trials when they are about to be trained."""
 
 import sys
 from typing import Protocol
@@ -10,26 +10,26 @@ from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 
 
 class TrialToKeep(Protocol):
-    """A trial that has, or gets, a folder."""
+    """A trial as `TrialFolders` needs it."""
 
     @property
     def key(self) -> str:
-        """Content address of its config."""
+        """Key of its config."""
         ...
 
     @property
     def label(self) -> str:
-        """What is to tell it from the others."""
+        """Label that should distinguish it from the others."""
         ...
 
     @property
     def config(self) -> TrialConfig:
-        """What it is."""
+        """Its config."""
         ...
 
 
 def _label_of(folder: TrialFolder) -> str | None:
-    """The label of a trial; None where it is not known any more."""
+    """Return the label of a trial; None if it was lost."""
     try:
         return str(folder.describe()["label"])
     except DamagedError:
@@ -37,10 +37,10 @@ def _label_of(folder: TrialFolder) -> str | None:
 
 
 class TrialFolders:
-    """Opens folders, and gives each trial a label that no other has: it names a TensorBoard run.
+    """Opens the folders of trials, and gives each trial a unique label, which names its TensorBoard run.
 
     Args:
-        sweep: with the folders of earlier trials, which keep their labels.
+        sweep: the sweep; trials that already have folders keep their labels.
     """
 
     def __init__(self, sweep: SweepFolder) -> None:
@@ -53,7 +53,7 @@ class TrialFolders:
         self._opened: set[str] = set()
 
     def label_of(self, trial: TrialToKeep) -> str:
-        """Its label; with a part of its key where another trial has that label."""
+        """Return the label of a trial; if another trial has it, with a part of the key added."""
         if trial.key not in self._labels:
             label = f"{trial.label},key={trial.key[:6]}" if trial.label in self._taken else trial.label
             self._labels[trial.key] = label
@@ -61,12 +61,12 @@ class TrialFolders:
         return self._labels[trial.key]
 
     def open(self, *trials: TrialToKeep) -> None:
-        """Make the folders of those that have none, and forget how the others ended, since they go on; once each.
+        """Make the folders of new trials, and remove the outcomes of others, since they go on; once for each trial.
 
-        What does not agree of a trial is set aside, and the trial begins anew.
+        If the files of a trial contradict each other, they are set aside, and the trial begins anew.
         """
         for trial in trials:
-            self.label_of(trial)  # in their order
+            self.label_of(trial)  # in the order of the trials
         in_parallel(self._open, [trial for trial in trials if trial.key not in self._opened])
         self._opened |= {trial.key for trial in trials}
 

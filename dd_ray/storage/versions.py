@@ -1,4 +1,4 @@
-"""Which software a process runs: what a sweep's nodes must have in common."""
+"""The software that a process runs, which must be the same on all nodes of a sweep."""
 
 import functools
 import hashlib
@@ -18,10 +18,10 @@ _PACKAGE = Path(__file__).parents[1]
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """Versions of what decides the numbers of a sweep. That of dd_ray ends in a hash of its source.
+    """Return the versions of the software that decides a sweep's numbers. That of dd_ray ends in a hash of its source.
 
-    Builds of one version of PyTorch for different hardware (`2.13.0+cpu`) count as the same. What is not installed, as
-    Ray need not be where a trial is trained without it, is "none".
+    Builds of a version of PyTorch for different hardware (`2.13.0+cpu`) count as the same. A package that is not
+    installed, such as Ray where trials are trained without it, is "none".
     """
     return {
         "dd_ray": f"{__version__} (source {_source_hash()})",
@@ -32,17 +32,17 @@ def versions() -> dict[str, str]:
 
 
 def difference(found: Mapping[str, str], wanted: Mapping[str, str]) -> str:
-    """What differs, to read: `torch 2.13.0 instead of 2.12.1`; empty where nothing does."""
+    """Say which versions differ: `torch 2.13.0 instead of 2.12.1`; empty if none does."""
     names = [name for name in wanted if found.get(name) != wanted[name]]
     return ", ".join(f"{name} {found.get(name, 'none')} instead of {wanted[name]}" for name in names)
 
 
 def commit() -> str | None:
-    """Commit of the code, where it is run from a checkout; "-dirty" where that was changed since."""
+    """Return the commit of the code, with "-dirty" if it was changed since; None if it does not run from a checkout."""
     here = Path(__file__)
     git = ["git", "-C", str(here.parent)]
     try:
-        # A package installed below someone else's repository is none of its files.
+        # A package that is installed inside another repository does not belong to it.
         subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, check=True, timeout=5)
         describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
         return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
@@ -51,7 +51,7 @@ def commit() -> str | None:
 
 
 def machine() -> dict[str, Any]:
-    """This machine, to read: its name, processor, cores and GPUs. None where it does not say."""
+    """Describe this machine: its name, processor, cores and GPUs. A value that it does not tell is None."""
     return {
         "name": platform.node() or None,
         "processor": _first_after("model name", Path("/proc/cpuinfo")) or platform.processor() or None,
@@ -65,7 +65,7 @@ def machine() -> dict[str, Any]:
 
 
 def _first_after(name: str, path: Path) -> str | None:
-    """What stands after `NAME:` in a file of the kernel's, where it stands first."""
+    """Return the text after the first `NAME:` in a file of the kernel."""
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

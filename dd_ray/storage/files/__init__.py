@@ -1,7 +1,7 @@
-"""Where a sweep's files are kept: a folder, local or shared, or an object store by URL.
+"""Access to a sweep's files, in a folder, local or shared, or on an object store by URL.
 
-What returned is durable, what is replaced is replaced as a whole, and nothing is pickled. Names are relative and have
-`/` between their parts. Names that begin with a dot are hidden: drafts, which a kill may leave behind, and locks.
+When a call returns, its write is durable; files are replaced as a whole, and nothing is pickled. Names are relative,
+with `/` between their parts. Names that begin with a dot are hidden: locks, and drafts, which a kill may leave behind.
 """
 
 import errno
@@ -16,26 +16,26 @@ from dd_ray.storage.files.objects import ObjectFiles, open_store
 __all__ = ["LEASE", "Files", "Lease", "LocalFiles", "Lock", "NoFileError", "ObjectFiles", "open_files", "out_of_space"]
 
 FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
-"""How object stores say that they are full: Ceph QuotaExceeded, MinIO XMinioStorageFull and
-XMinioAdminBucketQuotaExceeded, others HTTP's 507 Insufficient Storage."""
+"""Matches the errors of object stores that are full: Ceph's QuotaExceeded, MinIO's XMinioStorageFull and
+XMinioAdminBucketQuotaExceeded, and HTTP's 507 Insufficient Storage."""
 
 
 def open_files(location: str | Path) -> Files:
-    """The files of a folder, which need not exist yet, or of an object store, which is asked once for access.
+    """Open a folder, which need not exist yet, or an object store, whose access is checked once.
 
     Args:
-        location: A folder; `file:///FOLDER`; `s3://BUCKET/PREFIX?endpoint_override=HOST:PORT&scheme=http&region=R`; or
+        location: a folder; `file:///FOLDER`; `s3://BUCKET/PREFIX?endpoint_override=HOST:PORT&scheme=http&region=R`; or
             `gs://BUCKET/PREFIX`. Keys are read from the environment.
 
     Raises:
-        UserError: the location means nothing, cannot be reached or may not be read.
+        UserError: the location is not of these forms, cannot be reached or may not be read.
     """
     place = parse_location(location)
     return open_folder(place) if isinstance(place, Path) else open_store(place)
 
 
 def out_of_space(error: BaseException) -> bool:
-    """Whether an error, or what caused it, says that the storage is full or a quota used up."""
+    """Return whether an error, or its cause, says that the storage is full or a quota used up."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and (cause.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(cause))):

@@ -1,4 +1,4 @@
-"""A lock on a store that has none."""
+"""A lock on an object store, made of objects."""
 
 import json
 import logging
@@ -18,15 +18,16 @@ if TYPE_CHECKING:  # half a second, which only URLs need
 
 
 class Claims(Lock):
-    """A lock on a store that can neither lock nor write on a condition: a folder in which each process puts a claim.
+    """A lock on a store without locks or conditional writes: a folder into which each process puts a claim.
 
-    A process that asks puts its claim, then lists the folder: it has the lock if it sees no other claim that is fresh,
-    and withdraws its own if it does. A store lists whatever was put before (Amazon S3 since 2020, Google), so of two
-    that ask at once at most one finds itself alone. The holder puts its claim again and again; a claim that has become
-    old is its owner's death. Ages are differences of the store's own times of modification: no machine's clock counts.
+    A process that wants the lock puts its claim, then lists the folder: it has the lock if it sees no other fresh
+    claim, and withdraws its own if it does. A store lists everything that was put before (Amazon S3 since 2020,
+    Google), so of two processes that ask at once at most one finds itself alone. The holder renews its claim; an old
+    claim means that its owner has died. Ages are differences of the store's own times of modification, so no machine's
+    clock matters.
 
-    What this cannot prevent: a holder that was stopped for longer than a lease, while another took the lock, writes
-    until it has noticed.
+    One case cannot be prevented: a holder that was stopped for longer than a lease, while another took the lock, goes
+    on writing until it notices.
     """
 
     def __init__(self, store: "FileSystem", folder: str, who: str, lease: Lease) -> None:
@@ -35,11 +36,11 @@ class Claims(Lock):
         self._stop = threading.Event()
 
     def acquire(self) -> str | None:
-        """Take the lock, or return who holds it. Waits for a sign of life of the holder, or for its lease to end."""
+        """Take the lock, or return who holds it. Wait until the holder gives a sign of life or its lease ends."""
         seen: dict[str, int] = {}
         deadline = time.monotonic() + self._lease.expire + 3 * self._lease.poll
         while rivals := self._ask():
-            # An asking process takes a new name each time, so that only a holder is seen to renew its claim.
+            # A waiting process takes a new name for each claim, so that only a holder is seen to renew one.
             alive = [name for name, at in rivals.items() if seen.get(name, at) != at]
             if alive or time.monotonic() > deadline:
                 return self._owner((alive or list(rivals))[0])
@@ -49,12 +50,12 @@ class Claims(Lock):
                     f"seeing whether it is alive, which takes up to {self._lease.expire:.0f} s"
                 )
             seen = rivals
-            time.sleep(self._lease.poll * random.uniform(0.5, 1.5))  # two that ask at once must not go on in step
+            time.sleep(self._lease.poll * random.uniform(0.5, 1.5))  # two that wait must not stay in step
         return None
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Renew the claim meanwhile, and withdraw it at the end."""
+        """Renew the claim during the block, and withdraw it at the end."""
         thread = threading.Thread(target=self._renew_until_stopped, name="lease", daemon=True)
         thread.start()
         try:
@@ -62,7 +63,7 @@ class Claims(Lock):
         finally:
             self._stop.set()
             thread.join()
-            with suppress(OSError):  # it runs out by itself, and the caller may have an error of its own
+            with suppress(OSError):  # the claim expires by itself, and an error of the caller must not be hidden
                 self._withdraw(self._name)
 
     def _ask(self) -> dict[str, int]:
@@ -73,7 +74,7 @@ class Claims(Lock):
             claims = self._times()
             now = claims.pop(self._name)
             rivals = {name: at for name, at in claims.items() if now - at <= self._lease.expire * 1e9}
-        except BaseException:  # also an interrupt: a claim that is left would keep others out for a lease
+        except BaseException:  # also at an interrupt, since a claim left behind would keep others out for a lease
             self._withdraw(self._name)
             raise
         for name in [self._name] if rivals else claims:
@@ -115,7 +116,7 @@ class Claims(Lock):
 
 
 def put(store: "FileSystem", path: str, content: bytes) -> None:
-    """Put an object as a whole."""
+    """Write an object as a whole."""
 
     def put() -> None:
         with store.open_output_stream(path) as stream:
@@ -128,7 +129,7 @@ def put(store: "FileSystem", path: str, content: bytes) -> None:
 
 
 def times(store: "FileSystem", path: str) -> dict[str, int]:
-    """When each object directly below a folder was last put, by the store's clock, in nanoseconds."""
+    """Return when each object directly below a folder was last put, in nanoseconds of the store's clock."""
     from pyarrow.fs import FileSelector  # noqa: PLC0415
 
     found = store.get_file_info(FileSelector(path, allow_not_found=True))

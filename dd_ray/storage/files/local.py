@@ -25,7 +25,8 @@ from dd_ray.storage.files.base import (
 )
 
 LONGEST_IN_DRAFT = 50
-"""Characters of a file's name that are in the name of its draft: 200 bytes at most, of the 255 that a name may have."""
+"""Characters of a file's name that the name of its draft repeats: 200 bytes at most, of the 255 that a name may
+have."""
 
 
 class LocalFiles(Files):
@@ -39,7 +40,7 @@ class LocalFiles(Files):
         return LocalFiles(self.local.joinpath(*parts))
 
     def read(self, name: str) -> bytes:
-        # A pipe would be waited for.
+        # Opening a pipe would wait for its writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             descriptor = os.open(self.local / name, flags)
@@ -58,7 +59,8 @@ class LocalFiles(Files):
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         path = self.local / name
         _make_folder(path.parent)
-        # Not tempfile, whose files only their owner may read. Cut, since a name may be as long as names can be.
+        # Not tempfile, whose files only their owner may read. The name is cut, since a file's name may have full
+        # length.
         draft = path.with_name(f".{path.name[:LONGEST_IN_DRAFT]}.{uuid.uuid4().hex}")
         try:
             with draft.open("xb") as file:
@@ -83,17 +85,17 @@ class LocalFiles(Files):
             if complete < len(content):
                 os.ftruncate(file.fileno(), complete)
             try:
-                # At the end of the file, wherever that is by now: it must not land in a line of another writer.
+                # Written at the present end of the file, so that it does not land in a line of another writer.
                 file.write(line)
                 file.flush()
                 os.fsync(file.fileno())
             except OSError:
-                # What was not acknowledged must not be read: the caller may add it again.
+                # A line whose write was not acknowledged must not be read, since the caller may add it again.
                 os.ftruncate(file.fileno(), complete)
                 raise
 
     def drop_cut_line(self, name: str) -> None:
-        """Drop a last line that a kill or a full disk cut short, of a file that another library appends to."""
+        """Drop a file's last line if a kill or a full disk cut it short. For files that another library appends to."""
         path = self.local / name
         if not path.exists():
             return
@@ -147,7 +149,7 @@ class LocalFiles(Files):
 
 
 def open_folder(folder: Path) -> LocalFiles:
-    """The files of a folder, which need not exist yet.
+    """Open a folder, which need not exist yet.
 
     Raises:
         UserError: it is a file, or may not be read.
@@ -161,7 +163,7 @@ def open_folder(folder: Path) -> LocalFiles:
 
 
 def _open_in_place(path: Path, mode: str) -> IO[Any]:
-    """Open a file that is to be changed in place. A link is not followed: it could lead to any file of the user's.
+    """Open a file to change it in place. A link is not followed, since it could lead to any file of the user.
 
     Raises:
         OSError: it is a link, or cannot be opened.
@@ -179,7 +181,7 @@ def _open_in_place(path: Path, mode: str) -> IO[Any]:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, to last: a file is lost with a folder whose own entry was."""
+    """Make a folder and those above it durably: a file is lost if the entry of its folder is."""
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
@@ -187,7 +189,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put the entries of a folder on the disk."""
+    """Write the entries of a folder through to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Where files are kept, as a user says it: a folder or a URL, which is checked after its escapes are decoded."""
+"""Parses locations that a user gives: a folder or a URL, which is checked after its escapes are decoded."""
 
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote
@@ -11,20 +11,20 @@ REMEDY = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write it",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read and write it",
 }
-"""What gives access to a store, by the scheme of its URLs."""
+"""How to get access to a store, by the scheme of its URLs."""
 OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme")}
-"""What a URL may say behind its question mark, by scheme."""
+"""Parameters that a URL may have after its question mark, by scheme."""
 LONGEST_NAME = 255
-"""Bytes of a folder's name, on the file systems that there are."""
+"""The most bytes that common file systems allow in a folder's name."""
 _MEANS_SOMETHING = "%?#\\"
-"""Characters that end the path of a URL, or stand for others in it."""
+"""Characters with a meaning in a URL: they end its path, or begin an escape."""
 
 
 def parse_location(location: str | Path) -> Path | SplitResult:
-    """The folder, or the URL of an object store, that a user means.
+    """Parse the folder, or the URL of an object store, that a user gives.
 
     Raises:
-        UserError: it means nothing, or holds a key, which would be stored with the sweep.
+        UserError: it is neither, or contains a key, which would be stored with the sweep.
     """
     if isinstance(location, Path) or "://" not in location:
         return own_path(location)
@@ -49,12 +49,12 @@ def parse_location(location: str | Path) -> Path | SplitResult:
 
 
 def bucket_of(url: SplitResult) -> str:
-    """The bucket that a URL names."""
+    """Return the bucket that a URL names."""
     return url.netloc.rpartition("@")[2]
 
 
 def sweep_location(storage: str, name: str) -> str:
-    """Folder or URL of a sweep: `s3://bucket/sweeps?region=x` and `mine` give `s3://bucket/sweeps/mine?region=x`.
+    """Join storage and name of a sweep: `s3://bucket/sweeps?region=x`, `mine` give `s3://bucket/sweeps/mine?region=x`.
 
     Raises:
         UserError: a folder begins with a user who does not exist.
@@ -66,7 +66,7 @@ def sweep_location(storage: str, name: str) -> str:
 
 
 def check_name(name: str, storage: str) -> None:
-    """Make sure that a name is one folder directly below a storage, and the folder of no other name.
+    """Make sure that a name stands for one folder directly below a storage, and for that of no other name.
 
     Raises:
         UserError: it is not.

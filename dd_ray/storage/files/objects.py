@@ -1,4 +1,4 @@
-"""Files in an object store, by its URL."""
+"""Files in an object store."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # half a second, which only URLs need
     from pyarrow.fs import FileSystem
 
 READS = 50
-"""Attempts at reading an object that is being replaced all the time."""
+"""Number of attempts at reading an object that is being replaced."""
 REFUSED = re.compile(r"denied|forbidden|unauthenticated|credential|access_key|signature|status 40[13]", re.IGNORECASE)
 
 
@@ -29,9 +29,9 @@ class ObjectFiles(Files):
 
     url: SplitResult
     patient: "FileSystem"
-    """Rides out an outage of half a minute."""
+    """A connection that retries through an outage of half a minute."""
     brief: "FileSystem"
-    """Fails within seconds, for those who wait or try again themselves."""
+    """A connection that fails within seconds, for callers that retry themselves."""
 
     @property
     def location(self) -> str:  # type: ignore[override]
@@ -42,7 +42,7 @@ class ObjectFiles(Files):
         return replace(self, url=self.url._replace(path=path))
 
     def path(self, name: str = "") -> str:
-        """Bucket and key."""
+        """Return bucket and key of a file."""
         return "/".join(filter(None, [bucket_of(self.url), unquote(self.url.path).strip("/"), name]))
 
     def read(self, name: str) -> bytes:
@@ -117,7 +117,7 @@ class ObjectFiles(Files):
 
 
 def open_store(url: SplitResult) -> ObjectFiles:
-    """The files below the URL of an object store, as `parse_location` gives it, after asking once for access.
+    """Open the URL of an object store, as `parse_location` returns it, and check once that it can be accessed.
 
     Raises:
         UserError: it cannot be reached or may not be read.
@@ -167,7 +167,7 @@ def _open_gcs(url: SplitResult, options: dict[str, str]) -> ObjectFiles:
     try:
         _find_bucket(files)
     except OSError as error:
-        # Google's roles for objects, which are all that is needed, do not let one look at the bucket itself.
+        # Google's roles for objects, which suffice here, do not permit a look at the bucket itself.
         if not REFUSED.search(_reason(error)):
             raise
         times(files.brief, files.path(".access"))
@@ -182,7 +182,7 @@ def _find_bucket(files: ObjectFiles) -> None:
 
 
 def _reason(error: OSError) -> str:
-    """The few words that count in an error of an object store."""
+    """Extract the essential words from an error of an object store."""
     text = str(error)
     for pattern in (r"curlCode: \d+, ([^;]+)", r"AWS Error (\w+(?: \(HTTP status \d+\))?)", r"::Status\((\w+)"):
         if found := re.search(pattern, text):
