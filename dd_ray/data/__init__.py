@@ -1,4 +1,4 @@
-"""Circles and sprites: exact rendering, and batches that follow from seed and iteration."""
+"""Data: circles and sprites, rendered exactly, in batches that depend on seed and iteration alone; files of images."""
 
 from dd_ray.data.batch import FACTORS, Batch
 from dd_ray.data.dataset import Dataset

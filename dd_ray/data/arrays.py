@@ -1,10 +1,10 @@
-"""Images of one's own: samples of a file (`dd_ray.storage.arrays`), which are gathered and not drawn.
+"""A dataset of a user's own images: the samples come from a file (`dd_ray.storage.arrays`) instead of a renderer.
 
-One video in ten is held out, all of its frames, and the others are trained on once an epoch, as every finite set is.
-Pictures of factors that no sample has cannot be had, so that nothing is asked for by its factors alone.
+One video in ten is held out with all of its frames, and the others are trained on once per epoch, as in every finite
+set. There are no pictures of factors that no sample has, so scores that ask for such pictures are left out.
 
-Where levels are held out (split = levels), those of a category or of a factor with few values are its values; other
-factors have `NUM_INTERVALS` equal intervals.
+If levels are held out (split = levels), the levels of a category, or of a factor with few values, are its values; other
+factors are cut into `NUM_INTERVALS` equal intervals.
 """
 
 from collections.abc import Iterable
@@ -27,20 +27,20 @@ from dd_ray.metrics import in_two_halves
 from dd_ray.storage.arrays import open_arrays, resting, scaled_factors
 
 MOST_VALUES = 64
-"""Distinct values of a factor up to which each is a level."""
+"""The most distinct values of a factor that count as a level each."""
 
 
 class Samples:
     """The factors of a file's samples, by index."""
 
-    periodic: tuple[str, ...] = ()  # a period is taken off already, so that no two values mean the same
+    periodic: tuple[str, ...] = ()  # values are already reduced by their period, so that no two mean the same
 
     def __init__(self, factors: Factors) -> None:
         self.size = len(factors)
         self._factors = factors
 
     def factors(self, indices: NDArray[np.int64]) -> Factors:
-        """Factors [n, T, F] of the samples with these indices [n]."""
+        """Return factors [n, T, F] of the samples with these indices [n]."""
         return self._factors[indices]
 
 
@@ -55,24 +55,24 @@ class ArraysDataset(FiniteDataset):
         super().__init__(config, device, arrays_painter(config), samples, num_held_out=arrays.contents.num_held_out)
 
     def batches(self, iterations: Iterable[int]) -> dict[int, Batch]:
-        """The training batches of some iterations."""
+        """Return the training batches of some iterations."""
         return {iteration: self._gathered(self.indices(iteration)) for iteration in iterations}
 
     def test_set(self) -> Batch:
-        """The first num_test held-out samples, or all where they are fewer."""
+        """Return the first num_test held-out samples, or all of them if there are fewer."""
         return self._gathered(self.test_indices[: self.num_test])
 
     def seen_set(self) -> Batch | None:
-        """As many samples that are trained on, where a part of these is held out on purpose."""
+        """Return as many training samples if the split holds out part of the data on purpose; else None."""
         return None if self.split == "none" else self._gathered(self.train_indices[: self.num_test])
 
     def test_picture(self, video: int, frame: int) -> NDArray[Any]:
-        """A frame of a held-out sample, as it is in the file."""
+        """Return a frame of a held-out sample as it is in the file."""
         picture: NDArray[Any] = self._images[self.test_indices[video], frame]
         return picture
 
     def stills(self, num_stills: int) -> tuple[Factors, NDArray[Any]]:
-        """The frames of held-out videos, see `arrays_pictures`."""
+        """Return frames of held-out videos, see `arrays_pictures`."""
         which = in_two_halves(self.test_indices[: max(2, num_stills // self._images.shape[1])])
         pictures, factors = self._images[which], self.members.factors(which)
         num_pictures = len(which) * pictures.shape[1]
@@ -85,7 +85,7 @@ class ArraysDataset(FiniteDataset):
         return Batch(as_images(images), factors, self.factor_names)
 
     def _all_factors(self) -> Factors:
-        """With the middle of its interval in place of each value of a factor that has many."""
+        """Return the factors of all samples; a value of a factor that has many becomes the middle of its interval."""
         factors = super()._all_factors().copy()
         for i in np.flatnonzero(resting(factors)):
             if not self._declared[i].category and len(np.unique(factors[..., i])) > MOST_VALUES:
@@ -94,16 +94,16 @@ class ArraysDataset(FiniteDataset):
 
 
 def as_images(pictures: Tensor) -> Tensor:
-    """Float32 [..., C, H, W] in [0, 1] of pictures [..., H, W, C], uint8 or floats."""
+    """Convert pictures [..., H, W, C], uint8 or floats, to float32 [..., C, H, W] in [0, 1]."""
     images = pictures.movedim(-1, -3).contiguous()
     if images.dtype != torch.uint8:
         return images.float()
-    # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
+    # A tensor, since a GPU divides by a plain number through multiplying with its inverse, which is not exact.
     return images.float().div_(torch.full((), 255.0, device=images.device))
 
 
 def arrays_painter(config: TrialConfig) -> Paint:
-    """What refuses to draw: there is no picture of any factors but those of the file."""
+    """Return a painter that raises a `UserError`, since a file has no pictures of other factors than its own."""
 
     def paint(factors: Tensor) -> Tensor:
         raise UserError("arrays are the samples of a file, and have no pictures of other factors; choose other data.")
@@ -112,12 +112,12 @@ def arrays_painter(config: TrialConfig) -> Paint:
 
 
 def arrays_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float32]:
-    """Factors [N, F] of the held-out pictures, see `arrays_pictures`."""
+    """Return factors [N, F] of the held-out pictures, see `arrays_pictures`."""
     return arrays_pictures(config, num_stills)[0]
 
 
 def arrays_pictures(config: TrialConfig, num_stills: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Held-out pictures, num_stills at most: all frames of held-out videos, in the order of these.
+    """Return at most num_stills held-out pictures: all frames of held-out videos, in the order of the videos.
 
     The number of videos is even, so that no video is in both halves of the pictures.
 

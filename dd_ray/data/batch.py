@@ -1,4 +1,4 @@
-"""What a model is given: images, and the named factors that they were rendered from."""
+"""The input of a model: images, and the named factors that they were rendered from."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ from torch import Tensor
 from dd_ray.config import BACKGROUND_FACTORS, CIRCLE_FACTORS
 
 FACTORS = CIRCLE_FACTORS + BACKGROUND_FACTORS
-"""Names of the factors of one circle in front of a Gaussian, in order; `TrialConfig.factor_names` has those of all."""
+"""Names of the factors of one circle in front of a Gaussian, in order; `TrialConfig.factor_names` has any config's."""
 
 
 @dataclass(frozen=True)
@@ -24,35 +24,35 @@ class Batch:
     factor_names: tuple[str, ...]
     """Names of the F factors."""
     clean: Tensor | None = None
-    """[B, T, C, H, W] the images before what was done to them, where these are to be reconstructed; else None."""
+    """[B, T, C, H, W] the images before bar, noise and losses, if these are to be reconstructed; else None."""
 
     lost: Mapping[str, Tensor] = field(default_factory=dict)
-    """Bool [B, T], by what became of them (dropped, hidden): frames in which what is there cannot be seen."""
+    """Bool [B, T] by reason (dropped, hidden): the frames in which a thing, or the whole picture, cannot be seen."""
 
     @property
     def target(self) -> Tensor:
-        """[B, T, C, H, W] what a model that is shown the images is to reconstruct."""
+        """[B, T, C, H, W] the images that a model should reconstruct from `images`."""
         return self.images if self.clean is None else self.clean
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """Images, factors, and the clean images where there are any: what a step of training is given."""
+        """Images, factors, and the clean images if there are any: the input of a training step."""
         return (self.images, self.factors) if self.clean is None else (self.images, self.factors, self.clean)
 
     @classmethod
     def of(cls, tensors: Sequence[Tensor], factor_names: tuple[str, ...]) -> Self:
-        """The batch of the tensors that `tensors` gives."""
+        """Make a batch of such tensors as `tensors` returns."""
         images, factors, *clean = tensors
         return cls(images, factors, factor_names, clean=clean[0] if clean else None)
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """The batch with a function applied to each of its tensors, which all have B first."""
+        """Apply a function to each tensor of the batch, all of which have B first."""
         clean = None if self.clean is None else function(self.clean)
         lost = {name: function(frames) for name, frames in self.lost.items()}
         return replace(self, images=function(self.images), factors=function(self.factors), clean=clean, lost=lost)
 
     def split(self, size: int) -> list[Self]:
-        """The batch in parts of so many videos; the last may have fewer."""
+        """Split the batch into parts of `size` videos; the last part may have fewer."""
         parts = [slice(start, start + size) for start in range(0, len(self.images), size)]
         return [self.map(partial(_rows, part=part)) for part in parts]
 

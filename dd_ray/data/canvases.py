@@ -1,4 +1,4 @@
-"""Canvases that circles and sprites are painted on: their backgrounds, and so many at a time as are fast.
+"""Canvases on which circles and sprites are painted: their backgrounds, and how many are painted at a time.
 
 Shapes: B videos, T frames, F factors, S pixels a side.
 """
@@ -11,19 +11,19 @@ from torch import Tensor
 from dd_ray.data.rendering import CANVAS, draw_backgrounds, in_chunks
 
 SPRITE_MARGIN, SPRITE_RANGE = 16.5, 31
-"""Centre of a sprite at position 0, and how far that at 1 is from it."""
+"""Centre of a sprite at position 0, and its distance to that at position 1."""
 
 _CHUNK_CPU = 64
-"""Frames at a time on a CPU: few, so that what they are computed from stays in its cache."""
+"""Frames painted at a time on a CPU: few, so that intermediate results stay in its cache."""
 
 
 def paint_in_chunks(factors: Tensor, paint: Callable[[Tensor], Tensor]) -> Tensor:
-    """Images uint8 [B, T, S, S] of videos [B, T, F], painted a few videos at a time."""
+    """Paint images uint8 [B, T, S, S] of videos [B, T, F], a few videos at a time."""
     return torch.cat([paint(part) for part in in_chunks(factors, factors.shape[1], _CHUNK_CPU)])
 
 
 def background_canvases(factors: Tensor, num_before: int) -> Tensor:
-    """Backgrounds of videos [B, T, F], uint8 [B·T, 64, 64]: Gaussians by the factors after the first num_before."""
+    """Draw backgrounds uint8 [B·T, 64, 64] of videos [B, T, F]: Gaussians at the factors after the first num_before."""
     num_videos, num_frames, num_factors = factors.shape
     if num_factors == num_before:
         return torch.zeros(num_videos * num_frames, CANVAS, CANVAS, dtype=torch.uint8, device=factors.device)
@@ -32,9 +32,9 @@ def background_canvases(factors: Tensor, num_before: int) -> Tensor:
 
 
 def drawn_over(canvases: Tensor, lit: Tensor, value: int, contrast: float) -> Tensor:
-    """Uint8 canvases b on which lit pixels have a value v with contrast c: b + c (v − b), rounded, halves up.
+    """Draw lit pixels of value v on uint8 canvases b with contrast c: b + c (v − b), rounded, halves up.
 
-    Where c = 1 that is v, and the canvases are written to.
+    With c = 1 that is v, and the canvases are overwritten.
     """
     if contrast == 1:
         return canvases.masked_fill_(lit, value)

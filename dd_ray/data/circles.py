@@ -1,4 +1,4 @@
-"""Circles, still and moving: how their factors are drawn, and how they become images."""
+"""Circles, still and moving: draws their factors, and turns factors into images."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ from dd_ray.data.split import Draw, Factors
 
 
 def make_circles(config: TrialConfig, device: torch.device) -> Dataset:
-    """Still or moving circles, drawn from the unit cube or of the original's finite sets."""
+    """Make the dataset of still or moving circles, drawn from the unit cube or from the original's finite sets."""
     still = not DATASETS[config.dataset].moving
     if config.grid == "original":
         paint = partial(render_videos, grid=grid_backgrounds(BACKGROUND_LEVELS, device), image_size=config.image_size)
@@ -26,7 +26,7 @@ def make_circles(config: TrialConfig, device: torch.device) -> Dataset:
 
 
 def circle_painter(config: TrialConfig) -> Paint:
-    """How any factors of circles become images."""
+    """Return the function that turns any factors of circles into images."""
     if config.is_of_one_circle:
         return partial(render_videos, image_size=config.image_size)
     return partial(

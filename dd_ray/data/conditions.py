@@ -1,12 +1,12 @@
-"""What is done to the frames of a video on their way to a model, so that a filter has something to filter.
+"""Conditions that make videos harder, so that a filter has something to filter: a bar, noise and lost frames.
 
     bar           see `dd_ray.data.occluder`
     pixel noise   x ↦ x + σ ε, ε ~ N(0, 1) of each pixel and frame, cut off at 0 and 1
     lost frames   each but the first with the same probability; black, or frozen: the last frame that was not lost, with
                   the very noise that it had, as where a transmission fails behind the camera
 
-Whatever is drawn follows from (seed, iteration) alone, as batches do. Still pictures, by which scores of stills are
-taken, are shown without.
+All random numbers depend on (seed, iteration) alone, as batches do. Still pictures, from which the scores of stills are
+computed, are shown without noise and losses.
 
 Shapes: B videos, T frames, C×H×W pixels.
 """
@@ -26,7 +26,7 @@ from dd_ray.data.streams import Stream, generator
 
 
 class Streams(NamedTuple):
-    """Where the random numbers of the conditions come from."""
+    """The streams of random numbers that the conditions draw from."""
 
     pixels: Stream
     drops: Stream
@@ -45,11 +45,11 @@ class Conditions:
     drop_rate: float
     dropped: Dropped
     keeps_clean: bool
-    """Whether a batch has the clean images, too."""
+    """Whether batches have the clean images, too."""
 
     @classmethod
     def of(cls, config: TrialConfig) -> Self:
-        """Those that a config asks for."""
+        """Return the conditions that a config asks for."""
         return cls(
             occluder=config.occluder,
             pixel_noise=config.pixel_noise,
@@ -59,12 +59,12 @@ class Conditions:
         )
 
     def shown(self, painted: Tensor, factors: Tensor, names: tuple[str, ...]) -> Batch:
-        """The batch of pictures as the scene has them, behind the bar where there is one.
+        """Make a batch of painted pictures, behind the bar if there is one.
 
         Args:
             painted: uint8 [B, T, 1, S, S], without the bar.
             factors: [B, T, F].
-            names: of the F factors.
+            names: names of the F factors.
         """
         if not self.occluder:
             return Batch(_as_floats(painted), factors, names)
@@ -77,13 +77,13 @@ class Conditions:
         )
 
     def applied(self, batch: Batch, streams: Streams, seed: int, iteration: int) -> Batch:
-        """The batch under these conditions. The start of a larger batch is treated as that of a smaller one.
+        """Apply the conditions to a batch. The first videos of a larger batch are treated like those of a smaller one.
 
         Args:
-            batch: as it is rendered.
+            batch: the batch as it was rendered.
             streams: `TRAINING` or `TESTING`.
-            seed: of the data.
-            iteration: that the batch is of.
+            seed: seed of the data.
+            iteration: iteration of the batch.
         """
         if self.keeps_clean and batch.clean is None:
             batch = replace(batch, clean=batch.images)
@@ -94,16 +94,17 @@ class Conditions:
         return batch
 
     def _noisy(self, images: Tensor, rng: np.random.Generator) -> Tensor:
-        """Drawn on the host, so that every device has the same noise: 16 ms of a busy core for 64 × 10 frames of 32×32
-        pixels, which take 8 ms to render."""
+        """Add noise that is drawn on the host, so that every device has the same.
+
+        It takes 16 ms of a core for 64 × 10 frames of 32×32 pixels, which are rendered in 8 ms."""
         noise = torch.from_numpy(rng.standard_normal(images.shape, dtype=np.float32))
         return to_device(noise, images.device).mul_(self.pixel_noise).add_(images).clamp_(0, 1)
 
     def _with_losses(self, batch: Batch, rng: np.random.Generator) -> Batch:
-        """At a higher rate frames are lost that are lost at a lower one, and others."""
+        """Lose frames at random. The frames lost at a lower rate are among those lost at a higher one."""
         images, device = batch.images, batch.images.device
         drawn = rng.random(images.shape[:2]) < self.drop_rate
-        drawn[:, 0] = False  # of a video without a beginning there would be nothing to freeze
+        drawn[:, 0] = False  # the first frame is never lost, so that there is one to freeze
         lost = to_device(torch.from_numpy(drawn), device)
         if self.dropped == "black":
             seen = images.masked_fill(lost[:, :, None, None, None], 0)
@@ -115,12 +116,12 @@ class Conditions:
 
 
 def _as_floats(pictures: Tensor) -> Tensor:
-    # A tensor, since by a plain number a GPU divides by multiplying with its inverse, which is not exact.
+    # A tensor, since a GPU divides by a plain number through multiplying with its inverse, which is not exact.
     return pictures.float().div_(torch.full((), 255.0, device=pictures.device))
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device, which is not waited for."""
+    """Copy a tensor to a device without waiting for it."""
     if device.type == "cuda" and tensor.device.type == "cpu":
-        tensor = tensor.pin_memory()  # else the device would be waited for
+        tensor = tensor.pin_memory()  # else the copy would wait for the device
     return tensor.to(device, non_blocking=True)

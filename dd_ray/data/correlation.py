@@ -1,10 +1,10 @@
-"""Factors that go together: a Gaussian copula of two uniform numbers.
+"""Correlated factors: a Gaussian copula of two uniform numbers.
 
     b = Φ(ρ Φ⁻¹(a) + √(1 − ρ²) Φ⁻¹(u)),    a, u uniform in [0, 1] and independent
 
-is uniform in [0, 1], too, whatever ρ; its rank correlation with a (Spearman's) is 6/π · asin(ρ/2), see Kruskal 1958,
-"Ordinal measures of association", sec. 6. A representation of correlated factors may not tell them apart where the
-data do not (Träuble et al. 2021).
+is uniform in [0, 1], too, for any ρ; its rank correlation with a (Spearman's) is 6/π · asin(ρ/2), see Kruskal 1958,
+"Ordinal measures of association", sec. 6. A representation may fail to separate factors that are correlated in the data
+(Träuble et al. 2021).
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 _LEAST = 2.0**-53
-"""Numbers nearer than this to 0 or 1 are as at it, where Φ⁻¹ is finite."""
+"""Numbers are kept this far from 0 and 1, so that Φ⁻¹ is finite."""
 
 
 def correlated(uniform: NDArray[Any], given: NDArray[Any], rho: float) -> NDArray[np.float64]:
-    """Uniform numbers b that are correlated with given ones.
+    """Return uniform numbers b that are correlated with given ones, by the module's equation.
 
     Args:
         uniform: u, of any shape.

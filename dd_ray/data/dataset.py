@@ -1,4 +1,4 @@
-"""What a dataset is: training batches and the held-out set, of factors drawn anew or of a finite set.
+"""Datasets: training batches and a held-out set, of factors that are drawn anew or come from a finite set.
 
 Factors are drawn with numpy and are cheap; images are rendered from them with torch, on the device.
 Shapes: B videos (or still images) of a batch, T frames, F factors, H×W pixels.
@@ -33,16 +33,16 @@ from dd_ray.data.streams import Stream, generator, shuffled
 from dd_ray.errors import UserError
 
 Paint = Callable[[Tensor], Tensor]
-"""Factors [B, T, F] to images uint8 [B, T, H, W], on the device of the factors."""
+"""Paints images uint8 [B, T, H, W] of factors [B, T, F], on the device of the factors."""
 
 TEST_SEED = 0
-"""Seed of every held-out set."""
+"""The seed of every held-out set."""
 TEST_BLOCK = 512
 """Held-out factors are drawn in blocks of this size, so that a smaller set is the start of a larger one."""
 
 
 class Dataset(ABC):
-    """Training batches and one held-out set, both functions of the config alone."""
+    """Training batches and one held-out set, both determined by the config alone."""
 
     def __init__(self, config: TrialConfig, device: torch.device, paint: Paint) -> None:
         self.device = device
@@ -58,50 +58,50 @@ class Dataset(ABC):
 
     @abstractmethod
     def factors(self, iteration: int) -> Factors:
-        """Factors [B, T, F] of a training batch: a pure function of (dataset seed, iteration ≥ 0)."""
+        """Return factors [B, T, F] of a training batch: a pure function of (dataset seed, iteration ≥ 0)."""
 
     @abstractmethod
     def test_factors(self) -> Factors:
-        """Factors [num_test, T, F] of the held-out set."""
+        """Return factors [num_test, T, F] of the held-out set."""
 
     @abstractmethod
     def seen_factors(self) -> Factors:
-        """Factors [≤ num_test, T, F] of what is trained on: of samples that are, or at levels that are."""
+        """Return factors [≤ num_test, T, F] of training samples, or of samples at levels that are trained on."""
 
     @abstractmethod
     def levels(self) -> dict[str, Levels]:
-        """The levels of each factor that rests in a video, by its name, and which of them are trained on."""
+        """Return the levels of each factor that rests in a video, by its name, and which of them are trained on."""
 
     def test_picture(self, video: int, frame: int) -> NDArray[Any] | None:
-        """A picture [H, W, C] of the held-out set; None where its factors say what it shows."""
+        """Return a picture [H, W, C] of the held-out set; None if it can be rendered from its factors."""
         return None
 
     def render(self, factors: Factors | Tensor) -> Batch:
-        """The batch of factors [B, T, F] of this dataset, those of one iteration or of several.
+        """Render factors [B, T, F] of this dataset, of one iteration or of several, into a batch.
 
-        Trusts that they are its own: the background rests in a video, and lies on the grid where there is
-        one. `render_stills` renders any others. It shows them without noise and losses.
+        The factors must be the dataset's own: the background rests in a video, and lies on the grid if there is one.
+        `render_stills` renders any others. The images are without noise and losses.
         """
         factors = to_device(torch.as_tensor(factors), self.device)
         return self.conditions.shown(self.paint(factors)[:, :, None], factors, self.factor_names)
 
     def batch(self, iteration: int) -> Batch:
-        """The training batch of an iteration ≥ 0, whatever was asked for before."""
+        """Return the training batch of an iteration ≥ 0. It does not depend on earlier calls."""
         return self.batches([iteration])[iteration]
 
     def batches(self, iterations: Iterable[int]) -> dict[int, Batch]:
-        """The training batches of some iterations, rendered at once."""
+        """Return the training batches of some iterations, which are rendered together."""
         factors = {iteration: self.factors(iteration) for iteration in iterations}
         whole = self.render(np.concatenate(list(factors.values())))
         parts = zip(factors, whole.split(self.batch_size), strict=True)
         return {i: self.conditions.applied(part, TRAINING, self.seed, i) for i, part in parts}
 
     def test_set(self) -> Batch:
-        """The held-out set of num_test videos (or images), the same for every seed of training."""
+        """Return the held-out set of num_test videos (or images), the same for every seed of training."""
         return self._tested(self.test_factors())
 
     def seen_set(self) -> Batch | None:
-        """What the held-out set is compared with where a part of the data is held out on purpose; else None."""
+        """Return training samples to compare the held-out set with if part of the data is held out; else None."""
         return None if self.split == "none" else self._tested(self.seen_factors())
 
     def _tested(self, factors: Factors) -> Batch:
@@ -109,14 +109,14 @@ class Dataset(ABC):
 
 
 class ContinuousDataset(Dataset):
-    """Factors drawn anew for each batch.
+    """A dataset whose factors are drawn anew for each batch.
 
     Args:
-        config: names the dataset.
-        device: where images are rendered.
-        paint: how factors become images.
-        draw: how factors are drawn, those of `categories` too from [0, 1].
-        categories: how many values a factor has that is none of [0, 1], by its name.
+        config: config that names the dataset.
+        device: device on which images are rendered.
+        paint: turns factors into images.
+        draw: draws factors from [0, 1], those of `categories` as well.
+        categories: number of values of each factor that is a category, by its name.
     """
 
     def __init__(
@@ -154,18 +154,18 @@ class ContinuousDataset(Dataset):
 
 
 class FiniteDataset(Dataset):
-    """Factors of a finite set: each of the training ones once an epoch, in an order of the epoch's own.
+    """A dataset with a finite set of samples. Each training sample occurs once in an epoch, in an order of its own.
 
     A batch may end one epoch and begin the next.
 
     Args:
-        config: names the dataset.
-        device: where images are rendered.
-        paint: how factors become images.
-        members: the finite set.
-        pictures: [N] a number for each member, which those of one picture share; none is held out that is also trained
-            on by another name. None where all differ.
-        num_held_out: how many members are held out where no levels are.
+        config: config that names the dataset.
+        device: device on which images are rendered.
+        paint: turns factors into images.
+        members: the finite set of samples.
+        pictures: [N] a number for each member, equal for members that look the same, so that no held-out picture is
+            also trained on. None if all differ.
+        num_held_out: number of members that are held out, unless levels are.
 
     Raises:
         UserError: nothing is left to train on.
@@ -212,7 +212,7 @@ class FiniteDataset(Dataset):
         return self.members.factors(self.train_indices[: self.num_test])
 
     def indices(self, iteration: int) -> NDArray[np.int64]:
-        """Indices [B] in the finite set of a training batch."""
+        """Return the indices [B] in the finite set of a training batch."""
         steps = iteration * self.batch_size + np.arange(self.batch_size)
         size = len(self.train_indices)
         epochs, places = np.divmod(steps, size)
@@ -220,7 +220,7 @@ class FiniteDataset(Dataset):
         return self.train_indices[np.concatenate(parts)]
 
 
-# Consecutive batches share an epoch, and one that crosses over needs two; trials of a stack may be apart.
+# Consecutive batches share an epoch, a batch across a border needs two, and trials of a stack may be epochs apart.
 @lru_cache(maxsize=8)
 def _epoch_order(seed: int, epoch: int, size: int) -> NDArray[np.int64]:
     return shuffled(size, generator(seed, Stream.TRAIN, epoch))

@@ -1,8 +1,8 @@
-"""The pictures of the public dSprites file, which the user points to (`dd_ray.storage.dsprites`).
+"""The dataset of the public dSprites file, of which the user has a copy (`dd_ray.storage.dsprites`).
 
-It names its six factors color, shape, scale, orientation, posX and posY. Color has one level, so that a batch has the
-other five, as in disentanglement_lib (Locatello et al. 2019). They are level / (levels − 1), by the names of
-`SPRITE_FACTORS`; `dd_ray.data.sprites` says how scores take them. A trial's key has the MD5, in place of the path.
+The file names its six factors color, shape, scale, orientation, posX and posY. Color has one level, so a batch has the
+other five, as in disentanglement_lib (Locatello et al. 2019). Their values are level / (levels − 1), under the names of
+`SPRITE_FACTORS`; `dd_ray.data.sprites` says how scores treat them. A trial's key contains the MD5 instead of the path.
 """
 
 from dataclasses import replace
@@ -23,19 +23,19 @@ from dd_ray.storage.dsprites import BYTES_PER_IMAGE, SIDE, open_dsprites
 
 
 def make_dsprites(config: TrialConfig, device: torch.device) -> FiniteDataset:
-    """The file's images, each of the training ones once an epoch."""
+    """Make the dataset of the file's images, each training image once in an epoch."""
     images = _images(config)
     pictures = _pictures(config.dsprites_file, config.dsprites_md5)
     return FiniteDataset(config, device, dsprites_painter(config), SpriteGrid(images.shape[1:-1]), pictures)
 
 
 def dsprites_painter(config: TrialConfig) -> Paint:
-    """How factors become images: those of the nearest levels."""
+    """Return the function that turns factors into the images of the nearest levels."""
     return partial(_paint, images=_images(config), image_size=config.image_size)
 
 
 def dsprites_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float32]:
-    """Factors [N, 5] of the file's held-out pictures, `NUM_HELD_OUT` at most."""
+    """Return factors [N, 5] of at most `NUM_HELD_OUT` held-out pictures of the file."""
     dataset = make_dsprites(replace(config, split="none", train_share=1.0), torch.device("cpu"))
     return dataset.members.factors(dataset.test_indices[: min(num_stills, NUM_HELD_OUT)])[:, 0]
 
@@ -46,7 +46,7 @@ def _images(config: TrialConfig) -> NDArray[np.uint8]:
 
 @cache
 def _pictures(file: str | None, md5: str) -> NDArray[np.uint64]:
-    """[N] numbers of the file's images, which those with the same pixels share: hashes, in 2 s for all."""
+    """Return hashes [N] of the file's images, equal for images with the same pixels. It takes 2 s."""
     images = open_dsprites(file, md5).reshape(-1, BYTES_PER_IMAGE)
     return np.fromiter(
         (int.from_bytes(blake2b(image.tobytes(), digest_size=8).digest()) for image in images), np.uint64
@@ -54,7 +54,7 @@ def _pictures(file: str | None, md5: str) -> NDArray[np.uint64]:
 
 
 def _paint(factors: Tensor, images: NDArray[np.uint8], image_size: int) -> Tensor:
-    """Images uint8 [B, T, S, S] of factors [B, T, 5]."""
+    """Look up images uint8 [B, T, S, S] of factors [B, T, 5]."""
     sizes = images.shape[1:-1]
     values = factors.flatten(0, 1).cpu().numpy()
     levels = [np.rint(snap(values[:, i], n) * (n - 1)).astype(np.int64) for i, n in enumerate(sizes)]

@@ -15,15 +15,15 @@ Draws = TypeVar("Draws", NDArray[np.float32], NDArray[np.float64])
 Path = Callable[[Uniform, int, int], Floats]
 
 MIN_DISTANCE = 0.1
-"""Start and end of a path are redrawn until they lie further apart than this."""
+"""Start and end of a path are redrawn until they are further apart than this."""
 MOST_ROUNDS = 10_000
-"""Rounds of redrawing. The rarest draws that are asked for, 1 of 16, are all there after some hundred."""
+"""The most rounds of redrawing. The rarest draws, 1 of 16, are complete after some hundred rounds."""
 BOUNCE_LENGTH = (0.5, 1.5)
-"""Shortest and longest way of a bouncing circle in a video, in widths of the square."""
+"""Shortest and longest path of a bouncing circle in a video, in widths of the square."""
 
 
 def redraw_until(accepted: Callable[[Draws], NDArray[np.bool_]], draw: Callable[[int], Draws], n: int) -> Draws:
-    """n draws; those not accepted are redrawn together, in order of index, until none is left.
+    """Draw n times; draws that are not accepted are redrawn together, in order of index, until all are accepted.
 
     Raises:
         RuntimeError: some are never accepted.
@@ -38,7 +38,7 @@ def redraw_until(accepted: Callable[[Draws], NDArray[np.bool_]], draw: Callable[
 
 
 def endpoints(uniform: Uniform, n: int, dimensions: int = 2) -> Floats:
-    """Start and end, [n, 2, dimensions], uniform in the unit cube where their distance is > MIN_DISTANCE."""
+    """Draw start and end [n, 2, dimensions], uniform in the unit cube, with a distance > MIN_DISTANCE."""
     return redraw_until(
         lambda ends: np.linalg.norm(ends[:, 1] - ends[:, 0], axis=-1) > MIN_DISTANCE,
         lambda m: uniform((m, 2, dimensions)),
@@ -47,17 +47,17 @@ def endpoints(uniform: Uniform, n: int, dimensions: int = 2) -> Floats:
 
 
 def equally_spaced(ends: Floats, num_frames: int) -> Floats:
-    """Positions [n, T, D] on the straight lines from ends[:, 0] to ends[:, 1], both included."""
+    """Return positions [n, T, D], equally spaced on the straight lines from ends[:, 0] to ends[:, 1], both included."""
     return np.linspace(ends[:, 0], ends[:, 1], num=num_frames, axis=1)
 
 
 def linear(uniform: Uniform, n: int, num_frames: int) -> Floats:
-    """Straight paths [n, T, 2] at constant velocity; start and end uniform, > MIN_DISTANCE apart."""
+    """Draw straight paths [n, T, 2] of constant velocity; start and end are uniform, and > MIN_DISTANCE apart."""
     return equally_spaced(endpoints(uniform, n), num_frames)
 
 
 def axis(uniform: Uniform, n: int, num_frames: int) -> Floats:
-    """Straight paths [n, T, 2] along x or along y, with equal chances, at constant velocity.
+    """Draw straight paths [n, T, 2] of constant velocity along x or along y, with equal chances.
 
     Start and end of the moving coordinate are uniform, > MIN_DISTANCE apart; the other one is uniform.
     """
@@ -69,12 +69,12 @@ def axis(uniform: Uniform, n: int, num_frames: int) -> Floats:
 
 
 def bounce(uniform: Uniform, n: int, num_frames: int) -> Floats:
-    """Paths [n, T, 2] of constant speed that are reflected at the border of the unit square.
+    """Draw paths [n, T, 2] of constant speed that are reflected at the border of the unit square.
 
-    Start uniform in the square; displacement over the whole video uniform in the ring of radii
-    BOUNCE_LENGTH, so that most paths reach a border and some reach two or three. The straight line is
-    folded back into the square, p ↦ 1 − |1 − (p mod 2)|. Only sums and products are used, not sines, so
-    that all machines draw the same numbers.
+    The start is uniform in the square, and the displacement over the whole video is uniform in the ring of radii
+    BOUNCE_LENGTH, so that most paths reach a border and some reach two or three. The straight line is folded back into
+    the square, p ↦ 1 − |1 − (p mod 2)|. Only sums and products are used, not sines, so that all machines draw the same
+    numbers.
     """
     shortest, longest = BOUNCE_LENGTH
 
@@ -89,4 +89,4 @@ def bounce(uniform: Uniform, n: int, num_frames: int) -> Floats:
 
 
 PATHS: dict[str, Path] = {"linear": linear, "axis": axis, "bounce": bounce}
-"""The paths by the name that a config gives them."""
+"""The functions that draw paths, by the names of `motion` in a config."""

@@ -1,11 +1,12 @@
-"""A grey bar that hides a part of the path of what moves.
+"""A grey bar in front of the scene, which hides part of the path of what moves.
 
-The bar is upright in the middle of the picture, as high as it is, before all else. Of width w, in pixels of the canvas
-of 64×64, it covers the columns from 32 − w/2 to 32 + w/2; of a pixel that it covers in part it has that share, also
-in pictures of 32×32. What moves is hidden in a frame if its centre is behind the bar, and so about half of it or more.
+The bar stands upright in the middle of the picture, over its full height, in front of all else. With a width of w
+pixels of the canvas of 64×64, it covers the columns from 32 − w/2 to 32 + w/2. A pixel that it covers in part is mixed
+in that proportion, also in pictures of 32×32. A thing counts as hidden in a frame if its centre is behind the bar, so
+that about half of it or more is covered.
 
-It is a part of the scene, so that still pictures show it as well: a network that was trained with the bar has never
-seen a picture without.
+The bar is part of the scene, so still pictures show it as well: a network that was trained with the bar has never seen
+a picture without it.
 """
 
 from collections.abc import Sequence
@@ -18,21 +19,21 @@ from dd_ray.data.canvases import SPRITE_MARGIN, SPRITE_RANGE
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE
 
 GREY = 128
-"""Value of the bar."""
+"""Value of the bar's pixels."""
 CENTRES = {"circle": (CIRCLE_MARGIN + 0.5, CIRCLE_RANGE), "sprite": (SPRITE_MARGIN, SPRITE_RANGE)}
-"""Of things at x = 0: how far their centre is from the left border, and how much further at x = 1. Others have all of
-the canvas."""
+"""By thing: the distance of its centre from the left border at x = 0, and how much further it is at x = 1, in pixels of
+the canvas. For other things these are 0 and the width of the canvas."""
 
 
 def occluded(pictures: Tensor, width: float) -> Tensor:
-    """Pictures behind the bar.
+    """Draw the bar in front of pictures.
 
     Args:
         pictures: uint8 [..., S, S].
-        width: of the bar, in pixels of the canvas; without any, the pictures are returned as they are.
+        width: width of the bar, in pixels of the canvas; with 0, the pictures are returned as they are.
 
     Returns:
-        uint8, of the same shape.
+        uint8 pictures of the same shape.
     """
     if not width:
         return pictures
@@ -44,12 +45,12 @@ def occluded(pictures: Tensor, width: float) -> Tensor:
 
 
 def hidden_frames(factors: Tensor, names: Sequence[str], width: float) -> Tensor:
-    """In which frames the centre of something that is no background is behind the bar.
+    """Return the frames in which the centre of something other than the background is behind the bar.
 
     Args:
         factors: [B, T, F].
-        names: of the F factors; x of a thing is THING_x.
-        width: of the bar, in pixels of the canvas.
+        names: names of the F factors; x of a thing is THING_x.
+        width: width of the bar, in pixels of the canvas.
 
     Returns:
         bool [B, T].

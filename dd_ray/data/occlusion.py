@@ -1,10 +1,10 @@
-"""Several circles, of which the later ones lie in front of the earlier ones and hide them.
+"""Several circles, the later of which lie in front of the earlier ones and hide them.
 
 Circles, background, canvas and reduction are those of `dd_ray.data.rendering`, and one circle in front of a Gaussian
-gives its images bit for bit. Values are equally spaced from that of the first circle, 0 in front of a Gaussian and 128
-on black, to 255 for the last, in front of all others. So where two overlap it shows which is in front, no two can be
-mistaken for each other, and of two circles each stands out: the Gaussian ends at 204, and is dark only far from its
-centre.
+gives its images bit for bit. The circles' values are equally spaced, from 0 in front of a Gaussian (128 on black) for
+the first to 255 for the last, which lies in front of all others. So where two overlap one sees which is in front,
+circles cannot be mistaken for each other, and each stands out from the background: the Gaussian ends at 204, and is
+dark only far from its centre.
 
 Shapes: B videos, T frames, F factors, K circles, S pixels a side.
 """
@@ -21,7 +21,7 @@ BEFORE_GAUSSIAN, BEFORE_BLACK = (0, 255), (128, 255)
 
 
 def circle_values(num_circles: int, ends: tuple[int, int]) -> list[int]:
-    """Values of the circles, from the one behind all others to the one before them; one alone is as the last."""
+    """Return the values of the circles, from the rearmost to the foremost; a single circle has the last value."""
     first, last = ends
     steps = max(1, num_circles - 1)
     return [last - (last - first) * (num_circles - 1 - k) // steps for k in range(num_circles)]
@@ -30,15 +30,16 @@ def circle_values(num_circles: int, ends: tuple[int, int]) -> list[int]:
 def paint_circles(
     factors: Tensor, num_circles: int, image_size: int, radius: float = RADIUS, contrast: float = 1.0
 ) -> Tensor:
-    """Images of circles that hide each other.
+    """Paint images of circles that hide each other.
 
     Args:
-        factors: float32 or float64 [B, T, F], trusted: x and y of each circle, then those of the Gaussian, which is
-            read off the first frame; on black without the latter.
+        factors: float32 or float64 [B, T, F], not checked: x and y of each circle, then those of the Gaussian, which is
+            read off the first frame; without the latter, the background is black.
         num_circles: K.
         image_size: S, 32 or 64.
-        radius: of the circles, in pixels of the canvas.
-        contrast: c in (0, 1], of each circle with what is behind it: b + c (v − b) for values of v and b.
+        radius: radius of the circles, in pixels of the canvas.
+        contrast: c in (0, 1], of each circle with what is behind it: b + c (v − b) for the circle's value v and b
+            behind it.
 
     Returns:
         uint8 [B, T, S, S], on the device of the factors.

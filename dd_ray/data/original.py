@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from dd_ray.data.motion import Floats, endpoints, equally_spaced
 
 CIRCLE_LEVELS = 16
-"""Positions of the circle on each axis (still images)."""
+"""Number of positions of the circle on each axis (still images)."""
 BACKGROUND_LEVELS = 32
-"""Positions of the background on each axis (both sets)."""
+"""Number of positions of the background on each axis (both sets)."""
 NUM_VIDEOS = 200_000
 NUM_FRAMES = 10
 
@@ -25,15 +25,15 @@ class FiniteSet(Protocol):
 
     size: int
     periodic: tuple[str, ...]
-    """Names of the factors of which the first and the last level are the same pictures."""
+    """Names of the factors whose first and last level look the same."""
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Factors [n, T, F] of the images or videos with these indices [n]."""
+        """Return factors [n, T, F] of the images or videos with these indices [n]."""
         ...
 
 
 def levels(n: int) -> NDArray[np.float32]:
-    """n equally spaced positions from 0 to 1."""
+    """Return n equally spaced positions from 0 to 1."""
     return np.linspace(0, 1, n, dtype=np.float32)
 
 
@@ -45,7 +45,7 @@ class StillImages:
     periodic: tuple[str, ...] = ()
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Factors [n, 1, F] of the images with these indices [n]."""
+        """Return factors [n, 1, F] of the images with these indices [n]."""
         background_x, background_y, circle_x, circle_y = (
             levels(n)[places] for n, places in zip(self.shape, np.unravel_index(indices, self.shape), strict=True)
         )
@@ -59,7 +59,7 @@ class Videos:
     periodic: tuple[str, ...] = ()
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Factors [n, T, F] of the videos with these indices [n]."""
+        """Return factors [n, T, F] of the videos with these indices [n]."""
         ends, backgrounds = _drawn_videos()
         circles = equally_spaced(ends[indices], NUM_FRAMES).astype(np.float32)
         still = np.broadcast_to(backgrounds[indices, None], circles.shape)
@@ -68,7 +68,7 @@ class Videos:
 
 @cache
 def _drawn_videos() -> tuple[Floats, NDArray[np.float32]]:
-    """Start and end of the circles, [N, 2, 2], and backgrounds, [N, 2]."""
+    """Draw start and end of the circles, [N, 2, 2], and backgrounds, [N, 2]."""
     # The original drew from numpy's legacy generator, in this order; no other gives its videos.
     legacy = np.random.RandomState(0)
     ends = endpoints(legacy.random_sample, NUM_VIDEOS)

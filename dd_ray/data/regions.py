@@ -1,4 +1,4 @@
-"""Where in an image the circle is, where its edge, and where the background.
+"""Masks of an image: the inside of the circle, its edge, and the background.
 
 With C(r) the circle alone on black, drawn with a radius of r pixels of the canvas and scaled to [0, 1]:
 
@@ -32,7 +32,7 @@ class Regions(NamedTuple):
 
 
 def circle_regions(circle_positions: NDArray[np.floating], image_size: int = IMAGE) -> Regions:
-    """The regions of images of circles.
+    """Return the regions of images of circles.
 
     Args:
         circle_positions: float32 or float64 [N, 2], circle_x and circle_y in [0, 1], in the precision that

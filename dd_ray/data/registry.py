@@ -1,4 +1,4 @@
-"""How each dataset is drawn, by the name that a config gives it; as `dd_ray/config/datasets.py` declares it."""
+"""Makes datasets and their pictures by the names that `dd_ray/config/datasets.py` declares."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from dd_ray.data.rendering import checked
 
 
 def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:
-    """The dataset that a config asks for, rendering on a device."""
+    """Make the dataset that a config names, which renders on the given device."""
     dataset: Dataset = resolve(DATASETS[config.dataset].make)(config, torch.device(device))
     return dataset
 
@@ -23,13 +23,13 @@ def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dat
 def render_stills(
     config: TrialConfig, factors: NDArray[np.floating], device: torch.device | str = "cpu"
 ) -> NDArray[np.uint8]:
-    """Still pictures of any factors, as a config's dataset shows them.
+    """Render still pictures of any factors as a config's dataset shows them.
 
     Args:
-        config: names the dataset.
+        config: config that names the dataset.
         factors: float32 or float64 [N, F] in [0, 1], named by `config.factor_names`. A category between two levels is
-            rounded, and so is every factor where there are pictures of some levels only.
-        device: where they are rendered.
+            rounded, and so is every factor if pictures exist for some levels only.
+        device: device on which they are rendered.
 
     Returns:
         uint8 [N, H, W].
@@ -44,20 +44,20 @@ def render_stills(
 
 
 def held_out_stills(config: TrialConfig, num_stills: int) -> NDArray[np.floating]:
-    """Factors [N, F] of held-out still pictures, independent and uniform, the same for every network and sweep.
+    """Return factors [N, F] of held-out stills, independent and uniform, the same for every network and sweep.
 
-    Drawn from the unit cube, also for what is trained on a grid; of a file, the held-out pictures, `NUM_HELD_OUT` at
-    most, whose factors are as they are there.
+    They are drawn from the unit cube, also for networks that are trained on a grid. For a file, they are those of at
+    most `NUM_HELD_OUT` held-out pictures, as they are in the file.
     """
     factors: NDArray[np.floating] = resolve(DATASETS[config.dataset].stills)(config, num_stills)
     return factors
 
 
 def held_out_pictures(config: TrialConfig, num_stills: int) -> tuple[NDArray[np.floating], NDArray[Any]]:
-    """Held-out still pictures: their factors [N, F] as `held_out_stills` has them, and what they show.
+    """Return held-out still pictures with their factors [N, F], as in `held_out_stills`.
 
     Returns:
-        Factors, and pictures as `still_images` takes them.
+        Factors, and pictures in the form that `still_images` takes.
     """
     pictures = DATASETS[config.dataset].pictures
     if pictures is not None:
@@ -68,11 +68,11 @@ def held_out_pictures(config: TrialConfig, num_stills: int) -> tuple[NDArray[np.
 
 
 def still_images(pictures: NDArray[Any], device: torch.device | str = "cpu") -> Tensor:
-    """Still pictures as a model takes them.
+    """Convert still pictures to the images that a model takes.
 
     Args:
         pictures: [N, H, W] or [N, H, W, C], uint8, or floats in [0, 1].
-        device: where to.
+        device: device of the result.
 
     Returns:
         Float32 [N, 1, C, H, W] in [0, 1].

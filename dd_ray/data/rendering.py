@@ -12,15 +12,14 @@ An image is drawn on a canvas of 64×64 pixels and reduced to 32×32:
 A circle reaches 9×9 pixels of the reduced image at most. So the background is reduced once for all frames
 that share it, and only those 9×9 pixels are reduced again for each frame.
 
-Exactness: distances, comparison and background are float64, sums of the reduction are small integers, so
-the images are those of the definition bit for bit. One exception is known: g is taken as the product of its
-factors along x and y, which may differ from the exponential of the sum in the last bit, as the exponentials
-of two machines may; where b is within that of a whole number, a pixel may differ by 1. It never is one
-except at g = max g, where both are exact; the chance is of the order of 1e-9 for a background.
+Exactness: distances, comparison and background are float64, and sums of the reduction are small integers, so the images
+equal their definition bit for bit. One exception is known: g is computed as the product of its factors along x and y,
+which may differ from the exponential of the sum in the last bit, as the exponentials of two machines may. If b is that
+close to a whole number, a pixel may differ by 1. But b is a whole number only at g = max g, where both are exact;
+otherwise the chance is of the order of 1e-9 for a background.
 
-Shapes: N frames, B videos, T frames of a video, M backgrounds. Canvases are padded by one black pixel on
-each side, so that the taps that reach over the border need no case of their own: position p of the canvas
-is p + 1 in the padded one.
+Shapes: N frames, B videos, T frames of a video, M backgrounds. Canvases are padded by one black pixel on each side, so
+that taps that reach over the border need no special case: position p of the canvas is p + 1 in the padded one.
 """
 
 import math
@@ -60,7 +59,7 @@ Factors = TypeVar("Factors", Tensor, NDArray[np.float32], NDArray[np.float64])
 
 @dataclass(frozen=True)
 class Backgrounds:
-    """M backgrounds without a circle."""
+    """M backgrounds, without circles."""
 
     canvases: Tensor
     """Uint8 [M, 66, 66], padded by zeros."""
@@ -69,7 +68,7 @@ class Backgrounds:
 
 
 def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
-    """Images of circles in front of Gaussian backgrounds, as the module's equations define them.
+    """Render images of circles in front of Gaussian backgrounds, as the module's equations define them.
 
     Args:
         factors: float32 or float64 [N, 4] in [0, 1], in the order of `FACTORS`; a tensor or an array. The
@@ -91,10 +90,10 @@ def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
 
 
 def draw_circles(positions: Tensor, radius: float = RADIUS, image_size: int = IMAGE) -> Tensor:
-    """Circles on black, for positions [N, 2] as (x, y) in [0, 1].
+    """Draw circles on black at positions [N, 2], which are (x, y) in [0, 1].
 
     Args:
-        positions: float32 or float64, trusted; their precision is honoured as `render_circles` does.
+        positions: float32 or float64, not checked; their precision matters as in `render_circles`.
         radius: r of the module's equation, in pixels of the canvas.
         image_size: 32, or 64 for the canvas before its reduction.
 
@@ -109,18 +108,18 @@ def draw_circles(positions: Tensor, radius: float = RADIUS, image_size: int = IM
 
 
 def circle_masks(positions: Tensor, radius: float = RADIUS) -> Tensor:
-    """Which pixels of the canvas circles at positions [N, 2] cover, bool [N, 64, 64]; see `draw_circles`."""
+    """Return the pixels of the canvas that circles at positions [N, 2] cover, bool [N, 64, 64]; see `draw_circles`."""
     return _lit(torch.arange(CANVAS, device=positions.device), _circle_centres(positions), radius)
 
 
 def reduce_canvases(canvases: Tensor) -> Tensor:
-    """Canvases uint8 [N, 64, 64] to images uint8 [N, 32, 32], by the module's reduction."""
+    """Reduce canvases uint8 [N, 64, 64] to images uint8 [N, 32, 32], as the module's docstring defines."""
     scales = _tap_scales(torch.arange(IMAGE, device=canvases.device))
     return _reduce(torch.nn.functional.pad(canvases, (1, 1, 1, 1)), scales, scales[:, None])
 
 
 def checked(factors: Tensor, names: Sequence[str] = FACTORS) -> Tensor:
-    """The factors, or a `UserError` where they are none."""
+    """Return the factors, after checking type, shape and range."""
     if factors.ndim != 2 or factors.shape[1] != len(names):
         raise UserError(
             f"factors of shape {tuple(factors.shape)} cannot be rendered; give [N, {len(names)}], "
@@ -137,13 +136,13 @@ def checked(factors: Tensor, names: Sequence[str] = FACTORS) -> Tensor:
 
 
 def render_videos(factors: Tensor, grid: Backgrounds | None = None, image_size: int = IMAGE) -> Tensor:
-    """Frames of videos in which the background rests; factors are trusted, not checked.
+    """Render videos in which the background rests. The factors are not checked.
 
     Args:
         factors: float32 or float64 [B, T, F] in the order of `FACTORS`. The background is read off the
             first frame of each video.
-        grid: the backgrounds of a square grid, `grid_backgrounds`, where all backgrounds are on it. They
-            are looked up there instead of drawn.
+        grid: the backgrounds of a square grid, see `grid_backgrounds`, if all backgrounds lie on it. They are then
+            looked up instead of drawn.
         image_size: 32, or 64 for the canvases before their reduction.
 
     Returns:
@@ -166,31 +165,31 @@ def render_videos(factors: Tensor, grid: Backgrounds | None = None, image_size: 
 
 @cache
 def grid_backgrounds(num_levels: int, device: torch.device) -> Backgrounds:
-    """The num_levels² backgrounds on a square grid of positions, x slowest: 5.5 MB for 32 levels.
+    """Return the num_levels² backgrounds on a square grid of positions, x slowest: 5.5 MB for 32 levels.
 
-    They are drawn once for each device and kept, since all trials of a process share them.
+    They are drawn once per device and kept, since all trials of a process share them.
     """
-    # In numpy, as the grids of the factors: torch.linspace rounds otherwise.
+    # By numpy, as the grids of the factors are, since torch.linspace rounds differently.
     levels = torch.from_numpy(np.linspace(0, 1, num_levels, dtype=np.float32)).to(device)
     return draw_backgrounds(torch.cartesian_prod(levels, levels))
 
 
 def _index_on_grid(positions: Tensor, grid_size: int) -> Tensor:
-    """Indices [M] into `grid_backgrounds` of positions [M, 2] on the grid."""
+    """Return indices [M] into `grid_backgrounds` of positions [M, 2] on the grid."""
     num_levels = math.isqrt(grid_size)
     x, y = (positions * (num_levels - 1)).round().long().unbind(-1)
     return x * num_levels + y
 
 
 def draw_backgrounds(positions: Tensor) -> Backgrounds:
-    """Backgrounds for positions [M, 2], as (x, y) in [0, 1]; see the module's equation."""
+    """Draw backgrounds at positions [M, 2], which are (x, y) in [0, 1], by the module's equation."""
     canvases = _draw_canvases(positions)
     eighths_or_sevenths = _tap_scales(torch.arange(IMAGE, device=positions.device))
     return Backgrounds(canvases, _reduce(canvases, eighths_or_sevenths, eighths_or_sevenths[:, None]))
 
 
 def _draw_canvases(positions: Tensor) -> Tensor:
-    """Backgrounds before the reduction, uint8 [M, 66, 66]."""
+    """Draw backgrounds before the reduction, uint8 [M, 66, 66]."""
     centres = (CANVAS * positions).double()
     squares = (torch.arange(CANVAS, device=positions.device) - centres[:, :, None]).square()
     g = torch.exp(squares / (-2 * BACKGROUND_VARIANCE))  # [M, 2, 64], the factors along x and y
@@ -199,7 +198,7 @@ def _draw_canvases(positions: Tensor) -> Tensor:
 
 
 def _draw_frames(positions: Tensor, backgrounds: Backgrounds, which: Tensor, out: Tensor) -> None:
-    """Frames of circles at positions [N, 2], before the backgrounds of indices which [N], into out."""
+    """Draw circles at positions [N, 2] in front of the backgrounds with indices `which` [N], into `out`."""
     pixels, device = backgrounds.canvases.flatten(), positions.device
     centres = _circle_centres(positions)
     # Output pixel k is computed from canvas pixels 2k − 1 to 2k + 2, so the first one that sees the circle
@@ -220,25 +219,25 @@ def _draw_frames(positions: Tensor, backgrounds: Backgrounds, which: Tensor, out
 
 
 def _draw_unreduced(positions: Tensor, backgrounds: Backgrounds, which: Tensor, out: Tensor) -> None:
-    """As `_draw_frames`, the canvases before their reduction."""
+    """Draw as `_draw_frames`, but the canvases before their reduction."""
     lit = _lit(torch.arange(CANVAS, device=positions.device), _circle_centres(positions))
     out.copy_(backgrounds.canvases[which, 1:-1, 1:-1].masked_fill_(lit, 255))
 
 
 def _circle_centres(positions: Tensor) -> Tensor:
-    """Centres [N, 2] in canvas pixels, rounded to the positions' precision before the margin is added."""
+    """Return centres [N, 2] in canvas pixels, rounded to the positions' precision before the margin is added."""
     return (CIRCLE_RANGE * positions).double() + CIRCLE_MARGIN
 
 
 def _lit(pixels: Tensor, centres: Tensor, radius: float = RADIUS) -> Tensor:
-    """Whether circles at centres [N, 2] cover the pixels in columns and rows [N, 2, W]: bool [N, W, W]."""
+    """Return whether circles at centres [N, 2] cover the pixels in columns and rows [N, 2, W]: bool [N, W, W]."""
     squares = (pixels - centres[:, :, None]).square()
     return squares[:, 1, :, None] + squares[:, 0, None, :] <= _largest_lit_square(radius)
 
 
 @cache
 def _largest_lit_square(radius: float) -> float:
-    """The largest d² for which d² − r ≤ r² as float64 computes it, so that one comparison decides."""
+    """Return the largest d² for which d² − r ≤ r² in float64, so that a single comparison decides."""
     square = radius**2 + radius
     while square - radius > radius**2:
         square = math.nextafter(square, 0)
@@ -248,9 +247,9 @@ def _largest_lit_square(radius: float) -> float:
 
 
 def _reduce(padded: Tensor, scale_x: Tensor, scale_y: Tensor) -> Tensor:
-    """Antialiased halving of padded uint8 canvases [N, 2n + 2, 2n + 2] to uint8 [N, n, n].
+    """Halve padded uint8 canvases [N, 2n + 2, 2n + 2] to uint8 [N, n, n], with antialiasing.
 
-    The scales are one over the sum of each output pixel's taps, and broadcast against [N, n, n].
+    Each scale is 1 / (sum of an output pixel's taps); they broadcast against [N, n, n].
     """
     taps = _taps(padded.shape[-1] // 2 - 1, padded.device)
     rows = _round(padded.float() @ taps, scale_x)
@@ -258,31 +257,31 @@ def _reduce(padded: Tensor, scale_x: Tensor, scale_y: Tensor) -> Tensor:
 
 
 def _round(sums: Tensor, scales: Tensor) -> Tensor:
-    """Sums · scales rounded half up, in place, for integer sums and scales of 1/8 or 1/7."""
+    """Return sums · scales, rounded half up, in place, for integer sums and scales of 1/8 or 1/7."""
     # No sum of sevenths is a half, and the nearest is 1/14 away: the error of 1/7 in float32 is harmless.
     return sums.mul_(scales).add_(1 / 2).floor_()
 
 
 @cache
 def _taps(num_outputs: int, device: torch.device) -> Tensor:
-    """Taps (1, 3, 3, 1) at a stride of 2, [2n + 2, n]; integers, so exact in TF32 as well."""
+    """Return taps (1, 3, 3, 1) at a stride of 2, [2n + 2, n]: integers, which are exact in TF32 as well."""
     inputs = torch.arange(2 * num_outputs + 2, device=device)
     tap = inputs[:, None] - 2 * torch.arange(num_outputs, device=device)
     return ((tap >= 0) & (tap <= 3)).float() + 2 * ((tap == 1) | (tap == 2))
 
 
 def _tap_scales(outputs: Tensor) -> Tensor:
-    """One over the sum of the taps inside the canvas, for indices of output pixels."""
+    """Return 1 / (sum of the taps inside the canvas) for indices of output pixels."""
     return torch.where((outputs == 0) | (outputs == IMAGE - 1), 1 / 7, 1 / 8)
 
 
 def _square(side: int, stride: int, device: torch.device) -> Tensor:
-    """Flat indices [side²] of a square in the corner of an image with rows of stride pixels."""
+    """Return flat indices [side²] of a square in the corner of an image whose rows have `stride` pixels."""
     pixels = torch.arange(side, device=device)
     return (stride * pixels[:, None] + pixels).flatten()
 
 
 def in_chunks(of: Tensor, num_frames: int = 1, chunk_cpu: int = _CHUNK_CPU) -> tuple[Tensor, ...]:
-    """Views of a tensor [B, ...] that hold about as many frames as are worked on at a time, chunk_cpu on a CPU."""
+    """Split a tensor [B, ...] into views of about as many frames as are worked on at a time, chunk_cpu on a CPU."""
     frames = chunk_cpu if of.device.type == "cpu" else _CHUNK_GPU
     return of.split(max(1, frames // num_frames))

@@ -1,4 +1,4 @@
-"""What is held out of training: a share of the samples, or of the levels of each factor.
+"""Splits data into training and held-out parts: by samples, by levels of each factor, or by combinations.
 
     samples   of a finite set's samples, a share p is trained on
     combinations  each factor is in the lower or upper half of its range, or is one of its categories, also a factor
@@ -6,18 +6,18 @@
     levels    of the n levels of each factor, round(p · n) are trained on; a sample is held out as soon as one of its
               factors is at another level, so that of F factors a share of about p^F is trained on
 
-Of combinations, a video is trained on if each of its frames is of one that is, and held out if none is; others, which
-pass from one to the other, are neither. So each half of each factor is seen, and some never together: whether a model
-puts together what it knows is another question than whether it knows what lies between. Videos are drawn again until
-they fit, which for few combinations and long ways (bounce) takes many draws.
+With combinations, a video is trained on if all of its frames are of trained combinations, and held out if none is;
+others are neither. So each half of each factor is seen in training, but some never together: this asks whether a model
+can combine what it knows, where levels ask whether it can interpolate. Videos are redrawn until they fit, which takes
+many draws for few combinations and long paths (bounce).
 
 The levels are those of the finite set, `NUM_INTERVALS` equal intervals of a continuous factor, or the values of a
-category. Only levels of factors that rest in a video are split: one that moves passes through all of its levels. Which
-are trained on is the same for all seeds, and those of a smaller share are among those of a larger one. After the
-interpolation study of the original (github.com/zahariaa/disentangled-dynamics, src/data/dspritesbT.py and
+category. Only levels of factors that rest in a video are split, since one that moves passes through all of its levels.
+The trained levels are the same for all seeds, and those of a smaller share are among those of a larger one. This
+follows the interpolation study of the original (github.com/zahariaa/disentangled-dynamics, src/data/dspritesbT.py and
 src/supervised_encoderdecoder).
 
-Factors are told apart by their names, in the order of the columns of [n, T, F].
+Factors are identified by their names, in the order of the columns of [n, T, F].
 
 Shapes: n samples, T frames, F factors.
 """
@@ -38,31 +38,31 @@ Draw = Callable[[np.random.Generator, int], Factors]
 Mask = NDArray[np.bool_]
 
 NUM_INTERVALS = 16
-"""Levels of a continuous factor: as many as the circle has positions on an axis in the original's images."""
+"""Number of levels of a continuous factor: that of the circle's positions on an axis in the original's images."""
 
 NUM_HALVES = 2
-"""Parts of a continuous factor of which combinations are held out."""
+"""Number of parts of a continuous factor for combinations."""
 
 
 class Levels(NamedTuple):
     """The levels of one factor."""
 
     values: Factors
-    """[n] where they are, in increasing order; of intervals, their middles."""
+    """[n] values of the levels in increasing order; of intervals, their middles."""
     trained: Mask
-    """[n] which of them are trained on."""
+    """[n] whether each is trained on."""
 
 
 def trained_levels(num_levels: int, share: float, factor: int) -> Mask:
-    """Which of the levels of a factor are trained on: round(share · num_levels) of them, at random.
+    """Choose the levels of a factor to train on: round(share · num_levels) of them, at random.
 
     Args:
         num_levels: n.
         share: p in (0, 1]; below 1, at least one level is trained on and one held out.
-        factor: the place of the factor among all, since each factor has levels of its own held out.
+        factor: index of the factor, since the choice differs between factors.
 
     Returns:
-        [n].
+        Mask [n] of the levels to train on.
     """
     count = num_levels if share == 1 else max(1, min(round(share * num_levels), num_levels - 1))
     trained = np.zeros(num_levels, bool)
@@ -73,9 +73,9 @@ def trained_levels(num_levels: int, share: float, factor: int) -> Mask:
 def levels_of_set(
     names: Sequence[str], factors: Factors, share: float, periodic: Collection[str] = ()
 ) -> dict[str, Levels]:
-    """The levels of each factor that rests in the samples of a whole finite set, [n, T, F].
+    """Return the levels of each factor that rests in the samples of a whole finite set, [n, T, F].
 
-    Of a `periodic` factor the first and the last level are the same pictures, and so are trained on or not together.
+    The first and last level of a `periodic` factor look the same, so they are trained on or held out together.
     """
     levels = {}
     for factor in _resting(factors):
@@ -87,7 +87,7 @@ def levels_of_set(
 
 
 def levels_of_draws(names: Sequence[str], draw: Draw, share: float, categories: Mapping[str, int]) -> dict[str, Levels]:
-    """The intervals of each factor that rests in what is drawn; those of `categories`, of so many values each."""
+    """Return the levels of each factor that rests in drawn samples: intervals, or the values of `categories`."""
     levels = {}
     for factor in _resting(draw(generator(0, Stream.SPLIT, 0), 64)):
         name = names[factor]
@@ -98,7 +98,7 @@ def levels_of_draws(names: Sequence[str], draw: Draw, share: float, categories: 
 
 
 def at_trained_levels(names: Sequence[str], factors: Factors, levels: Mapping[str, Levels]) -> Mask:
-    """Which samples [n] of a finite set, [n, T, F], have all factors at levels that are trained on."""
+    """Return the mask [n] of the samples of a finite set, [n, T, F], whose factors are all at trained levels."""
     trained = [at.trained[np.searchsorted(at.values, factors[:, 0, names.index(name)])] for name, at in levels.items()]
     return np.all(trained, axis=0)
 
@@ -106,9 +106,9 @@ def at_trained_levels(names: Sequence[str], factors: Factors, levels: Mapping[st
 def split_draws(
     names: Sequence[str], draw: Draw, levels: Mapping[str, Levels], categories: Mapping[str, int]
 ) -> tuple[Draw, Draw]:
-    """How to draw samples at trained levels only, and how to draw held-out ones, where `draw` draws any from [0, 1].
+    """Return functions that draw samples at trained levels, and held-out samples; `draw` draws any from [0, 1].
 
-    Nothing is held out where all levels are trained on, and both draw any.
+    If all levels are trained on, nothing is held out, and both functions draw any samples.
     """
     trained = {names.index(name): at.trained for name, at in levels.items() if not at.trained.all()}
     counts = {names.index(name): count for name, count in categories.items()}
@@ -131,14 +131,14 @@ def split_draws(
 def split_combinations(
     names: Sequence[str], draw: Draw, share: float, categories: Mapping[str, int]
 ) -> tuple[Draw, Draw]:
-    """How to draw samples of trained combinations only, and those of held-out ones only; see `split_draws`."""
+    """Return functions that draw samples of trained, and of held-out combinations; see `split_draws`."""
     counts = [categories.get(name, NUM_HALVES) for name in names]
-    # The levels of no factor are drawn by this number.
+    # A number that no factor's levels are drawn by.
     trained = trained_levels(math.prod(counts), share, len(names))
     of_categories = {names.index(name): count for name, count in categories.items()}
 
     def are_trained(factors: Factors) -> Mask:
-        """[n, T]."""
+        """Return the mask [n, T] of the frames whose combination is trained on."""
         halves = [interval_of(factors[..., i], count) for i, count in enumerate(counts)]
         found: Mask = trained[np.ravel_multi_index(halves, counts)]
         return found
@@ -157,14 +157,14 @@ def split_combinations(
 
 
 def _with_categories(factors: Factors, counts: Mapping[int, int]) -> Factors:
-    """Draws from [0, 1] of a category as one of its values, which are equally spaced; factors [n, T, F] in place."""
+    """Turn draws from [0, 1] of each category into one of its equally spaced values; factors [n, T, F] in place."""
     for factor, count in counts.items():
         factors[..., factor] = snap(factors[..., factor], count)
     return factors
 
 
 def _resting(factors: Factors) -> list[int]:
-    """Factors that change in no sample of [n, T, F]."""
+    """Return the indices of factors that change in no sample of [n, T, F]."""
     rest: list[int] = np.flatnonzero((factors == factors[:, :1]).all(axis=(0, 1))).tolist()
     return rest
 
@@ -175,12 +175,12 @@ def _all_within(trained: dict[int, Mask], factors: Factors) -> Mask:
 
 
 def interval_of(values: Factors, count: int = NUM_INTERVALS) -> NDArray[np.int64]:
-    """Which of as many equal intervals of [0, 1] values are in; 1 is in the last."""
+    """Return the index of the interval that each value is in, of `count` equal ones of [0, 1]; 1 is in the last."""
     return np.minimum((values * np.float32(count)).astype(np.int64), count - 1)
 
 
 def _moved_into(trained: Mask, values: Factors) -> Factors:
-    """Uniform values of [0, 1] as uniform values of the intervals that are trained on, in the same order."""
+    """Map uniform values of [0, 1] to uniform values of the trained intervals, keeping their order."""
     chosen = np.flatnonzero(trained)
     place = values.astype(np.float64) * len(chosen)
     which = np.minimum(place.astype(np.int64), len(chosen) - 1)

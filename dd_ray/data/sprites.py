@@ -1,4 +1,4 @@
-"""Sprites: the procedural stand-in for dSprites, and its videos.
+"""Sprites: a procedural stand-in for dSprites, still and moving.
 
 A sprite is a square, an ellipse or a heart in one of many sizes, orientations and places, white on black or in front of
 the Gaussian of the circles. Layout and order are those of dSprites (Matthey et al. 2017,
@@ -18,10 +18,10 @@ grows. Levels are equally spaced and include both ends, so that the first and th
 they are in dSprites. Images of 32×32 are means over 2×2 pixels, rounded to 8 bits, halves up. Places and angles are
 float64, outlines float32, which is twice as fast; it decides a pixel within 1e-5 px of an outline.
 
-How scores take these factors: as numbers in [0, 1]. The shape is a category in an arbitrary order, and the orientation
-is periodic: no continuous code of it is monotone, so that R², SAP and MCC have to be low for it however well it is
-encoded (mutual information, and so MIG, is less strict), and that of a square is ambiguous four times over. What
-`supervised_encoder` is told of it is the number as well.
+Scores take these factors as numbers in [0, 1], although the shape is a category in an arbitrary order, and the
+orientation is periodic: no continuous code of it is monotone, so R², SAP and MCC are low for it however well it is
+encoded (mutual information, and so MIG, is less strict). The orientation of a square looks the same four times in a
+turn. `supervised_encoder` is trained on these numbers, too.
 
 Shapes: B videos, T frames, N frames of all, F factors, S pixels a side.
 """
@@ -45,16 +45,16 @@ from dd_ray.data.split import Draw, Factors
 from dd_ray.data.stills import uniform_stills
 
 SIZES = (3, 6, 40, 32, 32)
-"""Levels of shape, scale, orientation, x and y in dSprites."""
+"""Numbers of levels of shape, scale, orientation, x and y in dSprites."""
 NUM_SHAPES = SIZES[0]
 SQUARE, ELLIPSE, HEART = 10.25, (14.75, 9.05), 10.7
-"""Half a side, half axes, and unit of the heart, in pixels of the canvas at full size."""
+"""Half a side of the square, half axes of the ellipse, and unit of the heart, in pixels of the canvas at full size."""
 _PLACE = slice(3, 5)  # of SPRITE_FACTORS
 _WINDOW = 32  # pixels that a sprite can reach, along an axis
 
 
 class SpriteGrid:
-    """All combinations of levels of the factors of sprites, the last factor fastest."""
+    """All combinations of levels of the factors of sprites; the last factor varies fastest."""
 
     periodic: tuple[str, ...] = ("sprite_orientation",)
 
@@ -63,7 +63,7 @@ class SpriteGrid:
         self.size = math.prod(sizes)
 
     def factors(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Factors [n, 1, F] of the images with these indices [n]."""
+        """Return factors [n, 1, F] of the images with these indices [n]."""
         places = np.unravel_index(indices, self.sizes)
         levels = [place / max(1, n - 1) for place, n in zip(places, self.sizes, strict=True)]
         return np.stack(levels, axis=-1).astype(np.float32)[:, None]
@@ -71,10 +71,10 @@ class SpriteGrid:
 
 @cache
 def _pictures() -> NDArray[np.int64]:
-    """[N] numbers of the images of the grid, which those with the same pixels share.
+    """Return numbers [N] of the images of the grid, equal for images with the same pixels.
 
-    Beside the first and the last orientation, these are small sprites that are turned a little, or by about a symmetry
-    of theirs. A place is whole pixels from any other, so that it is the same for all places.
+    Apart from the first and the last orientation, such images are of small sprites that are turned a little, or by
+    nearly a symmetry. Places differ by whole pixels, so the numbers are the same at all places.
     """
     *turned, width, height = SIZES
     grid = SpriteGrid((*turned, 1, 1))
@@ -84,7 +84,7 @@ def _pictures() -> NDArray[np.int64]:
 
 
 def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
-    """Still or moving sprites, drawn from the unit cube or of the layout of dSprites."""
+    """Make the dataset of still or moving sprites, drawn from the unit cube or in the layout of dSprites."""
     paint = sprite_painter(config)
     if config.grid == "original":
         return FiniteDataset(config, device, paint, SpriteGrid(), _pictures())
@@ -92,12 +92,12 @@ def make_sprites(config: TrialConfig, device: torch.device) -> Dataset:
 
 
 def sprite_painter(config: TrialConfig) -> Paint:
-    """How any factors of sprites become images."""
+    """Return the function that turns any factors of sprites into images."""
     return partial(paint_sprites, image_size=config.image_size, contrast=config.contrast)
 
 
 def sprite_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
-    """Factors [N, F] of held-out still pictures: from the unit cube, the shape one of the three."""
+    """Draw factors [N, F] of held-out still pictures from the unit cube, with one of the three shapes."""
     factors = uniform_stills(config, num_stills)
     shape = config.factor_names.index("sprite_shape")
     factors[:, shape] = snap(factors[:, shape], NUM_SHAPES)
@@ -105,7 +105,7 @@ def sprite_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
 
 
 def _draw(config: TrialConfig) -> Draw:
-    """Uniform draws, of the shape as of all others."""
+    """Return a function that draws all factors uniformly from [0, 1], the shape included."""
     num_frames, num_factors = config.frames, len(config.factor_names)
     first = SPRITE_FACTORS.index("sprite_x" if config.moves == "position" else f"sprite_{config.moves}")
 
@@ -115,7 +115,7 @@ def _draw(config: TrialConfig) -> Draw:
             moving = (
                 PATHS[config.motion](rng.random, n, num_frames)
                 if config.moves == "position"
-                # Within [0, 1], also of the orientation: up to one turn, and never across its ends.
+                # The orientation stays in [0, 1] as well: it turns at most once, and never across its ends.
                 else equally_spaced(endpoints(rng.random, n, dimensions=1), num_frames)
             )
             factors[..., first : first + moving.shape[-1]] = moving
@@ -128,13 +128,14 @@ def _draw(config: TrialConfig) -> Draw:
 
 
 def paint_sprites(factors: Tensor, image_size: int, contrast: float = 1.0) -> Tensor:
-    """Images of sprites, as the module's equations define them.
+    """Paint images of sprites, as the module's equations define them.
 
     Args:
-        factors: float32 or float64 [B, T, F] in [0, 1], trusted: `SPRITE_FACTORS`, then x and y of the Gaussian, which
-            is read off the first frame; on black without these. A shape between two levels is rounded by `snap`.
+        factors: float32 or float64 [B, T, F] in [0, 1], not checked: `SPRITE_FACTORS`, then x and y of the Gaussian,
+            which is read off the first frame; without these, the background is black. A shape between two levels is
+            rounded by `snap`.
         image_size: S, 32 or 64.
-        contrast: c in (0, 1], of a sprite with what is behind it: b + c (255 − b) for values of b.
+        contrast: c in (0, 1], of a sprite with what is behind it: b + c (255 − b) for the value b behind it.
 
     Returns:
         uint8 [B, T, S, S], on the device of the factors.
@@ -143,7 +144,7 @@ def paint_sprites(factors: Tensor, image_size: int, contrast: float = 1.0) -> Te
 
 
 def halve(canvases: Tensor) -> Tensor:
-    """Means over 2×2 pixels of uint8 [N, 64, 64], rounded to uint8 [N, 32, 32], halves up."""
+    """Average uint8 [N, 64, 64] over 2×2 pixels, and round to uint8 [N, 32, 32], halves up."""
     rows = canvases.to(torch.int16)
     rows = rows[:, ::2] + rows[:, 1::2]
     return ((rows[..., ::2] + rows[..., 1::2] + 2) >> 2).to(torch.uint8)
@@ -159,7 +160,7 @@ def _paint(factors: Tensor, image_size: int, contrast: float) -> Tensor:
 
 
 def _lit(frames: Tensor) -> tuple[Tensor, Tensor]:
-    """Which pixels of the window around each sprite [N, 5] are lit, bool [N, 1024], and their places in the canvas."""
+    """Return the lit pixels, bool [N, 1024], of a window around each sprite [N, 5], and their places in the canvas."""
     shape, scale, orientation, *positions = frames.double().unbind(-1)
     centres = SPRITE_MARGIN + SPRITE_RANGE * torch.stack(positions, dim=-1)
     first = centres.floor() - _WINDOW // 2  # never below 0, nor so high that the window ends beyond the canvas
@@ -174,7 +175,7 @@ def _lit(frames: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _inside(shape: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Whether (u, v), in pixels at full size, is inside the outline of a shape of 0, ½ or 1."""
+    """Return whether (u, v), in pixels at full size, is inside the outline of shape 0, ½ or 1."""
     squares_u, squares_v = u * u, v * v
     square = torch.maximum(squares_u, squares_v) <= SQUARE**2
     ellipse = squares_u / ELLIPSE[0] ** 2 + squares_v / ELLIPSE[1] ** 2 <= 1

@@ -1,4 +1,4 @@
-"""Held-out still pictures, on which scores of latents are taken."""
+"""Held-out still pictures, from which scores of latents are computed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,5 +8,5 @@ from dd_ray.data.streams import Stream, generator
 
 
 def uniform_stills(config: TrialConfig, num_stills: int) -> NDArray[np.float64]:
-    """Factors [N, F] from the unit cube, the same for every network and sweep."""
+    """Draw factors [N, F] from the unit cube, the same for every network and sweep."""
     return generator(0, Stream.TEST_STILLS, 0).random((num_stills, len(config.factor_names)))

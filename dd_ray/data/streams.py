@@ -1,4 +1,4 @@
-"""Counter-based random numbers: every draw follows from (seed, stream, iteration) alone."""
+"""Counter-based random numbers: every draw depends on (seed, stream, iteration) alone."""
 
 from enum import IntEnum
 from typing import Any
@@ -12,7 +12,7 @@ _WORD = 2**64
 
 
 class Stream(IntEnum):
-    """What random numbers are for. Each stream of a seed is independent of its other streams.
+    """The purposes of random numbers. Each stream of a seed is independent of its other streams.
 
     The values are part of the generator's key: changing one changes all numbers of that stream.
     """
@@ -28,19 +28,19 @@ class Stream(IntEnum):
     TEST_STILLS = 4
     """Held-out still pictures."""
     SPLIT = 5
-    """Which levels of factors are held out."""
+    """Choice of the levels of factors that are held out."""
     PIXELS = 6
     """Noise of the pixels of training batches."""
     TEST_PIXELS = 7
     """Noise of the pixels of held-out data."""
     DROPS = 8
-    """Which frames of training batches are lost."""
+    """Choice of the frames of training batches that are lost."""
     TEST_DROPS = 9
-    """Which frames of held-out data are lost."""
+    """Choice of the frames of held-out data that are lost."""
 
 
 def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:
-    """The random generator of one iteration of one stream of one seed.
+    """Return the random generator of one iteration of one stream of one seed.
 
     Philox encrypts a 256-bit counter under a 128-bit key. The key is (seed, stream); the counter starts
     at iteration · 2¹⁹². So two different (seed, stream, iteration) never share a block of numbers, unless
@@ -48,7 +48,7 @@ def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:
 
     Args:
         seed: in [0, 2⁶⁴).
-        stream: what the numbers are for.
+        stream: purpose of the numbers.
         iteration: in [0, 2⁶⁴).
 
     Raises:
@@ -62,14 +62,14 @@ def generator(seed: int, stream: Stream, iteration: int) -> np.random.Generator:
 
 
 class Generators:
-    """The generators of `generator` in a sixth of the time, by one that is set to where each of them begins."""
+    """Gives the same generators as `generator` in a sixth of the time, by resetting a single one."""
 
     def __init__(self) -> None:
         self._philox = np.random.Philox(0)
         self._generator = np.random.Generator(self._philox)
 
     def at(self, seed: int, stream: Stream, iteration: int) -> np.random.Generator:
-        """The random generator of one iteration of one stream of one seed, until the next one is asked for."""
+        """Return the generator of one iteration of one stream of one seed. It is valid until the next call."""
         _check(seed, iteration)
         place: Any = {"counter": np.array([0, 0, 0, iteration], np.uint64), "key": np.array([seed, stream], np.uint64)}
         self._philox.state = {
@@ -90,6 +90,6 @@ def _check(seed: int, iteration: int) -> None:
 
 
 def shuffled(size: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """The integers below size in random order."""
+    """Return the integers below `size` in random order."""
     # Sorting uniform numbers, since how numpy permutes may change with its version.
     return np.argsort(rng.random(size), kind="stable")

@@ -21,9 +21,9 @@ __all__ = [
 
 
 def build_model(config: TrialConfig) -> Model:
-    """The model of a config with the initial weights of its seed.
+    """Build the model of a config with the initial weights of its seed.
 
-    The seed decides the weights whatever was drawn before; the global generator is left as it was.
+    The weights depend on the seed alone, and the state of the global generator is restored.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

@@ -16,25 +16,25 @@ from dd_ray.models.vae import VideoVAE
 
 def gaussian_kl(mu: Tensor, logvar: Tensor, other_mu: Tensor, other_logvar: Tensor) -> Tensor:
     """KL(N(μ, σ²) ‖ N(μ', σ'²)) = ½ (σ²/σ'² + (μ' − μ)²/σ'² − 1 + log σ'² − log σ²), in nats, elementwise."""
-    # By expm1, since posteriors of an untrained network differ so little that 1 less 1 would be all rounding.
+    # By expm1, since posteriors of an untrained network differ so little that exp(x) − 1 would be all rounding.
     log_ratio = logvar - other_logvar
     return 0.5 * (torch.expm1(log_ratio) - log_ratio + (other_mu - mu).square() * (-other_logvar).exp())
 
 
 def share_latents(mu: Tensor, logvar: Tensor, other_mu: Tensor, other_logvar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Which latents two pictures share, and the posterior that both have of these (Locatello et al. 2020, section 4).
+    """Find the latents that two pictures share, and their common posterior (Locatello et al. 2020, section 4).
 
-    δ_i = KL(q(z_i|x) ‖ q(z_i|x')), and latent i is shared where δ_i < ½ (max_j δ_j + min_j δ_j). The mean and the
-    variance of a shared latent are the means of both.
+    δ_i = KL(q(z_i|x) ‖ q(z_i|x')), and latent i is shared if δ_i < ½ (max_j δ_j + min_j δ_j). Mean and variance of a
+    shared latent are the averages of both pictures' means and variances.
 
     Args:
-        mu: [..., L] of the first picture.
-        logvar: [..., L], log σ².
-        other_mu: [..., L] of the second.
-        other_logvar: [..., L].
+        mu: μ of the first picture, [..., L].
+        logvar: log σ² of the first picture, [..., L].
+        other_mu: μ of the second picture, [..., L].
+        other_logvar: log σ² of the second picture, [..., L].
 
     Returns:
-        Which are shared, bool [..., L], and mean and log-variance [..., L] as if all were.
+        Mask of the shared latents, bool [..., L], and the averaged mean and log-variance [..., L] of all latents.
     """
     with torch.no_grad():
         delta = gaussian_kl(mu, logvar, other_mu, other_logvar)
@@ -44,7 +44,7 @@ def share_latents(mu: Tensor, logvar: Tensor, other_mu: Tensor, other_logvar: Te
 
 
 def average_pairs(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
-    """Posteriors [B, T, L] of frames, with the latents that frames t and t + ⌊T/2⌋ share averaged; the same shape."""
+    """Average the latents that frames t and t + ⌊T/2⌋ share, in posteriors [B, T, L] of frames; the same shape."""
     half = mu.shape[1] // 2
     first, second = slice(0, half), slice(half, 2 * half)
     shared, mu_bpl, logvar_bpl = share_latents(mu[:, first], logvar[:, first], mu[:, second], logvar[:, second])
@@ -57,15 +57,14 @@ def average_pairs(mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class AdaGVAE(VideoVAE):
-    """The β-VAE on every frame, but that the two frames of a pair have one posterior of the latents that they share.
+    """The β-VAE on every frame, where the two frames of a pair have the same posterior of the latents that they share.
 
-    Frame t is paired with frame t + ⌊T/2⌋, so that what moves has moved by half of the video; the last frame of an odd
-    number is by itself. Which latents are shared is decided anew for each pair, by `share_latents`, so that nobody
-    says which factors rest, nor how many. The paper draws pairs that differ in a few factors at random; here the video
-    has them.
+    Frame t is paired with frame t + ⌊T/2⌋, half of the video later; the last frame of an odd number has no partner.
+    `share_latents` decides for each pair which latents are shared, so the model is not told which factors rest, nor how
+    many. The paper draws random pairs that differ in a few factors; here the video provides them.
 
-    `mu` and `logvar` of its outputs are of these posteriors, which see both frames; `encoded` are the encoder's means
-    of each frame by itself, which the scores of still pictures take.
+    `mu` and `logvar` of its outputs are these posteriors, which depend on both frames; `encoded` are the encoder's
+    means of single frames, which the scores of still pictures use.
     """
 
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Reconstruction:

@@ -1,4 +1,4 @@
-"""What all models are: what training, evaluation and probes ask of one, with an answer for those that do not have it.
+"""The base class of models: what training, evaluation and probes call, with defaults for models that lack a part.
 
 Shapes: B videos (a still image is a video of one frame), T frames, n latents in time, L latents, C×H×W pixels.
 """
@@ -21,7 +21,7 @@ class Model(nn.Module, ABC):
         has latents     code, decode, num_latents, alpha
 
     Attributes:
-        traits: what can be asked of it.
+        traits: the declaration of the model, which says what it can do.
         image_size: H and W.
         num_frames: T of the videos that it takes; None takes any.
         num_latents: L, of a model with latents.
@@ -39,53 +39,53 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Outputs:
-        """What it makes of a batch: one of `dd_ray.models.outputs`, of which its objective is computed.
+        """Return its outputs for a batch, one of `dd_ray.models.outputs`, from which its objective is computed.
 
         Args:
             batch: B videos of T frames.
-            noise: standard normal, of `noise_shape`; None samples nothing and takes the means.
+            noise: standard normal, of `noise_shape`; with None, means are used instead of samples.
         """
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
-        """Shape of the standard normal noise that `forward` takes for B videos of T frames; None if it takes none."""
+        """Return the shape of the normal noise that `forward` takes for B videos of T frames; None if it takes none."""
         return None
 
     def scheduled_at(self, iteration: int) -> dict[str, float]:
-        """Values that schedules of the config give to buffers at an iteration."""
+        """Return the values that schedules of the config give to buffers at an iteration, by buffer."""
         return {}
 
     def learned_values(self) -> dict[str, Tensor]:
-        """Scalars that it has learned and that are read by themselves, by the names of their metrics."""
+        """Return learned scalars that are reported by themselves, such as γ, by the names of their metrics."""
         return {}
 
     def code(self, images: Tensor) -> Tensor:
-        """Codes [B, T, L] of pictures [B, T, C, H, W], of each by itself.
+        """Encode pictures [B, T, C, H, W], each by itself, into codes [B, T, L].
 
         Raises:
-            UserError: it does not encode.
+            UserError: the model has no encoder.
         """
         raise UserError(f"{self.traits.one} has no encoder, and so no latents; choose other cells.")
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures [B, T, C, H, W] in [0, 1] of latents [B, T, L], of each by itself.
+        """Decode latents [B, T, L], each frame by itself, into pictures [B, T, C, H, W] in [0, 1].
 
         Raises:
-            UserError: it has no decoder of latents.
+            UserError: the model has no decoder of latents.
         """
         raise UserError(f"{self.traits.one} has no decoder of latents; choose other cells.")
 
     def decoder_input(self, mu: Tensor) -> Tensor:
-        """What is decoded in the place of latents [B, n, L], which may look at those before them: [B, n, L]."""
+        """Return the decoder's input [B, n, L] for latents [B, n, L]; here these, elsewhere also of earlier ones."""
         return mu
 
     def reconstruct(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
-        """The `reconstruction` of its outputs from a posterior, [B, n, L]: here from its means, whatever the noise."""
+        """Return the `reconstruction` of a posterior [B, n, L]; here its means are decoded, without noise."""
         return self.decode(self.decoder_input(mu))
 
     def redraw(self, batch: Batch) -> Tensor:
-        """Its drawings [B, T, C, H, W] of the pictures of a batch, of each by itself, without sampling.
+        """Draw the pictures of a batch anew, each by itself, without sampling: [B, T, C, H, W] in [0, 1].
 
         Raises:
-            UserError: it does not draw.
+            UserError: the model does not draw.
         """
         return self.decode(self.code(batch.images))

@@ -11,7 +11,7 @@ from dd_ray.models.vae import VideoVAE
 class BetaVAE(VideoVAE):
     """z_t ~ N(μ(x_t), σ²(x_t)), x̂_t = decoder(z_t).
 
-    `mu_predicted` has no part in its objective, and is what `predictive_vae` adds to it.
+    `mu_predicted` plays no part in its objective; `predictive_vae` adds a term of it.
     """
 
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Reconstruction:

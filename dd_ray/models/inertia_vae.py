@@ -1,4 +1,4 @@
-"""VAE with representational inertia: each latent is in part what the latents before it predict."""
+"""VAE with representational inertia: each latent mixes its encoding with its prediction from earlier latents."""
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +11,21 @@ from dd_ray.models.prediction import inertia_matrix, predict_linearly
 from dd_ray.models.vae import VideoVAE
 
 ORIGINAL_GAMMA = 0.75
-"""What every run of the published code used, whatever γ was asked for."""
+"""The γ that every run of the published code used, whatever γ was asked for."""
 
 
 class InertiaVAE(VideoVAE):
     """z_i = (1 − γ) e_i + γ ẑ_i with e_i the encoder's mean of frame i, decoded to frame i + delay.
 
-    z_0 = e_0, ẑ_1 = z_0, ẑ_{i+1} = z_i + α (z_i − z_{i−1}), for i = 0 … T − 1 − delay. The posterior is
-    N(z_i, σ_i²) with the encoder's σ_i, or with `posterior = "filtered"` the filter's (`filter_variance`). Frames are
-    decoded, and the KL summed, from i = 1 on, since z_0 is no filter's work. At γ = 1 everything after frame 0 is
-    ignored.
+    z_0 = e_0, ẑ_1 = z_0, ẑ_{i+1} = z_i + α (z_i − z_{i−1}), for i = 0 … T − 1 − delay. The posterior is N(z_i, σ_i²)
+    with the encoder's σ_i, or with `posterior = "filtered"` the filter's (`filter_variance`). Frames are decoded, and
+    the KL summed, from i = 1 on, since z_0 is not filtered. At γ = 1 everything after frame 0 is ignored.
 
-    γ is given, or learned as the sigmoid of a parameter that begins where `gamma` says: one for all latents, or one for
-    each, by which those of what moves may differ from those of what rests.
+    γ is fixed, or learned as the sigmoid of a parameter, starting at `gamma`: one for all latents, or one for each, so
+    that latents of moving things may differ from those of resting ones.
 
-    With `decode = "extrapolated"` the decoder gets z_i + α (z_i − z_{i−1}) in place of z_i, without which
-    the filter can only show where the circle was.
+    With `decode = "extrapolated"` the decoder gets z_i + α (z_i − z_{i−1}) in place of z_i. Otherwise the filter lags,
+    and can only show where the circle was.
     """
 
     def __init__(self, config: TrialConfig) -> None:
@@ -51,7 +50,7 @@ class InertiaVAE(VideoVAE):
             self.gamma_logit = nn.Parameter(start.logit().float())
         else:
             self.register_buffer("gamma", torch.tensor(gamma, dtype=torch.float64))
-        # Once and for all, unless α or γ is learned or γ follows a schedule.
+        # Computed once, unless α or γ is learned or γ follows a schedule.
         self.register_buffer("matrix", self._matrix().detach().float(), persistent=False)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
@@ -59,30 +58,30 @@ class InertiaVAE(VideoVAE):
         return super().noise_shape(batch_size, num_frames - self.delay)
 
     def scheduled_at(self, iteration: int) -> dict[str, float]:
-        """γ, where it follows a schedule."""
+        """Return γ if it follows a schedule."""
         return {} if self.scheduled is None else {"gamma": value_at(self.scheduled, "gamma", iteration)}
 
     @property
     def current_gamma(self) -> Tensor:
-        """γ as it is now, float64: a scalar, or [L] where each latent learns its own."""
+        """Return the present γ in float64: a scalar, or [L] if each latent learns its own."""
         return self.gamma_logit.double().sigmoid() if self.learns_gamma else self.gamma
 
     def learned_values(self) -> dict[str, Tensor]:
-        """γ of each latent, where it is learned."""
+        """Return γ of each latent if it is learned."""
         if not self.learns_gamma:
             return {}
         gamma_l = self.current_gamma.expand(self.num_latents)
         return {f"gamma/latent_{i}": gamma for i, gamma in enumerate(gamma_l)}
 
     def filter(self, encoded: Tensor) -> Tensor:
-        """e [B, n, L] to z [B, n, L] by the one matrix that the recursion is, or one of each latent."""
+        """Filter e [B, n, L] into z [B, n, L], by the matrix of the recursion or one matrix per latent."""
         return _in_time(self._current_matrix(), encoded)
 
     def filter_variance(self, logvar: Tensor) -> Tensor:
-        """log σ_e² [B, n, L] of the encoder to log σ² [B, n, L] of the filter: σ_i² = Σ_j M_ij² σ_{e,j}².
+        """Filter log σ_e² [B, n, L] of the encoder into log σ² [B, n, L], with σ_i² = Σ_j M_ij² σ_{e,j}².
 
-        z = M e with e_j ~ N(·, σ_{e,j}²) independent has these variances. It also has covariances between frames, by
-        which its draws are smoother in time than those of the posterior, which are independent.
+        z = M e has these variances for independent e_j ~ N(·, σ_{e,j}²). It also has covariances between frames, so its
+        draws are smoother in time than those of the posterior, which are independent.
         """
         variance = _in_time(self._current_matrix().square(), logvar.exp())
         return variance.clamp_min(torch.finfo(logvar.dtype).tiny).log()
@@ -113,7 +112,7 @@ class InertiaVAE(VideoVAE):
         )
 
     def decoder_input(self, mu: Tensor) -> Tensor:
-        """z_i, or z_i + α (z_i − z_{i−1}), one step ahead of each latent, where z_0 stays."""
+        """Return z_i; or, extrapolated, z_i + α (z_i − z_{i−1}), one step ahead of each latent but z_0."""
         if not self.extrapolate:
             return mu
         ahead = mu[:, 1:] + self.alpha * (mu[:, 1:] - mu[:, :-1])
@@ -121,7 +120,7 @@ class InertiaVAE(VideoVAE):
 
 
 def _in_time(matrix: Tensor, latents: Tensor) -> Tensor:
-    """A matrix [n, n], or [L, n, n] one of each latent, times latents [B, n, L], over time: [B, n, L]."""
+    """Multiply a matrix [n, n], or [L, n, n] with one per latent, by latents [B, n, L] over time: [B, n, L]."""
     matrix = matrix.to(latents.dtype)
     if matrix.dim() == 2:
         return torch.matmul(matrix, latents)

@@ -1,4 +1,4 @@
-"""Weights of the original study (github.com/zahariaa/disentangled-dynamics) in the models of this package."""
+"""Loads weights of the original study (github.com/zahariaa/disentangled-dynamics) into the models of this package."""
 
 import pickle
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ _VAE_NAMES = (
     | {"fc_enc_mu": "encoder.mu", "fc_enc_logvar": "encoder.logvar"}
 )
 _SUPERVISED_NAMES = {theirs: f"features.{ours}" for theirs, ours in _ENCODER.items()} | {"fc": "factors"}
-_NEVER_USED = {"fc_enc_mu_pred"}  # a layer of their predictive VAE that took part in nothing
+_NEVER_USED = {"fc_enc_mu_pred"}  # a layer of their predictive VAE that was not used
 
-# What opening a file that is not such a checkpoint raises, here or in torch.load.
+# Errors that a file raises which is not such a checkpoint, here or in torch.load.
 _FOREIGN = (
     *(UserError, pickle.UnpicklingError, RuntimeError, EOFError),
     *(LookupError, TypeError, ValueError, AttributeError),
@@ -31,7 +31,7 @@ _FOREIGN = (
 
 
 def translate_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The original's state dict, of any of its networks, under the names of this package.
+    """Rename the entries of the original's state dict, of any of its networks, to the names of this package.
 
     Raises:
         UserError: a name is not one of the original's.
@@ -49,14 +49,14 @@ def translate_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
-    """One of the original's trained networks, ready to encode and decode.
+    """Load one of the original's trained networks, ready to encode and decode.
 
     Args:
-        path: a checkpoint as its training script saved it: weights under `model_states` / `net`.
+        path: a checkpoint of its training script, with weights under `model_states` / `net`.
 
     Returns:
-        A `BetaVAE` with as many latents as the checkpoint has, or a `SupervisedEncoder`, whose outputs
-        are in the order of `dd_ray.data.FACTORS`. β is not in the file and plays no part in its use.
+        A `BetaVAE` with as many latents as the checkpoint has, or a `SupervisedEncoder`, whose outputs are in the order
+        of `dd_ray.data.FACTORS`. β is not in the file, and is not needed to use the network.
 
     Raises:
         UserError: the file cannot be read, or is not such a checkpoint.
@@ -77,14 +77,14 @@ def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
 
 
 def _network_of(weights: dict[str, Tensor]) -> BetaVAE | SupervisedEncoder:
-    """The network that has these weights, under the names of this package."""
+    """Build the network of these weights, which have the names of this package."""
     model: BetaVAE | SupervisedEncoder
     if "factors.weight" in weights:
         model = SupervisedEncoder(TrialConfig(model="supervised_encoder", dataset="still_circles"))
     else:
         num_latents = len(weights["encoder.mu.bias"])
         model = BetaVAE(TrialConfig(model="beta_vae", dataset="still_circles", beta=0, num_latents=num_latents))
-    # α is a setting here, and was no part of the original's state.
+    # α is a setting here, and was not part of the original's state.
     missing, _ = model.load_state_dict(weights, strict=False)
     if absent := [name for name in missing if name != "alpha"]:
         raise KeyError(absent[0])

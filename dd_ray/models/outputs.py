@@ -1,4 +1,4 @@
-"""What a model makes of a batch.
+"""The outputs of models for a batch.
 
 Shapes: B videos (a still image is a video of one frame), T frames, L latents, F factors, C×H×W pixels.
 """
@@ -10,31 +10,31 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True)
 class Reconstruction:
-    """What a VAE makes of a batch: its posterior, and the frames it decodes beside those it should have."""
+    """The outputs of a VAE: its posterior, and the decoded frames beside their targets."""
 
     mu: Tensor
-    """[B, T', L] posterior means of the T' frames that were encoded, `frames` of the batch."""
+    """[B, T', L] posterior means of the T' frames that were encoded, which are `frames` of the batch."""
     logvar: Tensor
     """[B, T', L] logarithm of the posterior variances."""
     latents: Tensor
-    """[B, T', L] drawn from the posteriors; the means where nothing is drawn."""
+    """[B, T', L] samples of the posteriors; the means if nothing is sampled."""
     mu_predicted: Tensor
-    """[B, T', L] linear predictions of `mu` from its past; frames 0 and 1 have no past to predict from."""
+    """[B, T', L] linear predictions of `mu` from its past; frames 0 and 1 have too little past for a prediction."""
     frames: slice
-    """Which frames of the batch `mu` encodes."""
+    """The frames of the batch that `mu` encodes."""
     kl_frames: slice
-    """Which of the T' latents the KL is summed over."""
+    """Those of the T' latents over which the KL is summed."""
     reconstruction: Tensor
     """[B, T'', C, H, W] decoded frames in [0, 1]."""
     target: Tensor
-    """[B, T'', C, H, W] the frames that `reconstruction` should equal, of `Batch.target`."""
+    """[B, T'', C, H, W] the frames of `Batch.target` that `reconstruction` should equal."""
     encoded: Tensor | None = None
-    """[B, T', L] the encoder's means, where latents are made of those of several frames; None where they are `mu`."""
+    """[B, T', L] the encoder's means, if latents are made of those of several frames; None if they are `mu`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FactorPrediction:
-    """What a supervised encoder makes of a batch."""
+    """The outputs of a supervised encoder."""
 
     predicted: Tensor
     """[B, T, F] predicted factors."""
@@ -44,7 +44,7 @@ class FactorPrediction:
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePrediction:
-    """What a supervised decoder makes of the factors of a batch."""
+    """The outputs of a supervised decoder."""
 
     reconstruction: Tensor
     """[B, T, C, H, W] drawn frames in [0, 1]."""

@@ -12,20 +12,20 @@ def predict_linearly(latents: Tensor, alpha: Tensor) -> Tensor:
         alpha: α, a scalar tensor; 1 is constant velocity.
 
     Returns:
-        ẑ, [B, T, L]. Frames 0 and 1 have no past to predict from; errors are counted from t = 2 on.
+        ẑ, [B, T, L]. Frames 0 and 1 have too little past for a prediction; errors are counted from t = 2 on.
     """
     past, last = latents[:, :-2], latents[:, 1:-1]
     return torch.cat([latents[:, :1], latents[:, :1], last + alpha * (last - past)], dim=1)[:, : latents.shape[1]]
 
 
 def inertia_matrix(gamma: Tensor, alpha: Tensor, num_frames: int) -> Tensor:
-    """The matrix M of z = M e, which is the whole recursion of representational inertia.
+    """Return the matrix M of z = M e, which is equivalent to the recursion of representational inertia.
 
     z_0 = e_0 and z_i = (1 − γ) e_i + γ ẑ_i with ẑ_1 = z_0 and ẑ_i = (1 + α) z_{i−1} − α z_{i−2}, that is
     (I − γP) z = diag(1, 1 − γ, …, 1 − γ) e with P the matrix of the prediction.
 
     Args:
-        gamma: γ in [0, 1], a scalar tensor; or [L], for a matrix of each latent.
+        gamma: γ in [0, 1], a scalar tensor; or [L], for a matrix per latent.
         alpha: α, a scalar tensor of the same type; M is differentiable in both.
         num_frames: n, the number of latents in time.
 

@@ -1,4 +1,4 @@
-"""β-VAE whose latents are asked to move in straight lines."""
+"""β-VAE with a penalty on latents that do not move at constant velocity."""
 
 from dd_ray.models.beta_vae import BetaVAE
 

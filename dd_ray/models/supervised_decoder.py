@@ -1,4 +1,4 @@
-"""The control of the decoder: can it draw the factors, and those it has never seen, when it is told what they are?"""
+"""A control of the decoder: given the true factors, can it draw them, also combinations that it has never seen?"""
 
 from torch import Tensor
 
@@ -10,9 +10,9 @@ from dd_ray.models.outputs import ImagePrediction
 
 
 class SupervisedDecoder(Model):
-    """The decoder of the config's network, from the factors, each in [0, 1], to the image; no encoder.
+    """The decoder of the config's network alone, from factors in [0, 1] to images.
 
-    After the original study's (github.com/zahariaa/disentangled-dynamics, src/supervised_encoderdecoder).
+    It follows the original study (github.com/zahariaa/disentangled-dynamics, src/supervised_encoderdecoder).
     """
 
     def __init__(self, config: TrialConfig) -> None:
@@ -20,9 +20,9 @@ class SupervisedDecoder(Model):
         self.decoder = make_decoder(config, len(config.factor_names))
 
     def redraw(self, batch: Batch) -> Tensor:
-        """Factors [B, T, F] of the batch to images [B, T, C, H, W] in [0, 1]."""
+        """Draw the factors [B, T, F] of a batch as images [B, T, C, H, W] in [0, 1]."""
         return self.decoder(batch.factors.flatten(0, 1)).unflatten(0, batch.factors.shape[:2])
 
     def forward(self, batch: Batch, noise: Tensor | None = None) -> ImagePrediction:
-        """Factors [B, T, F] of the batch to images, beside those that they should be."""
+        """Draw the factors [B, T, F] of a batch, and return the images beside their targets."""
         return ImagePrediction(reconstruction=self.redraw(batch), target=batch.images)

@@ -1,4 +1,4 @@
-"""The control: can the encoder represent the factors at all, when it is told what they are?"""
+"""A control of the encoder: can it represent the factors at all, if it is trained on the true ones?"""
 
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ from dd_ray.models.outputs import FactorPrediction
 
 
 class SupervisedEncoder(Model):
-    """The encoder of the config's network and one linear layer to the factors."""
+    """The encoder of the config's network, and a linear layer to the factors."""
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__(config)
@@ -18,9 +18,9 @@ class SupervisedEncoder(Model):
         self.factors = nn.Linear(self.features.size, len(config.factor_names))
 
     def code(self, images: Tensor) -> Tensor:
-        """Images [B, T, C, H, W] to factors [B, T, F]."""
+        """Predict factors [B, T, F] from images [B, T, C, H, W]."""
         return self.factors(self.features(images.flatten(0, 1))).unflatten(0, images.shape[:2])
 
     def forward(self, batch: Batch, noise: Tensor | None = None) -> FactorPrediction:
-        """Factors [B, T, F] that the images show, beside those that they should."""
+        """Predict factors [B, T, F] from the images of a batch, and return them beside the true ones."""
         return FactorPrediction(predicted=self.code(batch.images), target=batch.factors)

@@ -1,4 +1,4 @@
-"""What the VAEs share: encoding and decoding of videos, and the sampling of latents."""
+"""The base class of VAEs: it encodes and decodes videos, and samples latents."""
 
 import torch
 from torch import Tensor, nn
@@ -9,9 +9,9 @@ from dd_ray.models.networks import GaussianEncoder, make_decoder
 
 
 class VideoVAE(Model):
-    """Encoder and decoder of the config's network applied to every frame.
+    """Encoder and decoder of the config's network, applied to every frame.
 
-    A subclass says in `forward` which latents become which frames.
+    A subclass defines in `forward` which latents are decoded to which frames.
     """
 
     def __init__(self, config: TrialConfig) -> None:
@@ -31,26 +31,26 @@ class VideoVAE(Model):
         return (batch_size, num_frames, self.num_latents)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Videos [B, T, C, H, W] to encoder mean and log-variance, each [B, T, L]."""
+        """Encode videos [B, T, C, H, W] into mean and log-variance, each [B, T, L]."""
         size, num_frames = images.shape[:2]
         mu, logvar = self.encoder(images.flatten(0, 1))
         return mu.view(size, num_frames, -1), logvar.view(size, num_frames, -1)
 
     def code(self, images: Tensor) -> Tensor:
-        """The encoder's means, [B, T, L], of videos [B, T, C, H, W]."""
+        """Return the encoder's means [B, T, L] of videos [B, T, C, H, W]."""
         return self.encode(images)[0]
 
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents [B, T, L] to videos [B, T, C, H, W] in [0, 1]."""
+        """Decode latents [B, T, L] into videos [B, T, C, H, W] in [0, 1]."""
         size, num_frames = latents.shape[:2]
         return self.decoder(latents.flatten(0, 1)).unflatten(0, (size, num_frames))
 
     def sample(self, mu: Tensor, logvar: Tensor, noise: Tensor | None) -> Tensor:
-        """z = μ + σ·ε with ε = `noise`; μ itself for a plain autoencoder, or where there is no noise."""
+        """Return z = μ + σ·ε with ε = `noise`; μ itself for a plain autoencoder, or without noise."""
         if noise is None or not self.stochastic:
             return mu
         return mu + noise * torch.exp(0.5 * logvar)
 
     def reconstruct(self, mu: Tensor, logvar: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Frames [B, n, C, H, W] but for the first `warm_up`, from latents sampled from the posterior or its means."""
+        """Decode samples of a posterior, or its means, to frames [B, n − warm_up, C, H, W]: all but the first ones."""
         return self.decode(self.sample(self.decoder_input(mu), logvar, noise)[:, self.traits.warm_up :])

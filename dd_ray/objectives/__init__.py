@@ -1,4 +1,4 @@
-"""What is minimised. A penalty of the latents is a file here, declared in `dd_ray/config/objectives.py`.
+"""The objectives that training minimises. Each penalty of the latents is a file, see `dd_ray/config/objectives.py`.
 
 objective (`Terms`)                              of a batch: reconstruction, penalty of the latents, prediction
 Weights                                          what the terms are multiplied by in an iteration

@@ -15,7 +15,7 @@ def kl_divergence(mu: Tensor, logvar: Tensor) -> Tensor:
 def beta_penalty(config: TrialConfig, posterior: Posterior, weights: Weights) -> dict[str, Weighted]:
     """β Σ_frames KL(q(z_t|x) ‖ N(0, I)) of a posterior [B, n, L]."""
     kl_btl = kl_divergence(posterior.mu, posterior.logvar)
-    # The published code averaged over frames what it should have summed.
+    # The published code averaged the KL over frames instead of summing it.
     averaged = config.compat == "original" and config.model == "predictive_vae"
     count = kl_btl.shape[0] * (kl_btl.shape[1] if averaged else 1)
     return {"kl": Weighted(weights.beta, kl_btl.sum() / count)}

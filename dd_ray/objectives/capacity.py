@@ -14,10 +14,10 @@ from dd_ray.objectives.weights import Weights
 def capacity_gap(kl: Tensor, capacity: float | Tensor) -> Tensor:
     """Σ_frames |KL − C| = n · |KL − C|, with KL the mean over the batch and over the frames of a video.
 
-    C is per frame, so that it means the same for videos as for still images, for which this is the published term.
+    C is per frame, so that it means the same for videos and still images. For still images this is the published term.
 
     Args:
-        kl: [B, n, L] nats, elementwise.
+        kl: [B, n, L], the elementwise KL in nats.
         capacity: C, nats per frame.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a penalty of the latents sees, and what it gives."""
+"""The input and output of a penalty of the latents."""
 
 from typing import NamedTuple
 
@@ -16,10 +16,10 @@ class Posterior(NamedTuple):
 
 
 class Weighted(NamedTuple):
-    """A term and what it is multiplied by."""
+    """A term of the objective and its weight."""
 
     weight: float | Tensor
     value: Tensor
     """Scalar, averaged over B."""
     constant: float = 0.0
-    """What of the value is a constant of how it is estimated: part of the loss, and not of the term that is told."""
+    """The constant part of the value that its estimator adds: it is in the loss, but not in the reported term."""

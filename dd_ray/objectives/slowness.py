@@ -5,15 +5,16 @@
 whose KL from the posterior has one term for the first frame and one for each later frame. With both weights 1 the
 objective is the negative evidence bound of that prior.
 
-The public code (github.com/bethgelab/slow_disentanglement, scripts/solver.py; β = 1, weight 10, rate 6) has pairs of
-frames, and differs in two terms. It takes the cross-entropy CE of both directions, of each frame and the Laplace
-distribution about the other, and subtracts the frames' mean entropy H once: 2 CE − H in place of CE − H, so that the
-same weight is about twice as strong there. And its KL from the normal is the mean over both frames, here the first's.
+The public code (github.com/bethgelab/slow_disentanglement, scripts/solver.py; β = 1, weight 10, rate 6) takes pairs of
+frames, and differs in two terms. It adds the cross-entropy CE in both directions, of each frame and the Laplace
+distribution about the other, but subtracts the frames' mean entropy H only once: 2 CE − H in place of CE − H, so the
+same weight is about twice as strong there. And its KL from the normal is the mean over both frames, here the first
+frame's.
 
-The published weight is for cross-entropy of images of 64×64; one that can pay has to ask less for following what moves
-than that is worth to the reconstruction, see `dd_ray.evaluation.price_of_motion`. By it, one circle in videos of ten
-frames of 32×32, with squared error, is asked a tenth of its worth by these weights, and half of it by five times as
-much:
+The published weight is for the cross-entropy of images of 64×64. For a network to follow what moves, the penalty of
+doing so must be smaller than the gain in reconstruction, see `dd_ray.evaluation.price_of_motion`. For one circle in
+videos of ten frames of 32×32, with squared error, the penalty is a tenth of the gain with these weights, and half of it
+with weights five times as large:
 
     rate                         1      3      6     12
     in front of a Gaussian      32    3.8    1.1   0.38
@@ -37,19 +38,19 @@ def slowness_kl(mu: Tensor, logvar: Tensor, rate: float | Tensor) -> Tensor:
     = rate · E|d| − log(rate / 2) − ½ log(2πe σ_t²), where d = z_t − z_{t−1} ~ N(m, s²) with m = μ_t − μ_{t−1} and
     s² = σ_t² + σ_{t−1}², and E|d| = s √(2/π) exp(−m² / 2s²) + m erf(m / √2 s), the mean of a folded normal.
 
-    The expectation over the frame before is in it, so nothing is sampled; the public code takes that frame's mean
-    instead, and so leaves σ_{t−1} out of s.
+    It is the expectation over the frame before, in closed form, so nothing is sampled. The public code takes that
+    frame's mean instead, and so leaves σ_{t−1} out of s.
 
     Args:
         mu: [B, n, L].
         logvar: [B, n, L], log σ².
-        rate: of the Laplace distribution; its scale is 1 / rate.
+        rate: rate of the Laplace distribution, whose scale is 1 / rate.
 
     Returns:
         [B, n − 1, L].
     """
     m = mu[:, 1:] - mu[:, :-1]
-    # Both variances may underflow to 0; those below this bound are within rounding of it, and all gradients are finite.
+    # Both variances may underflow to 0. The bound changes s² by no more than rounding, and keeps all gradients finite.
     s2 = (logvar[:, 1:].exp() + logvar[:, :-1].exp()).clamp_min(torch.finfo(logvar.dtype).tiny ** 0.5)
     s = s2.sqrt()
     distance = math.sqrt(2 / math.pi) * s * torch.exp(-(m / s).square() / 2) + m * torch.erf(m / (math.sqrt(2) * s))

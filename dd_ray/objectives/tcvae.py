@@ -2,12 +2,13 @@
 
     E_x KL(q(z|x) ‖ p(z)) = I(x; z)  +  KL(q(z) ‖ Π_j q(z_j))  +  Σ_j KL(q(z_j) ‖ p(z_j)),     q(z) = E_x q(z|x)
 
-index-code mutual information, total correlation and dimension-wise KL, in nats. q(z) and q(z_j) mix the posteriors of
-all N samples of the data, of which a batch has B: each is estimated as a weighted sum of the batch's posteriors.
+The terms are the index-code mutual information, the total correlation and the dimension-wise KL, in nats. q(z) and
+q(z_j) are mixtures of the posteriors of all N samples of the data, of which a batch has B: each is estimated as a
+weighted sum of the batch's posteriors.
 
 FactorVAE (Kim and Mnih 2018) has the same total correlation in its objective, estimated by a discriminator. It is not
-here: the discriminator is a second network with an optimiser of its own, which takes turns with the first and learns
-from a second batch whose latents are permuted over its samples. A trial is one network, one optimiser and one batch.
+implemented: the discriminator is a second network with an optimiser of its own, trained in alternation on a second
+batch whose latents are permuted over its samples, while a trial here has one network, one optimiser and one batch.
 """
 
 import math
@@ -32,23 +33,23 @@ class Decomposition(NamedTuple):
 def log_weights_of(sampling: Sampling, batch_size: int, num_data: int, device: torch.device | None = None) -> Tensor:
     """log W, [B, B]: q(z_i) ≈ Σ_j W_ij q(z_i|x_j) for the draw of sample i, from the posteriors of the batch.
 
-    *weighted* (Chen et al. 2018, app. C.1): W = 1 / (N B), a lower bound of log q(z_i) on average. But for constants in
-    N, which move no gradient, the terms are those of the batch taken for all of the data, whose mutual information is
-    at most log B. Where B = N, log q(z_i) is too low by log N: I is too high by log N, the sum over the L dimensions
-    too low by L log N, and the total correlation too high by (L − 1) log N. `weighted_constants` has these, which the
-    terms that are told are without.
+    *weighted* (Chen et al. 2018, app. C.1): W = 1 / (N B), a lower bound of log q(z_i) on average. Except for constants
+    in N, which have no gradient, the terms are those of the batch taken as all of the data, whose mutual information is
+    at most log B. With B = N, log q(z_i) is too low by log N: I is too high by log N, the sum over the L dimensions too
+    low by L log N, and the total correlation too high by (L − 1) log N. `weighted_constants` returns these; they are
+    subtracted from the reported terms.
 
-    *stratified* (app. C.2): 1 / N for the sample's own posterior, which is in the batch for certain, and
-    (N − 1) / (N (B − 1)) for each of the others. Σ_j W_ij q(z_i|x_j) is then unbiased over batches that have x_i and
-    are otherwise drawn evenly without replacement, and q(z_i) itself where B = N. Its logarithm is low on average, by
-    Jensen's inequality, the more so the narrower the posteriors are. The published weights single out one of the
-    others; these are their mean over which one it is.
+    *stratified* (app. C.2): 1 / N for the sample's own posterior, which is always in the batch, and (N − 1) / (N (B −
+    1)) for each of the others. Σ_j W_ij q(z_i|x_j) is then unbiased over batches that contain x_i and are otherwise
+    drawn uniformly without replacement, and equals q(z_i) if B = N. Its logarithm is too low on average, by Jensen's
+    inequality, the more so the narrower the posteriors are. The published weights single out one of the other samples;
+    these are their mean over all choices of it.
 
     Args:
         sampling: one of the two.
         batch_size: B.
         num_data: N ≥ B.
-        device: of the result.
+        device: device of the result.
     """
     if sampling == "weighted":
         return torch.full((batch_size, batch_size), -math.log(num_data * batch_size), device=device)
@@ -59,22 +60,22 @@ def log_weights_of(sampling: Sampling, batch_size: int, num_data: int, device: t
 
 
 def weighted_constants(num_latents: int, num_data: int) -> tuple[float, float, float]:
-    """What weighted sampling adds to the three terms by its 1 / N: log N, (L − 1) log N and −L log N, in nats.
+    """Return what the 1 / N of weighted sampling adds to the terms: log N, (L − 1) log N and −L log N, in nats.
 
-    Less these, the terms are those of the batch taken for all of the data. They add up to 0, and the KL is the same.
+    Without these, the terms are those of the batch taken as all of the data. They add up to 0, so the KL is unchanged.
     """
     log_n = math.log(num_data)
     return log_n, (num_latents - 1) * log_n, -num_latents * log_n
 
 
 def decompose_kl(drawn: Posterior, mu: Tensor, logvar: Tensor, log_weights: Tensor) -> Decomposition:
-    """The three terms for draws from some posteriors, with q(z) mixed of M posteriors.
+    """Compute the three terms for draws from some posteriors, with q(z) a mixture of M posteriors.
 
     Args:
         drawn: [..., S, L] the posteriors that were drawn from, and the draws.
-        mu: [..., M, L] means of the posteriors that q(z) is mixed of.
-        logvar: [..., M, L] their log-variances.
-        log_weights: log W, which [S, M] goes with.
+        mu: [..., M, L], means of the posteriors of which q(z) is a mixture.
+        logvar: [..., M, L], their log-variances.
+        log_weights: log W, which broadcasts with [S, M].
     """
     own = _log_normal(drawn.latents, drawn.mu, drawn.logvar).sum(-1)
     of_all = mu.transpose(-2, -1).unsqueeze(-3), logvar.transpose(-2, -1).unsqueeze(-3)
@@ -88,7 +89,7 @@ def decompose_kl(drawn: Posterior, mu: Tensor, logvar: Tensor, log_weights: Tens
 
 def _log_normal(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
     """log N(z; μ, σ²), elementwise."""
-    # In this order there is little to do for each pair of z and μ.
+    # This order leaves little to compute for each pair of z and μ.
     at_mean = -0.5 * (math.log(2 * math.pi) + logvar)
     return at_mean - ((z - mu) * (math.sqrt(0.5) * torch.exp(-0.5 * logvar))).square()
 
@@ -96,9 +97,8 @@ def _log_normal(z: Tensor, mu: Tensor, logvar: Tensor) -> Tensor:
 def tcvae_penalty(config: TrialConfig, posterior: Posterior, weights: Weights) -> dict[str, Weighted]:
     """I(x; z) + β · TC + Σ_j KL_j of a posterior [B, n, L], summed over frames.
 
-    Frame t of a video is compared with frame t of the others, which were drawn independently of it as its own
-    neighbours in time were not. The loss has the constants of weighted sampling, as it always had; the terms that are
-    told are without them.
+    Frame t of a video is compared with frame t of the others, which are independent of it, unlike its neighbours in
+    time. The loss includes the constants of weighted sampling; the reported terms do not.
     """
     by_frame = Posterior(*(tensor.transpose(0, 1) for tensor in posterior))  # [n, B, L]
     log_weights = log_weights_of(config.tc_sampling, len(posterior.mu), config.num_data, posterior.mu.device)

@@ -1,4 +1,4 @@
-"""Errors of what a model says against what is: of images, of the latents' motion, of factors.
+"""Errors of a model's outputs: of images, of the latents' motion, and of factors.
 
 Shapes: B videos, T frames, L latents, F factors, C×H×W pixels.
 """
@@ -16,14 +16,14 @@ def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Lik
     Args:
         images: x, [B, T, C, H, W] in [0, 1].
         reconstruction: x̂, the same shape.
-        likelihood: "gaussian" (variance ½, without its constant) or "bernoulli", which of grey pixels is never 0; see
+        likelihood: "gaussian" (variance ½, without its constant) or "bernoulli", which is never 0 for grey pixels; see
             `reconstruction_floor`.
 
     Returns:
-        Scalar, averaged over B.
+        Scalar per video, averaged over B: a sum of squares, or nats.
     """
     if likelihood == "bernoulli":
-        # PyTorch's refuses NaN with an error; a diverged network is to give NaN here, as everywhere.
+        # PyTorch's function raises at NaN; a diverged network shall give NaN here, as everywhere.
         total = functional.binary_cross_entropy(reconstruction.nan_to_num(nan=0.5), images, reduction="sum")
         total = total + 0 * reconstruction.sum()
     else:
@@ -32,9 +32,9 @@ def reconstruction_error(images: Tensor, reconstruction: Tensor, likelihood: Lik
 
 
 def reconstruction_floor(images: Tensor) -> Tensor:
-    """The least that the cross-entropy of images can be, Σ H(x) = −Σ x log x + (1 − x) log(1 − x), where x̂ = x.
+    """Return the least cross-entropy of images, Σ H(x) = −Σ x log x + (1 − x) log(1 − x), reached at x̂ = x.
 
-    0 for black and white pixels alone, and up to log 2 for a grey one, however well it is drawn (Loaiza-Ganem and
+    It is 0 for black and white pixels, and up to log 2 for a grey one, however well it is drawn (see Loaiza-Ganem and
     Cunningham 2019 on such likelihoods of grey pixels).
 
     Args:
@@ -52,7 +52,7 @@ def prediction_error(mu: Tensor, mu_predicted: Tensor) -> Tensor:
 
 
 def original_prediction_error(mu: Tensor) -> Tensor:
-    """What the published code had for `prediction_error`: ½ (‖μ_0‖² + ‖μ_1‖²) of the first video only.
+    """Return the published code's version of `prediction_error`: ½ (‖μ_0‖² + ‖μ_1‖²) of the first video only; scalar.
 
     Its predictions of the first two frames were 0, and it summed over the first two rows of the batch.
     """

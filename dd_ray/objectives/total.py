@@ -1,8 +1,8 @@
-"""The objective of a trial, and what it adds up.
+"""The objective of a trial, as the sum of its terms.
 
     Σ_frames ‖x − x̂‖²  +  the penalty of the latents that the config names  +  λ · ½ Σ_{t≥2} ‖μ_t − μ̂_t‖²
 
-averaged over the videos of the batch and minimised. The first two run over the frames that the model decodes.
+averaged over the videos of the batch, and minimised. The first two sums are over the frames that the model decodes.
 """
 
 from collections.abc import Callable
@@ -25,22 +25,22 @@ from dd_ray.objectives.weights import Weights
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """The objective of a batch and what it is made of, unweighted, all scalars averaged over videos."""
+    """The objective of a batch and its unweighted terms: scalars, averaged over videos."""
 
     loss: Tensor
-    """What is minimised."""
+    """The objective, which is minimised."""
     parts: dict[str, Tensor]
-    """Each term before its weight, by name, without the constants of its estimate, which are in the loss."""
+    """Each term without its weight, by name, and without the constants of its estimator, which are in the loss."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> "Terms":
-        """The terms with a function applied to each."""
+        """Apply a function to the loss and to each term."""
         return Terms(loss=function(self.loss), parts={name: function(part) for name, part in self.parts.items()})
 
 
 def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = None) -> Terms:
-    """The objective of one trial on one batch, with the weights of its first iteration unless others are given.
+    """Compute the objective of a trial on a batch, by default with the weights of its first iteration.
 
-    What the config says beside the weights, and nothing in the data, decides which terms there are.
+    Which terms there are depends on the config alone, not on weights or data.
     """
     if isinstance(outputs, FactorPrediction):
         error = factor_error(outputs.predicted, outputs.target)

@@ -1,19 +1,19 @@
-"""A constant-velocity prior: each latent goes on as it moved, but for Gaussian accelerations.
+"""A constant-velocity prior: each latent keeps its velocity, except for Gaussian accelerations.
 
     p(z) = N(z_0; 0, I) N(z_1; z_0, I) Π_{t≥2} N(z_t; ẑ_t, s² I),    ẑ_t = z_{t−1} + α (z_{t−1} − z_{t−2})
 
-the linear-Gaussian model of tracking (Bar-Shalom, Li and Kirubarajan 2001, section 6.2), in its second-order form. Its
-KL from a posterior that is independent over frames has one term for each frame. Times β, at β = 1 the objective is the
-negative evidence bound of that prior.
+This is the linear-Gaussian model of tracking (Bar-Shalom, Li and Kirubarajan 2001, section 6.2), in its second-order
+form. Its KL from a posterior that is independent over frames has one term for each frame, and is multiplied by β. At β
+= 1 the objective is the negative evidence bound of that prior.
 
-Where a latent is, is paid once: the second frame has its prior about the first, as wide as that of places, so that no
-speed below the size of the latents is preferred. From then on only what changes the velocity is paid. A prior N(0, I)
-of the second frame would have a resting latent pay twice for its place.
+The position of a latent is paid for once: the prior of the second frame is centred on the first, and as wide as that of
+positions, so that no speed below the size of the latents is preferred. Later frames pay only for changes of the
+velocity. With a prior N(0, I) of the second frame, a resting latent would pay twice for its position.
 
-A posterior that is independent over frames cannot be this prior, whose frames are not. So even a latent that says
-nothing of the images costs something in each frame: ½ log(1 + (1 + α)² + α²), 0.9 nats at α = 1, where all σ_t are
-alike and best, and less where they may differ. This is the same for all latents that go at constant velocity, whatever
-the velocity.
+A posterior that is independent over frames cannot equal this prior, whose frames depend on each other. So even a latent
+that encodes nothing costs something in each frame: ½ log(1 + (1 + α)² + α²), 0.9 nats at α = 1, if all σ_t are equal
+and optimal, and less if they may differ. This cost is the same for all latents of constant velocity, whatever the
+velocity.
 """
 
 import torch
@@ -31,13 +31,13 @@ def velocity_kl(mu: Tensor, logvar: Tensor, scale: float | Tensor, alpha: float 
     = ½ (E r_t² / p_t² − 1 − log σ_t² / p_t²), where r_t = z_t − ẑ_t has the mean μ_t − μ̂_t and the variance
     σ_t² + (1 + α)² σ_{t−1}² + α² σ_{t−2}², and p_t = s; at t = 1, ẑ_1 = z_0 and p_1 = 1.
 
-    The expectation over the frames before is in it, so nothing is sampled.
+    It is the expectation over the frames before, in closed form, so nothing is sampled.
 
     Args:
         mu: [B, n, L].
         logvar: [B, n, L], log σ².
         scale: s > 0, the standard deviation of a change of velocity.
-        alpha: α, the share of the last step that is repeated; 1 is constant velocity.
+        alpha: α, the share of the last step that the prediction repeats; 1 is constant velocity.
 
     Returns:
         [B, n − 1, L].

@@ -1,4 +1,4 @@
-"""What the terms of an objective are multiplied by."""
+"""The weights of an objective's terms."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -14,15 +14,15 @@ class Weights:
     """Weights of the terms of a trial's loss: numbers or, where trials are computed as one, scalar tensors."""
 
     beta: float | Tensor
-    """β, of the KL, or of the total correlation."""
+    """β, the weight of the KL, or of the total correlation."""
     lam: float | Tensor
-    """λ, of the prediction error."""
+    """λ, the weight of the prediction error."""
     capacity: float | Tensor
     """C, in nats per frame."""
     capacity_weight: float | Tensor
-    """Of |KL − C|."""
+    """Weight of |KL − C|."""
     slowness_weight: float | Tensor
-    """Of the KL from the frame before."""
+    """Weight of the KL from the frame before."""
     slowness_rate: float | Tensor
     """Rate of the Laplace distribution of steps."""
     velocity_scale: float | Tensor
@@ -32,7 +32,7 @@ class Weights:
 
     @classmethod
     def at(cls, config: TrialConfig, iteration: int) -> Self:
-        """The weights of a trial in an iteration."""
+        """Return the weights of a trial at an iteration."""
         return cls(
             beta=value_at(config, "beta", iteration),
             lam=value_at(config, "lam", iteration),

@@ -248,7 +248,7 @@ class TrialFolder:
         self.files.remove("outcome.json")
 
     def outcome(self) -> Outcome | None:
-        """Return how the trial ended; None if it has not, or its files contradict each other and it is trained again."""
+        """Return how the trial ended; None if it has not, or if its files contradict each other."""
         # A trial that has not ended needs no check.
         records = self.sound() if self.files.exists("outcome.json") else None
         return records.outcome if records else None

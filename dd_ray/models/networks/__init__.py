@@ -12,19 +12,19 @@ __all__ = ["Features", "GaussianEncoder", "make_decoder", "make_features"]
 
 
 def make_features(config: TrialConfig) -> Features:
-    """The part of the config's network that looks at images."""
+    """Build the part of the config's network that computes features of images."""
     features: Features = resolve(NETWORKS[config.network].features)(config)
     return features
 
 
 def make_decoder(config: TrialConfig, num_inputs: int) -> nn.Module:
-    """The part of the config's network that draws images [N, C, H, W] in [0, 1] from codes [N, num_inputs]."""
+    """Build the part of the config's network that draws images [N, C, H, W] in [0, 1] from codes [N, num_inputs]."""
     decoder: nn.Module = resolve(NETWORKS[config.network].decoder)(config, num_inputs)
     return decoder
 
 
 class GaussianEncoder(nn.Module):
-    """Images [N, C, H, W] to mean and log-variance [N, L] of the posterior."""
+    """An encoder from images [N, C, H, W] to mean and log-variance [N, L] of the posterior."""
 
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What all networks share.
+"""The base class of encoders' features.
 
 Shapes: N images, C×H×W pixels, D inputs of a decoder (latents, or factors).
 """
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Features(nn.Module, ABC):
-    """The part of an encoder before its outputs: images [N, C, H, W] to features [N, size].
+    """The part of an encoder before its output layers, from images [N, C, H, W] to features [N, size].
 
     Attributes:
-        size: how many features there are.
+        size: number of features.
     """
 
     def __init__(self, size: int) -> None:
@@ -22,9 +22,9 @@ class Features(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """Features [N, size] of images [N, C, H, W]."""
+        """Compute features [N, size] of images [N, C, H, W]."""
 
 
 def scaled(widths: Sequence[int], factor: float) -> tuple[int, ...]:
-    """Widths of hidden layers, multiplied and rounded; at least 1."""
+    """Multiply widths of hidden layers by a factor, and round them to at least 1."""
     return tuple(max(1, round(factor * width)) for width in widths)

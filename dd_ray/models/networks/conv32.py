@@ -1,4 +1,4 @@
-"""`conv32`: four 3×3 convolutions of stride 2 from 32×32 pixels to 2×2, and their mirror image.
+"""`conv32`: four 3×3 convolutions of stride 2 from 32×32 pixels to 2×2, and a decoder that mirrors them.
 
 After Higgins et al. 2017 (table 1, Chairs), made smaller for 32×32; ReLU in the encoder, ELU in the decoder.
 """
@@ -14,7 +14,7 @@ from dd_ray.models.networks.base import Features, scaled
 
 CHANNELS = (32, 32, 64, 64)
 SIDE = 2
-"""Pixels that are left along an axis."""
+"""Pixels along an axis after the convolutions."""
 
 
 def _channels(config: TrialConfig) -> tuple[int, ...]:
@@ -22,7 +22,7 @@ def _channels(config: TrialConfig) -> tuple[int, ...]:
 
 
 class Conv32Features(Features):
-    """Images [N, C, 32, 32] to features [N, 256]."""
+    """The encoder from images [N, C, 32, 32] to features [N, 256]."""
 
     def __init__(self, config: TrialConfig) -> None:
         channels = _channels(config)
@@ -37,7 +37,7 @@ class Conv32Features(Features):
 
 
 class Conv32Decoder(nn.Module):
-    """Codes [N, D] to images [N, C, 32, 32] in [0, 1]."""
+    """The decoder from codes [N, D] to images [N, C, 32, 32] in [0, 1]."""
 
     def __init__(self, config: TrialConfig, num_inputs: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """`conv64`: the network of Burgess et al. 2018 (appendix A.1), for 64×64 pixels.
 
-Four 4×4 convolutions of stride 2 and 32 channels, two fully connected layers of 256 units, and their mirror image,
-all with ReLU. Its output is a sigmoid, the mean of each pixel, as in all networks here.
+Four 4×4 convolutions of stride 2 and 32 channels, two fully connected layers of 256 units, and a decoder that mirrors
+them, all with ReLU. The output is a sigmoid, the mean of each pixel, as in all networks here.
 """
 
 from itertools import pairwise
@@ -16,17 +16,17 @@ from dd_ray.models.networks.base import Features, scaled
 CHANNELS = (32, 32, 32, 32)
 HIDDEN = (256, 256)
 SIDE = 4
-"""Pixels that are left along an axis."""
+"""Pixels along an axis after the convolutions."""
 
 
 def _widths(config: TrialConfig) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Channels from the image on, and units of the fully connected layers from the last channels on."""
+    """Return the channels, beginning with the image's, and the units, beginning with the last convolution's outputs."""
     channels = (config.image_shape[0], *scaled(CHANNELS, config.width_factor))
     return channels, (channels[-1] * SIDE**2, *scaled(HIDDEN, config.width_factor))
 
 
 class Conv64Features(Features):
-    """Images [N, C, 64, 64] to features [N, 256]."""
+    """The encoder from images [N, C, 64, 64] to features [N, 256]."""
 
     def __init__(self, config: TrialConfig) -> None:
         channels, hidden = _widths(config)
@@ -45,7 +45,7 @@ class Conv64Features(Features):
 
 
 class Conv64Decoder(nn.Module):
-    """Codes [N, D] to images [N, C, 64, 64] in [0, 1]."""
+    """The decoder from codes [N, D] to images [N, C, 64, 64] in [0, 1]."""
 
     def __init__(self, config: TrialConfig, num_inputs: int) -> None:
         super().__init__()

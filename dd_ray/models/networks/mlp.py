@@ -18,7 +18,7 @@ DECODER = (1200, 1200, 1200)
 
 
 class MLPFeatures(Features):
-    """Images [N, C, H, W] to features [N, 1200]."""
+    """The encoder from images [N, C, H, W] to features [N, 1200]."""
 
     def __init__(self, config: TrialConfig) -> None:
         hidden = scaled(ENCODER, config.width_factor)
@@ -33,7 +33,7 @@ class MLPFeatures(Features):
 
 
 class MLPDecoder(nn.Module):
-    """Codes [N, D] to images [N, C, H, W] in [0, 1]."""
+    """The decoder from codes [N, D] to images [N, C, H, W] in [0, 1]."""
 
     def __init__(self, config: TrialConfig, num_inputs: int) -> None:
         super().__init__()
