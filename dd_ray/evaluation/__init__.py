@@ -1,4 +1,4 @@
-"""Models on held-out data: `python -m dd_ray.evaluation PATH` computes further scores for a sweep.
+"""Evaluates models on held-out data; `python -m dd_ray.evaluation PATH` computes further scores for a sweep.
 
 evaluate (`Evaluation`)           losses, scores and pictures of held-out videos, at every evaluation of a trial
 begin_evaluation                  the same, on a GPU beside others

@@ -44,7 +44,7 @@ class Options:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Parse the command line, score the trials with a progress bar, and print what came out."""
+    """Parse the command line, score the trials with a progress bar, and print the scores."""
     options = parse_options(Options, args, _DESCRIPTION, prog="python -m dd_ray.evaluation")
     with exit_on_user_error():
         load_files(options.extension)

@@ -1,4 +1,4 @@
-"""Held-out data through a model: into losses, metrics and pictures."""
+"""Evaluates a model on held-out data: losses, metrics and pictures."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,36 +19,36 @@ from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import Posterior, Weights, kl_divergence, objective, reconstruction_floor
 
 CHUNK = 64
-"""Videos at a time; bounds the memory of an evaluation."""
+"""Videos that are processed at a time, which bounds the memory of an evaluation."""
 PICTURED = 6
-"""Videos (or still images) in the picture of an evaluation."""
+"""Number of videos (or still images) in the picture of an evaluation."""
 ERRORS = ("reconstruction_error", "factor_error")
-"""What is compared between held-out and seen data."""
+"""Errors that are compared between held-out and training data."""
 TRAVERSED = (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0)
-"""Values of a latent in a traversal, in standard deviations of the prior."""
+"""The values of a latent in a traversal, in standard deviations of the prior."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model does on the held-out set."""
+    """The results of a model on the held-out set."""
 
     held_out: HeldOut
-    """Latents, factors and means, of which its metrics are computed."""
+    """Latents, factors and means, from which the metrics are computed."""
     picture: NDArray[np.uint8] | None
-    """[H, W], or [H, W, 3] in colour, held-out frames, each row of originals above its reconstructions; None without a
-    decoder."""
+    """[H, W], or [H, W, 3] in colour: rows of held-out frames, each above a row of their reconstructions; None without
+    a decoder."""
     traversal: NDArray[np.uint8] | None
-    """[L·H, 7·W(, 3)] what is decoded as one latent, a row for each, goes from −3 to 3 with the others at 0, their
-    means under the prior; None without a prior."""
+    """[L·H, 7·W(, 3)] decoded images: in each row one latent goes from −3 to 3, and the others are 0, their mean under
+    the prior; None without a prior."""
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """Scalars by name; of `dd_ray.metrics.REPORTED`, and per latent, factor and loss term."""
+        """Scalars by name: those of `dd_ray.metrics.REPORTED`, and scalars per latent, factor and loss term."""
         return self.held_out.metrics()
 
     @property
     def pictures(self) -> dict[str, NDArray[np.uint8]]:
-        """The pictures that there are, by what they show."""
+        """The pictures that exist, by what they show."""
         shown = {
             "originals above reconstructions": self.picture,
             f"latents from {TRAVERSED[0]:g} to {TRAVERSED[-1]:g}, a row for each": self.traversal,
@@ -59,17 +59,18 @@ class Evaluation:
 def evaluate(
     model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0, seen_set: Batch | None = None
 ) -> Evaluation:
-    """Evaluate a model on a held-out batch, with the weights that its objective has in an iteration.
+    """Evaluate a model on a held-out batch, with the objective's weights at an iteration.
 
-    Reconstructions and latents are those of the posterior means; only the loss terms sample, with noise
-    that is the same at every evaluation and in every trial.
+    Reconstructions and latents are those of the posterior means; only the loss terms use samples, with the same noise
+    at every evaluation and in every trial.
 
     Args:
         model: the network, on the device of the batches.
-        config: of the network.
-        test_set: what was held out of training.
-        iteration: that the weights of the objective are of.
-        seen_set: what was not, where there is a split; its error is reported under the name that ends in `_seen`.
+        config: config of the network.
+        test_set: the held-out data.
+        iteration: iteration whose weights of the objective are used.
+        seen_set: training data to compare with, if there is a split; its error is reported under a name that ends in
+            `_seen`.
     """
     return begin_evaluation(model, config, test_set, iteration, seen_set)()
 
@@ -78,10 +79,10 @@ def evaluate(
 def begin_evaluation(
     model: Model, config: TrialConfig, test_set: Batch, iteration: int = 0, seen_set: Batch | None = None
 ) -> Callable[[], Evaluation]:
-    """Tell the device all that `evaluate` asks of it, and wait for nothing.
+    """Start `evaluate` on the device, without waiting for it.
 
     Returns:
-        What waits for the device, and returns the evaluation. The model may have changed by then.
+        A function that waits for the device and returns the evaluation. The model may change before it is called.
     """
     weights = Weights.at(config, iteration)
     chunks = [_evaluate_chunk(model, config, *chunk, weights) for chunk in _chunks(model, config, test_set)]
@@ -117,7 +118,7 @@ def _of_posterior(posterior: Posterior, terms: dict[str, Tensor]) -> dict[str, f
 
 @dataclass(frozen=True)
 class _Chunk:
-    """On the device, which may be yet to compute it."""
+    """Results for some videos, on the device, which may still be computing them."""
 
     size: int
     means: dict[str, Tensor]
@@ -167,7 +168,7 @@ def _evaluate_chunk(
         means |= {"kl": kl_l.sum()} | {f"kl/latent_{i}": kl for i, kl in enumerate(kl_l)}
     arrays = {
         "latents": outputs.mu,
-        # Constant velocity whatever the model's own α, so that the ratio means the same for all.
+        # Constant velocity, whatever the model's own α is, so that the ratio means the same for all models.
         "predicted": predict_linearly(outputs.mu, torch.ones((), device=outputs.mu.device)),
         "factors": batch.factors[:, outputs.frames],
         **({} if outputs.encoded is None else {"encoded": outputs.encoded}),
@@ -181,7 +182,7 @@ def _evaluate_chunk(
 
 
 def _lost_frames(batch: Batch, target: Tensor, drawn: Tensor) -> dict[str, Tensor]:
-    """Error per pixel of each frame that is drawn, the last ones of the batch, [B, T'']; and which of them are lost."""
+    """Return the error per pixel of each drawn frame, [B, T''], and masks of those frames that are lost."""
     if not batch.lost:
         return {}
     lost = {f"lost/{name}": frames[:, -target.shape[1] :] for name, frames in batch.lost.items()}
@@ -189,7 +190,7 @@ def _lost_frames(batch: Batch, target: Tensor, drawn: Tensor) -> dict[str, Tenso
 
 
 def _errors_of_lost(gathered: dict[str, Tensor]) -> dict[str, float]:
-    """Mean error per pixel of the frames that are lost, by how they are; NaN where there are none."""
+    """Return the mean error per pixel of lost frames, by the reason of the loss; NaN if there are none."""
     which = {name.removeprefix("lost/"): frames.cpu() for name, frames in gathered.items() if name.startswith("lost/")}
     errors = {name: gathered["frame_errors"].cpu().double()[frames] for name, frames in which.items()}
     return {f"reconstruction_error_{name}": float(of_lost.mean()) for name, of_lost in errors.items()}
@@ -200,7 +201,7 @@ def _numpy(tensor: Tensor | None) -> NDArray[Any] | None:
 
 
 def _picture(target: Tensor, reconstruction: Tensor) -> Tensor:
-    """[2·P·H, T·W(, 3)] for videos, frame beside frame; [2·H, P·W(, 3)] for still images."""
+    """Arrange originals and reconstructions: [2·P·H, T·W(, 3)] for videos, [2·H, P·W(, 3)] for still images."""
     pairs_pstchw = torch.stack([target[:PICTURED], reconstruction[:PICTURED]], dim=1)
     if pairs_pstchw.shape[2] == 1:
         pairs_pstchw = pairs_pstchw.transpose(0, 2)
@@ -209,13 +210,13 @@ def _picture(target: Tensor, reconstruction: Tensor) -> Tensor:
 
 
 def _traversal(model: Model) -> Tensor:
-    """[L·H, 7·W(, 3)]."""
+    """Arrange the decoded traversal of all latents as [L·H, 7·W(, 3)]."""
     frames_lschw = decoded_traversal(model, torch.zeros(model.num_latents), torch.tensor(TRAVERSED))
     return shown(frames_lschw.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1))
 
 
 def decoded_traversal(model: Model, base: Tensor, values: Tensor) -> Tensor:
-    """What is decoded [L, S, C, H, W] from latents that equal a base [L] but for one, which takes S values in turn."""
+    """Decode latents that equal a base [L] except for one, which takes S values in turn: [L, S, C, H, W]."""
     num_latents = model.num_latents
     moved_lsl = base.repeat(num_latents, len(values), 1)
     moved_lsl[torch.arange(num_latents), :, torch.arange(num_latents)] = values
@@ -223,6 +224,6 @@ def decoded_traversal(model: Model, base: Tensor, values: Tensor) -> Tensor:
 
 
 def shown(pictures: Tensor) -> Tensor:
-    """Pictures as files have them: uint8 [..., H, W], or [..., H, W, 3] in colour, of [..., H, W, C] in [0, 1]."""
+    """Convert pictures [..., H, W, C] in [0, 1] for files: uint8 [..., H, W], or [..., H, W, 3] in colour."""
     scaled = (pictures * 255).round().clamp(0, 255).to(torch.uint8)
     return scaled[..., 0] if scaled.shape[-1] == 1 else scaled

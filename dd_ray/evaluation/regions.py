@@ -1,4 +1,4 @@
-"""Where in a still picture reconstructions are wrong: inside the circle, at its edge, in the background."""
+"""Measures where in still pictures reconstructions are wrong: inside the circle, at its edge, or in the background."""
 
 from typing import Any, NamedTuple
 
@@ -10,21 +10,21 @@ from dd_ray.data import FACTORS, Batch, Regions, circle_regions, render_circles
 from dd_ray.models import Model
 
 CHUNK = 640
-"""Pictures at a time; bounds the memory."""
+"""Pictures that are processed at a time, which bounds the memory."""
 
 
 class PicturedRegions(NamedTuple):
-    """Still pictures and where in them the regions are, rendered once for all networks."""
+    """Still pictures and their regions, rendered once for all networks."""
 
     factors: NDArray[np.floating]
-    """[N, 4], what they show."""
+    """[N, 4], the factors of the pictures."""
     pictures: NDArray[Any]
     """uint8 [N, H, W]."""
     regions: Regions
 
     @classmethod
     def of(cls, factors: NDArray[np.floating], image_size: int = 32) -> "PicturedRegions":
-        """Render pictures.
+        """Render pictures and their regions.
 
         Args:
             factors: float32 or float64 [N, 4] in [0, 1], in the order of `FACTORS`.
@@ -38,12 +38,12 @@ class PicturedRegions(NamedTuple):
 
 @torch.inference_mode()
 def region_errors(model: Model, pictured: PicturedRegions) -> dict[str, NDArray[np.float32]]:
-    """Reconstruction error of still images inside the circle, at its edge and in the background.
+    """Compute the reconstruction error of still images inside the circle, at its edge and in the background.
 
     Images are decoded from the posterior means, without sampling, or drawn from the factors by a supervised decoder.
 
     Args:
-        model: draws single images; a video model is asked about its networks alone.
+        model: a model that draws single images; of a video model, encoder and decoder alone are used.
         pictured: N images.
 
     Returns:
@@ -65,14 +65,14 @@ def _region_errors(model: Model, pictured: PicturedRegions, part: slice) -> dict
 
 @torch.inference_mode()
 def still_errors(model: Model, factors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Mean squared reconstruction error per pixel, [N], of still images; models and factors as above."""
+    """Compute the mean squared reconstruction error per pixel, [N], of still images; see `region_errors`."""
     parts = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
     squares = [_squares(model, part, render_circles(part, model.image_size)) for part in parts]
     return np.concatenate([each.mean(axis=(1, 2)) for each in squares])
 
 
 def _squares(model: Model, factors: NDArray[np.floating], pictures: NDArray[Any]) -> NDArray[np.float32]:
-    """[N, H, W] squared differences of pictures and their reconstructions."""
+    """Return squared differences [N, H, W] of pictures and their reconstructions."""
     device = next(model.parameters()).device
     images = torch.from_numpy(pictures).to(device)[:, None, None] / 255
     named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]

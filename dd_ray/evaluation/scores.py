@@ -1,4 +1,4 @@
-"""The scores of `dd_ray.metrics.FURTHER` for a model: of its code of still pictures, and of its initial network."""
+"""Computes the scores of `dd_ray.metrics.FURTHER` for a model, and for its initial network, from still pictures."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -15,25 +15,25 @@ from dd_ray.models import Model, build_model
 
 
 def model_scores(model: Model, config: TrialConfig, names: Sequence[str]) -> dict[str, float]:
-    """Further scores of a network, from 10,000 held-out still pictures and as many more as a score asks for.
+    """Compute further scores of a network from 10,000 held-out still pictures, and from more if a score needs them.
 
-    A video model is thereby scored by its encoder's own code, whatever its filter makes of motion, so that scores
+    Still pictures give a video model its encoder's own code, without the effect of its filter on motion, so that scores
     can be compared across γ and with models of still pictures.
 
     Args:
         model: the network, on any device.
-        config: of the network.
-        names: keys of `dd_ray.metrics.FURTHER`; those that the data has no factors for are left out.
+        config: config of the network.
+        names: keys of `dd_ray.metrics.FURTHER`; scores for which the data lacks the factors are left out.
 
     Returns:
-        Values by column; none where the latents are not finite, and for a model that has no code.
+        Values by column; empty if latents are not finite, or the model has no code.
     """
     code = code_of(model, config)
     return {} if code is None else further_scores(names, code)
 
 
 def code_of(model: Model, config: TrialConfig) -> Code | None:
-    """A network as the further scores see it; None where its latents are not finite, or it has none."""
+    """Return the network's code, from which further scores are computed; None if it has none, or it is not finite."""
     if not model.traits.encodes:
         return None
     latents, factors = encode_test_stills(model, config)
@@ -48,9 +48,9 @@ def code_of(model: Model, config: TrialConfig) -> Code | None:
 
 
 def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.device | str = "cpu") -> dict[str, float]:
-    """The scores that a network of this config has before its training, with the weights of its seed.
+    """Compute the scores of a config's network before its training, with the weights of its seed.
 
-    Trials that differ in β, γ or λ begin with the same weights, so a process computes them once.
+    A process computes them once for trials that begin with the same weights, such as those that differ in β, γ or λ.
     """
     model = initial_model(config, device)
     names = applicable(names, config.factor_names, _is_drawn(config))
@@ -61,12 +61,12 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
 
 
 def initial_model(config: TrialConfig, device: torch.device | str = "cpu") -> Model:
-    """The network of a config before its training, with the weights of its seed."""
+    """Build the network of a config before its training, with the weights of its seed."""
     return build_model(config).to(device).eval()
 
 
 def initial_digest(config: TrialConfig) -> str:
-    """The same for configs whose networks begin with the same weights, and are scored on the same data."""
+    """Return a digest that is equal for configs whose networks begin alike and are scored on the same data."""
     return _digest(initial_model(config), config)
 
 
@@ -83,7 +83,7 @@ def _digest(model: Model, config: TrialConfig) -> str:
 
 
 def _remembering(encode: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:
-    """The same, remembering what it was asked: scores of all latents and of the active ones ask it alike."""
+    """Cache an encoder, since the scores of all latents and of the active ones ask for the same pictures."""
     answers: dict[bytes, NDArray[Any]] = {}
 
     def remembering(factors: NDArray[Any]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""What a slowness prior asks for following what moves in some data, beside what following it is worth.
+"""Compares the penalty of a slowness prior for latents that follow what moves with their gain in reconstruction.
 
 Shapes: B videos, T frames, M moving factors, L latents, C×H×W pixels.
 """
@@ -16,34 +16,35 @@ from dd_ray.data import make_dataset
 from dd_ray.objectives import reconstruction_error, slowness_kl
 
 NUM_VIDEOS = 128
-"""Held-out videos whose steps are measured."""
+"""Number of held-out videos whose steps are measured."""
 PICTURED = 32
-"""Frames of which it is measured what following is worth, against the mean of as many redrawn ones."""
+"""Number of frames on which the gain is measured, each against the mean of as many redrawn ones."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriceOfMotion:
-    """In nats per frame, as the objective counts them."""
+    """The price and the worth of following what moves, in nats per frame, as the objective counts them."""
 
     step: float
     """Mean size of the steps of the moving factors, in units of each one's standard deviation over all frames."""
     price: float
-    """What the objective asks for latents that follow the moving factors, more than for such that rest."""
+    """The penalty of latents that follow the moving factors, less that of latents at rest."""
     worth: float
-    """By how much the reconstruction term is lower for who knows where things are, than for who knows what rests."""
+    """By how much the reconstruction term is lower if the places of moving things are known, and not only what
+    rests."""
 
 
 def price_of_motion(config: TrialConfig) -> PriceOfMotion:
-    """Price and worth of following what moves, of latents of variance 1 that each are one moving factor.
+    """Compute price and worth of following what moves, for latents of variance 1 that each encode one moving factor.
 
         price = w · Σ_j (min_σ E_d KL(d, σ) − min_σ KL(0, σ)),   d the steps of factor j over its standard deviation
 
     with the KL of `slowness_kl` at equal σ in both frames, and w = `slowness_weight`. It leaves out the KL of the first
-    frame, and that a posterior of that σ blurs what is drawn. Latents of another size pay otherwise: smaller steps, and
-    a coarser σ beside them.
+    frame, and the blur that a posterior of that σ causes. Latents of another size pay differently: smaller ones have
+    smaller steps, and a wider σ relative to these.
 
     Args:
-        config: of objective = slowness.
+        config: config with objective = slowness.
 
     Cost: about 1 s of one core, mostly for 1,024 pictures; no network.
     """
@@ -64,25 +65,25 @@ def price_of_motion(config: TrialConfig) -> PriceOfMotion:
 
 
 def _least_kl(steps: Tensor, rate: float) -> float:
-    """min_σ of the mean KL of steps [N]."""
+    """Return the minimum over σ of the mean KL of steps [N]."""
     mu = torch.stack([torch.zeros_like(steps), steps], dim=1)[..., None]  # [N, 2, 1]
 
     def kl(log_sigma: float) -> float:
         return float(slowness_kl(mu, torch.full_like(mu, 2 * log_sigma), rate).mean())
 
-    # Where nothing moves it is least at σ = √π / 2 rate, and wider the more does.
+    # If nothing moves, the best σ is √π / 2 rate, and it grows with the motion.
     least = math.log(math.sqrt(math.pi) / 2 / rate)
     return float(minimize_scalar(kl, bounds=(least - 1e-3, least + 5), method="bounded").fun)
 
 
 def _worth(images: Tensor, config: TrialConfig) -> float:
-    """Error of the mean over other places of what moves, less that of the picture itself, per frame.
+    """Return the error of the mean picture over other places of what moves, less that of the picture itself, per frame.
 
     Args:
-        images: [P, P, 1, C, H, W], by what moves and by what rests.
-        config: names the likelihood.
+        images: [P, P, 1, C, H, W]; the first axis differs in what moves, the second in what rests.
+        config: config that names the likelihood.
     """
-    # The mean over those of the other places: that of a picture's own would make it too like the picture.
+    # The mean over other places only: with its own place it would be too similar to the picture.
     others = (images.sum(dim=0) - images) / (len(images) - 1)
     blind, seeing = (
         reconstruction_error(images.flatten(0, 1), drawn.flatten(0, 1), config.likelihood) for drawn in (others, images)

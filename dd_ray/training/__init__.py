@@ -1,4 +1,4 @@
-"""Training: a stack of trials, and a trial's checkpoint. Knows nothing of Ray and keeps no files."""
+"""Training: a stack of trials, and a trial's checkpoint. It needs no Ray and writes no files."""
 
 from dd_ray.training.checkpoint import dump_state, load_state
 from dd_ray.training.footprint import bytes_per_trial

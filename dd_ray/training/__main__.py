@@ -25,7 +25,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """How to train."""
+    """Options of training."""
 
     iterations: int = 200
     """How many batches every trial has learned from at the end, those of a resumed checkpoint included."""
@@ -39,7 +39,7 @@ class TrainingOptions:
     """Folder of checkpoints KEY.npz: trials go on from those in it, and are written to it at the end."""
 
     def check(self) -> None:
-        """Raise `UserError` where a value is out of range."""
+        """Raise a `UserError` if a value is out of range."""
         if self.iterations < 1:
             raise UserError(f"--iterations {self.iterations} trains nothing; give 1 or more.")
         if self.threads is not None and self.threads < 1:
@@ -55,7 +55,7 @@ class TrainingOptions:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Parse the command line, train, and print what came out."""
+    """Parse the command line, train, and print the results."""
     with exit_on_user_error():
         _, args = taken_from(sys.argv[1:] if args is None else args)
     own_options: Any = with_help(TrainingOptions)
@@ -85,15 +85,15 @@ def main(args: list[str] | None = None) -> None:
 
 
 def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]) -> list[Trial]:
-    """Train the configs, stack by stack, with a progress bar, and save them; then print them.
+    """Train the configs, stack by stack, with a progress bar; then save the trials and print them.
 
     Returns:
-        Those that diverged, which are not saved: an older checkpoint of theirs stays.
+        The trials that diverged. They are not saved, and an older checkpoint of theirs stays.
     """
     keep_freed_memory()
     if options.threads:
         torch.set_num_threads(options.threads)
-    # All are there before the first is trained, so that a bad checkpoint is told at once.
+    # All are loaded before the first is trained, so that a bad checkpoint is reported at once.
     stacks = [_stack_of(group, options) for group in group_into_stacks(configs)]
     for stack in stacks:
         _train_stack(stack, options)
@@ -106,7 +106,7 @@ def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]
 
 
 def _diverged(trial: Trial) -> bool:
-    """Whether its last loss was not finite, or a weight is not: the last step may have been one too many."""
+    """Return whether the last loss, or a weight after the last step, is not finite."""
     return trial.diverged or not bool(torch.isfinite(trial.weights).all())
 
 

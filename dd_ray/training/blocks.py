@@ -1,4 +1,4 @@
-"""The trials of a stack in blocks that are stepped as one: a single block, until memory runs out."""
+"""Keeps the trials of a stack in blocks that are stepped as one: a single block, unless memory runs out."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,16 +15,16 @@ from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import KernelError
 
 SIZES_AN_OCTAVE = 8
-"""Capacities of a block between n and 2n, from 16 on: few, so that few steps are captured as trials come and go. Below
-they are even, or less than 4."""
+"""Number of block capacities between n and 2n, from n = 16 on: few, so that few steps are captured as trials come and
+go. Smaller capacities are even, or less than 4."""
 
 
 class Blocks:
-    """Trials on a device, each in one block.
+    """The trials on a device, each of which is in one block.
 
     Args:
-        device: of the trials.
-        method: how to compute them, as `Choice` takes it.
+        device: device of the trials.
+        method: method of computing them, see `Choice`.
 
     Raises:
         UserError: the method is not available on the device.
@@ -38,7 +38,7 @@ class Blocks:
         self._most = math.inf
 
     def add(self, trials: Sequence[Trial]) -> None:
-        """Let trials in: into free slots, or into a block that is made large enough for all of them at once."""
+        """Add trials, to free slots or to a block that is made large enough for all of them."""
         smallest = min(self._blocks(), key=lambda block: len(block.trials), default=None)
         if smallest is None or len(smallest.trials) + len(trials) > self._most:
             most = min(len(trials), self._most)
@@ -52,7 +52,7 @@ class Blocks:
             self._settle([*smallest.trials, *trials])
 
     def remove(self, trial: Trial) -> None:
-        """Let a trial go; two blocks that fit into one become one, and one that has become much too large smaller."""
+        """Remove a trial. Then merge two blocks that fit into one, and make a block smaller that is much too large."""
         block = self._home.pop(trial.config.key)
         block.remove(trial)
         smallest = sorted(self._blocks(), key=lambda each: len(each.trials))[:2]
@@ -62,11 +62,11 @@ class Blocks:
             self._settle(block.trials)
 
     def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch]) -> None:
-        """Take some of the trials one iteration further, each with the batch of its iteration.
+        """Train some of the trials for one iteration, each on the batch of its iteration.
 
         Raises:
             UserError: there is not enough memory for a single trial.
-            DeviceLost: a method has left this process without its GPU.
+            DeviceLost: a method has made the GPU unusable for this process.
         """
         waiting = list(trials)
         while waiting:
@@ -78,14 +78,14 @@ class Blocks:
                     block.step(together, batches, method)
                 failure = None
             except torch.OutOfMemoryError as error:
-                failure = error.with_traceback(None)  # which holds what was computed
-            except (KernelError, RuntimeError) as error:  # of a library or a compiler; none of them has been stepped
+                failure = error.with_traceback(None)  # the traceback would keep all tensors of the step
+            except (KernelError, RuntimeError) as error:  # of a library or a compiler; no trial has been stepped
                 self._choice.leave_out(method, error)
                 block.close()
                 continue
             if failure is not None and self._choice.is_to_be_measured(block):
                 self.release()
-                self._choice.measure(block, together, batches)  # another method may need less
+                self._choice.measure(block, together, batches)  # another method may need less memory
             elif failure is not None:
                 self._halve(block, failure)
             else:
@@ -93,7 +93,7 @@ class Blocks:
                 waiting = [trial for trial in waiting if trial.config.key not in stepped]
 
     def release(self) -> None:
-        """Give back the memory of captured steps."""
+        """Free the memory of captured steps."""
         for block in self._blocks():
             block.close()
         release_memory()
@@ -102,7 +102,7 @@ class Blocks:
         return list({id(block): block for block in self._home.values()}.values())
 
     def _settle(self, trials: Sequence[Trial]) -> None:
-        """Make a block for these trials, wherever they are."""
+        """Move these trials into one new block."""
         block = Block(trials[0].config, capacity_for(len(trials)), self._device, self._pool)
         for trial in trials:
             if (before := self._home.get(trial.config.key)) is not None:
@@ -113,7 +113,7 @@ class Blocks:
             self._home[trial.config.key] = block
 
     def _halve(self, block: Block, error: torch.OutOfMemoryError) -> None:
-        """Let half of a block's trials be stepped after the other half from now on; none of them has been stepped."""
+        """Split a block, so that its halves are stepped one after the other from now on. None has been stepped yet."""
         trials = block.trials
         if len(trials) < 2:
             raise UserError(
@@ -127,7 +127,7 @@ class Blocks:
 
 
 def capacity_for(num_trials: int) -> int:
-    """Slots of a block for so many trials: from 16 on at most an eighth more than there are, below a fifth."""
+    """Return the capacity of a block for so many trials: at most an eighth more from 16 on, below at most a fifth."""
     if num_trials < 4:
         return num_trials
     octave = 2 ** (num_trials - 1).bit_length()

@@ -1,9 +1,9 @@
-"""A trial's state as bytes: a NumPy `.npz` archive, whose parts carry checksums and which no pickle is in.
+"""Converts a trial's state to bytes and back: a NumPy `.npz` archive, which has checksums and no pickles.
 
-`meta` holds format, iteration, config, the names of the arrays and the iteration of the last evaluation on record as
-JSON; `weights/NAME` and
-`square_avg/NAME` are the arrays. Before an array is read, what the archive and the headers of its arrays claim is
-checked: a small file that would unpack to a large one, or ask for the memory of one, is none that was written here.
+`meta` holds format, iteration, config, the names of the arrays and the iteration of the last recorded evaluation as
+JSON; `weights/NAME` and `square_avg/NAME` are the arrays. Before an array is read, the sizes that the archive and the
+headers of its arrays claim are checked, so that a small file that would unpack into a large amount of memory is
+refused.
 """
 
 import io
@@ -27,10 +27,10 @@ from dd_ray.training.trial import TrialState
 FORMAT = "dd_ray trial 1"
 GROUPS = ("weights", "square_avg")
 LONGEST_META = 2**20
-"""Characters of `meta`: a config has 2,000, and the names of the arrays of a network as many."""
+"""The most characters of `meta`: a config has 2,000, and the names of a network's arrays as many."""
 
-# RuntimeError and zlib.error: what zipfile raises where the archive says that it is encrypted or compressed.
-# SyntaxError and TokenError: what numpy raises of the header of an array that is too long to have been summed by then.
+# RuntimeError and zlib.error: zipfile raises them for an archive that claims to be encrypted or compressed.
+# SyntaxError and TokenError: numpy raises them for a bad header of an array whose checksum is not reached by then.
 _DAMAGE = (
     *(ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError, SyntaxError),
     *(MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
@@ -38,7 +38,7 @@ _DAMAGE = (
 
 
 def dump_state(state: TrialState) -> bytes:
-    """The state as the content of a file."""
+    """Convert a state to the content of a file."""
     groups = {"weights": state.weights, "square_avg": state.square_avg}
     arrays = {f"{group}/{name}": tensor.numpy() for group in groups for name, tensor in groups[group].items()}
     meta = {
@@ -54,21 +54,21 @@ def dump_state(state: TrialState) -> bytes:
 
 
 def load_state(content: bytes | Path) -> TrialState:
-    """The state that `dump_state` wrote, from its bytes or from a file of them.
+    """Load the state that `dump_state` wrote, from its bytes or from a file.
 
     Raises:
         UserError: it cannot be read, is damaged, or is not such a checkpoint.
     """
     name = f"checkpoint {content}" if isinstance(content, Path) else "the checkpoint"
     try:
-        # Not by its path: numpy leaves a file open that turns out to be damaged.
+        # Not by its path, since numpy leaves a damaged file open.
         source = content.read_bytes() if isinstance(content, Path) else content
         _check_headers(source)
         with np.load(io.BytesIO(source), allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["format"] != FORMAT:
                 raise UserError(f"its format is {meta['format']!r}; this version reads {FORMAT!r}.")
-            # A damaged directory of the archive loses arrays without any other sign of it.
+            # If the archive's directory is damaged, arrays may be missing without any other sign.
             if archive.files != ["meta", *meta["arrays"]]:
                 raise ValueError("arrays are missing")
             return TrialState(
@@ -93,7 +93,7 @@ def _iteration(value: object) -> int:
 
 
 def _check_headers(content: bytes) -> None:
-    """Make sure that what an archive claims to hold is what `dump_state` writes, and no more than the file has.
+    """Make sure that an archive claims to hold what `dump_state` writes, and no more than the file has.
 
     Raises:
         ValueError: it is not.
@@ -102,7 +102,7 @@ def _check_headers(content: bytes) -> None:
         members = archive.infolist()
         if any(member.compress_type != zipfile.ZIP_STORED for member in members):
             raise ValueError("it is compressed")
-        # Members may lie on top of each other, each as large as the file.
+        # Members may overlap, so that each is as large as the file.
         if sum(member.file_size for member in members) > len(content):
             raise ValueError("its arrays are larger than the file")
         for member in members:
@@ -111,7 +111,7 @@ def _check_headers(content: bytes) -> None:
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:
-    """Shape and type of an array, and where its numbers begin."""
+    """Return shape and type of an array, and the position at which its numbers begin."""
     if npy.read_magic(file) != (1, 0):
         raise ValueError("an array is of another version of the format")
     shape, _, dtype = npy.read_array_header_1_0(file)

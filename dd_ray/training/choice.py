@@ -1,4 +1,4 @@
-"""Which method a block of trials is computed by: the fastest, of those that work on this device."""
+"""Chooses the method that computes a block of trials: the fastest of those that work on this device."""
 
 import math
 import warnings
@@ -18,27 +18,28 @@ from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import KernelError
 
 REHEARSALS = 5
-"""Steps by which methods are compared."""
+"""Number of steps by which methods are compared."""
 STEPS_TO_MEASURE_AGAIN = 3000
-"""Steps that a block takes by the method of a larger one before it is measured itself, which takes half a minute:
-trials end one after the other, and the last ones soon."""
+"""Number of steps that a smaller block takes by the method of the larger one it came from, before methods are measured
+again. Measuring takes half a minute, and when trials end one after the other, the last ones end soon."""
 MOST_STREAMED = 64
-"""Trials that are tried on streams of their own: a graph of more has tens of thousands of nodes, and takes minutes."""
+"""The most trials that are tried on streams of their own: a graph of more has tens of thousands of nodes, and takes
+minutes to capture."""
 
 
 class DeviceLost(RuntimeError):
-    """A method has left this process without its GPU; another process does without the method."""
+    """A method has made the GPU unusable for this process; the next process will not use the method."""
 
 
 class Choice:
-    """The methods that a device can be tried with, less those that fail on it, and the fastest for blocks of a size.
+    """Keeps the methods that work on a device, and the fastest for blocks of each size.
 
     Args:
-        device: of the blocks.
-        method: the one to take; auto measures all of them on a GPU, once for blocks of about a size, when they have
+        device: device of the blocks.
+        method: the method to use; auto measures all of them on a GPU, once for blocks of similar size, when they have
             settled. A method that fails, or lets NaN of one trial reach others, is left out with a warning, and one
-            that costs a process its GPU is left out in later processes, too.
-        attempts: where that is remembered; by default in the user's cache, for a GPU.
+            that makes the GPU unusable is left out in later processes, too.
+        attempts: record of such methods; by default in the user's cache, for a GPU.
 
     Raises:
         UserError: the method is not available on the device.
@@ -63,7 +64,7 @@ class Choice:
             self._leave_out_those_given_up(self._attempts)
 
     def method_for(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
-        """How a block is to be stepped; it is measured where that is due."""
+        """Return the method of a block, after measuring if that is due."""
         if self._method != "auto":
             return self._method
         if not self.is_to_be_measured(block):
@@ -75,7 +76,7 @@ class Choice:
         return self._measured[larger[0]] if larger else self._first(block, trials, batches)
 
     def _first(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> Method:
-        """The first that keeps trials apart, for steps before it is known which is the fastest."""
+        """Return the first method that keeps trials apart, for the steps before the fastest is known."""
         for method in tuple(self._methods):
             if (method, _size(block)) in self._apart or len(self._methods) == 1:
                 return method
@@ -83,7 +84,7 @@ class Choice:
                 with self.attempt(method, block):
                     self._check_keeps_apart(block, trials, batches, method)
             except torch.OutOfMemoryError:
-                return method  # the step itself finds out what to do about it
+                return method  # the step itself handles the error
             except (KernelError, RuntimeError) as error:
                 self.leave_out(method, error)
             else:
@@ -101,7 +102,7 @@ class Choice:
         self._apart.add(what)
 
     def is_to_be_measured(self, block: Block) -> bool:
-        """Whether it is not known yet which method is the fastest for blocks of about its size."""
+        """Return whether the fastest method for blocks of about its size is still unknown."""
         return self._method == "auto" and _size(block) not in self._measured
 
     def measure(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch]) -> None:
@@ -114,10 +115,10 @@ class Choice:
 
     @contextmanager
     def attempt(self, method: Method, block: Block) -> Iterator[None]:
-        """Around what a method computes; the first time, it is waited for, so that an error is known to be its own.
+        """Run the block with a method. The first time, wait for the device, so that an error can be attributed to it.
 
         Raises:
-            DeviceLost: it has left the process without its GPU.
+            DeviceLost: it has made the GPU unusable for this process.
         """
         what = (method, _size(block))
         if self._attempts is None or what in self._proven:
@@ -130,11 +131,11 @@ class Choice:
         self._proven.add(what)
 
     def leave_out(self, method: Method, error: Exception) -> None:
-        """Do without a method that has failed.
+        """Stop using a method that has failed.
 
         Raises:
-            DeviceLost: it has left the process without its GPU, which is remembered.
-            Exception: the error, where there is no other method.
+            DeviceLost: it has made the GPU unusable for this process, which is recorded.
+            Exception: the error, if there is no other method.
         """
         if isinstance(error, DeviceLost):
             raise error
@@ -158,7 +159,7 @@ class Choice:
         return DeviceLost(f"this process has lost its GPU to method = {method}, which later ones do without: {error}")
 
     def _seconds_of(self, block: Block, trials: list[Trial], batches: Mapping[int, Batch], method: Method) -> float:
-        """Of a step; infinite where there is not the memory, or the method fails, which is then left out."""
+        """Measure the seconds of a step; infinite if memory is short, or the method fails, which is then left out."""
         try:
             with self.attempt(method, block):
                 self._check_keeps_apart(block, trials, batches, method)
@@ -167,7 +168,7 @@ class Choice:
                 seconds = _seconds(block.rehearsal(trials, batches, method))
         except torch.OutOfMemoryError:
             seconds = math.inf
-        except (KernelError, RuntimeError) as error:  # of a library or a compiler; another method may do without it
+        except (KernelError, RuntimeError) as error:  # from a library or a compiler; another method may not need it
             self.leave_out(method, error)
             seconds = math.inf
         block.close()
@@ -182,7 +183,7 @@ def _attempts_on(device: torch.device) -> Attempts | None:
 
 
 def _error_of(device: torch.device) -> Exception | None:
-    """What a GPU answers to whatever this process asks of it, where it is lost; else None, when all is computed."""
+    """Wait for a GPU, and return the error that it gives if it has become unusable; else None."""
     try:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
@@ -192,12 +193,12 @@ def _error_of(device: torch.device) -> Exception | None:
 
 
 def _size(block: Block) -> int:
-    """The same for blocks up to four times as large: methods are measured once for each."""
+    """Return a class of sizes, within which blocks differ by up to four times; methods are measured once for each."""
     return len(block.slots).bit_length() // 2
 
 
 def _seconds(rehearsal: Callable[[], Callable[[], object]]) -> float:
-    """Of a step on a GPU."""
+    """Measure the seconds of a step on a GPU."""
     step = rehearsal()
     step()
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)

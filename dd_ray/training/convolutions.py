@@ -1,4 +1,4 @@
-"""What all ways of computing a model's convolutions need."""
+"""Helpers for computing a model's convolutions in other ways."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from dd_ray.models import Model
 
 
 def size_of_convolved(layer: nn.Conv2d, images: Tensor) -> tuple[int, int]:
-    """Height and width of what a layer makes of images [..., H, W]."""
+    """Return height and width of a convolution's output for images [..., H, W]."""
     height, width = (
         (images.shape[i - 2] + 2 * int(layer.padding[i]) - layer.dilation[i] * (layer.kernel_size[i] - 1) - 1)
         // layer.stride[i]
@@ -19,7 +19,7 @@ def size_of_convolved(layer: nn.Conv2d, images: Tensor) -> tuple[int, int]:
 
 
 def size_of_transposed(layer: nn.ConvTranspose2d, images: Tensor) -> tuple[int, int]:
-    """Height and width of what a transposed layer makes of images [..., H, W]."""
+    """Return height and width of a transposed convolution's output for images [..., H, W]."""
     height, width = (
         (images.shape[i - 2] - 1) * layer.stride[i]
         - 2 * int(layer.padding[i])
@@ -32,7 +32,7 @@ def size_of_transposed(layer: nn.ConvTranspose2d, images: Tensor) -> tuple[int, 
 
 
 def with_convolutions(model: Model, kinds: Mapping[type[nn.Module], type[nn.Module]]) -> Model:
-    """The same model, with the same parameters by the same names, some of whose layers are of another kind."""
+    """Replace layers of a model by layers of other kinds, which have the same parameters under the same names."""
     for module in model.modules():
         if type(module) in kinds:
             module.__class__ = kinds[type(module)]

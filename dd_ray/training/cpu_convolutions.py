@@ -1,4 +1,4 @@
-"""The last layer of a decoder on a CPU, where PyTorch's kernels for a transposed convolution to one channel are slow.
+"""A decoder's last layer for CPUs, where PyTorch's kernels for a transposed convolution to one channel are slow.
 
 Shapes: N images, I channels in, k×k kernel, H×W pixels in, H'×W' out.
 """
@@ -15,10 +15,10 @@ from dd_ray.training.convolutions import size_of_transposed
 
 
 class CPUConvTranspose2d(nn.ConvTranspose2d):
-    """y = fold(Wᵀ · x) + b where it makes one channel, in less than half of the time; else as PyTorch does it."""
+    """Computes y = fold(Wᵀ · x) + b for one output channel, in less than half of the time; else as PyTorch does."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:  # as PyTorch names it
-        """[N, I, H, W] to [N, O, H', W']."""
+        """Map images [N, I, H, W] to [N, O, H', W']."""
         if self.out_channels > 1 or self.bias is None:
             return super().forward(input, output_size)
         out: Tensor = _ToOneChannel.apply(self, input, self.weight)
@@ -38,7 +38,7 @@ class _ToOneChannel(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """PyTorch's own, which is fast."""
+        """Compute the gradients by PyTorch's own functions, which are fast."""
         layer, (images, weight) = ctx.layer, ctx.saved_tensors
         geometry = (layer.stride, layer.padding, layer.dilation, True, layer.output_padding, layer.groups)
         needed = [*ctx.needs_input_grad[1:], False]

@@ -1,4 +1,4 @@
-"""Weights and noise of a step of many trials, drawn by a thread while the device takes the step before.
+"""Computes weights and noise for a step of many trials in a thread, while the device takes the step before.
 
 Shapes: K slots for trials, W numbers of each.
 """
@@ -18,17 +18,17 @@ Which = Mapping[int, tuple[TrialConfig, int]]
 """Trial and iteration, by slot."""
 
 _thread = ThreadPoolExecutor(1, thread_name_prefix="draws")
-"""One for all stacks of a process: to draw takes a fraction of a step, most of it without Python's lock."""
+"""One thread for all stacks of a process: drawing takes a fraction of a step, most of it without Python's lock."""
 
 
 class Draws:
-    """Numbers of the host for one step: those that are asked for, of which the next ones are drawn ahead.
+    """The host's numbers for one step. Those of the next step are drawn ahead.
 
-    They follow from the trial and the iteration alone, so it changes none of them who draws them, and when.
+    They depend on trial and iteration alone, so it does not matter when, or in which thread, they are drawn.
 
     Attributes:
-        table: float32 [K, W]: of the trials that take part the fields of `Weights`, the learning rate, and a 1; else 0.
-        noise: float32 [K, ...] of the trials that take part, else anything; None where the model takes none.
+        table: float32 [K, W]: for the trials that take part, the fields of `Weights`, the learning rate, and 1; else 0.
+        noise: float32 [K, ...], valid for the trials that take part; None if the model takes no noise.
     """
 
     def __init__(self, model: Model, images: Sequence[int], table: Sequence[int], noise: Sequence[int] | None) -> None:
@@ -40,14 +40,14 @@ class Draws:
         self._ahead: Future[None] | None = None
 
     def draw(self, which: Which) -> None:
-        """Hold the numbers of these trials; only what was not drawn ahead is drawn now."""
+        """Make the numbers of these trials available; only those that were not drawn ahead are drawn now."""
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.result()
         self._hold(which)
 
     def draw_ahead(self, which: Which) -> None:
-        """Let the thread draw the numbers of these trials, in place of those that are held, which must not be read."""
+        """Let the thread draw the numbers of these trials, over the present ones, which must not be read any more."""
         self._ahead = _thread.submit(self._hold, which)
 
     def _hold(self, which: Which) -> None:
@@ -57,14 +57,14 @@ class Draws:
         drawn: dict[tuple[int, int], int] = {}
         for slot, (config, iteration) in which.items():
             if self._held.get(slot) != (config, iteration):
-                self._held.pop(slot, None)  # half of it is there until all is
+                self._held.pop(slot, None)  # it is incomplete until all is drawn
                 weights = vars(Weights.at(config, iteration)).values()
                 self.table[slot] = [*weights, config.learning_rate, 1]
                 self._draw_noise(slot, config, iteration, drawn)
                 self._held[slot] = (config, iteration)
 
     def _draw_noise(self, slot: int, config: TrialConfig, iteration: int, drawn: dict[tuple[int, int], int]) -> None:
-        """Those of one seed have the same noise."""
+        """Draw the noise of a slot once for all trials of a seed, which have the same noise."""
         if self.noise is None:
             return
         source = drawn.setdefault((config.seed, iteration), slot)

@@ -1,4 +1,4 @@
-"""What a step of many trials reads, always in the same place, as a captured graph demands.
+"""The inputs of a step of many trials, in memory that stays in place, as a captured graph needs it.
 
 Shapes: K slots for trials, B videos, T frames, C×H×W pixels.
 """
@@ -18,13 +18,13 @@ from dd_ray.training.draws import Draws
 from dd_ray.training.trial import Trial
 
 AHEAD = 3
-"""Steps that the host may prepare before the device has taken them."""
+"""Number of steps that the host may be ahead of the device."""
 
 
 class Feed:
     """Images, noise and weights of the next step of K trials.
 
-    The host writes into pinned memory and goes on; it waits only where it is `AHEAD` steps ahead of the device. What it
+    The host writes into pinned memory and goes on; it waits only if it is `AHEAD` steps ahead of the device. What it
     writes has been drawn by a thread during the step before.
     """
 
@@ -36,7 +36,7 @@ class Feed:
         names = [*self._weights, "learning_rate", "active"]
         shape = model.noise_shape(*self._images[:2]) if config.stochastic else None
         self.noise = None if shape is None else torch.zeros(capacity, *shape, device=device)
-        """[K, ...], as the model takes it; None where it takes none."""
+        """[K, ...], in the model's `noise_shape`; None if it takes no noise."""
         self._table = torch.zeros(capacity, len(names), device=device)
         self._columns = dict(zip(names, self._table.unbind(1), strict=True))
         self._batches: dict[bool, tuple[Tensor, ...]] = {}
@@ -53,20 +53,20 @@ class Feed:
 
     @property
     def learning_rate(self) -> Tensor:
-        """[K]."""
+        """[K], the learning rate of each slot."""
         return self._columns["learning_rate"]
 
     @property
     def active(self) -> Tensor:
-        """Which slots take part, bool [K]."""
+        """Bool [K], whether each slot takes part."""
         return self._columns["active"] > 0
 
     def batch(self, shared: bool) -> tuple[Tensor, ...]:
-        """`Batch.tensors` that all slots see, [B, ...], or [K, B, ...] of each its own."""
+        """Return `Batch.tensors` that all slots see, [B, ...], or one batch for each slot, [K, B, ...]."""
         return self._batches[shared]
 
     def fill(self, where: Mapping[int, Trial], batches: Mapping[int, Batch]) -> bool:
-        """Prepare the next iteration of the trials that take part, by their slots.
+        """Prepare the next iteration of the trials that take part, which are given by slot.
 
         Returns:
             Whether all of them see the same batch.
@@ -86,7 +86,7 @@ class Feed:
         return shared
 
     def rest(self) -> None:
-        """Let no slot take part, for a step that changes nothing."""
+        """Let no slot take part, so that the next step changes nothing."""
         self._columns["active"].zero_()
 
     def _place_batches(self, where: Mapping[int, Trial], batches: Mapping[int, Batch], shared: bool) -> None:
@@ -103,7 +103,7 @@ class Feed:
 
 
 class _Stage:
-    """Host memory for what goes to the device before a step."""
+    """Host memory for the inputs that are copied to the device before a step."""
 
     def __init__(self, table: Sequence[int], noise: Sequence[int] | None, pinned: bool) -> None:
         self.pinned_table = torch.zeros(*table, pin_memory=pinned)
@@ -113,11 +113,11 @@ class _Stage:
         self._sent = torch.cuda.Event() if pinned else None
 
     def wait(self) -> None:
-        """Until the device has read what was there."""
+        """Wait until the device has read the previous content."""
         if self._sent is not None:
             self._sent.synchronize()
 
     def sent(self) -> None:
-        """The device is told to read."""
+        """Note that the device has been told to read."""
         if self._sent is not None:
             self._sent.record()

@@ -1,4 +1,4 @@
-"""How much memory of a device a trial of a stack takes."""
+"""Estimates the memory that a trial of a stack takes on a device."""
 
 import torch
 from torch import Tensor
@@ -9,18 +9,20 @@ from dd_ray.models import build_model
 from dd_ray.objectives import objective
 
 TRANSIENT = 1.5
-"""Most memory of a step, in units of what its forward pass keeps for the backward pass."""
+"""Peak memory of a step, in units of what its forward pass keeps for the backward pass."""
 COPIES_OF_WEIGHTS = 6
-"""Weights, running mean of squared gradients, gradient, the new mean, and two terms of the update."""
+"""Copies of the size of the weights: weights, mean of squared gradients, gradient, new mean, two terms of the
+update."""
 
 
 def bytes_per_trial(config: TrialConfig) -> int:
-    """Estimate of the memory that each trial adds to a stack, without computing anything.
+    """Estimate the memory that each trial adds to a stack, without computing anything.
 
-    What the forward pass keeps for the backward pass is counted on PyTorch's meta device, which knows shapes alone.
+    What the forward pass keeps for the backward pass is counted on PyTorch's meta device, which has shapes but no
+    numbers.
 
     Returns:
-        Bytes, for a batch of its own.
+        Bytes, if the trial has a batch of its own.
     """
     model = build_model(config).to("meta")
     images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
@@ -39,6 +41,6 @@ def bytes_per_trial(config: TrialConfig) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = objective(config, model(batch, noise)).loss
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    assert loss.requires_grad  # so that nothing that was counted is gone
+    assert loss.requires_grad  # keeps everything that was counted alive
     of_batch = sum(tensor.numel() * tensor.element_size() for tensor in batch.tensors if tensor is not factors)
     return int(TRANSIENT * sum(kept.values())) + COPIES_OF_WEIGHTS * weights + of_batch

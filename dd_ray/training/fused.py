@@ -1,8 +1,8 @@
-"""Trials computed as one: each layer of K networks is one operation, and on a GPU a whole step one graph.
+"""Computes trials as one: each layer of K networks is one operation, and on a GPU a whole step is one graph.
 
-The models stay as they are written, for one trial: `torch.func.vmap` makes the computation of K of them, whose
-weights and buffers are stacked. Horizontally fused training as in HFTA (Wang et al. 2021, MLSys), without
-operators of its own.
+The models are written for one trial; `torch.func.vmap` turns their computation into that of K trials, whose weights and
+buffers are stacked. This is horizontally fused training as in HFTA (Wang et al. 2021, MLSys), without operators of its
+own.
 
 Shapes: K slots for trials, P weights of a model, B videos, T frames, L latents, C×H×W pixels.
 """
@@ -28,30 +28,31 @@ from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import TRITON, is_available
 
 Method = Literal["grouped", "streams", "triton"]
-"""How the convolutions of K trials are computed: as one with K groups, trial by trial, on a GPU at the same time, or by
-kernels of our own. Batched matrix products of unfolded images move ten times as much as either: 227 GB a step of 36."""
+"""How the convolutions of K trials are computed: as one convolution with K groups; trial by trial, on a GPU on parallel
+streams; or by our own kernels in Triton. Batched matrix products of unfolded images were tried and taken out: by count
+they move 190 GB in a step of 36, eight times as much as our kernels."""
 METHODS: tuple[Method, ...] = get_args(Method)
 LAYERS: Mapping[Method, Mapping[type[nn.Module], type[nn.Module]]] = {"triton": TRITON}
-"""The kinds of layers that a method has instead of PyTorch's."""
+"""The layers that a method uses in place of PyTorch's."""
 ROUNDING = 0.02
-"""How far gradients may lie apart for the one reason that TF32 rounds; what is wrong is wrong by more."""
+"""By how much gradients may differ from the rounding of TF32; wrong gradients differ by more."""
 COMPARED = 4
-"""Trials, about, whose gradients are compared."""
+"""About how many trials' gradients are compared."""
 STEPS_TO_SETTLE = 20
-"""Steps that a block takes kernel by kernel before they are captured: trials join one by one as their processes start,
-and would have a dozen steps captured on the way."""
+"""Steps that a block takes kernel by kernel before steps are captured: trials join one by one as their processes start,
+and each time a captured step would have to be captured anew."""
 
 
 def methods_of(device: torch.device) -> tuple[Method, ...]:
-    """Those that a device can be tried with."""
+    """Return the methods that can be tried on a device."""
     return tuple(method for method in METHODS if method != "triton" or is_available(device))
 
 
 class Block:
     """Slots for trials that are stepped as one.
 
-    A trial in a slot has its weights in the block, so that nothing is copied between a step and an evaluation.
-    Slots that are free, or whose trial does not take part in a step, are computed all the same and left as they are.
+    A trial in a slot has its weights in the block, so that nothing is copied between a step and an evaluation. Slots
+    that are free, or whose trial does not take part in a step, are computed as well, but not changed.
     """
 
     def __init__(self, config: TrialConfig, capacity: int, device: torch.device, pool: Pool) -> None:
@@ -67,7 +68,7 @@ class Block:
             name: torch.zeros(capacity, *buffer.shape, dtype=buffer.dtype, device=device)
             for name, buffer in model.named_buffers()
         }
-        # Only its structure is used, so the models need no memory for weights.
+        # Only the structure of the models is used, so they need no memory for weights.
         model.to("meta")
         self._models = {method: with_convolutions(deepcopy(model), LAYERS.get(method, {})) for method in METHODS}
         self._feed = Feed(capacity, model, config, device)
@@ -75,19 +76,19 @@ class Block:
         self._parts: dict[str, Tensor] = {}
         self._steps: dict[tuple[Method, bool], Callable[[], object]] = {}
         self.num_steps = 0
-        """That it has taken."""
+        """Number of steps that it has taken."""
         self._pool = pool
         self._slot: dict[str, int] = {}
         self._shown: set[int] = set()
 
     @property
     def trials(self) -> list[Trial]:
-        """Those in its slots."""
+        """The trials in its slots."""
         return [trial for trial in self.slots if trial is not None]
 
     @property
     def settled(self) -> bool:
-        """Whether it has been as it is for a while."""
+        """True if no trial has joined or left for a while."""
         return self.num_steps >= STEPS_TO_SETTLE
 
     def add(self, trial: Trial) -> None:
@@ -102,7 +103,7 @@ class Block:
             _set_buffer(trial.model, name, self.buffers[name][slot])
 
     def remove(self, trial: Trial) -> None:
-        """Free the slot of a trial, which takes with it what it is."""
+        """Free the slot of a trial, which keeps a copy of its weights."""
         slot = self._slot.pop(trial.config.key)
         self.slots[slot] = None
         self._shown.discard(slot)
@@ -111,12 +112,12 @@ class Block:
             _set_buffer(trial.model, name, buffer.clone())
         if trial.terms is not None:
             trial.terms = trial.terms.map(Tensor.clone)
-        # A free slot is computed all the same; without the NaN of a trial that diverged.
+        # A free slot is computed as well, so it must not keep the NaN of a trial that diverged.
         for stacked in (self.weights, self.square_avg, *self.buffers.values()):
             stacked[slot].zero_()
 
     def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> None:
-        """Take some of its trials one iteration further, each with the batch of its iteration."""
+        """Train some of its trials for one iteration, each on the batch of its iteration."""
         active = self._by_slot(trials)
         shared = self._feed.fill(active, batches)
         if self.settled:
@@ -126,7 +127,7 @@ class Block:
         self.num_steps += 1
         for slot, trial in active.items():
             trial.go_to(trial.iteration + 1)
-            if slot not in self._shown:  # views, which later steps write to
+            if slot not in self._shown:  # these are views, which later steps write to
                 parts = {name: part[slot] for name, part in self._parts.items()}
                 trial.terms = Terms(loss=self._loss[slot], parts=parts)
                 self._shown.add(slot)
@@ -134,7 +135,7 @@ class Block:
     def rehearsal(
         self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method
     ) -> Callable[[], Callable[[], object]]:
-        """Prepares a step of its trials that changes none of them, to measure how long it takes."""
+        """Return a function that prepares a step which changes no trial, to measure how long a step takes."""
 
         def prepare() -> Callable[[], object]:
             shared = self._feed.fill(self._by_slot(trials), batches)
@@ -144,7 +145,7 @@ class Block:
         return prepare
 
     def agrees(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> bool:
-        """Whether a method gives the gradients that PyTorch gives each trial alone, but for rounding, even of TF32."""
+        """Return whether a method's gradients equal PyTorch's for each trial alone, up to rounding as of TF32."""
         active = self._by_slot(trials)
         shared = self._feed.fill(active, batches)
         every = max(1, len(active) // COMPARED)
@@ -155,9 +156,9 @@ class Block:
         return bool((alike | ~theirs.isfinite().all(dim=1)).all())
 
     def isolates(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> bool:
-        """Whether the gradients of finite trials stay finite beside one that is NaN. The weights are as they were then.
+        """Return whether the gradients of finite trials stay finite beside one that is NaN. The weights are restored.
 
-        Kernels for few channels take several groups as one, with zeros in between, by which NaN is not kept away.
+        Kernels for few channels treat several groups as one, with zeros in between, and zero times NaN is NaN.
         """
         active = self._by_slot(trials)
         shared = self._feed.fill(active, batches)
@@ -173,19 +174,19 @@ class Block:
         return bool((still_finite | ~finite)[others].all())
 
     def _finite(self, method: Method, shared: bool) -> Tensor:
-        """Whose gradients and losses are, bool [K]."""
+        """Return whether gradients and loss of each slot are finite, bool [K]."""
         gradient, loss, _ = self._gradients(method, shared)
         return gradient.isfinite().all(dim=1) & loss.isfinite()
 
     def close(self) -> None:
-        """Give back the memory of captured steps; they are captured again where they are needed."""
+        """Free the memory of captured steps; they are captured again when they are needed."""
         self._steps.clear()
 
     def _by_slot(self, trials: Iterable[Trial]) -> dict[int, Trial]:
         return {self._slot[trial.config.key]: trial for trial in trials}
 
     def _step(self, method: Method, shared: bool) -> Callable[[], object]:
-        """The step that is to be taken with what the feed holds, captured as a graph where the device has graphs."""
+        """Return the step that uses the present inputs, captured as a graph if the device has graphs."""
         if (method, shared) not in self._steps:
             prepare, take = (lambda: self._gradients(method, shared)), (lambda: self._take(method, shared))
             _, loss, parts = prepare()
@@ -198,7 +199,7 @@ class Block:
         feed = self._feed
         gradient, loss, parts = self._gradients(method, shared)
         self._keep_terms(loss, parts, feed.active)
-        # Last, since a step that memory runs out in is taken again.
+        # Last, since a step in which memory runs out is taken again.
         rmsprop_(self.weights, self.square_avg, gradient, feed.learning_rate[:, None], feed.active[:, None])
 
     def _keep_terms(self, loss: Tensor, parts: dict[str, Tensor], active: Tensor) -> None:
@@ -208,7 +209,7 @@ class Block:
             kept.copy_(new.detach().where(active, kept))
 
     def _gradients(self, method: Method, shared: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Gradients [K, P], losses [K] and their parts of all slots; `shared`: all see the same batch."""
+        """Compute gradients [K, P], losses [K] and their parts of all slots; `shared`: all see the same batch."""
         loss, weights, of_batch = self._loss_by(method), self.weights.detach().requires_grad_(), None if shared else 0
         batch = self._feed.batch(shared)
         arguments = (weights, self._own(), *batch)
@@ -216,13 +217,13 @@ class Block:
             losses, parts = self._one_by_one(loss, arguments, shared)
         else:
             losses, parts = vmap(loss, in_dims=(0, 0, *[of_batch] * len(batch)))(*arguments)
-        # Of their sum, since each depends on its own weights alone. `torch.func.grad` would keep all that a second
-        # derivative takes, which is as much again.
+        # The gradient of the sum, since each loss depends on its own weights alone. `torch.func.grad` would also keep
+        # what a second derivative needs, which is as much again.
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         return gradient, losses.detach(), {name: part.detach() for name, part in parts.items()}
 
     def _gradient_alone(self, slot: int, shared: bool) -> Tensor:
-        """Gradient [P] of a slot by PyTorch's convolutions of one trial, which need neither groups nor much memory."""
+        """Compute the gradient [P] of a slot by PyTorch's convolutions of one trial: no groups, and little memory."""
         weights, batch = self.weights[slot].detach().requires_grad_(), self._feed.batch(shared)
         of_slot = batch if shared else [part[slot] for part in batch]
         value, _ = self._loss_by("streams")(weights, _row(self._own(), slot), *of_slot)
@@ -230,7 +231,7 @@ class Block:
         return gradient
 
     def _loss_by(self, method: Method) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
-        """The loss of a trial and its parts, from its weights, what else is its own, and `Batch.tensors`."""
+        """Return a function that computes a trial's loss and its parts from its weights, other inputs and batch."""
         model, feed = self._models[method], self._feed
 
         def loss(weights: Tensor, own: Mapping[str, Any], *tensors: Tensor) -> Any:
@@ -242,14 +243,14 @@ class Block:
         return loss
 
     def _own(self) -> dict[str, Any]:
-        """What each slot has of its own, [K, ...]."""
+        """Return the inputs that each slot has of its own, [K, ...]."""
         noise = {} if self._feed.noise is None else {"noise": self._feed.noise}
         return {"buffers": self.buffers, "scalars": self._feed.scalars, **noise}
 
     def _one_by_one(
         self, loss: Callable[..., Any], arguments: Sequence[Any], shared: bool
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What `vmap` gives, by a call for each slot. Going back, each runs on its stream again."""
+        """Compute what `vmap` would, by a call for each slot. The backward pass of each runs on the same stream."""
         weights, own, *batch = arguments
         calls = [
             partial(loss, of_slot, _row(own, slot), *(batch if shared else _row(batch, slot)))
@@ -266,7 +267,7 @@ class Block:
 
 
 def _row(stacked: Any, slot: int) -> Any:
-    """Of one trial, from tensors [K, ...] in lists and dictionaries."""
+    """Return the entries of one trial from tensors [K, ...] in lists and dictionaries."""
     if isinstance(stacked, dict):
         return {name: _row(value, slot) for name, value in stacked.items()}
     if isinstance(stacked, list):

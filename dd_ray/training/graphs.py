@@ -1,4 +1,4 @@
-"""A step as one launch: CUDA graphs, and trials side by side on streams."""
+"""Runs a step as one launch, by CUDA graphs, and trials in parallel on streams."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,20 +10,20 @@ import torch
 
 NUM_STREAMS = 8
 WARM_UPS = 3
-"""Runs before a capture, in which libraries choose their algorithms and take their memory."""
+"""Number of runs before a capture, in which libraries choose algorithms and allocate memory."""
 
 Result = TypeVar("Result")
 
 
 class Pool:
-    """Memory that captured graphs share: they run one after the other, and leave nothing there."""
+    """Memory that captured graphs share. They can, since they run one after the other and leave nothing there."""
 
     def __init__(self) -> None:
         self._handle: Any = None
         self._graphs: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
 
     def handle_for(self, graph: torch.cuda.CUDAGraph) -> Any:
-        """As `torch.cuda.graph` takes it. One that no graph uses any more is not to be used again."""
+        """Return the handle that `torch.cuda.graph` takes: a new one when no graph uses the old one any more."""
         if not self._graphs:
             self._handle = torch.cuda.graph_pool_handle()
         self._graphs.add(graph)
@@ -31,23 +31,23 @@ class Pool:
 
 
 _broken: list[str] = []
-"""Why this process captures no more: where a capture fails in ending, PyTorch allocates as if it went on forever."""
+"""Reasons why this process captures no more: if a capture fails at its end, PyTorch allocates as if it never ended."""
 
 
 def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Pool) -> Callable[[], object]:
-    """`take` as a CUDA graph: one launch, and no work for the host. Where it cannot be captured, `take` as it is.
+    """Capture `take` as a CUDA graph: one launch without work for the host. Where that fails, return `take` itself.
 
     Args:
-        prepare: does most of what `take` does, and changes nothing; it is run to warm up.
-        take: is captured, and not run. It reads and writes memory that stays where it is.
-        pool: memory that it may share with other graphs.
+        prepare: does most of what `take` does without changing anything; it is run to warm up.
+        take: is captured, not run. It reads and writes memory that stays in place.
+        pool: memory that it shares with other graphs.
 
     Raises:
-        torch.OutOfMemoryError: there is not the memory for it.
+        torch.OutOfMemoryError: there is not enough memory.
     """
     if _broken:
         return take
-    torch.cuda.empty_cache()  # what steps that were not captured hold
+    torch.cuda.empty_cache()  # frees what steps hold that were not captured
     here, stream = torch.cuda.current_stream(), torch.cuda.Stream()
     stream.wait_stream(here)
     with torch.cuda.stream(stream):
@@ -58,10 +58,10 @@ def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Po
     try:
         _capture(graph, take, pool)
     except RuntimeError as error:
-        torch.cuda.set_stream(here)  # which a capture that fails in ending leaves elsewhere
+        torch.cuda.set_stream(here)  # a capture that fails at its end leaves another stream
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        if "out of memory" in str(error):  # of CUDA itself, when the graph is made of what was captured
+        if "out of memory" in str(error):  # from CUDA itself, when it makes the graph
             raise torch.OutOfMemoryError(str(error)) from None
         _broken.append(str(error))
         warnings.warn(f"steps are taken kernel by kernel, since one could not be captured: {error}", stacklevel=2)
@@ -72,14 +72,14 @@ def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Po
 
 
 def release_memory() -> None:
-    """Give back what PyTorch holds of a GPU and does not use."""
+    """Free the memory of a GPU that PyTorch holds and does not use."""
     if not _broken:
         torch.cuda.empty_cache()
 
 
 def _capture(graph: torch.cuda.CUDAGraph, take: Callable[[], object], pool: Pool) -> None:
-    # A workspace that cuBLAS keeps for a stream would be part of the graph, and be given back with another one: the
-    # graph is to have its own (pytorch/pytorch issue 193402).
+    # A workspace that cuBLAS keeps for a stream would become part of the graph, and be freed with another one. So the
+    # graph gets its own (pytorch/pytorch issue 193402).
     torch._C._cuda_clearCublasWorkspaces()
     try:
         with torch.cuda.graph(graph, pool=pool.handle_for(graph)):
@@ -89,7 +89,7 @@ def _capture(graph: torch.cuda.CUDAGraph, take: Callable[[], object], pool: Pool
 
 
 def side_by_side(calls: Sequence[Callable[[], Result]], device: torch.device) -> list[Result]:
-    """What the calls return: at the same time on a few streams of a GPU, else one after the other."""
+    """Return the results of calls that run in parallel on a few streams of a GPU, else one after the other."""
     if device.type != "cuda":
         return [call() for call in calls]
     here = torch.cuda.current_stream()
@@ -101,7 +101,7 @@ def side_by_side(calls: Sequence[Callable[[], Result]], device: torch.device) ->
         for call, stream in zip(calls, cycle(streams), strict=False):
             with torch.cuda.stream(stream):
                 results.append(call())
-    finally:  # memory may run out, and a capture ends only where all streams have come together
+    finally:  # also if memory runs out: a capture can end only after all streams have joined
         for stream in streams:
             here.wait_stream(stream)
     return results

@@ -1,4 +1,4 @@
-"""Keeping the allocator from giving memory back between iterations."""
+"""Keeps the allocator from returning memory to the system between iterations."""
 
 import ctypes
 import sys
@@ -8,14 +8,14 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library reuse large blocks instead of returning them to the system, process-wide.
+    """Let the C library reuse large blocks instead of returning them to the system, in the whole process.
 
-    A step frees and takes the same few hundred megabytes; returned, each page is zeroed by the kernel
-    again at its next use. Without it a step of 64 × 10 frames takes 15 to 20% longer
-    (`python -m tests.benchmarks.training`, beside `--default-allocator`).
+    Each step frees and allocates the same few hundred megabytes. If they are returned, the kernel zeroes each page
+    again at its next use, and a step of 64 × 10 frames takes 15 to 20% longer (compare `python -m
+    tests.benchmarks.training` with and without `--default-allocator`).
 
     Returns:
-        Whether it took effect; it does nothing where the C library is not glibc.
+        Whether it took effect; it does nothing if the C library is not glibc.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""How exactly a GPU multiplies float32 numbers."""
+"""Sets how exactly a GPU multiplies float32 numbers."""
 
 import warnings
 from typing import Any, Literal
@@ -9,9 +9,9 @@ Precision = Literal["float32", "tf32"]
 
 
 def set_precision(precision: Precision) -> None:
-    """Let matrix products and convolutions of a GPU keep all 23 bits of float32, or the 10 of TF32.
+    """Let matrix products and convolutions on a GPU use all 23 bits of float32, or the 10 of TF32.
 
-    Process-wide. PyTorch's own default is TF32 for convolutions alone. A CPU always keeps all.
+    It holds for the whole process. PyTorch's own default is TF32 for convolutions alone. A CPU always uses all bits.
     """
     exact = precision == "float32"
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""The training of a stack of trials that share their network and their data."""
+"""Trains a stack of trials that share their network and their data."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, cast
@@ -15,17 +15,17 @@ StackMethod = Method | Literal["auto", "alone"]
 
 
 class Stack:
-    """K trials trained together: those at the same iteration learn from one rendering of its batch.
+    """K trials that are trained together: those at the same iteration share one rendering of its batch.
 
-    On a CPU the trials are stepped one after the other, where fusing them does not pay. Each gets what it
-    would get alone, bit for bit. On a GPU they are stepped as one, each to floating-point reordering of what it would
-    get alone. Trials may join or leave at any time.
+    On a CPU, where fusing does not pay, the trials are stepped one after the other, and each gets the same numbers as
+    alone, bit for bit. On a GPU they are stepped as one, and each gets the same as alone up to floating-point
+    reordering. Trials may join or leave at any time.
 
     Args:
-        configs: the first trials.
-        device: where they are trained.
-        method: alone, one trial after the other; one of `fused.METHODS`; or auto: alone on a CPU, the fastest of them
-            on a GPU, by measurement.
+        configs: the trials to begin with.
+        device: device on which they are trained.
+        method: alone (one trial after the other), one of `fused.METHODS`, or auto: alone on a CPU, and on a GPU the one
+            measured to be the fastest.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Stack:
 
     @property
     def fused(self) -> bool:
-        """Whether its trials are stepped as one."""
+        """True if its trials are stepped as one."""
         return self._blocks is not None
 
     @property
@@ -61,29 +61,29 @@ class Stack:
         """The data that all trials share.
 
         Raises:
-            LookupError: no trial has joined yet, so the data is not known.
+            LookupError: no trial has joined yet, so the data are unknown.
         """
         if self._dataset is None:
             raise LookupError("an empty stack has no dataset")
         return self._dataset
 
     def add(self, config: TrialConfig, state: TrialState | None = None) -> Trial:
-        """Let a trial join, at its beginning or at a state.
+        """Add a trial, at its beginning or at a state.
 
         Raises:
-            ValueError: it is in the stack already, or cannot share a stack with those that are.
+            ValueError: it is in the stack already, or cannot share a stack with the others.
         """
         self.add_all([(config, state)])
         return self._trials[config.key]
 
     def add_all(self, members: Iterable[tuple[TrialConfig, TrialState | None]]) -> None:
-        """Let trials join together, which is faster than one by one: their block has its size at once.
+        """Add trials together, which is faster than one by one, since their block gets its final size at once.
 
         Args:
-            members: each trial, and the state that it goes on from; None where it begins.
+            members: each trial, and the state that it continues from; None if it begins.
 
         Raises:
-            ValueError: one is in the stack already, or cannot share a stack with the others. None of them joins.
+            ValueError: a trial is in the stack already, or cannot share a stack with the others. None of them is added.
         """
         joining: dict[str, Trial] = {}
         shared = self._shared if self._trials else {}
@@ -108,24 +108,24 @@ class Stack:
         self._shared = shared
 
     def remove(self, key: str) -> Trial:
-        """Let a trial leave."""
+        """Remove a trial, and return it."""
         trial = self._trials.pop(key)
         if self._blocks is not None:
             self._blocks.remove(trial)
         return trial
 
     def release(self) -> None:
-        """Give back what memory of the device can be taken again by the next step."""
+        """Free memory of the device that the next step can allocate again."""
         if self._blocks is not None:
             self._blocks.release()
 
     def step(self, iterations: int = 1) -> None:
-        """Take every trial `iterations` further."""
+        """Train every trial for so many iterations."""
         for _ in range(iterations):
             self.step_trials(list(self))
 
     def step_trials(self, trials: Iterable[Trial]) -> None:
-        """Take some of the trials one iteration further."""
+        """Train some of the trials for one iteration."""
         trials = list(trials)
         if not trials:
             return
@@ -138,7 +138,7 @@ class Stack:
 
 
 def group_into_stacks(configs: Iterable[TrialConfig]) -> list[list[TrialConfig]]:
-    """The configs in groups that can share a stack, in the order they came."""
+    """Group configs that can share a stack, in their order."""
     groups: dict[tuple[Any, ...], list[TrialConfig]] = {}
     for config in configs:
         groups.setdefault(shared_fields(config), []).append(config)
@@ -146,7 +146,7 @@ def group_into_stacks(configs: Iterable[TrialConfig]) -> list[list[TrialConfig]]
 
 
 def shared_fields(config: TrialConfig) -> tuple[Any, ...]:
-    """What trials that can share a stack have in common, to group them by."""
+    """Return the values that trials must have in common to share a stack, to group them by."""
     return tuple(_shared(config).values())
 
 

@@ -1,4 +1,4 @@
-"""One trial in training: a model, its optimiser, and the step from one iteration to the next.
+"""A trial in training: a model, its optimiser, and the step from one iteration to the next.
 
 Shapes: P weights of a model, all in one vector; B videos, T frames, L latents.
 """
@@ -24,7 +24,7 @@ from dd_ray.training.rmsprop import rmsprop_
 
 @dataclass(frozen=True, kw_only=True)
 class TrialState:
-    """All that a trial is at one moment. Random numbers follow from the seed and the iteration."""
+    """The complete state of a trial. It has no random numbers, which depend on seed and iteration alone."""
 
     config: TrialConfig
     iteration: int
@@ -33,19 +33,19 @@ class TrialState:
     square_avg: dict[str, Tensor]
     """RMSprop's running mean of squared gradients, by parameter name."""
     recorded: int | None = None
-    """Iteration of the last evaluation that was on record when it was left behind; None where that is not known."""
+    """Iteration of the last evaluation that was recorded when the state was saved; None if unknown."""
 
 
 class Trial:
     """A trial that can be stepped, saved and restored.
 
     Attributes:
-        config: what it is.
+        config: config of the trial.
         model: its network, whose parameters are views of `weights`.
-        weights: [P].
+        weights: [P], all weights of the model.
         square_avg: [P], RMSprop's running mean of squared gradients.
-        iteration: how many batches it has learned from.
-        terms: the objective on the last of them; None before the first and after a restore.
+        iteration: number of batches that it has learned from.
+        terms: the objective on the last batch; None before the first and after a restore.
     """
 
     def __init__(self, config: TrialConfig, device: torch.device | str = "cpu") -> None:
@@ -58,7 +58,7 @@ class Trial:
         self.live_in(initial, torch.zeros_like(initial))
 
     def live_in(self, weights: Tensor, square_avg: Tensor) -> None:
-        """Have weights and optimiser state in these vectors [P], which hold them already."""
+        """Keep weights and optimiser state in these vectors [P], which hold them already."""
         self.weights, self.square_avg = weights, square_avg
         vector_to_parameters(weights, self.model.parameters())
 
@@ -66,7 +66,7 @@ class Trial:
         """Learn from the batch of this trial's iteration."""
         outputs = self.model(batch, self._noise(batch))
         terms = objective(self.config, outputs, Weights.at(self.config, self.iteration))
-        # Parameters that take no part, such as the log-variance of a plain autoencoder's encoder, have gradient 0.
+        # Parameters that are not used, such as the log-variance of a plain autoencoder's encoder, have gradient 0.
         parameters = list(self.model.parameters())
         gradients = torch.autograd.grad(terms.loss, parameters, allow_unused=True, materialize_grads=True)
         gradient = torch.cat([g.flatten() for g in gradients])
@@ -75,18 +75,18 @@ class Trial:
         self.go_to(self.iteration + 1)
 
     def go_to(self, iteration: int) -> None:
-        """Be at an iteration, with what the model's schedules have there."""
+        """Move to an iteration, and set the values that the model's schedules have there."""
         self.iteration = iteration
         for name, value in self.model.scheduled_at(iteration).items():
             self.model.get_buffer(name).fill_(value)
 
     @property
     def diverged(self) -> bool:
-        """Whether the last loss was NaN or infinite, from which no network recovers."""
+        """True if the last loss was NaN or infinite, from which no network recovers."""
         return self.terms is not None and not bool(torch.isfinite(self.terms.loss))
 
     def state(self) -> TrialState:
-        """A copy of all that the trial is."""
+        """Return a copy of the trial's complete state."""
         return TrialState(
             config=self.config,
             iteration=self.iteration,
@@ -95,10 +95,10 @@ class Trial:
         )
 
     def restore(self, state: TrialState) -> None:
-        """Become what `state` says.
+        """Continue from a state.
 
         Raises:
-            UserError: it is the state of another trial, or does not hold the weights of this one's model.
+            UserError: it is the state of another trial, or does not hold the weights of this trial's model.
         """
         if state.config.key != self.config.key:
             raise UserError(f"the state is of trial {state.config.key}, not of {self.config.key}.")
@@ -132,7 +132,7 @@ def noise(
     iteration: int,
     generator_at: Callable[[int, Stream, int], np.random.Generator] = generator,
 ) -> NDArray[np.float32] | None:
-    """Standard normal noise of a trial at an iteration, for images [B, T, ...]; None where it takes none.
+    """Draw the standard normal noise of a trial at an iteration, for images [B, T, ...]; None if it takes none.
 
     Trials with the same seed have the same noise.
     """

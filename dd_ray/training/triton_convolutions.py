@@ -1,20 +1,20 @@
-"""Convolutions of K trials by kernels of our own, in Triton.
+"""Convolutions of K trials by our own kernels in Triton.
 
 With wide images x, narrow images y and a kernel w, of stride s and padding p,
 
     T(x, y, w) = Σ_noiabuv  w[o, i, u, v] · x[n, i, s·a + u − p, s·b + v − p] · y[n, o, a, b]
 
 is linear in each of the three. A convolution is ∂T/∂y, a transposed one ∂T/∂x, and the gradients of each are the two
-others: so two kernels are all, one for images from images, one for ∂T/∂w. They are implicit matrix products: pixels
-are gathered as they are multiplied, and the unfolded columns are never in memory.
+other derivatives. So two kernels suffice: one that computes images from images, and one for ∂T/∂w. They are implicit
+matrix products: pixels are gathered as they are multiplied, and the unfolded columns are never in memory.
 
-What to expect, from counts; **none of this has run on a GPU**. conv32's second layer has 576 images of 32×16×16 in and
-32×8×8 out: each of its three operations moves 24 MB a trial-iteration and 0.68 GFLOP, in programs of 2.4 MFLOP (images)
-and 8.4 (kernels). A step of 36 trials of 64 × 10 frames moves 23.0 GB (`tests.training.traffic`), 7 ms of an H100's
-3.35 TB/s: 10.4 in our kernels, the rest in activations and sums of biases' gradients, which are not fused. Of the
-instructions in the inner loops, compiled for it in float32, 80% and 60% are multiply-adds, the rest loads, addresses
-and masks: at best 0.15 ms a trial-iteration, where all 67 TFLOP/s would take 0.11. In TF32 tensor cores multiply, and
-memory is the limit.
+Counts for an H100 (times measured on an H200 are in README.md). conv32's second layer has 576 images of 32×16×16 in and
+32×8×8 out: each of its three operations moves 24 MB and computes 0.68 GFLOP per trial and iteration, in programs of 2.4
+MFLOP (images) and 8.4 (kernels). A step of 36 trials of 64 × 10 frames moves 23.0 GB (`tests.training.traffic`), which
+takes 7 ms at 3.35 TB/s: 10.4 GB in our kernels, the rest in activations and sums of biases' gradients, which are not
+fused. Of the instructions in the inner loops, compiled in float32, 80% and 60% are multiply-adds, the rest loads,
+addresses and masks: at best 0.15 ms per trial and iteration, where all 67 TFLOP/s would take 0.11. In TF32 tensor cores
+multiply, and memory is the limit.
 
 Shapes: K trials, N images, I channels H×W of the wide ones, O channels H'×W' of the narrow ones, k×k kernel.
 """
@@ -35,27 +35,27 @@ from dd_ray.errors import UserError
 from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
 
 WIDE, NARROW, KERNEL = range(3)
-"""The arguments of T."""
+"""Indices of the arguments of T."""
 LEAST = 16
-"""The smallest side that Triton's matrix products take."""
+"""The smallest side of Triton's matrix products."""
 SHARE = 2048
-"""Pixels that one program of a kernel's gradient sums over, about: enough programs for a GPU with few trials, and
-little to add up after them."""
+"""About how many pixels one program of a kernel's gradient sums over: few enough to give a GPU enough programs for few
+trials, and many enough to leave little to add up afterwards."""
 
 
 class KernelError(UserError):
-    """Our kernels cannot compute this here."""
+    """Our kernels cannot compute this on this machine."""
 
 
 def is_available(device: torch.device) -> bool:
-    """Whether there is Triton for a device; for a CPU its interpreter, which is for tests."""
+    """Return whether Triton is available for a device; for a CPU, its interpreter, which is for tests."""
     can_run = device.type == "cuda" or os.environ.get("TRITON_INTERPRET") == "1"
     return can_run and find_spec("triton") is not None
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Of a layer, as (y, x): sizes of its wide and narrow images and of its kernel, stride and padding."""
+    """The geometry of a layer, in pairs (y, x): sizes of wide and narrow images and of the kernel, stride, padding."""
 
     wide: tuple[int, int]
     narrow: tuple[int, int]
@@ -65,19 +65,19 @@ class Geometry:
 
 
 class TritonConv2d(nn.Conv2d):
-    """∂T/∂y + b."""
+    """A convolution: ∂T/∂y + b."""
 
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
-        """[N, I, H, W] to [N, O, H', W']."""
+        """Map images [N, I, H, W] to [N, O, H', W']."""
         narrow = size_of_convolved(self, input)
         return _applied(self, _geometry(self, (input.shape[2], input.shape[3]), narrow), NARROW, input, None)
 
 
 class TritonConvTranspose2d(nn.ConvTranspose2d):
-    """∂T/∂x + b."""
+    """A transposed convolution: ∂T/∂x + b."""
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """[N, O, H', W'] to [N, I, H, W]."""
+        """Map images [N, O, H', W'] to [N, I, H, W]."""
         wide = size_of_transposed(self, input)
         return _applied(self, _geometry(self, wide, (input.shape[2], input.shape[3])), WIDE, None, input)
 
@@ -96,46 +96,46 @@ def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d, wide: tuple[int, int], narr
 def _applied(
     layer: nn.Conv2d | nn.ConvTranspose2d, geometry: Geometry, by: int, wide: Tensor | None, narrow: Tensor | None
 ) -> Tensor:
-    """A layer, to its one trial or, under `vmap`, to each."""
+    """Apply a layer to one trial or, under `vmap`, to each trial."""
     return OfOneTrial.apply(geometry, by, wide, narrow, layer.weight, layer.bias)
 
 
 class OfOneTrial(torch.autograd.Function):
-    """The derivative of T by one of its arguments, in whose place there is None, plus a bias [C] if it is images.
+    """The derivative of T by one of its arguments, which is given as None, plus a bias [C] if the result is images.
 
-    Under `vmap` it is that of K trials, whose result is nobody's view: an activation that works in place would have
-    autograd copy the whole of what it is a view of.
+    Under `vmap` it is `OfTrials`, whose result is not a view: for an activation that works in place, autograd would
+    copy all of the tensor that it is a view of.
     """
 
     @staticmethod
     def forward(geometry: Geometry, by: int, *tensors: Tensor | None) -> Tensor:
-        """[N, I, H, W], [N, O, H', W'] or [O, I, k, k]."""
+        """Return [N, I, H, W], [N, O, H', W'] or [O, I, k, k]."""
         return OfTrials.forward(geometry, by, *(None if t is None else t[None] for t in tensors)).squeeze(0)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the arguments."""
+        """Keep the arguments for the backward pass."""
         _keep(ctx, inputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        """As `_gradients` has them."""
+        """Compute the gradients, see `_gradients`."""
         return _gradients(OfOneTrial.apply, ctx, gradient)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """Of K trials; a tensor that they share is not copied."""
+        """Compute K trials together; a tensor that they share is not copied."""
         geometry, by, *tensors = inputs
         stacked = _stacked(tensors, in_dims[2:], info.batch_size)
         return OfTrials.apply(geometry, by, *stacked), 0
 
 
 class OfTrials(torch.autograd.Function):
-    """As `OfOneTrial`, of K trials: all tensors have a leading K, to which `vmap` adds its own."""
+    """`OfOneTrial` for K trials: all tensors have a leading K, which `vmap` multiplies by its own."""
 
     @staticmethod
     def forward(geometry: Geometry, by: int, *tensors: Tensor | None) -> Tensor:
-        """[K, N, I, H, W], [K, N, O, H', W'] or [K, O, I, k, k]."""
+        """Return [K, N, I, H, W], [K, N, O, H', W'] or [K, O, I, k, k]."""
         wide, narrow, kernel, bias = tensors
         if kernel is None:
             assert wide is not None and narrow is not None
@@ -146,17 +146,17 @@ class OfTrials(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the arguments."""
+        """Keep the arguments for the backward pass."""
         _keep(ctx, inputs)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        """As `_gradients` has them."""
+        """Compute the gradients, see `_gradients`."""
         return _gradients(OfTrials.apply, ctx, gradient)
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """As many trials more."""
+        """Compute K times as many trials together."""
         geometry, by, *tensors = inputs
         stacked = _stacked(tensors, in_dims[2:], info.batch_size)
         flat = [None if tensor is None else tensor.flatten(0, 1) for tensor in stacked]
@@ -169,7 +169,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...]) -> None:
 
 
 def _gradients(derivative: Callable[..., Tensor], ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    """The derivatives by the others, with the gradient in the place of what was computed, and by a bias."""
+    """Return the derivatives by the other arguments, with the gradient in place of the result, and by the bias."""
     arguments = list(ctx.saved_tensors)
     arguments[ctx.by] = gradient
     wanted = ctx.needs_input_grad[2:]
@@ -183,7 +183,7 @@ def _gradients(derivative: Callable[..., Tensor], ctx: Any, gradient: Tensor) ->
 
 
 def _stacked(tensors: Sequence[Tensor | None], dims: Sequence[int | None], count: int) -> list[Tensor | None]:
-    """Each with a leading K, where `vmap` has it elsewhere or, of what is shared, nowhere."""
+    """Give each tensor a leading K, which `vmap` may have elsewhere or, for a shared tensor, nowhere."""
     return [
         None if tensor is None else tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
         for tensor, dim in zip(tensors, dims, strict=True)
@@ -191,7 +191,7 @@ def _stacked(tensors: Sequence[Tensor | None], dims: Sequence[int | None], count
 
 
 def _convolve(geometry: Geometry, source: Tensor, kernel: Tensor, bias: Tensor | None, *, transposed: bool) -> Tensor:
-    """Narrow images from wide ones or, transposed, wide ones from narrow ones."""
+    """Compute narrow images from wide ones or, transposed, wide ones from narrow ones."""
     source, bias = _with_whole_trials(source), None if bias is None else _with_whole_trials(bias)
     kernel_tsc = kernel.flatten(3).permute((0, 3, 1, 2) if transposed else (0, 3, 2, 1)).contiguous()  # taps, source, C
     trials, num_images, *of_source = source.shape
@@ -214,7 +214,7 @@ def _convolve(geometry: Geometry, source: Tensor, kernel: Tensor, bias: Tensor |
 
 
 def _correlate(geometry: Geometry, wide: Tensor, narrow: Tensor) -> Tensor:
-    """The kernel from images: sums over shares of the pixels, and their sum, in an order that is always the same."""
+    """Compute the kernel's gradient from images: sums over shares of the pixels, added up in a fixed order."""
     wide, narrow = _with_whole_trials(wide), _with_whole_trials(narrow)
     trials, num_images, *of_wide = wide.shape
     shape = (narrow.shape[2], of_wide[0], *geometry.size)
@@ -236,12 +236,12 @@ def _correlate(geometry: Geometry, wide: Tensor, narrow: Tensor) -> Tensor:
 
 
 def _tile_of_images(source_channels: int, channels: int) -> dict[str, int]:
-    """Tiles [P, C] of the result, and how many channels of the source are multiplied at a time.
+    """Choose the tiles [P, C] of the result, and how many channels of the source are multiplied at a time.
 
-    All channels up to 64 are in one tile, so that each pixel is read once for all of them. With 4 warps a thread has up
-    to 32 sums: it multiplies ten times as often as it reads shared memory. Its registers, 107 at most, and the memory
-    of its program's stages, 60 KiB at most, let at least 3 programs share a multiprocessor. A single channel is
-    multiplied as it is: a matrix product, of at least 16, would be of zeros.
+    Up to 64 channels are in one tile, so that each pixel is read once for all of them. With 4 warps a thread has up to
+    32 sums, and multiplies ten times as often as it reads shared memory. It has at most 107 registers, and the stages
+    of a program take at most 60 KiB, so that at least 3 programs share a multiprocessor. A single channel is multiplied
+    elementwise, since a matrix product, of at least 16 channels, would be mostly of zeros.
     """
     return {
         "BLOCK_P": 64 if channels > 32 else 128,
@@ -251,10 +251,10 @@ def _tile_of_images(source_channels: int, channels: int) -> dict[str, int]:
 
 
 def _tile_of_kernels(channels_and_taps: int, channels: int) -> dict[str, int]:
-    """Tiles [R, C] of the result, and how many pixels are multiplied at a time.
+    """Choose the tiles [R, C] of the result, and how many pixels are multiplied at a time.
 
-    Channels and taps are tiled together, so that an image of one channel has tiles to fill, too. A thread has 16 sums
-    and at most 128 registers; with 64×64 sums in a tile it has 200. The narrow images are read anew, from the cache,
+    Channels and taps are tiled together, so that an image of one channel fills tiles, too. A thread has 16 sums and at
+    most 128 registers; with 64×64 sums in a tile it would have 200. The narrow images are read again, from the cache,
     for every tile of R.
     """
     return {
@@ -265,7 +265,7 @@ def _tile_of_kernels(channels_and_taps: int, channels: int) -> dict[str, int]:
 
 
 def _block(count: int) -> int:
-    """Side of tiles to hold so many: a power of 2, as all are in Triton."""
+    """Return the side of a tile for so many: a power of 2, as Triton needs."""
     return min(64, max(LEAST, 1 << (count - 1).bit_length()))
 
 
@@ -274,7 +274,7 @@ def _parts(count: int, size: int) -> int:
 
 
 def _with_whole_trials(tensor: Tensor) -> Tensor:
-    """What is contiguous within each trial, as it is; one that all trials share stays one."""
+    """Return a tensor that is contiguous within each trial; one that all trials share is not copied for each."""
     _check_size(tensor)
     return tensor if tensor[0].is_contiguous() else tensor.contiguous()
 
@@ -295,16 +295,16 @@ def _constants(geometry: Geometry) -> dict[str, Any]:
 
 
 def _launch(name: str, grid: tuple[int, int, int], *arguments: Tensor | int | None, **constants: Any) -> None:
-    """Start a kernel, which is compiled the first time.
+    """Start a kernel. It is compiled at its first start.
 
     Raises:
         KernelError: it cannot be compiled or started.
-        torch.OutOfMemoryError: its code does not find room on the GPU.
+        torch.OutOfMemoryError: the GPU has no memory left for its code.
     """
     kernel = _kernel(name)
     try:
         kernel[grid](*arguments, **constants, num_warps=4, num_stages=3, enable_fp_fusion=True)
-    except Exception as error:  # a compiler's passes raise what they like, and there are other methods
+    except Exception as error:  # a compiler may raise any error, and there are other methods
         if "out of memory" in str(error):
             raise torch.OutOfMemoryError(str(error)) from error
         raise KernelError(f"Triton cannot run the kernel {name!r} on this GPU: {error}") from error
@@ -312,11 +312,11 @@ def _launch(name: str, grid: tuple[int, int, int], *arguments: Tensor | int | No
 
 @cache
 def _kernel(name: str) -> Any:
-    """A kernel, yet to be compiled."""
+    """Return a kernel, which is not compiled yet."""
     try:
         module, triton = import_module("dd_ray.training.triton_kernels"), import_module("triton")
         if not triton.knobs.runtime.interpret:
-            _ = triton.runtime.driver.active  # which needs a C compiler and Python's headers
+            _ = triton.runtime.driver.active  # fails without a C compiler and Python's headers
     except (ImportError, RuntimeError, AssertionError, OSError, CalledProcessError) as error:
         raise KernelError(f"Triton cannot compile anything here: {error}") from error
     return getattr(module, name)

@@ -1,16 +1,16 @@
-"""Kernels of `triton_convolutions`, which imports them where they are used.
+"""The kernels of `triton_convolutions`, which imports them when they are used.
 
 Along each axis a pixel of the wide images, a tap of the kernel and a pixel of the narrow images belong together where
 
     wide = stride · narrow − padding + tap.
 
-Pointers are to float32 numbers of K trials, `*_trial` of them from each other (0: all share them); those of one trial
-are contiguous. Tiles are [R, P], [R, C] and [P, C]: C channels, P pixels of all images, R as each kernel says.
-Constants are pairs (y, x), and of images (channels, height, width).
+Pointers are to float32 numbers of K trials, which are contiguous for each trial, and lie `*_trial` numbers apart (0:
+all trials share them). Tiles are [R, P], [R, C] and [P, C]: C channels, P pixels of all images, R as each kernel says.
+Constants are pairs (y, x), for images (channels, height, width).
 
-Threads next to each other are to read and write pixels next to each other. Where those are a stride apart, Triton 3.6
-and 3.9 differ in which side of a tile they take first: `max_contiguous` says that it is the one of pixels, which is all
-that comes of it, since `multiple_of`, of the 4 bytes of one number, lets them be read one by one only.
+Neighbouring threads should read and write neighbouring pixels. If these are a stride apart, Triton 3.6 and 3.9 differ
+in the side of a tile that they take first. `max_contiguous` tells them that it is the side of pixels; it has no other
+effect, since `multiple_of`, with the 4 bytes of one number, allows only single numbers to be read.
 """
 
 import triton
@@ -19,7 +19,7 @@ import triton.language as tl
 
 @triton.jit
 def _taps(phase, size: tl.constexpr, stride: tl.constexpr, padding: tl.constexpr, transposed: tl.constexpr):
-    """Along an axis: first tap and number of taps of a phase, and the source of its first target by its first tap."""
+    """Return, along an axis, a phase's first tap, its number of taps, and the first target's source by that tap."""
     if transposed:
         first = (phase + padding) % stride
         return first, (size - first + stride - 1) // stride, (phase + padding) // stride
@@ -28,21 +28,21 @@ def _taps(phase, size: tl.constexpr, stride: tl.constexpr, padding: tl.constexpr
 
 @triton.jit
 def _pixels(image, y, x, num_images, images: tl.constexpr):
-    """Where in images the pixels (y, x) of the first channel are, and which of them there are."""
+    """Return the offsets of the first channel's pixels (y, x) in images, and a mask of those that exist."""
     inside = (y >= 0) & (y < images[1]) & (x >= 0) & (x < images[2]) & (image < num_images)
     return (image * (images[0] * images[1]) + y) * images[2] + x, inside
 
 
 @triton.jit
 def _read(pointers_rp, inside, known_r):
-    """Pixels [R, P], neighbours by neighbouring threads; 0 where there are none."""
+    """Read pixels [R, P], neighbours by neighbouring threads; 0 outside of the images."""
     in_order = tl.multiple_of(tl.max_contiguous(pointers_rp, (1, 2)), (4, 4))
     return tl.load(in_order, mask=inside[None, :] & known_r[:, None], other=0.0)
 
 
 @triton.jit
 def _multiplied(pixels_rp, kernel_rc, product, precision: tl.constexpr):
-    """Their product [P, C] added; a single row or column is none for Triton's matrix product."""
+    """Add their product [P, C] to a sum; single rows and columns are too small for Triton's matrix product."""
     if pixels_rp.shape[0] == 1:
         product += tl.trans(pixels_rp) * kernel_rc
     elif kernel_rc.shape[1] == 1:
@@ -72,10 +72,10 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     BLOCK_C: tl.constexpr,
     BLOCK_R: tl.constexpr,
 ):
-    """Narrow images from wide ones or, transposed, wide ones from narrow ones; R are channels of the source.
+    """Compute narrow images from wide ones or, transposed, wide ones from narrow ones; R are channels of the source.
 
-    A program makes a tile of a trial's target. Transposed, its pixels are of one phase, that is of equal remainder by
-    the stride: the taps of other phases would meet zeros. `kernel` is [K, taps, channels of source, of target].
+    A program computes a tile of a trial's target. If transposed, its pixels have one phase, which is the remainder by
+    the stride, since the taps of other phases would meet zeros. `kernel` is [K, taps, channels of source, of target].
     """
     STEP: tl.constexpr = STRIDE if TRANSPOSED else (1, 1)  # from target to target of a phase, and from tap to tap
     JUMP: tl.constexpr = (1, 1) if TRANSPOSED else STRIDE  # from source to source of a phase's targets
@@ -134,9 +134,9 @@ def correlate(  # noqa: PLR0917
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """What a kernel sees of two sets of images; R are wide channels × taps, C channels and P pixels of the narrow ones.
+    """Compute the gradient by a kernel; R are wide channels × taps, C channels and P pixels of the narrow images.
 
-    A program makes a tile of a trial's kernel, from a share of the pixels. `parts` is [K, shares, C, R].
+    A program computes a tile of a trial's kernel from a share of the pixels. `parts` is [K, shares, C, R].
     """
     ALL_R: tl.constexpr = WIDE[0] * SIZE[0] * SIZE[1]
     TILES_C: tl.constexpr = (NARROW[0] + BLOCK_C - 1) // BLOCK_C

@@ -1,4 +1,4 @@
-"""One trial, from its stored state to its next evaluation. No Ray.
+"""Trains and evaluates one trial, from its stored state on. It needs no Ray.
 
 run            training, evaluating and recording, in that order
 report         what a trial in training tells whoever watches it
@@ -14,7 +14,7 @@ devices        where a trial is trained
 gpu_memory     whether a pack fits on its GPU
 scoring        further scores for trials that have ended
 
-Five things hold one another around a network in training, each with a task of its own:
+A network in training is held by five objects, each of which holds the next and has a task of its own:
 
 TrialTrainable  (tune.trial_trainable)  takes up one trial after another for Ray Tune
 TrialRun        (run)                   scores, saves and records the trial, in the order that survives a kill
@@ -22,5 +22,5 @@ Trainer         (trainer)               stops the network for each evaluation: `
 Member          (member)                the network as part of a stack, with its targets and its TensorBoard run
 Trial           (training.trial)        weights, optimiser, iteration
 
-A trained network that is asked for something is a `dd_ray.probes.networks.Network`, which holds the model alone.
+For a trained network, `dd_ray.probes.networks.Network` holds the model alone.
 """

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a trial: scalars, pictures, and its hyperparameters beside its metrics."""
+"""Writes a trial's TensorBoard run: scalars, pictures, and its hyperparameters beside its metrics."""
 
 import math
 import tempfile
@@ -16,7 +16,7 @@ from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
 from dd_ray.storage.files import Files
 
 JUDGED = "evaluation"
-"""Group of the metrics that trials are judged by; the first in TensorBoard's alphabetical order."""
+"""Group of the metrics that trials are judged by. Its name comes first in TensorBoard's alphabetical order."""
 JUDGED_BY = (
     "reconstruction_error",
     "factor_error",
@@ -32,31 +32,31 @@ JUDGED_BY = (
     "block_r2_gap",
     "factor_vae",
 )
-"""Metrics that stand beside hyperparameters, where a trial has them; more would hide the axes."""
+"""Metrics that are shown beside hyperparameters, if a trial has them; more would hide the axes."""
 ONCE = "final"
-"""Group of the scores of the last evaluation: single points, which would clutter the curves."""
+"""Group of the scores of the last evaluation, apart from the curves since they are single points."""
 
 
 class Board:
-    """TensorBoard run of one trial.
+    """The TensorBoard run of one trial.
 
-    Scalars of the same kind share a prefix, which is how TensorBoard groups its charts: what a trial is
-    judged by under `evaluation`, terms and parts under their own names.
+    Scalars of the same kind share a prefix, by which TensorBoard groups its charts: the metrics that trials are judged
+    by are under `evaluation`, terms and parts under their own names.
     """
 
     def __init__(self, files: Files, hparams: Mapping[str, Any], first_step: int) -> None:
         self._files = files
-        # An object store takes no appending: the event file is written here, and put there as a whole.
+        # Object stores cannot append: the event file is written here, and uploaded as a whole.
         self._draft = None if files.local else tempfile.TemporaryDirectory(prefix="dd_ray-board-")
         folder = files.local or Path(self._draft.name)  # type: ignore[union-attr]
-        # What a run that was lost has written from there on is written again.
+        # Points from this step on, which a lost run may have written, are purged, since they are written again.
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
     def write(self, iteration: int, metrics: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
         """Write an evaluation: its metrics that have a value, and pictures [H, W(, 3)] by what they show."""
         for name, value in metrics.items():
-            # Scores of active units alone are in the table: mostly they are those of all latents again.
+            # Scores of active units alone are left to the table, since they mostly equal those of all latents.
             if math.isfinite(value) and not name.endswith(ACTIVE):
                 self._writer.add_scalar(_tag(name), value, iteration)
         for name, picture in pictures.items():
@@ -64,7 +64,7 @@ class Board:
         self._flush()
 
     def write_about(self, question: str, command: str, config: Mapping[str, Any]) -> None:
-        """Write what the trial is, for TensorBoard's text tab: the sweep's question and command, and the config."""
+        """Write the sweep's question and command, and the trial's config, for TensorBoard's text tab."""
         rows = [f"| {option_name(name)} | {value} |" for name, value in config.items() if value is not None]
         texts = {"question": question, "command": f"    {command}", "config": "\n".join(["| | |", "|---|---|", *rows])}
         for name, text in texts.items():
@@ -74,7 +74,7 @@ class Board:
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:
         """Write config and final metrics, for TensorBoard's table and parallel coordinates of runs.
 
-        The metrics are those already written as scalars, so the run is one run and not two.
+        The metrics have the names of scalars that are already written, so that TensorBoard shows one run and not two.
         """
         final = {name: metrics.get(name) for name in JUDGED_BY}
         shown = {_tag(name): value for name, value in final.items() if value is not None}
@@ -95,7 +95,7 @@ class Board:
 
 
 def _tag(metric: str) -> str:
-    """Where TensorBoard shows a metric: a group and a name."""
+    """Return the group and name under which TensorBoard shows a metric."""
     if "/" in metric:
         return metric
     once = metric == "active_units_stills" or any(metric in score.columns for score in FURTHER.values())

@@ -1,4 +1,4 @@
-"""Where a trial is trained."""
+"""Finds the device on which a trial is trained."""
 
 import torch
 
@@ -6,10 +6,10 @@ from dd_ray.errors import UserError
 
 
 def device_named(name: str) -> torch.device:
-    """The device that a trial was given a share of.
+    """Return the device of a name.
 
     Raises:
-        UserError: it is a GPU, and PyTorch finds none.
+        UserError: the name is of a GPU, and PyTorch finds none.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError("this trial was given a share of a GPU, but its PyTorch finds none; install one with CUDA.")

@@ -1,21 +1,21 @@
-"""Whether the trials of a pack fit on their GPU."""
+"""Checks that the trials of a pack fit into the memory of their GPU."""
 
 from dd_ray.errors import UserError
 
 SHARE_OF_MEMORY = 0.9
-"""Of a GPU, what the trials of a pack may take; the rest is for its context and for evaluations."""
+"""The share of a GPU's memory that trials of a pack may take; the rest is for its context and for evaluations."""
 
 
 def check_memory(num_trials: int, need: int, memory: int) -> None:
-    """Make sure that a pack has the memory for its trials.
+    """Make sure that a GPU has enough memory for the trials of a pack.
 
     Args:
-        num_trials: that share a GPU.
-        need: bytes of each.
-        memory: bytes of the GPU.
+        num_trials: number of trials that share the GPU.
+        need: bytes that each takes.
+        memory: bytes that the GPU has.
 
     Raises:
-        UserError: it has not.
+        UserError: it has not enough.
     """
     fit = int(SHARE_OF_MEMORY * memory / need)
     if num_trials > fit:

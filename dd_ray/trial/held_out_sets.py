@@ -1,4 +1,4 @@
-"""The held-out data of the trials of a process."""
+"""Keeps the held-out data for the trials of a process."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from dd_ray.data import Batch, Dataset
 
 _rendered: dict[tuple[Any, ...], tuple[Batch, Batch | None]] = {}
 MOST_RENDERED = 4
-"""Datasets whose held-out sets are kept; a pack may train on a few at a time."""
+"""Number of datasets whose held-out sets are kept; a pack may train on a few at a time."""
 
 
 def held_out_sets(config: TrialConfig, dataset: Dataset) -> tuple[Batch, Batch | None]:
-    """The held-out set and the seen one, rendered once for all trials of this process that share their data."""
+    """Return the held-out set and the seen one, rendered once for all trials of this process that share their data."""
     key = (data_config(config.data), config.num_test)
     if key not in _rendered:
         if len(_rendered) == MOST_RENDERED:

@@ -1,4 +1,4 @@
-"""The trainer of a trial whose network this process trains."""
+"""Trains a trial's network in this process."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from dd_ray.trial.trainer import Progress, Work
 
 
 class LocalTrainer:
-    """Trains one trial in this process."""
+    """A trainer that trains one trial in this process."""
 
     def __init__(self, work: Work) -> None:
         keep_freed_memory()
@@ -27,14 +27,14 @@ class LocalTrainer:
         self._broken = False
 
     def train(self, seconds: float) -> Progress:
-        """Step until the next target or for some seconds."""
+        """Train until the next evaluation, or for some seconds."""
         member, trial = self.member, self.member.trial
         started, steps = time.perf_counter(), 0
-        self._broken = True  # until all steps are whole
+        self._broken = True  # until all steps are complete
         while member.may_step and time.perf_counter() < started + seconds:
             member.stack.step()
             steps += 1
-        diverged = trial.diverged  # waits for the device
+        diverged = trial.diverged  # this waits for the device
         self._broken = diverged
         trained = time.perf_counter()
         snapshot = member.begin_snapshot()() if member.at_target and not diverged else None
@@ -47,16 +47,16 @@ class LocalTrainer:
             snapshot=snapshot,
         )
 
-    def state(self, recorded: int) -> tuple[int, bytes] | None:  # it does not run ahead
-        """None after a step that was not finished, or diverged."""
+    def state(self, recorded: int) -> tuple[int, bytes] | None:  # it is never ahead of `recorded`
+        """Return iteration and state; None after a step that was not finished, or diverged."""
         return None if self._broken else (self.member.trial.iteration, self.member.state(recorded))
 
     def code(self) -> Code | None:
-        """Ask the network for its code of held-out still pictures."""
+        """Return the network's code of held-out still pictures."""
         return self.member.code()
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
-        """Remembered for trials that begin alike."""
+        """Compute the scores of the untrained network, once for trials that begin alike."""
         return untrained_scores(self.member.config, names, self.member.stack.device)
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The network of a trial in training, in the process that trains it."""
+"""Holds the network of a trial in the process that trains it."""
 
 import shlex
 from collections import deque
@@ -19,17 +19,17 @@ from dd_ray.trial.states import latest_state
 from dd_ray.trial.trainer import Snapshot, Work
 
 MOST_PICTURED = 5
-"""Evaluations of a trial that TensorBoard has pictures of; their sum is most of what it has to load."""
+"""The most evaluations of a trial with pictures in TensorBoard; pictures are most of what it has to load."""
 
 
 class Member:
-    """The network of a trial, from its latest state on, as a member of a stack.
+    """The network of a trial, which continues from its latest state as a member of a stack.
 
     Attributes:
-        config: of the trial.
-        trial: in the stack.
-        targets: iterations at which it is yet to be evaluated.
-        notes: why states were not used.
+        config: config of the trial.
+        trial: the trial in the stack.
+        targets: iterations at which it is still to be evaluated.
+        notes: reasons why stored states were not used.
     """
 
     def __init__(self, work: Work, stack_for: Callable[[TrialConfig], Stack]) -> None:
@@ -53,21 +53,21 @@ class Member:
             self._board.write_about(manifest.get("question", ""), command, description["config"])
         self._recorded = done
         self.stack = stack_for(self.config)
-        # Last, since nothing that fails may leave it in the stack. Without a state it begins anew.
+        # Last, so that no error leaves it in the stack. Without a state it begins anew.
         self.trial = self.stack.add(self.config, state)
 
     @property
     def at_target(self) -> bool:
-        """Whether it is to be evaluated before it goes on."""
+        """True if it must be evaluated before it goes on."""
         return bool(self.targets) and self.trial.iteration >= self.targets[0]
 
     @property
     def may_step(self) -> bool:
-        """Whether there is a target before it."""
+        """True if there is an evaluation ahead of it."""
         return bool(self.targets) and self.trial.iteration < self.targets[0]
 
     def begin_snapshot(self) -> Callable[[], Snapshot]:
-        """Tell the device to evaluate it. What is returned waits for that, and lets it go on to the next target."""
+        """Start its evaluation on the device. The returned function waits for it, and lets training go on."""
         test_set, seen_set = held_out_sets(self.config, self.stack.dataset)
         iteration = self.trial.iteration
         fetch = begin_evaluation(self.trial.model, self.config, test_set, iteration, seen_set)
@@ -78,21 +78,21 @@ class Member:
                 self._pictures[iteration] = evaluation.pictures
             self.targets.popleft()
             state = self.state(self._recorded)
-            self._recorded = max(iteration, self._recorded)  # by the time that the next one is left behind
+            self._recorded = max(iteration, self._recorded)  # it will be, when the next state is saved
             return Snapshot(iteration=iteration, held_out=evaluation.held_out, state=state)
 
         return snapshot
 
     def state(self, recorded: int) -> bytes:
-        """All that the trial is, as `load_state` reads it, after the evaluation of an iteration was recorded."""
+        """Return the state, as `load_state` reads it, after the evaluation of an iteration was recorded."""
         return dump_state(replace(self.trial.state(), recorded=recorded if recorded >= 0 else None))
 
     def code(self) -> Code | None:
-        """The network's code of held-out still pictures; None where it is not finite."""
+        """Return the network's code of held-out still pictures; None if it is not finite."""
         return code_of(self.trial.model, self.config)
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Write an evaluation for TensorBoard, with the pictures of its snapshot where it is one of a few."""
+        """Write an evaluation for TensorBoard, with its pictures if it is one of a few."""
         self._board.write(iteration, metrics, self._pictures.pop(iteration, {}))
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
@@ -104,13 +104,13 @@ class Member:
 
 
 def _last_recorded(folder: TrialFolder) -> int:
-    """Iteration of the last recorded evaluation; -1 before the first."""
+    """Return the iteration of the last recorded evaluation; -1 before the first."""
     evaluations = folder.evaluations()
     return evaluations[-1]["iteration"] if evaluations else -1
 
 
 def _begun_anew(sweep: SweepFolder, folder: TrialFolder, recorded: int) -> str:
-    """Set aside what there is of a trial that has lost evaluations, and say so."""
+    """Set aside the files of a trial that has lost evaluations, and return a note that says so."""
     description = folder.describe()
     now = sweep.set_aside(f"cells/{folder.key}")
     folder.create(**description)
@@ -121,6 +121,6 @@ def _begun_anew(sweep: SweepFolder, folder: TrialFolder, recorded: int) -> str:
 
 
 def _pictured(evaluate_at: Sequence[int]) -> set[int]:
-    """A few of the evaluations, evenly spaced, the first and the last among them."""
+    """Choose a few of the evaluations, evenly spaced, including the first and the last."""
     last = len(evaluate_at) - 1
     return {evaluate_at[round(i * last / (MOST_PICTURED - 1))] for i in range(MOST_PICTURED)}

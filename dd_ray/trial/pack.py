@@ -1,8 +1,8 @@
-"""A pack: the process that trains all trials of a GPU as one stack, whoever asks for them.
+"""A pack: a process that trains all trials of a GPU as one stack, for the processes of these trials.
 
-One thread takes all steps and does all that needs the device; each trial waits in a thread of its own. A pack runs
-ahead: while a trial scores and records an evaluation, its network goes on towards the next one, and waits only where
-that is reached too. So the networks stay together, and the device does not wait for disks or for Ray.
+One thread takes all steps and does everything that needs the device; each trial waits in a thread of its own. A pack
+runs ahead: while a trial's process scores and records an evaluation, its network goes on to the next one, and waits
+only there. So the networks stay together, and the device does not wait for disks or for Ray.
 """
 
 import math
@@ -32,17 +32,17 @@ from dd_ray.trial.trainer import CodeParts, Joined, Progress, Snapshot, Work
 Result = TypeVar("Result")
 
 SILENCE = 900.0
-"""Seconds after which a trial that asks for nothing is taken for lost; scoring a network takes it a minute or two."""
+"""Seconds without a call after which a trial's process counts as lost; scoring a network takes a minute or two."""
 STEPS_BETWEEN_CHECKS = 50
-"""Steps after which it is looked for NaN, which waits for the device."""
+"""Number of steps between two checks for NaN, which wait for the device."""
 PATIENCE = 0.02
-"""Part of its iterations that a trial may wait, in all, for those a little behind. They join as processes start, and
-side by side they learn from the same batches, which are then rendered once."""
+"""The share of its iterations for which a trial may wait, in all, for trials a little behind. Trials join as their
+processes start, and at the same iteration they share batches, which are then rendered once."""
 
 
 @dataclass
 class _Done:
-    """What was done for a trial, of which its process does not know yet."""
+    """What was done for a trial since its process last asked."""
 
     steps: int = 0
     training: float = 0.0
@@ -50,42 +50,42 @@ class _Done:
 
 
 class PackMember(Member):
-    """A member of a pack's stack, and what its process does not know of it yet."""
+    """A member of a pack's stack, with what its process has not fetched yet."""
 
     def __init__(self, work: Work, stack_for: Callable[[TrialConfig], Stack]) -> None:
         super().__init__(work, stack_for)
         self.snapshot: Snapshot | None = None
         """An evaluation that its process has not fetched yet."""
         self.fetched: Snapshot | None = None
-        """The last evaluation that its process has fetched; only that knows whether it is recorded."""
+        """The last evaluation that its process has fetched. Only that process knows whether it is recorded."""
         self.diverged = False
         self.patience = PATIENCE * self.targets[-1]
-        """Steps that it may yet wait."""
+        """Number of steps that it may still wait."""
         self.heard = time.monotonic()
         self.done, self.done_until_snapshot = _Done(), _Done()
 
     @property
     def may_step(self) -> bool:
-        """Whether there is a target before it, and it is finite."""
+        """True if there is an evaluation ahead of it, and it is finite."""
         return super().may_step and not self.diverged
 
     @property
     def to_be_evaluated(self) -> bool:
-        """Whether it is where it is to be evaluated, and the evaluation before has been fetched."""
+        """True if it must be evaluated now, and the last evaluation has been fetched."""
         return self.at_target and self.snapshot is None and not self.diverged
 
     @property
     def has_news(self) -> bool:
-        """Whether there is something for its process to fetch."""
+        """True if there is something for its process to fetch."""
         return self.snapshot is not None or self.diverged
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Have this for the process to fetch."""
+        """Keep an evaluation until the process fetches it."""
         self.snapshot = snapshot
         self.done_until_snapshot, self.done = self.done, _Done()
 
     def progress(self) -> Progress:
-        """What was done, up to the snapshot if there is one; it is told once."""
+        """Return what was done since the last call, up to the snapshot if there is one."""
         snapshot, self.snapshot = self.snapshot, None
         self.fetched = snapshot or self.fetched
         if snapshot is not None:
@@ -97,20 +97,20 @@ class PackMember(Member):
             steps=done.steps,
             training_seconds=done.training,
             evaluating_seconds=done.evaluating,
-            diverged=self.diverged and snapshot is None,  # what came before that is told first
+            diverged=self.diverged and snapshot is None,  # what came before is reported first
             snapshot=snapshot,
         )
 
 
 class Pack:
-    """Trains the trials that join it, those that can share a stack as one.
+    """Trains the trials that join it. Those that can share a stack are trained as one.
 
-    All methods may be called by any thread.
+    All methods may be called from any thread.
 
     Args:
         device: cpu or cuda.
-        threads: of PyTorch, where it computes on a CPU.
-        method: of its stacks.
+        threads: number of PyTorch's threads on a CPU.
+        method: method of its stacks.
     """
 
     def __init__(self, device: str, threads: int, method: StackMethod = "auto") -> None:
@@ -127,15 +127,15 @@ class Pack:
         threading.Thread(target=self._run, daemon=True, name="pack").start()
 
     def join(self, work: Work) -> Joined:
-        """Take up a trial from its latest state.
+        """Take in a trial at its latest state.
 
         Raises:
-            UserError: it is one more than the device has memory for.
+            UserError: the device has no memory for another trial.
         """
 
         def join() -> Joined:
             for name, member in list(self._members.items()):
-                if member.config.key == work.key:  # of a process that was lost, and never left
+                if member.config.key == work.key:  # its former process was lost without leaving
                     self._leave(name, None)
             load_extensions(work.extensions)
             set_precision(work.precision)  # the same for all trials of a sweep
@@ -148,7 +148,7 @@ class Pack:
         return self._do(join)
 
     def train(self, member: str, seconds: float) -> Progress:
-        """Wait until its next evaluation, or for some seconds."""
+        """Wait until a member's next evaluation, or for some seconds."""
         known = self._heard(member)
         with self._changed:
             self._changed.wait_for(lambda: known.has_news or self._broken is not None, timeout=seconds)
@@ -158,7 +158,8 @@ class Pack:
         return progress
 
     def state(self, member: str, recorded: int) -> tuple[int, bytes] | None:
-        """Iteration and state from which nothing is lost: of the first evaluation that is not recorded, or of now."""
+        """Return iteration and state to resume from: those of the first evaluation without a record, or the present
+        ones."""
 
         def state() -> tuple[int, bytes] | None:
             known = self._heard(member)
@@ -171,7 +172,7 @@ class Pack:
         return self._do(state)
 
     def code(self, member: str, untrained: bool) -> CodeParts | None:
-        """What a network makes of the held-out still pictures, now or before its training."""
+        """Return a network's code of the held-out still pictures, now or before its training."""
 
         def code() -> CodeParts | None:
             made = self._code(member, untrained)
@@ -187,24 +188,24 @@ class Pack:
         return self._do(code)
 
     def encode(self, member: str, untrained: bool, factors: NDArray[Any]) -> NDArray[Any]:
-        """What it makes of further pictures."""
+        """Encode further pictures, which are given by their factors."""
         config = self._members[member].config
         return self._do(lambda: encode_stills(self._model(member, untrained), config, factors))
 
     def initial_digest(self, member: str) -> str:
-        """The same for trials that begin with the same weights."""
+        """Return a digest that is equal for trials that begin with the same weights."""
         return self._do(lambda: initial_digest(self._members[member].config))
 
     def show(self, member: str, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Show an evaluation in TensorBoard; needs no device."""
+        """Write an evaluation for TensorBoard. It needs no device."""
         self._heard(member).show(iteration, metrics)
 
     def leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
-        """Let a trial go."""
+        """Remove a trial."""
         self._do(lambda: self._leave(member, final))
 
     def is_whole(self) -> bool:
-        """Whether it still trains; it does not after an error that was no single trial's."""
+        """Return whether it still trains. It does not after an error that concerns all trials."""
         return self._broken is None
 
     def _leave(self, member: str, final: Mapping[str, float | None] | None) -> None:
@@ -228,7 +229,7 @@ class Pack:
         return initial_model(known.config, self._device) if untrained else known.trial.model
 
     def _heard(self, member: str) -> PackMember:
-        """A member, of whose process something was heard just now."""
+        """Return a member, and note that its process has just called."""
         known = self._members[member]
         known.heard = time.monotonic()
         return known
@@ -237,7 +238,7 @@ class Pack:
         return code_of(self._model(member, untrained), self._members[member].config)
 
     def _do(self, task: Callable[[], Result]) -> Result:
-        """Have the pack's thread do something between two steps."""
+        """Let the pack's thread run a task between two steps, and return its result."""
         future: Future[Result] = Future()
         with self._changed:
             self._check()
@@ -260,7 +261,7 @@ class Pack:
                 self._leave_for_the_silent()
                 self._evaluate([member for member in self._members.values() if member.to_be_evaluated])
                 self._step([member for member in self._members.values() if member.may_step])
-        except BaseException as error:  # whatever it is, those who wait must know
+        except BaseException as error:  # whatever it is, all waiting trials must learn of it
             with self._changed:
                 self._broken = error
                 for _, future in self._tasks:
@@ -271,15 +272,15 @@ class Pack:
         return bool(self._tasks) or any(m.to_be_evaluated or m.may_step for m in self._members.values())
 
     def _leave_for_the_silent(self) -> None:
-        """Let go of trials whose process was lost, and that another pack may train by now."""
+        """Remove trials whose process was lost, since another pack may train them by now."""
         for name, member in list(self._members.items()):
             if time.monotonic() - member.heard > SILENCE:
                 _perform(partial(self._leave, name, None), Future())
 
     def _evaluate(self, members: Sequence[PackMember]) -> None:
-        """Take the snapshots that are due, and look whether the networks are still finite.
+        """Take the snapshots that are due, and check whether the networks are still finite.
 
-        A GPU is told of all of them before the first is waited for.
+        All evaluations are started on the GPU before the first is waited for.
         """
         started = time.perf_counter()
         diverged = [member.trial.diverged for member in members]
@@ -297,7 +298,7 @@ class Pack:
                 self._changed.notify_all()
 
     def _with_memory(self, task: Callable[[], Result]) -> Result:
-        """What a task returns; where memory is short, after what captured steps hold is given back."""
+        """Run a task. If memory is short, free what captured steps hold, and run it again."""
         with suppress(torch.OutOfMemoryError):
             return task()
         for stack in self._stacks.values():
@@ -305,7 +306,7 @@ class Pack:
         return task()
 
     def _step(self, members: Sequence[PackMember]) -> None:
-        """Take networks one step further, but for those that wait for others."""
+        """Step the networks, except for those that wait for others."""
         started = time.perf_counter()
         stepped = [_stepped(stack, members) for stack in self._stacks.values()]
         for stack, of_stack in zip(self._stacks.values(), stepped, strict=True):
@@ -324,9 +325,9 @@ class Pack:
 
 
 def _stepped(stack: Stack, members: Sequence[PackMember]) -> list[PackMember]:
-    """Those of a stack that take the next step."""
+    """Return the members of a stack that take the next step."""
     ready = [member for member in members if member.stack is stack]
-    if not stack.fused:  # they share little
+    if not stack.fused:  # there is little to share
         return ready
     iterations = sorted({member.trial.iteration for member in ready})
     behind = dict(zip(iterations[1:], iterations, strict=False))
@@ -346,5 +347,5 @@ _bytes_per_trial = cache(bytes_per_trial)
 def _perform(task: Callable[[], Any], future: "Future[Any]") -> None:
     try:
         future.set_result(task())
-    except Exception as error:  # it is the error of whoever asked
+    except Exception as error:  # the error belongs to the trial that asked
         future.set_exception(error)

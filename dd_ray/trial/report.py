@@ -1,4 +1,4 @@
-"""What a trial in training tells whoever watches it."""
+"""The report of a trial in training to its scheduler and the sweep."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,29 +7,29 @@ from typing import Any, Self
 from dd_ray.storage.sweep_folder import State
 
 _KEY = "report"
-"""Of a result of Ray Tune, what `TrialReport.from_tune` reads."""
+"""The key in a result of Ray Tune that holds the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialReport:
-    """How far a trial came, and what it found there."""
+    """How far a trial has come, and the metrics there."""
 
     iteration: int
     metrics: Mapping[str, float] = field(default_factory=dict)
-    """Of an evaluation at this iteration, which is durable by now; empty between evaluations, and where it diverged."""
+    """Metrics of an evaluation at this iteration, which is durable; empty between evaluations, and after divergence."""
     state: State | None = None
     """How the trial ended; None while it goes on."""
     notes: tuple[str, ...] = ()
-    """What whoever watches should know, said once."""
+    """Messages for the user, each reported once."""
     storage_full: str | None = None
     """The error of a storage without space, which ends the sweep and not the trial."""
 
     def to_tune(self) -> dict[str, Any]:
-        """The result that Ray Tune gets: schedulers read the metrics, and `done` ends the trial."""
+        """Return the result for Ray Tune: schedulers read the metrics, and `done` ends the trial."""
         done = self.state is not None
         return {**self.metrics, "iteration": self.iteration, "done": done, _KEY: asdict(self)}
 
     @classmethod
     def from_tune(cls, result: Mapping[str, Any] | None) -> Self:
-        """The report that a result of Ray Tune holds; one of iteration 0 where a trial has none yet."""
+        """Return the report in a result of Ray Tune; one of iteration 0 if the trial has no result yet."""
         return cls(**result[_KEY]) if result and _KEY in result else cls(iteration=0)

@@ -1,6 +1,6 @@
-"""One trial in training: from its stored state to its next evaluation, and back to the storage.
+"""Takes one trial from its stored state to its next evaluation, and stores the results.
 
-This is what a Ray worker runs; it knows nothing of Ray, and of PyTorch only where no pack trains its network.
+Ray workers run this, but it does not depend on Ray; it needs PyTorch only if no pack trains its network.
 """
 
 import math
@@ -16,17 +16,17 @@ from dd_ray.trial.report import TrialReport
 from dd_ray.trial.trainer import Progress, Snapshot, Trainer, Work
 
 SECONDS_PER_REPORT = 3.0
-"""Longest time without a sign of life to whoever watches."""
+"""The longest time between two reports."""
 SECONDS_PER_STATE = 60.0
-"""Longest training that is done again after a kill."""
+"""The longest time between two saved states, which is the most training that a kill can lose."""
 
 
 class TrialRun:
-    """A trial that goes on from its latest state, and leaves the next ones behind.
+    """A trial that continues from its latest stored state, and stores the next ones.
 
     Args:
         work: the trial, and what to do.
-        trainer: of its network; one in this process where none is given.
+        trainer: trainer of its network; by default one in this process.
     """
 
     def __init__(self, work: Work, trainer: Trainer | None = None) -> None:
@@ -47,13 +47,13 @@ class TrialRun:
         return self.evaluations[-1]["iteration"] if self.evaluations else -1
 
     def advance(self, seconds: float = SECONDS_PER_REPORT) -> TrialReport:
-        """Train until the next evaluation, or for some seconds, and say how far it came."""
+        """Train until the next evaluation, or for some seconds, and report how far it came."""
         report = self._advance(seconds)
         notes, self.notes = tuple(self.notes), []
         return replace(report, notes=notes)
 
     def close(self) -> None:
-        """Leave the latest state behind, and let go of the files; once."""
+        """Save the latest state and close the files. Further calls do nothing."""
         if self._closed:
             return
         self._closed = True
@@ -81,11 +81,11 @@ class TrialRun:
     def _evaluate(self, snapshot: Snapshot) -> dict[str, float]:
         """Score a snapshot; then save its state, show the evaluation and record it, in this order.
 
-        A kill in between leaves a state without its evaluation, which is then made up, and what TensorBoard
-        has beyond the record is purged. The other way round would lose a state, or a point.
+        A kill in between leaves a state without its evaluation, which is then repeated, and points of TensorBoard
+        without a record are purged. In another order, a state or a point could be lost.
 
         Returns:
-            The metrics that are numbers: NaN compares with nothing.
+            The metrics that are not NaN, since NaN cannot be compared.
         """
         with self.clock.evaluating():
             metrics = snapshot.held_out.metrics() | self._final_scores(snapshot.iteration)
@@ -101,9 +101,9 @@ class TrialRun:
         return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
     def _final_scores(self, iteration: int) -> dict[str, float]:
-        """The costly scores, at the last evaluation; those before training are added to the first one.
+        """Compute the costly scores at the last evaluation, and add those of the untrained network to the first one.
 
-        What is computed a second time, after a kill before the evaluation was recorded, comes to the same.
+        If a kill before the record makes them be computed again, they come out the same.
         """
         names = self.work.final_metrics
         if not names or iteration < self.work.evaluate_at[-1] or iteration <= self.evaluated_at:
@@ -134,7 +134,7 @@ class TrialRun:
 
 
 def _local(work: Work) -> Trainer:
-    # Not at the top: a trial in a pack does without PyTorch.
+    # Not at the top, since a trial in a pack needs no PyTorch.
     from dd_ray.trial.local_trainer import LocalTrainer  # noqa: PLC0415
 
     return LocalTrainer(work)
@@ -142,21 +142,21 @@ def _local(work: Work) -> Trainer:
 
 @dataclass
 class Clock:
-    """Where a trial's time goes, in seconds, up to its last evaluation of every run that worked on it."""
+    """The times that a trial has taken, in seconds, summed over all runs that worked on it."""
 
     total: float = 0.0
     training_total: float = 0.0
     iterations: int = 0
-    """Iterations since the last evaluation, and the time they took."""
+    """Number of iterations since the last evaluation, and the seconds that they took."""
     lap: float = 0.0
 
     @classmethod
     def after(cls, evaluation: Mapping[str, Any]) -> Self:
-        """The clock of a trial that goes on after a recorded evaluation."""
+        """Return the clock of a trial that continues after a recorded evaluation."""
         return cls(total=evaluation.get("seconds", 0.0), training_total=evaluation.get("training_seconds", 0.0))
 
     def add(self, progress: Progress) -> None:
-        """Count what a trainer did."""
+        """Add the times of what a trainer did."""
         self.total += progress.training_seconds + progress.evaluating_seconds
         self.training_total += progress.training_seconds
         self.lap += progress.training_seconds
@@ -164,21 +164,21 @@ class Clock:
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Counts as evaluation."""
+        """Count the time of the block as evaluation."""
         started = time.perf_counter()
         yield
         self.total += time.perf_counter() - started
 
     def next_lap(self) -> None:
-        """Count iterations anew, from this evaluation on."""
+        """Begin to count iterations from this evaluation on."""
         self.iterations, self.lap = 0, 0.0
 
     def times(self) -> dict[str, float]:
-        """What is recorded with an evaluation: its own time but for writing the record."""
+        """Return the times that are recorded with an evaluation, including its own except for writing the record."""
         return {"seconds": self.total, "training_seconds": self.training_total}
 
     def speeds(self, frames_per_step: int) -> dict[str, float]:
-        """Speed of training since the last evaluation."""
+        """Return the speeds of training since the last evaluation."""
         if not self.iterations:
             return {}
         rate = self.iterations / self.lap

@@ -1,7 +1,7 @@
-"""Further scores of the trials of a sweep, from their stored networks: any of `dd_ray.metrics.FURTHER`, at any time.
+"""Computes scores of `dd_ray.metrics.FURTHER` for the trials of a sweep, from their stored networks, at any time.
 
-A score is added to a trial's folder as soon as it is computed, for the network of its last evaluation and for the
-one before training, and `dd_ray.results.table` shows it in their rows. What is there is not computed again.
+Each score is stored in the trial's folder as soon as it is computed, for the network of the last evaluation and for the
+untrained one, and `dd_ray.results.table` shows it in their rows. Scores that exist are not computed again.
 """
 
 import multiprocessing
@@ -28,16 +28,16 @@ from dd_ray.trial.states import state_at
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """What became of a trial."""
+    """The outcome of scoring a trial."""
 
     key: str
     label: str
     left_out: str | None = None
-    """Why it has no scores; None where it has them."""
+    """Why it was not scored; None if it was."""
 
 
 def trials_to_score(location: str, names: Sequence[str]) -> list[str]:
-    """Keys of the trials of a sweep, after making sure that scores can be asked of it.
+    """Return the keys of a sweep's trials, after checking that they can be scored.
 
     Args:
         location: folder or URL of the sweep.
@@ -58,12 +58,12 @@ def score_trials(location: str, keys: Sequence[str], names: Sequence[str], proce
 
     Args:
         location: folder or URL of the sweep.
-        keys: of its trials.
+        keys: keys of its trials.
         names: keys of `FURTHER`.
-        processes: how many trials at a time, each in a process of its own; 1 takes none but this.
+        processes: number of trials that are scored at a time, each in its own process; 1 uses this process alone.
 
     Yields:
-        What became of a trial, in the order in which they are done.
+        The outcome of each trial, in the order in which they are done.
     """
     if processes == 1:
         yield from (score_trial(location, key, names) for key in keys)
@@ -74,9 +74,9 @@ def score_trials(location: str, keys: Sequence[str], names: Sequence[str], proce
 
 
 def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
-    """Add those of the scores that a trial does not have yet.
+    """Compute and store the scores that a trial does not have yet.
 
-    A trial is left out if its network is not that of an evaluation, as while it is in training, or is not finite, and
+    A trial is left out if its stored network is not that of an evaluation, as during training, if it is not finite, or
     if its files are damaged.
     """
     trial = SweepFolder.open(location).trial(key)
@@ -96,7 +96,7 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     if not evaluations:
         return Scored(key=key, label=label, left_out="has not been evaluated yet")
     last = evaluations[-1]["iteration"]
-    # What the last evaluation itself has counts as well.
+    # Scores that the last evaluation itself has count as well.
     at_last = {**evaluations[-1], **there.get(last, {})}
     before = there.get(0, {}) | (evaluations[0] if evaluations[0]["iteration"] == 0 else {})
     missing = [name for name in names if not FURTHER[name].all_columns.keys() <= at_last.keys()]
@@ -140,8 +140,8 @@ def _scores_of(state: TrialState, names: Sequence[str]) -> dict[str, float]:
 
 @contextmanager
 def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes of one thread each. They end with an error or an interrupt here: a line is appended or it is not."""
-    # Not forked, which threads of PyTorch do not survive.
+    """Start processes of one thread each. They are ended at an error or interrupt, which leaves no partial line."""
+    # Not forked, since PyTorch's threads do not survive that.
     context = multiprocessing.get_context("spawn")
     before = multiprocessing.active_children()
     with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(loaded(),)) as pool:
@@ -149,7 +149,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             yield pool
         except BrokenProcessPool as error:
             raise UserError("a process was killed, perhaps for lack of memory; give fewer --processes.") from error
-        except BaseException:  # also an interrupt: leaving the pool would wait for what is in work
+        except BaseException:  # also at an interrupt: leaving the pool would wait for running tasks
             for process in multiprocessing.active_children():
                 if process not in before:
                     process.kill()

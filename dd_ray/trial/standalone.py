@@ -1,4 +1,4 @@
-"""A trial that no sweep keeps: it has no folder, and whoever takes it further also keeps its state."""
+"""A trial outside of any sweep: it has no folder, and its caller keeps its state."""
 
 import math
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from dd_ray.trial.report import TrialReport
 
 
 class StandaloneTrial:
-    """The network of a config, trained and scored some iterations at a time.
+    """The network of a config, which is trained and scored some iterations at a time.
 
     Args:
-        config: of the trial.
+        config: config of the trial.
         device: cpu or cuda.
-        precision: of matrix products and convolutions on a GPU.
+        precision: precision of matrix products and convolutions on a GPU.
     """
 
     def __init__(self, config: TrialConfig, device: str = "cpu", precision: Precision = "float32") -> None:
@@ -38,11 +38,11 @@ class StandaloneTrial:
         return self._stack[self.config.key]
 
     def advance(self, iterations: int) -> TrialReport:
-        """Learn from so many batches, then score the network on held-out data.
+        """Train for so many iterations, then score the network on held-out data.
 
         Returns:
-            Every metric that trials of this config report, NaN where the network gives it no value, as it does to all
-            of them where it diverged: a scheduler that ranks by a metric expects it in each report.
+            Every metric that trials of this config report. Those without a value are NaN, as all are after divergence,
+            since a scheduler that ranks by a metric expects it in each report.
         """
         self._stack.step(iterations)
         metrics = {} if self.trial.diverged else self._scores()
@@ -53,16 +53,16 @@ class StandaloneTrial:
         )
 
     def state(self) -> bytes:
-        """All that the trial is, as `load_state` reads it."""
+        """Return the state, as `load_state` reads it."""
         return dump_state(self.trial.state())
 
     def take_over(self, state: TrialState) -> None:
-        """Go on from a state, of this trial or of another: with its weights, its optimiser's state and its iteration.
+        """Continue from a state of this trial or of another: with its weights, optimiser state and iteration.
 
-        All else is as this trial's own config says.
+        All else stays as this trial's config says.
 
         Raises:
-            UserError: it holds the weights of another network. This trial is as it was, then.
+            UserError: it holds the weights of another network. This trial is then unchanged.
         """
         self._check_fits(state)
         self._stack.remove(self.config.key)
@@ -89,7 +89,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
 
 
 def _what_differs(theirs: TrialConfig, ours: TrialConfig) -> str:
-    """Fields in which the configs of two networks differ, but for those that never change a network."""
+    """List the fields in which two configs differ, except for those that do not affect the network."""
     there, here, free = theirs.to_dict(), ours.to_dict(), fields_with(free=True)
     names = [name for name in here if name not in free and there.get(name) != here[name]]
     told = (f"{name} = {there.get(name)!r} there and {here[name]!r} here" for name in names)

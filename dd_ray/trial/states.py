@@ -1,4 +1,4 @@
-"""The states of a trial, with a way back from a damaged one."""
+"""Loads the states of a trial, and goes back to an earlier one if the latest is damaged."""
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import NoFileError
@@ -7,7 +7,7 @@ from dd_ray.training import TrialState, load_state
 
 
 def latest_state(trial: TrialFolder) -> tuple[TrialState | None, list[str]]:
-    """The latest state of a trial that is whole and its own, and why later ones were not used; None for no state."""
+    """Return a trial's latest sound state, None if there is none; and why later states were not used."""
     notes: list[str] = []
     for iteration in trial.states():
         try:
@@ -18,10 +18,10 @@ def latest_state(trial: TrialFolder) -> tuple[TrialState | None, list[str]]:
 
 
 def state_at(trial: TrialFolder, iteration: int) -> TrialState:
-    """The state of a trial at an iteration.
+    """Load the state of a trial at an iteration.
 
     Raises:
-        UserError: it is damaged, or that of another trial or iteration.
+        UserError: it is damaged, or belongs to another trial or iteration.
     """
     try:
         state = load_state(trial.state(iteration))

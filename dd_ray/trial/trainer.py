@@ -1,6 +1,6 @@
-"""Who trains the network of a trial, as the trial sees it: this process, or a pack that it shares with other trials.
+"""The interface of a trainer, which trains a trial's network: in this process, or in a pack with other trials.
 
-Without PyTorch, which a trial in a pack does not load.
+It does not import PyTorch, which a trial in a pack does not need.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,27 +13,27 @@ from dd_ray.config.extensions import Extension
 from dd_ray.metrics import Code, HeldOut
 
 Precision = Literal["float32", "tf32"]
-"""Of matrix products and convolutions on a GPU."""
+"""Precision of matrix products and convolutions on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a worker is to do: one trial, how far, and on what."""
+    """The task of a worker: which trial to train, how far, and on what."""
 
     sweep: str
-    """Folder or URL."""
+    """Folder or URL of the sweep."""
     key: str
     evaluate_at: Sequence[int]
     device: str
     threads: int
     precision: Precision
-    """As `dd_ray.training.set_precision` takes it."""
+    """Precision on a GPU, see `dd_ray.training.set_precision`."""
     hparams: Sequence[str]
-    """Config fields that TensorBoard lists runs by."""
+    """Config fields that TensorBoard shows as hyperparameters."""
     extensions: Sequence[Extension] = ()
-    """The user's files that declare what it is made of."""
+    """The user's files whose declarations the trial uses."""
     final_metrics: Sequence[str] = ()
-    """Scores of `dd_ray.metrics.FURTHER` that the last evaluation has beside its own."""
+    """Scores of `dd_ray.metrics.FURTHER` that are added to the last evaluation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,29 +43,29 @@ class Snapshot:
     iteration: int
     held_out: HeldOut
     state: bytes
-    """As `dump_state` writes it."""
+    """The state, as `dump_state` writes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a trainer did since it was last asked."""
+    """What a trainer has done since it was last asked."""
 
     iteration: int
-    """Where the network is, or was at the snapshot."""
+    """Iteration of the network, or of the snapshot if there is one."""
     steps: int
     training_seconds: float
     evaluating_seconds: float
     diverged: bool = False
     snapshot: Snapshot | None = None
-    """Of the next iteration at which there is to be an evaluation, where it was reached."""
+    """The network at the next evaluation, if that was reached."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """What a trial that has joined knows of its network."""
+    """What a trial that has joined a pack knows of its network."""
 
     member: str
-    """What it is called in the pack; another process that takes up the same trial is called otherwise."""
+    """Its name in the pack. If another process takes up the same trial, it gets another name."""
     notes: list[str]
     began_at: int
     frames_per_step: int
@@ -73,49 +73,49 @@ class Joined:
 
 @dataclass(frozen=True, kw_only=True)
 class CodeParts:
-    """A `Code` but for what it asks of the network."""
+    """A `Code` without its function that encodes further pictures."""
 
     latents: NDArray[Any]
     factors: NDArray[Any]
     factor_names: Sequence[str]
     can_be_asked: bool = True
-    """Whether there are pictures of other factors."""
+    """Whether pictures of other factors can be encoded."""
 
 
 class Trainer(Protocol):
     """Trains the network of a trial from its latest state, and stops for each evaluation."""
 
     notes: list[str]
-    """What whoever watches should know of where it began."""
+    """Messages for the user about the state that it began with."""
     began_at: int
     """Iteration of the state that it began with."""
     frames_per_step: int
-    """B·T."""
+    """B·T, the number of frames of a batch."""
 
     def train(self, seconds: float) -> Progress:
-        """Go on until the next evaluation, or for some seconds."""
+        """Train until the next evaluation, or for some seconds."""
         ...
 
     def state(self, recorded: int) -> tuple[int, bytes] | None:
-        """Iteration and state to go on from; None where it is of no use.
+        """Return iteration and state to resume from; None if there is no usable state.
 
         Args:
-            recorded: iteration of the last evaluation that is. The state is not beyond the one that follows it.
+            recorded: iteration of the last recorded evaluation. The state is not beyond the evaluation that follows it.
         """
         ...
 
     def code(self) -> Code | None:
-        """The network as it is, for scores of pictures that it is yet to be shown; None where it is not finite."""
+        """Return the network's code, which scores can ask to encode further pictures; None if it is not finite."""
         ...
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
-        """The same scores of the network as it was before its training, by column."""
+        """Return scores of the network as it was before its training, by column."""
         ...
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """Show an evaluation in TensorBoard, with the pictures of its snapshot where it is one of a few."""
+        """Write an evaluation for TensorBoard, with its pictures if it is one of a few."""
         ...
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
-        """Let go of the network. TensorBoard lists the final metrics, if any, beside the hyperparameters."""
+        """Give up the network. The final metrics, if any, are shown in TensorBoard beside the hyperparameters."""
         ...
