@@ -1,4 +1,4 @@
-"""What came out of a sweep, as tables: `python -m dd_ray.results PATH`. Never needs PyTorch.
+"""Results of sweeps as tables: `python -m dd_ray.results PATH`. They never need PyTorch.
 
 table         load: a row for each trial and evaluation; final, best
 suggestions   the same of a search: a row for each suggestion

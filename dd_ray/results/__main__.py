@@ -1,4 +1,4 @@
-"""The state of a sweep: `python -m dd_ray.results PATH`."""
+"""Print the state of a sweep: `python -m dd_ray.results PATH`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Options:
     path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metric: Annotated[str | None, optional("NAME")] = None
-    """What the best cells are the best in; what the sweep compares its trials by where it is not given."""
+    """Metric by which the best cells are chosen; by default the one that the sweep compares its trials by."""
     width: Annotated[int | None, optional("COLUMNS")] = None
     """Columns of the tables. Where it is not given, those of the terminal; in a pipe what COLUMNS says, or 160."""
     out: Annotated[Path | None, optional("FILE")] = None
@@ -57,7 +57,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table to a .csv or .parquet file.
 
     Raises:
-        UserError: it is of another kind, or cannot be written.
+        UserError: the file has another ending, or cannot be written.
     """
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {path} is no .csv or .parquet file; give a name that ends so.")

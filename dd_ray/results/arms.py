@@ -1,7 +1,7 @@
-"""Arms of a grid: trials that agree in all that is swept but β and the seed, and the one that others are held against.
+"""Arms of a grid: groups of trials that agree in all swept fields but β and the seed, with a baseline among them.
 
-That baseline is β alone: the β-VAE where the sweep has one. Where it has none, each number is 0, or the lowest that
-there is, and each name its default, or the first in the alphabet.
+The baseline is β alone: the β-VAE if the sweep has one. If not, it is the arm in which each number is 0, or else the
+lowest of the sweep, and each name is the default, or else the first in the alphabet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,17 +21,17 @@ BETAS = ("beta", "beta_norm")
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """Trials that agree in all that is swept but β and the seed."""
+    """Trials that agree in all swept fields but β and the seed."""
 
     changed: Mapping[str, Any]
     """The settings in which it differs from the baseline."""
     name: str
-    """These in words: `γ = 0.8`. Of the baseline, what it is."""
+    """These settings in words: `γ = 0.8`. For the baseline, a description of it."""
     trials: pd.DataFrame
 
     @property
     def kind(self) -> tuple[tuple[str, str], ...]:
-        """What is changed, whatever the numbers: arms of one kind are levels of it."""
+        """The settings that are changed, regardless of numbers: arms of one kind are its levels."""
         return tuple((name, value if isinstance(value, str) else "") for name, value in self.changed.items())
 
 
@@ -40,15 +40,15 @@ class Arms:
     """The arms of a grid."""
 
     beta: str | None
-    """The form in which β is swept beside other settings; None where it is not."""
+    """The form in which β is swept beside other settings; None if it is not."""
     baseline: Arm
     others: tuple[Arm, ...]
 
     def each_by_itself(self) -> list[Arm]:
-        """Arms that change one thing, or several that come together only.
+        """Return the arms that change one setting, or several that only occur together.
 
-        Not among them are two things at once of which each is there by itself, and a model of which there are arms
-        that change more.
+        It leaves out arms that change two settings which also occur by themselves, and a model alone if other arms
+        change it together with more settings.
         """
         without_model = {id(arm): frozenset(arm.changed) - {"model"} for arm in self.others}
         with_more = {arm.changed.get("model") for arm in self.others if without_model[id(arm)]}
@@ -64,7 +64,7 @@ class Arms:
 
 
 def arms_of(trials: pd.DataFrame) -> Arms | None:
-    """The arms that have finished as far as any trial has; None where there is nothing to hold an arm against.
+    """Return the arms of the trials that got furthest; None if there is no baseline, or no arm besides it.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
@@ -129,7 +129,7 @@ def _key(changed: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def _names(changes: Sequence[Mapping[str, Any]]) -> dict[tuple[tuple[str, Any], ...], str]:
-    """Words for each change; without the model where no other model has the like."""
+    """Name each change in words; without the model if no other model has such a change."""
     names = {}
     for changed in changes:
         rest = {name: value for name, value in changed.items() if name != "model"}

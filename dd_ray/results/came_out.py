@@ -1,4 +1,4 @@
-"""What came out of a plan, as its command prints it: the trials of a grid here, of a search in `suggestions`."""
+"""The results of a plan, as its command prints them: the trials of a grid here, those of a search in `suggestions`."""
 
 from collections.abc import Collection
 from typing import Protocol
@@ -11,7 +11,7 @@ from dd_ray.sweep.plan import Plan
 
 
 class CameOut(Protocol):
-    """Made of a plan and its sweep once nothing runs any more; files beside the table of trials are written then."""
+    """The results of a plan, made when nothing runs any more. Making it writes files beside the table of trials."""
 
     @property
     def keys(self) -> Collection[str]:
@@ -19,31 +19,31 @@ class CameOut(Protocol):
         ...
 
     def print_more(self, trials: pd.DataFrame) -> None:
-        """Print what there is to say after the table of cells; `trials` are those of `keys`, a row each."""
+        """Print what follows the table of cells; `trials` are those of `keys`, a row each."""
         ...
 
     def left(self, trials: pd.DataFrame) -> str:
-        """What is left to do, in words, empty where nothing is; `trials` are those of `keys`, a row each."""
+        """Say in words what is left to do, empty if nothing is; `trials` are those of `keys`, a row each."""
         ...
 
 
 class TrialsCameOut:
-    """The trials of a grid."""
+    """The results of a grid."""
 
     def __init__(self, plan: Plan, sweep: SweepFolder) -> None:
         self.keys = plan.keys
         self._tells = plan.study.tells
 
     def print_more(self, trials: pd.DataFrame) -> None:
-        """What came out, in sentences."""
+        """Print the results in sentences."""
         for sentence in sentences(trials, self._tells):
             print(sentence, flush=True)
 
     def left(self, trials: pd.DataFrame) -> str:
-        """Those that were interrupted, or never begun."""
+        """Count the trials that were interrupted, or never begun."""
         return counted(int(trials["state"].isin(["unfinished", "missing"]).sum()), "trial")
 
 
 def counted(number: int, what: str) -> str:
-    """`3 trials`; empty for none."""
+    """Return a number with its noun, `3 trials`; empty for 0."""
     return f"{number} {what}{'s' if number != 1 else ''}" if number else ""

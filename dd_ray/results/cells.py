@@ -1,4 +1,4 @@
-"""Cells of a sweep's trials: combinations of swept values over their seeds, in the order of these values."""
+"""The cells of a sweep: combinations of swept values over their seeds, in the order of these values."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from dd_ray.results.comparisons import SPREAD
 from dd_ray.results.summary import described, swept_fields
 
 Place = tuple[Any, ...]
-"""Values of settings; None where one has no effect."""
+"""The values of settings; None for one that has no effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +25,12 @@ class Score:
     """A metric of a cell."""
 
     mean: float
-    """NaN where no seed has it."""
+    """Mean over the seeds; NaN if no seed has the metric."""
     half: float
-    """Half of the 95% interval of the mean over seeds, by Student's t; NaN of one seed, of seeds that agree, which say
-    nothing of others, and of counts."""
+    """Half of the 95% interval of the mean over seeds, by Student's t. It is NaN for one seed, for seeds that agree
+    (which say nothing about other seeds) and for counts."""
     seeds: int
-    """How many it is the mean of."""
+    """Number of seeds in the mean."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,27 +38,27 @@ class Cell:
     """A combination over its seeds."""
 
     values: Mapping[str, Any]
-    """Of the settings that tell cells apart; None where one has no effect."""
+    """Values of the settings that distinguish cells; None for one that has no effect."""
     trials: pd.DataFrame
-    """Rows of `dd_ray.results.table.final`."""
+    """Its rows of `dd_ray.results.table.final`."""
 
     @cached_property
     def iteration(self) -> float:
-        """The last that a seed was evaluated at; NaN where none was."""
+        """The last iteration at which a seed was evaluated; NaN if none was."""
         return float(pd.to_numeric(self.trials["iteration"]).max())
 
     @cached_property
     def furthest(self) -> pd.DataFrame:
-        """The seeds that were evaluated there: those of different iterations are never averaged."""
+        """The seeds that were evaluated there. Seeds at different iterations are never averaged."""
         return self.trials[pd.to_numeric(self.trials["iteration"]) == self.iteration]
 
     @property
     def complete(self) -> bool:
-        """Whether all seeds have finished, at one iteration."""
+        """True if all seeds have finished at one iteration."""
         return bool((self.trials["state"] == "finished").all()) and len(self.furthest) == len(self.trials)
 
     def score(self, metric: str) -> Score:
-        """A metric over the seeds that got furthest."""
+        """Average a metric over the seeds that got furthest."""
         found = self.furthest.get(metric)
         values = [] if found is None else pd.to_numeric(found).dropna().to_list()
         if not values:
@@ -70,8 +70,7 @@ class Cell:
 
 
 def settings_of(trials: pd.DataFrame) -> list[str]:
-    """Config fields that tell the cells of all these trials apart, in the order of their labels; of a single cell those
-    that its label names."""
+    """Return the fields that distinguish the cells of trials, in label order; for a single cell, those of its label."""
     names = dict.fromkeys(part for label in trials["label"] for part in parts_of(label))
     named = [field for field in map(field_named, names) if field and field != "seed" and field in trials]
     swept = swept_fields(trials, named)
@@ -79,7 +78,7 @@ def settings_of(trials: pd.DataFrame) -> list[str]:
 
 
 def cells_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Cell]:
-    """The cells of trials, ordered by the values of the settings, in their order: numbers by size."""
+    """Group trials into cells, sorted by the values of the settings: numbers by size."""
     by_place: dict[Place, list[int]] = {}
     for row, place in enumerate(places_of(trials, settings)):
         by_place.setdefault(place, []).append(row)
@@ -90,7 +89,7 @@ def cells_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Cell]:
 
 
 def places_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Place]:
-    """The place of each trial."""
+    """Return the place of each trial."""
     deciders = [name for name in field_names() if name in trials and (name in settings or name in deciding())]
     places = []
     for values in trials[deciders].to_dict("records"):
@@ -104,7 +103,7 @@ def _counts(name: str, values: Mapping[str, Any]) -> bool:
 
 
 def order_of(place: Place) -> list[tuple[int, Any]]:
-    """Where a place stands, value by value: what has no effect, then numbers by size, then texts."""
+    """Return a sort key of a place, value by value: first settings without effect, then numbers by size, then texts."""
     return [
         (0, 0) if value is None else (1, value) if isinstance(value, int | float) else (2, str(value))
         for value in place

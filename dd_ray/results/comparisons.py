@@ -1,12 +1,12 @@
-"""Which cells of a map can be told apart: a variance pooled over its cells, and bounds that hold for all of them.
+"""Tests which cells of a map differ: by a variance pooled over its cells, and bounds that hold for all of them.
 
-Two or three seeds say little of the variance of one cell, but those of all cells together say much, if the cells vary
-alike. Metrics often do so on another scale: an error in proportion to itself, a score near 1 less than one in the
-middle. So the variance is pooled on the first of `SCALES` on which it is alike. Where it is alike on none, the pooled
-variance and the cell's own both have to agree.
+Two or three seeds say little about the variance of one cell, but the seeds of all cells together say much if the cells
+have equal variances. Many metrics have these only on another scale: an error varies in proportion to its size, a score
+near 1 less than one in the middle. So the variance is pooled on the first of `SCALES` on which variances are alike. If
+there is none, a difference must hold by both the pooled variance and the cell's own.
 
-A map of 32 differences shows one beyond its own 95% interval by chance alone. `told_apart` gives p-values that hold for
-the map as a whole: the chance that it shows any such difference where there is none.
+Of 32 differences on a map, one or two exceed their own 95% interval by chance alone. `told_apart` gives p-values that
+hold for the map as a whole: the chance that it shows any such difference if there is none.
 
 Shapes: C cells, M differences, S seeds; NaN where a cell lacks a seed.
 """
@@ -23,31 +23,31 @@ from scipy import special
 Array = NDArray[np.float64]
 
 LEVEL = 0.05
-"""Chance of a false mark on a map, and one less the confidence of intervals."""
+"""Chance of a false mark on a map; intervals have a confidence of 1 less this."""
 FEWEST_SEEDS_TO_FLIP = 6
-"""Of five seeds, the flips of signs that are as far from 0 as the measured ones are 2 of 32: more than `LEVEL`."""
+"""The fewest seeds for a test by flips of signs: with five, its smallest p-value is 2 of 32, more than `LEVEL`."""
 MOST_SEEDS_TO_FLIP_ALL = 12
 FLIPS = 2048
-"""Of more seeds: so many flips, drawn."""
+"""Number of flips, drawn at random if there are more."""
 SPREAD = 1e-9
-"""Values that lie no further apart than this part of their size differ by rounding alone."""
+"""Values whose difference is no more than this part of their size differ by rounding alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """A scale on which the seeds of all cells may vary alike."""
+    """A scale on which the seeds of all cells may have equal variances."""
 
     name: str
     low: float
-    """Values lie above it."""
+    """Values must be larger."""
     high: float
-    """And below it."""
+    """Values must be smaller."""
     of: Callable[[Array], Array]
     slope: Callable[[Array], Array]
-    """Derivative of `of`, which takes a deviation of a score to one of its scale."""
+    """Derivative of `of`, by which a deviation of a score becomes one on the scale."""
 
     def holds(self, values: Array) -> bool:
-        """Whether all values that are not NaN have a place on it."""
+        """Return whether the scale is defined for all values that are not NaN."""
         present = values[~np.isnan(values)]
         return bool(((present > self.low) & (present < self.high)).all())
 
@@ -61,30 +61,30 @@ SCALES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Variance:
-    """Variance between the seeds of a cell, pooled over cells."""
+    """The variance between the seeds of a cell, pooled over cells."""
 
     scale: str
     """Name of one of `SCALES`."""
     alike: bool
-    """Whether the cells vary alike on that scale. Otherwise it is the identity."""
+    """Whether the cells' variances are alike on that scale. If they are on none, the scale is the identity."""
     deviation: float
-    """Its square root, on the scale; NaN where no cell has two seeds that differ."""
+    """Its square root, on the scale; NaN if no cell has two seeds that differ."""
     degrees: float
     """Degrees of freedom."""
 
 
 def pooled_variance(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Variance:
-    """Variance between the seeds of a cell, pooled over those cells whose seeds differ.
+    """Compute the variance between the seeds of a cell, pooled over those cells whose seeds differ.
 
         s² = Σ_cs (y_cs − ȳ_c)² / (N − C),   N scores of C cells
 
-    Its degrees of freedom are N − C where a cell says nothing of another. As all cells of a seed share its data, they
-    may rise and fall together, and then tell as little as one: the squares are split into those of the means of seeds
-    and the rest, and weighed by Satterthwaite's rule (1946, Biometrics Bulletin 2, p. 110).
+    Its degrees of freedom are N − C if cells are independent. But all cells of a seed share its data, so they may rise
+    and fall together, and then tell as little as one cell. So the squares are split into those of the means of seeds
+    and the rest, and combined by Satterthwaite's rule (1946, Biometrics Bulletin 2, p. 110).
 
     Args:
         scores: [C, S].
-        scales: where to look for one on which the cells vary alike; of differences, only the identity has a meaning.
+        scales: scales to try until variances are alike; for differences, only the identity has a meaning.
     """
     values = np.asarray(scores, np.float64)
     values = values[_differs(values)]
@@ -109,13 +109,13 @@ def _pooled(values: Array) -> dict[str, float]:
 
 
 def are_alike(values: Array, level: float = LEVEL) -> bool:
-    """Whether cells may have one variance: Bartlett's test (1937) does not reject it.
+    """Return whether cells may have equal variances: Bartlett's test (1937) does not reject it.
 
-    Its statistic grows with the tails of the scores, too, and then says unlike of what is alike: the cautious side.
+    Heavy tails of the scores make the test reject more often, which errs on the cautious side.
 
     Args:
         values: [C, S], each cell with two seeds that differ.
-        level: the chance that cells of one variance and normal scores are said to be unlike.
+        level: chance to reject for normal scores of equal variances.
     """
     if len(values) < 2:
         return True
@@ -129,7 +129,7 @@ def are_alike(values: Array, level: float = LEVEL) -> bool:
 
 
 def _differs(values: Array) -> NDArray[np.bool_]:
-    """[C] whether a cell has two seeds that differ by more than rounding."""
+    """Return [C], whether a cell has two seeds that differ by more than rounding."""
     some = (~np.isnan(values)).sum(axis=1) > 1
     size = np.where(some, np.nanmax(np.abs(values), axis=1, initial=0.0), 0.0)
     span = np.nanmax(values, axis=1, initial=-np.inf) - np.nanmin(values, axis=1, initial=np.inf)
@@ -138,7 +138,7 @@ def _differs(values: Array) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """How far the means of cells can be trusted."""
+    """The uncertainty of the means of cells."""
 
     half: Array
     """[C] half of the 95% interval of a cell's mean over its seeds."""
@@ -148,19 +148,19 @@ class Widths:
 
 
 def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths:
-    """Intervals of cells' means over their seeds, from the variance pooled over the cells.
+    """Compute intervals of cells' means over their seeds, from the variance pooled over the cells.
 
-        ȳ_c ± t_{ν, 0.975} s / (|g'(ȳ_c)| √n_c),   g the scale on which the cells vary alike, to first order
+        ȳ_c ± t_{ν, 0.975} s / (|g'(ȳ_c)| √n_c),   g the scale on which variances are alike, to first order
 
-    Where they vary alike on no scale, it is the wider of this one and the cell's own (`seed_interval`).
+    If variances are alike on no scale, it is the wider of this interval and the cell's own (`seed_interval`).
 
     Args:
         scores: [C, S].
         scales: see `pooled_variance`.
 
     Returns:
-        Numbers for each cell that has two seeds which differ; and for one of a single seed, where the variance is
-        alike. NaN for others.
+        Numbers for each cell that has two seeds which differ, and for cells of a single seed if variances are alike.
+        NaN for others.
     """
     values = np.asarray(scores, np.float64)
     variance = pooled_variance(values, scales)
@@ -172,7 +172,7 @@ def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths
     values, number = values[known], number[known]
     scale = next(each for each in SCALES if each.name == variance.scale)
     means = np.nanmean(values, axis=1)
-    within = (means > scale.low) & (means < scale.high)  # a single seed may lie beyond the scale of the others
+    within = (means > scale.low) & (means < scale.high)  # a single seed may lie outside of the scale
     slope = np.where(within, scale.slope(np.where(within, means, 0.5)), np.nan)
     error[known] = variance.deviation / (np.abs(slope) * np.sqrt(number))
     half[known] = _student(variance.degrees) * error[known]
@@ -189,36 +189,36 @@ def _student(degrees: ArrayLike) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparisons:
-    """Which differences of a map are not 0."""
+    """The differences of a map, with p-values."""
 
     p_values: Array
-    """[M], adjusted for all differences of the map; NaN where one is not compared."""
+    """[M], adjusted for all differences of the map; NaN for those that are not compared."""
     number: int
-    """How many were compared."""
+    """Number of differences that were compared."""
     scale: str
-    """Name of the scale on which they were."""
+    """Name of the scale on which they were compared."""
     alike: bool
-    """Whether they vary alike on it. Otherwise each was held against its own variance as well."""
+    """Whether their variances are alike on it. If not, each was tested by its own variance as well."""
     flipped: bool
-    """Whether there were seeds enough to flip signs, and the flips had to agree."""
+    """Whether there were enough seeds for a test by flips of signs, which had to agree."""
 
     @property
     def family(self) -> str:
-        """What the p-values hold for, and by what, in words: `32 differences: Dunnett's bound, flips of signs`."""
+        """The family of differences and the tests in words: `32 differences: Dunnett's bound, flips of signs`."""
         scale = "" if self.scale == "identity" else f" of {self.scale}s"
         ways = [f"Dunnett's bound{scale}", *["flips of signs"] * self.flipped, *["own variances"] * (not self.alike)]
         return f"{self.number} difference{'s' if self.number != 1 else ''}: {', '.join(ways)}"
 
     @property
     def marked(self) -> NDArray[np.bool_]:
-        """[M] those that are not 0, with a chance of `LEVEL` that any of them is."""
+        """[M] the differences that are marked as not 0, with a chance of `LEVEL` that any of them is."""
         return np.nan_to_num(self.p_values, nan=1.0) <= LEVEL
 
 
 def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> Comparisons:
-    """Compare cells, each with a reference, paired by seed, so that the answers hold for all of them at once.
+    """Compare cells with their references, paired by seed, with p-values that hold for all of them at once.
 
-    A difference is d_m = mean over seeds of g(y_ms) − g(r_ms), on the scale g on which the differences vary alike.
+    A difference is d_m = mean over seeds of g(y_ms) − g(r_ms), on the scale g on which variances are alike.
 
     - *Dunnett's bound* (1955, Journal of the American Statistical Association 50, p. 1096) with seeds as blocks: the
       variance is that of the residuals from the means of cells and of seeds, within each group of cells that share
@@ -234,18 +234,18 @@ def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> C
     Args:
         scores: [M, S].
         references: [M, S].
-        groups: [M] which reference a difference has: a number or name, the same for those that share it.
+        groups: [M] number or name of each difference's reference, equal for those that share it.
 
     Returns:
-        No p-value for a difference with fewer than two seeds, or whose seeds all agree: a spread of 0 is that of
-        networks which have learned nothing, or of numbers that do not vary, and says nothing of other seeds.
+        The comparisons, without p-values for differences with fewer than two seeds, or whose seeds all agree: a spread
+        of 0 means that networks have learned nothing, or that a number cannot vary, and says nothing about other seeds.
     """
     y, r = np.asarray(scores, np.float64), np.asarray(references, np.float64)
     p_values = np.full(len(y), np.nan)
     compared = np.flatnonzero(_differs(y - r)) if len(y) else np.zeros(0, int)
     if not len(compared):
         return Comparisons(p_values=p_values, number=0, scale=SCALES[0].name, alike=True, flipped=False)
-    paired = ~np.isnan(y - r)[compared].all(axis=0)  # seeds that some difference has
+    paired = ~np.isnan(y - r)[compared].all(axis=0)  # seeds that at least one difference has
     y, r = y[compared][:, paired], r[compared][:, paired]
     named = np.unique(np.asarray(groups)[compared], return_inverse=True)[1]
     scale, alike, differences = _on_scale(y, r)
@@ -260,7 +260,7 @@ def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> C
 
 
 def _on_scale(y: Array, r: Array) -> tuple[str, bool, Array]:
-    """The first scale on which the differences vary alike, whether there is one, and the differences on it."""
+    """Return the first scale on which variances are alike, whether there is one, and the differences on it."""
     paired = np.where(np.isnan(y), np.nan, r)
     for scale in SCALES:
         if scale.holds(y) and scale.holds(paired):
@@ -277,7 +277,7 @@ def _dunnett(differences: Array, groups: NDArray[Any]) -> Array:
         return np.ones(len(differences))
     statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / number)
     if np.isnan(differences).any():
-        # Taken for independent, which is the cautious side (Šidák 1967, JASA 62, p. 626).
+        # Taken as independent, which is cautious (Šidák 1967, JASA 62, p. 626).
         groups = np.arange(len(differences))
     return _stepwise(statistics, lambda left, bound: chance_beyond(bound, _sizes(groups[left]), degrees))
 
@@ -287,9 +287,9 @@ def _sizes(groups: NDArray[Any]) -> tuple[int, ...]:
 
 
 def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float]) -> Array:
-    """Adjusted p-values from the largest statistic down: the chance that any of those left reaches it.
+    """Adjust p-values from the largest statistic down: each is the chance that any of those left reaches it.
 
-    What follows a p-value above `LEVEL` is as large, at least, and is given the same.
+    Those after a p-value above `LEVEL` are at least as large, and are set to the same.
     """
     order, adjusted, highest = np.argsort(-statistics, kind="stable"), np.empty(len(statistics)), 0.0
     for step, place in enumerate(order):
@@ -300,16 +300,16 @@ def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float])
 
 
 def _residual_squares(differences: Array) -> tuple[float, int]:
-    """Squares of cells with one reference, after the means of cells and of seeds, and their degrees of freedom.
+    """Sum the residual squares of cells with one reference, and return their degrees of freedom as well.
 
-    The reference is the cell whose difference to itself is 0.
+    The reference is included as the cell whose difference is 0.
     """
     reference = np.where(np.isnan(differences).all(axis=0), np.nan, 0.0)
     return residual_squares(np.vstack([reference, differences]))
 
 
 def residual_squares(values: Array) -> tuple[float, int]:
-    """Σ (y_cs − μ_c − b_s)² at its least, of the cells' means μ and the seeds' b, and its degrees of freedom.
+    """Minimise Σ (y_cs − μ_c − b_s)² over cells' means μ and seeds' b; return it and its degrees of freedom.
 
     Args:
         values: [C, S].
@@ -323,14 +323,14 @@ def residual_squares(values: Array) -> tuple[float, int]:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[Array, Array, Array, Array]:
-    """Nodes and weights of a standard normal variable, and of the quantiles of another between 0 and 1."""
+    """Return nodes and weights of quadratures over a standard normal variable, and over quantiles in (0, 1)."""
     z, of_z = np.polynomial.hermite_e.hermegauss(80)
     u, of_u = np.polynomial.legendre.leggauss(40)
     return z, of_z / of_z.sum(), (u + 1) / 2, of_u / 2
 
 
 def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float:
-    """Chance that the largest |T| exceeds a bound, without an effect.
+    """Compute the chance that the largest |T| exceeds a bound if there is no effect.
 
         1 − ∫ dF(s) Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz,   ν s² ~ χ²_ν
 
@@ -338,7 +338,7 @@ def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float
 
     Args:
         bound: t.
-        sizes: k, how many differences each reference has.
+        sizes: k, the number of differences of each reference.
         degrees: ν.
     """
     z, of_z, u, of_u = _nodes()
@@ -351,14 +351,14 @@ def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float
 
 
 def by_flips(differences: Array) -> Array:
-    """Adjusted p-values of the largest |mean| under flips of the signs of whole seeds.
+    """Compute adjusted p-values of the largest |mean| under flips of the signs of whole seeds.
 
     Args:
         differences: [M, S], without NaN.
     """
     seeds = differences.shape[1]
     if seeds <= MOST_SEEDS_TO_FLIP_ALL:
-        # The last seed keeps its sign: flipping all is the same, of absolute values.
+        # The last seed keeps its sign, since flipping all signs leaves absolute values the same.
         bits = np.arange(2 ** (seeds - 1))[:, None] >> np.arange(seeds) & 1
     else:
         bits = np.random.default_rng(0).integers(2, size=(FLIPS, seeds))
@@ -369,7 +369,7 @@ def by_flips(differences: Array) -> Array:
 
 
 def _by_own_variance(differences: Array) -> Array:
-    """Student's paired t of each difference, adjusted by Holm."""
+    """Compute p-values of each difference by Student's paired t, adjusted by Holm."""
     # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
     from scipy import stats  # noqa: PLC0415
 
@@ -378,9 +378,9 @@ def _by_own_variance(differences: Array) -> Array:
 
 
 def holm(p_values: Array) -> Array:
-    """P-values that hold for all of them at once, whatever their dependence (Holm 1979, p. 67).
+    """Adjust p-values so that they hold for all at once, whatever their dependence (Holm 1979, p. 67).
 
-    p̃_(k) = max over j ≤ k of min(1, (M − j + 1) p_(j)), from the smallest up. NaN is left out, and stays.
+    p̃_(k) = max over j ≤ k of min(1, (M − j + 1) p_(j)), from the smallest up. NaN does not count and stays NaN.
     """
     adjusted = np.full(len(p_values), np.nan)
     order = np.argsort(p_values)[: int((~np.isnan(p_values)).sum())]
@@ -392,7 +392,7 @@ def holm(p_values: Array) -> Array:
 def expected_largest(number: int) -> float:
     """Mean of the largest of k standard normal variables: ∫₀^∞ 1 − Φ(x)^k − Φ(−x)^k dx.
 
-    So much better, in standard errors, the best of k cells looks than it is, if all of them are alike.
+    By so many standard errors the best of k cells looks better than it is, if all of them are equal.
     """
     x = np.linspace(0, 9, 1000)
     return float(np.trapezoid(1 - special.ndtr(x) ** number - special.ndtr(-x) ** number, x))

@@ -1,11 +1,11 @@
-"""Selection apart from estimation: the best cells of a sweep, and what fresh seeds say of them.
+"""Confirms the best cells of a sweep with fresh seeds, which keeps selection apart from estimation.
 
-The best of many cells looks better than it is, since its luck was chosen with it. So the best cell of each arm, that of
-the baseline among them, is chosen on the seeds of a sweep and trained again with others, which alone are reported.
+The best of many cells looks better than it is, since it was chosen for its luck as well. So the best cell of each arm,
+including the baseline, is chosen by the seeds of a sweep and trained again with others, and only these are reported.
 
-Each arm's cell is held against the baseline's, d_s = y_s − b_s for the fresh seeds s: the mean of d with Student's 95%
-interval, its p-value by t, the one by all flips of the signs of d (which needs no normal distribution), and t's
-adjusted for all arms of an outcome by Holm (1979).
+Each arm's cell is compared with the baseline's, d_s = y_s − b_s for the fresh seeds s: the mean of d with Student's 95%
+interval, its p-value by t, the p-value by all flips of the signs of d (which needs no normal distribution), and that by
+t adjusted for all arms of an outcome by Holm (1979).
 """
 
 import math
@@ -35,10 +35,10 @@ from dd_ray.sweep.plan import Plan
 
 
 def confirmed(plan: Plan) -> Plan:
-    """The plan itself, or where it asks for it the one that confirms the best cells of its sweep.
+    """Return the plan itself or, if it asks for that, the one that confirms the best cells of its sweep.
 
     Raises:
-        UserError: there is nothing to confirm, or not yet.
+        UserError: there is nothing to confirm, or the sweep has not finished.
     """
     number = plan.options.confirm
     if number is None:
@@ -54,11 +54,11 @@ def confirmed(plan: Plan) -> Plan:
 
 
 def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
-    """By arm, the baseline among them, the key of a trial of its best cell: of its levels and values of β.
+    """Choose the best cell of each arm, over its levels and values of β; return the key of one of its trials by arm.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
-        outcome: a metric of which more or less is better; cells are compared by its mean over seeds.
+        outcome: a metric that is better one way; cells are compared by its mean over seeds.
 
     Raises:
         UserError: there is nothing to choose from.
@@ -82,7 +82,7 @@ def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """What fresh seeds say of an arm's best cell against the baseline's."""
+    """The difference, with fresh seeds, of an arm's best cell to the baseline's."""
 
     outcome: str
     arm: str
@@ -92,14 +92,14 @@ class Contrast:
     """Its 95% interval, by Student's t; NaN with one seed."""
     p_value: float
     p_flips: float
-    """By flips of the signs of the seeds' differences; with n seeds at least 2^(1 − n)."""
+    """P-value by flips of the signs of the seeds' differences; with n seeds at least 2^(1 − n)."""
     p_holm: float
-    """Student's, adjusted for all arms of the outcome."""
+    """P-value by Student's t, adjusted for all arms of the outcome."""
     seeds: int
 
 
 def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[str]]]) -> list[Contrast]:
-    """Each arm's cell less that of the baseline, paired by seed.
+    """Compare each arm's cell with that of the baseline, paired by seed.
 
     Args:
         trials: rows of `dd_ray.results.table.final`, of fresh seeds.
@@ -131,7 +131,7 @@ def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]
 
 
 class ConfirmationCameOut:
-    """The trials of chosen cells with fresh seeds, and what they say."""
+    """The results of chosen cells with fresh seeds."""
 
     def __init__(self, plan: ConfirmationPlan, sweep: SweepFolder) -> None:
         self.keys = plan.keys
@@ -145,12 +145,12 @@ class ConfirmationCameOut:
         print_contrasts(found, self._plan)
 
     def left(self, trials: pd.DataFrame) -> str:
-        """Those that were interrupted, or never begun."""
+        """Count the trials that were interrupted, or never begun."""
         return counted(int(trials["state"].isin(["unfinished", "missing"]).sum()), "trial")
 
 
 def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:
-    """Print what fresh seeds say, a table for each outcome."""
+    """Print the contrasts, a table for each outcome."""
     for outcome in plan.chosen:
         title = f"{in_words(outcome)}, less that of {plan.cells[outcome][BASELINE]}, of seeds that chose nothing"
         rows = [contrast for contrast in found if contrast.outcome == outcome]
@@ -171,12 +171,12 @@ def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]
 
 
 def _name(kind: Any) -> str:
-    """`inertia_vae γ`: its names, and what its numbers are."""
+    """Name a kind of arm by its names, and the symbols of its numbers: `inertia_vae γ`."""
     return BASELINE if kind == BASELINE else " ".join(value or plain(symbol(name)) for name, value in kind)
 
 
 def _student(values: NDArray[np.float64]) -> float:
-    """P-value of a mean of 0; NaN without a spread, which says nothing of other seeds."""
+    """Return the p-value of a mean of 0 by Student's t; NaN without a spread, which says nothing about other seeds."""
     # Not at the top: see `dd_ray.results.comparisons`.
     from scipy import stats  # noqa: PLC0415
 
@@ -185,7 +185,7 @@ def _student(values: NDArray[np.float64]) -> float:
 
 
 def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
-    """The key of a trial of the best cell: complete, and without a collapsed seed."""
+    """Return the key of a trial of the best cell that is complete and has no collapsed seed."""
     sign = 1 if described(outcome).better == "max" else -1
     best: tuple[float, str] | None = None
     for level in levels:

@@ -1,14 +1,15 @@
-"""Effects of the axes of a grid: how much a value changes a metric, and how much two values do together.
+"""Effects of a grid's axes: by how much a value changes a metric, and two values together.
 
-With seeds as blocks, y_cs = μ_c + b_s + ε: a trial's score is that of its cell, what all cells of its seed share, and a
-rest of one variance. Within a seed the weights of an effect sum to 0, so that the blocks drop out of it.
+With seeds as blocks, y_cs = μ_c + b_s + ε: a trial's score is the sum of its cell's score, a part that all cells of its
+seed share, and a residual with the same variance for all. Within a seed the weights of an effect sum to 0, so the
+blocks drop out of it.
 
-- A *main effect* of a value is the mean difference to the axis's lowest value, of trials that differ in it alone.
-- An *interaction* of two values is the mean of (y_ab − y_0b) − (y_a0 − y_00): by how much one effect differs where the
-  other value is not the lowest.
+- A *main effect* of a value is the mean difference to the axis's lowest value, over trials that differ in it alone.
+- An *interaction* of two values is the mean of (y_ab − y_0b) − (y_a0 − y_00): by how much one effect differs between
+  the other axis's value and its lowest value.
 
-On a balanced grid these are the differences of marginal means, and their intervals those of an analysis of variance in
-blocks. Where trials lack, only those enter that have all their partners, and an effect that none has is left out.
+On a balanced grid these are the differences of marginal means, and their intervals are those of an analysis of variance
+in blocks. If trials are missing, only differences with all their trials count, and an effect without any is left out.
 """
 
 import itertools
@@ -27,20 +28,21 @@ from dd_ray.results.summary import COMPLETE, Summary, described
 
 Array = NDArray[np.float64]
 Change = Mapping[str, tuple[Any, Any]]
-"""For one or two axes: the lowest value, and the one that is compared with it."""
+"""For one or two axes: the lowest value, and the value that is compared with it."""
 
 
 def effects(summary: Summary) -> pd.DataFrame:
-    """Main effects and two-way interactions of a summary's axes.
+    """Compute main effects and two-way interactions of a summary's axes.
 
     Args:
-        summary: of the metrics themselves, without a reference.
+        summary: summary of the metrics themselves, without a reference.
 
     Returns:
-        A row for each metric and effect: `metric`; `axis`, `value` and `lowest`, and of an interaction `other_axis`,
-        `other_value` and `other_lowest`; `effect`, `ci_low`, `ci_high`, its 95% interval; `p_value`, by Student's t,
-        and `p_holm`, adjusted for all effects of the metric (Holm 1979); `seeds`, and `pairs`, how many differences
-        it is the mean of. Without a spread, with one seed, and of counts there are no intervals.
+        A row for each metric and effect: `metric`; `axis`, `value` and `lowest`, and for an interaction `other_axis`,
+            `other_value` and `other_lowest`; `effect` with its 95% interval `ci_low`, `ci_high`; `p_value`, by
+            Student's t, and `p_holm`, adjusted for all effects of the metric (Holm 1979); `seeds`; and `pairs`, the
+            number of differences that it is the mean of. There are no intervals without a spread, with one seed, and
+            for counts.
 
     Raises:
         UserError: no axis has two values, or no two trials differ in one alone.
@@ -58,7 +60,7 @@ def effects(summary: Summary) -> pd.DataFrame:
 
 
 def _changes(trials: pd.DataFrame, axes: Sequence[str], number: int) -> list[Change]:
-    """From the lowest value of one axis, or of two, to each other."""
+    """List the changes from the lowest value of one axis, or of two, to each other value."""
     values = {axis: sorted(trials[axis].unique()) for axis in axes}
     found: list[Change] = []
     for some in itertools.combinations(axes, number):
@@ -68,7 +70,7 @@ def _changes(trials: pd.DataFrame, axes: Sequence[str], number: int) -> list[Cha
 
 
 def _grid(trials: pd.DataFrame, axes: Sequence[str], metric: str) -> "pd.Series[float]":
-    """The scores by the values of the axes and the seed."""
+    """Return the scores, indexed by the values of the axes and the seed."""
     return trials.dropna(subset=[metric]).drop_duplicates([*axes, "seed"]).set_index([*axes, "seed"])[metric]
 
 
@@ -102,7 +104,7 @@ def _named(change: Change) -> dict[str, Any]:
 
 
 def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
-    """Deviation of a trial from its cell and its seed, and its degrees of freedom; none without a spread."""
+    """Return the residual deviation of a trial, and its degrees of freedom, which are 0 without a spread."""
     wide = scores.unstack("seed").to_numpy(float)
     squares, degrees = residual_squares(wide)
     rounding = 1e-9 * float(np.nanmax(np.abs(wide), initial=0.0))
@@ -112,7 +114,7 @@ def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
 
 
 def _weights(places: Mapping[tuple[Any, ...], int], axes: Sequence[str], change: Change) -> tuple[Array, int]:
-    """[trials] how much each trial counts in an effect, and how many differences it is the mean of."""
+    """Return the weight of each trial in an effect, and the number of differences that the effect is the mean of."""
     weights, pairs = np.zeros(len(places)), 0
     at = [axes.index(axis) for axis in change]
     for place in places:
@@ -127,7 +129,7 @@ def _weights(places: Mapping[tuple[Any, ...], int], axes: Sequence[str], change:
 
 
 def _partners(place: tuple[Any, ...], at: Sequence[int], change: Change) -> list[tuple[tuple[Any, ...], int]]:
-    """The trials of a difference, or of a difference of differences, with the signs that they have in it."""
+    """Return the trials of a difference, or of a difference of differences, with their signs."""
     found = [(place, 1)]
     for i, (lowest, _) in zip(at, change.values(), strict=True):
         found += [((*other[:i], lowest, *other[i + 1 :]), -sign) for other, sign in found]

@@ -1,8 +1,8 @@
-"""Arms of a grid at equal KL: what a setting changes that β could not have changed as well.
+"""Compares arms of a grid at equal KL, which shows changes that β alone could not have made.
 
 γ and λ change the KL of a network, as β does, and its scores depend on the KL: at equal β two arms differ in both. Here
-a score of an arm, of one seed, is a function of the KL: from β to β, with straight lines between. Two arms are compared
-over the KL that both reach with every seed, and beyond it nothing is said.
+the score of an arm, for one seed, is a function of the KL: its points are the values of β, with straight lines between.
+Two arms are compared over the KL that both reach with every seed, and not beyond.
 """
 
 import math
@@ -20,26 +20,28 @@ from dd_ray.results.summary import described
 from dd_ray.results.tradeoffs import DISTORTION, RATE
 
 POINTS = 3
-"""Rates at which arms are compared: the ends of what both reach, and the middle."""
+"""Number of KL at which arms are compared: the ends of the range that both reach, and its middle."""
 
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
-"""KL and score of one seed at each β, by KL."""
+"""KL and score of one seed at each β, sorted by KL."""
 
 
 def at_equal_rate(trials: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Differences of arms to the baseline (`dd_ray.results.arms`) at equal KL, paired by seed.
+    """Compute differences of arms to the baseline (`dd_ray.results.arms`) at equal KL, paired by seed.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
-        metrics: columns. Networks without an active unit count for reconstruction alone: their scores mean nothing.
+        metrics: columns. Networks without an active unit count only for reconstruction, since their scores mean
+            nothing.
 
     Returns:
-        Rows for each arm and metric: one over all KL that both reach with every seed, the mean of the difference along
-        it, and one at each of `POINTS` KL. Columns: `arm`, `baseline`, `metric`, `kl_from`, `kl_to`; `difference`,
-        `ci_low`, `ci_high`, its 95% interval by Student's t, NaN of one seed, of seeds that agree, and of counts;
-        `p_value`, and `p_holm`, adjusted for all rows of the metric; `seeds`. An arm that has no KL in common with the
-        baseline has one row, without numbers. No rows where β is not swept beside other settings.
+        Rows for each arm and metric: one for the mean difference over all KL that both reach with every seed, and one
+            at each of `POINTS` KL. Columns: `arm`, `baseline`, `metric`, `kl_from`, `kl_to`; `difference` with its 95%
+            interval by Student's t, `ci_low`, `ci_high`, which are NaN for one seed, for seeds that agree and for
+            counts; `p_value`, and `p_holm`, adjusted for all rows of the metric; `seeds`. An arm that has no KL in
+            common with the baseline has one row without numbers. If β is not swept beside other settings, there are no
+            rows.
     """
     arms = arms_of(trials)
     if arms is None or arms.beta is None:
@@ -58,7 +60,7 @@ def at_equal_rate(trials: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def mean_difference(one: Curve, other: Curve, low: float, high: float) -> float:
-    """Mean of the difference of two curves from one KL to another: ∫ (f(k) − g(k)) dk / (high − low), exactly."""
+    """Compute the exact mean difference of two curves over a range of KL: ∫ (f(k) − g(k)) dk / (high − low)."""
     knots = np.concatenate([one[0], other[0], [low, high]])
     knots = np.unique(knots[(knots >= low) & (knots <= high)])
     return float(np.trapezoid(_difference(one, other, knots), knots) / (high - low))
@@ -69,13 +71,13 @@ def _difference(one: Curve, other: Curve, rates: Array) -> Array:
 
 
 def _curves(arm: Arm, metric: str) -> dict[int, Curve]:
-    """The curve of each seed that has two KL at least."""
+    """Return the curve of each seed that has at least two KL."""
     trials = arm.trials.dropna(subset=[RATE, metric])
     if metric != DISTORTION and "active_units" in trials:
         trials = trials[trials["active_units"] > 0]
     curves = {}
     for seed, of_seed in trials.groupby("seed"):
-        by_rate = of_seed.groupby(RATE)[metric].mean()  # of two β with one KL, their mean
+        by_rate = of_seed.groupby(RATE)[metric].mean()  # two β with the same KL are averaged
         if len(by_rate) > 1:
             curves[int(str(seed))] = by_rate.index.to_numpy(float), by_rate.to_numpy(float)
     return curves

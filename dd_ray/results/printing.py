@@ -1,4 +1,4 @@
-"""Tables of cells in the terminal."""
+"""Prints tables of cells in the terminal."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,18 +15,18 @@ from dd_ray.results.table import STATES, alive
 from dd_ray.storage.sweep_folder import SweepFolder
 
 FIRST = ("reconstruction_error", "factor_error", "linear_r2", "mcc", "kl", "active_units")
-"""What a narrow terminal shows, the most important first. Scores before training stand in brackets where these still
-have room then; others give way to them."""
+"""Metrics that a narrow terminal shows, the most important first. Scores before training are added in brackets if these
+metrics still fit; other metrics are left out for that."""
 NEXT = ("mig", "prediction_ratio", "straightness", "sap")
-"""What is shown where more fits, before the rest."""
+"""Metrics that are shown next, if they fit."""
 MOST_CELLS = 100
 MOST_NAMED = 6
-"""Trials of a state that are named."""
+"""The most trials of a state that are named."""
 ROOM_FOR_A_METRIC = len("  0.123 ± 0.012")
 
 
 def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
-    """Print how far a sweep is: its trials by state, what runs and how long still, and the errors of failed ones."""
+    """Print the progress of a sweep: its trials by state, what runs and for how long, and errors of failed trials."""
     counts = {state: int((trials["state"] == state).sum()) for state in STATES}
     print(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count), end="")
     print(f" of {len(trials)} trials.")
@@ -44,14 +44,15 @@ def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
 def print_cells(
     trials: pd.DataFrame, metrics: Sequence[str] | None = None, *, told: Sequence[str] = (), width: int | None = None
 ) -> None:
-    """Print a table of the cells of `final` trials: every swept setting, and metrics as means ± half of their 95%
-    intervals over seeds, as many as fit; and which trials have not finished.
+    """Print a table of cells, and which trials have not finished.
+
+    The table has every swept setting, and as many metrics as fit, as means ± half of their 95% intervals over seeds.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
-        metrics: columns, the most important first; the comparable ones where it is None.
-        told: metrics that come before these.
-        width: of the table, in columns; that of the terminal where it is None.
+        metrics: columns, the most important first; None means the comparable ones.
+        told: metrics that come first.
+        width: width of the table in characters; None means that of the terminal.
     """
     terminal, settings = console(width), settings_of(trials)
     cells = cells_of(trials, settings)
@@ -72,9 +73,9 @@ def print_cells(
 
 
 def print_best_cells(trials: pd.DataFrame, metric: str, most: int = 5, width: int | None = None) -> None:
-    """Print the cells, all of whose seeds have finished, that are best in the mean of a metric, the best first.
+    """Print the cells with the best means of a metric, best first, of those whose seeds have all finished.
 
-    Nothing is printed where these are all cells, or a single one, or where neither more nor less is better.
+    It prints nothing if these are all cells, if there is a single one, or if the metric is not better one way.
     """
     terminal, settings = console(width), settings_of(trials)
     cells, better = cells_of(trials, settings), described(metric).better
@@ -97,7 +98,7 @@ def _title(cells: Sequence[Cell], trials: pd.DataFrame, brackets: bool) -> str:
 
 
 def _left_columns(cells: Sequence[Cell], settings: Sequence[str], width: int) -> list[Column]:
-    """What tells cells apart, and how far they are; the settings in one column of words where they are too many."""
+    """Return columns of the settings and progress of cells; too many settings are joined into one column of words."""
     columns = [_setting_column(cells, name) for name in settings]
     more = [Column(header="seeds", texts=[_seeds(cell) for cell in cells])]
     if len({cell.iteration for cell in cells}) > 1:
@@ -114,13 +115,13 @@ def _setting_column(cells: Sequence[Cell], name: str) -> Column:
     values = [cell.values[name] for cell in cells]
     texts, short = ([shown(value, digits) for value in values] for digits in (6, 4))
     if max(map(len, texts)) > len("0.00123") and len(set(short)) == len(set(texts)):
-        texts = short  # those of a search have many digits, of which a few tell them apart
+        texts = short  # values of a search have many digits, of which few suffice
     texts = ["" if value is None else text for value, text in zip(values, texts, strict=True)]
     return Column(header=option_name(name).replace("-", " "), texts=texts)
 
 
 def _effective_column(cells: Sequence[Cell]) -> list[Column]:
-    """λ (1 − γ)², where γ and λ come together; the first that is left out."""
+    """Return the column of λ (1 − γ)² if γ and λ are combined. It is the first column to be left out."""
     known = [cell.trials.get("effective_lambda", pd.Series([math.nan])).iloc[0] for cell in cells]
     given = [cell.values.get("lam") for cell in cells]
     if all(math.isnan(value) or value == lam for value, lam in zip(known, given, strict=True)):
@@ -130,7 +131,7 @@ def _effective_column(cells: Sequence[Cell]) -> list[Column]:
 
 
 def _in_words(columns: Sequence[Column]) -> list[str]:
-    """Each row as `beta 0.1, gamma 0.5`."""
+    """Join each row into words: `beta 0.1, gamma 0.5`."""
     rows = zip(*(column.texts for column in columns), strict=True)
     named = ([(c.header, text) for c, text in zip(columns, row, strict=True) if text] for row in rows)
     return [", ".join(f"{header} {text}" for header, text in row) for row in named]
@@ -142,7 +143,7 @@ def _seeds(cell: Cell) -> str:
 
 
 def _state(cell: Cell) -> str:
-    """How those of its seeds ended that have not finished."""
+    """Say how those seeds of a cell ended that have not finished."""
     counts = cell.trials["state"].value_counts()
     several = len(cell.trials) > 1
     present = [state for state in STATES if state in counts and state != "finished"]
@@ -152,8 +153,9 @@ def _state(cell: Cell) -> str:
 def _with_metrics(
     left: Sequence[Column], cells: Sequence[Cell], names: Sequence[str], first: Sequence[str], width: int
 ) -> tuple[list[Column], bool]:
-    """The columns of a table, those of metrics in the order in which they are compared; and whether scores before
-    training stand in brackets: where that leaves out none of the first metrics."""
+    """Add columns of metrics, and return whether they have scores before training in brackets.
+
+    They have these if all of the first metrics still fit."""
     order = {name: place for place, name in enumerate((*COMPARABLE, *names))}
     for brackets in (True, False):
         metrics = _metric_columns(cells, names, brackets)
@@ -165,7 +167,7 @@ def _with_metrics(
 
 
 def _metric_columns(cells: Sequence[Cell], names: Sequence[str], brackets: bool) -> list[Column]:
-    """Columns of metrics; the first name is the last that is left out."""
+    """Return columns of metrics. The last name is the first to be left out."""
     columns = []
     for rank, name in enumerate(names, 1):
         texts = [_text(cell.score(name), len(cell.furthest)) for cell in cells]
@@ -177,7 +179,7 @@ def _metric_columns(cells: Sequence[Cell], names: Sequence[str], brackets: bool)
 
 
 def _text(score: Score, seeds: int) -> str:
-    """`0.853 ± 0.021`; with the number of seeds where some of those that it should be the mean of have none."""
+    """Format a score: `0.853 ± 0.021`, with the number of seeds if some seeds lack it."""
     half = "" if math.isnan(score.half) else f" ± {score.half:.2g}"
     return f"{_number(score.mean)}{half}{f' of {score.seeds}' if 0 < score.seeds < seeds else ''}"
 
@@ -188,7 +190,7 @@ def _before_training(trials: pd.DataFrame, names: Sequence[str]) -> str:
 
 
 def _not_finished(trials: pd.DataFrame) -> Iterator[str]:
-    """A line for each state but finished: how many trials, and which."""
+    """Yield a line for each state but finished: how many trials are in it, and which."""
     for state in (state for state in STATES if state != "finished"):
         labels = trials.loc[trials["state"] == state, "label"].tolist()
         if labels:

@@ -1,12 +1,13 @@
-"""What came out of a grid, in one or two sentences with intervals.
+"""Sums up the results of a grid in one or two sentences with intervals.
 
-Each setting by itself is held against the baseline (`dd_ray.results.arms`), seed by seed: what the seeds of a sweep
-share, such as their data, drops out. Of several levels of a setting the best is told. The intervals are Student's, of
-paired differences, and hold for all the differences that these were chosen from at once, as Bonferroni has it: with a
-chance of 95% all of one metric are right. So what does not hold 0 may be believed, although the best was chosen.
+Each setting by itself is compared with the baseline (`dd_ray.results.arms`), seed by seed, so that what trials of a
+seed share, such as their data, drops out. Of several levels of a setting the best is reported. The intervals are
+Student's, of paired differences, with Bonferroni's correction for all the differences from which the best were chosen:
+with a chance of 95% all of one metric are right. So an interval without 0 may be believed, although the best was
+chosen.
 
-Where β is swept beside other settings, all is said at one β: that of the lowest reconstruction error of the baseline.
-At a higher one networks may have collapsed, and then no setting has an effect.
+If β is swept beside other settings, all comparisons are at one β: the one with the lowest reconstruction error of the
+baseline. At a higher β networks may have collapsed, and then no setting has an effect.
 """
 
 import math
@@ -26,21 +27,21 @@ from dd_ray.sweep.study import TELLS
 
 COST = "reconstruction_error"
 MOST_TOLD = 3
-"""Settings that a sentence has room for."""
+"""The most settings that a sentence names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """A metric of an arm less that of the baseline, in the mean over seeds that both have."""
+    """The mean difference of a metric between an arm and the baseline, over the seeds that both have."""
 
     mean: float
     half: float
-    """Half of its interval."""
+    """Half of the length of its interval."""
     seeds: int
 
     @property
     def differs(self) -> bool:
-        """Whether its interval excludes 0."""
+        """True if its interval excludes 0."""
         return abs(self.mean) > self.half
 
 
@@ -51,36 +52,36 @@ class Told:
     name: str
     """In words: `γ = 0.8`."""
     levels: int
-    """How many levels it is the best of."""
+    """Number of levels of which it is the best."""
     score: Difference
     cost: Difference | None
-    """Of `COST`, where that is another metric and there is one."""
+    """The difference of `COST`, unless that is the metric itself, or missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """What there is to say of a grid."""
+    """The findings of a grid."""
 
     metric: str
     beta: tuple[str, float] | None
-    """The form of β, and the value at which it is said; None where it is β that is told, or has no effect."""
+    """The form of β, and its value at which arms are compared; None if β itself is the setting, or has no effect."""
     beta_chosen: bool
-    """Whether there are others."""
+    """Whether the grid has other values of β."""
     baseline: str
     told: tuple[Told, ...]
     """The best level of each setting, the best setting first."""
     compared: int
-    """How many differences of a metric the intervals hold for at once."""
+    """Number of differences of a metric for which the intervals hold at once."""
     seeds: int
-    """Of the baseline."""
+    """Number of seeds of the baseline."""
 
 
 def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | None:
-    """What there is to say of a grid; None where no two arms can be compared.
+    """Find the best level of each setting of a grid; None if no two arms can be compared.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
-        tells: metrics; the first is told that its trials have, and of which more or less is better.
+        tells: metrics; the first one that the trials have, and that is better one way, is used.
     """
     arms, metric = arms_of(trials), told_metric(trials, tells)
     if arms is None or metric is None:
@@ -118,13 +119,13 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
 
 
 def told_metric(trials: pd.DataFrame, tells: Sequence[str]) -> str | None:
-    """The first of some metrics that trials have, and of which more or less is better."""
+    """Return the first of some metrics that trials have and that is better one way."""
     ranked = (name for name in tells if described(name).better and not described(name).count)
     return next((name for name in ranked if name in trials and trials[name].notna().any()), None)
 
 
 def difference(pairs: Sequence[float], compared: int) -> Difference:
-    """Mean of paired differences with an interval that holds for `compared` of them at once.
+    """Average paired differences, with an interval that holds for `compared` of them at once.
 
     d̄ ± t_{n−1, 1 − 0.05/(2m)} s/√n,   n pairs, m differences (Bonferroni)
     """
@@ -135,9 +136,9 @@ def difference(pairs: Sequence[float], compared: int) -> Difference:
 
 
 def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
-    """What came out of a grid, to be printed: none where there is nothing to compare.
+    """Write the findings of a grid in sentences; none if there is nothing to compare.
 
-    No difference is told without an interval, and of one that holds 0 it is said.
+    Every difference has an interval, and one whose interval contains 0 is said to be not told apart from 0.
     """
     account = account_of(trials, tells)
     if account is None:
@@ -158,7 +159,7 @@ def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
 
 
 def in_words(metric: str) -> str:
-    """A metric in a sentence: `linear R² of stills`."""
+    """Name a metric in a sentence: `linear R² of stills`."""
     words = described(metric).label.split(" (")[0].replace(", of ", " of ")
     return words[0].lower() + words[1:] if words[1:2].islower() else words
 
@@ -174,7 +175,7 @@ def _clause(account: Account, told: Told, first: bool) -> str:
 
 
 def _interval(found: Difference) -> str:
-    """`0.40 [0.25, 0.55]`, its sign left to the verb, with what has to be said of one that holds 0."""
+    """Format a difference without its sign, which the verb tells: `0.40 [0.25, 0.55]`; remark if it contains 0."""
     mean, low, high = abs(found.mean), abs(found.mean) - found.half, abs(found.mean) + found.half
     digits = max(0, 1 - math.floor(math.log10(found.half)))
     while found.differs and round(low, digits) == 0:
@@ -191,7 +192,7 @@ def _about_intervals(account: Account) -> str:
 
 
 def _collapsed(trials: pd.DataFrame) -> list[str]:
-    """At which β no network has learned anything."""
+    """Say at which β all networks have collapsed."""
     arms = arms_of(trials)
     if arms is None or arms.beta is None or "active_units" not in trials:
         return []
@@ -205,7 +206,7 @@ def _collapsed(trials: pd.DataFrame) -> list[str]:
 
 
 def _best_beta(arms: Arms) -> tuple[str, float] | None:
-    """The β at which the baseline reconstructs best; the lowest where nothing is reconstructed."""
+    """Return the β at which the baseline reconstructs best; the lowest if nothing is reconstructed."""
     if arms.beta is None:
         return None
     trials = arms.baseline.trials
@@ -216,13 +217,13 @@ def _best_beta(arms: Arms) -> tuple[str, float] | None:
 
 
 def _only_beta(trials: pd.DataFrame) -> tuple[str, float] | None:
-    """β in the form that labels name, where all trials share it."""
+    """Return β in the form that labels name, if all trials share it."""
     form = next((form for form in BETAS if form in parts_of(trials["label"].iloc[0])), None)
     return (form, float(trials[form].iloc[0])) if form and trials[form].nunique() == 1 else None
 
 
 def _at(arm: Arm, beta: tuple[str, float] | None) -> pd.DataFrame:
-    """Its trials at a β, by their seeds."""
+    """Return an arm's trials at a β, indexed by seed."""
     trials = arm.trials if beta is None else arm.trials[np.isclose(arm.trials[beta[0]], beta[1], rtol=1e-9, atol=0)]
     return trials.drop_duplicates("seed").set_index("seed")
 
@@ -231,12 +232,12 @@ def _paired(trials: pd.DataFrame, base: pd.DataFrame, metric: str) -> list[float
     found = pd.to_numeric(trials[metric]) - pd.to_numeric(base[metric])
     size = max(trials[metric].abs().max(), base[metric].abs().max())
     values = found.dropna()
-    # Of rounding alone: nothing.
+    # Differences by rounding alone count as 0.
     return values.to_list() if len(values) and values.max() - values.min() > SPREAD * size else []
 
 
 def _varies(pairs: Sequence[float]) -> bool:
-    """Whether there are two seeds that differ: others say nothing of further seeds."""
+    """Return whether two seeds differ. If none do, they say nothing about further seeds."""
     return len(pairs) > 1
 
 

@@ -1,4 +1,4 @@
-"""A search's suggestions as a tidy table, and the best of them."""
+"""Loads the suggestions of a search as a tidy table, and prints the best of them."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ MOST_PRINTED = 30
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """The suggestions of a search, a row each, in the order in which they were drawn.
+    """Load the suggestions of a search, a row each, in the order in which they were drawn.
 
     Columns: `suggestion` (its number in Optuna's study), `state` (finished; stopped_early where a seed was; failed
     and diverged likewise, undefined where a seed has no score; unfinished), the drawn fields, `iteration` (the last at
@@ -58,10 +58,10 @@ def load(path: str | Path) -> pd.DataFrame:
 
 
 def search_of(sweep: SweepFolder) -> dict[str, Any]:
-    """What a sweep's manifest says of its search.
+    """Return the description of the search in a sweep's manifest.
 
     Raises:
-        UserError: it is a grid.
+        UserError: the sweep is a grid.
     """
     manifest = sweep.manifest() or {}
     if "search" not in manifest:
@@ -94,7 +94,7 @@ def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
 
 
 class SuggestionsCameOut:
-    """The suggestions of a search, which are written to `suggestions.csv`, and their trials."""
+    """The results of a search. Its suggestions are written to `suggestions.csv`."""
 
     def __init__(self, plan: SearchPlan, sweep: SweepFolder) -> None:
         self._plan, self._sweep = plan, sweep
@@ -103,20 +103,20 @@ class SuggestionsCameOut:
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
     def print_more(self, trials: pd.DataFrame) -> None:
-        """Print the best suggestions, and where all of them are."""
+        """Print the best suggestions, and the path of the table of all."""
         print_best(self._suggestions, search_of(self._sweep))
         print(f"Suggestions: {sweep_location(self._sweep.location, 'suggestions.csv')}")
         print(f"Optuna:      optuna-dashboard {sweep_location(self._sweep.location, LOG)}", flush=True)
 
     def left(self, trials: pd.DataFrame) -> str:
-        """Suggestions that were interrupted, or never made."""
+        """Count the suggestions that were interrupted, or never made."""
         unfinished = int((self._suggestions["state"] == "unfinished").sum())
         return counted(max(0, self._plan.options.suggestions - len(self._suggestions)) + unfinished, "suggestion")
 
 
 def _row(trial: FrozenTrial, sweep: SweepFolder, search: dict[str, Any]) -> dict[str, Any]:
     folders = [sweep.trial(key) for key in trial.user_attrs[TRIALS]]
-    # As for a trial: outcomes are written last, so they are read first.
+    # Outcomes are read first, since they are written last.
     ends = {outcome.state for outcome in (folder.outcome() for folder in folders) if outcome}
     started = [
         rows for rows in (_until(folder.sound_evaluations(), search["iterations"]) for folder in folders) if rows

@@ -1,6 +1,6 @@
-"""From a sweep's tidy table to the cells of a map: seeds averaged, what did not finish marked, the best found.
+"""Turns a sweep's tidy table into the cells of a map: averages seeds, marks what did not finish, finds the best.
 
-How the numbers stay honest:
+Rules that keep the numbers honest:
 
 - They are of one iteration, by default the one that the sweep goes to. A trial counts as complete if it was
   evaluated there; at the sweep's end only if it also finished. A trial that was stopped at iteration 150 had all
@@ -36,26 +36,26 @@ from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, p
 
 COMPLETE = "complete"
 MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "absent", COMPLETE)
-"""What a cell can be, the worst first. `failed`, `diverged`, `stopped_early`: as its trial ended; `undefined`:
-evaluated, but without this metric; `unfinished`: not evaluated as far as this, and not ended; `absent`: a
-combination of the axes that the sweep does not have."""
+"""The marks of a cell, the worst first. `failed`, `diverged`, `stopped_early`: how its trial ended; `undefined`:
+evaluated, but without this metric; `unfinished`: not evaluated up to here, and not ended; `absent`: a combination of
+the axes that the sweep does not have."""
 
 _PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which config field goes where."""
+    """The places of config fields in a figure."""
 
     x: str
     y: str | None = None
     columns: str | None = None
     rest: tuple[str, ...] = ()
-    """Further swept fields: a figure for each combination of their values."""
+    """Further swept fields; there is a figure for each combination of their values."""
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All fields that tell cells apart; trials that agree in them are seeds of one cell."""
+        """All fields that distinguish cells; trials that agree in them are seeds of one cell."""
         return (*self.rest, *(name for name in (self.columns, self.y) if name), self.x)
 
 
@@ -65,7 +65,7 @@ class Summary:
 
     layout: Layout
     iteration: int
-    """The one that the numbers are of, and that cells with a mark did not complete."""
+    """The iteration of the numbers; cells with a mark did not complete it."""
     last: int
     """The iteration that the sweep goes to."""
     trials: pd.DataFrame
@@ -85,9 +85,9 @@ class Summary:
     with a reference `excludes_zero`, whether the cell's own interval of the difference does, `p_value`, adjusted for
     all differences of the figure, `differs`, whether it is marked, and `family`, what the p-value holds for."""
     untrained: dict[str, float]
-    """Mean of each metric over all trials before their training, where they were evaluated there."""
+    """Mean of each metric over all trials that were evaluated before training."""
     reference: str | None = None
-    """Config field: the numbers are differences to the cells where it is 0. None: they are the metrics themselves."""
+    """If a config field, the numbers are differences to the cells in which it is 0; if None, the metrics themselves."""
 
 
 def summarise(
@@ -103,8 +103,8 @@ def summarise(
     """Shape a sweep's table into the cells of a map.
 
     Args:
-        table: what `dd_ray.results.table.load` gives.
-        manifest: what the sweep was asked for (`SweepFolder.manifest`).
+        table: a table as `dd_ray.results.table.load` returns it.
+        manifest: the sweep as it was asked for (`SweepFolder.manifest`).
         metrics: numeric columns; reconstruction error (or factor error), linear R², MCC and active units where
             none is given.
         axes: columns of the table that tell cells apart, such as the suggestions of a search; the config fields that
@@ -146,7 +146,7 @@ def summarise(
 
 
 def described(metric: str) -> Metric:
-    """How a column is shown and ranked; a part of a metric, such as linear_r2/circle_x, is ranked as the whole is."""
+    """Describe a column. A part of a metric, such as linear_r2/circle_x, is ranked as the whole is."""
     whole, _, part = metric.partition("/")
     known = REPORTED.get(whole)
     if known is None:
@@ -156,22 +156,22 @@ def described(metric: str) -> Metric:
 
 
 def with_zero(trials: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Those axes along which there can be a difference to 0: with trials where they are 0, and others."""
+    """Return the axes that have trials at 0 and at other values, along which there are differences to 0."""
     return [name for name in axes if (trials[name] == 0).any() and trials[name].nunique() > 1]
 
 
 def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
-    """The best cell, and with it those whose 95% interval overlaps its interval.
+    """Find the best cell, and the cells whose 95% interval overlaps with its interval.
 
-    They are found among the complete cells without a collapsed seed that have an interval.
+    Only complete cells without a collapsed seed that have an interval are considered.
 
     Args:
-        cells: those of one metric in one figure.
-        better: which values are: min, max, or None where none is, and so no cell.
+        cells: the cells of one metric in one figure.
+        better: which values are better: min, max, or None if neither, and so no cell is the best.
 
     Returns:
-        For each cell, whether it is the best, and whether it is in the region. None is where no cell has an interval,
-        or the region holds all candidates: then no cell can be told apart.
+        For each cell, whether it is the best, and whether it is in the region. No cell is if none has an interval, or
+        if the region contains all candidates, since then no cell can be told apart.
     """
     candidates = _comparable(cells) & cells["low"].notna()
     none = candidates & False
@@ -185,7 +185,7 @@ def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[boo
 
 
 def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
-    """Every combination of the values of some columns, whether or not a row has it; the last column fastest."""
+    """Return every combination of the values of some columns, even if no row has it; the last column varies fastest."""
     values = itertools.product(*(sorted(frame[axis].unique()) for axis in axes))
     return [dict(zip(axes, combination, strict=True)) for combination in values]
 
@@ -219,18 +219,18 @@ def _axis_named(text: str) -> str:
 
 
 def swept_fields(table: pd.DataFrame, given: Collection[str]) -> list[str]:
-    """Fields, other than the seed, of more than one value, in the order in which they are given a place.
+    """Return the fields, other than the seed, with more than one value, in the order in which they get a place.
 
     Args:
         table: rows of trials.
-        given: fields that were given, which say in which of its two forms β is swept.
+        given: fields that were given, which tell in which of its two forms β is swept.
     """
     # The form of β that was not given follows from the other (and from the number of latents).
     names = [name for name in field_names() if name in table]
     candidates = [f for f in names if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
     rows = table.drop_duplicates("key")[names].itertuples(index=False)
     cells = [dict(zip(names, row, strict=True)) for row in rows]
-    # Where a field has no effect, its default does not count as a value of an axis.
+    # The default of a field without effect does not count as a value of an axis.
     values = {name: pd.Series([cell[name] for cell in cells if has_effect(name, cell)]) for name in candidates}
     swept = [name for name in candidates if values[name].nunique(dropna=False) > 1]
     return sorted(swept, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
@@ -254,7 +254,7 @@ def _layout(swept: Sequence[str], asked: Mapping[str, str]) -> Layout:
 
 
 def _map_iteration(evaluated: "pd.Series[float]", asked: int | None, last: int) -> int:
-    """The last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
+    """Return the last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
     if asked is None or asked >= last:
         return last
     if asked < evaluated.min():
@@ -268,7 +268,7 @@ def _trials_at(table: pd.DataFrame, axes: Sequence[str], iteration: int, last: i
     table = table.assign(**table[measured].where(table["iteration"] <= iteration))
     trials = table.sort_values("iteration", na_position="first").drop_duplicates("key", keep="last")
     trials = trials.sort_index(ignore_index=True)
-    # As far as a cell's key looks at β; one form of β computed from the other differs in the last digit.
+    # Rounded as in a trial's key, since one form of β, computed from the other, differs in the last digit.
     floats = trials[[name for name in field_names() if name in trials]].select_dtypes("float").columns
     trials[floats] = trials[floats].map(lambda value: float(f"{value:.12g}"))
     rows = zip(trials["state"], trials["iteration"], trials["key"].map(reached), strict=True)
@@ -278,7 +278,7 @@ def _trials_at(table: pd.DataFrame, axes: Sequence[str], iteration: int, last: i
 def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> str:
     if at == iteration and (state == "finished" or iteration < last):
         return COMPLETE
-    # Whatever became of it later, or however few iterations were asked for when it finished.
+    # Regardless of how it ended later, and of how many iterations were asked for when it finished.
     return "unfinished" if state in ("finished", "missing", "running") or reached > iteration else state
 
 
@@ -293,7 +293,7 @@ def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> s
 def _paired_with_reference(
     trials: pd.DataFrame, evaluations: pd.DataFrame, axes: Sequence[str], field: str, metrics: Sequence[str]
 ) -> pd.DataFrame:
-    """A row for each trial and the one that differs in `field` alone, which is 0 there: the first less the second."""
+    """Subtract from each trial the one that differs in `field` alone, which is 0 there; a row for each pair."""
     same = [*(axis for axis in axes if axis != field), "seed"]
     references = trials.loc[trials[field] == 0, [*same, "key", "mark", "state"]].drop_duplicates(same)
     others = trials[trials[field] != 0].drop(columns=[*metrics, "iteration", "collapsed"])
@@ -315,18 +315,18 @@ def _paired_with_reference(
 
 
 def _comparable(cells: pd.DataFrame) -> "pd.Series[bool]":
-    """The cells that say something of others: complete, and without a collapsed seed."""
+    """Return the cells that can be compared: complete, and without a collapsed seed."""
     return (cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)
 
 
 def _by_figure(cells: pd.DataFrame, layout: Layout, extended: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """The cells with further columns, found among those of one metric in one figure."""
+    """Add columns to cells, computed from the cells of one metric in one figure."""
     parts = [extended(part) for _, part in cells.groupby([*layout.rest, "metric"], sort=False)]
     return pd.concat(parts).loc[cells.index]
 
 
 def _by_seed(cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], column: str) -> NDArray[np.float64]:
-    """[C, S] a column of the trials of some cells; NaN where a cell lacks a seed."""
+    """Arrange a column of trials by cell and seed, [C, S]; NaN where a cell lacks a seed."""
     rows = {place: row for row, place in enumerate(cells[list(axes)].itertuples(index=False, name=None))}
     seeds = {seed: number for number, seed in enumerate(trials["seed"].unique())}
     values = np.full((len(rows), len(seeds)), math.nan)
@@ -339,7 +339,7 @@ def _by_seed(cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], col
 def _with_pooled(
     cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], scales: Sequence[Scale] = SCALES
 ) -> pd.DataFrame:
-    """The cells of one metric with the interval that a map shows, and its standard error."""
+    """Add to the cells of one metric the interval that a map shows, and its standard error."""
     own = cells["ci_high"] - cells["mean"]
     error = own / scipy.special.stdtrit((cells["seeds"] - 1).clip(lower=1), 0.975)
     metric = cells["metric"].iloc[0]
@@ -356,14 +356,14 @@ def _with_pooled(
 
 
 def _with_best(cells: pd.DataFrame) -> pd.DataFrame:
-    """The cells of one metric with columns `best`, `in_best_region` and `luck`: as if all of the region were alike."""
+    """Add columns `best`, `in_best_region` and `luck`, the last as if all cells of the region were equal."""
     best, region = best_region(cells, described(cells["metric"].iloc[0]).better)
     luck = cells["error"].where(best) * expected_largest(max(1, int(region.sum())))
     return cells.assign(best=best, in_best_region=region, luck=luck)
 
 
 def _with_marks(cells: pd.DataFrame, pairs: pd.DataFrame, axes: Sequence[str], field: str) -> pd.DataFrame:
-    """The differences of one metric with their intervals, and which are not 0."""
+    """Add to the differences of one metric their intervals, and which are not 0."""
     metric = cells["metric"].iloc[0]
     cells = _with_pooled(cells, pairs, axes, SCALES[:1])
     comparable = _comparable(cells) & (not described(metric).count)
@@ -379,13 +379,13 @@ def _with_marks(cells: pd.DataFrame, pairs: pd.DataFrame, axes: Sequence[str], f
 
 
 def _with_untrained(trials: pd.DataFrame, before: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """The trials with columns METRIC_untrained, from the rows of a table that are of no training."""
+    """Add columns METRIC_untrained to trials, from the rows of the table before training."""
     by_key = before.drop_duplicates("key").set_index("key")
     return trials.assign(**{f"{metric}_untrained": trials["key"].map(by_key[metric]) for metric in metrics})
 
 
 def _average_seeds(trials: pd.DataFrame, places: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> pd.DataFrame:
-    """A row for each place, the values of its axes, and metric."""
+    """Average seeds: return a row for each combination of the axes' values and each metric."""
     untrained = [f"{metric}_untrained" for metric in metrics]
     needed = list(dict.fromkeys(["iteration", "mark", "state", "collapsed", *metrics, *untrained]))
     columns = {name: trials[name].to_numpy() for name in needed}
@@ -400,7 +400,7 @@ def _average_seeds(trials: pd.DataFrame, places: Sequence[Mapping[str, Any]], me
 
 
 def _cell(trials: Mapping[str, NDArray[Any]], metric: str) -> dict[str, Any]:
-    """One metric over the trials of a cell, given as columns."""
+    """Summarise one metric over the trials of a cell, which are given as columns."""
     at, values = (np.asarray(trials[name], float) for name in ("iteration", metric))
     iteration = float(np.fmax.reduce(at, initial=math.nan))
     furthest, marks = at == iteration, list(trials["mark"])
@@ -409,7 +409,7 @@ def _cell(trials: Mapping[str, NDArray[Any]], metric: str) -> dict[str, Any]:
     averaged = values[furthest & ~np.isnan(values)]
     mean, low, high = map(float, seed_interval(averaged)) if len(averaged) else [math.nan] * 3
     worst = min(marks, key=MARKS.index, default="absent")
-    # That of an undefined metric says nothing about how far its trial got.
+    # The iteration of an undefined metric says nothing about how far its trial got.
     marked = [mark == worst not in (COMPLETE, "undefined") for mark in marks]
     return {
         **{"mean": mean, "ci_low": low, "ci_high": high},

@@ -1,4 +1,4 @@
-"""A finished or running sweep as one tidy pandas table."""
+"""Loads a finished or running sweep as one tidy pandas table."""
 
 import functools
 import math
@@ -17,18 +17,18 @@ from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, 
 
 STATES = ("finished", "running", "stopped_early", "diverged", "failed", "unfinished", "missing")
 SECONDS_TO_LIVE = 60
-"""After its last sign of life, a sweep is taken for interrupted."""
+"""Seconds after its last sign of life until a sweep counts as interrupted."""
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """The sweep in a folder, or at a URL, as a table, a row for each trial and evaluation.
+    """Load the sweep in a folder or at a URL as a table with a row for each trial and evaluation.
 
     Columns: `key`, `label`, `state` (running; finished, stopped_early, diverged, failed; unfinished after it was
-    interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β in
-    both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were added later by
-    `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics. Where both γ
-    and λ are swept, `effective_lambda`, see `effective_lambda`. A trial whose files are damaged or
-    do not agree is left out, with a sentence on stderr that names it and what to do.
+    interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β in both
+    forms), `iteration`, `seconds`, `training_seconds`, and every metric, including those that `python -m
+    dd_ray.evaluation` added later. If γ and λ are both swept, there is a column `effective_lambda`, see the function of
+    this name. A trial without an evaluation has one row without metrics. A trial whose files are damaged or contradict
+    each other is left out, with a message on stderr that names it and says what to do.
 
     Raises:
         UserError: there is no sweep, or one without trials.
@@ -56,16 +56,16 @@ def load(path: str | Path) -> pd.DataFrame:
 
 
 def effective_lambda(values: Mapping[Any, Any]) -> float:
-    """Weight of the error of predicting the encoder's own code e, where γ and λ come together: λ (1 − γ)².
+    """Return λ (1 − γ)², the weight of the error of predicting the encoder's own code e if γ and λ are combined.
 
-    The penalty is λ ‖z − ẑ‖² with z = (1 − γ) e + γ ẑ, and so z − ẑ = (1 − γ)(e − ẑ): the same λ weighs the less the
+    The penalty is λ ‖z − ẑ‖² with z = (1 − γ) e + γ ẑ, so that z − ẑ = (1 − γ)(e − ẑ): the same λ has less weight the
     higher γ is.
 
     Args:
-        values: of all fields of a config.
+        values: the values of all fields of a config.
 
     Returns:
-        NaN where λ has no effect, and where γ or λ change as a network learns.
+        The weight; NaN if λ has no effect, or if γ or λ change during training.
     """
     learned = any(values[name] != "constant" for name in ("gamma_schedule", "lam_schedule"))
     if not has_effect("lam", values) or learned or values["learn_gamma"] != "none" or values["compat"] != "none":
@@ -74,17 +74,17 @@ def effective_lambda(values: Mapping[Any, Any]) -> float:
 
 
 def alive(sweep: SweepFolder) -> dict[str, Any] | None:
-    """What the command that runs a sweep said of its progress, if it said it lately."""
+    """Return the progress of a sweep if its command wrote it lately; None if it does not run."""
     progress = sweep.progress()
     # The clocks of two machines may differ.
     return progress if progress and abs(time.time() - progress["time"]) < SECONDS_TO_LIVE else None
 
 
 def final(table: pd.DataFrame) -> pd.DataFrame:
-    """Each trial's last evaluation: the table with one row a trial.
+    """Return each trial's last evaluation: the table with one row per trial.
 
-    More columns, `mcc_untrained` and the like for each of `with_untrained` that the table has, are the same scores of
-    the network before training, which is what they have to be compared with.
+    For each score of `with_untrained` in the table, a column such as `mcc_untrained` has the score of the network
+    before training, with which it must be compared.
     """
     trials = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
     untrained = table[table["iteration"] == 0].set_index("key")
@@ -93,7 +93,7 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _rows_or_why_not(trial: TrialFolder, running: set[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of a trial, none where it is left out, and what there is to say of its files."""
+    """Return the rows of a trial, none if it is left out, and messages about its files."""
     try:
         records = trial.read()
         return _rows(trial.key, records, running), [f"trial {records.label}: {note}" for note in records.notes]
@@ -111,7 +111,7 @@ def _say_once(note: str) -> None:
 def _rows(key: str, records: TrialRecords, running: set[str]) -> list[dict[str, Any]]:
     outcome, evaluations = records.outcome, records.evaluations
     config = TrialConfig.from_dict(records.config)
-    # What a field stands for where it is not given.
+    # The value of a field that is not given.
     values = config.to_dict() | {"beta": config.beta_value, "beta_norm": config.beta_norm_value}
     values |= {"tc_num_data": config.num_data}
     state: str = outcome.state if outcome else "unfinished" if evaluations else "missing"
@@ -124,13 +124,13 @@ def _rows(key: str, records: TrialRecords, running: set[str]) -> list[dict[str, 
 
 
 FORMULAS = ("=", "+", "-", "@")
-"""What a text begins with that a spreadsheet would compute, and so let whoever wrote it run what they like."""
+"""Characters at the beginning of a text that make a spreadsheet compute it, which would let its author run commands."""
 
 
 def as_csv(table: pd.DataFrame) -> bytes:
-    """A table as the content of a .csv file. A text that a spreadsheet would take for a formula has a `'` before it.
+    """Return a table as the content of a .csv file. A text that a spreadsheet takes as a formula gets a leading `'`.
 
-    Numbers stay as they are, the negative ones too. What would end a line stands as `\\n` in it.
+    Numbers stay as they are, including negative ones. Line breaks in a text are written as `\\n`.
     """
     texts = table.select_dtypes(include=["object", "string"]).columns
     harmless = table.assign(**{str(name): table[name].map(_harmless) for name in texts})
@@ -153,11 +153,11 @@ def _is_number(text: str) -> bool:
 
 
 BEST = 5
-"""Trials that are shown as the best."""
+"""Number of trials that are shown as the best."""
 
 
 def best(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """The finished trials that are best by a metric, the best first."""
+    """Return the finished trials that are best by a metric, the best first."""
     better = REPORTED[metric].better
     if better is None or metric not in trials:
         return trials.iloc[:0]

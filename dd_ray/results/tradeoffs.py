@@ -1,7 +1,7 @@
-"""What is traded for what: cells of a sweep as points of two metrics, and which of them are on the Pareto front.
+"""Trade-offs: the cells of a sweep as points of two metrics, and which of them are on the Pareto front.
 
-Rate against distortion is KL in nats per frame against reconstruction error; what disentanglement costs is
-reconstruction error against a score of it.
+Rate against distortion is KL in nats per frame against reconstruction error; the cost of disentanglement is
+reconstruction error against a score of disentanglement.
 """
 
 import math
@@ -19,14 +19,14 @@ USUAL_SCORES = ("linear_r2", "mcc")
 
 
 def pairs_of(table: pd.DataFrame, scores: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """The pairs of metrics, along x and y, that a table has: rate and distortion, and distortion and each score.
+    """Return the pairs of metrics, for x and y, in a table: rate and distortion, and distortion and each score.
 
     Args:
-        table: what `dd_ray.results.table.load` gives.
-        scores: columns; those of `USUAL_SCORES` that there are, where none is given.
+        table: a table as `dd_ray.results.table.load` returns it.
+        scores: columns; by default those of `USUAL_SCORES` in the table.
 
     Returns:
-        None where nothing was reconstructed; autoencoders without sampling have no rate.
+        The pairs; an empty list if nothing was reconstructed. Autoencoders without sampling have no rate.
     """
 
     def has(name: str) -> bool:
@@ -40,14 +40,14 @@ def pairs_of(table: pd.DataFrame, scores: Sequence[str] = ()) -> list[tuple[str,
 
 
 def better_side(metric: str) -> Literal["min", "max"] | None:
-    """Which values of a column count as better here: as it is ranked elsewhere, but for the rate, which is a cost."""
+    """Return whether smaller or larger values are better: as elsewhere, except that the rate is a cost here."""
     return "min" if metric == RATE else described(metric).better
 
 
 def pareto_front(costs: NDArray[np.floating]) -> NDArray[np.bool_]:
-    """[N] which of N points [N, D], lower being better, no other beats: none is as low everywhere and lower somewhere.
+    """Return [N], which of N points [N, D] are on the front: no other is as low everywhere and lower somewhere.
 
-    NaN is beaten by everything.
+    A point with NaN is never on the front.
     """
     finite = np.isfinite(costs).all(axis=1)
     as_low = (costs[:, None] <= costs).all(axis=2)  # [N, N]: the first is as low as the second
@@ -56,7 +56,7 @@ def pareto_front(costs: NDArray[np.floating]) -> NDArray[np.bool_]:
 
 
 def points(summary: Summary, pairs: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """A row for each pair of metrics and cell: both means, and whether it is on the front.
+    """Return a row for each pair of metrics and cell, with both means and whether it is on the front.
 
     Columns: the axes; `x_metric`, `x`, `x_ci_low`, `x_ci_high`, the same of y; `seeds`, `seeds_in_cell`, `iteration`,
     `states`, `collapsed_seeds` and `mark` as in `dd_ray.results.summary` (the worse of the two metrics'); `on_front`.
