@@ -83,7 +83,7 @@ class ScoreSpec(Spec):
 
     @property
     def all_columns(self) -> dict[str, Metric]:
-        """Return its columns for all latents, and those for the active ones."""
+        """Its columns for all latents, and those for the active ones."""
         of_active = {
             column + ACTIVE: Metric(f"{metric.label}, active units", f"{metric.short}, active", metric.better)
             for column, metric in self.columns.items()

@@ -63,7 +63,7 @@ class InertiaVAE(VideoVAE):
 
     @property
     def current_gamma(self) -> Tensor:
-        """Return the present γ in float64: a scalar, or [L] if each latent learns its own."""
+        """The present γ in float64: a scalar, or [L] if each latent learns its own."""
         return self.gamma_logit.double().sigmoid() if self.learns_gamma else self.gamma
 
     def learned_values(self) -> dict[str, Tensor]:

@@ -222,12 +222,13 @@ def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> C
 
     - *Dunnett's bound* (1955, Journal of the American Statistical Association 50, p. 1096) with seeds as blocks: the
       variance is that of the residuals from the means of cells and of seeds, within each group of cells that share
-      a reference and pooled over the groups; T_m = d_m / (s √(2/n_m)). The p-values are those of the largest |T| of
-      the differences that are no larger, step by step as by Holm (1979, Scandinavian Journal of Statistics 6, p. 65).
-    - *Signs flipped*, with at least `FEWEST_SEEDS_TO_FLIP` seeds and none lacking: without an effect, a seed's
-      differences may as well all have the other sign. The largest |d| of the flips is compared in the same steps
-      (Westfall and Young 1993, algorithm 4.1). It takes no scores for normal.
-    - *Own variance*, where the differences vary alike on no scale: Student's t of each, by Holm.
+      a reference and pooled over the groups; T_m = d_m / (s √(2/n_m)). Each p-value is the chance that the largest
+      |T| of the differences that are no larger reaches T_m, step by step as by Holm (1979, Scandinavian Journal of
+      Statistics 6, p. 65).
+    - *Flips of signs*, with at least `FEWEST_SEEDS_TO_FLIP` seeds and none missing: without an effect, all differences
+      of a seed might as well have the other sign. The largest |d| of the flips is compared in the same steps
+      (Westfall and Young 1993, algorithm 4.1). It does not assume normal scores.
+    - *Own variance*, if variances are alike on no scale: Student's t of each, adjusted by Holm.
 
     A p-value is the largest of these that apply.
 

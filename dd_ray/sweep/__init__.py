@@ -1,4 +1,4 @@
-"""What is asked for: a sweep as data, before anything runs. Neither Ray nor PyTorch.
+"""A sweep as data, before anything runs. It needs neither Ray nor PyTorch.
 
 study        a question, its presets and figures; space and schedulers are what it chooses from
 options      what is asked beside trials; checks says which values are out of range

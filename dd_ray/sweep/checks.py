@@ -1,4 +1,4 @@
-"""What options of a sweep may not be, and which metrics its trials report."""
+"""Checks of a sweep's options, and of the metrics that its trials are compared by."""
 
 from collections.abc import Sequence
 from typing import get_args, get_type_hints
@@ -13,16 +13,16 @@ from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
 from dd_ray.sweep.schedulers import SCHEDULERS
 
 MOST_TRIALS = 100_000
-"""Of a sweep: a hundred times as many as are trained in earnest, and made within minutes."""
+"""The most trials of a sweep: a hundred times as many as anybody trains, and few enough to list within minutes."""
 OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
-"""Metrics of every evaluation that compare a code with factors, where the data have any."""
+"""Metrics of every evaluation that compare a code with factors, if the data have any."""
 
 
 def check_options(options: SweepOptions) -> None:
     """Make sure that each option is within its range.
 
     Raises:
-        UserError: one is not.
+        UserError: an option is out of range.
     """
     for name, hint in get_type_hints(_declared(type(options)), include_extras=True).items():
         value = getattr(options, name)
@@ -43,7 +43,7 @@ def check_options(options: SweepOptions) -> None:
 
 
 def check_number(num_trials: int) -> None:
-    """Make sure that a sweep can be made: each of its trials is checked and named before it starts.
+    """Make sure that a sweep does not have too many trials, each of which is checked and named before it starts.
 
     Raises:
         UserError: it has too many.
@@ -56,20 +56,20 @@ def check_number(num_trials: int) -> None:
 
 
 def _declared(options: type[SweepOptions]) -> type[SweepOptions]:
-    """The class whose annotations have the ranges: a study's own options, made of it, have its defaults instead."""
+    """Return the class whose annotations have the ranges. A study's options are made of it, with other defaults."""
     return SearchOptions if issubclass(options, SearchOptions) else SweepOptions
 
 
 def ranks(name: str) -> bool:
-    """Whether there is a metric of a name, and its values are better or worse."""
+    """Return whether a metric of this name exists and ranks trials."""
     return name in REPORTED and REPORTED[name].better is not None
 
 
 def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None:
-    """Make sure that trials can be ranked by a metric: where one does not report it, asha stops nothing, and is silent.
+    """Make sure that trials can be ranked by a metric: if one does not report it, asha silently stops nothing.
 
     Raises:
-        UserError: they cannot; `option` is the one that gave the metric.
+        UserError: they cannot; the message names `option`, which gave the metric.
     """
     rankable = {known for known, metric in REPORTED.items() if metric.better}
     common = rankable.intersection(*(reported_by(config) for config in configs))

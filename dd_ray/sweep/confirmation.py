@@ -1,4 +1,4 @@
-"""Chosen cells of a sweep, trained again with seeds that chose nothing."""
+"""Plans the confirmation of a sweep: chosen cells are trained again with seeds that they were not chosen by."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,22 +9,22 @@ from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.planned import PlannedTrial
 
 BASELINE = "baseline"
-"""Name of the arm that the others are held against."""
+"""Name of the arm that the others are compared with."""
 
 
 @dataclass(frozen=True)
 class ConfirmationPlan(Plan):
-    """Chosen cells with fresh seeds, in a sweep of their own beside the one that they were chosen in."""
+    """A plan of chosen cells with fresh seeds, in a sweep beside the one in which they were chosen."""
 
     chosen: Mapping[str, Mapping[str, tuple[str, ...]]]
     """By outcome and arm, the keys of the trials of its cell."""
     cells: Mapping[str, Mapping[str, str]]
-    """By outcome and arm, what the cell is: `β=1,γ=0.8`."""
+    """By outcome and arm, the settings of the cell: `β=1,γ=0.8`."""
 
     came_out = "dd_ray.results.confirmation:ConfirmationCameOut"
 
     def contents(self) -> list[str]:
-        """What was chosen, and for which outcome, in lines to read."""
+        """Describe in lines which cells were chosen, and for which outcomes."""
         seeds = " ".join(str(seed) for seed in self.axes["seed"])
         lines = [f"{self.num_trials} trials: the best cells of {self.of}, with the fresh seeds {seeds}"]
         for outcome, cells in self.cells.items():
@@ -37,7 +37,7 @@ class ConfirmationPlan(Plan):
         return self.options.name.removesuffix(SUFFIX)
 
     def record(self) -> dict[str, Any]:
-        """What a reader of the sweep needs to know of the choice."""
+        """Return what the sweep's manifest records of the choice."""
         return {"confirms": {"sweep": self.of, "cells": self.cells, "chosen": self.chosen}}
 
 
@@ -47,12 +47,12 @@ FIGURES = ("contrasts", "learning_curves")
 
 
 def confirmation_plan(plan: Plan, chosen: Mapping[str, Mapping[str, str]], number: int) -> ConfirmationPlan:
-    """The plan that trains chosen cells with seeds that the sweep has not.
+    """Make the plan that trains chosen cells with seeds that the sweep does not have.
 
     Args:
-        plan: of the sweep in which they were chosen.
-        chosen: by outcome and arm, the key of a trial of the cell.
-        number: of fresh seeds.
+        plan: plan of the sweep in which they were chosen.
+        chosen: key of a trial of the cell, by outcome and arm.
+        number: number of fresh seeds.
     """
     first = max(trial.config.seed for trial in plan.trials) + 1
     seeds = range(first, first + number)

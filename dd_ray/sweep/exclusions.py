@@ -1,4 +1,4 @@
-"""Combinations of values that a grid leaves out: `gamma=0.5,0.8 lambda=3,30`."""
+"""Parses combinations of values that a grid leaves out: `gamma=0.5,0.8 lambda=3,30`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
@@ -9,24 +9,24 @@ from dd_ray.config.options import field_named
 from dd_ray.errors import UserError
 
 Combination = Mapping[str, tuple[Any, ...]]
-"""Fields with the values of each; a trial belongs to it that has one of the values of every field."""
+"""Fields with values; a trial belongs to the combination if it has one of the values of every field."""
 
 
 def kept_by(excluded: Sequence[str]) -> Callable[[TrialConfig], bool]:
-    """Whether a trial is in none of some combinations.
+    """Return a function that tells whether a config is in none of some combinations.
 
     Raises:
-        UserError: one of them is not written as `FIELD=VALUE[,VALUE...] ...`, or names no field.
+        UserError: a text is not of the form `FIELD=VALUE[,VALUE...] ...`, or names no field.
     """
     combinations = [combination_of(text) for text in excluded]
     return lambda config: not any(_belongs(config, each) for each in combinations)
 
 
 def combination_of(text: str) -> Combination:
-    """The combination that `gamma=0.5,0.8 lambda=3` names.
+    """Parse a combination such as `gamma=0.5,0.8 lambda=3`.
 
     Raises:
-        UserError: it is not written so, or names no field.
+        UserError: it is not of this form, or names no field.
     """
     parts = [part.partition("=") for part in text.split()]
     if not parts or not all(name and values for name, _, values in parts):
@@ -46,7 +46,7 @@ def _field(name: str) -> str:
 
 
 def _value(name: str, text: str) -> Any:
-    """What a text says as a value of a field."""
+    """Parse a text as a value of a field."""
     wanted = _field(name)
     field = next(each for each in config_fields() if each.name == wanted)
     kinds = get_args(type_of(field)) or (type_of(field),)

@@ -1,4 +1,4 @@
-"""`sweep.json`: what a sweep was asked for, and whether what is asked for now goes together with it."""
+"""Makes `sweep.json`, which records what a sweep was asked for, and checks that a new plan agrees with it."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from dd_ray.sweep.plan import Plan
 
 
 def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a plan asks for, with the values that the sweep had before it."""
+    """Make the manifest of a plan, including the values that the sweep had before."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "study": plan.study.name,
@@ -40,12 +40,11 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
 def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     """Make sure that a plan continues or extends what a sweep has.
 
-    The fields that a study or a command sweeps may get other values: trials are added. All others describe
-    what is trained on what, so they keep theirs, unless the old value is among several new ones, or the field has no
-    effect on the trials of one of the two.
+    Fields that a study or a command sweeps may get other values, which adds trials. All others must keep their values,
+    unless the old value is among several new ones, or the field has no effect on the trials of one of the two.
 
     Raises:
-        UserError: the sweep is another study's, or differs in a field that neither sweeps; with the difference.
+        UserError: the sweep belongs to another study, or differs in a field that neither sweeps; the message names it.
     """
     before = sweep.manifest()
     if before is None:
@@ -69,7 +68,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
 
 
 def goes_on(plan: Plan) -> bool:
-    """Whether a plan goes together with what its sweep has, if there is one. One at a URL is taken to."""
+    """Return whether a plan agrees with its sweep, if there is one. A sweep at a URL is assumed to agree."""
     if "://" in plan.options.storage:
         return True
     try:
@@ -82,7 +81,7 @@ def goes_on(plan: Plan) -> bool:
 
 
 def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    """The values of all commands. One without an effect on the trials of its command is none that the sweep has."""
+    """Merge the values of all commands. A value without effect on the trials of its command is not counted."""
     idle_earlier, idle_now = without_effect(earlier), without_effect(now)
     axes = dict(earlier)
     for name, values in now.items():
@@ -93,7 +92,7 @@ def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]
 
 
 def _contradict(old: Sequence[Any], new: Sequence[Any]) -> bool:
-    """Whether neither is an axis that the other is part of; a field that is not given has its default."""
+    """Return whether neither list of values extends the other; a field that is not given has its default."""
     return len(old) <= 1 and not set(old) <= set(new)
 
 

@@ -1,7 +1,7 @@
-"""How much memory the trials of a sweep take, estimated without PyTorch, so that it is told before anything starts.
+"""Estimates, without PyTorch and before anything starts, how much memory the trials of a sweep take.
 
-Of a trial are counted: its weights and what an optimiser keeps beside them, what a step of training keeps of a batch
-for its backward pass, the batch, the held-out data, a picture of all latents, and the process itself.
+The estimate of a trial adds up its weights and the optimiser's state, what a training step keeps for the backward pass,
+the batch, the held-out data, a picture of all latents, and the process itself.
 """
 
 import math
@@ -13,24 +13,24 @@ from dd_ray.config import NETWORKS, TrialConfig
 from dd_ray.errors import UserError
 
 PROCESS, SHARED = 350 * 2**20, 200 * 2**20
-"""Bytes of a worker's process with PyTorch before it trains, measured, and what of them processes have in common."""
+"""Measured bytes of a worker's process with PyTorch before training, and the part of them that processes share."""
 COPIES_OF_WEIGHTS = 6
-"""See `dd_ray.training.footprint`, which counts the same where PyTorch is at hand."""
+"""Copies of the size of the weights, see `dd_ray.training.footprint`, which counts with PyTorch."""
 TRANSIENT = 2
-"""Most memory of a step on a CPU, in units of what its forward pass keeps for the backward pass, measured."""
+"""Measured peak memory of a step on a CPU, in units of what its forward pass keeps for the backward pass."""
 FLOAT = 4
 PER_LATENT = 15
-"""Numbers that a step keeps of each latent of a frame: mean, variance, noise, sample, and terms of the KL."""
+"""Numbers that a step keeps for each latent of a frame: mean, variance, noise, sample, and terms of the KL."""
 VALUES = 7
-"""That a latent takes in the picture of all of them."""
+"""Number of values that each latent takes in the picture of all latents."""
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-"""What a container may use, in bytes; a word where there is no limit."""
+"""Files with the bytes that a container may use, or a word if there is no limit."""
 
 
 def bytes_of(config: TrialConfig) -> int:
-    """Estimate of the memory of one trial in a process of its own, in bytes.
+    """Estimate the memory of one trial in a process of its own, in bytes.
 
-    A network that does not say how large it is (`NetworkSpec.weights`) counts by its latents and pictures alone.
+    For a network that does not declare its size (`NetworkSpec.weights`), only latents and pictures count.
     """
     network, width, latents = NETWORKS[config.network], config.width_factor, config.num_latents
     pixels, size = math.prod(config.image_shape), config.image_size
@@ -48,16 +48,16 @@ def bytes_of(config: TrialConfig) -> int:
 
 
 def bytes_of_this_machine() -> int:
-    """The memory of this machine, or of the container that this process is in."""
+    """Return the memory of this machine, or of the container that this process is in."""
     limits = [int(text) for path in _LIMITS if (text := _text(path)).isdecimal()]
     return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
 
 
 def check_trial_fits(configs: Sequence[TrialConfig]) -> None:
-    """Make sure that this machine has the memory for each of some trials on a CPU.
+    """Make sure that this machine has enough memory for each single trial on a CPU.
 
     Raises:
-        UserError: it has not.
+        UserError: it has not enough.
     """
     need, memory = max(map(bytes_of, configs)), bytes_of_this_machine()
     if need > memory:
@@ -68,10 +68,10 @@ def check_trial_fits(configs: Sequence[TrialConfig]) -> None:
 
 
 def check_trials_fit(configs: Sequence[TrialConfig], at_a_time: int) -> None:
-    """Make sure that this machine has the memory for so many trials side by side on its CPUs.
+    """Make sure that this machine has enough memory for so many trials at a time on its CPUs.
 
     Raises:
-        UserError: it has not.
+        UserError: it has not enough.
     """
     own, memory = max(map(bytes_of, configs)) - SHARED, bytes_of_this_machine()
     fit = max(1, (memory - SHARED) // own)
@@ -83,12 +83,12 @@ def check_trials_fit(configs: Sequence[TrialConfig], at_a_time: int) -> None:
 
 
 def has_gpu() -> bool:
-    """Whether this machine seems to have a GPU, whose memory is another."""
+    """Return whether this machine seems to have a GPU, which has memory of its own."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
 
 
 def in_words(size: int) -> str:
-    """A number of bytes to read."""
+    """Format a number of bytes."""
     return f"{size / 2**30:,.1f} GiB" if size >= 2**30 else f"{size / 2**20:,.0f} MiB"
 
 

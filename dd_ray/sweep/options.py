@@ -1,4 +1,4 @@
-"""What is asked of a sweep beside its trials: how long, where, on what, and which trials are given up early."""
+"""Options of a sweep beside its trials: how long it runs, where, on what, and which trials are stopped early."""
 
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
@@ -11,9 +11,9 @@ from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
 from dd_ray.sweep.study import Study
 
 SMALLEST_SHARE = 1e-4
-"""Of a CPU or GPU: the unit that Ray counts in."""
+"""The smallest share of a CPU or GPU that Ray can count."""
 LONGEST = 999_999_999
-"""Iterations: what the names of states have the digits for."""
+"""The most iterations, for which the names of states have digits."""
 FROM_1 = Within("give 1 or more", low=1)
 UP_TO_LONGEST = Within(f"give at most {LONGEST:,}", high=LONGEST)
 MANY = Within("give at most 100,000", high=100_000)
@@ -23,7 +23,7 @@ A_SHARE_OF_A_GPU = Within("a trial uses one GPU at most", high=1)
 CPUS = Within(f"give a number from {SMALLEST_SHARE:g} on, which is the least that Ray counts", low=SMALLEST_SHARE)
 SAMPLER_SEEDS = Within("give 0 or more, below 2**32", low=0, high=2**32 - 1)
 REDUCTION = Within("give a number in [1.01, 1000000]", low=1.01, high=1_000_000)
-"""At less, rungs are without number."""
+"""The range of the reduction factor; with less, there would be countless rungs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,18 +33,17 @@ class SweepOptions:
     address: Annotated[str | None, optional("auto|HOST:PORT")] = None
     """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
     preset: str = "quick"
-    """Size of the study; other options change what it says."""
+    """Size of the study; other options override what it sets."""
     seeds: Annotated[int | None, optional("N"), FROM_1, MANY] = None
-    """Repeats of every trial, with seeds 0 to N − 1; `--seed` names them one by one instead, and has the
-    preset's."""
+    """Repeats of every trial, with seeds 0 to N − 1; `--seed` names seeds one by one instead. Default: the preset's."""
     iterations: Annotated[int, FROM_1, UP_TO_LONGEST] = 300
     """Batches that every trial learns from."""
     exclude: Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')] = ()
     """Combinations that are left out: a trial that has one of the values of each field that is named together, such
     as `--exclude "gamma=0.5,0.8 lambda=3" "model=ada_gvae objective=velocity"`."""
     confirm: Annotated[int | None, optional("N"), FROM_1, MANY] = None
-    """Train the best cell of each arm of the finished sweep of this name, the baseline's among them, with N seeds that
-    it does not have, as a sweep NAME_confirmed, and report those alone: what was chosen for its luck has it no more."""
+    """Train the best cell of each arm of the finished sweep of this name, the baseline included, with N seeds that it
+    does not have, as a sweep NAME_confirmed, and report those alone, which are free of the luck of the choice."""
     evaluations: Annotated[int | None, optional("N"), FROM_1, MANY] = None
     """Evaluations of a trial on held-out data, after the one before training. As many as cost 4% of the
     time, but at most 20, where it is not given."""
@@ -97,7 +96,7 @@ OF_THE_CLUSTER = frozenset(
     "address gpus_per_trial cpus_per_trial pack precision max_concurrent max_failures insecure "
     "price_per_gpu_hour".split()
 )
-"""Options that say where trials run and on what."""
+"""Options that decide where trials run, and on what."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +104,11 @@ class SearchOptions(SweepOptions):
     """Options of every search."""
 
     suggestions: Annotated[int, FROM_1, MILLION] = 8
-    """Points of the space that are tried, each with all seeds. More under the same name extend the search."""
+    """Points of the space to try, each with all seeds. A larger number under the same name extends the search."""
     objectives: tuple[str, ...] = ()
-    """What is made better, in the mean over the seeds: one metric, or two, which give a Pareto front."""
+    """Metrics to improve, in the mean over the seeds: one, or two, which give a Pareto front."""
     startup: Annotated[int, FROM_1, MILLION] = 10
-    """Suggestions that are drawn at random before the sampler learns from what came out."""
+    """Suggestions that are drawn at random before the sampler learns from results."""
     sampler: str = TPE.name
     """What draws the suggestions."""
     sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
@@ -117,7 +116,7 @@ class SearchOptions(SweepOptions):
 
 
 def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ()) -> type:
-    """`SweepOptions` with the defaults of one of a study's presets."""
+    """Make a subclass of `SweepOptions` with the defaults of one of a study's presets."""
     preset = study.presets[preset_name]
     listed = "; ".join(f"{name}: {p.about}" for name, p in study.presets.items())
     base = SearchOptions if study.search else SweepOptions

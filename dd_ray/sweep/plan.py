@@ -1,4 +1,4 @@
-"""What a sweep will do: its trials, how far each goes, and when it is evaluated."""
+"""The plan of a sweep: its trials, how far each goes, and when it is evaluated."""
 
 import math
 import shlex
@@ -27,25 +27,25 @@ from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
 
 MOST_LOST = 0.025
-"""Share of what a code leaves unexplained that its R² may be too low by, since it is of few videos, unsaid."""
+"""A plan warns if few videos make R² too low by more than this share of the unexplained variance."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep that has been asked for, and checked as far as that goes without a cluster."""
+    """A sweep that has been asked for, and checked as far as possible without a cluster."""
 
     study: Study
     options: SweepOptions
     axes: Axes
-    """All fields that have values: first those that the preset sweeps, last the seed."""
+    """The values of all fields: first those that the preset sweeps, last the seed."""
     trials: tuple[PlannedTrial, ...]
 
     came_out = "dd_ray.results.came_out:TrialsCameOut"
-    """What shows what came of it, as a `dd_ray.results.came_out.CameOut`."""
+    """Class that shows the results, a `dd_ray.results.came_out.CameOut`."""
 
     @property
     def location(self) -> str:
-        """Where the sweep is kept: a folder or a URL."""
+        """Folder or URL of the sweep."""
         return sweep_location(self.options.storage, self.options.name)
 
     @property
@@ -55,12 +55,12 @@ class Plan:
 
     @property
     def runs_on_these_cpus(self) -> bool:
-        """Whether its trials run on the CPUs of this machine, as far as that can be told before Ray is asked."""
+        """True if its trials run on the CPUs of this machine, as far as is known before Ray is asked."""
         return self.options.address is None and (self.options.gpus_per_trial == 0 or not has_gpu())
 
     @property
     def evaluate_at(self) -> tuple[int, ...]:
-        """Iterations at which a trial is evaluated: 0, the untrained network, and evenly spaced up to the last."""
+        """Iterations at which a trial is evaluated: 0, without training, and evenly spaced ones up to the last."""
         total = self.options.iterations
         asked = self.options.evaluations
         count = min(asked, total) if asked else costs.affordable_evaluations(self.examples, total)
@@ -71,7 +71,7 @@ class Plan:
         """The costly scores of the last evaluation."""
         asked = self.options.final_metrics
         if not any(config.traits.encodes for config in self.examples):
-            return ()  # there is no code to score
+            return ()  # these have no code to score
         known = self._applicable_scores()
         if "auto" in asked:
             of_outcomes = [name for name in known if FURTHER[name].all_columns.keys() & {*self.study.outcomes}]
@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def scheduler(self) -> SchedulerSpec:
-        """What gives up its trials early."""
+        """The scheduler, which may stop trials early."""
         return SCHEDULERS[self.options.scheduler]
 
     @property
@@ -91,13 +91,14 @@ class Plan:
 
     @property
     def first_comparison(self) -> int | None:
-        """The first evaluation at which a trial may be stopped; None where none is left before the last."""
+        """The first evaluation at which a trial may be stopped; None if there is none before the last."""
         return next((i for i in self.evaluate_at[:-1] if i >= self.grace_period), None)
 
     def has_ended(self, outcome: Outcome | None) -> bool:
-        """Whether a trial needs no more work.
+        """Return whether a trial needs no more work.
 
-        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops.
+        Failed trials are tried again, finished ones go on to more iterations, and stopped ones go on if nothing stops
+        trials now.
         """
         if outcome is None or outcome.state == "failed":
             return False
@@ -106,52 +107,52 @@ class Plan:
         return outcome.state == "diverged" or self.scheduler.compares
 
     def is_done(self, sweep: SweepFolder) -> bool:
-        """Whether nothing is left to do, as far as that can be told while another command may run the sweep."""
+        """Return whether nothing is left to do, as far as is known while another command may run the sweep."""
         return not self._left(sweep, ())
 
     def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
-        """Where the trials that are left come from. Whoever asks holds the lock of the sweep.
+        """Return the source of the trials that are left. The caller must hold the lock of the sweep.
 
         Args:
-            sweep: where they are kept.
-            ended: keys of trials that this command is done with, among them failed ones, which it does not try again.
+            sweep: the sweep that has them.
+            ended: keys of trials that this command is done with, including failed ones, which it does not try again.
         """
         return Listed(self.trials, self._left(sweep, ended))
 
     def kept(self, num_left: int) -> str:
-        """What is said of what has ended before, where so much is left of its `source`; nothing where nothing has."""
+        """Say what ended earlier and is kept, if so much of its `source` is left; empty if nothing is."""
         if num_left == len(self.trials):
             return ""
         return f"Trials that have ended before and are kept: {len(self.trials) - num_left}; to run: {num_left}."
 
     def _left(self, sweep: SweepFolder, ended: Collection[str]) -> list[PlannedTrial]:
-        """The trials that have not ended, or not as this plan would let them end."""
+        """Return the trials that have not ended, or that go on under this plan."""
         trials = [trial for trial in self.trials if trial.key not in ended]
         outcomes = in_parallel(lambda trial: sweep.trial(trial.key).outcome(), trials)
         return [trial for trial, outcome in zip(trials, outcomes, strict=True) if not self.has_ended(outcome)]
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Content addresses of its trials."""
+        """Keys of its trials."""
         return tuple(trial.key for trial in self.trials)
 
     @property
     def num_trials(self) -> int:
-        """How many trials it has."""
+        """Number of its trials."""
         return len(self.trials)
 
     @property
     def examples(self) -> tuple[TrialConfig, ...]:
-        """Configs that cost what its trials cost, in the mean."""
+        """Configs with the same mean cost as its trials."""
         return tuple(trial.config for trial in self.trials)
 
     @property
     def total_iterations(self) -> int:
-        """Iterations of all trials, if none is stopped early."""
+        """Iterations of all trials together, if none is stopped early."""
         return self.num_trials * self.options.iterations
 
     def contents(self) -> list[str]:
-        """What its trials are, in lines to read."""
+        """Describe its trials in lines."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
         count = f"{self.num_trials} trial{'s' if self.num_trials != 1 else ''}{f' = {axes}' if axes else ''}"
         if self.options.exclude:
@@ -162,7 +163,7 @@ class Plan:
         return [count, *values]
 
     def compared_by(self) -> list[str]:
-        """What stops trials early, in lines to read."""
+        """Describe in lines how trials are stopped early."""
         if not self.scheduler.compares:
             return []
         first = self.first_comparison
@@ -172,7 +173,7 @@ class Plan:
         ]
 
     def scored_on(self) -> list[str]:
-        """What scores are of, as far as it needs saying, in lines to read."""
+        """Say in lines what a reader should know about the data that scores are computed on."""
         lines = self._of_own_data()
         scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
@@ -192,7 +193,7 @@ class Plan:
         return lines
 
     def _of_own_data(self) -> list[str]:
-        """What is trained on where it is of a file, and which scores it has not."""
+        """Describe in lines the file that is trained on, if there is one, and the scores that it lacks."""
         config = next((config for config in self.examples if config.contents), None)
         if config is None or config.contents is None:
             return []
@@ -204,30 +205,30 @@ class Plan:
         return [*lines, f"without pictures of other factors than the file's there is no {', '.join(asking)}"]
 
     def record(self) -> dict[str, Any]:
-        """What its manifest holds beside options and axes."""
+        """Return what its manifest holds beside options and axes."""
         return {}
 
     def core_seconds(self) -> float:
-        """Rough time that all trials take on one core of this machine."""
+        """Estimate the seconds that all trials take on one core of this machine."""
         return costs.core_seconds(self.examples, self.total_iterations)
 
     def gpu_hours(self) -> float:
-        """Hours of a GPU that all trials take at most, as if each was alone on it."""
+        """Estimate the hours of a GPU that all trials take at most, as if each was alone on it."""
         return costs.gpu_hours(self.examples, self.total_iterations)
 
     def _applicable_scores(self) -> set[str]:
-        """Scores that mean something of the factors of any trial."""
+        """Return the scores that are meaningful for the factors of any trial."""
         return {name for config in self.examples for name in applicable_to(config, tuple(FURTHER))}
 
 
 def _lost_to_fitting(config: TrialConfig) -> float:
-    """By how much the R² of a trial that encodes is too low; see `share_lost_to_fitting`."""
+    """Return by how much the R² of a trial that encodes is too low, see `share_lost_to_fitting`."""
     size = config.num_latents if config.traits.has_latents else len(config.factor_names)
     return share_lost_to_fitting(size, config.num_tested)
 
 
 def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
-    """The plan of a sweep.
+    """Make the plan of a sweep.
 
     Raises:
         UserError: an option is out of range, or a trial is not a valid config.
@@ -249,10 +250,10 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
 
 
 def check_final_metrics(plan: Plan) -> None:
-    """Make sure that scores at the end mean something of the factors.
+    """Make sure that scores at the end are meaningful for the factors.
 
     Raises:
-        UserError: one does not.
+        UserError: a score is not.
     """
     for name in plan.final_metrics:
         if not any(applicable_to(config, [name]) for config in plan.examples):
@@ -260,7 +261,7 @@ def check_final_metrics(plan: Plan) -> None:
 
 
 def applicable_to(config: TrialConfig, names: Sequence[str]) -> list[str]:
-    """Those of some of `FURTHER` that mean something of the data of a config."""
+    """Return those of the named scores that are meaningful for the data of a config."""
     return applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
 
 
@@ -273,10 +274,10 @@ def _why_not(config: TrialConfig, name: str) -> str:
 
 
 def open_data(plan: Plan) -> None:
-    """Make sure that the files of the data are there and what they are taken for, and have them at hand.
+    """Open the files of the data, and make sure that they hold what is expected.
 
     Raises:
-        UserError: one is missing, or another.
+        UserError: a file is missing, or another one.
     """
     for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
         if file:

@@ -11,9 +11,9 @@ class PlannedTrial:
 
     config: TrialConfig
     label: str
-    """What tells it from the others: `beta=0.1,gamma=0.5,seed=0`."""
+    """Label that distinguishes it from the others: `beta=0.1,gamma=0.5,seed=0`."""
 
     @property
     def key(self) -> str:
-        """Content address of its config."""
+        """Key of its config."""
         return self.config.key

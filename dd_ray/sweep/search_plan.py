@@ -1,4 +1,4 @@
-"""What a search will do: what it draws, how often, and what the values of its suggestions mean."""
+"""The plan of a search: what it draws, how often, and what the values of its suggestions mean."""
 
 import functools
 import hashlib
@@ -35,12 +35,12 @@ ALWAYS_NAMED = frozenset(
     "num_frames dsprites_file dsprites_md5 dataset_seed split train_share num_test batch_size learning_rate "
     "seed".split()
 )
-"""Fields that the names of searches have held since the first of them, whatever their values; none is to be added."""
+"""Fields that the names of Optuna studies have always held, whatever their values. Add none, as names would change."""
 
 
 @dataclass(frozen=True)
 class SearchPlan(Plan):
-    """A search that has been asked for. Its trials come to be as it goes, a suggestion a trial for each seed."""
+    """A search that has been asked for. Its trials arise while it runs: each suggestion has a trial for each seed."""
 
     options: SearchOptions
     space: Space
@@ -61,7 +61,7 @@ class SearchPlan(Plan):
 
     @property
     def num_trials(self) -> int:
-        """How many trials it will have."""
+        """Number of trials that it will have."""
         return self.options.suggestions * len(self.seeds)
 
     @property
@@ -71,20 +71,20 @@ class SearchPlan(Plan):
 
     @property
     def directions(self) -> tuple[str, ...]:
-        """Of each objective, as Optuna calls it."""
+        """Direction of each objective, as Optuna names it."""
         return tuple("minimize" if REPORTED[name].better == "min" else "maximize" for name in self.options.objectives)
 
     def config(self, point: Mapping[str, Any], seed: int) -> TrialConfig:
-        """The config of a point of the space, with a seed; what has no effect there has its default."""
+        """Return the config of a point of the space with a seed; fields without effect there have their defaults."""
         return TrialConfig.from_dict(settled({**self.fixed, **point, "seed": seed}, self._idle))
 
     def trials_of(self, point: Mapping[str, Any]) -> tuple[PlannedTrial, ...]:
-        """The trials of a suggestion."""
+        """Return the trials of a suggestion."""
         configs = [self.config({name: point[name] for name in self.space}, seed) for seed in self.seeds]
         return tuple(PlannedTrial(config, self._label(config)) for config in configs)
 
     def contents(self) -> list[str]:
-        """What it draws and compares, in lines to read."""
+        """Describe in lines what it draws and compares."""
         repeats = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         better = [
             f"{name} ({direction})" for name, direction in zip(self.options.objectives, self.directions, strict=True)
@@ -96,23 +96,23 @@ class SearchPlan(Plan):
         ]
 
     def is_done(self, sweep: SweepFolder) -> bool:
-        """Never: Optuna's study tells what is left, which nobody opens without the lock."""
+        """Return False: Optuna's study tells what is left, and it is not opened without the lock."""
         return False
 
     def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
-        """The suggestions that have no value yet; one that failed is suggested again."""
-        # Not at the top: it brings Optuna, which a dry run does without, and it knows this class.
+        """Return the source of the suggestions that have no value yet; failed ones are suggested again."""
+        # Not at the top: it imports Optuna, which a dry run does not need, and this module.
         from dd_ray.sweep.suggestions import Suggestions, mend_log  # noqa: PLC0415
 
         mend_log(sweep)
         return Suggestions(self, sweep, sweep.folder, self.has_ended)
 
     def kept(self, num_left: int) -> str:
-        """Said where no suggestion is left."""
+        """Say that the search is complete, if no suggestion is left."""
         return "" if num_left else "All suggestions have ended before and are kept."
 
     def record(self) -> dict[str, Any]:
-        """What a reader of the sweep needs to know of the search."""
+        """Return what the sweep's manifest records of the search."""
         return {
             "search": {
                 "optuna_study": self.optuna_study,
@@ -125,10 +125,10 @@ class SearchPlan(Plan):
 
     @property
     def optuna_study(self) -> str:
-        """Name of the Optuna study: one for all commands whose values mean the same.
+        """Name of the Optuna study, which is the same for all commands whose values mean the same.
 
-        A mean over other seeds, at another iteration, or of other objectives is another value, and a sampler must
-        not take one for the other.
+        A mean over other seeds, at another iteration, or of other objectives is another value, and a sampler must not
+        confuse them.
         """
         meaning = [self.fixed_text, {name: str(d) for name, d in self.space.items()}, self.seeds, self._stops_by]
         digest = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:6]
@@ -137,7 +137,7 @@ class SearchPlan(Plan):
 
     @property
     def fixed_text(self) -> str:
-        """The fixed fields, to compare: those of `ALWAYS_NAMED`, and later ones where they differ from their defaults.
+        """The fixed fields as text, to compare: those of `ALWAYS_NAMED`, and others that differ from their defaults.
 
         So a search keeps its name when a later version adds fields.
         """
@@ -147,28 +147,28 @@ class SearchPlan(Plan):
 
     @property
     def _stops_by(self) -> list[Any]:
-        """Where trials are compared, what a suggestion has to outdo to get a value."""
+        """The settings that decide which suggestions asha stops, and so which get a value."""
         options = self.options
         return [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
 
     def _label(self, config: TrialConfig) -> str:
         naming = [name for name in self.axes if name in self.space or name in self.study.axes]
         values = config.to_dict()
-        # Enough digits to read; what they do not tell apart, its key does.
+        # Few digits, to be readable; if they are equal, the key distinguishes trials.
         drawn = {name: values[name] for name in self.space if isinstance(values[name], float)}
         return label_of({**values, **{name: float(f"{value:.4g}") for name, value in drawn.items()}}, naming)
 
 
 def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Collection[str]) -> SearchPlan:
-    """The plan of a search.
+    """Make the plan of a search.
 
     Args:
-        study: one with a `search`.
-        options: of the command line, or their defaults.
-        axes: values of the options of config fields.
-        given: names of the options that the command line gives. Where it gives no metric, asha compares on the
-            first objective; where it gives no scheduler, two objectives are searched without asha, which would
-            cut off the end of the front that is worse in its metric.
+        study: a study with a `search`.
+        options: options of the command line, or their defaults.
+        axes: values of config fields.
+        given: names of the options that the command line gives. If it gives no metric, asha compares by the first
+            objective. If it gives no scheduler, two objectives are searched without asha, which would cut off the end
+            of the front that is worse in its metric.
 
     Raises:
         UserError: an option is out of range, or a corner of the space is not a valid config.

@@ -1,4 +1,4 @@
-"""Where the trials of a sweep come from while it runs: a grid's list here, a search's suggestions in `suggestions`."""
+"""Sources of the trials of a running sweep: a grid's list here, a search's suggestions in `suggestions`."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,50 +8,50 @@ from dd_ray.sweep.planned import PlannedTrial
 
 
 class Source(Protocol):
-    """Hands out the trials that are left, one by one, and hears what becomes of them."""
+    """Hands out the trials that are left, one by one, and is told how they end."""
 
     @property
     def num_left(self) -> int:
-        """How much is left to do: trials of a grid, suggestions of a search."""
+        """What is left to do: the number of trials of a grid, or of suggestions of a search."""
         ...
 
     @property
     def num_trials(self) -> int:
-        """How many trials it may hand out."""
+        """The most trials that it may hand out."""
         ...
 
     @property
     def known(self) -> Sequence[PlannedTrial]:
-        """Trials that it will hand out and that are known before anything has ended."""
+        """Trials that it will hand out, as far as they are known before any has ended."""
         ...
 
     @property
     def waits(self) -> bool:
-        """Whether there will be trials to hand out when others have ended."""
+        """True if there will be trials to hand out when others have ended."""
         ...
 
     def next_trial(self) -> PlannedTrial | None:
-        """A trial to be trained, or None when there is none now."""
+        """Return a trial to be trained, or None if there is none now."""
         ...
 
     def keys(self) -> set[str]:
-        """Keys of the trials that it has, ended ones among them."""
+        """Return the keys of its trials, including ended ones."""
         ...
 
     def deciding_keys(self) -> set[str]:
-        """Keys of those that a scheduler compares with each other."""
+        """Return the keys of the trials that a scheduler compares with each other."""
         ...
 
     def decides(self, key: str) -> bool:
-        """Whether a scheduler compares this trial, and may stop it."""
+        """Return whether a scheduler compares this trial, and may stop it."""
         ...
 
     def trial_evaluated(self, key: str) -> None:
-        """Take note of an evaluation, which is on disk by now."""
+        """Take note of an evaluation, which has been stored."""
         ...
 
     def trial_ended(self, key: str) -> None:
-        """Take note of an outcome, which is on disk by now."""
+        """Take note of an outcome, which has been stored."""
         ...
 
 
@@ -60,7 +60,7 @@ class Listed:
 
     Args:
         trials: all of them.
-        left: those that are to be trained.
+        left: those that are still to be trained.
     """
 
     waits = False
@@ -72,32 +72,32 @@ class Listed:
 
     @property
     def num_left(self) -> int:
-        """How many trials are to be trained."""
+        """Number of trials that are still to be trained."""
         return len(self.known)
 
     @property
     def num_trials(self) -> int:
-        """As `num_left`."""
+        """The same as `num_left`."""
         return len(self.known)
 
     def next_trial(self) -> PlannedTrial | None:
-        """The next of the list."""
+        """Return the next trial of the list."""
         return self._queue.popleft() if self._queue else None
 
     def keys(self) -> set[str]:
-        """Those of the whole grid."""
+        """Return the keys of the whole grid."""
         return self._keys
 
     def deciding_keys(self) -> set[str]:
-        """Those of the whole grid."""
+        """Return the keys of the whole grid."""
         return self._keys
 
     def decides(self, key: str) -> bool:
-        """Each does."""
+        """Return True for each trial."""
         return True
 
     def trial_evaluated(self, key: str) -> None:
-        """Nothing follows from it."""
+        """Do nothing, as it changes no list."""
 
     def trial_ended(self, key: str) -> None:
-        """Nothing follows from it."""
+        """Do nothing, as it changes no list."""

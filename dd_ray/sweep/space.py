@@ -1,4 +1,4 @@
-"""What a search draws: config fields, and the distributions that their values come from."""
+"""The space of a search: config fields, and the distributions that their values are drawn from."""
 
 import itertools
 import math
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 MOST_CORNERS = 4096
-"""Corners of a space that are checked before a search starts."""
+"""The most corners of a space that are checked before a search starts."""
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Every value from `low` to `high` alike; whole numbers where the field is one."""
+    """A uniform distribution from `low` to `high`; of integers if the field is one."""
 
     low: float
     high: float
 
     @property
     def ends(self) -> tuple[Any, ...]:
-        """Where its corners lie."""
+        """The values at the corners of a space."""
         return (self.low, self.high)
 
     def __contains__(self, value: Any) -> bool:
@@ -39,7 +39,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class LogUniform(Uniform):
-    """Every order of magnitude from `low` to `high` alike."""
+    """A distribution from `low` to `high` that is uniform in the logarithm."""
 
     def __str__(self) -> str:
         return f"log-uniform from {self.low:g} to {self.high:g}"
@@ -47,13 +47,13 @@ class LogUniform(Uniform):
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values."""
+    """A choice of one of some values."""
 
     values: tuple[Any, ...]
 
     @property
     def ends(self) -> tuple[Any, ...]:
-        """Where its corners lie."""
+        """The values at the corners of a space."""
         return self.values
 
     def __contains__(self, value: Any) -> bool:
@@ -69,10 +69,10 @@ Space = Mapping[str, Distribution]
 
 
 def split_axes(axes: Axes, usual: Space) -> tuple[dict[str, Distribution], dict[str, Any]]:
-    """What a search draws, and what it fixes, from the values that the options of config fields have.
+    """Split the values of config fields into distributions that a search draws from, and fixed values.
 
-    A field of the study's space has one value, which fixes it, or the two ends of its range; any other field has
-    one value, or those to choose from. `beta_norm` is drawn as `beta` is.
+    For a field of the study's space, one value fixes it, and two are the ends of its range. For any other field, one
+    value fixes it, and several are a choice. `beta_norm` is drawn as `beta` is.
 
     Args:
         axes: values by field, without the seed.
@@ -82,7 +82,7 @@ def split_axes(axes: Axes, usual: Space) -> tuple[dict[str, Distribution], dict[
         Distributions of the fields that are drawn, and values of the others.
 
     Raises:
-        UserError: a range is none, or nothing is drawn.
+        UserError: values do not form a range, or nothing is drawn.
     """
     space: dict[str, Distribution] = {}
     fixed: dict[str, Any] = {}
@@ -101,14 +101,14 @@ def split_axes(axes: Axes, usual: Space) -> tuple[dict[str, Distribution], dict[
 
 
 def corners(space: Space) -> list[dict[str, Any]]:
-    """The extreme points of a space, as far as they are not too many."""
+    """Return the corners of a space, but no more than `MOST_CORNERS`."""
     points = itertools.product(*(distribution.ends for distribution in space.values()))
     return [dict(zip(space, point, strict=True)) for point in itertools.islice(points, MOST_CORNERS)]
 
 
 def as_optuna(name: str, distribution: Distribution) -> "BaseDistribution":
-    """The distribution of a field as Optuna has it."""
-    # Not at the top: --help and wrong options do without Optuna.
+    """Convert the distribution of a field to Optuna's."""
+    # Not at the top: --help and wrong options need no Optuna.
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: PLC0415
 
     if isinstance(distribution, Choice):

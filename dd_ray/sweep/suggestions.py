@@ -1,20 +1,20 @@
-"""The suggestions of a search: Optuna's study beside the sweep, and the trials that answer its questions.
+"""The suggestions of a search: keeps Optuna's study beside the sweep, and tells it the results of trials.
 
 A suggestion is a point of the space, and a trial of the Optuna study; with each seed it is a trial of the sweep. Its
-value is the mean over its trials, and Optuna is told it once all of them have ended:
+value is the mean over these trials. Optuna is told one of these states once all of them have ended:
 
     finished, all of them                       COMPLETE, with the mean of each objective at the last iteration
     one failed, diverged, or has no score       FAIL; TPE leaves it out
     else, one was stopped early by asha         PRUNED; with one objective, TPE ranks it by the mean of the last
                                                 evaluation that its trials share; with two, as worse than all others
 
-With asha, the first seed of a suggestion decides: it alone is compared, with the first seeds of the others, and the
-other seeds start when it has finished, and are not stopped. Were each of them stopped for itself, few suggestions would
-keep them all and so have a mean, and the more seeds there are, the fewer.
+With asha, the first seed of a suggestion decides: it alone is compared, with the first seeds of the others. The other
+seeds start when it has finished, and are not stopped. If each seed was stopped by itself, few suggestions would keep
+all of their seeds and so have a mean, and fewer the more seeds there are.
 
-Everything that is told is read from the trials' files, so a kill at any moment loses nothing: what has not been told
-is found out again. The study is `optuna.log` in the sweep's folder, in Optuna's journal format: a line for each change,
-which works on network file systems, as SQLite's locks do not, and which `optuna-dashboard` opens.
+Everything that Optuna is told is read from the trials' files, so a kill at any moment loses nothing: what it has not
+been told is read again. The study is `optuna.log` in the sweep's folder, in Optuna's journal format, with a line for
+each change. This works on network file systems, unlike SQLite's locks, and `optuna-dashboard` can open it.
 """
 
 import math
@@ -46,11 +46,11 @@ from dd_ray.sweep.space import as_optuna
 
 LOG = "optuna.log"
 SECONDS_TO_A_STALE_LOCK = 10
-"""After so long, the lock of the log belongs to a command that was killed: it is held for the writing of a line."""
+"""After so many seconds, a lock of the log counts as left by a killed command, since writing a line takes less."""
 TRIALS = "cells"
 """Attribute of an Optuna trial: keys of its trials."""
 RETRY_OF = "retry_of"
-"""Attribute of an Optuna trial: number of one of the same point, of which a trial had failed."""
+"""Attribute of an Optuna trial: number of an earlier one at the same point, of which a trial failed."""
 
 Ended = Callable[[Outcome | None], bool]
 Evaluations = list[dict[str, Any]]
@@ -63,23 +63,23 @@ class _Open:
     number: int
     trials: tuple[PlannedTrial, ...]
     queue: list[PlannedTrial]
-    """Its trials that are still to be handed out."""
+    """Its trials that have not been handed out yet."""
     running: set[str]
     """Keys of its trials that have been handed out and have not ended."""
 
 
 class Suggestions:
-    """Asks Optuna for suggestions, hands out their trials, and tells Optuna what came out.
+    """Asks Optuna for suggestions, hands out their trials, and tells Optuna their results.
 
-    The first of them are those that an earlier command left without a value: their trials go on. Then come those of
-    which a trial had failed, and new ones until there are as many as the plan wants. The draws of the n-th suggestion
-    depend on the sampler's seed, on n, and on what has been told until then, and not on interruptions.
+    First come the suggestions that an earlier command left without a value, whose trials go on; then those of which a
+    trial had failed; and then new ones until there are as many as the plan asks for. The draws of the n-th suggestion
+    depend on the sampler's seed, on n, and on the results until then, but not on interruptions.
 
     Args:
-        plan: what is searched.
-        sweep: where the trials are kept.
-        folder: of the sweep, where the log is kept.
-        has_ended: whether a trial with this outcome needs no more work under this plan.
+        plan: plan of the search.
+        sweep: the sweep that has the trials.
+        folder: folder of the sweep, which has the log.
+        has_ended: returns whether a trial with an outcome needs no more work under this plan.
     """
 
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, folder: Path, has_ended: Ended) -> None:
@@ -100,25 +100,25 @@ class Suggestions:
 
     @property
     def num_trials(self) -> int:
-        """How many trials the plan will have."""
+        """Number of trials that the plan will have."""
         return self._plan.num_trials
 
     @property
     def known(self) -> Sequence[PlannedTrial]:
-        """None: which trials there will be depends on what comes of others."""
+        """An empty list, since the next trials depend on the results of others."""
         return ()
 
     @property
     def waits(self) -> bool:
-        """Whether there will be trials to hand out when others have ended."""
+        """True if there will be trials to hand out when others have ended."""
         return not self._ending and any(s.queue and s.running for s in self._open.values())
 
     def decides(self, key: str) -> bool:
-        """Whether asha compares this trial: it is the first of its suggestion."""
+        """Return whether asha compares this trial, which is so for the first of each suggestion."""
         return key in self._first
 
     def next_trial(self) -> PlannedTrial | None:
-        """A trial to be trained, or None when there is none now."""
+        """Return a trial to be trained, or None if there is none now."""
         while not self._ending:
             for suggestion in list(self._open.values()):
                 trial = self._take(suggestion)
@@ -130,12 +130,12 @@ class Suggestions:
         return None
 
     def trial_evaluated(self, key: str) -> None:
-        """Take note of an evaluation: the dashboard shows the mean of those that all seeds have."""
+        """Take note of an evaluation. The dashboard shows the means of those that all seeds have."""
         for suggestion in self._with_running(key):
             self._report(suggestion, [self._sweep.trial(trial.key).sound_evaluations() for trial in suggestion.trials])
 
     def trial_ended(self, key: str) -> None:
-        """Take note of an outcome, which is on disk by now. Without one, the whole run is being ended."""
+        """Take note of an outcome, which has been stored. If there is none, the whole run is being ended."""
         outcome = self._sweep.trial(key).outcome()
         if outcome is None:
             self._ending = True
@@ -144,20 +144,20 @@ class Suggestions:
         for suggestion in self._with_running(key):
             suggestion.running.discard(key)
             if outcome.state != "finished":
-                suggestion.queue.clear()  # there will be no mean, so its other seeds need not start
+                suggestion.queue.clear()  # it will have no mean, so its other seeds need not start
             self._tell_if_known(suggestion)
 
     @property
     def num_left(self) -> int:
-        """Suggestions that have work left, of as many as the plan wants."""
+        """Number of suggestions that have work left, of as many as the plan asks for."""
         return max(0, self._plan.options.suggestions - self._made()) + self._retries() + len(self._open)
 
     def keys(self) -> set[str]:
-        """Keys of the trials of all suggestions."""
+        """Return the keys of the trials of all suggestions."""
         return {key for asked in current_trials(self._study) for key in asked.user_attrs.get(TRIALS, [])}
 
     def deciding_keys(self) -> set[str]:
-        """Keys of the trials that asha has compared or will compare, so far."""
+        """Return the keys of the trials that asha has compared or will compare, as far as they are known."""
         return {asked.user_attrs[TRIALS][0] for asked in current_trials(self._study)}
 
     def _create_study(self) -> optuna.Study:
@@ -173,7 +173,7 @@ class Suggestions:
         return study
 
     def _carry_over(self) -> None:
-        """Begin with the points of the study before, if this is a new one: their trials exist, and only go on.
+        """If this is a new study, begin with the points of the study before it, whose trials exist and go on.
 
         So more iterations or more seeds under the same name extend a search, as they do a grid.
         """
@@ -194,7 +194,7 @@ class Suggestions:
         return set(point) == set(space) and all(value in space[name] for name, value in point.items())
 
     def _retry(self) -> None:
-        """Suggest points again of which a trial failed, with the same trials: they go on from their states."""
+        """Suggest again the points of which a trial failed, with the same trials, which go on from their states."""
         all_asked = self._study.get_trials(deepcopy=False)
         retried = {asked.user_attrs.get(RETRY_OF) for asked in all_asked}
         for asked in all_asked:
@@ -217,14 +217,14 @@ class Suggestions:
     def _ask(self) -> FrozenTrial:
         options = self._plan.options
         number = len(self._study.get_trials(deepcopy=False))
-        # One generator for all draws would start over at each command, and draw the same points again.
+        # A generator for each draw, since a single one would start over in each command and draw the same points again.
         seed = int(np.random.SeedSequence([options.sampler_seed, number]).generate_state(1)[0])
         self._study.sampler = resolve(SAMPLERS[options.sampler].build)(seed, options.startup)
         asked = self._study.ask(self._distributions)
         return self._storage.get_trial(self._id(asked.number))
 
     def _adopt(self, asked: FrozenTrial) -> None:
-        """Take up a suggestion: find out which of its trials have work left."""
+        """Take up a suggestion, and find out which of its trials have work left."""
         if not self._fits(asked.params):
             self._draw_again(asked)
             return
@@ -240,14 +240,14 @@ class Suggestions:
         self._tell_if_known(suggestion)
 
     def _draw_again(self, asked: FrozenTrial) -> None:
-        """Give up a suggestion that a kill cut short while it was drawn; a point that was given is given again."""
+        """Give up a suggestion that a kill cut short while it was drawn. An enqueued point is enqueued again."""
         point = asked.system_attrs.get("fixed_params")
         if point:
             self._study.enqueue_trial(point, user_attrs=asked.user_attrs)
         self._study.tell(asked.number, state=TrialState.FAIL)
 
     def _take(self, suggestion: _Open) -> PlannedTrial | None:
-        """The next of a suggestion's trials; those that another suggestion of the same point has handed out are not."""
+        """Return the next of a suggestion's trials that no other suggestion of the same point has handed out."""
         if self._plan.scheduler.compares and suggestion.trials[0].key in suggestion.running:
             return None
         while suggestion.queue:
@@ -283,9 +283,9 @@ class Suggestions:
         self._study.tell(suggestion.number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
 
     def _report(self, suggestion: _Open, evaluations: Sequence[Evaluations]) -> None:
-        """Report the mean of the objective at iterations that all of some trials have, and that are not reported yet.
+        """Report means of the objective at iterations that all of some trials have and that are not reported yet.
 
-        Optuna has no intermediate values of two objectives.
+        Optuna has no intermediate values for two objectives.
         """
         if len(self._plan.options.objectives) > 1 or not evaluations:
             return
@@ -299,7 +299,7 @@ class Suggestions:
                     self._storage.set_trial_intermediate_value(trial_id, iteration, mean(scores))
 
     def _asked_for(self, evaluations: Evaluations) -> Evaluations:
-        """Not those of a command that wanted more iterations."""
+        """Drop evaluations beyond this plan's iterations, of a command that asked for more."""
         return [row for row in evaluations if row["iteration"] <= self._plan.options.iterations]
 
     def _id(self, number: int) -> int:
@@ -308,15 +308,15 @@ class Suggestions:
 
 
 def tpe(seed: int, startup: int) -> TPESampler:
-    """The tree-structured Parzen estimator (Bergstra et al. 2011)."""
+    """Make the tree-structured Parzen estimator (Bergstra et al. 2011)."""
     return TPESampler(seed=seed, n_startup_trials=startup)
 
 
 def open_storage(folder: Path) -> JournalStorage:
-    """Optuna's storage in a sweep's folder.
+    """Open Optuna's storage in a sweep's folder.
 
-    A line that a kill or a full disk cut short is taken out, since Optuna would append the next one to it and read
-    neither. So is the lock of a command that was killed, after a while.
+    A line that a kill or a full disk cut short is removed, since Optuna would append the next one to it and read
+    neither. The lock of a killed command is removed after a while.
 
     Raises:
         DamagedError: the log is damaged.
@@ -327,15 +327,16 @@ def open_storage(folder: Path) -> JournalStorage:
     lock = JournalFileOpenLock(str(path), grace_period=SECONDS_TO_A_STALE_LOCK)
     try:
         return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-    except Exception as error:  # whatever Optuna raises of lines that mean nothing to it
+    except Exception as error:  # Optuna may raise any error for lines that it does not understand
         raise damaged(files, LOG, f"Optuna reads it not: {type(error).__name__} {error}") from error
 
 
 def mend_log(sweep: SweepFolder) -> None:
-    """Set a damaged log aside, and have the search go on with what is before the damage. For the command that runs it.
+    """Set a damaged log aside, and go on with the lines before the damage. For the command that runs the search.
 
-    What has been lost is drawn and found out again: no trial is lost, and those of a point that is drawn once more need
-    no training. A suggestion that the damage cut short in its drawing is drawn anew, as after a kill, at another point.
+    Suggestions that are lost are drawn again, and their values read again: no trial is lost, and trials of a point that
+    is drawn again need no training. A suggestion that the damage cut short while it was drawn is drawn anew at another
+    point, as after a kill.
     """
     try:
         open_storage(sweep.folder)
@@ -348,7 +349,7 @@ def mend_log(sweep: SweepFolder) -> None:
 def _keep_what_is_before(sweep: SweepFolder, damaged_log: Path) -> None:
     try:
         whole = lines_before_damage(LocalFiles(damaged_log.parent), damaged_log.name, LOG)
-    except DamagedError:  # it is no file
+    except DamagedError:  # it is not a file
         return
     sweep.files.write(LOG, whole)
     try:
@@ -358,17 +359,17 @@ def _keep_what_is_before(sweep: SweepFolder, damaged_log: Path) -> None:
 
 
 def current_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """The trials of a study that were drawn, without those that were suggested again."""
+    """Return the trials of a study, without those that were replaced by another suggestion of their point."""
     all_asked = [asked for asked in study.get_trials(deepcopy=False) if TRIALS in asked.user_attrs]
     retried = {asked.user_attrs.get(RETRY_OF) for asked in all_asked}
     return [asked for asked in all_asked if asked.number not in retried]
 
 
 def common_iterations(evaluations: Sequence[Evaluations]) -> list[int]:
-    """Iterations at which all of some trials were evaluated, in their order."""
+    """Return the iterations at which all of some trials were evaluated, in order."""
     return sorted(set.intersection(*({row["iteration"] for row in rows} for rows in evaluations)))
 
 
 def mean(scores: Sequence[float | None]) -> float:
-    """The mean of some seeds; NaN where one has no score, since leaving it out would flatter the others."""
+    """Average over seeds; NaN if one has no score, since leaving it out would flatter the others."""
     return float(np.mean([math.nan if score is None else score for score in scores])) if scores else math.nan
