@@ -1,4 +1,4 @@
-"""What one asks a trained network for, as arrays.
+"""Probes of trained networks, which return arrays.
 
 networks  trained networks of a sweep, and the original study's
 answers   reconstructions, traversals, dreams, what each latent does

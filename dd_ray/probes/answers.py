@@ -1,7 +1,7 @@
-"""What one asks a trained network for, as arrays: traversals, reconstructions, its latents and dreams.
+"""Computes what trained networks show, as arrays: traversals, reconstructions, latents and dreams.
 
-Nothing is drawn here. Pictures are uint8, 255 being white, as they come from the posterior means, without sampling:
-[..., H, W], or [..., H, W, 3] in colour.
+No figure is drawn here. Pictures are uint8, with 255 as white, decoded from posterior means without sampling: [..., H,
+W], or [..., H, W, 3] in colour.
 
 Shapes: B videos, T frames, L latents, F factors, S steps of a traversal, C×H×W pixels.
 """
@@ -30,35 +30,35 @@ from dd_ray.objectives import kl_divergence
 Pictures = NDArray[np.uint8]
 
 DREAM_GAMMAS, DREAM_SEEN = (0.0, 0.5, 0.9), 3
-"""γ of dreams, and frames that a network sees before, where no others are asked for."""
+"""Default values of γ in dreams, and the default number of frames that a network sees before."""
 
 
 class HeldOutPicture(NamedTuple):
     """A picture of the held-out set."""
 
     video: int
-    """Which video (or still image) of the set it is from."""
+    """Index of its video (or still image) in the set."""
     frame: int
-    """Which frame of the video it is."""
+    """Index of the frame in the video."""
     factors: NDArray[np.float32]
-    """[F] what it shows."""
+    """[F] the factors that it shows."""
     picture: NDArray[Any]
-    """[H, W], or [H, W, C] where it is of a file: uint8, or floats in [0, 1]."""
+    """[H, W], or [H, W, C] if it comes from a file: uint8, or floats in [0, 1]."""
 
     @property
     def shown(self) -> Pictures:
-        """[H, W], or [H, W, 3] in colour, uint8."""
+        """The picture as uint8: [H, W], or [H, W, 3] in colour."""
         picture: Pictures = pictures_of(still_images(self.picture[None]))[0, 0]
         return picture
 
 
 def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
-    """The first held-out videos of a config's dataset; for one of still pictures, those of moving ones of its kind.
+    """Return the first held-out videos of a config's dataset; for still pictures, those of the moving kind.
 
-    Of a file that holds out fewer, all; and its still pictures as videos of one frame.
+    For a file, all are returned if it holds out fewer, and still pictures are videos of one frame.
 
     Raises:
-        UserError: the dataset holds out fewer, or has still pictures without moving ones of their kind.
+        UserError: the dataset holds out fewer, or has still pictures without a moving kind.
     """
     data = config.data if config.of_videos or config.contents else _data_of_videos(config)
     test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()
@@ -66,7 +66,7 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
 
 
 def _data_of_videos(config: TrialConfig) -> dict[str, Any]:
-    """The fields of the moving kind of a dataset of still pictures: what both of them take, as the pictures have it."""
+    """Return the config fields of the moving kind of still pictures; fields of both kinds keep their values."""
     stills = DATASETS[config.dataset]
     if stills.videos is None:
         raise UserError(f"{config.dataset} has still pictures and no videos to show; choose cells of another dataset.")
@@ -75,7 +75,7 @@ def _data_of_videos(config: TrialConfig) -> dict[str, Any]:
 
 
 def middle_picture(config: TrialConfig) -> HeldOutPicture:
-    """The held-out picture whose factors are nearest to 0.5, by their squared distance; without factors, the first."""
+    """Return the held-out picture whose factors are nearest to 0.5 in squared distance; without factors, the first."""
     dataset = make_dataset(config)
     distances = np.square(dataset.test_factors() - 0.5).sum(axis=-1)
     video, frame = np.unravel_index(distances.argmin(), distances.shape)
@@ -83,7 +83,7 @@ def middle_picture(config: TrialConfig) -> HeldOutPicture:
 
 
 def held_out_picture(config: TrialConfig, video: int, frame: int = 0) -> HeldOutPicture:
-    """A picture of the held-out set by its number.
+    """Return a picture of the held-out set by its number.
 
     Raises:
         UserError: the set has no such picture.
@@ -113,23 +113,23 @@ def traversal(
     *,
     base: NDArray[np.floating] | None = None,
 ) -> Pictures:
-    """Pictures decoded from latents that equal a base but for one, which goes from `low` to `high`.
+    """Decode pictures of latents that equal a base except for one, which goes from `low` to `high`.
 
-    A video model decodes a latent at rest, for which filtered and extrapolated decoding are the same.
+    In a video model the latents are at rest, so that filtered and extrapolated decoding are the same.
 
     Args:
         model: a network with a decoder, on any device.
         config: its config, which names the held-out set.
         steps: S, evenly spaced, both ends included.
-        low: where each latent begins; the prior's standard deviation is 1.
-        high: where it ends.
-        base: [L] the other latents; the posterior mean of `middle_picture` where it is not given.
+        low: first value of each latent; the prior's standard deviation is 1.
+        high: last value of each latent.
+        base: [L] the other latents; by default the posterior mean of `middle_picture`.
 
     Returns:
         [L, S, H, W].
 
     Raises:
-        UserError: the network has no decoder, or the base not as many latents as the network.
+        UserError: the network has no decoder, or another number of latents than the base.
     """
     _check_has_latents(model, "a traversal")
     if base is None:
@@ -143,14 +143,14 @@ def traversal(
 
 @torch.inference_mode()
 def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
-    """Frames as they are, and as a network reconstructs them.
+    """Return frames, and their reconstructions by a network.
 
-    The T' frames are those that the network draws: the last T − 1 − delay in an `inertia_vae`, and all T in the others.
-    They are the last of the batch in either case, so that frame t of the result is frame T − T' + t of the batch.
+    The T' frames are those that the network draws: the last T − 1 − delay in an `inertia_vae`, and all T in others. In
+    both cases frame t of the result is frame T − T' + t of the batch.
 
     Args:
         model: a network with a decoder, on the device of the batch.
-        batch: B videos, of the network's `num_frames` where it has such.
+        batch: B videos, of the network's `num_frames` if it has a fixed number.
 
     Returns:
         Originals and reconstructions, each [B, T', H, W].
@@ -169,17 +169,17 @@ def reconstruct(model: Model, batch: Batch) -> tuple[Pictures, Pictures]:
 
 @torch.inference_mode()
 def latent_table(model: Model, config: TrialConfig, test_set: Batch) -> pd.DataFrame:
-    """What each latent does on a held-out set.
+    """Describe each latent on a held-out set.
 
     The latents are the posterior means of all encoded frames of all videos, after the filter in an `inertia_vae`; those
     of a supervised encoder are the factors that it predicts. The KL is over the frames that the objective counts.
 
     Returns:
         A row for each latent: `latent`, its index; `variance` of its mean; `posterior_variance` and `kl` (nats), means
-        over the frames, NaN for a network without a posterior; `follows`, the factor with which it has the largest
-        absolute Pearson correlation, and that `correlation` (None and NaN where the data have no factors); `active`,
-        whether its variance exceeds 0.01. A latent that is not active still correlates with something: that says
-        nothing of it.
+            over the frames, NaN for a network without a posterior; `follows`, the factor with which it has the largest
+            absolute Pearson correlation, and that `correlation` (None and NaN if the data have no factors); `active`,
+            whether its variance exceeds 0.01. A latent that is not active also correlates with some factor, which means
+            nothing.
 
     Raises:
         UserError: the network has no encoder, or was trained on videos of another length.
@@ -206,7 +206,7 @@ def latent_table(model: Model, config: TrialConfig, test_set: Batch) -> pd.DataF
 def _followed(
     strength: NDArray[np.floating], names: Sequence[str]
 ) -> tuple[Sequence[str | None], NDArray[np.floating]]:
-    """The factor of the largest of correlations [L, F] for each latent, and that correlation [L]."""
+    """Return the factor with the largest of correlations [L, F] for each latent, and that correlation [L]."""
     if not names:
         return [None] * len(strength), np.full(len(strength), np.nan)
     followed = np.abs(strength).argmax(axis=1)
@@ -215,24 +215,24 @@ def _followed(
 
 @torch.inference_mode()
 def dream(model: Model, frames: Tensor, gamma: float, num_frames: int) -> Pictures:
-    """What a network shows when it sees only the first frames of videos and then nothing, at any γ.
+    """Decode what a network predicts if it sees only the first frames of videos, at any γ.
 
     With e_i the encoder's mean of frame i, n frames seen, and α that of the network:
 
         z_0 = e_0,  ẑ_1 = z_0,  ẑ_{i+1} = z_i + α (z_i − z_{i−1})
-        z_i = (1 − γ) e_i + γ ẑ_i    for i < n, where γ is the one given and not the network's own
-        z_i = ẑ_i                    for i ≥ n, as no e_i is seen: γ has no part in it any more
+        z_i = (1 − γ) e_i + γ ẑ_i    for i < n, with the given γ and not the network's own
+        z_i = ẑ_i                    for i ≥ n, since no e_i is seen: γ has no effect any more
 
-    So γ decides what the dream begins with: at 0 the last two frames as they are, at 1 the first one alone, which
-    stays. With one frame seen there is no velocity, and the picture stays at any γ. Picture i is decoded from z_i, or
-    from z_i + α (z_i − z_{i−1}) with `decode = "extrapolated"`, and stands for frame i + delay of the video in an
-    `inertia_vae`, for frame i otherwise. A network other than `inertia_vae` is given this filter.
+    So γ decides how the dream begins: at 0 with the last two seen frames as they are, at 1 with the first frame alone,
+    which then stays. If one frame is seen there is no velocity, and the picture stays at any γ. Picture i is decoded
+    from z_i, or from z_i + α (z_i − z_{i−1}) with `decode = "extrapolated"`, and stands for frame i + delay of the
+    video in an `inertia_vae`, else for frame i. The filter is applied to networks other than `inertia_vae` as well.
 
     Args:
         model: a network with a decoder, on the device of the frames.
-        frames: float32 [B, n, C, H, W] in [0, 1], what is seen.
+        frames: float32 [B, n, C, H, W] in [0, 1], the seen frames.
         gamma: γ in [0, 1].
-        num_frames: T, the seen ones included.
+        num_frames: T, including the seen frames.
 
     Returns:
         [B, T, H, W].
@@ -257,7 +257,7 @@ def dream(model: Model, frames: Tensor, gamma: float, num_frames: int) -> Pictur
 
 
 def _latents(model: Model, config: TrialConfig, batch: Batch) -> list[NDArray[Any]]:
-    """Of every frame, [N, ·]: latents, factors; and of those that the KL counts, KL and posterior variance."""
+    """Return latents and factors of every frame, [N, ·], and KL and posterior variance of those that the KL counts."""
     outputs = model(batch)
     if isinstance(outputs, FactorPrediction):
         unknown = torch.full_like(outputs.predicted, float("nan"))
@@ -297,5 +297,5 @@ def _decoded(model: Model, latents_btl: Tensor) -> Pictures:
 
 
 def pictures_of(images_btchw: Tensor) -> Pictures:
-    """Pictures of images [B, T, C, H, W] in [0, 1]."""
+    """Convert images [B, T, C, H, W] in [0, 1] to pictures."""
     return shown(images_btchw.movedim(2, -1)).cpu().numpy()

@@ -1,4 +1,4 @@
-"""How far the circle in reconstructions is behind the circle in the originals, and where in a picture it is found.
+"""Measures how far reconstructed circles lag behind the original ones, and finds circles in pictures.
 
 Shapes: B videos, T frames, H×W pixels; N discs or places.
 """
@@ -20,63 +20,63 @@ from dd_ray.models import Model
 from dd_ray.probes.answers import Pictures, reconstruct
 
 FAINTEST = 0.25
-"""A reconstruction shows a circle if the one fitted to it has at least this share of the original's contrast."""
+"""A reconstruction shows a circle if the fitted one has at least this share of the original's contrast."""
 LEAST_EXPLAINED = 0.4
-"""And if that circle explains at least this share of what the background does not. With a background that is quite
-another than it should be, and no circle, a network reaches up to 0.37; a sharp circle gives 0.95."""
+"""It must also explain at least this share of what the background leaves. Without a circle, a wrong background reaches
+up to 0.37; a sharp circle reaches 0.95."""
 LEAST_SHOWN = 0.1
-"""Share of frames that show a circle, below which nothing is said of their lag."""
+"""If a smaller share of frames shows a circle, no lag is reported."""
 NO_LAG = "the lag is that of one circle in front of a Gaussian, and these pictures show something else."
 _BLUR = 1.0  # px, standard deviation: reconstructed circles have soft edges
 _GRID = 0.5  # px between the places that are tried for a circle
 
 
 class Lag(NamedTuple):
-    """How far the reconstructed circle is behind, in pixels of the 32×32 picture."""
+    """The lag of the reconstructed circle, in pixels of the 32×32 picture."""
 
     median: float
-    """Over all frames whose reconstruction shows a circle; NaN if none does. The median, since a few reconstructions
-    in a hundred have their circle somewhere else altogether."""
+    """Median over all frames whose reconstruction shows a circle; NaN if none does. The median is robust to the few
+    reconstructions in a hundred whose circle is somewhere else altogether."""
     low: float
-    """Ends of its 95% interval over videos (bootstrap)."""
+    """Ends of the median's 95% interval over videos (bootstrap)."""
     high: float
     shown: float
-    """Share of the frames whose reconstruction shows a circle. Below `LEAST_SHOWN`, their lag is that of accidents."""
+    """Share of the frames whose reconstruction shows a circle. Below `LEAST_SHOWN`, circles are found by accident."""
 
     @classmethod
     def of(cls, lags: NDArray[np.float64]) -> "Lag":
-        """Of what `circle_lags` gives, for two videos or more."""
+        """Summarise the result of `circle_lags` for at least two videos."""
         interval = bootstrap_interval(median_lag, lags)
         median, low, high = (float(end) for end in (interval.estimate, interval.low, interval.high))
         return cls(median, low, high, shown=float(np.isfinite(lags).mean()))
 
 
 def median_lag(lags: NDArray[np.floating]) -> float:
-    """The median of those that are known; NaN if none is."""
+    """Return the median of the lags that are not NaN; NaN if all are."""
     return float(np.nanmedian(lags)) if np.isfinite(lags).any() else math.nan
 
 
 def motion_per_frame(batch: Batch) -> float:
-    """How far the circle of videos moves from a frame to the next in the mean, in pixels of the 32×32 picture."""
+    """Return the mean motion of the circle from frame to frame, in pixels of the 32×32 picture."""
     places = place_of(batch.factors[..., :2].cpu().numpy())
     return float(np.linalg.norm(np.diff(places, axis=1), axis=-1).mean())
 
 
 def circle_lags(model: Model, batch: Batch) -> NDArray[np.float64]:
-    """How far the circle in each reconstructed frame is behind the circle in the original, along its motion.
+    """Measure how far the circle in each reconstructed frame is behind the original one, along its motion.
 
         lag_t = (p_t − p̂_t) · v_t / ‖v_t‖,   v_t = p_t − p_{t−1}
 
-    p_t is where the circle is in frame t, by the factors, and p̂_t where `find_circles` finds it in its
-    reconstruction. In a video's first frame v_0 = v_1.
+    p_t is the circle's place in frame t, from the factors, and p̂_t its place in the reconstruction, from
+    `find_circles`. In a video's first frame v_0 = v_1.
 
     Args:
         model: a network with a decoder, on the device of the batch.
         batch: B videos as for `reconstruct`.
 
     Returns:
-        [B, T'] pixels of a picture of 32×32, whatever the size of these, the frames being those of `reconstruct`;
-        negative where the circle is ahead, NaN where the reconstruction shows no circle, or the circle does not move.
+        [B, T'] lags in pixels of a 32×32 picture, for any size of images, of the frames of `reconstruct`; negative if
+        the circle is ahead, NaN if the reconstruction shows no circle, or the circle does not move.
 
     Raises:
         UserError: see `reconstruct`; or the batch is of still pictures, or not of one circle in front of a Gaussian.
@@ -98,7 +98,7 @@ def circle_lags(model: Model, batch: Batch) -> NDArray[np.float64]:
 
 
 def place_of(circle_positions: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Centres of circles in pixels of a picture of 32×32, (x, y), 0 being the middle of the first pixel.
+    """Return centres (x, y) of circles in pixels of a picture of 32×32, where 0 is the middle of the first pixel.
 
     The middle of pixel k is at 2k + ½ of the canvas that it is reduced from (`dd_ray.data.rendering`).
     """
@@ -106,27 +106,27 @@ def place_of(circle_positions: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def find_circles(videos: Pictures, backgrounds: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Where the circle is in each frame, whether sharp or blurred, or NaN where there is none.
+    """Find the circle in each frame, sharp or blurred; NaN if there is none.
 
-    By least squares: a frame x is taken for
+    By least squares, a frame x is fitted by
 
         x = c₀ + (c₁ + c₂ i + c₃ j + c₄ (i² + j²)) b  +  a · d_p · (1 − b)
 
-    with b the background that the video should have, (i, j) the pixel, which lets the background be a little off its
-    place, width and brightness, and d_p a disc of the circle's size at place p, blurred by 1 px. A network that does
-    not know where the circle is shows the mean of what it may be, which is of this form with a smaller a and a wider
-    disc. The place of the smallest error is sought on a grid of half pixels, and refined by a parabola. There is no
-    circle where a is below `FAINTEST`, or its term explains less than `LEAST_EXPLAINED` of what those of the background
-    leave. Errors in pixels, root mean square (and largest): 0.03 (0.09) for sharp circles, 0.03 (0.14) for ones blurred
-    by 1 px, 0.03 (0.16) before a background that is about 2.5 px off, 0.07 (0.4) for ones blurred by 2 px; their mean
-    is 0.
+    where b is the background that the video should have, (i, j) the pixel, whose terms allow for a background that is a
+    little off in place, width and brightness, and d_p a disc of the circle's size at place p, blurred by 1 px. A
+    network that is uncertain of the circle's place shows a mean over places, which is of this form with a smaller a and
+    a wider disc. The place of the smallest error is sought on a grid of half pixels, and refined by a parabola. There
+    is no circle if a is below `FAINTEST`, or if its term explains less than `LEAST_EXPLAINED` of what the background's
+    terms leave. Errors in pixels, root mean square (and largest): 0.03 (0.09) for sharp circles, 0.03 (0.14) for ones
+    blurred by 1 px, 0.03 (0.16) in front of a background that is about 2.5 px off, 0.07 (0.4) for ones blurred by 2 px;
+    their mean is 0.
 
     Args:
         videos: [B, T, H, W] of 32×32 pixels, or of 64×64, which are halved first.
         backgrounds: [B, 2], background_x and background_y of each video, in [0, 1].
 
     Returns:
-        [B, T, 2], (x, y) in pixels as `place_of` has them.
+        [B, T, 2], (x, y) in the pixels of `place_of`.
     """
     found = [
         _found(_halved(videos[i : i + CHUNK]), np.asarray(backgrounds[i : i + CHUNK], np.float64))
@@ -136,21 +136,21 @@ def find_circles(videos: Pictures, backgrounds: NDArray[np.floating]) -> NDArray
 
 
 def _halved(videos: Pictures) -> NDArray[Any]:
-    """Pictures of 64×64 as means of 2×2 pixels, whose middles are those of the reduction; others as they are."""
+    """Halve pictures of 64×64 by averages of 2×2 pixels, which keep the reduction's middles; keep others."""
     if videos.shape[-1] == IMAGE:
         return videos
     return videos.reshape(*videos.shape[:2], IMAGE, 2, IMAGE, 2).mean(axis=(3, 5), dtype=np.float32)
 
 
 def _found(videos: NDArray[Any], backgrounds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`find_circles` for as many videos as memory has room for."""
+    """Find circles as `find_circles`, for as many videos as fit into memory."""
     discs, squares, places = _discs()
     images_bp = draw_backgrounds(torch.from_numpy(backgrounds)).images.flatten(1).numpy().astype(np.float32) / 255
     basis_bpk, _ = np.linalg.qr(_background_terms(images_bp))  # orthonormal
     frames_btp = videos.reshape(*videos.shape[:2], -1).astype(np.float32) / 255
     rest_btp = frames_btp - (frames_btp @ basis_bpk) @ basis_bpk.swapaxes(1, 2)
     contrast_bp = 1 - images_bp
-    # Of each disc [N], what the background cannot explain: its product with the frames, and its square.
+    # For the part of each disc [N] that the background cannot explain: its product with the frames, and its square.
     products_btn = _with_discs(rest_btp * contrast_bp[:, None], discs)
     explained_bn = np.square(_with_discs(basis_bpk.swapaxes(1, 2) * contrast_bp[:, None], discs)).sum(axis=1)
     squares_bn = np.square(contrast_bp) @ squares.T - explained_bn
@@ -164,19 +164,19 @@ def _found(videos: NDArray[Any], backgrounds: NDArray[np.float64]) -> NDArray[np
 
 
 def _with_discs(pictures: NDArray[Any], discs: NDArray[Any]) -> NDArray[Any]:
-    """[B, T, N] products of pictures [B, T, H·W] with discs [N, H·W], as one product of matrices, which is quicker."""
+    """Multiply pictures [B, T, H·W] with discs [N, H·W] to [B, T, N], as a single product of matrices for speed."""
     return (pictures.reshape(-1, pictures.shape[-1]) @ discs.T).reshape(*pictures.shape[:2], -1)
 
 
 def _background_terms(images_bp: NDArray[Any]) -> NDArray[Any]:
-    """[B, H·W, 5] a constant, the background, and what it changes by when it moves or widens a little."""
+    """Return the terms [B, H·W, 5]: a constant, the background, and its changes if it moves or widens a little."""
     j, i = (axis.ravel() for axis in np.indices((IMAGE, IMAGE), np.float32) / IMAGE - np.float32(0.5))
     terms = [np.ones_like(images_bp), images_bp, i * images_bp, j * images_bp, (i**2 + j**2) * images_bp]
     return np.stack(terms, axis=-1)
 
 
 def _refined(gains: NDArray[np.floating], best: NDArray[np.intp], places: NDArray[np.floating]) -> NDArray[np.floating]:
-    """[N, 2] maximum of a parabola through the best place of each [N, y, x] and its neighbours, along x and y."""
+    """Return the maximum [N, 2] of parabolas through the best place of each [N, y, x] and its neighbours in x and y."""
     row, column = np.clip(np.divmod(best, len(places)), 1, len(places) - 2)
     which = np.arange(len(best))
     middle = gains[which, row, column]
@@ -186,20 +186,20 @@ def _refined(gains: NDArray[np.floating], best: NDArray[np.intp], places: NDArra
 
 
 def _peak(before: NDArray[Any], at: NDArray[Any], after: NDArray[Any]) -> NDArray[Any]:
-    """Where the parabola through three neighbours has its maximum, in steps from the middle one."""
+    """Return the maximum of the parabola through three neighbours, in steps from the middle one."""
     bend = 2 * at - before - after
     return np.divide(after - before, 2 * bend, out=np.zeros_like(at), where=bend > 0).clip(-1, 1)
 
 
 @cache
 def _discs() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Blurred discs [N², H·W] at all places of a square grid, y slowest, their squares, and its N places an axis."""
+    """Return blurred discs [N², H·W] at all places of a square grid, y slowest, their squares, and the N places."""
     low, high = place_of(np.array([0.0, 1.0]))
-    # Two steps further on each side, so that a circle at the border of its range is no border of the grid.
+    # Two steps further on each side, so that a circle at the border of its range is not at the border of the grid.
     places = np.arange(low - 2 * _GRID, high + 2.5 * _GRID, _GRID)
     squares = np.square(np.arange(IMAGE) - places[:, None])
     distances = np.sqrt(squares[:, None, :, None] + squares[None, :, None, :])
-    # A Gaussian blur of an edge is its distribution function, and the logistic one at this slope is near it.
+    # The blur of an edge by a Gaussian is the normal distribution function, which a logistic one approximates.
     discs = 1 / (1 + np.exp((distances - RADIUS * IMAGE / CANVAS) * (1.702 / _BLUR)))
     discs = discs.reshape(len(places) ** 2, -1).astype(np.float32)
     return discs, np.square(discs), places

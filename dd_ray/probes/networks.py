@@ -1,8 +1,8 @@
-"""Trained networks to look at: the trials of a sweep, and the original study's checkpoints.
+"""Loads trained networks: those of a sweep's trials, and the original study's checkpoints.
 
-Everything that asks a network for more than its recorded metrics begins here: `choose` finds trials in a sweep's
-table, `load_model` and `load_networks` read their latest states, and `load_originals` the original's checkpoints.
-`NetworkOptions` are the options of a command line that chooses networks.
+Everything that needs more than recorded metrics begins here: `choose` finds trials in a sweep's table, `load_model` and
+`load_networks` load their latest states, and `load_originals` the original's checkpoints. `NetworkOptions` are the
+options of a command line that chooses networks.
 """
 
 import re
@@ -36,7 +36,7 @@ _SHORTEST_KEY = 4
 
 
 def trials_option(otherwise: str) -> Any:
-    """How `--cells` looks on a command line, with what is said of it where none is given."""
+    """Return the annotation of `--cells`, with a help text that says what holds if it is not given."""
     return tyro.conf.arg(
         help=f"{SELECTION_HELP} Where none is given, {otherwise}.", metavar="TRIAL [TRIAL ...]", help_behavior_hint=""
     )
@@ -44,7 +44,7 @@ def trials_option(otherwise: str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which networks a command line asks for, and where its figures go."""
+    """Options that choose networks, and the folder of figures."""
 
     path: Annotated[str | None, tyro.conf.Positional, optional("[PATH]")] = None
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
@@ -54,39 +54,39 @@ class NetworkOptions:
     original: Annotated[Path | None, optional("FOLDER")] = None
     """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
     out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL. To be
-    given without a sweep."""
+    """Folder to write to; by default `figures` in the sweep's folder, or in this one if the sweep is at a URL. It must
+    be given without a sweep."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """A trained network, with the weights of its latest state, and what a figure has to say of it."""
+    """A trained network with the weights of its latest state, and its description for figures."""
 
     name: str
     """Label of the trial, or name of the checkpoint's file."""
     settings: Mapping[str, Any]
-    """Config fields that tell it from the others, with their values; the seed is one of them in a sweep."""
+    """The config fields that distinguish it from the others, with their values; in a sweep, the seed is one of them."""
     config: TrialConfig
     model: Model
     state: str
-    """As in the table of results, or `original`."""
+    """State of the trial in the table of results, or `original`."""
     key: str | None = None
     iteration: int | None = None
-    """How many batches the weights have learned from; unknown of the original's."""
+    """Number of batches that it has learned from; None for the original's networks."""
 
 
 def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
-    """The trials of a sweep that a selection names, each at its last evaluation, in the selection's order.
+    """Return the trials of a sweep that a selection names, each at its last evaluation, in the selection's order.
 
-    A selection is a list of words. A word names all trials that fit every one of its comma-separated parts:
-    `FIELD=VALUE` with a config field as on the command line (`lambda=100`), or (part of) a key. One part may be
-    `best:METRIC`, `min:METRIC` or `max:METRIC`, which leaves one of the trials that fit the others. These rank
-    finished trials only, as long as there are some, and among scores that are better when higher no collapsed
-    ones, which would win them without having learned anything.
+    A selection is a list of words. A word names all trials that fit all of its comma-separated parts: `FIELD=VALUE`
+    with a config field as on the command line (`lambda=100`), or (part of) a key. One part may be `best:METRIC`,
+    `min:METRIC` or `max:METRIC`, which chooses one of the trials that fit the other parts. It ranks only finished
+    trials if there are any; for scores that are better when higher, it leaves out collapsed trials, which could win
+    without having learned anything.
 
     Args:
-        table: what `dd_ray.results.table.load` gives.
-        selection: words as above; none chooses all trials.
+        table: a table as `dd_ray.results.table.load` returns it.
+        selection: words as above; an empty selection names all trials.
 
     Raises:
         UserError: a word is of none of these forms, or no trial fits it.
@@ -97,7 +97,7 @@ def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
 
 
 def load_model(path: str | Path, key: str) -> Network:
-    """The network of a trial of the sweep in a folder, with the weights of its latest state.
+    """Load the network of a sweep's trial, with the weights of its latest state.
 
     Raises:
         UserError: there is no such sweep or trial, or the trial's states are missing or damaged.
@@ -115,21 +115,21 @@ def load_model(path: str | Path, key: str) -> Network:
 
 
 def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network], dict[str, str]]:
-    """The networks of chosen trials that have a usable one.
+    """Load the networks of chosen trials, as far as they have a usable one.
 
     Args:
         path: folder or URL of the sweep.
         trials: rows of `choose`.
 
     Returns:
-        The networks, in the order of the rows; and the labels of trials that have none, each with its state:
-        trials that were never evaluated, and those whose weights are not finite.
+        The networks, in the order of the rows; and the states of trials without a usable one, by label: those that were
+        never evaluated, or whose weights are not finite.
 
     Raises:
-        UserError: none of them has a network, or a state is damaged.
+        UserError: no trial has a network, or a state is damaged.
     """
     sweep, networks, left_out = SweepFolder.open(path), [], {}
-    # A label also names what was given one value for all trials, which tells none from another.
+    # A label also names fields with the same value in all trials, which distinguish none.
     alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
     for row in trials.to_dict("records"):
         state, _ = latest_state(sweep.trial(row["key"]))
@@ -144,13 +144,13 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
 
 
 def load_originals(path: str | Path) -> list[Network]:
-    """The original study's trained networks, ordered by β_norm, which their files' names tell.
+    """Load the original study's trained networks, sorted by β_norm, which the names of their files tell.
 
     Args:
-        path: a checkpoint, or a folder of checkpoints, or the folder that holds them as `checkpoints`.
+        path: a checkpoint, a folder of checkpoints, or a folder that has these in `checkpoints`.
 
     Raises:
-        UserError: there is none, or a file in the folder is no checkpoint.
+        UserError: there is none, or a file in the folder is not a checkpoint.
     """
     path = Path(path)
     folder = path / "checkpoints" if (path / "checkpoints").is_dir() else path
@@ -165,15 +165,15 @@ def load_originals(path: str | Path) -> list[Network]:
 def subjects_of(
     path: str | Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
 ) -> list[Network]:
-    """The networks that a command line asks for, those of the sweep first.
+    """Load the networks that a command line asks for, those of the sweep first.
 
-    Says on stderr which of the chosen trials have no network and are left out.
+    It prints on stderr which chosen trials have no network and are left out.
 
     Args:
         path: folder or URL of a sweep.
         selection: words of `choose`.
         original: see `load_originals`.
-        all_seeds: without a selection, all seeds of the sweep instead of the first.
+        all_seeds: whether to load all seeds of the sweep, and not only the first, if there is no selection.
 
     Raises:
         UserError: there is nothing to show.
@@ -193,12 +193,12 @@ def subjects_of(
 
 
 def suitable(subjects: Sequence[Network], suits: Callable[[Network], bool], otherwise: str) -> list[Network]:
-    """Those networks that a figure can be made of. Says on stderr how many others are left out, and why.
+    """Return the networks that a figure can be made of, and print on stderr how many others are left out, and why.
 
     Args:
         subjects: the networks that were asked for.
-        suits: whether it can be made of one.
-        otherwise: why it cannot, such as `a supervised decoder encodes nothing`.
+        suits: returns whether the figure can be made of a network.
+        otherwise: reason if it cannot, such as `a supervised decoder encodes nothing`.
 
     Raises:
         UserError: none is left.
@@ -212,7 +212,7 @@ def suitable(subjects: Sequence[Network], suits: Callable[[Network], bool], othe
 
 
 def _network(state: TrialState, row: Mapping[Any, Any], settings: Mapping[str, Any]) -> Network:
-    """The network of a state; `row` has the key, the label and the state of its trial."""
+    """Build the network of a state; `row` has the key, the label and the state of its trial."""
     trial = Trial(state.config)
     trial.restore(state)
     return Network(
@@ -233,7 +233,7 @@ def _original(file: Path) -> Network:
     if isinstance(model, SupervisedEncoder):
         config = TrialConfig(model="supervised_encoder", dataset="still_circles")
     else:
-        # Without a name that tells it, β is unknown; it plays no part in what the network does.
+        # β is unknown if the name does not tell it; the network's outputs do not depend on it.
         beta: dict[str, Any] = settings or {"beta": 0.0}
         config = TrialConfig(model="beta_vae", dataset="still_circles", num_latents=model.num_latents, **beta)
     return Network(name=file.name, settings=settings, config=config, model=model.eval(), state="original")
@@ -263,7 +263,7 @@ def _fits(trials: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values.astype(str) == text
     try:
-        # Six digits, as labels have them.
+        # Compared in six digits, as in labels.
         return pd.Series(np.isclose(values.astype(float), float(text), rtol=1e-5, atol=0), index=trials.index)
     except ValueError as error:
         raise UserError(f"{name}={text} names no trials, since {name} is a number.") from error

@@ -141,7 +141,7 @@ def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
     async def follow() -> None:
         task = asyncio.current_task()
         assert task is not None
-        # Python's own handler of Ctrl-C does not wake a loop that is just about to wait; this one does.
+        # Python's own handler of Ctrl-C does not wake a loop that is about to wait; this one does.
         with suppress(NotImplementedError):  # a client on Windows
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
         async for lines in client.tail_job_logs(sweep_id):
@@ -172,7 +172,7 @@ def _fetch(options: argparse.Namespace) -> int:
     client = connect(options.address)
     with understood(options.address):
         sweep = sweeps.find(client, options.id)
-        folder = options.to or Path("results") / Path(sweep.name).name  # whoever has the token chose the name
+        folder = options.to or Path("results") / Path(sweep.name).name  # anyone with the token may have chosen the name
         if (folder / "sweep.json").exists():
             raise UserError(f"{folder} is a sweep of this machine; choose another folder with --to.")
         text = on_head.run(client, ["python", "-m", "dd_ray.service.pack", sweep.location], console().width)

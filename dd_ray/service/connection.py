@@ -1,4 +1,4 @@
-"""The connection to a cluster's Jobs API, and what its failures mean to a user."""
+"""Connects to a cluster's Jobs API, and explains failures to the user."""
 
 import json
 import logging
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 DEFAULT_ADDRESS = "http://127.0.0.1:8265"
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
-"""What Ray's own tools read the same address from."""
+"""The environment variable from which Ray's own tools read the same address."""
 SECONDS_TO_ANSWER = 5
 
 
 def connect(address: str) -> "JobSubmissionClient":
-    """A client of the Jobs API at an address, which has accepted the token.
+    """Return a client of the Jobs API at an address that has accepted the token.
 
     Raises:
-        UserError: nothing answers there, no Ray does, it refuses the token, or the client is not installed.
+        UserError: nothing answers there, or something else than Ray; it refuses the token; or the client is not
+            installed.
     """
     if find_spec("aiohttp") is None:
         raise UserError("the service needs Ray's job client; install it with pip install -e '.[cluster]'.")
@@ -45,13 +46,13 @@ def connect(address: str) -> "JobSubmissionClient":
         logging.getLogger(name).setLevel(logging.ERROR)
     with understood(address):
         client = JobSubmissionClient(address)
-        client.list_jobs()  # the version, which the client asks for, is told without a token
+        client.list_jobs()  # the client only asks for the version, which needs no token
     return client
 
 
 @contextmanager
 def understood(address: str) -> Iterator[None]:
-    """Turn what the client raises into a `UserError`."""
+    """Turn the client's errors in the block into a `UserError`."""
     import aiohttp  # noqa: PLC0415  # comes with the extra, as does the next
     import requests  # noqa: PLC0415
     from ray.exceptions import AuthenticationError  # noqa: PLC0415
@@ -63,17 +64,17 @@ def understood(address: str) -> Iterator[None]:
             f"the Ray at {address} asks for a token and was given none or another; put its token into {TOKEN_FILE}, "
             "readable by you alone, or name another file in RAY_AUTH_TOKEN_PATH."
         ) from error
-    except BrokenPipeError:  # of our own output, as in `... list | head`
+    except BrokenPipeError:  # from our own output, as in `... list | head`
         raise
     except (ConnectionError, requests.RequestException, aiohttp.ClientError) as error:
         raise UserError(f"the connection to {address} was lost ({error}); what was submitted goes on.") from error
-    except RuntimeError as error:  # what the server answered, with its trace where it has one
+    except RuntimeError as error:  # the server's answer, with its traceback if it has one
         last = [line for line in str(error).splitlines() if line.strip()][-1:] or ["no message"]
         raise UserError(f"the Ray at {address} refused: {last[0].strip()}") from error
 
 
 def _check_that_ray_answers(address: str) -> None:
-    """Ask with a time limit, since the client has none."""
+    """Check with a time limit that a Ray answers, since the client has none."""
     if not address.startswith(("http://", "https://")):
         raise UserError(f"--address {address} is not an address; give one such as {DEFAULT_ADDRESS}.")
     try:
@@ -82,7 +83,7 @@ def _check_that_ray_answers(address: str) -> None:
             known = isinstance(told, dict) and "ray_version" in told
     except urllib.error.HTTPError as error:
         known = error.code in (401, 403)
-    except (ValueError, HTTPException):  # no JSON, no HTTP, or no address
+    except (ValueError, HTTPException):  # not JSON, not HTTP, or not an address
         known = False
     except OSError as error:
         raise UserError(

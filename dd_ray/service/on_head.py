@@ -1,4 +1,4 @@
-"""Short commands on the cluster's head, which sees the storage where a laptop does not."""
+"""Runs short commands on the cluster's head, which sees storage that a laptop does not."""
 
 import time
 import uuid
@@ -16,7 +16,7 @@ SECONDS_TO_RUN = 120
 
 
 def run(client: "JobSubmissionClient", command: Sequence[str], width: int) -> str:
-    """What a command prints on the head; nothing of it stays in the cluster's list of jobs.
+    """Run a command on the head, and return what it prints. It is removed from the cluster's list of jobs.
 
     Raises:
         UserError: it fails, or takes too long.
@@ -41,7 +41,7 @@ def run(client: "JobSubmissionClient", command: Sequence[str], width: int) -> st
 
 
 def wait(client: "JobSubmissionClient", job: str, seconds: float) -> "JobStatus":
-    """The state of a job once it has ended, or after some time."""
+    """Wait until a job has ended, but no longer than some seconds, and return its state."""
     deadline = time.monotonic() + seconds
     while not (status := client.get_job_status(job)).is_terminal() and time.monotonic() < deadline:
         time.sleep(0.5)

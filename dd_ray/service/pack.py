@@ -1,6 +1,6 @@
-"""A sweep's table and figures as one line of text, since a job hands back nothing but its log.
+"""Packs a sweep's table and figures into a line of text, since a job returns nothing but its log.
 
-`python -m dd_ray.service.pack LOCATION` prints the line on the cluster's head; `unpack` reads it elsewhere.
+`python -m dd_ray.service.pack LOCATION` prints the line on the cluster's head; `unpack` reads it on the user's machine.
 """
 
 import base64
@@ -19,14 +19,14 @@ from dd_ray.storage.exports import export_archive
 from dd_ray.storage.sweep_folder import SweepFolder
 
 LARGEST = 64 * 2**20
-"""Bytes that are handed back; the log is read into memory on its way."""
+"""The most bytes that are returned, since the log is read into memory."""
 _NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError, OverflowError)
-"""What is raised where something is no archive, says that it is encrypted, or is damaged; binascii.Error, too."""
+"""Errors for something that is not an archive, claims to be encrypted, or is damaged, including binascii.Error."""
 _LINE = re.compile(r"^dd_ray-files ([0-9a-f]{64}) ([A-Za-z0-9+/=]*)$", re.MULTILINE)
 
 
 def pack(location: str) -> str:
-    """The line for a sweep, finished or running: its table as it is now, and the figures that it has.
+    """Return the line for a sweep, finished or running, with its present table and figures.
 
     Raises:
         UserError: there is no sweep, or its figures are too large.
@@ -47,12 +47,12 @@ def pack(location: str) -> str:
 
 def _figures(location: str) -> list[tuple[str, bytes]]:
     files = SweepFolder.open(location).files.at("figures")
-    # A report holds everything once more, and is made anew wherever the table and the states are.
+    # The report repeats everything, and can be made again from the table and the states.
     return [(name, files.read(name)) for name in files.names() if not name.endswith(".html")]
 
 
 def unpack(text: str, folder: Path) -> list[Path]:
-    """Write the files of a `pack` line, which stands somewhere in a text, into a folder.
+    """Write the files of a `pack` line, which is somewhere in a text, into a folder.
 
     Raises:
         UserError: there is no such line, it is damaged, or the folder cannot be written.
@@ -60,7 +60,7 @@ def unpack(text: str, folder: Path) -> list[Path]:
     found = _LINE.search(text)
     if not found or hashlib.sha256(found[2].encode()).hexdigest() != found[1]:
         raise UserError("what the cluster sent is damaged; try again.")
-    # Names and sizes are not trusted: whoever has the cluster's token may have chosen them.
+    # Names and sizes are not trusted, since anyone with the cluster's token may have chosen them.
     try:
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[2], validate=True))) as archive:
             _check(archive)
@@ -73,7 +73,7 @@ def unpack(text: str, folder: Path) -> list[Path]:
 
 
 def _check(archive: zipfile.ZipFile) -> None:
-    """Make sure that an archive is small and whole, and has nothing but a table and figures, before it is unpacked."""
+    """Make sure, before it is unpacked, that an archive is small, undamaged, and has only a table and figures."""
     if sum(file.file_size for file in archive.infolist()) > 10 * LARGEST:
         raise UserError(f"what the cluster sent is more than {10 * LARGEST >> 20} MB; copy it from the storage.")
     names = archive.namelist()

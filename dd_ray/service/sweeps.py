@@ -1,4 +1,4 @@
-"""Sweeps as jobs of a cluster: submitting one, and what the cluster tells of those that were."""
+"""Submits sweeps as jobs of a cluster, and reads the state of submitted ones."""
 
 import getpass
 import importlib.util
@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from ray.job_submission import JobDetails, JobSubmissionClient
 
 SECONDS_TO_STOP = 30
-"""What a sweep has to save its states in after it was asked to stop; Ray's default of 3 is too short."""
+"""Seconds that a sweep has to save its states after it was asked to stop; Ray's default of 3 is too short."""
 LARGEST_CODE = 10 * 2**20
-"""Bytes of Python files that travel with a sweep."""
+"""The most bytes of Python files that are sent with a sweep."""
 EXTENSIONS = "extensions"
-"""Folder of the files that `--extension` names, where a sweep runs."""
+"""Folder, where a sweep runs, of the files that `--extension` names."""
 _NAME, _STORAGE, _USER = "dd_ray_sweep", "dd_ray_storage", "dd_ray_user"
 _STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "finished", "STOPPED": "stopped"}
 _SIGNALLED = (130, 137, 143)
-"""Exit codes of a driver that an interrupt, a kill or a request to end has ended."""
+"""Exit codes of a driver that was ended by an interrupt, a kill or a request to end."""
 _PROGRESS = re.compile(r"(?P<done>\d+%)\|[^|]*\|[^\[]*\[[^<\]]*<(?P<left>[^,\]]*),[^,\]]*(?:, (?P<counts>[^\]]*))?\]")
-"""What a progress bar prints: `3%|▎  | 5793/200000 [00:52<29:23, 110.13it/s, 2 running]`."""
+"""Matches a progress bar's output: `3%|▎  | 5793/200000 [00:52<29:23, 110.13it/s, 2 running]`."""
 
 
 @dataclass(frozen=True)
 class SweepJob:
-    """A submitted sweep, as the cluster tells of it."""
+    """A submitted sweep, as the cluster describes it."""
 
     id: str
     name: str
@@ -57,7 +57,7 @@ class SweepJob:
 
     @classmethod
     def of(cls, details: "JobDetails") -> Self | None:
-        """The sweep that a job is, or None if it is something else."""
+        """Return the sweep that a job runs, or None if it runs something else."""
         metadata = details.metadata or {}
         if _NAME not in metadata or not details.submission_id:
             return None
@@ -75,12 +75,12 @@ class SweepJob:
 
     @property
     def location(self) -> str:
-        """Where the sweep is kept, as the cluster's nodes see it."""
+        """Location of the sweep, as the cluster's nodes see it."""
         return sweep_location(self.storage, self.name)
 
     @property
     def active(self) -> bool:
-        """Whether it has not ended."""
+        """True if it has not ended."""
         return self.state in ("queued", "running")
 
 
@@ -95,16 +95,16 @@ def _state(details: "JobDetails") -> str:
 
 
 def all_sweeps(client: "JobSubmissionClient") -> list[SweepJob]:
-    """All sweeps that the cluster remembers, the oldest first."""
+    """Return all sweeps that the cluster remembers, the oldest first."""
     sweeps = [sweep for details in client.list_jobs() if (sweep := SweepJob.of(details))]
     return sorted(sweeps, key=lambda sweep: sweep.submitted)
 
 
 def find(client: "JobSubmissionClient", sweep_id: str) -> SweepJob:
-    """The sweep of an ID.
+    """Find a sweep by its ID.
 
     Raises:
-        UserError: the cluster knows none.
+        UserError: the cluster has no such sweep.
     """
     known = {sweep.id: sweep for sweep in all_sweeps(client)}
     if sweep_id not in known:
@@ -113,7 +113,7 @@ def find(client: "JobSubmissionClient", sweep_id: str) -> SweepJob:
 
 
 def progress(log: str) -> str:
-    """How far a sweep's log says that it has come; empty where it does not."""
+    """Return the progress that a sweep's log tells; empty if it tells none."""
     bars = list(_PROGRESS.finditer(log))
     if not bars:
         return ""
@@ -123,7 +123,7 @@ def progress(log: str) -> str:
 
 
 def load_study(path: Path) -> Study:
-    """The `STUDY` of a Python file.
+    """Load the `STUDY` of a Python file.
 
     Raises:
         UserError: there is no such file, it raises an error, or it has no study.
@@ -135,7 +135,7 @@ def load_study(path: Path) -> Study:
     sys.path.insert(0, str(path.parent))  # as `python FILE` has it
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever a user's file may raise
+    except Exception as error:  # a user's file may raise any error
         raise UserError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent))
@@ -146,10 +146,10 @@ def load_study(path: Path) -> Study:
 
 
 def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Plan, str]:
-    """The plan that a study's options ask for, checked as its own command line would, and the storage.
+    """Check a study's options as its own command line does, and return their plan and the storage.
 
     Raises:
-        UserError: an option is out of range, or cannot hold on a cluster.
+        UserError: an option is out of range, or not possible on a cluster.
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     if "address" in given_options(options):
@@ -191,13 +191,13 @@ def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, 
     who = _user()
     with _staged(path, extensions) as folder:
         return client.submit_job(
-            # exec: the shell that Ray starts makes way for the sweep, so that signals reach it alone.
+            # exec: the sweep replaces the shell that Ray starts, so that signals reach it alone.
             entrypoint=f"exec {shlex.join(command)}",
             submission_id=_readable_id(name, who, datetime.now()),
             metadata={_NAME: name, _STORAGE: storage, _USER: who},
             runtime_env={
                 "working_dir": str(folder),
-                # Read by the process that runs the command: a stop is Ctrl-C, with time to save.
+                # For the process that runs the command: a stop is a Ctrl-C, with time to save.
                 "env_vars": {STOP_SIGNAL: "SIGINT", STOP_SECONDS: str(SECONDS_TO_STOP)},
             },
         )
@@ -216,10 +216,10 @@ def _readable_id(name: str, who: str, when: datetime) -> str:
 
 @contextmanager
 def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
-    """A folder with what travels: the Python files beside the study's, and extensions.
+    """Make a folder of the files to send: the Python files beside the study's, and extensions.
 
     Raises:
-        UserError: they are too large for a study.
+        UserError: they are too large.
     """
     here = path.absolute().parent
     with tempfile.TemporaryDirectory(prefix="dd_ray_") as name:
@@ -235,7 +235,7 @@ def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
 
 
 def described(sweep: SweepJob) -> dict[str, Any]:
-    """What there is to tell of a sweep, beside its trials."""
+    """Return a description of a sweep, beside its trials."""
     last = [line.strip() for line in re.split(r"[\r\n]", sweep.message) if line.strip()][-1:]
     return {
         "sweep": sweep.id,

@@ -1,6 +1,6 @@
-"""The studies that there are, a module each with its `STUDY`: its question, axes and presets.
+"""The studies, each a module with a `STUDY`: its question, axes and presets.
 
-A script of `sweeps/` runs each, and so do `dd-ray NAME` and `dd_ray.run("NAME")`.
+Each can be run by its script in `sweeps/`, by `dd-ray NAME`, and by `dd_ray.run("NAME")`.
 """
 
 from importlib import import_module
@@ -10,11 +10,11 @@ from dd_ray.sweep import Study
 
 
 def study_names() -> list[str]:
-    """Names of all studies."""
+    """Return the names of all studies."""
     return sorted(module.name for module in iter_modules(__path__))
 
 
 def study_named(name: str) -> Study:
-    """The study of a name that is among `study_names`."""
+    """Import the study of a name that is among `study_names`."""
     study: Study = import_module(f"{__name__}.{name}").STUDY
     return study

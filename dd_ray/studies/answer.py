@@ -25,7 +25,7 @@ EXCLUDE = (
 
 
 def _condition(about: str, **changes: tuple[Any, ...]) -> Preset:
-    """All arms on other data, all trials to their end."""
+    """Make a preset of all arms on other data, with all trials trained to their end."""
     return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=1_200, seeds=5, scheduler="none")
 
 

@@ -3,7 +3,8 @@
 from dd_ray.sweep import Preset, Study
 
 ARMS = ("beta_vae", "inertia_vae")
-"""β alone is a β-VAE, which decodes each frame from its own latents; with γ = 0 the next is predicted from one."""
+"""The arms. β alone is a β-VAE, which decodes each frame from its own latents; with γ = 0 the next frame is
+predicted."""
 
 STUDY = Study(
     name="inertia_grid",
@@ -58,7 +59,7 @@ STUDY = Study(
             scheduler="none",
         ),
     },
-    # Before they had a β-VAE arm. The first was too short for a circle to appear.
+    # The presets before they had a β-VAE arm. The first was too short for a circle to appear.
     earlier={
         "quick": Preset(
             about="a taste of the grid, minutes on a laptop",

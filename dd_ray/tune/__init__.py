@@ -1,4 +1,4 @@
-"""Sweeps on Ray: besides `dd_ray.service`, the only part of the package that imports it.
+"""Runs sweeps on Ray. Besides `dd_ray.service`, it is the only part of the package that imports Ray.
 
 Before Ray is imported   environment, joining, signals; private has every name that Ray may change
 The cluster              cluster, nodes, autoscaler, sharing
@@ -21,14 +21,14 @@ __all__ = ["trainable"]
 def trainable(
     model: str, *, extensions: Sequence[str | Path] = (), precision: "Precision" = "float32"
 ) -> "type[VariantTrainable]":
-    """A model variant as a trainable for a `ray.tune.Tuner` of one's own; `help` of it lists the fields of its config.
+    """Make a trainable of a model variant for your own `ray.tune.Tuner`; `help` of it lists the fields of its config.
 
     `tune.Tuner(trainable("inertia_vae"), param_space={"beta": 0.1, "gamma": tune.uniform(0, 1), "iterations": 500})`
 
     Args:
-        model: its name, such as `inertia_vae`.
+        model: name of the model, such as `inertia_vae`.
         extensions: paths of Python files of your own that declare models, networks, datasets or objectives.
-        precision: of matrix products and convolutions on a GPU.
+        precision: precision of matrix products and convolutions on a GPU.
 
     Raises:
         UserError: there is no such model, or a file does not load.

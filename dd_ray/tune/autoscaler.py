@@ -1,4 +1,4 @@
-"""What an autoscaled cluster could still give, of which Ray's own counts say nothing: they know the nodes that are up.
+"""Asks an autoscaled cluster for what it could still start. Ray's own counts only know the nodes that are up.
 
 It is read from the reports of the autoscaler (v2, the default of `ray up` since 2.50 and of KubeRay with Ray since
 2.47).
@@ -17,14 +17,15 @@ SECONDS_BETWEEN_LOOKS = 0.5
 
 
 def is_present() -> bool:
-    """Whether nodes are started for those who wait."""
+    """Return whether the cluster starts nodes for waiting requests."""
     return autoscaler_status().autoscaling_state.autoscaler_state_version > 0
 
 
 def would_start_a_node_for(bundle: Mapping[str, float]) -> bool:
-    """Whether the autoscaler would start a node for one who asks for so much.
+    """Return whether the autoscaler would start a node for a request.
 
-    It is asked, by asking for it: it says within its next round, some seconds, what it can never fulfil.
+    The request is really made: in its next round, after some seconds, the autoscaler reports those that it cannot
+    fulfil.
     """
     if not is_present():
         return False

@@ -1,4 +1,4 @@
-"""The Ray that a sweep runs on."""
+"""Connects to the Ray that a sweep runs on, and measures what it can hold."""
 
 import logging
 import os
@@ -24,31 +24,31 @@ from dd_ray.tune.signals import handlers_kept
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
 DEFAULT_PACKED_SHARE, DEFAULT_PACKED_CPUS = 1 / 40, 0.25
-"""Of a GPU and of a core, for a trial in a pack, whose own process only scores and records."""
+"""Default shares of a GPU and of a core for a trial in a pack, whose own process only scores and records."""
 SLOTS_TO_GROW_FROM = 16
-"""Trials that ask a cluster for nodes when it has none for them."""
+"""Number of trials that ask a cluster for nodes when it has no room for any."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What each trial gets."""
+    """The resources that each trial gets."""
 
     cpus: float
     gpus: float
     grows: bool
-    """Whether the cluster starts nodes for trials that wait."""
+    """Whether the cluster starts nodes for waiting trials."""
     packed: bool = False
-    """Whether the trials that share a GPU are trained by one process there."""
+    """Whether the trials that share a GPU are trained by one process."""
     shared: bool = False
-    """Whether the cluster outlasts the sweep, so that others may run there beside it."""
+    """Whether the cluster outlasts the sweep, so that other sweeps may run beside it."""
 
     @classmethod
     def of_cluster(cls, options: SweepOptions, shared: bool = False) -> Self:
-        """What the cluster that this process is connected to can give.
+        """Choose the resources that the connected cluster can give to each trial.
 
         Args:
-            options: what is asked for.
-            shared: whether it outlasts the sweep.
+            options: options of the sweep.
+            shared: whether the cluster outlasts the sweep.
 
         Raises:
             UserError: it could never hold a trial.
@@ -71,15 +71,15 @@ class Resources:
 
     @property
     def bundle(self) -> dict[str, float]:
-        """As Ray asks for it."""
+        """Return the resources in Ray's form."""
         return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
 
     def slots(self) -> int:
-        """How many trials the cluster holds at the moment."""
+        """Return the number of trials that the cluster holds at the moment."""
         return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes())
 
     def trials_at_a_time(self, most: int | None) -> int:
-        """How many trials to run, at most: where the cluster grows, more than it holds, so that it does."""
+        """Return the most trials to run at a time: if the cluster can grow, more than it holds, so that it grows."""
         slots = self.slots()
         wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if self.grows else slots
         return max(1, min(wanted, most or wanted))
@@ -89,12 +89,12 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials
     """Make sure that a trial's PyTorch finds the GPU that Ray gives it, and that a pack's trials fit there.
 
     Args:
-        resources: of a trial.
+        resources: resources of a trial.
         examples: configs of trials, one of each kind.
-        num_trials: that run at a time, at most.
+        num_trials: the most trials that run at a time.
 
     Raises:
-        UserError: it does not, or they do not.
+        UserError: PyTorch finds no GPU, or the trials do not fit.
     """
     if not resources.gpus or not resources.slots():
         return
@@ -104,7 +104,7 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials
             task.remote([config.to_dict() for config in examples], loaded()), timeout=SECONDS_FOR_GPU
         )
     except ray.exceptions.GetTimeoutError:
-        return  # the cluster is busy; each trial looks again
+        return  # the cluster is busy; each trial checks again
     if not memory:
         raise UserError(
             f"PyTorch finds no GPU on a node where Ray gives {resources.gpus:g} of one; install PyTorch with CUDA "
@@ -115,7 +115,7 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials
 
 
 def _memory_and_need(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extension]) -> tuple[int, int]:
-    """Bytes of the GPU that this process was given a share of, 0 for none; and what the largest trial takes of them."""
+    """Return the bytes of this process's GPU, 0 for none, and those that the largest trial takes."""
     import torch  # noqa: PLC0415  # on the node, and not in the driver
 
     from dd_ray.training import bytes_per_trial  # noqa: PLC0415
@@ -129,10 +129,10 @@ def _memory_and_need(examples: Sequence[Mapping[str, Any]], extensions: Sequence
 
 @contextmanager
 def connected(address: str | None) -> Iterator[bool]:
-    """A connection to the cluster at `address` (`auto` or `host:port`), or a Ray of its own while it lasts.
+    """Connect to the cluster at `address` (`auto` or `host:port`), or start a Ray for the block.
 
-    Where this process is connected already, it is that connection, which stays when it ends.
-    `prepare_to_join` is to be called first, before Ray is imported.
+    If this process is connected already, that connection is used and kept. `prepare_to_join` must be called first,
+    before Ray is imported.
 
     Yields:
         Whether the cluster outlasts the sweep.
@@ -156,7 +156,7 @@ def connected(address: str | None) -> Iterator[bool]:
 
 @contextmanager
 def _own_ray() -> Iterator[None]:
-    """A Ray of this sweep's own, in a folder that nobody else can enter: Ray lets everyone write into what is in it."""
+    """Start a Ray in a folder that nobody else can enter, since Ray makes its files there writable to everyone."""
     _prepare_token()
     with private_folder() as folder:
         try:
@@ -172,7 +172,7 @@ def _own_ray() -> Iterator[None]:
 
 
 def _connect(**options: Any) -> None:
-    # Ray sets a handler of SIGTERM of its own, which ends the process with code 1 and a trace.
+    # Ray sets its own handler of SIGTERM, which ends the process with code 1 and a traceback.
     with handlers_kept():
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
 
@@ -187,13 +187,13 @@ def _join(address: str) -> None:
 
 
 def _cpus_if_fewer() -> int | None:
-    """CPUs that this process may use, where that is not all; else Ray counts, and heeds a container's quota."""
+    """Return the CPUs that this process may use if these are not all; else None, and Ray counts within a quota."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     return usable if usable != os.cpu_count() else None
 
 
 def _prepare_token() -> None:
-    """Have a token before Ray makes one, which every user of the machine could read for a while.
+    """Make a token before Ray does, since every user of the machine could read Ray's for a while.
 
     Raises:
         UserError: it cannot be written.
@@ -216,6 +216,6 @@ def _alive_nodes() -> list[dict[str, float]]:
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:
     by_cpu = node.get("CPU", 0) / cpus
-    # Ray gives out shares of a single GPU, or whole ones: two halves of different GPUs are no GPU.
+    # Ray gives shares of a single GPU, or whole ones: two halves of different GPUs are not a GPU.
     by_gpu = node.get("GPU", 0) * int(1 / gpus) if 0 < gpus <= 1 else node.get("GPU", 0) / gpus if gpus else by_cpu
     return int(min(by_cpu, by_gpu) + 1e-9)

@@ -1,4 +1,4 @@
-"""What Ray reads from the environment when it is imported, to be set before; and what a sweep leaves as it was."""
+"""Sets the environment that Ray reads when it is imported, and restores what a sweep changes of its process."""
 
 import logging
 import os
@@ -11,18 +11,18 @@ from dd_ray.tune.private import SETTINGS
 from dd_ray.tune.signals import handlers_kept
 
 TOKEN_FILE = Path("~/.ray/auth_token")
-"""Where Ray keeps the token of this user's clusters."""
+"""File in which Ray keeps the token of this user's clusters."""
 
 
 def prepare_environment() -> None:
-    """Set what Ray shall find. What the user has set stays."""
+    """Set environment variables for Ray, except those that the user has set."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
 
 
 @contextmanager
 def left_as_it_was() -> Iterator[None]:
-    """What a sweep changes of its process while it runs is afterwards as it was, for a program that goes on.
+    """Restore what the block changes of this process, for a program that goes on afterwards.
 
     These are the environment, the handlers of signals, the filters of warnings and the levels of loggers.
     """
@@ -40,10 +40,10 @@ def left_as_it_was() -> Iterator[None]:
 
 def _loggers() -> list[logging.Logger]:
     known = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
-    # Tune's is there from its import on, which may come later, and is not to stay as silent as a sweep makes it.
+    # Tune's logger exists from its import on, which may come later. It must not stay as silent as a sweep makes it.
     return [logging.root, logging.getLogger("ray.tune"), *known]
 
 
 def has_token() -> bool:
-    """Whether this user has a token to offer to clusters."""
+    """Return whether this user has a token to offer to clusters."""
     return TOKEN_FILE.expanduser().exists() or bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ))

@@ -1,7 +1,7 @@
-"""Asking a cluster, before Ray is imported, whether it answers, and whether it asks for a token.
+"""Asks a cluster, before Ray is imported, whether it answers and whether it requires a token.
 
-Ray reads its mode of authentication when it is imported, and it has to be the cluster's: one without a token refuses
-a client, and a cluster without one drops the actors of a client that offers it.
+Ray reads its mode of authentication when it is imported, and it must be the cluster's: a cluster with a token refuses
+clients without one, and a cluster without a token drops the actors of clients that offer one.
 """
 
 import os
@@ -17,7 +17,8 @@ from dd_ray.tune.private import INVALID_TOKEN, health_check, is_connected
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 20
-"""Mostly for the start of the process that asks: 2 s on an idle machine, and more than 10 on a busy one."""
+"""Seconds to wait for an answer, mostly for the start of the asking process: 2 s on an idle machine, over 10 on a busy
+one."""
 
 
 def prepare_to_join(address: str, insecure: bool) -> None:
@@ -25,10 +26,10 @@ def prepare_to_join(address: str, insecure: bool) -> None:
 
     Args:
         address: `auto` or `host:port`.
-        insecure: whether a cluster may be joined that asks nobody for a token.
+        insecure: whether a cluster that requires no token may be joined.
 
     Raises:
-        UserError: no Ray answers there, it refuses the token, or it is open to all; or this process has one already.
+        UserError: no Ray answers there, it refuses the token, or requires none; or this process has a Ray already.
     """
     if is_connected():
         raise UserError(
@@ -39,7 +40,7 @@ def prepare_to_join(address: str, insecure: bool) -> None:
         _check_port(address)
     where = "on this machine (--address auto)" if address == "auto" else f"at --address {address}"
     offer = os.environ | ({"RAY_AUTH_MODE": "token"} if has_token() else {})
-    # Side by side, since each takes two seconds to start; joining itself waits for minutes where nobody answers.
+    # In parallel, since each takes two seconds to start; joining itself would wait for minutes if nothing answers.
     offering, not_offering = _ask_health(address, offer), _ask_health(address, _without_token())
     deadline = time.monotonic() + SECONDS_TO_ANSWER
     try:
@@ -73,7 +74,7 @@ def _without_token() -> dict[str, str]:
 
 
 def _check_answer(asked: "subprocess.Popen[str]", deadline: float, where: str) -> None:
-    """Make sure that a Ray answered, and that it took the token."""
+    """Make sure that a Ray answered, and accepted the token."""
     try:
         _, stderr = asked.communicate(timeout=max(0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
@@ -100,7 +101,7 @@ def _check_port(address: str) -> None:
         raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
-    except (OSError, OverflowError, UnicodeError) as error:  # the last of a host that cannot be a name
+    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: the host cannot be a name
         raise UserError(
             f"no Ray answers at --address {address}; check host and port, or leave --address out."
         ) from error

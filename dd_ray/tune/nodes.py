@@ -1,4 +1,4 @@
-"""Asking every node of a cluster, before anything starts, whether a trial can run there."""
+"""Asks every node of a cluster, before anything starts, whether a trial can run there."""
 
 import time
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from dd_ray.storage.versions import difference, versions
 
 SECONDS_TO_ANSWER = 90
 SECONDS_TO_LEAVE = 15
-"""For a node that has died, until Ray counts it as dead."""
+"""Seconds after which Ray counts a node that has died as dead."""
 _INSTALL = "install the same software on all nodes (cluster/requirements.txt)"
 
 
 def check_nodes(sweep: SweepFolder) -> None:
-    """Make sure that all nodes have our software, and that they and we see the same storage.
+    """Make sure that all nodes have this process's software, and see the same storage.
 
     Raises:
-        UserError: one does not, or does not answer; with its address and the remedy.
+        UserError: a node does not, or does not answer; with its address and the remedy.
     """
     token = uuid4().hex
     nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
@@ -40,7 +40,7 @@ def check_nodes(sweep: SweepFolder) -> None:
 
 def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     def answer(reply: str) -> dict[str, Any]:
-        # Sent by value, and so without imports at its top: it runs where dd_ray may be missing.
+        # Sent by value, and so without the module's imports, since it runs where dd_ray may be missing.
         try:
             from dd_ray.errors import UserError  # noqa: PLC0415
             from dd_ray.storage.files import open_files  # noqa: PLC0415
@@ -84,7 +84,7 @@ def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[
 
 
 def _stays(node: str) -> bool:
-    """Whether a node whose task was lost stays in the cluster; if it died, Ray may know that only some time later."""
+    """Return whether a node whose task was lost stays in the cluster. If it died, Ray may learn that only later."""
     deadline = time.monotonic() + SECONDS_TO_LEAVE
     while any(each["NodeID"] == node and each["Alive"] for each in ray.nodes()):
         if time.monotonic() > deadline:

@@ -1,6 +1,6 @@
-"""Packs on a Ray cluster: one for each GPU of a node that trials are given shares of, and the trials that use it.
+"""Runs packs on a Ray cluster, one for each GPU of which trials get shares, and connects trials to them.
 
-Without PyTorch: a trial in a pack holds neither networks nor a context of its GPU.
+It does not import PyTorch: a trial in a pack has neither a network nor a context of the GPU.
 """
 
 import os
@@ -19,19 +19,19 @@ from dd_ray.tune.private import actor_id, wait_until_ready
 REGISTRY = "packs"
 """Name of the actor that knows the packs of a sweep, in the namespace of the command that runs it."""
 CALLS_AT_A_TIME = 256
-"""Trials of a pack that may wait for it at the same time."""
+"""The most trials that may wait for a pack at the same time."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 Place = tuple[str, str]
-"""A node, and the GPU of it that a trial was given a share of, as CUDA names it; empty where it was given none."""
+"""A node, and the GPU there of which a trial has a share, as CUDA names it; empty if it has none."""
 
 
 class PackActor:
-    """A pack in a process of its own, which alone has a context of its GPU."""
+    """A pack in a process of its own, the only one with a context of its GPU."""
 
     def __init__(self, gpu: str, device: str, threads: int) -> None:
         os.environ[_VISIBLE] = (
-            gpu  # before PyTorch is loaded: it sees this GPU alone, whatever Ray shows an actor that asks for none
+            gpu  # before PyTorch is loaded, which then sees this GPU alone, whatever Ray shows an actor without one
         )
         from dd_ray.trial.pack import Pack  # noqa: PLC0415
 
@@ -43,13 +43,13 @@ class PackActor:
 
 
 class Registry:
-    """Starts a pack where there is none. The packs end with it, and it with the command that runs the sweep."""
+    """Starts packs where there are none. The packs end with it, and it ends with the command that runs the sweep."""
 
     def __init__(self) -> None:
         self._packs: dict[Place, ActorHandle[Any]] = {}
 
     def pack_at(self, place: Place, device: str, threads: int, broken: str | None) -> "ActorHandle[Any]":
-        """The pack of a GPU; another one in place of that with the id `broken`."""
+        """Return the pack of a GPU; a new one in place of that with the id `broken`."""
         pack = self._packs.get(place)
         if pack is not None and actor_id(pack) == broken:
             ray.kill(pack)
@@ -67,7 +67,7 @@ class Registry:
 
 @contextmanager
 def running_registry() -> Iterator[None]:
-    """The registry of a sweep, and so its packs, while it lasts."""
+    """Run the registry of a sweep, and so its packs, during the block."""
     actor: Any = ray.remote(Registry)
     handle = actor.options(name=REGISTRY, num_cpus=0).remote()
     wait_until_ready(handle)
@@ -82,7 +82,7 @@ Call = Callable[..., Any]
 
 
 class PackTrainer:
-    """The trainer of a trial whose network a pack trains."""
+    """The trainer of a trial whose network is trained by a pack."""
 
     def __init__(self, work: Work, call: Call) -> None:
         self._call = call
@@ -91,19 +91,19 @@ class PackTrainer:
         self.notes, self.began_at, self.frames_per_step = joined.notes, joined.began_at, joined.frames_per_step
 
     def train(self, seconds: float) -> Progress:
-        """Wait for the pack."""
+        """Wait until the pack has trained to the next evaluation, or for some seconds."""
         return self._call("train", self._member, seconds)  # type: ignore[no-any-return]
 
     def state(self, recorded: int) -> tuple[int, bytes] | None:
-        """Of what is not yet evaluated."""
+        """Return iteration and state from the pack."""
         return self._call("state", self._member, recorded)  # type: ignore[no-any-return]
 
     def code(self) -> Code | None:
-        """Ask the network for its code of held-out still pictures."""
+        """Return the network's code of held-out still pictures."""
         return self._code(untrained=False)
 
     def untrained_scores(self, names: Sequence[str]) -> dict[str, float]:
-        """Remembered for trials of this process that begin alike."""
+        """Compute the scores of the untrained network, once for trials of this process that begin alike."""
         known = (self._call("initial_digest", self._member), tuple(names))
         if known not in _untrained:
             code = self._code(untrained=True)
@@ -111,7 +111,7 @@ class PackTrainer:
         return {column: value for column, value in _untrained[known].items() if column != "active_units_stills"}
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
-        """The pack has the pictures, and writes for TensorBoard."""
+        """Let the pack, which has the pictures, write an evaluation for TensorBoard."""
         self._call("show", self._member, iteration, dict(metrics))
 
     def close(self, final: Mapping[str, float | None] | None) -> None:
@@ -132,7 +132,7 @@ class PackTrainer:
 
 
 def pack_here(device: str, threads: int) -> Call:
-    """The pack of the GPU that this trial was given a share of; a new one in place of one that has ended."""
+    """Return the pack of this trial's GPU; a new one if the pack has ended."""
     place = (ray.get_runtime_context().get_node_id(), os.environ.get(_VISIBLE, ""))
     registry = ray.get_actor(REGISTRY)
     pack: Any = ray.get(registry.pack_at.remote(place, device, threads, None))

@@ -1,7 +1,7 @@
-"""Every name of Ray that Ray does not promise to keep: what each is for, and what to do when it changes.
+"""All uses of names that Ray does not promise to keep: what each is for, and what to do when it changes.
 
-Tried with Ray 2.60. Where a new version breaks one, its Ray test fails (`pytest -m ray`), and this file alone is to be
-mended. Nothing here imports Ray before it is called, since Ray reads the environment then.
+They work with Ray 2.60. If a new version breaks one, its Ray test fails (`pytest -m ray`), and only this file needs to
+be changed. Nothing here imports Ray before it is called, since Ray reads the environment at its import.
 """
 
 import re
@@ -21,58 +21,58 @@ SETTINGS = {
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # progress is reported between evaluations, without metrics
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # its record of all trials is not used, and grows with their number
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # a sweep has its own, for requests to terminate too
-    "RAY_AIR_NEW_OUTPUT": "0",  # its own table of trials, which would stand between the lines of the progress bar
+    "RAY_AIR_NEW_OUTPUT": "0",  # its own table of trials would break up the progress bar
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ENABLE_AUTO_CONNECT": "0",  # what still runs when a sweep has left a Ray that died would start another
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # else code that still runs after a Ray has died would start another one
 }
-"""Switches that Ray reads from the environment when it is imported. One that is gone is ignored by Ray: look into
-`ray/tune/utils/` and `ray/tune/constants.py` for what took its place, or leave it out if the default suits by then."""
+"""Switches that Ray reads from the environment when it is imported. Ray ignores one that it no longer has: look into
+`ray/tune/utils/` and `ray/tune/constants.py` for its replacement, or drop it if the default suits."""
 
 INVALID_TOKEN = "InvalidAuthToken"
-"""What the health check writes where a cluster refuses a token. If it is worded otherwise, a wrong token is told as "no
-Ray answers": take the new word from `ray health-check` with RAY_AUTH_TOKEN=wrong."""
+"""A word in the health check's output if a cluster refuses a token. If the wording changes, a wrong token is reported
+as "no Ray answers": take the new word from `ray health-check` with RAY_AUTH_TOKEN=wrong."""
 
 TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
-"""Loggers that tell of each upload of the service. If they are called otherwise, `submit` prints lines that begin with
-INFO: their loggers' names go here."""
+"""Loggers that report each upload of the service. If their names change, `submit` prints lines that begin with INFO:
+put the names of their loggers here."""
 
 NEVER_STARTED = ("RUNTIME_ENV_SETUP_FAILURE", "JOB_SUPERVISOR_ACTOR_START", "UNSCHEDULABLE", "COMMAND_START_ERROR")
-"""Parts of `JobDetails.error_type`, of jobs whose command never began. A job with another one counts as interrupted:
+"""Parts of `JobDetails.error_type` for jobs whose command never began. A job with another type counts as interrupted:
 see `JobErrorType` in `ray/dashboard/modules/job/common.py`."""
 
 STOP_SIGNAL, STOP_SECONDS = "RAY_JOB_STOP_SIGNAL", "RAY_JOB_STOP_WAIT_TIME_S"
-"""Environment of a job: how it is asked to stop, and how long it has before it is killed. Without them a stop kills
-sweeps after 3 s: see `ray/dashboard/modules/job/job_supervisor.py`."""
+"""Environment variables of a job: the signal that asks it to stop, and the seconds until it is killed. Without them a
+stop kills sweeps after 3 s: see `ray/dashboard/modules/job/job_supervisor.py`."""
 
 BEFORE_THE_COMMAND = re.compile(r".*^Running entrypoint for job [^\n]*\n", re.MULTILINE | re.DOTALL)
-"""What Ray writes into the log of a job, up to what its command prints. If it is worded otherwise, `status` and `fetch`
-show the line, and the pattern is to be changed."""
+"""Matches what Ray writes into a job's log before the command's output. If the wording changes, `status` and `fetch`
+show that line: change the pattern."""
 
 
 def health_check(address: str) -> list[str]:
-    """The command that asks whether a Ray answers at `auto` or `host:port`: `ray health-check`.
+    """Return the command that asks whether a Ray answers at `auto` or `host:port`: `ray health-check`.
 
-    As a module, since the script `ray` need not be in the PATH. If the module moves, see `entry_points` of Ray's
-    package for where.
+    It runs as a module, since the script `ray` need not be in the PATH. If the module moves, see `entry_points` of
+    Ray's package.
     """
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check"]
     return command if address == "auto" else [*command, "--address", address]
 
 
 def is_connected() -> bool:
-    """Whether this process is connected to a Ray; without importing it, which would read the environment.
+    """Return whether this process is connected to a Ray, without importing Ray, which would read the environment.
 
-    Where the module is imported, its `is_initialized` tells, which Ray promises.
+    If the module is imported, its `is_initialized`, which Ray promises to keep, tells.
     """
     ray = sys.modules.get("ray")
     return ray is not None and bool(ray.is_initialized())
 
 
 def autoscaler_status() -> Any:
-    """What the autoscaler (v2) last reported to the cluster's control store, a `GetClusterStatusReply`.
+    """Return the last report of the autoscaler (v2) to the cluster's control store, a `GetClusterStatusReply`.
 
     There is no public call for it. If the message or the client changes, see `ray/autoscaler/v2/sdk.py`, which reads
-    the same; if a public one comes, use that.
+    the same; if there is a public call one day, use it.
     """
     import ray  # noqa: PLC0415
     from ray._raylet import GcsClient  # type: ignore[attr-defined]  # noqa: PLC0415
@@ -84,9 +84,9 @@ def autoscaler_status() -> Any:
 
 
 def own_processes() -> "list[subprocess.Popen[bytes]]":
-    """The raylet and the control store of the Ray that this process has started; none of a cluster that it has joined.
+    """Return raylet and control store of the Ray that this process has started; none of a cluster that it has joined.
 
-    If they are kept elsewhere, see `all_processes` of `ray/_private/node.py`.
+    If they move, see `all_processes` of `ray/_private/node.py`.
     """
     from ray._private import worker  # noqa: PLC0415
 
@@ -96,43 +96,44 @@ def own_processes() -> "list[subprocess.Popen[bytes]]":
 
 
 def actor_id(actor: "ActorHandle[Any]") -> str:
-    """What tells an actor from those that come after it under the same name. If it is gone, let the actor tell its own:
-    `ray.get_runtime_context().get_actor_id()`."""
+    """Return the id of an actor, which distinguishes it from later actors of the same name.
+
+    If it is gone, let the actor return its own: `ray.get_runtime_context().get_actor_id()`."""
     return str(actor._actor_id.hex())
 
 
 def wait_until_ready(actor: "ActorHandle[Any]") -> None:
-    """Wait until an actor has begun, with the method that Ray adds to each. If it is gone, give the actor one."""
+    """Wait until an actor has begun, by the method that Ray adds to each. If it is gone, give our actors one."""
     import ray  # noqa: PLC0415
 
     ray.get(actor.__ray_ready__.remote())
 
 
 def forgive_failures(trial: "Trial") -> None:
-    """Count the latest failure of a trial as its first, since it got further than at the one before.
+    """Count the latest failure of a trial as its first, since it got further than before the last one.
 
-    Tune compares the count with `FailureConfig.max_failures`. If it is kept elsewhere, see `Trial.should_recover`.
+    Tune compares the count with `FailureConfig.max_failures`. If the count moves, see `Trial.should_recover`.
     """
     trial.run_metadata.num_failures = 1
 
 
 def trace_of(trial: "Trial") -> str:
-    """The traceback of a trial's latest error.
+    """Return the traceback of a trial's latest error.
 
-    `Trial.get_error` reads the copy in the storage, which is made only after callbacks are called. If the file is gone,
-    take what `Trial.handle_error` gets.
+    `Trial.get_error` reads the copy in the storage, which is written only after callbacks are called. If the file is
+    gone, use the argument of `Trial.handle_error`.
     """
     return Path(trial.error_file).read_text() if trial.error_file else ""
 
 
 def rungs_of(asha: "ASHAScheduler") -> list[dict[str, Any]]:
-    """Of each rung of ASHA, the scores by the trial's ID, which are compared and may be changed.
+    """Return the scores at each rung of ASHA by the trial's ID. ASHA compares these, and they may be changed.
 
-    If they are kept elsewhere, see `ray/tune/schedulers/async_hyperband.py`; `tests/tune/test_rungs.py` fails then.
+    If they move, `tests/tune/test_rungs.py` fails: see `ray/tune/schedulers/async_hyperband.py`.
     """
     return [scores for bracket in asha._brackets for _, scores in bracket._rungs]
 
 
 def enter_rungs(asha: "ASHAScheduler", trial: Any, iteration: int, score: float) -> None:
-    """Enter a score into the rungs that a trial has come by, where higher is better; nothing is stopped by it."""
+    """Enter a score, of which higher is better, into the rungs that a trial has passed. It stops no trial."""
     asha._brackets[0].on_result(trial, iteration, score)

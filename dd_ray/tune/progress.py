@@ -1,4 +1,4 @@
-"""Watching a sweep from its driver: a progress bar, and what only the driver knows."""
+"""Watches a sweep from its driver: shows a progress bar, and records what only the driver knows."""
 
 import sys
 import time
@@ -17,24 +17,24 @@ from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of
 
 SECONDS_BETWEEN_RECORDS = 10
-"""Between two writings of `progress.json`."""
+"""Seconds between two writings of `progress.json`."""
 
 Ending = Literal["interrupted", "storage full", "lock lost", "shares changed", "ray lost"]
-"""Why a sweep, or a round of it, stops before all trials have ended."""
+"""Reasons why a sweep, or a round of it, stops before all trials have ended."""
 
 
 class Watcher(Callback):
-    """Follows the trials: moves the bar, and writes down which were stopped early or failed.
+    """Follows the trials: moves the bar, and records which were stopped early or failed.
 
-    It lives through all rounds of a sweep (see `run`).
+    There is one for all rounds of a sweep (see `run`).
 
     Args:
-        sweep: where outcomes and progress are written.
-        iterations: how far each trial goes.
-        num_trials: how many trials there are, or will be.
-        already_done: iterations that need not be done again, by the key of their trial.
-        ended: keys of the trials that have ended before.
-        shown: whether there is a bar to see, and what is said beside it.
+        sweep: the sweep to which outcomes and progress are written.
+        iterations: number of iterations of each trial.
+        num_trials: number of trials that there are, or will be.
+        already_done: iterations that need not be done again, by the trial's key.
+        ended: keys of the trials that ended before.
+        shown: whether to show the bar and messages.
     """
 
     def __init__(
@@ -62,11 +62,11 @@ class Watcher(Callback):
         self.running: set[str] = set()
         """Keys of the trials in training."""
         self.ending: Ending | None = None
-        """Why all trials are to stop before they are done."""
+        """Why all trials shall stop before they are done; None while they need not."""
         self.now_and_then: Callable[[], None] = lambda: None
-        """Called every few seconds by the round that runs."""
+        """Called every few seconds by the running round."""
         self.after_records: Callable[[], None] = lambda: None
-        """Called every few seconds, after what the sweep's progress was written."""
+        """Called every few seconds, after the sweep's progress was written."""
         self._failed_at: dict[str, int] = {}
         self._recorded = 0.0
         self._closed = False
@@ -74,20 +74,20 @@ class Watcher(Callback):
 
     @property
     def left(self) -> int:
-        """Trials that have not ended."""
+        """Number of trials that have not ended."""
         return self._num_trials - len(self.ended)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles its callbacks into a file that nobody reads, and not all of this can be."""
+        """Return nothing, since Tune pickles callbacks into a file that nobody reads, and this cannot be pickled."""
         return {}
 
     def stop(self, why: Ending) -> None:
-        """End all trials before they are done, and leave their states behind."""
+        """End all trials before they are done, with their states saved."""
         if self.ending in (None, "shares changed"):
             self.ending = why
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Write down how far the sweep is, now and then."""
+        """Write the sweep's progress, every few seconds."""
         if not self._closed and time.monotonic() - self._recorded > SECONDS_BETWEEN_RECORDS:
             self._recorded = time.monotonic()
             self._record()
@@ -95,14 +95,14 @@ class Watcher(Callback):
             self.after_records()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Count it as running."""
+        """Count the trial as running."""
         self.running.add(_key(trial))
         self._show()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Move the bar, and pass on what the trial has to say."""
+        """Move the bar, and print the trial's messages."""
         report = TrialReport.from_tune(result)
         for note in report.notes:
             self._say(f"{trial}: {note}")
@@ -111,14 +111,14 @@ class Watcher(Callback):
         self._advance(_key(trial), report.iteration)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Write down that it was stopped early, if it was; its worker cannot know."""
+        """Record that the trial was stopped early, if it was, since its worker cannot know."""
         report = TrialReport.from_tune(trial.last_result)
         if report.state is None and self.ending is None:
             self._finish(trial, Outcome(state="stopped_early", iteration=report.iteration))
         self._end(trial, report.state or ("unfinished" if self.ending else "stopped_early"))
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Say why a trial is tried again. Only tries in a row that do not get further count as failures."""
+        """Print why a trial is tried again. Only tries in a row that do not get further count as failures."""
         key = _key(trial)
         self.running.discard(key)
         states = self._sweep.trial(key).states()
@@ -130,21 +130,21 @@ class Watcher(Callback):
         )
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Write down the error of a trial that is given up."""
+        """Record the error of a trial that is given up."""
         reached = TrialReport.from_tune(trial.last_result).iteration
         outcome = Outcome(state="failed", iteration=reached, error=_last_line(trial), trace=trace_of(trial))
         self._finish(trial, outcome)
         self._end(trial, "failed")
 
     def close(self) -> None:
-        """Leave the bar as it is, and say that nothing runs any more."""
+        """Close the bar as it is, and record that nothing runs any more."""
         self._closed = True
         self._bar.close()
         self.running.clear()
         self._record()
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
-        # A Tune whose Ray has died may go on for a while, when the sweep may be another command's.
+        # A Tune whose Ray has died may go on for a while, when another command may run the sweep.
         if not self._closed:
             self._sweep.trial(_key(trial)).finish(outcome)
 
@@ -153,7 +153,7 @@ class Watcher(Callback):
         if state != "unfinished":
             self.ended.add(_key(trial))
             self._states[state] += 1
-            # What it will not do any more leaves the total.
+            # Iterations that it will not do any more are taken from the total.
             self._total -= self._iterations - self._done[_key(trial)]
             self._bar.total = self._total
         self._show()
@@ -174,7 +174,7 @@ class Watcher(Callback):
         }
         try:
             self._sweep.write_progress(progress)
-        except OSError as error:  # nothing depends on it
+        except OSError as error:  # nothing depends on this file
             self._say(f"progress.json could not be written: {error}")
 
     def _say(self, text: str) -> None:
@@ -192,6 +192,6 @@ def _key(trial: Trial) -> str:
 
 
 def _last_line(trial: Trial) -> str:
-    """The exception itself, which the trace in the trial's error file ends with."""
+    """Return the exception itself, which is the last line of the traceback."""
     lines = [line.strip() for line in trace_of(trial).splitlines() if line.strip()]
     return lines[-1] if lines else "no message"

@@ -1,4 +1,4 @@
-"""The trials of a sweep on Ray Tune, in rounds: a round ends early where the sweep's share of the cluster shrinks."""
+"""Runs a sweep's trials on Ray Tune in rounds. A round ends early if the sweep's share of the cluster shrinks."""
 
 import logging
 from collections.abc import Callable
@@ -21,41 +21,41 @@ from dd_ray.tune.sharing import Presence
 from dd_ray.tune.trial_trainable import TrialTrainable
 
 TRIALS_THAT_WAIT = 8
-"""Trials that are ready to go on with a worker, so that it is not given back to the cluster and started anew."""
+"""Number of trials that wait for a free worker, so that workers are reused and not started anew."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """The trials of a round, and how they are compared."""
+    """The trials of a round, and the scheduler that compares them."""
 
     search_alg: Any
-    """Gives the key and the label of one trial after another; `max_concurrent` is how many at a time."""
+    """Gives keys and labels of trials, one after the other, at most `max_concurrent` at a time."""
     scheduler: TrialScheduler
     callbacks: tuple[tune.Callback, ...] = ()
-    """They come after the watcher's."""
+    """Callbacks, which are called after the watcher."""
 
 
 @dataclass(frozen=True)
 class Rounds:
-    """What all rounds of a sweep have in common."""
+    """Runs the rounds of a sweep, with what they have in common."""
 
     plan: Plan
     sweep: SweepFolder
     lock: Lock
-    """Held while they run."""
+    """Lock of the sweep, which is held while they run."""
     resources: Resources
     """What each trial gets."""
     watcher: Watcher
     scratch: str
-    """Folder for what Tune writes, which is of no use to anyone later: all that lasts is in the sweep's files."""
+    """Folder for Tune's files, which are not needed later: everything that lasts is in the sweep's files."""
 
     def run(self, next_round: Callable[[int], Round | None]) -> None:
-        """Run all trials; where other sweeps come to the cluster, stop, and go on with fewer at a time.
+        """Run all trials. If other sweeps come to the cluster, stop and go on with fewer at a time.
 
         Args:
-            next_round: makes a round of what is left, with so many trials at a time; None where nothing is.
+            next_round: makes a round of the trials that are left, with so many at a time; returns None if none are.
         """
-        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the watcher says in a line what it has traces for
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the watcher prints a line in place of tracebacks
         presence = Presence() if self.resources.shared else None
         while self.watcher.ending in (None, "shares changed"):
             self.watcher.ending = None
@@ -89,7 +89,7 @@ class Rounds:
             },
             tune_config=tune.TuneConfig(
                 search_alg=this.search_alg,
-                num_samples=-1,  # until the search says that there are no more
+                num_samples=-1,  # until the search has no more
                 scheduler=this.scheduler,
                 reuse_actors=True,
                 # Kept with every trial, so it must hold nothing that grows with their number.
@@ -107,7 +107,7 @@ class Rounds:
 
 
 class _Limit:
-    """How many trials run at a time: as many as the cluster holds, or this sweep's share of it."""
+    """The number of trials that run at a time: as many as the cluster holds, or this sweep's share of it."""
 
     def __init__(self, rounds: Rounds, presence: Presence | None) -> None:
         self._resources, self._most = rounds.resources, rounds.plan.options.max_concurrent
@@ -116,14 +116,14 @@ class _Limit:
         self._presence = presence
 
     def current(self) -> int:
-        """The limit at present."""
+        """Return the present limit."""
         capacity = self._resources.trials_at_a_time(self._most)
         share = self._presence.slots(self._watcher.left, capacity) if self._presence else capacity
-        # A worker that has ended its trial is kept if another trial waits for it, and else given back.
+        # A worker whose trial has ended is kept if another trial waits for it, and else given back.
         return share if share < capacity or self._most else capacity + TRIALS_THAT_WAIT
 
     def update(self, this: Round) -> None:
-        """Look at the cluster again. A larger limit holds at once; a smaller one ends the round."""
+        """Look at the cluster again. A larger limit takes effect at once; a smaller one ends the round."""
         if not self._lock.held:
             self._watcher.stop("lock lost")
         limit = this.search_alg.max_concurrent = self.current()
@@ -138,9 +138,9 @@ class _StopAll(tune.Stopper):
         self._watcher = watcher
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Whether a single trial stops: never."""
+        """Return False, since no single trial is stopped."""
         return False
 
     def stop_all(self) -> bool:
-        """Whether all stop."""
+        """Return whether all trials shall stop."""
         return self._watcher.ending is not None

@@ -1,4 +1,4 @@
-"""Running a sweep on a Ray cluster."""
+"""Runs a sweep on a Ray cluster."""
 
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -26,26 +26,26 @@ from dd_ray.tune.searcher import JudgesThoseThatDecide, Listener, SourceSearcher
 from dd_ray.tune.signals import ending_on_signals
 
 Beside = AbstractContextManager[Callable[[], None]]
-"""What is done beside a sweep that runs."""
+"""A context that is entered while a sweep runs, and gives a function to call every few seconds."""
 
 
 def _nothing() -> None:
-    """Do nothing beside it."""
+    """Do nothing beside a sweep."""
 
 
 def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: bool = True) -> Ending | None:
-    """Train the trials that are left on a Ray cluster, each as a trial of Ray Tune.
+    """Train the unfinished trials of a plan on a Ray cluster, each as a trial of Ray Tune.
 
-    No trial is made before the cluster is known to be able to run it.
+    No trial is created before the cluster is known to be able to run it.
 
     Args:
-        plan: what to train.
-        sweep: where to keep it.
-        beside: entered while trials run; what it gives is called every few seconds.
-        shown: whether to say what is done, with a progress bar.
+        plan: the plan to train.
+        sweep: the sweep that keeps its results.
+        beside: context that is entered while trials run; the function that it gives is called every few seconds.
+        shown: whether to print what is done and show a progress bar.
 
     Returns:
-        Why it ended before all trials had ended; None where they have. `sweep` tells how each did.
+        The reason if it ended before all trials had ended; None if they all have. `sweep` tells how each ended.
 
     Raises:
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
@@ -70,7 +70,7 @@ def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: 
 
 
 def _say_nothing(*words: str, flush: bool = False) -> None:
-    """In the place of `print`."""
+    """Print nothing, in place of `print`."""
 
 
 def train(
@@ -83,15 +83,15 @@ def train(
     now_and_then: Callable[[], None] = _nothing,
     shown: bool = True,
 ) -> Ending | None:
-    """Train the trials that are left on a cluster that is known to be able to run them. Returns what `run` does.
+    """Train the unfinished trials on a cluster that is known to be able to run them. Returns what `run` does.
 
     Args:
-        plan: what to do.
-        sweep: where it is kept.
-        lock: of the sweep, held meanwhile.
-        resources: of each trial.
-        keys: of trials that may have been worked on before.
-        now_and_then: called every few seconds.
+        plan: the plan to train.
+        sweep: the sweep that keeps its results.
+        lock: lock of the sweep, held meanwhile.
+        resources: resources of each trial.
+        keys: keys of trials that may have been worked on before.
+        now_and_then: function to call every few seconds.
         shown: whether to show a progress bar.
     """
     with _rounds(plan, sweep, lock, resources, keys, shown=shown) as (runs, watcher):
@@ -102,7 +102,7 @@ def train(
 
 @contextmanager
 def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
-    """A connection to a cluster that can run the plan, which is written down; gives what each trial gets."""
+    """Connect to a cluster, check that it can run the plan, record the plan, and give the resources of each trial."""
     with connected(plan.options.address) as shared:
         resources = Resources.of_cluster(plan.options, shared)
         check_gpus(resources, plan.examples, min(plan.num_trials, plan.options.max_concurrent or plan.num_trials))
@@ -120,7 +120,7 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
 def _rounds(
     plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str], *, shown: bool
 ) -> Iterator[tuple[Rounds, Watcher]]:
-    """What runs trials and who watches them, until one or a signal says that it is to end."""
+    """Make the runner and the watcher of trials, which run until the watcher or a signal ends them."""
     done, ended = _known_of(plan, sweep, keys)
     iterations = plan.options.iterations
     watcher = Watcher(
@@ -138,7 +138,7 @@ def _rounds(
 
 
 def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Round:
-    """All that is left: what an earlier round did not end goes on."""
+    """Make a round of all trials that are left, including those that an earlier round interrupted."""
     source, folders = plan.source(sweep, ended=watcher.ended), TrialFolders(sweep)
     folders.open(*source.known)
     return Round(
@@ -149,7 +149,7 @@ def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Roun
 
 
 def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
-    """What gives up trials early, after comparing them also with what was recorded of others."""
+    """Make the scheduler of a plan, which also compares trials with the recorded evaluations of others."""
     known = list(source.deciding_keys()) if plan.scheduler.compares else []
     recorded = in_parallel(lambda key: sweep.trial(key).sound_evaluations(), known)
     judge: TrialScheduler = resolve(plan.scheduler.build)(plan, dict(zip(known, recorded, strict=True)))
@@ -157,7 +157,7 @@ def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
 
 
 def _known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict[str, int], list[str]]:
-    """Iterations that need not be done again, by key, all of them for a trial that has ended; and the keys of these."""
+    """Return iterations that need not be done again, by key (all of ended trials), and the keys of ended trials."""
     known, whole = list(keys), plan.options.iterations
     done: dict[str, int] = {}
     ended: list[str] = []
@@ -171,7 +171,7 @@ def _known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict
 
 
 def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[str, int]) -> str:
-    """How many trials run at a time, on what, and for how long."""
+    """Describe how many trials run at a time, on what, and for how long."""
     at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), num_trials)
     share = f"{resources.cpus:g} CPU{'s' if resources.cpus != 1 else ''}"
     share += f" and {resources.gpus:g} of a GPU" if resources.gpus else ""

@@ -1,4 +1,4 @@
-"""The schedulers of `dd_ray.sweep.schedulers` in Ray Tune: asha, which remembers what was recorded, and none."""
+"""Implements the schedulers of `dd_ray.sweep.schedulers` in Ray Tune: asha, which uses recorded scores, and none."""
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
@@ -16,7 +16,7 @@ Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
-    """The scheduler of a plan that stops trials which fall behind."""
+    """Make the scheduler of a plan that stops trials which fall behind."""
     return RememberingASHA(
         recorded,
         time_attr="iteration",
@@ -29,21 +29,21 @@ def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
 
 
 def no_scheduler(plan: Plan, recorded: Recorded) -> FIFOScheduler:
-    """The scheduler that lets all trials finish."""
+    """Make the scheduler that lets all trials finish."""
     return FIFOScheduler()
 
 
 class RememberingASHA(ASHAScheduler):
-    """Asynchronous successive halving (Li et al. 2020, algorithm 2) that goes on where an earlier run ended.
+    """Asynchronous successive halving (Li et al. 2020, algorithm 2) that continues where an earlier run ended.
 
-    The rung at iteration r·η^k holds the scores with which trials came by; one that comes by later goes on if it
-    is among the best 1/η of them. Ray keeps the rungs in memory only. Here they are filled again from the recorded
-    evaluations, so that a trial is compared with all that were there before. Nobody is stopped by this: who went
-    on went on.
+    The rung at iteration r·η^k holds the scores of the trials that reached it; a trial goes on from there if it is
+    among the best 1/η of them. Ray keeps the rungs in memory only. Here they are filled again from the recorded
+    evaluations, so that a trial is compared with all that reached a rung before. Filling them stops no trial: those
+    that went on earlier still go on.
 
     Args:
-        recorded: what trials of earlier runs are compared by.
-        **options: those of `ASHAScheduler`, with `time_attr`, `metric` and `mode`.
+        recorded: evaluations of trials of earlier runs.
+        **options: options of `ASHAScheduler`, with `time_attr`, `metric` and `mode`.
     """
 
     def __init__(self, recorded: Recorded, **options: Any) -> None:
@@ -55,7 +55,7 @@ class RememberingASHA(ASHAScheduler):
                 self._enter(key, evaluation)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Take up a trial, and know it by the name that Tune gives it from now on."""
+        """Add a trial, and enter its recorded scores under the name that Tune gives it."""
         super().on_trial_add(tune_controller, trial)
         for scores in rungs_of(self):
             if trial.config["key"] in scores:

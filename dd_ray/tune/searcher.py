@@ -1,11 +1,11 @@
-"""The source of a sweep's trials as Ray Tune sees it: a `Searcher` that names them, and a callback that hears of them.
+"""Connects a sweep's source of trials to Ray Tune: a `Searcher` that hands them out, and a callback that reports back.
 
-Why not Ray's own `OptunaSearch` and `Repeater` (2.60, tried with Optuna 5.0): `OptunaSearch` keeps in memory which of
-Tune's trials is which of Optuna's, so those that ran when the driver was killed stay RUNNING forever, and are not gone
-on with unless it is unpickled from Tune's snapshot; a new command starts its sampler over, which draws the same points
-again; it raises a KeyError where a trial reports without its metric, as ours do between evaluations. `Repeater` takes
-the mean of the seeds that did not fail, which flatters a point where some do. Nor `tune.grid_search`, which copies all
-values of a grid into each of its trials.
+Ray's own `OptunaSearch` and `Repeater` (2.60, tried with Optuna 5.0) are not used: `OptunaSearch` keeps in memory which
+of Tune's trials is which of Optuna's, so trials that ran when the driver was killed stay RUNNING for ever, and are not
+continued unless it is unpickled from Tune's snapshot; in a new command its sampler starts over and draws the same
+points again; and it raises a KeyError if a trial reports without its metric, as ours do between evaluations. `Repeater`
+takes the mean of the seeds that did not fail, which flatters a point where some do. `tune.grid_search` is not used
+since it copies all values of a grid into each of its trials.
 """
 
 from typing import Any
@@ -21,15 +21,15 @@ from dd_ray.trial.report import TrialReport
 
 
 class SourceSearcher(Searcher):
-    """Gives Tune one trial after another, and says so when there are no more.
+    """Gives Tune one trial after another, and tells it when there are no more.
 
-    It opens the folder of a trial when it hands it out. It is to be used with a limit to the trials at a time, since
-    Tune starts the trials of a searcher without one by one. It keeps nothing with Tune: a sweep goes on from its own
+    It opens the folder of a trial when it hands the trial out. Use it with a limit of trials at a time, since without
+    one Tune starts a searcher's trials one by one. It stores nothing with Tune, since a sweep goes on from its own
     files.
 
     Args:
-        source: where trials come from.
-        folders: of the trials.
+        source: source of the trials.
+        folders: folders of the trials.
     """
 
     def __init__(self, source: Source, folders: TrialFolders) -> None:
@@ -38,7 +38,7 @@ class SourceSearcher(Searcher):
         self._folders = folders
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # theirs has no FINISHED
-        """The config of a trial: its key and label; None for now, `Searcher.FINISHED` at the end."""
+        """Return a trial's config, its key and label; None if there is none now, `Searcher.FINISHED` at the end."""
         trial = self._source.next_trial()
         if trial is None:
             return None if self._source.waits else Searcher.FINISHED
@@ -46,27 +46,27 @@ class SourceSearcher(Searcher):
         return {"key": trial.key, "label": self._folders.label_of(trial)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Nothing to do: `Listener` tells the source, after the outcome was written."""
+        """Do nothing, since `Listener` tells the source after the outcome was written."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to do."""
+        """Do nothing, since a sweep goes on from its own files."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to do."""
+        """Do nothing, since a sweep goes on from its own files."""
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Tune pickles it with its snapshot, which nobody reads."""
+        """Return nothing, since Tune pickles it into a snapshot that nobody reads."""
         return {}
 
 
 class JudgesThoseThatDecide(FIFOScheduler):
-    """Lets a scheduler judge the trials that decide, and lets the others run to their end.
+    """Lets a scheduler judge the trials that decide, and all others run to their end.
 
-    All of a grid decide, and of a search the first seed of each suggestion.
+    All trials of a grid decide, and the first seed of each suggestion of a search.
 
     Args:
-        judge: the scheduler.
-        source: which knows the trials that decide.
+        judge: the scheduler that judges.
+        source: source of the trials, which tells those that decide.
     """
 
     def __init__(self, judge: TrialScheduler, source: Source) -> None:
@@ -76,49 +76,49 @@ class JudgesThoseThatDecide(FIFOScheduler):
 
     @property
     def metric(self) -> str | None:
-        """What the judge compares."""
+        """Metric that the judge compares by."""
         return self._judge.metric
 
     def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
-        """As the judge has it."""
+        """Pass the properties on to the judge."""
         return self._judge.set_search_properties(metric, mode, **spec)
 
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
-        """Let the judge see one that decides."""
+        """Tell the judge, if the trial decides."""
         if self._decides(trial):
             self._judge.on_trial_add(tune_controller, trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
-        """As `on_trial_add`."""
+        """Tell the judge, if the trial decides."""
         if self._decides(trial):
             self._judge.on_trial_error(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """The verdict; to go on, where there is none."""
+        """Return the judge's verdict; to go on, if the trial does not decide."""
         return self._judge.on_trial_result(tune_controller, trial, result) if self._decides(trial) else self.CONTINUE
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """As `on_trial_add`."""
+        """Tell the judge, if the trial decides."""
         if self._decides(trial):
             self._judge.on_trial_complete(tune_controller, trial, result)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """As `on_trial_add`."""
+        """Tell the judge, if the trial decides."""
         if self._decides(trial):
             self._judge.on_trial_remove(tune_controller, trial)
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to do: a sweep goes on from its own files."""
+        """Do nothing, since a sweep goes on from its own files."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to do."""
+        """Do nothing, since a sweep goes on from its own files."""
 
     def _decides(self, trial: Trial) -> bool:
         return self._source.decides(trial.config["key"])
 
 
 class Listener(Callback):
-    """Tells the source of evaluations and ends. It is to come after the callback that writes outcomes."""
+    """Tells the source of evaluations and ends. It must come after the callback that writes outcomes."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -126,14 +126,14 @@ class Listener(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """An evaluation, or a sign of life without one."""
+        """Tell the source of an evaluation, if the report has one."""
         if TrialReport.from_tune(result).metrics:
             self._source.trial_evaluated(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """It finished, diverged, or was stopped."""
+        """Tell the source that a trial finished, diverged, or was stopped."""
         self._source.trial_ended(trial.config["key"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """It was given up."""
+        """Tell the source that a trial was given up."""
         self._source.trial_ended(trial.config["key"])

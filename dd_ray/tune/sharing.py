@@ -1,8 +1,8 @@
-"""Several sweeps on one cluster: each takes its share of it, and all of it while it is alone.
+"""Shares a cluster between sweeps: each takes its share, and all of the cluster while it is alone.
 
-Ray gives its resources to who asked first and keeps them there until that one lets go, so a sweep that
-reuses its workers would keep a cluster to its end. Instead every running sweep is known to the others by a
-named actor, which ends with it, and each limits itself.
+Ray gives resources to the first who asks, until they are released, so a sweep that reuses its workers would keep a
+cluster until its end. Instead every running sweep has a named actor, which ends with it and which the other sweeps see,
+and each sweep limits itself.
 """
 
 import contextlib
@@ -18,9 +18,9 @@ SECONDS_TO_ANSWER = 2
 
 
 def fair_share(mine: float, others: Sequence[float]) -> float:
-    """Max-min fair part of a whole, for one that wants `mine` of it beside others.
+    """Return the max-min fair part of a whole for a sweep that wants `mine` of it, beside others.
 
-    Who wants less than an equal part gets what it wants, and the rest is split among the others alike
+    A sweep that wants less than an equal part gets what it wants, and the rest is split equally among the others
     (Bertsekas and Gallager 1992, Data Networks, section 6.5.2).
     """
     rest = 1.0
@@ -34,7 +34,7 @@ def fair_share(mine: float, others: Sequence[float]) -> float:
 
 
 class Presence:
-    """A sweep's entry among those that run on the cluster, there as long as its driver."""
+    """A sweep's entry among those that run on the cluster. It lasts as long as the sweep's driver."""
 
     def __init__(self) -> None:
         entry: Any = ray.remote(num_cpus=0)(_Entry)
@@ -42,14 +42,14 @@ class Presence:
         self._entry = entry.options(name=self._name, namespace=NAMESPACE, max_concurrency=2).remote()
 
     def slots(self, wanted: int, capacity: int) -> int:
-        """Trials that this sweep may run at a time.
+        """Return the number of trials that this sweep may run at a time.
 
         Args:
-            wanted: how many it has to run.
-            capacity: how many of them the cluster holds.
+            wanted: number of trials that it has to run.
+            capacity: number of them that the cluster holds.
 
         Returns:
-            1 to `capacity`.
+            A number from 1 to `capacity`.
         """
         part = min(1.0, wanted / max(capacity, 1))
         self._entry.set.remote(part)
@@ -68,7 +68,7 @@ class Presence:
 
 
 class _Entry:
-    """What a sweep wants, as a part of the cluster."""
+    """The part of the cluster that a sweep wants."""
 
     def __init__(self) -> None:
         self._part = 0.0

@@ -1,4 +1,4 @@
-"""Requests to end: Ctrl-C, and the SIGTERM of batch systems and containers."""
+"""Handles requests to end: Ctrl-C, and the SIGTERM of batch systems and containers."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ _asked = threading.Event()
 
 
 def expect_signals() -> None:
-    """Raise KeyboardInterrupt on either of them, and remember it: an import or a callback may swallow the exception."""
+    """Raise KeyboardInterrupt on both, and remember it, since an import or a callback may swallow the exception."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, _interrupt)
@@ -19,22 +19,22 @@ def expect_signals() -> None:
 
 @contextmanager
 def handlers_kept() -> Iterator[None]:
-    """Whatever sets handlers of signals meanwhile, as Ray and Tune do, those of before are there again afterwards."""
+    """Restore the handlers of signals after the block, in which Ray and Tune may set others."""
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     try:
         yield
     finally:
         for number, handler in before.items():
-            # One that Python knows nothing of cannot be put back, and Python has not replaced it.
+            # A handler that Python did not set cannot be restored, and Python has not replaced it.
             if handler is not None and signal.getsignal(number) != handler:
                 signal.signal(number, handler)
 
 
 @contextmanager
 def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
-    """While it lasts, the first request calls `end`, and a second one raises. One that was swallowed before counts.
+    """Call `end` at the first request during the block, and raise at a second. One that was swallowed before counts.
 
-    In a thread other than the main one, which gets no signals, it does nothing.
+    It does nothing in other threads than the main one, since they get no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

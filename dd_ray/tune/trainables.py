@@ -1,6 +1,6 @@
-"""The model variants as trainables of Ray Tune, for a `tune.Tuner` of one's own: without a sweep, its folder or packs.
+"""Makes trainables of Ray Tune of the model variants, for your own `tune.Tuner`, without a sweep's folder or packs.
 
-`dd_ray.tune.trainable` makes the class of a variant. What its trials read and report is said at `VariantTrainable`.
+`dd_ray.tune.trainable` makes the class of a variant. `VariantTrainable` says what its trials read and report.
 """
 
 import difflib
@@ -24,22 +24,22 @@ from dd_ray.trial.trainer import Precision
 
 ITERATIONS, DEFAULT_ITERATIONS = "iterations", 100
 STATE = "state.npz"
-"""File of a Tune checkpoint that holds all of it: weights, optimiser's state, iteration and config, without pickle."""
+"""The only file of a Tune checkpoint: weights, optimiser's state, iteration and config, without pickles."""
 
 
 class VariantTrainable(tune.Trainable):
-    """A model variant that Ray Tune trains, one config a trial.
+    """A model variant that Ray Tune trains, with one config per trial.
 
-    The config has the fields of a `TrialConfig` but for `model`, by name, and `iterations`: how many batches there are
+    The config has the fields of a `TrialConfig` by name, except for `model`, and `iterations`, the number of batches
     between two reports. Fields that are left out have their defaults.
 
-    Each report has the metrics of an evaluation on held-out data, by the names of `dd_ray.metrics.REPORTED`, NaN where
-    there is no value; `iteration`, how many batches the network has learned from; and `diverged`. A trial whose loss is
-    no longer finite ends with `diverged` true and NaN for all metrics.
+    Each report has the metrics of an evaluation on held-out data, by the names of `dd_ray.metrics.REPORTED`, NaN if
+    there is no value; `iteration`, the number of batches that the network has learned from; and `diverged`. A trial
+    whose loss is no longer finite ends with `diverged` true and NaN for all metrics.
 
-    A checkpoint of another trial is taken over with its weights, its optimiser's state and its iteration, wherever the
-    network is of the same shape; everything else is as this trial's config says. A γ or α that is learned is one of the
-    weights. Ray gives the share of a GPU that `tune.with_resources` asks for, and a trial with one trains there.
+    From a checkpoint of another trial, whose network must have the same shape, weights, optimiser's state and iteration
+    are taken over; everything else follows this trial's config. A learned γ or α is one of the weights. A trial with a
+    share of a GPU, which `tune.with_resources` asks for, trains there.
     """
 
     model: ClassVar[str]
@@ -47,8 +47,8 @@ class VariantTrainable(tune.Trainable):
     precision: ClassVar[Precision] = "float32"
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Begin a trial; a `UserError` says what is wrong with its config."""
-        load_extensions(self.extensions)  # first, since they bring fields
+        """Begin a trial. If its config is wrong, a `UserError` says why."""
+        load_extensions(self.extensions)  # first, since they bring fields of their own
         self._begin(config)
 
     def step(self) -> dict[str, Any]:
@@ -58,30 +58,30 @@ class VariantTrainable(tune.Trainable):
         return {**report.metrics, "iteration": report.iteration, "diverged": diverged, "done": diverged}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Write the trial's state into a folder of Tune's."""
+        """Write the trial's state into a folder of Tune."""
         LocalFiles(Path(checkpoint_dir)).write(STATE, self._trial.state(), durable=False)
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Go on from the state in a folder, of this trial or of another one.
+        """Continue from the state in a folder, of this trial or of another one.
 
         Raises:
-            UserError: it is damaged, or of a network of another shape.
+            UserError: it is damaged, or its network has another shape.
         """
         from dd_ray.training import load_state  # noqa: PLC0415
 
         self._trial.take_over(load_state(Path(checkpoint) / STATE))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Begin another trial in this process, which keeps nothing of the one before."""
+        """Begin another trial in this process. Nothing of the one before is kept."""
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Let go of the network."""
+        """Drop the network."""
         self.__dict__.pop("_trial", None)  # there is none after a `setup` that failed
 
     def _begin(self, config: Mapping[str, Any]) -> None:
-        # The driver, which has the class as well, does without PyTorch.
+        # Not at the top: the driver imports this class as well, and needs no PyTorch.
         from dd_ray.trial.standalone import StandaloneTrial  # noqa: PLC0415
 
         self.cleanup()
@@ -93,7 +93,7 @@ class VariantTrainable(tune.Trainable):
 def variant(
     model: str, extensions: Sequence[str | Path] = (), precision: Precision = "float32"
 ) -> type[VariantTrainable]:
-    """The trainable of a model variant; see `dd_ray.tune.trainable`."""
+    """Make the trainable of a model variant; see `dd_ray.tune.trainable`."""
     load_files(extensions)
     if model not in MODELS:
         raise UserError(f"model = {model!r} is not one of {', '.join(MODELS)}.")
@@ -104,14 +104,14 @@ def variant(
 
 
 def read_config(model: str, config: Mapping[str, Any]) -> tuple[TrialConfig, int]:
-    """A trial and its iterations between two reports, from what Tune gives it.
+    """Read a trial's config, and its iterations between two reports, from Tune's config.
 
     Args:
-        model: the variant.
-        config: values by field; also numbers of NumPy, as samplers draw them.
+        model: name of the model.
+        config: values by field, which may be numbers of NumPy, as samplers draw them.
 
     Raises:
-        UserError: there is no such field, or a value is not possible.
+        UserError: a field does not exist, or a value is not possible.
     """
     values = {name: value.item() if isinstance(value, np.generic) else value for name, value in config.items()}
     iterations = values.pop(ITERATIONS, DEFAULT_ITERATIONS)
@@ -128,9 +128,9 @@ def read_config(model: str, config: Mapping[str, Any]) -> tuple[TrialConfig, int
 
 
 def kept_in_range(config: dict[str, Any]) -> dict[str, Any]:
-    """The config with each number in the range of its field, for `PopulationBasedTraining(custom_explore_fn=...)`.
+    """Move each number into the range of its field, for `PopulationBasedTraining(custom_explore_fn=...)`.
 
-    PBT multiplies what it mutates by 0.8 or 1.2, and a γ of 0.9 becomes 1.08, which no trial takes.
+    PBT multiplies numbers by 0.8 or 1.2, so that a γ of 0.9 becomes 1.08, which no trial accepts.
     """
     ranges = {field.name: option_of(field).within for field in config_fields()}
     kept = dict(config)
@@ -141,7 +141,7 @@ def kept_in_range(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _described(model: str) -> str:
-    """What `help` says of a variant: the fields that it reads, with their defaults."""
+    """Return the `help` of a variant, which lists the fields that it reads with their defaults."""
     classes: tuple[type, ...] = (TrialFields, *option_classes())
     docs = {name: doc for each in classes for name, doc in field_docs(each).items()}
     usual = {ITERATIONS: DEFAULT_ITERATIONS, **defaults()}

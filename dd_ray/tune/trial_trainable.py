@@ -1,4 +1,4 @@
-"""A trial as Ray Tune sees it: a shell around `TrialRun`."""
+"""The trainable of a sweep's trials, a shell around `TrialRun`."""
 
 import traceback
 from typing import Any
@@ -16,25 +16,25 @@ from dd_ray.tune.pack_actors import PackTrainer, pack_here
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains one trial. Its state is in the sweep's own files, so Tune's checkpoints stay empty.
+    """Trains one trial at a time. Its state is in the sweep's own files, so Tune's checkpoints are empty.
 
-    A worker is used for one trial after another, which saves the start of a process (about 3 s).
+    A worker is reused for one trial after another, which saves the start of a process (about 3 s).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
         """Remember which trial it is.
 
-        It is taken up at the first step and not here: Tune sets up a worker for a trial that meanwhile it
-        has given to another worker, and two of them must not have the same trial's files.
+        The trial is taken up at the first step and not here: Tune may set up a worker for a trial that it meanwhile
+        gives to another worker, and only one of them may have the trial's files.
         """
         self._config = config
         self._run: TrialRun | None = None
         self._reached = 0
 
     def step(self) -> dict[str, Any]:
-        """Take the trial further, at first from its latest state.
+        """Train the trial further, at first from its latest state.
 
-        A storage without space is no fault of the trial: it is reported, and the sweep ends.
+        A full storage is not the trial's fault: it is reported, and the sweep ends.
         """
         try:
             run = self._run = self._run or self._take_up()
@@ -47,29 +47,29 @@ class TrialTrainable(tune.Trainable):
             return TrialReport(iteration=self._reached, storage_full=str(error)).to_tune()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Leave the trial and take up another."""
+        """Close the trial and take up another."""
         self.cleanup()
         self.setup(new_config)
         return True
 
     def cleanup(self) -> None:
-        """Leave the trial. What its last evaluation left is complete, so an error here is nobody's."""
-        run, self._run = self._run, None  # once, also where closing it fails
+        """Close the trial. Its last evaluation is stored completely, so an error here is only printed."""
+        run, self._run = self._run, None  # once, even if closing it fails
         try:
             if run is not None:
                 run.close()
         except Exception:
-            traceback.print_exc()  # Tune would blame the next trial, and give it up
+            traceback.print_exc()  # raised, it would be counted as a failure of the next trial
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to do: the state is in the sweep's own files."""
+        """Do nothing, since the state is in the sweep's own files."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing to do: the first step loads the latest state."""
+        """Do nothing, since the first step loads the latest state."""
 
     def _take_up(self) -> TrialRun:
         work = {name: value for name, value in self._config.items() if name != "label"}
-        # Also nodes that join later are asked, which the driver could not do before it started.
+        # Nodes that join later are checked here, which the driver could not do at its start.
         if differs := difference(versions(), work.pop("versions")):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
         load_extensions(work["extensions"])
