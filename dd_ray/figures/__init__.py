@@ -1,4 +1,4 @@
-"""How figures are drawn: a module a figure, which a script of `analysis/` runs and a sweep's end calls.
+"""Draws figures: each has a module, which a script of `analysis/` runs, and which the end of a sweep calls.
 
 grid_maps              metrics over the axes of a grid
 effects                what each axis changes, and two of them together: a table
@@ -40,14 +40,14 @@ FIGURES = (
     "traversals",
     "reconstruction_errors",
 )
-"""Figures that a study can name, each a module with a function `draw_sweep`."""
+"""The figures that a study can name, each a module with a function `draw_sweep`."""
 
 
 def check_figures(figures: Iterable[str | DrawFigure]) -> None:
     """Make sure, without importing it, that each figure of a study exists.
 
     Raises:
-        UserError: there is none of such a name.
+        UserError: a name is of no figure.
     """
     for figure in figures:
         if isinstance(figure, str) and figure not in FIGURES:
@@ -60,7 +60,7 @@ def draw_figure(figure: str | DrawFigure, location: str, folder: Path) -> Sequen
     A figure is imported when it is drawn: Matplotlib and PyTorch take seconds, and most figures need no network.
 
     Args:
-        figure: a name of `FIGURES`, or a function that is called with the other two.
+        figure: a name of `FIGURES`, or a function that is called with location and folder.
         location: folder or URL of the sweep.
         folder: where to write.
 

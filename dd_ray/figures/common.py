@@ -1,4 +1,4 @@
-"""What figures share: words of marks, colours that tell settings apart, axes, writing, and `main`."""
+"""Helpers of all figures: letters of marks, colours of settings, axes, writing files, and commands."""
 
 import io
 import sys
@@ -32,16 +32,17 @@ MARKS = {
 }
 """Letter and meaning of each mark of `dd_ray.results.summary`, the worst first."""
 BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
-"""What is said of the better side of a metric."""
+"""Words for the better side of a metric."""
 DPI = 150
 VERMILION, BLUE = "#D55E00", "#0072B2"
-"""Two that the colour-blind tell apart (Wong 2011, Nature Methods 8, p. 441)."""
+"""Two colours that the colour-blind can tell apart (Wong 2011, Nature Methods 8, p. 441)."""
 FEWEST_SEEDS_WITH_BARS = 3
-"""The 95% interval of two seeds is 13 times as long as they lie apart: it would hide all that there is to see."""
+"""The fewest seeds whose intervals are drawn: that of two seeds is 13 times as long as their distance, and would hide
+everything."""
 ROWS_PER_FIGURE = 7
-"""Of figures with a row for each network or cell."""
+"""The most rows of figures with a row for each network or cell."""
 _PALEST = 0.88
-"""Part of viridis that is used on white; what is above is too pale to be seen there."""
+"""The part of viridis that is used on white; the rest is too pale to be seen there."""
 
 Colour = tuple[float, float, float, float]
 _Options = TypeVar("_Options")
@@ -49,20 +50,19 @@ _Row = TypeVar("_Row")
 
 
 def ordered_colours(number: int) -> list[Colour]:
-    """Colours for ordered values, dark to bright, that stay apart for the colour-blind and in grey."""
+    """Return colours for ordered values, dark to bright, which are distinct for the colour-blind and in grey."""
     return [mpl.colormaps["viridis"](place) for place in np.linspace(0, _PALEST, max(number, 2))[:number]]
 
 
 def frame(panel: Axes, axis: Literal["both", "x", "y"] = "both") -> None:
-    """The look of axes with points or lines: a pale grid behind them, at the ticks of `axis`, and no box."""
+    """Style axes with points or lines: a pale grid behind them at the ticks of `axis`, and no box."""
     panel.grid(axis=axis, color="0.92", linewidth=0.6)
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
 
 
 def label_logarithms(axis: Axis, low: float | None = None, high: float | None = None) -> None:
-    """Ticks of a logarithmic axis at powers of ten; where these are few, or the ends not given, also at 2 and 5 times
-    them."""
+    """Put ticks on a logarithmic axis at powers of ten and, if few or without given ends, at 2 and 5 times them."""
     few = (high or 1.0) < 100 * (low or 1.0)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -70,13 +70,13 @@ def label_logarithms(axis: Axis, low: float | None = None, high: float | None = 
 
 
 def figures_of_rows(name: str, rows: Sequence[_Row]) -> dict[str, Sequence[_Row]]:
-    """The rows of each of as many figures as they take: `NAME`, or `NAME_1` and on where one is not enough."""
+    """Distribute rows over as many figures as they need: `NAME`, or `NAME_1` and so on if one is not enough."""
     parts = [rows[i : i + ROWS_PER_FIGURE] for i in range(0, len(rows), ROWS_PER_FIGURE)]
     return {name if len(parts) == 1 else f"{name}_{number}": part for number, part in enumerate(parts, 1)}
 
 
 def folder_of(path: str | Path | None, out: Path | None) -> Path:
-    """Where figures go: where it is said, or into `figures`: in the folder of a sweep, or here where it is at a URL.
+    """Return the folder for figures: the given one, or `figures` in the sweep's folder, or here if that is at a URL.
 
     Raises:
         UserError: neither is given.
@@ -111,13 +111,13 @@ def run_command(
     about: str | None,
     args: list[str] | None,
 ) -> None:
-    """A script's `main`: read its options, write its files and print where they are.
+    """Run a script: read its options, write its files and print their paths.
 
     Args:
         options: dataclass of the options.
-        write_files: what the script does with them.
-        about: what `--help` says of it.
-        args: the command line; that of the process where it is None.
+        write_files: writes the script's files for some options.
+        about: the description in `--help`.
+        args: the words of the command line; None means those of the process.
     """
     with exit_on_user_error():
         _, args = taken_from(sys.argv[1:] if args is None else args)

@@ -1,7 +1,8 @@
 """Effects of a sweep's axes, as a table in the terminal and as a file: `python analysis/effects.py PATH`.
 
-A row for each value of an axis beside its lowest, and for each two such values together, with 95% intervals; what they
-mean, `dd_ray.results.effects` says. A star is at those that are not 0 for all effects of a metric at once, by Holm.
+It has a row for each value of an axis but its lowest, and for each two such values together, with 95% intervals;
+`dd_ray.results.effects` defines them. Effects that differ from 0, by Holm's test over all effects of a metric, have a
+star.
 """
 
 import math
@@ -65,7 +66,7 @@ def print_effects(found: pd.DataFrame) -> None:
 
 
 def _name(row: dict[Any, Any]) -> str:
-    """`γ: 0 → 0.5`, and of an interaction `γ: 0 → 0.5, with λ: 0 → 10`."""
+    """Name an effect: `γ: 0 → 0.5`, or `γ: 0 → 0.5, with λ: 0 → 10` for an interaction."""
     first, other = (
         f"{plain(symbol(row[f'{which}axis']))}: {shown(row[f'{which}lowest'])} → {shown(row[f'{which}value'])}"
         if row[f"{which}axis"]

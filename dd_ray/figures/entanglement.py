@@ -8,18 +8,18 @@ network:
 - the squared correlation of each factor with each latent, within the sweep of that factor;
 - the squared correlation of the latents with each other, over all pictures.
 
-Above a row stand the two numbers of the notebook: the mean of (corr(z_i, z_j) − 1{i = j})², and the mean of
-corr(f, z_j)² over factors and latents, which is no score: the perfect encoder has the lowest value. Of other factors
-than the original's four they compare with nothing, and a shape is swept over its three. Correlations do not
-see how large a response is, so latents that are not active (variance over pictures of random factors at most 0.01) are
-drawn grey, named in brackets and left white in the matrices. The table has the standard deviation of every response.
+Above each row are the two numbers of the notebook: the mean of (corr(z_i, z_j) − 1{i = j})², and the mean of corr(f,
+z_j)² over factors and latents. The latter is not a score: a perfect encoder has the lowest value. For other factors
+than the original's four there is nothing to compare them with, and a shape is swept over its three values. Correlations
+do not depend on the size of a response, so latents that are not active (variance over pictures of random factors at
+most 0.01) are drawn in grey, named in brackets and left white in the matrices. The table has the standard deviation of
+every response.
 
-A video model is shown still videos, the factors constant in time. `inertia_vae`'s filter is at rest in these from the
-first frame on, so that there is no time to wait for it to settle, and its latent is the encoder's own at any γ
-(`dd_ray.evaluation.encode_stills`).
+A video model is shown still videos, with factors that are constant in time. In these the filter of `inertia_vae` is at
+rest from the first frame on, so its latent is the encoder's own at any γ (`dd_ray.evaluation.encode_stills`).
 
-A supervised decoder, which encodes nothing, is left out, and so are networks of the arrays of a file, which has no
-pictures of swept factors.
+Supervised decoders are left out, since they encode nothing, and so are networks of arrays, since files have no pictures
+of swept factors.
 """
 
 import math
@@ -52,12 +52,12 @@ from dd_ray.metrics.arrays import correlations
 from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable
 
 NUM_RANDOM = 1_000
-"""Pictures of random factors over which a latent's variance says whether it is active."""
+"""Number of pictures of random factors over which a latent must vary to be active."""
 LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 INACTIVE = "0.65"
 """Grey of the lines of latents that are not active."""
 MOST_WITH_NUMBERS = 6
-"""Latents, up to which a matrix has its numbers written into it."""
+"""The most latents with which numbers are written into a matrix."""
 SCALE, COLOURS = Normalize(0, 1), "cividis"
 WIDTH, HEIGHT = 10.6, 1.95
 LEGEND_COLUMNS = 6
@@ -65,17 +65,17 @@ LEGEND_COLUMNS = 6
 
 @dataclass(frozen=True)
 class Entanglement:
-    """What a network's latents make of the sweeps of each factor."""
+    """The responses of a network's latents to sweeps of each factor."""
 
     subject: Network
     responses: NDArray[np.float32]
     """[F, S, L] latents, as `notebook_sweeps` orders the pictures."""
     active: NDArray[np.bool_]
-    """[L] which latents vary over pictures of random factors."""
+    """[L] whether each latent varies over pictures of random factors."""
 
     @classmethod
     def of(cls, subject: Network) -> "Entanglement":
-        """Show a network the sweeps."""
+        """Compute a network's responses to the sweeps."""
         num_factors = len(subject.config.factor_names)
         sweeps = notebook_sweeps(num_factors)
         responses = encode_stills(subject.model, subject.config, sweeps.reshape(-1, num_factors))
@@ -90,7 +90,7 @@ class Entanglement:
 
     @property
     def names(self) -> list[str]:
-        """Names of the latents, in brackets where they are not active."""
+        """Names of the latents, in brackets if they are not active."""
         plain = [f"z$_{{{i}}}$" for i in range(len(self.active))]
         return [name if active else f"({name})" for name, active in zip(plain, self.active, strict=True)]
 
@@ -105,7 +105,7 @@ class Entanglement:
         return correlations(flat, flat)
 
     def numbers(self) -> dict[str, Any]:
-        """A row of the table of numbers."""
+        """Return a row of the table of numbers."""
         subject = self.subject
         return {
             **{"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration},
@@ -119,8 +119,8 @@ class Entanglement:
 
 
 def draw(shown: Sequence[Entanglement], limits: tuple[float, float], title: str) -> Figure:
-    """One figure: a row of panels for each network, responses on one scale from `limits`."""
-    most = max(len(one.active) for one in shown)  # latents; each has one colour in all rows
+    """Draw a figure with a row of panels for each network, and responses on a common scale from `limits`."""
+    most = max(len(one.active) for one in shown)  # number of latents; each has the same colour in all rows
     spacing = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01)
     figure = Figure(
         figsize=(WIDTH, len(shown) * HEIGHT + 0.6 + 0.2 * (most // LEGEND_COLUMNS + 1)),
@@ -185,7 +185,7 @@ def _draw_matrix(
     names: tuple[Sequence[str], Sequence[str]],
     active: tuple[NDArray[np.bool_], NDArray[np.bool_]],
 ) -> None:
-    """Squared correlations as colours, left white where a row or column is not active; names and activity of both."""
+    """Draw squared correlations as colours, white where row or column is not active; names and activity of both."""
     in_use = np.outer(*active)
     panel.imshow(squares, norm=SCALE, cmap=COLOURS, aspect="auto", alpha=in_use.astype(float))
     panel.set_yticks(range(len(names[0])), names[0])
@@ -213,7 +213,7 @@ def _short(factor: str) -> str:
 
 
 def tables(shown: Sequence[Entanglement]) -> dict[str, pd.DataFrame]:
-    """The numbers behind the figures: each network's own, its responses, and its correlations."""
+    """Return the numbers behind the figures: each network's two numbers, its responses, and its correlations."""
     responses, pairs = [], []
     for one in shown:
         name, latents = one.subject.name, range(len(one.active))

@@ -1,4 +1,4 @@
-"""Errors of reconstruction by region: of each cell, its networks' and those that the original study published."""
+"""Reconstruction errors of cells by region, with those that the original study published."""
 
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ from dd_ray.evaluation import PicturedRegions, region_errors
 from dd_ray.probes.networks import Network
 
 POSITIONS = np.linspace(0, 1, 8)
-"""On each axis, as in the original study's numbers."""
+"""Number of positions on each axis, as in the original study's numbers."""
 PUBLISHED = "region_errors.npz"
 BIN_WIDTH = 2.0
-"""Pixels of 32×32, of the distances that are averaged together."""
+"""Width, in pixels of 32×32, of the bins of distances in which errors are averaged."""
 REGIONS = dict(zip(Regions._fields, ("inside the circle", "edge of the circle", "background"), strict=True))
 MAPS = {
     "inside": ("circle", "inside\nover circle positions"),
@@ -31,26 +31,26 @@ MAPS = {
     "background": ("circle", "background\nover circle positions"),
     "background of the Gaussian": ("background", "background\nover Gaussian positions"),
 }
-"""Panels of a row: the positions that are along x and y, and what stands above."""
+"""Panels of a row: the positions along x and y, and the title."""
 Errors = dict[str, NDArray[np.floating]]
-"""By region, [S, 8, 8, 8, 8]: seeds, background_x, background_y, circle_x, circle_y."""
+"""Errors by region, [S, 8, 8, 8, 8]: seeds, background_x, background_y, circle_x, circle_y."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Errors of the networks that differ in their seed alone."""
+    """The errors of networks that differ in their seed alone."""
 
     name: str
     settings: Mapping[str, Any]
     states: str
-    """Of all seeds, such as `finished@300 stopped_early@150`."""
+    """States of all seeds, such as `finished@300 stopped_early@150`."""
     note: str
-    """What is to be said of seeds that did not finish, or of where the network is from."""
+    """A remark about seeds that did not finish, or about where the network is from."""
     complete: bool
     errors: Errors
-    """Of the seeds that got furthest."""
+    """Errors of the seeds that got furthest."""
     published: Mapping[str, NDArray[np.floating]] | None = None
-    """By region, [8, 8, 8, 8]."""
+    """The published errors by region, [8, 8, 8, 8]."""
 
     @property
     def label(self) -> str:
@@ -59,13 +59,13 @@ class Cell:
 
 
 def grid() -> NDArray[np.float64]:
-    """Factors [4096, 4] of the pictures, in the order of the published errors."""
+    """Return factors [4096, 4] of the pictures, in the order of the published errors."""
     background_x, background_y, circle_x, circle_y = np.meshgrid(*[POSITIONS] * 4, indexing="ij")
     return np.stack([circle_x, circle_y, background_x, background_y], axis=-1).reshape(-1, 4)
 
 
 def distances() -> NDArray[np.float64]:
-    """[8, 8, 8, 8] distance of the circle's centre and the Gaussian's, in pixels of a picture of 32×32."""
+    """Return distances [8, 8, 8, 8] of the centres of circle and Gaussian, in pixels of a picture of 32×32."""
     factors = grid()
     circles, gaussians = CIRCLE_RANGE * factors[:, :2] + CIRCLE_MARGIN, CANVAS * factors[:, 2:]  # px of the canvas
     apart = (circles - gaussians) / (CANVAS / IMAGE)
@@ -73,7 +73,7 @@ def distances() -> NDArray[np.float64]:
 
 
 def measure(subjects: Sequence[Network]) -> list[Cell]:
-    """Errors of networks, those of the same settings and different seeds together."""
+    """Compute the errors of networks, and group those that differ in their seed alone."""
     groups: dict[tuple[Any, ...], list[Network]] = {}
     for subject in subjects:
         told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
@@ -106,7 +106,7 @@ def _measure_group(
 
 
 def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:
-    """What is to be said of the seeds of a cell, and whether all have finished."""
+    """Return a remark about the seeds of a cell, and whether all have finished."""
     if group[0].state == "original":
         return "original study", True
     ended = sorted({subject.state for subject in group} - {"finished"})
@@ -120,7 +120,7 @@ def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:
 
 
 def with_published(cells: Sequence[Cell], folder: Path) -> list[Cell]:
-    """The original's cells with the errors that it published, if the folder has them; others as they are.
+    """Add the errors that the original published to its cells, if the folder has them; other cells stay as they are.
 
     Raises:
         UserError: the file cannot be read, or holds something else.
@@ -145,12 +145,12 @@ def with_published(cells: Sequence[Cell], folder: Path) -> list[Cell]:
 
 
 def means_of_seeds(errors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """[S] each seed's error over all positions."""
+    """Return each seed's mean error over all positions, [S]."""
     return errors.reshape(len(errors), -1).mean(axis=1, dtype=np.float64)
 
 
 def over_positions(cell: Cell) -> dict[str, NDArray[np.float64]]:
-    """Of each of `MAPS`, the errors [x, y] averaged over seeds and the other two axes."""
+    """Return the errors [x, y] for each of `MAPS`, averaged over seeds and the other two axes."""
     averaged = {"circle": (0, 1, 2), "background": (0, 3, 4)}
     return {
         name: cell.errors[name.split()[0]].mean(axis=averaged[thing], dtype=np.float64)
@@ -159,10 +159,10 @@ def over_positions(cell: Cell) -> dict[str, NDArray[np.float64]]:
 
 
 def over_distances(cell: Cell) -> pd.DataFrame:
-    """Errors of each region by the distance of circle and Gaussian, over all positions and seeds.
+    """Return errors of each region by the distance of circle and Gaussian, over all positions and seeds.
 
     Columns: `region`, `distance` (the middle of its bin, in pixels), `error` (mean), `lower_quartile`,
-    `upper_quartile`, `pictures`, how many there are at that distance.
+    `upper_quartile`, and `pictures`, the number at that distance.
     """
     bins = np.floor(distances() / BIN_WIDTH)
     parts = []

@@ -1,4 +1,4 @@
-"""Panels of reconstruction errors: bars of regions, maps over positions, and curves over distances."""
+"""Draws panels of reconstruction errors: bars of regions, maps over positions, and curves over distances."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ from dd_ray.figures.error_cells import MAPS, REGIONS, Cell, means_of_seeds, over
 from dd_ray.metrics import seed_interval
 
 FEWEST_PICTURES = 16
-"""At a distance, for it to be drawn; in the table are all."""
+"""The fewest pictures at a distance for its error to be drawn; the table has all."""
 STYLES: dict[str, dict[str, Any]] = {
     region: {"color": colour, "linestyle": line, "linewidth": width}
     for region, colour, line, width in zip(
@@ -35,14 +35,14 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 ROW_HEIGHT = 1.75
 LINE_LENGTH = 30
-"""Characters beside a row."""
+"""The most characters of a line beside a row."""
 COLOUR = ordered_colours(4)[1]
 BAR, PUBLISHED_BAR = 0.62, 0.42
-"""Heights, in rows."""
+"""Heights of bars, in rows."""
 
 
 def draw_bars(cells: Sequence[Cell]) -> Figure:
-    """A panel for each region, a bar for each cell; published errors below those of the original's cells."""
+    """Draw a panel for each region with a bar for each cell; published errors are below the original's cells."""
     rows = sum(_rows_of(cell) for cell in cells)
     spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05)
     figure = Figure(figsize=(10.6, max(2.3, 1.35 + 0.4 * rows)), layout=spacing, facecolor="white")
@@ -109,16 +109,16 @@ def _rows_of(cell: Cell) -> float:
 
 @dataclass(frozen=True)
 class Scales:
-    """What all rows of all figures share."""
+    """The scales that all rows of all figures share."""
 
     norm: LogNorm
-    """Of the maps' colours."""
+    """Scale of the maps' colours."""
     errors: tuple[float, float]
     """Ends of the axis of errors against distances."""
 
     @classmethod
     def of(cls, cells: Sequence[Cell]) -> "Scales":
-        """Scales that every cell fits."""
+        """Return scales that fit all cells."""
         low, high = _range(array for cell in cells for array in over_positions(cell).values())
         curves = [over_distances(cell) for cell in cells]
         lowest, highest = _range(
@@ -128,14 +128,14 @@ class Scales:
 
 
 def _range(arrays: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
-    """The smallest and the largest value, so far above 0 and apart that a logarithmic scale can have them."""
+    """Return the smallest and the largest value, far enough above 0 and apart for a logarithmic scale."""
     values = np.concatenate([array.ravel() for array in arrays])
     low = max(float(values.min()), 1e-9)
     return low, max(float(values.max()), 2 * low)
 
 
 def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
-    """A row of panels for each cell: its maps, and its errors against the distance."""
+    """Draw a row of panels for each cell: its maps, and its errors over the distance."""
     spacing = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.04)
     figure = Figure(figsize=(10.6, ROW_HEIGHT * len(cells) + 1.3), layout=spacing, facecolor="white")
     panels = figure.subplots(len(cells), len(MAPS) + 1, squeeze=False, width_ratios=[1] * len(MAPS) + [1.9])
@@ -178,7 +178,7 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
 
 
 def _wrapped(label: str) -> str:
-    """A label in lines that are no longer than a row is high."""
+    """Break a label into lines that are no longer than a row is high."""
     unbroken = label.replace(" = ", "\u00a0=\u00a0")
     return "\n".join(textwrap.fill(line, LINE_LENGTH, break_long_words=False) for line in unbroken.splitlines())
 

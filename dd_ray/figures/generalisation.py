@@ -1,4 +1,4 @@
-"""What networks make of positions that they have never seen: `python analysis/generalisation.py PATH`.
+"""Errors of networks at positions that they have never seen: `python analysis/generalisation.py PATH`.
 
 - `generalisation.png`: the error of held-out and of seen data over the share that was trained on, a panel for each
   kind of split and each combination of further settings; seeds are points, the line is their mean.
@@ -6,8 +6,8 @@
   positions of the circle and of the background, x to the right and y down as in the pictures, averaged over seeds and
   over trained positions of the other; levels that were held out are marked on the axes.
 
-Trials that have not finished are left out. Sweeps are of any model, with --split and --train-share; the error is that
-of factors where no trial reconstructs pictures.
+Trials that have not finished are left out. The sweep may be of any model, with --split and --train-share; the error is
+that of factors if no trial reconstructs pictures.
 """
 
 import sys
@@ -43,9 +43,9 @@ from dd_ray.probes.networks import Network, load_networks
 HELD_OUT, SEEN = VERMILION, BLUE
 MAPS = {"circle": ("circle_x", "circle_y"), "background": ("background_x", "background_y")}
 PICTURES = 8_192
-"""Of a map: as many at each position as that leaves."""
+"""Number of pictures of a map, which are distributed over its positions."""
 MOST_ROWS = 10
-"""Of the figure of positions; all cells are in its table."""
+"""The most rows of the figure of positions; its table has all cells."""
 NOT_SETTINGS = ("split", "train_share", "num_test", "seed")
 
 
@@ -61,20 +61,20 @@ class Options:
 
 @dataclass(frozen=True)
 class Positions:
-    """Errors over the positions of one thing, for the networks that differ in their seed alone."""
+    """Errors over the positions of one thing, for networks that differ in their seed alone."""
 
     thing: str
     levels: tuple[Levels, Levels]
-    """Along x and along y."""
+    """Levels along x and along y."""
     errors: NDArray[np.float64]
-    """[x, y], averaged over seeds and over trained positions of the other thing."""
+    """Errors [x, y], averaged over seeds and over trained positions of the other thing."""
 
 
 def finished_trials(path: str | Path) -> pd.DataFrame:
-    """The finished trials of a sweep with a split.
+    """Load the finished trials of a sweep with a split.
 
     Raises:
-        UserError: there is none.
+        UserError: there are none.
     """
     trials = results.final(results.load(path))
     trials = trials[trials["split"] != "none"]
@@ -87,7 +87,7 @@ def finished_trials(path: str | Path) -> pd.DataFrame:
 
 
 def curves(trials: pd.DataFrame) -> pd.DataFrame:
-    """A row for each setting, share and part (held out or seen): the mean error over seeds, and how many there are."""
+    """Return a row for each setting, share and part (held out or seen), with the mean error and the number of seeds."""
     settings = _swept(trials)
     identity, errors = [*settings, "split", "train_share", "seed"], _errors(trials)
     long = trials[[*identity, *errors]].melt(identity, errors, "part", "error").dropna(subset="error")
@@ -99,7 +99,7 @@ def curves(trials: pd.DataFrame) -> pd.DataFrame:
 
 
 def _swept(trials: pd.DataFrame) -> list[str]:
-    """Fields beside split, share and seed that tell trials apart."""
+    """Return the fields beside split, share and seed that distinguish trials."""
     named = dict.fromkeys(field_named(name) for label in trials["label"] for name in parts_of(label))
     return [f for f in named if f and f not in NOT_SETTINGS and trials[f].nunique(dropna=False) > 1]
 
@@ -110,7 +110,7 @@ def _errors(trials: pd.DataFrame) -> list[str]:
 
 
 def draw_curves(trials: pd.DataFrame) -> Figure:
-    """Held-out and seen errors over the share that was trained on."""
+    """Draw held-out and seen errors over the share that was trained on."""
     rows = curves(trials)
     keys = [*_swept(trials), "split"]
     groups = list(rows.groupby(keys, sort=False))
@@ -146,7 +146,7 @@ def _draw_parts(panel: Axes, group: pd.DataFrame) -> None:
 
 
 def positions_of(subjects: Sequence[Network]) -> list[Positions]:
-    """The maps of networks that differ in their seed alone."""
+    """Compute the maps of networks that differ in their seed alone."""
     known = make_dataset(subjects[0].config).levels()
     middles = ((np.arange(NUM_INTERVALS) + 0.5) / NUM_INTERVALS).astype(np.float32)
     levels = {name: known.get(name, Levels(middles, np.ones(NUM_INTERVALS, bool))) for name in FACTORS}
@@ -160,7 +160,7 @@ def positions_of(subjects: Sequence[Network]) -> list[Positions]:
 
 
 def pictures_of(levels: Mapping[str, Levels], axes: tuple[str, str]) -> NDArray[np.float32]:
-    """Factors [X · Y · n, F]: all positions along two axes, each with n trained positions of the other factors."""
+    """Return factors [X · Y · n, F]: all positions along two axes, each with n trained positions of other factors."""
     x, y = (levels[axis].values for axis in axes)
     repeats = max(1, PICTURES // (len(x) * len(y)))
     rng = np.random.default_rng(0)
@@ -171,7 +171,7 @@ def pictures_of(levels: Mapping[str, Levels], axes: tuple[str, str]) -> NDArray[
 
 
 def draw_positions(cells: Sequence[tuple[str, list[Positions]]]) -> Figure:
-    """A row for each cell: its maps, on one logarithmic scale, with held-out levels marked on the axes."""
+    """Draw a row for each cell with its maps, on one logarithmic scale, with held-out levels marked on the axes."""
     lowest, highest = (f([f(m.errors) for _, maps in cells for m in maps]) for f in (np.min, np.max))
     norm = LogNorm(max(lowest, 1e-8), max(highest, 1.01e-8))
     spacing = ConstrainedLayoutEngine(w_pad=0.11, h_pad=0.09)  # room for the marks
@@ -212,7 +212,7 @@ def _draw_map(panel: Axes, positions: Positions, norm: LogNorm) -> None:
 
 
 def positions_table(name: str, maps: Sequence[Positions]) -> pd.DataFrame:
-    """A row for each position: where it is, how many of its two coordinates were held out, and its error."""
+    """Return a row for each position: its place, how many of its two coordinates were held out, and its error."""
     parts = []
     for positions in maps:
         x, y = positions.levels
@@ -230,7 +230,7 @@ def positions_table(name: str, maps: Sequence[Positions]) -> pd.DataFrame:
 
 
 def _by_setting(subjects: Sequence[Network]) -> dict[str, list[Network]]:
-    """Those with held-out levels and a decoder; seeds of one setting together."""
+    """Group the networks with held-out levels and a decoder by setting, over their seeds."""
     groups: dict[str, list[Network]] = {}
     for subject in subjects:
         if subject.config.split == "levels" and subject.config.traits.draws:
@@ -242,7 +242,7 @@ def _by_setting(subjects: Sequence[Network]) -> dict[str, list[Network]]:
 
 
 def write_generalisation(options: Options) -> list[Path]:
-    """Draw both figures, where there are trials for them, and write them and the numbers behind them.
+    """Draw both figures, if there are trials for them, and write them and the numbers behind them.
 
     Raises:
         UserError: there is no such sweep, no finished trial with a split, or the folder cannot be written.

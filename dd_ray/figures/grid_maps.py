@@ -1,18 +1,19 @@
 """Maps of a sweep's grid: `python analysis/grid_maps.py results/inertia_grid_quick`.
 
-One figure: a block of panels for each metric, a panel for each value of the third axis (λ), and in each panel
-a heat map over the other two (γ along x, β along y). A sweep of one axis becomes a curve; one of more than
-three, a figure for each combination of the rest.
+A figure has a block of panels for each metric, with a panel for each value of the third axis (λ), and in each panel a
+heat map over the other two (γ along x, β along y). A sweep of one axis becomes a curve; one of more than three axes, a
+figure for each combination of the rest.
 
-Cells that are not complete at the map's iteration are hatched and carry a letter, with the iteration of their last
-evaluation; those with fewer seeds than others say how many (n). A cell without a value is empty, and says why. Cells
-whose network collapsed are crossed out, however good their numbers look. A star marks the best cell of a figure, an
-outline those that may be as good: whose 95% interval overlaps its interval. The intervals are of the variance over
-seeds, pooled over the cells where they vary alike. Where no cell can be told apart, there is neither.
+Cells that are not complete at the map's iteration are hatched and have a letter, with the iteration of their last
+evaluation; cells with fewer seeds than others show their number (n). A cell without a value is empty, and says why.
+Cells whose network collapsed are crossed out, however good their numbers look. A star marks the best cell of a figure,
+and an outline the cells that may be as good, whose 95% interval overlaps with that of the best. The intervals are
+computed from the variance over seeds, pooled over cells with equal variances. If no cell can be told apart, there is
+neither star nor outline.
 
-`--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks where that difference is not 0. The
-marks hold for the map as a whole: without any effect, one map in 20 has one.
-What counts as complete, which seeds are averaged and which cells can be best, `dd_ray.results.summary` says.
+`--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks differences that are not 0. The
+marks hold for the map as a whole: without any effect, one map in 20 has one. `dd_ray.results.summary` defines which
+cells are complete, which seeds are averaged and which cells can be best.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,21 +62,22 @@ from dd_ray.results.summary import Layout, Summary, combinations, described, sum
 from dd_ray.storage.sweep_folder import SweepFolder
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
-"""Inches; the first holds `S 150 n=2` across, and three lines below each other, with room to see its hatching; the
-second three letters."""
+"""Sizes of a cell in inches: the first has room for `S 150 n=2`, in three lines, with its hatching visible; the second
+for three letters."""
 POOLED = {
     "identity": "alike in all",
     "log": "alike in proportion to the mean",
     "logit": "alike on a scale of logits",
     "unlike": "not alike, so the wider of this and the cell's own",
 }
-"""How cells vary over seeds, by `pooled` of `dd_ray.results.summary.Summary.cells`."""
+"""Words for how cells vary over seeds, by `pooled` of `dd_ray.results.summary.Summary.cells`."""
 LINE = 0.13
-"""Inches of a line of text in a cell."""
+"""Height of a line of text in a cell, in inches."""
 LABELS = 1.9
-"""Inches beside the panels, of the y axis and the colour bar."""
+"""Width beside the panels for the y axis and the colour bar, in inches."""
 WIDEST = 13.5
-"""Inches, beyond which panels go on in a further row: on a page of 1000 pixels, text of 7 points has 7 of them left."""
+"""Width in inches beyond which panels continue in another row: on a page of 1000 pixels, text of 7 points then has 7
+pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,12 +105,12 @@ class Options:
 
 
 def draw(summary: Summary, scales: Sequence[Scale], title: str) -> Figure:
-    """One figure: a block of panels for each metric, maps where there is a y axis, else curves.
+    """Draw a figure with a block of panels for each metric: maps if there is a y axis, else curves.
 
     Args:
-        summary: with the cells and trials of this figure.
-        scales: one for each metric.
-        title: above all.
+        summary: summary with the cells and trials of this figure.
+        scales: a scale for each metric.
+        title: title of the figure.
     """
     layout, usual_seeds = summary.layout, summary.cells["seeds_in_cell"].max()
     cells = summary.cells.assign(fewer_seeds=summary.cells["seeds"].between(1, usual_seeds - 1))
@@ -133,7 +135,7 @@ def draw(summary: Summary, scales: Sequence[Scale], title: str) -> Figure:
 def _draw_block(
     figure: Figure, block: NDArray[Any], summary: Summary, columns: Sequence[Mapping[str, Any]], scale: Scale
 ) -> None:
-    """The panels of one metric, with the axes and the colours in common."""
+    """Draw the panels of one metric, with common axes and colours."""
     layout, panels = summary.layout, list(block.ravel())
     for panel in panels[len(columns) :]:
         panel.set_visible(False)
@@ -157,12 +159,12 @@ def _draw_block(
 def _draw_titles(
     blocks: Sequence[NDArray[Any]], columns: Sequence[Mapping[str, Any]], cells: pd.DataFrame, layout: Layout
 ) -> None:
-    """What each panel is of: above the first metric, or above all where they take several rows."""
+    """Write the titles of panels: above the first metric, or above every metric if panels take several rows."""
     for block in blocks if len(blocks[0]) > 1 or not layout.y else blocks[:1]:
         notes = 0 if layout.y else lines_above_curve(cells)
         for panel, column in zip(block.ravel(), columns, strict=False):
             text = setting(column) if len(block) > 1 or block is blocks[0] else ""
-            panel.set_title(text, fontsize=9, pad=6 + 9 * notes)  # above the notes of a curve
+            panel.set_title(text, fontsize=9, pad=6 + 9 * notes)  # above a curve's notes
 
 
 def _has_numbers(cells: pd.DataFrame, layout: Layout) -> bool:
@@ -174,24 +176,24 @@ def _has_long_labels(cells: pd.DataFrame, layout: Layout) -> bool:
 
 
 def _panel_size(cells: pd.DataFrame, layout: Layout) -> tuple[float, float]:
-    """Inches: from the cells, so that numbers fit into them, and fonts are the same in every figure."""
+    """Return the size of a panel in inches. It follows from its cells, so that numbers fit, with the same fonts."""
     width, height = CELL if _has_numbers(cells, layout) else CELL_WITHOUT_NUMBERS
     height += LINE * max(0, lines_in_cell(cells) - 3) if _has_numbers(cells, layout) else 0
     num_x, num_y = (cells[axis].nunique() if axis else 1 for axis in (layout.x, layout.y))
-    # At least what a curve, or the label of a colour bar, takes.
+    # At least the size of a curve, or of the label of a colour bar.
     least_width, least_height = (1.0, 1.35) if layout.y else (3.0, 1.65 + LINE * lines_above_curve(cells))
     return max(least_width, num_x * width), max(least_height, num_y * height)
 
 
 def _arrangement(cells: pd.DataFrame, layout: Layout, num_panels: int) -> tuple[int, int]:
-    """Rows and columns of a metric's panels: one row, or as many as keep the figure narrow enough to be read."""
+    """Return rows and columns of a metric's panels: one row, or as many as keep the figure narrow enough to be read."""
     across = max(1, int((WIDEST - LABELS) / _panel_size(cells, layout)[0]))
     rows = -(-num_panels // across)
     return rows, -(-num_panels // rows)
 
 
 def _size(cells: pd.DataFrame, layout: Layout, panels: tuple[int, int], words: str) -> tuple[float, float]:
-    """Inches, with room for the words above and below the panels."""
+    """Return the size of the figure in inches, with room for the words above and below the panels."""
     rows, across = panels
     width, height = _panel_size(cells, layout)
     above = 0.35 if rows > len(cells["metric"].unique()) else 0.12
@@ -199,7 +201,7 @@ def _size(cells: pd.DataFrame, layout: Layout, panels: tuple[int, int], words: s
 
 
 def _legend_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """What the marks of this figure mean, and at which iterations they were set."""
+    """Return a legend that explains the marks of this figure, and the iterations at which they were set."""
     at_reference = f", here or at {setting({summary.reference: 0})}" if summary.reference else ""
     with_numbers = _has_numbers(cells, summary.layout)
     entries: list[Artist] = [*_distinctions_of(cells, summary), *_states_of(cells, at_reference)]
@@ -220,7 +222,7 @@ def _legend_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
 
 
 def _distinctions_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """What is said of the best cells, or of the differences, and of the intervals."""
+    """Return legend entries about the best cells, or about differences, and about intervals."""
     said = _said_of_differences(cells) if summary.reference else _said_of_best(cells)
     return [*said, *_said_of_intervals(cells, summary)]
 
@@ -252,7 +254,7 @@ def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
 
 
 def _said_of_intervals(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """What the intervals come from, and what the bracket on a colour bar is."""
+    """Return legend entries that explain the intervals, and the bracket on a colour bar."""
     ways = _by_metric(cells[cells["pooled"] != ""], lambda part: POOLED[part["pooled"].iloc[0]])
     entries = [_words("\n".join(["±  from the variance over seeds, pooled over the cells", *ways]))] if ways else []
     if summary.layout.y and (cells["high"] > cells["mean"]).any():
@@ -262,7 +264,7 @@ def _said_of_intervals(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
 
 
 def _by_metric(cells: pd.DataFrame, say: Callable[[pd.DataFrame], str]) -> list[str]:
-    """Lines with what is said of each metric: one for those of which the same is said."""
+    """Return a line for each remark, with the metrics that it holds for."""
     said: dict[str, list[str]] = {}
     for metric, part in cells.groupby("metric", sort=False):
         said.setdefault(say(part), []).append(described(str(metric)).short)
@@ -270,7 +272,7 @@ def _by_metric(cells: pd.DataFrame, say: Callable[[pd.DataFrame], str]) -> list[
 
 
 def _states_of(cells: pd.DataFrame, at_reference: str) -> list[Artist]:
-    """What is said of cells that are not complete."""
+    """Return legend entries about cells that are not complete."""
     entries: list[Artist] = []
     for mark, (_, meaning) in MARKS.items():
         marked = cells[cells["mark"] == mark]
@@ -288,7 +290,7 @@ def _words(text: str) -> Artist:
 
 
 def title_of(study: str, summary: Summary, rest: Mapping[str, Any]) -> str:
-    """What is above a figure, of one combination of the fields that have no place in it."""
+    """Return the title of a figure, for one combination of the fields that have no place in it."""
     seeds = summary.cells["seeds_in_cell"]
     fewest, most = seeds[seeds > 0].min(), seeds.max()
     several = f"{most}" if fewest == most else f"{fewest} to {most}"
@@ -339,7 +341,7 @@ def write_maps(options: Options) -> list[Path]:
 
 
 def _suffix(rest: Mapping[str, Any]) -> str:
-    """Part of a file's name, with all the digits that tell two values apart."""
+    """Return a part of a file's name, with all digits that distinguish two values."""
     values = {axis: f"{value:.12g}" if isinstance(value, float) else value for axis, value in rest.items()}
     return "".join(f"_{option_name(axis).replace('-', '_')}_{value}" for axis, value in values.items())
 

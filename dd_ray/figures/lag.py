@@ -1,4 +1,4 @@
-"""The lag of networks as a figure: over γ, with the share of frames that it is known of."""
+"""Draws the lag of networks over γ, with the share of frames for which it is known."""
 
 from collections.abc import Sequence
 from itertools import cycle
@@ -17,7 +17,7 @@ from dd_ray.probes.networks import Network
 
 
 def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
-    """The lag over γ, and the share of frames that it is known of; networks that differ in more have marks each.
+    """Draw the lag over γ, and the share of frames for which it is known, with marks for each other setting.
 
     Args:
         networks: a row for each network: `filtered_with_gamma` (NaN without a filter), `lag`, `low`, `high`,
@@ -52,7 +52,7 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
 
 
 def _group(subject: Network) -> str:
-    """What tells a network from others, but for γ and the seed."""
+    """Return the settings that distinguish a network from others, except for γ and the seed."""
     name = setting({field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")})
     return f"original, {name or subject.name}" if subject.state == "original" else name
 
@@ -74,6 +74,6 @@ def _label(lag: Axes, share: Axes, names: Sequence[str], motion: float) -> None:
 
 
 def _note(panel: Axes, height: float, text: str) -> None:
-    """What a horizontal line is, to the right of it, where no points are."""
+    """Explain a horizontal line to the right of it, where there are no points."""
     place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
     panel.annotate(text, (1, height), (4, 0), ha="left", va="center", fontsize=7.5, color="0.3", **place)

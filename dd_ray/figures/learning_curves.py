@@ -1,10 +1,9 @@
-"""How the metrics of cells come to be: `python analysis/learning_curves.py results/inertia_grid_quick`.
+"""Learning curves of the cells of a sweep: `python analysis/learning_curves.py results/inertia_grid_quick`.
 
-`learning_curves.png`: a panel for each metric, in it a line for each cell over the iterations at which it was
-evaluated: the mean over its seeds, with Student's 95% interval of it as a band from three seeds on.
-`learning_curves.csv` has the numbers. Cells that have not come to rest at the end are compared where they are, and not
-where they lead: RMSprop normalises the gradient, so that with a large weight of a penalty reconstruction is learned
-later.
+`learning_curves.png` has a panel for each metric with a line for each cell over the iterations at which it was
+evaluated: the mean over its seeds, with Student's 95% interval as a band from three seeds on. `learning_curves.csv` has
+the numbers. Cells whose curves still move at the end are compared before they have converged: RMSprop normalises the
+gradient, so that with a large weight of a penalty reconstruction is learned later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +28,7 @@ from dd_ray.results.summary import described
 
 USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
 MOST_CELLS = 12
-"""Lines that can be told from each other in a panel."""
+"""The most lines that can be told apart in a panel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +64,7 @@ def write_learning_curves(options: Options) -> list[Path]:
 
 
 def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
-    """A metric of a cell over its evaluations.
+    """Return a metric of a cell over its evaluations.
 
     Returns:
         Columns `cell`, `metric`, `iteration`, `mean`, `low`, `high` (NaN with one seed) and `seeds`.
@@ -81,7 +80,7 @@ def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
 
 
 def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
-    """A panel for each metric, with a line for each cell."""
+    """Draw a panel for each metric with a line for each cell."""
     names = list(dict.fromkeys(curves["cell"]))
     colours = dict(zip(names, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(names))), strict=True))
     figure = Figure(figsize=(4.2 * len(metrics), 3.2 + 0.22 * len(names)), layout="constrained")

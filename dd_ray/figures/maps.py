@@ -1,8 +1,8 @@
-"""A panel of a map: a metric's cells as colours with their numbers and marks, or along one axis as a curve.
+"""Draws a panel of a map: a metric's cells as colours with numbers and marks, or as a curve along one axis.
 
-Every mark is a shape or a letter as well as a colour, so that it can be read in grey: hatching where a cell is not
-complete, a cross where networks collapsed, a star at the best cell and an outline around those as good, triangles
-where a difference is not 0. What they hold for, `dd_ray.results.comparisons` says.
+Every mark is a shape or a letter as well as a colour, so that it can be read in grey: hatching on cells that are not
+complete, a cross on cells whose networks collapsed, a star on the best cell and an outline around those that may be as
+good, triangles on differences that are not 0. `dd_ray.results.comparisons` defines what the marks hold for.
 """
 
 import math
@@ -36,35 +36,35 @@ LOOKS = {
     "max": ("viridis", f"\n{BETTER['max']}"),
     None: ("cividis", ""),
 }
-"""Colour map, and what is said of it. Brighter is better; another map where nothing is better."""
+"""Colour maps and their descriptions. Brighter is better; if no side is better, another map is used."""
 LOOKS_OF_DIFFERENCES = {
     "min": ("RdBu_r", "\nbelow 0 is better"),
     "max": ("RdBu", "\nabove 0 is better"),
     None: ("PuOr_r", ""),
 }
-"""The same for differences, white at 0: blue is better. Both maps are among those that ColorBrewer (Harrower and
-Brewer 2003, The Cartographic Journal 40, p. 27) gives as safe for the colour-blind."""
+"""The same for differences, which are white at 0: blue is better. Both maps are among those that ColorBrewer (Harrower
+and Brewer 2003, The Cartographic Journal 40, p. 27) lists as safe for the colour-blind."""
 WIDEST_WITH_NUMBERS = 10
-"""Cells along x, up to which a panel has its numbers written into it."""
+"""The most cells along x with which numbers are written into a panel."""
 MOST_DIGITS = 6
 LEAST_SPAN = 3
-"""Least significant differences that a colour scale spans at least, so that noise does not look like an effect."""
+"""A colour scale spans at least this many least significant differences, so that noise does not look like an effect."""
 HATCH = "///"
 EMPTY_COLOUR = (0.93, 0.93, 0.93)
 CURVE = mpl.colormaps["viridis"](0.3)
 BRACKET = "least significant difference"
-"""Name of its bracket in a figure."""
+"""Name, within a figure, of the bracket that shows the least significant difference."""
 OUTLINE = 1.8
-"""Points."""
+"""Width of an outline, in points."""
 
 Cell = Mapping[Hashable, Any]
-"""A row of `dd_ray.results.summary.Summary.cells`."""
+"""A cell: a row of `dd_ray.results.summary.Summary.cells`."""
 Segment = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How a metric's values become colours and text: one for all panels and figures."""
+    """Turns a metric's values into colours and text, alike in all panels and figures."""
 
     metric: str
     norm: Normalize
@@ -74,11 +74,11 @@ class Scale:
     signed: bool = False
     """Whether the values are differences."""
     noise: float | None = None
-    """The least difference that tells two cells apart, or one from 0; None where no cell has an interval."""
+    """The least difference that tells two cells apart, or one from 0; None if no cell has an interval."""
 
     @classmethod
     def of(cls, summary: Summary, metric: str) -> "Scale":
-        """The scale that all of a metric's cells fit."""
+        """Return a scale that fits all cells of a metric."""
         cells = summary.cells[summary.cells["metric"] == metric]
         values, noise = cells["mean"].dropna().tolist(), noise_of(cells, signed=bool(summary.reference))
         if summary.reference:
@@ -86,7 +86,7 @@ class Scale:
         values += untrained_of(cells)
         low, high = min(values, default=0.0), max(values, default=1.0)
         if metric == "active_units":
-            low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, also if all are
+            low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, even if all are
         elif high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
             low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
         wanting = max(0.0, LEAST_SPAN * (noise or 0.0) - (high - low)) / 2
@@ -97,7 +97,7 @@ class Scale:
 
     @classmethod
     def _of_differences(cls, values: Sequence[float], metric: str, reference: str, noise: float | None) -> "Scale":
-        """As far above 0 as below, so that the colour tells the sign, and white none."""
+        """Return a scale that is symmetric about 0, so that colours tell the sign, and white is 0."""
         furthest = max(max(map(abs, values), default=0.0), LEAST_SPAN / 2 * (noise or 0.0)) or 1.0
         known = described(metric)
         cmap, hint = LOOKS_OF_DIFFERENCES[known.better]
@@ -106,9 +106,9 @@ class Scale:
 
     @property
     def digits(self) -> int:
-        """Significant digits of a value: three, or as many as split the scale into thirty steps or write it out.
+        """Significant digits of a value: three, or as many as give thirty steps on the scale or write a value in full.
 
-        Never more than six: beyond, a value has an exponent and three digits.
+        There are at most six; a value that needs more has an exponent and three digits.
         """
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
         before_point = 1 + self._first_digit
@@ -117,16 +117,16 @@ class Scale:
 
     @property
     def decimals(self) -> int:
-        """Decimals of a difference, the same for all, so that they can be compared at a glance."""
+        """Number of decimals of differences, the same for all, so that they can be compared at a glance."""
         return min(9, max(0, 2 - self._first_digit))
 
     @property
     def _first_digit(self) -> int:
-        """The power of ten of the first digit of the scale's larger end."""
+        """Power of ten of the first digit of the scale's larger end."""
         return math.floor(math.log10(max(abs(self.norm.vmin or 0.0), abs(self.norm.vmax or 0.0))))
 
     def text(self, value: float) -> str:
-        """A value as a cell shows it, here and in the report (`shown` in its `text.js`)."""
+        """Format a value for a cell, here and in the report (`shown` in its `text.js`)."""
         if value == 0:
             return "0"
         if self.signed:
@@ -134,15 +134,15 @@ class Scale:
         return f"{value:.3g}" if self.metric == "active_units" else _with_digits(value, self.digits)
 
     def colour(self, value: float) -> tuple[float, float, float]:
-        """Background of a value's cell."""
+        """Return the background colour of a value's cell."""
         return mpl.colormaps[self.cmap](self.norm(value))[:3]
 
 
 def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
-    """The least significant difference of two cells of one metric, or of one to 0 where they are differences.
+    """Return the least significant difference of two cells of one metric or, for differences, of one to 0.
 
-    LSD = t √2 s / √n (Fisher 1935, sec. 24): √2 times half an interval, of which there is one for each cell, and the
-    median of which is taken. Not of counts, nor where no seeds differ.
+    LSD = t √2 s / √n (Fisher 1935, sec. 24), which is √2 times half an interval; the median over cells is taken. None
+    for counts, and if no seeds differ.
     """
     half = (cells["high"] - cells["mean"]).dropna()
     half = half[half > 0]
@@ -152,13 +152,13 @@ def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
 
 
 def untrained_of(cells: pd.DataFrame) -> list[float]:
-    """Scores before training of some cells of one metric, where they are to be compared with."""
+    """Return the scores before training of cells of one metric, if it must be compared with them."""
     has = "untrained" in cells and len(cells) and cells["metric"].iloc[0] in with_untrained()
     return cells["untrained"].dropna().tolist() if has else []
 
 
 def _with_digits(value: float, digits: int) -> str:
-    """A value with an exponent only below 10⁻⁶ and where it has more digits before the point, as JavaScript has it."""
+    """Format a value as JavaScript: with an exponent only below 10⁻⁶, or if it has more digits before the point."""
     return str(Decimal(f"{value:.{digits - 1}e}")).lower()
 
 
@@ -168,19 +168,19 @@ def _with_sign(value: float, decimals: int) -> str:
 
 
 def matching(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows that have these values."""
+    """Return the rows that have these values."""
     for axis, value in values.items():
         frame = frame[frame[axis] == value]
     return frame
 
 
 def values_along(cells: pd.DataFrame, axis: str) -> list[Any]:
-    """What an axis shows, in order."""
+    """Return the values along an axis, in order."""
     return sorted(cells[axis].unique())
 
 
 def outline(region: NDArray[np.bool_]) -> list[Segment]:
-    """The border of a region of cells [rows, columns], around all of it and around its holes: edges of cells.
+    """Return the border of a region of cells [rows, columns], including holes, as edges of cells.
 
     A cell's centre lies at (column, row), its sides half a unit from there.
     """
@@ -191,7 +191,7 @@ def outline(region: NDArray[np.bool_]) -> list[Segment]:
 
 
 def draw_map(panel: Axes, cells: pd.DataFrame, axes: tuple[str, str], scale: Scale, *, with_numbers: bool) -> None:
-    """A metric over two axes, x and y."""
+    """Draw a metric over two axes, x and y."""
     x_axis, y_axis = axes
     xs, ys = values_along(cells, x_axis), values_along(cells, y_axis)
     region = np.zeros((len(ys), len(xs)), bool)
@@ -232,7 +232,7 @@ def _draw_outline(panel: Axes, segments: Sequence[Segment]) -> None:
 
 
 def _content(cell: Cell, scale: Scale) -> str:
-    """What is written into a cell of a map: the mean, its interval, and what is to be noted."""
+    """Return the text in a cell of a map: the mean, its interval, and notes."""
     mean = "" if math.isnan(cell["mean"]) else scale.text(cell["mean"])
     interval = "" if math.isnan(cell["high"]) else f"±{_two_digits(cell['high'] - cell['mean'])}"
     distinction = _distinction(cell)
@@ -240,12 +240,12 @@ def _content(cell: Cell, scale: Scale) -> str:
 
 
 def _two_digits(value: float) -> str:
-    """Written out, since 5.1e-05 cannot be compared with 0.00031 at a glance."""
+    """Format a number in two digits without an exponent, as 5.1e-05 is hard to compare with 0.00031 at a glance."""
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def _glyphs(cell: Cell, scale: Scale) -> str:
-    """What is written into a cell that is too small for numbers."""
+    """Return the marks in a cell that is too small for numbers."""
     sign = {1.0: "+", -1.0: "−"}.get(float(np.sign(cell["mean"])), "") if scale.signed else ""
     collapsed, of = cell["collapsed_seeds"], cell["seeds_in_cell"]
     collapse = "" if not collapsed else COLLAPSED if collapsed == of else COLLAPSED.lower()
@@ -259,7 +259,7 @@ def _distinction(cell: Cell) -> str:
 
 
 def _notes(cell: Cell) -> list[str]:
-    """Collapse, with the seeds where not all are; the mark with its iteration, and the seeds if fewer than usual."""
+    """Return notes: collapse, with the seeds if not all; the mark with its iteration; the seeds if fewer than usual."""
     collapsed, of = cell["collapsed_seeds"], cell["seeds_in_cell"]
     collapse = "" if not collapsed else COLLAPSED if collapsed == of else f"{COLLAPSED} {collapsed}/{of}"
     at, seeds = cell["mark_iteration"], f"n={cell['seeds']}" if cell["fewer_seeds"] else ""
@@ -269,17 +269,17 @@ def _notes(cell: Cell) -> list[str]:
 
 
 def letter_of(mark: str) -> str:
-    """The letter of a mark; none of `complete`."""
+    """Return the letter of a mark; empty for `complete`."""
     return MARKS[mark][0] if mark in MARKS else ""
 
 
 def hatch_of(mark: str) -> str:
-    """The hatching of a mark; none where there is nothing to doubt."""
+    """Return the hatching of a mark; empty if there is nothing to doubt."""
     return "" if mark in (COMPLETE, "absent") else HATCH
 
 
 def readable_on(background: Sequence[float]) -> str:
-    """Black or white, whichever has the higher contrast (WCAG 2.1, relative luminance)."""
+    """Return black or white, whichever has the higher contrast (WCAG 2.1, relative luminance)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background]
     return "black" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.179 else "white"
 
@@ -287,9 +287,9 @@ def readable_on(background: Sequence[float]) -> str:
 def draw_colour_bar(
     figure: Figure, panels: Sequence[Axes], scale: Scale, aspect: float, untrained: Sequence[float] = ()
 ) -> None:
-    """Beside the panels, with the untrained scores of their cells on it, and the least significant difference.
+    """Draw a colour bar beside panels, with the untrained scores of their cells and the least significant difference.
 
-    The latter is a bracket, from the lower end of the bar up, or from 0 where the values are differences.
+    The latter is a bracket that begins at the lower end of the bar or, for differences, at 0.
     """
     bar = figure.colorbar(ScalarMappable(scale.norm, scale.cmap), ax=panels, fraction=0.06, pad=0.015, aspect=aspect)
     whole = scale.metric == "active_units" and ((scale.norm.vmax or 0) >= 1)
@@ -302,7 +302,7 @@ def draw_colour_bar(
         middle = (ends[0] + ends[-1]) / 2
         at = float(scale.norm(middle))
         heights = {tick: float(scale.norm(tick)) for tick in bar.get_ticks()}
-        # Numbers make room for the word.
+        # Numbers of the bar make room for the word.
         bar.set_ticks([tick for tick, height in heights.items() if 0 <= height <= 1 and abs(height - at) > 0.08])
         bar.ax.yaxis.set_ticks([middle], ["untrained"], minor=True)
         for end in ends:
@@ -324,7 +324,7 @@ def _draw_bracket(bar: Axes, scale: Scale) -> None:
 
 
 def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str, scale: Scale) -> None:
-    """Means with intervals over categories, complete seeds as dots; what is marked is hollow and not connected."""
+    """Draw means with intervals over categories, and complete seeds as dots; marked cells are hollow and apart."""
     xs = values_along(cells, axis)
     cells = cells.sort_values(axis, ignore_index=True)
     complete = cells["mark"] == COMPLETE
@@ -348,12 +348,12 @@ def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str
 
 
 def lines_above_curve(cells: pd.DataFrame) -> int:
-    """How many lines the notes above a curve take at most."""
+    """Return the most lines that the notes above a curve take."""
     return max(len(_notes_on_curve(cell)) for cell in cells.to_dict("records"))
 
 
 def lines_in_cell(cells: pd.DataFrame) -> int:
-    """How many lines are written into a cell of a map at most."""
+    """Return the most lines that are written into a cell of a map."""
     return 1 + int(cells["low"].notna().any()) + max(len(_notes(cell)) for cell in cells.to_dict("records"))
 
 
@@ -370,7 +370,7 @@ def _note_on_curve(panel: Axes, x: int, cell: Cell) -> None:
 
 
 def _draw_level(panel: Axes, cells: pd.DataFrame, scale: Scale) -> None:
-    """What the values of a curve are to be compared with: those of the same cells before training, or 0."""
+    """Draw what a curve must be compared with: the same cells before training, or 0."""
     if scale.signed:
         panel.axhline(0, color="0.3", linewidth=0.8)
     if untrained_of(cells):
@@ -393,14 +393,14 @@ def _finish_curve(panel: Axes, num_x: int, scale: Scale) -> None:
 
 
 def label_axes(blocks: Sequence[NDArray[Any]], cells: pd.DataFrame, x: str, y: str | None, *, upright: bool) -> None:
-    """Values and name of x below the lowest panel of each column, of y left of each row.
+    """Write values and name of x below the lowest panel of each column, and of y to the left of each row.
 
     Args:
         blocks: for each metric, its panels [rows, columns]; some of the last row may be invisible.
-        cells: of all panels.
+        cells: the cells of all panels.
         x: the field along x.
         y: the field along y, if there is one.
-        upright: whether to turn the values of x, where they are long.
+        upright: whether to turn the values of x, as for long ones.
     """
     labels = [shown(value) for value in values_along(cells, x)]
     wrapped = len(blocks[0]) > 1

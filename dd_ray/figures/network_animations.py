@@ -1,4 +1,4 @@
-"""A network's animations: traversals of its latents, videos that it reconstructs, and its dreams."""
+"""Makes a network's animations: traversals of its latents, videos that it reconstructs, and its dreams."""
 
 import numpy as np
 import pandas as pd
@@ -23,13 +23,13 @@ from dd_ray.probes.networks import Network
 
 ANIMATED_STEPS = 19
 PICTURES_IN_ROW = 5
-"""Of an animation."""
+"""Number of pictures in a row of an animation."""
 FRAME_AND_PAUSE = 250, 750
-"""Milliseconds of a frame in an animation of videos, and for how much longer the last one stays."""
+"""Milliseconds of a frame in an animation of videos, and for how much longer the last frame stays."""
 
 
 def animate_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Animation:
-    """All latents from −3 to 3 and back, each in its picture."""
+    """Animate all latents from −3 to 3 and back, each in its own picture."""
     at = encode_pictures(subject.model, base.picture[None])[0]
     pictures = probes.traversal(subject.model, subject.config, ANIMATED_STEPS, LOW, HIGH, base=at)
     values = np.linspace(LOW, HIGH, ANIMATED_STEPS)
@@ -49,7 +49,7 @@ def animate_traversal(subject: Network, latents: pd.DataFrame, base: probes.Held
 
 
 def animate_video(subject: Network, options: Options) -> Animation:
-    """Held-out videos beside each other, above their reconstructions and the differences."""
+    """Animate held-out videos, side by side, above their reconstructions and the differences."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
     differences = difference(originals, reconstructions)
@@ -66,7 +66,7 @@ def animate_video(subject: Network, options: Options) -> Animation:
 
 
 def animate_dream(subject: Network, dreams: Dreams) -> Animation:
-    """Held-out videos below each other, beside what is dreamt of them at each γ."""
+    """Animate held-out videos, one below the other, beside the dreams of them at each γ."""
     sheets = []
     for t in range(dreams.length):
         rows = []

@@ -1,4 +1,4 @@
-"""A network's figures of pictures: traversals of its latents, videos that it reconstructs, and its dreams."""
+"""Draws a network's pictures: traversals of its latents, videos that it reconstructs, and its dreams."""
 
 import math
 import re
@@ -24,7 +24,7 @@ from dd_ray.probes.networks import Network, NetworkOptions, trials_option
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 VIDEOS_IN_STRIP = 2
 MOST_PICTURED = 8
-"""Networks whose pictures are drawn where no trials are named."""
+"""The most networks whose pictures are drawn if no trials are named."""
 DIFFERENCE = (
     "difference: dark where the reconstruction is too dark, white where it is too bright; full scale ±½ of white"
 )
@@ -50,14 +50,14 @@ class Options(NetworkOptions):
     """Frames of a dream, the seen ones included; as many as the video has where it is not given."""
 
     def check(self) -> None:
-        """Raise `UserError` where nothing is asked for."""
+        """Raise a `UserError` if nothing is asked for."""
         if not self.gamma:
             raise UserError("--gamma without a value leaves no dream to draw; give one or more in [0, 1].")
         if not self.videos or min(self.videos) < 0:
             raise UserError(f"--videos {' '.join(map(str, self.videos))} names no videos; give numbers from 0 on.")
 
     def videos_for(self, subject: Network) -> Batch:
-        """The held-out videos to show."""
+        """Return the held-out videos to show."""
         batch = probes.held_out_videos(subject.config, max(self.videos) + 1)
         if max(self.videos) >= len(batch.images):
             raise UserError(
@@ -68,14 +68,14 @@ class Options(NetworkOptions):
         return batch.map(lambda tensor: tensor[which])
 
     def base_for(self, subject: Network) -> probes.HeldOutPicture:
-        """The held-out picture that traversals begin with."""
+        """Return the held-out picture that is the base of traversals."""
         if self.base is None:
             return probes.middle_picture(subject.config)
         return probes.held_out_picture(subject.config, self.base)
 
 
 def title_of(subject: Network) -> str:
-    """A network in words: what it is, its objective, β and γ, and what tells it from the others."""
+    """Describe a network in words: its model, objective, β and γ, and the settings that distinguish it from others."""
     config = subject.config
     if subject.state == "original":
         return f"original study's {config.traits.title}, {setting(subject.settings) or subject.name}"
@@ -90,17 +90,17 @@ def title_of(subject: Network) -> str:
 
 
 def by_kl(latents: pd.DataFrame) -> pd.DataFrame:
-    """The latents of a table in the order in which they are shown: those that say most first."""
+    """Sort the latents of a table as they are shown, by descending KL."""
     return latents.sort_values(["kl", "variance"], ascending=False, kind="stable")
 
 
 def difference(originals: Picture, reconstructions: Picture) -> Picture:
-    """Reconstruction less original about a middle grey, cut off at ±½ of white."""
+    """Return reconstruction less original, about a middle grey and cut off at ±½ of white."""
     return (reconstructions.astype(int) - originals + 127).clip(0, 255).astype(np.uint8)
 
 
 def draw_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOutPicture) -> Figure:
-    """Pictures of each latent from −3 to 3, and what the latent does on held-out data."""
+    """Draw pictures of each latent from −3 to 3, and its numbers on held-out data."""
     at = encode_pictures(subject.model, base.picture[None])[0]
     pictures = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=at)
     # At its own value, any latent shows the base itself.
@@ -136,11 +136,11 @@ def draw_traversal(subject: Network, latents: pd.DataFrame, base: probes.HeldOut
 
 
 _COLUMNS = (0.6, 1.55, 2.2)
-"""Inches from the beginning of the table to the right of its numbers."""
+"""Inches from the beginning of the table to the right ends of its numbers."""
 
 
 def draw_video(subject: Network, options: Options) -> Figure:
-    """Frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
+    """Draw frames of held-out videos, their reconstructions and the differences, with the lag of each frame."""
     batch = options.videos_for(subject)
     originals, reconstructions = probes.reconstruct(subject.model, batch)
     lags = circle_lags(subject.model, batch) if subject.config.is_of_one_circle else None
@@ -163,7 +163,7 @@ def draw_video(subject: Network, options: Options) -> Figure:
 
 
 def draw_dream(subject: Network, dreams: "Dreams") -> Figure:
-    """A held-out video and what is dreamt of it, each frame below that which it stands for."""
+    """Draw a held-out video and the dreams of it, each frame below the one that it stands for."""
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = [("video", dreams.frames(dreams.originals[0], 0))]
     for gamma, dreamt in dreams.by_gamma.items():
         rows.append((f"γ = {gamma:g}", dreams.frames(dreamt[0], dreams.delay)))
@@ -185,22 +185,22 @@ def _strip(title: str, about: str, grid: Grid) -> Figure:
 
 @dataclass(frozen=True)
 class Dreams:
-    """What a network dreams of held-out videos."""
+    """A network's dreams of held-out videos."""
 
     originals: Picture
-    """[B, T, H, W]."""
+    """The original videos, [B, T, H, W]."""
     by_gamma: Mapping[float, Picture]
-    """Each [B, T', H, W], picture i being that of frame i + `delay`."""
+    """The dreams by γ, [B, T', H, W] each; picture i stands for frame i + `delay`."""
     seen: int
     delay: int
     alpha: float
 
     @classmethod
     def of(cls, subject: Network, options: Options) -> "Dreams":
-        """Let a network dream.
+        """Compute a network's dreams.
 
         Raises:
-            UserError: it is shown more frames than there are, or γ is out of range.
+            UserError: more frames shall be seen than there are, or γ is out of range.
         """
         batch = options.videos_for(subject)
         delay = subject.config.latent_delay
@@ -213,11 +213,11 @@ class Dreams:
 
     @property
     def length(self) -> int:
-        """How many frames there are to show, from frame 0 on."""
+        """Number of frames to show, from frame 0 on."""
         return max(dreamt.shape[1] for dreamt in self.by_gamma.values()) + self.delay
 
     def frames(self, pictures: Picture, first: int) -> list[Picture | None]:
-        """Pictures of one video by frame, None where there is none; the first is that of a frame `first`."""
+        """Return pictures of one video by frame, None for missing ones; the first picture is that of frame `first`."""
         return [
             pictures[i - first] if 0 <= i - first < len(pictures) else None  # the longest is as long as a dream
             for i in range(self.length)
@@ -225,12 +225,12 @@ class Dreams:
 
 
 def rows_of(latents: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of a table of latents as dictionaries by the columns' names."""
+    """Return the rows of a table of latents as dictionaries by the columns' names."""
     return [{str(name): value for name, value in row.items()} for row in latents.to_dict("records")]
 
 
 def latent_name(row: Mapping[str, Any], plain: bool = False) -> str:
-    """Name a latent, in brackets where it is not active; `plain` for what does not set formulas."""
+    """Name a latent, in brackets if it is not active; `plain` for output that cannot typeset formulas."""
     name = f"z{row['latent']}" if plain else f"z$_{{{row['latent']}}}$"
     return name if row["active"] else f"({name})"
 

@@ -13,8 +13,8 @@ nothing (`dd_ray.evaluation.encode_stills`).
   pictures; and the errors against the distance of the circle's centre and the Gaussian's, in pixels of 32×32,
   mean and range from the lower to the upper quartile. All rows are on the same scales, which are logarithmic.
 
-Left out are networks of other pictures than one circle in front of a Gaussian, which have no such regions, and
-supervised encoders, which decode nothing.
+Networks of other pictures than one circle in front of a Gaussian are left out, since they have no such regions, and so
+are supervised encoders, which decode nothing.
 
 Seeds that got less far than others of their cell are left out of its mean, and the cell's name says so.
 """
@@ -57,7 +57,7 @@ class Options(NetworkOptions):
 
 
 def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
-    """The numbers behind the figures: over all positions, over those of one thing, and over distances."""
+    """Return the numbers behind the figures: over all positions, over those of one thing, and over distances."""
     bars, positions, curves = [], [], []
     for cell in cells:
         named = {"name": cell.name, **cell.settings}
@@ -78,7 +78,7 @@ def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
 
 
 def _bar(cell: Cell, region: str) -> dict[str, Any]:
-    """One region's error over all positions; and how far it is from what was published, in the mean and at most."""
+    """Return one region's error over all positions, and its mean and largest distance from the published errors."""
     errors = cell.errors[region]
     mean, low, high = map(float, seed_interval(means_of_seeds(errors)))
     row: dict[str, Any] = {

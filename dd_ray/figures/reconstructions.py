@@ -1,8 +1,8 @@
-"""What networks show of a held-out video: `python analysis/reconstructions.py results/inertia_grid_quick`.
+"""Reconstructions of a held-out video: `python analysis/reconstructions.py results/inertia_grid_quick`.
 
-`reconstructions.png`: the frames of a held-out video, and below them what the first seed of each cell makes of them,
-from posterior means, without sampling. What predicts frames shows nothing of the first. Of many cells so many
-are shown as fit; `--cells` names others.
+`reconstructions.png` has the frames of a held-out video, and below them their reconstructions by the first seed of each
+cell, from posterior means without sampling. Networks that predict frames have none for the first frames. If there are
+many cells, as many are shown as fit; `--cells` names others.
 """
 
 import sys
@@ -23,7 +23,7 @@ from dd_ray.figures.sheets import GAP, SIDE, Grid, Picture, Sheet
 from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable, trials_option
 
 MOST_SHOWN = 12
-"""Cells that are shown where none is named."""
+"""The most cells that are shown if none is named."""
 LEFT, TOP = 2.6, 0.85
 
 
@@ -55,10 +55,10 @@ def write_reconstructions(options: Options) -> list[Path]:
 
 
 def draw(subjects: Sequence[Network], video: int) -> Figure:
-    """A held-out video, and a row for each network. Those of other data than the first's are shown their own.
+    """Draw a held-out video, and a row for each network. Networks of other data than the first's are shown their own.
 
     Raises:
-        UserError: the data hold out no such video.
+        UserError: the data have no such held-out video.
     """
     rows: list[tuple[str, Picture | Sequence[Picture | None]]] = []
     shown: TrialConfig | None = None
@@ -91,7 +91,7 @@ def _video(subject: Network, number: int) -> Batch:
 
 
 def _name(subject: Network) -> str:
-    """What tells a network from the others, but for its seed, and in what state it is."""
+    """Return the settings, without the seed, that distinguish a network from the others, and its state."""
     told = {field: value for field, value in subject.settings.items() if field != "seed"}
     note = "" if subject.state in ("finished", "original") else f"\n{subject.state.replace('_', ' ')}"
     return (setting(told) or subject.config.traits.title).replace(", ", ",\n", 1) + note

@@ -1,8 +1,8 @@
-"""What a search found: `python analysis/search_results.py results/inertia_search_quick`.
+"""Results of a search: `python analysis/search_results.py results/inertia_search_quick`.
 
-With two objectives, the first panel is the Pareto front: the mean over the seeds of each finished suggestion, with
-95% intervals for those on the front. With one, it is the history: what each suggestion scored, and the best so far.
-The other panels show each objective over each field that was drawn, with the suggestions that are best marked.
+With two objectives, the first panel is the Pareto front: the mean over the seeds of each finished suggestion, with 95%
+intervals for those on the front. With one, it is the history: the score of each suggestion, and the best so far. The
+other panels show each objective over each drawn field, with the best suggestions marked.
 
 Suggestions that were stopped early are hollow, at the last evaluation that their seeds share; those that failed or
 diverged have no score and are counted in the title.
@@ -29,7 +29,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 
 BEST, OTHER = VERMILION, BLUE
 PANEL = (3.1, 2.7)
-"""Inches."""
+"""Size of a panel in inches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +43,12 @@ class Options:
 
 
 def draw(table: pd.DataFrame, search: dict[str, Any], title: str) -> Figure:
-    """The figure of a search's suggestions.
+    """Draw the figure of a search's suggestions.
 
     Args:
-        table: what `dd_ray.results.suggestions.load` gives.
-        search: what the manifest says of the search.
-        title: above all.
+        table: a table as `dd_ray.results.suggestions.load` returns it.
+        search: the manifest's description of the search.
+        title: title of the figure.
     """
     objectives, drawn = search["objectives"], list(search["space"])
     rows, columns = max(len(objectives), 1 + (len(drawn) > 4)), 1 + len(drawn)
@@ -87,7 +87,7 @@ def _draw_front(panel: Axes, table: pd.DataFrame, objectives: Sequence[str]) -> 
         elinewidth=0.9,
         alpha=0.5,
     )
-    # A step and no straight line: between two points, nothing says that there are others on a line.
+    # A step instead of a straight line, since nothing says that there are other points on the line.
     where = "steps-post" if REPORTED[x].better == "min" else "steps-pre"
     panel.plot(front[x], front[y], "D-", color=BEST, markersize=5, linewidth=1.2, drawstyle=where, label="Pareto front")
     _frame(panel, table[[x]], table[[y]])
@@ -132,7 +132,7 @@ def _draw_best(panel: Axes, table: pd.DataFrame, x: str, y: str) -> None:
 
 
 def _frame(panel: Axes, x: pd.DataFrame | None, y: pd.DataFrame) -> None:
-    """Axes that show all means: intervals, which of few seeds are wide, may leave them."""
+    """Limit the axes to all means; intervals, which are wide with few seeds, may leave the panel."""
     for values, set_limits in ((x, panel.set_xlim), (y, panel.set_ylim)):
         numbers = values.to_numpy(float) if values is not None else np.empty(0)
         numbers = numbers[np.isfinite(numbers)]
@@ -153,7 +153,7 @@ def _short(objective: str) -> str:
 
 
 def title_of(study: str, table: pd.DataFrame, search: dict[str, Any]) -> str:
-    """What is above the figure."""
+    """Return the title of the figure."""
     counts = table["state"].value_counts()
     states = ", ".join(f"{count} {str(state).replace('_', ' ')}" for state, count in counts.items())
     seeds = len(search["seeds"])

@@ -1,4 +1,4 @@
-"""Pictures beside each other: laid out in a figure to the inch, or enlarged on the sheets of an animation."""
+"""Arranges pictures: in a figure, laid out in inches, or enlarged on the sheets of an animation."""
 
 import io
 import math
@@ -16,39 +16,39 @@ from PIL import Image, ImageDraw, ImageFont
 from dd_ray.storage.exports import export
 
 SIDE, GAP = 0.72, 0.05
-"""Inches of a picture in a figure, and between two of them."""
+"""Side of a picture in a figure, and gap between two, in inches."""
 SHEET_SIDE = 128
-"""Pixels of a picture in an animation."""
+"""Side of a picture in an animation, in pixels."""
 FONT_SIZE = 13
 GREYS = 64
-"""Levels of grey where the size of a file matters: as many as the eye tells apart here, at half the bytes of 256."""
+"""Number of grey levels in animations: as many as the eye tells apart here, with half the bytes of 256."""
 
 Picture = NDArray[np.uint8]
-"""[H, W], or [H, W, 3] in colour."""
+"""A picture: [H, W], or [H, W, 3] in colour."""
 
 
 class Animation(NamedTuple):
-    """What a GIF shows."""
+    """The content of a GIF."""
 
     sheets: Sequence[Image.Image]
     milliseconds: int
-    """Of each sheet."""
+    """Milliseconds that each sheet is shown."""
     pause: int = 0
-    """Milliseconds for which the last one stays longer."""
+    """Milliseconds that the last sheet is shown longer."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows of pictures with names, where None is left blank."""
+    """Rows of pictures with names; None leaves a blank."""
 
     rows: Sequence[tuple[str, Picture | Sequence[Picture | None]]]
     columns: Sequence[str]
     notes: Mapping[int, Sequence[str]]
-    """What stands below the pictures of a row, by the row's index."""
+    """Texts below the pictures of a row, by the row's index."""
 
 
 class Sheet:
-    """A figure that is laid out in inches from its upper left corner, so that its pictures have whole pixels' size."""
+    """A figure that is laid out in inches from its upper left corner, so that pictures have whole pixels."""
 
     def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
         self.width, self.height = width, height
@@ -57,19 +57,19 @@ class Sheet:
         self.write(0.1, 0.34, subtitle, fontsize=8, color="0.35", va="top")
 
     def write(self, x: float, y: float, text: str, **look: Any) -> None:
-        """Text with its middle at a height."""
+        """Write text with its middle at a height."""
         place: dict[str, Any] = {"fontsize": 8, "va": "center", "ha": "left"}
         self.figure.text(x / self.width, 1 - y / self.height, text, **place | look)
 
     def show(self, x: float, y: float, picture: Picture) -> None:
-        """A picture with its upper left corner at a place."""
+        """Show a picture with its upper left corner at a place."""
         place = (x / self.width, 1 - (y + SIDE) / self.height, SIDE / self.width, SIDE / self.height)
         panel = self.figure.add_axes(place)
         panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
         panel.axis("off")
 
     def show_grid(self, x: float, y: float, grid: Grid) -> None:
-        """Rows of pictures, with the columns' names above and the rows' names to the left."""
+        """Show rows of pictures, with the columns' names above and the rows' names to the left."""
         for column, name in enumerate(grid.columns):
             self.write(x + column * (SIDE + GAP) + SIDE / 2, y - 0.04, name, ha="center", va="bottom", fontsize=7.5)
         for row, (name, pictures) in enumerate(grid.rows):
@@ -85,7 +85,7 @@ class Sheet:
 
 
 def picture_sheet(title: str, rows: Sequence[Sequence[tuple[str, Picture | None]]]) -> Image.Image:
-    """Rows of captions and pictures, enlarged by whole numbers, below a title; in grey unless one has colours."""
+    """Arrange captions and pictures, enlarged by whole numbers, below a title; in grey unless one has colours."""
     font = ImageFont.truetype(findfont("DejaVu Sans"), FONT_SIZE)
     line, margin, side = FONT_SIZE + 4, 8, SHEET_SIDE
     lines = [max(caption.count("\n") + 1 if caption else 0 for caption, _ in row) for row in rows]
@@ -115,7 +115,7 @@ def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:
 
 
 def write_gif(path: Path, animation: Animation) -> Path:
-    """Write an animation, which starts over forever.
+    """Write an animation, which repeats for ever.
 
     Raises:
         UserError: it cannot be written.

@@ -1,17 +1,17 @@
-"""What disentanglement costs: `python analysis/tradeoff.py results/inertia_grid_quick`.
+"""The cost of disentanglement: `python analysis/tradeoff.py results/inertia_grid_quick`.
 
 The first panel is rate against distortion: KL in nats per frame along x, reconstruction error along y. Each further
-panel is reconstruction error against a score of disentanglement. A point is a cell, the mean over its seeds with its
-95% intervals from three seeds on; small dots are the seeds. Colour is γ, or λ where γ is not swept; cells
-that differ in β alone are joined, so that a line shows what β trades.
+panel is reconstruction error against a score of disentanglement. A point is a cell: the mean over its seeds, with 95%
+intervals from three seeds on; small dots are the seeds. Colour is γ, or λ if γ is not swept; cells that differ in β
+alone are joined, so that a line shows the trade-off by β.
 
-The Pareto front holds the cells that no other beats in both directions at once: of the complete ones, by their means.
-Cells whose network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is
-what it is, but not on that of a score, which they can win without having learned anything. Cells stopped early,
-failed, diverged or unfinished are hollow, carry a letter (near ones share it), and are never on a front.
-What counts as complete, and which seeds are averaged, `dd_ray.results.summary` says.
+The Pareto front has the complete cells that no other beats in both directions at once, by their means. Cells whose
+network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is meaningful, but
+not on that of a score, which they can win without having learned anything. Cells that stopped early, failed, diverged
+or have not finished are hollow, have a letter (shared by near ones), and are never on a front. `dd_ray.results.summary`
+defines which cells are complete, and which seeds are averaged.
 
-Where β is swept beside other settings, a table has the differences of each of these to β alone at equal KL, see
+If β is swept beside other settings, a table has the differences of each of these to β alone at equal KL, see
 `dd_ray.results.equal_rates`.
 """
 
@@ -57,15 +57,15 @@ from dd_ray.storage.sweep_folder import SweepFolder
 
 SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)
-"""Points: of every marker where sizes tell nothing; else of the smallest and the largest."""
+"""Sizes of markers in points: of all markers, or of the smallest and the largest if sizes have a meaning."""
 PANEL = (3.4, 3.1)
 BESIDE = ((7.5, 6.5), (-7.5, 6.5), (7.5, -6.5), (-7.5, -6.5))
-"""Points from a cell's marker to its letter: places that are tried in this order."""
+"""Places for a letter, in points from the cell's marker, in the order in which they are tried."""
 APART, SHARED = 9.0, 16.0
-"""Points between two letters, and from a marker to a letter of its own that already stands near it."""
+"""Distances in points: between two letters, and from a marker to a letter that it can share."""
 MOST_COLUMNS = 3
 MOST_COLOURS = 12
-"""Values that a legend can tell apart."""
+"""The most values that a legend can tell apart."""
 _BETAS = ("beta", "beta_norm")
 
 
@@ -89,24 +89,24 @@ class Options:
 
 @dataclass(frozen=True)
 class Looks:
-    """What colours, shapes and lines tell."""
+    """The meaning of colours, shapes and lines."""
 
     colour: str
-    """Config field that colours tell."""
+    """Config field that colours show."""
     colours: dict[Any, Colour]
     """Colour of each of its values."""
     shape: str | None
-    """Config field that shapes tell, if one more is swept."""
+    """Config field that shapes show, if another is swept."""
     shapes: dict[Any, str]
     """Shape of each of its values."""
     joined: str | None
-    """Config field that lines run along."""
+    """Config field along which lines join cells."""
     sizes: dict[Any, float]
-    """Marker size of each of its values, in points; none where colours tell it."""
+    """Marker size of each value of that field, in points; empty if colours show it."""
 
     @classmethod
     def of(cls, cells: pd.DataFrame, axes: Sequence[str], asked: str | None) -> "Looks":
-        """Looks of cells that differ in these axes.
+        """Choose looks for cells that differ in these axes.
 
         Raises:
             UserError: the field asked for is not swept.
@@ -130,13 +130,13 @@ class Looks:
         return cls(colour, colours, rest[0] if rest else None, shapes, joined, sizes)
 
     def marker_of(self, cell: Any) -> dict[str, Any]:
-        """Marker and size of a cell, for a plot."""
+        """Return marker and size of a cell, for a plot."""
         marker = self.shapes[cell[self.shape]] if self.shape else SHAPES[0]
         return {"marker": marker, "markersize": self.sizes.get(cell[self.joined], SIZE) if self.joined else SIZE}
 
 
 def draw(cells: pd.DataFrame, summary: Summary, looks: Looks, title: str) -> Figure:
-    """One figure with a panel for each pair of metrics in `cells`, the rows of `points`."""
+    """Draw a figure with a panel for each pair of metrics in `cells`, which are rows of `points`."""
     pairs = list(dict.fromkeys(zip(cells["x_metric"], cells["y_metric"], strict=True)))
     columns = min(len(pairs), MOST_COLUMNS)
     rows = -(-len(pairs) // columns)
@@ -169,7 +169,7 @@ def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks
     _draw_letters(panel, cells)
     if untrained is not None:
         panel.axhline(untrained, color="0.4", linewidth=0.8, linestyle=":", zorder=0)
-        # Beside the panel, where no points are.
+        # Beside the panel, where there are no points.
         place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         place |= {"ha": "left", "va": "center", "rotation": 90, "fontsize": 7, "color": "0.3"}
         panel.annotate("untrained", (1, untrained), (3, 0), **place)
@@ -201,7 +201,7 @@ def _draw_front(panel: Axes, cells: pd.DataFrame) -> None:
 
 
 def _seeds(cells: pd.DataFrame, summary: Summary) -> pd.DataFrame:
-    """The seeds of complete cells with several, `x_seed` and `y_seed` beside the `x` and `y` of their mean."""
+    """Return the seeds of complete cells with several: `x_seed` and `y_seed`, and `x` and `y` of their mean."""
     x, y = cells[["x_metric", "y_metric"]].iloc[0]
     axes = list(summary.layout.axes)
     seeds = summary.trials[axes].assign(x_seed=summary.trials[x], y_seed=summary.trials[y])
@@ -210,7 +210,7 @@ def _seeds(cells: pd.DataFrame, summary: Summary) -> pd.DataFrame:
 
 
 def _draw_seeds(panel: Axes, seeds: pd.DataFrame, looks: Looks) -> None:
-    """Seeds as dots, with a thread to their mean."""
+    """Draw seeds as dots, with a thin line to their mean."""
     for seed in seeds.to_dict("records"):
         colour = looks.colours[seed[looks.colour]]
         ends = [seed["x"], seed["x_seed"]], [seed["y"], seed["y_seed"]]
@@ -231,10 +231,10 @@ def _draw_point(panel: Axes, cell: Any, looks: Looks) -> None:
 
 
 def _draw_letters(panel: Axes, cells: pd.DataFrame) -> None:
-    """Letters of cells that are not complete, each where it is clear of the others; near ones of a kind share one."""
+    """Draw letters of cells that are not complete, clear of each other; near cells with the same letter share it."""
     marked = cells[cells["mark"] != COMPLETE].dropna(subset=["x", "y"])
     (left, right), (bottom, top) = panel.get_xlim(), panel.get_ylim()
-    width, height = (0.75 * 72 * inches for inches in PANEL)  # points: what the labels leave of a panel
+    width, height = (0.75 * 72 * inches for inches in PANEL)  # in points: the part of a panel that labels leave
     placed: list[tuple[str, NDArray[np.floating]]] = []
     for cell in marked.to_dict("records"):
         letter = MARKS[cell["mark"]][0]
@@ -250,7 +250,7 @@ def _draw_letters(panel: Axes, cells: pd.DataFrame) -> None:
 
 
 def _limit(panel: Axes, cells: pd.DataFrame, more: Mapping[str, Iterable[float]]) -> None:
-    """Show all means and `more`, and of the bars as much as leaves these most of the panel."""
+    """Limit the axes to all means and `more`, and to as much of the bars as leaves these most of the panel."""
     with_bars = cells[cells["seeds"] >= FEWEST_SEEDS_WITH_BARS]
     for axis, set_limits in (("x", panel.set_xlim), ("y", panel.set_ylim)):
         shown = [*cells[axis].dropna(), *more[axis]]
@@ -268,7 +268,7 @@ def _label(metric: str) -> str:
 
 
 def _legend_of(cells: pd.DataFrame, looks: Looks) -> list[list[Line2D]]:
-    """Entries of the legend: a column each of colours, shapes and sizes, as far as they tell something, and marks."""
+    """Return the legend's entries: a column each for colours, shapes, sizes and marks, if they have a meaning."""
     grey = {"color": "0.35"}
     columns = [[_entry(setting({looks.colour: value}), color=colour) for value, colour in looks.colours.items()]]
     if looks.shape:
@@ -300,7 +300,7 @@ def _draw_legend(figure: Figure, columns: list[list[Line2D]]) -> None:
 
 
 def title_of(study: str, summary: Summary, looks: Looks) -> str:
-    """What is above the figure."""
+    """Return the title of the figure."""
     seeds = summary.cells["seeds_in_cell"].max()
     bars = " ± 95% interval" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     averaged = "1 seed" if seeds == 1 else f"mean{bars} of {seeds} seeds (small dots)"
@@ -312,7 +312,7 @@ def write_tradeoff(options: Options) -> list[Path]:
     """Draw the trade-offs of a sweep and write them, and the numbers behind them.
 
     Returns:
-        The figure and the table; and where β is swept beside other settings, that of differences at equal KL.
+        The figure and the table; and if β is swept beside other settings, the table of differences at equal KL.
 
     Raises:
         UserError: there is no such sweep, metric, field or iteration, or the folder cannot be written.

@@ -1,6 +1,6 @@
-"""What a network's latents show: `python analysis/traversals.py results/inertia_grid_quick --cells best:linear_r2`.
+"""Pictures of networks' latents: `python analysis/traversals.py results/inertia_grid_quick --cells best:linear_r2`.
 
-For each network, NAME being its label:
+For each network, where NAME is its label:
 
 - `traversal_NAME.png`, `.gif`: a row of pictures for each latent, decoded from the posterior mean of a held-out picture
   (the one whose factors are nearest to 0.5, which stands above) with that latent going from −3 to 3; beside it the
@@ -11,7 +11,7 @@ For each network, NAME being its label:
   it sees them, z_i = (1 − γ) e_i + γ ẑ_i; after them, z_i = ẑ_i = z_{i−1} + α (z_{i−1} − z_{i−2}), so that γ decides
   only what the dream begins with. See `dd_ray.probes.answers.dream`.
 
-And for all of them, seeds each by itself:
+And for all networks, each seed by itself:
 
 - `lag.png`: how far the circle in the reconstructions is behind the circle in the originals, along its motion, against
   γ: the median over those frames of 128 held-out videos that show a circle, with a 95% interval over videos; and the
@@ -58,7 +58,7 @@ def file_name(what: str, subject: Network) -> str:
 
 
 def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The lag of each network, and that of each frame."""
+    """Measure the lag of each network, and of each frame."""
     networks, frames = [], []
     for subject in tqdm(subjects, desc="lags", disable=None):
         batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
@@ -82,7 +82,7 @@ def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame
 
 
 def pictured(subjects: Sequence[Network], options: Options) -> Sequence[Network]:
-    """Those networks of which pictures are drawn; says on stderr if they are not all."""
+    """Return the networks whose pictures are drawn, and print on stderr if these are not all."""
     if options.cells or len(subjects) <= MOST_PICTURED:
         return subjects
     print(f"pictures of {MOST_PICTURED} of {len(subjects)} networks; name others by --cells", file=sys.stderr)
@@ -129,7 +129,7 @@ def write_traversals(options: Options) -> list[Path]:
 
 
 def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:
-    """Those networks that have a lag; says on stderr why others have none."""
+    """Return the networks that have a lag, and print on stderr why others have none."""
     kept = [subject for subject in subjects if subject.config.is_of_one_circle]
     if len(kept) < len(subjects):
         print(f"without a lag, {len(subjects) - len(kept)} networks: {NO_LAG}", file=sys.stderr)
