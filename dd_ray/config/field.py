@@ -77,7 +77,7 @@ class Option:
     """Whether it is part of a trial's key. A field that says where a file lies is not, since another says what it
     holds."""
     needs: tuple[Need, ...] = ()
-    """What it needs to have an effect, besides a model, dataset or objective that reads it."""
+    """Needs without which it has no effect, besides a model, dataset or objective that reads it."""
 
 
 _PLAIN = Option()

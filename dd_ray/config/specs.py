@@ -85,7 +85,8 @@ class NetworkSpec(Spec):
     """By the height of the images: number of weights of encoder and decoder together, at width 1, without those of
     latents. This and the two below serve an estimate of memory, which leaves out what is not given."""
     kept: Mapping[int, int] = field(default_factory=dict)
-    """By the height of the images: how many numbers a step keeps of each frame for the backward pass, at width 1."""
+    """By the height of the images: number of values that a step keeps of each frame for the backward pass, at width
+    1."""
     units: int = 0
     """Number of features at the end of the encoder and at the beginning of the decoder, at width 1."""
 

@@ -71,11 +71,11 @@ class TrialFields:
     """The fields of a trial's config."""
 
     model: Annotated[str, Option(choices="model")]
-    """Which of the model variants to train."""
+    """The model variant to train."""
     network: Annotated[str, Option(choices="network", of_data=True)] = "conv32"
     """Encoder and decoder architecture; conv32 takes images of 32×32, conv64 of 64×64, mlp both."""
     width_factor: Annotated[float, Option(within=WIDTHS)] = 1.0
-    """What the channels and units of all hidden layers of the network are multiplied by."""
+    """Factor on the channels and units of all hidden layers of the network."""
     image_size: Annotated[int, Option(of_data=True)] = 32
     """Height and width of the images: 32, or 64, which they are drawn at and reduced from."""
     num_latents: Annotated[int, Option(within=LATENTS)] = 4
@@ -109,7 +109,7 @@ class TrialFields:
     """original repeats the published code's faults: γ fixed at 0.75, its prediction loss, its KL average."""
 
     objective: Annotated[str, Option(choices="objective", needs=(SAMPLES,))] = "beta"
-    """What is added to the reconstruction: β·KL, |KL − C|, the KL in three terms, slowness or constant velocity."""
+    """Terms added to the reconstruction: β·KL, |KL − C|, the KL in three terms, slowness or constant velocity."""
     capacity_max: Annotated[float, Option(within=FROM_0, free=True)] = 20.0
     """objective = capacity: the C, in nats per frame, that its schedule leads to."""
     capacity_weight: Annotated[float, Option(within=FROM_0, free=True)] = 100.0
@@ -119,32 +119,32 @@ class TrialFields:
     ] = 100_000
     """objective = capacity: iterations until C is capacity_max."""
     capacity_schedule: Annotated[Schedule, Option(free=True)] = "linear"
-    """objective = capacity: how C gets from 0 to capacity_max; constant is capacity_max from the beginning."""
+    """objective = capacity: how C rises from 0 to capacity_max; constant is capacity_max from the beginning."""
     tc_sampling: Sampling = "weighted"
     """objective = tcvae: how the density of all latents is estimated from a batch."""
     tc_num_data: Annotated[int | None, Option(within=NUM_DATA)] = None
-    """objective = tcvae: N, of how many samples a batch is drawn; of the dataset's finite set where it is not given."""
+    """objective = tcvae: N, the number of samples that batches are drawn from; by default that of the finite set."""
     slowness_weight: Annotated[float, Option(within=FROM_0, free=True)] = 10.0
-    """objective = slowness: the weight of the KL between a frame's latents and what the frame before makes likely."""
+    """objective = slowness: the weight of the KL of a frame's latents from their prior about the frame before."""
     slowness_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 6.0
     """objective = slowness: the rate of the Laplace distribution of the latents' steps; 1 / rate is its scale."""
     velocity_scale: Annotated[float, Option(within=(POSITIVE,), free=True)] = 0.1
-    """objective = velocity: s, the standard deviation of what a latent's velocity changes by from frame to frame."""
+    """objective = velocity: s, the standard deviation of the change of a latent's velocity from frame to frame."""
     velocity_alpha: Annotated[float, Option(within=(FINITE,), free=True)] = 1.0
     """objective = velocity: the share of a latent's last step that its prior repeats; 1 is constant velocity."""
     beta_schedule: Annotated[Schedule, Option(free=True, needs=(SAMPLES,))] = "constant"
-    """How β gets from 0 to its value; constant has it from the beginning."""
+    """How β rises from 0 to its value; constant has it from the beginning."""
     gamma_schedule: Schedule = "constant"
-    """How γ gets from 0 to its value (inertia_vae)."""
+    """How γ rises from 0 to its value (inertia_vae)."""
     lam_schedule: Annotated[Schedule, Option(option="lambda-schedule", free=True)] = "constant"
-    """How λ gets from 0 to its value (predictive_vae, inertia_vae)."""
+    """How λ rises from 0 to its value (predictive_vae, inertia_vae)."""
     schedule_iterations: Annotated[int, Option(within=ITERATIONS, free=True, needs=(ANY_RISING,))] = 10_000
     """Iterations until β, γ and λ are at their values for good, where their schedules are not constant."""
     schedule_cycles: Annotated[
         int,
         Option(within=ITERATIONS, free=True, needs=(ANY_CYCLIC,)),
     ] = 4
-    """How often a cyclic schedule begins at 0."""
+    """Number of cycles of a cyclic schedule, each of which begins at 0."""
 
     dataset: Annotated[str, Option(choices="dataset", of_data=True)] = "moving_circles"
     """Training and test images: stills or videos, of circles or of sprites; dsprites and arrays are those of a file."""
@@ -153,9 +153,9 @@ class TrialFields:
     background: Annotated[Background, Option(of_data=True)] = "gaussian"
     """Behind circles and sprites: a Gaussian, whose place is two more factors, or black."""
     num_circles: Annotated[int, Option(within=CIRCLES, of_data=True)] = 1
-    """Circles in a picture; each hides those before it and is brighter."""
+    """Number of circles in a picture; each is brighter than the ones before and hides them."""
     motion: Annotated[Motion, Option(of_data=True, needs=({"moves": ("position",)},))] = "linear"
-    """Of what moves: straight, along one coordinate only (axis), or reflected at the border (bounce)."""
+    """Paths of what moves: straight (linear), along one coordinate only (axis), or reflected at the border (bounce)."""
     moves: Annotated[Moves, Option(of_data=True)] = "position"
     """moving_sprites: the factor that moves in a video; the others rest."""
     num_frames: Annotated[int, Option(within=FRAMES, of_data=True)] = 10
@@ -163,21 +163,21 @@ class TrialFields:
     circle_radius: Annotated[float, Option(within=RADII, of_data=True)] = CIRCLE_RADIUS
     """moving_circles: radius of the circles, in pixels of 64; above 7.5 they may reach over the border."""
     contrast: Annotated[float, Option(within=CONTRASTS, of_data=True)] = 1.0
-    """Of videos: c, by which share a circle or sprite of value v stands out from b behind it, b + c (v − b)."""
+    """Videos: c; a circle or sprite of value v in front of value b is drawn as b + c (v − b)."""
     correlation: Annotated[float, Option(within=CORRELATIONS, of_data=True, needs=({"background": ("gaussian",)},))] = (
         0.0
     )
-    """Of videos: ρ of the Gaussian copula of the background's place and that of the first thing in the first frame."""
+    """Videos: ρ of the Gaussian copula of the places of the background and of the first thing, in the first frame."""
     occluder: Annotated[float, Option(within=BARS, of_data=True)] = 0.0
-    """Of videos: width, in pixels of 64, of an upright grey bar in the middle that hides what passes behind it."""
+    """Videos: width, in pixels of 64, of an upright grey bar in the middle that hides what passes behind it."""
     pixel_noise: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
-    """Of videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
+    """Videos: standard deviation of Gaussian noise of each pixel and frame, where black is 0 and white is 1."""
     drop_rate: Annotated[float, Option(within=(SHARE,), of_data=True)] = 0.0
-    """Of videos: the probability of each frame but the first to be lost."""
+    """Videos: the probability that a frame, except for the first, is lost."""
     dropped: Annotated[Dropped, Option(of_data=True, needs=({"drop_rate": (ABOVE_0,)},))] = "black"
-    """What is seen in place of a lost frame: black, or the last frame that was not lost (frozen)."""
+    """The picture in place of a lost frame: black, or the last frame that was not lost (frozen)."""
     target: Annotated[Target, Option(of_data=True, needs=(CONDITIONED,))] = "seen"
-    """Which frames a model reconstructs: those that it sees, or clean ones, without bar, noise and losses."""
+    """The frames that a model reconstructs: those that it sees, or clean ones, without bar, noise and losses."""
     dsprites_file: Annotated[str | None, Option(of_data=True, in_key=False)] = None
     """dsprites: path or URL of the public .npz; never downloaded unasked. Where it lies is not in the key."""
     dsprites_md5: Annotated[str, Option(of_data=True)] = DSPRITES_MD5
@@ -189,17 +189,18 @@ class TrialFields:
     data_contents: Annotated[str | None, Option(of_data=True)] = None
     """arrays: checksum and sizes of the file, which are filled in; a file of other contents is refused."""
     dataset_seed: Annotated[int | None, Option(within=SEEDS, of_data=True)] = 0
-    """Seed of the training stream; trials that share it see the same batches. In a sweep that is not given one, each
-    trial's own seed, so that what is averaged over seeds is averaged over streams as well."""
+    """Seed of the training stream; trials that share it see the same batches. By default, in a sweep, it is each
+    trial's own seed, so that means over seeds are also means over streams."""
     split: Annotated[Split, Option(of_data=True)] = "none"
-    """What is held out of training: samples of a finite set, levels of each factor, or combinations of their halves."""
+    """The data held out of training: samples of a finite set, levels of each factor, or combinations of their
+    halves."""
     train_share: Annotated[
         float,
         Option(within=TRAIN_SHARES, of_data=True, needs=(SPLITS,)),
     ] = 1.0
     """p, the share of the samples, of the levels of each factor, or of combinations, that is left for training."""
     num_test: Annotated[int, Option(within=TESTED)] = 512
-    """How many held-out videos, or still images, each evaluation uses; of a file that holds out fewer, all."""
+    """Number of held-out videos, or still images, of each evaluation; all, if a file holds out fewer."""
 
     batch_size: Annotated[int, Option(within=SAMPLES_AT_ONCE)] = 64
     """B, videos (or still images) of a training batch."""

@@ -23,7 +23,7 @@ class Reconstruction:
     frames: slice
     """The frames of the batch that `mu` encodes."""
     kl_frames: slice
-    """Those of the T' latents over which the KL is summed."""
+    """The part of the T' latents over which the KL is summed."""
     reconstruction: Tensor
     """[B, T'', C, H, W] decoded frames in [0, 1]."""
     target: Tensor

@@ -110,7 +110,7 @@ class SearchOptions(SweepOptions):
     startup: Annotated[int, FROM_1, MILLION] = 10
     """Suggestions that are drawn at random before the sampler learns from results."""
     sampler: str = TPE.name
-    """What draws the suggestions."""
+    """The method that draws the suggestions."""
     sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
 

@@ -28,13 +28,13 @@ class TrainingOptions:
     """Options of training."""
 
     iterations: int = 200
-    """How many batches every trial has learned from at the end, those of a resumed checkpoint included."""
+    """Batches that every trial has learned from at the end, including those of a resumed checkpoint."""
     threads: Annotated[int | None, optional("N")] = None
-    """CPU threads; as many as PyTorch finds good where it is not given."""
+    """CPU threads; by default as many as PyTorch chooses."""
     extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
     """Python files of your own that declare models, networks, datasets or objectives."""
     device: str = "cpu"
-    """Where to train: cpu, cuda, cuda:1, ..."""
+    """Device to train on: cpu, cuda, cuda:1, ..."""
     checkpoints: Annotated[Path | None, optional("FOLDER")] = None
     """Folder of checkpoints KEY.npz: trials go on from those in it, and are written to it at the end."""
 

@@ -42,7 +42,7 @@ processes start, and at the same iteration they share batches, which are then re
 
 @dataclass
 class _Done:
-    """What was done for a trial since its process last asked."""
+    """The work done for a trial since its process last asked."""
 
     steps: int = 0
     training: float = 0.0

@@ -48,7 +48,7 @@ class Snapshot:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a trainer has done since it was last asked."""
+    """The progress of a trainer since it was last asked."""
 
     iteration: int
     """Iteration of the network, or of the snapshot if there is one."""
@@ -62,7 +62,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Joined:
-    """What a trial that has joined a pack knows of its network."""
+    """A pack's answer to a trial that has joined it."""
 
     member: str
     """Its name in the pack. If another process takes up the same trial, it gets another name."""

@@ -44,7 +44,7 @@ class Rounds:
     lock: Lock
     """Lock of the sweep, which is held while they run."""
     resources: Resources
-    """What each trial gets."""
+    """Resources that each trial gets."""
     watcher: Watcher
     scratch: str
     """Folder for Tune's files, which are not needed later: everything that lasts is in the sweep's files."""

@@ -33,5 +33,6 @@ class GaussianEncoder(nn.Module):
         self.logvar = nn.Linear(self.features.size, config.num_latents)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode images [N, C, H, W] into mean and log-variance, each [N, L]."""
         features = self.features(images)
         return self.mu(features), self.logvar(features)

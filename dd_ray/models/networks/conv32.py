@@ -48,6 +48,7 @@ class Conv32Decoder(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Draw images [N, C, 32, 32] in [0, 1] from codes [N, D]."""
         x = self.linear(codes).unflatten(1, (-1, SIDE, SIDE))
         for conv in self.convs[:-1]:
             x = functional.elu(conv(x), inplace=True)

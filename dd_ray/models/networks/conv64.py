@@ -56,6 +56,7 @@ class Conv64Decoder(nn.Module):
         )
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Draw images [N, C, 64, 64] in [0, 1] from codes [N, D]."""
         x = codes
         for linear in self.linears:
             x = functional.relu(linear(x))

@@ -43,6 +43,7 @@ class MLPDecoder(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Draw images [N, C, H, W] in [0, 1] from codes [N, D]."""
         x = codes
         for linear in self.linears[:-1]:
             x = torch.tanh(linear(x))

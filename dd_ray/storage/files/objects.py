@@ -35,6 +35,7 @@ class ObjectFiles(Files):
 
     @property
     def location(self) -> str:  # type: ignore[override]
+        """URL of the files, with its options."""
         return self.url.geturl()
 
     def at(self, *parts: str) -> "ObjectFiles":
