@@ -118,7 +118,7 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
 
 
 def _asked(study: Study, preset: str, extensions: tuple[str, ...], values: Mapping[str, Any]) -> Plan:
-    """The plan of a study with a preset and the options that are given."""
+    """Make the plan of a study with a preset and the given options."""
     of_sweep = options_of(study, preset, extensions)
     of_trials = options_class(study.defaults(preset))
     sweep_values, trial_values = (

@@ -81,7 +81,7 @@ def _leave(code: int) -> None:
 
 
 def parse(study: Study, args: list[str]) -> Plan:
-    """The plan that a command line asks for.
+    """Parse a command line, and make the plan that it asks for.
 
     Raises:
         UserError: a value is out of range.

@@ -132,5 +132,5 @@ DATASETS = Registry("dataset", [STILL_CIRCLES, MOVING_CIRCLES, STILL_SPRITES, MO
 
 
 def video_datasets() -> tuple[str, ...]:
-    """Names of the datasets of videos."""
+    """Return the names of the datasets of videos."""
     return tuple(name for name, spec in DATASETS.items() if spec.moving)

@@ -172,7 +172,7 @@ def unload(name: str) -> None:
 
 
 def kind_of(spec: Spec) -> str:
-    """The kind of the registry that a spec belongs to."""
+    """Return the kind of the registry that a spec belongs to."""
     return next(kind for kind, each in KINDS.items() if isinstance(spec, each))
 
 
@@ -219,7 +219,7 @@ def _check(extension: Extension, specs: Sequence[Spec]) -> None:
 
 
 def codes_of(spec: Spec) -> list[Any]:
-    """The code that a spec holds or names."""
+    """Return the code that a spec holds or names."""
     return [getattr(spec, name) for name in CODE if hasattr(spec, name)]
 
 

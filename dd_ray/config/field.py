@@ -84,13 +84,13 @@ _PLAIN = Option()
 
 
 def option_of(field: "Field[Any]") -> Option:
-    """The annotation of a config field."""
+    """Return the annotation of a config field."""
     found = [each for each in get_args(field.type)[1:] if isinstance(each, Option)] if _is_annotated(field) else []
     return found[0] if found else _PLAIN
 
 
 def type_of(field: "Field[Any]") -> Any:
-    """The type of a config field without its annotation."""
+    """Return the type of a config field without its annotation."""
     return get_args(field.type)[0] if _is_annotated(field) else field.type
 
 

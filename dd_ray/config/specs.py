@@ -125,7 +125,7 @@ class DatasetSpec(Spec):
     """Raises a `UserError` if the other fields of a config do not suit it."""
 
     def factor_names(self, config: "TrialConfig") -> tuple[str, ...]:
-        """Names of the factors of a config's data."""
+        """Return the names of the factors of a config's data."""
         return self.factors(config) if callable(self.factors) else tuple(self.factors)
 
 

@@ -241,7 +241,7 @@ def option_classes() -> tuple[type[Any], ...]:
 
 
 def field_names() -> tuple[str, ...]:
-    """Names of all fields of a config."""
+    """Return the names of all fields of a config."""
     return tuple(field.name for field in config_fields())
 
 

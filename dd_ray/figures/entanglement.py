@@ -95,12 +95,12 @@ class Entanglement:
         return [name if active else f"({name})" for name, active in zip(plain, self.active, strict=True)]
 
     def with_factors(self) -> NDArray[np.floating]:
-        """[F, L] correlation of each factor with each latent within the factor's sweep."""
+        """Return the correlation [F, L] of each factor with each latent within the factor's sweep."""
         swept = np.linspace(0, 1, self.responses.shape[1])[:, None]
         return np.stack([correlations(response, swept)[:, 0] for response in self.responses])
 
     def with_each_other(self) -> NDArray[np.floating]:
-        """[L, L] correlation of the latents over all sweeps."""
+        """Return the correlation [L, L] of the latents over all sweeps."""
         flat = self.responses.reshape(-1, self.responses.shape[-1])
         return correlations(flat, flat)
 

@@ -440,7 +440,7 @@ class SweepFolder:
         return self.files.lock(".lock", f"process {os.getpid()} on {socket.gethostname()}")
 
     def trial(self, key: str) -> TrialFolder:
-        """The files of one trial."""
+        """Return the files of one trial."""
         return TrialFolder(self.files.at("cells", key), key)
 
     def trials(self) -> list[TrialFolder]:
