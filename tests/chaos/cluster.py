@@ -1,4 +1,4 @@
-"""What `chaos.py` breaks: a cluster of several nodes on one machine, and a storage that can be full."""
+"""What `tests.chaos` breaks: a cluster of several nodes on one machine, and a storage that can be full."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CPUS_PER_NODE = 2
 MOST_NODES = 4
 STORAGE_BYTES = 256 << 20
@@ -40,7 +40,8 @@ def enter_namespace() -> None:
         return
     os.environ[IN_NAMESPACE] = "1"
     # Process 1 must be one that takes care of orphans, as a shell does.
-    os.execvp("unshare", [*unshare, "sh", "-c", '"$@"; exit $?', "sh", sys.executable, *sys.argv])
+    program = [sys.executable, "-m", "tests.chaos", *sys.argv[1:]]
+    os.execvp("unshare", [*unshare, "sh", "-c", '"$@"; exit $?', "sh", *program])
 
 
 def prepare_ray(folder: Path, log: Path, pace: float) -> None:
@@ -50,7 +51,7 @@ def prepare_ray(folder: Path, log: Path, pace: float) -> None:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "2000",
         "RAY_health_check_failure_threshold": "5",

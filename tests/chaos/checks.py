@@ -1,4 +1,4 @@
-"""What `chaos.py` holds a disturbed sweep against: what was seen while it ran, and a sweep that nobody disturbed."""
+"""What `tests.chaos` holds a disturbed sweep against: what was seen while it ran, and a sweep that nobody disturbed."""
 
 import contextlib
 import json
@@ -149,7 +149,7 @@ def _same(a: TrialState, b: TrialState) -> bool:
 
 @dataclass(frozen=True)
 class WorkDone:
-    """What the log of `chaos_trial.py` tells."""
+    """What the log of `trial.py` tells."""
 
     iterations: int
     overlaps: list[str]

@@ -1,4 +1,4 @@
-"""A sweep on a cluster to which everything happens: `python tests/chaos.py --minutes 30 --seed 1`.
+"""A sweep on a cluster to which everything happens: `python -m tests.chaos --minutes 30 --seed 1`.
 
 Sweep after sweep runs on three nodes of one machine, while drivers, trials and nodes are killed, nodes join, the
 storage fills up and states are damaged, at random moments. Each sweep is then left to finish, and held against what
@@ -19,13 +19,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos_checks import Report, check, owners, read_log, undisturbed, watching
-from chaos_cluster import MOST_NODES, ROOT, Nodes, Storage, Sweep, enter_namespace, prepare_ray, ray_folder
-from chaos_sweep import STUDY
-
 from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import TrialFolder
 from dd_ray.sweep.plan import Plan
+from tests.chaos.checks import Report, check, owners, read_log, undisturbed, watching
+from tests.chaos.cluster import MOST_NODES, Nodes, Storage, Sweep, enter_namespace, prepare_ray, ray_folder
+from tests.chaos.sweep import STUDY
 
 SECONDS_TO_START = 180
 """Without any training, after which something is wrong."""
@@ -59,7 +58,7 @@ class Chaos:
         """Turn to a new sweep."""
         self.log.write_bytes(b"")
         self.folder = Path(plan.location)
-        command = [sys.executable, str(ROOT / "tests" / "chaos_sweep.py"), "--address", self.nodes.address]
+        command = [sys.executable, "-m", "tests.chaos.sweep", "--address", self.nodes.address]
         for name in ("seeds", "iterations", "evaluations", "storage", "name"):
             command.append(f"--{name}={getattr(plan.options, name)}")
         self.faults: list[str] = []
@@ -317,7 +316,9 @@ def _plan(args: argparse.Namespace, storage: Path, name: str) -> Plan:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--minutes", type=float, default=5.0, help="how long things happen; each kind happens at least once")
     add("--seed", type=int, default=0, help="decides what happens in which order")
@@ -328,7 +329,3 @@ def _parse() -> argparse.Namespace:
     add("--pace", type=float, default=0.05, help="seconds that an iteration waits, so that sweeps last")
     add("--keep", type=Path, help="folder for what went wrong: sweeps, what they printed, the log of iterations")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
