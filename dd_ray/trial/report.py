@@ -23,6 +23,8 @@ class TrialReport:
     """What whoever watches should know, said once."""
     storage_full: str | None = None
     """The error of a storage without space, which ends the sweep and not the trial."""
+    storage_blocked: str | None = None
+    """The error of a storage that does not answer, which does so too."""
 
     def to_tune(self) -> dict[str, Any]:
         """The result that Ray Tune gets: schedulers read the metrics, and `done` ends the trial."""

@@ -95,7 +95,7 @@ def train(
         shown: whether to show a progress bar.
     """
     with _rounds(plan, sweep, lock, resources, keys, shown=shown) as (runs, watcher):
-        watcher.after_records = now_and_then
+        watcher.beside = now_and_then
         runs.run(lambda limit: _round(plan, sweep, watcher, limit))
     return watcher.ending
 
