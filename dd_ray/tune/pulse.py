@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import ray
 
-from dd_ray.tune.private import own_processes
+from dd_ray.tune.private import end_at_once, own_processes
 from dd_ray.tune.stopped import is_stopped
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_QUESTIONS = 5.0
-SECONDS_TO_ANSWER = 40.0
+SECONDS_TO_ANSWER = 30.0
 """After which a control store that has not told its nodes is taken for dead; a busy one takes some."""
 LOOKS_AT_STOPPED = 15
 """One a second, so that a job that a batch system suspends and lets go on is not taken for one that stands still."""
@@ -52,10 +52,10 @@ def while_ray_lives(work: Callable[[], Result], is_over: Callable[[], bool] = la
     threading.Thread(target=run, name="tune", daemon=True).start()
     question, own = _Question(), _OwnRay()
     while not wait([outcome], SECONDS_BETWEEN_LOOKS).done:
-        if own.has_died() or is_over():
+        if own.has_died():
             wait([outcome], SECONDS_TO_END)
             break
-        if own.stands_still() or question.is_unanswered():
+        if is_over() or own.stands_still() or question.is_unanswered():
             break
     if not outcome.done():
         raise RayLost
@@ -70,6 +70,7 @@ def while_ray_lives(work: Callable[[], Result], is_over: Callable[[], bool] = la
 def shut_down() -> None:
     """Leave Ray, and end the one that was started here. One that has died or hangs is not waited for, but killed."""
     started = own_processes()  # before they are forgotten
+    end_at_once()
     leaving = threading.Thread(target=ray.shutdown, name="shutdown", daemon=True)
     leaving.start()
     leaving.join(SECONDS_TO_END)

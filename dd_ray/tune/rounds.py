@@ -21,8 +21,9 @@ from dd_ray.tune.sharing import Presence
 from dd_ray.tune.stopped import ending_stopped_workers
 from dd_ray.tune.trial_trainable import TrialTrainable
 
-SECONDS_TO_SAVE = 10.0
-"""For trials to save their states when the sweep is told to end; what takes longer is trained again."""
+SECONDS_TO_SAVE = 9.0
+"""For trials to save their states when the sweep is told to end, which Tune gives 5 s. What takes longer is trained
+again."""
 TRIALS_THAT_WAIT = 8
 """Trials that are ready to go on with a worker, so that it is not given back to the cluster and started anew."""
 
