@@ -43,10 +43,12 @@ def ending_stopped_workers(watcher: Watcher) -> Iterator[None]:
     thread.start()
     try:
         yield
-    finally:
+    except BaseException:  # where Ray is lost, nobody answers the thread any more
         ended.set()
-        # A question that is in flight when Ray is left would find it half gone.
-        thread.join(LOOKS * SECONDS_BETWEEN_LOOKS if watcher.ending is None else 1)
+        raise
+    ended.set()
+    # A question that is in flight when Ray is left would find it half gone.
+    thread.join(LOOKS * SECONDS_BETWEEN_LOOKS if watcher.ending is None else 1)
 
 
 def is_stopped(pid: int) -> bool:

@@ -32,6 +32,8 @@ class Seen:
     folder: Path
     lines: dict[str, list[bytes]] = field(default_factory=dict)
     problems: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
+    """Keys of trials with a file that was damaged, which may be trained again from their beginning."""
 
     def look(self) -> None:
         """Read all metrics, and compare them with what was there before."""
@@ -39,7 +41,7 @@ class Seen:
             key, content = path.parent.name, path.read_bytes()
             lines = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
             before = self.lines.get(key, [])
-            if lines[: len(before)] != before:
+            if lines[: len(before)] != before and key not in self.damaged:
                 self.problems.add(f"{key}: {LOST}")
             self.lines[key] = max(before, lines, key=len)
 
