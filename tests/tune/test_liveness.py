@@ -20,6 +20,7 @@ from dd_ray.tune import pulse, stopped
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
 from dd_ray.tune.trial_trainable import TrialTrainable
+from tests.tune.conftest import ray_head
 
 ROOT = Path(__file__).parents[2]
 SWEEP = (
@@ -52,13 +53,17 @@ def wait_until(true, seconds=240):
 
 
 @contextmanager
-def running_sweep(folder, home):
-    """A sweep that goes on for ever, in a process group of its own, which has been evaluated."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+def running_sweep(folder, home, *options):
+    """A sweep that goes on for ever, in a process group of its own, which has been evaluated.
+
+    With an `--address` among the options it offers this process's token.
+    """
+    kept = ("RAY_AUTH_TOKEN",) if "--address" in options else ()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in kept}
     evaluations = folder / "endless" / "cells"
     before = {file: file.stat().st_size for file in evaluations.glob("*/metrics.jsonl")}
     sweep = subprocess.Popen(
-        [sys.executable, "-c", SWEEP, "--storage", str(folder), "--name", "endless", *OPTIONS],
+        [sys.executable, "-c", SWEEP, "--storage", str(folder), "--name", "endless", *OPTIONS, *options],
         cwd=ROOT,
         env=environment | {"HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -115,6 +120,29 @@ def test_a_worker_that_is_stopped_is_ended_within_a_minute_and_its_trial_goes_on
         _, said = sweep.communicate(timeout=60)
         assert f"Process {worker} on" in said and "was stopped by a signal" in said
         assert "is tried again from iteration" in said
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_head_that_dies_ends_the_sweep_and_the_same_command_goes_on_when_it_is_back(tmp_path, ray_folder, token):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    asks = {"RAY_AUTH_MODE": "token"}
+    with ray_head(ray_folder, asks) as address, running_sweep(tmp_path, home, "--address", address) as sweep:
+        head = next(pid for pid, command in children_of(os.getpid()).items() if "start --head" in command)
+        for process in (*children_of(head), head):
+            os.kill(process, signal.SIGKILL)
+        _, said = sweep.communicate(timeout=60)
+        assert sweep.returncode == 1
+        assert said.strip().endswith("What was recorded is kept; the same command goes on.")
+        assert "Traceback" not in said
+    with (
+        ray_head(ray_folder, asks, port=int(address.rpartition(":")[2])),
+        running_sweep(tmp_path, home, "--address", address) as sweep,
+    ):
+        sweep.terminate()
+        sweep.communicate(timeout=60)  # 15 s on an idle machine
+        assert sweep.returncode == 130
 
 
 class Process:
