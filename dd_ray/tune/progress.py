@@ -90,7 +90,8 @@ class Watcher(Callback):
         """End all trials before they are done, and leave their states behind."""
         if self.ending in (None, "shares changed"):
             self.ending = why
-            self._ended_at = time.monotonic()
+            if why != "shares changed":  # after which the sweep goes on
+                self._ended_at = time.monotonic()
 
     @property
     def seconds_since_end(self) -> float:

@@ -213,6 +213,17 @@ def test_a_storage_that_does_not_answer_ends_the_sweep(tmp_path, monkeypatch):
     server.set()
 
 
+def test_a_sweep_that_only_gets_a_smaller_share_is_not_about_to_end(tmp_path):
+    watcher = watcher_of(tmp_path)
+    watcher.stop("shares changed")
+    time.sleep(0.01)
+    assert watcher.seconds_since_end == 0
+    watcher.stop("interrupted")
+    time.sleep(0.01)
+    assert watcher.seconds_since_end > 0
+    assert watcher.ending == "interrupted"
+
+
 def test_a_trial_reports_a_storage_that_does_not_answer():
     class Blocked:
         def advance(self):
