@@ -236,6 +236,8 @@ def truncate_states(chaos: Chaos) -> str | None:
 
 def damage_file(chaos: Chaos) -> str | None:
     """Any file of the sweep is cut, emptied, zeroed, or has a bit flipped, between two commands."""
+    if not chaos.trains():
+        return None
     code, _ = chaos.sweep.end(signal.SIGKILL)
     if code == 0:
         return None
@@ -243,13 +245,13 @@ def damage_file(chaos: Chaos) -> str | None:
     while chaos.nodes.trials() and time.monotonic() < deadline:
         time.sleep(0.1)
     files = sorted(path for pattern in ("*.json", "cells/*/[!.]*") for path in chaos.folder.glob(pattern))
-    path = chaos.choice.choice(files) if files else None
-    how = _damage(path, chaos.choice) if path else "no file is there"
-    if path and path.parent != chaos.folder:
+    path = chaos.choice.choice(files)
+    how = _damage(path, chaos.choice)
+    if path.parent != chaos.folder:
         chaos.seen.damaged.add(path.parent.name)
         chaos.damaged.add(path)
     chaos.sweep.start()
-    return f"{path.relative_to(chaos.folder) if path else chaos.folder}: {how}"
+    return f"{path.relative_to(chaos.folder)} {how}"
 
 
 def _damage(path: Path, choice: random.Random) -> str:
