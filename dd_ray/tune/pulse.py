@@ -13,8 +13,9 @@ from dd_ray.tune.stopped import is_stopped
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_QUESTIONS = 5.0
-SECONDS_TO_ANSWER = 30.0
-"""After which a control store that has not told its nodes is taken for dead; a busy one takes some."""
+LOOKS_TO_ANSWER = 40
+"""One a second, after which a control store that has not told its nodes is taken for dead; a busy one takes some. Looks
+and not seconds: on a machine so busy that it hardly answers, this process looks as seldom."""
 LOOKS_AT_STOPPED = 15
 """One a second, so that a job that a batch system suspends and lets go on is not taken for one that stands still."""
 SECONDS_TO_END = 4.0
@@ -84,7 +85,8 @@ class _Question:
     """Asks the control store for its nodes again and again, from a thread that may hang with it."""
 
     def __init__(self) -> None:
-        self._asked = self._answered = time.monotonic()
+        self._asked = time.monotonic()
+        self._looks = 0
         self._thread: threading.Thread | None = None
 
     def is_unanswered(self) -> bool:
@@ -95,7 +97,8 @@ class _Question:
             self._asked = now
             self._thread = threading.Thread(target=self._ask, name="pulse", daemon=True)
             self._thread.start()
-        return now - self._answered > SECONDS_TO_ANSWER
+        self._looks += 1
+        return self._looks > LOOKS_TO_ANSWER
 
     def _ask(self) -> None:
         # A cluster whose head came back knows nothing of this process, which it would leave waiting.
@@ -104,7 +107,7 @@ class _Question:
         except Exception:  # whatever Ray raises where it does not answer
             return
         if any(node["Alive"] and node["NodeID"] == here for node in nodes):
-            self._answered = time.monotonic()
+            self._looks = 0
 
 
 class _OwnRay:
