@@ -25,7 +25,7 @@ from dd_ray.figures import check_figures, draw_figure
 from dd_ray.report.live import live_page, page_link, write_page
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
-from dd_ray.storage.files import out_of_space
+from dd_ray.storage.files import is_blocked, out_of_space
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 TROUBLE = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
+    "storage blocked": "The storage does not answer: {}. "
+    "What was recorded is kept; once it answers, the same command goes on.",
     "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
     "ray lost": "The Ray under the sweep in {} has died or does not answer. "
     "What was recorded is kept; the same command goes on.",
@@ -189,7 +191,9 @@ def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
     try:
         page = live_page(sweep, plan.options.name, plan.study.question, shown) if plan.options.page else None
         return sweep, run_on_ray(plan, sweep, page, shown=shown)
-    except OSError as error:  # this process was the first to find the storage full
+    except OSError as error:  # this process was the first to find the storage full, or without an answer
+        if is_blocked(error):
+            return sweep, "storage blocked"
         if not out_of_space(error):
             raise
         return sweep, "storage full"

@@ -26,6 +26,7 @@ from dd_ray.config.trial_fields import field_names, section_of
 from dd_ray.errors import exit_on_user_error, printable
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
+from dd_ray.storage.files import is_blocked
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
@@ -72,8 +73,9 @@ def main(study: Study, args: list[str] | None = None) -> None:
 
 
 def _leave(code: int) -> None:
-    """End the process. Do so at once if a thread still waits for a Ray that has died, since it would wait for ever."""
-    if any(thread.name in ("tune", "shutdown") for thread in threading.enumerate()):
+    """End the process; at once where a thread still waits for a Ray or a storage that does not answer, which would keep
+    it for ever."""
+    if any(thread.name in ("tune", "shutdown", "storage") for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -196,7 +198,12 @@ def _one_digit_of(number: float) -> float:
 def execute(plan: Plan) -> int:
     """Run the plan, show its results, and return the exit code."""
     sweep, ending = train(plan)
-    return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, complete=ending is None)
+    try:
+        return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, complete=ending is None)
+    except OSError as error:
+        if not is_blocked(error):
+            raise
+        return _give_up("storage blocked", plan)
 
 
 def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:

@@ -23,6 +23,8 @@ class TrialReport:
     """Messages for the user, each reported once."""
     storage_full: str | None = None
     """The error of a storage without space, which ends the sweep and not the trial."""
+    storage_blocked: str | None = None
+    """The error of a storage that does not answer, which does so too."""
 
     def to_tune(self) -> dict[str, Any]:
         """Return the result for Ray Tune: schedulers read the metrics, and `done` ends the trial."""

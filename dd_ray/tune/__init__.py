@@ -3,6 +3,7 @@
 Before Ray is imported   environment, joining, signals; private has every name that Ray may change
 The cluster              cluster, nodes, autoscaler, sharing
 Trials in Ray Tune       run, rounds, searcher, rungs, progress, trial_trainable
+What dies or hangs       pulse, stopped, last_words
 Packs                    pack_actors
 For one's own Tuner      trainables: `trainable` makes the class of a model variant
 """

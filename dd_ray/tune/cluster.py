@@ -19,7 +19,7 @@ from dd_ray.trial.gpu_memory import check_memory
 from dd_ray.tune import autoscaler
 from dd_ray.tune.environment import TOKEN_FILE, has_token
 from dd_ray.tune.pulse import shut_down
-from dd_ray.tune.signals import handlers_kept
+from dd_ray.tune.signals import handlers_kept, not_for_children
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
@@ -160,12 +160,13 @@ def _own_ray() -> Iterator[None]:
     _prepare_token()
     with private_folder() as folder:
         try:
-            _connect(
-                address="local",
-                num_cpus=_cpus_if_fewer(),
-                include_dashboard=False,
-                _temp_dir=str(folder / "ray"),
-            )
+            with not_for_children():
+                _connect(
+                    address="local",
+                    num_cpus=_cpus_if_fewer(),
+                    include_dashboard=False,
+                    _temp_dir=str(folder / "ray"),
+                )
             yield
         finally:
             shut_down()

@@ -6,6 +6,7 @@ be changed. Nothing here imports Ray before it is called, since Ray reads the en
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +89,53 @@ def own_processes() -> "list[subprocess.Popen[bytes]]":
 
     If they move, see `all_processes` of `ray/_private/node.py`.
     """
+    return _processes_of_own_node("raylet", "gcs_server")
+
+
+def end_at_once() -> None:
+    """Have `ray.shutdown` kill the processes of this process's own Ray, which do not heed the SIGTERM that it sends.
+
+    It would wait a second for each. If that changes, see `Node._kill_process_impl`; without this, a sweep ends some
+    seconds later.
+    """
+    for process in _processes_of_own_node():
+        process.terminate = process.kill  # type: ignore[method-assign]
+
+
+def _processes_of_own_node(*kinds: str) -> "list[subprocess.Popen[bytes]]":
     from ray._private import worker  # noqa: PLC0415
 
     node = worker._global_node
     known: dict[str, Any] = node.all_processes if node is not None and node.is_head() else {}
-    return [info.process for kind in ("raylet", "gcs_server") for info in known.get(kind, ())]
+    return [info.process for kind, infos in known.items() if not kinds or kind in kinds for info in infos]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """A process with an actor of this sweep: a trial, a pack, or what starts packs."""
+
+    pid: int
+    node: str
+    """ID of its node."""
+    address: str
+    """IP address of its node, as results of Tune tell it in `node_ip`."""
+
+
+def workers() -> list[Worker]:
+    """The processes with actors of the command that asks, on all nodes.
+
+    There is no public call without a dashboard. If this one is gone, take `ray.util.state.list_actors` on clusters
+    with one.
+    """
+    import ray  # noqa: PLC0415
+    from ray._private.state import actors  # noqa: PLC0415
+
+    job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+    known = actors(job_id=job, actor_state_name="ALIVE").values()
+    return [
+        Worker(pid=actor["Pid"], node=actor["Address"]["NodeID"], address=actor["Address"]["IPAddress"])
+        for actor in known
+    ]
 
 
 def actor_id(actor: "ActorHandle[Any]") -> str:

@@ -1,5 +1,6 @@
 """Watches a sweep from its driver: shows a progress bar, and records what only the driver knows."""
 
+import math
 import sys
 import time
 from collections import Counter, defaultdict
@@ -12,6 +13,7 @@ from tqdm.auto import tqdm
 
 from dd_ray.command_line import progress_bar
 from dd_ray.errors import printable
+from dd_ray.storage.files import is_blocked
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of
@@ -19,8 +21,8 @@ from dd_ray.tune.private import forgive_failures, trace_of
 SECONDS_BETWEEN_RECORDS = 10
 """Seconds between two writings of `progress.json`."""
 
-Ending = Literal["interrupted", "storage full", "lock lost", "shares changed", "ray lost"]
-"""Reasons why a sweep, or a round of it, stops before all trials have ended."""
+Ending = Literal["interrupted", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"]
+"""Why a sweep, or a round of it, stops before all trials have ended."""
 
 
 class Watcher(Callback):
@@ -64,11 +66,14 @@ class Watcher(Callback):
         self.ending: Ending | None = None
         """Why all trials shall stop before they are done; None while they need not."""
         self.now_and_then: Callable[[], None] = lambda: None
-        """Called every few seconds by the running round."""
-        self.after_records: Callable[[], None] = lambda: None
-        """Called every few seconds, after the sweep's progress was written."""
+        """Called every few seconds by the round that runs."""
+        self.beside: Callable[[], None] = lambda: None
+        """Called every few seconds, for what is done beside the sweep."""
         self._failed_at: dict[str, int] = {}
-        self._recorded = 0.0
+        self._recorded = self._called = 0.0
+        self._ended_at = math.inf
+        self._heard: dict[str, tuple[float, str | None]] = {}
+        """Of trials in training, when they last spoke, and the address of their node if it is known."""
         self._closed = False
         self._show()
 
@@ -85,18 +90,39 @@ class Watcher(Callback):
         """End all trials before they are done, with their states saved."""
         if self.ending in (None, "shares changed"):
             self.ending = why
+            if why != "shares changed":  # after which the sweep goes on
+                self._ended_at = time.monotonic()
 
-    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Write the sweep's progress, every few seconds."""
+    @property
+    def seconds_since_end(self) -> float:
+        """Seconds since the sweep was told to end; 0 where it was not."""
+        return max(0.0, time.monotonic() - self._ended_at)
+
+    def silent_at(self, seconds: float) -> set[str | None]:
+        """Addresses of nodes with a trial that has said nothing for so long; None among them where one is not known."""
+        now = time.monotonic()
+        return {address for heard, address in list(self._heard.values()) if now - heard > seconds}
+
+    def record(self) -> None:
+        """Write down how far the sweep is, every few seconds.
+
+        It is for a thread other than Tune's, which may wait for a storage that does not answer.
+        """
         if not self._closed and time.monotonic() - self._recorded > SECONDS_BETWEEN_RECORDS:
             self._recorded = time.monotonic()
             self._record()
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Do now and then what is to be done."""
+        if not self._closed and time.monotonic() - self._called > SECONDS_BETWEEN_RECORDS:
+            self._called = time.monotonic()
             self.now_and_then()
-            self.after_records()
+            self.beside()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Count the trial as running."""
         self.running.add(_key(trial))
+        self._heard[_key(trial)] = time.monotonic(), None
         self._show()
 
     def on_trial_result(
@@ -104,10 +130,13 @@ class Watcher(Callback):
     ) -> None:
         """Move the bar, and print the trial's messages."""
         report = TrialReport.from_tune(result)
+        self._heard[_key(trial)] = time.monotonic(), result.get("node_ip")
         for note in report.notes:
-            self._say(f"{trial}: {note}")
+            self.say(f"{trial}: {note}")
         if report.storage_full is not None:
             self.stop("storage full")
+        if report.storage_blocked is not None:
+            self.stop("storage blocked")
         self._advance(_key(trial), report.iteration)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -120,12 +149,12 @@ class Watcher(Callback):
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Print why a trial is tried again. Only tries in a row that do not get further count as failures."""
         key = _key(trial)
-        self.running.discard(key)
+        self._is_over(key)
         states = self._sweep.trial(key).states()
         if states and states[0] > self._failed_at.get(key, 0):
             forgive_failures(trial)
         self._failed_at[key] = states[0] if states else 0
-        self._say(
+        self.say(
             f"{trial.custom_trial_name} is tried again from iteration {self._failed_at[key]:,}: {_last_line(trial)}"
         )
 
@@ -141,7 +170,8 @@ class Watcher(Callback):
         self._closed = True
         self._bar.close()
         self.running.clear()
-        self._record()
+        if self.ending != "storage blocked":
+            self._record()
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         # A Tune whose Ray has died may go on for a while, when another command may run the sweep.
@@ -149,7 +179,7 @@ class Watcher(Callback):
             self._sweep.trial(_key(trial)).finish(outcome)
 
     def _end(self, trial: Trial, state: str) -> None:
-        self.running.discard(_key(trial))
+        self._is_over(_key(trial))
         if state != "unfinished":
             self.ended.add(_key(trial))
             self._states[state] += 1
@@ -157,6 +187,10 @@ class Watcher(Callback):
             self._total -= self._iterations - self._done[_key(trial)]
             self._bar.total = self._total
         self._show()
+
+    def _is_over(self, key: str) -> None:
+        self.running.discard(key)
+        self._heard.pop(key, None)
 
     def _advance(self, key: str, reached: int) -> None:
         self._bar.update(max(0, reached - self._done[key]))
@@ -174,10 +208,13 @@ class Watcher(Callback):
         }
         try:
             self._sweep.write_progress(progress)
-        except OSError as error:  # nothing depends on this file
-            self._say(f"progress.json could not be written: {error}")
+        except OSError as error:  # nothing depends on it
+            if is_blocked(error):
+                self.stop("storage blocked")
+            self.say(f"progress.json could not be written: {error}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Say something beside the bar."""
         if self._shown:
             tqdm.write(printable(text, lines=True), file=sys.stderr)
 

@@ -8,12 +8,16 @@ from typing import TypeVar
 
 import ray
 
-from dd_ray.tune.private import own_processes
+from dd_ray.tune.private import end_at_once, own_processes
+from dd_ray.tune.stopped import is_stopped
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_QUESTIONS = 5.0
-SECONDS_TO_ANSWER = 40.0
-"""After which a control store that has not told its nodes is taken for dead; a busy one takes some."""
+LOOKS_TO_ANSWER = 40
+"""One a second, after which a control store that has not told its nodes is taken for dead; a busy one takes some. Looks
+and not seconds: on a machine so busy that it hardly answers, this process looks as seldom."""
+LOOKS_AT_STOPPED = 15
+"""One a second, so that a job that a batch system suspends and lets go on is not taken for one that stands still."""
 SECONDS_TO_END = 4.0
 """That what waits for Ray may still take after Ray has died, and that Ray has to end in order."""
 Result = TypeVar("Result")
@@ -23,14 +27,19 @@ class RayLost(Exception):
     """The Ray that a sweep runs on has died, or does not answer."""
 
 
-def while_ray_lives(work: Callable[[], Result]) -> Result:
+def while_ray_lives(work: Callable[[], Result], is_over: Callable[[], bool] = lambda: False) -> Result:
     """The result of what waits for Ray, which is waited for no longer than Ray lives.
 
     Work goes on in a thread of its own, since nothing interrupts a call of Ray's that gets no answer. So signals reach
     the main thread at once.
 
+    Args:
+        work: waits for Ray.
+        is_over: asked every second whether there is nothing to wait for any longer, as if Ray had died.
+
     Raises:
-        RayLost: a process of this sweep's own Ray has ended, or the cluster's control store does not answer.
+        RayLost: a process of this sweep's own Ray has ended or stands still, the cluster's control store does not
+            answer or has forgotten this process, or it is over.
         Exception: whatever the work raises.
     """
     outcome: Future[Result] = Future()
@@ -42,17 +51,19 @@ def while_ray_lives(work: Callable[[], Result]) -> Result:
             outcome.set_exception(error)
 
     threading.Thread(target=run, name="tune", daemon=True).start()
-    question = _Question()
+    question, own = _Question(), _OwnRay()
     while not wait([outcome], SECONDS_BETWEEN_LOOKS).done:
-        if _own_ray_has_died() or question.is_unanswered():
+        if own.has_died():
             wait([outcome], SECONDS_TO_END)
+            break
+        if is_over() or own.stands_still() or question.is_unanswered():
             break
     if not outcome.done():
         raise RayLost
     try:
         return outcome.result()
     except Exception as error:  # whatever Ray or Tune raises of a Ray that is no more
-        if _own_ray_has_died():
+        if own.has_died():
             raise RayLost from error
         raise
 
@@ -60,10 +71,11 @@ def while_ray_lives(work: Callable[[], Result]) -> Result:
 def shut_down() -> None:
     """Leave Ray, and end the one that was started here. One that has died or hangs is not waited for, but killed."""
     started = own_processes()  # before they are forgotten
+    end_at_once()
     leaving = threading.Thread(target=ray.shutdown, name="shutdown", daemon=True)
     leaving.start()
     leaving.join(SECONDS_TO_END)
-    if leaving.is_alive():
+    if leaving.is_alive() and started:
         for process in started:
             process.kill()
         leaving.join(SECONDS_TO_END)
@@ -73,7 +85,8 @@ class _Question:
     """Asks the control store for its nodes again and again, from a thread that may hang with it."""
 
     def __init__(self) -> None:
-        self._asked = self._answered = time.monotonic()
+        self._asked = time.monotonic()
+        self._looks = 0
         self._thread: threading.Thread | None = None
 
     def is_unanswered(self) -> bool:
@@ -84,16 +97,31 @@ class _Question:
             self._asked = now
             self._thread = threading.Thread(target=self._ask, name="pulse", daemon=True)
             self._thread.start()
-        return now - self._answered > SECONDS_TO_ANSWER
+        self._looks += 1
+        return self._looks > LOOKS_TO_ANSWER
 
     def _ask(self) -> None:
+        # A cluster whose head came back knows nothing of this process, which it would leave waiting.
         try:
-            nodes = ray.nodes()
+            here, nodes = ray.get_runtime_context().get_node_id(), ray.nodes()
         except Exception:  # whatever Ray raises where it does not answer
             return
-        if any(node["Alive"] for node in nodes):
-            self._answered = time.monotonic()
+        if any(node["Alive"] and node["NodeID"] == here for node in nodes):
+            self._looks = 0
 
 
-def _own_ray_has_died() -> bool:
-    return any(process.poll() is not None for process in own_processes())
+class _OwnRay:
+    """The processes of the Ray that this process has started, if it has."""
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def has_died(self) -> bool:
+        """Whether one of them has ended."""
+        return any(process.poll() is not None for process in own_processes())
+
+    def stands_still(self) -> bool:
+        """Whether one of them was stopped at so many looks in a row."""
+        stopped = any(is_stopped(process.pid) for process in own_processes())
+        self._looks = self._looks + 1 if stopped else 0
+        return self._looks >= LOOKS_AT_STOPPED

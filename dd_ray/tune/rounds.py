@@ -18,8 +18,12 @@ from dd_ray.tune.cluster import Resources
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
 from dd_ray.tune.sharing import Presence
+from dd_ray.tune.stopped import ending_stopped_workers
 from dd_ray.tune.trial_trainable import TrialTrainable
 
+SECONDS_TO_SAVE = 9.0
+"""For trials to save their states when the sweep is told to end, which Tune gives 5 s. What takes longer is trained
+again."""
 TRIALS_THAT_WAIT = 8
 """Number of trials that wait for a free worker, so that workers are reused and not started anew."""
 
@@ -65,11 +69,17 @@ class Rounds:
                 break
             self.watcher.now_and_then = partial(limit.update, this_round)
             try:
-                while_ray_lives(self._tuner(this_round).fit)
+                with ending_stopped_workers(self.watcher):
+                    while_ray_lives(self._tuner(this_round).fit, self._is_over)
             except RayLost:
                 self.watcher.stop("ray lost")
             if self.watcher.ending is None:
                 break
+
+    def _is_over(self) -> bool:
+        """Record how far the sweep is; whether it is to end without waiting for its trials any longer."""
+        self.watcher.record()
+        return self.watcher.ending == "storage blocked" or self.watcher.seconds_since_end > SECONDS_TO_SAVE
 
     def _tuner(self, this: Round) -> tune.Tuner:
         resources = self.resources

@@ -18,6 +18,7 @@ from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
 from dd_ray.tune.cluster import Resources, check_gpus, connected
+from dd_ray.tune.last_words import last_words
 from dd_ray.tune.nodes import check_nodes
 from dd_ray.tune.pack_actors import running_registry
 from dd_ray.tune.progress import Ending, Watcher
@@ -62,7 +63,7 @@ def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: 
         if not source.num_left:
             sweep.write_manifest(make_manifest(plan, sweep.manifest()))
             return None
-        with _prepared_cluster(plan, sweep) as resources:
+        with last_words(), _prepared_cluster(plan, sweep) as resources:
             done, _ = _known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
@@ -95,7 +96,7 @@ def train(
         shown: whether to show a progress bar.
     """
     with _rounds(plan, sweep, lock, resources, keys, shown=shown) as (runs, watcher):
-        watcher.after_records = now_and_then
+        watcher.beside = now_and_then
         runs.run(lambda limit: _round(plan, sweep, watcher, limit))
     return watcher.ending
 

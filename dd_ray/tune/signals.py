@@ -31,6 +31,20 @@ def handlers_kept() -> Iterator[None]:
 
 
 @contextmanager
+def not_for_children() -> Iterator[None]:
+    """Processes that are started meanwhile, and those that they start, do not heed SIGTERM.
+
+    Batch systems and containers send it to all processes at once, and a Ray that ends before its sweep takes the
+    sweep's process along. SIGINT Ray keeps from its processes itself.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
     """Call `end` at the first request during the block, and raise at a second. One that was swallowed before counts.
 

@@ -7,7 +7,7 @@ from ray import tune
 
 from dd_ray.config.extensions import load_extensions
 from dd_ray.errors import UserError
-from dd_ray.storage.files import out_of_space
+from dd_ray.storage.files import is_blocked, out_of_space
 from dd_ray.storage.versions import difference, versions
 from dd_ray.trial.report import TrialReport
 from dd_ray.trial.run import TrialRun
@@ -34,7 +34,8 @@ class TrialTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train the trial further, at first from its latest state.
 
-        A full storage is not the trial's fault: it is reported, and the sweep ends.
+        A storage without space, or one that does not answer, is no fault of the trial: it is reported, and the sweep
+        ends.
         """
         try:
             run = self._run = self._run or self._take_up()
@@ -42,6 +43,8 @@ class TrialTrainable(tune.Trainable):
             self._reached = report.iteration
             return report.to_tune()
         except OSError as error:
+            if is_blocked(error):
+                return TrialReport(iteration=self._reached, storage_blocked=str(error)).to_tune()
             if not out_of_space(error):
                 raise
             return TrialReport(iteration=self._reached, storage_full=str(error)).to_tune()

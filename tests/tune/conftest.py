@@ -74,11 +74,11 @@ def cluster(ray_folder, token):
 
 
 @contextmanager
-def ray_head(ray_folder, environment):
-    """A Ray of two CPUs, and its address."""
+def ray_head(ray_folder, environment, port=None):
+    """A Ray of two CPUs, and its address; at a port of the system's choice where none is given."""
     # On a busy machine a node may be late for its own head, which then ends.
     for attempts_left in (2, 1, 0):
-        with _starting(ray_folder, environment) as (head, address, log):
+        with _starting(ray_folder, environment, port or _free_port()) as (head, address, log):
             if _has_started(head, log):
                 yield address
                 return
@@ -86,10 +86,7 @@ def ray_head(ray_folder, environment):
 
 
 @contextmanager
-def _starting(ray_folder, environment):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def _starting(ray_folder, environment, port):
     command = f"start --head --block --port {port} --num-cpus 2 --include-dashboard false --temp-dir {ray_folder}"
     path = Path(ray_folder) / "head.log"
     with path.open("w") as log:
@@ -104,6 +101,12 @@ def _starting(ray_folder, environment):
         finally:
             head.terminate()
             head.wait(timeout=300)
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def _has_started(head, log):

@@ -1,4 +1,4 @@
-"""A Ray that dies under a sweep is noticed within a minute; and what it and the sweep write is nobody else's."""
+"""What dies or stands still under a sweep is noticed within a minute; and what is written is nobody else's."""
 
 import os
 import re
@@ -6,13 +6,21 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from dd_ray.tune.pulse import while_ray_lives
+from dd_ray.storage.files import BlockedError, answers, local
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.trial.report import TrialReport
+from dd_ray.tune import pulse, stopped
+from dd_ray.tune.progress import Watcher
+from dd_ray.tune.pulse import RayLost, while_ray_lives
+from dd_ray.tune.trial_trainable import TrialTrainable
+from tests.tune.conftest import ray_head
 
 ROOT = Path(__file__).parents[2]
 SWEEP = (
@@ -45,13 +53,17 @@ def wait_until(true, seconds=240):
 
 
 @contextmanager
-def running_sweep(folder, home):
-    """A sweep that goes on for ever, in a process group of its own, which has been evaluated."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+def running_sweep(folder, home, *options):
+    """A sweep that goes on for ever, in a process group of its own, which has been evaluated.
+
+    With an `--address` among the options it offers this process's token.
+    """
+    kept = ("RAY_AUTH_TOKEN",) if "--address" in options else ()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name in kept}
     evaluations = folder / "endless" / "cells"
     before = {file: file.stat().st_size for file in evaluations.glob("*/metrics.jsonl")}
     sweep = subprocess.Popen(
-        [sys.executable, "-c", SWEEP, "--storage", str(folder), "--name", "endless", *OPTIONS],
+        [sys.executable, "-c", SWEEP, "--storage", str(folder), "--name", "endless", *OPTIONS, *options],
         cwd=ROOT,
         env=environment | {"HOME": str(home)},
         stdout=subprocess.PIPE,
@@ -89,6 +101,185 @@ def test_a_raylet_that_is_killed_ends_the_sweep_and_the_same_command_goes_on(tmp
         sweep.communicate(timeout=60)  # at most 15 s on an idle machine
         assert sweep.returncode == 130
         assert (tmp_path / "endless" / "results.csv").exists()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_worker_that_is_stopped_is_ended_within_a_minute_and_its_trial_goes_on(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    with running_sweep(tmp_path, home) as sweep:
+        (raylet, _), *_ = [each for each in children_of(sweep.pid).items() if "raylet/raylet" in each[1]]
+        worker = next(pid for pid, command in children_of(raylet).items() if "ray::ResourceTrainable" in command)
+        os.kill(worker, signal.SIGSTOP)
+        (evaluations,) = (tmp_path / "endless" / "cells").glob("*/metrics.jsonl")
+        wait_until(lambda: worker not in children_of(raylet), seconds=60)
+        size = evaluations.stat().st_size
+        wait_until(lambda: evaluations.stat().st_size > size)
+        os.killpg(sweep.pid, signal.SIGTERM)
+        _, said = sweep.communicate(timeout=60)
+        assert f"Process {worker} on" in said and "was stopped by a signal" in said
+        assert "is tried again from iteration" in said
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_head_that_dies_ends_the_sweep_and_the_same_command_goes_on_when_it_is_back(tmp_path, ray_folder, token):
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    asks = {"RAY_AUTH_MODE": "token"}
+    with ray_head(ray_folder, asks) as address, running_sweep(tmp_path, home, "--address", address) as sweep:
+        head = next(pid for pid, command in children_of(os.getpid()).items() if "start --head" in command)
+        for process in (*children_of(head), head):
+            os.kill(process, signal.SIGKILL)
+        _, said = sweep.communicate(timeout=60)
+        assert sweep.returncode == 1
+        assert said.strip().endswith("What was recorded is kept; the same command goes on.")
+        assert "Traceback" not in said
+    with (
+        ray_head(ray_folder, asks, port=int(address.rpartition(":")[2])),
+        running_sweep(tmp_path, home, "--address", address) as sweep,
+    ):
+        sweep.terminate()
+        sweep.communicate(timeout=60)  # 15 s on an idle machine
+        assert sweep.returncode == 130
+
+
+class Process:
+    """A process with a title of its own."""
+
+    def __init__(self, title, program="while True: pass"):
+        self.process = subprocess.Popen([title, "-c", program], executable=sys.executable)
+
+    def __enter__(self):
+        return self.process
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def quick_looks(monkeypatch):
+    monkeypatch.setattr(stopped, "SECONDS_BETWEEN_LOOKS", 0.1)
+
+
+def test_a_stopped_worker_is_ended_and_a_slow_one_and_other_processes_are_not(quick_looks):
+    with (
+        Process("ray::Trial.train") as still,
+        Process("ray::Trial.train") as busy,
+        Process("ray::Trial.train", "import time; time.sleep(60)") as waiting,
+        Process("editor") as other,
+    ):
+        for process in (still, other):
+            os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: stopped.is_stopped(still.pid) and stopped.is_stopped(other.pid))
+        assert stopped.end_stopped([each.pid for each in (still, busy, waiting, other)]) == [still.pid]
+        assert still.wait(10) == -signal.SIGKILL
+        assert [each.poll() for each in (busy, waiting, other)] == [None] * 3
+
+
+def test_a_worker_that_goes_on_meanwhile_is_not_ended(quick_looks):
+    with Process("ray::Trial.train") as worker:
+        os.kill(worker.pid, signal.SIGSTOP)
+        wait_until(lambda: stopped.is_stopped(worker.pid))
+        threading.Timer(0.05, os.kill, [worker.pid, signal.SIGCONT]).start()
+        assert stopped.end_stopped([worker.pid]) == []
+        assert worker.poll() is None
+
+
+def watcher_of(folder):
+    sweep = SweepFolder.at(folder)
+    return Watcher(sweep, iterations=10, num_trials=1, already_done={}, ended=(), shown=False)
+
+
+def test_a_storage_that_does_not_answer_ends_the_sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr(answers, "SECONDS_TO_ANSWER", 0.1)
+    monkeypatch.setattr(pulse, "SECONDS_TO_END", 0.1)
+    monkeypatch.setattr(pulse, "SECONDS_BETWEEN_LOOKS", 0.1)
+    watcher, server = watcher_of(tmp_path), threading.Event()
+    monkeypatch.setattr(local, "_replace", lambda *arguments: server.wait())
+
+    def is_over():
+        watcher.record()
+        return watcher.ending == "storage blocked"
+
+    with pytest.raises(RayLost):
+        while_ray_lives(lambda: server.wait(60), is_over)  # as Tune, in a call of its own
+    began = time.monotonic()
+    watcher.close()
+    assert time.monotonic() - began < 0.1
+    assert watcher.ending == "storage blocked"
+    server.set()
+
+
+def test_a_sweep_that_only_gets_a_smaller_share_is_not_about_to_end(tmp_path):
+    watcher = watcher_of(tmp_path)
+    watcher.stop("shares changed")
+    time.sleep(0.01)
+    assert watcher.seconds_since_end == 0
+    watcher.stop("interrupted")
+    time.sleep(0.01)
+    assert watcher.seconds_since_end > 0
+    assert watcher.ending == "interrupted"
+
+
+def test_a_trial_reports_a_storage_that_does_not_answer():
+    class Blocked:
+        def advance(self):
+            raise BlockedError("/results", 40)
+
+    trial = TrialTrainable.__new__(TrialTrainable)
+    trial._run, trial._reached = Blocked(), 7
+    report = TrialReport.from_tune(trial.step())
+    assert (report.iteration, report.state) == (7, None)
+    assert "no answer within 40 s" in report.storage_blocked
+
+
+def test_a_node_is_asked_where_a_trial_has_said_nothing_for_long(tmp_path):
+    class Trial:
+        config = {"key": "a"}  # noqa: RUF012
+
+    watcher = watcher_of(tmp_path)
+    watcher.on_trial_start(0, [], Trial())
+    assert watcher.silent_at(-1) == {None}
+    watcher.on_trial_result(0, [], Trial(), {"node_ip": "10.0.0.7"})
+    assert watcher.silent_at(-1) == {"10.0.0.7"}
+    assert watcher.silent_at(60) == set()
+    watcher.on_trial_recover(0, [], Failed())
+    assert watcher.silent_at(-1) == set()
+
+
+class Failed:
+    config = {"key": "a"}  # noqa: RUF012
+    custom_trial_name = "γ=0"
+    error_file = None
+
+
+def test_a_process_of_the_own_ray_that_is_stopped_counts_as_lost(monkeypatch):
+    monkeypatch.setattr(pulse, "SECONDS_BETWEEN_LOOKS", 0.02)
+    with Process("raylet") as raylet:
+        monkeypatch.setattr(pulse, "own_processes", lambda: [raylet])
+        os.kill(raylet.pid, signal.SIGSTOP)
+        with pytest.raises(RayLost):
+            while_ray_lives(threading.Event().wait)
+
+
+def test_a_cluster_that_has_forgotten_this_process_does_not_answer(monkeypatch):
+    class Context:
+        def get_node_id(self):
+            return "mine"
+
+    nodes = [{"NodeID": "mine", "Alive": True}]
+    monkeypatch.setattr(pulse.ray, "get_runtime_context", Context)
+    monkeypatch.setattr(pulse.ray, "nodes", lambda: nodes)
+    monkeypatch.setattr(pulse, "SECONDS_BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr(pulse, "SECONDS_BETWEEN_QUESTIONS", 0.02)
+    monkeypatch.setattr(pulse, "LOOKS_TO_ANSWER", 25)
+    assert while_ray_lives(lambda: time.sleep(1)) is None
+    nodes[0] = {"NodeID": "another", "Alive": True}
+    with pytest.raises(RayLost):
+        while_ray_lives(lambda: time.sleep(20))
 
 
 def test_what_is_waited_for_is_returned_or_raised():

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -53,3 +55,40 @@ def test_without_a_request_nothing_ends():
     with signals.ending_on_signals(lambda: asked.append(1)):
         pass
     assert not asked
+
+
+def test_children_do_not_heed_a_request_to_terminate():
+    with signals.not_for_children():
+        child = subprocess.Popen(["sleep", "60"])
+    other = subprocess.Popen(["sleep", "60"])
+    for process in (child, other):
+        process.terminate()
+    assert other.wait(10) == -signal.SIGTERM
+    assert child.poll() is None
+    child.kill()
+    assert child.wait(10) == -signal.SIGKILL
+
+
+SAYS = "from dd_ray.tune.last_words import last_words; import os\nwith last_words('Farewell.'):"
+
+
+@pytest.mark.parametrize(
+    ("ends", "code", "said"),
+    [
+        (" os._exit(1)", 1, "\nFarewell.\n"),
+        (" os.kill(os.getpid(), 9)", -9, "\nFarewell.\n"),
+        (" os.killpg(0, 15)", -15, "\nFarewell.\n"),
+        (" pass\nos._exit(3)", 3, ""),
+        (" raise SystemExit(2)", 2, ""),
+    ],
+)
+def test_the_last_words_of_a_process_that_is_ended_are_said(ends, code, said):
+    done = subprocess.run(
+        [sys.executable, "-c", SAYS + ends],
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (code, said)

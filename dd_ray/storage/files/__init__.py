@@ -8,12 +8,25 @@ import errno
 import re
 from pathlib import Path
 
+from dd_ray.storage.files.answers import BlockedError, is_blocked
 from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, NoFileError
 from dd_ray.storage.files.local import LocalFiles, open_folder
 from dd_ray.storage.files.locations import parse_location
 from dd_ray.storage.files.objects import ObjectFiles, open_store
 
-__all__ = ["LEASE", "Files", "Lease", "LocalFiles", "Lock", "NoFileError", "ObjectFiles", "open_files", "out_of_space"]
+__all__ = [
+    "LEASE",
+    "BlockedError",
+    "Files",
+    "Lease",
+    "LocalFiles",
+    "Lock",
+    "NoFileError",
+    "ObjectFiles",
+    "is_blocked",
+    "open_files",
+    "out_of_space",
+]
 
 FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
 """Matches the errors of object stores that are full: Ceph's QuotaExceeded, MinIO's XMinioStorageFull and

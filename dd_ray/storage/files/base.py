@@ -65,6 +65,7 @@ class Files(ABC):
 
         Raises:
             OSError: it was not written; the old content is still there.
+            BlockedError: the storage does not answer; it may be written later.
         """
 
     @abstractmethod

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
+from dd_ray.storage.files.answers import Answers, BlockedError
 from dd_ray.storage.files.base import (
     KINDS,
     LEASE,
@@ -24,20 +25,28 @@ from dd_ray.storage.files.base import (
     is_locked,
 )
 
+SECONDS_TO_CLOSE = 5.0
+"""For a storage to take note that a lock is free."""
 LONGEST_IN_DRAFT = 50
 """Characters of a file's name that the name of its draft repeats: 200 bytes at most, of the 255 that a name may
 have."""
 
 
 class LocalFiles(Files):
-    """Files in a folder."""
+    """Files in a folder. What is written is waited for only for a while, and then raises `BlockedError`.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where they are.
+        answers: of the storage, shared by all folders of it.
+    """
+
+    def __init__(self, folder: Path, answers: Answers | None = None) -> None:
         self.local: Path = folder
         self.location = str(folder)
+        self._answers = answers or Answers()
 
     def at(self, *parts: str) -> "LocalFiles":
-        return LocalFiles(self.local.joinpath(*parts))
+        return LocalFiles(self.local.joinpath(*parts), self._answers)
 
     def read(self, name: str) -> bytes:
         # Opening a pipe would wait for its writer.
@@ -58,41 +67,13 @@ class LocalFiles(Files):
 
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         path = self.local / name
-        _make_folder(path.parent)
-        # Not tempfile, whose files only their owner may read. The name is cut, since a file's name may have full
-        # length.
-        draft = path.with_name(f".{path.name[:LONGEST_IN_DRAFT]}.{uuid.uuid4().hex}")
-        try:
-            with draft.open("xb") as file:
-                file.write(content)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        if durable:
-            _sync_folder(path.parent)
+        self._answers.wait_for(lambda: _replace(path, content, durable), str(path))
 
     def append(self, name: str, line: bytes) -> None:
         path = self.local / name
         if not path.exists():
             self.write(name, b"")
-        with _open_in_place(path, "ab+") as file:
-            file.seek(0)
-            content = file.read()
-            complete = complete_lines(content)
-            if complete < len(content):
-                os.ftruncate(file.fileno(), complete)
-            try:
-                # Written at the present end of the file, so that it does not land in a line of another writer.
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                # A line whose write was not acknowledged must not be read, since the caller may add it again.
-                os.ftruncate(file.fileno(), complete)
-                raise
+        self._answers.wait_for(lambda: _append(path, line), str(path))
 
     def drop_cut_line(self, name: str) -> None:
         """Drop a file's last line if a kill or a full disk cut it short. For files that another library appends to."""
@@ -115,16 +96,11 @@ class LocalFiles(Files):
 
     def remove(self, name: str) -> None:
         path = self.local / name
-        with suppress(FileNotFoundError):
-            path.unlink()
-            _sync_folder(path.parent)
+        self._answers.wait_for(lambda: _remove(path), str(path))
 
     def move(self, name: str, to: str) -> None:
         path, target = self.local / name, self.local / to
-        _make_folder(target.parent)
-        path.rename(target)
-        _sync_folder(target.parent)
-        _sync_folder(path.parent)
+        self._answers.wait_for(lambda: _move(path, target), str(path))
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
@@ -134,7 +110,7 @@ class LocalFiles(Files):
             file = _open_in_place(path, "a+")
         except OSError as error:
             raise cannot_be_locked(self.location, error.strerror) from error
-        with file:
+        try:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -146,6 +122,10 @@ class LocalFiles(Files):
             file.write(who)
             file.flush()
             yield Lock()
+        finally:
+            # Tried also where nothing else is answered; it is let go of with the process at the latest.
+            with suppress(BlockedError):
+                Answers(SECONDS_TO_CLOSE).wait_for(file.close, str(path))
 
 
 def open_folder(folder: Path) -> LocalFiles:
@@ -160,6 +140,56 @@ def open_folder(folder: Path) -> LocalFiles:
     if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{folder} may not be read; ask its owner for access, or give another folder.")
     return LocalFiles(folder)
+
+
+def _replace(path: Path, content: bytes, durable: bool) -> None:
+    """Write a file beside the one that is there, and put it in its place."""
+    _make_folder(path.parent)
+    # Not tempfile, whose files only their owner may read. Cut, since a name may be as long as names can be.
+    draft = path.with_name(f".{path.name[:LONGEST_IN_DRAFT]}.{uuid.uuid4().hex}")
+    try:
+        with draft.open("xb") as file:
+            file.write(content)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    if durable:
+        _sync_folder(path.parent)
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Add a line to a file that is there."""
+    with _open_in_place(path, "ab+") as file:
+        file.seek(0)
+        content = file.read()
+        complete = complete_lines(content)
+        if complete < len(content):
+            os.ftruncate(file.fileno(), complete)
+        try:
+            # At the end of the file, wherever that is by now: it must not land in a line of another writer.
+            file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            # What was not acknowledged must not be read: the caller may add it again.
+            os.ftruncate(file.fileno(), complete)
+            raise
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()
+        _sync_folder(path.parent)
+
+
+def _move(path: Path, target: Path) -> None:
+    _make_folder(target.parent)
+    path.rename(target)
+    _sync_folder(target.parent)
+    _sync_folder(path.parent)
 
 
 def _open_in_place(path: Path, mode: str) -> IO[Any]:

@@ -1,4 +1,4 @@
-"""What `chaos.py` holds a disturbed sweep against: what was seen while it ran, and a sweep that nobody disturbed."""
+"""What `tests.chaos` holds a disturbed sweep against: what was seen while it ran, and a sweep that nobody disturbed."""
 
 import contextlib
 import json
@@ -32,6 +32,8 @@ class Seen:
     folder: Path
     lines: dict[str, list[bytes]] = field(default_factory=dict)
     problems: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
+    """Keys of trials with a file that was damaged, which may be trained again from their beginning."""
 
     def look(self) -> None:
         """Read all metrics, and compare them with what was there before."""
@@ -39,7 +41,7 @@ class Seen:
             key, content = path.parent.name, path.read_bytes()
             lines = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
             before = self.lines.get(key, [])
-            if lines[: len(before)] != before:
+            if lines[: len(before)] != before and key not in self.damaged:
                 self.problems.add(f"{key}: {LOST}")
             self.lines[key] = max(before, lines, key=len)
 
@@ -149,7 +151,7 @@ def _same(a: TrialState, b: TrialState) -> bool:
 
 @dataclass(frozen=True)
 class WorkDone:
-    """What the log of `chaos_trial.py` tells."""
+    """What the log of `trial.py` tells."""
 
     iterations: int
     overlaps: list[str]

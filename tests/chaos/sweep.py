@@ -1,4 +1,4 @@
-"""The sweep that `chaos.py` disturbs: an ordinary study of tiny trials, whose workers write down what they do."""
+"""The sweep that `tests.chaos` disturbs: an ordinary study of tiny trials, whose workers write down what they do."""
 
 from dd_ray.cli import main
 from dd_ray.sweep import Preset, Study
@@ -22,9 +22,8 @@ def run() -> None:
     """Run the study with trials that log."""
     expect_signals()
     prepare_environment()  # before Ray is imported
-    from chaos_trial import LoggedTrial
-
     from dd_ray.tune import rounds
+    from tests.chaos.trial import LoggedTrial
 
     rounds.TrialTrainable = LoggedTrial
     main(STUDY)

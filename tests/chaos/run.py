@@ -1,8 +1,9 @@
-"""A sweep on a cluster to which everything happens: `python tests/chaos.py --minutes 30 --seed 1`.
+"""A sweep on a cluster to which everything happens: `python -m tests.chaos --minutes 30 --seed 1`.
 
-Sweep after sweep runs on three nodes of one machine, while drivers, trials and nodes are killed, nodes join, the
-storage fills up and states are damaged, at random moments. Each sweep is then left to finish, and held against what
-was seen while it ran and against the same trials trained without Ray. The exit code is 1 where anything differs.
+Sweep after sweep runs on three nodes of one machine, while drivers, trials, nodes and the cluster itself are killed or
+stopped, nodes join, the storage fills up and files are damaged, at random moments. Each sweep is then left to finish,
+and held against what was seen while it ran and against the same trials trained without Ray. The exit code is 1 where
+anything differs.
 
 `--seed` decides what happens in which order; at which moment exactly also depends on the machine.
 """
@@ -19,16 +20,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chaos_checks import Report, check, owners, read_log, undisturbed, watching
-from chaos_cluster import MOST_NODES, ROOT, Nodes, Storage, Sweep, enter_namespace, prepare_ray, ray_folder
-from chaos_sweep import STUDY
-
 from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import TrialFolder
 from dd_ray.sweep.plan import Plan
+from tests.chaos.checks import Report, check, owners, read_log, undisturbed, watching
+from tests.chaos.cluster import MOST_NODES, Nodes, Storage, Sweep, enter_namespace, prepare_ray, ray_folder
+from tests.chaos.sweep import STUDY
 
 SECONDS_TO_START = 180
 """Without any training, after which something is wrong."""
+SECONDS_TO_NOTICE = 60
+"""For a sweep to go on, or to end with a sentence, where something stands still or has died."""
+SECONDS_TO_LEAVE = 30
+"""For the workers of a driver that was killed."""
 IMPATIENCE = 0.25
 """Share of the faults that do not wait until the sweep has got going again after the last."""
 MOST_STARTS = 3
@@ -59,7 +63,7 @@ class Chaos:
         """Turn to a new sweep."""
         self.log.write_bytes(b"")
         self.folder = Path(plan.location)
-        command = [sys.executable, str(ROOT / "tests" / "chaos_sweep.py"), "--address", self.nodes.address]
+        command = [sys.executable, "-m", "tests.chaos.sweep"]
         for name in ("seeds", "iterations", "evaluations", "storage", "name"):
             command.append(f"--{name}={getattr(plan.options, name)}")
         self.faults: list[str] = []
@@ -67,7 +71,7 @@ class Chaos:
         self.damaged: set[Path] = set()
         """States that were truncated."""
         self.say(f"{plan.options.name} begins, with {len(plan.trials)} trials")
-        self.sweep = Sweep(command, self.log.with_name(f"{plan.options.name}.txt"))
+        self.sweep = Sweep(command, self.nodes.address, self.log.with_name(f"{plan.options.name}.txt"))
 
     def say(self, text: str) -> None:
         """Print it with the time."""
@@ -130,6 +134,47 @@ def kill_trial(chaos: Chaos) -> str | None:
     return f"process {pid}" if pid and _kill(pid) else None
 
 
+def stop_trial(chaos: Chaos) -> str | None:
+    """A worker process with a trial stands still, until it is ended."""
+    if not chaos.trains() or not (pids := chaos.nodes.trials()):
+        return None
+    pid, started = chaos.choice.choice(pids), time.monotonic()
+    if not _signal(pid, signal.SIGSTOP):
+        return None
+    if not chaos.wait(lambda: pid not in chaos.nodes.trials(), SECONDS_TO_NOTICE):
+        chaos.problem(f"process {pid} was stopped, and nobody has noticed for {SECONDS_TO_NOTICE} s")
+        _signal(pid, signal.SIGCONT)
+    return f"process {pid}, for {time.monotonic() - started:.1f} s"
+
+
+def kill_raylet(chaos: Chaos) -> str | None:
+    """The process that starts and ends the workers of a node."""
+    return f"with {chaos.nodes.kill_raylet(chaos.choice)} trials" if chaos.nodes.count > 1 else None
+
+
+def kill_control_store(chaos: Chaos) -> str | None:
+    """The process that knows the cluster, which is then started anew."""
+    return _lose_cluster(chaos, chaos.nodes.kill_control_store)
+
+
+def kill_head(chaos: Chaos) -> str | None:
+    """The head with all its processes, and a cluster is started anew in its place."""
+    return _lose_cluster(chaos, chaos.nodes.kill_head)
+
+
+def _lose_cluster(chaos: Chaos, lose: Callable[[], None]) -> str | None:
+    if not chaos.trains():
+        return None
+    lose()
+    code, seconds = chaos.sweep.end()
+    if code != 1 or "the same command goes on" not in chaos.sweep.said or seconds > SECONDS_TO_NOTICE:
+        chaos.problem(f"exit code {code} after {seconds:.1f} s without a cluster: {chaos.sweep.said[-1000:]}")
+    chaos.nodes.start_anew()
+    chaos.sweep.address = chaos.nodes.address
+    chaos.sweep.start()
+    return f"exit code {code} after {seconds:.1f} s"
+
+
 def kill_node(chaos: Chaos) -> str | None:
     """A node with all its trials; never the head, whose loss ends a Ray cluster."""
     return f"with {chaos.nodes.kill(chaos.choice)} trials" if chaos.nodes.count > 1 else None
@@ -189,9 +234,46 @@ def truncate_states(chaos: Chaos) -> str | None:
     return f"{len(states)} of trial {trial.name[:6]}{', and its worker killed' if killed else ''}"
 
 
+def damage_file(chaos: Chaos) -> str | None:
+    """Any file of the sweep is cut, emptied, zeroed, or has a bit flipped, between two commands."""
+    if not chaos.trains():
+        return None
+    code, _ = chaos.sweep.end(signal.SIGKILL)
+    if code == 0:
+        return None
+    deadline = time.monotonic() + SECONDS_TO_LEAVE
+    while chaos.nodes.trials() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    files = sorted(path for pattern in ("*.json", "cells/*/[!.]*") for path in chaos.folder.glob(pattern))
+    path = chaos.choice.choice(files)
+    how = _damage(path, chaos.choice)
+    if path.parent != chaos.folder:
+        chaos.seen.damaged.add(path.parent.name)
+        chaos.damaged.add(path)
+    chaos.sweep.start()
+    return f"{path.relative_to(chaos.folder)} {how}"
+
+
+def _damage(path: Path, choice: random.Random) -> str:
+    content = bytearray(path.read_bytes())
+    how = choice.choice(["emptied", "cut", "zeroed", "a bit flipped"])
+    if how in ("emptied", "cut"):
+        del content[choice.randrange(len(content) + 1) if how == "cut" else 0 :]
+    elif how == "zeroed":
+        content = bytearray(len(content))
+    elif content:
+        content[choice.randrange(len(content))] ^= 1 << choice.randrange(8)
+    path.write_bytes(content)
+    return how
+
+
 def _kill(pid: int) -> bool:
+    return _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> bool:
     try:
-        os.kill(pid, signal.SIGKILL)
+        os.kill(pid, number)
     except ProcessLookupError:  # it has just ended
         return False
     return True
@@ -202,11 +284,16 @@ FAULTS: dict[str, Callable[[Chaos], str | None]] = {
     "driver terminated": terminate_driver,
     "driver interrupted": interrupt_driver,
     "trial killed": kill_trial,
+    "trial stopped": stop_trial,
     "node killed": kill_node,
     "node suspended": suspend_node,
+    "raylet killed": kill_raylet,
+    "control store killed": kill_control_store,
+    "head killed": kill_head,
     "node added": add_node,
     "storage full": fill_storage,
     "state truncated": truncate_states,
+    "file damaged": damage_file,
 }
 """What may happen. A fault says what it did, or returns None where it could not do it just then."""
 
@@ -255,6 +342,7 @@ def run_sweep(chaos: Chaos, plan: Plan, expected: Mapping[str, TrialFolder], rep
     """Run a sweep, disturb it, check it, and add it to the report."""
     chaos.begin(plan)
     with watching(chaos.folder) as seen:
+        chaos.seen = seen
         disturb(chaos, until)
     work = read_log(chaos.log, set(expected))
     # A node that goes on after it was given up cannot be kept from that, only from doing harm.
@@ -317,7 +405,9 @@ def _plan(args: argparse.Namespace, storage: Path, name: str) -> Plan:
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--minutes", type=float, default=5.0, help="how long things happen; each kind happens at least once")
     add("--seed", type=int, default=0, help="decides what happens in which order")
@@ -328,7 +418,3 @@ def _parse() -> argparse.Namespace:
     add("--pace", type=float, default=0.05, help="seconds that an iteration waits, so that sweeps last")
     add("--keep", type=Path, help="folder for what went wrong: sweeps, what they printed, the log of iterations")
     return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

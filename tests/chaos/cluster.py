@@ -1,4 +1,4 @@
-"""What `chaos.py` breaks: a cluster of several nodes on one machine, and a storage that can be full."""
+"""What `tests.chaos` breaks: a cluster of several nodes on one machine, and a storage that can be full."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CPUS_PER_NODE = 2
 MOST_NODES = 4
 STORAGE_BYTES = 256 << 20
@@ -40,7 +40,8 @@ def enter_namespace() -> None:
         return
     os.environ[IN_NAMESPACE] = "1"
     # Process 1 must be one that takes care of orphans, as a shell does.
-    os.execvp("unshare", [*unshare, "sh", "-c", '"$@"; exit $?', "sh", sys.executable, *sys.argv])
+    program = [sys.executable, "-m", "tests.chaos", *sys.argv[1:]]
+    os.execvp("unshare", [*unshare, "sh", "-c", '"$@"; exit $?', "sh", *program])
 
 
 def prepare_ray(folder: Path, log: Path, pace: float) -> None:
@@ -50,7 +51,7 @@ def prepare_ray(folder: Path, log: Path, pace: float) -> None:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "2000",
         "RAY_health_check_failure_threshold": "5",
@@ -66,6 +67,9 @@ class Nodes:
     """
 
     def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
         from ray.cluster_utils import Cluster
 
         node = {"num_cpus": CPUS_PER_NODE, "include_dashboard": False}
@@ -89,6 +93,29 @@ class Nodes:
         trials = len(_trials(_raylet(node)))
         self._cluster.remove_node(node, allow_graceful=False)
         return trials
+
+    def kill_raylet(self, choice: random.Random) -> int:
+        """Kill the raylet of a node that is not the head, and nothing else; returns how many trials it had."""
+        node = choice.choice(sorted(self._cluster.worker_nodes, key=_raylet))
+        trials = len(_trials(_raylet(node)))
+        node.all_processes["raylet"][0].process.kill()
+        time.sleep(SECONDS_AFTER_SUSPENSION)
+        self._cluster.remove_node(node, allow_graceful=False)
+        return trials
+
+    def kill_control_store(self) -> None:
+        """Kill the process that knows all nodes and trials, and nothing else."""
+        self._cluster.head_node.all_processes["gcs_server"][0].process.kill()
+
+    def kill_head(self) -> None:
+        """Kill all processes of the head, those with trials among them."""
+        self._cluster.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+
+    def start_anew(self) -> None:
+        """End what is left of the nodes, and start a cluster in their place, which knows nothing of them."""
+        for node in self._cluster.list_all_nodes():
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        self._start()
 
     def suspend(self, choice: random.Random, replaced: Callable[[list[int]], None]) -> int:
         """Stop the processes of a node that is not the head until the others have given it up.
@@ -164,8 +191,8 @@ class Storage:
 class Sweep:
     """The command of a sweep, run again and again."""
 
-    def __init__(self, command: list[str], log: Path) -> None:
-        self._command, self._log = command, log
+    def __init__(self, command: list[str], address: str, log: Path) -> None:
+        self._command, self.address, self._log = command, address, log
         self.start()
 
     def start(self) -> None:
@@ -173,7 +200,8 @@ class Sweep:
         with self._log.open("ab") as log:
             self._before = log.tell()
             # A session of its own, so that Ctrl-C in the terminal is for the program, not for the sweep.
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+            command = [*self._command, "--address", self.address]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
     def end(self, number: signal.Signals | None = None) -> tuple[int | None, float]:
         """Send a signal, if one is given, and wait: the exit code, None if it did not end, and the seconds it took."""

@@ -1,4 +1,4 @@
-"""A trial that writes down every iteration it does: what the nodes of `chaos.py` run.
+"""A trial that writes down every iteration it does: what the nodes of `tests.chaos` run.
 
 The log tells how much was done twice, and whether two workers ever had the same trial.
 """

@@ -1,0 +1,1 @@
+"""Sweeps on a cluster to which everything happens."""
