@@ -97,12 +97,15 @@ class Plan:
     def has_ended(self, outcome: Outcome | None) -> bool:
         """Whether a trial needs no more work.
 
-        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops.
+        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops, and
+        those out of time where they have more of it.
         """
         if outcome is None or outcome.state == "failed":
             return False
         if outcome.state == "finished":
             return outcome.iteration >= self.options.iterations
+        if outcome.state == "out_of_time":
+            return (outcome.seconds or 0) >= (self.options.trial_time_budget or math.inf)
         return outcome.state == "diverged" or self.scheduler.compares
 
     def is_done(self, sweep: SweepFolder) -> bool:

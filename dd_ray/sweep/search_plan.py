@@ -147,9 +147,10 @@ class SearchPlan(Plan):
 
     @property
     def _stops_by(self) -> list[Any]:
-        """Where trials are compared, what a suggestion has to outdo to get a value."""
+        """Where trials are compared or out of time, what a suggestion has to outdo to get a value."""
         options = self.options
-        return [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
+        compared = [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
+        return compared if options.trial_time_budget is None else [*compared, options.trial_time_budget]
 
     def _label(self, config: TrialConfig) -> str:
         naming = [name for name in self.axes if name in self.space or name in self.study.axes]

@@ -32,6 +32,8 @@ class Work:
     """Config fields that TensorBoard lists runs by."""
     extensions: Sequence[Extension] = ()
     """The user's files that declare what it is made of."""
+    time_budget: float | None = None
+    """Seconds after which it is ended."""
     final_metrics: Sequence[str] = ()
     """Scores of `dd_ray.metrics.FURTHER` that the last evaluation has beside its own."""
 
