@@ -13,13 +13,14 @@ from tqdm.auto import tqdm
 from dd_ray.command_line import progress_bar
 from dd_ray.errors import printable
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.sweep.deadline import Deadline
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of
 
 SECONDS_BETWEEN_RECORDS = 10
 """Between two writings of `progress.json`."""
 
-Ending = Literal["interrupted", "storage full", "lock lost", "shares changed", "ray lost"]
+Ending = Literal["interrupted", "out of time", "storage full", "lock lost", "shares changed", "ray lost"]
 """Why a sweep, or a round of it, stops before all trials have ended."""
 
 
@@ -35,6 +36,7 @@ class Watcher(Callback):
         already_done: iterations that need not be done again, by the key of their trial.
         ended: keys of the trials that have ended before.
         shown: whether there is a bar to see, and what is said beside it.
+        deadline: when all are to stop, if there is one.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Watcher(Callback):
         already_done: Mapping[str, int],
         ended: Collection[str],
         shown: bool = True,
+        deadline: Deadline | None = None,
     ) -> None:
         self._sweep = sweep
+        self._deadline = deadline
         self._shown = shown
         self._iterations = iterations
         self._num_trials = num_trials
@@ -87,7 +91,9 @@ class Watcher(Callback):
             self.ending = why
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Write down how far the sweep is, now and then."""
+        """Write down how far the sweep is, now and then, and end it when its time is up."""
+        if self._deadline is not None and self._deadline.has_come():
+            self.stop("out of time")
         if not self._closed and time.monotonic() - self._recorded > SECONDS_BETWEEN_RECORDS:
             self._recorded = time.monotonic()
             self._record()
