@@ -155,7 +155,7 @@ def test_trials_that_took_their_time_are_told_and_no_failure(
 def test_a_call_whose_time_is_up_returns_what_there_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan, sweep = ended(tmp_path, "finished", None)
+    _, sweep = ended(tmp_path, "finished", None)
     monkeypatch.setattr(api, "train", lambda plan, shown, began: (sweep, "out of time"))
     options = {"beta": [0.1, 1], "gamma": 0, "storage": tmp_path, "name": "s", "page": False}
     table = api.run(TINY, time_budget=3600, trial_time_budget="2s", **options)  # type: ignore[arg-type]
