@@ -44,6 +44,10 @@ class SweepOptions:
     exclude: Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')] = ()
     """Combinations that are left out: a trial that has one of the values of each field that is named together, such
     as `--exclude "gamma=0.5,0.8 lambda=3" "model=ada_gvae objective=velocity"`."""
+    sample: Annotated[int | None, optional("N"), FROM_1, MANY] = None
+    """Train N cells of the grid, each with all its seeds, drawn evenly over the axes; a larger N adds to them."""
+    sample_seed: Annotated[int, SAMPLER_SEEDS] = 0
+    """Seed of the draws of `--sample`; another one draws other cells."""
     confirm: Annotated[int | None, optional("N"), FROM_1, MANY] = None
     """Train the best cell of each arm of the finished sweep of this name, the baseline's among them, with N seeds that
     it does not have, as a sweep NAME_confirmed, and report those alone: what was chosen for its luck has it no more."""

@@ -203,6 +203,8 @@ def _with_defaults_that_follow(options: SearchOptions, given: Collection[str]) -
 
 def _check(options: SearchOptions) -> None:
     objectives = options.objectives
+    if options.sample is not None:
+        raise UserError(f"--sample {options.sample} is of a grid, and a search draws its values; give --suggestions.")
     if not 0 < len(objectives) <= MOST_OBJECTIVES or len(set(objectives)) < len(objectives):
         raise UserError(f"--objectives {' '.join(objectives)}: give one reported metric, or two different ones.")
     if ":/" in str(options.storage):
