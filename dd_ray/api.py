@@ -6,6 +6,7 @@ mistakes raise `UserError`, nothing ends the process, and settings of the proces
 
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -32,6 +33,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
+from dd_ray.sweep.deadline import deadline_of
 from dd_ray.sweep.manifest import check_agrees, goes_on
 from dd_ray.sweep.memory import check_trial_fits
 from dd_ray.sweep.options import options_of
@@ -75,19 +77,21 @@ def run(
             several, and settings of the sweep such as `seeds`, `storage`, `name`, `address` or `extension`.
 
     Returns:
-        A row for each evaluation of the trials that were asked for, as `dd_ray.results.load` gives it. The column
-        `state` tells which trials failed, and `error` why.
+        A row for each evaluation of the trials that were asked for, as of `dd_ray.results.load`. Its column `state`
+        tells which failed, and `error` why; and after a `time_budget`, which are unfinished, where the same call goes
+        on.
 
     Raises:
         UserError: the command line would refuse the options (with the same message), or the storage is full.
         KeyboardInterrupt: it was interrupted. All states are saved, and the same call goes on from them.
     """
+    began = time.monotonic()
     with left_as_it_was():
         asked = plan(study, preset=preset, **options)
         if asked.runs_on_these_cpus:
             check_trial_fits(asked.examples)
         open_data(asked)
-        sweep, ending = train(asked, shown=progress)
+        sweep, ending = train(asked, progress, began)
         if ending in TROUBLE:
             raise UserError(TROUBLE[ending].format(asked.location))
         collected = collect(asked, sweep)
@@ -95,7 +99,9 @@ def run(
             finish_page(sweep)
         if figures and ending is None:
             draw(asked, sweep)
-    if ending is not None:
+    if ending == "out of time" and collected.left and progress:
+        print(f"{time_is_up(collected.left)} The same call goes on with them.")
+    elif ending not in (None, "out of time"):
         raise KeyboardInterrupt(f"interrupted with {collected.left or 'nothing'} to go; the same call goes on")
     return collected.evaluations
 
@@ -168,12 +174,18 @@ def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> 
     return made
 
 
-def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
-    """Train those trials of a plan that are not finished yet.
+def time_is_up(left: str) -> str:
+    """A sentence for the end of a time budget, with so much left to do."""
+    return f"The time is up with {left} to go, whose states are saved."
+
+
+def train(plan: Plan, shown: bool = True, began: float | None = None) -> tuple[SweepFolder, str | None]:
+    """Train the trials of a plan that are left.
 
     Args:
         plan: what to do, its data opened.
-        shown: whether to print what is done and show a progress bar.
+        shown: whether to say what is done, with a progress bar.
+        began: when what has to end in the plan's time budget did, by `time.monotonic`; now where it is None.
 
     Returns:
         The sweep, and the reason if it ended before all trials had; None if they all have.
@@ -181,6 +193,7 @@ def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
     Raises:
         UserError: the sweep's folder holds another sweep, or it cannot run.
     """
+    deadline = deadline_of(plan.options.time_budget, time.monotonic() if began is None else began)
     prepare_environment()
     if plan.options.address is not None:
         prepare_to_join(plan.options.address, plan.options.insecure)
@@ -188,9 +201,11 @@ def train(plan: Plan, shown: bool = True) -> tuple[SweepFolder, str | None]:
     from dd_ray.tune.run import run as run_on_ray  # noqa: PLC0415
 
     sweep = _open_sweep(plan, shown)
+    if deadline and shown:
+        print(deadline)
     try:
         page = live_page(sweep, plan.options.name, plan.study.question, shown) if plan.options.page else None
-        return sweep, run_on_ray(plan, sweep, page, shown=shown)
+        return sweep, run_on_ray(plan, sweep, page, shown=shown, deadline=deadline)
     except OSError as error:  # this process was the first to find the storage full, or without an answer
         if is_blocked(error):
             return sweep, "storage blocked"

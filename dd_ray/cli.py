@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import threading
+import time
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ import pandas as pd
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.api import TROUBLE, as_it_goes_on, collect, draw, finish_page, plan_of, train
-from dd_ray.command_line import console, duration, parse_in_groups
+from dd_ray.api import TROUBLE, as_it_goes_on, collect, draw, finish_page, plan_of, time_is_up, train
+from dd_ray.command_line import as_called, console, duration, parse_in_groups
 from dd_ray.config import data_config
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import given_options, option_name, options_class
@@ -43,6 +44,8 @@ MOST_USED = frozenset(
 )
 """The options that `--help` shows first."""
 EXIT_FAILED_TRIALS = 1
+EXIT_OUT_OF_TIME = 124
+"""As `timeout` ends with."""
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 DEAR = 0.5
@@ -52,7 +55,8 @@ blur of a posterior as wide as the prior asks for."""
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
-    """Run a study's command line, and exit with its code: 0 if no trial failed."""
+    """Run a study's command line, and exit with its code: 0 if every trial that ended ended well."""
+    began = time.monotonic()
     expect_signals()
     try:
         with exit_on_user_error():
@@ -63,7 +67,7 @@ def main(study: Study, args: list[str] | None = None) -> None:
             if plan.options.dry_run:
                 return
             open_data(plan)
-            _leave(execute(plan))
+            _leave(execute(plan, began))
     except KeyboardInterrupt:  # while trials run, Tune catches it
         print("Interrupted; the same command goes on.", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
@@ -195,19 +199,26 @@ def _one_digit_of(number: float) -> float:
     return math.floor(number / digit) * digit
 
 
-def execute(plan: Plan) -> int:
-    """Run the plan, show its results, and return the exit code."""
-    sweep, ending = train(plan)
+def execute(plan: Plan, began: float) -> int:
+    """Run the plan, show what came out, and return the exit code. It began at that time by `time.monotonic`."""
+    sweep, ending = train(plan, began=began)
     try:
-        return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, complete=ending is None)
+        return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, ending)
     except OSError as error:
         if not is_blocked(error):
             raise
         return _give_up("storage blocked", plan)
 
 
-def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
-    """Print the results and where they are, and return the exit code. Figures are drawn of a complete sweep only."""
+def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
+    """Print what came out and where all is, and return the exit code.
+
+    Args:
+        plan: what was asked for.
+        sweep: where it is kept.
+        ending: why it ended before all trials had; None where they have. Figures are of a complete sweep.
+    """
+    complete = ending is None
     collected = collect(plan, sweep)
     results.print_cells(collected.trials, told=plan.study.tells)
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
@@ -220,7 +231,8 @@ def report(plan: Plan, sweep: SweepFolder, complete: bool = True) -> int:
     logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
     print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
     collected.came_out.print_more(collected.trials)
-    return _exit_code(collected.trials, collected.left)
+    _say_which_took_too_long(plan, collected.trials)
+    return _exit_code(collected.trials, collected.left, ending)
 
 
 def _give_up(ending: str, plan: Plan) -> int:
@@ -234,14 +246,28 @@ def _tensorboard_command() -> str:
     return str(beside) if beside.exists() else "tensorboard"
 
 
-def _exit_code(trials: pd.DataFrame, to_go: str) -> int:
-    """Return the exit code of the command; `to_go` says in words what is left to do."""
+def _say_which_took_too_long(plan: Plan, trials: pd.DataFrame) -> None:
+    number, budget = int((trials["state"] == "out_of_time").sum()), plan.options.trial_time_budget
+    if number and budget is not None:
+        print(
+            f"Out of time: {number} of {len(trials)} trials took --trial-time-budget {budget:g} seconds before their "
+            "last iteration; a larger one lets them go on.",
+            flush=True,
+        )
+
+
+def _exit_code(trials: pd.DataFrame, to_go: str, ending: str | None) -> int:
+    """What the command exits with: `to_go` says what is left to do, if there is, and `ending` why."""
     failed = trials[trials["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
         print(f"failed: {printable(row['label'])}: {printable(row['error'])}", file=sys.stderr)
+    if to_go and ending == "out of time":
+        print(f"{time_is_up(to_go)} This goes on with them:\n  {as_called(sys.argv)}", file=sys.stderr)
     if len(failed):
         print(f"{len(failed)} of {len(trials)} trials failed; the same command tries them again.", file=sys.stderr)
         return EXIT_FAILED_TRIALS
+    if to_go and ending == "out of time":
+        return EXIT_OUT_OF_TIME
     if to_go:
         print(f"Interrupted with {to_go} to go; the same command goes on.", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import pytest
 
-from dd_ray.command_line import optional, parse_options
+from dd_ray.command_line import Seconds, as_called, checked_value, optional, parse_options
+from dd_ray.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,6 +16,8 @@ class Base:
     more than a line of the source."""
     other: Annotated[float | None, optional("X")] = None
     """Another; as many where it is not given."""
+    time: Annotated[Seconds | None, optional("TIME")] = None
+    """For how long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +49,39 @@ def test_a_line_of_the_source_is_no_line_of_the_help(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         parse_options(Options, ["--help"], None)
     assert any("for more than a line" in line for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        *[("90m", 5400), ("2h", 7200), ("1h30m", 5400), ("1.5h", 5400), ("1d", 86400), ("45s", 45)],
+        *[("1:30:00", 5400), ("100:00:00", 360_000), ("2:30", 150), ("90", 90), ("0.5", 0.5), ("1e3", 1000)],
+    ],
+)
+def test_a_time_is_written_in_units_as_on_a_clock_or_in_seconds(written, seconds):
+    (from_words, from_python) = (
+        parse_options(Options, ["--name", "a", "--time", written], "About.").time,
+        checked_value("time", written, Seconds | None),
+    )
+    assert from_words == from_python == seconds and type(from_words) is type(from_python) is Seconds
+
+
+@pytest.mark.parametrize("written", ["soon", "2 hours", "1:75:00", "90x", "", ":30", True])
+def test_what_is_no_time_is_refused_with_what_is_one(written, capsys):
+    with pytest.raises(UserError, match="is no time; give seconds, or such as 90m, 2h or 1:30:00"):
+        checked_value("time", written, Seconds | None)
+    with pytest.raises(SystemExit, match="2"):
+        parse_options(Options, ["--name", "a", "--time", str(written)], "About.")
+    assert "is no time" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["dd-ray inertia_grid", "--name", "a b"], "dd-ray inertia_grid --name 'a b'"),
+        (["my sweeps/own.py", "--seeds", "3"], "python 'my sweeps/own.py' --seeds 3"),
+        (["sweeps/inertia_grid.py"], "python sweeps/inertia_grid.py"),
+    ],
+)
+def test_a_command_can_be_pasted_as_it_was_called(words, line):
+    assert as_called(words) == line

@@ -3,14 +3,16 @@
 from dd_ray.command_line.bars import progress_bar
 from dd_ray.command_line.completion import completion_script
 from dd_ray.command_line.groups import parse_in_groups
-from dd_ray.command_line.parsing import COMMAND, called_as, field_docs, optional, parse_options, with_help
+from dd_ray.command_line.parsing import COMMAND, as_called, called_as, field_docs, optional, parse_options, with_help
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
-from dd_ray.command_line.values import checked_value
+from dd_ray.command_line.values import Seconds, checked_value
 
 __all__ = [
     "COMMAND",
     "Column",
+    "Seconds",
+    "as_called",
     "called_as",
     "checked_value",
     "completion_script",

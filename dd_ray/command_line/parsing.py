@@ -4,10 +4,13 @@ Tyro is imported only where a command line is parsed: a process that trains need
 """
 
 import inspect
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+
+from dd_ray.command_line.values import Seconds
 
 Options = TypeVar("Options")
 
@@ -44,6 +47,13 @@ def parse_options(
 def called_as(usual: str | None) -> str | None:
     """Return the name of this program for messages: `dd-ray NAME` if `dd-ray` called it, else the usual one."""
     return sys.argv[0] if sys.argv[0].startswith(f"{COMMAND} ") else usual
+
+
+def as_called(words: Sequence[str]) -> str:
+    """A command line to be pasted, of what `sys.argv` was: `dd-ray inertia_grid --seeds 3`."""
+    name, *rest = words or [COMMAND]
+    start = name if name.startswith(f"{COMMAND} ") else shlex.join(["python", name])
+    return f"{start} {shlex.join(rest)}".rstrip()
 
 
 def with_help(options: type[Options], **help_of: str) -> type[Options]:
@@ -86,7 +96,22 @@ def _known_to_tyro(hint: Any) -> Any:
         if isinstance(mark, _Optional):
             mark = tyro.conf.arg(metavar=mark.metavar, help_behavior_hint="")  # noqa: PLW2901
         kind = Annotated[kind, mark]
+    if Seconds in get_args(get_args(kind)[0] if marks else kind):
+        kind = Annotated[kind, _written_time()]
     return kind
+
+
+def _written_time() -> Any:
+    """How tyro reads a time that may be left out."""
+    import tyro  # noqa: PLC0415
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="TIME",
+        instance_from_str=lambda words: Seconds.read(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, Seconds),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 def field_docs(options: type) -> dict[str, str]:

@@ -1,21 +1,51 @@
 """Checks of option values that come from Python, where they have types, and not from a command line."""
 
 import os
+import re
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
 from dd_ray.errors import UserError
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_IN_UNITS = re.compile(r"(?:\d+(?:\.\d*)?[smhd])+")
+_BY_CLOCK = re.compile(r"(?:\d+:[0-5]\d|\d+):[0-5]\d")
+
+
+class Seconds(float):
+    """A time in seconds that may be written as `90m`, `1h30m`, `1:30:00` or `5400`."""
+
+    @classmethod
+    def read(cls, written: Any) -> Self:
+        """The time that is written.
+
+        Raises:
+            ValueError: it is none.
+        """
+        text = str(written).strip()
+        if isinstance(written, bool):
+            pass
+        elif _BY_CLOCK.fullmatch(text):
+            return cls(sum(float(part) * 60**place for place, part in enumerate(reversed(text.split(":")))))
+        elif _IN_UNITS.fullmatch(text):
+            return cls(sum(float(part[:-1]) * _UNITS[part[-1]] for part in re.findall(r"[\d.]+[smhd]", text)))
+        else:
+            try:
+                return cls(text)
+            except ValueError:
+                pass
+        raise ValueError(f"{written!r} is no time; give seconds, or such as 90m, 2h or 1:30:00")
 
 
 def checked_value(option: str, value: Any, kind: Any) -> Any:
     """Convert a value to what an option's field holds: NumPy's numbers to Python's, integers to floats, paths to text.
 
     Args:
-        option: name of the option, for messages.
-        value: the value given; for a tuple, one value or several. None means not given.
-        kind: type of the field: bool, int, float, str or a `Literal`, a tuple of one of these, or one of these or None.
+        option: its name, for messages.
+        value: what is given: for a tuple one value or several, None for what is not given.
+        kind: type of the field: bool, int, float, str, `Seconds`, a `Literal`, a tuple of one of them, or any of them
+            or None.
 
     Raises:
         UserError: the value is of another type.
@@ -31,6 +61,11 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
         if value not in get_args(kind):
             raise UserError(f"--{option} {value!r} is none of {', '.join(get_args(kind))}; give one.")
         return value
+    if kind is Seconds:
+        try:
+            return Seconds.read(value)
+        except ValueError as error:
+            raise UserError(f"--{option} {error}.") from error
     if kind is float and type(value) is int:
         return float(value)
     if type(value) is not kind:

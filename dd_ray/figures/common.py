@@ -27,6 +27,7 @@ MARKS = {
     "undefined": ("–", "the metric is undefined"),
     "unfinished": ("U", "unfinished"),
     "stopped_early": ("S", "stopped early"),
+    "out_of_time": ("T", "out of its time"),
     "absent": ("·", "not part of the sweep"),
     "complete": ("", "complete"),
 }

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from dd_ray.command_line import optional
 from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BETTER, BLUE, VERMILION, folder_of, frame, run_command, write
+from dd_ray.figures.common import BETTER, BLUE, MARKS, VERMILION, folder_of, frame, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -117,12 +117,18 @@ def _draw_slice(panel: Axes, table: pd.DataFrame, name: str, objective: str, *, 
 
 def _draw_others(panel: Axes, table: pd.DataFrame, x: str, y: str) -> None:
     finished = table[(table["state"] == "finished") & ~table["on_front"]]
-    stopped = table[table["state"] == "stopped_early"]
     panel.plot(finished[x], finished[y], "o", color=OTHER, markersize=4, alpha=0.75, label="finished", linestyle="none")
-    if len(stopped):
-        panel.plot(
-            *(stopped[x], stopped[y], "o"), color=OTHER, markerfacecolor="white", markersize=4, label="stopped early"
-        )
+    for state, marker in (("stopped_early", "o"), ("out_of_time", "v")):
+        ended = table[table["state"] == state]
+        if len(ended):
+            panel.plot(
+                *(ended[x], ended[y], marker),
+                color=OTHER,
+                markerfacecolor="white",
+                markersize=4,
+                label=MARKS[state][1],
+                linestyle="none",
+            )
 
 
 def _draw_best(panel: Axes, table: pd.DataFrame, x: str, y: str) -> None:

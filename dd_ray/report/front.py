@@ -45,7 +45,7 @@ class Line:
         """The line of a sweep."""
         trials, said, progress = sweep.trials(), about(sweep), alive(sweep)
         states = [outcome.state for outcome in in_parallel(lambda trial: trial.outcome(), trials) if outcome]
-        others = [state for state in ("stopped_early", "diverged", "failed") if state in states]
+        others = [state for state in ("stopped_early", "out_of_time", "diverged", "failed") if state in states]
         counts = ", ".join(f"{states.count(state)} {state.replace('_', ' ')}" for state in others)
         left = progress["seconds_left"] if progress else None
         state = "complete" if trials and len(states) == len(trials) else "not running"

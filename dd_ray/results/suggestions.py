@@ -33,11 +33,12 @@ MOST_PRINTED = 30
 def load(path: str | Path) -> pd.DataFrame:
     """Load the suggestions of a search, a row each, in the order in which they were drawn.
 
-    Columns: `suggestion` (its number in Optuna's study), `state` (finished; stopped_early where a seed was; failed
-    and diverged likewise, undefined where a seed has no score; unfinished), the drawn fields, `iteration` (the last at
-    which all its trials that have started were evaluated), for each objective `NAME`, `NAME_low` and `NAME_high` (mean
-    over these trials there, with Student's 95% interval), `seeds` (how many these are), `on_front` (whether no finished
-    suggestion is better in one objective and as good in the other; with one objective, the best) and `trials` (keys).
+    Columns: `suggestion` (its number in Optuna's study), `state` (finished; stopped_early, out_of_time where a seed
+    was; failed and diverged likewise, undefined where a seed has no score; unfinished), the drawn fields, `iteration`
+    (the last at which all its trials that have started were evaluated), for each objective `NAME`, `NAME_low` and
+    `NAME_high` (mean over these trials there, with Student's 95% interval), `seeds` (how many these are), `on_front`
+    (whether no finished suggestion is better in one objective and as good in the other; with one objective, the best)
+    and `trials` (keys).
 
     Raises:
         UserError: the folder holds no search, or one without suggestions.
@@ -137,6 +138,8 @@ def _until(evaluations: list[dict[str, Any]], iteration: int) -> list[dict[str, 
 
 
 def _state(told: TrialState, ends: Collection[str]) -> str:
+    if told == TrialState.PRUNED and "out_of_time" in ends and "stopped_early" not in ends:
+        return "out_of_time"
     if told != TrialState.FAIL:
         return STATES[told]
     return next((state for state in ("failed", "diverged") if state in ends), "undefined")

@@ -35,10 +35,10 @@ from dd_ray.metrics import REPORTED, Metric, seed_interval
 from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, pooled_widths, told_apart
 
 COMPLETE = "complete"
-MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "absent", COMPLETE)
-"""The marks of a cell, the worst first. `failed`, `diverged`, `stopped_early`: how its trial ended; `undefined`:
-evaluated, but without this metric; `unfinished`: not evaluated up to here, and not ended; `absent`: a combination of
-the axes that the sweep does not have."""
+MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "out_of_time", "absent", COMPLETE)
+"""What a cell can be, the worst first. `failed`, `diverged`, `stopped_early`, `out_of_time`: as its trial ended;
+`undefined`: evaluated, but without this metric; `unfinished`: not evaluated as far as this, and not ended; `absent`: a
+combination of the axes that the sweep does not have."""
 
 _PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
 

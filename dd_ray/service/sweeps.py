@@ -34,8 +34,8 @@ EXTENSIONS = "extensions"
 """Folder, where a sweep runs, of the files that `--extension` names."""
 _NAME, _STORAGE, _USER = "dd_ray_sweep", "dd_ray_storage", "dd_ray_user"
 _STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "finished", "STOPPED": "stopped"}
-_SIGNALLED = (130, 137, 143)
-"""Exit codes of a driver that was ended by an interrupt, a kill or a request to end."""
+_SIGNALLED = (124, 130, 137, 143)
+"""Exit codes of a driver that the end of its time, an interrupt, a kill or a request to end has ended."""
 _PROGRESS = re.compile(r"(?P<done>\d+%)\|[^|]*\|[^\[]*\[[^<\]]*<(?P<left>[^,\]]*),[^,\]]*(?:, (?P<counts>[^\]]*))?\]")
 """Matches a progress bar's output: `3%|▎  | 5793/200000 [00:52<29:23, 110.13it/s, 2 running]`."""
 

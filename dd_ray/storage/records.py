@@ -111,8 +111,11 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
     "scores.jsonl": (_EVALUATION, "`python -m dd_ray.evaluation` adds the scores again"),
     "outcome.json": (
         _object(
-            {"state": _one_of("finished", "stopped_early", "diverged", "failed"), "iteration": REACHED},
-            {"error": TEXT_OR_NONE, "trace": TEXT_OR_NONE},
+            {
+                "state": _one_of("finished", "stopped_early", "out_of_time", "diverged", "failed"),
+                "iteration": REACHED,
+            },
+            {"error": TEXT_OR_NONE, "trace": TEXT_OR_NONE, "seconds": NUMBER},
         ),
         "the sweep's command finds out again how the trial ended",
     ),

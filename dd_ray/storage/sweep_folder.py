@@ -40,7 +40,7 @@ from dd_ray.storage.files import Files, Lock, NoFileError, open_files
 from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
 from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
 
-State = Literal["finished", "stopped_early", "diverged", "failed"]
+State = Literal["finished", "stopped_early", "out_of_time", "diverged", "failed"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 REACHING = ("finished", "stopped_early")
@@ -60,7 +60,14 @@ class Outcome:
     error: str | None = None
     """The error of a failed trial."""
     trace: str | None = None
-    """The traceback of a failed trial."""
+    """Of a failed trial, where."""
+    seconds: float | None = None
+    """Of a trial out of time, how much it had taken."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is written, and sealed: `seconds` where there are any, which no outcome had at first."""
+        values = asdict(self)
+        return values if self.seconds is not None else {k: v for k, v in values.items() if k != "seconds"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +241,7 @@ class TrialFolder:
 
         The seal is durable, so that a power cut cannot leave an outcome beside the seal of another one.
         """
-        ended = asdict(outcome)
+        ended = outcome.to_dict()
         try:
             recorded = [row[CHECK] for row in self._signed_evaluations()]
         except DamagedError:  # the next command finds the damage, too, and trains the trial again
@@ -292,7 +299,7 @@ class TrialFolder:
                 raise
             notes.append(str(error if isinstance(error, DamagedError) else self._not_of_this("outcome.json")))
             return None, None
-        if seal is not None and (seal["key"], seal["outcome"]) != (self.key, checksum(self.key, asdict(outcome))):
+        if seal is not None and (seal["key"], seal["outcome"]) != (self.key, checksum(self.key, outcome.to_dict())):
             notes.append(str(self._not_of_this("outcome.json")))
             return None, None
         return outcome, seal

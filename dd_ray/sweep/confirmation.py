@@ -68,7 +68,7 @@ def confirmation_plan(plan: Plan, chosen: Mapping[str, Mapping[str, str]], numbe
             trials |= {each.key: PlannedTrial(each, label_of(each.to_dict(), names)) for each in again}
             keys.setdefault(outcome, {})[arm] = tuple(each.key for each in again)
             cells.setdefault(outcome, {})[arm] = with_parts(parts)
-    options = replace(plan.options, name=plan.options.name + SUFFIX, seeds=None, exclude=())
+    options = replace(plan.options, name=plan.options.name + SUFFIX, seeds=None, exclude=(), sample=None)
     axes = {name: _values(name, list(trials.values())) for name in plan.axes}
     study = replace(plan.study, figures=FIGURES)
     return ConfirmationPlan(study, options, axes, tuple(trials.values()), keys, cells)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
-from dd_ray.command_line import optional, with_help
+from dd_ray.command_line import Seconds, optional, with_help
 from dd_ray.config.field import Within
 from dd_ray.metrics import FURTHER
 from dd_ray.sweep.samplers import SAMPLERS, TPE
@@ -22,6 +22,8 @@ FROM_0 = Within("give 0 or more", low=0)
 A_SHARE_OF_A_GPU = Within("a trial uses one GPU at most", high=1)
 CPUS = Within(f"give a number from {SMALLEST_SHARE:g} on, which is the least that Ray counts", low=SMALLEST_SHARE)
 SAMPLER_SEEDS = Within("give 0 or more, below 2**32", low=0, high=2**32 - 1)
+FROM_1_SECOND = Within("give a second or more", low=1)
+UP_TO_A_YEAR = Within("give at most a year, 365d", high=365 * 86400)
 REDUCTION = Within("give a number in [1.01, 1000000]", low=1.01, high=1_000_000)
 """The range of the reduction factor; with less, there would be countless rungs."""
 
@@ -41,6 +43,10 @@ class SweepOptions:
     exclude: Annotated[tuple[str, ...], optional('"FIELD=VALUE[,VALUE...] ..." [...]')] = ()
     """Combinations that are left out: a trial that has one of the values of each field that is named together, such
     as `--exclude "gamma=0.5,0.8 lambda=3" "model=ada_gvae objective=velocity"`."""
+    sample: Annotated[int | None, optional("N"), FROM_1, MANY] = None
+    """Train N cells of the grid, each with all its seeds, drawn evenly over the axes; a larger N adds to them."""
+    sample_seed: Annotated[int, SAMPLER_SEEDS] = 0
+    """Seed of the draws of `--sample`; another one draws other cells."""
     confirm: Annotated[int | None, optional("N"), FROM_1, MANY] = None
     """Train the best cell of each arm of the finished sweep of this name, the baseline included, with N seeds that it
     does not have, as a sweep NAME_confirmed, and report those alone, which are free of the luck of the choice."""
@@ -61,6 +67,13 @@ class SweepOptions:
     faster."""
     precision: Literal["float32", "tf32"] = "float32"
     """How a GPU multiplies: with all bits of float32, or in TF32, which is faster and has 10 bits instead of 23."""
+    time_budget: Annotated[Seconds | None, optional("TIME"), FROM_1_SECOND, UP_TO_A_YEAR] = None
+    """Time in which the sweep is to end, its start included, such as 90m, 2h, 1:30:00 or seconds: it saves the states
+    of trials that have not ended, and says what is left. Where it is not given, the limit of the Slurm job that it is
+    part of."""
+    trial_time_budget: Annotated[Seconds | None, optional("TIME"), FROM_1_SECOND, UP_TO_A_YEAR] = None
+    """Time after which a trial is ended, its state saved, as out_of_time: of training and evaluation, over all
+    commands. A larger one lets it go on."""
     max_concurrent: Annotated[int | None, optional("N"), FROM_1, MILLION] = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: Annotated[int, FROM_0, MILLION] = 3

@@ -21,6 +21,7 @@ from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
+from dd_ray.sweep.sampling import sampled
 from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
 from dd_ray.sweep.streams import with_stream
@@ -97,13 +98,15 @@ class Plan:
     def has_ended(self, outcome: Outcome | None) -> bool:
         """Return whether a trial needs no more work.
 
-        Failed trials are tried again, finished ones go on to more iterations, and stopped ones go on if nothing stops
-        trials now.
+        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops, and
+        those out of time where they have more of it.
         """
         if outcome is None or outcome.state == "failed":
             return False
         if outcome.state == "finished":
             return outcome.iteration >= self.options.iterations
+        if outcome.state == "out_of_time":
+            return (outcome.seconds or 0) >= (self.options.trial_time_budget or math.inf)
         return outcome.state == "diverged" or self.scheduler.compares
 
     def is_done(self, sweep: SweepFolder) -> bool:
@@ -155,7 +158,11 @@ class Plan:
         """Describe its trials in lines."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
         count = f"{self.num_trials} trial{'s' if self.num_trials != 1 else ''}{f' = {axes}' if axes else ''}"
-        if self.options.exclude:
+        if self.options.sample is not None:
+            without = f" without {'; '.join(self.options.exclude)}" if self.options.exclude else ""
+            drawn = f"{self.options.sample} of the cells of {axes}{without}"
+            count = f"{self.num_trials} trials: {drawn}, drawn evenly (--sample {self.options.sample})"
+        elif self.options.exclude:
             count = f"{self.num_trials} trials of {axes}, without {'; '.join(self.options.exclude)}"
         elif self.num_trials < math.prod(len(values) for values in self.axes.values() if values):
             count = f"{self.num_trials} trials of {axes}, since where an axis has no effect its trials are one"
@@ -240,9 +247,12 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     check_number(math.prod(len(values) for values in axes.values() if values))
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     kept = kept_by(options.exclude)
-    trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in product(axes) if kept(config))
-    if not trials:
+    configs = [config for config in product(axes) if kept(config)]
+    if not configs:
         raise UserError(f"--exclude {shlex.join(options.exclude)} leaves no trial; exclude less.")
+    if options.sample is not None:
+        configs = sampled(configs, axes, options.sample, options.sample_seed)
+    trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in configs)
     plan = Plan(study, options, axes, trials)
     if plan.scheduler.compares or not ranks(options.metric):
         check_metric("metric", options.metric, plan.examples)

@@ -147,9 +147,10 @@ class SearchPlan(Plan):
 
     @property
     def _stops_by(self) -> list[Any]:
-        """The settings that decide which suggestions asha stops, and so which get a value."""
+        """Where trials are compared or out of time, what a suggestion has to outdo to get a value."""
         options = self.options
-        return [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
+        compared = [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
+        return compared if options.trial_time_budget is None else [*compared, options.trial_time_budget]
 
     def _label(self, config: TrialConfig) -> str:
         naming = [name for name in self.axes if name in self.space or name in self.study.axes]
@@ -202,6 +203,8 @@ def _with_defaults_that_follow(options: SearchOptions, given: Collection[str]) -
 
 def _check(options: SearchOptions) -> None:
     objectives = options.objectives
+    if options.sample is not None:
+        raise UserError(f"--sample {options.sample} is of a grid, and a search draws its values; give --suggestions.")
     if not 0 < len(objectives) <= MOST_OBJECTIVES or len(set(objectives)) < len(objectives):
         raise UserError(f"--objectives {' '.join(objectives)}: give one reported metric, or two different ones.")
     if ":/" in str(options.storage):

@@ -5,7 +5,7 @@ value is the mean over these trials. Optuna is told one of these states once all
 
     finished, all of them                       COMPLETE, with the mean of each objective at the last iteration
     one failed, diverged, or has no score       FAIL; TPE leaves it out
-    else, one was stopped early by asha         PRUNED; with one objective, TPE ranks it by the mean of the last
+    else, one was stopped early or out of time  PRUNED; with one objective, TPE ranks it by the mean of the last
                                                 evaluation that its trials share; with two, as worse than all others
 
 With asha, the first seed of a suggestion decides: it alone is compared, with the first seeds of the others. The other
@@ -279,7 +279,7 @@ class Suggestions:
             if not any(map(math.isnan, means)):
                 self._study.tell(suggestion.number, means)
                 return
-        pruned = "stopped_early" in states and not {"failed", "diverged"} & set(states)
+        pruned = {"stopped_early", "out_of_time"} & set(states) and not {"failed", "diverged"} & set(states)
         self._study.tell(suggestion.number, state=TrialState.PRUNED if pruned else TrialState.FAIL)
 
     def _report(self, suggestion: _Open, evaluations: Sequence[Evaluations]) -> None:

@@ -63,20 +63,29 @@ class TrialRun:
             self.trainer.close(self.evaluations[-1] if self.evaluations else None)
 
     def _advance(self, seconds: float) -> TrialReport:
-        progress = self.trainer.train(seconds)
+        progress = self.trainer.train(max(0.0, min(seconds, self._seconds_left)))
         self.clock.add(progress)
         if progress.diverged:
             return self._end("diverged", progress.iteration)
         if progress.snapshot is None:
+            if self._seconds_left <= 0:
+                self._save_latest_state()
+                return self._end("out_of_time", progress.iteration)
             if time.perf_counter() - self._saved > SECONDS_PER_STATE:
                 self._save_latest_state()
             return TrialReport(iteration=progress.iteration)
         metrics = self._evaluate(progress.snapshot)
         if not math.isfinite(progress.snapshot.held_out.means["loss"]):
             return self._end("diverged", progress.iteration)
-        if progress.iteration >= self.work.evaluate_at[-1]:
-            return self._end("finished", progress.iteration, metrics)
+        finished = progress.iteration >= self.work.evaluate_at[-1]
+        if finished or self._seconds_left <= 0:
+            return self._end("finished" if finished else "out_of_time", progress.iteration, metrics)
         return TrialReport(iteration=progress.iteration, metrics=metrics)
+
+    @property
+    def _seconds_left(self) -> float:
+        """Of its time budget. Of an earlier run, what came after its last evaluation is not known, and not counted."""
+        return math.inf if self.work.time_budget is None else self.work.time_budget - self.clock.total
 
     def _evaluate(self, snapshot: Snapshot) -> dict[str, float]:
         """Score a snapshot; then save its state, show the evaluation and record it, in this order.
@@ -129,7 +138,8 @@ class TrialRun:
 
     def _end(self, state: State, iteration: int, metrics: Mapping[str, float] | None = None) -> TrialReport:
         self.folder.check_owner(self._token)
-        self.folder.finish(Outcome(state=state, iteration=iteration))
+        seconds = self.clock.total if state == "out_of_time" else None
+        self.folder.finish(Outcome(state=state, iteration=iteration, seconds=seconds))
         return TrialReport(iteration=iteration, metrics=metrics or {}, state=state)
 
 

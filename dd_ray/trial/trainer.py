@@ -31,7 +31,9 @@ class Work:
     hparams: Sequence[str]
     """Config fields that TensorBoard shows as hyperparameters."""
     extensions: Sequence[Extension] = ()
-    """The user's files whose declarations the trial uses."""
+    """The user's files that declare what it is made of."""
+    time_budget: float | None = None
+    """Seconds after which it is ended."""
     final_metrics: Sequence[str] = ()
     """Scores of `dd_ray.metrics.FURTHER` that are added to the last evaluation."""
 

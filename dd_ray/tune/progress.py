@@ -15,13 +15,16 @@ from dd_ray.command_line import progress_bar
 from dd_ray.errors import printable
 from dd_ray.storage.files import is_blocked
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.sweep.deadline import Deadline
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of
 
 SECONDS_BETWEEN_RECORDS = 10
 """Seconds between two writings of `progress.json`."""
 
-Ending = Literal["interrupted", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"]
+Ending = Literal[
+    "interrupted", "out of time", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"
+]
 """Why a sweep, or a round of it, stops before all trials have ended."""
 
 
@@ -31,12 +34,13 @@ class Watcher(Callback):
     There is one for all rounds of a sweep (see `run`).
 
     Args:
-        sweep: the sweep to which outcomes and progress are written.
-        iterations: number of iterations of each trial.
-        num_trials: number of trials that there are, or will be.
-        already_done: iterations that need not be done again, by the trial's key.
-        ended: keys of the trials that ended before.
-        shown: whether to show the bar and messages.
+        sweep: where outcomes and progress are written.
+        iterations: how far each trial goes.
+        num_trials: how many trials there are, or will be.
+        already_done: iterations that need not be done again, by the key of their trial.
+        ended: keys of the trials that have ended before.
+        shown: whether there is a bar to see, and what is said beside it.
+        deadline: when all are to stop, if there is one.
     """
 
     def __init__(
@@ -48,8 +52,10 @@ class Watcher(Callback):
         already_done: Mapping[str, int],
         ended: Collection[str],
         shown: bool = True,
+        deadline: Deadline | None = None,
     ) -> None:
         self._sweep = sweep
+        self._deadline = deadline
         self._shown = shown
         self._iterations = iterations
         self._num_trials = num_trials
@@ -113,7 +119,9 @@ class Watcher(Callback):
             self._record()
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Do now and then what is to be done."""
+        """End the sweep when its time is up, and do now and then what is to be done."""
+        if self._deadline is not None and self._deadline.has_come():
+            self.stop("out of time")
         if not self._closed and time.monotonic() - self._called > SECONDS_BETWEEN_RECORDS:
             self._called = time.monotonic()
             self.now_and_then()

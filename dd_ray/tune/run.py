@@ -13,6 +13,7 @@ from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
+from dd_ray.sweep.deadline import Deadline
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
@@ -34,16 +35,24 @@ def _nothing() -> None:
     """Do nothing beside a sweep."""
 
 
-def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: bool = True) -> Ending | None:
-    """Train the unfinished trials of a plan on a Ray cluster, each as a trial of Ray Tune.
+def run(
+    plan: Plan,
+    sweep: SweepFolder,
+    beside: Beside | None = None,
+    *,
+    shown: bool = True,
+    deadline: Deadline | None = None,
+) -> Ending | None:
+    """Train the trials that are left on a Ray cluster, each as a trial of Ray Tune.
 
     No trial is created before the cluster is known to be able to run it.
 
     Args:
-        plan: the plan to train.
-        sweep: the sweep that keeps its results.
-        beside: context that is entered while trials run; the function that it gives is called every few seconds.
-        shown: whether to print what is done and show a progress bar.
+        plan: what to train.
+        sweep: where to keep it.
+        beside: entered while trials run; what it gives is called every few seconds.
+        shown: whether to say what is done, with a progress bar.
+        deadline: when it is to have ended, if there is one.
 
     Returns:
         The reason if it ended before all trials had ended; None if they all have. `sweep` tells how each ended.
@@ -67,7 +76,16 @@ def run(plan: Plan, sweep: SweepFolder, beside: Beside | None = None, *, shown: 
             done, _ = _known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
-                return train(plan, sweep, lock, resources, source.keys(), now_and_then=now_and_then, shown=shown)
+                return train(
+                    plan,
+                    sweep,
+                    lock,
+                    resources,
+                    source.keys(),
+                    now_and_then=now_and_then,
+                    shown=shown,
+                    deadline=deadline,
+                )
 
 
 def _say_nothing(*words: str, flush: bool = False) -> None:
@@ -83,6 +101,7 @@ def train(
     *,
     now_and_then: Callable[[], None] = _nothing,
     shown: bool = True,
+    deadline: Deadline | None = None,
 ) -> Ending | None:
     """Train the unfinished trials on a cluster that is known to be able to run them. Returns what `run` does.
 
@@ -94,8 +113,9 @@ def train(
         keys: keys of trials that may have been worked on before.
         now_and_then: function to call every few seconds.
         shown: whether to show a progress bar.
+        deadline: when it is to have ended, if there is one.
     """
-    with _rounds(plan, sweep, lock, resources, keys, shown=shown) as (runs, watcher):
+    with _rounds(plan, sweep, lock, resources, keys, shown=shown, deadline=deadline) as (runs, watcher):
         watcher.beside = now_and_then
         runs.run(lambda limit: _round(plan, sweep, watcher, limit))
     return watcher.ending
@@ -119,13 +139,26 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
 
 @contextmanager
 def _rounds(
-    plan: Plan, sweep: SweepFolder, lock: Lock, resources: Resources, keys: Iterable[str], *, shown: bool
+    plan: Plan,
+    sweep: SweepFolder,
+    lock: Lock,
+    resources: Resources,
+    keys: Iterable[str],
+    *,
+    shown: bool,
+    deadline: Deadline | None,
 ) -> Iterator[tuple[Rounds, Watcher]]:
-    """Make the runner and the watcher of trials, which run until the watcher or a signal ends them."""
+    """What runs trials and who watches them, until one, a signal or the clock says that it is to end."""
     done, ended = _known_of(plan, sweep, keys)
     iterations = plan.options.iterations
     watcher = Watcher(
-        sweep, iterations=iterations, num_trials=plan.num_trials, already_done=done, ended=ended, shown=shown
+        sweep,
+        iterations=iterations,
+        num_trials=plan.num_trials,
+        already_done=done,
+        ended=ended,
+        shown=shown,
+        deadline=deadline,
     )
     with (
         ending_on_signals(lambda: watcher.stop("interrupted")),

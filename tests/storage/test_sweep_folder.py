@@ -61,6 +61,9 @@ def test_outcome_round_trip_and_reopen(trial):
     assert trial.outcome() is None
     trial.finish(Outcome(state="failed", iteration=7, error="ValueError: no"))
     assert trial.outcome() == Outcome(state="failed", iteration=7, error="ValueError: no")
+    assert b"seconds" not in trial.files.read("outcome.json")  # as the seals of earlier versions have it
+    trial.finish(Outcome(state="out_of_time", iteration=7, seconds=60.5))
+    assert trial.outcome() == Outcome(state="out_of_time", iteration=7, seconds=60.5)
     trial.reopen()
     trial.reopen()
     assert trial.outcome() is None

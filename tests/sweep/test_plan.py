@@ -11,6 +11,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.models import build_model
+from dd_ray.storage.sweep_folder import Outcome
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 
@@ -144,6 +145,15 @@ def test_named_seeds_replace_those_of_a_preset():
     assert [c.config.seed for c in parse(study, [*one, "--seed", "4"]).trials] == [4]
     assert [c.config.seed for c in parse(study, [*one, "--seed", "4", "7"]).trials] == [4, 7]
     assert [c.config.seed for c in parse(study, [*one, "--seeds", "2"]).trials] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "ended"),
+    [("", False), ("--trial-time-budget 90s", False), ("--trial-time-budget 1m", True), ("--scheduler none", False)],
+)
+def test_a_trial_out_of_its_time_has_ended_unless_it_is_given_more(options, ended):
+    outcome = Outcome(state="out_of_time", iteration=3, seconds=60.5)
+    assert parse(TINY, options.split()).has_ended(outcome) == ended
 
 
 def test_asha_compares_first_at_an_evaluation_within_the_run():

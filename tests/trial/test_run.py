@@ -2,6 +2,7 @@
 
 import io
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,6 +152,32 @@ def test_an_interrupted_trial_goes_on_and_equals_an_undisturbed_one(start):
     assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
     states = [np.load(io.BytesIO(run.folder.state(reached + 5))) for run in (second, undisturbed)]
     assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0].files)
+
+
+def test_a_trial_out_of_its_time_is_no_finished_one_and_goes_on_with_more_of_it(start):
+    first = start("parts", evaluate_at=(0, 3, 100_000))
+    first.advance(), first.advance()
+    first.work = replace(first.work, time_budget=first.clock.total + 0.05)
+    last, ended = finish(first)[-1], first.folder.outcome()
+    assert last.state == ended.state == "out_of_time" and ended.seconds >= first.work.time_budget
+    assert first.folder.states()[0] == ended.iteration == last.iteration > 3
+    assert [row["iteration"] for row in first.folder.evaluations()] == [0, 3]
+    first.close()
+    points = (0, 3, ended.iteration + 5)
+    second, undisturbed = start("parts", evaluate_at=points), start("undisturbed", evaluate_at=points)
+    assert second.trainer.began_at == ended.iteration
+    finish(second), finish(undisturbed)
+    assert without_times(second.folder.evaluations()) == without_times(undisturbed.folder.evaluations())
+    states = [np.load(io.BytesIO(run.folder.state(points[-1]))) for run in (second, undisturbed)]
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0].files)
+
+
+def test_time_that_is_up_at_an_evaluation_ends_a_trial_there(start):
+    run = start()
+    run.work = replace(run.work, time_budget=0.0)
+    results = finish(run)
+    assert (len(results), results[0].state, run.folder.states()) == (1, "out_of_time", [0])
+    assert results[0].metrics and [row["iteration"] for row in run.folder.evaluations()] == [0]
 
 
 def test_a_finished_trial_goes_further_when_asked(start):

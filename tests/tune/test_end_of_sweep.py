@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +15,12 @@ from dd_ray import api, cli
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES, check_figures, draw_figure
 from dd_ray.storage.files.locations import sweep_location
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
+from dd_ray.sweep.deadline import Deadline
+from dd_ray.sweep.manifest import make_manifest
+from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.study import DrawFigure
+from dd_ray.tune.progress import Watcher
 from tests.figures.sweeps import write_sweep
 from tests.figures.test_grid_maps import is_drawn
 from tests.storage.object_store import ObjectStore
@@ -101,3 +106,58 @@ def test_the_maps_of_a_sweep_s_end_need_no_pytorch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def ended(folder: Path, *states: State | None) -> tuple[Plan, SweepFolder]:
+    """A plan of two trials, and its sweep, in which they ended so, or not yet."""
+    options = "--beta 0.1 1 --gamma 0 --trial-time-budget 2s --time-budget 1h --no-page --name s --storage".split()
+    plan = cli.parse(TINY, [*options, str(folder)])
+    sweep = SweepFolder.at(plan.location)
+    sweep.write_manifest(make_manifest(plan, None))
+    for trial, state in zip(plan.trials, states, strict=True):
+        own = sweep.trial(trial.key)
+        own.create(trial.config.to_dict(), trial.label)
+        own.record({"iteration": 6, "seconds": 1.5, "reconstruction_error": 0.01})
+        if state is not None:
+            own.finish(Outcome(state=state, iteration=6, seconds=2.5 if state == "out_of_time" else None))
+    return plan, sweep
+
+
+def test_when_the_time_is_up_the_last_words_say_what_is_left_and_the_command_that_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["dd-ray tiny", "--name", "a b"])
+    assert cli.report(*ended(tmp_path, "finished", None), "out of time") == cli.EXIT_OUT_OF_TIME == 124
+    last = capsys.readouterr().err.splitlines()[-2:]
+    assert last[0].startswith("The time is up with 1 trial to go, whose states are saved.")
+    assert last[1] == "  dd-ray tiny --name 'a b'"
+
+
+def test_a_sweep_is_watched_until_its_time_has_come(tmp_path: Path) -> None:
+    known = {"iterations": 6, "num_trials": 1, "already_done": {}, "ended": (), "shown": False}
+    for stops_at, ending in ((time.monotonic() + 100, None), (time.monotonic() - 1, "out of time")):
+        deadline = Deadline(stops_at + 1, stops_at, "at some time")
+        watcher = Watcher(SweepFolder.at(tmp_path), **known, deadline=deadline)  # type: ignore[arg-type]
+        watcher.on_step_begin(0, [])
+        assert watcher.ending == ending
+
+
+def test_trials_that_took_their_time_are_told_and_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, sweep = ended(tmp_path, "finished", "out_of_time")
+    assert plan.is_done(sweep) and cli.report(plan, sweep, None) == 0
+    said = capsys.readouterr().out
+    assert "Out of time: 1 of 2 trials took --trial-time-budget 2 seconds" in said
+    assert "out of time, 1 of 2 trials: beta=1,gamma=0,seed=0" in said
+
+
+def test_a_call_whose_time_is_up_returns_what_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sweep = ended(tmp_path, "finished", None)
+    monkeypatch.setattr(api, "train", lambda plan, shown, began: (sweep, "out of time"))
+    options = {"beta": [0.1, 1], "gamma": 0, "storage": tmp_path, "name": "s", "page": False}
+    table = api.run(TINY, time_budget=3600, trial_time_budget="2s", **options)  # type: ignore[arg-type]
+    assert sorted(table["state"]) == ["finished", "unfinished"]
+    assert "1 trial to go" in capsys.readouterr().out

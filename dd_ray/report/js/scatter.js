@@ -3,6 +3,7 @@
 const SYMBOL = {
   complete: "circle",
   stopped_early: "triangle-down",
+  out_of_time: "triangle-down-open",
   failed: "x",
   diverged: "x",
   unfinished: "circle-open",

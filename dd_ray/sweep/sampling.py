@@ -1,0 +1,66 @@
+"""Some of the cells of a grid, drawn evenly over its axes: `--sample N`."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.stats import qmc
+
+from dd_ray.config import TrialConfig
+from dd_ray.config.options import Axes, settled, without_effect
+from dd_ray.errors import UserError
+
+DRAWS_PER_CELL = 8
+"""Points that are drawn at most; cells that none of them has hit come last, in a random order."""
+POINTS_AT_ONCE = 256
+
+Cell = tuple[Any, ...]
+"""The values of all axes but the seed."""
+
+
+def sampled(configs: Sequence[TrialConfig], axes: Axes, number: int, seed: int) -> list[TrialConfig]:
+    """The trials of some cells of a grid, all seeds of each, in the order of the grid.
+
+    Points of a scrambled Halton sequence (Owen 2017) in the unit cube name one value of each axis, and the cell that
+    has them is drawn unless it was. So cells lie evenly along each axis, and more of them hold the fewer. A cell in
+    which an axis has no effect stands for all values of that axis, and is drawn early.
+
+    Args:
+        configs: all trials of the grid.
+        axes: of the grid.
+        number: of cells.
+        seed: of the sequence.
+
+    Raises:
+        UserError: there are not so many cells.
+    """
+    cells = {_cell(config, axes): None for config in configs}
+    if number > len(cells):
+        raise UserError(
+            f"--sample {number} is more than the {len(cells)} cells of the grid; give fewer, or leave it out."
+        )
+    order = _drawn(cells, axes, seed)
+    chosen = {next(order) for _ in range(number)}
+    return [config for config in configs if _cell(config, axes) in chosen]
+
+
+def _cell(config: TrialConfig, axes: Axes) -> Cell:
+    return tuple(getattr(config, name) for name in axes if name != "seed")
+
+
+def _drawn(cells: Collection[Cell], axes: Axes, seed: int) -> Iterator[Cell]:
+    """Each cell once, in the order in which they are drawn."""
+    left, idle, generator = dict.fromkeys(cells), without_effect(axes), np.random.default_rng(seed)
+    single = {name: values[0] for name, values in axes.items() if values and name != "seed"}
+    swept = [name for name in single if len(axes[name]) > 1]
+    halton = qmc.Halton(max(1, len(swept)), seed=generator)
+    for _ in range(-(-DRAWS_PER_CELL * len(cells) // POINTS_AT_ONCE)):
+        for point in halton.random(POINTS_AT_ONCE):
+            drawn = {name: axes[name][int(at * len(axes[name]))] for name, at in zip(swept, point, strict=False)}
+            values = settled({**single, **drawn}, idle)
+            cell = tuple(values.get(name) for name in axes if name != "seed")
+            if cell in left:
+                del left[cell]
+                yield cell
+    rest = list(left)
+    yield from (rest[i] for i in generator.permutation(len(rest)))
