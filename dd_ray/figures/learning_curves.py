@@ -93,6 +93,8 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         panel.set_xlabel("iteration")
         panel.set_title(described(metric).label, fontsize=10)
         frame(panel)
+        if described(metric).better == "min" and curves.loc[curves["metric"] == metric, "low"].min() > 0:
+            panel.set_yscale("log")  # an error falls by powers of ten
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", fontsize=8, frameon=False)
     seeds = curves["seeds"].max()
     bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
