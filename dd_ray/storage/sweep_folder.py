@@ -19,6 +19,7 @@ What is written is replaced as a whole, or appended to by a line. What a trial i
 durable when a call returns; the rest, which is found out again where a power cut takes it, may not be.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -45,6 +46,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 REACHING = ("finished", "stopped_early")
 """States of trials that end with an evaluation."""
+RECORDS = ("config.json", "metrics.jsonl", "scores.jsonl", "outcome.json", "seal.json")
+"""Files of a trial that say what it is, how it did and how it ended."""
 STATES_KEPT = 2
 """The latest state of a trial, and one to go back to if that turns out to be damaged."""
 AT_ONCE = 16
@@ -441,6 +444,12 @@ class SweepFolder:
     def trial(self, key: str) -> TrialFolder:
         """One trial's files."""
         return TrialFolder(self.files.at("cells", key), key)
+
+    def stamp(self) -> str:
+        """A text that changes when the sweep's request or a trial's record does, found without reading the records."""
+        stamps = self.files.stamps("cells").items()
+        records = sorted(f"{name} {stamp}" for name, stamp in stamps if name.rpartition("/")[2] in RECORDS)
+        return hashlib.sha256("\n".join([*records, ""]).encode() + self.files.read("sweep.json")).hexdigest()
 
     def trials(self) -> list[TrialFolder]:
         """All trials that were created, by key."""

@@ -84,6 +84,10 @@ class Files(ABC):
         """Files and folders directly below a folder, sorted, but for the hidden; none where there is no folder."""
 
     @abstractmethod
+    def stamps(self, folder: str) -> dict[str, str]:
+        """The size and the time of the last change of every file below a folder, as text, by its name there."""
+
+    @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
 
