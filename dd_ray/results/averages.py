@@ -201,7 +201,9 @@ def with_columns(
     columns: dict[str, NDArray[Any]] = {}
     for key, rows in cells.groupby([*rest, "metric"], sort=False).indices.items():
         metric = str(key[-1] if isinstance(key, tuple) else key)
-        of_rows = {"mean": mean[rows], "half": half[rows], "seeds": seeds[rows], "comparable": says[rows]}
-        for name, values in found(Part(metric=metric, rows=rows, **of_rows)).items():
+        part = Part(
+            metric=metric, rows=rows, mean=mean[rows], half=half[rows], seeds=seeds[rows], comparable=says[rows]
+        )
+        for name, values in found(part).items():
             columns.setdefault(name, np.empty(len(cells), values.dtype))[rows] = values
     return cells.assign(**{n: v.tolist() if v.dtype == object else v for n, v in columns.items()})

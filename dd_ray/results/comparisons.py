@@ -338,7 +338,7 @@ def _nodes() -> tuple[Array, Array, Array, Array]:
 @lru_cache(maxsize=64)
 def _deviations(degrees: float) -> Array:
     """Quantiles of s, ν s² ~ χ²_ν, at the nodes."""
-    return np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees)
+    return np.asarray(np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
 
 
 def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float:
