@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config import field_names
@@ -21,11 +22,11 @@ from dd_ray.config.options import shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
-from dd_ray.figures.maps import Scale, readable_on, untrained_of
-from dd_ray.metrics import REPORTED
+from dd_ray.figures.maps import Scale, readable_on
+from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
 from dd_ray.results import suggestions as search_results
-from dd_ray.results.summary import Layout, Summary, described, summarise, with_zero
+from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -63,13 +64,13 @@ def collect(
         shape["axes"] = ["suggestion"]  # the product of all values that were drawn would be mostly absent cells
         manifest |= {"options": {"iterations": manifest["search"]["iterations"]}}
     iterations = shown_iterations(table)
-    summaries = [summarise(table, manifest, iteration=i, **shape) for i in iterations]
-    layout = summaries[-1].layout
+    evaluations = Evaluations.of(table, manifest, **shape)
+    layout, summaries = evaluations.layout, [evaluations.at(iteration) for iteration in iterations]
     differences = {
-        field: [summarise(table, manifest, iteration=i, reference=field, **shape) for i in iterations]
+        field: [evaluations.differences(field, iteration) for iteration in iterations]
         for field in with_zero(summaries[-1].trials, [name for name in REFERENCES if name in layout.axes])
     }
-    of_metrics = [_metric(name, summaries, differences) for name in metrics]
+    of_metrics = _metrics(metrics, summaries, differences)
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
         "study": manifest["study"],
@@ -83,7 +84,7 @@ def collect(
         "metrics": of_metrics,
         "references": [_named(field) for field in differences],
         "tradeoffs": _tradeoffs(summaries, pairs),
-        "cells": _cells(summaries[-1], table, {name: _curves(table, name, iterations) for name in metrics}, drawn),
+        "cells": _cells(summaries[-1], table, _curves(evaluations, iterations), drawn),
         "common": {name: _plain(table[name].iloc[0]) for name in _settings(table) if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
@@ -151,55 +152,94 @@ def _named(field: str) -> dict[str, str]:
     return {"field": field, "symbol": plain(symbol(field))}
 
 
-def _metric(name: str, summaries: Sequence[Summary], differences: Mapping[str, Sequence[Summary]]) -> dict[str, Any]:
-    """A metric's look, its scale, and its numbers; and those of its differences, by the field they refer to."""
-    cells = [_cells_of(summary, name) for summary in summaries]
-    known = described(name)
+def _metrics(
+    names: Sequence[str], summaries: Sequence[Summary], differences: Mapping[str, Sequence[Summary]]
+) -> list[dict[str, Any]]:
+    """For each metric its look, its scale and its numbers, and those of its differences by the field they refer to."""
+    places = _places(summaries[-1])
+    cells = [_columns(summary, places) for summary in summaries]
+    compared = {field: [_columns(summary, places) for summary in some] for field, some in differences.items()}
+    found = []
+    for i, name in enumerate(names):
+        metric = _metric(name, summaries[-1], [_of_metric(columns, i) for columns in cells])
+        of_fields = {
+            field: _difference(name, differences[field][-1], [_of_metric(columns, i) for columns in compared[field]])
+            for field in differences
+        }
+        found.append(metric | {"differences": of_fields})
+    return found
+
+
+def _places(summary: Summary) -> pd.DataFrame:
+    """Where the cells that the sweep has are, in the order of the report."""
+    axes = list(summary.layout.axes)
+    return summary.cells.loc[summary.cells["seeds_in_cell"] > 0, axes].drop_duplicates(ignore_index=True)
+
+
+Columns = Mapping[str, NDArray[Any]]
+"""Numbers of cells: [C] of one metric, or [C, M] of all. C cells of the report, M metrics."""
+WITHOUT: Mapping[str, Any] = {"seeds": 0, "collapsed_seeds": 0, "mark": "absent", "family": "", "differs": False}
+"""What stands for a difference where there is none; for all else, NaN."""
+
+
+def _columns(summary: Summary, places: pd.DataFrame) -> dict[str, NDArray[Any]]:
+    """The columns of a summary's cells, [C, M], of the cells of the report."""
+    axes, cells = list(summary.layout.axes), summary.cells
+    number = cells["metric"].nunique()
+    own = cells[axes].iloc[::number].itertuples(index=False, name=None)
+    rows = {place: row for row, place in enumerate(own)}
+    chosen = np.array([rows.get(place, -1) for place in places.itertuples(index=False, name=None)])
+    names = [name for name in cells.columns if name not in (*axes, "metric", "states", "pooled")]
+    found = {}
+    for name in names:
+        values = cells[name].to_numpy().reshape(-1, number)[chosen]
+        found[name] = np.where((chosen >= 0)[:, None], values, WITHOUT.get(name, math.nan))
+    if summary.reference:
+        at_reference = (places[summary.reference] == 0).to_numpy()
+        found["mark"][at_reference] = REFERENCE_MARK["name"]
+    return found
+
+
+def _of_metric(columns: Columns, metric: int) -> Columns:
+    return {name: values[:, metric] for name, values in columns.items()}
+
+
+def _metric(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
+    known, before, compared = described(name), cells[-1]["untrained"], name in with_untrained()
     return {
         **{"name": name, "label": known.label, "short": known.short, "better": known.better},
-        **_scale(summaries[-1], name),
+        **_scale(last, name),
         "count": known.count,
         **_numbers(cells),
-        "untrained": [_number(value) for value in cells[-1]["untrained"]] if untrained_of(cells[-1]) else None,
-        "luck": [_number(frame["luck"].max()) for frame in cells],
-        "best": [np.flatnonzero(frame["best"]).tolist() for frame in cells],
-        "region": [np.flatnonzero(frame["in_best_region"]).tolist() for frame in cells],
-        "differences": {field: _difference(name, of_field, cells[-1]) for field, of_field in differences.items()},
+        "untrained": [_number(value) for value in before] if compared and not np.isnan(before).all() else None,
+        "luck": [_largest(columns["luck"]) for columns in cells],
+        "best": [np.flatnonzero(columns["best"]).tolist() for columns in cells],
+        "region": [np.flatnonzero(columns["in_best_region"]).tolist() for columns in cells],
     }
 
 
-def _cells_of(summary: Summary, metric: str) -> pd.DataFrame:
-    """The cells that the sweep has, in the order of the report."""
-    cells = summary.cells
-    return cells[(cells["metric"] == metric) & (cells["seeds_in_cell"] > 0)].reset_index(drop=True)
+def _largest(values: NDArray[np.float64]) -> float | None:
+    return _number(float(np.fmax.reduce(values, initial=math.nan)))
 
 
-def _numbers(frames: Sequence[pd.DataFrame]) -> dict[str, Any]:
+def _numbers(cells: Sequence[Columns]) -> dict[str, Any]:
     """A list for each iteration, with an entry for each cell."""
-    marks = [*MARKS, REFERENCE_MARK["name"]]
+    marks = {name: place for place, name in enumerate([*MARKS, REFERENCE_MARK["name"]])}
     return {
-        "mean": [[_number(value) for value in frame["mean"]] for frame in frames],
-        "half": [[_number(value) for value in frame["high"] - frame["mean"]] for frame in frames],
-        "seeds": [frame["seeds"].tolist() for frame in frames],
-        "mark": [[marks.index(mark) for mark in frame["mark"]] for frame in frames],
-        "at": [[_whole(at) for at in frame["mark_iteration"]] for frame in frames],
-        "collapsed": [frame["collapsed_seeds"].tolist() for frame in frames],
+        "mean": [[_number(value) for value in columns["mean"].tolist()] for columns in cells],
+        "half": [[_number(value) for value in (columns["high"] - columns["mean"]).tolist()] for columns in cells],
+        "seeds": [columns["seeds"].tolist() for columns in cells],
+        "mark": [[marks[mark] for mark in columns["mark"].tolist()] for columns in cells],
+        "at": [[_whole(at) for at in columns["mark_iteration"].tolist()] for columns in cells],
+        "collapsed": [columns["collapsed_seeds"].tolist() for columns in cells],
     }
 
 
-def _difference(name: str, summaries: Sequence[Summary], cells: pd.DataFrame) -> dict[str, Any]:
+def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
     """A metric less that at 0 of a field, of the same cells."""
-    field, axes = summaries[-1].reference, list(summaries[-1].layout.axes)
-    frames = []
-    for summary in summaries:
-        of_metric = summary.cells[summary.cells["metric"] == name]
-        frame = cells[axes].merge(of_metric, on=axes, how="left")
-        counts = frame[["seeds", "collapsed_seeds"]].fillna(0).astype(int)
-        frame = frame.assign(**counts, mark=frame["mark"].fillna("absent"))
-        frames.append(frame.assign(mark=frame["mark"].mask(frame[field] == 0, REFERENCE_MARK["name"])))
-    differs = [np.flatnonzero(frame["differs"] == True).tolist() for frame in frames]  # noqa: E712  # or NaN
-    families = [next(iter(frame["family"].dropna()), "") for frame in frames]
-    return {**_scale(summaries[-1], name), **_numbers(frames), "differs": differs, "families": families}
+    differs = [np.flatnonzero(columns["differs"]).tolist() for columns in cells]
+    families = [next(filter(None, columns["family"].tolist()), "") for columns in cells]
+    return {**_scale(last, name), **_numbers(cells), "differs": differs, "families": families}
 
 
 def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -224,38 +264,42 @@ def _scale(last: Summary, metric: str) -> dict[str, Any]:
 
 
 def _cells(
-    summary: Summary,
-    table: pd.DataFrame,
-    curves: Mapping[str, Mapping[str, list[float | None]]],
-    drawn: Mapping[str, str],
+    summary: Summary, table: pd.DataFrame, curves: Mapping[str, Mapping[str, Any]], drawn: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     """What each cell is, and its trials: one for each seed, with their curves."""
-    fields = _in_reading_order(summary.layout)
-    places = summary.cells[summary.cells["seeds_in_cell"] > 0].drop_duplicates(fields)[fields].to_dict("records")
-    trials, configs, differing = summary.trials.groupby(fields), table.drop_duplicates("key"), _differing(table)
-    configs, found = configs.set_index("key"), []
+    fields, differing = _in_reading_order(summary.layout), _differing(table)
+    of_trial = ["key", "label", "seed", "state", "error", "iteration"]
+    places = summary.cells.loc[summary.cells["seeds_in_cell"] > 0, fields].drop_duplicates().to_dict("records")
+    trials = summary.trials[[*dict.fromkeys([*fields, *of_trial])]].sort_values("seed", kind="stable").groupby(fields)
+    of_cell = ["suggestion", "on_front"] if drawn else []
+    configs = table.drop_duplicates("key").set_index("key")[[*dict.fromkeys([*differing, *drawn, *of_cell])]]
+    known, found = configs.to_dict("index"), []
     for place in places:
-        rows = trials.get_group(tuple(place.values())).sort_values("seed").to_dict("records")
-        config = {str(name): _plain(value) for name, value in configs.loc[rows[0]["key"]].items()}
+        rows = trials.get_group(tuple(place.values()))[of_trial].to_dict("records")
+        config = {str(name): _plain(value) for name, value in known[rows[0]["key"]].items()}
         cell: dict[str, Any] = {
             "at": {name: config[name] for name in drawn} or {str(name): _plain(at) for name, at in place.items()},
             "config": {name: config[name] for name in differing},
-            "trials": [_trial(row, curves) for row in rows],
+            "trials": [
+                {str(name): _plain(value) for name, value in row.items()} | {"curves": curves[row["key"]]}
+                for row in rows
+            ],
         }
-        found.append(cell | {name: config[name] for name in ("suggestion", "on_front") if drawn})
+        found.append(cell | {name: config[name] for name in of_cell})
     return found
 
 
-def _trial(row: Mapping[Any, Any], curves: Mapping[str, Mapping[str, list[float | None]]]) -> dict[str, Any]:
-    said = {name: _plain(row[name]) for name in ("key", "label", "seed", "state", "error", "iteration")}
-    return said | {"curves": {name: of_keys[row["key"]] for name, of_keys in curves.items()}}
-
-
-def _curves(table: pd.DataFrame, metric: str, shown: Sequence[int]) -> dict[str, list[float | None]]:
-    numbers = table.assign(**{metric: pd.to_numeric(table[metric], errors="coerce")})
-    wide = numbers.pivot_table(metric, "key", "iteration", dropna=False)
-    wide = wide.reindex(index=table["key"].unique(), columns=list(shown))
-    return {str(key): [_number(value) for value in row] for key, row in zip(wide.index, wide.to_numpy(), strict=True)}
+def _curves(evaluations: Evaluations, shown: Sequence[int]) -> dict[str, dict[str, list[float | None]]]:
+    """For each trial, by its key, its metrics at the iterations that are shown."""
+    rows = evaluations.rows[:, np.searchsorted(evaluations.iterations, shown)]  # [trials, iterations]
+    scores = np.where((rows >= 0)[..., None], evaluations.scores[rows], math.nan)  # [trials, iterations, metrics]
+    return {
+        str(key): {
+            name: [_number(value) for value in curve]
+            for name, curve in zip(evaluations.metrics, of_trial.T.tolist(), strict=True)
+        }
+        for key, of_trial in zip(evaluations.keys, scores, strict=True)
+    }
 
 
 def _colours(name: str) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 import html
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
+from typing import Any
 
 from dd_ray import results
 from dd_ray.command_line import duration
@@ -40,28 +41,67 @@ class Line:
     """What came out so far, with an interval; empty where there is nothing to compare."""
     has_page: bool
 
+
+@dataclass(frozen=True, kw_only=True)
+class _Recorded:
+    """What follows from the records of a sweep alone."""
+
+    said: Mapping[str, Any]
+    """Of `dd_ray.report.about`."""
+    trials: int
+    states: Sequence[str]
+    """Of the trials that have ended."""
+    finding: str
+
     @classmethod
-    def of(cls, sweep: SweepFolder) -> "Line":
-        """The line of a sweep."""
-        trials, said, progress = sweep.trials(), about(sweep), alive(sweep)
+    def of(cls, sweep: SweepFolder) -> "_Recorded":
+        trials = sweep.trials()
         states = [outcome.state for outcome in in_parallel(lambda trial: trial.outcome(), trials) if outcome]
-        others = [state for state in ("stopped_early", "out_of_time", "diverged", "failed") if state in states]
-        counts = ", ".join(f"{states.count(state)} {state.replace('_', ' ')}" for state in others)
-        left = progress["seconds_left"] if progress else None
-        state = "complete" if trials and len(states) == len(trials) else "not running"
-        if progress and progress["running"]:
-            state = "running" + (f", about {duration(left)} left" if left else "")
-        return cls(
-            name=name_of(sweep.location),
-            study=said["study"] or "",
-            question=said["question"] or "",
-            state=state,
-            progress=f"{len(states)} of {len(trials)} trials" + (f" ({counts})" if counts else ""),
-            began=(said["began"] or "").partition("T")[0],
-            machine=said["machine"] or "",
-            finding=_finding(sweep) if "finished" in states else "",
-            has_page=sweep.files.exists(PAGE),
-        )
+        finding = _finding(sweep) if "finished" in states else ""
+        return cls(said=about(sweep), trials=len(trials), states=states, finding=finding)
+
+
+class Lines:
+    """Lines of sweeps. The records of one are read anew only where the size or time of one of their files is another.
+
+    Reading them takes seconds for a large sweep; to compare sizes and times takes some milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, _Recorded]] = {}
+
+    def of(self, sweep: SweepFolder) -> Line:
+        """The line of a sweep.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        stamp = sweep.stamp()  # before the records, which may grow meanwhile
+        known = self._known.get(sweep.location)
+        recorded = known[1] if known and known[0] == stamp else _Recorded.of(sweep)
+        self._known[sweep.location] = stamp, recorded
+        return _line(sweep, recorded)
+
+
+def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
+    states, said, progress = recorded.states, recorded.said, alive(sweep)
+    others = [state for state in ("stopped_early", "out_of_time", "diverged", "failed") if state in states]
+    counts = ", ".join(f"{states.count(state)} {state.replace('_', ' ')}" for state in others)
+    left = progress["seconds_left"] if progress else None
+    state = "complete" if recorded.trials and len(states) == recorded.trials else "not running"
+    if progress and progress["running"]:
+        state = "running" + (f", about {duration(left)} left" if left else "")
+    return Line(
+        name=name_of(sweep.location),
+        study=said["study"] or "",
+        question=said["question"] or "",
+        state=state,
+        progress=f"{len(states)} of {recorded.trials} trials" + (f" ({counts})" if counts else ""),
+        began=(said["began"] or "").partition("T")[0],
+        machine=said["machine"] or "",
+        finding=recorded.finding,
+        has_page=sweep.files.exists(PAGE),
+    )
 
 
 def sweeps_in(storage: str) -> list[str]:
@@ -77,17 +117,21 @@ def is_storage(location: str) -> bool:
     return not open_files(location).exists("sweep.json") and bool(sweeps_in(location))
 
 
-def front_page(storage: str, link: Callable[[Line], str | None], *, refresh: int | None = None) -> str:
+def front_page(
+    storage: str, link: Callable[[Line], str | None], *, refresh: int | None = None, lines: Lines | None = None
+) -> str:
     """The page that lists the sweeps of a storage, those begun last first.
 
     Args:
         storage: folder or URL.
         link: where the page of a sweep is, relative to this one; None where it has none.
         refresh: seconds after which it is to be loaded anew.
+        lines: what is known of its sweeps from the page before.
     """
-    lines = [line for name in sweeps_in(storage) if (line := _line(sweep_location(storage, name)))]
-    lines.sort(key=lambda line: (line.began, line.name), reverse=True)
-    rows = "".join(_row(line, link(line)) for line in lines)
+    lines = lines or Lines()
+    shown = [line for name in sweeps_in(storage) if (line := _whole_line(lines, sweep_location(storage, name)))]
+    shown.sort(key=lambda line: (line.began, line.name), reverse=True)
+    rows = "".join(_row(line, link(line)) for line in shown)
     written = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M UTC")
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
     title = html.escape(f"Sweeps in {storage.partition('?')[0]}")
@@ -98,17 +142,17 @@ def front_page(storage: str, link: Callable[[Line], str | None], *, refresh: int
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer"><title>{title}</title><link rel="icon" href="data:,">
 <style>{files("dd_ray.report").joinpath("report.css").read_text(encoding="utf-8")}</style></head>
-<body><header><div><h1>{title}</h1><p>{len(lines)} sweeps, as they were at {written}.</p></div></header>
+<body><header><div><h1>{title}</h1><p>{len(shown)} sweeps, as they were at {written}.</p></div></header>
 <main><section class="panel"><div class="scroll" tabindex="0" role="region" aria-label="Sweeps"><table class="sweeps">
 <thead><tr>{"".join(f'<th scope="col" class="text">{name}</th>' for name in HEADINGS)}</tr></thead>
 <tbody>{rows}</tbody></table></div></section></main></body></html>
 """
 
 
-def _line(location: str) -> Line | None:
+def _whole_line(lines: Lines, location: str) -> Line | None:
     """The line of a sweep; None, with a sentence on stderr, of one that is damaged."""
     try:
-        return Line.of(SweepFolder.open(location))
+        return lines.of(SweepFolder.open(location))
     except UserError as error:
         print(printable(error), file=sys.stderr)
         return None

@@ -22,7 +22,7 @@ from urllib.parse import quote, unquote, urlsplit
 from dd_ray.errors import UserError
 from dd_ray.report.about import name_of
 from dd_ray.report.content import collect
-from dd_ray.report.front import front_page, is_storage, sweeps_in
+from dd_ray.report.front import Lines, front_page, is_storage, sweeps_in
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
 from dd_ray.results.table import alive
@@ -204,7 +204,12 @@ def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Callable
             opened[name] = ServedSweep(sweep_location(location, name))
         return opened.get(name)
 
-    return named, lambda: front_page(location, lambda line: f"{quote(line.name)}/", refresh=SECONDS_OF_FRONT)
+    lines = Lines()
+
+    def front() -> str:
+        return front_page(location, lambda line: f"{quote(line.name)}/", refresh=SECONDS_OF_FRONT, lines=lines)
+
+    return named, front
 
 
 def _server(

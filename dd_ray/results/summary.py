@@ -19,26 +19,35 @@ Rules that keep the numbers honest:
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
 
 from dd_ray.config import field_names, has_effect
 from dd_ray.config.options import field_named, option_name
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED, Metric, seed_interval
+from dd_ray.metrics import REPORTED, Metric
+from dd_ray.results.averages import (
+    COMPLETE,
+    MARKS,
+    Floats,
+    Part,
+    Place,
+    Rows,
+    at_rows,
+    average_seeds,
+    comparable,
+    rows_by_seed,
+    with_columns,
+)
 from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, pooled_widths, told_apart
 
-COMPLETE = "complete"
-MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "out_of_time", "absent", COMPLETE)
-"""What a cell can be, the worst first. `failed`, `diverged`, `stopped_early`, `out_of_time`: as its trial ended;
-`undefined`: evaluated, but without this metric; `unfinished`: not evaluated as far as this, and not ended; `absent`: a
-combination of the axes that the sweep does not have."""
+__all__ = ["COMPLETE", "MARKS", "Evaluations", "Layout", "Summary", "best_region", "combinations", "described"]
+__all__ += ["summarise", "swept_fields", "with_zero"]
 
 _PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
 
@@ -117,32 +126,175 @@ def summarise(
     Raises:
         UserError: nothing has been evaluated, or there is no such metric, axis, iteration or reference.
     """
-    evaluated = pd.to_numeric(table["iteration"])
-    if evaluated.isna().all():
-        raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to draw.")
-    metrics = list(dict.fromkeys(metrics)) or _usual_metrics(table)
-    collapsed = (_numbers(table, "active_units") == 0).astype(float) if "active_units" in table else 0.0
-    numbers = {metric: _numbers(table, metric) for metric in metrics}
-    table = table.assign(iteration=evaluated, collapsed=collapsed, **numbers)
-    asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
-    layout = _layout(axes or swept_fields(table, manifest["axes"]), asked)
-    last = max(manifest["options"]["iterations"], int(evaluated.max()))
-    iteration = _map_iteration(evaluated, iteration, last)
-    trials = _with_untrained(_trials_at(table, layout.axes, iteration, last), table[evaluated == 0], metrics)
-    untrained = table.loc[evaluated == 0, metrics].mean().dropna()
-    shown = {"layout": layout, "iteration": iteration, "last": last}
-    if reference is None:
-        cells = _average_seeds(trials, combinations(trials, layout.axes), metrics)
-        cells = _by_figure(cells, layout, lambda part: _with_best(_with_pooled(part, trials, layout.axes)))
-        means = {str(name): mean for name, mean in untrained.items()}
-        return Summary(**shown, trials=trials, cells=cells, untrained=means)
-    field = _reference_field(trials, layout.axes, reference)
-    pairs = _paired_with_reference(trials, table[table["iteration"] <= iteration], layout.axes, field, metrics)
-    places_of_cells = combinations(trials[trials[field] != 0], layout.axes)
-    cells = _average_seeds(pairs, places_of_cells, metrics).drop(columns="untrained")
-    cells["excludes_zero"] = (cells["ci_low"] > 0) | (cells["ci_high"] < 0)
-    cells = _by_figure(cells, layout, lambda part: _with_marks(part, pairs, layout.axes, field))
-    return Summary(**shown, trials=pairs, cells=cells, untrained={}, reference=field)
+    ready = Evaluations.of(table, manifest, metrics=metrics, axes=axes, places=places)
+    return ready.at(iteration) if reference is None else ready.differences(reference, iteration)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluations:
+    """A sweep's table made ready to be summarised at several iterations: I of them, K trials, M metrics."""
+
+    table: pd.DataFrame
+    metrics: tuple[str, ...]
+    layout: Layout
+    last: int
+    """The iteration that the sweep goes to."""
+    iterations: NDArray[np.int64]
+    """[I] of all evaluations, in their order."""
+    keys: pd.Index
+    """[K] of the trials."""
+    rows: Rows
+    """[K, I] rows of the table, -1 where a trial was not evaluated."""
+    scores: Floats
+    """[rows of the table, M]."""
+    untrained: pd.DataFrame
+    """The metrics of trials that were evaluated before training, by key."""
+
+    @classmethod
+    def of(
+        cls,
+        table: pd.DataFrame,
+        manifest: Mapping[str, Any],
+        *,
+        metrics: Sequence[str] = (),
+        axes: Sequence[str] = (),
+        places: Mapping[str, str | None] | None = None,
+    ) -> "Evaluations":
+        """Those of a table; the arguments are those of `summarise`, as are the errors."""
+        evaluated = pd.to_numeric(table["iteration"])
+        if evaluated.isna().all():
+            raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to draw.")
+        metrics = tuple(dict.fromkeys(metrics)) or tuple(_usual_metrics(table))
+        collapsed = (_numbers(table, "active_units") == 0).astype(float) if "active_units" in table else 0.0
+        numbers = {metric: _numbers(table, metric) for metric in metrics}
+        asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
+        layout = _layout(axes or swept_fields(table, manifest["axes"]), asked)
+        table = _rounded(table.assign(iteration=evaluated, collapsed=collapsed, **numbers).reset_index(drop=True))
+        before = table[table["iteration"] == 0].drop_duplicates("key").set_index("key")[[*metrics]]
+        return cls(
+            table=table,
+            metrics=metrics,
+            layout=layout,
+            last=max(manifest["options"]["iterations"], int(evaluated.max())),
+            **_by_key_and_iteration(table),
+            scores=table[[*metrics]].to_numpy(float),
+            untrained=before,
+        )
+
+    def at(self, iteration: int | None = None) -> Summary:
+        """The summary of an iteration, as `summarise` gives it."""
+        iteration = self._asked(iteration)
+        trials, metrics = self._trials(iteration), self.metrics
+        places = combinations(trials, self.layout.axes)
+        cells = average_seeds(trials, places, metrics)
+        seats = rows_by_seed(trials, places)
+
+        def further(part: Part) -> dict[str, NDArray[Any]]:
+            found = _pooled(part, at_rows(trials, part.metric, seats[part.rows // len(metrics)]), SCALES)
+            return found | _best(part, found)
+
+        return Summary(
+            layout=self.layout,
+            iteration=iteration,
+            last=self.last,
+            trials=trials,
+            cells=with_columns(cells, self.layout.rest, further),
+            untrained={str(name): mean for name, mean in self.untrained.mean().dropna().items()},
+        )
+
+    def differences(self, reference: str, iteration: int | None = None) -> Summary:
+        """The summary of the differences to the cells where a field is 0, as `summarise` gives it."""
+        iteration = self._asked(iteration)
+        trials, metrics, axes = self._trials(iteration), self.metrics, self.layout.axes
+        field = _reference_field(trials, axes, reference)
+        pairs = self._paired(trials, field, iteration)
+        places = combinations(trials[trials[field] != 0], axes)
+        cells = average_seeds(pairs, places, metrics).drop(columns="untrained")
+        cells["excludes_zero"] = (cells["ci_low"] > 0) | (cells["ci_high"] < 0)
+        seats, groups = rows_by_seed(pairs, places), _sharing(places, field)
+
+        def further(part: Part) -> dict[str, NDArray[Any]]:
+            here = part.rows // len(metrics)
+            both = [at_rows(pairs, name, seats[here]) for name in (part.metric, f"{part.metric}_reference")]
+            return _marked(part, *both, groups[here])
+
+        cells = with_columns(cells, self.layout.rest, further)
+        shown = {"layout": self.layout, "iteration": iteration, "last": self.last}
+        return Summary(**shown, trials=pairs, cells=cells, untrained={}, reference=field)
+
+    def _asked(self, iteration: int | None) -> int:
+        """The last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
+        if iteration is None or iteration >= self.last:
+            return self.last
+        if iteration < self.iterations[0]:
+            first = f"before the first evaluation, at {self.iterations[0]}"
+            raise UserError(f"--iteration {iteration} is {first}; give more.")
+        return int(self.iterations[self.iterations <= iteration].max())
+
+    def _trials(self, iteration: int) -> pd.DataFrame:
+        """A row for each trial, see `Summary.trials`."""
+        evaluated = (self.rows >= 0) & (self.iterations <= iteration)
+        first = self.table.drop_duplicates("key").index.to_numpy()
+        rows = np.where(evaluated.any(axis=1), self.rows[np.arange(len(first)), _last(evaluated)], first)
+        trials = self.table.iloc[np.sort(rows)].reset_index(drop=True)
+        measured = trials.columns.difference(["key", "label", "state", "error", *self.layout.axes, *field_names()])
+        if not evaluated.any(axis=1).all():
+            trials = trials.assign(**trials[measured].where(trials["iteration"] <= iteration))
+        reached = self.iterations[_last(self.rows >= 0)][self.keys.get_indexer(trials["key"])]
+        of_trials = zip(trials["state"], trials["iteration"], reached.tolist(), strict=True)
+        marks = [_mark(*row, iteration, self.last) for row in of_trials]
+        return trials.assign(mark=marks).join(self.untrained.add_suffix("_untrained"), on="key")
+
+    def _paired(self, trials: pd.DataFrame, field: str, iteration: int) -> pd.DataFrame:
+        """A row for each trial and the one that differs in `field` alone, which is 0 there: the first less the second.
+
+        At the last evaluation that both have.
+        """
+        same = [*(axis for axis in self.layout.axes if axis != field), "seed"]
+        references = trials.loc[trials[field] == 0, [*same, "key", "mark", "state"]].drop_duplicates(same)
+        others = trials[trials[field] != 0].drop(columns=[*self.metrics, "iteration", "collapsed"])
+        pairs = others.merge(references, on=same, suffixes=("", "_reference"))
+        one, other = (self.rows[self.keys.get_indexer(pairs[name])] for name in ("key", "key_reference"))
+        both = (one >= 0) & (other >= 0) & (self.iterations <= iteration)
+        last, none = (np.arange(len(pairs)), _last(both)), ~both.any(axis=1)
+        scores, references_scores = (np.where(none[:, None], math.nan, self.scores[of[last]]) for of in (one, other))
+        collapsed = self.table["collapsed"].to_numpy(float)
+        marks = zip(pairs["mark"], pairs.pop("mark_reference"), strict=True)
+        lost = pairs["state_reference"].isin(["failed", "diverged"])
+        return pairs.assign(
+            iteration=np.where(none, math.nan, self.iterations[last[1]]),
+            **dict(zip(self.metrics, (scores - references_scores).T, strict=True)),
+            **{f"{name}_reference": of for name, of in zip(self.metrics, references_scores.T, strict=True)},
+            collapsed=np.where(none, math.nan, np.maximum(collapsed[one[last]], collapsed[other[last]])),
+            mark=[min(two, key=MARKS.index) for two in marks],
+            state=pairs["state"].mask(lost, pairs["state_reference"]),
+        )
+
+
+def _last(present: NDArray[np.bool_]) -> Rows:
+    """[K] of [K, I], the last that is present; of none, the last."""
+    return present.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1)
+
+
+def _rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its fields as far as a trial's key looks at them.
+
+    One form of β computed from the other differs in the last digit.
+    """
+    configs = table.drop_duplicates("key").set_index("key")
+    floats = configs[[name for name in field_names() if name in table]].select_dtypes("float").columns
+    rounded = configs[floats].map(lambda value: float(f"{value:.12g}"))
+    return table.assign(**{name: table["key"].map(rounded[name]) for name in floats})
+
+
+def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
+    """The keys, iterations and rows of `Evaluations`; the first row of two of the same key and iteration."""
+    keys = pd.Index(table["key"].unique())
+    known = table.loc[table["iteration"].notna(), ["key", "iteration"]].drop_duplicates()
+    iterations = np.unique(known["iteration"].to_numpy(np.int64))
+    rows = np.full((len(keys), len(iterations)), -1)
+    rows[keys.get_indexer(known["key"]), np.searchsorted(iterations, known["iteration"])] = known.index
+    return {"keys": keys, "iterations": iterations, "rows": rows}
 
 
 def described(metric: str) -> Metric:
@@ -173,15 +325,21 @@ def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[boo
         For each cell, whether it is the best, and whether it is in the region. No cell is if none has an interval, or
         if the region contains all candidates, since then no cell can be told apart.
     """
-    candidates = _comparable(cells) & cells["low"].notna()
-    none = candidates & False
+    low, high, mean = (cells[name].to_numpy(float) for name in ("low", "high", "mean"))
+    best, region = _region(mean, low, high, comparable(cells) & ~np.isnan(low), better)
+    return pd.Series(best, cells.index), pd.Series(region, cells.index)
+
+
+def _region(
+    mean: Floats, low: Floats, high: Floats, candidates: NDArray[np.bool_], better: str | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    none = np.zeros(len(mean), bool)
     if better is None or not candidates.any():
         return none, none
-    means = cells.loc[candidates, "mean"]
-    is_best = pd.Series(cells.index == (means.idxmin() if better == "min" else means.idxmax()), cells.index)
-    low, high = (float(cells.loc[is_best, end].iloc[0]) for end in ("low", "high"))
-    region = is_best | (candidates & (cells["low"] <= high) & (cells["high"] >= low))
-    return (none, none) if region.equals(candidates) else (is_best, region)
+    worth = np.where(candidates, -mean if better == "min" else mean, -math.inf)
+    best = np.arange(len(mean)) == np.argmax(worth)
+    region = best | (candidates & (low <= high[best]) & (high >= low[best]))
+    return (none, none) if np.array_equal(region, candidates) else (best, region)
 
 
 def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
@@ -253,28 +411,6 @@ def _layout(swept: Sequence[str], asked: Mapping[str, str]) -> Layout:
     return Layout(chosen.get("x", "model"), chosen.get("y"), chosen.get("columns"), tuple(free))
 
 
-def _map_iteration(evaluated: "pd.Series[float]", asked: int | None, last: int) -> int:
-    """Return the last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
-    if asked is None or asked >= last:
-        return last
-    if asked < evaluated.min():
-        raise UserError(f"--iteration {asked} is before the first evaluation, at {evaluated.min():.0f}; give more.")
-    return int(evaluated[evaluated <= asked].max())
-
-
-def _trials_at(table: pd.DataFrame, axes: Sequence[str], iteration: int, last: int) -> pd.DataFrame:
-    reached = table.groupby("key")["iteration"].max()
-    measured = table.columns.difference(["key", "label", "state", "error", *axes, *field_names()])
-    table = table.assign(**table[measured].where(table["iteration"] <= iteration))
-    trials = table.sort_values("iteration", na_position="first").drop_duplicates("key", keep="last")
-    trials = trials.sort_index(ignore_index=True)
-    # Rounded as in a trial's key, since one form of β, computed from the other, differs in the last digit.
-    floats = trials[[name for name in field_names() if name in trials]].select_dtypes("float").columns
-    trials[floats] = trials[floats].map(lambda value: float(f"{value:.12g}"))
-    rows = zip(trials["state"], trials["iteration"], trials["key"].map(reached), strict=True)
-    return trials.assign(mark=[_mark(*row, iteration, last) for row in rows])
-
-
 def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> str:
     if at == iteration and (state == "finished" or iteration < last):
         return COMPLETE
@@ -290,135 +426,40 @@ def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> s
     return field
 
 
-def _paired_with_reference(
-    trials: pd.DataFrame, evaluations: pd.DataFrame, axes: Sequence[str], field: str, metrics: Sequence[str]
-) -> pd.DataFrame:
-    """Subtract from each trial the one that differs in `field` alone, which is 0 there; a row for each pair."""
-    same = [*(axis for axis in axes if axis != field), "seed"]
-    references = trials.loc[trials[field] == 0, [*same, "key", "mark", "state"]].drop_duplicates(same)
-    others = trials[trials[field] != 0].drop(columns=[*metrics, "iteration", "collapsed"])
-    pairs = others.merge(references, on=same, suffixes=("", "_reference"))
-    measured = evaluations[["key", "iteration", "collapsed", *metrics]].drop_duplicates(["key", "iteration"])
-    of_reference = measured.add_suffix("_reference").rename(columns={"iteration_reference": "iteration"})
-    both = pairs[["key", "key_reference"]].merge(measured, on="key").merge(of_reference)
-    both = both.sort_values("iteration").drop_duplicates("key", keep="last")  # the last that both have
-    differences = {metric: both[metric] - both[f"{metric}_reference"] for metric in metrics}
-    differences |= {f"{metric}_reference": both[f"{metric}_reference"] for metric in metrics}
-    differences["collapsed"] = both[["collapsed", "collapsed_reference"]].max(axis=1)
-    pairs = pairs.merge(both[["key", "iteration"]].assign(**differences), on="key", how="left")
-    marks = zip(pairs["mark"], pairs.pop("mark_reference"), strict=True)
-    lost = pairs["state_reference"].isin(["failed", "diverged"])
-    return pairs.assign(
-        mark=[min(two, key=MARKS.index) for two in marks],
-        state=pairs["state"].mask(lost, pairs["state_reference"]),
-    )
+def _sharing(places: Sequence[Place], field: str) -> NDArray[np.int_]:
+    """[C] a number for each cell, the same for those that are compared with the same cell, where a field is 0."""
+    others = [axis for axis in places[0] if axis != field]
+    frame = pd.DataFrame(places)
+    return frame.groupby(others).ngroup().to_numpy() if others else np.zeros(len(frame), int)
 
 
-def _comparable(cells: pd.DataFrame) -> "pd.Series[bool]":
-    """Return the cells that can be compared: complete, and without a collapsed seed."""
-    return (cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)
-
-
-def _by_figure(cells: pd.DataFrame, layout: Layout, extended: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
-    """Add columns to cells, computed from the cells of one metric in one figure."""
-    parts = [extended(part) for _, part in cells.groupby([*layout.rest, "metric"], sort=False)]
-    return pd.concat(parts).loc[cells.index]
-
-
-def _by_seed(cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], column: str) -> NDArray[np.float64]:
-    """Arrange a column of trials by cell and seed, [C, S]; NaN where a cell lacks a seed."""
-    rows = {place: row for row, place in enumerate(cells[list(axes)].itertuples(index=False, name=None))}
-    seeds = {seed: number for number, seed in enumerate(trials["seed"].unique())}
-    values = np.full((len(rows), len(seeds)), math.nan)
-    for *place, seed, value in trials[[*axes, "seed", column]].itertuples(index=False, name=None):
-        if tuple(place) in rows:
-            values[rows[tuple(place)], seeds[seed]] = value
-    return values
-
-
-def _with_pooled(
-    cells: pd.DataFrame, trials: pd.DataFrame, axes: Sequence[str], scales: Sequence[Scale] = SCALES
-) -> pd.DataFrame:
-    """Add to the cells of one metric the interval that a map shows, and its standard error."""
-    own = cells["ci_high"] - cells["mean"]
-    error = own / scipy.special.stdtrit((cells["seeds"] - 1).clip(lower=1), 0.975)
-    metric = cells["metric"].iloc[0]
-    comparable = _comparable(cells)
-    half, pooled = own.copy(), pd.Series("", cells.index)
-    if comparable.any() and not described(metric).count:
-        found = pooled_widths(_by_seed(cells[comparable], trials, axes, metric), scales)
-        known = comparable.copy()
-        known[comparable] = ~np.isnan(found.half)
-        half[known] = found.half[~np.isnan(found.half)]
-        error[known] = found.error[~np.isnan(found.half)]
+def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, NDArray[Any]]:
+    """The interval that a map shows, and its standard error; `scores` are [C, S]."""
+    half, error, pooled = part.half.copy(), part.own_error, np.full(len(part.rows), "", object)
+    if part.comparable.any() and not described(part.metric).count:
+        found = pooled_widths(scores[part.comparable], scales)
+        sure = ~np.isnan(found.half)
+        known = np.flatnonzero(part.comparable)[sure]
+        half[known], error[known] = found.half[sure], found.error[sure]
         pooled[known] = found.variance.scale if found.variance.alike else "unlike"
-    return cells.assign(low=cells["mean"] - half, high=cells["mean"] + half, error=error, pooled=pooled)
+    return {"low": part.mean - half, "high": part.mean + half, "error": error, "pooled": pooled}
 
 
-def _with_best(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add columns `best`, `in_best_region` and `luck`, the last as if all cells of the region were equal."""
-    best, region = best_region(cells, described(cells["metric"].iloc[0]).better)
-    luck = cells["error"].where(best) * expected_largest(max(1, int(region.sum())))
-    return cells.assign(best=best, in_best_region=region, luck=luck)
+def _best(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Columns `best`, `in_best_region` and `luck`: as if all of the region were alike."""
+    candidates = part.comparable & ~np.isnan(found["low"])
+    best, region = _region(part.mean, found["low"], found["high"], candidates, described(part.metric).better)
+    luck = np.where(best, found["error"] * expected_largest(max(1, int(region.sum()))), math.nan)
+    return {"best": best, "in_best_region": region, "luck": luck}
 
 
-def _with_marks(cells: pd.DataFrame, pairs: pd.DataFrame, axes: Sequence[str], field: str) -> pd.DataFrame:
-    """Add to the differences of one metric their intervals, and which are not 0."""
-    metric = cells["metric"].iloc[0]
-    cells = _with_pooled(cells, pairs, axes, SCALES[:1])
-    comparable = _comparable(cells) & (not described(metric).count)
-    here = cells[comparable]
-    p_values, family = pd.Series(math.nan, cells.index), ""
-    if len(here):
-        differences, references = (_by_seed(here, pairs, axes, name) for name in (metric, f"{metric}_reference"))
-        others = [axis for axis in axes if axis != field]
-        groups = here.groupby(others).ngroup() if others else np.zeros(len(here))
-        found = told_apart(differences + references, references, groups)
-        p_values[comparable], family = found.p_values, found.family if found.number else ""
-    return cells.assign(p_value=p_values, differs=p_values <= LEVEL, family=family)
-
-
-def _with_untrained(trials: pd.DataFrame, before: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Add columns METRIC_untrained to trials, from the rows of the table before training."""
-    by_key = before.drop_duplicates("key").set_index("key")
-    return trials.assign(**{f"{metric}_untrained": trials["key"].map(by_key[metric]) for metric in metrics})
-
-
-def _average_seeds(trials: pd.DataFrame, places: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> pd.DataFrame:
-    """Average seeds: return a row for each combination of the axes' values and each metric."""
-    untrained = [f"{metric}_untrained" for metric in metrics]
-    needed = list(dict.fromkeys(["iteration", "mark", "state", "collapsed", *metrics, *untrained]))
-    columns = {name: trials[name].to_numpy() for name in needed}
-    members: dict[tuple[Any, ...], list[int]] = {}
-    for row, values in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
-        members.setdefault(values, []).append(row)
-    rows = []
-    for at in places:
-        here = {name: column[members.get(tuple(at.values()), [])] for name, column in columns.items()}
-        rows += [{**at, "metric": metric, **_cell(here, metric)} for metric in metrics]
-    return pd.DataFrame(rows)
-
-
-def _cell(trials: Mapping[str, NDArray[Any]], metric: str) -> dict[str, Any]:
-    """Summarise one metric over the trials of a cell, which are given as columns."""
-    at, values = (np.asarray(trials[name], float) for name in ("iteration", metric))
-    iteration = float(np.fmax.reduce(at, initial=math.nan))
-    furthest, marks = at == iteration, list(trials["mark"])
-    for i in np.flatnonzero(furthest & np.isnan(values)):
-        marks[i] = trials["state"][i] if trials["state"][i] in ("failed", "diverged") else "undefined"
-    averaged = values[furthest & ~np.isnan(values)]
-    mean, low, high = map(float, seed_interval(averaged)) if len(averaged) else [math.nan] * 3
-    worst = min(marks, key=MARKS.index, default="absent")
-    # The iteration of an undefined metric says nothing about how far its trial got.
-    marked = [mark == worst not in (COMPLETE, "undefined") for mark in marks]
-    return {
-        **{"mean": mean, "ci_low": low, "ci_high": high},
-        "seeds": len(averaged),
-        "seeds_in_cell": len(marks),
-        "iteration": iteration,
-        "mark": worst,
-        "mark_iteration": float(np.fmax.reduce(at, initial=math.nan, where=np.asarray(marked, bool))),
-        "untrained": float(pd.Series(np.asarray(trials[f"{metric}_untrained"], float)).mean()),
-        "collapsed_seeds": int(np.sum(furthest & (np.asarray(trials["collapsed"], float) == 1))),
-        "states": " ".join(m if math.isnan(i) else f"{m}@{i:.0f}" for m, i in zip(marks, at, strict=True)),
-    }
+def _marked(part: Part, differences: Floats, references: Floats, groups: NDArray[np.int_]) -> dict[str, NDArray[Any]]:
+    """Of differences [C, S] their intervals, and which are not 0."""
+    here = part.comparable & (not described(part.metric).count)
+    p_values, family = np.full(len(part.rows), math.nan), ""
+    if here.any():
+        compared = told_apart(differences[here] + references[here], references[here], groups[here])
+        p_values[here], family = compared.p_values, compared.family if compared.number else ""
+    families = np.full(len(part.rows), family, object)
+    marks = {"p_value": p_values, "differs": p_values <= LEVEL, "family": families}
+    return _pooled(part, differences, SCALES[:1]) | marks

@@ -19,6 +19,7 @@ Files are replaced as a whole, or get another line. Configs, evaluations and sta
 rest may be lost in a power cut, and is then worked out again.
 """
 
+import hashlib
 import json
 import math
 import os
@@ -44,7 +45,9 @@ State = Literal["finished", "stopped_early", "out_of_time", "diverged", "failed"
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 REACHING = ("finished", "stopped_early")
-"""States of trials that ended with a recorded evaluation."""
+"""States of trials that end with an evaluation."""
+RECORDS = ("config.json", "metrics.jsonl", "scores.jsonl", "outcome.json", "seal.json")
+"""Files of a trial that say what it is, how it did and how it ended."""
 STATES_KEPT = 2
 """Number of states kept of a trial: the latest, and one to go back to if that is damaged."""
 AT_ONCE = 16
@@ -449,6 +452,12 @@ class SweepFolder:
     def trial(self, key: str) -> TrialFolder:
         """Return the files of one trial."""
         return TrialFolder(self.files.at("cells", key), key)
+
+    def stamp(self) -> str:
+        """A text that changes when the sweep's request or a trial's record does, found without reading the records."""
+        stamps = self.files.stamps("cells").items()
+        records = sorted(f"{name} {stamp}" for name, stamp in stamps if name.rpartition("/")[2] in RECORDS)
+        return hashlib.sha256("\n".join([*records, ""]).encode() + self.files.read("sweep.json")).hexdigest()
 
     def trials(self) -> list[TrialFolder]:
         """Return all trials that were created, sorted by key."""

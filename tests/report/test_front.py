@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from dd_ray.report import command
-from dd_ray.report.front import Line, sweeps_in
+from dd_ray.report import command, front
+from dd_ray.report.front import Lines, sweeps_in
 from dd_ray.report.server import Server, _shown
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from tests.figures.sweeps import Values, write_sweep
 from tests.report.test_report import HOSTILE, Page
 from tests.report.test_server import ask, running
@@ -40,14 +40,36 @@ def storage(tmp_path: Path) -> Path:
 
 def test_a_line_says_how_far_a_sweep_is(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sweeps_in(str(storage)) == ["half", "whole #1"]
-    half, whole = (Line.of(SweepFolder.open(storage / name)) for name in ("half", "whole #1"))
+    half, whole = (Lines().of(SweepFolder.open(storage / name)) for name in ("half", "whole #1"))
     assert (whole.state, whole.progress) == ("complete", "6 of 6 trials")
     assert whole.finding.startswith("Against ") and "γ = 0.5" in whole.finding and not half.finding
     assert (half.state, half.progress) == ("not running", "2 of 3 trials (1 failed)")
     said = {"time": 4e9, "running": ["k"], "iterations_per_second": 1.0, "seconds_left": 7200.0}
     SweepFolder.at(storage / "half").write_progress(said)
     monkeypatch.setattr("dd_ray.results.table.time.time", lambda: 4e9)
-    assert Line.of(SweepFolder.open(storage / "half")).state.startswith("running, about 2")
+    assert Lines().of(SweepFolder.open(storage / "half")).state.startswith("running, about 2")
+
+
+def test_records_are_read_again_where_one_has_changed(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, read = Lines(), list[SweepFolder]()
+
+    def finding(sweep: SweepFolder) -> str:
+        read.append(sweep)
+        return ""
+
+    monkeypatch.setattr(front, "_finding", finding)
+    sweep = SweepFolder.open(storage / "half")
+    first = lines.of(sweep)
+    assert lines.of(sweep) == first and len(read) == 1
+    said = {"time": 4e9, "running": ["k"], "iterations_per_second": 1.0, "seconds_left": 7200.0}
+    SweepFolder.at(storage / "half").write_progress(said)
+    monkeypatch.setattr("dd_ray.results.table.time.time", lambda: 4e9)
+    assert lines.of(sweep).state.startswith("running") and len(read) == 1
+    (unfinished,) = (trial for trial in sweep.trials() if trial.outcome() is None)
+    unfinished.record({**unfinished.evaluations()[-1], "iteration": 300})
+    assert lines.of(sweep).progress == first.progress and len(read) == 2
+    unfinished.finish(Outcome(state="finished", iteration=300))
+    assert lines.of(sweep).progress == "3 of 3 trials (1 failed)" and len(read) == 3
 
 
 def test_the_command_on_a_storage_lists_its_sweeps(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -79,6 +79,18 @@ def test_at_is_a_folder_below(files):
     assert files.names("cells") == ["β=0.1 γ=½"]
 
 
+def test_a_stamp_changes_with_its_file(files):
+    assert files.stamps("b") == {}
+    files.write("b/c/d", b"1\n")
+    files.write("b/e", b"1\n")
+    files.write("a", b"1\n")
+    before = files.stamps("b")
+    assert sorted(before) == ["c/d", "e"] and files.stamps("b") == before
+    files.append("b/c/d", b"2\n")
+    after = files.stamps("b")
+    assert after["c/d"] != before["c/d"] and after["e"] == before["e"]
+
+
 def test_names_are_files_and_folders_directly_below_but_for_the_hidden(files):
     for name in ("b", "a/c/d", ".draft", "e"):
         files.write(name, b"")

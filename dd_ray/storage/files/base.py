@@ -85,6 +85,10 @@ class Files(ABC):
         """List files and folders directly below a folder, sorted, without hidden ones; none if there is no folder."""
 
     @abstractmethod
+    def stamps(self, folder: str) -> dict[str, str]:
+        """The size and the time of the last change of every file below a folder, as text, by its name there."""
+
+    @abstractmethod
     def remove(self, name: str) -> None:
         """Remove a file if it exists."""
 

@@ -94,6 +94,14 @@ class LocalFiles(Files):
         except (FileNotFoundError, NotADirectoryError):
             return []
 
+    def stamps(self, folder: str) -> dict[str, str]:
+        root, found = self.local / folder, dict[str, str]()
+        for path in (Path(parent, name) for parent, _, names in os.walk(root) for name in names):
+            with suppress(FileNotFoundError):  # it was replaced just now
+                about = path.lstat()
+                found[path.relative_to(root).as_posix()] = f"{about.st_size} {about.st_mtime_ns}"
+        return found
+
     def remove(self, name: str) -> None:
         path = self.local / name
         self._answers.wait_for(lambda: _remove(path), str(path))

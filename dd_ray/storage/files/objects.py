@@ -90,6 +90,14 @@ class ObjectFiles(Files):
         names = {info.path.removeprefix(path + "/").partition("/")[0] for info in found}
         return sorted(name for name in names if not name.startswith("."))
 
+    def stamps(self, folder: str) -> dict[str, str]:
+        from pyarrow.fs import FileSelector  # noqa: PLC0415
+
+        path = self.path(folder)
+        found = self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
+        files = (info for info in found if info.is_file)
+        return {info.path.removeprefix(path + "/"): f"{info.size} {info.mtime_ns}" for info in files}
+
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
             self.patient.delete_file(self.path(name))

@@ -1,0 +1,209 @@
+"""The cells of a map as averages over their seeds, all cells of a metric at once.
+
+Shapes: C cells, N trials of a cell, S seeds of the sweep, M metrics.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy
+from numpy.typing import NDArray
+
+from dd_ray.metrics import seed_interval
+
+COMPLETE = "complete"
+MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "out_of_time", "absent", COMPLETE)
+"""The marks of a cell, the worst first. `failed`, `diverged`, `stopped_early`, `out_of_time`: how its trial ended;
+`undefined`: evaluated, but without this metric; `unfinished`: not evaluated up to here, and not ended; `absent`: a
+combination of the axes that the sweep does not have."""
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+"""Numbers of rows of a frame of trials, −1 for none."""
+Place = Mapping[str, Any]
+"""The values of the axes of a cell."""
+
+
+def rows_of_cells(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
+    """[C, N] the trials of each cell, in their order; −1 where a cell has fewer."""
+    members: dict[tuple[Any, ...], list[int]] = {tuple(at.values()): [] for at in places}
+    for row, at in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
+        if at in members:
+            members[at].append(row)
+    found = np.full((len(places), max(map(len, members.values()))), -1)
+    for cell, rows in enumerate(members.values()):
+        found[cell, : len(rows)] = rows
+    return found
+
+
+def rows_by_seed(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
+    """[C, S] the trial of each cell and seed; −1 where a cell lacks a seed."""
+    rows = rows_of_cells(trials, places)
+    seeds = np.append(pd.factorize(trials["seed"])[0], -1)
+    found = np.full((len(places), seeds.max(initial=-1) + 1), -1)
+    cell, member = np.nonzero(rows >= 0)
+    found[cell, seeds[rows[cell, member]]] = rows[cell, member]
+    return found
+
+
+def at_rows(trials: pd.DataFrame, column: str, rows: Rows) -> Floats:
+    """A column of the trials in some rows, as numbers; NaN where there is no row."""
+    return np.append(trials[column].to_numpy(float), math.nan)[rows]
+
+
+def average_seeds(trials: pd.DataFrame, places: Sequence[Place], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row for each place and metric, the metrics of a place together: see `dd_ray.results.summary.Summary.cells`.
+
+    Args:
+        trials: with `iteration`, `mark`, `state`, `collapsed`, and METRIC and METRIC_untrained of each metric.
+        places: of the cells.
+        metrics: to average.
+    """
+    group = _Group.of(trials, rows_of_cells(trials, places))
+    columns = [group.averaged(trials, metric) for metric in metrics]
+    shared = {name: [at[name] for at in places for _ in metrics] for name in places[0]}
+    averages = {name: np.stack([column[name] for column in columns], axis=1).ravel() for name in columns[0]}
+    texts = {name: values.tolist() for name, values in averages.items() if values.dtype == object}
+    return pd.DataFrame({**shared, "metric": [*metrics] * len(places), **averages, **texts})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """The trials of cells, as far as they are the same for all metrics."""
+
+    rows: Rows
+    """[C, N]."""
+    at: Floats
+    """[C, N] iteration of the trial's numbers."""
+    iteration: Floats
+    """[C] of those that got furthest."""
+    furthest: NDArray[np.bool_]
+    """[C, N]."""
+    marks: Rows
+    """[C, N] places in `MARKS`; behind its end for no trial."""
+    marks_without: Rows
+    """[C, N] the marks that trials have which were evaluated, but without a number."""
+    collapsed: Rows
+    """[C] how many of those that got furthest have no active unit."""
+    states: NDArray[Any]
+    """[C] what has become of each trial."""
+
+    @classmethod
+    def of(cls, trials: pd.DataFrame, rows: Rows) -> "_Group":
+        at = at_rows(trials, "iteration", rows)
+        iteration = np.fmax.reduce(at, axis=1, initial=math.nan)
+        furthest = at == iteration[:, None]
+        marks = np.array([*map(MARKS.index, trials["mark"]), len(MARKS)])
+        lost = np.array([MARKS.index(s if s in ("failed", "diverged") else "undefined") for s in trials["state"]] + [0])
+        collapsed = furthest & (at_rows(trials, "collapsed", rows) == 1)
+        return cls(
+            rows=rows,
+            at=at,
+            iteration=iteration,
+            furthest=furthest,
+            marks=marks[rows],
+            states=_states(marks[rows], at),
+            marks_without=lost[rows],
+            collapsed=collapsed.sum(axis=1),
+        )
+
+    def averaged(self, trials: pd.DataFrame, metric: str) -> dict[str, NDArray[Any]]:
+        """Columns [C] of one metric."""
+        values = at_rows(trials, metric, self.rows)
+        used, without = self.furthest & ~np.isnan(values), self.furthest & np.isnan(values)
+        marks = np.where(without, self.marks_without, self.marks)
+        worst = marks.min(axis=1, initial=len(MARKS))
+        # That of an undefined metric says nothing about how far its trial got.
+        says = (worst != MARKS.index(COMPLETE)) & (worst != MARKS.index("undefined"))
+        marked = (marks == worst[:, None]) & says[:, None]
+        mean, low, high = _intervals(values, used)
+        before = at_rows(trials, f"{metric}_untrained", self.rows)
+        names = np.array([*MARKS, "absent"], object)
+        return {
+            **{"mean": mean, "ci_low": low, "ci_high": high},
+            "seeds": used.sum(axis=1),
+            "seeds_in_cell": (self.rows >= 0).sum(axis=1),
+            "iteration": self.iteration,
+            "mark": names[worst],
+            "mark_iteration": np.fmax.reduce(self.at, axis=1, initial=math.nan, where=marked),
+            "untrained": _intervals(before, ~np.isnan(before))[0],
+            "collapsed_seeds": self.collapsed,
+            "states": _states(marks, self.at) if without.any() else self.states,
+        }
+
+
+def _states(marks: Rows, at: Floats) -> NDArray[Any]:
+    """[C] what has become of each trial: `complete@300 stopped_early@150`."""
+    texts = []
+    for of_cell, reached in zip(marks.tolist(), at.tolist(), strict=True):
+        trials = [(MARKS[m], where) for m, where in zip(of_cell, reached, strict=True) if m < len(MARKS)]
+        texts.append(" ".join(mark if math.isnan(where) else f"{mark}@{where:.0f}" for mark, where in trials))
+    return np.array(texts, object)
+
+
+def _intervals(values: Floats, used: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """[C] mean over those that are used, and the ends of its 95% interval; NaN for none, or without an interval."""
+    mean, low, high = np.full((3, len(values)), math.nan)
+    for here, some in _by_number(values, used):
+        mean[here], low[here], high[here] = seed_interval(some.T)
+    return mean, low, high
+
+
+def _by_number(values: Floats, used: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], Floats]]:
+    """Those rows of which n values are used, and these values [rows, n], for each n."""
+    number = used.sum(axis=1)
+    for n in np.unique(number[number > 0]).tolist():
+        here = number == n
+        yield here, values[here][used[here]].reshape(-1, n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The cells of one metric in one figure, [C] each."""
+
+    metric: str
+    rows: Rows
+    """Of the frame of all cells."""
+    mean: Floats
+    half: Floats
+    """Of the interval by the cell's own seeds."""
+    seeds: NDArray[np.int_]
+    comparable: NDArray[np.bool_]
+    """Whether it says something of others: complete, and without a collapsed seed."""
+
+    @property
+    def own_error(self) -> Floats:
+        """Standard error of the mean, by the cell's own seeds."""
+        return np.asarray(self.half / scipy.special.stdtrit(np.maximum(self.seeds - 1, 1), 0.975), np.float64)
+
+
+def comparable(cells: pd.DataFrame) -> NDArray[np.bool_]:
+    """The cells that say something of others: complete, and without a collapsed seed."""
+    return ((cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)).to_numpy()
+
+
+def with_columns(
+    cells: pd.DataFrame, rest: Sequence[str], found: Callable[[Part], Mapping[str, NDArray[Any]]]
+) -> pd.DataFrame:
+    """The cells with further columns, which are found among those of one metric in one figure.
+
+    Args:
+        cells: what `average_seeds` gives.
+        rest: axes that have a figure for each of their values.
+        found: gives the columns of a part.
+    """
+    mean, seeds, says = cells["mean"].to_numpy(), cells["seeds"].to_numpy(), comparable(cells)
+    half = cells["ci_high"].to_numpy() - mean
+    columns: dict[str, NDArray[Any]] = {}
+    for key, rows in cells.groupby([*rest, "metric"], sort=False).indices.items():
+        metric = str(key[-1] if isinstance(key, tuple) else key)
+        part = Part(
+            metric=metric, rows=rows, mean=mean[rows], half=half[rows], seeds=seeds[rows], comparable=says[rows]
+        )
+        for name, values in found(part).items():
+            columns.setdefault(name, np.empty(len(cells), values.dtype))[rows] = values
+    return cells.assign(**{n: v.tolist() if v.dtype == object else v for n, v in columns.items()})
