@@ -134,7 +134,7 @@ def _chunked():
                 yield pytest.param(config, chunk, id=f"{name_of(config)}-{chunk}", marks=seldom)
 
 
-@pytest.mark.parametrize(("config", "chunk"), _chunked())
+@pytest.mark.parametrize(("config", "chunk"), [*_chunked()])
 def test_the_size_of_the_chunks_does_not_matter(config, chunk, monkeypatch):
     whole = _evaluated(config)
     monkeypatch.setattr(heldout, "CHUNK", chunk)
