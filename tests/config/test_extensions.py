@@ -30,6 +30,7 @@ from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
 from dd_ray.sweep import Study
 from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.training import Stack, dump_state, load_state
+from tests.processes import python
 from tests.sweep.studies import load_study
 
 FOLDER = Path(__file__).parents[1] / "extensions"
@@ -118,11 +119,10 @@ def test_a_sampler_of_it_draws_the_points_of_a_search() -> None:
 
 
 def test_a_study_of_it_is_run_by_its_name() -> None:
-    command = [sys.executable, "-m", "dd_ray", "alpha_grid", "--extension", str(FOLDER / "alpha_study.py"), "--dry-run"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ["--extension", FOLDER / "alpha_study.py", "--dry-run"]
+    done = python("-m", "dd_ray", "alpha_grid", *options)
     assert done.returncode == 0 and "6 trials = 3 alpha × 2 gamma" in done.stdout
-    command[3] = "beta_gird"
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = python("-m", "dd_ray", "beta_gird", *options)
     assert done.returncode == 2 and "there is no study or command beta_gird, also none of" in done.stderr
     assert "did you mean beta_grid?" in done.stderr
 
@@ -243,7 +243,6 @@ def test_ray_is_not_to_be_imported_before_a_cluster_is_joined(tmp_path: Path) ->
 def test_a_command_tells_it_with_code_2_and_no_traceback(tmp_path: Path) -> None:
     file = _file(tmp_path, "import nothing_of_this_name\n")
     study = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
-    command = [sys.executable, str(study), "--dry-run", "--extension", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = python(study, "--dry-run", "--extension", file)
     assert done.returncode == 2 and done.stderr.startswith("error: mine.py:1 does not import")
     assert "Traceback" not in done.stderr and not done.stdout

@@ -1,8 +1,6 @@
 """Responses of latents to factors: the original's numbers from its checkpoints, and cells of sweeps."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from dd_ray.figures.entanglement import Entanglement, NetworkOptions, draw, writ
 from dd_ray.probes.networks import load_originals
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn
+from tests.processes import python
 from tests.sweep.studies import ROOT
 
 TWO = {
@@ -60,9 +59,8 @@ def test_a_collapsed_original_has_no_active_latent(originals: dict[str, Entangle
 
 def test_the_command_draws_the_original_s_networks(tmp_path: Path, reference: Path) -> None:
     file = reference / "checkpoints" / TWO["beta_vae_4_latents_beta_norm_0.001"]
-    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "entanglement.py")]
-    command += ["--original", str(file), "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = python(ROOT / "analysis" / "entanglement.py", "--original", file, "--out", tmp_path, strict=True)
+    assert done.returncode == 0, done.stderr
     names = ["entanglement.png", "entanglement.csv", "entanglement_responses.csv", "entanglement_correlations.csv"]
     assert done.stdout.splitlines() == [str(tmp_path / name) for name in names]
     assert done.stderr == ""

@@ -1,8 +1,6 @@
 """Maps of a grid, from sweep folders that are written cell by cell."""
 
 import math
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary
 from tests.figures.sweeps import GRID, measure, summary_of, write_sweep
+from tests.processes import python
 from tests.sweep.studies import ROOT
 
 
@@ -63,8 +62,8 @@ def test_combinations_that_the_sweep_lacks_are_drawn(tmp_path: Path) -> None:
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     ended = {0.0: ("finished", 300), 0.5: ("stopped_early", 150), 0.9: ("failed", -1)}
     path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1]}, lambda config: ended[config["gamma"]])
-    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "grid_maps.py"), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = python(ROOT / "analysis" / "grid_maps.py", path, strict=True)
+    assert done.returncode == 0, done.stderr
     png, csv = path / "figures" / "grid_maps.png", path / "figures" / "grid_maps.csv"
     assert done.stdout.splitlines() == [str(png), str(csv)]
     assert done.stderr == ""

@@ -1,8 +1,6 @@
 """Errors over positions: the original's published ones from its checkpoints, and cells of sweeps."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from dd_ray.figures.reconstruction_errors import Options, main, write_errors
 from dd_ray.probes.networks import subjects_of
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn
+from tests.processes import python
 from tests.sweep.studies import ROOT
 
 CHECKPOINT = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
@@ -50,10 +49,8 @@ def original_folder(reference: Path, folder: Path) -> Path:
 
 def test_the_command_reproduces_the_published_bars(tmp_path: Path, reference: Path) -> None:
     folder, out = original_folder(reference, tmp_path / "original"), tmp_path / "out"
-    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "reconstruction_errors.py")]
-    done = subprocess.run(
-        [*command, "--original", str(folder), "--out", str(out)], capture_output=True, text=True, check=True
-    )
+    done = python(ROOT / "analysis" / "reconstruction_errors.py", "--original", folder, "--out", out, strict=True)
+    assert done.returncode == 0, done.stderr
     stem = "reconstruction_errors"
     names = [f"{stem}.png", f"{stem}_positions.png", f"{stem}.csv", f"{stem}_positions.csv", f"{stem}_distances.csv"]
     assert done.stdout.splitlines() == [str(out / name) for name in names]

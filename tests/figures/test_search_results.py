@@ -1,7 +1,5 @@
 """Figures of searches: what is in them, and what is refused."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.sweeps import GRID, write_sweep
 from tests.figures.test_grid_maps import is_drawn
+from tests.processes import python
 from tests.sweep.searching import bowl, plan_of, run
 from tests.sweep.studies import ROOT
 
@@ -47,8 +46,8 @@ def line_named(panel: Any, label: str) -> Any:
 @pytest.mark.parametrize("objectives", [("--objectives", "mcc"), TWO], ids=["one", "two"])
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path, objectives: tuple[str, ...]) -> None:
     path = write_search(tmp_path, *objectives, stopped=3)
-    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "search_results.py"), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = python(ROOT / "analysis" / "search_results.py", path, strict=True)
+    assert done.returncode == 0, done.stderr
     png, csv = path / "figures" / "search_results.png", path / "figures" / "search_results.csv"
     assert done.stdout.splitlines() == [str(png), str(csv)]
     assert done.stderr == ""

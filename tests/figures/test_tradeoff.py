@@ -1,7 +1,5 @@
 """Trade-offs and their Pareto fronts, from sweep folders that are written cell by cell."""
 
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from dd_ray.results.summary import Summary
 from dd_ray.results.tradeoffs import pareto_front, points
 from tests.figures.sweeps import Values, summary_of, write_sweep
 from tests.figures.test_grid_maps import is_drawn
+from tests.processes import python
 from tests.sweep.studies import ROOT
 
 PAIRS = [("kl", "reconstruction_error"), ("reconstruction_error", "mcc")]
@@ -59,8 +58,8 @@ def test_the_front_is_what_nothing_beats() -> None:
 
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", AXES, metrics=curve)
-    command = [sys.executable, "-W", "error", str(ROOT / "analysis" / "tradeoff.py"), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = python(ROOT / "analysis" / "tradeoff.py", path, strict=True)
+    assert done.returncode == 0, done.stderr
     png, csv = path / "figures" / "tradeoff.png", path / "figures" / "tradeoff.csv"
     at_equal = path / "figures" / "tradeoff_at_equal_kl.csv"
     *printed, first, second, third = done.stdout.splitlines()

@@ -1,7 +1,5 @@
 """Pictures and animations of what networks show, from sweep folders and the original's checkpoints."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,14 @@ from dd_ray.probes.networks import Network, load_originals, subjects_of
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn
 from tests.figures.test_sheets import frames_of
+from tests.processes import python
 from tests.sweep.studies import ROOT
 
 WITH_CIRCLE = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"
 MEGABYTE = 1e6
+ONE = ("--cells", "gamma=0.5")
+"""A network of the sweep."""
 
 
 def loud(trial: Any) -> None:
@@ -76,17 +77,9 @@ def assert_no_texts_overlap(figure: Figure) -> None:
 
 
 def test_the_command_writes_figures_animations_and_numbers(sweep: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-W",
-        "error",
-        str(ROOT / "analysis" / "traversals.py"),
-        str(sweep),
-        "--cells",
-        "gamma=0.5",
-    ]
-    command += ["--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    script = ROOT / "analysis" / "traversals.py"
+    done = python(script, sweep, "--cells", "gamma=0.5", "--out", tmp_path, strict=True)
+    assert done.returncode == 0, done.stderr
     pictures = [f"{what}_gamma=0.5,seed=0" for what in ("traversal", "video", "dream")]
     names = ["lag.png", *(f"{name}.png" for name in pictures)]
     names += ["traversal_latents.csv", "lag.csv", "lag_by_frame.csv", *(f"{name}.gif" for name in pictures)]
@@ -213,13 +206,13 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
     [
         ([], "nothing to show"),
         (["{path}", "--cells", "beta=9"], "no trial of this sweep fits"),
-        (["{path}", "--gamma", "1.5"], "gamma = 1.5 is out of range"),
-        (["{path}", "--seen", "11"], "--seen 11 is more than the 10 frames"),
-        (["{path}", "--seen", "0"], "cannot begin with 0"),
-        (["{path}", "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
-        (["{path}", "--videos", "-1"], "--videos -1 names no videos"),
-        (["{path}", "--base", "99"], "no frame 0 of held-out video 99"),
-        (["{path}", "--cells", "gamma=0.5", "--out", "{path}/sweep.json"], "cannot be written"),
+        (["{path}", *ONE, "--gamma", "1.5"], "gamma = 1.5 is out of range"),
+        (["{path}", *ONE, "--seen", "11"], "--seen 11 is more than the 10 frames"),
+        (["{path}", *ONE, "--seen", "0"], "cannot begin with 0"),
+        (["{path}", *ONE, "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
+        (["{path}", *ONE, "--videos", "-1"], "--videos -1 names no videos"),
+        (["{path}", *ONE, "--base", "99"], "no frame 0 of held-out video 99"),
+        (["{path}", *ONE, "--out", "{path}/sweep.json"], "cannot be written"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
