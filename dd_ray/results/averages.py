@@ -199,7 +199,8 @@ def with_columns(
     mean, seeds, says = cells["mean"].to_numpy(), cells["seeds"].to_numpy(), comparable(cells)
     half = cells["ci_high"].to_numpy() - mean
     columns: dict[str, NDArray[Any]] = {}
-    for key, rows in cells.groupby([*rest, "metric"], sort=False).indices.items():
+    for key, indices in cells.groupby([*rest, "metric"], sort=False).indices.items():
+        rows = np.asarray(indices, np.intp)
         metric = str(key[-1] if isinstance(key, tuple) else key)
         part = Part(
             metric=metric, rows=rows, mean=mean[rows], half=half[rows], seeds=seeds[rows], comparable=says[rows]

@@ -215,12 +215,20 @@ class Evaluations:
 
         def further(part: Part) -> dict[str, NDArray[Any]]:
             here = part.rows // len(metrics)
-            both = [at_rows(pairs, name, seats[here]) for name in (part.metric, f"{part.metric}_reference")]
-            return _marked(part, *both, groups[here])
+            differences = at_rows(pairs, part.metric, seats[here])
+            references = at_rows(pairs, f"{part.metric}_reference", seats[here])
+            return _marked(part, differences, references, groups[here])
 
         cells = with_columns(cells, self.layout.rest, further)
-        shown = {"layout": self.layout, "iteration": iteration, "last": self.last}
-        return Summary(**shown, trials=pairs, cells=cells, untrained={}, reference=field)
+        return Summary(
+            layout=self.layout,
+            iteration=iteration,
+            last=self.last,
+            trials=pairs,
+            cells=cells,
+            untrained={},
+            reference=field,
+        )
 
     def _asked(self, iteration: int | None) -> int:
         """The last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
@@ -240,7 +248,7 @@ class Evaluations:
         measured = trials.columns.difference(["key", "label", "state", "error", *self.layout.axes, *field_names()])
         if not evaluated.any(axis=1).all():
             trials = trials.assign(**trials[measured].where(trials["iteration"] <= iteration))
-        reached = self.iterations[_last(self.rows >= 0)][self.keys.get_indexer(trials["key"])]
+        reached = self.iterations[_last(self.rows >= 0)][self.keys.get_indexer(pd.Index(trials["key"]))]
         of_trials = zip(trials["state"], trials["iteration"], reached.tolist(), strict=True)
         marks = [_mark(*row, iteration, self.last) for row in of_trials]
         return trials.assign(mark=marks).join(self.untrained.add_suffix("_untrained"), on="key")
@@ -254,9 +262,10 @@ class Evaluations:
         references = trials.loc[trials[field] == 0, [*same, "key", "mark", "state"]].drop_duplicates(same)
         others = trials[trials[field] != 0].drop(columns=[*self.metrics, "iteration", "collapsed"])
         pairs = others.merge(references, on=same, suffixes=("", "_reference"))
-        one, other = (self.rows[self.keys.get_indexer(pairs[name])] for name in ("key", "key_reference"))
+        one, other = (self.rows[self.keys.get_indexer(pd.Index(pairs[name]))] for name in ("key", "key_reference"))
         both = (one >= 0) & (other >= 0) & (self.iterations <= iteration)
-        last, none = (np.arange(len(pairs)), _last(both)), ~both.any(axis=1)
+        last = np.arange(len(pairs)), _last(both)
+        none: NDArray[np.bool_] = ~np.asarray(both.any(axis=1), bool)
         scores, references_scores = (np.where(none[:, None], math.nan, self.scores[of[last]]) for of in (one, other))
         collapsed = self.table["collapsed"].to_numpy(float)
         marks = zip(pairs["mark"], pairs.pop("mark_reference"), strict=True)
@@ -293,7 +302,7 @@ def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
     known = table.loc[table["iteration"].notna(), ["key", "iteration"]].drop_duplicates()
     iterations = np.unique(known["iteration"].to_numpy(np.int64))
     rows = np.full((len(keys), len(iterations)), -1)
-    rows[keys.get_indexer(known["key"]), np.searchsorted(iterations, known["iteration"])] = known.index
+    rows[keys.get_indexer(pd.Index(known["key"])), np.searchsorted(iterations, known["iteration"])] = known.index
     return {"keys": keys, "iterations": iterations, "rows": rows}
 
 
@@ -430,7 +439,7 @@ def _sharing(places: Sequence[Place], field: str) -> NDArray[np.int_]:
     """[C] a number for each cell, the same for those that are compared with the same cell, where a field is 0."""
     others = [axis for axis in places[0] if axis != field]
     frame = pd.DataFrame(places)
-    return frame.groupby(others).ngroup().to_numpy() if others else np.zeros(len(frame), int)
+    return np.asarray(frame.groupby(others).ngroup() if others else np.zeros(len(frame)), np.int_)
 
 
 def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, NDArray[Any]]:
