@@ -64,7 +64,7 @@ class Option:
     within: tuple[Within, ...] = ()
     """Ranges that a number is in."""
     choices: str | None = None
-    """Kind of the declarations whose names are its values: model, network, dataset, objective."""
+    """Kind of the declarations whose names are its values: model, network, dataset, objective, optimizer."""
     symbol: str | None = None
     """How it is written on an axis, where not by its name."""
     option: str | None = None

@@ -1,9 +1,9 @@
 """A trial's state as bytes: a NumPy `.npz` archive, whose parts carry checksums and which no pickle is in.
 
 `meta` holds format, iteration, config, the names of the arrays and the iteration of the last evaluation on record as
-JSON; `weights/NAME` and
-`square_avg/NAME` are the arrays. Before an array is read, what the archive and the headers of its arrays claim is
-checked: a small file that would unpack to a large one, or ask for the memory of one, is none that was written here.
+JSON; the arrays are `weights/NAME` and, where the optimiser keeps them, `square_avg/NAME` and `gradient_avg/NAME`.
+Before an array is read, what the archive and the headers of its arrays claim is checked: a small file that would unpack
+to a large one, or ask for the memory of one, is none that was written here.
 """
 
 import io
@@ -25,7 +25,7 @@ from dd_ray.errors import UserError
 from dd_ray.training.trial import TrialState
 
 FORMAT = "dd_ray trial 1"
-GROUPS = ("weights", "square_avg")
+GROUPS = ("weights", "square_avg", "gradient_avg")
 LONGEST_META = 2**20
 """Characters of `meta`: a config has 2,000, and the names of the arrays of a network as many."""
 
@@ -39,7 +39,7 @@ _DAMAGE = (
 
 def dump_state(state: TrialState) -> bytes:
     """The state as the content of a file."""
-    groups = {"weights": state.weights, "square_avg": state.square_avg}
+    groups = {"weights": state.weights, **state.kept}
     arrays = {f"{group}/{name}": tensor.numpy() for group in groups for name, tensor in groups[group].items()}
     meta = {
         "format": FORMAT,
@@ -76,6 +76,7 @@ def load_state(content: bytes | Path) -> TrialState:
                 iteration=_iteration(meta["iteration"]),
                 weights=_group(archive, "weights"),
                 square_avg=_group(archive, "square_avg"),
+                gradient_avg=_group(archive, "gradient_avg"),
                 recorded=_iteration(meta["recorded"]) if "recorded" in meta else None,
             )
     except UserError as error:

@@ -12,6 +12,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Generators
 from dd_ray.models import Model
 from dd_ray.objectives import Weights
+from dd_ray.training.rates import Rates
 from dd_ray.training.trial import noise
 
 Which = Mapping[int, tuple[TrialConfig, int]]
@@ -27,7 +28,7 @@ class Draws:
     They follow from the trial and the iteration alone, so it changes none of them who draws them, and when.
 
     Attributes:
-        table: float32 [K, W]: of the trials that take part the fields of `Weights`, the learning rate, and a 1; else 0.
+        table: float32 [K, W]: of the trials that take part the fields of `Weights` and `Rates`, and a 1; else 0.
         noise: float32 [K, ...] of the trials that take part, else anything; None where the model takes none.
     """
 
@@ -59,7 +60,7 @@ class Draws:
             if self._held.get(slot) != (config, iteration):
                 self._held.pop(slot, None)  # half of it is there until all is
                 weights = vars(Weights.at(config, iteration)).values()
-                self.table[slot] = [*weights, config.learning_rate, 1]
+                self.table[slot] = [*weights, *vars(Rates.at(config, iteration)).values(), 1]
                 self._draw_noise(slot, config, iteration, drawn)
                 self._held[slot] = (config, iteration)
 
