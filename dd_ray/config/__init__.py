@@ -2,7 +2,7 @@
 
 trial         the config itself; trial_fields its fields, field what is known of each
 specs         what a declaration is; code what it names
-models, networks, datasets, objectives   the declarations
+models, networks, datasets, objectives, optimizers   the declarations
 effects       which fields have an effect beside which others
 checks        what a config may not be
 options       the config as a command line
@@ -28,7 +28,8 @@ from dd_ray.config.names import (
 )
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
-from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec
+from dd_ray.config.optimizers import OPTIMIZERS
+from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec
 from dd_ray.config.trial import TrialConfig, data_config
 from dd_ray.config.trial_fields import config_fields, field_names, fields_with
 from dd_ray.config.urls import holds_key
@@ -42,12 +43,14 @@ __all__ = [
     "NETWORKS",
     "NUM_HELD_OUT",
     "OBJECTIVES",
+    "OPTIMIZERS",
     "SPRITE_FACTORS",
     "DatasetSpec",
     "Likelihood",
     "ModelSpec",
     "NetworkSpec",
     "ObjectiveSpec",
+    "OptimizerSpec",
     "Option",
     "Sampling",
     "Schedule",

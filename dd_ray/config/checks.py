@@ -84,6 +84,15 @@ def _check_learned_gamma(config: "TrialConfig") -> None:
         )
 
 
+def _check_warm_up(config: "TrialConfig") -> None:
+    falls = config.learning_rate_schedule != "constant"
+    if falls and config.warm_up_iterations >= config.learning_rate_iterations:
+        raise UserError(
+            f"warm_up_iterations = {config.warm_up_iterations} leaves no iteration of learning_rate_iterations = "
+            f"{config.learning_rate_iterations} for the learning rate to fall in; give fewer."
+        )
+
+
 def _check_objective(config: "TrialConfig") -> None:
     if config.objective != "beta" and config.compat == "original":
         raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
@@ -145,6 +154,7 @@ CHECKS: tuple[Callable[["TrialConfig"], None], ...] = (
     _check_effects,
     _check_beta,
     _check_learned_gamma,
+    _check_warm_up,
     _check_grid,
     _check_objective,
     _check_model_takes_its_data,

@@ -14,6 +14,7 @@ from dd_ray.config.field import Need, option_of
 from dd_ray.config.models import MODELS
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
+from dd_ray.config.optimizers import OPTIMIZERS
 from dd_ray.config.specs import CHANGES
 from dd_ray.config.trial_fields import config_fields
 
@@ -44,6 +45,7 @@ def _of_declarations(name: str) -> list[Need]:
         others = tuple(each for each in models if name not in MODELS[each].idle_in_original)
         found.append({"compat": ("none",)} | ({"model": others} if others else {}))
     by_kind = {"dataset": DATASETS.reading(name), "objective": objectives, "network": NETWORKS.reading(name)}
+    by_kind["optimizer"] = OPTIMIZERS.reading(name)
     return found + [{kind: names} for kind, names in by_kind.items() if names]
 
 

@@ -64,7 +64,7 @@ class Option:
     within: tuple[Within, ...] = ()
     """Ranges that a number must lie in."""
     choices: str | None = None
-    """Kind of the declarations whose names are its values: model, network, dataset, objective."""
+    """Kind of the declarations whose names are its values: model, network, dataset, objective, optimizer."""
     symbol: str | None = None
     """Symbol on the axes of figures; by default the field's name."""
     option: str | None = None

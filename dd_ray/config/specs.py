@@ -140,6 +140,16 @@ class ObjectiveSpec(Spec):
     """Raises a `UserError` if the other fields of a config do not suit it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OptimizerSpec(Spec):
+    """A rule by which weights follow their gradient."""
+
+    update: Code
+    """From weights, what is kept of gradients before, a gradient and `Rates` to what is kept and the weights' step."""
+    keeps: tuple[str, ...]
+    """What it keeps of gradients before, a number a weight each: square_avg, gradient_avg."""
+
+
 Declared = TypeVar("Declared", bound=Spec)
 
 

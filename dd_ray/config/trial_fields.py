@@ -22,6 +22,7 @@ from dd_ray.config.names import (
     Dropped,
     Grid,
     LearnGamma,
+    LearningRateSchedule,
     Likelihood,
     Motion,
     Moves,
@@ -33,10 +34,11 @@ from dd_ray.config.names import (
 )
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
+from dd_ray.config.optimizers import OPTIMIZERS
 from dd_ray.config.specs import CHANGES, Registry
 
 REGISTRIES: dict[str, Registry[Any]] = {
-    registry.kind: registry for registry in (MODELS, NETWORKS, DATASETS, OBJECTIVES)
+    registry.kind: registry for registry in (MODELS, NETWORKS, DATASETS, OBJECTIVES, OPTIMIZERS)
 }
 """The registries from which fields choose by name, by kind."""
 
@@ -63,6 +65,9 @@ CONTRASTS = (Within("give a number in (0, 1]", 0, 1, above=True),)
 CORRELATIONS = (Within("give a number in [-1, 1]", -1, 1),)
 BARS = (Within("give a width in pixels in [0, 63]", 0, 63),)
 TRAIN_SHARES = (Within("it is a share, give a number in (0, 1]", 0, 1, above=True),)
+WARM_UPS = (*FROM_0, at_most(999_999_999))
+MOMENTA = (Within("give a number in [0, 0.999999]", 0, 0.999999),)
+FALLING = {"learning_rate_schedule": ("linear", "cosine")}
 BETA_NORM = r"β$_{\mathrm{norm}}$"
 
 
@@ -205,7 +210,22 @@ class TrialFields:
     batch_size: Annotated[int, Option(within=SAMPLES_AT_ONCE)] = 64
     """B, videos (or still images) of a training batch."""
     learning_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 1e-4
-    """Step size of RMSprop."""
+    """η, the step size of the optimiser."""
+    learning_rate_schedule: Annotated[LearningRateSchedule, Option(free=True)] = "constant"
+    """How the learning rate falls to 0: not at all, linearly, or as half a period of a cosine."""
+    learning_rate_iterations: Annotated[int, Option(within=ITERATIONS, free=True, needs=(FALLING,))] = 10_000
+    """Iterations until the learning rate is 0, where its schedule is not constant; nothing is learned after them."""
+    warm_up_iterations: Annotated[int, Option(within=WARM_UPS, free=True)] = 0
+    """Iterations in which the learning rate rises linearly to its value, before it falls."""
+    optimizer: Annotated[str, Option(choices="optimizer")] = "rmsprop"
+    """How weights follow their gradients, by PyTorch's equations and defaults: RMSprop (Lecture 6.5 of Hinton), Adam,
+    AdamW, or gradient descent."""
+    momentum: Annotated[float, Option(within=MOMENTA, free=True)] = 0.0
+    """optimizer = sgd: the share of the last step's direction that each step goes on in."""
+    weight_decay: Annotated[float, Option(within=FROM_0, free=True)] = 0.01
+    """optimizer = adamw: the share of each weight, times the learning rate, that a step takes off."""
+    clip_gradient: Annotated[float | None, Option(within=(POSITIVE,))] = None
+    """The largest norm of a trial's gradient over all weights, to which a larger one is scaled; any where not given."""
     seed: Annotated[int, Option(within=SEEDS, free=True)] = 0
     """Seed of the initial weights and of the sampling noise."""
 

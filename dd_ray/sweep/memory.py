@@ -9,13 +9,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from dd_ray.config import NETWORKS, TrialConfig
+from dd_ray.config import NETWORKS, OPTIMIZERS, TrialConfig
 from dd_ray.errors import UserError
 
 PROCESS, SHARED = 350 * 2**20, 200 * 2**20
-"""Measured bytes of a worker's process with PyTorch before training, and the part of them that processes share."""
-COPIES_OF_WEIGHTS = 6
-"""Copies of the size of the weights, see `dd_ray.training.footprint`, which counts with PyTorch."""
+"""Bytes of a worker's process with PyTorch before it trains, measured, and what of them processes have in common."""
+COPIES_OF_WEIGHTS, COPIES_OF_KEPT = 4, 2
+"""See `dd_ray.training.footprint`, which counts the same where PyTorch is at hand."""
 TRANSIENT = 2
 """Measured peak memory of a step on a CPU, in units of what its forward pass keeps for the backward pass."""
 FLOAT = 4
@@ -43,7 +43,8 @@ def bytes_of(config: TrialConfig) -> int:
     drawn = latents + pixels + network.kept.get(size, 0) * width
     picture = VALUES * latents * drawn if config.traits.has_latents else 0
     batch = config.batch_size * config.frames * pixels
-    numbers = COPIES_OF_WEIGHTS * weights + TRANSIENT * kept + batch + held_out + picture
+    copies = COPIES_OF_WEIGHTS + COPIES_OF_KEPT * len(OPTIMIZERS[config.optimizer].keeps)
+    numbers = copies * weights + TRANSIENT * kept + batch + held_out + picture
     return PROCESS + int(FLOAT * numbers)
 
 

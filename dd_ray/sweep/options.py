@@ -80,14 +80,15 @@ class SweepOptions:
     """How often in a row, without getting further, a trial that raised an error or lost its process is tried again,
     from its last state."""
     scheduler: str = ASHA.name
-    """asha stops trials that fall behind; none lets all finish."""
+    """What stops trials that fall behind: asha, at rungs; hyperband, asha in brackets that begin to compare later and
+    later, among which a trial's key chooses; median, where a trial's best is worse than the median of the others'
+    means. none lets all finish."""
     metric: str = "reconstruction_error"
-    """asha: what trials are compared by, on held-out data."""
+    """What a scheduler compares trials by, on held-out data."""
     grace_period: Annotated[int | None, optional("N"), FROM_1, UP_TO_LONGEST] = None
-    """asha: iterations before a trial may be stopped; a share of all that the preset names where it is not
-    given."""
+    """Iterations before a scheduler may stop a trial; a share of all that the preset names where it is not given."""
     reduction_factor: Annotated[float, REDUCTION] = 3
-    """asha: of the trials at a rung, one in so many goes on; rungs lie so many times apart."""
+    """asha, hyperband: of the trials at a rung, one in so many goes on; rungs lie so many times apart."""
     storage: str = "results"
     """Where sweeps are kept: a folder that all nodes of the cluster see, or a URL such as s3://bucket/folder."""
     name: str = "sweep"
@@ -123,7 +124,8 @@ class SearchOptions(SweepOptions):
     startup: Annotated[int, FROM_1, MILLION] = 10
     """Suggestions that are drawn at random before the sampler learns from results."""
     sampler: str = TPE.name
-    """The method that draws the suggestions."""
+    """What draws the suggestions: tpe, gp (a Gaussian process), nsgaii (generations of --startup suggestions) and cmaes
+    learn from what came out; qmc (a Sobol sequence) and random do not."""
     sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
 

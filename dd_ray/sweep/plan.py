@@ -175,8 +175,13 @@ class Plan:
             return []
         first = self.first_comparison
         when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
+        stops = f"{self.scheduler.name} stops trials that fall behind in {self.options.metric} at an evaluation, {when}"
+        return [stops, *(self._seeds_compared() if len(self.axes["seed"]) > 1 else ())]
+
+    def _seeds_compared(self) -> list[str]:
+        """How seeds are compared, in lines to read."""
         return [
-            f"{self.scheduler.name} stops trials that fall behind in {self.options.metric} at an evaluation, {when}"
+            "each seed is compared for itself, so of a cell some may be stopped; those that finish flatter its mean"
         ]
 
     def scored_on(self) -> list[str]:

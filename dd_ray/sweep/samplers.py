@@ -6,6 +6,8 @@ from dd_ray.config.extensions import KINDS
 from dd_ray.config.specs import Code, Registry, Spec
 from dd_ray.config.trial_fields import REGISTRIES
 
+MOST_OBJECTIVES = 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class SamplerSpec(Spec):
@@ -16,10 +18,21 @@ class SamplerSpec(Spec):
     build: Code
     """From a seed and the number of suggestions that are drawn at random first to a sampler of Optuna, which is made
     anew for each suggestion and learns from what its study holds."""
+    package: str | None = None
+    """What it needs that does not come with dd_ray, as pip and Python know it."""
+    most_objectives: int = MOST_OBJECTIVES
+    """How many objectives it can search for at a time."""
 
 
-TPE = SamplerSpec(name="tpe", title="TPE", build="dd_ray.sweep.suggestions:tpe")
-SAMPLERS = Registry("sampler", [TPE])
+TPE = SamplerSpec(name="tpe", title="TPE", build="dd_ray.sweep.draws:tpe")
+GP = SamplerSpec(name="gp", title="a Gaussian process", build="dd_ray.sweep.draws:gaussian_process")
+NSGAII = SamplerSpec(name="nsgaii", title="NSGA-II", build="dd_ray.sweep.draws:nsgaii")
+CMAES = SamplerSpec(
+    name="cmaes", title="CMA-ES", build="dd_ray.sweep.cma_es:cma_es", package="cmaes", most_objectives=1
+)
+QMC = SamplerSpec(name="qmc", title="a Sobol sequence", build="dd_ray.sweep.draws:sobol")
+RANDOM = SamplerSpec(name="random", title="random search", build="dd_ray.sweep.draws:at_random")
+SAMPLERS = Registry("sampler", [TPE, GP, NSGAII, CMAES, QMC, RANDOM])
 
 # Known to extensions as the other kinds are, which stand on floors that cannot name this one.
 REGISTRIES[SAMPLERS.kind], KINDS[SAMPLERS.kind] = SAMPLERS, SamplerSpec

@@ -18,8 +18,10 @@ class SchedulerSpec(Spec):
 
 
 ASHA = SchedulerSpec(name="asha", build="dd_ray.tune.rungs:asha", compares=True)
+HYPERBAND = SchedulerSpec(name="hyperband", build="dd_ray.tune.rungs:hyperband", compares=True)
+MEDIAN = SchedulerSpec(name="median", build="dd_ray.tune.medians:median", compares=True)
 NONE = SchedulerSpec(name="none", build="dd_ray.tune.rungs:no_scheduler", compares=False)
-SCHEDULERS = Registry("scheduler", [ASHA, NONE])
+SCHEDULERS = Registry("scheduler", [ASHA, HYPERBAND, MEDIAN, NONE])
 
 # Known to extensions as the other kinds are, which stand on floors that cannot name this one.
 REGISTRIES[SCHEDULERS.kind], KINDS[SCHEDULERS.kind] = SCHEDULERS, SchedulerSpec

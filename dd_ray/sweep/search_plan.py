@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from typing import Any
 
 from dd_ray.config import TrialConfig
@@ -19,14 +20,13 @@ from dd_ray.sweep.checks import check_metric, check_number, check_options, ranks
 from dd_ray.sweep.options import SearchOptions
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.planned import PlannedTrial
-from dd_ray.sweep.samplers import SAMPLERS
-from dd_ray.sweep.schedulers import NONE
+from dd_ray.sweep.samplers import MOST_OBJECTIVES, SAMPLERS
+from dd_ray.sweep.schedulers import ASHA, NONE
 from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
 
-MOST_OBJECTIVES = 2
 ALWAYS_NAMED = frozenset(
     "model network width_factor image_size num_latents beta beta_norm gamma lam alpha learn_alpha stochastic "
     "likelihood delay decode compat objective capacity_max capacity_weight capacity_iterations "
@@ -149,8 +149,15 @@ class SearchPlan(Plan):
     def _stops_by(self) -> list[Any]:
         """Where trials are compared or out of time, what a suggestion has to outdo to get a value."""
         options = self.options
-        compared = [options.metric, self.grace_period, options.reduction_factor] if self.scheduler.compares else []
+        compared: list[Any] = []
+        if self.scheduler.compares:
+            other = [] if self.scheduler.name == ASHA.name else [self.scheduler.name]
+            compared = [options.metric, self.grace_period, options.reduction_factor, *other]
         return compared if options.trial_time_budget is None else [*compared, options.trial_time_budget]
+
+    def _seeds_compared(self) -> list[str]:
+        """How seeds are compared, in lines to read."""
+        return ["of each suggestion the first seed is compared; the others start when it has finished, and all finish"]
 
     def _label(self, config: TrialConfig) -> str:
         naming = [name for name in self.axes if name in self.space or name in self.study.axes]
@@ -207,6 +214,19 @@ def _check(options: SearchOptions) -> None:
         raise UserError(f"--sample {options.sample} is of a grid, and a search draws its values; give --suggestions.")
     if not 0 < len(objectives) <= MOST_OBJECTIVES or len(set(objectives)) < len(objectives):
         raise UserError(f"--objectives {' '.join(objectives)}: give one reported metric, or two different ones.")
+    sampler = SAMPLERS[options.sampler]
+    if sampler.package is not None and find_spec(sampler.package) is None:
+        raise UserError(
+            f"--sampler {sampler.name} needs the package {sampler.package}, which is not installed here; run "
+            f"`pip install {sampler.package}`, or choose one of "
+            f"{', '.join(name for name, spec in SAMPLERS.items() if spec.package is None)}."
+        )
+    if len(objectives) > sampler.most_objectives:
+        able = ", ".join(name for name, spec in SAMPLERS.items() if spec.most_objectives >= len(objectives))
+        raise UserError(
+            f"--sampler {sampler.name} searches for {sampler.most_objectives} objective at a time, and "
+            f"{len(objectives)} are given; give fewer --objectives, or choose one of {able}."
+        )
     if ":/" in str(options.storage):
         raise UserError(
             f"--storage {options.storage} is a URL, and a search keeps Optuna's study, which needs a folder; give a "

@@ -28,7 +28,6 @@ from typing import Any
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
@@ -305,11 +304,6 @@ class Suggestions:
     def _id(self, number: int) -> int:
         study_id = self._storage.get_study_id_from_name(self._study.study_name)
         return self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
-
-
-def tpe(seed: int, startup: int) -> TPESampler:
-    """Make the tree-structured Parzen estimator (Bergstra et al. 2011)."""
-    return TPESampler(seed=seed, n_startup_trials=startup)
 
 
 def open_storage(folder: Path) -> JournalStorage:

@@ -1,9 +1,9 @@
 """Converts a trial's state to bytes and back: a NumPy `.npz` archive, which has checksums and no pickles.
 
-`meta` holds format, iteration, config, the names of the arrays and the iteration of the last recorded evaluation as
-JSON; `weights/NAME` and `square_avg/NAME` are the arrays. Before an array is read, the sizes that the archive and the
-headers of its arrays claim are checked, so that a small file that would unpack into a large amount of memory is
-refused.
+`meta` holds format, iteration, config, the names of the arrays and the iteration of the last evaluation on record as
+JSON; the arrays are `weights/NAME` and, where the optimiser keeps them, `square_avg/NAME` and `gradient_avg/NAME`.
+Before an array is read, what the archive and the headers of its arrays claim is checked: a small file that would unpack
+to a large one, or ask for the memory of one, is none that was written here.
 """
 
 import io
@@ -25,7 +25,7 @@ from dd_ray.errors import UserError
 from dd_ray.training.trial import TrialState
 
 FORMAT = "dd_ray trial 1"
-GROUPS = ("weights", "square_avg")
+GROUPS = ("weights", "square_avg", "gradient_avg")
 LONGEST_META = 2**20
 """The most characters of `meta`: a config has 2,000, and the names of a network's arrays as many."""
 
@@ -38,8 +38,8 @@ _DAMAGE = (
 
 
 def dump_state(state: TrialState) -> bytes:
-    """Convert a state to the content of a file."""
-    groups = {"weights": state.weights, "square_avg": state.square_avg}
+    """The state as the content of a file."""
+    groups = {"weights": state.weights, **state.kept}
     arrays = {f"{group}/{name}": tensor.numpy() for group in groups for name, tensor in groups[group].items()}
     meta = {
         "format": FORMAT,
@@ -76,6 +76,7 @@ def load_state(content: bytes | Path) -> TrialState:
                 iteration=_iteration(meta["iteration"]),
                 weights=_group(archive, "weights"),
                 square_avg=_group(archive, "square_avg"),
+                gradient_avg=_group(archive, "gradient_avg"),
                 recorded=_iteration(meta["recorded"]) if "recorded" in meta else None,
             )
     except UserError as error:

@@ -12,6 +12,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Generators
 from dd_ray.models import Model
 from dd_ray.objectives import Weights
+from dd_ray.training.rates import Rates
 from dd_ray.training.trial import noise
 
 Which = Mapping[int, tuple[TrialConfig, int]]
@@ -27,8 +28,8 @@ class Draws:
     They depend on trial and iteration alone, so it does not matter when, or in which thread, they are drawn.
 
     Attributes:
-        table: float32 [K, W]: for the trials that take part, the fields of `Weights`, the learning rate, and 1; else 0.
-        noise: float32 [K, ...], valid for the trials that take part; None if the model takes no noise.
+        table: float32 [K, W]: of the trials that take part the fields of `Weights` and `Rates`, and a 1; else 0.
+        noise: float32 [K, ...] of the trials that take part, else anything; None where the model takes none.
     """
 
     def __init__(self, model: Model, images: Sequence[int], table: Sequence[int], noise: Sequence[int] | None) -> None:
@@ -59,7 +60,7 @@ class Draws:
             if self._held.get(slot) != (config, iteration):
                 self._held.pop(slot, None)  # it is incomplete until all is drawn
                 weights = vars(Weights.at(config, iteration)).values()
-                self.table[slot] = [*weights, config.learning_rate, 1]
+                self.table[slot] = [*weights, *vars(Rates.at(config, iteration)).values(), 1]
                 self._draw_noise(slot, config, iteration, drawn)
                 self._held[slot] = (config, iteration)
 

@@ -15,6 +15,7 @@ from dd_ray.data import Batch
 from dd_ray.models import Model
 from dd_ray.objectives import Weights
 from dd_ray.training.draws import Draws
+from dd_ray.training.rates import Rates
 from dd_ray.training.trial import Trial
 
 AHEAD = 3
@@ -33,7 +34,8 @@ class Feed:
         self._capacity, self._device = capacity, device
         self._images = (config.batch_size, config.frames, *config.image_shape)
         self._weights = [field.name for field in fields(Weights)]
-        names = [*self._weights, "learning_rate", "active"]
+        self._rates = [field.name for field in fields(Rates)]
+        names = [*self._weights, *self._rates, "active"]
         shape = model.noise_shape(*self._images[:2]) if config.stochastic else None
         self.noise = None if shape is None else torch.zeros(capacity, *shape, device=device)
         """[K, ...], in the model's `noise_shape`; None if it takes no noise."""
@@ -52,9 +54,9 @@ class Feed:
         return {name: self._columns[name] for name in self._weights}
 
     @property
-    def learning_rate(self) -> Tensor:
-        """[K], the learning rate of each slot."""
-        return self._columns["learning_rate"]
+    def rates(self) -> Rates:
+        """Of the optimiser's update, [K, 1] each."""
+        return Rates(**{name: self._columns[name][:, None] for name in self._rates})
 
     @property
     def active(self) -> Tensor:

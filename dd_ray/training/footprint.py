@@ -3,16 +3,17 @@
 import torch
 from torch import Tensor
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import OPTIMIZERS, TrialConfig
 from dd_ray.data import Batch
 from dd_ray.models import build_model
 from dd_ray.objectives import objective
 
 TRANSIENT = 1.5
-"""Peak memory of a step, in units of what its forward pass keeps for the backward pass."""
-COPIES_OF_WEIGHTS = 6
-"""Copies of the size of the weights: weights, mean of squared gradients, gradient, new mean, two terms of the
-update."""
+"""Most memory of a step, in units of what its forward pass keeps for the backward pass."""
+COPIES_OF_WEIGHTS = 4
+"""Weights, gradient, and two terms of the update."""
+COPIES_OF_KEPT = 2
+"""What an optimiser keeps, each before and after the update."""
 
 
 def bytes_per_trial(config: TrialConfig) -> int:
@@ -41,6 +42,7 @@ def bytes_per_trial(config: TrialConfig) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = objective(config, model(batch, noise)).loss
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    assert loss.requires_grad  # keeps everything that was counted alive
+    copies = COPIES_OF_WEIGHTS + COPIES_OF_KEPT * len(OPTIMIZERS[config.optimizer].keeps)
+    assert loss.requires_grad  # so that nothing that was counted is gone
     of_batch = sum(tensor.numel() * tensor.element_size() for tensor in batch.tensors if tensor is not factors)
-    return int(TRANSIENT * sum(kept.values())) + COPIES_OF_WEIGHTS * weights + of_batch
+    return int(TRANSIENT * sum(kept.values())) + copies * weights + of_batch

@@ -23,7 +23,7 @@ from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.feed import Feed
 from dd_ray.training.graphs import Pool, captured, side_by_side
-from dd_ray.training.rmsprop import rmsprop_
+from dd_ray.training.optimizers import nothing_kept, update_
 from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import TRITON, is_available
 
@@ -63,7 +63,7 @@ class Block:
         self._names_and_shapes = {name: p.shape for name, p in model.named_parameters()}
         size = sum(p.numel() for p in model.parameters())
         self.weights = torch.zeros(capacity, size, device=device)
-        self.square_avg = torch.zeros_like(self.weights)
+        self.kept = nothing_kept(config, self.weights)
         self.buffers = {
             name: torch.zeros(capacity, *buffer.shape, dtype=buffer.dtype, device=device)
             for name, buffer in model.named_buffers()
@@ -96,8 +96,9 @@ class Block:
         slot = self._slot[trial.config.key] = self.slots.index(None)
         self.slots[slot] = trial
         self.weights[slot].copy_(trial.weights)
-        self.square_avg[slot].copy_(trial.square_avg)
-        trial.live_in(self.weights[slot], self.square_avg[slot])
+        for name, tensor in trial.kept.items():
+            self.kept[name][slot].copy_(tensor)
+        trial.live_in(self.weights[slot], {name: tensor[slot] for name, tensor in self.kept.items()})
         for name, buffer in trial.model.named_buffers():
             self.buffers[name][slot].copy_(buffer)
             _set_buffer(trial.model, name, self.buffers[name][slot])
@@ -107,13 +108,13 @@ class Block:
         slot = self._slot.pop(trial.config.key)
         self.slots[slot] = None
         self._shown.discard(slot)
-        trial.live_in(trial.weights.clone(), trial.square_avg.clone())
+        trial.live_in(trial.weights.clone(), {name: tensor.clone() for name, tensor in trial.kept.items()})
         for name, buffer in list(trial.model.named_buffers()):
             _set_buffer(trial.model, name, buffer.clone())
         if trial.terms is not None:
             trial.terms = trial.terms.map(Tensor.clone)
-        # A free slot is computed as well, so it must not keep the NaN of a trial that diverged.
-        for stacked in (self.weights, self.square_avg, *self.buffers.values()):
+        # A free slot is computed all the same; without the NaN of a trial that diverged.
+        for stacked in (self.weights, *self.kept.values(), *self.buffers.values()):
             stacked[slot].zero_()
 
     def step(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> None:
@@ -199,8 +200,8 @@ class Block:
         feed = self._feed
         gradient, loss, parts = self._gradients(method, shared)
         self._keep_terms(loss, parts, feed.active)
-        # Last, since a step in which memory runs out is taken again.
-        rmsprop_(self.weights, self.square_avg, gradient, feed.learning_rate[:, None], feed.active[:, None])
+        # Last, since a step that memory runs out in is taken again.
+        update_(self.config, self.weights, self.kept, gradient, feed.rates, active=feed.active[:, None])
 
     def _keep_terms(self, loss: Tensor, parts: dict[str, Tensor], active: Tensor) -> None:
         if not self._parts:

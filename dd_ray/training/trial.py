@@ -4,7 +4,7 @@ Shapes: P weights of a model, all in one vector; B videos, T frames, L latents.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import vector_to_parameters
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import OPTIMIZERS, TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.errors import UserError
 from dd_ray.models import Model, build_model
 from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.cpu_convolutions import CPU
-from dd_ray.training.rmsprop import rmsprop_
+from dd_ray.training.optimizers import nothing_kept, update_
+from dd_ray.training.rates import Rates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,17 @@ class TrialState:
     iteration: int
     weights: dict[str, Tensor]
     """The model's parameters by name."""
-    square_avg: dict[str, Tensor]
-    """RMSprop's running mean of squared gradients, by parameter name."""
+    square_avg: dict[str, Tensor] = field(default_factory=dict)
+    """The running mean of squared gradients of rmsprop, adam and adamw, by parameter name."""
+    gradient_avg: dict[str, Tensor] = field(default_factory=dict)
+    """The running mean of gradients of adam and adamw, or the direction of sgd, by parameter name."""
     recorded: int | None = None
     """Iteration of the last evaluation that was recorded when the state was saved; None if unknown."""
+
+    @property
+    def kept(self) -> dict[str, dict[str, Tensor]]:
+        """What its optimiser keeps of gradients before, by the names that `OptimizerSpec.keeps` gives."""
+        return {name: getattr(self, name) for name in OPTIMIZERS[self.config.optimizer].keeps}
 
 
 class Trial:
@@ -42,10 +50,10 @@ class Trial:
     Attributes:
         config: config of the trial.
         model: its network, whose parameters are views of `weights`.
-        weights: [P], all weights of the model.
-        square_avg: [P], RMSprop's running mean of squared gradients.
-        iteration: number of batches that it has learned from.
-        terms: the objective on the last batch; None before the first and after a restore.
+        weights: [P].
+        kept: what its optimiser keeps of gradients before, [P] each, by the names that `OptimizerSpec.keeps` gives.
+        iteration: how many batches it has learned from.
+        terms: the objective on the last of them; None before the first and after a restore.
     """
 
     def __init__(self, config: TrialConfig, device: torch.device | str = "cpu") -> None:
@@ -55,11 +63,16 @@ class Trial:
         initial = torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])
         self.iteration = 0
         self.terms: Terms | None = None
-        self.live_in(initial, torch.zeros_like(initial))
+        self.live_in(initial, nothing_kept(config, initial))
 
-    def live_in(self, weights: Tensor, square_avg: Tensor) -> None:
-        """Keep weights and optimiser state in these vectors [P], which hold them already."""
-        self.weights, self.square_avg = weights, square_avg
+    @property
+    def square_avg(self) -> Tensor:
+        """The running mean of squared gradients [P], of an optimiser that keeps it."""
+        return self.kept["square_avg"]
+
+    def live_in(self, weights: Tensor, kept: Mapping[str, Tensor]) -> None:
+        """Have weights and optimiser state in these vectors [P], which hold them already."""
+        self.weights, self.kept = weights, kept
         vector_to_parameters(weights, self.model.parameters())
 
     def step(self, batch: Batch) -> None:
@@ -70,7 +83,7 @@ class Trial:
         parameters = list(self.model.parameters())
         gradients = torch.autograd.grad(terms.loss, parameters, allow_unused=True, materialize_grads=True)
         gradient = torch.cat([g.flatten() for g in gradients])
-        rmsprop_(self.weights, self.square_avg, gradient, self.config.learning_rate)
+        update_(self.config, self.weights, self.kept, gradient, Rates.at(self.config, self.iteration))
         self.terms = terms.map(Tensor.detach)
         self.go_to(self.iteration + 1)
 
@@ -86,12 +99,14 @@ class Trial:
         return self.terms is not None and not bool(torch.isfinite(self.terms.loss))
 
     def state(self) -> TrialState:
-        """Return a copy of the trial's complete state."""
+        """A copy of all that the trial is."""
+        kept = {name: self._by_name(tensor.cpu().clone()) for name, tensor in self.kept.items()}
         return TrialState(
             config=self.config,
             iteration=self.iteration,
             weights=self._by_name(self.weights.detach().cpu().clone()),
-            square_avg=self._by_name(self.square_avg.cpu().clone()),
+            square_avg=kept.get("square_avg", {}),
+            gradient_avg=kept.get("gradient_avg", {}),
         )
 
     def restore(self, state: TrialState) -> None:
@@ -103,11 +118,12 @@ class Trial:
         if state.config.key != self.config.key:
             raise UserError(f"the state is of trial {state.config.key}, not of {self.config.key}.")
         shapes = {name: p.shape for name, p in self.model.named_parameters()}
-        for kept in (state.weights, state.square_avg):
+        for kept in (state.weights, *state.kept.values()):
             if {name: tensor.shape for name, tensor in kept.items()} != shapes:
                 raise UserError(f"the state of trial {state.config.key} does not hold the weights of its model.")
         self.weights.copy_(self._vector(state.weights))
-        self.square_avg.copy_(self._vector(state.square_avg))
+        for name, tensors in state.kept.items():
+            self.kept[name].copy_(self._vector(tensors))
         self.go_to(state.iteration)
         self.terms = None
 

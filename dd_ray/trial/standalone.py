@@ -74,8 +74,8 @@ class StandaloneTrial:
 
     def _check_fits(self, state: TrialState) -> None:
         ours = _shapes(dict(self.trial.model.named_parameters()))
-        theirs = [_shapes(tensors) for tensors in (state.weights, state.square_avg)]
-        if theirs == [ours, ours]:
+        theirs = [_shapes(tensors) for tensors in (state.weights, *state.kept.values())]
+        if state.kept.keys() == self.trial.kept.keys() and all(shapes == ours for shapes in theirs):
             return
         raise UserError(
             f"the state of trial {state.config.key} does not fit the network of {self.config.key}"

@@ -1,22 +1,35 @@
-"""Implements the schedulers of `dd_ray.sweep.schedulers` in Ray Tune: asha, which uses recorded scores, and none."""
+"""Schedulers of `dd_ray.sweep.schedulers` in Ray Tune: those with rungs, which remember what was recorded, and none."""
 
+import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
 
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.plan import Plan
-from dd_ray.tune.private import enter_rungs, rungs_of
+from dd_ray.tune.private import enter_rungs, place, rungs_of, rungs_of_brackets
 
 Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
 """Evaluations of every trial of the sweep in the order of iterations, by the trial's key."""
 
 
 def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
-    """Make the scheduler of a plan that stops trials which fall behind."""
+    """The scheduler of a plan that stops trials which fall behind."""
+    return _with_brackets(plan, recorded, 1)
+
+
+def hyperband(plan: Plan, recorded: Recorded) -> "RememberingASHA":
+    """Asynchronous HyperBand: as many brackets as the rungs of asha, each of which begins a rung later."""
+    halvings = math.log(plan.options.iterations / plan.grace_period) / math.log(plan.options.reduction_factor)
+    return _with_brackets(plan, recorded, 1 + int(halvings))
+
+
+def _with_brackets(plan: Plan, recorded: Recorded, brackets: int) -> "RememberingASHA":
     return RememberingASHA(
         recorded,
         time_attr="iteration",
@@ -25,6 +38,7 @@ def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
         max_t=plan.options.iterations,
         grace_period=plan.grace_period,
         reduction_factor=plan.options.reduction_factor,
+        brackets=brackets,
     )
 
 
@@ -41,6 +55,10 @@ class RememberingASHA(ASHAScheduler):
     evaluations, so that a trial is compared with all that reached a rung before. Filling them stops no trial: those
     that went on earlier still go on.
 
+    With several brackets it is HyperBand (Li et al. 2018): a trial is compared with those of its bracket alone. Ray
+    draws brackets anew in each run; here a trial's key decides, a hash, so that it is the same one whenever it goes on.
+    Of brackets of r + 1 rungs one gets η^r / (r + 1) of the trials, to scale (algorithm 1).
+
     Args:
         recorded: evaluations of trials of earlier runs.
         **options: options of `ASHAScheduler`, with `time_attr`, `metric` and `mode`.
@@ -48,6 +66,8 @@ class RememberingASHA(ASHAScheduler):
 
     def __init__(self, recorded: Recorded, **options: Any) -> None:
         super().__init__(**options)
+        sizes = [options["reduction_factor"] ** (rungs - 1) / max(1, rungs) for rungs in rungs_of_brackets(self)]
+        self._up_to = np.cumsum(sizes) / sum(sizes)
         self._name, self._sign = options["metric"], 1.0 if options["mode"] == "max" else -1.0
         self._iteration, self._last = options["time_attr"], options["max_t"]
         for key, evaluations in recorded.items():
@@ -57,6 +77,7 @@ class RememberingASHA(ASHAScheduler):
     def on_trial_add(self, tune_controller: Any, trial: Trial) -> None:
         """Add a trial, and enter its recorded scores under the name that Tune gives it."""
         super().on_trial_add(tune_controller, trial)
+        place(self, trial, self._bracket_of(trial.config["key"]))
         for scores in rungs_of(self):
             if trial.config["key"] in scores:
                 scores[trial.trial_id] = scores.pop(trial.config["key"])
@@ -65,4 +86,9 @@ class RememberingASHA(ASHAScheduler):
         score, iteration = evaluation.get(self._name), evaluation[self._iteration]
         if score is not None and iteration < self._last:
             trial: Any = SimpleNamespace(trial_id=key)
-            enter_rungs(self, trial, iteration, self._sign * score)
+            enter_rungs(self, trial, self._bracket_of(key), iteration, self._sign * score)
+
+    def _bracket_of(self, key: str) -> int:
+        digest = hashlib.sha256(key.encode()).digest()
+        share = int.from_bytes(digest[:6], "big") / 2**48
+        return int(np.searchsorted(self._up_to, share, side="right"))

@@ -113,9 +113,9 @@ def test_what_has_no_registry_is_found_by_its_class() -> None:
 def test_a_sampler_of_it_draws_the_points_of_a_search() -> None:
     load_files([FOLDER / "random_search.py"])
     search = load_study(FOLDER.parents[1] / "sweeps" / "inertia_search.py")
-    plan = parse(search, ["--sampler", "random"])
+    plan = parse(search, ["--sampler", "own_random"])
     assert "drawn by random search for" in plan.contents()[0]
-    assert resolve(SAMPLERS["random"].build)(1, 10).__class__.__name__ == "RandomSampler"
+    assert resolve(SAMPLERS["own_random"].build)(1, 10).__class__.__name__ == "RandomSampler"
 
 
 def test_a_study_of_it_is_run_by_its_name() -> None:

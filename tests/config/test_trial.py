@@ -85,6 +85,13 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "num_test": {"num_test": 100},
     "batch_size": {"batch_size": 32},
     "learning_rate": {"learning_rate": 1e-3},
+    "learning_rate_schedule": {"learning_rate_schedule": "cosine"},
+    "learning_rate_iterations": {"learning_rate_schedule": "linear", "learning_rate_iterations": 50},
+    "warm_up_iterations": {"warm_up_iterations": 10},
+    "optimizer": {"optimizer": "adam"},
+    "momentum": {"optimizer": "sgd", "momentum": 0.9},
+    "weight_decay": {"optimizer": "adamw", "weight_decay": 0.1},
+    "clip_gradient": {"clip_gradient": 1.0},
     "seed": {"seed": 1},
 }
 """A valid change of an inertia_vae for each field that can differ."""

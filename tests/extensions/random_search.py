@@ -10,4 +10,4 @@ def at_random(seed, startup):
     return RandomSampler(seed=seed)
 
 
-RANDOM = SamplerSpec(name="random", title="random search", build=at_random)
+RANDOM = SamplerSpec(name="own_random", title="random search", build=at_random)

@@ -71,6 +71,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "dataset_seed": {"dataset_seed": 1},
     "batch_size": {"batch_size": 5},
     "learning_rate": {"learning_rate": 2e-3},
+    "learning_rate_schedule": {"learning_rate_schedule": "linear"},
+    "learning_rate_iterations": {"learning_rate_iterations": 5, "learning_rate_schedule": "linear"},
+    "warm_up_iterations": {"warm_up_iterations": 5},
+    "optimizer": {"optimizer": "adam"},
+    "momentum": {"momentum": 0.9, "optimizer": "sgd", "learning_rate": 1e-5},
+    "weight_decay": {"weight_decay": 1.0, "optimizer": "adamw"},
+    "clip_gradient": {"clip_gradient": 1e-6},
     "seed": {"seed": 1},
 }
 """For each field a change to a small config, of which it is a part."""

@@ -157,7 +157,7 @@ def test_a_trial_that_leaves_leaves_no_nan_behind():
     gone = stack.remove(configs[1].key)
     assert gone.diverged and gone.weights.isnan().all()
     (block,) = stack._blocks._blocks()
-    assert block.weights.isfinite().all() and block.square_avg.isfinite().all()
+    assert block.weights.isfinite().all() and block.kept["square_avg"].isfinite().all()
     assert_learned_alike(stack[configs[0].key], configs[0], 1)
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from dd_ray.models import build_model
 from dd_ray.objectives import Weights
 from dd_ray.training import Stack, draws
 from dd_ray.training.draws import Draws
+from dd_ray.training.rates import Rates
 from dd_ray.training.trial import noise
 from tests.small import small
 
@@ -25,7 +26,7 @@ def _draws(capacity: int = 4) -> Draws:
     model = build_model(BASE)
     shape = model.noise_shape(*IMAGES)
     assert shape is not None
-    return Draws(model, IMAGES, (capacity, len(vars(Weights.at(BASE, 0))) + 2), (capacity, *shape))
+    return Draws(model, IMAGES, (capacity, len(vars(Weights.at(BASE, 0))) + len(fields(Rates)) + 1), (capacity, *shape))
 
 
 def _assert_those_of_each_alone(drawn: Draws, which: draws.Which) -> None:
@@ -34,8 +35,8 @@ def _assert_those_of_each_alone(drawn: Draws, which: draws.Which) -> None:
             assert not drawn.table[slot].any()
             continue
         config, iteration = which[slot]
-        weights = vars(Weights.at(config, iteration)).values()
-        np.testing.assert_array_equal(drawn.table[slot], np.array([*weights, config.learning_rate, 1], np.float32))
+        numbers = [*vars(Weights.at(config, iteration)).values(), *vars(Rates.at(config, iteration)).values(), 1]
+        np.testing.assert_array_equal(drawn.table[slot], np.array(numbers, np.float32))
         np.testing.assert_array_equal(drawn.noise[slot], noise(config, build_model(config), IMAGES, iteration))
 
 
@@ -78,7 +79,7 @@ def test_the_host_s_part_of_a_step_is_short_for_trials_of_different_seeds(monkey
     (block,) = stack._blocks._blocks()
     of_device = torch.zeros_like(block.weights), torch.zeros(len(block.slots)), {}
     monkeypatch.setattr(block, "_gradients", lambda *a: of_device)
-    monkeypatch.setattr("dd_ray.training.fused.rmsprop_", lambda *a: None)
+    monkeypatch.setattr("dd_ray.training.fused.update_", lambda *a, **k: None)
     seconds = []
     for iteration in range(12):
         batches = stack.dataset.batches([iteration])  # rendered by the device

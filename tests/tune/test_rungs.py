@@ -1,10 +1,11 @@
-"""Asha compares a trial with all that came by before it, also in an earlier run."""
+"""Schedulers compare a trial with all that came by before it, also in an earlier run."""
 
 from types import SimpleNamespace
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
+from dd_ray.tune.medians import MedianRule
 from dd_ray.tune.rungs import RememberingASHA
 
 OPTIONS = {"time_attr": "iteration", "metric": "error", "mode": "min", "max_t": 100, "grace_period": 10}
@@ -62,3 +63,52 @@ def test_a_trial_that_goes_on_is_not_compared_with_itself():
 def test_scores_that_are_no_number_are_not_compared_with():
     asha = scheduler({"a": [{"iteration": 10, "error": None}, {"iteration": 20}]})
     assert all(not scores for _, scores in asha._brackets[0]._rungs)
+
+
+def test_brackets_are_of_the_sizes_of_hyperband_and_a_trial_stays_in_its_own():
+    options = {"grace_period": 10, "max_t": 100, "reduction_factor": 3, "brackets": 3}
+    hyperband, again = scheduler({}, **options), scheduler({}, **options)
+    brackets = [hyperband._bracket_of(f"{number:016x}") for number in range(6000)]
+    assert brackets == [again._bracket_of(f"{number:016x}") for number in range(6000)]
+    # η^r / (r + 1) for r = 2, 1, 0 halvings: 3, 1.5 and 1.
+    shares = [brackets.count(bracket) / len(brackets) for bracket in range(3)]
+    assert shares == pytest.approx([3 / 5.5, 1.5 / 5.5, 1 / 5.5], abs=0.03)
+
+
+def test_trials_of_a_bracket_are_compared_with_its_own_alone_from_its_first_rung_on():
+    hyperband = scheduler({}, brackets=2)
+    keys = [[f"{n}" for n in range(50) if hyperband._bracket_of(f"{n}") == bracket][:2] for bracket in range(2)]
+    past = {keys[0][0]: evaluations([9, 0.1, 0.1]), keys[1][0]: evaluations([9, 0.3, 0.3])}
+    resumed = scheduler(past, brackets=2)
+    assert report(resumed, keys[1][1], 10, 0.9) == TrialScheduler.CONTINUE  # its first rung is at 20
+    assert report(resumed, keys[1][1], 20, 0.2) == TrialScheduler.CONTINUE
+    assert report(resumed, keys[0][1], 10, 0.2) == TrialScheduler.STOP
+
+
+def median(recorded, sign=-1.0):
+    return MedianRule(recorded, metric="error", sign=sign, grace_period=10, iterations=40)
+
+
+def told(rule, key, iteration, error):
+    trial = SimpleNamespace(trial_id=f"trial of {key}", config={"key": key})
+    return rule.on_trial_result(None, trial, {"iteration": iteration, "error": error})
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_best_that_is_worse_than_the_median_of_the_others_means_is_stopped(sign):
+    # Means from iteration 10 to 20: 0.2, 0.3 and 0.5, whose median is 0.3; what comes later does not count.
+    errors = {"a": [9, 0.3, 0.1, 0.0], "b": [9, 0.4, 0.2], "c": [9, 0.6, 0.4, 0.3]}
+    past = {key: evaluations([-sign * error for error in row]) for key, row in errors.items()}
+    for best, verdict in ((0.29, TrialScheduler.CONTINUE), (0.31, TrialScheduler.STOP)):
+        rule = median(past, sign)
+        assert told(rule, "d", 10, -sign * best) == TrialScheduler.CONTINUE  # the median is 0.4 there
+        assert told(rule, "d", 20, -sign * 0.9) == verdict
+
+
+def test_the_median_asks_for_three_others_a_score_and_an_iteration_before_the_last():
+    past = {key: evaluations([9, 0.1, 0.1, 0.1, 0.1]) for key in "abc"}
+    two = {key: past[key] for key in "ab"}
+    assert told(median(two), "d", 20, 0.9) == TrialScheduler.CONTINUE
+    assert told(median(past), "d", 20, 0.9) == TrialScheduler.STOP
+    for iteration, error in ((0, 0.9), (20, None), (20, float("nan")), (40, 0.9)):
+        assert told(median(past), "d", iteration, error) == TrialScheduler.CONTINUE

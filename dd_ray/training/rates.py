@@ -1,0 +1,44 @@
+"""What an optimiser's update is made with, beside the gradient."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from torch import Tensor
+
+from dd_ray.config import TrialConfig
+from dd_ray.config.schedules import learning_rate_at
+
+Kept = Mapping[str, Tensor]
+"""What an optimiser keeps of gradients before, by the names that its declaration gives, each of the weights' shape."""
+Update = tuple[dict[str, Tensor], Tensor]
+"""What an optimiser keeps from now on, and the step that is to be subtracted from the weights."""
+AVERAGED, SQUARES_AVERAGED = 0.9, 0.999
+"""β₁ and β₂ of Adam, PyTorch's defaults (Kingma and Ba 2015, algorithm 1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """Rates of a trial's update: numbers or, where trials are computed as one, [K, 1]."""
+
+    learning_rate: float | Tensor
+    """η of the iteration."""
+    momentum: float | Tensor
+    """μ of sgd."""
+    weight_decay: float | Tensor
+    """λ of adamw."""
+    share_averaged: float | Tensor
+    """1 − β₁^t at step t = 1, 2, …: how much of Adam's mean of gradients is of gradients, and not of its first 0."""
+    share_squares_averaged: float | Tensor
+    """1 − β₂^t, the same of its mean of squared gradients."""
+
+    @classmethod
+    def at(cls, config: TrialConfig, iteration: int) -> Self:
+        """The rates of a trial in an iteration, which is one less than the number of the step that it takes."""
+        return cls(
+            learning_rate=learning_rate_at(config, iteration),
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            share_averaged=1 - AVERAGED ** (iteration + 1),
+            share_squares_averaged=1 - SQUARES_AVERAGED ** (iteration + 1),
+        )

@@ -1,0 +1,82 @@
+"""The scheduler `median` of `dd_ray.sweep.schedulers`: the rule of the median, which remembers what was recorded.
+
+Why not Ray's own `MedianStoppingRule` (2.60): it pauses trials while there are few to compare with, which takes
+checkpoints of Tune's; it keeps all results of all trials whole; and it starts over at each command.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
+
+from dd_ray.metrics import REPORTED
+from dd_ray.sweep.plan import Plan
+
+FEWEST = 3
+"""Trials that one is compared with, at least; with fewer it goes on."""
+Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+def median(plan: Plan, recorded: Recorded) -> "MedianRule":
+    """The scheduler of a plan that stops trials which do worse than the median."""
+    name = plan.options.metric
+    return MedianRule(
+        recorded,
+        metric=name,
+        sign=1.0 if REPORTED[name].better == "max" else -1.0,
+        grace_period=plan.grace_period,
+        iterations=plan.options.iterations,
+    )
+
+
+class MedianRule(FIFOScheduler):
+    """Stops a trial at iteration t if its best score is worse than the median of the others' means up to t.
+
+    Scores count from the grace period on, and trials are compared with that have got to t, before or after, also those
+    that have ended (Golovin et al. 2017, section 3.2.1).
+
+    Args:
+        recorded: evaluations of earlier runs, of every trial in the order of iterations, by its key.
+        metric: what is compared.
+        sign: 1 where higher is better, -1 where lower is.
+        grace_period: iterations before a trial may be stopped.
+        iterations: of a whole trial, which is not stopped at its end.
+    """
+
+    def __init__(self, recorded: Recorded, *, metric: str, sign: float, grace_period: int, iterations: int) -> None:
+        super().__init__()
+        self._name, self._sign, self._grace, self._last = metric, sign, grace_period, iterations
+        self._scores: dict[str, dict[int, float]] = {}
+        for key, evaluations in recorded.items():
+            for evaluation in evaluations:
+                self._enter(key, evaluation)
+
+    @property
+    def metric(self) -> str:
+        """What is compared."""
+        return self._name
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """The verdict on a trial that reports; it goes on where it reports no score."""
+        key, iteration = trial.config["key"], result.get("iteration", 0)
+        if not self._enter(key, result) or iteration >= self._last:
+            return self.CONTINUE
+        others = [self._scores[other] for other in self._scores if other != key]
+        means = [
+            np.mean([score for at, score in scores.items() if at <= iteration])
+            for scores in others
+            if max(scores) >= iteration and min(scores) <= iteration
+        ]
+        best = max(score for at, score in self._scores[key].items() if at <= iteration)
+        return self.STOP if len(means) >= FEWEST and best < np.median(means) else self.CONTINUE
+
+    def _enter(self, key: str, evaluation: Mapping[str, Any]) -> bool:
+        """Take note of a score; whether there is one that counts."""
+        score, iteration = evaluation.get(self._name), evaluation.get("iteration", 0)
+        if score is None or not math.isfinite(score) or iteration < self._grace:
+            return False
+        self._scores.setdefault(key, {})[iteration] = self._sign * score
+        return True

@@ -1,0 +1,96 @@
+"""Every sampler draws points of the space, learns where it should, and goes on after a kill; what it lacks is said."""
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution, IntDistribution
+
+from dd_ray.config import resolve
+from dd_ray.errors import UserError
+from dd_ray.sweep import search_plan
+from dd_ray.sweep.cma_es import _from_unit, _in_unit
+from dd_ray.sweep.samplers import SAMPLERS
+from tests.sweep.searching import bowl, plan_of, points, run
+
+INSTALLED = [name for name, spec in SAMPLERS.items() if spec.package is None or importlib.util.find_spec(spec.package)]
+NEEDS_CMAES = pytest.mark.skipif("cmaes" not in INSTALLED, reason="the package cmaes is not installed")
+SPACE = {"beta": FloatDistribution(0.01, 1.0, log=True), "gamma": FloatDistribution(0.0, 1.0)}
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written need not outlive this machine."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.mark.parametrize("sampler", INSTALLED)
+def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, sampler: str) -> None:
+    options = ("--sampler", sampler, "--suggestions", "8", "--startup", "3", "--seeds", "1")
+    whole = points(run(plan_of(tmp_path / "whole", *options), bowl))
+    cut = plan_of(tmp_path / "cut", *options)
+    begun = points(run(cut, bowl, kill_after=5))
+    gone_on = points(run(cut, bowl))
+    assert list(dict.fromkeys([*begun, *gone_on])) == whole
+    assert len(whole) > 3 if sampler == "nsgaii" else len(whole) == 8  # which may breed what there is
+    assert all(0.01 <= beta <= 1 and 0 <= gamma <= 1 for beta, gamma in whole)
+
+
+def _best(sampler: str, seed: int, suggestions: int, startup: int) -> float:
+    """The least of a bowl around β = 0.1, γ = 0.7 that a sampler finds, in Optuna alone."""
+    study = optuna.create_study(direction="minimize")
+    for number in range(suggestions):
+        study.sampler = resolve(SAMPLERS[sampler].build)(1000 * seed + number, startup)
+        trial = study.ask(dict(SPACE))
+        study.tell(trial, np.log10(trial.params["beta"] / 0.1) ** 2 + 4 * (trial.params["gamma"] - 0.7) ** 2)
+    return float(study.best_value)
+
+
+@NEEDS_CMAES
+def test_cma_es_goes_to_where_values_are_best() -> None:
+    found = [_best("cmaes", seed, 60, 6) for seed in range(4)]
+    by_chance = [_best("random", seed, 60, 6) for seed in range(4)]
+    assert np.median(found) < np.median(by_chance) / 10
+
+
+def test_the_unit_cube_is_the_space() -> None:
+    space: dict[str, Any] = {**SPACE, "num_latents": IntDistribution(2, 10), "batch": IntDistribution(1, 100, log=True)}
+    point = {"beta": 0.1, "gamma": 0.25, "num_latents": 6, "batch": 10}
+    np.testing.assert_allclose(_in_unit(point, space), [0.5, 0.25, 0.5, 0.5])
+    assert _from_unit(_in_unit(point, space), space) == pytest.approx(point)
+    corner = _from_unit(np.array([1.0, 1.0, 0.99, 1.0]), space)
+    assert corner == pytest.approx({"beta": 1.0, "gamma": 1.0, "num_latents": 10, "batch": 100})
+    assert all(distribution._contains(corner[name]) for name, distribution in space.items())
+
+
+def test_a_sobol_sequence_leaves_no_large_part_of_the_space_out() -> None:
+    study = optuna.create_study()
+    for number in range(17):
+        study.sampler = resolve(SAMPLERS["qmc"].build)(number, 10)
+        study.tell(study.ask(dict(SPACE)), 0.0)
+    drawn = np.array([_in_unit(trial.params, SPACE) for trial in study.trials[1:]])
+    cells = {tuple(cell) for cell in np.floor(4 * drawn + 1e-9).astype(int).tolist()}  # draws lie on edges
+    assert len(cells) == 16  # of 4 × 4, each once
+
+
+def test_a_package_that_is_missing_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_plan, "find_spec", lambda name: None)
+    with pytest.raises(
+        UserError, match=r"cmaes needs the package cmaes, .* `pip install cmaes`, .* tpe, gp, nsgaii, qmc"
+    ):
+        plan_of(tmp_path, "--sampler", "cmaes")
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_sampler_of_one_objective_is_not_given_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_plan, "find_spec", lambda name: object())
+    with pytest.raises(
+        UserError, match=r"cmaes searches for 1 objective at a time, and 2 are given; .* tpe, gp, nsgaii"
+    ):
+        plan_of(tmp_path, "--sampler", "cmaes", "--objectives", "reconstruction_error", "mcc")
