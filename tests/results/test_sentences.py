@@ -187,3 +187,8 @@ def test_without_an_effect_something_is_claimed_in_at_most_a_twentieth_of_sweeps
     assert np.mean(claimed) <= 0.05 + 2.33 * math.sqrt(0.05 * 0.95 / number)
     # It is the correction that keeps it so.
     assert np.mean([any(difference(pairs, 1).differs for pairs in of_sweep) for of_sweep in levels - base]) > 0.1
+
+
+def test_where_nothing_has_finished_there_is_nothing_to_tell():
+    trials = finals([GRID], measure).assign(state="unfinished")
+    assert account_of(trials) is None and sentences(trials) == []

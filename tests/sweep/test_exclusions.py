@@ -36,7 +36,7 @@ def test_what_has_no_effect_in_a_trial_counts_as_its_default():
         ("gamma=", "no combination"),
         ("=3", "no combination"),
         ("", "no combination"),
-        ("momentum=3", "momentum.* no option of a trial"),
+        ("nesterov=3", "nesterov.* no option of a trial"),
         ("gamma=much", "'much' is no number"),
         ("beta=0.1,1", "leaves no trial"),
     ],

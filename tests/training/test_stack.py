@@ -15,6 +15,8 @@ FREE = {
     **{"capacity_max": 1.0, "capacity_weight": 2.0, "capacity_iterations": 3, "capacity_schedule": "cosine"},
     **{"slowness_weight": 1.0, "slowness_rate": 2.0, "beta_schedule": "linear", "lam_schedule": "cyclic"},
     **{"schedule_iterations": 5, "schedule_cycles": 2, "velocity_scale": 0.3, "velocity_alpha": 0.5},
+    **{"learning_rate_schedule": "cosine", "learning_rate_iterations": 7, "warm_up_iterations": 2},
+    **{"momentum": 0.5, "weight_decay": 0.1},
 }
 CAPACITIES = [
     {"capacity_max": 1.0},
@@ -26,6 +28,8 @@ SLOWNESSES = [{"slowness_weight": 1.0}, {"slowness_rate": 2.0}, {"beta_schedule"
 VELOCITIES = [{"velocity_scale": 0.3}, {"velocity_alpha": 0.5}, {"beta_schedule": "linear"}]
 SHARED = {
     "num_latents": 3,
+    "optimizer": "adam",
+    "clip_gradient": 1.0,
     "objective": "tcvae",
     "gamma_schedule": "linear",
     "learn_alpha": True,
@@ -51,9 +55,12 @@ def test_an_empty_stack_has_no_trials_and_no_data():
 @pytest.mark.parametrize("name", FREE)
 def test_trials_may_differ_in_what_only_weighs_or_seeds(name):
     kind = name.partition("_")[0]
-    beside = {"schedule": {"beta_schedule": "cyclic"}} | {
-        kind: {"objective": kind} for kind in ("capacity", "slowness", "velocity")
-    }
+    beside = {
+        "schedule": {"beta_schedule": "cyclic"},
+        "learning": {"learning_rate_schedule": "linear"},
+        "momentum": {"optimizer": "sgd"},
+        "weight": {"optimizer": "adamw"},
+    } | {kind: {"objective": kind} for kind in ("capacity", "slowness", "velocity")}
     base = small("inertia_vae", **beside.get(kind, {}))
     other = replace(base, **{name: FREE[name]})
     assert len(Stack([base, other])) == 2

@@ -288,7 +288,7 @@ def test_a_price_is_an_upper_bound_from_the_original_s_hour_a_trial(tmp_path, ca
 
 
 def test_an_interrupt_before_anything_runs_leaves_no_traceback(tmp_path, capfd, monkeypatch):
-    def interrupted(plan):
+    def interrupted(plan, began):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dd_ray.cli.execute", interrupted)
