@@ -251,7 +251,8 @@ class Evaluations:
         reached = self.iterations[_last(self.rows >= 0)][self.keys.get_indexer(pd.Index(trials["key"]))]
         of_trials = zip(trials["state"], trials["iteration"], reached.tolist(), strict=True)
         marks = [_mark(*row, iteration, self.last) for row in of_trials]
-        return trials.assign(mark=marks).join(self.untrained.add_suffix("_untrained"), on="key")
+        # A copy has its columns together, without which pandas warns where another one is added to a hundred.
+        return trials.copy().assign(mark=marks).join(self.untrained.add_suffix("_untrained"), on="key")
 
     def _paired(self, trials: pd.DataFrame, field: str, iteration: int) -> pd.DataFrame:
         """A row for each trial and the one that differs in `field` alone, which is 0 there: the first less the second.
@@ -270,14 +271,17 @@ class Evaluations:
         collapsed = self.table["collapsed"].to_numpy(float)
         marks = zip(pairs["mark"], pairs.pop("mark_reference"), strict=True)
         lost = pairs["state_reference"].isin(["failed", "diverged"])
-        return pairs.assign(
-            iteration=np.where(none, math.nan, self.iterations[last[1]]),
+        added = {
+            "iteration": np.where(none, math.nan, self.iterations[last[1]]),
             **dict(zip(self.metrics, (scores - references_scores).T, strict=True)),
             **{f"{name}_reference": of for name, of in zip(self.metrics, references_scores.T, strict=True)},
-            collapsed=np.where(none, math.nan, np.maximum(collapsed[one[last]], collapsed[other[last]])),
-            mark=[min(two, key=MARKS.index) for two in marks],
-            state=pairs["state"].mask(lost, pairs["state_reference"]),
-        )
+            "collapsed": np.where(none, math.nan, np.maximum(collapsed[one[last]], collapsed[other[last]])),
+            "mark": [min(two, key=MARKS.index) for two in marks],
+            "state": pairs["state"].mask(lost, pairs["state_reference"]),
+        }
+        # At once: a table to which a hundred columns are added one by one is slow, and pandas warns of it.
+        kept = pairs.drop(columns=["mark", "state"])
+        return pd.concat([kept, pd.DataFrame(added, index=pairs.index)], axis=1)
 
 
 def _last(present: NDArray[np.bool_]) -> Rows:

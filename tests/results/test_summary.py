@@ -402,3 +402,15 @@ def test_combinations_are_of_all_values_the_last_column_fastest() -> None:
     pairs = [(1, "x"), (1, "y"), (2, "x"), (2, "y")]
     assert combinations(frame, ["a", "b"]) == [{"a": a, "b": b} for a, b in pairs]
     assert combinations(frame, []) == [{}]
+
+
+def test_differences_of_a_hundred_metrics_are_found_without_a_warning(tmp_path: Path) -> None:
+    """Warnings are errors here: pandas has one of tables that grew a column at a time."""
+    names = [f"kl/latent_{i}" for i in range(120)]
+
+    def many(config: Values, iteration: int) -> Values:
+        return {name: config["gamma"] + 0.01 * i + iteration / 1000 for i, name in enumerate(names)}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1]}, metrics=many)
+    cells = summary_of(path, metrics=names, reference="gamma").cells
+    assert len(cells) == len(names) and cells["mean"].to_numpy() == pytest.approx(0.5)
