@@ -175,7 +175,7 @@ def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> 
 
 
 def time_is_up(left: str) -> str:
-    """A sentence for the end of a time budget, with so much left to do."""
+    """Return a sentence for the end of a time budget, with so much left to do."""
     return f"The time is up with {left} to go, whose states are saved."
 
 

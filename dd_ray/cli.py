@@ -55,7 +55,7 @@ blur of a posterior as wide as the prior asks for."""
 
 
 def main(study: Study, args: list[str] | None = None) -> None:
-    """Run a study's command line, and exit with its code: 0 if every trial that ended ended well."""
+    """Run a study's command line, and exit with its code: 0 if no trial failed."""
     began = time.monotonic()
     expect_signals()
     try:
@@ -211,7 +211,7 @@ def execute(plan: Plan, began: float) -> int:
 
 
 def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
-    """Print what came out and where all is, and return the exit code.
+    """Print the results and where they are, and return the exit code.
 
     Args:
         plan: what was asked for.
@@ -257,7 +257,7 @@ def _say_which_took_too_long(plan: Plan, trials: pd.DataFrame) -> None:
 
 
 def _exit_code(trials: pd.DataFrame, to_go: str, ending: str | None) -> int:
-    """What the command exits with: `to_go` says what is left to do, if there is, and `ending` why."""
+    """Return the exit code of the command; `to_go` says in words what is left to do, and `ending` why."""
     failed = trials[trials["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
         print(f"failed: {printable(row['label'])}: {printable(row['error'])}", file=sys.stderr)

@@ -102,7 +102,7 @@ def _known_to_tyro(hint: Any) -> Any:
 
 
 def _written_time() -> Any:
-    """How tyro reads a time that may be left out."""
+    """Make the rule by which tyro reads a time that may be left out."""
     import tyro  # noqa: PLC0415
 
     return tyro.constructors.PrimitiveConstructorSpec(

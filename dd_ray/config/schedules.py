@@ -40,18 +40,19 @@ def share_at(schedule: Schedule, iteration: int, length: int, cycles: int) -> fl
 
 
 def learning_rate_at(config: TrialConfig, iteration: int) -> float:
-    """η_i, the learning rate of a trial in iteration i, from its η, n `learning_rate_iterations` and w of warm-up.
+    """Return η_i, the learning rate of a trial in iteration i.
 
-    In the warm-up, η (i + 1) / w. Then with s = (i − w) / (n − w), at most 1: constant: η. linear: η (1 − s).
-    cosine: η ½ (1 + cos(π s)) (Loshchilov and Hutter 2017, eq. 5, without restarts).
+    With η its `learning_rate`, n its `learning_rate_iterations` and w its `warm_up_iterations`: in the warm-up
+    η (i + 1) / w. After it η if the schedule is constant, or else η (1 − s_{i−w}) with the s of `share_at` of length
+    n − w: for cosine η ½ (1 + cos(π (i − w) / (n − w))) (Loshchilov and Hutter 2017, eq. 5, without restarts).
     """
     full, warm_up = config.learning_rate, config.warm_up_iterations
     if iteration < warm_up:
         return full * (iteration + 1) / warm_up
     if config.learning_rate_schedule == "constant":
         return full
-    done = min(1.0, (iteration - warm_up) / (config.learning_rate_iterations - warm_up))
-    return full * (1 - done if config.learning_rate_schedule == "linear" else 0.5 * (1 + math.cos(math.pi * done)))
+    length = config.learning_rate_iterations - warm_up
+    return full * (1 - share_at(config.learning_rate_schedule, iteration - warm_up, length, cycles=1))
 
 
 def value_at(config: TrialConfig, name: Scheduled, iteration: int) -> float:

@@ -1,4 +1,4 @@
-"""What fresh seeds say of chosen cells: `python analysis/contrasts.py results/inertia_grid_quick_confirmed`.
+"""Draws chosen cells with fresh seeds: `python analysis/contrasts.py results/inertia_grid_quick_confirmed`.
 
 `contrasts.png`: a panel for each outcome that a sweep was confirmed in (`--confirm`), in it a row for each arm: its
 best cell less that of the baseline, seed by seed (dots), their mean and Student's 95% interval; filled where it is not

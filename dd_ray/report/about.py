@@ -1,4 +1,4 @@
-"""What a sweep is: its name, its question, who asked for it when and where, and what software ran it."""
+"""Describes a sweep: its name, its question, who asked for it when and where, and the software that ran it."""
 
 import shlex
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 
 
 def about(sweep: SweepFolder) -> dict[str, Any]:
-    """What is known of a sweep; None where it was begun by a version of before that did not write it down.
+    """Return what is known of a sweep, with None for what the version that began it did not record.
 
     Returns:
         `name`, `study`, `question`, `began` and `asked` (ISO 8601, when its command ran first and last), `written`

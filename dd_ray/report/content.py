@@ -1,4 +1,4 @@
-"""What a report says in numbers: a sweep as one JSON-able dictionary.
+"""Collects the numbers of a report: a sweep as one dictionary that JSON can hold.
 
 Its `cells` are combinations of the axes' values (or the suggestions of a search), each with its trials, one for each
 seed. Numbers of a cell come from `dd_ray.results.summary`, iteration by iteration, and are the same as
@@ -266,7 +266,7 @@ def _scale(last: Summary, metric: str) -> dict[str, Any]:
 def _cells(
     summary: Summary, table: pd.DataFrame, curves: Mapping[str, Mapping[str, Any]], drawn: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """What each cell is, and its trials: one for each seed, with their curves."""
+    """Describe each cell and its trials: one for each seed, with their curves."""
     fields, differing = _in_reading_order(summary.layout), _differing(table)
     of_trial = ["key", "label", "seed", "state", "error", "iteration"]
     places = summary.cells.loc[summary.cells["seeds_in_cell"] > 0, fields].drop_duplicates().to_dict("records")

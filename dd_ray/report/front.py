@@ -27,7 +27,7 @@ FRONT = "index.html"
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What the front page says of a sweep."""
+    """A line of the front page, about one sweep."""
 
     name: str
     study: str
@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class _Recorded:
-    """What follows from the records of a sweep alone."""
+    """The part of a line that follows from the records of a sweep alone."""
 
     said: Mapping[str, Any]
     """Of `dd_ray.report.about`."""
@@ -113,7 +113,7 @@ def sweeps_in(storage: str) -> list[str]:
 
 
 def is_storage(location: str) -> bool:
-    """Whether a folder or URL holds sweeps and is none itself."""
+    """Return whether a folder or URL holds sweeps and is none itself."""
     return not open_files(location).exists("sweep.json") and bool(sweeps_in(location))
 
 

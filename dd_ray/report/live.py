@@ -126,7 +126,7 @@ def waiting_page(name: str, question: str, location: str) -> str:
 
 
 def page_link(sweep: SweepFolder) -> str:
-    """What opens the page in a browser, or where it is on an object store."""
+    """Return the link that opens the page in a browser, or its place on an object store."""
     local = sweep.files.local
     return (local / PAGE).absolute().as_uri() if local else sweep_location(sweep.location, PAGE)
 

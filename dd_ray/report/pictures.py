@@ -1,4 +1,4 @@
-"""What a report shows of each cell's network: reconstructions of held-out videos, and traversals, as PNG.
+"""Draws each cell's network for a report: reconstructions of held-out videos, and traversals, as PNG.
 
 A cell's pictures are a few sprites, so that a page of hundreds of cells stays small: the frames of its
 reconstructions, a row for each video, its traversals, a row for each latent, and, of a video model, its dreams of the
@@ -95,7 +95,7 @@ class Pictures:
         }
 
     def _dream(self, subject: Network, videos: Batch) -> dict[str, Any]:
-        """What a network shows of the first video when it sees only its beginning, a row for each γ."""
+        """Draw what a network dreams of the first video after seeing only its beginning, a row for each γ."""
         delay = subject.config.latent_delay
         num_frames = videos.images.shape[1]
         seen = min(probes.DREAM_SEEN, num_frames - delay)

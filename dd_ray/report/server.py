@@ -67,7 +67,7 @@ class ServedSweep:
         return self._content, self._version
 
     def progress(self) -> dict[str, Any]:
-        """How many trials run, how fast, and the seconds left, as the sweep's command said lately; else zeros."""
+        """Return how many trials run, how fast, and the seconds left, as the sweep's command last said; else zeros."""
         said = alive(self._sweep) or {"running": [], "iterations_per_second": 0.0, "seconds_left": None}
         return {**said, "running": len(said["running"])}
 
@@ -115,7 +115,7 @@ class Server(ThreadingHTTPServer):
 
     @property
     def link(self) -> str:
-        """What opens it in a browser."""
+        """The link that opens it in a browser."""
         return f"http://{LOOPBACK}:{self.server_port}/"
 
 

@@ -203,7 +203,7 @@ class Evaluations:
         )
 
     def differences(self, reference: str, iteration: int | None = None) -> Summary:
-        """The summary of the differences to the cells where a field is 0, as `summarise` gives it."""
+        """Summarise the differences to the cells where a field is 0, as `summarise` does."""
         iteration = self._asked(iteration)
         trials, metrics, axes = self._trials(iteration), self.metrics, self.layout.axes
         field = _reference_field(trials, axes, reference)
@@ -240,7 +240,7 @@ class Evaluations:
         return int(self.iterations[self.iterations <= iteration].max())
 
     def _trials(self, iteration: int) -> pd.DataFrame:
-        """A row for each trial, see `Summary.trials`."""
+        """Return a row for each trial, see `Summary.trials`."""
         evaluated = (self.rows >= 0) & (self.iterations <= iteration)
         first = self.table.drop_duplicates("key").index.to_numpy()
         rows = np.where(evaluated.any(axis=1), self.rows[np.arange(len(first)), _last(evaluated)], first)

@@ -68,7 +68,7 @@ class Outcome:
     """Of a trial out of time, how much it had taken."""
 
     def to_dict(self) -> dict[str, Any]:
-        """What is written, and sealed: `seconds` where there are any, which no outcome had at first."""
+        """Return the values to write and to seal. `seconds` is left out if None, since older outcomes have none."""
         values = asdict(self)
         return values if self.seconds is not None else {k: v for k, v in values.items() if k != "seconds"}
 

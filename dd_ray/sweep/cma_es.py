@@ -1,4 +1,4 @@
-"""CMA-ES, of the package cmaes, for Optuna.
+"""Implements CMA-ES for Optuna by the package cmaes.
 
 Why not Optuna's own `CmaEsSampler` (5.0): it keeps its state in the study as a pickle and opens that again, and whoever
 can write a sweep's folder could run code by it. Here the state is computed anew, from the values in the study.
@@ -23,7 +23,7 @@ Space = Mapping[str, FloatDistribution | IntDistribution]
 
 
 def cma_es(seed: int, startup: int) -> "CmaEs":
-    """The sampler of a suggestion."""
+    """Make the sampler of a suggestion."""
     return CmaEs(seed, startup)
 
 
@@ -44,7 +44,7 @@ class CmaEs(BaseSampler):
         self._random = RandomSampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The numbers that are drawn together; none for the first suggestions."""
+        """Return the numbers that are drawn together; none for the first suggestions."""
         space = intersection_search_space(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
         numbers = {name: d for name, d in space.items() if isinstance(d, FloatDistribution | IntDistribution)}
         enough = trial.number >= self._startup and len(numbers) > 1
@@ -53,7 +53,7 @@ class CmaEs(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """A draw of the numbers."""
+        """Draw the numbers."""
         if len(search_space) < 2:
             return {}
         from cmaes import CMA  # type: ignore[import-not-found]  # noqa: PLC0415  # comes by its own pip install
@@ -71,18 +71,18 @@ class CmaEs(BaseSampler):
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """A draw of what is not drawn together."""
+        """Draw a value that is not drawn together with others."""
         return self._random.sample_independent(study, trial, param_name, param_distribution)
 
     def _scored(self, study: Study, space: Space) -> list[tuple[int, NDArray[np.float64], float]]:
-        """Number, place in the unit cube and value, lower being better, of each suggestion that has one."""
+        """Return number, place in the unit cube and value (lower is better) of each suggestion that has a value."""
         sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [(each.number, _in_unit(each.params, space), sign * float(each.value or 0.0)) for each in complete]
 
 
 def _in_unit(point: Mapping[str, Any], space: Space) -> NDArray[np.float64]:
-    """A point in [0, 1]^D: the share of each range that is below it, of logarithms where the range is of these."""
+    """Map a point into [0, 1]^D: by its share of each range, or of the logarithms of a logarithmic one."""
     shares = []
     for name, distribution in space.items():
         low, high, value = (_scale(distribution, x) for x in (distribution.low, distribution.high, point[name]))
@@ -91,7 +91,7 @@ def _in_unit(point: Mapping[str, Any], space: Space) -> NDArray[np.float64]:
 
 
 def _from_unit(shares: NDArray[np.float64], space: Space) -> dict[str, Any]:
-    """The point of the space there."""
+    """Map [0, 1]^D back to a point of the space."""
     point: dict[str, Any] = {}
     for share, (name, distribution) in zip(shares.tolist(), space.items(), strict=True):
         low, high = _scale(distribution, distribution.low), _scale(distribution, distribution.high)

@@ -1,4 +1,4 @@
-"""When a sweep is to have ended: by its time budget, or with the Slurm job that it is part of."""
+"""Finds the deadline of a sweep: the end of its time budget, or of the Slurm job that it is part of."""
 
 import os
 import time
@@ -19,7 +19,7 @@ LONGEST_JOB = 365 * 86400
 
 @dataclass(frozen=True)
 class Deadline:
-    """When a sweep is to have ended, by the clock of `time.monotonic`."""
+    """A time by which a sweep shall have ended, by the clock of `time.monotonic`."""
 
     at: float
     stops_at: float
@@ -27,7 +27,7 @@ class Deadline:
     why: str
 
     def has_come(self) -> bool:
-        """Whether trials are to stop."""
+        """Return whether it is time for trials to stop."""
         return time.monotonic() >= self.stops_at
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Deadline:
 def deadline_of(
     time_budget: float | None, began: float, environment: Mapping[str, str] = os.environ
 ) -> Deadline | None:
-    """The deadline of a sweep; None where it has none.
+    """Return the deadline of a sweep; None if it has none.
 
     Args:
         time_budget: in seconds; None where none is given.

@@ -179,7 +179,7 @@ class Plan:
         return [stops, *(self._seeds_compared() if len(self.axes["seed"]) > 1 else ())]
 
     def _seeds_compared(self) -> list[str]:
-        """How seeds are compared, in lines to read."""
+        """Describe in lines how seeds are compared."""
         return [
             "each seed is compared for itself, so of a cell some may be stopped; those that finish flatter its mean"
         ]

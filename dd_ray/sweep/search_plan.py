@@ -156,7 +156,7 @@ class SearchPlan(Plan):
         return compared if options.trial_time_budget is None else [*compared, options.trial_time_budget]
 
     def _seeds_compared(self) -> list[str]:
-        """How seeds are compared, in lines to read."""
+        """Describe in lines how seeds are compared."""
         return ["of each suggestion the first seed is compared; the others start when it has finished, and all finish"]
 
     def _label(self, config: TrialConfig) -> str:

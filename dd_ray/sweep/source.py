@@ -12,7 +12,7 @@ class Source(Protocol):
 
     @property
     def num_left(self) -> int:
-        """What is left to do: the number of trials of a grid, or of suggestions of a search."""
+        """The number of trials of a grid, or of suggestions of a search, that are left to do."""
         ...
 
     @property

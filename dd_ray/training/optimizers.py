@@ -14,7 +14,7 @@ EPSILON = 1e-6
 
 
 def nothing_kept(config: TrialConfig, weights: Tensor) -> dict[str, Tensor]:
-    """What a trial's optimiser keeps before the first step: zeros."""
+    """Make the vectors that a trial's optimiser keeps, as they are before the first step: zeros."""
     return {name: torch.zeros_like(weights) for name in OPTIMIZERS[config.optimizer].keeps}
 
 

@@ -1,4 +1,4 @@
-"""What an optimiser's update is made with, beside the gradient."""
+"""Holds the rates of an optimiser's update: learning rate, momentum, weight decay."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Rates:
 
     @classmethod
     def at(cls, config: TrialConfig, iteration: int) -> Self:
-        """The rates of a trial in an iteration, which is one less than the number of the step that it takes."""
+        """Return the rates of a trial in an iteration; its step has the number iteration + 1."""
         return cls(
             learning_rate=learning_rate_at(config, iteration),
             momentum=config.momentum,

@@ -40,7 +40,7 @@ class TrialState:
 
     @property
     def kept(self) -> dict[str, dict[str, Tensor]]:
-        """What its optimiser keeps of gradients before, by the names that `OptimizerSpec.keeps` gives."""
+        """The vectors that its optimiser keeps of earlier gradients, by the names in `OptimizerSpec.keeps`."""
         return {name: getattr(self, name) for name in OPTIMIZERS[self.config.optimizer].keeps}
 
 
@@ -71,7 +71,7 @@ class Trial:
         return self.kept["square_avg"]
 
     def live_in(self, weights: Tensor, kept: Mapping[str, Tensor]) -> None:
-        """Have weights and optimiser state in these vectors [P], which hold them already."""
+        """Keep weights and optimiser state in these vectors [P], which hold them already."""
         self.weights, self.kept = weights, kept
         vector_to_parameters(weights, self.model.parameters())
 
@@ -99,7 +99,7 @@ class Trial:
         return self.terms is not None and not bool(torch.isfinite(self.terms.loss))
 
     def state(self) -> TrialState:
-        """A copy of all that the trial is."""
+        """Return a copy of the trial's complete state."""
         kept = {name: self._by_name(tensor.cpu().clone()) for name, tensor in self.kept.items()}
         return TrialState(
             config=self.config,

@@ -1,4 +1,4 @@
-"""What is said where a command ends without a word: Ray ends the process of a driver that loses its node.
+"""Explains the sudden end of a command: Ray ends the process of a driver that loses its node.
 
 Its C++ part does so at once, with exit code 1, as soon as it asks the node's store of objects for anything. Nothing in
 the process itself can speak then, so a shell waits beside it, which takes some kilobytes and hears that it is gone.

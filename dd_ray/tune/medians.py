@@ -56,7 +56,7 @@ class MedianRule(FIFOScheduler):
 
     @property
     def metric(self) -> str:
-        """What is compared."""
+        """The metric that is compared."""
         return self._name
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:

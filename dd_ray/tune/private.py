@@ -178,15 +178,15 @@ def rungs_of(asha: "ASHAScheduler") -> list[dict[str, Any]]:
 
 
 def rungs_of_brackets(asha: "ASHAScheduler") -> list[int]:
-    """How many rungs each bracket has, the one that compares first foremost."""
+    """Return the number of rungs of each bracket; the bracket that compares first comes first."""
     return [len(bracket._rungs) for bracket in asha._brackets]
 
 
 def place(asha: "ASHAScheduler", trial: "Trial", bracket: int) -> None:
-    """Have a trial compared in a bracket, whichever Ray has drawn for it."""
+    """Compare a trial in a bracket, whichever Ray has drawn for it."""
     asha._trial_info[trial.trial_id] = asha._brackets[bracket]
 
 
 def enter_rungs(asha: "ASHAScheduler", trial: Any, bracket: int, iteration: int, score: float) -> None:
-    """Enter a score into the rungs that a trial has come by, where higher is better; nothing is stopped by it."""
+    """Enter a score, of which higher is better, into the rungs that a trial has passed. It stops no trial."""
     asha._brackets[bracket].on_result(trial, iteration, score)

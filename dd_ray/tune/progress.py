@@ -25,7 +25,7 @@ SECONDS_BETWEEN_RECORDS = 10
 Ending = Literal[
     "interrupted", "out of time", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"
 ]
-"""Why a sweep, or a round of it, stops before all trials have ended."""
+"""Reasons why a sweep, or a round of it, stops before all trials have ended."""
 
 
 class Watcher(Callback):

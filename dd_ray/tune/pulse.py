@@ -90,7 +90,7 @@ class _Question:
         self._thread: threading.Thread | None = None
 
     def is_unanswered(self) -> bool:
-        """Whether the last question has waited too long; asks the next one when it is time."""
+        """Return whether the last question has waited too long, and ask the next one when it is time."""
         now = time.monotonic()
         waits = self._thread is not None and self._thread.is_alive()
         if not waits and now - self._asked > SECONDS_BETWEEN_QUESTIONS:
@@ -117,11 +117,11 @@ class _OwnRay:
         self._looks = 0
 
     def has_died(self) -> bool:
-        """Whether one of them has ended."""
+        """Return whether one of them has ended."""
         return any(process.poll() is not None for process in own_processes())
 
     def stands_still(self) -> bool:
-        """Whether one of them was stopped at so many looks in a row."""
+        """Return whether one of them was found stopped at so many looks in a row."""
         stopped = any(is_stopped(process.pid) for process in own_processes())
         self._looks = self._looks + 1 if stopped else 0
         return self._looks >= LOOKS_AT_STOPPED

@@ -148,7 +148,7 @@ def _rounds(
     shown: bool,
     deadline: Deadline | None,
 ) -> Iterator[tuple[Rounds, Watcher]]:
-    """What runs trials and who watches them, until one, a signal or the clock says that it is to end."""
+    """Make the runner and the watcher of trials, which run until the watcher, a signal or the deadline ends them."""
     done, ended = _known_of(plan, sweep, keys)
     iterations = plan.options.iterations
     watcher = Watcher(

@@ -1,4 +1,4 @@
-"""Schedulers of `dd_ray.sweep.schedulers` in Ray Tune: those with rungs, which remember what was recorded, and none."""
+"""Implements the schedulers with rungs in Ray Tune, which use recorded scores, and none, which lets all finish."""
 
 import hashlib
 import math
@@ -19,12 +19,12 @@ Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def asha(plan: Plan, recorded: Recorded) -> "RememberingASHA":
-    """The scheduler of a plan that stops trials which fall behind."""
+    """Make the scheduler of a plan that stops trials which fall behind."""
     return _with_brackets(plan, recorded, 1)
 
 
 def hyperband(plan: Plan, recorded: Recorded) -> "RememberingASHA":
-    """Asynchronous HyperBand: as many brackets as the rungs of asha, each of which begins a rung later."""
+    """Make asynchronous HyperBand: as many brackets as asha has rungs, each of which begins a rung later."""
     halvings = math.log(plan.options.iterations / plan.grace_period) / math.log(plan.options.reduction_factor)
     return _with_brackets(plan, recorded, 1 + int(halvings))
 

@@ -52,7 +52,7 @@ def ending_stopped_workers(watcher: Watcher) -> Iterator[None]:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal has stopped a process of this machine, and none has made it go on since."""
+    """Return whether a signal has stopped a process of this machine, and none has made it go on since."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     except OSError:  # it has ended, or there is no /proc
@@ -73,7 +73,7 @@ def end_stopped(pids: Sequence[int]) -> list[int]:
 
 
 def _is_worker(pid: int) -> bool:
-    """Whether a process has the title of Ray's workers; another may have its number by now."""
+    """Return whether a process has the title of Ray's workers; another process may have its number by now."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"ray::")
     except OSError:

@@ -1,4 +1,4 @@
-"""Waiting for a file system only as long as it may take to answer: one whose server is gone blocks for ever."""
+"""Limits the wait for a file system, since one whose server is gone blocks for ever."""
 
 import errno
 import threading
@@ -65,7 +65,7 @@ def _do(call: Callable[[], None], outcome: "Future[None]") -> None:
 
 
 def is_blocked(error: BaseException) -> bool:
-    """Whether an error, or what caused it, is a storage that does not answer."""
+    """Return whether an error, or its cause, is a storage that does not answer."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, BlockedError):
         cause = cause.__cause__ or cause.__context__
