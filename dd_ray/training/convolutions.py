@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from dd_ray.models import Model
+from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
+
+PLAIN: Mapping[type[nn.Module], type[nn.Module]] = {Conv2d: nn.Conv2d, ConvTranspose2d: nn.ConvTranspose2d}
+"""The layers of PyTorch that ours extend by an activation function."""
 
 
 def size_of_convolved(layer: nn.Conv2d, images: Tensor) -> tuple[int, int]:
@@ -32,8 +36,12 @@ def size_of_transposed(layer: nn.ConvTranspose2d, images: Tensor) -> tuple[int, 
 
 
 def with_convolutions(model: Model, kinds: Mapping[type[nn.Module], type[nn.Module]]) -> Model:
-    """Replace layers of a model by layers of other kinds, which have the same parameters under the same names."""
+    """Replace layers of a model by layers of other kinds, which have the same parameters under the same names.
+
+    `kinds` names PyTorch's layers; layers that apply an activation function as well go on to apply it.
+    """
     for module in model.modules():
-        if type(module) in kinds:
-            module.__class__ = kinds[type(module)]
+        plain = PLAIN.get(type(module), type(module))
+        if plain in kinds:
+            module.__class__ = kinds[plain]
     return model

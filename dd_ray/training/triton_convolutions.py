@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from dd_ray.errors import UserError
+from dd_ray.models.networks.layers import activated
 from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
 
 WIDE, NARROW, KERNEL = range(3)
@@ -70,7 +71,9 @@ class TritonConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
         """Map images [N, I, H, W] to [N, O, H', W']."""
         narrow = size_of_convolved(self, input)
-        return _applied(self, _geometry(self, (input.shape[2], input.shape[3]), narrow), NARROW, input, None)
+        return activated(
+            self, _applied(self, _geometry(self, (input.shape[2], input.shape[3]), narrow), NARROW, input, None)
+        )
 
 
 class TritonConvTranspose2d(nn.ConvTranspose2d):
@@ -79,7 +82,9 @@ class TritonConvTranspose2d(nn.ConvTranspose2d):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map images [N, O, H', W'] to [N, I, H, W]."""
         wide = size_of_transposed(self, input)
-        return _applied(self, _geometry(self, wide, (input.shape[2], input.shape[3])), WIDE, None, input)
+        return activated(
+            self, _applied(self, _geometry(self, wide, (input.shape[2], input.shape[3])), WIDE, None, input)
+        )
 
 
 TRITON: Mapping[type[nn.Module], type[nn.Module]] = {

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dd_ray.config import TrialConfig
 from dd_ray.models.networks.base import Features, scaled
+from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
 
 CHANNELS = (32, 32, 64, 64)
 SIDE = 2
@@ -27,13 +27,13 @@ class Conv32Features(Features):
     def __init__(self, config: TrialConfig) -> None:
         channels = _channels(config)
         super().__init__(size=channels[-1] * SIDE**2)
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in pairwise(channels))
+        self.convs = nn.Sequential(
+            *(Conv2d(a, b, 3, stride=2, padding=1, activation="relu") for a, b in pairwise(channels))
+        )
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images
-        for conv in self.convs:
-            x = functional.relu(conv(x), inplace=True)
-        return x.flatten(1)
+        features: Tensor = self.convs(images).flatten(1)
+        return features
 
 
 class Conv32Decoder(nn.Module):
@@ -43,13 +43,13 @@ class Conv32Decoder(nn.Module):
         super().__init__()
         channels = _channels(config)
         self.linear = nn.Linear(num_inputs, channels[-1] * SIDE**2)
-        self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 3, stride=2, padding=1, output_padding=1) for a, b in pairwise(reversed(channels))
+        *hidden, last = pairwise(reversed(channels))
+        geometry = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
+        self.convs = nn.Sequential(
+            *(ConvTranspose2d(a, b, activation="elu", **geometry) for a, b in hidden),
+            ConvTranspose2d(*last, activation="linear", **geometry),
         )
 
     def forward(self, codes: Tensor) -> Tensor:
         """Draw images [N, C, 32, 32] in [0, 1] from codes [N, D]."""
-        x = self.linear(codes).unflatten(1, (-1, SIDE, SIDE))
-        for conv in self.convs[:-1]:
-            x = functional.elu(conv(x), inplace=True)
-        return torch.sigmoid(self.convs[-1](x))
+        return torch.sigmoid(self.convs(self.linear(codes).unflatten(1, (-1, SIDE, SIDE))))

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from dd_ray.config import TrialConfig
 from dd_ray.models.networks.base import Features, scaled
+from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
 
 CHANNELS = (32, 32, 32, 32)
 HIDDEN = (256, 256)
@@ -31,14 +32,13 @@ class Conv64Features(Features):
     def __init__(self, config: TrialConfig) -> None:
         channels, hidden = _widths(config)
         super().__init__(size=hidden[-1])
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(channels))
+        self.convs = nn.Sequential(
+            *(Conv2d(a, b, 4, stride=2, padding=1, activation="relu") for a, b in pairwise(channels))
+        )
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(hidden))
 
     def forward(self, images: Tensor) -> Tensor:
-        x = images
-        for conv in self.convs:
-            x = functional.relu(conv(x))
-        x = x.flatten(1)
+        x: Tensor = self.convs(images).flatten(1)
         for linear in self.linears:
             x = functional.relu(linear(x))
         return x
@@ -51,8 +51,11 @@ class Conv64Decoder(nn.Module):
         super().__init__()
         channels, hidden = _widths(config)
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((num_inputs, *reversed(hidden))))
-        self.convs = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(reversed(channels))
+        *drawing, last = pairwise(reversed(channels))
+        geometry = {"kernel_size": 4, "stride": 2, "padding": 1}
+        self.convs = nn.Sequential(
+            *(ConvTranspose2d(a, b, activation="relu", **geometry) for a, b in drawing),
+            ConvTranspose2d(*last, activation="linear", **geometry),
         )
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -60,7 +63,4 @@ class Conv64Decoder(nn.Module):
         x = codes
         for linear in self.linears:
             x = functional.relu(linear(x))
-        x = x.unflatten(1, (-1, SIDE, SIDE))
-        for conv in self.convs[:-1]:
-            x = functional.relu(conv(x))
-        return torch.sigmoid(self.convs[-1](x))
+        return torch.sigmoid(self.convs(x.unflatten(1, (-1, SIDE, SIDE))))
