@@ -29,10 +29,20 @@ using Count = std::int64_t;
 struct Shape {
     Count images, wide[3], narrow[3], size[2], stride[2], padding[2];  // wide and narrow: height, width, channels
 };
-struct Tap {
-    Count source, kernel;  // where a tap of a kernel reads, in floats
+struct Taps {
+    Count source, kernel, length;  // taps that lie beside each other: where they read, and how much, in floats
 };
 enum Activation { LINEAR, RELU, ELU };
+struct Place {  // a pixel of the target's images, some of its channels, and what they are computed from
+    const float* source;
+    Count source_stride;  // from image to image
+    const Taps* taps;
+    Count num_taps;
+    const float *kernels, *bias;
+    Activation activation;
+    float* target;
+    Count target_stride, channels;
+};
 
 constexpr Count MOST_TAPS = 256;
 constexpr Count SHARES = 8;      // of the images or pixels that are summed over, whatever the number of threads
@@ -77,12 +87,11 @@ namespace avx2 {
 #undef LANES
 #undef PIXELS
 #undef ROWS
-
 #define LANES 16
 #define PIXELS 8
 #define ROWS 8
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,fma")
+#pragma GCC target("avx512f,fma")
 namespace avx512 {
 #include "kernels.cpp"
 }
@@ -107,10 +116,8 @@ extern "C" {
 
 // Number of floats in the widest vectors that this CPU has; 0 if these kernels cannot run on it.
 int dd_ray_lanes() {
-    const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-    const bool fma = __builtin_cpu_supports("fma");
-    return wide && fma ? 16 : __builtin_cpu_supports("avx2") && fma ? 8 : 0;
+    const bool narrow = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    return narrow ? __builtin_cpu_supports("avx512f") ? 16 : 8 : 0;
 }
 
 // target = activation(convolution of source with kernels [taps, source channels, target channels] + bias).
@@ -169,6 +176,16 @@ typedef std::int32_t Bits __attribute__((vector_size(4 * LANES)));
 
 INLINE Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 INLINE void store(float* to, Vector x) { *reinterpret_cast<Vector*>(to) = x; }
+INLINE Vector load(const float* from, Count lanes) {
+    if (lanes >= LANES) return load(from);
+    Vector x = {};
+    for (Count l = 0; l < lanes; l++) x[l] = from[l];
+    return x;
+}
+INLINE void store(float* to, Vector x, Count lanes) {
+    if (lanes >= LANES) return store(to, x);
+    for (Count l = 0; l < lanes; l++) to[l] = x[l];
+}
 INLINE Vector all(float x) { return x - Vector{}; }
 
 // exp(x) - 1 for x <= 0, as 2^n (1 + q) - 1, with q = exp(r) - 1, |r| <= ln(2) / 2. The polynomial is that of expf in
@@ -195,38 +212,42 @@ INLINE Vector activate(Vector x, Activation activation) {  // what is NaN stays 
     return x;
 }
 
-// The taps that a pixel of the target is computed from: where they read in an image of the source, and in the kernels,
-// whose taps are `step` floats apart.
-inline Count taps_of(const Shape& s, bool transposed, Count row, Count column, Count step, Tap* taps) {
-    const Count* from = transposed ? s.narrow : s.wide;
-    Count count = 0;
-    for (Count u = 0; u < s.size[0]; u++)
-        for (Count v = 0; v < s.size[1]; v++) {
-            Count at[2] = {row, column}, tap[2] = {u, v};
-            bool inside = true;
-            for (int d = 0; d < 2; d++) {
-                if (transposed) {
-                    at[d] += s.padding[d] - tap[d];
-                    inside &= at[d] % s.stride[d] == 0;
-                    at[d] /= s.stride[d];
-                } else at[d] = at[d] * s.stride[d] + tap[d] - s.padding[d];
-                inside &= 0 <= at[d] && at[d] < from[d];
-            }
-            if (inside) taps[count++] = {(at[0] * from[1] + at[1]) * from[2], (u * s.size[1] + v) * step};
+// The taps along an axis that a pixel of the target is computed from, and the pixels of the source that they read.
+INLINE Count along(const Shape& s, bool transposed, int axis, Count at, Count* taps, Count* pixels) {
+    const Count begin = transposed ? at + s.padding[axis] : at * s.stride[axis] - s.padding[axis];
+    const Count end = transposed ? s.narrow[axis] : s.wide[axis], step = transposed ? s.stride[axis] : 1;
+    Count tap = transposed ? begin % step : 0, pixel = transposed ? begin / step : begin, count = 0;
+    for (; tap < s.size[axis]; tap += step, pixel += transposed ? -1 : 1)
+        if (0 <= pixel && pixel < end) taps[count] = tap, pixels[count++] = pixel;
+    return count;
+}
+
+// The same along both axes; places are in an image of the source, and in a kernel with `width` targets.
+inline Count taps_of(const Shape& s, bool transposed, Count row, Count column, Count width, Taps* taps) {
+    const Count columns = transposed ? s.narrow[1] : s.wide[1], depth = transposed ? s.narrow[2] : s.wide[2];
+    Count u[MOST_TAPS], v[MOST_TAPS], a[MOST_TAPS], b[MOST_TAPS], count = 0;
+    const Count num_u = along(s, transposed, 0, row, u, a), num_v = along(s, transposed, 1, column, v, b);
+    for (Count i = 0; i < num_u; i++)
+        for (Count j = 0; j < num_v; j++) {
+            const Taps next = {(a[i] * columns + b[j]) * depth, (u[i] * s.size[1] + v[j]) * depth * width, depth};
+            Taps* last = taps + count - 1;
+            const Count length = count ? last->length : 0;
+            if (length && next.source == last->source + length && next.kernel == last->kernel + length * width)
+                last->length += depth;
+            else taps[count++] = next;
         }
     return count;
 }
 
-// P images at one place, V vectors of channels of each; `channels` of them are stored.
-template <int P, int V>
-void tile(const float* source, Count stride, Count depth, const Tap* taps, Count count, const float* kernels,
-          const float* bias, Activation activation, float* target, Count target_stride, Count channels) {
+// P images from `image` on, V vectors of channels of each.
+template <int P, int V> void tile(const Place& at, Count image) {
+    const Count stride = at.source_stride;
     Vector sum[P][V];
     UNROLL for (int p = 0; p < P; p++)
-        UNROLL for (int v = 0; v < V; v++) sum[p][v] = load(bias + v * LANES);
-    for (Count k = 0; k < count; k++) {
-        const float *x = source + taps[k].source, *w = kernels + taps[k].kernel;
-        for (Count i = 0; i < depth; i++, x++, w += 2 * LANES) {
+        UNROLL for (int v = 0; v < V; v++) sum[p][v] = load(at.bias + v * LANES);
+    for (Count k = 0; k < at.num_taps; k++) {
+        const float *x = at.source + image * stride + at.taps[k].source, *w = at.kernels + at.taps[k].kernel;
+        for (Count i = 0; i < at.taps[k].length; i++, x++, w += 2 * LANES) {
             Vector weight[V];
             UNROLL for (int v = 0; v < V; v++) weight[v] = load(w + v * LANES);
             UNROLL for (int p = 0; p < P; p++) {
@@ -237,25 +258,16 @@ void tile(const float* source, Count stride, Count depth, const Tap* taps, Count
     }
     UNROLL for (int p = 0; p < P; p++)
         UNROLL for (int v = 0; v < V; v++) {
-            const Vector out = activate(sum[p][v], activation);
-            float* to = target + p * target_stride + v * LANES;
-            if ((v + 1) * LANES <= channels) store(to, out);
-            else for (Count c = 0; c < channels - v * LANES; c++) to[c] = out[c];
+            float* to = at.target + (image + p) * at.target_stride + v * LANES;
+            store(to, activate(sum[p][v], at.activation), at.channels - v * LANES);
         }
 }
 
-// Images from `begin` to `end` at one place, in tiles of P images and then of fewer.
-template <int P, int V>
-void tiles(Count begin, Count end, const float* source, Count stride, Count depth, const Tap* taps, Count count,
-           const float* kernels, const float* bias, Activation activation, float* target, Count target_stride,
-           Count channels) {
-    for (; begin + P <= end; begin += P)
-        tile<P, V>(source + begin * stride, stride, depth, taps, count, kernels, bias, activation,
-                   target + begin * target_stride, target_stride, channels);
+// Images from `begin` to `end`, in tiles of P images and then of fewer.
+template <int P, int V> void tiles(const Place& at, Count begin, Count end) {
+    for (; begin + P <= end; begin += P) tile<P, V>(at, begin);
     if constexpr (P > 1)
-        if (begin < end)
-            tiles<P / 2, V>(begin, end, source, stride, depth, taps, count, kernels, bias, activation, target,
-                            target_stride, channels);
+        if (begin < end) tiles<P / 2, V>(at, begin, end);
 }
 
 // The sums of the lanes of so many vectors, one in each lane.
@@ -271,45 +283,35 @@ template <int N> INLINE Vector sums_of(Vector (&x)[N]) {
     return x[0];
 }
 
-// One channel of up to LANES images at one place: products summed over the channels of the source. Images that there
-// are not are read as the last one.
-inline void dots(Count count_of_images, const float* source, Count stride, Count depth, const Tap* taps, Count count,
-                 const float* kernels, float bias, Activation activation, float* target, Count target_stride) {
+// One channel of up to LANES images: products summed over the channels of the source. Where there are fewer images, the
+// last one is read again.
+inline void dots(const Place& at, Count begin, Count end) {
     Vector sum[LANES] = {};
     const float* images[LANES];
-    for (int n = 0; n < LANES; n++) images[n] = source + least(n, count_of_images - 1) * stride;
-    for (Count k = 0; k < count; k++) {
-        const float* w = kernels + taps[k].kernel;
-        for (Count i = 0; i < depth; i += LANES) {
-            const Vector weight = load(w + i);
-            UNROLL for (int n = 0; n < LANES; n++) sum[n] += load(images[n] + taps[k].source + i) * weight;
+    for (int n = 0; n < LANES; n++) images[n] = at.source + least(begin + n, end - 1) * at.source_stride;
+    for (Count k = 0; k < at.num_taps; k++)
+        for (Count i = 0; i < at.taps[k].length; i += LANES) {
+            const Vector weight = load(at.kernels + at.taps[k].kernel + i);
+            UNROLL for (int n = 0; n < LANES; n++) sum[n] += load(images[n] + at.taps[k].source + i) * weight;
         }
-    }
-    const Vector out = activate(sums_of(sum) + bias, activation);
-    for (Count n = 0; n < count_of_images; n++) target[n * target_stride] = out[n];
+    const Vector out = activate(sums_of(sum) + *at.bias, at.activation);
+    for (Count n = begin; n < end; n++) at.target[n * at.target_stride] = out[n - begin];
 }
 
-// The target in blocks of `width` channels, which the kernels are given in: a single one, or two vectors of them.
+// The target in blocks of `width` channels, in which the kernels are given: a single one, or two vectors of them.
 inline void convolve(const Shape& s, bool transposed, const float* source, const float* kernels, Count width,
                      const float* bias, Activation activation, float* target, const Threads& threads) {
     const Count *from = transposed ? s.narrow : s.wide, *to = transposed ? s.wide : s.narrow;
-    const Count stride = from[0] * from[1] * from[2], target_stride = to[0] * to[1] * to[2], depth = from[2];
-    const Count together = width == 1 ? LANES : PIXELS;
+    const Count together = width == 1 ? LANES : PIXELS, of_channel = s.size[0] * s.size[1] * from[2];
     share(threads, parts(s.images, together), [&](Count i) {
         const Count begin = i * together, end = least(s.images, begin + together);
-        Tap taps[MOST_TAPS];
+        Taps taps[MOST_TAPS];
         for (Count c = 0; c < to[2]; c += width)
             for (Count pixel = 0; pixel < to[0] * to[1]; pixel++) {
-                const Count count = taps_of(s, transposed, pixel / to[1], pixel % to[1], depth * width, taps);
-                const float* block = kernels + c * s.size[0] * s.size[1] * depth;
-                float* at = target + pixel * to[2] + c;
-                if (width == 1)
-                    dots(end - begin, source + begin * stride, stride, depth, taps, count, block, bias[c], activation,
-                         at + begin * target_stride, target_stride);
-                else
-                    (to[2] - c > LANES ? tiles<PIXELS, 2> : tiles<PIXELS, 1>)(
-                        begin, end, source, stride, depth, taps, count, block, bias + c, activation, at,
-                        target_stride, to[2] - c);
+                const Count count = taps_of(s, transposed, pixel / to[1], pixel % to[1], width, taps);
+                const Place at = {source, from[0] * from[1] * from[2], taps, count, kernels + c * of_channel, bias + c,
+                                  activation, target + pixel * to[2] + c, to[0] * to[1] * to[2], to[2] - c};
+                (width == 1 ? dots : at.channels > LANES ? tiles<PIXELS, 2> : tiles<PIXELS, 1>)(at, begin, end);
             }
     });
 }
@@ -406,14 +408,12 @@ inline void activated(Count pixels, Count channels, Activation activation, const
                 Vector sum = {};
                 for (Count p = begin; p < end; p++) {
                     const Count at = p * channels + c;
-                    Vector gradient = {}, image = {};
-                    if (lanes == LANES) gradient = load(gradients + at), image = load(images + at);
-                    else for (Count l = 0; l < lanes; l++) gradient[l] = gradients[at + l], image[l] = images[at + l];
+                    const Vector image = load(images + at, lanes);
+                    Vector gradient = load(gradients + at, lanes);
                     if (activation == RELU) gradient = image <= 0 ? Vector{} : gradient;
                     if (activation == ELU) gradient = image <= 0 ? gradient * (image + 1) : gradient;
                     sum += gradient;
-                    if (lanes == LANES) store(target + at, gradient);
-                    else for (Count l = 0; l < lanes; l++) target[at + l] = gradient[l];
+                    store(target + at, gradient, lanes);
                 }
                 for (Count l = 0; l < lanes; l++) total[c + l] += sum[l];
             }
