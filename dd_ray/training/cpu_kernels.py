@@ -124,6 +124,8 @@ class Kernels:
 
     def before(self, activation: Activation, gradient: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the gradient by z from that by images [N, C, H, W] = activation(z), and its sum [C] for the bias."""
+        if activation == "linear":
+            return gradient, gradient.sum((0, 2, 3))
         target, sums = torch.empty_like(images), torch.empty(images.shape[1])
         self._library.dd_ray_activated(
             ctypes.c_int64(images.shape[0] * images.shape[2] * images.shape[3]),

@@ -401,8 +401,8 @@ inline void activated(Count pixels, Count channels, Activation activation, const
     share(threads, SHARES, [&](Count i) {
         double* total = sums + i * channels;
         const Count last = pixels * (i + 1) / SHARES;
-        for (Count begin = pixels * i / SHARES; begin < last; begin += RUN) {
-            const Count end = least(last, begin + RUN);
+        for (Count begin = pixels * i / SHARES; begin < last; begin += RUN / 4) {
+            const Count end = least(last, begin + RUN / 4);
             for (Count c = 0; c < channels; c += LANES) {
                 const Count lanes = least(LANES, channels - c);
                 Vector sum = {};
