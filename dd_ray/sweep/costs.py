@@ -1,9 +1,13 @@
 """Estimates what a sweep costs, from counts and measured rates, and how many evaluations and scores it can afford."""
 
 import functools
-import math
+import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -27,24 +31,45 @@ FRAMES_PER_SECOND = 6_250
 """Measured number of frames that a core trains conv32 on in one second, by which seconds in `FURTHER` are scaled."""
 STILLS_COST = 0.25
 """Measured seconds of a core that encoding the still pictures for those scores takes."""
-EFFICIENCY = 0.43
-"""The share of a core's matrix-product rate that the products of training reach."""
-SECONDS_PER_ITERATION, SECONDS_PER_FRAME = 0.010, 1.44e-4
-"""Time of an iteration beside its products: calls, rendering, and layers that wait for memory. With `EFFICIENCY` the
-estimate is within 10% of eight measured times of `conv32`, for 2 to 64 videos of ten frames at a quarter to all of its
-width (AMD EPYC, one thread), and of the time for 64 videos on a Xeon with AMX, whose products are twice as fast."""
+SECONDS_PER_ITERATION = 0.010
+"""Time of an iteration that does not grow with its images: calls, and the optimiser."""
 
 
-def core_seconds(configs: Sequence[TrialConfig], iterations: int) -> float:
+@dataclass(frozen=True)
+class Speed:
+    """What a core takes to train a convolutional network beside the rate of its matrix products.
+
+    Attributes:
+        seconds_per_frame: time of a frame beside its products: rendering, and layers that wait for memory.
+        efficiency: the share of the rate of large matrix products that a network's products reach.
+    """
+
+    seconds_per_frame: float
+    efficiency: float
+
+
+BY_PYTORCH, COMPILED = Speed(1.44e-4, 0.43), Speed(0.7e-4, 0.75)
+"""Measured without and with the package's compiled convolutions. The estimate is within 10% of the median times of
+`inertia_vae` with 4, 8 and 64 videos of 10 frames (AMD EPYC with AVX2, one thread, beside other work)."""
+
+
+def core_seconds(configs: Sequence[TrialConfig], iterations: int, cores: int) -> float:
     """Estimate the time on a core of this machine: t = a + b · frames + GFLOP / (e · rate of its matrix products).
 
     Args:
         configs: configs with the same mean cost as those of the sweep.
         iterations: number of iterations of all trials together.
+        cores: cores that are busy at a time. Rates are measured on so many at once, as they share memory and heat.
     """
+    speed, rates = COMPILED if _are_compiled() else BY_PYTORCH, _rates(min(cores, available_cores()))
     gflop, frames = (sum(map(of, configs)) / len(configs) for of in (_gflop, _frames))
-    beside = SECONDS_PER_ITERATION + SECONDS_PER_FRAME * frames
-    return iterations * (1 + EVALUATION_SHARE) * (beside + gflop / (EFFICIENCY * _core_gflops()))
+    beside = SECONDS_PER_ITERATION + speed.seconds_per_frame * frames * rates.slowdown
+    return iterations * (1 + EVALUATION_SHARE) * (beside + gflop / (speed.efficiency * rates.gflops))
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_hours(configs: Sequence[TrialConfig], iterations: int) -> float:
@@ -95,15 +120,47 @@ def _frames_of_conv32(config: TrialConfig) -> float:
     return config.batch_size * config.frames * _gflop_per_frame(config) / NETWORKS["conv32"].gflop_per_frame[32]
 
 
+@dataclass(frozen=True)
+class Rates:
+    """What each of some cores does while all of them are busy.
+
+    Attributes:
+        gflops: rate of matrix products in float32, in 10⁹ operations a second.
+        slowdown: how many times longer a copy in memory takes than on a core alone.
+    """
+
+    gflops: float
+    slowdown: float
+
+
 @functools.cache
-def _core_gflops() -> float:
-    """Measure the matrix-product rate of one core in float32, which takes about 50 ms."""
+def _rates(cores: int) -> Rates:
+    """Measure them, which takes about 0.15 s."""
     size = 512
-    a = np.ones((size, size), np.float32)
-    best = math.inf
+    ones = np.ones((size, size), np.float32)
+    images = np.ones(2**22, np.float32)  # 16 MiB, more than a core's share of the cache
     with threadpool_limits(1):
+        product = _best_seconds(lambda: ones @ ones, cores)
+        copy, alone = (_best_seconds(images.copy, count) for count in (cores, 1))
+    return Rates(gflops=2 * size**3 / product / 1e9, slowdown=max(1.0, copy / alone))
+
+
+def _best_seconds(work: Callable[[], object], cores: int) -> float:
+    """Measure the shortest of eight runs on each of some cores at once, and return their mean."""
+
+    def best(_: int) -> float:
+        seconds = []
         for _ in range(8):
             start = time.perf_counter()
-            a @ a
-            best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
+            work()
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    with ThreadPoolExecutor(cores) as pool:
+        return sum(pool.map(best, range(cores))) / cores
+
+
+def _are_compiled() -> bool:
+    """Return whether the package's own convolutions were compiled, without loading them."""
+    folder = Path(__file__).parents[1] / "training"
+    return PathFinder.find_spec("_kernels", [str(folder)]) is not None

@@ -220,9 +220,13 @@ class Plan:
         """Return what its manifest holds beside options and axes."""
         return {}
 
-    def core_seconds(self) -> float:
-        """Estimate the seconds that all trials take on one core of this machine."""
-        return costs.core_seconds(self.examples, self.total_iterations)
+    def core_seconds(self, cores: int | None = None) -> float:
+        """Estimate the seconds of one core of this machine that all trials take, while so many cores are busy.
+
+        All are where `cores` is not given, or as many as there are trials.
+        """
+        busy = min(costs.available_cores(), self.num_trials) if cores is None else cores
+        return costs.core_seconds(self.examples, self.total_iterations, busy)
 
     def gpu_hours(self) -> float:
         """Estimate the hours of a GPU that all trials take at most, as if each was alone on it."""

@@ -214,6 +214,6 @@ def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[
         share += "; the time left shows once they have reported."
     else:
         left = 1 - sum(done.values()) / plan.total_iterations
-        share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish."
+        share += f": about {duration(left * plan.core_seconds(at_a_time) / at_a_time)} if all finish."
     some = "up to " if resources.grows else ""
     return f"{some}{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"
