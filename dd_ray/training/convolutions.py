@@ -1,8 +1,8 @@
 """Helpers for computing a model's convolutions in other ways."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from torch import Tensor, nn
+from torch import nn
 
 from dd_ray.models import Model
 from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
@@ -11,21 +11,20 @@ PLAIN: Mapping[type[nn.Module], type[nn.Module]] = {Conv2d: nn.Conv2d, ConvTrans
 """The layers of PyTorch that ours extend by an activation function."""
 
 
-def size_of_convolved(layer: nn.Conv2d, images: Tensor) -> tuple[int, int]:
-    """Return height and width of a convolution's output for images [..., H, W]."""
+def size_of_convolved(layer: nn.Conv2d, size: Sequence[int]) -> tuple[int, int]:
+    """Return height and width of a convolution's output from those of its input."""
     height, width = (
-        (images.shape[i - 2] + 2 * int(layer.padding[i]) - layer.dilation[i] * (layer.kernel_size[i] - 1) - 1)
-        // layer.stride[i]
+        (size[i] + 2 * int(layer.padding[i]) - layer.dilation[i] * (layer.kernel_size[i] - 1) - 1) // layer.stride[i]
         + 1
         for i in (0, 1)
     )
     return height, width
 
 
-def size_of_transposed(layer: nn.ConvTranspose2d, images: Tensor) -> tuple[int, int]:
-    """Return height and width of a transposed convolution's output for images [..., H, W]."""
+def size_of_transposed(layer: nn.ConvTranspose2d, size: Sequence[int]) -> tuple[int, int]:
+    """Return height and width of a transposed convolution's output from those of its input."""
     height, width = (
-        (images.shape[i - 2] - 1) * layer.stride[i]
+        (size[i] - 1) * layer.stride[i]
         - 2 * int(layer.padding[i])
         + layer.dilation[i] * (layer.kernel_size[i] - 1)
         + layer.output_padding[i]

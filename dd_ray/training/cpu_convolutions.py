@@ -25,7 +25,7 @@ class CPUConv2d(nn.Conv2d):
         if (ours := _kernels_for(self, input)) is None:
             return activated(self, super().forward(input))
         wide = (*input.shape[2:], self.in_channels)
-        return _by(ours, self, input, "narrow", wide, (*size_of_convolved(self, input), self.out_channels))
+        return _by(ours, self, input, "narrow", wide, (*size_of_convolved(self, input.shape[2:]), self.out_channels))
 
 
 class CPUConvTranspose2d(nn.ConvTranspose2d):
@@ -39,7 +39,9 @@ class CPUConvTranspose2d(nn.ConvTranspose2d):
         """Map images [N, I, H, W] to [N, O, H', W']."""
         if (ours := _kernels_for(self, input)) is not None and output_size is None:
             narrow = (*input.shape[2:], self.in_channels)
-            return _by(ours, self, input, "wide", (*size_of_transposed(self, input), self.out_channels), narrow)
+            return _by(
+                ours, self, input, "wide", (*size_of_transposed(self, input.shape[2:]), self.out_channels), narrow
+            )
         if self.out_channels > 1 or self.bias is None:
             return activated(self, super().forward(input, output_size))
         out: Tensor = _ToOneChannel.apply(self, input, self.weight)
@@ -119,7 +121,7 @@ class _ToOneChannel(torch.autograd.Function):
         ctx.save_for_backward(images, weight)
         taps = weight.flatten(1).T[:, :, None, None]  # [k², I, 1, 1]
         columns_nqp = functional.conv2d(images, taps).flatten(2)  # q = k², p = H·W
-        size, padding, stride = size_of_transposed(layer, images), layer.padding, layer.stride
+        size, padding, stride = size_of_transposed(layer, images.shape[2:]), layer.padding, layer.stride
         return functional.fold(columns_nqp, size, layer.kernel_size, padding=padding, stride=stride)  # type: ignore[arg-type]
 
     @staticmethod

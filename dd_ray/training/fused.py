@@ -25,7 +25,8 @@ from dd_ray.training.feed import Feed
 from dd_ray.training.graphs import Pool, captured, side_by_side
 from dd_ray.training.optimizers import nothing_kept, update_
 from dd_ray.training.trial import Trial
-from dd_ray.training.triton_convolutions import TRITON, is_available
+from dd_ray.training.triton_convolutions import is_available
+from dd_ray.training.triton_layers import TRITON
 
 Method = Literal["grouped", "streams", "triton"]
 """How the convolutions of K trials are computed: as one convolution with K groups; trial by trial, on a GPU on parallel

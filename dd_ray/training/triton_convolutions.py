@@ -20,7 +20,6 @@ Shapes: K trials, N images, I channels H×W of the wide ones, O channels H'×W' 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -29,14 +28,11 @@ from subprocess import CalledProcessError
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dd_ray.errors import UserError
-from dd_ray.models.networks.layers import activated
-from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
+from dd_ray.models.networks.layers import Activation
 
-WIDE, NARROW, KERNEL = range(3)
-"""Indices of the arguments of T."""
 LEAST = 16
 """The smallest side of Triton's matrix products."""
 SHARE = 2048
@@ -65,139 +61,35 @@ class Geometry:
     padding: tuple[int, int]
 
 
-class TritonConv2d(nn.Conv2d):
-    """A convolution: ∂T/∂y + b."""
+def convolve(
+    geometry: Geometry,
+    source: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None,
+    *,
+    transposed: bool,
+    activation: Activation = "linear",
+    images: Tensor | None = None,
+    sums: bool = False,
+) -> tuple[Tensor, Tensor | None]:
+    """Compute narrow images from wide ones or, transposed, wide ones from narrow ones, for K trials.
 
-    def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
-        """Map images [N, I, H, W] to [N, O, H', W']."""
-        narrow = size_of_convolved(self, input)
-        return activated(
-            self, _applied(self, _geometry(self, (input.shape[2], input.shape[3]), narrow), NARROW, input, None)
-        )
+    Args:
+        geometry: geometry of the layer.
+        source: what is convolved, [K, N, ...].
+        kernel: [K, O, I, k, k].
+        bias: [K, C] of the result, or None.
+        transposed: whether wide images are computed.
+        activation: the function that is applied to the result.
+        images: given those that the function has computed, [K, N, C, ...], the result is a gradient by these images,
+            and is turned into that by what the function was applied to.
+        sums: whether to return sums of the result over images and pixels.
 
-
-class TritonConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution: ∂T/∂x + b."""
-
-    def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Map images [N, O, H', W'] to [N, I, H, W]."""
-        wide = size_of_transposed(self, input)
-        return activated(
-            self, _applied(self, _geometry(self, wide, (input.shape[2], input.shape[3])), WIDE, None, input)
-        )
-
-
-TRITON: Mapping[type[nn.Module], type[nn.Module]] = {
-    nn.Conv2d: TritonConv2d,
-    nn.ConvTranspose2d: TritonConvTranspose2d,
-}
-
-
-def _geometry(layer: nn.Conv2d | nn.ConvTranspose2d, wide: tuple[int, int], narrow: tuple[int, int]) -> Geometry:
-    pairs = [(int(pair[0]), int(pair[1])) for pair in (layer.kernel_size, layer.stride, layer.padding)]
-    return Geometry(wide, narrow, *pairs)
-
-
-def _applied(
-    layer: nn.Conv2d | nn.ConvTranspose2d, geometry: Geometry, by: int, wide: Tensor | None, narrow: Tensor | None
-) -> Tensor:
-    """Apply a layer to one trial or, under `vmap`, to each trial."""
-    return OfOneTrial.apply(geometry, by, wide, narrow, layer.weight, layer.bias)
-
-
-class OfOneTrial(torch.autograd.Function):
-    """The derivative of T by one of its arguments, which is given as None, plus a bias [C] if the result is images.
-
-    Under `vmap` it is `OfTrials`, whose result is not a view: for an activation that works in place, autograd would
-    copy all of the tensor that it is a view of.
+    Returns:
+        The result [K, N, C, ...], and its sums [K, C] or None.
     """
-
-    @staticmethod
-    def forward(geometry: Geometry, by: int, *tensors: Tensor | None) -> Tensor:
-        """Return [N, I, H, W], [N, O, H', W'] or [O, I, k, k]."""
-        return OfTrials.forward(geometry, by, *(None if t is None else t[None] for t in tensors)).squeeze(0)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the arguments for the backward pass."""
-        _keep(ctx, inputs)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        """Compute the gradients, see `_gradients`."""
-        return _gradients(OfOneTrial.apply, ctx, gradient)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """Compute K trials together; a tensor that they share is not copied."""
-        geometry, by, *tensors = inputs
-        stacked = _stacked(tensors, in_dims[2:], info.batch_size)
-        return OfTrials.apply(geometry, by, *stacked), 0
-
-
-class OfTrials(torch.autograd.Function):
-    """`OfOneTrial` for K trials: all tensors have a leading K, which `vmap` multiplies by its own."""
-
-    @staticmethod
-    def forward(geometry: Geometry, by: int, *tensors: Tensor | None) -> Tensor:
-        """Return [K, N, I, H, W], [K, N, O, H', W'] or [K, O, I, k, k]."""
-        wide, narrow, kernel, bias = tensors
-        if kernel is None:
-            assert wide is not None and narrow is not None
-            return _correlate(geometry, wide, narrow)
-        source = wide if narrow is None else narrow
-        assert source is not None
-        return _convolve(geometry, source, kernel, bias, transposed=by == WIDE)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        """Keep the arguments for the backward pass."""
-        _keep(ctx, inputs)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:  # type: ignore[override]
-        """Compute the gradients, see `_gradients`."""
-        return _gradients(OfTrials.apply, ctx, gradient)
-
-    @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:
-        """Compute K times as many trials together."""
-        geometry, by, *tensors = inputs
-        stacked = _stacked(tensors, in_dims[2:], info.batch_size)
-        flat = [None if tensor is None else tensor.flatten(0, 1) for tensor in stacked]
-        return OfTrials.apply(geometry, by, *flat).unflatten(0, (info.batch_size, -1)), 0
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...]) -> None:
-    ctx.geometry, ctx.by, *arguments, _ = inputs
-    ctx.save_for_backward(*arguments)
-
-
-def _gradients(derivative: Callable[..., Tensor], ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-    """Return the derivatives by the other arguments, with the gradient in place of the result, and by the bias."""
-    arguments = list(ctx.saved_tensors)
-    arguments[ctx.by] = gradient
-    wanted = ctx.needs_input_grad[2:]
-    gradients = [
-        derivative(ctx.geometry, i, *(None if j == i else t for j, t in enumerate(arguments)), None)
-        if wanted[i]
-        else None
-        for i in (WIDE, NARROW, KERNEL)
-    ]
-    return None, None, *gradients, gradient.sum((-4, -2, -1)) if wanted[3] else None
-
-
-def _stacked(tensors: Sequence[Tensor | None], dims: Sequence[int | None], count: int) -> list[Tensor | None]:
-    """Give each tensor a leading K, which `vmap` may have elsewhere or, for a shared tensor, nowhere."""
-    return [
-        None if tensor is None else tensor.expand(count, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-        for tensor, dim in zip(tensors, dims, strict=True)
-    ]
-
-
-def _convolve(geometry: Geometry, source: Tensor, kernel: Tensor, bias: Tensor | None, *, transposed: bool) -> Tensor:
-    """Compute narrow images from wide ones or, transposed, wide ones from narrow ones."""
     source, bias = _with_whole_trials(source), None if bias is None else _with_whole_trials(bias)
+    images = None if images is None else _with_whole_trials(images)
     kernel_tsc = kernel.flatten(3).permute((0, 3, 1, 2) if transposed else (0, 3, 2, 1)).contiguous()  # taps, source, C
     trials, num_images, *of_source = source.shape
     size, step = (geometry.wide, geometry.stride) if transposed else (geometry.narrow, (1, 1))
@@ -205,20 +97,23 @@ def _convolve(geometry: Geometry, source: Tensor, kernel: Tensor, bias: Tensor |
     _check_size(target)
     tile = _tile_of_images(of_source[0], target.shape[2])
     tiles_of_phase = _parts(num_images * _parts(size[0], step[0]) * _parts(size[1], step[1]), tile["BLOCK_P"])
+    programs = step[0] * step[1] * tiles_of_phase
+    parts = target.new_empty(trials, programs, target.shape[2]) if sums else None
     _launch(
         "convolve",
-        (step[0] * step[1] * tiles_of_phase, _parts(target.shape[2], tile["BLOCK_C"]), trials),
-        *(source, kernel_tsc, bias, target),
+        (programs, _parts(target.shape[2], tile["BLOCK_C"]), trials),
+        *(source, kernel_tsc, bias, target, images, parts),
         *(num_images, source.stride(0), 0 if bias is None else bias.stride(0)),
         **_constants(geometry) | tile,
         SOURCE=tuple(of_source),
         TARGET=tuple(target.shape[2:]),
         TRANSPOSED=transposed,
+        ACTIVATION=activation,
     )
-    return target
+    return target, None if parts is None else parts.sum(1)
 
 
-def _correlate(geometry: Geometry, wide: Tensor, narrow: Tensor) -> Tensor:
+def correlate(geometry: Geometry, wide: Tensor, narrow: Tensor) -> Tensor:
     """Compute the kernel's gradient from images: sums over shares of the pixels, added up in a fixed order."""
     wide, narrow = _with_whole_trials(wide), _with_whole_trials(narrow)
     trials, num_images, *of_wide = wide.shape

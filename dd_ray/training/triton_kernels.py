@@ -53,11 +53,33 @@ def _multiplied(pixels_rp, kernel_rc, product, precision: tl.constexpr):
 
 
 @triton.jit
+def _activated(images, activation: tl.constexpr):
+    """Apply an activation function; what is NaN stays NaN."""
+    if activation == "relu":
+        images = tl.where(images < 0, 0.0, images)
+    if activation == "elu":
+        images = tl.where(images < 0, tl.exp(images) - 1, images)
+    return images
+
+
+@triton.jit
+def _before(gradient, images, activation: tl.constexpr):
+    """Return the gradient by z from that by images = activation(z)."""
+    if activation == "relu":
+        gradient = tl.where(images <= 0, 0.0, gradient)
+    if activation == "elu":
+        gradient = tl.where(images <= 0, gradient * (images + 1), gradient)
+    return gradient
+
+
+@triton.jit
 def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     source,
     kernel,
     bias,
     target,
+    images,
+    sums,
     num_images,
     source_trial,
     bias_trial,
@@ -67,6 +89,7 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     STRIDE: tl.constexpr,
     PADDING: tl.constexpr,
     TRANSPOSED: tl.constexpr,
+    ACTIVATION: tl.constexpr,
     PRECISION: tl.constexpr,
     BLOCK_P: tl.constexpr,
     BLOCK_C: tl.constexpr,
@@ -76,6 +99,8 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
 
     A program computes a tile of a trial's target. If transposed, its pixels have one phase, which is the remainder by
     the stride, since the taps of other phases would meet zeros. `kernel` is [K, taps, channels of source, of target].
+    The target is activated or, given `images` = activation(z) of its shape, it is the gradient by z from that by them.
+    `sums` [K, programs along pixels, channels], if given, are those of each program's pixels.
     """
     STEP: tl.constexpr = STRIDE if TRANSPOSED else (1, 1)  # from target to target of a phase, and from tap to tap
     JUMP: tl.constexpr = (1, 1) if TRANSPOSED else STRIDE  # from source to source of a phase's targets
@@ -110,9 +135,18 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     if bias is not None:
         product += tl.load(bias + trial * bias_trial + c, mask=c < TARGET[0], other=0.0)[None, :]
     target_p, inside = _pixels(image, row * STEP[0] + phase_y, column * STEP[1] + phase_x, num_images, TARGET)
-    target_pc = target + target_p[:, None] + (c * (TARGET[1] * TARGET[2]))[None, :]
-    in_order = tl.multiple_of(tl.max_contiguous(target_pc, (2, 1)), (4, 4))
-    tl.store(in_order, product, mask=inside[:, None] & (c < TARGET[0])[None, :])
+    places_pc = target_p[:, None] + (c * (TARGET[1] * TARGET[2]))[None, :]
+    exist = inside[:, None] & (c < TARGET[0])[None, :]
+    if images is None:
+        product = _activated(product, ACTIVATION)
+    else:
+        images += trial * num_images * (TARGET[0] * TARGET[1] * TARGET[2])
+        images_pc = tl.multiple_of(tl.max_contiguous(images + places_pc, (2, 1)), (4, 4))
+        product = _before(product, tl.load(images_pc, mask=exist, other=0.0), ACTIVATION)
+    tl.store(tl.multiple_of(tl.max_contiguous(target + places_pc, (2, 1)), (4, 4)), product, mask=exist)
+    if sums is not None:
+        sums += (trial * tl.num_programs(0) + tl.program_id(0)) * TARGET[0]
+        tl.store(sums + c, tl.sum(tl.where(exist, product, 0.0), axis=0), mask=c < TARGET[0])
 
 
 @triton.jit

@@ -221,7 +221,7 @@ class Pack:
 
     def _check_memory(self, config: TrialConfig) -> None:
         trials = [*(member.config for member in self._members.values()), config]
-        need = max(_bytes_per_trial(trial) for trial in trials)
+        need = max(_bytes_per_trial(trial, self._method, self._device) for trial in trials)
         check_memory(len(trials), need, torch.cuda.get_device_properties(self._device).total_memory)
 
     def _model(self, member: str, untrained: bool) -> Any:

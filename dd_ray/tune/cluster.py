@@ -123,7 +123,8 @@ def _memory_and_need(examples: Sequence[Mapping[str, Any]], extensions: Sequence
     if not torch.cuda.is_available():
         return 0, 0
     load_extensions(extensions)
-    need = max(bytes_per_trial(TrialConfig.from_dict(dict(config))) for config in examples)
+    configs, gpu = [TrialConfig.from_dict(dict(config)) for config in examples], torch.device("cuda")
+    need = max(bytes_per_trial(config, "auto", gpu) for config in configs)
     return torch.cuda.get_device_properties(0).total_memory, need
 
 

@@ -9,7 +9,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.models import build_model
 from dd_ray.sweep import memory
-from dd_ray.training import bytes_per_trial
+from dd_ray.training.footprint import counted_bytes
 from tests.sweep.studies import TINY
 
 NETWORKS = [("conv32", 32), ("conv64", 64), ("mlp", 32), ("mlp", 64)]
@@ -23,7 +23,7 @@ def config_of(**values):
 @pytest.mark.parametrize("values", [{}, {"num_latents": 50}, {"width_factor": 2.0, "batch_size": 200}])
 def test_it_is_near_what_pytorch_counts(network, size, values):
     config = config_of(network=network, image_size=size, **values)
-    counted, estimated = bytes_per_trial(config), memory.bytes_of(config) - memory.PROCESS
+    counted, estimated = counted_bytes(config), memory.bytes_of(config) - memory.PROCESS
     assert 0.8 * counted < estimated < 2 * counted  # a step on a CPU takes more at once than one on a GPU
 
 

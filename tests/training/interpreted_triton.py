@@ -1,15 +1,17 @@
 """Run by test_triton, in Triton's interpreter: what our kernels compute, against PyTorch's own convolutions."""
 
 import os
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
+from dd_ray.models.networks.layers import Conv2d, Convolutions, ConvTranspose2d
 from dd_ray.training import Stack, triton_convolutions
 from dd_ray.training.convolutions import with_convolutions
-from dd_ray.training.triton_convolutions import TRITON
+from dd_ray.training.triton_layers import TRITON
 from tests.small import small
 
 assert os.environ.get("TRITON_INTERPRET") == "1", "see test_triton"
@@ -95,6 +97,52 @@ def assert_as_pytorch(layer, sides, shared):
     theirs = _results(layer, images.double(), {name: value.double() for name, value in values.items()}, shared)
     for name, expected in theirs.items():
         assert (ours[name] - expected).norm() < ROUNDING * expected.norm(), name
+
+
+CHAINS = {
+    "encoder": [
+        Conv2d(1, 32, 3, stride=2, padding=1, activation="relu"),
+        Conv2d(32, 16, 3, stride=2, padding=1, activation="relu"),
+        Conv2d(16, 17, 3, stride=2, padding=1, bias=False, activation="elu"),
+    ],
+    "decoder": [
+        ConvTranspose2d(17, 16, 3, stride=2, padding=1, activation="elu"),
+        ConvTranspose2d(16, 20, 3, stride=2, padding=1, output_padding=1, bias=False, activation="linear"),
+        ConvTranspose2d(20, 16, 3, stride=2, padding=1, output_padding=1, activation="relu"),
+        ConvTranspose2d(16, 1, 3, stride=2, padding=1, output_padding=1, activation="linear"),
+    ],
+}
+
+
+@pytest.mark.parametrize("which", CHAINS)
+@pytest.mark.parametrize("shared", [True, False])
+def test_layers_and_their_activations_are_those_of_pytorch(which, shared):
+    theirs = Convolutions(*deepcopy(CHAINS[which]))
+    ours = with_convolutions(deepcopy(theirs), TRITON)
+    images, values = _case_of(theirs, (5, 7) if which == "encoder" else (2, 1), shared)
+    expected = _results(theirs.double(), images.double(), {name: v.double() for name, v in values.items()}, shared)
+    for name, result in _results(ours, images, values, shared).items():
+        assert (result - expected[name]).norm() < ROUNDING * expected[name].norm(), name
+
+
+def test_layers_of_one_trial_are_those_of_pytorch():
+    theirs = Convolutions(*deepcopy(CHAINS["encoder"]))
+    ours = with_convolutions(deepcopy(theirs), TRITON)
+    images = torch.randn(N, 1, 5, 7)
+    for one, other in zip(*(_gradients_alone(module, images) for module in (ours, theirs)), strict=True):
+        assert (one - other).norm() < ROUNDING * other.norm()
+
+
+def _gradients_alone(module, images):
+    out = module(images)
+    return [out, *torch.autograd.grad(out.square().sum() / 2, list(module.parameters()))]
+
+
+def _case_of(module, size, shared, trials=2):
+    torch.manual_seed(0)
+    first = next(module.children())
+    images = torch.randn(*(() if shared else (trials,)), N, first.in_channels, *size)
+    return images, {name: torch.randn(trials, *p.shape) / 4 for name, p in module.named_parameters()}
 
 
 @pytest.mark.parametrize(("layer", "sides"), [NETWORKS[2], NETWORKS[3]], ids=str)

@@ -44,7 +44,7 @@ def test_layers_and_gradients_are_those_of_pytorch(activation, geometry, kind):
         layer = kind(*channels, *geometry, bias=number % 4 > 0)
         layer.activation = activation
         x = torch.randn(images[0], channels[0], *images[1:], requires_grad=True)
-        if min((size_of_convolved if kind is CPUConv2d else size_of_transposed)(layer, x)) < 1:
+        if min((size_of_convolved if kind is CPUConv2d else size_of_transposed)(layer, images[1:])) < 1:
             continue
         out = layer(x)
         gradient = torch.randn_like(out)

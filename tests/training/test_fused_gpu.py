@@ -108,4 +108,4 @@ def test_the_estimate_of_a_trial_s_memory_is_enough_and_not_far_too_much():
     stack = Stack([replace(config, seed=seed) for seed in range(16)], "cuda", "grouped")
     stack.step(2)
     each = (torch.cuda.max_memory_allocated() - before) / 16
-    assert each / 2 < bytes_per_trial(config) < 5 * each
+    assert each / 2 < bytes_per_trial(config, "grouped", torch.device("cuda")) < 5 * each

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dd_ray.config import TrialConfig
 from dd_ray.models.networks.base import Features, scaled
-from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
+from dd_ray.models.networks.layers import Conv2d, Convolutions, ConvTranspose2d
 
 CHANNELS = (32, 32, 64, 64)
 SIDE = 2
@@ -27,7 +27,7 @@ class Conv32Features(Features):
     def __init__(self, config: TrialConfig) -> None:
         channels = _channels(config)
         super().__init__(size=channels[-1] * SIDE**2)
-        self.convs = nn.Sequential(
+        self.convs = Convolutions(
             *(Conv2d(a, b, 3, stride=2, padding=1, activation="relu") for a, b in pairwise(channels))
         )
 
@@ -45,7 +45,7 @@ class Conv32Decoder(nn.Module):
         self.linear = nn.Linear(num_inputs, channels[-1] * SIDE**2)
         *hidden, last = pairwise(reversed(channels))
         geometry = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
-        self.convs = nn.Sequential(
+        self.convs = Convolutions(
             *(ConvTranspose2d(a, b, activation="elu", **geometry) for a, b in hidden),
             ConvTranspose2d(*last, activation="linear", **geometry),
         )

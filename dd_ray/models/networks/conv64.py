@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from dd_ray.config import TrialConfig
 from dd_ray.models.networks.base import Features, scaled
-from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
+from dd_ray.models.networks.layers import Conv2d, Convolutions, ConvTranspose2d
 
 CHANNELS = (32, 32, 32, 32)
 HIDDEN = (256, 256)
@@ -32,7 +32,7 @@ class Conv64Features(Features):
     def __init__(self, config: TrialConfig) -> None:
         channels, hidden = _widths(config)
         super().__init__(size=hidden[-1])
-        self.convs = nn.Sequential(
+        self.convs = Convolutions(
             *(Conv2d(a, b, 4, stride=2, padding=1, activation="relu") for a, b in pairwise(channels))
         )
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(hidden))
@@ -53,7 +53,7 @@ class Conv64Decoder(nn.Module):
         self.linears = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise((num_inputs, *reversed(hidden))))
         *drawing, last = pairwise(reversed(channels))
         geometry = {"kernel_size": 4, "stride": 2, "padding": 1}
-        self.convs = nn.Sequential(
+        self.convs = Convolutions(
             *(ConvTranspose2d(a, b, activation="relu", **geometry) for a, b in drawing),
             ConvTranspose2d(*last, activation="linear", **geometry),
         )
