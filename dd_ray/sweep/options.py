@@ -65,8 +65,9 @@ class SweepOptions:
     pack: Literal["auto", "on", "off"] = "auto"
     """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
     faster."""
-    precision: Literal["float32", "tf32"] = "float32"
-    """How a GPU multiplies: with all bits of float32, or in TF32, which is faster and has 10 bits instead of 23."""
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    """How a GPU multiplies: with all bits of float32, in TF32, which is faster and has 10 bits instead of 23, or in
+    bfloat16 with 7, in which it also keeps the images between convolutions."""
     time_budget: Annotated[Seconds | None, optional("TIME"), FROM_1_SECOND, UP_TO_A_YEAR] = None
     """Time in which the sweep is to end, its start included, such as 90m, 2h, 1:30:00 or seconds: it saves the states
     of trials that have not ended, and says what is left. Where it is not given, the limit of the Slurm job that it is

@@ -3,7 +3,7 @@
 from dd_ray.training.checkpoint import dump_state, load_state
 from dd_ray.training.footprint import bytes_per_trial
 from dd_ray.training.memory import keep_freed_memory
-from dd_ray.training.precision import Precision, set_precision
+from dd_ray.training.precision import Precision, has_bfloat16, set_precision
 from dd_ray.training.stack import Stack, StackMethod, group_into_stacks, shared_fields
 from dd_ray.training.trial import Trial, TrialState
 
@@ -16,6 +16,7 @@ __all__ = [
     "bytes_per_trial",
     "dump_state",
     "group_into_stacks",
+    "has_bfloat16",
     "keep_freed_memory",
     "load_state",
     "set_precision",

@@ -40,7 +40,7 @@ def bytes_per_trial(config: TrialConfig, method: Method | Literal["auto", "alone
     Returns:
         Bytes, if the trial has a batch of its own.
     """
-    methods = methods_of(device) if method in ("auto", "alone") else (method,)
+    methods = methods_of(device) if method == "auto" or method == "alone" else (method,)  # noqa: PLR1714  # for mypy
     return int(min(OF_METHOD[method] for method in methods) * counted_bytes(config))
 
 

@@ -1,18 +1,35 @@
-"""Sets how exactly a GPU multiplies float32 numbers."""
+"""Sets how exactly a GPU computes."""
 
 import warnings
 from typing import Any, Literal
 
 import torch
 
-Precision = Literal["float32", "tf32"]
+from dd_ray.errors import UserError
+from dd_ray.models.networks.layers import keep_images_as
+
+Precision = Literal["float32", "tf32", "bf16"]
 
 
-def set_precision(precision: Precision) -> None:
-    """Let matrix products and convolutions on a GPU use all 23 bits of float32, or the 10 of TF32.
+def set_precision(precision: Precision, device: torch.device | None = None) -> None:
+    """Set what matrix products and convolutions on a GPU multiply: all 23 bits of float32, or the 10 of TF32.
+
+    With bf16, convolutions multiply the 7 bits of bfloat16, and the images between them are kept so, which halves what
+    is read and written; all other products are those of tf32. Weights, latents, the images that a decoder draws,
+    losses and the optimiser are float32.
 
     It holds for the whole process. PyTorch's own default is TF32 for convolutions alone. A CPU always uses all bits.
+
+    Args:
+        precision: what is multiplied.
+        device: device that will compute; not checked where it is None.
+
+    Raises:
+        UserError: the device does not multiply bfloat16.
     """
+    if precision == "bf16" and device is not None and not has_bfloat16(device):
+        raise UserError("--precision bf16 needs a GPU of NVIDIA's Ampere generation or later; take tf32 or float32.")
+    keep_images_as(torch.bfloat16 if precision == "bf16" else torch.float32)
     exact = precision == "float32"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of which of its two kinds of switches PyTorch would rather have set
@@ -22,3 +39,8 @@ def set_precision(precision: Precision) -> None:
     switches: Any = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)  # type: ignore[attr-defined]
     for switch in switches:
         switch.fp32_precision = "ieee" if exact else "tf32"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device is a GPU that multiplies bfloat16."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from dd_ray.errors import UserError
-from dd_ray.models.networks.layers import Activation
+from dd_ray.models.networks.layers import Activation, dtype_between
 
 LEAST = 16
 """The smallest side of Triton's matrix products."""
@@ -71,6 +71,7 @@ def convolve(
     activation: Activation = "linear",
     images: Tensor | None = None,
     sums: bool = False,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor | None]:
     """Compute narrow images from wide ones or, transposed, wide ones from narrow ones, for K trials.
 
@@ -84,6 +85,7 @@ def convolve(
         images: given those that the function has computed, [K, N, C, ...], the result is a gradient by these images,
             and is turned into that by what the function was applied to.
         sums: whether to return sums of the result over images and pixels.
+        dtype: type of the result, float32 or bfloat16.
 
     Returns:
         The result [K, N, C, ...], and its sums [K, C] or None.
@@ -93,12 +95,12 @@ def convolve(
     kernel_tsc = kernel.flatten(3).permute((0, 3, 1, 2) if transposed else (0, 3, 2, 1)).contiguous()  # taps, source, C
     trials, num_images, *of_source = source.shape
     size, step = (geometry.wide, geometry.stride) if transposed else (geometry.narrow, (1, 1))
-    target = source.new_empty(trials, num_images, kernel_tsc.shape[3], *size)
+    target = source.new_empty(trials, num_images, kernel_tsc.shape[3], *size, dtype=dtype)
     _check_size(target)
     tile = _tile_of_images(of_source[0], target.shape[2])
     tiles_of_phase = _parts(num_images * _parts(size[0], step[0]) * _parts(size[1], step[1]), tile["BLOCK_P"])
     programs = step[0] * step[1] * tiles_of_phase
-    parts = target.new_empty(trials, programs, target.shape[2]) if sums else None
+    parts = kernel.new_empty(trials, programs, target.shape[2]) if sums else None
     _launch(
         "convolve",
         (programs, _parts(target.shape[2], tile["BLOCK_C"]), trials),
@@ -122,7 +124,7 @@ def correlate(geometry: Geometry, wide: Tensor, narrow: Tensor) -> Tensor:
     pixels = num_images * geometry.narrow[0] * geometry.narrow[1]
     shares = _parts(pixels, SHARE)
     share = _parts(_parts(pixels, shares), tile["BLOCK_P"]) * tile["BLOCK_P"]
-    parts = wide.new_empty(trials, shares, *shape)
+    parts = wide.new_empty(trials, shares, *shape, dtype=torch.float32)
     _launch(
         "correlate",
         (_parts(parts[0, 0, 0].numel(), tile["BLOCK_R"]) * _parts(shape[0], tile["BLOCK_C"]), shares, trials),
@@ -185,12 +187,12 @@ def _check_size(tensor: Tensor) -> None:
 
 
 def _constants(geometry: Geometry) -> dict[str, Any]:
-    tf32 = torch.backends.cuda.matmul.fp32_precision == "tf32"
+    tf32 = "tf32" if torch.backends.cuda.matmul.fp32_precision == "tf32" else "ieee"
     return {
         "SIZE": geometry.size,
         "STRIDE": geometry.stride,
         "PADDING": geometry.padding,
-        "PRECISION": "tf32" if tf32 else "ieee",
+        "PRECISION": "bf16" if dtype_between() is torch.bfloat16 else tf32,
     }
 
 

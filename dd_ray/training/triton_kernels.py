@@ -4,9 +4,9 @@ Along each axis a pixel of the wide images, a tap of the kernel and a pixel of t
 
     wide = stride · narrow − padding + tap.
 
-Pointers are to float32 numbers of K trials, which are contiguous for each trial, and lie `*_trial` numbers apart (0:
-all trials share them). Tiles are [R, P], [R, C] and [P, C]: C channels, P pixels of all images, R as each kernel says.
-Constants are pairs (y, x), for images (channels, height, width).
+Pointers are to numbers of K trials, in float32 or, for images between layers, in bfloat16. They are contiguous for each
+trial, and lie `*_trial` numbers apart (0: all trials share them). Tiles are [R, P], [R, C] and [P, C]: C channels, P
+pixels of all images, R as each kernel says. Constants are pairs (y, x), for images (channels, height, width).
 
 Neighbouring threads should read and write neighbouring pixels. If these are a stride apart, Triton 3.6 and 3.9 differ
 in the side of a tile that they take first. `max_contiguous` tells them that it is the side of pixels; it has no other
@@ -37,16 +37,20 @@ def _pixels(image, y, x, num_images, images: tl.constexpr):
 def _read(pointers_rp, inside, known_r):
     """Read pixels [R, P], neighbours by neighbouring threads; 0 outside of the images."""
     in_order = tl.multiple_of(tl.max_contiguous(pointers_rp, (1, 2)), (4, 4))
-    return tl.load(in_order, mask=inside[None, :] & known_r[:, None], other=0.0)
+    return tl.load(in_order, mask=inside[None, :] & known_r[:, None], other=0.0).to(tl.float32)
 
 
 @triton.jit
 def _multiplied(pixels_rp, kernel_rc, product, precision: tl.constexpr):
     """Add their product [P, C] to a sum; single rows and columns are too small for Triton's matrix product."""
+    if precision == "bf16":
+        pixels_rp, kernel_rc = pixels_rp.to(tl.bfloat16), kernel_rc.to(tl.bfloat16)
     if pixels_rp.shape[0] == 1:
-        product += tl.trans(pixels_rp) * kernel_rc
+        product += tl.trans(pixels_rp.to(tl.float32)) * kernel_rc
     elif kernel_rc.shape[1] == 1:
-        product += tl.sum(pixels_rp * kernel_rc, axis=0)[:, None]
+        product += tl.sum(pixels_rp.to(tl.float32) * kernel_rc, axis=0)[:, None]
+    elif precision == "bf16":
+        product = tl.dot(tl.trans(pixels_rp), kernel_rc, product)
     else:
         product = tl.dot(tl.trans(pixels_rp), kernel_rc, product, input_precision=precision)
     return product
@@ -58,7 +62,7 @@ def _activated(images, activation: tl.constexpr):
     if activation == "relu":
         images = tl.where(images < 0, 0.0, images)
     if activation == "elu":
-        images = tl.where(images < 0, tl.exp(images) - 1, images)
+        images = tl.where(images < 0, tl.exp(tl.minimum(images, 0.0)) - 1, images)
     return images
 
 
@@ -142,7 +146,7 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     else:
         images += trial * num_images * (TARGET[0] * TARGET[1] * TARGET[2])
         images_pc = tl.multiple_of(tl.max_contiguous(images + places_pc, (2, 1)), (4, 4))
-        product = _before(product, tl.load(images_pc, mask=exist, other=0.0), ACTIVATION)
+        product = _before(product, tl.load(images_pc, mask=exist, other=0.0).to(tl.float32), ACTIVATION)
     tl.store(tl.multiple_of(tl.max_contiguous(target + places_pc, (2, 1)), (4, 4)), product, mask=exist)
     if sums is not None:
         sums += (trial * tl.num_programs(0) + tl.program_id(0)) * TARGET[0]
@@ -197,9 +201,12 @@ def correlate(  # noqa: PLR0917
             tl.multiple_of(tl.max_contiguous(wide + (wide_p[None, :] + wide_r[:, None]), (1, 2)), (4, 4)),
             mask=inside & (r < ALL_R)[:, None],
             other=0.0,
-        )
+        ).to(tl.float32)
         narrow_p = image * ((NARROW[0] - 1) * NARROW[1] * NARROW[2]) + p
         known = (image < num_images)[None, :] & (c < NARROW[0])[:, None]
-        narrow_cp = tl.load(narrow + (narrow_p[None, :] + narrow_c[:, None]), mask=known, other=0.0)
-        product = tl.dot(wide_rp, tl.trans(narrow_cp), product, input_precision=PRECISION)
+        narrow_cp = tl.load(narrow + (narrow_p[None, :] + narrow_c[:, None]), mask=known, other=0.0).to(tl.float32)
+        if PRECISION == "bf16":
+            product = tl.dot(wide_rp.to(tl.bfloat16), tl.trans(narrow_cp.to(tl.bfloat16)), product)
+        else:
+            product = tl.dot(wide_rp, tl.trans(narrow_cp), product, input_precision=PRECISION)
     tl.store(parts + c[None, :] * ALL_R + r[:, None], product, mask=(c < NARROW[0])[None, :] & (r < ALL_R)[:, None])

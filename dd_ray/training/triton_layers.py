@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dd_ray.models.networks.layers import Activation, Convolutions, activation_of
+from dd_ray.models.networks.layers import Activation, Convolutions, activation_of, dtype_between
 from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
 from dd_ray.training.triton_convolutions import Geometry, convolve, correlate
 
@@ -114,7 +114,13 @@ class OfTrials(torch.autograd.Function):
         for step, kernel, bias in zip(steps, weights[::2], weights[1::2], strict=True):
             assert images is not None and kernel is not None
             images, _ = convolve(
-                step.geometry, images, kernel, bias, transposed=step.transposed, activation=step.activation
+                step.geometry,
+                images,
+                kernel,
+                bias,
+                transposed=step.transposed,
+                activation=step.activation,
+                dtype=torch.float32 if step is steps[-1] else dtype_between(),
             )
             outputs.append(images)
         return outputs[-1], *outputs[:-1]
@@ -186,6 +192,7 @@ def gradients(steps: Sequence[Step], of_images: bool, *tensors: Tensor | None) -
                 activation=activation,
                 images=given if activation != "linear" else None,
                 sums=i > 0 and biases[i - 1] is not None,
+                dtype=dtype_between() if i > 0 else torch.float32,
             )
     return (gradient, *reversed(found)) if of_images else tuple(reversed(found))
 

@@ -19,8 +19,8 @@ class LocalTrainer:
     def __init__(self, work: Work) -> None:
         keep_freed_memory()
         torch.set_num_threads(work.threads)
-        set_precision(work.precision)
         device = device_named(work.device)
+        set_precision(work.precision, device)
         self.member = Member(work, lambda config: Stack(device=device))
         self.notes, self.began_at = self.member.notes, self.member.trial.iteration
         self.frames_per_step = self.member.config.batch_size * self.member.config.frames

@@ -138,7 +138,7 @@ class Pack:
                 if member.config.key == work.key:  # its former process was lost without leaving
                     self._leave(name, None)
             load_extensions(work.extensions)
-            set_precision(work.precision)  # the same for all trials of a sweep
+            set_precision(work.precision, self._device)  # the same for all trials of a sweep
             joined = PackMember(work, self._stack_for)
             name = uuid.uuid4().hex
             self._members[name] = joined

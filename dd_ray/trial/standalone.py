@@ -28,9 +28,10 @@ class StandaloneTrial:
 
     def __init__(self, config: TrialConfig, device: str = "cpu", precision: Precision = "float32") -> None:
         keep_freed_memory()
-        set_precision(precision)
+        of_trial = device_named(device)
+        set_precision(precision, of_trial)
         self.config = config
-        self._stack = Stack([config], device=device_named(device))
+        self._stack = Stack([config], device=of_trial)
 
     @property
     def trial(self) -> Trial:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dd_ray.config.extensions import Extension
 from dd_ray.metrics import Code, HeldOut
 
-Precision = Literal["float32", "tf32"]
+Precision = Literal["float32", "tf32", "bf16"]
 """Precision of matrix products and convolutions on a GPU."""
 
 

@@ -85,22 +85,25 @@ class Resources:
         return max(1, min(wanted, most or wanted))
 
 
-def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials: int) -> None:
+def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials: int, precision: str) -> None:
     """Make sure that a trial's PyTorch finds the GPU that Ray gives it, and that a pack's trials fit there.
 
     Args:
         resources: resources of a trial.
         examples: configs of trials, one of each kind.
         num_trials: the most trials that run at a time.
+        precision: what a GPU multiplies.
 
     Raises:
-        UserError: PyTorch finds no GPU, or the trials do not fit.
+        UserError: PyTorch finds no GPU, one without the precision, or the trials do not fit.
     """
+    if precision == "bf16" and not resources.gpus:
+        raise UserError("--precision bf16 needs GPUs, and trials have none here; take float32.")
     if not resources.gpus or not resources.slots():
         return
-    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_memory_and_need)
+    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_of_gpu)
     try:
-        memory, need = ray.get(
+        memory, need, bfloat16 = ray.get(
             task.remote([config.to_dict() for config in examples], loaded()), timeout=SECONDS_FOR_GPU
         )
     except ray.exceptions.GetTimeoutError:
@@ -110,22 +113,27 @@ def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials
             f"PyTorch finds no GPU on a node where Ray gives {resources.gpus:g} of one; install PyTorch with CUDA "
             "there, or give --gpus-per-trial 0."
         )
+    if precision == "bf16" and not bfloat16:
+        raise UserError(
+            "--precision bf16 needs GPUs of NVIDIA's Ampere generation or later, and there is one before it; take "
+            "tf32 or float32."
+        )
     if resources.packed:
         check_memory(min(num_trials, int(1 / resources.gpus + 1e-9)), need, memory)
 
 
-def _memory_and_need(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extension]) -> tuple[int, int]:
-    """Return the bytes of this process's GPU, 0 for none, and those that the largest trial takes."""
+def _of_gpu(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extension]) -> tuple[int, int, bool]:
+    """Return the bytes of this process's GPU, 0 for none, those of the largest trial, and if it has bfloat16."""
     import torch  # noqa: PLC0415  # on the node, and not in the driver
 
-    from dd_ray.training import bytes_per_trial  # noqa: PLC0415
+    from dd_ray.training import bytes_per_trial, has_bfloat16  # noqa: PLC0415
 
     if not torch.cuda.is_available():
-        return 0, 0
+        return 0, 0, False
     load_extensions(extensions)
     configs, gpu = [TrialConfig.from_dict(dict(config)) for config in examples], torch.device("cuda")
     need = max(bytes_per_trial(config, "auto", gpu) for config in configs)
-    return torch.cuda.get_device_properties(0).total_memory, need
+    return torch.cuda.get_device_properties(0).total_memory, need, has_bfloat16(gpu)
 
 
 @contextmanager

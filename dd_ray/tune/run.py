@@ -126,7 +126,8 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
     """Connect to a cluster, check that it can run the plan, record the plan, and give the resources of each trial."""
     with connected(plan.options.address) as shared:
         resources = Resources.of_cluster(plan.options, shared)
-        check_gpus(resources, plan.examples, min(plan.num_trials, plan.options.max_concurrent or plan.num_trials))
+        most = min(plan.num_trials, plan.options.max_concurrent or plan.num_trials)
+        check_gpus(resources, plan.examples, most, plan.options.precision)
         if shared:
             check_nodes(sweep)
         elif not resources.gpus and not resources.packed:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from dd_ray.models.networks.layers import Conv2d, Convolutions, ConvTranspose2d
+from dd_ray.models.networks.layers import Conv2d, Convolutions, ConvTranspose2d, keep_images_as
 from dd_ray.training import Stack, triton_convolutions
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.triton_layers import TRITON
@@ -131,6 +131,25 @@ def test_layers_of_one_trial_are_those_of_pytorch():
     images = torch.randn(N, 1, 5, 7)
     for one, other in zip(*(_gradients_alone(module, images) for module in (ours, theirs)), strict=True):
         assert (one - other).norm() < ROUNDING * other.norm()
+
+
+@pytest.mark.parametrize("which", CHAINS)
+def test_images_between_layers_are_bfloat16_if_asked_for(monkeypatch, which):
+    # The interpreter takes the bits of bfloat16 for integers where it multiplies matrices.
+    constants = triton_convolutions._constants
+    monkeypatch.setattr(triton_convolutions, "_constants", lambda geometry: constants(geometry) | {"PRECISION": "ieee"})
+    layers = Convolutions(*deepcopy(CHAINS[which]))
+    ours = with_convolutions(deepcopy(layers), TRITON)
+    images, values = _case_of(layers, (5, 7) if which == "encoder" else (2, 1), shared=False)
+    exact = _results(layers, images, values, shared=False)
+    keep_images_as(torch.bfloat16)
+    try:
+        results = _results(ours, images, values, shared=False)
+    finally:
+        keep_images_as(torch.float32)
+    for name, result in results.items():
+        assert result.dtype is torch.float32
+        assert 1e-5 < (result - exact[name]).norm() / exact[name].norm() < 0.05, name
 
 
 def _gradients_alone(module, images):

@@ -52,20 +52,21 @@ def test_in_the_interpreter(tmp_path, which):
         pytest.param((1, 32, 32), "ieee", marks=pytest.mark.slow),
         pytest.param((32, 32, 16), "ieee", marks=pytest.mark.slow),
         ((32, 32, 16), "tf32"),
+        pytest.param((32, 32, 16), "bf16", marks=pytest.mark.slow),
         pytest.param((64, 64, 4), "ieee", marks=pytest.mark.slow),
     ],
     ids=str,
 )
 def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_path, precision, layer):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    for name, arguments, constants in _launches(monkeypatch, *layer):
+    for name, arguments, constants in _launches(monkeypatch, precision, *layer):
         compiled = _compiled(name, arguments, constants | {"PRECISION": precision})
         registers, spilled = _registers(compiled, tmp_path / "kernel.cubin")
         assert PROGRAMS * 128 * registers <= REGISTERS and spilled <= SPILLED, (name, constants)
         assert PROGRAMS * (compiled.metadata.shared + 1024) < SHARED_MEMORY, (name, constants)
 
 
-def _launches(monkeypatch, wide, narrow, side):
+def _launches(monkeypatch, precision, wide, narrow, side):
     """What a layer and its gradients ask for."""
     launches = []
 
@@ -80,10 +81,13 @@ def _launches(monkeypatch, wide, narrow, side):
     geometry = Geometry((side, side), (side // 2, side // 2), (3, 3), (2, 2), (1, 1))
     of_wide, of_narrow = (torch.zeros(2, 16, c, n, n) for c, n in ((wide, side), (narrow, side // 2)))
     kernel = torch.zeros(2, narrow, wide, 3, 3)
+    between = torch.bfloat16 if precision == "bf16" else torch.float32
+    of_wide, of_narrow = of_wide.to(between), of_narrow.to(between)
     for source, target, transposed in ((of_wide, of_narrow, False), (of_narrow, of_wide, True)):
         bias = torch.zeros(2, target.shape[2])
-        convolve(geometry, source, kernel, bias, transposed=transposed, activation="elu")
-        convolve(geometry, source, kernel, None, transposed=transposed, activation="elu", images=target, sums=True)
+        convolve(geometry, source, kernel, bias, transposed=transposed, activation="elu", dtype=between)
+        more = {"images": target, "sums": True, "dtype": between}
+        convolve(geometry, source, kernel, None, transposed=transposed, activation="elu", **more)
     correlate(geometry, of_wide, of_narrow)
     return launches
 
@@ -99,7 +103,9 @@ def _compiled(name, arguments, constants):
     options = {option: constants.pop(option) for option in ("num_warps", "num_stages", "enable_fp_fusion")}
     given = dict(zip(kernel.arg_names, arguments, strict=False))
     constants = constants | {argument: None for argument, value in given.items() if value is None}
-    types = {argument: "i32" if isinstance(value, int) else "*fp32" for argument, value in given.items()}
+    names = {torch.float32: "*fp32", torch.bfloat16: "*bf16"}
+    tensors = {argument: names[value.dtype] for argument, value in given.items() if isinstance(value, torch.Tensor)}
+    types = {argument: tensors.get(argument, "i32") for argument in given}
     signature = types | dict.fromkeys(constants, "constexpr")
     # As at a launch: whether a number is a multiple of 16, as the memory of a tensor of its own always is.
     even = [(i,) for i, value in enumerate(arguments) if not isinstance(value, int) or value % 16 == 0]

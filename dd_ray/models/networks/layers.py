@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -54,8 +55,38 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         return activated(self, super().forward(input, output_size))
 
 
+_dtype_between: list[torch.dtype] = [torch.float32]
+
+
+def keep_images_as(dtype: torch.dtype) -> None:
+    """Let `Convolutions` keep the images between their layers in float32 or bfloat16, in the whole process."""
+    _dtype_between[0] = dtype
+
+
+def dtype_between() -> torch.dtype:
+    """Return the type of the images between the layers of `Convolutions`."""
+    return _dtype_between[0]
+
+
 class Convolutions(nn.Sequential):
-    """Convolutions of this module, one after the other; a faster kind computes their gradients together."""
+    """Convolutions of this module, one after the other; a faster kind computes their gradients together.
+
+    Images between them are of the type that `keep_images_as` sets, and those of the last one of float32, as are all
+    weights and their gradients.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map images [N, C, H, W] to those of the last layer."""
+        *others, last = self
+        if dtype_between() is torch.float32 or not others:
+            images: Tensor = super().forward(input)
+            return images
+        images = input
+        with torch.autocast(input.device.type, dtype_between(), cache_enabled=False):  # a graph would keep the cache
+            for layer in others:
+                images = layer(images)
+        of_last: Tensor = last(images.float())
+        return of_last
 
 
 def activation_of(layer: nn.Module) -> Activation:

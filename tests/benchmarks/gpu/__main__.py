@@ -63,7 +63,7 @@ class Sitting:
     @property
     def precisions(self) -> tuple[str, ...]:
         """Those of the device."""
-        return ("tf32", "float32") if self.on_gpu else ("float32",)
+        return ("tf32", "bf16", "float32") if self.on_gpu else ("float32",)
 
     @property
     def on_gpu(self) -> bool:
@@ -113,6 +113,7 @@ def _speed(sitting: Sitting) -> list[Case]:
         sitting.case(f"speed {sitting.count} {method} {precision}", "speed", method, precision, sitting.count)
         for precision in sitting.precisions
         for method in sitting.methods
+        if method == "triton" or precision != "bf16"
     ]
     precision = sitting.precisions[0]
     search = (
