@@ -10,11 +10,11 @@ matrix products: pixels are gathered as they are multiplied, and the unfolded co
 
 Counts for an H100 (times measured on an H200 are in README.md). conv32's second layer has 576 images of 32×16×16 in and
 32×8×8 out: each of its three operations moves 24 MB and computes 0.68 GFLOP per trial and iteration, in programs of 2.4
-MFLOP (images) and 8.4 (kernels). A step of 36 trials of 64 × 10 frames moves 23.0 GB (`tests.training.traffic`), which
-takes 7 ms at 3.35 TB/s: 10.4 GB in our kernels, the rest in activations and sums of biases' gradients, which are not
-fused. Of the instructions in the inner loops, compiled in float32, 80% and 60% are multiply-adds, the rest loads,
-addresses and masks: at best 0.15 ms per trial and iteration, where all 67 TFLOP/s would take 0.11. In TF32 tensor cores
-multiply, and memory is the limit.
+MFLOP (images) and 8.4 (kernels). A step of 36 trials of 64 × 10 frames moves 14.2 GB (`tests.training.traffic`), which
+takes 4.2 ms at 3.35 TB/s: 12.2 GB in our kernels, which also apply activations and go back through them, and the rest
+in losses, linear layers and weights. With bfloat16 between the layers it is 8.3 GB. Of the instructions in the inner
+loops, compiled in float32, 80% and 60% are multiply-adds, the rest loads, addresses and masks: at best 0.15 ms per
+trial and iteration, where all 67 TFLOP/s would take 0.11. In TF32 tensor cores multiply, and memory is the limit.
 
 Shapes: K trials, N images, I channels H×W of the wide ones, O channels H'×W' of the narrow ones, k×k kernel.
 """
