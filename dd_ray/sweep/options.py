@@ -34,6 +34,10 @@ class SweepOptions:
 
     address: Annotated[str | None, optional("auto|HOST:PORT")] = None
     """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
+    config: Annotated[str | None, optional("FILE.yaml")] = None
+    """File with values of any of these options, a line each: `gamma: [0, 0.5]`. Options given here override it."""
+    save_config: Annotated[str | None, optional("FILE.yaml")] = None
+    """Write all options, given or not, into a file that `--config` reads."""
     preset: str = "quick"
     """Size of the study; other options override what it sets."""
     seeds: Annotated[int | None, optional("N"), FROM_1, MANY] = None
