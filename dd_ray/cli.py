@@ -238,6 +238,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
     print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
     collected.came_out.print_more(collected.trials)
     _say_which_took_too_long(plan, collected.trials)
+    _say_which_did_not_improve(plan, collected.trials)
     return _exit_code(collected.trials, collected.left, ending)
 
 
@@ -258,6 +259,16 @@ def _say_which_took_too_long(plan: Plan, trials: pd.DataFrame) -> None:
         print(
             f"Out of time: {number} of {len(trials)} trials took --trial-time-budget {budget:g} seconds before their "
             "last iteration; a larger one lets them go on.",
+            flush=True,
+        )
+
+
+def _say_which_did_not_improve(plan: Plan, trials: pd.DataFrame) -> None:
+    number, patience = int((trials["state"] == "at_plateau").sum()), plan.options.stop_at_plateau
+    if number and patience is not None:
+        print(
+            f"At a plateau: {number} of {len(trials)} trials ended before their last iteration (--stop-at-plateau "
+            f"{patience}); a larger number, or none, lets them go on.",
             flush=True,
         )
 

@@ -196,11 +196,12 @@ def _known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict
     done: dict[str, int] = {}
     ended: list[str] = []
     for key, records in zip(known, in_parallel(lambda key: sweep.trial(key).sound(), known), strict=True):
-        if plan.has_ended(records.outcome if records else None):
+        evaluations = records.evaluations if records else []
+        if plan.has_ended(records.outcome if records else None, lambda found=evaluations: found):  # type: ignore[misc]
             ended.append(key)
             done[key] = whole
         else:
-            done[key] = min(whole, records.evaluations[-1]["iteration"] if records and records.evaluations else 0)
+            done[key] = min(whole, evaluations[-1]["iteration"] if evaluations else 0)
     return done, ended
 
 
