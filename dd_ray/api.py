@@ -93,6 +93,8 @@ def run(
             check_trial_fits(asked.examples)
         open_data(asked)
         save_values(wanted)
+        if asked.start is not None and progress:
+            print(f"Each trial begins with {asked.start}, and not from scratch.")
         sweep, ending = train(asked, progress, began)
         if ending in TROUBLE:
             raise UserError(TROUBLE[ending].format(asked.location))
@@ -184,7 +186,16 @@ def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> 
         axes = axes_of(config, study.defaults(options.preset), given)
         made = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
         check_final_metrics(made)
+        _check_start(made)
     return made
+
+
+def _check_start(plan: Plan) -> None:
+    if plan.start is not None:
+        # Not at the top: it takes PyTorch, which other plans do without.
+        from dd_ray.trial.warm_start import check_starts  # noqa: PLC0415
+
+        check_starts(plan.examples, SweepFolder.at(plan.location))
 
 
 def time_is_up(left: str) -> str:

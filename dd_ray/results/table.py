@@ -13,6 +13,7 @@ import pandas as pd
 from dd_ray.config import TrialConfig, field_names, has_effect
 from dd_ray.errors import UserError, printable
 from dd_ray.metrics import REPORTED, with_untrained
+from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
 
 STATES = (
@@ -97,9 +98,15 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
     before training, with which it must be compared.
     """
     trials = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
-    untrained = table[table["iteration"] == 0].set_index("key")
+    untrained = untrained_rows(table).set_index("key")
     known = [name for name in with_untrained() if name in table]
     return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
+
+
+def untrained_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the evaluations of networks before training, without those that began with the weights of others."""
+    first = table[table["iteration"] == 0]
+    return first[first[WEIGHTS].isna()] if WEIGHTS in first else first
 
 
 def _rows_or_why_not(trial: TrialFolder, running: set[str]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -11,6 +11,7 @@
         cells/KEY/seal.json           checksums of its evaluations and its outcome, once it has ended
         cells/KEY/owner               the worker that took it up last
         tensorboard/LABEL/            event files
+        starts/DIGEST.npz             the weights that its trials begin with, if these are of another sweep
         extensions/NAME.py            the user's files that it was run with, to read; they are never run from there
         aside/                        what did not agree with the rest, and was written anew
         .lock                         held by the command that runs the sweep

@@ -14,6 +14,7 @@ from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, share_l
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.starts import Start, start_of
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder, in_parallel
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
@@ -27,6 +28,7 @@ from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
 from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
+from dd_ray.sweep.warm_start import with_start
 
 MOST_LOST = 0.025
 """A plan warns if few videos make R² too low by more than this share of the unexplained variance."""
@@ -168,6 +170,11 @@ class Plan:
         return tuple(trial.key for trial in self.trials)
 
     @property
+    def start(self) -> Start | None:
+        """The weights that its trials begin with; None where these are of their seeds."""
+        return start_of(self.axes)
+
+    @property
     def num_trials(self) -> int:
         """Number of its trials."""
         return len(self.trials)
@@ -222,8 +229,8 @@ class Plan:
         ]
 
     def scored_on(self) -> list[str]:
-        """Say in lines what a reader should know about the data that scores are computed on."""
-        lines = self._of_own_data()
+        """Say in lines what a reader should know about the first weights, and the data that scores are computed on."""
+        lines = [*self._started_from(), *self._of_own_data()]
         scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
@@ -240,6 +247,9 @@ class Plan:
             stills = "the held-out frames as" if own else "10,000"
             lines.append(f"at the end, of {stills} still pictures: {names}")
         return lines
+
+    def _started_from(self) -> list[str]:
+        return [f"each trial begins with {self.start}, and not from scratch"] if self.start else []
 
     def _of_own_data(self) -> list[str]:
         """Describe in lines the file that is trained on, if there is one, and the scores that it lacks."""
@@ -283,7 +293,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a trial is not a valid config.
     """
     check_options(options)
-    axes = with_contents(with_stream(axes, options))
+    axes = with_start(with_contents(with_stream(axes, options)), options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     check_number(math.prod(len(values) for values in axes.values() if values))

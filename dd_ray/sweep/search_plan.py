@@ -26,6 +26,7 @@ from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
+from dd_ray.sweep.warm_start import with_start
 
 ALWAYS_NAMED = frozenset(
     "model network width_factor image_size num_latents beta beta_norm gamma lam alpha learn_alpha stochastic "
@@ -190,7 +191,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     check_number(options.suggestions * len(seeds))
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
-    axes = with_stream(axes, options)
+    axes = with_start(with_stream(axes, options), options)
     axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
     plan = SearchPlan(study, options, axes, (), space, fixed)

@@ -11,6 +11,7 @@ from dd_ray.command_line import duration
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
+from dd_ray.storage.starts import keep_start
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.deadline import Deadline
@@ -132,6 +133,8 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
         elif not resources.gpus and not resources.packed:
             at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), plan.num_trials)
             check_trials_fit(plan.examples, at_a_time)
+        if plan.start is not None:
+            keep_start(plan.start, sweep)
         sweep.write_manifest(make_manifest(plan, sweep.manifest()))
         sweep.keep_extensions(loaded())
         yield resources
