@@ -17,6 +17,7 @@ from dd_ray.config.trial_fields import choices_of, config_fields
 from dd_ray.errors import UserError, exit_on_user_error
 from dd_ray.sweep import Study
 from dd_ray.sweep.options import options_of
+from dd_ray.sweep.value_file import ValueFile
 
 SHELLS = ("bash", "zsh")
 
@@ -94,7 +95,7 @@ def _study_named(name: str, rest: list[str]) -> Study:
         UserError: there is none, or an extension cannot be loaded.
     """
     if not name.startswith("-"):
-        taken_from(rest)
+        taken_from(rest, otherwise=ValueFile.named_in(rest).words("extension"))
         known = all_studies()
         if name in known:
             return known[name]

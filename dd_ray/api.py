@@ -4,13 +4,13 @@ The command line takes the same three steps: `plan`, `train` and `collect`. They
 mistakes raise `UserError`, nothing ends the process, and settings of the process that a sweep changes are restored.
 """
 
+import os
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
@@ -18,9 +18,8 @@ from dd_ray import results
 from dd_ray.command_line import checked_value
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import instances_of, load_files
-from dd_ray.config.options import axes_of, field_named, option_name, options_class, told_in_options
+from dd_ray.config.options import axes_of, option_name, options_class, told_in_options
 from dd_ray.config.recorded import changed_since
-from dd_ray.config.trial_fields import field_names
 from dd_ray.errors import UserError, printable
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.report.live import live_page, page_link, write_page
@@ -40,6 +39,7 @@ from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import make_search_plan
 from dd_ray.sweep.study import DrawFigure
+from dd_ray.sweep.value_file import ValueFile, known_option, no_such_option, save_values
 from dd_ray.tune.environment import left_as_it_was, prepare_environment
 from dd_ray.tune.joining import prepare_to_join
 
@@ -87,10 +87,14 @@ def run(
     """
     began = time.monotonic()
     with left_as_it_was():
-        asked = plan(study, preset=preset, **options)
+        wanted = _wanted(study, preset, options)
+        asked = confirmed(wanted)
         if asked.runs_on_these_cpus:
             check_trial_fits(asked.examples)
         open_data(asked)
+        save_values(wanted)
+        if asked.start is not None and progress:
+            print(f"Each trial begins with {asked.start}, and not from scratch.")
         sweep, ending = train(asked, progress, began)
         if ending in TROUBLE:
             raise UserError(TROUBLE[ending].format(asked.location))
@@ -112,30 +116,41 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
     Raises:
         UserError: an option is unknown, of the wrong type or out of range, or a trial is not a valid config.
     """
-    extensions = _several(options.pop("extension", ()))
+    return confirmed(_wanted(study, preset, options))
+
+
+def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) -> Plan:
+    """Make the plan of the given options, before the one that may confirm its best cells."""
+    file = ValueFile.read(os.fspath(options["config"])) if options.get("config") else ValueFile("", {})
+    extensions = _several(options.get("extension", file.words("extension")))
     load_files(extensions)
     study = _study_of(study)
-    extensions = (*study.extensions, *extensions)
+    extensions = tuple(dict.fromkeys((*study.extensions, *extensions)))
     load_files(study.extensions)
-    preset = study.default_preset if preset is None else preset
+    by_file = " ".join(file.words("preset"))
+    usual = by_file if by_file in study.presets else study.default_preset
+    preset = usual if preset is None else preset
     if preset not in study.presets:
         raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
     own = [field.name for field in fields(options_of(study, preset))]
-    values = {_known_name(name, own, study.name): value for name, value in options.items()}
-    return confirmed(as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values)))
+    values = {_known_name(name, own, study.name): value for name, value in options.items() if name != "extension"}
+    return as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values, file))
 
 
-def _asked(study: Study, preset: str, extensions: tuple[str, ...], values: Mapping[str, Any]) -> Plan:
-    """Make the plan of a study with a preset and the given options."""
+def _asked(study: Study, preset: str, extensions: tuple[str, ...], given: Mapping[str, Any], file: ValueFile) -> Plan:
+    """Make the plan of a study with a preset, the given options, and those of a file that are not given."""
     of_sweep = options_of(study, preset, extensions)
     of_trials = options_class(study.defaults(preset))
+    of_file = file.values(study, (of_sweep, of_trials), {*given, "preset"})
+    values = {**of_file, **given} | {"preset": preset}
     sweep_values, trial_values = (
         {field.name: values[field.name] for field in fields(kind) if field.name in values}
         for kind in (of_sweep, of_trials)
     )
-    return plan_of(
-        study, _checked(of_sweep, {**sweep_values, "preset": preset}), _checked(of_trials, trial_values), values.keys()
-    )
+    with file.named(of_file):
+        return plan_of(
+            study, _checked(of_sweep, sweep_values), _checked(of_trials, trial_values), of_file.keys() | given.keys()
+        )
 
 
 def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
@@ -171,7 +186,16 @@ def plan_of(study: Study, options: Any, config: Any, given: Collection[str]) -> 
         axes = axes_of(config, study.defaults(options.preset), given)
         made = make_search_plan(study, options, axes, given) if study.search else make_plan(study, options, axes)
         check_final_metrics(made)
+        _check_start(made)
     return made
+
+
+def _check_start(plan: Plan) -> None:
+    if plan.start is not None:
+        # Not at the top: it takes PyTorch, which other plans do without.
+        from dd_ray.trial.warm_start import check_starts  # noqa: PLC0415
+
+        check_starts(plan.examples, SweepFolder.at(plan.location))
 
 
 def time_is_up(left: str) -> str:
@@ -309,12 +333,10 @@ def _known_name(name: str, own: Sequence[str], study: str) -> str:
     Raises:
         UserError: there is no such option.
     """
-    if name in own:
-        return name
-    if (field := field_named(name)) is not None:
-        return field
-    close = get_close_matches(name, [*own, *field_names()], 1, 0.6)
-    raise UserError(f"{study} has no option {name}{f'; did you mean {close[0]}?' if close else '.'}")
+    known = known_option(name, own)
+    if known is None:
+        raise no_such_option(study, name, own)
+    return known
 
 
 def _checked(kind: type, values: dict[str, Any]) -> Any:

@@ -34,6 +34,7 @@ from dd_ray.sweep import Study
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
 from dd_ray.sweep.plan import Plan, open_data
+from dd_ray.sweep.value_file import ValueFile, save_values, with_defaults
 from dd_ray.tune.signals import expect_signals
 
 GROUPS = ("most used", "search", "sweep", "cluster", "model", "objective", "data", "training", "own")
@@ -60,10 +61,13 @@ def main(study: Study, args: list[str] | None = None) -> None:
     expect_signals()
     try:
         with exit_on_user_error():
-            plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
+            asked = parse(study, sys.argv[1:] if args is None else args)
+            plan = confirmed(asked)
             if plan.runs_on_these_cpus:
                 check_trial_fits(plan.examples)
             describe(plan)
+            for line in filter(None, [save_values(asked)]):
+                print(line, flush=True)
             if plan.options.dry_run:
                 return
             open_data(plan)
@@ -93,18 +97,20 @@ def parse(study: Study, args: list[str]) -> Plan:
         UserError: a value is out of range.
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
-    extensions, args = taken_from(args, study.extensions)
-    return as_it_goes_on(study, lambda each: _parsed(each, extensions, args))
+    file = ValueFile.named_in(args)
+    extensions, args = taken_from(args, study.extensions, file.words("extension"))
+    return as_it_goes_on(study, lambda each: _parsed(each, extensions, args, file))
 
 
-def _parsed(study: Study, extensions: tuple[str, ...], args: list[str]) -> Plan:
-    preset = _preset(study, args)
-    defaults = study.defaults(preset)
+def _parsed(study: Study, extensions: tuple[str, ...], args: list[str], file: ValueFile) -> Plan:
+    preset, given = _preset(study, args, file), given_options(args)
     sweep_options: Any = options_of(study, preset, extensions)
-    config_options: Any = options_class(defaults)
-    kinds = (sweep_options, config_options)
+    config_options: Any = options_class(study.defaults(preset))
+    of_file = file.values(study, (sweep_options, config_options), given)
+    kinds: Any = [with_defaults(kind, of_file) for kind in (sweep_options, config_options)]
     options, config = parse_in_groups(kinds, _group_of, GROUPS, args=args, about=_description(study))
-    return plan_of(study, options, config, given_options(args))
+    with file.named(of_file):
+        return plan_of(study, options, config, given | of_file.keys())
 
 
 def _group_of(option: str) -> str:
@@ -127,11 +133,11 @@ def _description(study: Study) -> str:
     )
 
 
-def _preset(study: Study, args: list[str]) -> str:
+def _preset(study: Study, args: list[str], file: ValueFile) -> str:
     """Read the preset, which comes first since it decides the defaults of all other options."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset")
-    given = parser.parse_known_args(args)[0].preset
+    given = parser.parse_known_args(args)[0].preset or " ".join(file.words("preset"))
     return given if given in study.presets else study.default_preset
 
 
@@ -232,6 +238,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
     print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
     collected.came_out.print_more(collected.trials)
     _say_which_took_too_long(plan, collected.trials)
+    _say_which_did_not_improve(plan, collected.trials)
     return _exit_code(collected.trials, collected.left, ending)
 
 
@@ -252,6 +259,16 @@ def _say_which_took_too_long(plan: Plan, trials: pd.DataFrame) -> None:
         print(
             f"Out of time: {number} of {len(trials)} trials took --trial-time-budget {budget:g} seconds before their "
             "last iteration; a larger one lets them go on.",
+            flush=True,
+        )
+
+
+def _say_which_did_not_improve(plan: Plan, trials: pd.DataFrame) -> None:
+    number, patience = int((trials["state"] == "at_plateau").sum()), plan.options.stop_at_plateau
+    if number and patience is not None:
+        print(
+            f"At a plateau: {number} of {len(trials)} trials ended before their last iteration (--stop-at-plateau "
+            f"{patience}); a larger number, or none, lets them go on.",
             flush=True,
         )
 

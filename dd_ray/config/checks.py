@@ -1,6 +1,7 @@
 """Checks of a config. Each raises a `UserError` that names the wrong value and says what would be right."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, get_args
@@ -16,6 +17,9 @@ from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
+
+WEIGHTS_TAKEN = re.compile(r"(?P<key>[0-9a-f]{16})@(?P<iteration>\d+):(?P<digest>[0-9a-f]{16})")
+"""Form of `warm_start_weights`: a trial's key, the iteration of its state, and a hash of that."""
 
 
 def _check_types(config: "TrialConfig") -> None:
@@ -62,6 +66,14 @@ def _check_effects(config: "TrialConfig") -> None:
         says_nothing = value == field.default or (field.name in ("beta", "beta_norm") and value == 0)
         if not says_nothing and (wrong := refusal(field.name, vars(config), field.default)):
             raise UserError(wrong)
+
+
+def _check_warm_start(config: "TrialConfig") -> None:
+    place, weights = config.warm_start, config.warm_start_weights
+    if place is not None and weights is None:
+        raise UserError(f"warm_start = {place} is for sweeps, which find out which weights these are; leave it out.")
+    if weights is not None and (place is None or not WEIGHTS_TAKEN.fullmatch(weights)):
+        raise UserError(f"warm_start_weights = {weights} is filled in where warm_start is given; leave it out.")
 
 
 def _check_beta(config: "TrialConfig") -> None:
@@ -160,5 +172,6 @@ CHECKS: tuple[Callable[["TrialConfig"], None], ...] = (
     _check_model_takes_its_data,
     _check_dataset,
     _check_split,
+    _check_warm_start,
 )
 """All checks, in the order in which a config passes them."""

@@ -137,7 +137,9 @@ def load_files(paths: Iterable[str | Path]) -> None:
     load_extensions([Extension.read(path) for path in paths])
 
 
-def taken_from(args: Sequence[str], usual: Sequence[str] = ()) -> tuple[tuple[str, ...], list[str]]:
+def taken_from(
+    args: Sequence[str], usual: Sequence[str] = (), otherwise: Sequence[str] = ()
+) -> tuple[tuple[str, ...], list[str]]:
     """Load the files that a command line names as `--extension`, and return them and the other words.
 
     This comes before the other options are parsed, since extensions bring options of their own.
@@ -145,12 +147,13 @@ def taken_from(args: Sequence[str], usual: Sequence[str] = ()) -> tuple[tuple[st
     Args:
         args: the command line.
         usual: files that are loaded in any case.
+        otherwise: files that are loaded if the command line names none.
 
     Raises:
         UserError: one cannot be loaded.
     """
     named, rest = named_in(args)
-    found = (*usual, *named)
+    found = tuple(dict.fromkeys((*usual, *(named or otherwise))))
     load_files(found)
     return found, rest
 

@@ -226,6 +226,11 @@ class TrialFields:
     """optimizer = adamw: the share of each weight, times the learning rate, that a step takes off."""
     clip_gradient: Annotated[float | None, Option(within=(POSITIVE,))] = None
     """The largest norm of a trial's gradient over all weights, to which a larger one is scaled; any where not given."""
+    warm_start: Annotated[str | None, Option(option="from", free=True, in_key=False)] = None
+    """SWEEP:KEY, a trial of another sweep, by its folder or URL, whose last weights trials begin with in place of their
+    seed's."""
+    warm_start_weights: Annotated[str | None, Option(free=True)] = None
+    """from: key, iteration and checksum of these weights, which are filled in; other weights are refused."""
     seed: Annotated[int, Option(within=SEEDS, free=True)] = 0
     """Seed of the initial weights and of the sampling noise."""
 

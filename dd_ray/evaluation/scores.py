@@ -50,8 +50,12 @@ def code_of(model: Model, config: TrialConfig) -> Code | None:
 def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.device | str = "cpu") -> dict[str, float]:
     """Compute the scores of a config's network before its training, with the weights of its seed.
 
+    There are none of one that begins with the weights of another, since it never was untrained.
+
     A process computes them once for trials that begin with the same weights, such as those that differ in β, γ or λ.
     """
+    if config.warm_start_weights is not None:
+        return {}
     model = initial_model(config, device)
     names = applicable(names, config.factor_names, _is_drawn(config))
     known = _untrained.setdefault(_digest(model, config), {})

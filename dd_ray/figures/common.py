@@ -28,6 +28,7 @@ MARKS = {
     "unfinished": ("U", "unfinished"),
     "stopped_early": ("S", "stopped early"),
     "out_of_time": ("T", "out of its time"),
+    "at_plateau": ("P", "ended at a plateau"),
     "absent": ("·", "not part of the sweep"),
     "complete": ("", "complete"),
 }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
@@ -12,15 +13,16 @@ def about(sweep: SweepFolder) -> dict[str, Any]:
     """Return what is known of a sweep, with None for what the version that began it did not record.
 
     Returns:
-        `name`, `study`, `question`, `began` and `asked` (ISO 8601, when its command ran first and last), `written`
-        (now), `command`, `machine`, `commit` and `versions`, all as text.
+        `name`, `study`, `question` (with the weights that its trials began with, if not with their own), `began` and
+        `asked` (ISO 8601, when its command ran first and last), `written` (now), `command`, `machine`, `commit` and
+        `versions`, all as text.
     """
     manifest = sweep.manifest() or {}
     command, versions = manifest.get("command"), manifest.get("versions") or {}
     return {
         "name": name_of(sweep.location),
         "study": manifest.get("study"),
-        "question": manifest.get("question"),
+        "question": " ".join(filter(None, [manifest.get("question"), _first_weights(manifest)])) or None,
         "began": manifest.get("began"),
         "asked": manifest.get("asked"),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -29,6 +31,11 @@ def about(sweep: SweepFolder) -> dict[str, Any]:
         "commit": manifest.get("commit"),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,
     }
+
+
+def _first_weights(manifest: Mapping[str, Any]) -> str:
+    start = start_of(manifest.get("axes") or {})
+    return f"Each trial began with {start}, and not from scratch." if start else ""
 
 
 def name_of(location: str) -> str:

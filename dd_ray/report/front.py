@@ -85,7 +85,9 @@ class Lines:
 
 def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
     states, said, progress = recorded.states, recorded.said, alive(sweep)
-    others = [state for state in ("stopped_early", "out_of_time", "diverged", "failed") if state in states]
+    others = [
+        state for state in ("stopped_early", "out_of_time", "at_plateau", "diverged", "failed") if state in states
+    ]
     counts = ", ".join(f"{states.count(state)} {state.replace('_', ' ')}" for state in others)
     left = progress["seconds_left"] if progress else None
     state = "complete" if recorded.trials and len(states) == recorded.trials else "not running"

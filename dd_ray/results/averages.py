@@ -16,10 +16,20 @@ from numpy.typing import NDArray
 from dd_ray.metrics import seed_interval
 
 COMPLETE = "complete"
-MARKS = ("failed", "diverged", "undefined", "unfinished", "stopped_early", "out_of_time", "absent", COMPLETE)
-"""The marks of a cell, the worst first. `failed`, `diverged`, `stopped_early`, `out_of_time`: how its trial ended;
-`undefined`: evaluated, but without this metric; `unfinished`: not evaluated up to here, and not ended; `absent`: a
-combination of the axes that the sweep does not have."""
+MARKS = (
+    "failed",
+    "diverged",
+    "undefined",
+    "unfinished",
+    "stopped_early",
+    "out_of_time",
+    "at_plateau",
+    "absent",
+    COMPLETE,
+)
+"""The marks of a cell, the worst first. `failed`, `diverged`, `stopped_early`, `out_of_time`, `at_plateau`: how its
+trial ended; `undefined`: evaluated, but without this metric; `unfinished`: not evaluated up to here, and not ended;
+`absent`: a combination of the axes that the sweep does not have."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]

@@ -12,6 +12,7 @@ from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.results.cells import Cell, Score, cells_of, settings_of
 from dd_ray.results.summary import described
 from dd_ray.results.table import STATES, alive
+from dd_ray.storage.starts import PLACE, WEIGHTS, Start
 from dd_ray.storage.sweep_folder import SweepFolder
 
 FIRST = ("reconstruction_error", "factor_error", "linear_r2", "mcc", "kl", "active_units")
@@ -63,6 +64,8 @@ def print_cells(
     left += _effective_column(cells[:MOST_CELLS])
     columns, brackets = _with_metrics(left, cells[:MOST_CELLS], names, first, terminal.width)
     print_table(columns, terminal, _title(cells, trials, brackets))
+    for line in _not_from_scratch(trials):
+        say(line, terminal)
     before = "" if brackets else _before_training(trials, [name for name in names if name in first])
     if before:
         say(f"Before training, in the mean: {before}.", terminal)
@@ -70,6 +73,16 @@ def print_cells(
         say(f"... and {len(cells) - MOST_CELLS} more cells.", terminal)
     for line in _not_finished(trials):
         say(line, terminal)
+
+
+def _not_from_scratch(trials: pd.DataFrame) -> list[str]:
+    """Say which trials began with the weights of others."""
+    taken = trials[trials[WEIGHTS].notna()] if WEIGHTS in trials else trials.iloc[:0]
+    which = "All trials" if len(taken) == len(trials) else "Trials"
+    return [
+        f"{which} began with {Start.of(place, weights)}, and not from scratch."
+        for place, weights in taken[[PLACE, WEIGHTS]].drop_duplicates().itertuples(index=False, name=None)
+    ]
 
 
 def print_best_cells(trials: pd.DataFrame, metric: str, most: int = 5, width: int | None = None) -> None:

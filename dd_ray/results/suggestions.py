@@ -19,7 +19,7 @@ from dd_ray.results.table import as_csv
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.suggestions import LOG, TRIALS, common_iterations, current_trials, open_storage
+from dd_ray.sweep.suggestions import LOG, TRIALS, WITH_VALUES, common_iterations, current_trials, open_storage
 
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -125,6 +125,8 @@ def _row(trial: FrozenTrial, sweep: SweepFolder, search: dict[str, Any]) -> dict
     iterations = common_iterations(started) if started else []
     last = iterations[-1] if iterations else math.nan
     at_last = [row for rows in started for row in rows if row["iteration"] == last]
+    if trial.state == TrialState.COMPLETE and ends <= WITH_VALUES:  # at a plateau each has its own end
+        at_last = [rows[-1] for rows in started]
     scores = {name: [row.get(name) for row in at_last] for name in search["objectives"]}
     point = {name: trial.params[name] for name in search["space"]}
     row = {"suggestion": trial.number, "state": _state(trial.state, ends), **point, "iteration": last}

@@ -45,6 +45,7 @@ from dd_ray.results.averages import (
     with_columns,
 )
 from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, pooled_widths, told_apart
+from dd_ray.results.table import untrained_rows
 
 __all__ = ["COMPLETE", "MARKS", "Evaluations", "Layout", "Summary", "best_region", "combinations", "described"]
 __all__ += ["summarise", "swept_fields", "with_zero"]
@@ -170,7 +171,7 @@ class Evaluations:
         asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
         layout = _layout(axes or swept_fields(table, manifest["axes"]), asked)
         table = _rounded(table.assign(iteration=evaluated, collapsed=collapsed, **numbers).reset_index(drop=True))
-        before = table[table["iteration"] == 0].drop_duplicates("key").set_index("key")[[*metrics]]
+        before = untrained_rows(table).drop_duplicates("key").set_index("key")[[*metrics]]
         return cls(
             table=table,
             metrics=metrics,

@@ -13,9 +13,20 @@ import pandas as pd
 from dd_ray.config import TrialConfig, field_names, has_effect
 from dd_ray.errors import UserError, printable
 from dd_ray.metrics import REPORTED, with_untrained
+from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
 
-STATES = ("finished", "running", "stopped_early", "out_of_time", "diverged", "failed", "unfinished", "missing")
+STATES = (
+    "finished",
+    "running",
+    "stopped_early",
+    "out_of_time",
+    "at_plateau",
+    "diverged",
+    "failed",
+    "unfinished",
+    "missing",
+)
 SECONDS_TO_LIVE = 60
 """Seconds after its last sign of life until a sweep counts as interrupted."""
 
@@ -23,12 +34,12 @@ SECONDS_TO_LIVE = 60
 def load(path: str | Path) -> pd.DataFrame:
     """Load the sweep in a folder or at a URL as a table with a row for each trial and evaluation.
 
-    Columns: `key`, `label`, `state` (running; finished, stopped_early, out_of_time, diverged, failed; unfinished after
-    it was interrupted or while it waits to go on; missing before its first evaluation), `error`, every config field (β
-    in both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were added later by
-    `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics. Where both γ
-    and λ are swept, `effective_lambda`, see `effective_lambda`. A trial whose files are damaged or
-    do not agree is left out, with a sentence on stderr that names it and what to do.
+    Columns: `key`, `label`, `state` (running; finished, stopped_early, out_of_time, at_plateau, diverged, failed;
+    unfinished after it was interrupted or while it waits to go on; missing before its first evaluation), `error`, every
+    config field (β in both its forms), `iteration`, `seconds`, `training_seconds`, and every metric, those that were
+    added later by `python -m dd_ray.evaluation` among them. A trial without an evaluation has one row, without metrics.
+    Where both γ and λ are swept, `effective_lambda`, see `effective_lambda`. A trial whose files are damaged or do not
+    agree is left out, with a sentence on stderr that names it and what to do.
 
     Raises:
         UserError: there is no sweep, or one without trials.
@@ -87,9 +98,15 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
     before training, with which it must be compared.
     """
     trials = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
-    untrained = table[table["iteration"] == 0].set_index("key")
+    untrained = untrained_rows(table).set_index("key")
     known = [name for name in with_untrained() if name in table]
     return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
+
+
+def untrained_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the evaluations of networks before training, without those that began with the weights of others."""
+    first = table[table["iteration"] == 0]
+    return first[first[WEIGHTS].isna()] if WEIGHTS in first else first
 
 
 def _rows_or_why_not(trial: TrialFolder, running: set[str]) -> tuple[list[dict[str, Any]], list[str]]:

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 from dd_ray.cli import parse
 from dd_ray.config.extensions import Extension, named_in
 from dd_ray.config.options import given_options
+from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
 from dd_ray.storage.exports import export
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.sweep import Study
 from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.value_file import ValueFile
 from dd_ray.tune.private import NEVER_STARTED, STOP_SECONDS, STOP_SIGNAL
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ LARGEST_CODE = 10 * 2**20
 """The most bytes of Python files that are sent with a sweep."""
 EXTENSIONS = "extensions"
 """Folder, where a sweep runs, of the files that `--extension` names."""
+VALUES = "values"
+"""Folder there of the file that `--config` names."""
 _NAME, _STORAGE, _USER = "dd_ray_sweep", "dd_ray_storage", "dd_ray_user"
 _STATES = {"PENDING": "queued", "RUNNING": "running", "SUCCEEDED": "finished", "STOPPED": "stopped"}
 _SIGNALLED = (124, 130, 137, 143)
@@ -166,6 +170,8 @@ def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Pl
             f"--storage {storage} means another folder on each machine; give an absolute one that all nodes of the "
             "cluster see, or a URL."
         )
+    if "save_config" in given_options(options):
+        raise UserError("--save-config is written where a sweep runs; run the study's own command with --dry-run here.")
     study = load_study(path)
     sys.argv = [str(path), *options]  # what messages about wrong options call the command
     return parse(study, ["--storage", storage, *options]), storage
@@ -184,12 +190,16 @@ def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, 
                 f"{other.location} is {other.state} already, as {other.id} of {other.who}; follow it with `logs "
                 f"{other.id} --follow`, end it with `stop {other.id}`, or choose another --name."
             )
-    extensions, rest = named_in(options)
+    named, rest = named_in(options)
+    values = ValueFile.named_in(options)
+    extensions = named or values.words("extension")
     command = ["python", f"sweeps/{path.name}", "--address", "auto", "--storage", storage, *rest]
+    if values.path:
+        command += ["--config", f"{VALUES}/{Path(values.path).name}"]
     if extensions:
         command += ["--extension", *(f"{EXTENSIONS}/{Path(file).name}" for file in extensions)]
     who = _user()
-    with _staged(path, extensions) as folder:
+    with _staged(path, extensions, values.path) as folder:
         return client.submit_job(
             # exec: the sweep replaces the shell that Ray starts, so that signals reach it alone.
             entrypoint=f"exec {shlex.join(command)}",
@@ -215,8 +225,8 @@ def _readable_id(name: str, who: str, when: datetime) -> str:
 
 
 @contextmanager
-def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
-    """Make a folder of the files to send: the Python files beside the study's, and extensions.
+def _staged(path: Path, extensions: Sequence[str], values: str) -> Iterator[Path]:
+    """Make a folder of the files to send: the Python files beside the study's, extensions, and the file of values.
 
     Raises:
         UserError: they are too large.
@@ -231,6 +241,8 @@ def _staged(path: Path, extensions: Sequence[str]) -> Iterator[Path]:
             export(Path(name) / "sweeps", {file.name: file.read_bytes()})
         for extension in map(Extension.read, extensions):
             export(Path(name) / EXTENSIONS, {extension.name: extension.text.encode()})
+        if values:
+            export(Path(name) / VALUES, {Path(values).name: own_path(values).read_bytes()})
         yield Path(name)
 
 

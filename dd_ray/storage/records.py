@@ -112,7 +112,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
     "outcome.json": (
         _object(
             {
-                "state": _one_of("finished", "stopped_early", "out_of_time", "diverged", "failed"),
+                "state": _one_of("finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"),
                 "iteration": REACHED,
             },
             {"error": TEXT_OR_NONE, "trace": TEXT_OR_NONE, "seconds": NUMBER},

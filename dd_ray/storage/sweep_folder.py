@@ -11,6 +11,7 @@
         cells/KEY/seal.json           checksums of its evaluations and its outcome, once it has ended
         cells/KEY/owner               the worker that took it up last
         tensorboard/LABEL/            event files
+        starts/DIGEST.npz             the weights that its trials begin with, if these are of another sweep
         extensions/NAME.py            the user's files that it was run with, to read; they are never run from there
         aside/                        what did not agree with the rest, and was written anew
         .lock                         held by the command that runs the sweep
@@ -41,10 +42,10 @@ from dd_ray.storage.files import Files, Lock, NoFileError, open_files
 from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
 from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
 
-State = Literal["finished", "stopped_early", "out_of_time", "diverged", "failed"]
+State = Literal["finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-REACHING = ("finished", "stopped_early")
+REACHING = ("finished", "stopped_early", "at_plateau")
 """States of trials that end with an evaluation."""
 RECORDS = ("config.json", "metrics.jsonl", "scores.jsonl", "outcome.json", "seal.json")
 """Files of a trial that say what it is, how it did and how it ended."""

@@ -2,6 +2,8 @@
 
 study        a question, its presets and figures; space and schedulers are what it chooses from
 options      what is asked beside trials; checks says which values are out of range
+value_file   the same by file: `--config` and `--save-config`
+warm_start   the weights that trials begin with, where these are of another sweep
 plan         a grid that was asked for and checked; search_plan a search, whose trials come as it goes
 planned      a trial of a plan
 source       where trials come from while a sweep runs; suggestions are that of a search, in Optuna's study

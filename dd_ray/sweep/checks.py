@@ -29,7 +29,10 @@ def check_options(options: SweepOptions) -> None:
         for within in get_args(hint):
             if isinstance(within, Within) and value is not None and value not in within:
                 raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")
-    if SCHEDULERS[options.scheduler].compares and (options.grace_period or 1) > options.iterations:
+    if options.min_delta and options.stop_at_plateau is None:
+        raise UserError(f"--min-delta {options.min_delta:g} has no effect without --stop-at-plateau N; give both.")
+    stops = SCHEDULERS[options.scheduler].compares or options.stop_at_plateau is not None
+    if stops and (options.grace_period or 1) > options.iterations:
         raise UserError(
             f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
         )

@@ -11,6 +11,7 @@ from dd_ray.config.options import option_name, without_effect
 from dd_ray.config.recorded import record
 from dd_ray.errors import UserError
 from dd_ray.storage.records import DamagedError
+from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import commit, machine, versions
 from dd_ray.sweep.plan import Plan
@@ -58,7 +59,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
         f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
         for name in sorted({*before["axes"], *plan.axes})
         if name not in (*plan.study.axes, "seed", *fields_with(in_key=False), *idle)
-        and _contradict(before["axes"].get(name, ()), plan.axes.get(name, ()))
+        and _contradict(_values(before["axes"], name), _values(plan.axes, name))
     ]
     if contradictions:
         raise UserError(
@@ -91,6 +92,11 @@ def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]
     return axes
 
 
+def _values(axes: Mapping[str, Sequence[Any]], name: str) -> Sequence[Any]:
+    """Return the values of a field. Weights that are not given are those of seeds, beside which no others may be."""
+    return axes.get(name) or ((None,) if name == WEIGHTS else ())
+
+
 def _contradict(old: Sequence[Any], new: Sequence[Any]) -> bool:
     """Return whether neither list of values extends the other; a field that is not given has its default."""
     return len(old) <= 1 and not set(old) <= set(new)
@@ -101,4 +107,4 @@ def _new(values: Sequence[Any], known: Sequence[Any]) -> list[Any]:
 
 
 def _text(values: Sequence[Any]) -> str:
-    return " ".join(map(str, values)) or "not given"
+    return " ".join(str(value) for value in values if value is not None) or "not given"

@@ -34,6 +34,10 @@ class SweepOptions:
 
     address: Annotated[str | None, optional("auto|HOST:PORT")] = None
     """Ray cluster to run on: auto, or host:port. Without it, a Ray of its own on this machine."""
+    config: Annotated[str | None, optional("FILE.yaml")] = None
+    """File with values of any of these options, a line each: `gamma: [0, 0.5]`. Options given here override it."""
+    save_config: Annotated[str | None, optional("FILE.yaml")] = None
+    """Write all options, given or not, into a file that `--config` reads."""
     preset: str = "quick"
     """Size of the study; other options override what it sets."""
     seeds: Annotated[int | None, optional("N"), FROM_1, MANY] = None
@@ -75,6 +79,11 @@ class SweepOptions:
     trial_time_budget: Annotated[Seconds | None, optional("TIME"), FROM_1_SECOND, UP_TO_A_YEAR] = None
     """Time after which a trial is ended, its state saved, as out_of_time: of training and evaluation, over all
     commands. A larger one lets it go on."""
+    stop_at_plateau: Annotated[int | None, optional("N"), FROM_1, MANY] = None
+    """Patience: end a trial after N evaluations in a row whose `--metric` is not better than the best before, its state
+    saved, as at_plateau. A larger N, or none, lets it go on. Evaluations before `--grace-period` do not count."""
+    min_delta: Annotated[float, FROM_0] = 0.0
+    """stop_at_plateau: by how much more than this an evaluation must be better to count as such."""
     max_concurrent: Annotated[int | None, optional("N"), FROM_1, MILLION] = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: Annotated[int, FROM_0, MILLION] = 3
@@ -85,9 +94,10 @@ class SweepOptions:
     later, among which a trial's key chooses; median, where a trial's best is worse than the median of the others'
     means. none lets all finish."""
     metric: str = "reconstruction_error"
-    """What a scheduler compares trials by, on held-out data."""
+    """What a scheduler compares trials by, and `--stop-at-plateau` each with itself, on held-out data."""
     grace_period: Annotated[int | None, optional("N"), FROM_1, UP_TO_LONGEST] = None
-    """Iterations before a scheduler may stop a trial; a share of all that the preset names where it is not given."""
+    """Iterations before a scheduler, or a plateau, may stop a trial; a share of all that the preset names where it is
+    not given."""
     reduction_factor: Annotated[float, REDUCTION] = 3
     """asha, hyperband: of the trials at a rung, one in so many goes on; rungs lie so many times apart."""
     storage: str = "results"

@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,22 +10,25 @@ from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown
 from dd_ray.errors import UserError
-from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
+from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.files.locations import sweep_location
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, in_parallel
+from dd_ray.storage.starts import Start, start_of
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder, in_parallel
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
+from dd_ray.sweep.plateau import Plateau
 from dd_ray.sweep.sampling import sampled
 from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
 from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
+from dd_ray.sweep.warm_start import with_start
 
 MOST_LOST = 0.025
 """A plan warns if few videos make R² too low by more than this share of the unexplained variance."""
@@ -95,11 +98,36 @@ class Plan:
         """The first evaluation at which a trial may be stopped; None if there is none before the last."""
         return next((i for i in self.evaluate_at[:-1] if i >= self.grace_period), None)
 
-    def has_ended(self, outcome: Outcome | None) -> bool:
+    @property
+    def plateau(self) -> Plateau | None:
+        """The rule that ends a trial that does not improve; None where none is asked for."""
+        options = self.options
+        better = REPORTED[options.metric].better
+        if options.stop_at_plateau is None or better is None:
+            return None
+        return Plateau(
+            metric=options.metric,
+            better=better,
+            patience=options.stop_at_plateau,
+            min_delta=options.min_delta,
+            since=self.grace_period,
+        )
+
+    def is_ended(self, trial: TrialFolder) -> bool:
+        """Return whether a trial needs no more work, by its records."""
+        return self.has_ended(trial.outcome(), trial.sound_evaluations)
+
+    def has_ended(
+        self, outcome: Outcome | None, evaluations: Callable[[], Sequence[Mapping[str, Any]]] = tuple
+    ) -> bool:
         """Return whether a trial needs no more work.
 
-        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops, and
-        those out of time where they have more of it.
+        Failed trials are tried again, finished ones go on to more iterations, stopped ones where nothing stops, those
+        out of time where they have more of it, and those at a plateau where that is none by this plan.
+
+        Args:
+            outcome: how it ended; None if it has not.
+            evaluations: returns its recorded evaluations, which are read where they decide.
         """
         if outcome is None or outcome.state == "failed":
             return False
@@ -107,6 +135,8 @@ class Plan:
             return outcome.iteration >= self.options.iterations
         if outcome.state == "out_of_time":
             return (outcome.seconds or 0) >= (self.options.trial_time_budget or math.inf)
+        if outcome.state == "at_plateau":
+            return self.plateau is not None and self.plateau.is_reached(evaluations())
         return outcome.state == "diverged" or self.scheduler.compares
 
     def is_done(self, sweep: SweepFolder) -> bool:
@@ -131,13 +161,18 @@ class Plan:
     def _left(self, sweep: SweepFolder, ended: Collection[str]) -> list[PlannedTrial]:
         """Return the trials that have not ended, or that go on under this plan."""
         trials = [trial for trial in self.trials if trial.key not in ended]
-        outcomes = in_parallel(lambda trial: sweep.trial(trial.key).outcome(), trials)
-        return [trial for trial, outcome in zip(trials, outcomes, strict=True) if not self.has_ended(outcome)]
+        ended_before = in_parallel(lambda trial: self.is_ended(sweep.trial(trial.key)), trials)
+        return [trial for trial, is_ended in zip(trials, ended_before, strict=True) if not is_ended]
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Keys of its trials."""
         return tuple(trial.key for trial in self.trials)
+
+    @property
+    def start(self) -> Start | None:
+        """The weights that its trials begin with; None where these are of their seeds."""
+        return start_of(self.axes)
 
     @property
     def num_trials(self) -> int:
@@ -171,6 +206,15 @@ class Plan:
 
     def compared_by(self) -> list[str]:
         """Describe in lines how trials are stopped early."""
+        return [*self._stopped_at_plateau(), *self._stopped_by_scheduler()]
+
+    def _stopped_at_plateau(self) -> list[str]:
+        if self.plateau is None:
+            return []
+        enough = self.plateau.can_be_reached(self.evaluate_at)
+        return [f"{self.plateau}{'' if enough else ', of which there are too few for that (--evaluations)'}"]
+
+    def _stopped_by_scheduler(self) -> list[str]:
         if not self.scheduler.compares:
             return []
         first = self.first_comparison
@@ -185,8 +229,8 @@ class Plan:
         ]
 
     def scored_on(self) -> list[str]:
-        """Say in lines what a reader should know about the data that scores are computed on."""
-        lines = self._of_own_data()
+        """Say in lines what a reader should know about the first weights, and the data that scores are computed on."""
+        lines = [*self._started_from(), *self._of_own_data()]
         scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
@@ -203,6 +247,9 @@ class Plan:
             stills = "the held-out frames as" if own else "10,000"
             lines.append(f"at the end, of {stills} still pictures: {names}")
         return lines
+
+    def _started_from(self) -> list[str]:
+        return [f"each trial begins with {self.start}, and not from scratch"] if self.start else []
 
     def _of_own_data(self) -> list[str]:
         """Describe in lines the file that is trained on, if there is one, and the scores that it lacks."""
@@ -250,7 +297,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a trial is not a valid config.
     """
     check_options(options)
-    axes = with_contents(with_stream(axes, options))
+    axes = with_start(with_contents(with_stream(axes, options)), options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     check_number(math.prod(len(values) for values in axes.values() if values))
@@ -263,9 +310,19 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         configs = sampled(configs, axes, options.sample, options.sample_seed)
     trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in configs)
     plan = Plan(study, options, axes, trials)
-    if plan.scheduler.compares or not ranks(options.metric):
-        check_metric("metric", options.metric, plan.examples)
+    check_compared(plan)
     return plan
+
+
+def check_compared(plan: Plan) -> None:
+    """Make sure that trials can be stopped by the plan's metric, if anything stops them.
+
+    Raises:
+        UserError: they cannot.
+    """
+    name = plan.options.metric
+    if plan.scheduler.compares or not ranks(name) or plan.options.stop_at_plateau is not None:
+        check_metric("metric", name, plan.examples)
 
 
 def check_final_metrics(plan: Plan) -> None:

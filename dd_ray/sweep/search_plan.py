@@ -16,9 +16,9 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.checks import check_metric, check_number, check_options, ranks
+from dd_ray.sweep.checks import check_metric, check_number, check_options
 from dd_ray.sweep.options import SearchOptions
-from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.plan import Plan, check_compared
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.samplers import MOST_OBJECTIVES, SAMPLERS
 from dd_ray.sweep.schedulers import ASHA, NONE
@@ -26,6 +26,7 @@ from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
 from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
+from dd_ray.sweep.warm_start import with_start
 
 ALWAYS_NAMED = frozenset(
     "model network width_factor image_size num_latents beta beta_norm gamma lam alpha learn_alpha stochastic "
@@ -105,7 +106,7 @@ class SearchPlan(Plan):
         from dd_ray.sweep.suggestions import Suggestions, mend_log  # noqa: PLC0415
 
         mend_log(sweep)
-        return Suggestions(self, sweep, sweep.folder, self.has_ended)
+        return Suggestions(self, sweep, sweep.folder, self.is_ended)
 
     def kept(self, num_left: int) -> str:
         """Say that the search is complete, if no suggestion is left."""
@@ -147,13 +148,14 @@ class SearchPlan(Plan):
 
     @property
     def _stops_by(self) -> list[Any]:
-        """Where trials are compared or out of time, what a suggestion has to outdo to get a value."""
+        """Where trials are compared, out of time or at a plateau, what a suggestion has to outdo to get a value."""
         options = self.options
         compared: list[Any] = []
         if self.scheduler.compares:
             other = [] if self.scheduler.name == ASHA.name else [self.scheduler.name]
             compared = [options.metric, self.grace_period, options.reduction_factor, *other]
-        return compared if options.trial_time_budget is None else [*compared, options.trial_time_budget]
+        plateau = [] if self.plateau is None else [repr(self.plateau)]
+        return [*compared, *([] if options.trial_time_budget is None else [options.trial_time_budget]), *plateau]
 
     def _seeds_compared(self) -> list[str]:
         """Describe in lines how seeds are compared."""
@@ -189,14 +191,13 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     check_number(options.suggestions * len(seeds))
     if len(set(seeds)) < len(seeds):
         raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
-    axes = with_stream(axes, options)
+    axes = with_start(with_stream(axes, options), options)
     axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
     plan = SearchPlan(study, options, axes, (), space, fixed)
     for name in options.objectives:
         check_metric("objectives", name, plan.examples)
-    if plan.scheduler.compares or not ranks(options.metric):
-        check_metric("metric", options.metric, plan.examples)
+    check_compared(plan)
     return plan
 
 

@@ -37,7 +37,7 @@ from dd_ray.config.code import resolve
 from dd_ray.errors import printable
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.records import DamagedError, damaged, lines_before_damage, read_lines
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.sweep.search_plan import SearchPlan
@@ -51,7 +51,9 @@ TRIALS = "cells"
 RETRY_OF = "retry_of"
 """Attribute of an Optuna trial: number of an earlier one at the same point, of which a trial failed."""
 
-Ended = Callable[[Outcome | None], bool]
+Ended = Callable[[TrialFolder], bool]
+WITH_VALUES = {"finished", "at_plateau"}
+"""States of trials whose last evaluation is the value of their suggestion."""
 Evaluations = list[dict[str, Any]]
 
 
@@ -78,7 +80,7 @@ class Suggestions:
         plan: plan of the search.
         sweep: the sweep that has the trials.
         folder: folder of the sweep, which has the log.
-        has_ended: returns whether a trial with an outcome needs no more work under this plan.
+        has_ended: returns whether a trial needs no more work under this plan.
     """
 
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, folder: Path, has_ended: Ended) -> None:
@@ -142,7 +144,7 @@ class Suggestions:
         self._live.discard(key)
         for suggestion in self._with_running(key):
             suggestion.running.discard(key)
-            if outcome.state != "finished":
+            if outcome.state not in WITH_VALUES:
                 suggestion.queue.clear()  # it will have no mean, so its other seeds need not start
             self._tell_if_known(suggestion)
 
@@ -230,9 +232,9 @@ class Suggestions:
         trials = self._plan.trials_of(asked.params)
         if TRIALS not in asked.user_attrs:
             self._storage.set_trial_user_attr(self._id(asked.number), TRIALS, [trial.key for trial in trials])
-        queue = [trial for trial in trials if not self._has_ended(self._sweep.trial(trial.key).outcome())]
+        queue = [trial for trial in trials if not self._has_ended(self._sweep.trial(trial.key))]
         ended = [self._sweep.trial(trial.key).outcome() for trial in trials if trial not in queue]
-        if any(outcome and outcome.state != "finished" for outcome in ended):
+        if any(outcome and outcome.state not in WITH_VALUES for outcome in ended):
             queue = [trial for trial in queue if self._sweep.trial(trial.key).sound_evaluations()]
         self._first.add(trials[0].key)
         self._open[asked.number] = suggestion = _Open(asked.number, trials, queue, set())
@@ -255,7 +257,7 @@ class Suggestions:
                 suggestion.running.add(trial.key)
                 if self._plan.scheduler.compares:
                     return None
-            elif not self._has_ended(self._sweep.trial(trial.key).outcome()):
+            elif not self._has_ended(self._sweep.trial(trial.key)):
                 suggestion.running.add(trial.key)
                 self._live.add(trial.key)
                 return trial
@@ -273,7 +275,7 @@ class Suggestions:
         states = [outcome.state if outcome else None for outcome in (folder.outcome() for folder in folders)]
         evaluations = [self._asked_for(folder.sound_evaluations()) for folder in folders]
         self._report(suggestion, [rows for rows in evaluations if rows])
-        if set(states) == {"finished"}:
+        if set(states) <= WITH_VALUES:
             means = [mean([rows[-1].get(name) for rows in evaluations]) for name in self._plan.options.objectives]
             if not any(map(math.isnan, means)):
                 self._study.tell(suggestion.number, means)

@@ -7,6 +7,7 @@ import torch
 
 from dd_ray.config import TrialConfig, fields_with
 from dd_ray.data import Dataset, make_dataset
+from dd_ray.errors import UserError
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.fused import Method
 from dd_ray.training.trial import Trial, TrialState
@@ -84,12 +85,17 @@ class Stack:
 
         Raises:
             ValueError: a trial is in the stack already, or cannot share a stack with the others. None of them is added.
+            UserError: a trial is to begin with other weights than those of its seed, and there is no state with them.
         """
         joining: dict[str, Trial] = {}
         shared = self._shared if self._trials else {}
         for config, state in members:
             if config.key in self._trials or config.key in joining:
                 raise ValueError(f"trial {config.key} is in the stack already")
+            if state is None and config.warm_start_weights is not None:
+                raise UserError(
+                    f"warm_start = {config.warm_start} is for sweeps, which take these weights; leave it out."
+                )
             its = _shared(config)
             if difference := next((name for name, value in its.items() if shared and value != shared[name]), None):
                 raise ValueError(f"trials of one stack must agree in {difference}")

@@ -17,6 +17,7 @@ from dd_ray.trial.board import Board
 from dd_ray.trial.held_out_sets import held_out_sets
 from dd_ray.trial.states import latest_state
 from dd_ray.trial.trainer import Snapshot, Work
+from dd_ray.trial.warm_start import first_state
 
 MOST_PICTURED = 5
 """The most evaluations of a trial with pictures in TensorBoard; pictures are most of what it has to load."""
@@ -53,8 +54,8 @@ class Member:
             self._board.write_about(manifest.get("question", ""), command, description["config"])
         self._recorded = done
         self.stack = stack_for(self.config)
-        # Last, so that no error leaves it in the stack. Without a state it begins anew.
-        self.trial = self.stack.add(self.config, state)
+        # Last, so that no error leaves it in the stack. Without a state it begins anew, if asked with others' weights.
+        self.trial = self.stack.add(self.config, state or first_state(self.config, sweep))
 
     @property
     def at_target(self) -> bool:

@@ -235,7 +235,10 @@ class Pack:
         return known
 
     def _code(self, member: str, untrained: bool) -> Code | None:
-        return code_of(self._model(member, untrained), self._members[member].config)
+        config = self._members[member].config
+        if untrained and config.warm_start_weights is not None:
+            return None  # it never was untrained
+        return code_of(self._model(member, untrained), config)
 
     def _do(self, task: Callable[[], Result]) -> Result:
         """Let the pack's thread run a task between two steps, and return its result."""

@@ -39,7 +39,7 @@ class TrialRun:
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
         self._state_at = self.trainer.began_at
         self._saved = time.perf_counter()
-        self._closed = False
+        self._closed = self._ended = False
 
     @property
     def evaluated_at(self) -> int:
@@ -58,29 +58,43 @@ class TrialRun:
             return
         self._closed = True
         try:
-            self._save_latest_state()
+            if not self._ended:  # its state is that of its end, and a pack may have gone on since
+                self._save_latest_state()
         finally:
             self.trainer.close(self.evaluations[-1] if self.evaluations else None)
 
     def _advance(self, seconds: float) -> TrialReport:
+        if self._is_at_plateau:  # by what was recorded before, which a larger patience has let go on, or a kill
+            return self._end("at_plateau", self.evaluated_at)
         progress = self.trainer.train(max(0.0, min(seconds, self._seconds_left)))
         self.clock.add(progress)
         if progress.diverged:
             return self._end("diverged", progress.iteration)
         if progress.snapshot is None:
-            if self._seconds_left <= 0:
-                self._save_latest_state()
-                return self._end("out_of_time", progress.iteration)
-            if time.perf_counter() - self._saved > SECONDS_PER_STATE:
-                self._save_latest_state()
-            return TrialReport(iteration=progress.iteration)
-        metrics = self._evaluate(progress.snapshot)
-        if not math.isfinite(progress.snapshot.held_out.means["loss"]):
-            return self._end("diverged", progress.iteration)
-        finished = progress.iteration >= self.work.evaluate_at[-1]
-        if finished or self._seconds_left <= 0:
-            return self._end("finished" if finished else "out_of_time", progress.iteration, metrics)
-        return TrialReport(iteration=progress.iteration, metrics=metrics)
+            return self._between_evaluations(progress.iteration)
+        return self._at_evaluation(progress.snapshot)
+
+    def _between_evaluations(self, iteration: int) -> TrialReport:
+        out_of_time = self._seconds_left <= 0
+        if out_of_time or time.perf_counter() - self._saved > SECONDS_PER_STATE:
+            self._save_latest_state()
+        return self._end("out_of_time", iteration) if out_of_time else TrialReport(iteration=iteration)
+
+    def _at_evaluation(self, snapshot: Snapshot) -> TrialReport:
+        metrics = self._evaluate(snapshot)
+        if not math.isfinite(snapshot.held_out.means["loss"]):
+            return self._end("diverged", snapshot.iteration)
+        if snapshot.iteration >= self.work.evaluate_at[-1]:
+            return self._end("finished", snapshot.iteration, metrics)
+        if self._is_at_plateau or self._seconds_left <= 0:
+            return self._end("at_plateau" if self._is_at_plateau else "out_of_time", snapshot.iteration, metrics)
+        return TrialReport(iteration=snapshot.iteration, metrics=metrics)
+
+    @property
+    def _is_at_plateau(self) -> bool:
+        """Whether its recorded evaluations end it before the last one."""
+        rule = self.work.plateau
+        return rule is not None and self.evaluated_at < self.work.evaluate_at[-1] and rule.is_reached(self.evaluations)
 
     @property
     def _seconds_left(self) -> float:
@@ -140,6 +154,7 @@ class TrialRun:
         self.folder.check_owner(self._token)
         seconds = self.clock.total if state == "out_of_time" else None
         self.folder.finish(Outcome(state=state, iteration=iteration, seconds=seconds))
+        self._ended = True
         return TrialReport(iteration=iteration, metrics=metrics or {}, state=state)
 
 

@@ -100,7 +100,8 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     at_last = {**evaluations[-1], **there.get(last, {})}
     before = there.get(0, {}) | (evaluations[0] if evaluations[0]["iteration"] == 0 else {})
     missing = [name for name in names if not FURTHER[name].all_columns.keys() <= at_last.keys()]
-    missing_before = [name for name in names if not FURTHER[name].all_columns.keys() <= before.keys()]
+    begun_anew = config.warm_start_weights is None
+    missing_before = [name for name in names if begun_anew and not FURTHER[name].all_columns.keys() <= before.keys()]
     if not missing and not missing_before:
         return Scored(key=key, label=label)
     try:
@@ -113,8 +114,8 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
             left_out = "has diverged" if state.config.traits.encodes else "has no code to score"
             return Scored(key=key, label=label, left_out=left_out)
         trial.add_scores(last, scores)
-    if missing_before:
-        trial.add_scores(0, untrained_scores(state.config, missing_before))
+    if untrained := untrained_scores(state.config, missing_before) if missing_before else {}:
+        trial.add_scores(0, untrained)
     return Scored(key=key, label=label)
 
 

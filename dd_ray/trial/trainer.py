@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dd_ray.config.extensions import Extension
 from dd_ray.metrics import Code, HeldOut
+from dd_ray.sweep.plateau import Plateau
 
 Precision = Literal["float32", "tf32", "bf16"]
 """Precision of matrix products and convolutions on a GPU."""
@@ -34,6 +35,8 @@ class Work:
     """The user's files that declare what it is made of."""
     time_budget: float | None = None
     """Seconds after which it is ended."""
+    plateau: Plateau | None = None
+    """The rule that ends it where it does not improve."""
     final_metrics: Sequence[str] = ()
     """Scores of `dd_ray.metrics.FURTHER` that are added to the last evaluation."""
 

@@ -91,6 +91,7 @@ class Rounds:
                 "final_metrics": list(self.plan.final_metrics),
                 "device": "cuda" if resources.gpus else "cpu",
                 "time_budget": self.plan.options.trial_time_budget,
+                "plateau": self.plan.plateau,
                 "precision": self.plan.options.precision,
                 "threads": max(1, int(resources.cpus)),
                 "hparams": list(dict.fromkeys([*self.plan.swept, "seed"])),

@@ -11,6 +11,7 @@ from dd_ray.command_line import duration
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
+from dd_ray.storage.starts import keep_start
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.deadline import Deadline
@@ -133,6 +134,8 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
         elif not resources.gpus and not resources.packed:
             at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), plan.num_trials)
             check_trials_fit(plan.examples, at_a_time)
+        if plan.start is not None:
+            keep_start(plan.start, sweep)
         sweep.write_manifest(make_manifest(plan, sweep.manifest()))
         sweep.keep_extensions(loaded())
         yield resources
@@ -197,11 +200,12 @@ def _known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict
     done: dict[str, int] = {}
     ended: list[str] = []
     for key, records in zip(known, in_parallel(lambda key: sweep.trial(key).sound(), known), strict=True):
-        if plan.has_ended(records.outcome if records else None):
+        evaluations = records.evaluations if records else []
+        if plan.has_ended(records.outcome if records else None, lambda found=evaluations: found):  # type: ignore[misc]
             ended.append(key)
             done[key] = whole
         else:
-            done[key] = min(whole, records.evaluations[-1]["iteration"] if records and records.evaluations else 0)
+            done[key] = min(whole, evaluations[-1]["iteration"] if evaluations else 0)
     return done, ended
 
 

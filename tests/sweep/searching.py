@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dd_ray.cli import parse
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder
 from dd_ray.sweep import LogUniform, Preset, Search, Study, Uniform
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
@@ -37,7 +37,11 @@ def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:
     """What the command does before it trains: as often as it is called, as if each had been killed."""
     sweep = SweepFolder.at(plan.location)
     sweep.write_manifest({"study": plan.study.name, "axes": {}, "options": {}, **plan.record()})
-    ended = lambda outcome: outcome is not None and outcome.state != "failed"  # noqa: E731
+
+    def ended(trial: TrialFolder) -> bool:
+        outcome = trial.outcome()
+        return outcome is not None and outcome.state != "failed"
+
     return Suggestions(plan, sweep, sweep.folder, ended), sweep
 
 

@@ -83,8 +83,10 @@ CHANGES: dict[str, dict[str, Any]] = {
 """For each field a change to a small config, of which it is a part."""
 NOT_AXES_OF_TRAINING = {
     *("model", "num_test", "dsprites_file", "dsprites_md5", "data_file", "data_factors", "data_contents"),
+    *("warm_start", "warm_start_weights"),
 }
-"""Of these, other tests say what they do: below, and of files in `tests/data/test_dsprites.py` and `test_arrays.py`."""
+"""Of these, other tests say what they do: below, of files in `tests/data/test_dsprites.py` and `test_arrays.py`, and of
+other weights in `tests/trial/test_warm_start.py`."""
 _NOT_SUPERVISED = {
     *("num_latents", "beta", "beta_norm", "gamma", "lam", "alpha", "learn_alpha", "stochastic"),
     *("likelihood", "delay", "decode", "learn_gamma", "posterior", "compat", "objective"),

@@ -12,6 +12,7 @@ from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
 from dd_ray.storage.sweep_folder import SweepFolder, TakenOverError, TrialFolder
+from dd_ray.sweep.plateau import Plateau
 from dd_ray.trial import run as trial_run
 from dd_ray.trial.held_out_sets import held_out_sets
 from dd_ray.trial.run import TrialRun, Work
@@ -178,6 +179,45 @@ def test_time_that_is_up_at_an_evaluation_ends_a_trial_there(start):
     results = finish(run)
     assert (len(results), results[0].state, run.folder.states()) == (1, "out_of_time", [0])
     assert results[0].metrics and [row["iteration"] for row in run.folder.evaluations()] == [0]
+
+
+PLATEAU = Plateau(metric="reconstruction_error", better="min", patience=2, min_delta=1.0, since=1)
+"""No trial of the tiny study becomes better by 1, so that each ends at its third evaluation from iteration 1 on."""
+
+
+def with_plateau(run):
+    """The run, to end at a plateau."""
+    run.work = replace(run.work, plateau=PLATEAU)
+    return run
+
+
+def test_a_trial_at_a_plateau_ends_there_and_goes_on_without_the_rule(start):
+    points = (0, 1, 2, 3, 4, 5)
+    first = with_plateau(start("parts", evaluate_at=points))
+    last, ended = finish(first)[-1], first.folder.outcome()
+    assert (last.state, last.iteration) == (ended.state, ended.iteration) == ("at_plateau", 3) and last.metrics
+    first.close()
+    assert first.folder.states()[0] == 3
+    finish(start("parts", evaluate_at=points)), finish(start("undisturbed", evaluate_at=points))
+    parts, undisturbed = (start(name, evaluate_at=points).folder for name in ("parts", "undisturbed"))
+    assert without_times(parts.evaluations()) == without_times(undisturbed.evaluations())
+
+
+def test_a_trial_that_was_killed_before_it_could_say_so_ends_at_the_same_plateau(start):
+    points = (0, 1, 2, 3, 4, 5)
+    for _ in range(4):  # as if killed after each evaluation, the last time before its outcome was written
+        killed = start(evaluate_at=points)
+        killed.advance()
+        killed.close()
+    assert killed.evaluated_at == 3 and killed.folder.outcome() is None
+    (result,) = finish(with_plateau(start(evaluate_at=points)))
+    assert (result.state, result.iteration) == ("at_plateau", 3)
+    assert [row["iteration"] for row in killed.folder.evaluations()] == [0, 1, 2, 3]
+
+
+def test_a_trial_that_completes_is_finished_though_it_is_at_a_plateau(start):
+    run = with_plateau(start(evaluate_at=(0, 1, 2, 3)))
+    assert finish(run)[-1].state == run.folder.outcome().state == "finished"
 
 
 def test_a_finished_trial_goes_further_when_asked(start):

@@ -4,6 +4,7 @@ const SYMBOL = {
   complete: "circle",
   stopped_early: "triangle-down",
   out_of_time: "triangle-down-open",
+  at_plateau: "triangle-up-open",
   failed: "x",
   diverged: "x",
   unfinished: "circle-open",
