@@ -5,7 +5,6 @@ It parses and checks all options, prints what it will do, runs it, and shows the
 
 import argparse
 import math
-import os
 import shlex
 import sys
 import threading
@@ -19,12 +18,21 @@ from rich.table import Table
 
 from dd_ray import results
 from dd_ray.api import TROUBLE, as_it_goes_on, collect, draw, finish_page, plan_of, time_is_up, train
-from dd_ray.command_line import as_called, console, duration, parse_in_groups
+from dd_ray.command_line import (
+    EXIT_INTERRUPTED,
+    as_called,
+    as_command,
+    console,
+    duration,
+    end_at_once,
+    outlive_output,
+    parse_in_groups,
+)
 from dd_ray.config import data_config
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import given_options, option_name, options_class
 from dd_ray.config.trial_fields import field_names, section_of
-from dd_ray.errors import exit_on_user_error, printable
+from dd_ray.errors import printable
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import is_blocked
@@ -46,8 +54,6 @@ MOST_USED = frozenset(
 EXIT_FAILED_TRIALS = 1
 EXIT_OUT_OF_TIME = 124
 """As `timeout` ends with."""
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 DEAR = 0.5
 """Following motion lowers the reconstruction error and raises the penalty of a slowness prior. If the penalty is more
 than this share of the gain, the plan warns: too little of the gain is left to pay for the first frame's KL, and for the
@@ -58,31 +64,24 @@ def main(study: Study, args: list[str] | None = None) -> None:
     """Run a study's command line, and exit with its code: 0 if no trial failed."""
     began = time.monotonic()
     expect_signals()
-    try:
-        with exit_on_user_error():
-            plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
-            if plan.runs_on_these_cpus:
-                check_trial_fits(plan.examples)
-            describe(plan)
-            if plan.options.dry_run:
-                return
-            open_data(plan)
-            _leave(execute(plan, began))
-    except KeyboardInterrupt:  # while trials run, Tune catches it
-        print("Interrupted; the same command goes on.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # as in `... --dry-run | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_BROKEN_PIPE)
+    with as_command("Interrupted; the same command goes on."):
+        plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
+        if not plan.options.dry_run:
+            outlive_output()  # the results are in files
+        if plan.runs_on_these_cpus:
+            check_trial_fits(plan.examples)
+        describe(plan)
+        if plan.options.dry_run:
+            return
+        open_data(plan)
+        _leave(execute(plan, began))
 
 
 def _leave(code: int) -> None:
     """End the process; at once where a thread still waits for a Ray or a storage that does not answer, which would keep
     it for ever."""
     if any(thread.name in ("tune", "shutdown", "storage") for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        end_at_once(code)
     sys.exit(code)
 
 
