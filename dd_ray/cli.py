@@ -5,6 +5,7 @@ It parses and checks all options, prints what it will do, runs it, and shows the
 
 import argparse
 import math
+import os
 import shlex
 import sys
 import threading
@@ -24,7 +25,6 @@ from dd_ray.command_line import (
     as_command,
     console,
     duration,
-    end_at_once,
     outlive_output,
     parse_in_groups,
 )
@@ -64,8 +64,16 @@ def main(study: Study, args: list[str] | None = None) -> None:
     """Run a study's command line, and exit with its code: 0 if no trial failed."""
     began = time.monotonic()
     expect_signals()
+    try:
+        _run(study, sys.argv[1:] if args is None else args, began)
+    except SystemExit as ended:
+        _end_at_once_if_something_hangs(ended.code)
+        raise
+
+
+def _run(study: Study, args: list[str], began: float) -> None:
     with as_command("Interrupted; the same command goes on."):
-        plan = confirmed(parse(study, sys.argv[1:] if args is None else args))
+        plan = confirmed(parse(study, args))
         if not plan.options.dry_run:
             outlive_output()  # the results are in files
         if plan.runs_on_these_cpus:
@@ -74,15 +82,15 @@ def main(study: Study, args: list[str] | None = None) -> None:
         if plan.options.dry_run:
             return
         open_data(plan)
-        _leave(execute(plan, began))
+        sys.exit(execute(plan, began))
 
 
-def _leave(code: int) -> None:
-    """End the process; at once where a thread still waits for a Ray or a storage that does not answer, which would keep
-    it for ever."""
-    if any(thread.name in ("tune", "shutdown", "storage") for thread in threading.enumerate()):
-        end_at_once(code)
-    sys.exit(code)
+def _end_at_once_if_something_hangs(code: object) -> None:
+    """End the process where a thread waits for a Ray or a storage that does not answer: it would wait for ever."""
+    if any(thread.name in ("tune", "start", "shutdown", "storage") for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def parse(study: Study, args: list[str]) -> Plan:

@@ -4,7 +4,7 @@ from dd_ray.command_line.bars import progress_bar
 from dd_ray.command_line.completion import completion_script
 from dd_ray.command_line.groups import parse_in_groups
 from dd_ray.command_line.parsing import COMMAND, as_called, called_as, field_docs, optional, parse_options, with_help
-from dd_ray.command_line.program import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, as_command, end_at_once
+from dd_ray.command_line.program import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
@@ -23,7 +23,6 @@ __all__ = [
     "completion_script",
     "console",
     "duration",
-    "end_at_once",
     "field_docs",
     "fitting",
     "mended_streams",

@@ -1,10 +1,9 @@
 """Begins and ends a command: its streams, its exit code, and what it says where something ends it."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from dd_ray.command_line.streams import mended_streams, output_error
 from dd_ray.errors import exit_on_user_error, printable
@@ -39,15 +38,8 @@ def as_command(interrupted: str = "Interrupted.") -> Iterator[None]:
         except OSError:
             if output_error() is None:  # it is not of what is printed
                 raise
-        if code := _final(code):
+        if (code := _final(code)) is not None:
             sys.exit(code)
-
-
-def end_at_once(code: int) -> NoReturn:
-    """End the process without waiting for its threads."""
-    code = _final(code)
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _final(code: Any) -> Any:

@@ -72,7 +72,7 @@ def run(
         if not source.num_left:
             sweep.write_manifest(make_manifest(plan, sweep.manifest()))
             return None
-        with last_words(), _prepared_cluster(plan, sweep) as resources:
+        with last_words(), _prepared_cluster(plan, sweep, say) as resources:
             done, _ = _known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
@@ -122,9 +122,9 @@ def train(
 
 
 @contextmanager
-def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
+def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) -> Iterator[Resources]:
     """Connect to a cluster, check that it can run the plan, record the plan, and give the resources of each trial."""
-    with connected(plan.options.address) as shared:
+    with connected(plan.options.address, say) as shared:
         resources = Resources.of_cluster(plan.options, shared)
         check_gpus(resources, plan.examples, min(plan.num_trials, plan.options.max_concurrent or plan.num_trials))
         if shared:
