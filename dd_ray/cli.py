@@ -36,7 +36,7 @@ from dd_ray.errors import printable
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import is_blocked
-from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.files.locations import sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
@@ -235,7 +235,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
     if plan.options.page:
         print(finish_page(sweep) if complete else f"Page:        {page_link(sweep)}")
         print(f"Live:        {serve_command(sweep.location)}")
-    logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
+    logs = without_options(sweep_location(sweep.location, "tensorboard"))
     print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
     collected.came_out.print_more(collected.trials)
     _say_which_took_too_long(plan, collected.trials)

@@ -1,6 +1,7 @@
 """Makes files and folders that this user alone may read."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
 """The most bytes that the path of a socket may have."""
 _PREFIX = "ddr"
 _BASES = ("/tmp", "/var/tmp", "/dev/shm")
+_PLAIN = re.compile(r"[\w./+=:@,~-]+", re.ASCII)
 _REMOVE = 'trap "" INT TERM HUP; read -r word || { rm -rf -- "$1"; sleep 5; rm -rf -- "$1"; }'
 
 
@@ -94,8 +96,9 @@ def _made_in(asked: Mapping[str, str], longest: int) -> tuple[Path, str]:
     refused: list[str] = []
     for name, base in {**asked, **{base: base for base in _BASES}}.items():
         base = os.path.abspath(base)  # noqa: PLW2901
-        reason = ""
-        if (length := len(os.fsencode(base))) > longest:
+        if not _PLAIN.fullmatch(base):
+            reason = "has characters that Ray does not take"
+        elif (length := len(os.fsencode(base))) > longest:
             reason = f"has {length} bytes, of which sockets leave room for {longest}"
         else:
             try:

@@ -18,7 +18,7 @@ from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
-from dd_ray.tune.cluster import Resources, check_gpus, connected
+from dd_ray.tune.cluster import SECONDS_OF_START, Resources, check_gpus, connected
 from dd_ray.tune.last_words import last_words
 from dd_ray.tune.nodes import check_nodes
 from dd_ray.tune.pack_actors import running_registry
@@ -214,6 +214,7 @@ def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[
         share += "; the time left shows once they have reported."
     else:
         left = 1 - sum(done.values()) / plan.total_iterations
-        share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish."
+        share += f": about {duration(left * plan.core_seconds() / at_a_time)} if all finish, "
+        share += f"once their processes have started, which takes {SECONDS_OF_START}."
     some = "up to " if resources.grows else ""
     return f"{some}{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"

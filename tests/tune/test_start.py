@@ -137,6 +137,7 @@ def test_a_folder_that_will_do_is_taken(short):
         ("/nowhere", r"RAY_TMPDIR = /nowhere cannot be written \(No such file or directory\)"),
         ("/etc/hostname", r"cannot be written \(Not a directory\)"),
         ("/proc/self", "cannot be written"),
+        ("/tmp/a b", "RAY_TMPDIR = /tmp/a b has characters that Ray does not take"),
         ("/" + "x" * 60, r"RAY_TMPDIR = /x+ has 61 bytes, of which sockets leave room for \d+"),
         ("/" + "x" * 300, r"RAY_TMPDIR = /x{39}… has 301 bytes"),
     ],
@@ -173,9 +174,7 @@ def test_a_folder_goes_with_a_process_that_is_killed():
         time.sleep(0.05)
 
 
-def test_where_the_home_cannot_be_written_the_token_is_in_the_environment_and_one_for_the_process(
-    monkeypatch, tmp_path
-):
+def test_where_the_home_cannot_be_written_the_token_is_in_the_environment(monkeypatch, tmp_path):
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "file").touch()
