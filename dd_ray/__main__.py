@@ -8,13 +8,13 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from dd_ray.api import all_studies
 from dd_ray.cli import main as run_study
-from dd_ray.command_line import COMMAND, completion_script
+from dd_ray.command_line import COMMAND, as_command, completion_script
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import named_in, taken_from
 from dd_ray.config.options import option_name, options_class
 from dd_ray.config.specs import Code
 from dd_ray.config.trial_fields import choices_of, config_fields
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError
 from dd_ray.sweep import Study
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.value_file import ValueFile
@@ -37,9 +37,8 @@ def tensorboard() -> None:
     if not words or words[0].startswith("-"):
         print(f"usage: {COMMAND} tensorboard PATH [options of tensorboard]")
         sys.exit(0 if words[:1] in (["-h"], ["--help"]) else 2)
-    with exit_on_user_error():
-        if "://" not in words[0] and not (logs := Path(words[0]) / "tensorboard").is_dir():
-            raise UserError(f"{logs} is no folder; give that of a sweep, such as results/inertia_grid_quick.")
+    if "://" not in words[0] and not (logs := Path(words[0]) / "tensorboard").is_dir():
+        raise UserError(f"{logs} is no folder; give that of a sweep, such as results/inertia_grid_quick.")
     from tensorboard.main import run_main  # noqa: PLC0415  # it takes seconds
 
     sys.argv = ["tensorboard", "--logdir", f"{words[0].partition('?')[0].rstrip('/')}/tensorboard", *words[1:]]
@@ -70,17 +69,20 @@ COMMANDS = {
 
 def main(args: list[str] | None = None) -> None:
     """Run the study or command that the first word names, with the rest as its options. Without words, list all."""
-    words = sys.argv[1:] if args is None else args
+    with as_command():
+        _run(sys.argv[1:] if args is None else args)
+
+
+def _run(words: list[str]) -> None:
     if not words or words[0] in ("-h", "--help"):
         print(_listing())
         return
     name, rest = words[0], words[1:]
-    with exit_on_user_error():
-        if name == "--print-completion":
-            print(_completion(rest))
-            return
-        command = COMMANDS.get(name)
-        study = None if command else _study_named(name, rest)
+    if name == "--print-completion":
+        print(_completion(rest))
+        return
+    command = COMMANDS.get(name)
+    study = None if command else _study_named(name, rest)
     sys.argv = [f"{COMMAND} {name}", *rest]  # what --help and messages about wrong options call the command
     if study is not None:
         run_study(study)

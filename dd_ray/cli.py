@@ -19,16 +19,24 @@ from rich.table import Table
 
 from dd_ray import results
 from dd_ray.api import TROUBLE, as_it_goes_on, collect, draw, finish_page, plan_of, time_is_up, train
-from dd_ray.command_line import as_called, console, duration, parse_in_groups
+from dd_ray.command_line import (
+    EXIT_INTERRUPTED,
+    as_called,
+    as_command,
+    console,
+    duration,
+    outlive_output,
+    parse_in_groups,
+)
 from dd_ray.config import data_config
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import given_options, option_name, options_class
 from dd_ray.config.trial_fields import field_names, section_of
-from dd_ray.errors import exit_on_user_error, printable
+from dd_ray.errors import printable
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import is_blocked
-from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.files.locations import sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
@@ -47,8 +55,6 @@ MOST_USED = frozenset(
 EXIT_FAILED_TRIALS = 1
 EXIT_OUT_OF_TIME = 124
 """As `timeout` ends with."""
-EXIT_INTERRUPTED = 130
-EXIT_BROKEN_PIPE = 141
 DEAR = 0.5
 """Following motion lowers the reconstruction error and raises the penalty of a slowness prior. If the penalty is more
 than this share of the gain, the plan warns: too little of the gain is left to pay for the first frame's KL, and for the
@@ -60,34 +66,35 @@ def main(study: Study, args: list[str] | None = None) -> None:
     began = time.monotonic()
     expect_signals()
     try:
-        with exit_on_user_error():
-            asked = parse(study, sys.argv[1:] if args is None else args)
-            plan = confirmed(asked)
-            if plan.runs_on_these_cpus:
-                check_trial_fits(plan.examples)
-            describe(plan)
-            for line in filter(None, [save_values(asked)]):
-                print(line, flush=True)
-            if plan.options.dry_run:
-                return
-            open_data(plan)
-            _leave(execute(plan, began))
-    except KeyboardInterrupt:  # while trials run, Tune catches it
-        print("Interrupted; the same command goes on.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # as in `... --dry-run | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_BROKEN_PIPE)
+        _run(study, sys.argv[1:] if args is None else args, began)
+    except SystemExit as ended:
+        _end_at_once_if_something_hangs(ended.code)
+        raise
 
 
-def _leave(code: int) -> None:
-    """End the process; at once where a thread still waits for a Ray or a storage that does not answer, which would keep
-    it for ever."""
-    if any(thread.name in ("tune", "shutdown", "storage") for thread in threading.enumerate()):
+def _run(study: Study, args: list[str], began: float) -> None:
+    with as_command("Interrupted; the same command goes on."):
+        asked = parse(study, args)
+        plan = confirmed(asked)
+        if not plan.options.dry_run:
+            outlive_output()  # the results are in files
+        if plan.runs_on_these_cpus:
+            check_trial_fits(plan.examples)
+        describe(plan)
+        for line in filter(None, [save_values(asked)]):
+            print(line, flush=True)
+        if plan.options.dry_run:
+            return
+        open_data(plan)
+        sys.exit(execute(plan, began))
+
+
+def _end_at_once_if_something_hangs(code: object) -> None:
+    """End the process where a thread waits for a Ray or a storage that does not answer: it would wait for ever."""
+    if any(thread.name in ("tune", "start", "shutdown", "storage") for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
+        os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def parse(study: Study, args: list[str]) -> Plan:
@@ -234,7 +241,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
     if plan.options.page:
         print(finish_page(sweep) if complete else f"Page:        {page_link(sweep)}")
         print(f"Live:        {serve_command(sweep.location)}")
-    logs = sweep_location(sweep.location, "tensorboard").partition("?")[0]
+    logs = without_options(sweep_location(sweep.location, "tensorboard"))
     print(f"TensorBoard: {shlex.join([_tensorboard_command(), '--logdir', logs])}", flush=True)
     collected.came_out.print_more(collected.trials)
     _say_which_took_too_long(plan, collected.trials)

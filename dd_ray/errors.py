@@ -14,6 +14,9 @@ OF_LINES = "\n\r\t"
 class UserError(Exception):
     """A user's mistake. The message says in one or two sentences what is wrong, with the value, and what is right."""
 
+    exit_code = 2
+    """With which a command ends."""
+
 
 def printable(text: object, lines: bool = False) -> str:
     r"""Escape a text so that a terminal shows it and does not obey it: `\x1b[2J` is printed as these characters.
@@ -35,12 +38,12 @@ def printable(text: object, lines: bool = False) -> str:
 
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
-    """Print a `UserError` of the block as one message and exit with code 2, without a traceback. For command lines."""
+    """Print a `UserError` of the block as one message and exit with its code. For command lines."""
     try:
         yield
     except UserError as error:
         print(f"error: {printable(error, lines=True)}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 def _escaped(character: str) -> str:

@@ -121,8 +121,8 @@ OF_OS = {"replace", "rename", "renames", "remove", "link", "symlink"}
 TO_A_PATH = {"save", "savez", "savez_compressed", "savetxt", "savefig", "dump", "to_csv", "to_parquet", "to_json"}
 """Calls that write a file where their first argument, or their second after `torch.` and the like, is a path."""
 MODE = re.compile(r"[rwaxbt+]+")
-NOT_FILES = {"os.open(os.devnull, os.O_WRONLY)"}
-"""Opened for writing although it is no file: what a broken pipe is replaced by."""
+NOT_FILES = {"os.open(os.devnull, os.O_RDWR)"}
+"""Opened for writing although it is no file: what a closed stream is replaced by."""
 
 
 def _written(tree: ast.Module) -> Iterator[str]:

@@ -4,15 +4,20 @@ from dd_ray.command_line.bars import progress_bar
 from dd_ray.command_line.completion import completion_script
 from dd_ray.command_line.groups import parse_in_groups
 from dd_ray.command_line.parsing import COMMAND, as_called, called_as, field_docs, optional, parse_options, with_help
+from dd_ray.command_line.program import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, as_command
+from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
 from dd_ray.command_line.values import Seconds, checked_value
 
 __all__ = [
     "COMMAND",
+    "EXIT_BROKEN_PIPE",
+    "EXIT_INTERRUPTED",
     "Column",
     "Seconds",
     "as_called",
+    "as_command",
     "called_as",
     "checked_value",
     "completion_script",
@@ -20,7 +25,9 @@ __all__ = [
     "duration",
     "field_docs",
     "fitting",
+    "mended_streams",
     "optional",
+    "outlive_output",
     "parse_in_groups",
     "parse_options",
     "print_table",

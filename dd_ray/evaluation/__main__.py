@@ -10,16 +10,15 @@ import tyro
 from tqdm import tqdm
 
 from dd_ray import results
-from dd_ray.command_line import optional, parse_options
+from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.config.extensions import load_files
-from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.errors import UserError, printable
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.trial.scoring import Scored, score_trials, trials_to_score
 
 EXIT_NOTHING_SCORED = 1
-EXIT_INTERRUPTED = 130
 _DESCRIPTION = f"""Compute scores of the trained networks of a sweep, finished or running, and add them to its table.
 
 Scores are of each trial's network at its last evaluation and, beside it, of its network before training, on 10,000
@@ -45,24 +44,20 @@ class Options:
 
 def main(args: list[str] | None = None) -> None:
     """Parse the command line, score the trials with a progress bar, and print the scores."""
-    options = parse_options(Options, args, _DESCRIPTION, prog="python -m dd_ray.evaluation")
-    with exit_on_user_error():
+    with as_command("Interrupted; the same command goes on."):
+        options = parse_options(Options, args, _DESCRIPTION, prog="python -m dd_ray.evaluation")
         load_files(options.extension)
         if options.processes < 1:
             raise UserError(f"--processes {options.processes} is out of range; give 1 or more.")
         names = tuple(FURTHER) if "all" in options.metrics else _scores_named(options.metrics)
         if not names:
             raise UserError(f"--metrics names no score; choose from {', '.join(FURTHER)}, or all.")
-        try:
-            done = _score(options.path, names, options.processes)
-        except KeyboardInterrupt:
-            print("Interrupted; the same command goes on.", file=sys.stderr)
-            sys.exit(EXIT_INTERRUPTED)
+        done = _score(options.path, names, options.processes)
         _report(options.path, names)
-    for trial in (trial for trial in done if trial.left_out):
-        print(f"without scores: {printable(trial.label)} {printable(trial.left_out)}", file=sys.stderr)
-    if all(trial.left_out for trial in done):
-        sys.exit(EXIT_NOTHING_SCORED)
+        for trial in (trial for trial in done if trial.left_out):
+            print(f"without scores: {printable(trial.label)} {printable(trial.left_out)}", file=sys.stderr)
+        if all(trial.left_out for trial in done):
+            sys.exit(EXIT_NOTHING_SCORED)
 
 
 def _scores_named(names: Sequence[str]) -> tuple[str, ...]:

@@ -14,10 +14,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from dd_ray.command_line import parse_options
+from dd_ray.command_line import as_command, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.urls import own_path
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError
 from dd_ray.results.table import as_csv
 from dd_ray.storage.exports import export
 
@@ -121,9 +121,8 @@ def run_command(
         about: the description in `--help`.
         args: the words of the command line; None means those of the process.
     """
-    with exit_on_user_error():
+    with as_command():
         _, args = taken_from(sys.argv[1:] if args is None else args)
-    asked = parse_options(options, args, about)
-    with exit_on_user_error():
+        asked = parse_options(options, args, about)
         for path in write_files(asked):
             print(path)

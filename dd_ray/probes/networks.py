@@ -6,6 +6,7 @@ options of a command line that chooses networks.
 """
 
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -104,7 +105,8 @@ def load_model(path: str | Path, key: str) -> Network:
     """
     sweep = SweepFolder.open(path)
     if key not in {trial.key for trial in sweep.trials()}:
-        raise UserError(f"{path} has no trial of key {key!r}; `python -m dd_ray.results {path}` lists its trials.")
+        listing = shlex.join(["python", "-m", "dd_ray.results", str(path)])
+        raise UserError(f"{path} has no trial of key {key!r}; `{listing}` lists its trials.")
     folder = sweep.trial(key)
     state, _ = latest_state(folder)
     if state is None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from dd_ray.storage.files.locations import without_options
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -40,7 +41,7 @@ def _first_weights(manifest: Mapping[str, Any]) -> str:
 
 def name_of(location: str) -> str:
     """The name of a sweep: the last part of its folder or URL."""
-    return location.partition("?")[0].rstrip("/").rpartition("/")[2]
+    return without_options(location).rstrip("/").rpartition("/")[2]
 
 
 def _machine(machine: Mapping[str, Any]) -> str | None:

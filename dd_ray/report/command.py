@@ -21,9 +21,9 @@ from urllib.parse import quote
 import tyro
 from tqdm import tqdm
 
-from dd_ray.command_line import optional, parse_options
+from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.config.extensions import taken_from
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError
 from dd_ray.report.content import collect
 from dd_ray.report.front import FRONT, front_page, is_storage
 from dd_ray.report.live import PAGE
@@ -98,10 +98,9 @@ def _pictures(pictures: Pictures, content: dict[str, Any]) -> "tqdm[dict[str, An
 
 def main(args: list[str] | None = None) -> None:
     """Write a page that shows everything of a sweep. Prints the file."""
-    with exit_on_user_error():
+    with as_command():
         _, args = taken_from(sys.argv[1:] if args is None else args)
-    options = parse_options(Options, args, main.__doc__)
-    with exit_on_user_error():
+        options = parse_options(Options, args, main.__doc__)
         if options.serve:
             serve(options.path, options.port)
         else:

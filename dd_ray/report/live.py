@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from string import Template
 
-from dd_ray.errors import exit_on_user_error
+from dd_ray.command_line import as_command
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -139,7 +139,7 @@ def serve_command(location: str | Path) -> str:
 def main(location: str) -> None:
     """Write the page of a sweep, with what others leave of the processors."""
     os.nice(LOWER_PRIORITY)
-    with exit_on_user_error():
+    with as_command():
         write_page(SweepFolder.open(location))
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 import pandas as pd
 import tyro
 
-from dd_ray.command_line import optional, parse_options
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.command_line import as_command, optional, parse_options
+from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.results.printing import print_best_cells, print_cells, print_state
 from dd_ray.results.sentences import sentences
@@ -34,8 +34,8 @@ class Options:
 
 def main(args: list[str] | None = None) -> None:
     """Print the state of a sweep, finished or running: its cells, what is left, and the best."""
-    options = parse_options(Options, args, main.__doc__, prog="python -m dd_ray.results")
-    with exit_on_user_error():
+    with as_command():
+        options = parse_options(Options, args, main.__doc__, prog="python -m dd_ray.results")
         sweep, table = SweepFolder.open(options.path), load(options.path)
         trials = final(table)
         manifest = sweep.manifest() or {}
@@ -44,13 +44,15 @@ def main(args: list[str] | None = None) -> None:
         if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
             known = ", ".join(name for name, m in REPORTED.items() if m.better)
             raise UserError(f"--metric {metric} ranks no trials; give one of {known}.")
+        if options.out:
+            write_table(table, options.out)
         print_cells(trials, told=tells, width=options.width)
         print_best_cells(trials, metric, width=options.width)
         print_state(sweep, trials)
         for sentence in [] if "search" in manifest else sentences(trials, tells):
             print(sentence)
         if options.out:
-            write_table(table, options.out)
+            print(f"Table: {options.out}")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -66,7 +68,6 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         LocalFiles(path.parent).write(path.name, content, durable=False)
     except OSError as error:
         raise UserError(f"--out {path} cannot be written ({error.strerror}); choose another file.") from error
-    print(f"Table: {path}")
 
 
 if __name__ == "__main__":

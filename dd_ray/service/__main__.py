@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from dd_ray.cli import EXIT_BROKEN_PIPE, EXIT_FAILED_TRIALS, EXIT_INTERRUPTED, describe
-from dd_ray.command_line import called_as, console
-from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.cli import EXIT_FAILED_TRIALS, describe
+from dd_ray.command_line import as_command, called_as, console
+from dd_ray.errors import UserError, printable
 from dd_ray.service import on_head, pack, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
 
@@ -26,16 +26,9 @@ SERVICE = "python -m dd_ray.service"
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line, and exit with its code."""
-    options = _parser().parse_args(args)
-    try:
-        with exit_on_user_error():
-            sys.exit(options.run(options))
-    except KeyboardInterrupt:
-        print("\nInterrupted; what was submitted goes on.", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # as in `... logs ID | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(EXIT_BROKEN_PIPE)
+    with as_command("\nInterrupted; what was submitted goes on."):
+        options = _parser().parse_args(args)
+        sys.exit(options.run(options))
 
 
 def _parser() -> argparse.ArgumentParser:

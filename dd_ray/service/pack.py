@@ -14,7 +14,8 @@ import zlib
 from pathlib import Path
 
 from dd_ray import results
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.command_line import as_command
+from dd_ray.errors import UserError
 from dd_ray.storage.exports import export_archive
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -84,5 +85,5 @@ def _check(archive: zipfile.ZipFile) -> None:
 
 
 if __name__ == "__main__":
-    with exit_on_user_error():
+    with as_command():
         print(pack(sys.argv[1]))

@@ -1,10 +1,23 @@
 """Makes files and folders that this user alone may read."""
 
 import os
+import re
+import shutil
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from dd_ray.errors import UserError
+
+LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
+"""The most bytes that the path of a socket may have."""
+_PREFIX = "ddr"
+_BASES = ("/tmp", "/var/tmp", "/dev/shm")
+_PLAIN = re.compile(r"[\w./+=:@,~-]+", re.ASCII)
+_REMOVE = 'trap "" INT TERM HUP; read -r word || { rm -rf -- "$1"; sleep 5; rm -rf -- "$1"; }'
 
 
 def make_private_file(path: Path, content: str) -> None:
@@ -26,9 +39,75 @@ def make_private(path: Path) -> None:
         path.chmod(0o600)
 
 
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """Make a folder that nobody else can enter, for the block. Its path is short enough for sockets."""
-    base = "/tmp" if os.access("/tmp", os.W_OK | os.X_OK) else None
-    with tempfile.TemporaryDirectory(prefix="ddr", dir=base, ignore_cleanup_errors=True) as folder:
-        yield Path(folder)
+class PrivateFolder:
+    """A folder that nobody else can enter, for the time of a block.
+
+    Args:
+        asked: folders in which the user wants it, by the names of what asks for them; the first that will do is taken.
+        room: bytes that the paths of sockets below it take.
+
+    Raises:
+        UserError: there is no folder that it can be in.
+    """
+
+    def __init__(self, asked: Mapping[str, str], room: int) -> None:
+        self.path, self.refused = _made_in(asked, LONGEST_SOCKET - room - len(f"/{_PREFIX}12345678"))
+        self._kept = self._busy = False
+
+    def keep(self) -> None:
+        """Leave it after the block."""
+        self._kept = True
+
+    def leave_to_the_end(self) -> None:
+        """Remove it after the end of this process, which still writes into it."""
+        self._busy = True
+
+    @contextmanager
+    def for_a_while(self) -> Iterator[None]:
+        """Remove it after the block, also where the process is killed meanwhile."""
+        reader, writer = os.pipe()
+        try:
+            # A process of a session of its own, which hears that this one is gone.
+            shell = subprocess.Popen(
+                ["sh", "-c", _REMOVE, "sh", str(self.path)],
+                stdin=reader,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # it outlasts this process, whose output somebody may read to its end
+                start_new_session=True,
+            )
+        except OSError:  # without a shell it outlasts a kill
+            shell = None
+        os.close(reader)
+        try:
+            yield
+        finally:
+            if not self._busy:
+                if not self._kept:
+                    shutil.rmtree(self.path, ignore_errors=True)
+                with suppress(BrokenPipeError):  # somebody has killed the shell
+                    os.write(writer, b"done\n")
+                os.close(writer)
+                if shell is not None:
+                    shell.wait()
+
+
+def _made_in(asked: Mapping[str, str], longest: int) -> tuple[Path, str]:
+    """Make a folder whose parent's path is short enough; return it, and why it is not where it was asked for."""
+    refused: list[str] = []
+    for name, base in {**asked, **{base: base for base in _BASES}}.items():
+        base = os.path.abspath(base)  # noqa: PLW2901
+        if not _PLAIN.fullmatch(base):
+            reason = "has characters that Ray does not take"
+        elif (length := len(os.fsencode(base))) > longest:
+            reason = f"has {length} bytes, of which sockets leave room for {longest}"
+        else:
+            try:
+                return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base)), " and ".join(refused)
+            except OSError as error:
+                reason = f"cannot be written ({error.strerror})"
+        if name in asked:
+            refused.append(f"{name} = {base if len(base) <= LONGEST_SOCKET else base[:40] + '…'} {reason}")
+    raise UserError(
+        f"there is no folder for the sockets of Ray ({', '.join([*refused, *_BASES])} cannot be written); set "
+        f"RAY_TMPDIR to a folder of yours whose path has at most {longest} bytes."
+    )

@@ -10,11 +10,11 @@ import tyro
 from rich.table import Table
 from tqdm import tqdm
 
-from dd_ray.command_line import called_as, console, optional, with_help
+from dd_ray.command_line import as_command, called_as, console, optional, with_help
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, options_class, product, told_in_options
-from dd_ray.errors import UserError, exit_on_user_error
+from dd_ray.errors import UserError
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
 from dd_ray.training import Stack, Trial, TrialState, dump_state, group_into_stacks, keep_freed_memory, load_state
@@ -56,8 +56,12 @@ class TrainingOptions:
 
 def main(args: list[str] | None = None) -> None:
     """Parse the command line, train, and print the results."""
-    with exit_on_user_error():
-        _, args = taken_from(sys.argv[1:] if args is None else args)
+    with as_command():
+        _train_as_asked(sys.argv[1:] if args is None else args)
+
+
+def _train_as_asked(args: list[str]) -> None:
+    _, args = taken_from(args)
     own_options: Any = with_help(TrainingOptions)
     config_options: Any = options_class(DEFAULTS)
     options, config = tyro.cli(
@@ -69,12 +73,11 @@ def main(args: list[str] | None = None) -> None:
         description=__doc__,
         args=args,
     )
-    with exit_on_user_error():
-        options.check()
-        with told_in_options():
-            axes = with_contents(axes_of(config, DEFAULTS, given_options(args)))
-            configs = product(axes)
-        diverged = train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
+    options.check()
+    with told_in_options():
+        axes = with_contents(axes_of(config, DEFAULTS, given_options(args)))
+        configs = product(axes)
+    diverged = train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
     for trial in diverged:
         kept = " Its checkpoint is not written." if options.checkpoints else ""
         print(

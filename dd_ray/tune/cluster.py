@@ -1,11 +1,12 @@
 """Connects to the Ray that a sweep runs on, and measures what it can hold."""
 
-import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 
 import ray
@@ -13,13 +14,14 @@ import ray
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
-from dd_ray.storage.private import make_private, make_private_file, private_folder
+from dd_ray.storage.private import PrivateFolder, make_private, make_private_file
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.trial.gpu_memory import check_memory
 from dd_ray.tune import autoscaler
-from dd_ray.tune.environment import TOKEN_FILE, has_token
+from dd_ray.tune.environment import has_token, token_file
+from dd_ray.tune.private import SOCKETS_BELOW
 from dd_ray.tune.pulse import shut_down
-from dd_ray.tune.signals import handlers_kept, not_for_children
+from dd_ray.tune.start import NotStartedError, Start
 
 SECONDS_FOR_GPU = 60
 DEFAULT_GPU_SHARE = 0.1
@@ -27,6 +29,16 @@ DEFAULT_PACKED_SHARE, DEFAULT_PACKED_CPUS = 1 / 40, 0.25
 """Default shares of a GPU and of a core for a trial in a pack, whose own process only scores and records."""
 SLOTS_TO_GROW_FROM = 16
 """Number of trials that ask a cluster for nodes when it has no room for any."""
+
+
+SECONDS_OF_START = "5 to 10 seconds"
+_NAME_A_FOLDER = ("RAY_TMPDIR", *(("TMPDIR",) if sys.platform.startswith("linux") else ()))
+"""Variables that name the folder for Ray's files, as Ray takes them."""
+_BELOW = "/r"
+
+
+def _say_nothing(*words: str, flush: bool = False) -> None:
+    """Print nothing, in place of `print`."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +149,15 @@ def _of_gpu(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extensio
 
 
 @contextmanager
-def connected(address: str | None) -> Iterator[bool]:
+def connected(address: str | None, say: Callable[..., None] = _say_nothing) -> Iterator[bool]:
     """Connect to the cluster at `address` (`auto` or `host:port`), or start a Ray for the block.
 
     If this process is connected already, that connection is used and kept. `prepare_to_join` must be called first,
     before Ray is imported.
+
+    Args:
+        address: of the cluster, or None.
+        say: prints what is being done.
 
     Yields:
         Whether the cluster outlasts the sweep.
@@ -153,47 +169,72 @@ def connected(address: str | None) -> Iterator[bool]:
         yield True
         return
     if address is None:
-        with _own_ray():
+        with _own_ray(say):
             yield False
         return
+    start = Start({"address": address})
     try:
-        _join(address)
+        _wait_to_join(start, address)
         yield True
     finally:
-        shut_down()
+        _leave(start)
 
 
 @contextmanager
-def _own_ray() -> Iterator[None]:
+def _own_ray(say: Callable[..., None]) -> Iterator[None]:
     """Start a Ray in a folder that nobody else can enter, since Ray makes its files there writable to everyone."""
-    _prepare_token()
-    with private_folder() as folder:
+    asked = {name: os.environ[name] for name in _NAME_A_FOLDER if os.environ.get(name)}
+    folder = PrivateFolder(asked, len(_BELOW) + SOCKETS_BELOW)
+    if folder.refused:
+        say(f"Ray's files are in {folder.path.parent}: {folder.refused}.")
+    say(f"Starting Ray on this machine, which takes {SECONDS_OF_START}.", flush=True)
+    with folder.for_a_while():
+        _prepare_token()
+        temporary = f"{folder.path}{_BELOW}"
+        start = Start(
+            {
+                "address": "local",
+                "num_cpus": _cpus_if_fewer(),
+                "include_dashboard": False,
+                "_temp_dir": temporary,
+            }
+        )
         try:
-            with not_for_children():
-                _connect(
-                    address="local",
-                    num_cpus=_cpus_if_fewer(),
-                    include_dashboard=False,
-                    _temp_dir=str(folder / "ray"),
-                )
+            try:
+                start.wait()
+            except Exception as error:  # whatever Ray raises
+                folder.keep()
+                raise NotStartedError(
+                    f"Ray has not started ({_in_one_line(error)}). The same command tries it again; where that "
+                    f"does not help, its logs tell more: {temporary}/session_latest/logs."
+                ) from error
             yield
         finally:
-            shut_down()
+            if start.is_under_way:
+                folder.leave_to_the_end()
+            _leave(start)
 
 
-def _connect(**options: Any) -> None:
-    # Ray sets its own handler of SIGTERM, which ends the process with code 1 and a traceback.
-    with handlers_kept():
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+def _leave(start: Start) -> None:
+    # What is under way cannot be left: it ends with the process.
+    if not start.is_under_way:
+        shut_down()
+        start.leave()
 
 
-def _join(address: str) -> None:
+def _wait_to_join(start: Start, address: str) -> None:
     try:
-        _connect(address=address)
+        start.wait()
     except ConnectionError as error:
         raise UserError(f"the Ray at --address {address} has gone while it was joined; start it again.") from error
+    except NotStartedError as error:
+        raise NotStartedError(f"the Ray at --address {address} does not let us join: {error}.") from error
     except RuntimeError as error:  # another version of Ray or Python
-        raise UserError(f"the Ray at --address {address} cannot be joined: {' '.join(str(error).split())}") from error
+        raise UserError(f"the Ray at --address {address} cannot be joined: {_in_one_line(error)}") from error
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _cpus_if_fewer() -> int | None:
@@ -205,19 +246,26 @@ def _cpus_if_fewer() -> int | None:
 def _prepare_token() -> None:
     """Make a token before Ray does, since every user of the machine could read Ray's for a while.
 
-    Raises:
-        UserError: it cannot be written.
+    It is kept in the user's home; where that cannot be written, in the environment, which only this user can read.
     """
-    path = TOKEN_FILE.expanduser()
-    try:
-        make_private(path)
-        if not has_token() and os.environ.get("RAY_AUTH_MODE", "token") == "token":
-            make_private_file(path, secrets.token_hex(32))
-    except OSError as error:
-        raise UserError(
-            f"{path}, Ray's token, cannot be written ({error.strerror}); set HOME to a folder of yours, or "
-            "RAY_AUTH_TOKEN_PATH to a file that holds one."
-        ) from error
+    path = token_file()
+    with suppress(OSError):
+        if path is not None:
+            make_private(path)
+            if not has_token() and _asks_for_token():
+                make_private_file(path, _new_token())
+    if not has_token() and _asks_for_token():
+        os.environ["RAY_AUTH_TOKEN"] = _new_token()
+
+
+def _asks_for_token() -> bool:
+    return os.environ.get("RAY_AUTH_MODE", "token") == "token"
+
+
+@cache
+def _new_token() -> str:
+    """Return a token: always the same one, since Ray reads it once in the life of a process."""
+    return secrets.token_hex(32)
 
 
 def _alive_nodes() -> list[dict[str, float]]:

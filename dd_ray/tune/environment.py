@@ -14,6 +14,12 @@ TOKEN_FILE = Path("~/.ray/auth_token")
 """File in which Ray keeps the token of this user's clusters."""
 
 
+def token_file() -> Path | None:
+    """Return the path of `TOKEN_FILE`; None for a user without a home."""
+    path = os.path.expanduser(TOKEN_FILE)
+    return Path(path) if os.path.isabs(path) else None
+
+
 def prepare_environment() -> None:
     """Set environment variables for Ray, except those that the user has set."""
     for name, value in SETTINGS.items():
@@ -46,4 +52,6 @@ def _loggers() -> list[logging.Logger]:
 
 def has_token() -> bool:
     """Return whether this user has a token to offer to clusters."""
-    return TOKEN_FILE.expanduser().exists() or bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ))
+    path = token_file()
+    in_home = path is not None and os.access(path, os.R_OK)
+    return in_home or bool({"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ))

@@ -6,6 +6,8 @@ be changed. Nothing here imports Ray before it is called, since Ray reads the en
 
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,6 +52,11 @@ BEFORE_THE_COMMAND = re.compile(r".*^Running entrypoint for job [^\n]*\n", re.MU
 show that line: change the pattern."""
 
 
+SOCKETS_BELOW = len("/session_2026-11-27_12-00-00_123456_1234567/sockets/plasma_store")
+"""The most bytes that Ray adds to its folder in the paths of its sockets. If it adds more, `ray.init` refuses folders
+with long paths: see `Node._prepare_socket_file` in `ray/_private/node.py`."""
+
+
 def health_check(address: str) -> list[str]:
     """Return the command that asks whether a Ray answers at `auto` or `host:port`: `ray health-check`.
 
@@ -82,6 +89,29 @@ def autoscaler_status() -> Any:
     reply = GetClusterStatusReply()
     reply.ParseFromString(GcsClient(ray.get_runtime_context().gcs_address).get_cluster_status())
     return reply
+
+
+@contextmanager
+def processes_started(into: "list[subprocess.Popen[bytes]]") -> Iterator[None]:
+    """Collect the processes that Ray starts during the block, which only a Ray that has started tells otherwise.
+
+    If their class moves, see `start_ray_process` of `ray/_private/services.py`; without this, what a failed start
+    leaves ends with this process.
+    """
+    from ray._private import services  # noqa: PLC0415
+
+    before = services.ConsolePopen
+
+    class Collected(before):  # type: ignore[misc, valid-type]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            into.append(self)
+
+    services.ConsolePopen = Collected  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        services.ConsolePopen = before  # type: ignore[misc]
 
 
 def own_processes() -> "list[subprocess.Popen[bytes]]":

@@ -22,6 +22,9 @@ from dd_ray.tune.private import forgive_failures, trace_of
 SECONDS_BETWEEN_RECORDS = 10
 """Seconds between two writings of `progress.json`."""
 
+STARTING = "starting processes"
+"""Beside the bar, until a trial has reported."""
+
 Ending = Literal[
     "interrupted", "out of time", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"
 ]
@@ -65,8 +68,15 @@ class Watcher(Callback):
         self._states: Counter[str] = Counter()
         self._total = num_trials * iterations
         self._bar = progress_bar(
-            shown, total=self._total, initial=sum(already_done.values()), unit="it", desc="sweep", smoothing=0.05
+            shown,
+            total=self._total,
+            initial=sum(already_done.values()),
+            unit="it",
+            desc="sweep",
+            smoothing=0.05,
+            postfix=STARTING,
         )
+        self._any_heard = False
         self.running: set[str] = set()
         """Keys of the trials in training."""
         self.ending: Ending | None = None
@@ -138,6 +148,7 @@ class Watcher(Callback):
     ) -> None:
         """Move the bar, and print the trial's messages."""
         report = TrialReport.from_tune(result)
+        self._any_heard = True
         self._heard[_key(trial)] = time.monotonic(), result.get("node_ip")
         for note in report.notes:
             self.say(f"{trial}: {note}")
@@ -229,6 +240,8 @@ class Watcher(Callback):
     def _show(self) -> None:
         counts = {"running": len(self.running), **self._states}
         text = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items())
+        if not self._any_heard and self.ending is None:
+            text = f"{text}, {STARTING}"
         self._bar.set_postfix_str(text, refresh=False)
 
 

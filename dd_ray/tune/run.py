@@ -19,7 +19,7 @@ from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
-from dd_ray.tune.cluster import Resources, check_gpus, connected
+from dd_ray.tune.cluster import SECONDS_OF_START, Resources, check_gpus, connected
 from dd_ray.tune.last_words import last_words
 from dd_ray.tune.nodes import check_nodes
 from dd_ray.tune.pack_actors import running_registry
@@ -73,7 +73,7 @@ def run(
         if not source.num_left:
             sweep.write_manifest(make_manifest(plan, sweep.manifest()))
             return None
-        with last_words(), _prepared_cluster(plan, sweep) as resources:
+        with last_words(), _prepared_cluster(plan, sweep, say) as resources:
             done, _ = _known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
@@ -123,9 +123,9 @@ def train(
 
 
 @contextmanager
-def _prepared_cluster(plan: Plan, sweep: SweepFolder) -> Iterator[Resources]:
+def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) -> Iterator[Resources]:
     """Connect to a cluster, check that it can run the plan, record the plan, and give the resources of each trial."""
-    with connected(plan.options.address) as shared:
+    with connected(plan.options.address, say) as shared:
         resources = Resources.of_cluster(plan.options, shared)
         most = min(plan.num_trials, plan.options.max_concurrent or plan.num_trials)
         check_gpus(resources, plan.examples, most, plan.options.precision)
@@ -219,6 +219,7 @@ def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[
         share += "; the time left shows once they have reported."
     else:
         left = 1 - sum(done.values()) / plan.total_iterations
-        share += f": about {duration(left * plan.core_seconds(at_a_time) / at_a_time)} if all finish."
+        share += f": about {duration(left * plan.core_seconds(at_a_time) / at_a_time)} if all finish, "
+        share += f"once their processes have started, which takes {SECONDS_OF_START}."
     some = "up to " if resources.grows else ""
     return f"{some}{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"

@@ -17,6 +17,17 @@ def expect_signals() -> None:
             signal.signal(number, _interrupt)
 
 
+def end_the_process() -> bool:
+    """Return whether a request to end is one for the whole process, which is a command."""
+    return signal.getsignal(signal.SIGINT) is _interrupt
+
+
+def raise_if_asked() -> None:
+    """Raise KeyboardInterrupt if there was a request to end whose exception was swallowed."""
+    if _asked.is_set():
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def handlers_kept() -> Iterator[None]:
     """Restore the handlers of signals after the block, in which Ray and Tune may set others."""

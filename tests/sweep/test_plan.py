@@ -222,7 +222,8 @@ def test_work_is_estimated_in_proportion_to_frames():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(5, "5 seconds"), (119, "119 seconds"), (600, "10.0 minutes"), (90_000, "25.0 hours")]
+    ("seconds", "text"),
+    [(0.1, "1 second"), (5, "5 seconds"), (119, "119 seconds"), (600, "10.0 minutes"), (90_000, "25.0 hours")],
 )
 def test_durations_are_readable(seconds, text):
     assert duration(seconds) == text

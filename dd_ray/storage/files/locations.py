@@ -65,6 +65,11 @@ def sweep_location(storage: str, name: str) -> str:
     return f"{address.rstrip('/')}/{name}{mark}{query}"
 
 
+def without_options(location: str) -> str:
+    """Return a location without the options after the question mark of a URL; a folder's name may hold one."""
+    return location.partition("?")[0] if "://" in location else location
+
+
 def check_name(name: str, storage: str) -> None:
     """Make sure that a name stands for one folder directly below a storage, and for that of no other name.
 

@@ -1,0 +1,55 @@
+"""Begins and ends a command: its streams, its exit code, and what it says where something ends it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from dd_ray.command_line.streams import mended_streams, output_error
+from dd_ray.errors import exit_on_user_error, printable
+
+EXIT_UNWRITTEN = 1
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+"""As a shell tells the end of a process whose output nobody reads any more."""
+
+
+@contextmanager
+def as_command(interrupted: str = "Interrupted.") -> Iterator[None]:
+    """Run the block as a command, which ends with a sentence and an exit code where others end it.
+
+    Code 2 and its message follow a `UserError`, 130 an interrupt, 141 a pipe that nobody reads any more, and 1 a stdout
+    that cannot be written. After `outlive_output` a command goes on without its stdout: no pipe is missed then, and a
+    full disk only makes its code 1 where it would be 0.
+
+    Args:
+        interrupted: what is said after an interrupt.
+    """
+    with mended_streams():
+        code: Any = None
+        try:
+            with exit_on_user_error():
+                yield
+        except SystemExit as ended:
+            code = ended.code
+        except KeyboardInterrupt:
+            print(interrupted, file=sys.stderr)
+            code = EXIT_INTERRUPTED
+        except OSError:
+            if output_error() is None:  # it is not of what is printed
+                raise
+        if (code := _final(code)) is not None:
+            sys.exit(code)
+
+
+def _final(code: Any) -> Any:
+    """Return the exit code of a command that is at its end with some code, once its output is written or lost."""
+    with suppress(OSError):  # which is kept
+        sys.stdout.flush()
+    error = output_error()
+    if code or error is None:
+        return code
+    if isinstance(error, BrokenPipeError):
+        return EXIT_BROKEN_PIPE
+    print(f"stdout could not be written ({printable(error.strerror)}); what it lacks is lost.", file=sys.stderr)
+    return EXIT_UNWRITTEN
