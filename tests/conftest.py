@@ -22,7 +22,12 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests, unless they are asked for by their marker or by name."""
+    """Leave out slow tests, unless they are asked for by their marker or by name; those on a Ray come first.
+
+    So that of several processes the first one runs them, with one Ray for all of them, and the others take over from
+    the end of what it has.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
     asked_for = "slow" in config.option.markexpr or any("::" in argument for argument in config.args)
     left_out = [] if asked_for else [item for item in items if item.get_closest_marker("slow")]
     config.stash[LEFT_OUT] = len(left_out)
@@ -55,6 +60,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def seeded() -> None:
     """What draws from PyTorch's own generator draws the same each time."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def few_stills(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores of 500 still pictures, which take a fraction of the time of 10,000; this process alone knows."""
+    from dd_ray.evaluation import scores, stills
+
+    monkeypatch.setattr(stills, "NUM_STILLS", 500)
+    monkeypatch.setattr(stills, "_test_stills", stills._test_stills.__wrapped__)
+    monkeypatch.setattr(scores, "_untrained", {})
 
 
 @pytest.fixture(scope="session")
