@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,15 @@ def seeded() -> None:
 
 
 @pytest.fixture
-def few_stills(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_stills() -> Iterator[None]:
     """Scores of 500 still pictures, which take a fraction of the time of 10,000; this process alone knows."""
     from dd_ray.evaluation import scores, stills
 
-    monkeypatch.setattr(stills, "NUM_STILLS", 500)
-    monkeypatch.setattr(stills, "_test_stills", stills._test_stills.__wrapped__)
-    monkeypatch.setattr(scores, "_untrained", {})
+    with pytest.MonkeyPatch.context() as patch:  # of its own, since a test may undo what it has patched itself
+        patch.setattr(stills, "NUM_STILLS", 500)
+        patch.setattr(stills, "_test_stills", stills._test_stills.__wrapped__)
+        patch.setattr(scores, "_untrained", {})
+        yield
 
 
 @pytest.fixture(scope="session")
