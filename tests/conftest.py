@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+# The networks are small, and tests may run beside each other: more threads only get in each other's way. OpenMP, by
+# which scikit-learn fits trees, reads how many it may have when it is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from hypothesis import settings
 
-# The networks are small, and tests may run beside each other: more threads only get in each other's way.
 torch.set_num_threads(1)
 
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
