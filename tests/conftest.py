@@ -7,14 +7,12 @@ from typing import Any
 
 import pytest
 
-# The networks are small, and tests may run beside each other: more threads only get in each other's way. OpenMP, by
-# which scikit-learn fits trees, reads how many it may have when it is loaded.
+# The networks are small, and tests may run beside each other: more threads only get in each other's way. PyTorch and
+# scikit-learn read when they are loaded how many they may have.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from hypothesis import settings
-
-torch.set_num_threads(1)
 
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
 os.environ.pop("COLUMNS", None)

@@ -216,7 +216,7 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
         (["{path}", *ONE, "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
         (["{path}", *ONE, "--videos", "-1"], "--videos -1 names no videos"),
         (["{path}", *ONE, "--base", "99"], "no frame 0 of held-out video 99"),
-        (["{path}", *ONE, "--out", "{path}/sweep.json"], "cannot be written"),
+        (["{path}", *ONE, *"--videos 0 --dreamt 4 --gamma 0.5 --out {path}/sweep.json".split()], "cannot be written"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(

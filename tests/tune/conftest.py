@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.processes import python
+from tests.processes import know_the_cluster, python
 from tests.storage.object_store import KEYS, object_store
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 
@@ -36,7 +36,7 @@ def sweep_words(*, figures=False):
 
 def sweep(*options, figures=False):
     """Run a sweep of tiny trials to its end; of an option that is given twice, the last counts."""
-    return python(*sweep_words(figures=figures), *options)
+    return python(*sweep_words(figures=figures), *options, first=know_the_cluster)
 
 
 class Ran(NamedTuple):

@@ -1,8 +1,8 @@
 """The command line of a sweep, as a user runs it: on Ray, with its exit codes and messages.
 
-Each trial's process imports PyTorch, and each cluster is asked twice by a process of its own, which takes seconds, and
-training none. So there are few commands, which are forked, and most train in one process: one sweep is looked at by
-several tests, and only two are drawn.
+Each trial's process imports PyTorch, which takes seconds, and training none. So there are few commands, which are
+forked, and most train in one process: one sweep is looked at by several tests, and only two are drawn. Two ask what the
+others know of the cluster that they join.
 """
 
 import shutil
@@ -19,9 +19,17 @@ from dd_ray import results
 from dd_ray.cli import main, parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import make_manifest
-from tests.processes import Command
+from tests.processes import Command, know_the_cluster, python
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
-from tests.tune.conftest import FOUR_TRIALS, ONE_AT_A_TIME, SCORED, Ran, ray_head, sweep, sweep_words
+from tests.tune.conftest import (
+    FOUR_TRIALS,
+    ONE_AT_A_TIME,
+    SCORED,
+    Ran,
+    ray_head,
+    sweep,
+    sweep_words,
+)
 
 
 def copied(four_trials: Ran, tmp_path: Path) -> None:
@@ -66,7 +74,7 @@ def test_a_wider_command_adds_to_what_is_there_on_the_cluster_that_auto_finds(
     before = results.load(tmp_path / "mine")
     monkeypatch.setenv("RAY_ADDRESS", cluster)
     options = ["--address", "auto", *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine"]
-    wider = sweep(*FOUR_TRIALS, *options, "--seeds", "2", "--iterations", "9")
+    wider = python(*sweep_words(), *FOUR_TRIALS, *options, "--seeds", "2", "--iterations", "9")
     assert wider.returncode == 0, wider.stderr
     after = results.load(tmp_path / "mine")
     assert len(results.final(after)) == 8
@@ -152,7 +160,7 @@ def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, 
 def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_path):
     options = [*"--beta 0.1 --gamma 0.5 --lambda 0 --scheduler none --address".split(), cluster]
     options += ["--storage", str(tmp_path), "--name", "mine", "--evaluations", "40"]
-    running = Command(*sweep_words(), *options, "--iterations", "100000")
+    running = Command(*sweep_words(), *options, "--iterations", "100000", first=know_the_cluster)
     deadline = time.monotonic() + 300
     while not list(tmp_path.glob("mine/cells/*/state-*.npz")):
         assert time.monotonic() < deadline and running.is_running()
@@ -166,7 +174,8 @@ def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_p
 
 @pytest.mark.ray
 def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
-    done = sweep("--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine")
+    options = ["--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine"]
+    done = python(*sweep_words(), *options)
     assert_refused(done.returncode, done.stderr, "0.5 GPUs (--gpus-per-trial)")
     assert not (tmp_path / "mine" / "sweep.json").exists()
 

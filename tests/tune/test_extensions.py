@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import python
+from tests.processes import know_the_cluster, python
 from tests.sweep.studies import ROOT
 from tests.tune.conftest import ONE_AT_A_TIME
 
@@ -22,7 +22,7 @@ OWN = (
 def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path: Path) -> None:
     study, sweep = ("-m", "tests.tune.without_figures"), tmp_path / "mine"
     where = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine"]
-    done = python(*study, *SIZES, *OWN, *where, "--extension", *FILES)
+    done = python(*study, *SIZES, *OWN, *where, "--extension", *FILES, first=know_the_cluster)
     assert done.returncode == 0, done.stderr
     assert sorted(file.name for file in (sweep / "extensions").iterdir()) == [file.name for file in FILES]
     recorded = {each["file"]: each for each in json.loads((sweep / "sweep.json").read_text())["extensions"]}
@@ -41,6 +41,6 @@ def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path:
     changed = tmp_path / "blur_vae.py"
     changed.write_text((FOLDER / "blur_vae.py").read_text() + "# changed\n")
     others = [file for file in FILES if file.name != "blur_vae.py"]
-    more = python(*study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others)
+    more = python(*study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others, first=know_the_cluster)
     assert more.returncode == 0, more.stderr
     assert "blur_vae.py has changed" in more.stdout and "kept: 4; to run: 4" in more.stdout

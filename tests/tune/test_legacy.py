@@ -21,7 +21,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.results import __main__ as command
 from dd_ray.results import suggestions
 from dd_ray.storage.sweep_folder import SweepFolder
-from tests.processes import python
+from tests.processes import know_the_cluster, python
 from tests.sweep.studies import ROOT, STUDY_FILES, load_study
 
 LEGACY = ROOT / "tests" / "legacy"
@@ -226,7 +226,8 @@ def test_it_goes_on_to_the_numbers_of_a_sweep_that_the_earlier_code_ran_whole(
 def run_again(path: Path, more: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run a sweep's command where it lies now, but for its page; what is given twice counts as it is given last."""
     study, options = recorded_command(path)
-    return python(ROOT / "sweeps" / f"{study}.py", *options, "--storage", path.parent, "--no-page", *more)
+    here = ["--storage", path.parent, "--no-page"]
+    return python(ROOT / "sweeps" / f"{study}.py", *options, *here, *more, first=know_the_cluster)
 
 
 def agrees(table: pd.DataFrame, expected: pd.DataFrame) -> None:
