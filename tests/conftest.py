@@ -1,15 +1,18 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+# The networks are small, and tests may run beside each other: more threads only get in each other's way. PyTorch and
+# scikit-learn read when they are loaded how many they may have.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import torch
 from hypothesis import settings
-
-# The networks are small, and tests may run beside each other: more threads only get in each other's way.
-torch.set_num_threads(1)
 
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
 os.environ.pop("COLUMNS", None)
@@ -22,7 +25,12 @@ LEFT_OUT = pytest.StashKey[int]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests, unless they are asked for by their marker or by name."""
+    """Leave out slow tests, unless they are asked for by their marker or by name; those on a Ray come first.
+
+    So that of several processes the first one runs them, with one Ray for all of them, and the others take over from
+    the end of what it has.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
     asked_for = "slow" in config.option.markexpr or any("::" in argument for argument in config.args)
     left_out = [] if asked_for else [item for item in items if item.get_closest_marker("slow")]
     config.stash[LEFT_OUT] = len(left_out)
@@ -55,6 +63,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def seeded() -> None:
     """What draws from PyTorch's own generator draws the same each time."""
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def few_stills() -> Iterator[None]:
+    """Scores of 500 still pictures, which take a fraction of the time of 10,000; this process alone knows."""
+    from dd_ray.evaluation import scores, stills
+
+    with pytest.MonkeyPatch.context() as patch:  # of its own, since a test may undo what it has patched itself
+        patch.setattr(stills, "NUM_STILLS", 500)
+        patch.setattr(stills, "_test_stills", stills._test_stills.__wrapped__)
+        patch.setattr(scores, "_untrained", {})
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -28,13 +28,20 @@ class Command:
         words: after `python`.
         strict: whether each warning is an error, as with `python -W error`.
         environment: of the process; this one's if left out.
+        first: what the process calls before it begins, a function of a module.
     """
 
-    def __init__(self, *words: object, strict: bool = False, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *words: object,
+        strict: bool = False,
+        environment: Mapping[str, str] | None = None,
+        first: Callable[[], None] | None = None,
+    ) -> None:
         self.words = [str(word) for word in words]
         self._folder = tempfile.TemporaryDirectory()
         self._streams = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
-        asked = (self.words, dict(os.environ if environment is None else environment), strict, self._streams)
+        asked = (self.words, dict(os.environ if environment is None else environment), strict, self._streams, first)
         self._process: BaseProcess = _forks().Process(target=_run, args=asked)
         self._process.start()
         assert self._process.pid is not None
@@ -63,10 +70,20 @@ class Command:
 
 
 def python(
-    *words: object, strict: bool = False, environment: Mapping[str, str] | None = None
+    *words: object,
+    strict: bool = False,
+    environment: Mapping[str, str] | None = None,
+    first: Callable[[], None] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end; see `Command`."""
-    return Command(*words, strict=strict, environment=environment).ended()
+    return Command(*words, strict=strict, environment=environment, first=first).ended()
+
+
+def know_the_cluster() -> None:
+    """Know that the cluster of the tests answers and asks for a token, instead of asking it by two processes first."""
+    from dd_ray import api
+
+    api.prepare_to_join = lambda address, insecure: os.environ.update(RAY_AUTH_MODE="token")
 
 
 def _forks() -> multiprocessing.context.ForkServerContext:
@@ -75,7 +92,9 @@ def _forks() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def _run(words: list[str], environment: dict[str, str], strict: bool, streams: list[Path]) -> None:
+def _run(
+    words: list[str], environment: dict[str, str], strict: bool, streams: list[Path], first: Callable[[], None] | None
+) -> None:
     """Become what `python` is with these words."""
     os.environ.clear()
     os.environ.update(environment)
@@ -86,6 +105,8 @@ def _run(words: list[str], environment: dict[str, str], strict: bool, streams: l
         os.close(opened)
     if strict:
         warnings.simplefilter("error")
+    if first is not None:
+        first()
     if words[0] == "-m":
         sys.argv[:], sys.path[0] = words[1:], str(ROOT)
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)

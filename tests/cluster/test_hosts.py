@@ -13,8 +13,6 @@ from dd_ray import results
 from tests.cluster.namespaces import hosts
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 
-pytestmark = pytest.mark.ray
-
 ENVIRONMENT = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 # A silent host is given up after 5 s at most, and not after 65.
 IMPATIENT = {
@@ -44,6 +42,7 @@ def head_and_worker():
         network.__exit__(None, None, None)
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_worker_that_is_cut_off_costs_no_evaluation_and_can_join_again(head_and_worker, tmp_path):
     head, worker = head_and_worker
@@ -69,6 +68,34 @@ def test_a_worker_that_is_cut_off_costs_no_evaluation_and_can_join_again(head_an
         assert iterations == [0, *range(50, 601, 50)]  # each once, in order
 
 
+@pytest.mark.parametrize(
+    ("token", "said", "words"),
+    [
+        (None, "", "there is no token; copy {token} of the head"),
+        ("", "", "there is no token; copy {token} of the head"),
+        ("another", "rpc error: InvalidAuthToken", "the cluster at 10.0.0.1:6379 has another token; copy {token}"),
+        ("the head's", "timed out", "no Ray answers at 10.0.0.1:6379; is the head started"),
+    ],
+)
+def test_a_worker_is_told_why_it_cannot_join(tmp_path, token, said, words):
+    """With a `ray` that says what the health check of one says."""
+    home, ray = tmp_path / ".ray", tmp_path / "ray"
+    home.mkdir()
+    if token is not None:
+        (home / "auth_token").write_text(token)
+    ray.write_text(f"#!/bin/sh\n[ $RAY_AUTH_MODE = token ] && [ $1 = health-check ] && echo '{said}' >&2\nexit 1\n")
+    ray.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    command = [ROOT / "cluster" / "node.sh", "worker", "10.0.0.1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert words.format(token=home / "auth_token") in done.stderr
+    if token:
+        assert (home / "auth_token").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_a_worker_without_the_token_is_sent_away(head_and_worker):
     head, worker = head_and_worker
     assert worker.run("ray stop", env=ENVIRONMENT).returncode == 0

@@ -29,6 +29,8 @@ COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"
 MEGABYTE = 1e6
 ONE = ("--cells", "gamma=0.5")
 """A network of the sweep."""
+FEW: dict[str, Any] = {"videos": (0,), "gamma": (0.5,), "dreamt": 4}
+"""Options of few pictures, since each panel of a figure takes as long as what is in it."""
 
 
 def loud(trial: Any) -> None:
@@ -172,7 +174,7 @@ def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, caps
     folder.mkdir()
     for name in (WITH_CIRCLE, COLLAPSED, "encoderbvae_like_dsprites_circle_last_50K"):
         (folder / name).symlink_to(reference / "checkpoints" / name)
-    written = write_traversals(Options(original=folder, out=tmp_path / "out"))
+    written = write_traversals(Options(original=folder, out=tmp_path / "out", **FEW))
     assert "left out, 1 of 3 networks: a supervised encoder has no decoder" in capsys.readouterr().err
     assert all(is_drawn(path) for path in written if path.suffix == ".png")
     assert all(path.stat().st_size < MEGABYTE for path in written)
@@ -195,7 +197,9 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
 ) -> None:
     monkeypatch.setattr(traversals, "MOST_PICTURED", 1)
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "num_test": [8], "num_frames": [4]}, change=loud)
-    written = write_traversals(Options(path=path))
+    state = torch.get_rng_state()
+    written = write_traversals(Options(path=path, **FEW))
+    assert torch.equal(torch.get_rng_state(), state), "the global generator is left alone"
     assert sum(file.suffix == ".gif" for file in written) == 3
     assert len(pd.read_csv(path / "figures" / "lag.csv")) == 2
     assert "pictures of 1 of 2 networks; name others by --cells" in capsys.readouterr().err
@@ -212,7 +216,7 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
         (["{path}", *ONE, "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
         (["{path}", *ONE, "--videos", "-1"], "--videos -1 names no videos"),
         (["{path}", *ONE, "--base", "99"], "no frame 0 of held-out video 99"),
-        (["{path}", *ONE, "--out", "{path}/sweep.json"], "cannot be written"),
+        (["{path}", *ONE, *"--videos 0 --dreamt 4 --gamma 0.5 --out {path}/sweep.json".split()], "cannot be written"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
@@ -228,7 +232,7 @@ def test_what_cannot_be_shown_is_refused(
 
 def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     axes = {"model": ["inertia_vae"], "beta": [0.1], "dataset": ["moving_sprites"], "num_test": [8]}
-    written = write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud)))
+    written = write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud), **FEW))
     assert not any(file.name.startswith("lag") for file in written)
     assert {file.name.partition("_")[0] for file in written} == {"traversal", "video", "dream"}
     assert "without a lag, 1 networks: the lag is that of one circle" in capsys.readouterr().err
@@ -239,9 +243,3 @@ def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", axes)
     with pytest.raises(UserError, match="a supervised encoder has no decoder"):
         write_traversals(Options(path=path))
-
-
-def test_the_global_generator_is_left_alone(sweep: Path, tmp_path: Path) -> None:
-    state = torch.get_rng_state()
-    write_traversals(Options(path=sweep, cells=("gamma=0",), out=tmp_path))
-    assert torch.equal(torch.get_rng_state(), state)

@@ -15,7 +15,9 @@ def factors(rng):
     return rng.random((NUM_POINTS, 4))
 
 
-@pytest.mark.parametrize("degrees", [0, 30, 45])
+@pytest.mark.parametrize(
+    "degrees", [pytest.param(0, marks=pytest.mark.slow), 30, pytest.param(45, marks=pytest.mark.slow)]
+)
 def test_mixing_within_a_group_is_no_mixture(factors, degrees):
     latents = rotated(rotated(factors, degrees, (0, 1)), degrees, (2, 3))[:, [2, 0, 3, 1]]
     result = block_separation(latents, factors, GROUPS)

@@ -31,7 +31,11 @@ SCORED = slice(NUM_POINTS // 2, None)
 """The pictures that the reference scored, and fitted its trees on."""
 
 
-@pytest.fixture(params=NETWORKS)
+SELDOM = {f"beta_vae_4_latents_beta_norm_{beta}" for beta in ("0.0055", "0.1657", "0.9103")}
+"""Between the others in all that they are: each takes a second to encode the pictures."""
+
+
+@pytest.fixture(params=[pytest.param(n, marks=pytest.mark.slow) if n in SELDOM else n for n in NETWORKS])
 def name(request):
     return request.param
 

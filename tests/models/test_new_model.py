@@ -25,8 +25,10 @@ from dd_ray.models import FactorPrediction, ImagePrediction, Reconstruction, Vid
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.probes.networks import Network
 from dd_ray.training import Stack, Trial, dump_state, load_state
-from tests.training.test_axes import CHANGES, _losses
+from tests.training.test_axes import CHANGES, moves_the_loss
 from tests.training.test_contract import assert_same
+
+pytestmark = pytest.mark.usefixtures("few_stills")
 
 
 class BlurVAE(VideoVAE):
@@ -258,7 +260,7 @@ def test_each_option_moves_its_loss_or_is_refused(field: str) -> None:
     usual = {"split": "none", "train_share": 1.0} if field == "split" else {field: getattr(_config("blur_vae"), field)}
     if field in ("beta_norm", "stochastic"):
         usual |= {"beta": 0.5}
-    assert _losses(changed) != _losses(TrialConfig(**changed.to_dict() | usual))
+    assert moves_the_loss(changed, TrialConfig(**changed.to_dict() | usual))
 
 
 def test_its_lambda_weighs_the_error_of_the_prediction() -> None:

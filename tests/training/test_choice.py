@@ -41,8 +41,16 @@ def _auto(configs) -> Stack:
     return stack
 
 
-@pytest.mark.parametrize("error", [RuntimeError("cuDNN has none"), KernelError("it cannot")], ids=type)
-@pytest.mark.parametrize("steps_before", [0, 2, STEPS_TO_SETTLE + 1])
+@pytest.mark.parametrize(
+    ("steps_before", "error"),
+    [
+        (0, RuntimeError("cuDNN has none")),
+        (0, KernelError("it cannot")),
+        (2, KernelError("it cannot")),
+        (STEPS_TO_SETTLE + 1, RuntimeError("cuDNN has none")),
+    ],
+    ids=["at once", "at once, a kernel", "soon, a kernel", "when it has settled"],
+)
 def test_a_method_that_fails_is_done_without(failing, error, steps_before):
     configs = [slow("inertia_vae", seed=seed) for seed in range(3)]
     stack = _auto(configs)

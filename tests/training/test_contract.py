@@ -1,21 +1,19 @@
 """What every variant promises in training, with every option that it takes."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 import torch
 
-from dd_ray.config import MODELS
+from dd_ray.config import MODELS, TrialConfig
 from dd_ray.data import Stream, generator, make_dataset
 from dd_ray.models import build_model
 from dd_ray.objectives import Weights, objective
-from dd_ray.training import Stack, Trial, dump_state, load_state
+from dd_ray.training import Stack, Trial, TrialState, dump_state, load_state
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.cpu_convolutions import CPU
 from tests.small import CONFIGS, name_of, small
-
-each_config = pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-
 
 LOSSES = {"beta", "objective", "capacity_max", "capacity_iterations", "slowness_weight"}
 """Fields of what is minimised: the loss falls for every model with every objective, whatever else it is of."""
@@ -45,18 +43,35 @@ def assert_same(a: Trial, b: Trial) -> None:
     assert torch.equal(a.terms.loss, b.terms.loss)
 
 
-@each_config
-def test_a_step_learns_with_every_weight_that_takes_part(config):
-    trial = Trial(config)
-    before = trial.state()
-    trial.step(make_dataset(config).batch(0))
-    after = trial.state()
-    assert trial.iteration == 1
-    assert not trial.diverged
+class Trained(NamedTuple):
+    """What two steps make of a config."""
+
+    config: TrialConfig
+    states: list[TrialState]
+    """Before them, after one, and after both."""
+    trial: Trial
+
+
+@pytest.fixture(scope="module", params=CONFIGS, ids=name_of)
+def trained(request):
+    """Each config, trained once; those who look at it leave it as it is."""
+    stack = Stack([request.param])
+    trial = stack[request.param.key]
+    states = [trial.state()]
+    for _ in range(2):
+        stack.step()
+        states.append(trial.state())
+    return Trained(request.param, states, trial)
+
+
+def test_a_step_learns_with_every_weight_that_takes_part(trained):
+    before, after, _ = trained.states
+    assert after.iteration == 1
+    assert not trained.trial.diverged
     assert not any(square_avg.any() for square_avg in before.square_avg.values())
     moved = {name for name in after.weights if not torch.equal(after.weights[name], before.weights[name])}
     assert moved == {name for name, square_avg in after.square_avg.items() if square_avg.any()}
-    unused = {"encoder.logvar.weight", "encoder.logvar.bias"} if not config.stochastic else set()
+    unused = {"encoder.logvar.weight", "encoder.logvar.bias"} if not trained.config.stochastic else set()
     assert moved == set(after.weights) - unused
 
 
@@ -72,17 +87,16 @@ def test_the_loss_falls(config):
     assert sum(losses[-5:]) < 0.95 * sum(losses[:5])
 
 
-@each_config
-def test_stopped_and_resumed_equals_undisturbed_bit_for_bit(config):
-    resumed = Trial(config)
-    for iteration in (0, 2):  # before the first step, and in the midst
+def test_stopped_and_resumed_equals_undisturbed_bit_for_bit(trained):
+    resumed = Trial(trained.config)
+    for iteration in (0, 1):  # before the first step, and in the midst
         state = load_state(dump_state(resumed.state()))
         stack = Stack()
         resumed = stack.add(state.config, state)
         assert resumed.iteration == iteration
         assert resumed.terms is None
-        stack.step(2)
-    assert_same(resumed, _trained(config, 4))
+        stack.step()
+    assert_same(resumed, trained.trial)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -124,12 +138,12 @@ def test_a_diverged_trial_harms_no_other(model):
     assert_same(stack[stays.key], _trained(stays, 3))
 
 
-@each_config
-def test_training_is_plain_rmsprop_on_the_batches_of_the_dataset(config):
+def test_training_is_plain_rmsprop_on_the_batches_of_the_dataset(trained):
+    config = trained.config
     # With a trial's own layers: RMSprop makes steps as large of gradients that are nothing but rounding.
     model, dataset = with_convolutions(build_model(config), CPU), make_dataset(config)
     optimizer = torch.optim.RMSprop(model.parameters(), lr=config.learning_rate, foreach=False)
-    for iteration in range(3):
+    for iteration in range(2):
         batch = dataset.batch(iteration)
         shape = model.noise_shape(*batch.images.shape[:2])
         rng = generator(config.seed, Stream.NOISE, iteration)
@@ -140,7 +154,6 @@ def test_training_is_plain_rmsprop_on_the_batches_of_the_dataset(config):
         loss = objective(config, model(batch, noise), Weights.at(config, iteration)).loss
         loss.backward()
         optimizer.step()
-    trial = _trained(config, 3)
-    torch.testing.assert_close(trial.terms.loss, loss, rtol=1e-6, atol=0)
+    torch.testing.assert_close(trained.trial.terms.loss, loss, rtol=1e-6, atol=0)
     for name, weights in model.named_parameters():
-        torch.testing.assert_close(trial.state().weights[name], weights.detach(), rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(trained.states[2].weights[name], weights.detach(), rtol=1e-6, atol=1e-8)

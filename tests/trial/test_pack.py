@@ -22,6 +22,8 @@ from dd_ray.tune.pack_actors import PackTrainer
 from tests.sweep.studies import TINY
 from tests.trial.test_run import finish, full_disk, without_times, work_on
 
+pytestmark = pytest.mark.usefixtures("few_stills")
+
 EVALUATE_AT = (0, 3, 6)
 
 

@@ -19,6 +19,8 @@ from dd_ray.trial.run import TrialRun, Work
 from tests.small import small
 from tests.sweep.studies import TINY
 
+pytestmark = pytest.mark.usefixtures("few_stills")
+
 EVALUATE_AT = (0, 3, 6)
 
 

@@ -10,6 +10,7 @@ from dd_ray.metrics import FURTHER
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
 from dd_ray.trial import scoring
+from tests.own_files import GREY
 from tests.small import small
 from tests.storage.object_store import object_store
 
@@ -20,16 +21,16 @@ TRIALS = {"gamma=0.5": 3, "gamma=0.9": 3, "gamma=0": None}
 
 
 @pytest.fixture
-def sweep(tmp_path):
+def sweep(tmp_path, few_stills):
     return _sweep_at(tmp_path / "sweep")
 
 
-def _sweep_at(location):
+def _sweep_at(location, **options):
     """Two trials with networks, and one that has not begun."""
     folder = SweepFolder.at(location)
     folder.write_manifest({"study": "tiny", "axes": {}, "options": {"metric": "mcc"}})
     for label, last in TRIALS.items():
-        config = small("inertia_vae", gamma=float(label.partition("=")[2]))
+        config = small("inertia_vae", gamma=float(label.partition("=")[2]), **options)
         its_folder = folder.trial(config.key)
         its_folder.create(config.to_dict(), label)
         trial = Trial(config)
@@ -98,14 +99,15 @@ def test_a_trial_in_training_is_left_out(sweep, capsys):
     assert "gamma=0.5 is in training" in capsys.readouterr().err
 
 
-def test_a_sweep_on_an_object_store_is_scored_too(object_store):
+def test_a_sweep_on_an_object_store_is_scored_too(object_store, few_stills):
     sweep = _sweep_at(object_store.url("sweeps/mine"))
     _score(sweep, "--metrics", "mcc")
     assert results.final(results.load(sweep.location))["mcc_stills"].notna().sum() == 2
     assert sweep.files.exists("results.csv")
 
 
-def test_several_processes_come_to_the_same(sweep):
+def test_several_processes_come_to_the_same(tmp_path):
+    sweep = _sweep_at(tmp_path / "sweep", **GREY)  # of few pictures, for processes that do not know `few_stills`
     main([sweep.location, "--processes", "2", "--metrics", "mcc"])
     several = _added(sweep)
     for trial in sweep.trials():

@@ -12,24 +12,31 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.processes import know_the_cluster, python
 from tests.storage.object_store import KEYS, object_store
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 
 __all__ = ["object_store"]
 
 FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --learning-rate 1e-5 --scheduler none".split()
+ONE_AT_A_TIME = ("--max-concurrent", "1")
+"""In one process, which takes longer to import PyTorch than to train."""
+UNSCORED = ("--final-metrics", "none")
+"""Without the scores of the end, for which each process draws 10,000 pictures."""
 
 
-def sweep_command(*, figures=False):
-    """What runs `small_grid.py` on tiny trials, in the folder of this repository: with figures, with its page too."""
+SCORED = ("--final-metrics", "mcc")
+
+
+def sweep_words(*, figures=False):
+    """After `python`, words that run `small_grid.py` on tiny trials: with figures, with its page too."""
     script = [str(ROOT / "tests" / "sweep" / "small_grid.py")] if figures else ["-m", "tests.tune.without_figures"]
-    return [sys.executable, *script, *(option for option in TINY_OPTIONS if not (figures and option == "--no-page"))]
+    return [*script, *(option for option in TINY_OPTIONS if not (figures and option == "--no-page")), *UNSCORED]
 
 
 def sweep(*options, figures=False):
-    """Run a sweep of tiny trials to its end."""
-    command = [*sweep_command(figures=figures), *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
+    """Run a sweep of tiny trials to its end; of an option that is given twice, the last counts."""
+    return python(*sweep_words(figures=figures), *options, first=know_the_cluster)
 
 
 class Ran(NamedTuple):
@@ -45,7 +52,7 @@ def four_trials(ray_folder, tmp_path_factory):
     storage = tmp_path_factory.mktemp("four_trials")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_TMPDIR", ray_folder)
-        done = sweep(*FOUR_TRIALS, "--storage", storage, "--name", "mine", figures=True)
+        done = sweep(*FOUR_TRIALS, *SCORED, "--storage", storage, "--name", "mine", figures=True)
     assert done.returncode == 0, done.stderr
     return Ran(done, storage / "mine")
 

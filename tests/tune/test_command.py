@@ -1,13 +1,14 @@
 """The command line of a sweep, as a user runs it: on Ray, with its exit codes and messages.
 
-Each command and each trial's process imports Ray or PyTorch, which takes seconds, and training none. So there are few
-commands: one sweep is looked at by several tests, and only two are drawn.
+Each trial's process imports PyTorch, which takes seconds, and training none. So there are few commands, which are
+forked, and most train in one process: one sweep is looked at by several tests, and only two are drawn. Two ask what the
+others know of the cluster that they join.
 """
 
 import shutil
-import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -18,8 +19,17 @@ from dd_ray import results
 from dd_ray.cli import main, parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import make_manifest
+from tests.processes import Command, know_the_cluster, python
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
-from tests.tune.conftest import FOUR_TRIALS, Ran, ray_head, sweep, sweep_command
+from tests.tune.conftest import (
+    FOUR_TRIALS,
+    ONE_AT_A_TIME,
+    SCORED,
+    Ran,
+    ray_head,
+    sweep,
+    sweep_words,
+)
 
 
 def copied(four_trials: Ran, tmp_path: Path) -> None:
@@ -50,7 +60,7 @@ def test_one_command_on_one_machine_gives_trials_a_table_a_map_and_a_page(four_t
 def test_the_same_command_again_keeps_what_is_there(four_trials, tmp_path):
     copied(four_trials, tmp_path)
     before = results.load(tmp_path / "mine")
-    again = sweep(*FOUR_TRIALS, "--storage", tmp_path, "--name", "mine")
+    again = sweep(*FOUR_TRIALS, *SCORED, "--storage", tmp_path, "--name", "mine")
     assert again.returncode == 0, again.stderr
     assert "ended before and are kept: 4; to run: 0" in again.stdout
     assert results.load(tmp_path / "mine").equals(before)
@@ -63,8 +73,8 @@ def test_a_wider_command_adds_to_what_is_there_on_the_cluster_that_auto_finds(
     copied(four_trials, tmp_path)
     before = results.load(tmp_path / "mine")
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    options = ["--address", "auto", "--storage", tmp_path, "--name", "mine"]
-    wider = sweep(*FOUR_TRIALS, *options, "--seeds", "2", "--iterations", "9")
+    options = ["--address", "auto", *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine"]
+    wider = python(*sweep_words(), *FOUR_TRIALS, *options, "--seeds", "2", "--iterations", "9")
     assert wider.returncode == 0, wider.stderr
     after = results.load(tmp_path / "mine")
     assert len(results.final(after)) == 8
@@ -74,12 +84,17 @@ def test_a_wider_command_adds_to_what_is_there_on_the_cluster_that_auto_finds(
 
 
 @pytest.mark.ray
-def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_store, four_trials, tmp_path):
+def test_a_sweep_on_an_object_store_goes_on_there(cluster, object_store, four_trials, tmp_path):
     prefix = tmp_path.name
-    options = [*FOUR_TRIALS, "--address", cluster, "--storage", object_store.url(prefix), "--name", "mine"]
-    done = sweep(*options, "--gamma", "0")
-    assert done.returncode == 0, done.stderr
-    wider = sweep(*options, figures=True)
+    storage = SweepFolder.at(object_store.url(f"{prefix}/mine")).files
+    theirs = SweepFolder.open(four_trials.folder)
+    storage.write("sweep.json", theirs.files.read("sweep.json"))
+    for trial in theirs.trials():
+        if trial.describe()["config"]["gamma"] == 0:
+            for name in trial.files.names():
+                storage.at("cells", trial.key).write(name, trial.files.read(name))
+    options = [*FOUR_TRIALS, *SCORED, *ONE_AT_A_TIME, "--address", cluster]
+    wider = sweep(*options, "--storage", object_store.url(prefix), "--name", "mine", figures=True)
     assert wider.returncode == 0, wider.stderr
     assert "ended before and are kept: 2; to run: 2" in wider.stdout
     kept = SweepFolder.open(object_store.url(f"{prefix}/mine"))
@@ -87,7 +102,7 @@ def test_a_sweep_is_kept_on_an_object_store_and_goes_on_there(cluster, object_st
         *("cells", "figures", "progress.json", "report.html", "results.csv", "sweep.json", "tensorboard")
     ]
     assert kept.files.names("figures") == ["grid_maps.csv", "grid_maps.png"]
-    assert len(kept.files.names("tensorboard")) == 4
+    assert len(kept.files.names("tensorboard")) == 2
     same = ["key", "iteration", "reconstruction_error", "mcc", "loss"]
     assert results.load(kept.location)[same].equals(results.load(four_trials.folder)[same])
 
@@ -120,7 +135,7 @@ def test_asha_stops_trials_early_and_they_go_on_where_nothing_stops_them(cluster
 
 @pytest.mark.ray
 def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
-    options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
+    options = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
     rates = ["--learning-rate", "1e-4", "1e30", "--beta", "1", "--gamma", "0", "--lambda", "0"]
     first = sweep(*rates, "--iterations", "4", "--scheduler", "none", *options)
     assert first.returncode == 0, first.stderr
@@ -145,33 +160,34 @@ def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, 
 def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_path):
     options = [*"--beta 0.1 --gamma 0.5 --lambda 0 --scheduler none --address".split(), cluster]
     options += ["--storage", str(tmp_path), "--name", "mine", "--evaluations", "40"]
-    running = subprocess.Popen(
-        [*sweep_command(), *options, "--iterations", "100000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-    )
+    running = Command(*sweep_words(), *options, "--iterations", "100000", first=know_the_cluster)
     deadline = time.monotonic() + 300
     while not list(tmp_path.glob("mine/cells/*/state-*.npz")):
-        assert time.monotonic() < deadline and running.poll() is None
+        assert time.monotonic() < deadline and running.is_running()
         time.sleep(0.2)
-    running.send_signal(signal.SIGINT)
-    stdout, stderr = running.communicate(timeout=300)
-    assert running.returncode == 130, stderr
-    assert "the same command goes on" in stderr and "unfinished" in stdout
+    running.interrupt()
+    done = running.ended()
+    assert done.returncode == 130, done.stderr
+    assert "the same command goes on" in done.stderr and "unfinished" in done.stdout
     assert results.load(tmp_path / "mine")["state"].iloc[-1] == "unfinished"
 
 
 @pytest.mark.ray
 def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
-    done = sweep("--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine")
+    options = ["--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine"]
+    done = python(*sweep_words(), *options)
     assert_refused(done.returncode, done.stderr, "0.5 GPUs (--gpus-per-trial)")
     assert not (tmp_path / "mine" / "sweep.json").exists()
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_wanted(tmp_path, token):
+    # Not forked from a process that has imported Ray, which reads then that there are tokens.
+    def sweep(*options):
+        command = [sys.executable, *sweep_words(), *map(str, options)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, cwd=ROOT)
+
     options = [*FOUR_TRIALS, "--beta", "1", "--gamma", "0", "--storage", tmp_path, "--name", "mine"]
     with (
         tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder,
@@ -185,10 +201,11 @@ def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_wanted(tmp_p
 
 
 @pytest.mark.ray
-def test_a_wrong_token_is_refused(cluster, tmp_path, monkeypatch):
+def test_a_wrong_token_is_refused(cluster, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)
-    done = sweep("--address", cluster, "--storage", tmp_path)
-    assert_refused(done.returncode, done.stderr, cluster, "asks for a token")
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, ["--address", cluster, "--storage", str(tmp_path)])
+    assert_refused(ended.value.code, capfd.readouterr().err, cluster, "asks for a token")
 
 
 def test_auto_says_in_time_that_there_is_no_cluster(tmp_path, monkeypatch, capfd):
@@ -299,7 +316,8 @@ def test_an_interrupt_before_anything_runs_leaves_no_traceback(tmp_path, capfd, 
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path):
-    command = f"{' '.join(sweep_command(figures=True))} --preset full --dry-run --storage {tmp_path} | head -1"
+    words = " ".join([sys.executable, *sweep_words(figures=True)])
+    command = f"{words} --preset full --dry-run --storage {tmp_path} | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert "small_grid" in done.stdout
     assert done.stderr == ""

@@ -1,13 +1,13 @@
 """A user's own files on Ray: one of each kind in one sweep, which is read without them and goes on with them."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.processes import know_the_cluster, python
 from tests.sweep.studies import ROOT
+from tests.tune.conftest import ONE_AT_A_TIME
 
 FOLDER = ROOT / "tests" / "extensions"
 FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem != "__init__")
@@ -18,35 +18,29 @@ OWN = (
 ).split()
 
 
-def _run(*words: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, *map(str, words)], capture_output=True, text=True, timeout=600, check=False, cwd=ROOT
-    )
-
-
 @pytest.mark.ray
 def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path: Path) -> None:
     study, sweep = ("-m", "tests.tune.without_figures"), tmp_path / "mine"
-    where = ["--address", cluster, "--storage", tmp_path, "--name", "mine"]
-    done = _run(*study, *SIZES, *OWN, *where, "--extension", *FILES)
+    where = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine"]
+    done = python(*study, *SIZES, *OWN, *where, "--extension", *FILES, first=know_the_cluster)
     assert done.returncode == 0, done.stderr
     assert sorted(file.name for file in (sweep / "extensions").iterdir()) == [file.name for file in FILES]
     recorded = {each["file"]: each for each in json.loads((sweep / "sweep.json").read_text())["extensions"]}
     assert recorded["blur_vae.py"]["declares"][0]["title"] == "blur VAE"
 
     # Nothing of it is run by who reads the sweep: in a process of its own, where nobody has declared it.
-    read = _run("-m", "dd_ray.results", sweep, "--out", tmp_path / "table.csv")
+    read = python("-m", "dd_ray.results", sweep, "--out", tmp_path / "table.csv")
     assert read.returncode == 0 and "4 finished" in read.stdout.replace("stopped early", "finished"), read.stdout
-    assert _run(ROOT / "analysis" / "grid_maps.py", sweep, "--metrics", "mcc", "first_axis").returncode == 0
+    assert python(ROOT / "analysis" / "grid_maps.py", sweep, "--metrics", "mcc", "first_axis").returncode == 0
     header = (tmp_path / "table.csv").read_text().splitlines()[0].split(",")
     assert {"blur", "free_nats", "first_axis", "linear_r2/bar_y"} <= {*header}
-    pictures = _run(ROOT / "analysis" / "traversals.py", sweep, "--cells", "blur=0.5,beta=1")
+    pictures = python(ROOT / "analysis" / "traversals.py", sweep, "--cells", "blur=0.5,beta=1")
     assert pictures.returncode == 2 and "give --extension" in pictures.stderr
 
     # Another text of a file is said; what had ended is kept, and what is new is trained.
     changed = tmp_path / "blur_vae.py"
     changed.write_text((FOLDER / "blur_vae.py").read_text() + "# changed\n")
     others = [file for file in FILES if file.name != "blur_vae.py"]
-    more = _run(*study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others)
+    more = python(*study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others, first=know_the_cluster)
     assert more.returncode == 0, more.stderr
     assert "blur_vae.py has changed" in more.stdout and "kept: 4; to run: 4" in more.stdout

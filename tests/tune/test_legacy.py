@@ -5,7 +5,6 @@
 
 import json
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.results import __main__ as command
 from dd_ray.results import suggestions
 from dd_ray.storage.sweep_folder import SweepFolder
+from tests.processes import know_the_cluster, python
 from tests.sweep.studies import ROOT, STUDY_FILES, load_study
 
 LEGACY = ROOT / "tests" / "legacy"
@@ -224,10 +224,10 @@ def test_it_goes_on_to_the_numbers_of_a_sweep_that_the_earlier_code_ran_whole(
 
 
 def run_again(path: Path, more: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a sweep's command where it lies now; what is given twice counts as it is given last."""
+    """Run a sweep's command where it lies now, but for its page; what is given twice counts as it is given last."""
     study, options = recorded_command(path)
-    call = [sys.executable, str(ROOT / "sweeps" / f"{study}.py"), *options, "--storage", str(path.parent), *more]
-    return subprocess.run(call, capture_output=True, text=True, timeout=600, check=False)
+    here = ["--storage", path.parent, "--no-page"]
+    return python(ROOT / "sweeps" / f"{study}.py", *options, *here, *more, first=know_the_cluster)
 
 
 def agrees(table: pd.DataFrame, expected: pd.DataFrame) -> None:

@@ -1,7 +1,6 @@
 """Packs on Ray: a sweep whose trials are trained by one process."""
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -9,14 +8,14 @@ import psutil
 import pytest
 
 from dd_ray import results
-from tests.sweep.studies import ROOT
-from tests.tune.conftest import FOUR_TRIALS, sweep, sweep_command
+from tests.processes import Command
+from tests.tune.conftest import FOUR_TRIALS, SCORED, sweep, sweep_words
 
 pytestmark = pytest.mark.ray
 LONG = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 1000 --evaluations 8 --scheduler none".split()
 
 
-def _processes(command: subprocess.Popen, title: str) -> list[psutil.Process]:
+def _processes(command: Command, title: str) -> list[psutil.Process]:
     """Of a command, those that Ray has given a title."""
     children = psutil.Process(command.pid).children(recursive=True)
     # One that has just ended has no command line any more.
@@ -24,9 +23,9 @@ def _processes(command: subprocess.Popen, title: str) -> list[psutil.Process]:
     return [child for child, line in lines.items() if title in " ".join(line)]
 
 
-def _wait_for(condition, command: subprocess.Popen):
+def _wait_for(condition, command: Command):
     for _ in range(6000):
-        assert command.poll() is None, command.stderr.read()
+        assert command.is_running(), command.ended().stderr
         if found := condition():
             return found
         time.sleep(0.1)
@@ -38,7 +37,8 @@ def _evaluated(folder: Path) -> int:
 
 
 def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, four_trials, tmp_path):
-    done = sweep(*FOUR_TRIALS, "--address", cluster, "--pack", "on", "--storage", tmp_path, "--name", "packed")
+    options = ["--address", cluster, "--pack", "on", "--storage", tmp_path, "--name", "packed"]
+    done = sweep(*FOUR_TRIALS, *SCORED, *options)
     assert done.returncode == 0, done.stderr
     assert "trained by one process" in done.stdout and "trained by one process" not in four_trials.done.stdout
     folders = (tmp_path / "packed", four_trials.folder)
@@ -55,18 +55,17 @@ def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, four_trials,
 def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", ray_folder)
     options = ["--pack", "on", "--storage", str(tmp_path), "--name", "mine"]
-    command, pipe = [*sweep_command(), *LONG, *options], subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as run:
-        _wait_for(lambda: _evaluated(tmp_path / "mine") >= 4, run)
-        (pack,) = _processes(run, "ray::PackActor")
-        assert_thin(_processes(run, "ray::ResourceTrainable"))
-        pack.send_signal(signal.SIGKILL)
-        (other,) = _wait_for(lambda: [p for p in _processes(run, "ray::PackActor") if p.pid != pack.pid], run)
-        before = _evaluated(tmp_path / "mine")
-        _wait_for(lambda: _evaluated(tmp_path / "mine") > before, run)
-        run.send_signal(signal.SIGINT)
-        _, errors = run.communicate(timeout=300)
-    assert run.returncode == 130, errors
+    run = Command(*sweep_words(), *LONG, *options)
+    _wait_for(lambda: _evaluated(tmp_path / "mine") >= 4, run)
+    (pack,) = _processes(run, "ray::PackActor")
+    assert_thin(_processes(run, "ray::ResourceTrainable"))
+    pack.send_signal(signal.SIGKILL)
+    (other,) = _wait_for(lambda: [p for p in _processes(run, "ray::PackActor") if p.pid != pack.pid], run)
+    before = _evaluated(tmp_path / "mine")
+    _wait_for(lambda: _evaluated(tmp_path / "mine") > before, run)
+    run.interrupt()
+    ended = run.ended()
+    assert ended.returncode == 130, ended.stderr
     assert not other.is_running()
     before = results.load(tmp_path / "mine")
     done = sweep(*LONG, *options)
