@@ -88,7 +88,9 @@ def test_every_metric_is_reported_and_recorded(start):
     of_other_trials |= {"reconstruction_error_hidden", "reconstruction_error_dropped"}
     expected = {*COMPARABLE, "loss"} - of_other_trials | {"loss/kl", "kl/latent_3", "linear_r2/circle_x"}
     assert expected <= set(results[-1].metrics) and expected <= set(run.folder.evaluations()[-1])
-    assert {"speed/iterations_per_second", "speed/frames_per_second"} <= set(results[-1].metrics)
+    frames = run.folder.describe()["config"]["batch_size"] * run.folder.describe()["config"]["num_frames"]
+    speeds = [results[-1].metrics[f"speed/{what}_per_second"] for what in ("frames", "iterations")]
+    assert speeds[0] == pytest.approx(frames * speeds[1]) and speeds[1] > 0
 
 
 def test_costly_scores_are_of_the_last_evaluation_and_of_the_untrained_network(start):
