@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import python
 from tests.sweep.studies import ROOT
 
 pytestmark = [
@@ -48,24 +47,18 @@ class Service:
         self.environment = environment
         self.storage = storage
 
-    def words(self, command, *args):
-        return ["-m", "dd_ray.service", command, "--address", self.address, *map(str, args)]
-
-    def start(self, command, *args):
+    def start(self, command, *args, **variables):
+        words = [sys.executable, "-m", "dd_ray.service", command, "--address", self.address, *map(str, args)]
+        environment = {name: value for name, value in (self.environment | variables).items() if value is not None}
         return subprocess.Popen(
-            [sys.executable, *self.words(command, *args)],
-            env=self.environment,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            words, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
     def __call__(self, command, *args, code=0, **variables):
         """What a command prints, on both streams; it must end with a code."""
-        done = python(*self.words(command, *args), environment=self.environment | variables)
-        printed = done.stdout + done.stderr
-        assert done.returncode == code, printed
+        running = self.start(command, *args, **variables)
+        printed = "".join(running.communicate(timeout=600))
+        assert running.returncode == code, printed
         assert "Traceback" not in printed
         return printed
 

@@ -47,16 +47,27 @@ def assert_learned_alike(trial, config, iterations) -> None:
     assert _relative(trial.terms.loss, theirs.terms.loss) < 1e-5
 
 
+def _with_the_network_of(config):
+    """The small config of a variant with another network."""
+    return replace(small(config.model), **{name: getattr(config, name) for name in NETWORK_FIELDS})
+
+
+def _case(config, method):
+    """Data is of little account to how trials are computed as one, so of most variants `-m slow` tries all of it."""
+    of_network = _with_the_network_of(config)
+    of_other_data = config.data != of_network.data and config.model not in ("beta_vae", "inertia_vae")
+    marks = (pytest.mark.slow,) if of_other_data else ()
+    return pytest.param(config, method, id=f"{name_of(config)}-{method}", marks=marks)
+
+
 def _methods_of(position, config):
     """All of them for each network, since convolutions are what they differ in; of the rest each has one in turn."""
-    of_network = replace(small(config.model), **{name: getattr(config, name) for name in NETWORK_FIELDS})
-    return METHODS if config == of_network else [METHODS[position % len(METHODS)]]
+    return METHODS if config == _with_the_network_of(config) else [METHODS[position % len(METHODS)]]
 
 
 @pytest.mark.parametrize(
     ("config", "method"),
-    [(config, method) for i, config in enumerate(CONFIGS) for method in _methods_of(i, config)],
-    ids=lambda value: value if isinstance(value, str) else name_of(value),
+    [_case(config, method) for i, config in enumerate(CONFIGS) for method in _methods_of(i, config)],
 )
 def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
     configs = _three(config)
@@ -73,8 +84,7 @@ def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
 
 @pytest.mark.parametrize(
     ("config", "method"),
-    [(config, METHODS[i % len(METHODS)]) for i, config in enumerate(CONFIGS)],
-    ids=lambda value: value if isinstance(value, str) else name_of(value),
+    [_case(config, METHODS[i % len(METHODS)]) for i, config in enumerate(CONFIGS)],
 )
 def test_a_step_never_waits_for_the_device(config, method):
     # This device knows shapes alone: what asks it for a number fails, as it would wait on another.
