@@ -48,9 +48,7 @@ def test_a_start_that_fails_is_a_sentence_with_its_logs_and_its_processes_are_en
 
     monkeypatch.setenv("RAY_TMPDIR", "/tmp")
     starting(monkeypatch, init)
-    with pytest.raises(
-        NotStartedError, match=r"^Ray has not started \(The current node timed out. See"
-    ) as failed:
+    with pytest.raises(NotStartedError, match=r"^Ray has not started \(The current node timed out. See") as failed:
         connected()
     assert failed.value.exit_code == 1
     logs = str(failed.value).rpartition(" ")[2].rstrip(".")
