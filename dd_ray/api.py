@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from dd_ray import results
-from dd_ray.command_line import checked_value
+from dd_ray.command_line import checked_value, mended_streams, outlive_output
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import instances_of, load_files
 from dd_ray.config.options import axes_of, option_name, options_class, told_in_options
@@ -86,7 +86,8 @@ def run(
         KeyboardInterrupt: it was interrupted. All states are saved, and the same call goes on from them.
     """
     began = time.monotonic()
-    with left_as_it_was():
+    with left_as_it_was(), mended_streams():
+        outlive_output()
         wanted = _wanted(study, preset, options)
         asked = confirmed(wanted)
         if asked.runs_on_these_cpus:

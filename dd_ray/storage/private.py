@@ -97,7 +97,7 @@ def _made_in(asked: Mapping[str, str], longest: int) -> tuple[Path, str]:
     for name, base in {**asked, **{base: base for base in _BASES}}.items():
         base = os.path.abspath(base)  # noqa: PLW2901
         if not _PLAIN.fullmatch(base):
-            reason = "has characters that Ray does not take"
+            reason = "has more in it than letters, digits and some signs"
         elif (length := len(os.fsencode(base))) > longest:
             reason = f"has {length} bytes, of which sockets leave room for {longest}"
         else:

@@ -190,29 +190,34 @@ def _own_ray(say: Callable[..., None]) -> Iterator[None]:
     say(f"Starting Ray on this machine, which takes {SECONDS_OF_START}.", flush=True)
     with folder.for_a_while():
         _prepare_token()
-        temporary = f"{folder.path}{_BELOW}"
-        start = Start(
-            {
-                "address": "local",
-                "num_cpus": _cpus_if_fewer(),
-                "include_dashboard": False,
-                "_temp_dir": temporary,
-            }
-        )
+        options = {"num_cpus": _cpus_if_fewer(), "include_dashboard": False, "_temp_dir": f"{folder.path}{_BELOW}"}
+        start = Start({"address": "local", **options})
         try:
-            try:
-                start.wait()
-            except Exception as error:  # whatever Ray raises
+            if (why := _failed(start)) and not start.is_under_way:
+                say(f"Ray has not started ({why}), as on a busy machine; trying once more.", flush=True)
+                start.leave()
+                start = Start({"address": "local", **options})
+                why = _failed(start)
+            if why:
                 folder.keep()
                 raise NotStartedError(
-                    f"Ray has not started ({_in_one_line(error)}). The same command tries it again; where that "
-                    f"does not help, its logs tell more: {temporary}/session_latest/logs."
-                ) from error
+                    f"Ray has not started ({why}). The same command tries it again; where that does not help, its logs "
+                    f"tell more: {folder.path}{_BELOW}/session_latest/logs."
+                )
             yield
         finally:
             if start.is_under_way:
                 folder.leave_to_the_end()
             _leave(start)
+
+
+def _failed(start: Start) -> str:
+    """Return why a start has failed; empty if Ray has started."""
+    try:
+        start.wait()
+    except Exception as error:  # whatever Ray raises
+        return _in_one_line(error)
+    return ""
 
 
 def _leave(start: Start) -> None:

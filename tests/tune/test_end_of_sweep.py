@@ -1,5 +1,6 @@
 """What is drawn at a sweep's end: figures that a study names, or functions of its own, in the sweep's process."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import pytest
 from dd_ray import api, cli
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES, check_figures, draw_figure
+from dd_ray.report.about import name_of
+from dd_ray.report.live import serve_command
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
 from dd_ray.sweep.deadline import Deadline
@@ -161,3 +164,15 @@ def test_a_call_whose_time_is_up_returns_what_there_is(
     table = api.run(TINY, time_budget=3600, trial_time_budget="2s", **options)  # type: ignore[arg-type]
     assert sorted(table["state"]) == ["finished", "unfinished"]
     assert "1 trial to go" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["a?b", "it's 100% #1", 'x "y" $HOME `z`', "n" * 255, "-r"])
+def test_commands_at_the_end_can_be_pasted_whatever_the_folder_is_called(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan, sweep = ended(tmp_path / "two\nlines" / name, "finished", None)
+    cli.report(plan, sweep, "interrupted")
+    words = shlex.split(capsys.readouterr().out.partition("TensorBoard:")[2])
+    assert words[1:3] == ["--logdir", f"{sweep.location}/tensorboard"]
+    assert shlex.split(serve_command(sweep.location))[3:] == [sweep.location, "--serve"]
+    assert name_of(f"/results/{name}") == name
