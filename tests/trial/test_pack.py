@@ -2,6 +2,7 @@
 
 import io
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.sweep.plateau import Plateau
 from dd_ray.training import Stack
 from dd_ray.trial import pack as pack_module
 from dd_ray.trial.board import Board
@@ -265,6 +267,20 @@ def test_a_trial_that_could_not_join_may_try_again(works, monkeypatch):
     monkeypatch.undo()
     assert pack.is_whole()
     assert [r.iteration for r in finish(in_pack(pack, work))] == [0, 3, 6]
+
+
+def test_a_trial_at_a_plateau_leaves_the_state_of_its_end_though_its_pack_is_ahead(works):
+    rule = Plateau(metric="reconstruction_error", better="min", patience=1, min_delta=1.0, since=1)
+    pack, work = Pack("cpu", 1), replace(works(evaluate_at=(0, 3, 6, 1000))[0], plateau=rule)
+    run = in_pack(pack, work)
+    (member,) = pack._members.values()
+    ended = finish(run)[-1]
+    assert (ended.state, ended.iteration) == ("at_plateau", 6)
+    _until(lambda: member.trial.iteration > 6)
+    run.close()
+    assert run.folder.states()[0] == run.folder.outcome().iteration == 6 and not len(pack._members)
+    other = alone(replace(works("alone", evaluate_at=(0, 3, 6, 1000))[0], plateau=rule))
+    assert without_times(run.folder.evaluations()) == without_times(other.folder.evaluations())
 
 
 def test_a_diverging_trial_ends_as_that_and_harms_no_other(works):
