@@ -3,7 +3,16 @@
 from dd_ray.command_line.bars import progress_bar
 from dd_ray.command_line.completion import completion_script
 from dd_ray.command_line.groups import parse_in_groups
-from dd_ray.command_line.parsing import COMMAND, as_called, called_as, field_docs, optional, parse_options, with_help
+from dd_ray.command_line.parsing import (
+    COMMAND,
+    as_called,
+    called_as,
+    field_docs,
+    optional,
+    parse_options,
+    positional,
+    with_help,
+)
 from dd_ray.command_line.program import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
@@ -30,6 +39,7 @@ __all__ = [
     "outlive_output",
     "parse_in_groups",
     "parse_options",
+    "positional",
     "print_table",
     "progress_bar",
     "say",

@@ -25,6 +25,13 @@ class _Optional:
     metavar: str
 
 
+@dataclass(frozen=True)
+class _Positional:
+    """The mark that `positional` leaves in an annotation."""
+
+    metavar: str
+
+
 def parse_options(
     options: type[Options], args: Sequence[str] | None, about: str | None, prog: str | None = None
 ) -> Options:
@@ -87,14 +94,22 @@ def optional(metavar: str) -> Any:
     return _Optional(metavar)
 
 
+def positional(metavar: str) -> Any:
+    """Return the annotation of a word that stands for itself, without the name of an option before it."""
+    return _Positional(metavar)
+
+
 def _known_to_tyro(hint: Any) -> Any:
-    """Translate the marks of `optional` in an annotation into tyro's own."""
+    """Translate the marks of `optional` and `positional` in an annotation into tyro's own."""
     import tyro  # noqa: PLC0415
 
     kind, *marks = get_args(hint) if hasattr(hint, "__metadata__") else (hint,)
     for mark in marks:
         if isinstance(mark, _Optional):
             mark = tyro.conf.arg(metavar=mark.metavar, help_behavior_hint="")  # noqa: PLW2901
+        elif isinstance(mark, _Positional):
+            kind = Annotated[kind, tyro.conf.arg(metavar=mark.metavar, help_behavior_hint="")]
+            mark = tyro.conf.Positional  # noqa: PLW2901
         kind = Annotated[kind, mark]
     if Seconds in get_args(get_args(kind)[0] if marks else kind):
         kind = Annotated[kind, _written_time()]

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dd_ray.config import fields_with, has_effect
-from dd_ray.config.options import option_name, shown
+from dd_ray.config import field_names, fields_with, has_effect
+from dd_ray.config.options import field_named, option_name, shown
 
 
 def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
@@ -17,6 +17,36 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
     unnamed = ("seed", *fields_with(in_key=False))
     named = [name for name in naming if name not in unnamed and has_effect(name, values)]
     return with_parts({option_name(name).replace("-", "_"): shown(values[name]) for name in [*named, "seed"]})
+
+
+def joined_labels(trials: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """Return new labels of the trials of several sweeps, made of what any of their labels names and of what varies.
+
+    Args:
+        trials: by key, the label of a trial in its own sweep and the values of all fields, with β in both its forms.
+
+    Returns:
+        The labels by key. Where two trials would have the same, a part of the key is added.
+    """
+    named = [field for label, _ in trials.values() for part in parts_of(label) if (field := field_named(part))]
+    naming = _with_one_beta(list(dict.fromkeys([*named, *_varied([values for _, values in trials.values()])])), named)
+    labels: dict[str, str] = {}
+    for key, (_, values) in trials.items():
+        label = label_of(values, naming)
+        labels[key] = f"{label},key={key[:6]}" if label in labels.values() else label
+    return labels
+
+
+def _varied(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the fields that have an effect and more than one value."""
+    of_field = {name: {trial[name] for trial in trials if has_effect(name, trial)} for name in field_names()}
+    return [name for name, values in of_field.items() if len(values) > 1]
+
+
+def _with_one_beta(naming: list[str], named: Sequence[str]) -> list[str]:
+    """Leave out the form of β that no label names, or beta_norm where labels name both or neither."""
+    idle = "beta" if "beta_norm" in named and "beta" not in named else "beta_norm"
+    return [name for name in naming if name != idle]
 
 
 def parts_of(label: str) -> dict[str, str]:

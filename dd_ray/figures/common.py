@@ -77,8 +77,10 @@ def figures_of_rows(name: str, rows: Sequence[_Row]) -> dict[str, Sequence[_Row]
     return {name if len(parts) == 1 else f"{name}_{number}": part for number, part in enumerate(parts, 1)}
 
 
-def folder_of(path: str | Path | None, out: Path | None) -> Path:
-    """Return the folder for figures: the given one, or `figures` in the sweep's folder, or here if that is at a URL.
+def folder_of(path: str | Path | None, out: Path | None, more: Sequence[str] = ()) -> Path:
+    """Return the folder for figures: the given one, or `figures` in the sweep's folder.
+
+    It is `figures` here if the sweep is at a URL, or if it is shown with more, since their figure is not its own.
 
     Raises:
         UserError: neither is given.
@@ -87,7 +89,7 @@ def folder_of(path: str | Path | None, out: Path | None) -> Path:
         return out
     if path is None:
         raise UserError("nowhere to write to; without a sweep, give --out FOLDER.")
-    return (Path() if "://" in str(path) else own_path(path)) / "figures"
+    return (Path() if more or "://" in str(path) else own_path(path)) / "figures"
 
 
 def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame]) -> list[Path]:

@@ -12,35 +12,33 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray import results
 from dd_ray.command_line import optional
-from dd_ray.config import MODELS
+from dd_ray.config import MODELS, field_names, fields_with
 from dd_ray.config.labels import parts_of
-from dd_ray.config.options import field_named
+from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
+from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import described
-from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.confirmation import BASELINE
 
 _ROW, _HEAD = 0.52, 1.25  # inches
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SweepPaths):
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep that confirms another, such as results/inertia_grid_quick_confirmed."""
     out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +57,13 @@ def write_contrasts(options: Options) -> list[Path]:
     Raises:
         UserError: there is no such sweep, it confirms nothing, no seed has finished, or the folder cannot be written.
     """
-    manifest = SweepFolder.open(options.path).manifest() or {}
+    manifest = results.manifest_of(*options.paths)
     if "confirms" not in manifest:
-        raise UserError(f"{options.path} confirms no other sweep; train the best cells of one anew by --confirm SEEDS.")
+        named = " or ".join(options.paths)
+        raise UserError(f"{named} confirms no other sweep; train the best cells of one anew by --confirm SEEDS.")
     chosen, cells = (manifest["confirms"][name] for name in ("chosen", "cells"))
-    trials = results.final(results.load(options.path))
+    trials = results.final(results.load(*options.paths))
+    _check_cells(trials, chosen, options.paths)
     found = contrasts(trials, chosen)
     if not any(each.seeds for each in found):
         raise UserError(f"no seed of {options.path} has finished both a cell and the baseline's; run it to its end.")
@@ -77,7 +77,26 @@ def write_contrasts(options: Options) -> list[Path]:
         for outcome, of_arm in chosen.items()
     ]
     table = pd.DataFrame([{**vars(each), "cell": cells[each.outcome][each.arm]} for each in found])
-    return write(folder_of(options.path, options.out), {"contrasts": draw(outcomes)}, {"contrasts": table})
+    return write(
+        folder_of(options.path, options.out, options.more), {"contrasts": draw(outcomes)}, {"contrasts": table}
+    )
+
+
+def _check_cells(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[str]]], paths: Sequence[str]) -> None:
+    """Make sure that all trials of each chosen cell agree in all but their seeds.
+
+    Raises:
+        UserError: they do not, since several sweeps have confirmed different cells.
+    """
+    apart = ("seed", *fields_with(in_key=False))
+    fields = [name for name in field_names() if name in trials and name not in apart]
+    for cells in chosen.values():
+        for keys in cells.values():
+            values = trials.loc[trials["key"].isin(keys), fields]
+            if wrong := [name for name in fields if values[name].nunique(dropna=False) > 1]:
+                raise UserError(
+                    f"{', '.join(paths)} confirm different cells, in {option_name(wrong[0])}; draw each by itself."
+                )
 
 
 def draw(outcomes: Sequence[_Outcome]) -> Figure:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-import tyro
 
 from dd_ray import results
 from dd_ray.command_line import Column, console, optional, print_table
@@ -20,23 +19,22 @@ from dd_ray.config.symbols import plain, symbol
 from dd_ray.figures.common import folder_of, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.effects import effects
+from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import described, summarise
-from dd_ray.storage.sweep_folder import SweepFolder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SweepPaths):
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table. Reconstruction error (or factor error), linear R², MCC and active units where none
     is given."""
     iteration: Annotated[int | None, optional("N")] = None
     """Effects at this iteration, or at the last evaluation before it. The end of the sweep where it is not given."""
     out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 def write_effects(options: Options) -> list[Path]:
@@ -45,11 +43,11 @@ def write_effects(options: Options) -> list[Path]:
     Raises:
         UserError: there is no such sweep, metric or iteration, no axis has two values, or the folder cannot be written.
     """
-    manifest = SweepFolder.open(options.path).manifest() or {}
-    table = results.load(options.path)
+    manifest = results.manifest_of(*options.paths)
+    table = results.load(*options.paths)
     found = effects(summarise(table, manifest, metrics=options.metrics, iteration=options.iteration))
     print_effects(found)
-    return write(folder_of(options.path, options.out), {}, {"effects": found})
+    return write(folder_of(options.path, options.out, options.more), {}, {"effects": found})
 
 
 def print_effects(found: pd.DataFrame) -> None:

@@ -24,7 +24,6 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -58,8 +57,8 @@ from dd_ray.figures.maps import (
     untrained_of,
     values_along,
 )
+from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import Layout, Summary, combinations, described, summarise
-from dd_ray.storage.sweep_folder import SweepFolder
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
 """Sizes of a cell in inches: the first has room for `S 150 n=2`, in three lines, with its hatching visible; the second
@@ -81,11 +80,9 @@ pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SweepPaths):
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to map. Reconstruction error (or factor error), linear R², MCC and active units
     where none is given."""
@@ -101,7 +98,8 @@ class Options:
     """Draw the state of the map at this iteration, or at the last evaluation before it. The end of the sweep
     where it is not given."""
     out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 def draw(summary: Summary, scales: Sequence[Scale], title: str) -> Figure:
@@ -317,8 +315,7 @@ def write_maps(options: Options) -> list[Path]:
     Raises:
         UserError: there is no such sweep, metric, axis, iteration or reference, or the folder cannot be written.
     """
-    sweep = SweepFolder.open(options.path)
-    manifest, table = sweep.manifest() or {}, results.load(options.path)
+    manifest, table = results.manifest_of(*options.paths), results.load(*options.paths)
     places = {"x": options.x, "y": options.y, "columns": options.columns}
     which: dict[str, Any] = {
         "metrics": options.metrics,
@@ -337,7 +334,7 @@ def write_maps(options: Options) -> list[Path]:
         if (part.cells["mark"] != "absent").any():
             figures[f"{stem}{_suffix(rest)}"] = draw(part, scales, title_of(manifest["study"], part, rest))
     with mpl.rc_context({"hatch.linewidth": 0.7}):
-        return write(folder_of(options.path, options.out), figures, {stem: summary.cells})
+        return write(folder_of(options.path, options.out, options.more), figures, {stem: summary.cells})
 
 
 def _suffix(rest: Mapping[str, Any]) -> str:

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.figure import Figure
 
 from dd_ray import results
@@ -24,6 +23,7 @@ from dd_ray.errors import UserError
 from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, folder_of, frame, run_command, write
 from dd_ray.metrics import seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
+from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import described
 
 USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
@@ -32,18 +32,17 @@ MOST_CELLS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SweepPaths):
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table. Those of linear R², MCC, reconstruction error and KL that there are where none is given."""
     cells: Annotated[tuple[str, ...], optional("FIELD=VALUE[,...] [...]")] = ()
     """Cells to draw, each named by parts of its label, such as beta=1,gamma=0.8. All of them, where they are few enough
     to be told apart, if none is given."""
     out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 def write_learning_curves(options: Options) -> list[Path]:
@@ -52,7 +51,7 @@ def write_learning_curves(options: Options) -> list[Path]:
     Raises:
         UserError: there is no such sweep, metric or cell, there are too many, or the folder cannot be written.
     """
-    table = results.load(options.path)
+    table = results.load(*options.paths)
     settings = settings_of(results.final(table))
     cells = _chosen(cells_of(table, settings), options.cells)
     metrics = options.metrics or tuple(name for name in USUAL if name in table)
@@ -60,7 +59,7 @@ def write_learning_curves(options: Options) -> list[Path]:
         raise UserError(f"--metrics {missing[0]} is no column of {options.path}; give one of its table.")
     curves = pd.concat([curve_of(cell, name) for name in metrics for cell in cells], ignore_index=True)
     figures = {"learning_curves": draw(curves, metrics)}
-    return write(folder_of(options.path, options.out), figures, {"learning_curves": curves})
+    return write(folder_of(options.path, options.out, options.more), figures, {"learning_curves": curves})
 
 
 def curve_of(cell: Cell, metric: str) -> pd.DataFrame:

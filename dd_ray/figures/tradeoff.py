@@ -24,7 +24,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,9 +50,9 @@ from dd_ray.figures.common import (
 from dd_ray.metrics import with_untrained
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.equal_rates import at_equal_rate
+from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import COMPLETE, Summary, described, summarise
 from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
-from dd_ray.storage.sweep_folder import SweepFolder
 
 SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)
@@ -70,11 +69,9 @@ _BETAS = ("beta", "beta_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SweepPaths):
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     scores: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to draw against reconstruction error, a panel for each. Linear R² and MCC where none is
     given. Those of which neither more nor less is better have no front."""
@@ -84,7 +81,8 @@ class Options:
     """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
     given."""
     out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; `figures` in the sweep's folder where it is not given, or here where that is a URL."""
+    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 @dataclass(frozen=True)
@@ -317,8 +315,7 @@ def write_tradeoff(options: Options) -> list[Path]:
     Raises:
         UserError: there is no such sweep, metric, field or iteration, or the folder cannot be written.
     """
-    sweep = SweepFolder.open(options.path)
-    manifest, table = sweep.manifest() or {}, results.load(options.path)
+    manifest, table = results.manifest_of(*options.paths), results.load(*options.paths)
     pairs = pairs_of(table, options.scores)
     if not any(DISTORTION in pair for pair in pairs):
         raise UserError("this sweep has no reconstruction error to trade; its model does not decode, or nothing ended.")
@@ -333,7 +330,7 @@ def write_tradeoff(options: Options) -> list[Path]:
     at_equal = at_equal_rate(complete, scores) if RATE in metrics else pd.DataFrame()
     print_at_equal_rate(at_equal)
     more = {} if at_equal.empty else {f"{stem}_at_equal_kl": at_equal}
-    return write(folder_of(options.path, options.out), {stem: figure}, {stem: cells, **more})
+    return write(folder_of(options.path, options.out, options.more), {stem: figure}, {stem: cells, **more})
 
 
 def print_at_equal_rate(found: pd.DataFrame) -> None:

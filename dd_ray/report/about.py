@@ -5,19 +5,27 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dd_ray.storage.files.locations import without_options
+from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
-def about(sweep: SweepFolder) -> dict[str, Any]:
+def about(*sweeps: SweepFolder) -> dict[str, Any]:
     """Return what is known of a sweep, with None for what the version that began it did not record.
+
+    Of several, each value has theirs one after the other, where they differ.
 
     Returns:
         `name`, `study`, `question` (with the weights that its trials began with, if not with their own), `began` and
         `asked` (ISO 8601, when its command ran first and last), `written` (now), `command`, `machine`, `commit` and
         `versions`, all as text.
     """
+    known = [_about(sweep) for sweep in sweeps]
+    texts = {name: dict.fromkeys(of[name] for of in known if of[name]) for name in known[0]}
+    return {**{name: "; ".join(of_all) or None for name, of_all in texts.items()}, "written": _now()}
+
+
+def _about(sweep: SweepFolder) -> dict[str, Any]:
     manifest = sweep.manifest() or {}
     command, versions = manifest.get("command"), manifest.get("versions") or {}
     return {
@@ -26,7 +34,6 @@ def about(sweep: SweepFolder) -> dict[str, Any]:
         "question": " ".join(filter(None, [manifest.get("question"), _first_weights(manifest)])) or None,
         "began": manifest.get("began"),
         "asked": manifest.get("asked"),
-        "written": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", *command]) if command else None,
         "machine": _machine(manifest.get("machine") or {}),
         "commit": manifest.get("commit"),
@@ -39,9 +46,8 @@ def _first_weights(manifest: Mapping[str, Any]) -> str:
     return f"Each trial began with {start}, and not from scratch." if start else ""
 
 
-def name_of(location: str) -> str:
-    """The name of a sweep: the last part of its folder or URL."""
-    return without_options(location).rstrip("/").rpartition("/")[2]
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _machine(machine: Mapping[str, Any]) -> str | None:

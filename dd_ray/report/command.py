@@ -9,7 +9,8 @@ Means, intervals and marks of cells are those of `grid_maps.py`, at every iterat
 they are made. Pictures are of the first seed of a cell that has a network.
 
 With `--serve`, a server on this machine shows the page without pictures, and with the numbers of this moment. Of a
-storage of several sweeps, the page lists them: how far each is, and where its page is.
+storage of several sweeps, the page lists them: how far each is, and where its page is. Several sweeps that are named
+are one page, as one grid.
 """
 
 import sys
@@ -30,17 +31,16 @@ from dd_ray.report.live import PAGE
 from dd_ray.report.page import render
 from dd_ray.report.pictures import Pictures
 from dd_ray.report.server import serve
+from dd_ray.results.paths import SweepPaths
 from dd_ray.storage.exports import export
 from dd_ray.storage.files import open_files
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """Options of the command line."""
+class Options(SweepPaths):
+    """Options of the command line. A path by itself may also be a storage of sweeps."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick, or of a storage of sweeps, such as results."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
     """Columns of the table to show. All that every trial reports where none is given."""
     x: Annotated[str | None, optional("FIELD")] = None
@@ -58,7 +58,8 @@ class Options:
     port: Annotated[int | None, optional("N")] = None
     """serve: port of 127.0.0.1; 0 for any that is free. 6007, or any, where it is not given."""
     out: Annotated[Path | None, optional("FILE")] = None
-    """File to write; `report.html` in the sweep's folder where it is not given, or here where that is a URL."""
+    """File to write. Where it is not given, `report.html` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 def write_report(options: Options) -> Path:
@@ -69,13 +70,14 @@ def write_report(options: Options) -> Path:
     """
     if options.videos < 0:
         raise UserError(f"--videos {options.videos} is negative; give how many to show, or 0 for no pictures.")
-    if is_storage(options.path):
+    if not options.more and is_storage(options.path):
         return _write_front(options)
     places = {"x": options.x, "y": options.y, "columns": options.columns}
-    content = collect(options.path, metrics=options.metrics, places=places)
-    pictures = Pictures(options.path, options.videos)
+    content = collect(*options.paths, metrics=options.metrics, places=places)
+    pictures = Pictures(options.path, options.videos, options.more)
     page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
-    out = options.out or (SweepFolder.open(options.path).files.local or Path()) / PAGE
+    here = Path() if options.more else SweepFolder.open(options.path).files.local or Path()
+    out = options.out or here / PAGE
     file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
     export(file.parent, {file.name: page.encode()})
     return out
@@ -101,6 +103,8 @@ def main(args: list[str] | None = None) -> None:
     with as_command():
         _, args = taken_from(sys.argv[1:] if args is None else args)
         options = parse_options(Options, args, main.__doc__)
+        if options.serve and options.more:
+            raise UserError(f"--serve shows {options.path} alone; of several sweeps, write a page without --serve.")
         if options.serve:
             serve(options.path, options.port)
         else:

@@ -26,6 +26,7 @@ from dd_ray.figures.maps import Scale, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
 from dd_ray.results import suggestions as search_results
+from dd_ray.results.joining import SWEEP
 from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -39,20 +40,22 @@ COLOUR_STOPS = 33
 
 
 def collect(
-    path: str | Path, *, metrics: Sequence[str] = (), places: Mapping[str, str | None] | None = None
+    path: str | Path, *more: str | Path, metrics: Sequence[str] = (), places: Mapping[str, str | None] | None = None
 ) -> dict[str, Any]:
     """Everything that a report says of a sweep but the pictures.
 
     Args:
         path: folder or URL of a sweep.
+        more: further sweeps, shown with it as one; grids only.
         metrics: columns of the table; those of `dd_ray.metrics.REPORTED` that it has, where none is given.
         places: config fields for x, y and columns, see `dd_ray.results.summary.summarise`; not for a search.
 
     Raises:
         UserError: there is no such sweep, metric or axis, or nothing was evaluated.
     """
-    sweep = SweepFolder.open(path)
-    manifest, table = sweep.manifest() or {}, results.load(path)
+    sweeps = results.open_all(path, *more)
+    _check_kinds(sweeps)
+    manifest, table = results.manifest_of(path, *more), results.load(path, *more)
     metrics = list(dict.fromkeys(metrics)) or [m for m in REPORTED if m in table and table[m].notna().any()]
     is_search = "search" in manifest
     drawn: dict[str, str] = {}
@@ -74,7 +77,7 @@ def collect(
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
         "study": manifest["study"],
-        "about": about(sweep),
+        "about": about(*sweeps.values()),
         "kind": "search" if is_search else "grid",
         "iterations": iterations,
         "last": summaries[-1].last,
@@ -91,6 +94,17 @@ def collect(
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
     maps = ["viridis", *(look["colours"] for m in of_metrics for look in (m, *m["differences"].values()))]
     return found | {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
+
+
+def _check_kinds(sweeps: Mapping[str, SweepFolder]) -> None:
+    """Make sure that one page can show the sweeps.
+
+    Raises:
+        UserError: one of several is a search, whose suggestions are no cells of a grid.
+    """
+    searches = [sweep for sweep in sweeps.values() if "search" in (sweep.manifest() or {})]
+    if searches and len(sweeps) > 1:
+        raise UserError(f"{searches[0].location} holds a search, which has a page of its own; leave it out here.")
 
 
 def shown_iterations(table: pd.DataFrame) -> list[int]:
@@ -268,7 +282,7 @@ def _cells(
 ) -> list[dict[str, Any]]:
     """Describe each cell and its trials: one for each seed, with their curves."""
     fields, differing = _in_reading_order(summary.layout), _differing(table)
-    of_trial = ["key", "label", "seed", "state", "error", "iteration"]
+    of_trial = ["key", "label", "seed", "state", "error", "iteration", *([SWEEP] if SWEEP in table else [])]
     places = summary.cells.loc[summary.cells["seeds_in_cell"] > 0, fields].drop_duplicates().to_dict("records")
     trials = summary.trials[[*dict.fromkeys([*fields, *of_trial])]].sort_values("seed", kind="stable").groupby(fields)
     of_cell = ["suggestion", "on_front"] if drawn else []
@@ -285,6 +299,8 @@ def _cells(
                 for row in rows
             ],
         }
+        if SWEEP in table:
+            cell[SWEEP] = ", ".join(dict.fromkeys(row[SWEEP] for row in rows))
         found.append(cell | {name: config[name] for name in of_cell})
     return found
 

@@ -12,12 +12,12 @@ from typing import Any
 from dd_ray import results
 from dd_ray.command_line import duration
 from dd_ray.errors import UserError, printable
-from dd_ray.report.about import about, name_of
+from dd_ray.report.about import about
 from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
 from dd_ray.storage.files import open_files
-from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.files.locations import name_of, sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
 

@@ -27,6 +27,7 @@ from dd_ray.errors import UserError
 from dd_ray.figures.sheets import GREYS
 from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
 from dd_ray.probes.networks import Network, load_networks
+from dd_ray.results.joining import SWEEP
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
@@ -37,14 +38,14 @@ NUM_LAGGING = 16
 
 
 class Pictures:
-    """The pictures of a sweep's cells, made one cell at a time."""
+    """The pictures of the cells of a sweep, or of several, made one cell at a time."""
 
-    def __init__(self, path: str | Path, num_videos: int) -> None:
+    def __init__(self, path: str | Path, num_videos: int, more: Sequence[str | Path] = ()) -> None:
         self.originals: list[dict[str, Any]] = []
         """Sprites of held-out videos, which cells refer to by their place."""
-        self._path = path
+        self._sweeps = {name: sweep.location for name, sweep in results.open_all(path, *more).items()}
         self._num_videos = num_videos
-        self._rows = results.final(results.load(path)).set_index("key", drop=False)
+        self._rows = results.final(results.load(path, *more)).set_index("key", drop=False)
         self._places: dict[bytes, int] = {}
 
     def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -72,13 +73,18 @@ class Pictures:
         if pd.isna(row["iteration"].iloc[0]):
             raise UserError("this trial was never evaluated, so it has no trained network.")
         try:
-            (subject,), _ = load_networks(self._path, row)
+            (subject,), _ = load_networks(self._sweep_of(row), row)
         except CodeMissingError:
             raise
         except UserError as error:
             # Not its own message, which names places on this machine.
             raise UserError("the weights of this trial are missing, damaged or not finite.") from error
         return subject
+
+    def _sweep_of(self, row: pd.DataFrame) -> str:
+        """Return where the sweep of a trial is."""
+        name = row[SWEEP].iloc[0] if SWEEP in row else next(iter(self._sweeps))
+        return self._sweeps[name]
 
     def _of_network(self, subject: Network) -> dict[str, Any]:
         videos = _videos(subject.config, self._num_videos)

@@ -20,13 +20,12 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from dd_ray.errors import UserError
-from dd_ray.report.about import name_of
 from dd_ray.report.content import collect
 from dd_ray.report.front import Lines, front_page, is_storage, sweeps_in
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
 from dd_ray.results.table import alive
-from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.files.locations import name_of, sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 
 LOOPBACK = "127.0.0.1"

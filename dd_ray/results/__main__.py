@@ -5,25 +5,23 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
-import tyro
 
 from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
-from dd_ray.results.printing import print_best_cells, print_cells, print_state
+from dd_ray.results.joining import SWEEP
+from dd_ray.results.paths import SweepPaths
+from dd_ray.results.printing import print_best_cells, print_cells, print_counts, print_failed, print_progress
 from dd_ray.results.sentences import sentences
-from dd_ray.results.table import as_csv, final, load
+from dd_ray.results.table import as_csv, final, load, manifest_of, open_all
 from dd_ray.storage.files import LocalFiles
-from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.study import TELLS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(SweepPaths):
     """Options of the command line."""
 
-    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metric: Annotated[str | None, optional("NAME")] = None
     """Metric by which the best cells are chosen; by default the one that the sweep compares its trials by."""
     width: Annotated[int | None, optional("COLUMNS")] = None
@@ -33,12 +31,12 @@ class Options:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Print the state of a sweep, finished or running: its cells, what is left, and the best."""
+    """Print the state of a sweep, or of several as one: its cells, what is left, and the best."""
     with as_command():
         options = parse_options(Options, args, main.__doc__, prog="python -m dd_ray.results")
-        sweep, table = SweepFolder.open(options.path), load(options.path)
+        sweeps, table = open_all(*options.paths), load(*options.paths)
         trials = final(table)
-        manifest = sweep.manifest() or {}
+        manifest = manifest_of(*options.paths)
         metric = options.metric or manifest.get("options", {}).get("metric", "loss")
         tells = (options.metric,) if options.metric else manifest.get("tells", TELLS)
         if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
@@ -48,7 +46,10 @@ def main(args: list[str] | None = None) -> None:
             write_table(table, options.out)
         print_cells(trials, told=tells, width=options.width)
         print_best_cells(trials, metric, width=options.width)
-        print_state(sweep, trials)
+        print_counts(trials)
+        for name, sweep in sweeps.items():
+            print_progress(sweep, trials if len(sweeps) == 1 else trials[trials[SWEEP] == name])
+        print_failed(trials)
         for sentence in [] if "search" in manifest else sentences(trials, tells):
             print(sentence)
         if options.out:

@@ -10,8 +10,10 @@ from dd_ray.config.options import option_name, shown
 from dd_ray.errors import printable
 from dd_ray.metrics import COMPARABLE, REPORTED
 from dd_ray.results.cells import Cell, Score, cells_of, settings_of
+from dd_ray.results.joining import SWEEP
 from dd_ray.results.summary import described
 from dd_ray.results.table import STATES, alive
+from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.starts import PLACE, WEIGHTS, Start
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -28,16 +30,32 @@ ROOM_FOR_A_METRIC = len("  0.123 ± 0.012")
 
 def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
     """Print the progress of a sweep: its trials by state, what runs and for how long, and errors of failed trials."""
+    print_counts(trials)
+    print_progress(sweep, trials)
+    print_failed(trials)
+
+
+def print_counts(trials: pd.DataFrame) -> None:
+    """Print the number of trials by state."""
     counts = {state: int((trials["state"] == state).sum()) for state in STATES}
     print(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count), end="")
     print(f" of {len(trials)} trials.")
+
+
+def print_progress(sweep: SweepFolder, trials: pd.DataFrame) -> None:
+    """Print how long a sweep still runs, or that nothing runs those of its trials that are left."""
+    joined = f"{name_of(sweep.location)}: " if SWEEP in trials else ""
     progress = alive(sweep)
     if progress and progress["running"]:
         left = progress["seconds_left"]
         rate = f"{progress['iterations_per_second']:,.1f} iterations a second"
-        print(f"It runs, {rate}" + (f", about {duration(left)} left." if left else "."))
-    elif counts["missing"] + counts["unfinished"]:
-        print("Nothing runs it at the moment; the command that started it goes on.")
+        print(f"{joined}It runs, {rate}" + (f", about {duration(left)} left." if left else "."))
+    elif trials["state"].isin(["missing", "unfinished"]).any():
+        print(f"{joined}Nothing runs it at the moment; the command that started it goes on.")
+
+
+def print_failed(trials: pd.DataFrame) -> None:
+    """Print the errors of failed trials."""
     for row in trials[trials["state"] == "failed"].to_dict("records"):
         print(f"failed: {printable(row['label'])}: {printable(row['error'])}")
 
@@ -113,7 +131,8 @@ def _title(cells: Sequence[Cell], trials: pd.DataFrame, brackets: bool) -> str:
 def _left_columns(cells: Sequence[Cell], settings: Sequence[str], width: int) -> list[Column]:
     """Return columns of the settings and progress of cells; too many settings are joined into one column of words."""
     columns = [_setting_column(cells, name) for name in settings]
-    more = [Column(header="seeds", texts=[_seeds(cell) for cell in cells])]
+    more = [_sweep_column(cells)] if cells and SWEEP in cells[0].trials else []
+    more += [Column(header="seeds", texts=[_seeds(cell) for cell in cells])]
     if len({cell.iteration for cell in cells}) > 1:
         at = [cell.iteration for cell in cells]
         more.append(Column(header="iteration", texts=["" if math.isnan(i) else f"{i:,.0f}" for i in at]))
@@ -131,6 +150,12 @@ def _setting_column(cells: Sequence[Cell], name: str) -> Column:
         texts = short  # values of a search have many digits, of which few suffice
     texts = ["" if value is None else text for value, text in zip(values, texts, strict=True)]
     return Column(header=option_name(name).replace("-", " "), texts=texts)
+
+
+def _sweep_column(cells: Sequence[Cell]) -> Column:
+    """Return the column that says which sweeps the trials of cells are from."""
+    names = [", ".join(dict.fromkeys(cell.trials[SWEEP])) for cell in cells]
+    return Column(header=SWEEP, texts=[printable(name) for name in names], words=True)
 
 
 def _effective_column(cells: Sequence[Cell]) -> list[Column]:

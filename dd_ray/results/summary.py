@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.config import field_names, has_effect
+from dd_ray.config import field_names, fields_with, has_effect
 from dd_ray.config.options import field_named, option_name
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Metric
@@ -45,6 +45,7 @@ from dd_ray.results.averages import (
     with_columns,
 )
 from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, pooled_widths, told_apart
+from dd_ray.results.joining import SWEEP
 from dd_ray.results.table import untrained_rows
 
 __all__ = ["COMPLETE", "MARKS", "Evaluations", "Layout", "Summary", "best_region", "combinations", "described"]
@@ -246,7 +247,8 @@ class Evaluations:
         first = self.table.drop_duplicates("key").index.to_numpy()
         rows = np.where(evaluated.any(axis=1), self.rows[np.arange(len(first)), _last(evaluated)], first)
         trials = self.table.iloc[np.sort(rows)].reset_index(drop=True)
-        measured = trials.columns.difference(["key", "label", "state", "error", *self.layout.axes, *field_names()])
+        given = ["key", "label", "state", "error", SWEEP, *self.layout.axes, *field_names()]
+        measured = trials.columns.difference(given)
         if not evaluated.any(axis=1).all():
             trials = trials.assign(**trials[measured].where(trials["iteration"] <= iteration))
         reached = self.iterations[_last(self.rows >= 0)][self.keys.get_indexer(pd.Index(trials["key"]))]
@@ -297,7 +299,7 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     """
     configs = table.drop_duplicates("key").set_index("key")
     floats = configs[[name for name in field_names() if name in table]].select_dtypes("float").columns
-    rounded = configs[floats].map(lambda value: float(f"{value:.12g}"))
+    rounded = configs[floats].map(_exact)
     return table.assign(**{name: table["key"].map(rounded[name]) for name in floats})
 
 
@@ -399,13 +401,19 @@ def swept_fields(table: pd.DataFrame, given: Collection[str]) -> list[str]:
     """
     # The form of β that was not given follows from the other (and from the number of latents).
     names = [name for name in field_names() if name in table]
-    candidates = [f for f in names if f != "seed" and (f not in ("beta", "beta_norm") or f in given)]
+    others = ("seed", *fields_with(in_key=False))  # a file is the same wherever it lies
+    candidates = [f for f in names if f not in others and (f not in ("beta", "beta_norm") or f in given)]
     rows = table.drop_duplicates("key")[names].itertuples(index=False)
     cells = [dict(zip(names, row, strict=True)) for row in rows]
     # The default of a field without effect does not count as a value of an axis.
-    values = {name: pd.Series([cell[name] for cell in cells if has_effect(name, cell)]) for name in candidates}
+    values = {name: pd.Series([_exact(cell[name]) for cell in cells if has_effect(name, cell)]) for name in candidates}
     swept = [name for name in candidates if values[name].nunique(dropna=False) > 1]
     return sorted(swept, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
+
+
+def _exact(value: Any) -> Any:
+    """A value as far as a trial's key looks at it."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def _layout(swept: Sequence[str], asked: Mapping[str, str]) -> Layout:

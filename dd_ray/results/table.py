@@ -13,6 +13,7 @@ import pandas as pd
 from dd_ray.config import TrialConfig, field_names, has_effect
 from dd_ray.errors import UserError, printable
 from dd_ray.metrics import REPORTED, with_untrained
+from dd_ray.results.joining import differences, join, joined_manifest, names_of
 from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
 
@@ -31,7 +32,7 @@ SECONDS_TO_LIVE = 60
 """Seconds after its last sign of life until a sweep counts as interrupted."""
 
 
-def load(path: str | Path) -> pd.DataFrame:
+def load(path: str | Path, *more: str | Path) -> pd.DataFrame:
     """Load the sweep in a folder or at a URL as a table with a row for each trial and evaluation.
 
     Columns: `key`, `label`, `state` (running; finished, stopped_early, out_of_time, at_plateau, diverged, failed;
@@ -41,10 +42,53 @@ def load(path: str | Path) -> pd.DataFrame:
     Where both γ and λ are swept, `effective_lambda`, see `effective_lambda`. A trial whose files are damaged or do not
     agree is left out, with a sentence on stderr that names it and what to do.
 
+    Args:
+        path: folder or URL of a sweep.
+        more: further sweeps, whose trials are joined with its own. A column `sweep` then says which sweep each trial
+            is from; one that several sweeps have is there once, see `dd_ray.results.joining`; what else differs
+            between the sweeps is said on stderr.
+
     Raises:
         UserError: there is no sweep, or one without trials.
     """
-    sweep = SweepFolder.open(path)
+    # All are opened before any is read, so that each has the fields of all extensions.
+    sweeps = open_all(path, *more)
+    found = {name: _rows_of(sweep) for name, sweep in sweeps.items()}
+    if len(found) == 1:
+        (rows,) = found.values()
+    else:
+        for note in differences(found, {name: sweep.manifest() or {} for name, sweep in sweeps.items()}):
+            _say_once(f"note: {note}.")
+        rows = join(found)
+    table = pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
+    if table["gamma"].nunique() > 1 and table["lam"].nunique() > 1:
+        names = [name for name in field_names() if name in table]
+        table["effective_lambda"] = [effective_lambda(values) for values in table[names].to_dict("records")]
+    return table
+
+
+def manifest_of(path: str | Path, *more: str | Path) -> dict[str, Any]:
+    """Return the sweep in a folder or at a URL as it was asked for; of several, what figures need to know of all.
+
+    Raises:
+        UserError: there is no sweep.
+    """
+    manifests = [sweep.manifest() or {} for sweep in open_all(path, *more).values()]
+    return joined_manifest(manifests) if len(manifests) > 1 else manifests[0]
+
+
+def open_all(path: str | Path, *more: str | Path) -> dict[str, SweepFolder]:
+    """Open sweeps, by names that tell them apart; one that is given twice is one.
+
+    Raises:
+        UserError: there is no sweep at one of the paths.
+    """
+    opened = {sweep.location: sweep for sweep in map(SweepFolder.open, (path, *more))}
+    return dict(zip(names_of(list(opened)), opened.values(), strict=True))
+
+
+def _rows_of(sweep: SweepFolder) -> list[dict[str, Any]]:
+    """Return the rows of a sweep, and say what is damaged in it."""
     progress = alive(sweep)
     running = set(progress["running"]) if progress else set()
     lost = f"left out, trial {{}} of {sweep.location}: its config.json is gone; the sweep's command writes it anew"
@@ -57,13 +101,9 @@ def load(path: str | Path) -> pd.DataFrame:
         _say_once(note)
     if not rows:
         raise UserError(
-            f"{path} holds a sweep without trials{' that can be shown' * bool(notes)}; run its command again."
+            f"{sweep.location} holds a sweep without trials{' that can be shown' * bool(notes)}; run its command again."
         )
-    table = pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
-    if table["gamma"].nunique() > 1 and table["lam"].nunique() > 1:
-        names = [name for name in field_names() if name in table]
-        table["effective_lambda"] = [effective_lambda(values) for values in table[names].to_dict("records")]
-    return table
+    return rows
 
 
 def effective_lambda(values: Mapping[Any, Any]) -> float:

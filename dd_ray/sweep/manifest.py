@@ -9,6 +9,7 @@ from typing import Any
 from dd_ray.config import fields_with
 from dd_ray.config.options import option_name, without_effect
 from dd_ray.config.recorded import record
+from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.starts import WEIGHTS
@@ -79,6 +80,21 @@ def goes_on(plan: Plan) -> bool:
     except UserError:
         return False
     return True
+
+
+def joined_axes(each: Sequence[Mapping[str, Sequence[Any]]]) -> dict[str, list[Any]]:
+    """Return the values of several sweeps' axes as of one sweep; a field that one does not name has its default there.
+
+    If one sweep gives β as beta and another as beta_norm, both have it as beta: tables hold it in both forms.
+    """
+    usual = {name: [value] for name, value in defaults().items() if value is not None}
+    names = list(dict.fromkeys(name for axes in each for name in axes))
+    joined: dict[str, Sequence[Any]] = {}
+    for axes in each:
+        joined = _axes(joined, {name: axes.get(name, usual.get(name, [])) for name in names})
+    if joined.get("beta") and joined.get("beta_norm"):
+        del joined["beta_norm"]
+    return {name: list(values) for name, values in joined.items()}
 
 
 def _axes(earlier: Mapping[str, Sequence[Any]], now: Mapping[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:

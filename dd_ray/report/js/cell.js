@@ -15,15 +15,18 @@ function showCell() {
 function showSeeds() {
   const trials = cells[state.cell].trials;
   const withErrors = trials.some((trial) => trial.error);
+  const ofSeveral = trials.some((trial) => trial.sweep);
   const head = element("tr");
   for (const text of ["Seed", "State", "Iteration", ...metrics.map((metric) => metric.short)])
     head.append(element("th", text));
+  if (ofSeveral) head.append(element("th", "Sweep", { class: "text" }));
   if (withErrors) head.append(element("th", "Error", { class: "text" }));
   const rows = trials.map((trial) => {
     const row = element("tr", "", { title: `${trial.label} (${trial.key})` });
     row.append(element("td", trial.seed), element("td", trial.state.replaceAll("_", " ")));
     row.append(element("td", trial.iteration === null ? "–" : trial.iteration.toLocaleString("en")));
     for (const metric of metrics) row.append(element("td", shown(metric, trial.curves[metric.name][state.time])));
+    if (ofSeveral) row.append(element("td", trial.sweep, { class: "text" }));
     if (withErrors) row.append(element("td", trial.error ?? "", { class: "text error" }));
     return row;
   });

@@ -17,6 +17,9 @@ const columnsNow = () => [
     shown: (cell) => axisText(axis, cells[cell].at[axis.field]),
   })),
   { name: "state", title: "State", text: true, value: (cell) => markOf(state.metric, cell) },
+  ...(cells.some((cell) => cell.sweep)
+    ? [{ name: "sweep", title: "Sweep", text: true, value: (cell) => cells[cell].sweep }]
+    : []),
   { name: "seeds", title: "Seeds", value: (cell) => state.metric.seeds[state.time][cell] },
   ...metrics.map((metric) => ({
     name: metric.name,
