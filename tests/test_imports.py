@@ -20,6 +20,7 @@ ORDER = [
         "sweep",
         "studies",
         "results",
+        "upkeep",
         "trial",
         "probes",
         "tune",

@@ -254,6 +254,16 @@ class TrialFolder:
         self.files.write("seal.json", _json({**seal, "outcome": checksum(self.key, ended)}))
         self.files.write("outcome.json", _json(ended), durable=False)
 
+    def remove(self) -> None:
+        """Remove all files of the trial. A kill in between leaves a trial that has not ended, or none.
+
+        Its states go before its evaluations, so that no state is left from which the trial would go on without them.
+        """
+        states = [_state_name(iteration) for iteration in self.states()]
+        for name in ("outcome.json", "seal.json", *states, "scores.jsonl", "metrics.jsonl"):
+            self.files.remove(name)
+        self.files.remove_folder()
+
     def reopen(self) -> None:
         """Remove the outcome, since the trial goes on."""
         self.files.remove("outcome.json")

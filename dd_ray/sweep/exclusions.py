@@ -19,35 +19,52 @@ def kept_by(excluded: Sequence[str]) -> Callable[[TrialConfig], bool]:
         UserError: a text is not of the form `FIELD=VALUE[,VALUE...] ...`, or names no field.
     """
     combinations = [combination_of(text) for text in excluded]
-    return lambda config: not any(_belongs(config, each) for each in combinations)
+    return lambda config: not any(belongs(config, each) for each in combinations)
 
 
-def combination_of(text: str) -> Combination:
+def combination_of(text: str, option: str = "--exclude") -> Combination:
     """Parse a combination such as `gamma=0.5,0.8 lambda=3`.
+
+    Args:
+        text: the combination.
+        option: the option that it was given to, for messages.
 
     Raises:
         UserError: it is not of this form, or names no field.
     """
     parts = [part.partition("=") for part in text.split()]
     if not parts or not all(name and values for name, _, values in parts):
-        raise UserError(f"--exclude {text!r} is no combination; give FIELD=VALUE[,VALUE...] ..., such as gamma=0.5.")
-    return {_field(name): tuple(_value(name, value) for value in values.split(",")) for name, _, values in parts}
+        raise UserError(f"{option} {text!r} is no combination; give FIELD=VALUE[,VALUE...] ..., such as gamma=0.5.")
+    fields = {name: _field(name, option) for name, _, _ in parts}
+    return {
+        fields[name]: tuple(_value(fields[name], value, f"{option} {name}") for value in values.split(","))
+        for name, _, values in parts
+    }
 
 
-def _belongs(config: TrialConfig, combination: Combination) -> bool:
-    return all(getattr(config, name) in values for name, values in combination.items())
+def belongs(config: TrialConfig, combination: Combination) -> bool:
+    """Return whether a config has one of the values of every field of a combination."""
+    return all(_value_in(config, name) in values for name, values in combination.items())
 
 
-def _field(name: str) -> str:
+def _value_in(config: TrialConfig, name: str) -> Any:
+    """Return a value of a config; β in the form that is asked for if it was given in the other."""
+    if name == "beta" and config.beta_norm is not None:
+        return float(f"{config.beta_value:.12g}")
+    if name == "beta_norm" and config.beta is not None:
+        return float(f"{config.beta_norm_value:.12g}")
+    return getattr(config, name)
+
+
+def _field(name: str, option: str) -> str:
     found = field_named(name)
     if found is None:
-        raise UserError(f"--exclude {name}=... names no option of a trial; --help lists them.")
+        raise UserError(f"{option} {name}=... names no option of a trial; a study's --help lists them.")
     return found
 
 
-def _value(name: str, text: str) -> Any:
-    """Parse a text as a value of a field."""
-    wanted = _field(name)
+def _value(wanted: str, text: str, given: str) -> Any:
+    """Parse a text as a value of a field; `given` is what it was given to, for messages."""
     field = next(each for each in config_fields() if each.name == wanted)
     kinds = get_args(type_of(field)) or (type_of(field),)
     if type(None) in kinds and text == "None":
@@ -61,5 +78,5 @@ def _value(name: str, text: str) -> Any:
             except ValueError:
                 continue
     if {int, float} & set(kinds):
-        raise UserError(f"--exclude {name}={text}: {text!r} is no number; give one.")
+        raise UserError(f"{given}={text}: {text!r} is no number; give one.")
     return text

@@ -17,10 +17,11 @@ been told is read again. The study is `optuna.log` in the sweep's folder, in Opt
 each change. This works on network file systems, unlike SQLite's locks, and `optuna-dashboard` can open it.
 """
 
+import json
 import math
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ TRIALS = "cells"
 """Attribute of an Optuna trial: keys of its trials."""
 RETRY_OF = "retry_of"
 """Attribute of an Optuna trial: number of an earlier one at the same point, of which a trial failed."""
+
+_SETS_STATE, _SETS_INTERMEDIATE_VALUE = 6, 7
+"""Codes of lines in Optuna's journal format."""
 
 Ended = Callable[[TrialFolder], bool]
 WITH_VALUES = {"finished", "at_plateau"}
@@ -340,6 +344,37 @@ def mend_log(sweep: SweepFolder) -> None:
         now = sweep.set_aside(LOG)
         print(f"{printable(error)} It is in {now} now.", file=sys.stderr)
         _keep_what_is_before(sweep, Path(now))
+
+
+def open_again(sweep: SweepFolder, keys: Collection[str]) -> list[int]:
+    """Take back what Optuna was told of suggestions that had some trials, which are to be removed from the sweep.
+
+    Their points and all other suggestions stay. For Optuna they run, as after a kill, so that the search's command
+    trains what they lack and tells their values anew.
+
+    Args:
+        sweep: a search. The caller holds its lock.
+        keys: keys of the trials.
+
+    Returns:
+        The numbers of the suggestions in Optuna's log, over all of its studies.
+
+    Raises:
+        DamagedError: the log is damaged.
+    """
+    open_storage(sweep.folder)  # refuses a damaged log, which `mend_log` is for
+    lines = read_lines(sweep.files, LOG)
+    having = [line["trial_id"] for line in lines if {*keys} & {*line.get("user_attr", {}).get(TRIALS, [])}]
+    kept = [line for line in lines if not (line.get("trial_id") in having and _tells(line))]
+    if len(kept) < len(lines):
+        sweep.files.write(LOG, b"".join(json.dumps(line, separators=(",", ":")).encode() + b"\n" for line in kept))
+    return having
+
+
+def _tells(line: Mapping[str, Any]) -> bool:
+    """Return whether a line of the log has a value of a suggestion, or how it ended."""
+    ended = line["op_code"] == _SETS_STATE and TrialState(line["state"]).is_finished()
+    return ended or line["op_code"] == _SETS_INTERMEDIATE_VALUE
 
 
 def _keep_what_is_before(sweep: SweepFolder, damaged_log: Path) -> None:

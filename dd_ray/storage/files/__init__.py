@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from dd_ray.storage.files.answers import BlockedError, is_blocked
-from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, NoFileError
+from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, LockedError, NoFileError
 from dd_ray.storage.files.local import LocalFiles, open_folder
 from dd_ray.storage.files.locations import parse_location
 from dd_ray.storage.files.objects import ObjectFiles, open_store
@@ -21,6 +21,7 @@ __all__ = [
     "Lease",
     "LocalFiles",
     "Lock",
+    "LockedError",
     "NoFileError",
     "ObjectFiles",
     "is_blocked",

@@ -29,6 +29,14 @@ class NoFileError(UserError):
     """Something other than a file has the name of a file: a folder, a link or a pipe."""
 
 
+class LockedError(UserError):
+    """Another process holds a lock."""
+
+    def __init__(self, location: str, who: str) -> None:
+        super().__init__(f"{location} is being run already, by {who}; wait for it, or choose another --name.")
+        self.who = who
+
+
 class Lock:
     """A lock that a process holds."""
 
@@ -93,6 +101,22 @@ class Files(ABC):
         """Remove a file if it exists."""
 
     @abstractmethod
+    def remove_folder(self, name: str = "") -> None:
+        """Remove a folder, if it exists, with all that is in it. Links in it are removed and not followed.
+
+        Raises:
+            NoFileError: a link is in its place, or in that of a folder above it.
+        """
+
+    def link_in(self, name: str) -> str | None:
+        """Return the first link on the way from here to a file or folder, itself included; None if there is none."""
+        return None
+
+    def size(self, folder: str = "") -> int:
+        """Return the bytes of all files below a folder."""
+        return sum(int(stamp.partition(" ")[0]) for stamp in self.stamps(folder).values())
+
+    @abstractmethod
     def move(self, name: str, to: str) -> None:
         """Rename a file, or a folder with all that is in it; links are moved and not followed."""
 
@@ -101,18 +125,14 @@ class Files(ABC):
         """Hold a lock during the block. `who` tells others who holds it; `lease` matters on object stores only.
 
         Raises:
-            UserError: another process holds it.
+            LockedError: another process holds it.
+            UserError: there can be no lock.
         """
 
 
 def complete_lines(content: bytes) -> int:
     """Return the length of a text without a last line that was cut short."""
     return content.rfind(b"\n") + 1
-
-
-def is_locked(location: str, who: str) -> UserError:
-    """Return the error that says who holds the lock."""
-    return UserError(f"{location} is being run already, by {who}; wait for it, or choose another --name.")
 
 
 def cannot_be_locked(location: str, reason: str | None) -> UserError:

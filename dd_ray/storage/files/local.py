@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import uuid
 from collections.abc import Iterator
@@ -19,10 +20,10 @@ from dd_ray.storage.files.base import (
     Files,
     Lease,
     Lock,
+    LockedError,
     NoFileError,
     cannot_be_locked,
     complete_lines,
-    is_locked,
 )
 
 SECONDS_TO_CLOSE = 5.0
@@ -106,6 +107,17 @@ class LocalFiles(Files):
         path = self.local / name
         self._answers.wait_for(lambda: _remove(path), str(path))
 
+    def remove_folder(self, name: str = "") -> None:
+        if link := self.link_in(name):
+            raise NoFileError(f"{link} is a link, which is not followed; take it away")
+        path = self.local / name
+        self._answers.wait_for(lambda: _remove_folder(path), str(path))
+
+    def link_in(self, name: str) -> str | None:
+        parts = Path(name).parts
+        paths = [self.local.joinpath(*parts[:number]) for number in range(1, len(parts) + 1)] or [self.local]
+        return next((str(path) for path in paths if path.is_symlink()), None)
+
     def move(self, name: str, to: str) -> None:
         path, target = self.local / name, self.local / to
         self._answers.wait_for(lambda: _move(path, target), str(path))
@@ -123,7 +135,7 @@ class LocalFiles(Files):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
-                raise is_locked(self.location, file.read().strip()) from error
+                raise LockedError(self.location, file.read().strip()) from error
             except OSError as error:
                 raise cannot_be_locked(self.location, error.strerror) from error
             file.truncate(0)
@@ -190,6 +202,12 @@ def _append(path: Path, line: bytes) -> None:
 def _remove(path: Path) -> None:
     with suppress(FileNotFoundError):
         path.unlink()
+        _sync_folder(path.parent)
+
+
+def _remove_folder(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path)  # where this system can, by descriptors, so that a link put there meanwhile is not followed
         _sync_folder(path.parent)
 
 

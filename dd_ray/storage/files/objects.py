@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
 from dd_ray.errors import UserError
-from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, cannot_be_locked, complete_lines, is_locked
+from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, LockedError, cannot_be_locked, complete_lines
 from dd_ray.storage.files.claims import Claims, put, times
 from dd_ray.storage.files.locations import REMEDY, bucket_of
 
@@ -102,6 +102,16 @@ class ObjectFiles(Files):
         with suppress(FileNotFoundError):
             self.patient.delete_file(self.path(name))
 
+    def remove_folder(self, name: str = "") -> None:
+        from pyarrow.fs import FileSelector  # noqa: PLC0415
+
+        path = self.path(name)
+        for info in self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True)):
+            if info.is_file:
+                self.patient.delete_file(info.path)
+        with suppress(OSError):  # what stands for the folder itself, which some stores do not have
+            self.patient.delete_dir(path)
+
     def move(self, name: str, to: str) -> None:
         from pyarrow.fs import FileSelector, FileType  # noqa: PLC0415
 
@@ -120,7 +130,7 @@ class ObjectFiles(Files):
         except OSError as error:
             raise cannot_be_locked(self.location, _reason(error)) from error
         if rival is not None:
-            raise is_locked(self.location, rival)
+            raise LockedError(self.location, rival)
         with claims.kept():
             yield claims
 
