@@ -178,13 +178,17 @@ def _of_metrics(sweeps: Mapping[str, Rows]) -> Iterator[str]:
 
 
 def _of_extensions(manifests: Mapping[str, Manifest]) -> Iterator[str]:
+    for file, of_sweeps in unlike_extensions(manifests).items():
+        yield f"{file} is another file in each of {', '.join(of_sweeps)}, so its names may mean different things"
+
+
+def unlike_extensions(manifests: Mapping[str, Manifest]) -> dict[str, list[str]]:
+    """Return the files of extensions whose texts differ between sweeps, with the names of the sweeps that have them."""
     digests: dict[str, dict[str, str]] = {}
     for name, manifest in manifests.items():
         for each in manifest.get("extensions", []):
             digests.setdefault(each["file"], {})[name] = each["digest"]
-    for file, of_sweeps in digests.items():
-        if len(set(of_sweeps.values())) > 1:
-            yield f"{file} is another file in each of {', '.join(of_sweeps)}, so its names may mean different things"
+    return {file: list(of_sweeps) for file, of_sweeps in digests.items() if len(set(of_sweeps.values())) > 1}
 
 
 def _listed(values: set[Any]) -> str:

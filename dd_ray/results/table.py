@@ -4,7 +4,7 @@ import functools
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +153,7 @@ def _rows_or_why_not(trial: TrialFolder, running: set[str]) -> tuple[list[dict[s
     """Return the rows of a trial, none if it is left out, and messages about its files."""
     try:
         records = trial.read()
-        return _rows(trial.key, records, running), [f"trial {records.label}: {note}" for note in records.notes]
+        return rows_of(trial.key, records, running), [f"trial {records.label}: {note}" for note in records.notes]
     except FileNotFoundError:  # it was set aside just now
         return [], []
     except UserError as error:
@@ -165,7 +165,8 @@ def _say_once(note: str) -> None:
     print(printable(note), file=sys.stderr)
 
 
-def _rows(key: str, records: TrialRecords, running: set[str]) -> list[dict[str, Any]]:
+def rows_of(key: str, records: TrialRecords, running: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the rows of a trial in the table of its sweep; `running` has the keys of trials that run."""
     outcome, evaluations = records.outcome, records.evaluations
     config = TrialConfig.from_dict(records.config)
     # The value of a field that is not given.

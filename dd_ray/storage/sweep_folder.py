@@ -254,6 +254,21 @@ class TrialFolder:
         self.files.write("seal.json", _json({**seal, "outcome": checksum(self.key, ended)}))
         self.files.write("outcome.json", _json(ended), durable=False)
 
+    def copy_to(self, other: "TrialFolder", label: str) -> None:
+        """Copy the trial into an empty folder, under another label, and check the copy by its seals.
+
+        Raises:
+            FileNotFoundError: it was not created.
+            DamagedError: it is damaged, or was changed meanwhile.
+        """
+        config = self.describe()["config"]
+        states = [_state_name(iteration) for iteration in self.states()]
+        for name in (*states, *(name for name in RECORDS if name != "config.json")):
+            if self.files.exists(name):
+                other.files.write(name, self.files.read(name))
+        other.create(config, label)
+        other.read()
+
     def remove(self) -> None:
         """Remove all files of the trial. A kill in between leaves a trial that has not ended, or none.
 

@@ -75,6 +75,12 @@ def name_of(location: str) -> str:
     return without_options(location).rstrip("/").rpartition("/")[2]
 
 
+def storage_of(location: str) -> str:
+    """Return the storage of a sweep's folder or URL, which `sweep_location` joins with its name."""
+    address, mark, query = location.partition("?")
+    return f"{address.rstrip('/').rpartition('/')[0]}{mark}{query}"
+
+
 def check_name(name: str, storage: str) -> None:
     """Make sure that a name stands for one folder directly below a storage, and for that of no other name.
 
