@@ -1,0 +1,137 @@
+"""Packs a sweep into one file: `dd-ray archive results/inertia_grid_quick`, and out of it again with `--extract`.
+
+The archive is a zip with one folder, so `unzip FILE.zip` gives the sweep again as well. It holds what the results need:
+`sweep.json`, each trial with its states (`--without-states` leaves these out), Optuna's log, the tables and the copies
+of extensions. What can be made again from these is left out: figures, pages, TensorBoard's files.
+"""
+
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from dd_ray.command_line import COMMAND, optional, parse_options, positional
+from dd_ray.config.urls import own_path
+from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.results.came_out import counted
+from dd_ray.results.table import alive
+from dd_ray.storage.archives import extract_archive, folder_in, write_archive
+from dd_ray.storage.files.locations import check_name, name_of, sweep_location
+from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
+from dd_ray.upkeep.removal import shown_size
+
+OF_THE_SWEEP = ("sweep.json", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
+"""Files of a sweep that are archived beside its trials and extensions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the command line."""
+
+    path: Annotated[str, positional("PATH")]
+    """Folder or URL of a sweep, such as results/inertia_grid_quick; with --extract an archive, FILE.zip."""
+    out: Annotated[Path | None, optional("FILE")] = None
+    """The archive to write; NAME.zip here where it is not given."""
+    without_states: bool = False
+    """Leave out the states of the networks, which most of the space is for. Tables, maps and the numbers of the report
+    need none; pictures of networks do, and a trial that has not finished would begin anew."""
+    extract: Annotated[str | None, optional("STORAGE")] = None
+    """Take the sweep out of an archive again, into this folder or URL, as STORAGE/NAME. `unzip` does the same."""
+
+
+def archive(sweep: SweepFolder, path: Path, *, states: bool) -> tuple[int, list[str]]:
+    """Write a sweep into a zip archive.
+
+    Returns:
+        The number of its trials, and what was left out, in sentences.
+
+    Raises:
+        UserError: it is being run, or the archive cannot be written.
+    """
+    progress = alive(sweep)
+    if progress and progress["running"]:
+        raise UserError(f"{sweep.location} is being run; archive it when it has ended, a minute after its last sign.")
+    names = [*_names(sweep, states=states)]
+    left_out = write_archive(path, sweep.files, names, name_of(sweep.location))
+    return len({name.split("/")[1] for name in names if name.startswith("cells/")}), left_out
+
+
+def extract(path: Path, storage: str) -> tuple[SweepFolder, list[str]]:
+    """Take a sweep out of an archive, and check its trials by their seals.
+
+    Returns:
+        The sweep, and what is damaged in it, in sentences.
+
+    Raises:
+        UserError: it is no archive of a sweep, is damaged, or the sweep exists already.
+    """
+    name = folder_in(path)
+    check_name(name, storage)
+    sweep = SweepFolder.at(sweep_location(storage, name))
+    if sweep.files.names():
+        raise UserError(f"{sweep.location} holds files already; give another --extract STORAGE.")
+    extract_archive(path, sweep.files)
+    return SweepFolder.open(sweep.location), damaged_trials(sweep)
+
+
+def damaged_trials(sweep: SweepFolder) -> list[str]:
+    """Return a sentence for each trial of a sweep whose files are not what was written."""
+    trials = sweep.trials()
+
+    def why(key: str) -> str | None:
+        try:
+            sweep.trial(key).read()
+        except UserError as error:
+            return f"damaged, trial {key}: {error}"
+        return None
+
+    return [found for found in in_parallel(why, [trial.key for trial in trials]) if found]
+
+
+def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
+    """Name the files of a sweep that are archived."""
+    yield from (name for name in OF_THE_SWEEP if sweep.files.exists(name))
+    yield from (f"extensions/{name}" for name in sweep.files.names("extensions"))
+    for key in sweep.files.names("cells"):
+        if link := sweep.files.link_in(f"cells/{key}"):
+            raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
+        for name in sweep.files.names(f"cells/{key}"):
+            if name in RECORDS or (states and name.startswith("state-")):
+                yield f"cells/{key}/{name}"
+
+
+def main(args: list[str] | None = None) -> None:
+    """Pack a sweep into one zip file that holds what its results need, or take it out again."""
+    options = parse_options(Options, args, main.__doc__)
+    with exit_on_user_error():
+        if options.extract is None:
+            _archive(options)
+        else:
+            _extract(options, options.extract)
+
+
+def _archive(options: Options) -> None:
+    sweep = SweepFolder.open(options.path)
+    path = own_path(options.out or Path(f"{name_of(sweep.location)}.zip"))
+    number, left_out = archive(sweep, path, states=not options.without_states)
+    for each in [*left_out, *damaged_trials(sweep)]:
+        print(printable(each), file=sys.stderr)
+    without = " without states" if options.without_states else ""
+    print(f"Archived {counted(number, 'trial')}{without}, read again and found whole: {path}", end=" ")
+    print(f"({shown_size(path.stat().st_size)} of {shown_size(sweep.files.size())}).")
+    print(f"Out again: {shlex.join([COMMAND, 'archive', str(path), '--extract', 'STORAGE'])}, or unzip.")
+
+
+def _extract(options: Options, storage: str) -> None:
+    if options.out is not None or options.without_states:
+        raise UserError("--out and --without-states are for writing an archive; leave them out with --extract.")
+    try:
+        sweep, damaged = extract(own_path(options.path), storage)
+    except OSError as error:
+        raise UserError(f"--extract {storage} cannot be written ({error.strerror or error}).") from error
+    for each in damaged:
+        print(printable(each), file=sys.stderr)
+    print(f"Extracted {counted(len(sweep.trials()), 'trial')}: {sweep.location}")
+    print(f"Results: {shlex.join([COMMAND, 'results', sweep.location])}")
