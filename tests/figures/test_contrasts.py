@@ -12,6 +12,8 @@ from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures.contrasts import Options, write_contrasts
 from dd_ray.results.confirmation import confirmed
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.confirmation import BASELINE
 from tests.results.test_confirmation import STUDY, finish
 
 
@@ -65,3 +67,41 @@ def test_where_no_seed_has_both_there_is_nothing_to_draw(tmp_path: Path) -> None
     others = tuple(trial for trial in plan.trials if trial.key not in baseline)
     with pytest.raises(UserError, match=r"no seed of .* has finished"):
         write_contrasts(Options(path=finish(replace(plan, trials=others)), out=tmp_path))
+
+
+def parts_of(whole: SweepFolder, folder: Path) -> list[str]:
+    """Copy a confirmation into two, each with half of the seeds."""
+    manifest = whole.manifest() or {}
+    seeds = sorted({trial.describe()["config"]["seed"] for trial in whole.trials()})
+    parts = []
+    for name, some in (("one", seeds[:2]), ("other", seeds[2:])):
+        part = SweepFolder.at(folder / name)
+        kept = [trial for trial in whole.trials() if trial.describe()["config"]["seed"] in some]
+        for trial in kept:
+            trial.copy_to(part.trial(trial.key), trial.describe()["label"])
+        keys = {trial.key for trial in kept}
+        chosen = {
+            outcome: {arm: [key for key in of_arm if key in keys] for arm, of_arm in arms.items()}
+            for outcome, arms in manifest["confirms"]["chosen"].items()
+        }
+        part.write_manifest({**manifest, "confirms": {**manifest["confirms"], "chosen": chosen}})
+        parts.append(part.location)
+    return parts
+
+
+def test_confirmations_of_the_same_cells_are_drawn_as_one(sweeps: tuple[str, str], tmp_path: Path) -> None:
+    one, other = parts_of(SweepFolder.open(sweeps[1]), tmp_path)
+    _, numbers = write_contrasts(Options(path=one, more=(other,), out=tmp_path / "both"))
+    _, of_whole = write_contrasts(Options(path=sweeps[1], out=tmp_path / "whole"))
+    pd.testing.assert_frame_equal(pd.read_csv(numbers), pd.read_csv(of_whole))
+
+
+def test_confirmations_of_different_cells_are_refused(sweeps: tuple[str, str], tmp_path: Path) -> None:
+    one, other = parts_of(SweepFolder.open(sweeps[1]), tmp_path)
+    manifest = SweepFolder.open(other).manifest() or {}
+    for arms in manifest["confirms"]["chosen"].values():
+        first, second = [arm for arm in arms if arm != BASELINE][:2]
+        arms[first], arms[second] = arms[second], arms[first]
+    SweepFolder.open(other).write_manifest(manifest)
+    with pytest.raises(UserError, match=r"confirm different cells, in .*; draw each by itself"):
+        write_contrasts(Options(path=one, more=(other,), out=tmp_path))
