@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from dd_ray.command_line import COMMAND, optional, parse_options, positional
+from dd_ray.command_line import COMMAND, as_command, optional, parse_options, positional
 from dd_ray.config.urls import own_path
-from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
 from dd_ray.results.table import alive
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, name_of, sweep_location
 from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
+from dd_ray.upkeep.merging import FOLDERS
 from dd_ray.upkeep.removal import shown_size
 
 OF_THE_SWEEP = ("sweep.json", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
@@ -58,7 +59,7 @@ def archive(sweep: SweepFolder, path: Path, *, states: bool) -> tuple[int, list[
     return len({name.split("/")[1] for name in names if name.startswith("cells/")}), left_out
 
 
-def extract(path: Path, storage: str) -> tuple[SweepFolder, list[str]]:
+def unpack(path: Path, storage: str) -> tuple[SweepFolder, list[str]]:
     """Take a sweep out of an archive, and check its trials by their seals.
 
     Returns:
@@ -93,7 +94,7 @@ def damaged_trials(sweep: SweepFolder) -> list[str]:
 def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
     """Name the files of a sweep that are archived."""
     yield from (name for name in OF_THE_SWEEP if sweep.files.exists(name))
-    yield from (f"extensions/{name}" for name in sweep.files.names("extensions"))
+    yield from (f"{folder}/{name}" for folder in FOLDERS for name in sweep.files.names(folder))
     for key in sweep.files.names("cells"):
         if link := sweep.files.link_in(f"cells/{key}"):
             raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
@@ -104,8 +105,8 @@ def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
 
 def main(args: list[str] | None = None) -> None:
     """Pack a sweep into one zip file that holds what its results need, or take it out again."""
-    options = parse_options(Options, args, main.__doc__)
-    with exit_on_user_error():
+    with as_command():
+        options = parse_options(Options, args, main.__doc__)
         if options.extract is None:
             _archive(options)
         else:
@@ -128,7 +129,7 @@ def _extract(options: Options, storage: str) -> None:
     if options.out is not None or options.without_states:
         raise UserError("--out and --without-states are for writing an archive; leave them out with --extract.")
     try:
-        sweep, damaged = extract(own_path(options.path), storage)
+        sweep, damaged = unpack(own_path(options.path), storage)
     except OSError as error:
         raise UserError(f"--extract {storage} cannot be written ({error.strerror or error}).") from error
     for each in damaged:

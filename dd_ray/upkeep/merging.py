@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from dd_ray.command_line import COMMAND, parse_options, positional
+from dd_ray.command_line import COMMAND, as_command, parse_options, positional
 from dd_ray.config.labels import joined_labels
-from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
 from dd_ray.results.joining import (
     Row,
@@ -27,8 +27,12 @@ from dd_ray.results.joining import (
 )
 from dd_ray.results.table import alive, as_csv, load, open_all, rows_of
 from dd_ray.storage.files.locations import check_name, name_of, storage_of
+from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 from dd_ray.storage.versions import commit, machine
+
+FOLDERS = ("extensions", "starts")
+"""Folders of a sweep, beside its trials, that belong to what these are: the user's files and the first weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +84,8 @@ def merge(target: SweepFolder, sources: Mapping[str, SweepFolder]) -> dict[str, 
     labels = joined_labels({key: (trial.label, trial.rows[0]) for key, trial in trials.items()})
     in_parallel(lambda key: _copy(trials[key], target, labels[key]), trials)
     for sweep in sources.values():
-        for file in sweep.files.names("extensions"):
-            target.files.write(f"extensions/{file}", sweep.files.read(f"extensions/{file}"))
+        for file in (f"{folder}/{name}" for folder in FOLDERS for name in sweep.files.names(folder)):
+            target.files.write(file, sweep.files.read(file))
     names = [trial.name for trial in trials.values()]
     counts = {name: names.count(name) for name in sources}
     # Last, so that what an interrupt leaves is no sweep.
@@ -107,7 +111,9 @@ def _check_sources(sources: Mapping[str, SweepFolder], manifests: Mapping[str, M
     studies = {name: manifest["study"] for name, manifest in manifests.items()}
     confirms = {name: "confirms" in manifest for name, manifest in manifests.items()}
     streams = {name: tuple(m["axes"].get("dataset_seed", ())) or (None,) for name, m in manifests.items()}
-    for what, values in (("study", studies), ("whether it confirms another", confirms), ("--dataset-seed", streams)):
+    starts = {name: str(start_of(manifest["axes"]) or "none of another sweep") for name, manifest in manifests.items()}
+    one = {"study": studies, "answer to whether it confirms another": confirms, "--dataset-seed": streams}
+    for what, values in {**one, "start": starts}.items():
         if len(set(values.values())) > 1:
             each = ", ".join(f"{_told(value)} in {name}" for name, value in values.items())
             raise UserError(f"one sweep has one {what}, and these have {each}; {together}.")
@@ -207,14 +213,14 @@ def _manifest(
 
 def main(args: list[str] | None = None) -> None:
     """Copy the trials of several sweeps of one study into a new sweep, which goes on as any other."""
-    options = parse_options(Options, args, main.__doc__)
-    with exit_on_user_error():
+    with as_command():
+        options = parse_options(Options, args, main.__doc__)
         target, sources = SweepFolder.at(options.target), open_all(options.source, *options.more)
         try:
             counts = merge(target, sources)
         except OSError as error:
             raise UserError(f"{target.location} cannot be written ({error.strerror or error}).") from error
-    print("\n".join(_said(target, counts)))
+        print("\n".join(_said(target, counts)))
 
 
 def _said(target: SweepFolder, counts: Mapping[str, int]) -> Sequence[str]:

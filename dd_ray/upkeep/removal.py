@@ -13,9 +13,9 @@ from typing import Annotated
 
 import pandas as pd
 
-from dd_ray.command_line import Column, console, optional, parse_options, positional, print_table
+from dd_ray.command_line import Column, as_command, console, optional, parse_options, positional, print_table
 from dd_ray.config import TrialConfig
-from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
 from dd_ray.results.table import as_csv, load
 from dd_ray.storage.files import LockedError
@@ -161,12 +161,10 @@ def _table(name: str, location: str) -> pd.DataFrame:
 
 def main(args: list[str] | None = None) -> None:
     """Remove trials of a sweep, after a question. Its command trains them again, unless it leaves them out."""
-    options = parse_options(Options, args, main.__doc__)
-    with exit_on_user_error():
-        removed = _ask_and_remove(options)
-    if not removed:
-        print("Nothing was removed.")
-        sys.exit(NOT_REMOVED)
+    with as_command():
+        if not _ask_and_remove(parse_options(Options, args, main.__doc__)):
+            print("Nothing was removed.")
+            sys.exit(NOT_REMOVED)
 
 
 def _ask_and_remove(options: Options) -> bool:
