@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from dd_ray import results
+from dd_ray.cli import parse
 from dd_ray.results import suggestions
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.suggestions import open_storage
+from dd_ray.studies import study_named
 from dd_ray.upkeep.removal import NOT_REMOVED, main
 from tests.figures.sweeps import write_sweep
 from tests.storage.object_store import ObjectStore
@@ -152,7 +153,11 @@ def test_a_suggestion_of_which_a_trial_was_removed_is_open_again(tmp_path: Path)
     assert after.drop(index=1).equals(before.drop(index=1)[after.columns].astype(after.dtypes))
     assert after[["beta", "gamma", "lam"]].equals(before[["beta", "gamma", "lam"]])  # the point that it is trained at
     assert sweep.files.read("suggestions.csv") == results.as_csv(suggestions.load(sweep.location))
-    open_storage(tmp_path / "search_finished")
+    words = (sweep.manifest() or {})["command"][1:]
+    words[words.index("--storage") + 1] = str(tmp_path)
+    source = parse(study_named("inertia_search"), words).source(sweep)
+    handed_out = source.next_trial()
+    assert source.num_left == 1 and handed_out and handed_out.key == before.loc[1, "cells"]
 
 
 def test_trials_on_an_object_store_go_as_well(object_store: ObjectStore) -> None:
