@@ -92,6 +92,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": "sgd", "momentum": 0.9},
     "weight_decay": {"optimizer": "adamw", "weight_decay": 0.1},
     "clip_gradient": {"clip_gradient": 1.0},
+    "warm_start_weights": {"warm_start": "/data/a:0123", "warm_start_weights": "0123456789abcdef@6:0123456789abcdef"},
     "seed": {"seed": 1},
 }
 """A valid change of an inertia_vae for each field that can differ."""
@@ -101,6 +102,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
     ("values", "message"),
     [
         (INERTIA_VAE | {"gamma": 1.5}, r"gamma = 1\.5 .*\[0, 1\]"),
+        (INERTIA_VAE | {"warm_start": "a:0123"}, "warm_start = a:0123 is for sweeps, which find out which weights"),
         (INERTIA_VAE | {"gamma": -0.1}, r"gamma = -0\.1 .*\[0, 1\]"),
         (INERTIA_VAE | {"gamma": math.nan}, r"gamma = nan"),
         (INERTIA_VAE | {"beta": -1}, r"beta = -1\.0 .*at least 0"),
