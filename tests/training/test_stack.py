@@ -95,7 +95,8 @@ def test_trials_that_differ_in_anything_else_are_refused(name):
 
 
 def test_every_free_field_is_tried_above():
-    assert set(fields_with(free=True)) == set(FREE) | {"beta_norm"}
+    first_weights = {"warm_start", "warm_start_weights"}  # which come as a state
+    assert set(fields_with(free=True)) == set(FREE) | {"beta_norm"} | first_weights
     assert set(SHARED) < {field.name for field in fields(TrialConfig)} - set(fields_with(free=True))
 
 
