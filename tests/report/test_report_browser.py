@@ -212,6 +212,25 @@ def select(browser: Any, name: str, value: str) -> None:
     browser.execute_script(script + "made.dispatchEvent(new Event('change'))", name, value)
 
 
+def test_the_maps_of_all_values_of_a_slider_stand_below_the_map_and_can_be_clicked(start: Start, page: Path) -> None:
+    browser = show(start(width=1400), page)
+    scroll_to(browser, "multiples")
+    until(lambda: browser.execute_script("return document.getElementById('multiples').data"))
+    titles = "return document.getElementById('multiples').layout.annotations.map(({text}) => text)"
+    assert browser.execute_script(titles) == ["<b>λ = 0</b>", "λ = 10"]
+    place = """const plot = document.getElementById('multiples'), full = plot._fullLayout;
+        const box = plot.getBoundingClientRect();
+        return {x: box.left + full.xaxis2._offset + full.xaxis2.l2p(1),
+                y: box.top + full.yaxis2._offset + full.yaxis2.l2p(1)}"""
+    click(browser, browser.execute_script(place))
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 10")
+    until(lambda: browser.execute_script(titles) == ["λ = 0", "<b>λ = 10</b>"])
+    left, right = browser.execute_script("""return [...document.querySelectorAll('.column')].map((column) =>
+        [...column.children].map(({id}) => id))""")
+    assert left == ["overview", "multiples-section", "curves-section"] and right == ["cell"]
+    assert complaints(browser) == []
+
+
 def test_a_map_of_differences_does_not_mark_what_has_no_spread(browser: Any, page: Path) -> None:
     show(browser, page)
     select(browser, "metric", "mcc")
@@ -506,9 +525,10 @@ def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path)
     show(browser, page)
     browser.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
         kept.push([this.download, this.href]); }""")
-    scroll_to(browser, "parallel")
-    until(lambda: browser.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
-    names = ("map", "curves", "tradeoffs", "parallel")
+    for name in ("multiples", "parallel"):
+        scroll_to(browser, name)
+        until(lambda name=name: browser.execute_script("return document.getElementById(arguments[0]).data", name))
+    names = ("map", "multiples", "curves", "tradeoffs", "parallel")
     for bar in browser.find_elements("css selector", ".downloads"):
         for button in bar.find_elements("css selector", "button"):
             browser.execute_script("arguments[0].click()", button)

@@ -40,16 +40,21 @@ function mapTraces(shownCells, size) {
   return [heat, letters];
 }
 
+/** The marks of a cell: what it is on its map, how it ended, and whether its networks collapsed. */
+function lettersOf(cell) {
+  const [metric, time] = [mapped(), state.time];
+  const best = metric.best?.[time].includes(cell) ? "★" : "";
+  const distinction = metric.differs?.[time].includes(cell) ? (metric.mean[time][cell] > 0 ? "▲" : "▼") : best;
+  const collapsed = metric.collapsed[time][cell] ? "C" : "";
+  return [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
+}
+
 /** What fits into a cell of the map: its value and marks, or the marks alone. */
 function labelIn(size, cell) {
   const [metric, time] = [mapped(), state.time];
   const mean = metric.mean[time][cell];
-  const best = metric.best?.[time].includes(cell) ? "★" : "";
-  const distinction = metric.differs?.[time].includes(cell) ? (mean > 0 ? "▲" : "▼") : best;
-  const collapsed = metric.collapsed[time][cell] ? "C" : "";
-  const letters = [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
   const value = mean === null || !size.numbers ? "" : shown(metric, mean);
-  return [value, letters].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
+  return [value, lettersOf(cell)].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
 }
 
 function mapSize() {

@@ -101,5 +101,6 @@ function traversals({ traversal, latents }) {
   return grid;
 }
 
-document.documentElement.classList.toggle("unpictured", !$("pictures-0"));
+// Without pictures, what is said of a cell is short, and its curves stand below it rather than below the map.
+if (document.documentElement.dataset.pictures === "no") $("cell").after($("curves-section"));
 store.register({ on: ["cell"], draw: showPictures });
