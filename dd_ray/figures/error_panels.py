@@ -1,7 +1,7 @@
 """Draws panels of reconstruction errors: bars of regions, maps over positions, and curves over distances."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,26 +39,44 @@ LINE_LENGTH = 30
 COLOUR = ordered_colours(4)[1]
 BAR, PUBLISHED_BAR = 0.62, 0.42
 """Heights of bars, in rows."""
+BARS_REST, POSITIONS_REST = 1.35, 1.3
+"""Inches of the figures besides their rows: titles, axes and legends."""
 
 
-def draw_bars(cells: Sequence[Cell]) -> Figure:
+def height_of_bars(cell: Cell) -> float:
+    """Return the inches that the bars of a cell take, and the lines of its name."""
+    return max(0.4 * _rows_of(cell), 0.16 * (1 + cell.label.count("\n")))
+
+
+def limits_of_bars(cells: Sequence[Cell]) -> dict[str, float]:
+    """Return the right end of each region's axis, which all figures share."""
+    return {region: 1.18 * max(_largest(cell, region) for cell in cells) for region in REGIONS}  # room for the numbers
+
+
+def _largest(cell: Cell, region: str) -> float:
+    seeds = means_of_seeds(cell.errors[region])
+    _, _, high = map(float, seed_interval(seeds))
+    published = float(cell.published[region].mean()) if cell.published else 0.0
+    return max(*seeds, published, high if len(seeds) >= FEWEST_SEEDS_WITH_BARS else 0.0) or 1.0
+
+
+def draw_bars(cells: Sequence[Cell], limits: Mapping[str, float]) -> Figure:
     """Draw a panel for each region with a bar for each cell; published errors are below the original's cells."""
-    rows = sum(_rows_of(cell) for cell in cells)
     spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05)
-    figure = Figure(figsize=(10.6, max(2.3, 1.35 + 0.4 * rows)), layout=spacing, facecolor="white")
-    panels = figure.subplots(1, len(REGIONS), sharex="all", sharey="all")
+    figure = Figure(
+        figsize=(10.6, max(2.3, BARS_REST + sum(map(height_of_bars, cells)))), layout=spacing, facecolor="white"
+    )
+    panels = figure.subplots(1, len(REGIONS), sharey="all")
     for panel, (region, title) in zip(panels, REGIONS.items(), strict=True):
         _draw_region(panel, cells, region)
         panel.set_title(title, fontsize=9)
         panel.set_xlabel("mean squared error", fontsize=8.5)
+        panel.set_xlim(0, limits[region])
     at = np.cumsum([0.0] + [_rows_of(cell) for cell in cells])
     panels[0].set_yticks(at[:-1], [cell.label for cell in cells])
     panels[0].set_ylim(at[-1] - 0.4, -0.6)
-    _, right = panels[0].get_xlim()
-    panels[0].set_xlim(0, right * 1.18)  # room for the numbers
-    figure.suptitle(
-        "Reconstruction errors over 4,096 positions of circle and Gaussian", x=0.005, ha="left", fontsize=10
-    )
+    title = "Reconstruction errors over 4,096 positions of circle and Gaussian, each region on its own scale"
+    figure.suptitle(title, x=0.005, ha="left", fontsize=10)
     seeds = max(len(cell.errors["inside"]) for cell in cells)
     handles: list[Artist] = [Patch(facecolor=COLOUR, label="from the network's weights")]
     if seeds > 1:
@@ -137,7 +155,7 @@ def _range(arrays: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
 def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
     """Draw a row of panels for each cell: its maps, and its errors over the distance."""
     spacing = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.04)
-    figure = Figure(figsize=(10.6, ROW_HEIGHT * len(cells) + 1.3), layout=spacing, facecolor="white")
+    figure = Figure(figsize=(10.6, ROW_HEIGHT * len(cells) + POSITIONS_REST), layout=spacing, facecolor="white")
     panels = figure.subplots(len(cells), len(MAPS) + 1, squeeze=False, width_ratios=[1] * len(MAPS) + [1.9])
     for row, cell in zip(panels, cells, strict=True):
         maps = over_positions(cell)

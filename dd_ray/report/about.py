@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dd_ray.storage.files.locations import without_options
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -21,7 +20,7 @@ def about(sweep: SweepFolder) -> dict[str, Any]:
     manifest = sweep.manifest() or {}
     command, versions = manifest.get("command"), manifest.get("versions") or {}
     return {
-        "name": name_of(sweep.location),
+        "name": sweep.name,
         "study": manifest.get("study"),
         "question": " ".join(filter(None, [manifest.get("question"), _first_weights(manifest)])) or None,
         "began": manifest.get("began"),
@@ -37,11 +36,6 @@ def about(sweep: SweepFolder) -> dict[str, Any]:
 def _first_weights(manifest: Mapping[str, Any]) -> str:
     start = start_of(manifest.get("axes") or {})
     return f"Each trial began with {start}, and not from scratch." if start else ""
-
-
-def name_of(location: str) -> str:
-    """The name of a sweep: the last part of its folder or URL."""
-    return without_options(location).rstrip("/").rpartition("/")[2]
 
 
 def _machine(machine: Mapping[str, Any]) -> str | None:

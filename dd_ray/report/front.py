@@ -12,7 +12,7 @@ from typing import Any
 from dd_ray import results
 from dd_ray.command_line import duration
 from dd_ray.errors import UserError, printable
-from dd_ray.report.about import about, name_of
+from dd_ray.report.about import about
 from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
@@ -94,7 +94,7 @@ def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
     if progress and progress["running"]:
         state = "running" + (f", about {duration(left)} left" if left else "")
     return Line(
-        name=name_of(sweep.location),
+        name=sweep.name,
         study=said["study"] or "",
         question=said["question"] or "",
         state=state,

@@ -20,7 +20,6 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from dd_ray.errors import UserError
-from dd_ray.report.about import name_of
 from dd_ray.report.content import collect
 from dd_ray.report.front import Lines, front_page, is_storage, sweeps_in
 from dd_ray.report.live import waiting_page
@@ -77,7 +76,7 @@ class ServedSweep:
         if content is not None:
             return render(content, [], [], served=True)
         manifest = self._sweep.manifest() or {}
-        return waiting_page(name_of(self._sweep.location), manifest.get("question", ""), self._sweep.location)
+        return waiting_page(self._sweep.name, manifest.get("question", ""), self._sweep.location)
 
     def _read(self) -> None:
         began = time.monotonic()

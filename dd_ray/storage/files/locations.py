@@ -70,6 +70,11 @@ def without_options(location: str) -> str:
     return location.partition("?")[0] if "://" in location else location
 
 
+def name_of(location: str) -> str:
+    """Return the name of a sweep: the last part of its folder or URL."""
+    return without_options(location).rstrip("/").rpartition("/")[2]
+
+
 def check_name(name: str, storage: str) -> None:
     """Make sure that a name stands for one folder directly below a storage, and for that of no other name.
 
