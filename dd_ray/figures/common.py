@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from tqdm import tqdm
 
 from dd_ray.command_line import as_command, parse_options
 from dd_ray.config.extensions import taken_from
@@ -120,13 +121,22 @@ def name_in_title(sweep: SweepFolder) -> str:
     return printable(sweep.name).replace("$", r"\$")
 
 
-def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+def write(
+    folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame], *, progress: bool = False
+) -> list[Path]:
     """Write figures as NAME.png and tables as NAME.csv, and return their paths.
+
+    Args:
+        folder: where to write.
+        figures: by name.
+        tables: by name.
+        progress: whether to show a bar, on a terminal.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    contents = {f"{name}.png": _png(figure) for name, figure in figures.items()}
+    drawn = tqdm(figures.items(), desc="figures", disable=None if progress else True, leave=False)
+    contents = {f"{name}.png": _png(figure) for name, figure in drawn}
     contents |= {f"{name}.csv": as_csv(table) for name, table in tables.items()}
     return export(folder, contents)
 

@@ -41,7 +41,6 @@ from dd_ray.figures.error_cells import (
     Cell,
     means_of_seeds,
     measure,
-    over_distances,
     over_positions,
     with_published,
 )
@@ -79,7 +78,7 @@ def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
             for i, x in enumerate(POSITIONS)
             for j, y in enumerate(POSITIONS)
         ]
-        curves.append(over_distances(cell).assign(**named)[[*named, *over_distances(cell)]])
+        curves.append(cell.distances.assign(**named)[[*named, *cell.distances]])
     return {
         "reconstruction_errors": pd.DataFrame(bars),
         "reconstruction_errors_positions": pd.DataFrame(positions),
@@ -134,7 +133,7 @@ def write_errors(options: Options) -> list[Path]:
     positions = figures_of_rows("reconstruction_errors_positions", cells, lambda _: ROW_HEIGHT, POSITIONS_REST)
     figures = {name: draw_bars(rows, limits) for name, rows in bars.items()}
     figures |= {name: draw_positions(rows, scales) for name, rows in positions.items()}
-    return write(folder, figures, tables(cells))
+    return write(folder, figures, tables(cells), progress=True)
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
