@@ -616,7 +616,7 @@ def test_the_table_is_one_stop_and_arrow_keys_move_in_it(browser: Any, page: Pat
     assert pressed(DOWN)[0] == "INPUT"
     assert pressed(DOWN)[0] == "TR" and pressed(DOWN)[0] == "TR"
     pressed(ENTER)
-    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0, λ = 10")
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0.5, λ = 0")
     assert pressed(UP)[0] == "TR" and pressed(UP)[0] == "INPUT"
     assert browser.execute_script(stops) == 1
     sliders = "return [...document.querySelectorAll('input[type=range]')].map((slider) => slider.ariaLabel)"
