@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from tqdm import tqdm
 
 from dd_ray.command_line import as_command, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.urls import own_path
-from dd_ray.errors import UserError
-from dd_ray.results.table import as_csv
+from dd_ray.errors import UserError, printable
+from dd_ray.results.table import as_csv, open_all
 from dd_ray.storage.exports import export
 
 MARKS = {
@@ -36,19 +37,22 @@ MARKS = {
 BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
 """Words for the better side of a metric."""
 DPI = 150
+MOST_PIXELS = 1600
+"""The most pixels of a figure along either side, so that it can be looked at as a whole."""
+LARGEST = MOST_PIXELS / DPI
+"""The same in inches; what needs more goes on in another figure."""
 VERMILION, BLUE = "#D55E00", "#0072B2"
 """Two colours that the colour-blind can tell apart (Wong 2011, Nature Methods 8, p. 441)."""
 FEWEST_SEEDS_WITH_BARS = 3
 """The fewest seeds whose intervals are drawn: that of two seeds is 13 times as long as their distance, and would hide
 everything."""
-ROWS_PER_FIGURE = 7
-"""The most rows of figures with a row for each network or cell."""
 _PALEST = 0.88
 """The part of viridis that is used on white; the rest is too pale to be seen there."""
 
 Colour = tuple[float, float, float, float]
 _Options = TypeVar("_Options")
 _Row = TypeVar("_Row")
+_Part = TypeVar("_Part")
 
 
 def ordered_colours(number: int) -> list[Colour]:
@@ -71,9 +75,30 @@ def label_logarithms(axis: Axis, low: float | None = None, high: float | None = 
     axis.set_minor_formatter(NullFormatter())
 
 
-def figures_of_rows(name: str, rows: Sequence[_Row]) -> dict[str, Sequence[_Row]]:
-    """Distribute rows over as many figures as they need: `NAME`, or `NAME_1` and so on if one is not enough."""
-    parts = [rows[i : i + ROWS_PER_FIGURE] for i in range(0, len(rows), ROWS_PER_FIGURE)]
+def figures_of_rows(
+    name: str, rows: Sequence[_Row], height: Callable[[_Row], float], rest: float
+) -> dict[str, Sequence[_Row]]:
+    """Distribute rows over as many figures as they need: `NAME`, or `NAME_1` and so on if one is not enough.
+
+    Args:
+        name: of the files.
+        rows: what the figures show, in order.
+        height: returns the inches that a row takes.
+        rest: inches that each figure takes besides.
+    """
+    parts: list[list[_Row]] = []
+    left = 0.0
+    for row in rows:
+        if not parts or height(row) > left:
+            parts.append([])
+            left = LARGEST - rest
+        parts[-1].append(row)
+        left -= height(row)
+    return numbered(name, parts)
+
+
+def numbered(name: str, parts: Sequence[_Part]) -> dict[str, _Part]:
+    """Name the parts of a figure: `NAME`, or `NAME_1` and so on if they are several."""
     return {name if len(parts) == 1 else f"{name}_{number}": part for number, part in enumerate(parts, 1)}
 
 
@@ -92,20 +117,36 @@ def folder_of(path: str | Path | None, out: Path | None, more: Sequence[str] = (
     return (Path() if more or "://" in str(path) else own_path(path)) / "figures"
 
 
-def write(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+def name_in_title(*paths: str | Path) -> str:
+    """Return the names of the sweeps at paths as Matplotlib writes them, in which a dollar sign begins no formula."""
+    names = [sweep.name for sweep in open_all(*paths).values()]
+    return printable(", ".join(names)).replace("$", r"\$")
+
+
+def write(
+    folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame], *, progress: bool = False
+) -> list[Path]:
     """Write figures as NAME.png and tables as NAME.csv, and return their paths.
+
+    Args:
+        folder: where to write.
+        figures: by name.
+        tables: by name.
+        progress: whether to show a bar, on a terminal.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    contents = {f"{name}.png": _png(figure) for name, figure in figures.items()}
+    drawn = tqdm(figures.items(), desc="figures", disable=None if progress else True, leave=False)
+    contents = {f"{name}.png": _png(figure) for name, figure in drawn}
     contents |= {f"{name}.csv": as_csv(table) for name, table in tables.items()}
     return export(folder, contents)
 
 
 def _png(figure: Figure) -> bytes:
     content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=DPI)
+    # What is too large and cannot be divided, such as the frames of a long video, is drawn with fewer pixels.
+    figure.savefig(content, format="png", dpi=min(DPI, MOST_PIXELS / max(figure.get_size_inches())))
     return content.getvalue()
 
 

@@ -123,7 +123,7 @@ def draw(shown: Sequence[Entanglement], limits: tuple[float, float], title: str)
     most = max(len(one.active) for one in shown)  # number of latents; each has the same colour in all rows
     spacing = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01)
     figure = Figure(
-        figsize=(WIDTH, len(shown) * HEIGHT + 0.6 + 0.2 * (most // LEGEND_COLUMNS + 1)),
+        figsize=(WIDTH, len(shown) * HEIGHT + _rest(most)),
         layout=spacing,
         facecolor="white",
     )
@@ -145,6 +145,11 @@ def draw(shown: Sequence[Entanglement], limits: tuple[float, float], title: str)
         bar.outline.set_visible(False)  # type: ignore[operator]
     _draw_legend(figure, most)
     return figure
+
+
+def _rest(num_latents: int) -> float:
+    """Return the inches that the title and the legend of a figure take."""
+    return 0.6 + 0.2 * (num_latents // LEGEND_COLUMNS + 1)
 
 
 def _caption(one: Entanglement) -> str:
@@ -267,10 +272,8 @@ def write_entanglement(options: NetworkOptions) -> list[Path]:
     low, high = (float(f([f(one.responses) for one in shown])) for f in (np.min, np.max))
     room = 0.05 * (high - low) or 1.0
     title = "Response of the latents to each factor, the others at 0.5"
-    figures = {
-        name: draw(rows, (low - room, high + room), title)
-        for name, rows in figures_of_rows("entanglement", shown).items()
-    }
+    parts = figures_of_rows("entanglement", shown, lambda _: HEIGHT, _rest(max(len(one.active) for one in shown)))
+    figures = {name: draw(rows, (low - room, high + room), title) for name, rows in parts.items()}
     return write(folder, figures, tables(shown))
 
 

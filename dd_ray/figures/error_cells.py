@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,11 @@ class Cell:
     """Errors of the seeds that got furthest."""
     published: Mapping[str, NDArray[np.floating]] | None = None
     """The published errors by region, [8, 8, 8, 8]."""
+
+    @cached_property
+    def distances(self) -> pd.DataFrame:
+        """Its errors over the distance of circle and Gaussian, see `over_distances`."""
+        return over_distances(self)
 
     @property
     def label(self) -> str:

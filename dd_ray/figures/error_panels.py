@@ -1,7 +1,7 @@
 """Draws panels of reconstruction errors: bars of regions, maps over positions, and curves over distances."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from dd_ray.figures.common import (
     label_logarithms,
     ordered_colours,
 )
-from dd_ray.figures.error_cells import MAPS, REGIONS, Cell, means_of_seeds, over_distances, over_positions
+from dd_ray.figures.error_cells import MAPS, REGIONS, Cell, means_of_seeds, over_positions
 from dd_ray.metrics import seed_interval
 
 FEWEST_PICTURES = 16
@@ -39,26 +39,46 @@ LINE_LENGTH = 30
 COLOUR = ordered_colours(4)[1]
 BAR, PUBLISHED_BAR = 0.62, 0.42
 """Heights of bars, in rows."""
+BARS_REST, POSITIONS_REST = 1.35, 1.6
+"""Inches of the figures besides their rows: titles, axes and legends."""
+WIDTH, SIDE, LEFT, TOP, BETWEEN = 10.6, 1.32, 1.05, 0.8, 0.42
+"""Of figures of positions, in inches: all of it, a map, what is beside and above the first one, and between two."""
 
 
-def draw_bars(cells: Sequence[Cell]) -> Figure:
+def height_of_bars(cell: Cell) -> float:
+    """Return the inches that the bars of a cell take, and the lines of its name."""
+    return max(0.4 * _rows_of(cell), 0.16 * (1 + cell.label.count("\n")))
+
+
+def limits_of_bars(cells: Sequence[Cell]) -> dict[str, float]:
+    """Return the right end of each region's axis, which all figures share."""
+    return {region: 1.18 * max(_largest(cell, region) for cell in cells) for region in REGIONS}  # room for the numbers
+
+
+def _largest(cell: Cell, region: str) -> float:
+    seeds = means_of_seeds(cell.errors[region])
+    _, _, high = map(float, seed_interval(seeds))
+    published = float(cell.published[region].mean()) if cell.published else 0.0
+    return max(*seeds, published, high if len(seeds) >= FEWEST_SEEDS_WITH_BARS else 0.0) or 1.0
+
+
+def draw_bars(cells: Sequence[Cell], limits: Mapping[str, float]) -> Figure:
     """Draw a panel for each region with a bar for each cell; published errors are below the original's cells."""
-    rows = sum(_rows_of(cell) for cell in cells)
     spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05)
-    figure = Figure(figsize=(10.6, max(2.3, 1.35 + 0.4 * rows)), layout=spacing, facecolor="white")
-    panels = figure.subplots(1, len(REGIONS), sharex="all", sharey="all")
+    figure = Figure(
+        figsize=(10.6, max(2.3, BARS_REST + sum(map(height_of_bars, cells)))), layout=spacing, facecolor="white"
+    )
+    panels = figure.subplots(1, len(REGIONS), sharey="all")
     for panel, (region, title) in zip(panels, REGIONS.items(), strict=True):
         _draw_region(panel, cells, region)
         panel.set_title(title, fontsize=9)
         panel.set_xlabel("mean squared error", fontsize=8.5)
+        panel.set_xlim(0, limits[region])
     at = np.cumsum([0.0] + [_rows_of(cell) for cell in cells])
     panels[0].set_yticks(at[:-1], [cell.label for cell in cells])
     panels[0].set_ylim(at[-1] - 0.4, -0.6)
-    _, right = panels[0].get_xlim()
-    panels[0].set_xlim(0, right * 1.18)  # room for the numbers
-    figure.suptitle(
-        "Reconstruction errors over 4,096 positions of circle and Gaussian", x=0.005, ha="left", fontsize=10
-    )
+    title = "Reconstruction errors over 4,096 positions of circle and Gaussian, each region on its own scale"
+    figure.suptitle(title, x=0.005, ha="left", fontsize=10)
     seeds = max(len(cell.errors["inside"]) for cell in cells)
     handles: list[Artist] = [Patch(facecolor=COLOUR, label="from the network's weights")]
     if seeds > 1:
@@ -120,7 +140,7 @@ class Scales:
     def of(cls, cells: Sequence[Cell]) -> "Scales":
         """Return scales that fit all cells."""
         low, high = _range(array for cell in cells for array in over_positions(cell).values())
-        curves = [over_distances(cell) for cell in cells]
+        curves = [cell.distances for cell in cells]
         lowest, highest = _range(
             curve.loc[curve["pictures"] >= FEWEST_PICTURES, "error"].to_numpy() for curve in curves
         )
@@ -136,9 +156,8 @@ def _range(arrays: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
 
 def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
     """Draw a row of panels for each cell: its maps, and its errors over the distance."""
-    spacing = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.04)
-    figure = Figure(figsize=(10.6, ROW_HEIGHT * len(cells) + 1.3), layout=spacing, facecolor="white")
-    panels = figure.subplots(len(cells), len(MAPS) + 1, squeeze=False, width_ratios=[1] * len(MAPS) + [1.9])
+    figure = Figure(figsize=(WIDTH, ROW_HEIGHT * len(cells) + POSITIONS_REST), facecolor="white")
+    panels = [_row_of_panels(figure, TOP + ROW_HEIGHT * row) for row in range(len(cells))]
     for row, cell in zip(panels, cells, strict=True):
         maps = over_positions(cell)
         for panel, (name, (thing, _)) in zip(row, MAPS.items(), strict=False):
@@ -157,24 +176,34 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
         panel.set_xlabel(f"{thing} x", fontsize=7.5)
     panels[0][-1].set_title("all regions\nover the distance of circle and Gaussian", fontsize=8)
     panels[-1][-1].set_xlabel("distance (pixels of 32×32)", fontsize=7.5)
-    thickness = 0.13 / (ROW_HEIGHT * len(cells))  # the same, however many rows there are
-    bar = figure.colorbar(
-        ScalarMappable(scales.norm, "viridis"),
-        ax=panels[:, : len(MAPS)],
-        location="bottom",
-        fraction=thickness,
-        pad=0.01,
-        aspect=35,
-        shrink=0.6,
-    )
+    of_maps = len(MAPS) * (SIDE + BETWEEN) - BETWEEN
+    below = TOP + ROW_HEIGHT * len(cells) + 0.12
+    place = _panel(figure, LEFT + 0.2 * of_maps, below, 0.6 * of_maps, 0.1)
+    bar = figure.colorbar(ScalarMappable(scales.norm, "viridis"), cax=place, orientation="horizontal")
     label_logarithms(bar.ax.xaxis, scales.norm.vmin, scales.norm.vmax)
     bar.set_label("mean squared error (logarithmic)", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)  # type: ignore[operator]
-    figure.suptitle("Reconstruction errors over positions", x=0.005, ha="left", fontsize=10)
+    figure.suptitle("Reconstruction errors over positions", x=0.005, y=0.99, ha="left", fontsize=10)
     lines = [Line2D([], [], label=label, **STYLES[region]) for region, label in REGIONS.items()]
-    figure.legend(handles=lines, loc="outside lower right", ncols=3, fontsize=8, frameon=False, handlelength=2.6)
+    figure.legend(handles=lines, loc="lower right", ncols=3, fontsize=8, frameon=False, handlelength=2.6)
     return figure
+
+
+def _row_of_panels(figure: Figure, top: float) -> list[Axes]:
+    """Return the panels of a cell: its maps, and its errors over the distance.
+
+    They are placed here, since a layout that follows the texts takes longer than all the drawing.
+    """
+    maps = [_panel(figure, LEFT + i * (SIDE + BETWEEN), top, SIDE, SIDE) for i in range(len(MAPS))]
+    left = LEFT + len(MAPS) * (SIDE + BETWEEN) + 0.2
+    return [*maps, _panel(figure, left, top, WIDTH - left - 0.1, SIDE)]
+
+
+def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Return axes at a place in inches from the figure's upper left corner."""
+    across, down = figure.get_size_inches()
+    return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
 def _wrapped(label: str) -> str:
@@ -184,7 +213,7 @@ def _wrapped(label: str) -> str:
 
 
 def _draw_distances(panel: Axes, cell: Cell, scales: Scales) -> None:
-    curves = over_distances(cell)
+    curves = cell.distances
     curves = curves[curves["pictures"] >= FEWEST_PICTURES]
     for region in REGIONS:
         curve = curves[curves["region"] == region]

@@ -2,7 +2,8 @@
 
 A figure has a block of panels for each metric, with a panel for each value of the third axis (λ), and in each panel a
 heat map over the other two (γ along x, β along y). A sweep of one axis becomes a curve; one of more than three axes, a
-figure for each combination of the rest.
+figure for each combination of the rest. What does not fit into 1,600 × 1,600 pixels goes on in `grid_maps_2.png`
+and so on.
 
 Cells that are not complete at the map's iteration are hatched and have a letter, with the iteration of their last
 evaluation; cells with fewer seeds than others show their number (n). A cell without a value is empty, and says why.
@@ -35,7 +36,7 @@ from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import setting
-from dd_ray.figures.common import MARKS, folder_of, run_command, write
+from dd_ray.figures.common import LARGEST, MARKS, folder_of, name_in_title, numbered, run_command, write
 from dd_ray.figures.maps import (
     ABOVE,
     BELOW,
@@ -74,9 +75,6 @@ LINE = 0.13
 """Height of a line of text in a cell, in inches."""
 LABELS = 1.9
 """Width beside the panels for the y axis and the colour bar, in inches."""
-WIDEST = 13.5
-"""Width in inches beyond which panels continue in another row: on a page of 1000 pixels, text of 7 points then has 7
-pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,21 +100,45 @@ class Options(SweepPaths):
     several sweeps."""
 
 
-def draw(summary: Summary, scales: Sequence[Scale], title: str) -> Figure:
+@dataclass(frozen=True)
+class Page:
+    """What one figure shows of a summary."""
+
+    scales: Sequence[Scale]
+    """A scale for each of its metrics."""
+    columns: Sequence[Mapping[str, Any]]
+    """The values of the third axis that have a panel."""
+
+
+def pages(summary: Summary, scales: Sequence[Scale], title: str) -> list[Page]:
+    """Distribute the panels of a summary over figures that are small enough: whole metrics, if one fits."""
+    cells = _with_usual_seeds(summary)
+    columns = _columns_of(cells, summary.layout)
+    rows, across = _arrangement(cells, summary.layout, len(columns))
+    height, above, rest = _heights(cells, summary.layout, rows, _words_of(title, _legend_of(cells, summary)))
+    fitting = max(1, int((LARGEST - rest) / (height + above)))
+    if rows > fitting:
+        parts = [columns[i : i + fitting * across] for i in range(0, len(columns), fitting * across)]
+        return [Page([scale], part) for scale in scales for part in parts]
+    together = fitting // rows
+    return [Page(scales[i : i + together], columns) for i in range(0, len(scales), together)]
+
+
+def draw(summary: Summary, scales: Sequence[Scale], title: str, columns: Sequence[Mapping[str, Any]] = ()) -> Figure:
     """Draw a figure with a block of panels for each metric: maps if there is a y axis, else curves.
 
     Args:
         summary: summary with the cells and trials of this figure.
         scales: a scale for each metric.
         title: title of the figure.
+        columns: values of the third axis that have a panel; all of them where none is given.
     """
-    layout, usual_seeds = summary.layout, summary.cells["seeds_in_cell"].max()
-    cells = summary.cells.assign(fewer_seeds=summary.cells["seeds"].between(1, usual_seeds - 1))
-    columns = combinations(cells, [layout.columns] if layout.columns else [])
+    layout, cells = summary.layout, _with_usual_seeds(summary)
+    cells = cells[cells["metric"].isin([scale.metric for scale in scales])]
+    columns = columns or _columns_of(cells, layout)
     legend = _legend_of(cells, summary)
     rows, across = _arrangement(cells, layout, len(columns))
-    words = "\n".join([title, *(str(entry.get_label()) for entry in legend)])
-    size = _size(cells, layout, (rows * len(scales), across), words)
+    size = _size(cells, layout, (rows, across, len(scales)), _words_of(title, legend))
     spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05, wspace=0.01, hspace=0.02)
     figure = Figure(figsize=size, layout=spacing, facecolor="white")
     blocks = np.split(figure.subplots(rows * len(scales), across, squeeze=False), len(scales))
@@ -128,6 +150,20 @@ def draw(summary: Summary, scales: Sequence[Scale], title: str) -> Figure:
     if legend:
         figure.legend(handles=legend, loc="outside lower left", fontsize=8, frameon=False, handleheight=1.2)
     return figure
+
+
+def _with_usual_seeds(summary: Summary) -> pd.DataFrame:
+    """Return the cells, with whether each has fewer seeds than others."""
+    usual = summary.cells["seeds_in_cell"].max()
+    return summary.cells.assign(fewer_seeds=summary.cells["seeds"].between(1, usual - 1))
+
+
+def _columns_of(cells: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
+    return combinations(cells, [layout.columns] if layout.columns else [])
+
+
+def _words_of(title: str, legend: Sequence[Artist]) -> str:
+    return "\n".join([title, *(str(entry.get_label()) for entry in legend)])
 
 
 def _draw_block(
@@ -185,17 +221,29 @@ def _panel_size(cells: pd.DataFrame, layout: Layout) -> tuple[float, float]:
 
 def _arrangement(cells: pd.DataFrame, layout: Layout, num_panels: int) -> tuple[int, int]:
     """Return rows and columns of a metric's panels: one row, or as many as keep the figure narrow enough to be read."""
-    across = max(1, int((WIDEST - LABELS) / _panel_size(cells, layout)[0]))
+    across = max(1, int((LARGEST - LABELS) / _panel_size(cells, layout)[0]))
     rows = -(-num_panels // across)
     return rows, -(-num_panels // rows)
 
 
-def _size(cells: pd.DataFrame, layout: Layout, panels: tuple[int, int], words: str) -> tuple[float, float]:
-    """Return the size of the figure in inches, with room for the words above and below the panels."""
-    rows, across = panels
-    width, height = _panel_size(cells, layout)
-    above = 0.35 if rows > len(cells["metric"].unique()) else 0.12
-    return max(5.6, across * width + LABELS), rows * (height + above) + 1.1 + 0.18 * (words.count("\n") + 1)
+def _size(cells: pd.DataFrame, layout: Layout, panels: tuple[int, int, int], words: str) -> tuple[float, float]:
+    """Return the size of the figure in inches, with room for the words above and below the panels.
+
+    Args:
+        cells: of the figure.
+        layout: of its axes.
+        panels: rows and columns of a metric's panels, and the number of metrics.
+        words: all lines above and below.
+    """
+    rows, across, metrics = panels
+    height, above, rest = _heights(cells, layout, rows, words)
+    width = max(5.6, across * _panel_size(cells, layout)[0] + LABELS)
+    return width, rows * metrics * (height + above) + rest
+
+
+def _heights(cells: pd.DataFrame, layout: Layout, rows: int, words: str) -> tuple[float, float, float]:
+    """Return the inches that a panel takes, its title, and all words of a figure."""
+    return _panel_size(cells, layout)[1], 0.35 if rows > 1 else 0.12, 1.1 + 0.18 * (words.count("\n") + 1)
 
 
 def _legend_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
@@ -287,15 +335,15 @@ def _words(text: str) -> Artist:
     return Patch(facecolor="none", edgecolor="none", label=text)
 
 
-def title_of(study: str, summary: Summary, rest: Mapping[str, Any]) -> str:
-    """Return the title of a figure, for one combination of the fields that have no place in it."""
+def title_of(name: str, summary: Summary, rest: Mapping[str, Any]) -> str:
+    """Return the title of a sweep's figure, for one combination of the fields that have no place in it."""
     seeds = summary.cells["seeds_in_cell"]
     fewest, most = seeds[seeds > 0].min(), seeds.max()
     several = f"{most}" if fewest == most else f"{fewest} to {most}"
     mean = "mean ± 95% interval" if _has_numbers(summary.cells, summary.layout) else "mean"
     number = "1 seed" if most == 1 else f"{mean} of {several} seeds"
     at = f"iteration {summary.iteration:,}" + (f" of {summary.last:,}" if summary.iteration < summary.last else "")
-    return "\n".join(filter(None, [study, f"{at}, {number}", _title_of_differences(summary), setting(rest)]))
+    return "\n".join(filter(None, [name, f"{at}, {number}", _title_of_differences(summary), setting(rest)]))
 
 
 def _title_of_differences(summary: Summary) -> str:
@@ -332,7 +380,9 @@ def write_maps(options: Options) -> list[Path]:
     for rest in combinations(summary.cells, summary.layout.rest):
         part = replace(summary, cells=matching(summary.cells, rest), trials=matching(summary.trials, rest))
         if (part.cells["mark"] != "absent").any():
-            figures[f"{stem}{_suffix(rest)}"] = draw(part, scales, title_of(manifest["study"], part, rest))
+            title = title_of(name_in_title(*options.paths), part, rest)
+            for name, page in numbered(f"{stem}{_suffix(rest)}", pages(part, scales, title)).items():
+                figures[name] = draw(part, page.scales, title, page.columns)
     with mpl.rc_context({"hatch.linewidth": 0.7}):
         return write(folder_of(options.path, options.out, options.more), figures, {stem: summary.cells})
 

@@ -32,20 +32,27 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
     groups: dict[str, list[int]] = {}
     for i, subject in enumerate(subjects):
         groups.setdefault(_group(subject), []).append(i)
-    figure = Figure(figsize=(7.2, 5.4 + 0.2 * (len(groups) // 3 + 1)), layout="constrained", facecolor="white")
-    figure.suptitle("How far the reconstructed circle is behind, along its motion", x=0.01, ha="left", fontsize=10)
-    lag, share = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1])
+    any_known = bool((networks["shows_a_circle"] >= LEAST_SHOWN).any())
+    height = (5.4 if any_known else 2.6) + 0.2 * (len(groups) // 3 + 1)
+    figure = Figure(figsize=(7.2, height), layout="constrained", facecolor="white")
+    title = "How far the reconstructed circle is behind, along its motion"
+    none = f"\nNo network shows a circle in {LEAST_SHOWN:.0%} of the frames or more, so there is no lag to draw."
+    figure.suptitle(title if any_known else title + none, x=0.01, ha="left", fontsize=10)
+    lag, share = figure.subplots(2, 1, sharex=True, height_ratios=[2.2, 1]) if any_known else (None, figure.subplots())
     beside = 0.12 * np.linspace(-1, 1, len(groups)) if len(groups) > 1 else [0.0]
     looks = zip(groups.items(), beside, ordered_colours(len(groups)), cycle("osD^vPX<>hp"), strict=False)
     for (name, rows), aside, colour, mark in looks:
         members = networks.iloc[rows]
         x = np.array([places.get(gamma, 0) + aside for gamma in members["filtered_with_gamma"]])
-        known = (members["shows_a_circle"] >= LEAST_SHOWN).to_numpy()
         look: dict[str, Any] = {"color": colour, "marker": mark, "linestyle": "none", "markersize": 5}
         share.plot(x, members["shows_a_circle"], label=name or "this sweep", **look)
-        lag.plot(x[known], members["lag"][known], **look)
-        lag.vlines(x[known], members["low"][known], members["high"][known], color=colour, linewidth=1)
-    _label(lag, share, names, networks["motion_per_frame"].mean())
+        if lag is not None:
+            known = (members["shows_a_circle"] >= LEAST_SHOWN).to_numpy()
+            lag.plot(x[known], members["lag"][known], **look)
+            lag.vlines(x[known], members["low"][known], members["high"][known], color=colour, linewidth=1)
+    if lag is not None:
+        _label_lag(lag, networks["motion_per_frame"].mean())
+    _label_share(share, names)
     if any(groups):
         figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
     return figure
@@ -57,20 +64,27 @@ def _group(subject: Network) -> str:
     return f"original, {name or subject.name}" if subject.state == "original" else name
 
 
-def _label(lag: Axes, share: Axes, names: Sequence[str], motion: float) -> None:
+def _label_lag(lag: Axes, motion: float) -> None:
     lag.axhline(0, color="0.3", linewidth=0.8)
     lag.axhline(motion, color="0.3", linewidth=0.8, linestyle=(0, (5, 2)))
     _note(lag, motion, "mean motion\nin one frame")
     lag.set_ylabel("lag (pixels of the 32×32 picture)\nmedian and 95% interval over videos", fontsize=8)
+    _finish(lag)
+
+
+def _label_share(share: Axes, names: Sequence[str]) -> None:
     share.set_ylabel("share of frames\nthat show a circle", fontsize=8)
     share.set(ylim=(-0.04, 1.04), xlim=(-0.5, len(names) - 0.5))
     share.axhline(LEAST_SHOWN, color="0.3", linewidth=0.8, linestyle=(0, (1, 1.5)))
     _note(share, LEAST_SHOWN, "of fewer, no\nlag is drawn")
     share.set_xticks(range(len(names)), names)
     share.set_xlabel(symbol("gamma"))
-    for panel in (lag, share):
-        panel.tick_params(labelsize=8)
-        frame(panel)
+    _finish(share)
+
+
+def _finish(panel: Axes) -> None:
+    panel.tick_params(labelsize=8)
+    frame(panel)
 
 
 def _note(panel: Axes, height: float, text: str) -> None:

@@ -82,9 +82,13 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """Draw a panel for each metric with a line for each cell."""
     names = list(dict.fromkeys(curves["cell"]))
     colours = dict(zip(names, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(names))), strict=True))
-    figure = Figure(figsize=(4.2 * len(metrics), 3.2 + 0.22 * len(names)), layout="constrained")
-    panels = figure.subplots(1, len(metrics), squeeze=False)[0]
-    for panel, metric in zip(panels, metrics, strict=True):
+    columns = min(2, len(metrics))
+    rows = -(-len(metrics) // columns)
+    figure = Figure(figsize=(4.8 * columns, 3.0 * rows + 0.3 + 0.2 * len(names)), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[len(metrics) :]:
+        panel.set_visible(False)
+    for panel, metric in zip(panels, metrics, strict=False):
         for name, curve in curves[curves["metric"] == metric].groupby("cell", sort=False):
             panel.plot(curve["iteration"], curve["mean"], color=colours[name], marker="o", markersize=3, label=name)
             if curve["seeds"].min() >= FEWEST_SEEDS_WITH_BARS:

@@ -8,7 +8,7 @@ good, triangles on differences that are not 0. `dd_ray.results.comparisons` defi
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import matplotlib as mpl
@@ -28,6 +28,7 @@ from dd_ray.config.options import shown
 from dd_ray.config.symbols import setting, symbol
 from dd_ray.figures.common import BETTER, MARKS, frame
 from dd_ray.metrics import with_untrained
+from dd_ray.results.comparisons import SPREAD
 from dd_ray.results.summary import COMPLETE, Summary, described
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
@@ -47,6 +48,8 @@ and Brewer 2003, The Cartographic Journal 40, p. 27) lists as safe for the colou
 WIDEST_WITH_NUMBERS = 10
 """The most cells along x with which numbers are written into a panel."""
 MOST_DIGITS = 6
+WIDEST_ALIGNED = 100
+"""Positive values whose ends are further apart, as a ratio, are not written with the same number of decimals."""
 LEAST_SPAN = 3
 """A colour scale spans at least this many least significant differences, so that noise does not look like an effect."""
 HATCH = "///"
@@ -88,7 +91,7 @@ class Scale:
         if metric == "active_units":
             low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, even if all are
         elif high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
-            low, high = low - (abs(low) or 1) / 100, high + (abs(high) or 1) / 100
+            low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
         wanting = max(0.0, LEAST_SPAN * (noise or 0.0) - (high - low)) / 2
         known = described(metric)
         cmap, hint = LOOKS[known.better]
@@ -116,9 +119,26 @@ class Scale:
         return min(MOST_DIGITS, max(3, before_point if before_point <= MOST_DIGITS else 3, steps))
 
     @property
-    def decimals(self) -> int:
-        """Number of decimals of differences, the same for all, so that they can be compared at a glance."""
-        return min(9, max(0, 2 - self._first_digit))
+    def decimals(self) -> int | None:
+        """Number of decimals of all values, so that they can be compared at a glance, with `digits` for the largest.
+
+        None where values span two powers of ten, or need an exponent: each has `digits` of its own then.
+        """
+        if self.signed:
+            return min(9, max(0, 2 - self._first_digit))
+        low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
+        if (
+            self.metric == "active_units"
+            or (low > 0 and high > WIDEST_ALIGNED * low)
+            or self._first_digit >= MOST_DIGITS
+        ):
+            return None
+        return max(0, self.digits - 1 - self._first_digit)
+
+    @property
+    def interval_decimals(self) -> int | None:
+        """Number of decimals of all intervals: two digits of the usual one. None where there is no interval."""
+        return None if self.noise is None else max(0, 1 - math.floor(math.log10(self.noise / math.sqrt(2))))
 
     @property
     def _first_digit(self) -> int:
@@ -129,9 +149,17 @@ class Scale:
         """Format a value for a cell, here and in the report (`shown` in its `text.js`)."""
         if value == 0:
             return "0"
-        if self.signed:
-            return _with_sign(value, self.decimals)
-        return f"{value:.3g}" if self.metric == "active_units" else _with_digits(value, self.digits)
+        if self.metric == "active_units" and not self.signed:
+            return f"{value:.3g}"
+        if self.decimals is None:
+            return _with_digits(value, self.digits)
+        return (_with_sign if self.signed else _with_decimals)(value, self.decimals)
+
+    def interval_text(self, half: float) -> str:
+        """Format half of an interval, here and in the report (`halfOf` in its `text.js`)."""
+        decimals = self.interval_decimals
+        text = "" if decimals is None else _with_decimals(half, decimals)
+        return text if text and float(text) else _two_digits(half)
 
     def colour(self, value: float) -> tuple[float, float, float]:
         """Return the background colour of a value's cell."""
@@ -144,11 +172,17 @@ def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
     LSD = t √2 s / √n (Fisher 1935, sec. 24), which is √2 times half an interval; the median over cells is taken. None
     for counts, and if no seeds differ.
     """
-    half = (cells["high"] - cells["mean"]).dropna()
+    half = pd.Series([half_of(mean, high) for mean, high in zip(cells["mean"], cells["high"], strict=True)])
     half = half[half > 0]
     if half.empty or described(cells["metric"].iloc[0]).count:
         return None
     return float(half.median() * (1 if signed else math.sqrt(2)))
+
+
+def half_of(mean: float, high: float) -> float:
+    """Return half of an interval: its end less its mean, and 0 where these differ by rounding alone."""
+    half = high - mean
+    return 0.0 if abs(half) <= SPREAD * abs(mean) else half
 
 
 def untrained_of(cells: pd.DataFrame) -> list[float]:
@@ -162,9 +196,15 @@ def _with_digits(value: float, digits: int) -> str:
     return str(Decimal(f"{value:.{digits - 1}e}")).lower()
 
 
+def _with_decimals(value: float, decimals: int) -> str:
+    """Format a value as JavaScript, which rounds halves up, and without a sign where it is rounded to 0."""
+    text = f"{Decimal(abs(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):f}"
+    return f"-{text}" if value < 0 and float(text) else text
+
+
 def _with_sign(value: float, decimals: int) -> str:
-    text = f"{value:+.{decimals}f}"
-    return text.replace("-", "−", 1) if float(text) else text[1:]
+    text = _with_decimals(abs(value), decimals)
+    return text if not float(text) else f"+{text}" if value > 0 else f"−{text}"
 
 
 def matching(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
@@ -234,7 +274,7 @@ def _draw_outline(panel: Axes, segments: Sequence[Segment]) -> None:
 def _content(cell: Cell, scale: Scale) -> str:
     """Return the text in a cell of a map: the mean, its interval, and notes."""
     mean = "" if math.isnan(cell["mean"]) else scale.text(cell["mean"])
-    interval = "" if math.isnan(cell["high"]) else f"±{_two_digits(cell['high'] - cell['mean'])}"
+    interval = "" if math.isnan(cell["high"]) else f"±{scale.interval_text(half_of(cell['mean'], cell['high']))}"
     distinction = _distinction(cell)
     return "\n".join(filter(None, [f"{distinction} {mean}".strip(), interval, *_notes(cell)]))
 

@@ -5,7 +5,8 @@ posterior means of still pictures at 8 positions on each of the four axes, 4,096
 from their factors. Video models are asked about their encoder and decoder: in a video at rest their filter changes
 nothing (`dd_ray.evaluation.encode_stills`).
 
-- `reconstruction_errors.png`: each region's error over all positions, a bar for each cell, seeds averaged. With
+- `reconstruction_errors.png`: each region's error over all positions, a bar for each cell, seeds averaged; each region
+  on a scale of its own, since the background's is a fraction of the circle's. With
   `--original FOLDER` also of the original study's networks, from its checkpoints in `FOLDER/checkpoints`, beside the
   numbers that it published itself, `FOLDER/region_errors.npz`; the table has the differences.
 - `reconstruction_errors_positions.png`: a row for each cell: each region's error over the positions of the circle and,
@@ -40,11 +41,19 @@ from dd_ray.figures.error_cells import (
     Cell,
     means_of_seeds,
     measure,
-    over_distances,
     over_positions,
     with_published,
 )
-from dd_ray.figures.error_panels import Scales, draw_bars, draw_positions
+from dd_ray.figures.error_panels import (
+    BARS_REST,
+    POSITIONS_REST,
+    ROW_HEIGHT,
+    Scales,
+    draw_bars,
+    draw_positions,
+    height_of_bars,
+    limits_of_bars,
+)
 from dd_ray.metrics import seed_interval
 from dd_ray.probes.networks import NetworkOptions, subjects_of, suitable, trials_option
 
@@ -69,7 +78,7 @@ def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
             for i, x in enumerate(POSITIONS)
             for j, y in enumerate(POSITIONS)
         ]
-        curves.append(over_distances(cell).assign(**named)[[*named, *over_distances(cell)]])
+        curves.append(cell.distances.assign(**named)[[*named, *cell.distances]])
     return {
         "reconstruction_errors": pd.DataFrame(bars),
         "reconstruction_errors_positions": pd.DataFrame(positions),
@@ -119,10 +128,12 @@ def write_errors(options: Options) -> list[Path]:
     if options.original:
         cells = with_published(cells, options.original)
     scales = Scales.of(cells)
-    figures = {"reconstruction_errors": draw_bars(cells)}
-    for name, rows in figures_of_rows("reconstruction_errors_positions", cells).items():
-        figures[name] = draw_positions(rows, scales)
-    return write(folder, figures, tables(cells))
+    limits = limits_of_bars(cells)
+    bars = figures_of_rows("reconstruction_errors", cells, height_of_bars, BARS_REST)
+    positions = figures_of_rows("reconstruction_errors_positions", cells, lambda _: ROW_HEIGHT, POSITIONS_REST)
+    figures = {name: draw_bars(rows, limits) for name, rows in bars.items()}
+    figures |= {name: draw_positions(rows, scales) for name, rows in positions.items()}
+    return write(folder, figures, tables(cells), progress=True)
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from dd_ray.command_line import optional
 from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BETTER, BLUE, MARKS, VERMILION, folder_of, frame, run_command, write
+from dd_ray.figures.common import BETTER, BLUE, MARKS, VERMILION, folder_of, frame, name_in_title, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -158,13 +158,13 @@ def _short(objective: str) -> str:
     return REPORTED[objective].short
 
 
-def title_of(study: str, table: pd.DataFrame, search: dict[str, Any]) -> str:
+def title_of(name: str, table: pd.DataFrame, search: dict[str, Any]) -> str:
     """Return the title of the figure."""
     counts = table["state"].value_counts()
     states = ", ".join(f"{count} {str(state).replace('_', ' ')}" for state, count in counts.items())
     seeds = len(search["seeds"])
     mean = f"means of {seeds} seeds with 95% intervals" if seeds > 1 else "1 seed, so without intervals"
-    return f"{study}\n{len(table)} suggestions ({states}), iteration {search['iterations']:,}, {mean}"
+    return f"{name}\n{len(table)} suggestions ({states}), iteration {search['iterations']:,}, {mean}"
 
 
 def write_figure(options: Options) -> list[Path]:
@@ -177,7 +177,7 @@ def write_figure(options: Options) -> list[Path]:
     search, table = search_results.search_of(sweep), search_results.load(options.path)
     if table[search["objectives"]].isna().to_numpy().all():
         raise UserError("no suggestion of this search has a score yet, so there is nothing to draw.")
-    figure = draw(table, search, title_of((sweep.manifest() or {})["study"], table, search))
+    figure = draw(table, search, title_of(name_in_title(options.path), table, search))
     return write(folder_of(options.path, options.out), {"search_results": figure}, {"search_results": table})
 
 

@@ -43,6 +43,7 @@ from dd_ray.figures.common import (
     Colour,
     folder_of,
     frame,
+    name_in_title,
     ordered_colours,
     run_command,
     write,
@@ -297,13 +298,13 @@ def _draw_legend(figure: Figure, columns: list[list[Line2D]]) -> None:
     figure.legend(handles=handles, loc="outside lower left", fontsize=8, frameon=False, ncols=len(columns))
 
 
-def title_of(study: str, summary: Summary, looks: Looks) -> str:
+def title_of(name: str, summary: Summary, looks: Looks) -> str:
     """Return the title of the figure."""
     seeds = summary.cells["seeds_in_cell"].max()
     bars = " ± 95% interval" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     averaged = "1 seed" if seeds == 1 else f"mean{bars} of {seeds} seeds (small dots)"
     lines = f"; lines run along {symbol(looks.joined)}" if looks.joined else ""
-    return f"{study}\niteration {summary.iteration:,}, {averaged}{lines}"
+    return f"{name}\niteration {summary.iteration:,}, {averaged}{lines}"
 
 
 def write_tradeoff(options: Options) -> list[Path]:
@@ -324,7 +325,7 @@ def write_tradeoff(options: Options) -> list[Path]:
     cells = points(summary, pairs)
     looks = Looks.of(cells, summary.layout.axes, options.colour)
     stem = "tradeoff" if options.iteration is None else f"tradeoff_iteration_{summary.iteration}"
-    figure = draw(cells, summary, looks, title_of(manifest["study"], summary, looks))
+    figure = draw(cells, summary, looks, title_of(name_in_title(*options.paths), summary, looks))
     complete = summary.trials[summary.trials["mark"] == COMPLETE].assign(state="finished")
     scores = [metric for metric in metrics if metric != RATE]
     at_equal = at_equal_rate(complete, scores) if RATE in metrics else pd.DataFrame()

@@ -124,8 +124,9 @@ def write_traversals(options: Options) -> list[Path]:
         dreams = Dreams.of(subject, options)
         figures[dream] = draw_dream(subject, dreams)
         animations[dream] = animate_dream(subject, dreams)
-    written = write(folder, figures, tables)
-    return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in animations.items()]
+    written = write(folder, figures, tables, progress=True)
+    moving = tqdm(animations.items(), desc="animations", disable=None, leave=False)
+    return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in moving]
 
 
 def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -29,7 +28,7 @@ def _about(sweep: SweepFolder) -> dict[str, Any]:
     manifest = sweep.manifest() or {}
     command, versions = manifest.get("command"), manifest.get("versions") or {}
     return {
-        "name": name_of(sweep.location),
+        "name": sweep.name,
         "study": manifest.get("study"),
         "question": " ".join(filter(None, [manifest.get("question"), _first_weights(manifest)])) or None,
         "began": manifest.get("began"),

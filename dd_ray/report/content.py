@@ -7,7 +7,7 @@ those of `dd_ray.results.tradeoffs`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from dd_ray.config.options import shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
-from dd_ray.figures.maps import Scale, readable_on
+from dd_ray.figures.maps import Scale, half_of, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
 from dd_ray.results import suggestions as search_results
@@ -241,12 +241,17 @@ def _numbers(cells: Sequence[Columns]) -> dict[str, Any]:
     marks = {name: place for place, name in enumerate([*MARKS, REFERENCE_MARK["name"]])}
     return {
         "mean": [[_number(value) for value in columns["mean"].tolist()] for columns in cells],
-        "half": [[_number(value) for value in (columns["high"] - columns["mean"]).tolist()] for columns in cells],
+        "half": [[_number(half_of(*ends)) for ends in _ends(columns)] for columns in cells],
         "seeds": [columns["seeds"].tolist() for columns in cells],
         "mark": [[marks[mark] for mark in columns["mark"].tolist()] for columns in cells],
         "at": [[_whole(at) for at in columns["mark_iteration"].tolist()] for columns in cells],
         "collapsed": [columns["collapsed_seeds"].tolist() for columns in cells],
     }
+
+
+def _ends(columns: Columns) -> Iterable[tuple[float, float]]:
+    """Mean and upper end of each cell."""
+    return zip(columns["mean"].tolist(), columns["high"].tolist(), strict=True)
 
 
 def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
@@ -273,7 +278,7 @@ def _scale(last: Summary, metric: str) -> dict[str, Any]:
     """
     scale = Scale.of(last, metric)
     ends = {"min": _number(scale.norm.vmin), "max": _number(scale.norm.vmax)}
-    writes = {"decimals": scale.decimals} if scale.signed else {"digits": scale.digits}
+    writes = {"digits": scale.digits, "decimals": scale.decimals, "interval_decimals": scale.interval_decimals}
     return {**ends, **writes, "noise": _number(scale.noise), "colours": scale.cmap}
 
 

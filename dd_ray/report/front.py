@@ -17,7 +17,7 @@ from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
 from dd_ray.storage.files import open_files
-from dd_ray.storage.files.locations import name_of, sweep_location
+from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
 
@@ -94,7 +94,7 @@ def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
     if progress and progress["running"]:
         state = "running" + (f", about {duration(left)} left" if left else "")
     return Line(
-        name=name_of(sweep.location),
+        name=sweep.name,
         study=said["study"] or "",
         question=said["question"] or "",
         state=state,

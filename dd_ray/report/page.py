@@ -19,8 +19,21 @@ from plotly.offline import get_plotlyjs
 
 _RESOURCES = files("dd_ray.report")
 SCRIPTS = (
-    *("page", "store", "text", "colours", "plots", "cells", "overview", "map_marks", "map", "scatter", "cell"),
-    *("pictures", "tradeoffs", "curves", "columns", "table", "parallel", "controls", "where", "main", "live"),
+    *("page", "store", "text", "colours", "plots", "cells", "overview", "map_marks", "map", "multiples", "scatter"),
+    *(
+        "cell",
+        "pictures",
+        "tradeoffs",
+        "curves",
+        "columns",
+        "table",
+        "parallel",
+        "controls",
+        "where",
+        "print",
+        "main",
+        "live",
+    ),
 )
 """Files of `js/`, in the order in which they are joined."""
 SERVED_ONLY = "live"
@@ -42,11 +55,13 @@ def render(
         originals: what the pictures refer to; read after them.
         served: whether a server shows it that tells it newer numbers, see `dd_ray.report.server`.
     """
-    blocks = [_data(f"pictures-{place}", pictured) for place, pictured in enumerate(pictures)]
+    blocks = [_data(f"pictures-{place}", of_cell) for place, of_cell in enumerate(pictures)]
+    pictured = "yes" if blocks else "no"
     blocks.append(_data("originals", originals))
     library, own = get_plotlyjs(), joined_script(served=served)
     parts = {
         "POLICY": _policy(library, own, served=served),
+        "PICTURED": pictured,
         "TITLE": html.escape(content["about"]["name"]),
         "QUESTION": html.escape(content["about"]["question"] or ""),
         "STYLE": _resource("report.css"),

@@ -9,13 +9,17 @@ Shapes: B videos, T' frames, L latents, S steps, H×W pixels.
 
 import base64
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,6 +28,7 @@ from dd_ray.config import TrialConfig, data_config
 from dd_ray.config.code import CodeMissingError
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
+from dd_ray.evaluation import encode_pictures
 from dd_ray.figures.sheets import GREYS
 from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
 from dd_ray.probes.networks import Network, load_networks
@@ -55,8 +60,14 @@ class Pictures:
         model of still pictures) and `lag` (and of other videos than one circle's), or with a `note` that says why there
         are none.
         """
-        for cell in cells:
-            yield self._of_trials(cell["trials"])
+        with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            for pictured in pool.map(lambda cell: self._of_trials(cell["trials"]), cells):
+                # Here, so that originals have the order of the cells.
+                if "note" not in pictured:
+                    pictured["original"] = self._place_of(pictured["original"])
+                if pictured.get("dream"):
+                    pictured["dream"]["original"] = self._place_of(pictured["dream"]["original"])
+                yield pictured
 
     def _of_trials(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         reason = ""
@@ -89,11 +100,12 @@ class Pictures:
     def _of_network(self, subject: Network) -> dict[str, Any]:
         videos = _videos(subject.config, self._num_videos)
         originals, reconstructions = probes.reconstruct(subject.model, videos)
-        moved = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH)
+        base = encode_pictures(subject.model, _middle_picture(data_config(subject.config.data))[None])[0]
+        moved = probes.traversal(subject.model, subject.config, STEPS, LOW, HIGH, base=base)
         latents = probes.latent_table(subject.model, subject.config, _videos(subject.config, NUM_ENCODED))
         return {
             "reconstruction": sprite(reconstructions),
-            "original": self._place_of(originals),
+            "original": originals,
             "traversal": sprite(moved),
             "latents": [_latent(row) for row in latents.to_dict("records")],
             "dream": self._dream(subject, videos) if subject.config.frames > 1 else None,
@@ -108,7 +120,7 @@ class Pictures:
         context = videos.images[:1, :seen]
         dreamt = [probes.dream(subject.model, context, gamma, num_frames - delay) for gamma in probes.DREAM_GAMMAS]
         frames = probes.pictures_of(videos.images[:1])
-        about = {"original": self._place_of(frames), "gammas": probes.DREAM_GAMMAS, "seen": seen, "delay": delay}
+        about = {"original": frames, "gammas": probes.DREAM_GAMMAS, "seen": seen, "delay": delay}
         return {"sprite": sprite(np.concatenate(dreamt)), **about}
 
     def _place_of(self, originals: NDArray[np.uint8]) -> int:
@@ -117,6 +129,17 @@ class Pictures:
             self._places[content] = len(self.originals)
             self.originals.append(sprite(originals))
         return self._places[content]
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Has each operation of PyTorch use one thread, where several networks are asked side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
@@ -158,6 +181,11 @@ def _videos(config: TrialConfig, num_videos: int) -> Batch:
 @cache
 def _held_out(config: TrialConfig, num_videos: int) -> Batch:
     return probes.held_out_videos(config, num_videos)
+
+
+@cache
+def _middle_picture(config: TrialConfig) -> NDArray[np.uint8]:
+    return probes.middle_picture(config).picture
 
 
 def _latent(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from dd_ray.report.front import Lines, front_page, is_storage, sweeps_in
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
 from dd_ray.results.table import alive
-from dd_ray.storage.files.locations import name_of, sweep_location
+from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 
 LOOPBACK = "127.0.0.1"
@@ -76,7 +76,7 @@ class ServedSweep:
         if content is not None:
             return render(content, [], [], served=True)
         manifest = self._sweep.manifest() or {}
-        return waiting_page(name_of(self._sweep.location), manifest.get("question", ""), self._sweep.location)
+        return waiting_page(self._sweep.name, manifest.get("question", ""), self._sweep.location)
 
     def _read(self) -> None:
         began = time.monotonic()

@@ -39,6 +39,7 @@ from dd_ray.config.extensions import Extension
 from dd_ray.config.recorded import recall
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, Lock, NoFileError, open_files
+from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
 from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
 
@@ -390,6 +391,11 @@ class SweepFolder:
     def location(self) -> str:
         """Folder or URL."""
         return self.files.location
+
+    @property
+    def name(self) -> str:
+        """Its name: the last part of its folder or URL."""
+        return self.files.local.resolve().name if self.files.local else name_of(self.location)
 
     @property
     def folder(self) -> Path:

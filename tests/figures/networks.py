@@ -9,7 +9,7 @@ import torch
 from dd_ray.config import TrialConfig
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
-from tests.figures.sweeps import Values, measure, write_sweep
+from tests.figures.sweeps import EVALUATED, Values, measure, write_sweep
 
 
 def write_trained_sweep(
@@ -20,9 +20,10 @@ def write_trained_sweep(
     change: Callable[[Trial], None] = lambda trial: None,
     *,
     beside: Mapping[str, Sequence[Any]] | None = None,
+    evaluated: Sequence[int] = EVALUATED,
 ) -> Path:
     """`write_sweep` with a state for every cell that has been evaluated: its initial weights, after a `change`."""
-    write_sweep(path, axes, ended, metrics, beside=beside)
+    write_sweep(path, axes, ended, metrics, evaluated, beside=beside)
     for cell in SweepFolder.at(path).trials():
         if not (evaluations := cell.evaluations()):
             continue

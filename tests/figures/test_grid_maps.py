@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from dd_ray.errors import UserError
 from dd_ray.figures import grid_maps
-from dd_ray.figures.common import MARKS
-from dd_ray.figures.grid_maps import WIDEST, Options, draw, title_of, write_maps
+from dd_ray.figures.common import LARGEST, MARKS, MOST_PIXELS
+from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary
@@ -57,6 +57,14 @@ def test_combinations_that_the_sweep_lacks_are_drawn(tmp_path: Path) -> None:
     panel = figure_of(summary_of(path)).axes[0]
     assert sorted(text.get_text() for text in panel.texts if "0.0" not in text.get_text()) == ["·"]
     assert sum("n=1" in text.get_text() for text in panel.texts) == 2
+
+
+def test_a_figure_has_the_name_of_its_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(grid_maps, "draw", lambda summary, scales, title, columns: drawn.append(title) or Figure())
+    path = write_sweep(tmp_path / "half $ and $", {"beta": [0.1], "gamma": [0.0, 0.5]})
+    write_maps(Options(path=str(path), out=tmp_path))
+    assert drawn == ["half \\$ and \\$\niteration 300, 1 seed"]
 
 
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
@@ -161,8 +169,10 @@ def test_one_metric_has_one_scale_and_collapse_is_dark(tmp_path: Path) -> None:
         (0.00758, 0.00834, {0.00827: "0.00827"}),
         (0.011690, 0.011832, {0.01169: "0.011690", 0.01183: "0.011830"}),
         (1e-9, 30.0, {0.000123: "0.000123", 30.0: "30.0"}),
-        (0.0, 250.0, {123.4: "123", 2.0: "2.00"}),
-        (0.0, 1500.0, {1234.4: "1234", 37.31: "37.31", 0.0: "0"}),
+        (0.0, 250.0, {123.4: "123", 2.5: "3", 2.0: "2"}),
+        (-0.2, 0.9, {-0.0001: "0.000", -0.123: "-0.123", 0.85: "0.850"}),
+        (0.00387, 0.0159, {0.00387: "0.0039", 0.0159: "0.0159"}),
+        (0.0, 1500.0, {1234.4: "1234", 37.31: "37", 0.0: "0"}),
         (0.0, 2e-5, {1.234e-5: "0.0000123"}),
         (-2e6, 0.0, {-1234567.0: "-1.23e+6"}),
     ],
@@ -443,13 +453,32 @@ def test_the_map_of_differences_marks_what_differs_for_sure(tmp_path: Path) -> N
 
 
 def test_many_panels_go_on_in_further_rows(tmp_path: Path) -> None:
-    axes = {"beta": [0.0, 0.1], "gamma": [i / 8 for i in range(8)], "lam": [0.0, 1.0, 10.0]}
+    axes = {"beta": [0.0, 0.1], "gamma": [i / 6 for i in range(6)], "lam": [0.0, 1.0, 10.0]}
     figure = figure_of(summary_of(write_sweep(tmp_path / "s", axes), metrics=["mcc", "linear_r2"]))
-    assert figure.get_size_inches()[0] <= WIDEST
+    assert figure.get_size_inches()[0] <= LARGEST
     panels = panels_of(figure)
     assert [panel.get_visible() for panel in panels] == [True, True, True, False] * 2
     assert [panel.get_title() for panel in panels[:3]] == ["λ = 0", "λ = 1", "λ = 10"]
     assert [panel.get_xlabel() for panel in panels] == ["", "γ", "γ", ""] * 2
+
+
+def test_what_is_too_large_for_a_figure_goes_on_in_another(tmp_path: Path) -> None:
+    axes = {"beta": [i / 8 for i in range(9)], "gamma": [i / 8 for i in range(9)], "lam": [0.0, 1.0]}
+    path = write_sweep(tmp_path / "s", axes, evaluated=(300,))
+    drawn: dict[str, Figure] = {}
+    write = grid_maps.write
+
+    def kept(folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame]) -> list[Path]:
+        drawn.update(figures)
+        return write(folder, figures, {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid_maps, "write", kept)
+        files = write_maps(Options(path=str(path), metrics=("mcc", "linear_r2"), out=tmp_path))
+    assert [file.name for file in files] == [f"grid_maps_{number}.png" for number in range(1, 5)]
+    assert all(max(imread(file).shape[:2]) <= MOST_PIXELS for file in files)
+    titles = [[panel.get_title() for panel in panels_of(figure) if panel.get_visible()] for figure in drawn.values()]
+    assert titles == [["λ = 0"], ["λ = 1"]] * 2
 
 
 def test_a_cell_too_small_for_numbers_still_says_what_it_is(tmp_path: Path) -> None:

@@ -36,3 +36,12 @@ def test_the_lag_is_drawn_over_gamma_where_enough_frames_show_a_circle() -> None
     assert lag.get_xlabel() == "" and share.get_xlabel() == "γ" and "pixels" in lag.get_ylabel()
     named = [text.get_text() for text in figure.legends[0].get_texts()]
     assert named == ["this sweep", "original, β$_{\\mathrm{norm}}$ = 0.001"]
+
+
+def test_no_panel_is_empty_where_no_network_shows_a_circle() -> None:
+    numbers = pd.DataFrame(
+        {"filtered_with_gamma": [0.0], "lag": np.nan, "low": np.nan, "high": np.nan, "shows_a_circle": [0.05]}
+    ).assign(motion_per_frame=1.4)
+    figure = draw_lag(numbers, [network("inertia_vae", gamma=0.0)])
+    (share,) = figure.axes
+    assert share.get_ylabel().startswith("share of frames") and "no lag to draw" in figure.get_suptitle()

@@ -13,8 +13,18 @@ from dd_ray.data import render_circles
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions
 from dd_ray.figures import error_cells
-from dd_ray.figures.error_cells import POSITIONS, REGIONS, distances, grid, measure, over_distances, over_positions
-from dd_ray.figures.error_panels import draw_bars
+from dd_ray.figures.common import LARGEST, figures_of_rows
+from dd_ray.figures.error_cells import (
+    POSITIONS,
+    REGIONS,
+    Cell,
+    distances,
+    grid,
+    measure,
+    over_distances,
+    over_positions,
+)
+from dd_ray.figures.error_panels import BARS_REST, draw_bars, height_of_bars, limits_of_bars
 from dd_ray.figures.reconstruction_errors import Options, main, write_errors
 from dd_ray.probes.networks import subjects_of
 from tests.figures.networks import write_trained_sweep
@@ -80,6 +90,21 @@ def test_distances_are_those_of_the_centres_in_the_pictures() -> None:
     assert distances().shape == (8, 8, 8, 8)
 
 
+def test_bars_of_many_cells_go_on_in_further_figures_on_the_same_scales(tmp_path: Path) -> None:
+    error = np.full((1, 8, 8, 8, 8), 0.02)
+    errors = {"inside": error, "edge": 2 * error, "background": error / 60}
+    cells = [Cell(f"cell {i}", {"beta": float(i)}, "finished", "", True, errors) for i in range(60)]
+    limits = limits_of_bars(cells)
+    parts = figures_of_rows("bars", cells, height_of_bars, BARS_REST)
+    assert [*parts] == ["bars_1", "bars_2", "bars_3"] and sum(map(len, parts.values())) == 60
+    for part in parts.values():
+        figure = draw_bars(part, limits)
+        assert max(figure.get_size_inches()) <= LARGEST
+        for panel, region in zip(figure.axes, errors, strict=True):
+            longest = max(bar.get_width() for bar in panel.patches)
+            assert longest > 0.8 * panel.get_xlim()[1] == 0.8 * limits[region]
+
+
 @pytest.mark.usefixtures("told_by_seed")
 def test_maps_have_the_positions_where_they_belong(tmp_path: Path) -> None:
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1]})
@@ -110,7 +135,7 @@ def test_seeds_are_averaged_where_they_got_furthest(tmp_path: Path) -> None:
     # The networks of seeds 0 and 2 are asked first and second.
     np.testing.assert_allclose(cells[0].errors["inside"].mean(axis=(1, 2, 3, 4)), [1.5, 2.5])
     assert cells[0].states == "finished@300 stopped_early@150 finished@300"
-    figure = draw_bars(cells)
+    figure = draw_bars(cells, limits_of_bars(cells))
     assert all(bar.get_facecolor() == (1, 1, 1, 1) for bar in figure.axes[0].patches)
     assert [panel.get_title() for panel in figure.axes] == list(REGIONS.values())
 

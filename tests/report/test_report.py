@@ -26,12 +26,12 @@ from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
 from dd_ray.probes.networks import load_networks
 from dd_ray.report import command as report
-from dd_ray.report.about import name_of
 from dd_ray.report.command import Options, write_report
 from dd_ray.report.content import MOST_ITERATIONS, collect
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.results.tradeoffs import points
+from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep.manifest import make_manifest
 from tests.figures.networks import spoil, write_trained_sweep
@@ -287,9 +287,16 @@ def test_the_page_writes_numbers_as_the_figures_do() -> None:
             for value in (0.0, *random.uniform(low, high, 20).tolist()):
                 expected.append(scale.text(value))
                 cases.append(({"signed": scale.signed, "digits": scale.digits, "decimals": scale.decimals}, value))
+    noises = (None, 3e-6, 0.02, 1.0, 50.0, 2000.0)
+    halves = [Scale("kl", Normalize(0, 1), "cividis", "", noise=noise) for noise in noises]
+    several = [0.0, *10.0 ** random.uniform(-8, 4, 40)]
+    expected_halves = [scale.interval_text(half) for scale in halves for half in several]
+    of_halves = [({"interval_decimals": scale.interval_decimals}, half) for scale in halves for half in several]
     source = (FOLDER / "text.js").read_text(encoding="utf-8")
     call = f"console.log(JSON.stringify({json.dumps(cases)}.map(([metric, value]) => shown(metric, value))))"
     assert json.loads(node("--eval", source + call)) == expected
+    call = f"console.log(JSON.stringify({json.dumps(of_halves)}.map(([metric, half]) => halfOf(metric, half))))"
+    assert json.loads(node("--eval", source + call)) == expected_halves
 
 
 def test_hostile_labels_and_errors_stay_text(tmp_path: Path) -> None:
@@ -467,7 +474,7 @@ def test_every_model_is_pictured_or_says_why_not(tmp_path: Path, fixed: dict[str
             assert (pictures["lag"] is None) == (still or "moving_sprites" in fixed.get("dataset", []))
 
 
-def test_a_page_says_what_its_sweep_is(tmp_path: Path) -> None:
+def test_a_page_says_what_its_sweep_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = parse(TINY, ["--storage", str(tmp_path), "--name", "mine"])
     path = write_sweep(tmp_path / "mine", {"beta": [0.1, 1.0]})
     sweep = SweepFolder.at(path)
@@ -480,4 +487,6 @@ def test_a_page_says_what_its_sweep_is(tmp_path: Path) -> None:
     assert said["command"] == "python 'sweeps/a b.py' --name mine"
     assert "torch " in said["versions"] and " cores" in said["machine"]
     assert collect(write_sweep(tmp_path / "old", {"beta": [0.1, 1.0]}))["about"]["machine"] is None
+    monkeypatch.chdir(path)
+    assert SweepFolder.open(".").name == "mine"
     assert name_of("s3://bucket/sweeps/mine?region=x") == "mine"

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -210,6 +212,25 @@ def test_sliders_and_metric_change_the_map(browser: Any, page: Path) -> None:
 def select(browser: Any, name: str, value: str) -> None:
     script = "const [id, value] = arguments; const made = document.getElementById(id); made.value = value;"
     browser.execute_script(script + "made.dispatchEvent(new Event('change'))", name, value)
+
+
+def test_the_maps_of_all_values_of_a_slider_stand_below_the_map_and_can_be_clicked(start: Start, page: Path) -> None:
+    browser = show(start(width=1400), page)
+    scroll_to(browser, "multiples")
+    until(lambda: browser.execute_script("return document.getElementById('multiples').data"))
+    titles = "return document.getElementById('multiples').layout.annotations.map(({text}) => text)"
+    assert browser.execute_script(titles) == ["<b>λ = 0</b>", "λ = 10"]
+    place = """const plot = document.getElementById('multiples'), full = plot._fullLayout;
+        const box = plot.getBoundingClientRect();
+        return {x: box.left + full.xaxis2._offset + full.xaxis2.l2p(1),
+                y: box.top + full.yaxis2._offset + full.yaxis2.l2p(1)}"""
+    click(browser, browser.execute_script(place))
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 10")
+    until(lambda: browser.execute_script(titles) == ["λ = 0", "<b>λ = 10</b>"])
+    left, right = browser.execute_script("""return [...document.querySelectorAll('.column')].map((column) =>
+        [...column.children].map(({id}) => id))""")
+    assert left == ["overview", "multiples-section", "curves-section"] and right == ["cell"]
+    assert complaints(browser) == []
 
 
 def test_a_map_of_differences_does_not_mark_what_has_no_spread(browser: Any, page: Path) -> None:
@@ -506,9 +527,10 @@ def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path)
     show(browser, page)
     browser.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
         kept.push([this.download, this.href]); }""")
-    scroll_to(browser, "parallel")
-    until(lambda: browser.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
-    names = ("map", "curves", "tradeoffs", "parallel")
+    for name in ("multiples", "parallel"):
+        scroll_to(browser, name)
+        until(lambda name=name: browser.execute_script("return document.getElementById(arguments[0]).data", name))
+    names = ("map", "multiples", "curves", "tradeoffs", "parallel")
     for bar in browser.find_elements("css selector", ".downloads"):
         for button in bar.find_elements("css selector", "button"):
             browser.execute_script("arguments[0].click()", button)
@@ -536,3 +558,99 @@ def test_parallel_lines_can_be_seen_in_the_dark(browser: Any, page: Path) -> Non
     panel = [int(part) for part in back[4:-1].split(",")[:3]]
     assert min(contrast([int(part) for part in colour[4:-1].split(",")], panel) for colour in colours) >= 2.9
     assert max(len(tick) for axis in ticks for tick in axis) <= 8
+
+
+@pytest.fixture(scope="module")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The script of axe-core, which finds what keeps people from reading a page, from the npm registry."""
+    folder, npm = tmp_path_factory.mktemp("axe"), shutil.which("npm")
+    if not npm:
+        pytest.skip("needs npm, which fetches axe-core")
+    try:
+        subprocess.run([npm, "pack", "axe-core"], cwd=folder, check=True, capture_output=True, timeout=WAIT)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("axe-core cannot be fetched from the npm registry")
+    with tarfile.open(next(folder.glob("*.tgz"))) as packed:
+        script = packed.extractfile("package/axe.min.js")
+        assert script
+        return script.read().decode()
+
+
+def in_scheme(browser: Any, scheme: str | None) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}] if scheme else []
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_keeps_anyone_from_reading_the_pages(browser: Any, page: Path, axe: str, scheme: str) -> None:
+    front = write_report(Options(path=str(page.parents[1])))
+    in_scheme(browser, scheme)
+    browser.set_script_timeout(5 * WAIT)
+    found = {}
+    for one in (page, front):
+        browser.get(one.as_uri()) if one == front else show(browser, one)
+        for name in ("multiples", "tradeoffs", "parallel") if one == page else ():
+            scroll_to(browser, name)
+            until(lambda name=name: browser.execute_script("return document.getElementById(arguments[0]).data", name))
+        browser.execute_script(axe)
+        run = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done)"
+        for violation in browser.execute_async_script(run)["violations"]:
+            if violation["impact"] in ("serious", "critical"):
+                found[violation["id"]] = [node["html"][:200] for node in violation["nodes"]]
+    in_scheme(browser, None)
+    assert found == {}
+
+
+def test_the_table_is_one_stop_and_arrow_keys_move_in_it(browser: Any, page: Path) -> None:
+    show(browser, page)
+    stops = "return document.querySelectorAll('#table [tabindex=\"0\"]').length"
+    assert browser.execute_script(stops) == 1
+    browser.execute_script("document.querySelector('#table [tabindex=\"0\"]').focus()")
+    active = "return [document.activeElement.tagName, document.activeElement.textContent.split(' ')[0]]"
+
+    def pressed(*keys: str) -> list[str]:
+        browser.switch_to.active_element.send_keys(*keys)
+        return list(browser.execute_script(active))
+
+    assert pressed(RIGHT) == ["BUTTON", "γ"]
+    assert pressed(DOWN)[0] == "INPUT"
+    assert pressed(DOWN)[0] == "TR" and pressed(DOWN)[0] == "TR"
+    pressed(ENTER)
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0.5, λ = 0")
+    assert pressed(UP)[0] == "TR" and pressed(UP)[0] == "INPUT"
+    assert browser.execute_script(stops) == 1
+    sliders = "return [...document.querySelectorAll('input[type=range]')].map((slider) => slider.ariaLabel)"
+    assert all(browser.execute_script(sliders))
+    assert complaints(browser) == []
+
+
+def test_paper_holds_the_slices_the_pictures_and_whole_tables(browser: Any, page: Path) -> None:
+    show(browser, page)
+    press(browser, "theme", ENTER, ENTER)
+    until(lambda: text(browser, "theme") == "Theme: dark")
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert text(browser, "map-slices") == "λ = 0"
+    widths = """return [...document.querySelectorAll('table, .plot, .sprites')].filter((one) => one.offsetParent)
+        .map((one) => one.getBoundingClientRect().right)"""
+    assert max(browser.execute_script(widths)) <= 1000
+    rows = "return [...document.querySelectorAll('#table tbody tr')].filter((row) => row.offsetHeight).length"
+    assert browser.execute_script(rows) == 12
+    adjusted = "return getComputedStyle(document.querySelector('.strip')).printColorAdjust"
+    assert browser.execute_script(adjusted) == "exact"
+    ink = "return document.getElementById('map').layout.font.color"
+    assert browser.execute_script(ink) == "rgb(27, 31, 36)"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script(ink) != "rgb(27, 31, 36)"
+    assert complaints(browser) == []
+
+
+def test_text_of_twice_the_size_fits_a_phone_and_grows_in_plots_too(start: Start, page: Path) -> None:
+    phone = show(start(360, 740, touch=True), page)
+    phone.execute_script("document.documentElement.style.fontSize = '200%'")
+    press(phone, "theme", ENTER)  # which draws anew
+    until(lambda: phone.execute_script("return document.getElementById('map').layout.font.size") == 24)
+    assert phone.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
+    assert phone.execute_script("return parseFloat(getComputedStyle(document.querySelector('.hint')).fontSize)") > 25
+    assert complaints(phone) == []

@@ -43,6 +43,14 @@ function curveTraces(metric, axis) {
   return [band, thin, thick].map((trace) => ({ ...anchors, ...trace }));
 }
 
+/** The range of an axis where all values are one but for rounding, whose digits would be its ticks otherwise. */
+function rangeOfCurves(metric) {
+  const values = cells[state.cell].trials.flatMap(({ curves }) => curves[metric.name]).filter((value) => value !== null);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  if (!values.length || high - low > 1e-9 * Math.abs(high)) return { autorange: true };
+  return { range: [low - (Math.abs(low) / 2 || 1), low + (Math.abs(low) / 2 || 1)] };
+}
+
 function curveLayout(columns, width) {
   const rows = Math.ceil(curved.length / columns);
   const rowHeight = 138;
@@ -65,7 +73,7 @@ function curveLayout(columns, width) {
       nticks: 4,
       title: i >= curved.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
     };
-    layout[`yaxis${axis}`] = { ...shared, nticks: 5, exponentformat: "power" };
+    layout[`yaxis${axis}`] = { ...shared, ...rangeOfCurves(metric), nticks: 5, exponentformat: "power" };
     layout.annotations.push({
       text: escaped(metric.short),
       xref: `x${axis} domain`,

@@ -40,16 +40,23 @@ function mapTraces(shownCells, size) {
   return [heat, letters];
 }
 
-/** What fits into a cell of the map: its value and marks, or the marks alone. */
+/** The marks of a cell: what it is on its map, how it ended, and whether its networks collapsed. */
+function lettersOf(cell) {
+  const [metric, time] = [mapped(), state.time];
+  const best = metric.best?.[time].includes(cell) ? "★" : "";
+  const distinction = metric.differs?.[time].includes(cell) ? (metric.mean[time][cell] > 0 ? "▲" : "▼") : best;
+  const collapsed = metric.collapsed[time][cell] ? "C" : "";
+  return [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
+}
+
+/** What fits into a cell of the map: its value, its interval and its marks; without room, the marks alone. */
 function labelIn(size, cell) {
   const [metric, time] = [mapped(), state.time];
-  const mean = metric.mean[time][cell];
-  const best = metric.best?.[time].includes(cell) ? "★" : "";
-  const distinction = metric.differs?.[time].includes(cell) ? (mean > 0 ? "▲" : "▼") : best;
-  const collapsed = metric.collapsed[time][cell] ? "C" : "";
-  const letters = [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
+  const [mean, half] = [metric.mean[time][cell], metric.half[time][cell]];
   const value = mean === null || !size.numbers ? "" : shown(metric, mean);
-  return [value, letters].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
+  const letters = lettersOf(cell);
+  const interval = value && half !== null && size.intervals ? `±${halfOf(metric, half)}` : "";
+  return [value, interval, letters].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
 }
 
 function mapSize() {
@@ -61,8 +68,11 @@ function mapSize() {
   const cellWidth = (width - margin.l - margin.r) / numX();
   const crowded = across * 8 > cellWidth;
   if (crowded) margin.b += 7 * across - 12;
+  const [metric, time] = [mapped(), state.time];
+  const halves = metric.half[time].filter((half) => half !== null);
   const longest = Math.max(
-    ...cells.map((_, cell) => shown(mapped(), mapped().mean[state.time][cell]).length),
+    ...metric.mean[time].map((mean) => shown(metric, mean).length),
+    ...halves.map((half) => halfOf(metric, half).length + 1),
   );
   const font = Math.min(13, (cellWidth - 6) / (0.6 * longest), height * 0.42);
   const numbers = font >= 8;
@@ -72,6 +82,7 @@ function mapSize() {
     height,
     crowded,
     numbers,
+    intervals: numbers && height > 3.7 * font, // three lines, with the marks
     font: numbers ? font : Math.min(13, cellWidth * 0.8),
     total: height * numY(),
   };
@@ -107,7 +118,7 @@ function drawMap() {
     plot_bgcolor: themeColour("empty"),
     xaxis: mapAxis(xField, size.crowded ? -90 : 0),
     yaxis: mapAxis(yField, 0),
-    shapes: shapesOnMap(),
+    shapes: [...shapesOnMap(), ...noiseBracket()],
   };
   plot("map", mapTraces(shownCells, size), layout, {
     plotly_click: ({ points: [point] }) => choose(cellAt(point.x, point.y)),
@@ -117,13 +128,19 @@ function drawMap() {
 
 /** Of the chosen cell alone, the map draws no more than its frame. */
 function drawMapOrFrame(changed) {
-  if (changed.size === 1 && changed.has("cell")) Plotly.relayout("map", { shapes: shapesOnMap() });
+  if (changed.size === 1 && changed.has("cell")) Plotly.relayout("map", { shapes: [...shapesOnMap(), ...noiseBracket()] });
   else drawMap();
 }
 
+function describeMap() {
+  const how = "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration.";
+  const anyInterval = metrics.some(({ half }) => half.some((row) => row.some((value) => value !== null)));
+  const intervals = " ± is half of the 95% interval over seeds, of a variance pooled over cells where they vary alike.";
+  $("map-help").textContent = how + (anyInterval ? intervals : "");
+}
+
 if (!isSearch) {
-  $("map-help").textContent =
-    "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration. ± is the 95% interval over seeds, of a variance pooled over cells where they vary alike.";
+  whenRead(describeMap);
   onArrows("map", nextCell);
   offerFiles("map", () => rowsOf(cellsOnMap(), [mapped()]));
   store.register({ on: ["metric", "compared", "time", "slice", "cell", ...LOOK], draw: drawMapOrFrame });

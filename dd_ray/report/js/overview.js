@@ -57,7 +57,7 @@ function drawLegend(shownCells) {
   const before = shownCells.map((cell) => metric.untrained?.[cell] ?? null).filter((score) => score !== null);
   if (before.length) entries.push(element("li", `before training: ${extent(metric, before)}`));
   if (metric.noise !== null)
-    entries.push(element("li", `least significant difference, by itself: ${+metric.noise.toPrecision(2)}`));
+    entries.push(entry("⊓", `on the colour bar: the least significant difference ${metric.signed ? "from 0" : "of two cells"}, by itself: ${+metric.noise.toPrecision(2)}`));
   const beyond = shownCells.filter((cell) => {
     const value = metric.mean[time][cell];
     return value !== null && (value < metric.min || value > metric.max);
@@ -68,6 +68,8 @@ function drawLegend(shownCells) {
 
 function showHeading() {
   $("map-title").textContent = `${mapped().label} at iteration ${iterations[state.time].toLocaleString("en")}`;
+  const slices = data.layout.slices.map((field) => `${axisOf[field].symbol} = ${axisOf[field].text[state.slice[field]]}`);
+  $("map-slices").textContent = slices.join(", "); // on paper, where there are no sliders
 }
 
-store.register({ on: ["metric", "compared", "time"], draw: showHeading });
+store.register({ on: ["metric", "compared", "time", "slice"], draw: showHeading });

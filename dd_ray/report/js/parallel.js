@@ -19,8 +19,8 @@ function axisDimension(axis, values) {
     const [low, high] = [Math.min(...positive), Math.max(...positive)];
     const zero = low - 0.1 * (high - low || 1); // where a field without effect has 0
     const hasZero = positive.length < values.length;
-    const ticks = [0, 1, 2, 3].map((i) => low + ((high - low) * i) / 3);
-    const labels = ticks.map((tick) => String(+(10 ** tick).toPrecision(2)));
+    const ticks = logarithmicTicks(low, high);
+    const labels = ticks.map((tick) => tickText(10 ** tick));
     return {
       values: values.map((value) => (value > 0 ? Math.log10(value) : zero)),
       range: [hasZero ? zero : low, high],
@@ -38,6 +38,15 @@ function axisDimension(axis, values) {
     tickvals: ticks,
     ticktext: axis.text.map(escaped),
   };
+}
+
+/** Places on a logarithmic axis, at powers of ten and, where these are few, at 2 and 5 times them. */
+function logarithmicTicks(low, high) {
+  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
+  const within = (multiples) =>
+    powers.flatMap((power) => multiples.map((multiple) => power + Math.log10(multiple)))
+      .filter((tick) => tick >= low - 1e-9 && tick <= high + 1e-9);
+  return [[1], [1, 3], [1, 2, 5]].map(within).find((ticks) => ticks.length > 2) ?? [low, high];
 }
 
 const tickText = (tick) => String(+tick.toPrecision(6));

@@ -13,10 +13,15 @@ function strip(sprites, row, description) {
   return made;
 }
 
-function differenceStrip(sprites, row, description) {
-  const made = strip(sprites, row, description);
-  made.style.backgroundBlendMode = "difference";
-  made.style.filter = "brightness(2)";
+/** Reconstruction less original about a middle grey, cut off at ±½ of white, as figures have it. */
+function differenceStrip([original, reconstruction], row, description) {
+  // Half of 1 − original and half of the reconstruction make ½ + (reconstruction − original) / 2.
+  const [under, over] = [strip([original], row, ""), strip([reconstruction], row, "")];
+  under.style.filter = "invert(1)";
+  over.style.opacity = "0.5";
+  const made = element("div", "", { class: "difference", role: "img", "aria-label": description });
+  for (const layer of [under, over]) layer.setAttribute("aria-hidden", "true");
+  made.append(under, over);
   return made;
 }
 
@@ -32,7 +37,7 @@ function showPictures() {
   const where = `Seed ${pictures.seed}, iteration ${pictures.iteration.toLocaleString("en")}`;
   $("pictures").replaceChildren(
     element("h3", "Reconstructions of held-out videos"),
-    element("p", `${where}. Frames from left to right.`, { class: "hint" }),
+    element("p", `${where}. Frames from left to right. The difference is reconstruction less original, about grey.`, { class: "hint" }),
     reconstructions(pictures),
     element("p", pictures.lag ? lagOf(pictures.lag) : "", { class: "hint", id: "lag" }),
     element("h3", "Traversals"),
@@ -78,8 +83,8 @@ function reconstructions({ reconstruction, original }) {
       strip([reconstruction], video, `Video ${video + 1}, reconstruction`),
     );
     grid.append(
-      element("span", "difference × 2"),
-      differenceStrip([source, reconstruction], video, `Video ${video + 1}, difference`),
+      element("span", "difference", { title: "reconstruction less original: white is too bright, black too dark" }),
+      differenceStrip([source, reconstruction], video, `Video ${video + 1}, reconstruction less original`),
     );
   }
   return grid;
@@ -101,5 +106,6 @@ function traversals({ traversal, latents }) {
   return grid;
 }
 
-document.documentElement.classList.toggle("unpictured", !$("pictures-0"));
+// Without pictures, what is said of a cell is short, and its curves stand below it rather than below the map.
+if (document.documentElement.dataset.pictures === "no") $("cell").after($("curves-section"));
 store.register({ on: ["cell"], draw: showPictures });

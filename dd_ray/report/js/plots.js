@@ -2,10 +2,24 @@
 
 const QUIET = { displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false };
 
+/** A layout or trace for a reader whose text is larger than usual: with its fonts, and with margins for them. */
+function enlarged(part, size) {
+  if (Array.isArray(part)) return typeof part[0] === "object" ? part.map((one) => enlarged(one, size)) : part;
+  if (part === null || typeof part !== "object") return part;
+  const larger = ([name, value]) => {
+    if (name === "margin") return [name, Object.fromEntries(Object.entries(value).map(([side, px]) => [side, px * size]))];
+    if (!/font$/.test(name) || typeof value?.size !== "number") return [name, enlarged(value, size)];
+    return [name, { ...value, size: value.size * size }];
+  };
+  return Object.fromEntries(Object.entries(part).map(larger));
+}
+
 /** Draw a plot in an element; `on` has a listener for each event of plotly's, added with the first drawing. */
 function plot(id, traces, layout, on = {}) {
   const first = !$(id).data;
-  Plotly.react(id, traces, layout, QUIET);
+  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  if (size === 1) Plotly.react(id, traces, layout, QUIET);
+  else Plotly.react(id, traces.map((trace) => enlarged(trace, size)), enlarged(layout, size), QUIET);
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
@@ -55,6 +69,21 @@ function colourBar(metric) {
     tickfont: { size: 11 },
     nticks: 6,
   };
+}
+
+const BRACKET = "least significant difference";
+/** On the colour bar, from its lower end or from 0, how far two cells, or one and 0, must differ to be told apart. */
+function noiseBracket() {
+  const metric = mapped();
+  if (metric.noise === null) return [];
+  const low = metric.signed ? 0 : metric.min;
+  const [from, to] = [low, low + metric.noise].map((value) => (value - metric.min) / (metric.max - metric.min));
+  const line = (x0, y0, x1, y1) => ({
+    ...{ type: "line", name: BRACKET, xref: "paper", yref: "paper", ysizemode: "pixel", yanchor: 1 },
+    ...{ x0, y0, x1, y1, line: { color: themeColour("ink"), width: 1.5 } },
+  });
+  const [foot, top] = [30, 34]; // pixels above the map: just above the bar
+  return [line(from, foot, from, top), line(from, top, to, top), line(to, top, to, foot)];
 }
 
 function baseLayout() {

@@ -3,20 +3,20 @@
 let rowsOfTable = [];
 
 function rowOf(cell) {
-  const row = element("tr", "", { tabindex: "0", "aria-selected": "false", "data-cell": cell });
+  const row = element("tr", "", { tabindex: "-1", "aria-selected": "false", "data-cell": cell });
   for (const column of columnsOfTable) row.append(element("td", "", column.text ? { class: "text" } : {}));
   return row;
 }
 
 function headingOf(column) {
   const heading = element("th", "", { scope: "col", class: column.text ? "text" : "", "data-column": column.name });
-  const button = element("button", column.title, { type: "button" });
+  const button = element("button", column.title, { type: "button", tabindex: "-1" });
   button.addEventListener("click", () => {
     const up = state.sort.column === column.name ? !state.sort.up : column.metric?.better !== "max";
     store.update({ sort: { column: column.name, up } });
   });
   const label = `Filter ${column.title}`;
-  const input = element("input", "", { type: "text", "aria-label": label, autocomplete: "off", inputmode: "text" });
+  const input = element("input", "", { type: "text", "aria-label": label, autocomplete: "off", tabindex: "-1" });
   input.addEventListener("input", () => {
     store.update({ filters: { ...state.filters, [column.name]: input.value.trim() } });
   });
@@ -64,6 +64,7 @@ function showTable() {
     });
   }
   arrange(order.map((cell) => rowsOfTable[cell]));
+  keepStop();
   headings().forEach((heading, i) => {
     const sorted = columnsOfTable[i] === column;
     heading.setAttribute("aria-sort", sorted ? (state.sort.up ? "ascending" : "descending") : "none");
@@ -86,24 +87,56 @@ function markRow() {
   rowsOfTable.forEach((row, cell) => row.setAttribute("aria-selected", String(cell === state.cell)));
 }
 
-function rowChosen(event) {
-  const row = event.target.closest("tr[data-cell]");
-  if (!row) return;
-  if (event.type === "keydown") {
-    const shownRows = [...$("table").tBodies[0].rows].filter((other) => !other.hidden);
-    const next = shownRows[shownRows.indexOf(row) + ({ ArrowDown: 1, ArrowUp: -1 }[event.key] ?? 0)];
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      event.preventDefault();
-      return next?.focus();
-    }
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
+// The table is one stop of the Tab key, which is where one was in it last; arrow keys move inside.
+
+let tabStop = null;
+function stopAt(target) {
+  if (tabStop) tabStop.tabIndex = -1;
+  tabStop = target;
+  tabStop.tabIndex = 0;
+}
+
+/** The stop is something that can be seen. */
+function keepStop() {
+  if (!tabStop?.isConnected || tabStop.closest("tr").hidden) stopAt(headings()[0].firstChild);
+}
+
+/** What an arrow key leads to from a heading's button, a filter or a row; undefined where it stays. */
+function besides(target, key) {
+  const row = target.closest("tr[data-cell]");
+  const shownRows = [...$("table").tBodies[0].rows].filter((other) => !other.hidden);
+  if (row) {
+    const at = shownRows.indexOf(row);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shownRows.length - 1 }[key];
+    return to === -1 ? headings()[0].lastChild : shownRows[to];
   }
-  choose(Number(row.dataset.cell));
+  const heading = target.closest("th");
+  const isFilter = target === heading.lastChild;
+  if (key === "ArrowDown") return isFilter ? shownRows[0] : heading.lastChild;
+  if (key === "ArrowUp") return isFilter ? heading.firstChild : undefined;
+  if (isFilter && target.value) return undefined; // in a text, they move its cursor
+  const next = { ArrowLeft: heading.previousSibling, ArrowRight: heading.nextSibling }[key];
+  return isFilter ? next?.lastChild : next?.firstChild;
+}
+
+function keyInTable(event) {
+  const next = besides(event.target, event.key);
+  const row = event.target.closest("tr[data-cell]");
+  if (next) next.focus();
+  else if (row && (event.key === "Enter" || event.key === " ")) choose(Number(row.dataset.cell));
+  else if (!row || !event.key.startsWith("Arrow")) return;
+  event.preventDefault();
+}
+
+function rowClicked(event) {
+  const row = event.target.closest("tr[data-cell]");
+  if (row) choose(Number(row.dataset.cell));
 }
 
 whenRead(buildTable);
-for (const type of ["click", "keydown"]) $("table").tBodies[0].addEventListener(type, rowChosen);
+$("table").addEventListener("focusin", ({ target }) => stopAt(target));
+$("table").addEventListener("keydown", keyInTable);
+$("table").tBodies[0].addEventListener("click", rowClicked);
 $("clear").addEventListener("click", () => store.update({ filters: {} }));
 store.register({ on: ["filters"], draw: showFilters });
 store.register({ on: ["metric", "time", "sort", "filters"], draw: showTable });

@@ -3,20 +3,27 @@
 function shown(metric, value) {
   if (value === null) return "–";
   if (value === 0) return "0";
-  if (metric.signed) return withSign(metric, value);
-  return metric.count ? String(+value.toPrecision(3)) : value.toPrecision(metric.digits);
+  if (metric.count && !metric.signed) return String(+value.toPrecision(3));
+  if (metric.decimals === null) return value.toPrecision(metric.digits);
+  const text = Math.abs(value).toFixed(metric.decimals); // as many as the others, to be compared at a glance
+  if (Number(text) === 0) return text;
+  const [plus, minus] = metric.signed ? ["+", "−"] : ["", "-"];
+  return (value > 0 ? plus : minus) + text;
 }
 
-/** A difference, with as many decimals as the others, so that they can be compared at a glance. */
-function withSign(metric, value) {
-  const text = Math.abs(value).toFixed(metric.decimals);
-  return Number(text) === 0 ? text : `${value > 0 ? "+" : "−"}${text}`;
+/** Half of an interval, with as many decimals as the others of its metric. */
+function halfOf(metric, half) {
+  const text = metric.interval_decimals === null ? "0" : half.toFixed(metric.interval_decimals);
+  if (Number(text) !== 0 || half === 0) return half === 0 ? "0" : text;
+  const rounded = Number(half.toPrecision(2)); // two digits, without an exponent
+  const decimals = Math.min(100, Math.max(0, 1 - Math.floor(Math.log10(rounded))));
+  return rounded.toFixed(decimals).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 }
 
 function withInterval(metric, cell) {
   const half = metric.half[state.time][cell];
   const value = shown(metric, metric.mean[state.time][cell]);
-  return half === null ? value : `${value} ± ${+half.toPrecision(2)}`;
+  return half === null ? value : `${value} ± ${halfOf(metric, half)}`;
 }
 
 const axisText = (axis, value) => axis.text[axis.values.indexOf(value)] ?? String(value);

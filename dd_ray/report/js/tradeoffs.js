@@ -37,6 +37,18 @@ function joiningLines([x, y], at, colours) {
   });
 }
 
+const MOST_WITH_BARS = 40; // cells; of more, the front and the chosen one alone have theirs
+const FEWEST_SEEDS_WITH_BARS = 3; // as in figures: the interval of two seeds would hide everything
+const intervalOf = (metric, cell) =>
+  metric.seeds[state.time][cell] < FEWEST_SEEDS_WITH_BARS ? null : metric.half[state.time][cell];
+
+/** The single seeds of the chosen cell. */
+function seedsOfChosen(x, y, look) {
+  const trials = state.cell < 0 || cells[state.cell].trials.length < 2 ? [] : cells[state.cell].trials;
+  const of = (metric) => trials.map((trial) => trial.curves[metric.name][state.time]);
+  return { ...look, mode: "markers", x: of(x), y: of(y) };
+}
+
 function letterIn(x, y, cell) {
   const mark = Math.min(x.mark[state.time][cell], y.mark[state.time][cell]); // the worse
   return [marks[mark].letter, x.collapsed[state.time][cell] ? "C" : ""].filter(Boolean).join(" ");
@@ -53,8 +65,17 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
   const quiet = { ...at, hoverinfo: "skip" };
   const edge = { x: values(x, best), y: values(y, best) };
   const chosen = state.cell < 0 ? [] : [state.cell];
+  const barred = new Set(cells.length <= MOST_WITH_BARS ? all : [...best, ...chosen]);
+  const bars = (metric) => ({
+    array: all.map((cell) => (barred.has(cell) ? intervalOf(metric, cell) : null)),
+    color: themeColour("soft"),
+    thickness: 1,
+    width: 0,
+  });
   const points = {
     ...at,
+    error_x: bars(x),
+    error_y: bars(y),
     mode: "markers+text",
     x: values(x, all),
     y: values(y, all),
@@ -78,6 +99,7 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
     ...joiningLines([x, y], at, colours),
     { ...quiet, ...edge, mode: "markers", marker: { size: 15, symbol: "circle-open", color: themeColour("ink") } },
     points,
+    seedsOfChosen(x, y, { ...quiet, marker: { size: 5, color: CHOSEN } }),
     {
       ...quiet,
       x: values(x, chosen),
@@ -134,11 +156,19 @@ function tradeoffClicked({ points: [point] }) {
   choose(point.customdata);
 }
 
+function barsInWords() {
+  const pairs = data.tradeoffs.flatMap(({ x, y }) => [metricOf[x], metricOf[y]]);
+  if (!pairs.some((metric) => cells.some((_, cell) => intervalOf(metric, cell) !== null))) return "";
+  return `; bars are 95% intervals${cells.length > MOST_WITH_BARS ? ", of the front and the chosen cell" : ""}`;
+}
+
 function describeTradeoffs() {
   $("tradeoffs-help").textContent =
     `Each point is a cell at iteration ${iterations[state.time].toLocaleString("en")}, the mean of its seeds` +
     (joined === coloured ? "" : `; lines run along ${joined.symbol}`) +
-    ". Click a point, or use the arrow keys here, to choose its cell.";
+    barsInWords() +
+    ". Click a point, or use the arrow keys here, to choose its cell" +
+    (cells.some(({ trials }) => trials.length > 1) ? " and see its single seeds as small dots." : ".");
   const colours = orderedColours(coloured.values.length);
   const ofColours = coloured.values.map((_, value) => {
     const made = entry("●", `${coloured.symbol} = ${coloured.text[value]}`);
