@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config import field_names
-from dd_ray.config.options import shown
+from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
@@ -149,7 +149,7 @@ def _axes_of_search(table: pd.DataFrame, drawn: Mapping[str, str]) -> list[dict[
 
 
 def _named(field: str) -> dict[str, str]:
-    return {"field": field, "symbol": plain(symbol(field))}
+    return {"field": field, "option": option_name(field), "symbol": plain(symbol(field))}
 
 
 def _metrics(

@@ -19,8 +19,9 @@ from plotly.offline import get_plotlyjs
 
 _RESOURCES = files("dd_ray.report")
 SCRIPTS = (
-    *("page", "store", "text", "colours", "plots", "cells", "overview", "map_marks", "map", "scatter", "cell"),
-    *("pictures", "tradeoffs", "curves", "columns", "table", "parallel", "controls", "where", "main", "live"),
+    *("page", "store", "text", "colours", "plots", "cells", "columns", "overview", "map_marks", "map", "scatter"),
+    *("cell", "pictures", "tradeoffs", "curves", "table", "parallel", "filter", "pins", "compared", "player"),
+    *("controls", "where", "main", "live"),
 )
 """Files of `js/`, in the order in which they are joined."""
 SERVED_ONLY = "live"

@@ -37,9 +37,9 @@ whenRead(describeSweep);
 whenRead(identify);
 store.drawAll();
 document.addEventListener("DOMContentLoaded", () => {
-  if (inAddress().has("metric")) store.update(stateAt(inAddress()));
+  if (inAddress().size) store.update(stateAt(inAddress()));
   if (state.cell < 0) choose(bestCell());
-  const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "sort", "filters"];
+  const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "sort", "pins", ...KEEPING];
   store.register({ on: chosen, later: true, draw: writeAddress });
   addEventListener("hashchange", () => store.update(stateAt(inAddress())));
   document.documentElement.dataset.ready = "yes";

@@ -108,6 +108,7 @@ function drawMap() {
     xaxis: mapAxis(xField, size.crowded ? -90 : 0),
     yaxis: mapAxis(yField, 0),
     shapes: shapesOnMap(),
+    annotations: pinLetters(),
   };
   plot("map", mapTraces(shownCells, size), layout, {
     plotly_click: ({ points: [point] }) => choose(cellAt(point.x, point.y)),
@@ -115,9 +116,10 @@ function drawMap() {
   drawLegend(shownCells);
 }
 
-/** Of the chosen cell alone, the map draws no more than its frame. */
+const OVER_THE_MAP = ["cell", "pins", ...KEEPING];
+/** Of the chosen cell, the pins and the filter, the map draws no more than what lies over it. */
 function drawMapOrFrame(changed) {
-  if (changed.size === 1 && changed.has("cell")) Plotly.relayout("map", { shapes: shapesOnMap() });
+  if ([...changed].every((key) => OVER_THE_MAP.includes(key))) Plotly.relayout("map", { shapes: shapesOnMap(), annotations: pinLetters() });
   else drawMap();
 }
 
@@ -126,5 +128,5 @@ if (!isSearch) {
     "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration. ± is the 95% interval over seeds, of a variance pooled over cells where they vary alike.";
   onArrows("map", nextCell);
   offerFiles("map", () => rowsOf(cellsOnMap(), [mapped()]));
-  store.register({ on: ["metric", "compared", "time", "slice", "cell", ...LOOK], draw: drawMapOrFrame });
+  store.register({ on: ["metric", "compared", "time", "slice", ...OVER_THE_MAP, ...LOOK], draw: drawMapOrFrame });
 }

@@ -1,5 +1,6 @@
 // What all plots share: their layout, their colour bar, and how they are drawn.
 
+const NOT_KEPT = 0.12; // opacity of points that the filter does not keep
 const QUIET = { displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false };
 
 /** Draw a plot in an element; `on` has a listener for each event of plotly's, added with the first drawing. */

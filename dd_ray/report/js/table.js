@@ -54,11 +54,11 @@ function arrange(rows) {
 function showTable() {
   const column = columnsOfTable.find(({ name }) => name === state.sort.column) ?? columnsOfTable[0];
   const order = cells.map((_, cell) => cell).sort((one, other) => compare(column, one, other));
-  let kept = 0;
+  let shownRows = 0;
   for (const cell of order) {
     const row = rowsOfTable[cell];
     row.hidden = !isKept(cell);
-    kept += !row.hidden;
+    shownRows += !row.hidden;
     columnsOfTable.forEach((c, i) => {
       row.children[i].textContent = c.shown?.(cell) ?? c.value(cell) ?? "–";
     });
@@ -70,8 +70,8 @@ function showTable() {
     heading.firstChild.textContent = columnsOfTable[i].title + (sorted ? (state.sort.up ? " ▲" : " ▼") : "");
   });
   $("rows-shown").textContent =
-    `${kept} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
-  $("clear").hidden = !Object.values(state.filters).some(Boolean);
+    `${shownRows} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
+  $("clear").hidden = !isFiltered();
 }
 
 /** Filters as they are, where they were not typed here. */
@@ -104,7 +104,7 @@ function rowChosen(event) {
 
 whenRead(buildTable);
 for (const type of ["click", "keydown"]) $("table").tBodies[0].addEventListener(type, rowChosen);
-$("clear").addEventListener("click", () => store.update({ filters: {} }));
+$("clear").addEventListener("click", () => store.update({ filters: {}, query: "" }));
 store.register({ on: ["filters"], draw: showFilters });
-store.register({ on: ["metric", "time", "sort", "filters"], draw: showTable });
+store.register({ on: ["metric", "time", "sort", ...KEEPING], draw: showTable });
 store.register({ on: ["cell"], draw: markRow });
