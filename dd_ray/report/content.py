@@ -25,6 +25,7 @@ from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import Scale, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
+from dd_ray.report.explained import explained_effects, explained_search
 from dd_ray.results import suggestions as search_results
 from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
 from dd_ray.results.tradeoffs import pairs_of, points
@@ -88,6 +89,8 @@ def collect(
         "common": {name: _plain(table[name].iloc[0]) for name in _settings(table) if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
+    found["effects"] = None if is_search else explained_effects(summaries[-1])
+    found["found"] = explained_search(path) if is_search else None
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
     maps = ["viridis", *(look["colours"] for m in of_metrics for look in (m, *m["differences"].values()))]
     return found | {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}

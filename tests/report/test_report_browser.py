@@ -536,3 +536,85 @@ def test_parallel_lines_can_be_seen_in_the_dark(browser: Any, page: Path) -> Non
     panel = [int(part) for part in back[4:-1].split(",")[:3]]
     assert min(contrast([int(part) for part in colour[4:-1].split(",")], panel) for colour in colours) >= 2.9
     assert max(len(tick) for axis in ticks for tick in axis) <= 8
+
+
+KEPT = "return [...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden).length"
+
+
+def test_one_filter_holds_for_all_views(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
+    scroll_to(browser, "parallel")
+    lines = "return document.getElementById('parallel').data?.[0].dimensions[0].values.length"
+    until(lambda: browser.execute_script(lines) == 12)
+    press(browser, "query", "gamma >= 0.5 and state: stopped")
+    until(lambda: "4 of 12 cells are kept" in text(browser, "kept"))
+    assert browser.execute_script(KEPT) == 4
+    until(lambda: browser.execute_script(lines) == 4)
+    veiled = """return document.getElementById('map').layout.shapes.filter((shape) => shape.name === 'not kept')
+        .map((shape) => shape.path.split('Z').length - 1)"""
+    assert browser.execute_script(veiled) == [4]  # of six on this slice, two stay
+    faint = """return document.getElementById('tradeoffs').data.find((trace) => trace.customdata).marker.opacity
+        .filter((opacity) => opacity === 1).length"""
+    until(lambda: browser.execute_script(faint) == 4)
+    until(lambda: "keep=gamma" in browser.current_url)
+    press(browser, "query", " and speed > 1")
+    until(lambda: "Nothing here is called speed" in text(browser, "kept"))
+    press(browser, "let-go", ENTER)
+    until(lambda: browser.execute_script(KEPT) == 12)
+    assert browser.execute_script("return document.getElementById('query').value") == ""
+    assert complaints(browser) == []
+
+
+def test_values_that_are_clicked_are_kept(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "map")
+    tick = """const tick = [...document.querySelectorAll('#map .xtick text')].find((one) => one.textContent === '0.9')
+        .getBoundingClientRect(); return {x: tick.left + tick.width / 2, y: tick.top + tick.height / 2}"""
+    click(browser, browser.execute_script(tick))
+    until(lambda: browser.execute_script(KEPT) == 4)
+    browser.execute_script("document.getElementById('by-value').open = true")
+    buttons = browser.find_elements("css selector", "#values [data-field=gamma] button")
+    assert [button.get_attribute("aria-pressed") for button in buttons] == ["false", "false", "true"]
+    buttons[0].send_keys(ENTER)
+    until(lambda: browser.execute_script(KEPT) == 8)
+    assert {row[1] for row in shown_rows(browser)} == {"0", "0.9"}
+    buttons[1].send_keys(ENTER)  # all of them, which is no filter
+    until(lambda: browser.execute_script(KEPT) == 12)
+    until(lambda: "filter.gamma" not in browser.current_url)
+    assert complaints(browser) == []
+
+
+def test_pinned_cells_are_compared_and_play_together(browser: Any, page: Path) -> None:
+    show(browser, page)
+    assert not browser.execute_script("return document.getElementById('compared-section').checkVisibility()")
+    press(browser, "map", "p", RIGHT, "p")
+    until(lambda: text(browser, "pin") == "Pinned as B: unpin (P)")
+    script = "return [...document.querySelectorAll('#compared-table tr')].map((row) => row.innerText.split('\\t'))"
+    rows = browser.execute_script(script)
+    assert rows[0] == ["", "A", "B"] and rows[1] == ["gamma", "0", "0.5"]
+    assert rows[2] == ["state", "complete", "stopped early at iteration 150"]
+    (error,) = (row for row in rows if row[0].startswith("Reconstruction error"))
+    assert all(" ± " in value for value in error[1:])
+    drawn = "return document.getElementById('compared-curves').data?.map((trace) => trace.line.dash)"
+    assert {"solid", "dash"} <= {*until(lambda: browser.execute_script(drawn))}
+    assert browser.execute_script("return document.getElementById('map').layout.annotations.length") == 2
+    places = "return [...document.querySelectorAll('#stage .frame')].map((one) => one.style.backgroundPositionX)"
+    assert len(browser.execute_script(places)) == 2 * (2 * 3 + 4) and {*browser.execute_script(places)} == {"0%"}
+    press(browser, "frame", LEFT, RIGHT)
+    assert len({*browser.execute_script(places)}) == 2  # a video and a traversal, each at its second step
+    press(browser, "play", ENTER)
+    until(lambda: int(browser.execute_script("return document.getElementById('frame').value")) >= 3)
+    press(browser, "play", ENTER)
+    assert text(browser, "play") == "Play"
+    until(lambda: browser.current_url.count("pin=") == 2)
+    link = browser.current_url
+    browser.get("about:blank")
+    browser.get(link)
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert browser.execute_script(script)[0] == ["", "A", "B"]
+    press(browser, "map", "p")  # the chosen one, which is B
+    until(lambda: browser.execute_script(script)[0] == ["", "A"])
+    assert "Pin another cell" in text(browser, "compared-help")
+    assert complaints(browser) == []

@@ -10,13 +10,19 @@ function plot(id, traces, layout, on = {}) {
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
-/** Below a plot, what keeps it: as pictures, and as the table of numbers, heading first, that `rows` gives. */
-function offerFiles(id, rows) {
+/**
+ * Below a plot, what keeps it: as pictures, and as the table of numbers, heading first, that `rows` gives; of what is
+ * no plot, the numbers alone.
+ */
+function offerFiles(id, rows, { pictures = true } = {}) {
   const bar = element("p", "", { class: "downloads" });
   const what = document.getElementById($(id).getAttribute("aria-labelledby"))?.textContent || $(id).ariaLabel;
-  const kinds = {
+  const drawn = {
     SVG: () => Plotly.toImage(id, { format: "svg" }),
     PNG: () => Plotly.toImage(id, { format: "png", scale: 2 }),
+  };
+  const kinds = {
+    ...(pictures ? drawn : {}),
     CSV: async () => `data:text/csv;charset=utf-8,${encodeURIComponent(rows().map(csvLine).join(""))}`,
   };
   for (const [kind, made] of Object.entries(kinds)) {
