@@ -37,6 +37,8 @@ REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the other
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
+MOST_NOTED = 50_000
+"""Characters of the notes that a report shows."""
 
 
 def collect(
@@ -76,6 +78,7 @@ def collect(
     found = {
         "study": manifest["study"],
         "about": about(sweep),
+        "notes": sweep.notes()[:MOST_NOTED],
         "kind": "search" if is_search else "grid",
         "iterations": iterations,
         "last": summaries[-1].last,

@@ -12,7 +12,7 @@ const settingText = (value) => (value === null ? "none" : String(value));
 /** The rows of the table, as text: what each is of, and its value in each pinned cell. */
 function comparedRows() {
   const settings = differingSettings().map((name) => [
-    name,
+    axisOf[name]?.symbol ?? name,
     ...state.pins.map((cell) => settingText(cells[cell].config[name])),
   ]);
   const same = [["settings", ...state.pins.map(() => "all the same")]];

@@ -7,6 +7,7 @@ const state = Object.seal({
   time: iterations.length - 1,
   slice: Object.fromEntries(data.layout.slices.map((field) => [field, 0])), // places of values, by field
   cell: -1,
+  group: "", // the axis that the curves of all cells are grouped by
   pins: [], // cells that are compared, in the order of their letters
   across: data.axes[0].field, // a field or a metric: what the plot of a search has as x
   up: data.axes[1]?.field ?? metrics[0].name,

@@ -15,6 +15,7 @@ function whereNow() {
   where.set("sort", (state.sort.up ? "" : "-") + state.sort.column);
   for (const [name, filter] of Object.entries(state.filters)) if (filter) where.set(`filter.${name}`, filter);
   if (state.query) where.set("keep", state.query);
+  where.set("group", state.group);
   for (const cell of state.pins) where.append("pin", keyOf(cell));
   return where;
 }
@@ -36,6 +37,7 @@ function stateAt(where) {
     filters: filtersAt(where),
     query: where.get("keep") ?? "",
     pins: pinsAt(where),
+    group: ownOf(axisOf, where.get("group")) ? where.get("group") : coloured.field,
     sort: column ? { column, up: !sort.startsWith("-") } : { column: columnsOfTable[0].name, up: true },
     across: known("across") ? where.get("across") : data.axes[0].field,
     up: known("up") ? where.get("up") : (data.axes[1]?.field ?? metrics[0].name),
