@@ -20,20 +20,8 @@ from plotly.offline import get_plotlyjs
 _RESOURCES = files("dd_ray.report")
 SCRIPTS = (
     *("page", "store", "text", "colours", "plots", "cells", "columns", "overview", "map_marks", "map", "scatter"),
-    *(
-        "cell",
-        "pictures",
-        "tradeoffs",
-        "curves",
-        "table",
-        "parallel",
-        "filter",
-        "pins",
-        "compared",
-        "player",
-        "effects",
-    ),
-    *("found", "groups", "controls", "where", "main", "live"),
+    *("cell", "pictures", "tradeoffs", "curves", "table", "parallel", "filter", "pins", "compared", "player"),
+    *("effects", "found", "groups", "controls", "where", "main", "live"),
 )
 """Files of `js/`, in the order in which they are joined."""
 SERVED_ONLY = "live"

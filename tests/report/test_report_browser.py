@@ -11,9 +11,10 @@ from urllib.parse import unquote
 import pytest
 
 from dd_ray.report.command import Options, write_report
+from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import GRID, Values, write_sweep
-from tests.report.test_report import hostile_sweep
+from tests.report.test_report import HOSTILE, hostile_sweep
 from tests.report.test_server import record, serving
 from tests.sweep.searching import plan_of, run
 
@@ -411,8 +412,10 @@ def test_a_phone_needs_no_scrolling_to_the_side_and_a_tap_chooses(start: Start, 
 
 
 def test_hostile_labels_and_errors_are_only_shown(browser: Any, tmp_path: Path) -> None:
-    page = write_report(Options(path=str(hostile_sweep(tmp_path / "s")), videos=0))
-    show(browser, page)
+    path = hostile_sweep(tmp_path / "s")
+    SweepFolder.open(path).add_note(HOSTILE)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    assert "</script>" in text(browser, "notes")
     press(browser, "map", RIGHT)  # the failed cell
     until(lambda: "<img src=x" in text(browser, "seeds"))
     assert "</script>" in text(browser, "seeds")
@@ -442,6 +445,14 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     browser.execute_script("""const up = document.getElementById('up'); up.value = 'reconstruction_error';
         up.dispatchEvent(new Event('change'))""")
     assert "error" in browser.execute_script("return document.getElementById('map').layout.yaxis.title.text").lower()
+    scroll_to(browser, "found")
+    best = "return document.getElementById('found').data?.[0].y"
+    assert until(lambda: browser.execute_script(best)) == sorted(browser.execute_script(best), reverse=True)
+    shares = text(browser, "importance").split()
+    assert shares[0] == "Drawn" and "β" in shares and shares[-1].endswith("%")
+    scroll_to(browser, "groups")
+    until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
+    assert not browser.execute_script("return document.getElementById('effects-section').checkVisibility()")
     assert complaints(browser) == []
 
 
@@ -508,13 +519,18 @@ def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path)
         kept.push([this.download, this.href]); }""")
     scroll_to(browser, "parallel")
     until(lambda: browser.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
-    names = ("map", "curves", "tradeoffs", "parallel")
-    for bar in browser.find_elements("css selector", ".downloads"):
+    press(browser, "map", "p")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#compared-curves .scatter').length"))
+    names = ("map", "curves", "compared-curves", "groups", "tradeoffs", "parallel")
+    scroll_to(browser, "groups")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#groups .scatter').length"))
+    for bar in filter(lambda bar: bar.is_displayed(), browser.find_elements("css selector", ".downloads")):
         for button in bar.find_elements("css selector", "button"):
             browser.execute_script("arguments[0].click()", button)
-    until(lambda: browser.execute_script("return kept.length") == 3 * len(names))
+    until(lambda: browser.execute_script("return kept.length") == 3 * len(names) + 1)
     kept = dict(browser.execute_script("return kept"))
-    assert sorted(kept) == sorted(f"s_{name}.{kind}" for name in names for kind in ("csv", "png", "svg"))
+    pictured = [f"s_{name}.{kind}" for name in names for kind in ("csv", "png", "svg")]
+    assert sorted(kept) == sorted([*pictured, "s_effects.csv"])
     assert all(kept[f"s_{name}.png"].startswith("data:image/png;base64,") for name in names)
     assert all("<svg" in unquote(kept[f"s_{name}.svg"]) for name in names)
     rows = unquote(kept["s_map.csv"].partition(",")[2]).splitlines()
@@ -617,4 +633,25 @@ def test_pinned_cells_are_compared_and_play_together(browser: Any, page: Path) -
     press(browser, "map", "p")  # the chosen one, which is B
     until(lambda: browser.execute_script(script)[0] == ["", "A"])
     assert "Pin another cell" in text(browser, "compared-help")
+    assert complaints(browser) == []
+
+
+def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browser: Any, page: Path) -> None:
+    show(browser, page)
+    select(browser, "metric", "mcc")
+    until(lambda: text(browser, "effects-title") == "What each axis changes: MCC")
+    script = "return [...document.querySelectorAll('#effects tr')].map((row) => row.innerText.split('\\t'))"
+    rows = {row[0]: row[-1] for row in browser.execute_script(script)}
+    assert rows["λ: 0 → 10"].startswith("+0.1") and "β: 0 → 0.1" in rows  # 0.1 more at λ = 10, for every seed
+    assert any("with λ: 0 → 10" in name for name in rows)
+    scroll_to(browser, "groups")
+    drawn = "return document.getElementById('groups').data?.map((trace) => new Set(trace.customdata ?? []).size)"
+    until(lambda: browser.execute_script(drawn) == [4, 0, 4, 0, 4, 0, 1])  # thin and thick at three γ; the chosen cell
+    select(browser, "group", "lam")
+    until(lambda: browser.execute_script(drawn) == [6, 0, 6, 0, 1])
+    press(browser, "query", "lambda: 10")
+    until(lambda: browser.execute_script(drawn) == [0, 0, 6, 0, 0])
+    assert "λ = 0 (0)" in text(browser, "groups-legend") and "λ = 10 (6)" in text(browser, "groups-legend")
+    until(lambda: "group=lam" in browser.current_url)
+    assert not browser.execute_script("return document.getElementById('notes').checkVisibility()")
     assert complaints(browser) == []
