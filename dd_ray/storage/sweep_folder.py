@@ -399,10 +399,13 @@ class SweepFolder:
 
     def notes(self) -> str:
         """Return what readers have noted of the sweep; an empty text if nothing."""
+        return self._noted().decode("utf-8", "replace")
+
+    def _noted(self) -> bytes:
         try:
-            return self.files.read("notes.md").decode("utf-8", "replace")
+            return self.files.read("notes.md")
         except FileNotFoundError:
-            return ""
+            return b""
 
     def add_note(self, text: str) -> None:
         """Append a note with the present date. Its further lines are indented, so that it stays one item of a list.
@@ -412,10 +415,11 @@ class SweepFolder:
         """
         began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         lines = "\n  ".join(printable(line) for line in text.strip().splitlines())
-        before = self.notes()
-        gap = "\n" if before and not before.endswith("\n") else ""
+        before = self._noted()
+        gap = b"\n" if before and not before.endswith(b"\n") else b""
         try:
-            self.files.append("notes.md", f"{gap}- {began}: {lines}\n".encode())
+            # Not appended, which drops a last line without an end, as one written by hand may be.
+            self.files.write("notes.md", before + gap + f"- {began}: {lines}\n".encode())
         except OSError as error:
             why = error.strerror or error
             raise UserError(f"{self.location} cannot be written ({why}); ask its owner to keep the note.") from error

@@ -437,7 +437,7 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     show(browser, write_report(Options(path=str(tmp_path / "search"), videos=0)))
     assert "no grid" in text(browser, "map-help")
     kinds = browser.execute_script("return document.getElementById('map').data.map((trace) => trace.type)")
-    assert kinds == ["scatter", "scatter"]
+    assert kinds == ["scatter"] * 3  # suggestions, the chosen one, and those that are pinned
     before = text(browser, "cell-title")
     assert before.startswith("Suggestion ")
     press(browser, "map", LEFT, RIGHT)
@@ -609,7 +609,7 @@ def test_pinned_cells_are_compared_and_play_together(browser: Any, page: Path) -
     until(lambda: text(browser, "pin") == "Pinned as B: unpin (P)")
     script = "return [...document.querySelectorAll('#compared-table tr')].map((row) => row.innerText.split('\\t'))"
     rows = browser.execute_script(script)
-    assert rows[0] == ["", "A", "B"] and rows[1] == ["gamma", "0", "0.5"]
+    assert rows[0] == ["", "A", "B"] and rows[1] == ["γ", "0", "0.5"]
     assert rows[2] == ["state", "complete", "stopped early at iteration 150"]
     (error,) = (row for row in rows if row[0].startswith("Reconstruction error"))
     assert all(" ± " in value for value in error[1:])

@@ -78,19 +78,35 @@ function pinnedCurve(metric, cell, pin, axis) {
   return [{ ...anchors, ...bandOf(mean, half, pinColour(pin)) }, { ...anchors, ...line }];
 }
 
+const FEW_CURVES = 6; // are drawn in the time that a click may take
+let allCurves = false;
+
+/** Metrics whose curves are drawn: the chosen one first. */
+function comparedMetrics() {
+  const some = [...new Set([...curved.filter((metric) => metric === state.metric), ...curved])];
+  return allCurves ? some : some.slice(0, FEW_CURVES);
+}
+
 function drawCompared() {
   if (!state.pins.length) return;
   const width = Math.max(200, $("compared-curves").clientWidth);
-  const columns = Math.min(curved.length, width > 1000 ? 6 : width > 560 ? 3 : 2);
-  const traces = curved.flatMap((metric, i) =>
+  const some = comparedMetrics();
+  const columns = Math.min(some.length, width > 1000 ? 6 : width > 560 ? 3 : 2);
+  const traces = some.flatMap((metric, i) =>
     state.pins.flatMap((cell, pin) => pinnedCurve(metric, cell, pin, i ? i + 1 : "")),
   );
-  plot("compared-curves", traces, curveLayout(columns, width));
+  const layout = curveLayout(columns, width, some);
+  for (const name of Object.keys(layout).filter((one) => one.startsWith("yaxis")))
+    layout[name] = { ...layout[name], range: undefined, autorange: true };
+  plot("compared-curves", traces, layout);
+  $("more-curves").hidden = curved.length <= FEW_CURVES;
+  $("more-curves").setAttribute("aria-pressed", String(allCurves));
+  $("more-curves").textContent = `Curves of all ${curved.length} metrics`;
 }
 
 /** A row for each metric, iteration and pinned cell. */
 function comparedCurveRows() {
-  const rows = curved.flatMap((metric) =>
+  const rows = comparedMetrics().flatMap((metric) =>
     iterations.flatMap((iteration, time) =>
       state.pins.map((cell, pin) => [
         ...[PIN_LETTERS[pin], nameOf(cell), metric.name, iteration],
@@ -101,6 +117,10 @@ function comparedCurveRows() {
   return [["pin", "cell", "metric", "iteration", "mean", "half", "seeds"], ...rows];
 }
 
+$("more-curves").addEventListener("click", () => {
+  allCurves = !allCurves;
+  drawCompared();
+});
 offerFiles("compared-curves", comparedCurveRows);
 store.register({ on: ["pins", "metric", "time", "theme", "systemIsDark"], draw: showCompared });
-store.register({ on: ["pins", "time", ...LOOK], later: true, draw: drawCompared });
+store.register({ on: ["pins", "metric", "time", ...LOOK], later: true, draw: drawCompared });

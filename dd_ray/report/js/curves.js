@@ -47,8 +47,8 @@ function curveTraces(metric, axis) {
   return [band, thin, thick].map((trace) => ({ ...anchors, ...trace }));
 }
 
-function curveLayout(columns, width) {
-  const rows = Math.ceil(curved.length / columns);
+function curveLayout(columns, width, some = curved) {
+  const rows = Math.ceil(some.length / columns);
   const rowHeight = 138;
   const layout = {
     ...baseLayout(),
@@ -60,14 +60,14 @@ function curveLayout(columns, width) {
     grid: { rows, columns, pattern: "independent", xgap: 0.3, ygap: 0.42 },
     hovermode: "closest",
   };
-  curved.forEach((metric, i) => {
+  some.forEach((metric, i) => {
     const axis = i ? i + 1 : "";
     const shared = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, tickfont: { size: 10 } };
     layout[`xaxis${axis}`] = {
       ...shared,
       range: [iterations[0], Math.max(data.last, 1)],
       nticks: 4,
-      title: i >= curved.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
+      title: i >= some.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
     };
     layout[`yaxis${axis}`] = { ...shared, nticks: 5, exponentformat: "power" };
     layout.annotations.push({
