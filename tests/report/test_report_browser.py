@@ -643,7 +643,7 @@ def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browse
     script = "return [...document.querySelectorAll('#effects tr')].map((row) => row.innerText.split('\\t'))"
     rows = {row[0]: row[-1] for row in browser.execute_script(script)}
     assert rows["λ: 0 → 10"].startswith("+0.1") and "β: 0 → 0.1" in rows  # 0.1 more at λ = 10, for every seed
-    assert any("with λ: 0 → 10" in name for name in rows)
+    assert any("λ: 0 → 10, with " in name for name in rows)
     scroll_to(browser, "groups")
     drawn = "return document.getElementById('groups').data?.map((trace) => new Set(trace.customdata ?? []).size)"
     until(lambda: browser.execute_script(drawn) == [4, 0, 4, 0, 4, 0, 1])  # thin and thick at three γ; the chosen cell
