@@ -52,18 +52,24 @@ def write_effects(options: Options) -> list[Path]:
 
 def print_effects(found: pd.DataFrame) -> None:
     """Print a table of `dd_ray.results.effects.effects`."""
-    title = "Effects, mean [95% interval], seeds as blocks (*: not 0, for all effects of the metric at once)"
     texts: dict[str, list[str]] = {}
     for row in found.to_dict("records"):
-        texts.setdefault(row["metric"], []).append(_text(row))
-    names = list(dict.fromkeys(_name(row) for row in found.to_dict("records")))
+        texts.setdefault(row["metric"], []).append(text_of(row))
+    names = list(dict.fromkeys(name_of(row) for row in found.to_dict("records")))
     columns = [Column(header="effect", texts=names, words=True, least=18)]
     for rank, (metric, of_metric) in enumerate(texts.items(), 1):
         columns.append(Column(header=described(metric).short, texts=of_metric, rank=rank, name=metric))
-    print_table(columns, console(), title)
+    print_table(columns, console(), title_of(found))
 
 
-def _name(row: dict[Any, Any]) -> str:
+def title_of(found: pd.DataFrame) -> str:
+    """Return the title of a table of effects, which speaks of intervals only if some effect has one."""
+    if found["ci_low"].isna().all():
+        return "Effects, mean differences"
+    return "Effects, mean [95% interval], seeds as blocks (*: not 0, for all effects of the metric at once)"
+
+
+def name_of(row: dict[Any, Any]) -> str:
     """Name an effect: `γ: 0 → 0.5`, or `γ: 0 → 0.5, with λ: 0 → 10` for an interaction."""
     first, other = (
         f"{plain(symbol(row[f'{which}axis']))}: {shown(row[f'{which}lowest'])} → {shown(row[f'{which}value'])}"
@@ -74,7 +80,8 @@ def _name(row: dict[Any, Any]) -> str:
     return f"{first}, with {other}" if other else first
 
 
-def _text(row: dict[Any, Any]) -> str:
+def text_of(row: dict[Any, Any]) -> str:
+    """Return an effect with its interval, and a star if it differs from 0."""
     if math.isnan(row["effect"]):
         return "–"
     interval = "" if math.isnan(row["ci_low"]) else f" [{row['ci_low']:+.2g}, {row['ci_high']:+.2g}]"

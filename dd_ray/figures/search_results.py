@@ -4,6 +4,8 @@ With two objectives, the first panel is the Pareto front: the mean over the seed
 intervals for those on the front. With one, it is the history: the score of each suggestion, and the best so far. The
 other panels show each objective over each drawn field, with the best suggestions marked.
 
+The importance of each drawn field is printed as a table, see `dd_ray.results.suggestions.importances`.
+
 Suggestions that were stopped early are hollow, at the last evaluation that their seeds share; those that failed or
 diverged have no score and are counted in the title.
 """
@@ -98,7 +100,7 @@ def _draw_front(panel: Axes, table: pd.DataFrame, objectives: Sequence[str]) -> 
 def _draw_history(panel: Axes, table: pd.DataFrame, objective: str) -> None:
     _draw_others(panel, table, "suggestion", objective)
     finished = table[table["state"] == "finished"]
-    so_far = finished[objective].cummin() if REPORTED[objective].better == "min" else finished[objective].cummax()
+    so_far = search_results.best_so_far(table, objective)
     panel.step(finished["suggestion"], so_far, where="post", color=BEST, linewidth=1.2, label="best so far")
     _draw_best(panel, table, "suggestion", objective)
     _frame(panel, table[["suggestion"]], table[[objective]])
@@ -168,7 +170,7 @@ def title_of(name: str, table: pd.DataFrame, search: dict[str, Any]) -> str:
 
 
 def write_figure(options: Options) -> list[Path]:
-    """Draw a search and write the figure, and the numbers behind it.
+    """Draw a search and write the figure, and the numbers behind it. Prints the importance of what was drawn.
 
     Raises:
         UserError: there is no such search, it has no score yet, or the folder cannot be written.
@@ -177,6 +179,7 @@ def write_figure(options: Options) -> list[Path]:
     search, table = search_results.search_of(sweep), search_results.load(options.path)
     if table[search["objectives"]].isna().to_numpy().all():
         raise UserError("no suggestion of this search has a score yet, so there is nothing to draw.")
+    search_results.print_importances(search_results.importances(options.path))
     figure = draw(table, search, title_of(name_in_title(options.path), table, search))
     return write(folder_of(options.path, options.out), {"search_results": figure}, {"search_results": table})
 

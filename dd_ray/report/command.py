@@ -34,6 +34,7 @@ from dd_ray.report.server import serve
 from dd_ray.results.paths import SweepPaths
 from dd_ray.storage.exports import export
 from dd_ray.storage.files import open_files
+from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 
 
@@ -53,6 +54,8 @@ class Options(SweepPaths):
     """Python files of your own that the sweep was run with; they are run, for pictures of its networks."""
     videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
+    note: Annotated[str | None, optional("TEXT")] = None
+    """Keep a note in the sweep's notes.md, with the date; the page shows what is there."""
     serve: bool = False
     """Show it in a browser of this machine until Ctrl-C, with newer numbers as they come; write nothing."""
     port: Annotated[int | None, optional("N")] = None
@@ -83,6 +86,19 @@ def write_report(options: Options) -> Path:
     return out
 
 
+def keep_note(path: str, text: str) -> str:
+    """Append a note to those of a sweep, and say where it is.
+
+    Raises:
+        UserError: there is no such sweep, the note is empty, or the sweep's folder cannot be written.
+    """
+    if not text.strip():
+        raise UserError("--note is empty; give the text to keep.")
+    sweep = SweepFolder.open(path)
+    sweep.add_note(text)
+    return f"Note kept:   {sweep_location(sweep.location, 'notes.md')}"
+
+
 def _write_front(options: Options) -> Path:
     """Write the page that lists the sweeps of a storage; it links to pages that are beside their sweeps."""
     page = front_page(options.path, lambda line: f"{quote(line.name)}/{PAGE}" if line.has_page else None)
@@ -105,6 +121,8 @@ def main(args: list[str] | None = None) -> None:
         options = parse_options(Options, args, main.__doc__)
         if options.serve and options.more:
             raise UserError(f"--serve shows {options.path} alone; of several sweeps, write a page without --serve.")
+        if options.note is not None:
+            print(keep_note(options.path, options.note), flush=True)
         if options.serve:
             serve(options.path, options.port)
         else:

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config import field_names
-from dd_ray.config.options import shown
+from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import Scale, half_of, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
+from dd_ray.report.explained import explained_effects, explained_search
 from dd_ray.results import suggestions as search_results
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
@@ -37,6 +38,8 @@ REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the other
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
+MOST_NOTED = 50_000
+"""Characters of the notes that a report shows."""
 
 
 def collect(
@@ -78,6 +81,7 @@ def collect(
     found = {
         "study": manifest["study"],
         "about": about(*sweeps.values()),
+        "notes": "\n".join(filter(None, (sweep.notes() for sweep in sweeps.values())))[:MOST_NOTED],
         "kind": "search" if is_search else "grid",
         "iterations": iterations,
         "last": summaries[-1].last,
@@ -91,6 +95,8 @@ def collect(
         "common": {name: _plain(table[name].iloc[0]) for name in _settings(table) if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
+    found["effects"] = None if is_search else explained_effects(summaries[-1])
+    found["found"] = explained_search(path) if is_search else None
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
     maps = ["viridis", *(look["colours"] for m in of_metrics for look in (m, *m["differences"].values()))]
     return found | {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
@@ -163,7 +169,7 @@ def _axes_of_search(table: pd.DataFrame, drawn: Mapping[str, str]) -> list[dict[
 
 
 def _named(field: str) -> dict[str, str]:
-    return {"field": field, "symbol": plain(symbol(field))}
+    return {"field": field, "option": option_name(field), "symbol": plain(symbol(field))}
 
 
 def _metrics(

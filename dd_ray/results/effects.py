@@ -15,6 +15,7 @@ in blocks. If trials are missing, only differences with all their trials count, 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,18 @@ from dd_ray.results.summary import COMPLETE, Summary, described
 Array = NDArray[np.float64]
 Change = Mapping[str, tuple[Any, Any]]
 """For one or two axes: the lowest value, and the value that is compared with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Contrast:
+    """An effect as a weighted sum of scores."""
+
+    change: Change
+    weights: Array
+    """Of each trial, [N]."""
+    pairs: int
+    """Number of differences that the effect is the mean of."""
+    seeds: int
 
 
 def effects(summary: Summary) -> pd.DataFrame:
@@ -52,7 +65,14 @@ def effects(summary: Summary) -> pd.DataFrame:
     if not changes:
         raise UserError("no axis of this sweep has two values that are complete, so there is no effect to show.")
     metrics = list(dict.fromkeys(summary.cells["metric"]))
-    tables = [_of_metric(_grid(trials, axes, metric), axes, changes, metric) for metric in metrics]
+    contrasts: dict[tuple[Any, ...], list[_Contrast]] = {}  # most metrics are known of the same trials
+    tables = []
+    for metric in metrics:
+        scores = _grid(trials, axes, metric)
+        places = tuple(scores.index)
+        if places not in contrasts:
+            contrasts[places] = _contrasts(places, axes, changes)
+        tables.append(_of_metric(scores, contrasts[places], metric))
     found = pd.concat(tables, ignore_index=True)
     if found.empty:
         raise UserError("no two complete trials of this sweep differ in one axis alone, so there is no effect to show.")
@@ -74,23 +94,19 @@ def _grid(trials: pd.DataFrame, axes: Sequence[str], metric: str) -> "pd.Series[
     return trials.dropna(subset=[metric]).drop_duplicates([*axes, "seed"]).set_index([*axes, "seed"])[metric]
 
 
-def _of_metric(scores: "pd.Series[float]", axes: Sequence[str], changes: Sequence[Change], metric: str) -> pd.DataFrame:
-    places = {place: number for number, place in enumerate(scores.index)}
+def _of_metric(scores: "pd.Series[float]", contrasts: Sequence[_Contrast], metric: str) -> pd.DataFrame:
     values = scores.to_numpy(float)
     deviation, degrees = (math.nan, 0) if described(metric).count else _deviation(scores)
     rows = []
-    for change in changes:
-        weights, pairs = _weights(places, axes, change)
-        if not pairs:
-            continue  # the sweep has no trials that differ in this alone
-        effect = float(weights @ values)
+    for contrast in contrasts:
+        effect = float(contrast.weights @ values)
         effect = 0.0 if abs(effect) <= SPREAD * float(np.abs(values).max()) else effect
-        error = deviation * float(np.linalg.norm(weights))
+        error = deviation * float(np.linalg.norm(contrast.weights))
         half = float(scipy.special.stdtrit(degrees, 1 - LEVEL / 2)) * error if degrees else math.nan
         p_value = float(2 * scipy.special.stdtr(degrees, -abs(effect) / error)) if degrees else math.nan
-        seeds = len({place[-1] for place, weight in zip(places, weights, strict=True) if weight})
         numbers = {"effect": effect, "ci_low": effect - half, "ci_high": effect + half, "p_value": p_value}
-        rows.append({"metric": metric, **_named(change), **numbers, "seeds": seeds, "pairs": pairs})
+        counts = {"seeds": contrast.seeds, "pairs": contrast.pairs}
+        rows.append({"metric": metric, **_named(contrast.change), **numbers, **counts})
     table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(table["p_value"].to_numpy(float))) if rows else table
 
@@ -111,6 +127,18 @@ def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
     if not degrees or math.sqrt(squares / degrees) <= rounding:
         return math.nan, 0
     return math.sqrt(squares / degrees), degrees
+
+
+def _contrasts(places: Sequence[tuple[Any, ...]], axes: Sequence[str], changes: Sequence[Change]) -> list[_Contrast]:
+    """List the effects that can be computed from the trials at some places."""
+    numbers = {place: number for number, place in enumerate(places)}
+    found = []
+    for change in changes:
+        weights, pairs = _weights(numbers, axes, change)
+        if pairs:  # else the sweep has no trials that differ in this alone
+            seeds = len({place[-1] for place, weight in zip(places, weights, strict=True) if weight})
+            found.append(_Contrast(change=change, weights=weights, pairs=pairs, seeds=seeds))
+    return found
 
 
 def _weights(places: Mapping[tuple[Any, ...], int], axes: Sequence[str], change: Change) -> tuple[Array, int]:

@@ -1,5 +1,6 @@
 """Loads the suggestions of a search as a tidy table, and prints the best of them."""
 
+import functools
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import optuna
 import pandas as pd
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from dd_ray.command_line import Column, console, print_table
@@ -45,10 +47,7 @@ def load(path: str | Path) -> pd.DataFrame:
     """
     sweep = SweepFolder.open(path)
     search = search_of(sweep)
-    try:
-        study = optuna.load_study(study_name=search["optuna_study"], storage=open_storage(sweep.folder))
-    except KeyError as error:
-        raise UserError(f"{sweep.location} has no suggestions yet, or has lost them; run its command again.") from error
+    study = _study_of(sweep, search)
     rows = [_row(trial, sweep, search) for trial in current_trials(study)]
     if not rows:
         raise UserError(f"{path} holds a search without suggestions; run its command again.")
@@ -56,6 +55,58 @@ def load(path: str | Path) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     table.insert(len(table.columns) - 1, "on_front", table["suggestion"].isin(best))
     return table
+
+
+def _study_of(sweep: SweepFolder, search: Mapping[str, Any]) -> optuna.Study:
+    try:
+        return optuna.load_study(study_name=search["optuna_study"], storage=open_storage(sweep.folder))
+    except KeyError as error:
+        raise UserError(f"{sweep.location} has no suggestions yet, or has lost them; run its command again.") from error
+
+
+def best_so_far(table: pd.DataFrame, objective: str) -> "pd.Series[float]":
+    """Return the best mean of an objective up to each finished suggestion, by the index of the table of `load`."""
+    finished = table.loc[table["state"] == "finished", objective]
+    return finished.cummin() if REPORTED[objective].better == "min" else finished.cummax()
+
+
+def importances(path: str | Path) -> pd.DataFrame:
+    """Compute how much of what an objective varies over the drawn ranges is due to each drawn field alone.
+
+    These are Optuna's importances by functional ANOVA of a random forest (Hutter et al. 2014), a column for each
+    objective that sums to 1, and a row for each field, its index. They say nothing of the direction, and little of
+    few suggestions. Without two finished suggestions that differ in an objective, it has no column.
+
+    Raises:
+        UserError: the folder holds no search, or one without suggestions.
+    """
+    sweep = SweepFolder.open(path)
+    search = search_of(sweep)
+    study = _study_of(sweep, search)
+    fields, found = list(search["space"]), {}
+    for place, name in enumerate(search["objectives"]):
+        values = {trial.values[place] for trial in study.trials if trial.state == TrialState.COMPLETE}
+        if len(values) > 1:
+            target = functools.partial(_value_at, place)
+            evaluator = FanovaImportanceEvaluator(seed=0)
+            shares = get_param_importances(study, evaluator=evaluator, params=fields, target=target)
+            found[name] = {field: float(shares[field]) for field in fields}
+    return pd.DataFrame(found, index=pd.Index(fields, name="field"))
+
+
+def _value_at(place: int, trial: FrozenTrial) -> float:
+    return float(trial.values[place])
+
+
+def print_importances(shares: pd.DataFrame) -> None:
+    """Print a table of `importances`, unless it is empty."""
+    if shares.empty:
+        return
+    columns = [Column(header="drawn", texts=[option_name(str(field)).replace("-", " ") for field in shares.index])]
+    for rank, name in enumerate(map(str, shares), 1):
+        texts = [f"{share:.0%}" for share in shares[name]]
+        columns.append(Column(header=REPORTED[name].short, texts=texts, rank=rank, name=name))
+    print_table(columns, console(), "Importance of what was drawn (functional ANOVA)")
 
 
 def search_of(sweep: SweepFolder) -> dict[str, Any]:

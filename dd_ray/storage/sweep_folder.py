@@ -3,6 +3,7 @@
     STORAGE/NAME/
         sweep.json                    the sweep as it was asked for, versions, commit
         progress.json                 how far the command that runs it has come, while it runs
+    notes.md                      what its readers have noted, to be read and edited by hand as well
         cells/KEY/config.json         what the trial is
         cells/KEY/metrics.jsonl       its evaluations, a line each, in the order of iterations
         cells/KEY/state-ITERATION.npz its latest state and the one before: weights, optimiser, iteration
@@ -30,6 +31,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -37,7 +39,7 @@ from typing import Any, Literal, TypeVar
 from dd_ray.config import TrialConfig, fields_with
 from dd_ray.config.extensions import Extension
 from dd_ray.config.recorded import recall
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, printable
 from dd_ray.storage.files import Files, Lock, NoFileError, open_files
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
@@ -425,6 +427,33 @@ class SweepFolder:
             return read_object(self.files, "progress.json")
         except (FileNotFoundError, DamagedError):
             return None
+
+    def notes(self) -> str:
+        """Return what readers have noted of the sweep; an empty text if nothing."""
+        return self._noted().decode("utf-8", "replace")
+
+    def _noted(self) -> bytes:
+        try:
+            return self.files.read("notes.md")
+        except FileNotFoundError:
+            return b""
+
+    def add_note(self, text: str) -> None:
+        """Append a note with the present date. Its further lines are indented, so that it stays one item of a list.
+
+        Raises:
+            UserError: the storage cannot be written.
+        """
+        began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        lines = "\n  ".join(printable(line) for line in text.strip().splitlines())
+        before = self._noted()
+        gap = b"\n" if before and not before.endswith(b"\n") else b""
+        try:
+            # Not appended, which drops a last line without an end, as one written by hand may be.
+            self.files.write("notes.md", before + gap + f"- {began}: {lines}\n".encode())
+        except OSError as error:
+            why = error.strerror or error
+            raise UserError(f"{self.location} cannot be written ({why}); ask its owner to keep the note.") from error
 
     def set_aside(self, name: str) -> str:
         """Move a damaged file or folder below `aside`, so that it can be written anew.

@@ -21,6 +21,8 @@ from plotly.offline import get_plotlyjs
 from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
+from dd_ray.figures import effects as figure_of_effects
+from dd_ray.figures.effects import name_of as name_of_effect
 from dd_ray.figures.maps import Scale
 from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
@@ -30,6 +32,7 @@ from dd_ray.report.command import Options, write_report
 from dd_ray.report.content import MOST_ITERATIONS, collect
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
+from dd_ray.results.effects import effects
 from dd_ray.results.tradeoffs import points
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
@@ -406,6 +409,13 @@ def test_a_search_is_its_suggestions(tmp_path: Path) -> None:
         assert value == pytest.approx(0.1 + cell["at"]["gamma"], rel=1e-4)
     best = min(range(5), key=lambda cell: error["mean"][-1][cell])
     assert [cell["on_front"] for cell in content["cells"]] == [cell == best for cell in range(5)]
+    found = content["found"]
+    (objective,) = found["objectives"]
+    assert (objective["name"], found["states"]) == ("reconstruction_error", ["finished"] * 5)
+    assert objective["best"] == [min(objective["mean"][: i + 1]) for i in range(5)]
+    shares = found["importance"]["of"]["reconstruction_error"]
+    assert found["importance"]["fields"] == ["β", "γ"] and sum(shares) == pytest.approx(1, abs=1e-5)
+    assert shares[1] > shares[0]  # the error is that of γ alone
     with pytest.raises(UserError, match="this is a search"):
         collect(path, places={"x": "gamma"})
 
@@ -490,3 +500,49 @@ def test_a_page_says_what_its_sweep_is(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(path)
     assert SweepFolder.open(".").name == "mine"
     assert name_of("s3://bucket/sweeps/mine?region=x") == "mine"
+
+
+def test_effects_are_those_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]}, metrics=_noisy)
+    shown = collect(path)["effects"]
+    expected = effects(summary_of(path, metrics=["mcc"])).to_dict("records")
+    of = shown["of"]["mcc"]
+    assert [row["name"] for row in shown["rows"]] == [name_of_effect(row) for row in expected]
+    assert [row["interaction"] for row in shown["rows"]] == [bool(row["other_axis"]) for row in expected]
+    assert of["effect"] == pytest.approx([row["effect"] for row in expected], rel=1e-5)
+    assert of["high"] == pytest.approx([row["ci_high"] for row in expected], rel=1e-5)
+    assert any(of["differs"]) and not all(of["differs"])
+    figure_of_effects.main([str(path), "--metrics", "mcc", "--out", str(tmp_path)])
+    printed = capsys.readouterr().out
+    assert all(text in printed for text in of["text"]) and shown["title"].split(",")[0] in printed
+
+
+def _noisy(config: Values, iteration: int) -> Values:
+    place = [config["seed"], int(10 * config["gamma"]), int(config["lam"]), int(100 * config["beta"])]
+    return {"mcc": 0.1 * config["gamma"] + 0.01 * np.random.default_rng(place).random(), "active_units": 4.0}
+
+
+def test_effects_of_one_seed_have_no_word_of_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_sweep(tmp_path / "s", GRID)
+    shown = collect(path)["effects"]
+    assert "interval" not in shown["title"] and "*" not in shown["title"]
+    assert {*shown["of"]["mcc"]["low"]} == {None} and not any("[" in text for text in shown["of"]["mcc"]["text"])
+    figure_of_effects.main([str(path), "--out", str(tmp_path)])
+    assert "interval" not in capsys.readouterr().out
+    assert collect(write_sweep(tmp_path / "one", {"beta": [0.1]}))["effects"] is None
+
+
+def test_notes_are_kept_beside_the_sweep_and_stay_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
+    assert collect(path)["notes"] == ""
+    report.main([str(path), "--videos", "0", "--note", HOSTILE])
+    assert capsys.readouterr().out.splitlines() == [f"Note kept:   {path / 'notes.md'}", str(path / "report.html")]
+    (path / "notes.md").write_text("by hand", encoding="utf-8")
+    report.main([str(path), "--videos", "0", "--note", "two\nlines"])
+    notes = collect(path)["notes"]
+    assert re.fullmatch(r"by hand\n- \d{4}-\d\d-\d\d \d\d:\d\d UTC: two\n  lines\n", notes)
+    assert Page((path / "report.html").read_text(encoding="utf-8")).numbers()["notes"] == notes
+    for arguments, message in ([str(path), "--note", " "], "is empty"), ([str(tmp_path), "--note", "x"], "no sweep"):
+        with pytest.raises(SystemExit) as exited:
+            report.main(arguments)
+        assert exited.value.code == 2 and message in capsys.readouterr().err

@@ -13,9 +13,10 @@ from urllib.parse import unquote
 import pytest
 
 from dd_ray.report.command import Options, write_report
+from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import GRID, Values, write_sweep
-from tests.report.test_report import hostile_sweep
+from tests.report.test_report import HOSTILE, hostile_sweep
 from tests.report.test_server import record, serving
 from tests.sweep.searching import plan_of, run
 
@@ -432,8 +433,10 @@ def test_a_phone_needs_no_scrolling_to_the_side_and_a_tap_chooses(start: Start, 
 
 
 def test_hostile_labels_and_errors_are_only_shown(browser: Any, tmp_path: Path) -> None:
-    page = write_report(Options(path=str(hostile_sweep(tmp_path / "s")), videos=0))
-    show(browser, page)
+    path = hostile_sweep(tmp_path / "s")
+    SweepFolder.open(path).add_note(HOSTILE)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    assert "</script>" in text(browser, "notes")
     press(browser, "map", RIGHT)  # the failed cell
     until(lambda: "<img src=x" in text(browser, "seeds"))
     assert "</script>" in text(browser, "seeds")
@@ -455,7 +458,7 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     show(browser, write_report(Options(path=str(tmp_path / "search"), videos=0)))
     assert "no grid" in text(browser, "map-help")
     kinds = browser.execute_script("return document.getElementById('map').data.map((trace) => trace.type)")
-    assert kinds == ["scatter", "scatter"]
+    assert kinds == ["scatter"] * 3  # suggestions, the chosen one, and those that are pinned
     before = text(browser, "cell-title")
     assert before.startswith("Suggestion ")
     press(browser, "map", LEFT, RIGHT)
@@ -463,6 +466,14 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     browser.execute_script("""const up = document.getElementById('up'); up.value = 'reconstruction_error';
         up.dispatchEvent(new Event('change'))""")
     assert "error" in browser.execute_script("return document.getElementById('map').layout.yaxis.title.text").lower()
+    scroll_to(browser, "found")
+    best = "return document.getElementById('found').data?.[0].y"
+    assert until(lambda: browser.execute_script(best)) == sorted(browser.execute_script(best), reverse=True)
+    shares = text(browser, "importance").split()
+    assert shares[0] == "Drawn" and "β" in shares and shares[-1].endswith("%")
+    scroll_to(browser, "groups")
+    until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
+    assert not browser.execute_script("return document.getElementById('effects-section').checkVisibility()")
     assert complaints(browser) == []
 
 
@@ -530,13 +541,18 @@ def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path)
     for name in ("multiples", "parallel"):
         scroll_to(browser, name)
         until(lambda name=name: browser.execute_script("return document.getElementById(arguments[0]).data", name))
-    names = ("map", "multiples", "curves", "tradeoffs", "parallel")
-    for bar in browser.find_elements("css selector", ".downloads"):
+    press(browser, "map", "p")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#compared-curves .scatter').length"))
+    names = ("map", "multiples", "curves", "compared-curves", "groups", "tradeoffs", "parallel")
+    scroll_to(browser, "groups")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#groups .scatter').length"))
+    for bar in filter(lambda bar: bar.is_displayed(), browser.find_elements("css selector", ".downloads")):
         for button in bar.find_elements("css selector", "button"):
             browser.execute_script("arguments[0].click()", button)
-    until(lambda: browser.execute_script("return kept.length") == 3 * len(names))
+    until(lambda: browser.execute_script("return kept.length") == 3 * len(names) + 1)
     kept = dict(browser.execute_script("return kept"))
-    assert sorted(kept) == sorted(f"s_{name}.{kind}" for name in names for kind in ("csv", "png", "svg"))
+    pictured = [f"s_{name}.{kind}" for name in names for kind in ("csv", "png", "svg")]
+    assert sorted(kept) == sorted([*pictured, "s_effects.csv"])
     assert all(kept[f"s_{name}.png"].startswith("data:image/png;base64,") for name in names)
     assert all("<svg" in unquote(kept[f"s_{name}.svg"]) for name in names)
     rows = unquote(kept["s_map.csv"].partition(",")[2]).splitlines()
@@ -654,3 +670,106 @@ def test_text_of_twice_the_size_fits_a_phone_and_grows_in_plots_too(start: Start
     assert phone.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
     assert phone.execute_script("return parseFloat(getComputedStyle(document.querySelector('.hint')).fontSize)") > 25
     assert complaints(phone) == []
+
+
+KEPT = "return [...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden).length"
+
+
+def test_one_filter_holds_for_all_views(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
+    scroll_to(browser, "parallel")
+    lines = "return document.getElementById('parallel').data?.[0].dimensions[0].values.length"
+    until(lambda: browser.execute_script(lines) == 12)
+    press(browser, "query", "gamma >= 0.5 and state: stopped")
+    until(lambda: "4 of 12 cells are kept" in text(browser, "kept"))
+    assert browser.execute_script(KEPT) == 4
+    until(lambda: browser.execute_script(lines) == 4)
+    veiled = """return document.getElementById('map').layout.shapes.filter((shape) => shape.name === 'not kept')
+        .map((shape) => shape.path.split('Z').length - 1)"""
+    assert browser.execute_script(veiled) == [4]  # of six on this slice, two stay
+    faint = """return document.getElementById('tradeoffs').data.find((trace) => trace.customdata).marker.opacity
+        .filter((opacity) => opacity === 1).length"""
+    until(lambda: browser.execute_script(faint) == 4)
+    until(lambda: "keep=gamma" in browser.current_url)
+    press(browser, "query", " and speed > 1")
+    until(lambda: "Nothing here is called speed" in text(browser, "kept"))
+    press(browser, "let-go", ENTER)
+    until(lambda: browser.execute_script(KEPT) == 12)
+    assert browser.execute_script("return document.getElementById('query').value") == ""
+    assert complaints(browser) == []
+
+
+def test_values_that_are_clicked_are_kept(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "map")
+    tick = """const tick = [...document.querySelectorAll('#map .xtick text')].find((one) => one.textContent === '0.9')
+        .getBoundingClientRect(); return {x: tick.left + tick.width / 2, y: tick.top + tick.height / 2}"""
+    click(browser, browser.execute_script(tick))
+    until(lambda: browser.execute_script(KEPT) == 4)
+    browser.execute_script("document.getElementById('by-value').open = true")
+    buttons = browser.find_elements("css selector", "#values [data-field=gamma] button")
+    assert [button.get_attribute("aria-pressed") for button in buttons] == ["false", "false", "true"]
+    buttons[0].send_keys(ENTER)
+    until(lambda: browser.execute_script(KEPT) == 8)
+    assert {row[1] for row in shown_rows(browser)} == {"0", "0.9"}
+    buttons[1].send_keys(ENTER)  # all of them, which is no filter
+    until(lambda: browser.execute_script(KEPT) == 12)
+    until(lambda: "filter.gamma" not in browser.current_url)
+    assert complaints(browser) == []
+
+
+def test_pinned_cells_are_compared_and_play_together(browser: Any, page: Path) -> None:
+    show(browser, page)
+    assert not browser.execute_script("return document.getElementById('compared-section').checkVisibility()")
+    press(browser, "map", "p", RIGHT, "p")
+    until(lambda: text(browser, "pin") == "Pinned as B: unpin (P)")
+    script = "return [...document.querySelectorAll('#compared-table tr')].map((row) => row.innerText.split('\\t'))"
+    rows = browser.execute_script(script)
+    assert rows[0] == ["", "A", "B"] and rows[1] == ["γ", "0", "0.5"]
+    assert rows[2] == ["state", "complete", "stopped early at iteration 150"]
+    (error,) = (row for row in rows if row[0].startswith("Reconstruction error"))
+    assert all(" ± " in value for value in error[1:])
+    drawn = "return document.getElementById('compared-curves').data?.map((trace) => trace.line.dash)"
+    assert {"solid", "dash"} <= {*until(lambda: browser.execute_script(drawn))}
+    assert browser.execute_script("return document.getElementById('map').layout.annotations.length") == 2
+    places = "return [...document.querySelectorAll('#stage .frame')].map((one) => one.style.backgroundPositionX)"
+    assert len(browser.execute_script(places)) == 2 * (2 * 3 + 4) and {*browser.execute_script(places)} == {"0%"}
+    press(browser, "frame", LEFT, RIGHT)
+    assert len({*browser.execute_script(places)}) == 2  # a video and a traversal, each at its second step
+    press(browser, "play", ENTER)
+    until(lambda: int(browser.execute_script("return document.getElementById('frame').value")) >= 3)
+    press(browser, "play", ENTER)
+    assert text(browser, "play") == "Play"
+    until(lambda: browser.current_url.count("pin=") == 2)
+    link = browser.current_url
+    browser.get("about:blank")
+    browser.get(link)
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert browser.execute_script(script)[0] == ["", "A", "B"]
+    press(browser, "map", "p")  # the chosen one, which is B
+    until(lambda: browser.execute_script(script)[0] == ["", "A"])
+    assert "Pin another cell" in text(browser, "compared-help")
+    assert complaints(browser) == []
+
+
+def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browser: Any, page: Path) -> None:
+    show(browser, page)
+    select(browser, "metric", "mcc")
+    until(lambda: text(browser, "effects-title") == "What each axis changes: MCC")
+    script = "return [...document.querySelectorAll('#effects tr')].map((row) => row.innerText.split('\\t'))"
+    rows = {row[0]: row[-1] for row in browser.execute_script(script)}
+    assert rows["λ: 0 → 10"].startswith("+0.1") and "β: 0 → 0.1" in rows  # 0.1 more at λ = 10, for every seed
+    assert any("λ: 0 → 10, with " in name for name in rows)
+    scroll_to(browser, "groups")
+    drawn = "return document.getElementById('groups').data?.map((trace) => new Set(trace.customdata ?? []).size)"
+    until(lambda: browser.execute_script(drawn) == [4, 0, 4, 0, 4, 0, 1])  # thin and thick at three γ; the chosen cell
+    select(browser, "group", "lam")
+    until(lambda: browser.execute_script(drawn) == [6, 0, 6, 0, 1])
+    press(browser, "query", "lambda: 10")
+    until(lambda: browser.execute_script(drawn) == [0, 0, 6, 0, 0])
+    assert "λ = 0 (0)" in text(browser, "groups-legend") and "λ = 10 (6)" in text(browser, "groups-legend")
+    until(lambda: "group=lam" in browser.current_url)
+    assert not browser.execute_script("return document.getElementById('notes').checkVisibility()")
+    assert complaints(browser) == []

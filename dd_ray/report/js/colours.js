@@ -28,6 +28,12 @@ function orderedColours(count) {
   });
 }
 
+/** What tells pinned cells apart: a letter, a colour, a dash. */
+const PIN_LETTERS = ["A", "B", "C", "D"];
+const PIN_DASHES = ["solid", "dash", "dot", "dashdot"];
+const MOST_PINS = PIN_LETTERS.length;
+const pinColour = (pin) => themeColour(`pin-${pin}`);
+
 function showTheme() {
   if (state.theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = state.theme;

@@ -1,4 +1,4 @@
-// Columns of the table and of the parallel coordinates, and the filters that both share.
+// Columns of the table and of the parallel coordinates, and the filter that all views share.
 
 const EXACT = 1e-5; // labels and filters have six digits
 
@@ -48,17 +48,79 @@ function rangeOf(text) {
   return [value, value, true];
 }
 
-function keeps(text, column, cell) {
-  const value = column.value(cell);
-  const range = column.text ? null : rangeOf(text);
-  if (!range || typeof value !== "number")
-    return String(column.shown?.(cell) ?? value)
-      .toLowerCase()
-      .includes(text.toLowerCase());
+/** Whether a value, or what is shown of it, is what a filter says: a range, an exact text after =, or a part of it. */
+function fits(text, value, shownAs) {
+  const range = typeof value === "number" ? rangeOf(text) : null;
+  if (!range) {
+    const [wanted, has] = [text, String(shownAs ?? value)].map((one) => one.toLowerCase());
+    return wanted.startsWith("=") ? has === wanted.slice(1).trim() : has.includes(wanted);
+  }
   const [low, high, closed] = range;
   const room = closed ? EXACT * Math.max(Math.abs(value), 1e-12) : 0;
   return closed ? value >= low - room && value <= high + room : value > low && value < high;
 }
 
-const isKept = (cell) =>
-  columnsOfTable.every((column) => !state.filters[column.name] || keeps(state.filters[column.name], column, cell));
+const partsOf = (text) => text.split(",").map((part) => part.trim()).filter(Boolean);
+
+/** Whether a column's filter keeps a value; one with commas is a list of what to keep, where it is not a text itself. */
+function fitsAny(text, value, shownAs) {
+  const parts = partsOf(text);
+  return fits(text, value, shownAs) || (parts.length > 1 && parts.some((part) => fits(part, value, shownAs)));
+}
+
+const keeps = (text, column, cell) =>
+  fitsAny(text, column.text ? String(column.value(cell)) : column.value(cell), column.shown?.(cell));
+
+const plainName = (name) => name.toLowerCase().replace(/[\s_-]/g, "");
+
+/** The column that a word means: by its name, as an option is spelled, or as it is written on the page. */
+function columnNamed(word) {
+  const wanted = plainName(word);
+  return columnsOfTable.find(({ name, title, axis }) =>
+    [name, title, axis?.option ?? "", axis?.symbol ?? ""].some((known) => known && plainName(known) === wanted),
+  );
+}
+
+/**
+ * What is typed to keep cells by: parts joined by "and" or ;, each NAME OPERATOR VALUE, or a part of a cell's name,
+ * label or state.
+ */
+function clausesOf(query) {
+  const parts = query.split(/\s+and\s+|;|&&/i).map((part) => part.trim());
+  return parts.filter(Boolean).map((part) => {
+    const [, name, sign, value] = part.match(/^([^<>=:]+?)\s*(<=|>=|<|>|=|:)\s*(.*)$/) ?? [];
+    if (!name) return { text: part.toLowerCase() };
+    const bare = sign === ":" || (sign === "=" && /,|\.\./.test(value));
+    return { name, column: columnNamed(name), filter: value && (bare ? value : sign + value) };
+  });
+}
+
+function saysOf(cell) {
+  return [nameOf(cell), cells[cell].trials[0].label, markOf(state.metric, cell)].join(" ").toLowerCase();
+}
+
+function holds({ text, column, filter }, cell) {
+  if (text !== undefined) return saysOf(cell).includes(text);
+  return !column || !filter || keeps(filter, column, cell);
+}
+
+let keptFor = [];
+let keptNow = [];
+/** For each cell whether the filters keep it; worked out once for all views. */
+function kept() {
+  const what = [cells, state.filters, state.query, state.time, state.metric];
+  if (what.some((one, i) => one !== keptFor[i])) {
+    const filters = columnsOfTable.filter(({ name }) => state.filters[name]);
+    const clauses = clausesOf(state.query);
+    keptNow = cells.map(
+      (_, cell) =>
+        filters.every((column) => keeps(state.filters[column.name], column, cell)) &&
+        clauses.every((clause) => holds(clause, cell)),
+    );
+    keptFor = what;
+  }
+  return keptNow;
+}
+
+const isKept = (cell) => kept()[cell];
+const isFiltered = () => Boolean(state.query) || Object.values(state.filters).some(Boolean);

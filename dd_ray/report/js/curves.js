@@ -8,6 +8,23 @@ whenRead(() => {
   curved = several().length ? several() : metrics;
 });
 
+/** The 95% intervals of a mean over iterations, where there are any. */
+function bandOf(mean, half, fillcolor) {
+  const known = iterations.map((_, time) => time).filter((time) => half[time] !== null);
+  const edge = (sign, times) => times.map((time) => mean[time] + sign * half[time]);
+  const back = [...known].reverse();
+  return {
+    x: [...known, ...back].map((time) => iterations[time]),
+    y: [...edge(1, known), ...edge(-1, back)],
+    mode: "lines",
+    fill: "toself",
+    line: { width: 0 },
+    fillcolor,
+    opacity: 0.22,
+    hoverinfo: "skip",
+  };
+}
+
 function curveTraces(metric, axis) {
   const { trials } = cells[state.cell];
   const [mean, half] = [metric.mean, metric.half].map((rows) => rows.map((row) => row[state.cell]));
@@ -17,20 +34,7 @@ function curveTraces(metric, axis) {
     seeds.x.push(...iterations, null);
     seeds.y.push(...trial.curves[metric.name], null);
   }
-  const known = iterations.map((_, time) => time).filter((time) => half[time] !== null);
-  const edge = (sign, times) => times.map((time) => mean[time] + sign * half[time]);
-  const back = [...known].reverse();
-  const at = (times) => times.map((time) => iterations[time]);
-  const band = {
-    x: [...at(known), ...at(back)],
-    y: [...edge(1, known), ...edge(-1, back)],
-    mode: "lines",
-    fill: "toself",
-    line: { width: 0 },
-    fillcolor: themeColour("accent"),
-    opacity: 0.22,
-    hoverinfo: "skip",
-  };
+  const band = bandOf(mean, half, themeColour("accent"));
   const thin = { ...seeds, mode: "lines", line: { color: themeColour("soft"), width: 1 }, hoverinfo: "skip" };
   const thick = {
     x: iterations,
@@ -51,8 +55,8 @@ function rangeOfCurves(metric) {
   return { range: [low - (Math.abs(low) / 2 || 1), low + (Math.abs(low) / 2 || 1)] };
 }
 
-function curveLayout(columns, width) {
-  const rows = Math.ceil(curved.length / columns);
+function curveLayout(columns, width, some = curved) {
+  const rows = Math.ceil(some.length / columns);
   const rowHeight = 138;
   const layout = {
     ...baseLayout(),
@@ -64,14 +68,14 @@ function curveLayout(columns, width) {
     grid: { rows, columns, pattern: "independent", xgap: 0.3, ygap: 0.42 },
     hovermode: "closest",
   };
-  curved.forEach((metric, i) => {
+  some.forEach((metric, i) => {
     const axis = i ? i + 1 : "";
     const shared = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, tickfont: { size: 10 } };
     layout[`xaxis${axis}`] = {
       ...shared,
       range: [iterations[0], Math.max(data.last, 1)],
       nticks: 4,
-      title: i >= curved.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
+      title: i >= some.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
     };
     layout[`yaxis${axis}`] = { ...shared, ...rangeOfCurves(metric), nticks: 5, exponentformat: "power" };
     layout.annotations.push({

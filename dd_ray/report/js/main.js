@@ -33,13 +33,20 @@ function identify() {
   );
 }
 
+/** The notes of the sweep, which are text and nothing else. */
+function showNotes() {
+  $("notes").hidden = !data.notes;
+  $("notes").querySelector("pre").textContent = data.notes;
+}
+
 whenRead(describeSweep);
+whenRead(showNotes);
 whenRead(identify);
 store.drawAll();
 document.addEventListener("DOMContentLoaded", () => {
-  if (inAddress().has("metric")) store.update(stateAt(inAddress()));
+  if (inAddress().size) store.update(stateAt(inAddress()));
   if (state.cell < 0) choose(bestCell());
-  const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "sort", "filters"];
+  const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "group", "sort", "pins", ...KEEPING];
   store.register({ on: chosen, later: true, draw: writeAddress });
   addEventListener("hashchange", () => store.update(stateAt(inAddress())));
   document.documentElement.dataset.ready = "yes";

@@ -119,6 +119,7 @@ function drawMap() {
     xaxis: mapAxis(xField, size.crowded ? -90 : 0),
     yaxis: mapAxis(yField, 0),
     shapes: [...shapesOnMap(), ...noiseBracket()],
+    annotations: pinLetters(),
   };
   plot("map", mapTraces(shownCells, size), layout, {
     plotly_click: ({ points: [point] }) => choose(cellAt(point.x, point.y)),
@@ -126,9 +127,11 @@ function drawMap() {
   drawLegend(shownCells);
 }
 
-/** Of the chosen cell alone, the map draws no more than its frame. */
+const OVER_THE_MAP = ["cell", "pins", ...KEEPING];
+/** Of the chosen cell, the pins and the filter, the map draws no more than what lies over it. */
 function drawMapOrFrame(changed) {
-  if (changed.size === 1 && changed.has("cell")) Plotly.relayout("map", { shapes: [...shapesOnMap(), ...noiseBracket()] });
+  const over = () => ({ shapes: [...shapesOnMap(), ...noiseBracket()], annotations: pinLetters() });
+  if ([...changed].every((key) => OVER_THE_MAP.includes(key))) Plotly.relayout("map", over());
   else drawMap();
 }
 
@@ -143,5 +146,5 @@ if (!isSearch) {
   whenRead(describeMap);
   onArrows("map", nextCell);
   offerFiles("map", () => rowsOf(cellsOnMap(), [mapped()]));
-  store.register({ on: ["metric", "compared", "time", "slice", "cell", ...LOOK], draw: drawMapOrFrame });
+  store.register({ on: ["metric", "compared", "time", "slice", ...OVER_THE_MAP, ...LOOK], draw: drawMapOrFrame });
 }

@@ -1,4 +1,5 @@
-// What is drawn over the cells of a map: hatching, crosses, the best region, the frame of the chosen cell.
+// What is drawn over the cells of a map: hatching, crosses, the best region, what is
+// not kept, the frame of the chosen cell.
 
 /** Diagonals over cells that are not complete, in black or white as can be seen. */
 function hatching(shownCells) {
@@ -61,7 +62,42 @@ function frame(cell) {
   ];
 }
 
+/** What is laid over the cells that the filter does not keep. */
+function veil(shownCells) {
+  let path = "";
+  for (const cell of shownCells) {
+    if (isKept(cell)) continue;
+    const [x, y] = [place(cell, xField) - 0.5, place(cell, yField) - 0.5];
+    path += `M${x},${y}H${x + 1}V${y + 1}H${x}Z`;
+  }
+  const cover = { fillcolor: themeColour("panel"), opacity: 0.85, line: { width: 0 } };
+  return path ? [{ type: "path", path, layer: "above", name: "not kept", ...cover }] : [];
+}
+
+/** A frame for each pinned cell that is on the map. */
+function pinFrames(shownCells) {
+  return state.pins.flatMap((cell, pin) => {
+    if (!shownCells.includes(cell)) return [];
+    const [x, y] = [place(cell, xField), place(cell, yField)];
+    const box = { type: "rect", x0: x - 0.4, x1: x + 0.4, y0: y - 0.38, y1: y + 0.38, layer: "above" };
+    const inner = { ...box, name: `pin ${PIN_LETTERS[pin]}`, line: { color: pinColour(pin), width: 2.5 } };
+    return [{ ...box, line: { color: themeColour("panel"), width: 5 } }, inner];
+  });
+}
+
+/** The letters of the pinned cells, in a corner of each. */
+function pinLetters() {
+  const shownCells = cellsOnMap();
+  return state.pins.flatMap((cell, pin) => {
+    if (!shownCells.includes(cell)) return [];
+    const at = { x: place(cell, xField) - 0.4, y: place(cell, yField) + 0.38, xanchor: "left", yanchor: "top" };
+    const look = { showarrow: false, borderpad: 1, bgcolor: pinColour(pin) };
+    return [{ ...at, ...look, text: PIN_LETTERS[pin], font: { size: 11, color: themeColour("panel") } }];
+  });
+}
+
 function shapesOnMap() {
   const shownCells = cellsOnMap();
-  return [...hatching(shownCells), ...crosses(shownCells), ...outline(shownCells), ...frame(state.cell)];
+  const marked = [...hatching(shownCells), ...crosses(shownCells), ...outline(shownCells)];
+  return [...marked, ...veil(shownCells), ...pinFrames(shownCells), ...frame(state.cell)];
 }

@@ -10,6 +10,21 @@ function entry(letter, meaning) {
   return made;
 }
 
+/** Pinned cells as points of a plot, with their letters. */
+function pinnedPoints(x, y) {
+  return {
+    type: "scatter",
+    mode: "markers+text",
+    x: state.pins.map((cell) => x[cell]),
+    y: state.pins.map((cell) => y[cell]),
+    text: state.pins.map((_, pin) => `<b>${PIN_LETTERS[pin]}</b>`),
+    textposition: "bottom right",
+    textfont: { size: 12, color: state.pins.map((_, pin) => pinColour(pin)) },
+    hoverinfo: "skip",
+    marker: { size: 17, symbol: "circle-open", color: state.pins.map((_, pin) => pinColour(pin)), line: { width: 2.5 } },
+  };
+}
+
 /** What is said of the best cells, of differences, and of collapse. */
 function distinctions(shownCells) {
   const [metric, time] = [mapped(), state.time];

@@ -5,9 +5,22 @@ whenRead(() => {
   parallelColumns = columnsOfTable.filter((column) => column.axis || column.metric);
 });
 
-function dimensionOf(column) {
+/** Cells with a line: those that are kept but for the ranges along axes, which dim lines and leave them there. */
+function lined() {
+  const others = columnsOfTable.filter(({ name }) => state.filters[name] && !rangeOn(name));
+  const clauses = clausesOf(state.query);
+  const stays = (cell) =>
+    others.every((column) => keeps(state.filters[column.name], column, cell)) &&
+    clauses.every((clause) => holds(clause, cell));
+  return [...cells.keys()].filter(stays);
+}
+
+const rangeOn = (name) => parallelColumns.some((column) => column.name === name) && rangeOf(state.filters[name]);
+
+function dimensionOf(column, some) {
   const values = cells.map((_, cell) => column.value(cell));
   const dimension = column.axis ? axisDimension(column.axis, values) : metricDimension(column.metric, values);
+  dimension.values = some.map((cell) => dimension.values[cell]);
   const range = state.filters[column.name] ? rangeOf(state.filters[column.name]) : null;
   if (range) dimension.constraintrange = positionsOf(column, range, dimension.range);
   return { label: column.title, multiselect: false, ...dimension };
@@ -151,14 +164,15 @@ function drawParallel() {
   const { metric, time } = state;
   const width = Math.max($("parallel").parentElement.clientWidth, 92 * parallelColumns.length);
   const middle = (metric.min + metric.max) / 2;
+  const some = lined();
   const trace = {
     type: "parcoords",
-    dimensions: parallelColumns.map(dimensionOf),
+    dimensions: parallelColumns.map((column) => dimensionOf(column, some)),
     labelfont: { size: 13 },
     tickfont: { size: 11, color: themeColour("ink") },
     rangefont: { size: 1, color: "rgba(0,0,0,0)" },
     line: {
-      color: metric.mean[time].map((value) => value ?? middle),
+      color: some.map((cell) => metric.mean[time][cell] ?? middle),
       cmin: metric.min,
       cmax: metric.max,
       colorscale: seenOn(metric),
@@ -172,7 +186,7 @@ function drawParallel() {
 
 offerFiles("parallel", () => rowsOf([...cells.keys()].filter(isKept), metrics));
 const parallelView = store.register({
-  on: ["metric", "time", "filters", ...LOOK],
+  on: ["metric", "time", ...KEEPING, ...LOOK],
   later: true,
   far: "parallel",
   draw: drawParallel,

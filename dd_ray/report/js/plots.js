@@ -1,5 +1,6 @@
 // What all plots share: their layout, their colour bar, and how they are drawn.
 
+const NOT_KEPT = 0.12; // opacity of points that the filter does not keep
 const QUIET = { displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false };
 
 /** A layout or trace for a reader whose text is larger than usual: with its fonts, and with margins for them. */
@@ -23,13 +24,19 @@ function plot(id, traces, layout, on = {}) {
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
-/** Below a plot, what keeps it: as pictures, and as the table of numbers, heading first, that `rows` gives. */
-function offerFiles(id, rows) {
+/**
+ * Below a plot, what keeps it: as pictures, and as the table of numbers, heading first, that `rows` gives; of what is
+ * no plot, the numbers alone.
+ */
+function offerFiles(id, rows, { pictures = true } = {}) {
   const bar = element("p", "", { class: "downloads" });
   const what = document.getElementById($(id).getAttribute("aria-labelledby"))?.textContent || $(id).ariaLabel;
-  const kinds = {
+  const drawn = {
     SVG: () => Plotly.toImage(id, { format: "svg" }),
     PNG: () => Plotly.toImage(id, { format: "png", scale: 2 }),
+  };
+  const kinds = {
+    ...(pictures ? drawn : {}),
     CSV: async () => `data:text/csv;charset=utf-8,${encodeURIComponent(rows().map(csvLine).join(""))}`,
   };
   for (const [kind, made] of Object.entries(kinds)) {

@@ -41,6 +41,7 @@ function drawScatter() {
       ...colourScale(metric),
       colorbar: colourBar(metric),
       size: cells.map((cell) => (cell.on_front ? 15 : 10)),
+      opacity: kept().map((is) => (is ? 1 : NOT_KEPT)),
       symbol: metric.mark[time].map((mark) => SYMBOL[marks[mark].name] ?? "diamond-open"),
       line: { width: cells.map((cell) => (cell.on_front ? 2.5 : 1)), color: themeColour("ink") },
     },
@@ -62,7 +63,7 @@ function drawScatter() {
     xaxis: scatterAxis(state.across),
     yaxis: scatterAxis(state.up),
   };
-  plot("map", [points, ring], layout, { plotly_click: ({ points: [point] }) => choose(point.pointNumber) });
+  plot("map", [points, ring, pinnedPoints(across, up)], layout, { plotly_click: ({ points: [point] }) => choose(point.pointNumber) });
   drawLegend(cells.map((_, cell) => cell));
   $("legend").append(element("li", "large, thick edge: on the front"));
 }
@@ -86,7 +87,7 @@ function buildScatter() {
   }
   offerFiles("map", () => rowsOf([...cells.keys()], metrics));
   onArrows("map", (move) => nextPoint(move, [state.across, state.up]));
-  store.register({ on: ["metric", "compared", "time", "cell", "across", "up", ...LOOK], draw: drawScatter });
+  store.register({ on: ["metric", "compared", "time", "cell", "pins", "across", "up", ...KEEPING, ...LOOK], draw: drawScatter });
 }
 
 for (const control of document.querySelectorAll(".search-only")) control.hidden = !isSearch;

@@ -7,16 +7,21 @@ const state = Object.seal({
   time: iterations.length - 1,
   slice: Object.fromEntries(data.layout.slices.map((field) => [field, 0])), // places of values, by field
   cell: -1,
+  group: "", // the axis that the curves of all cells are grouped by
+  pins: [], // cells that are compared, in the order of their letters
   across: data.axes[0].field, // a field or a metric: what the plot of a search has as x
   up: data.axes[1]?.field ?? metrics[0].name,
   sort: { column: isSearch ? "suggestion" : data.axes[0].field, up: true },
   filters: {}, // what is typed, by name of a column of the table
+  query: "", // what is typed to keep cells by, of any columns
   theme: "auto",
   systemIsDark: systemDark.matches,
   width: innerWidth,
 });
 const mapped = () => state.metric.views[state.compared];
 
+/** What decides which cells are kept; the marks of some depend on the metric and the iteration. */
+const KEEPING = ["filters", "query"];
 /** What every plot depends on. */
 const LOOK = ["theme", "systemIsDark", "width"];
 

@@ -54,11 +54,11 @@ function arrange(rows) {
 function showTable() {
   const column = columnsOfTable.find(({ name }) => name === state.sort.column) ?? columnsOfTable[0];
   const order = cells.map((_, cell) => cell).sort((one, other) => compare(column, one, other));
-  let kept = 0;
+  let shownRows = 0;
   for (const cell of order) {
     const row = rowsOfTable[cell];
     row.hidden = !isKept(cell);
-    kept += !row.hidden;
+    shownRows += !row.hidden;
     columnsOfTable.forEach((c, i) => {
       row.children[i].textContent = c.shown?.(cell) ?? c.value(cell) ?? "–";
     });
@@ -71,8 +71,8 @@ function showTable() {
     heading.firstChild.textContent = columnsOfTable[i].title + (sorted ? (state.sort.up ? " ▲" : " ▼") : "");
   });
   $("rows-shown").textContent =
-    `${kept} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
-  $("clear").hidden = !Object.values(state.filters).some(Boolean);
+    `${shownRows} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
+  $("clear").hidden = !isFiltered();
 }
 
 /** Filters as they are, where they were not typed here. */
@@ -137,7 +137,7 @@ whenRead(buildTable);
 $("table").addEventListener("focusin", ({ target }) => stopAt(target));
 $("table").addEventListener("keydown", keyInTable);
 $("table").tBodies[0].addEventListener("click", rowClicked);
-$("clear").addEventListener("click", () => store.update({ filters: {} }));
+$("clear").addEventListener("click", () => store.update({ filters: {}, query: "" }));
 store.register({ on: ["filters"], draw: showFilters });
-store.register({ on: ["metric", "time", "sort", "filters"], draw: showTable });
+store.register({ on: ["metric", "time", "sort", ...KEEPING], draw: showTable });
 store.register({ on: ["cell"], draw: markRow });

@@ -20,7 +20,7 @@ const bothComplete = (x, y, cell) => [x, y].every((metric) => metric.mark[state.
 function joiningLines([x, y], at, colours) {
   const groups = new Map();
   for (const cell of cells.keys()) {
-    if (!bothComplete(x, y, cell)) continue;
+    if (!bothComplete(x, y, cell) || !isKept(cell)) continue;
     const others = data.axes.filter((axis) => axis !== joined).map((axis) => cells[cell].at[axis.field]);
     const key = others.join("|");
     groups.set(key, [...(groups.get(key) ?? []), cell]);
@@ -80,7 +80,7 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
     x: values(x, all),
     y: values(y, all),
     customdata: all,
-    text: all.map((cell) => letterIn(x, y, cell)),
+    text: all.map((cell) => (isKept(cell) ? letterIn(x, y, cell) : "")),
     textposition: "top right",
     textfont: { size: 10, color: themeColour("ink") },
     hovertext: all.map(
@@ -90,6 +90,7 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
     marker: {
       size: 8,
       color: all.map((cell) => colours[place(cell, coloured.field)]),
+      opacity: kept().map((is) => (is ? 1 : NOT_KEPT)),
       symbol: all.map((cell) => shapeOf(cell) + (bothComplete(x, y, cell) ? "" : "-open")),
       line: { width: 1.2 },
     },
@@ -107,6 +108,7 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
       mode: "markers",
       marker: { size: 22, symbol: "square-open", color: CHOSEN, line: { width: 3 } },
     },
+    { ...pinnedPoints(x.mean[time], y.mean[time]), xaxis: at.xaxis, yaxis: at.yaxis },
   ];
 }
 
@@ -199,4 +201,4 @@ offerFiles("tradeoffs", () => {
   const names = new Set(data.tradeoffs.flatMap(({ x, y }) => [x, y]));
   return rowsOf([...cells.keys()], [...names].map((name) => metricOf[name]));
 });
-store.register({ on: ["cell", "time", ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });
+store.register({ on: ["cell", "pins", "metric", "time", ...KEEPING, ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });

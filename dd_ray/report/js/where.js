@@ -2,6 +2,7 @@
 
 const ownOf = (table, name) => (name !== null && Object.hasOwn(table, name) ? table[name] : null);
 const keyOf = (cell) => cells[cell].trials[0].key;
+const cellOf = (key) => cells.findIndex(({ trials }) => trials.some((trial) => trial.key === key));
 
 /** What is chosen, as parameters; what is as it is at first has none. */
 function whereNow() {
@@ -13,14 +14,16 @@ function whereNow() {
   if (isSearch) for (const id of ["across", "up"]) where.set(id, state[id]);
   where.set("sort", (state.sort.up ? "" : "-") + state.sort.column);
   for (const [name, filter] of Object.entries(state.filters)) if (filter) where.set(`filter.${name}`, filter);
+  if (state.query) where.set("keep", state.query);
+  where.set("group", state.group);
+  for (const cell of state.pins) where.append("pin", keyOf(cell));
   return where;
 }
 
 /** The state that parameters ask for, as far as the sweep has it; what they do not name is as it is at first. */
 function stateAt(where) {
   const time = iterations.indexOf(Number(where.get("iteration") ?? NaN));
-  const key = where.get("cell");
-  const cell = key === null ? -1 : cells.findIndex(({ trials }) => trials.some((trial) => trial.key === key));
+  const cell = cellOf(where.get("cell"));
   const metric = ownOf(metricOf, where.get("metric")) ?? metrics[0];
   const sort = where.get("sort") ?? "";
   const column = columnsOfTable.find(({ name }) => name === sort.replace(/^-/, ""))?.name;
@@ -32,6 +35,9 @@ function stateAt(where) {
     cell,
     slice: Object.fromEntries(data.layout.slices.map((field) => [field, sliceAt(field, where, cell)])),
     filters: filtersAt(where),
+    query: where.get("keep") ?? "",
+    pins: pinsAt(where),
+    group: ownOf(axisOf, where.get("group")) ? where.get("group") : coloured.field,
     sort: column ? { column, up: !sort.startsWith("-") } : { column: columnsOfTable[0].name, up: true },
     across: known("across") ? where.get("across") : data.axes[0].field,
     up: known("up") ? where.get("up") : (data.axes[1]?.field ?? metrics[0].name),
@@ -42,6 +48,11 @@ function stateAt(where) {
 function sliceAt(field, where, cell) {
   if (cell >= 0) return place(cell, field);
   return Math.max(0, axisOf[field].text.indexOf(where.get(`slice.${field}`)));
+}
+
+function pinsAt(where) {
+  const some = new Set(where.getAll("pin").map(cellOf).filter((cell) => cell >= 0));
+  return [...some].slice(0, MOST_PINS);
 }
 
 function filtersAt(where) {

@@ -1,0 +1,102 @@
+// Curves of all cells that are kept, in the colours of the values of an axis.
+
+const MOST_GROUPS = 8;
+
+/** Parts of an axis: its values, or where they are many, ranges of as many of them each. */
+function groupsOf(axis) {
+  const { values, text } = axis;
+  if (values.length <= MOST_GROUPS) return values.map((value, i) => ({ from: i, to: i, text: text[i] }));
+  const parts = 5;
+  return Array.from({ length: parts }, (_, part) => {
+    const [from, to] = [part, part + 1].map((end) => Math.round((end * values.length) / parts));
+    return { from, to: to - 1, text: `${text[from]} to ${text[to - 1]}` };
+  });
+}
+
+/** The mean of some cells, where all of them have a number. */
+function meanOfAll(metric, some) {
+  return metric.mean.map((row) => {
+    const values = some.map((cell) => row[cell]);
+    return values.length && values.every((value) => value !== null) ? values.reduce((sum, one) => sum + one, 0) / values.length : null;
+  });
+}
+
+function groupTraces(metric, some, colour, text) {
+  const joined = some.flatMap((cell) => [...iterations.keys(), null].map((time) => [cell, time]));
+  const thin = {
+    type: "scatter",
+    mode: iterations.length > 1 ? "lines" : "markers",
+    x: joined.map(([, time]) => (time === null ? null : iterations[time])),
+    y: joined.map(([cell, time]) => (time === null ? null : metric.mean[time][cell])),
+    customdata: joined.map(([cell]) => cell),
+    text: joined.map(([cell]) => escaped(nameOf(cell))),
+    hovertemplate: "%{text}<br>%{x}: %{y:.4~g}<extra></extra>",
+    line: { color: colour, width: 1 },
+    marker: { color: colour, size: 6 },
+    opacity: 0.55,
+  };
+  const thick = { type: "scatter", mode: "lines", x: iterations, y: meanOfAll(metric, some), line: { color: colour, width: 3.5 } };
+  return [thin, { ...thick, name: text, hoverinfo: "skip" }];
+}
+
+function groupLayout(width) {
+  const look = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, nticks: 7, exponentformat: "power" };
+  const title = { font: { size: 12 }, standoff: 6 };
+  const [left, right] = [iterations[0], Math.max(data.last, 1)];
+  return {
+    ...baseLayout(),
+    width,
+    height: 380,
+    margin: { l: 66, r: 12, t: 10, b: 46 },
+    hovermode: "closest",
+    xaxis: { ...look, range: [left, right], title: { ...title, text: "iteration" } },
+    yaxis: { ...look, title: { ...title, text: escaped(state.metric.label) } },
+  };
+}
+
+function drawGroups() {
+  const axis = axisOf[state.group];
+  const groups = groupsOf(axis);
+  const colours = orderedColours(groups.length);
+  const some = [...cells.keys()].filter(isKept);
+  const within = ({ from, to }) => some.filter((cell) => place(cell, axis.field) >= from && place(cell, axis.field) <= to);
+  const traces = groups.flatMap((group, i) => groupTraces(state.metric, within(group), colours[i], group.text));
+  const chosen = some.includes(state.cell) ? [state.cell] : [];
+  const [own] = groupTraces(state.metric, chosen, CHOSEN, "");
+  const marked = { ...own, line: { color: CHOSEN, width: 2.5, dash: "dot" }, opacity: 1, hoverinfo: "skip" };
+  plot("groups", [...traces, marked], groupLayout(Math.max(200, $("groups").clientWidth)), {
+    plotly_click: ({ points: [point] }) => choose(point.customdata ?? -1),
+  });
+  $("groups-help").textContent =
+    `${state.metric.label}. Thin: the mean of each kept cell over its seeds; thick: the mean of a group's cells, ` +
+    "where all of them have a number; dotted: the chosen cell. Click a line to choose its cell.";
+  const entries = groups.map((group, i) => {
+    const made = entry("━", `${axis.symbol} = ${group.text} (${within(group).length})`);
+    made.querySelector("b").style.color = colours[i];
+    return made;
+  });
+  $("groups-legend").replaceChildren(...entries);
+}
+
+function fillGroups() {
+  fillOptions("group", data.axes.map(({ field, symbol }) => [field, symbol]));
+  if (!(state.group in axisOf)) state.group = coloured.field;
+}
+
+/** A row for each kept cell and iteration. */
+function groupRows() {
+  const fields = data.axes.map(({ field }) => field);
+  const some = [...cells.keys()].filter(isKept);
+  const row = (cell, time) => [
+    ...fields.map((field) => cells[cell].at[field]),
+    ...[iterations[time], state.metric.mean[time][cell], state.metric.half[time][cell], state.metric.seeds[time][cell]],
+  ];
+  const heading = [...fields, "iteration", state.metric.name, `${state.metric.name}_half`, `${state.metric.name}_seeds`];
+  return [heading, ...some.flatMap((cell) => iterations.map((_, time) => row(cell, time)))];
+}
+
+whenRead(fillGroups);
+$("group").addEventListener("change", () => store.update({ group: $("group").value }));
+offerFiles("groups", groupRows);
+store.register({ on: ["group"], draw: () => ($("group").value = state.group) });
+store.register({ on: ["group", "metric", "cell", "time", ...KEEPING, ...LOOK], later: true, far: "groups", draw: drawGroups });
