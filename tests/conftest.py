@@ -14,6 +14,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch
 from hypothesis import settings
 
+from dd_ray.config.extensions import loaded, unload
+
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
 os.environ.pop("COLUMNS", None)
 
@@ -57,6 +59,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say in one line what was left out, and how it is run."""
     if count := config.stash.get(LEFT_OUT, 0):
         terminalreporter.write_line(f"{count} slow tests were left out; `python -m pytest -m slow` runs them")
+
+
+@pytest.fixture(autouse=True)
+def extensions_of_a_test() -> Iterator[None]:
+    """What a test declares by a file of its own is withdrawn after it, or all later tests would have it."""
+    before = {extension.name for extension in loaded()}
+    yield
+    for extension in loaded():
+        if extension.name not in before:
+            unload(extension.name)
 
 
 @pytest.fixture(autouse=True)

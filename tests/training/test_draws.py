@@ -72,6 +72,7 @@ def test_an_error_of_the_thread_is_told_and_drawn_anew(monkeypatch):
     _assert_those_of_each_alone(drawn, which)
 
 
+@pytest.mark.slow  # it measures a time, which is longer on a busy machine
 @pytest.mark.parametrize(("trials", "most"), [(36, 1e-3), (216, 3e-3)])
 def test_the_host_s_part_of_a_step_is_short_for_trials_of_different_seeds(monkeypatch, trials, most):
     config = TrialConfig(model="inertia_vae", beta=1.0, gamma=0.5, lam=3.0, width_factor=0.1)

@@ -83,6 +83,7 @@ def test_a_start_that_hangs_is_given_up(monkeypatch):
     asked.leave()
 
 
+@pytest.mark.slow  # it interrupts the process of the tests, which on a busy machine may be within another one
 def test_an_interrupt_of_a_program_waits_until_ray_can_be_left(monkeypatch):
     started = threading.Event()
     starting(monkeypatch, lambda **options: (time.sleep(1), started.set()))
@@ -92,6 +93,7 @@ def test_an_interrupt_of_a_program_waits_until_ray_can_be_left(monkeypatch):
     assert started.is_set()
 
 
+@pytest.mark.slow  # likewise
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_of_a_command_ends_it_at_once(monkeypatch, number):
     before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
