@@ -249,7 +249,7 @@ class Collected:
     """A row for each of its trials, at its last evaluation."""
     came_out: CameOut
     left: str
-    """What is left to do, in words; empty if nothing is."""
+    """The work that is left to do, in words; empty if there is none."""
 
 
 def collect(plan: Plan, sweep: SweepFolder) -> Collected:

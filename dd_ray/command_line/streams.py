@@ -17,7 +17,7 @@ _OF_BOXES = {"HORIZONTAL": "-", "VERTICAL": "|"}
 
 
 class UnwrittenError(OSError):
-    """What is printed cannot be written."""
+    """Output cannot be written, as on a full disk."""
 
 
 class _Output(io.FileIO):

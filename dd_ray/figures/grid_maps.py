@@ -102,7 +102,7 @@ class Options(SweepPaths):
 
 @dataclass(frozen=True)
 class Page:
-    """What one figure shows of a summary."""
+    """The part of a summary that one figure shows."""
 
     scales: Sequence[Scale]
     """A scale for each of its metrics."""

@@ -17,7 +17,7 @@ from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
-"""What zipfile raises of a damaged archive."""
+"""Errors that zipfile raises of a damaged archive."""
 
 
 def write_archive(path: Path, files: Files, names: Iterable[str], folder: str) -> list[str]:

@@ -37,7 +37,7 @@ SECONDS_PER_ITERATION = 0.010
 
 @dataclass(frozen=True)
 class Speed:
-    """What a core takes to train a convolutional network beside the rate of its matrix products.
+    """The speed at which a core trains a convolutional network, beside the rate of its matrix products.
 
     Attributes:
         seconds_per_frame: time of a frame beside its products: rendering, and layers that wait for memory.
@@ -122,7 +122,7 @@ def _frames_of_conv32(config: TrialConfig) -> float:
 
 @dataclass(frozen=True)
 class Rates:
-    """What each of some cores does while all of them are busy.
+    """Rates of each of some cores while all of them are busy.
 
     Attributes:
         gflops: rate of matrix products in float32, in 10⁹ operations a second.

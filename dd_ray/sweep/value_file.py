@@ -49,7 +49,7 @@ READERS: Mapping[type, Callable[[str], Any]] = {
     int: int,
     float: float,
 }
-"""How a text is read, by the type that an option has."""
+"""Functions that read a text, by the type of the option."""
 Value = str | list[str] | None
 
 

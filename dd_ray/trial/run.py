@@ -92,7 +92,7 @@ class TrialRun:
 
     @property
     def _is_at_plateau(self) -> bool:
-        """Whether its recorded evaluations end it before the last one."""
+        """True if its recorded evaluations end it before the last one."""
         rule = self.work.plateau
         return rule is not None and self.evaluated_at < self.work.evaluate_at[-1] and rule.is_reached(self.evaluations)
 

@@ -45,7 +45,7 @@ class Start:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether Ray has neither started nor failed yet."""
+        """True as long as Ray has neither started nor failed."""
         return not self._over.is_set()
 
     def wait(self) -> None:
