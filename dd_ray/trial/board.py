@@ -2,7 +2,8 @@
 
 import math
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,7 @@ class Board:
         # Object stores cannot append: the event file is written here, and uploaded as a whole.
         self._draft = None if files.local else tempfile.TemporaryDirectory(prefix="dd_ray-board-")
         folder = files.local or Path(self._draft.name)  # type: ignore[union-attr]
-        # Points from this step on, which a lost run may have written, are purged, since they are written again.
-        self._writer = SummaryWriter(str(folder), purge_step=first_step)
+        self._writer = _opened(folder, files.names(), first_step)
         self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
 
     def write(self, iteration: int, metrics: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
@@ -92,6 +92,24 @@ class Board:
         self._writer.flush()
         for path in Path(self._draft.name).iterdir() if self._draft else ():
             self._files.write(path.name, path.read_bytes())
+
+
+def _opened(folder: Path, earlier: Iterable[str], first_step: int) -> SummaryWriter:
+    """Open an event file whose points from a step on replace those that a lost run wrote to its `earlier` files.
+
+    TensorBoard reads a run's files in the order of their names, and purges from the files before. A name tells the
+    second of its opening, then the process: a file that would come too early is opened again in the next second.
+    """
+    before = {name for name in earlier if name.startswith("events.")}
+    for again in (True, False):
+        writer = SummaryWriter(str(folder), purge_step=first_step)
+        (opened,) = {path.name for path in folder.glob("events.*")} - before
+        if opened > max(before, default="") or not again:
+            break
+        writer.close()
+        (folder / opened).unlink()
+        time.sleep(1)
+    return writer
 
 
 def _tag(metric: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.summary.writer.event_file_writer import AtomicCounter
 
 from dd_ray.cli import parse
 from dd_ray.data import make_dataset
@@ -346,7 +347,9 @@ def test_a_step_that_raises_leaves_the_last_good_state(start, monkeypatch):
     assert run.folder.states() == before == [3, 0]
 
 
-def test_tensorboard_of_a_resumed_trial_has_each_evaluation_once(start):
+def test_tensorboard_of_a_resumed_trial_has_each_evaluation_once(start, monkeypatch):
+    """Also where the resumed trial's event file would come before the first one's, by a name that ends with 10."""
+    monkeypatch.setattr("tensorboard.summary.writer.event_file_writer._global_uid", AtomicCounter(9))
     first = start()
     first.advance(), first.advance()
     first.close()
