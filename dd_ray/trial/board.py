@@ -14,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
 from dd_ray.config.options import option_name
 from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
-from dd_ray.storage.files import Files
+from dd_ray.storage.files import Files, LocalFiles
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by. Its name comes first in TensorBoard's alphabetical order."""
@@ -107,7 +107,7 @@ def _opened(folder: Path, earlier: Iterable[str], first_step: int) -> SummaryWri
         if opened > max(before, default="") or not again:
             break
         writer.close()
-        (folder / opened).unlink()
+        LocalFiles(folder).remove(opened)
         time.sleep(1)
     return writer
 
