@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from dd_ray.config import DSPRITES_MD5, NUM_HELD_OUT
 from dd_ray.config.urls import check_regular
 from dd_ray.errors import UserError
+from dd_ray.storage.files.local import open_in_place
 
 FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")
 """The file's own names of its six factors."""
@@ -61,7 +62,7 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
     if not unpacked.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "dsprites.lock").open("a") as lock:
+            with open_in_place(folder / "dsprites.lock", "ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # the first process of a machine unpacks, the others wait
                 if not unpacked.exists():
                     _unpack(file, md5, unpacked)
@@ -83,7 +84,10 @@ def _unpack(file: str, md5: str, unpacked: Path) -> None:
         if "://" in file:
             _check(file, path, md5)
         try:
-            with draft.open("wb") as content:  # with the permissions of any file, since others may share the cache
+            draft.unlink(
+                missing_ok=True
+            )  # of a process that was killed; others may share the cache, and link it elsewhere
+            with draft.open("xb") as content:  # with the permissions of any file
                 _write_bits(file, path, content)
             draft.replace(unpacked)
         finally:

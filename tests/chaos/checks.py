@@ -191,6 +191,8 @@ class Report:
     done: int = 0
     overlaps: int = 0
     drafts: int = 0
+    guests: int = 0
+    sent: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     survived: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -208,6 +210,7 @@ class Report:
         print(f"Evaluations: {self.evaluations:,} recorded; trials that lost any: {lost}.")
         print(f"Trials that two workers had at once, on a node that was given up and on another: {self.overlaps}.")
         print(f"Drafts of files that kills have left behind: {self.drafts}.")
+        print(f"Sweeps by the service on the same cluster: {self.guests}, sent {self.sent} times.")
         for problem in self.problems:
             print(f"WRONG: {problem}")
         print("Something is wrong." if self.problems else "All is as if nothing had happened.", flush=True)

@@ -6,6 +6,7 @@ import random
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -44,18 +45,19 @@ def enter_namespace() -> None:
     os.execvp("unshare", [*unshare, "sh", "-c", '"$@"; exit $?', "sh", *program])
 
 
-def prepare_ray(folder: Path, log: Path, pace: float) -> None:
+def prepare_ray(folder: Path, logs: Path, pace: float) -> None:
     """Set the environment that Ray and its nodes read; before Ray is imported."""
     os.environ |= {
         "RAY_TMPDIR": str(folder),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "RAY_health_check_period_ms": "1000",
         "RAY_health_check_timeout_ms": "2000",
         "RAY_health_check_failure_threshold": "5",
-        "CHAOS_LOG": str(log),
+        "CHAOS_LOGS": str(logs),
         "CHAOS_PACE": str(pace),
     }
 
@@ -72,9 +74,11 @@ class Nodes:
     def _start(self) -> None:
         from ray.cluster_utils import Cluster
 
-        node = {"num_cpus": CPUS_PER_NODE, "include_dashboard": False}
+        port = _free_port()
+        node = {"num_cpus": CPUS_PER_NODE, "include_dashboard": True, "dashboard_port": port}
         self._cluster = Cluster(initialize_head=True, head_node_args=node)
         self.address: str = self._cluster.address
+        self.dashboard = f"http://127.0.0.1:{port}"
         for _ in range(2):
             self.add()
 
@@ -225,6 +229,12 @@ class Sweep:
 def ray_folder() -> Path:
     """A folder for Ray's own files; the names of its sockets must be short."""
     return Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

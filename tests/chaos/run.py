@@ -25,6 +25,7 @@ from dd_ray.storage.sweep_folder import TrialFolder
 from dd_ray.sweep.plan import Plan
 from tests.chaos.checks import Report, check, owners, read_log, undisturbed, watching
 from tests.chaos.cluster import MOST_NODES, Nodes, Storage, Sweep, enter_namespace, prepare_ray, ray_folder
+from tests.chaos.guest import Guest
 from tests.chaos.sweep import STUDY
 
 SECONDS_TO_START = 180
@@ -47,13 +48,15 @@ class Chaos:
 
     nodes: Nodes
     storage: Storage
-    log: Path
-    """Where workers write down what they do."""
+    logs: Path
+    """Folder in which workers write down what they do, a file for each sweep."""
     choice: random.Random
     kinds: list[str]
     """Faults that may happen."""
     pause: float
     """Most seconds before the next, beside the time to get going again."""
+    guest: Guest = field(init=False)
+    """Another sweep on the same cluster."""
     bag: list[str] = field(default_factory=list)
     """Kinds of faults still to come before all have their turn again."""
     has_tried_all: bool = False
@@ -61,7 +64,8 @@ class Chaos:
 
     def begin(self, plan: Plan) -> None:
         """Turn to a new sweep."""
-        self.log.write_bytes(b"")
+        self.log = self.logs / plan.options.name
+        self.log.touch()
         self.folder = Path(plan.location)
         command = [sys.executable, "-m", "tests.chaos.sweep"]
         for name in ("seeds", "iterations", "evaluations", "storage", "name"):
@@ -71,7 +75,7 @@ class Chaos:
         self.damaged: set[Path] = set()
         """States that were truncated."""
         self.say(f"{plan.options.name} begins, with {len(plan.trials)} trials")
-        self.sweep = Sweep(command, self.nodes.address, self.log.with_name(f"{plan.options.name}.txt"))
+        self.sweep = Sweep(command, self.nodes.address, self.log.with_suffix(".txt"))
 
     def say(self, text: str) -> None:
         """Print it with the time."""
@@ -193,6 +197,11 @@ def suspend_node(chaos: Chaos) -> str | None:
     return f"with {trials} trials, for {time.monotonic() - started:.1f} s"
 
 
+def stop_guest(chaos: Chaos) -> str | None:
+    """The service is asked to end the second sweep, and then to go on with it."""
+    return chaos.guest.stop()
+
+
 def add_node(chaos: Chaos) -> str | None:
     """A node joins."""
     if chaos.nodes.count >= MOST_NODES:
@@ -290,6 +299,7 @@ FAULTS: dict[str, Callable[[Chaos], str | None]] = {
     "raylet killed": kill_raylet,
     "control store killed": kill_control_store,
     "head killed": kill_head,
+    "second sweep stopped": stop_guest,
     "node added": add_node,
     "storage full": fill_storage,
     "state truncated": truncate_states,
@@ -334,6 +344,7 @@ def disturb(chaos: Chaos, until: float) -> None:
         else:
             if chaos.choice.random() > IMPATIENCE:
                 chaos.trains()
+            chaos.guest.tend()
             chaos.wait(lambda: False, chaos.choice.uniform(0, chaos.pause))
             strike(chaos)
 
@@ -367,14 +378,19 @@ def run_sweep(chaos: Chaos, plan: Plan, expected: Mapping[str, TrialFolder], rep
 def run_sweeps(args: argparse.Namespace, scratch: Path, storage: Storage) -> Report:
     """Sweep after sweep of the same trials, until the time is over and every kind of fault has had its turn."""
     report, nodes = Report(), Nodes()
-    chaos = Chaos(nodes, storage, scratch / "log", random.Random(args.seed), args.only, args.pause)
+    chaos = Chaos(nodes, storage, scratch / "logs", random.Random(args.seed), args.only, args.pause)
     try:
         expected = undisturbed(_plan(args, scratch, "undisturbed"))
+        options = [f"--seeds={args.seeds}", "--beta=0.3", *_lengths(args)]
+        chaos.guest = Guest(nodes, storage.folder, Guest.train_undisturbed(scratch, options), options, chaos.say)
         chaos.say(f"{len(expected)} trials have been trained undisturbed; {nodes.count} nodes at {nodes.address}")
         until = time.monotonic() + 60 * args.minutes
         while (time.monotonic() < until or not chaos.has_tried_all) and len(report.problems) < MOST_PROBLEMS:
             plan = _plan(args, storage.folder, f"sweep-{report.sweeps}")
             run_sweep(chaos, plan, expected, report, until)
+        chaos.guest.finish()
+        report.guests, report.sent = chaos.guest.count, chaos.guest.sent
+        report.problems += chaos.guest.problems
     finally:
         nodes.shutdown()
     return report
@@ -386,7 +402,8 @@ def main() -> int:
     enter_namespace()
     scratch = ray_folder()
     storage = Storage(scratch / "storage")
-    prepare_ray(scratch, scratch / "log", args.pace)
+    (scratch / "logs").mkdir()
+    prepare_ray(scratch, scratch / "logs", args.pace)
     try:
         report = run_sweeps(args, scratch, storage)
         if report.problems and args.keep:
@@ -399,9 +416,11 @@ def main() -> int:
 
 
 def _plan(args: argparse.Namespace, storage: Path, name: str) -> Plan:
-    options = {"seeds": args.seeds, "iterations": args.iterations, "evaluations": args.iterations // 10}
-    options |= {"storage": storage, "name": name}
-    return parse(STUDY, [f"--{option}={value}" for option, value in options.items()])
+    return parse(STUDY, [f"--seeds={args.seeds}", *_lengths(args), f"--storage={storage}", f"--name={name}"])
+
+
+def _lengths(args: argparse.Namespace) -> list[str]:
+    return [f"--iterations={args.iterations}", f"--evaluations={args.iterations // 10}"]
 
 
 def _parse() -> argparse.Namespace:

@@ -28,7 +28,7 @@ def test_a_sweep_survives_every_kind_of_fault(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     faults = {kind.strip(): (int(times), int(survived)) for kind, times, survived in _rows(done.stdout)}
-    assert len(faults) >= 14
+    assert len(faults) >= 15
     assert all(times >= 1 and survived == times for times, survived in faults.values())
     assert "trials that lost any: 0." in done.stdout
 

@@ -13,9 +13,9 @@ from typing import Any
 from dd_ray.storage.files import LocalFiles
 from dd_ray.tune.trial_trainable import TrialTrainable
 
-LOG, PACE, FULL = "CHAOS_LOG", "CHAOS_PACE", "CHAOS_FULL"
-"""Environment of the nodes: a file; seconds that an iteration waits; a file that, while it is there, stands for a full
-storage where none can be mounted."""
+LOGS, PACE, FULL = "CHAOS_LOGS", "CHAOS_PACE", "CHAOS_FULL"
+"""Environment of the nodes: a folder, with a log for each sweep; seconds that an iteration waits; a file that, while it
+is there, stands for a full storage where none can be mounted."""
 
 
 class LoggedTrial(TrialTrainable):
@@ -23,23 +23,24 @@ class LoggedTrial(TrialTrainable):
 
     def _take_up(self) -> Any:
         key, pace = self._config["key"], float(os.environ[PACE])
-        _log(key, "up")
+        log = Path(os.environ[LOGS]) / Path(self._config["sweep"]).name
+        _log(log, key, "up")
         run = super()._take_up()
         stack = run.trainer.member.stack
         step = stack.step
 
         def logged_step() -> None:
             step()
-            _log(key, "step")
+            _log(log, key, "step")
             time.sleep(pace)
 
         stack.step = logged_step
         return run
 
 
-def _log(key: str, what: str) -> None:
+def _log(log: Path, key: str, what: str) -> None:
     # One short write at the end of a file is not torn apart by those of other processes.
-    descriptor = os.open(os.environ[LOG], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, f"{key} {what} {os.getpid()}\n".encode())
     os.close(descriptor)
 

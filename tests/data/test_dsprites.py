@@ -271,6 +271,21 @@ def test_the_cache_has_the_permissions_of_any_file(file, cache):
     assert stat.S_IMODE((cache / f"dsprites-{_md5(file)}.npy").stat().st_mode) == 0o644
 
 
+def test_links_that_others_put_into_a_shared_cache_are_not_followed(file, cache, tmp_path):
+    victim = tmp_path / "victim"
+    victim.write_text("of the user")
+    cache.mkdir(parents=True)
+    (cache / f"dsprites-{_md5(file)}.draft").symlink_to(victim)
+    _open(_config(file))
+    dsprites_file.open_dsprites.cache_clear()
+    (cache / f"dsprites-{_md5(file)}.npy").unlink()
+    (cache / "dsprites.lock").unlink()
+    (cache / "dsprites.lock").symlink_to(victim)
+    with pytest.raises(UserError, match="it is a link; take it away"):
+        _open(_config(file))
+    assert victim.read_text() == "of the user"
+
+
 @pytest.mark.parametrize("url", ["http://host/a b.npz", "HTTP://127.0.0.1:9/none.npz", "http://127.0.0.1:9/none.npz"])
 def test_a_url_that_cannot_be_opened_is_named(tmp_path, url):
     with pytest.raises(UserError, match=f"dsprites_file = {url} cannot be read: "):

@@ -81,7 +81,7 @@ class LocalFiles(Files):
         path = self.local / name
         if not path.exists():
             return
-        with _open_in_place(path, "rb+") as file:
+        with open_in_place(path, "rb+") as file:
             content = file.read()
             if (complete := complete_lines(content)) < len(content):
                 file.truncate(complete)
@@ -127,7 +127,7 @@ class LocalFiles(Files):
         path = self.local / name
         try:
             _make_folder(path.parent)
-            file = _open_in_place(path, "a+")
+            file = open_in_place(path, "a+")
         except OSError as error:
             raise cannot_be_locked(self.location, error.strerror) from error
         try:
@@ -182,7 +182,7 @@ def _replace(path: Path, content: bytes, durable: bool) -> None:
 
 def _append(path: Path, line: bytes) -> None:
     """Add a line to a file that is there."""
-    with _open_in_place(path, "ab+") as file:
+    with open_in_place(path, "ab+") as file:
         file.seek(0)
         content = file.read()
         complete = complete_lines(content)
@@ -218,7 +218,7 @@ def _move(path: Path, target: Path) -> None:
     _sync_folder(path.parent)
 
 
-def _open_in_place(path: Path, mode: str) -> IO[Any]:
+def open_in_place(path: Path, mode: str) -> IO[Any]:
     """Open a file to change it in place. A link is not followed, since it could lead to any file of the user.
 
     Raises:
