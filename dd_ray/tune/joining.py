@@ -16,9 +16,9 @@ from dd_ray.tune.environment import TOKEN_FILE, has_token
 from dd_ray.tune.private import INVALID_TOKEN, health_check, is_connected
 
 SECONDS_TO_CONNECT = 5
-SECONDS_TO_ANSWER = 20
-"""Seconds to wait for an answer, mostly for the start of the asking process: 2 s on an idle machine, over 10 on a busy
-one."""
+SECONDS_TO_ANSWER = 60
+"""Seconds to wait for an answer, mostly for the start of the asking process: 2 s on an idle machine, over 20 on a busy
+one. Where nothing listens, the answer comes at once."""
 
 
 def prepare_to_join(address: str, insecure: bool) -> None:
