@@ -56,15 +56,10 @@ class Guest:
 
     def tend(self) -> None:
         """Send it where nobody runs it, and begin another where it has finished."""
-        if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
-            return
-        self._looked = time.monotonic()
         if self.finished:
             self._end()
             self._begin()
-        states = [state for _, state in self._jobs()]
-        if not {*states} & {*_ACTIVE}:
-            self._send(states[-1] if states else "not known")
+        self._keep_going()
 
     def stop(self) -> str | None:
         """Ask the service to end it: what came of it, or None where it does not run."""
@@ -82,7 +77,7 @@ class Guest:
         """Let it come to its end, and check it."""
         lines, since = -1, time.monotonic()
         while not self.finished:
-            self.tend()
+            self._keep_going()
             time.sleep(1)
             if (now := sum(map(len, self._seen.lines.values()))) != lines:
                 lines, since = now, time.monotonic()
@@ -109,6 +104,14 @@ class Guest:
         self.problems += [f"{self.plan.options.name}: {problem}" for problem in problems]
         self.say(f"{self.plan.options.name} has ended{'' if self.problems else ', and all is as it should be'}")
         self.count += 1
+
+    def _keep_going(self) -> None:
+        if time.monotonic() - self._looked < SECONDS_BETWEEN_LOOKS:
+            return
+        self._looked = time.monotonic()
+        states = [state for _, state in self._jobs()]
+        if not {*states} & {*_ACTIVE}:
+            self._send(states[-1] if states else "not known")
 
     def _send(self, state: str) -> None:
         code, printed = self._ask(
