@@ -1,13 +1,40 @@
 """Handles requests to end: Ctrl-C, and the SIGTERM of batch systems and containers."""
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _asked = threading.Event()
+SECONDS_TOGETHER = 2.0
+"""Signals within so many seconds are one request: batch systems tell every process, and programs that have started this
+one, such as `timeout`, tell it once more."""
+
+
+class _Requests:
+    """Tells new requests from more signals of the last one."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Take the next signal for a new request."""
+        self._heeded = -math.inf
+
+    def is_new(self) -> bool:
+        """Return whether a signal that has just come is a new request."""
+        now = time.monotonic()
+        if now - self._heeded < SECONDS_TOGETHER:
+            return False
+        self._heeded = now
+        return True
+
+
+_requests = _Requests()
 
 
 def expect_signals() -> None:
@@ -59,15 +86,27 @@ def not_for_children() -> Iterator[None]:
 def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
     """Call `end` at the first request during the block, and raise at a second. One that was swallowed before counts.
 
+    Signals that come together, within `SECONDS_TOGETHER`, are one request.
+
     It does nothing in other threads than the main one, since they get no signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
+    asked = False
+
     def end_in_order(number: int, frame: Any) -> None:
-        restore()
-        end()
+        nonlocal asked
+        if not _requests.is_new():
+            return
+        if asked:
+            restore()
+            _requests.forget()  # for the handler that is there again
+            signal.raise_signal(number)
+        else:
+            asked = True
+            end()
 
     def restore() -> None:
         for number, handler in before.items():
@@ -76,6 +115,7 @@ def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
     before = {number: signal.signal(number, end_in_order) for number in _SIGNALS}
     try:
         if _asked.is_set():
+            asked = True
             end()
         yield
     finally:
@@ -84,4 +124,5 @@ def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
 
 def _interrupt(number: int, frame: Any) -> None:
     _asked.set()
-    raise KeyboardInterrupt
+    if _requests.is_new():
+        raise KeyboardInterrupt

@@ -1,10 +1,13 @@
 """The job script for Slurm, as far as it can be read and run without one."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -94,3 +97,84 @@ def test_the_token_is_in_no_command_line_and_in_no_file():
 def test_the_page_names_files_that_exist():
     for name in re.findall(r"(?:cluster|sweeps|analysis)/[\w./]+\.(?:sbatch|py|txt|md)", PAGE.read_text()):
         assert (ROOT / name).is_file(), name
+
+
+STAND_INS = {
+    # A step of the job runs here, in a session of its own as slurmstepd gives it.
+    "srun": 'while [[ $1 == --* ]]; do [[ $1 == --nodelist ]] && shift; shift; done\nexec setsid --wait "$@"',
+    "scontrol": 'if [[ $2 == hostnames ]]; then echo here; else echo "x NodeAddr=127.0.0.1 y"; fi',
+    "scancel": "exit 0",
+    "squeue": "echo CANCELLED",
+}
+SECONDS_TO_END = 15
+"""On an idle machine. Slurm kills what is left after its KillWait, 30 s where nobody has changed it."""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_cancelled_job_ends_with_its_table_before_slurm_kills_it(tmp_path):
+    """Slurm tells all processes of a job at once: the script, the sweep, and Ray's on all nodes."""
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    for name, script in STAND_INS.items():
+        (commands / name).write_text(f"#!/bin/bash\n{script}\n")
+        (commands / name).chmod(0o755)
+    sweep = tmp_path / "sweep.py"
+    sweep.write_text("from dd_ray.cli import main\nfrom tests.sweep.studies import TINY\nmain(TINY)\n")
+    options = (
+        "--iterations 1000000 --evaluations 100000 --scheduler none --beta 1 --gamma 0 --final-metrics none".split()
+    )
+    variables = {
+        "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "SLURM_JOB_ID": "1",
+        "SLURM_JOB_NODELIST": "here",
+        "SLURM_JOB_NUM_NODES": "1",
+        "SLURMD_NODENAME": "here",
+        "SLURM_CPUS_ON_NODE": "2",
+    }
+    with (tmp_path / "log").open("w+") as log:
+        job = subprocess.Popen(
+            ["bash", str(SCRIPT), str(sweep), *options, "--storage", str(tmp_path), "--name", "endless"],
+            cwd=tmp_path,
+            env=variables,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            _wait_until(lambda: list(tmp_path.glob("endless/cells/*/metrics.jsonl")), job)
+            for pid in descendants_of(job.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            job.wait(timeout=2 * SECONDS_TO_END)  # whatever else this machine does
+        finally:
+            for pid in descendants_of(job.pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            job.wait()
+        log.seek(0)
+        said = log.read()
+    assert job.returncode not in (0, 2), said
+    assert "Traceback" not in said
+    assert (tmp_path / "endless" / "results.csv").exists(), said
+
+
+def _wait_until(true, job, seconds=240):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert job.poll() is None and time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def descendants_of(pid):
+    """A process and all that it and those have started."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has just ended
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [pid]
+    for each in found:
+        found += [child for child, parent in parents.items() if parent == each]
+    return found

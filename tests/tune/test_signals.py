@@ -20,6 +20,7 @@ def as_before():
     for number, handler in before.items():
         signal.signal(number, handler)
     signals._asked.clear()
+    signals._requests.forget()
 
 
 @BOTH
@@ -30,7 +31,20 @@ def test_a_request_is_an_interrupt(number):
 
 
 @BOTH
-def test_the_first_request_ends_in_order_and_the_second_at_once(number):
+def test_signals_that_come_together_are_one_request(number):
+    """As where a batch system tells all processes, and one of them tells another once more."""
+    signals.expect_signals()
+    asked = []
+    with signals.ending_on_signals(lambda: asked.append(1)):
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), number)
+    assert asked == [1]
+
+
+@BOTH
+def test_the_first_request_ends_in_order_and_the_second_at_once(number, monkeypatch):
+    monkeypatch.setattr(signals, "SECONDS_TOGETHER", 0)
     signals.expect_signals()
     asked = []
     with signals.ending_on_signals(lambda: asked.append(1)):
