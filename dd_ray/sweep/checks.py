@@ -31,6 +31,11 @@ def check_options(options: SweepOptions) -> None:
                 raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")
     if options.min_delta and options.stop_at_plateau is None:
         raise UserError(f"--min-delta {options.min_delta:g} has no effect without --stop-at-plateau N; give both.")
+    if options.confirm is not None and options.stop_at_plateau is not None:
+        raise UserError(
+            f"--confirm {options.confirm} compares networks after as many iterations, before which --stop-at-plateau "
+            f"{options.stop_at_plateau} ends some; leave one out."
+        )
     stops = SCHEDULERS[options.scheduler].compares or options.stop_at_plateau is not None
     if stops and (options.grace_period or 1) > options.iterations:
         raise UserError(
