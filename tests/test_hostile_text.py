@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dd_ray import results
@@ -58,6 +58,7 @@ def test_what_is_printed_is_shown_and_not_obeyed(text):
 
 @settings(max_examples=25)
 @given(label=hostile, error=hostile)
+@example(label="\r\n𠀀", error="[/red]")  # of double width
 def test_a_sweep_with_hostile_labels_and_errors_is_shown(trials_of_two_cells, label, error):
     trials = trials_of_two_cells.assign(label=f"beta={label},seed=0", state="failed", error=error)
     shown = _printed(lambda: results.print_cells(trials.assign(model=[f"a{label}", "b"])))

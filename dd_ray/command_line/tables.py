@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -34,9 +35,9 @@ class Column:
 
     @property
     def width(self) -> int:
-        """The fewest characters that the column takes."""
-        header = max((len(word) for word in self.header.split()), default=0)
-        longest = max(map(len, self.texts), default=0)
+        """The fewest characters that the column takes; Chinese ones, as an example, count as two."""
+        header = max(map(cell_len, self.header.split()), default=0)
+        longest = max(map(cell_len, self.texts), default=0)
         if self.words:
             longest = max(_longest_word(self.texts), min(longest, self.least))
         return max(header, longest)
@@ -82,4 +83,4 @@ def say(text: str, terminal: Console) -> None:
 
 
 def _longest_word(texts: Sequence[str]) -> int:
-    return max((len(word) for text in texts for word in text.split()), default=0)
+    return max((cell_len(word) for text in texts for word in text.split()), default=0)
