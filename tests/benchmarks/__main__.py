@@ -3,7 +3,7 @@
 from importlib import import_module
 from importlib.util import find_spec
 
-ALONE, WITH_RAY = ("rendering", "training", "stack"), ("sweep", "overhead", "packed")
+ALONE, WITH_RAY = ("rendering", "training", "studies", "stack"), ("sweep", "overhead", "packed")
 
 if __name__ == "__main__":
     for name in (*ALONE, *(WITH_RAY if find_spec("ray") else ())):
