@@ -208,9 +208,9 @@ def train(plan: Plan, shown: bool = True, began: float | None = None) -> tuple[S
     """Train the trials of a plan that are left.
 
     Args:
-        plan: what to do, its data opened.
-        shown: whether to say what is done, with a progress bar.
-        began: when what has to end in the plan's time budget did, by `time.monotonic`; now where it is None.
+        plan: the plan, its data opened.
+        shown: whether to print what is done, and show a progress bar.
+        began: the time, by `time.monotonic`, from which the plan's time budget counts; None means now.
 
     Returns:
         The sweep, and the reason if it ended before all trials had; None if they all have.

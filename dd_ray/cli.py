@@ -54,7 +54,7 @@ MOST_USED = frozenset(
 """The options that `--help` shows first."""
 EXIT_FAILED_TRIALS = 1
 EXIT_OUT_OF_TIME = 124
-"""As `timeout` ends with."""
+"""The exit code of the command `timeout` for a command that took too long."""
 DEAR = 0.5
 """Following motion lowers the reconstruction error and raises the penalty of a slowness prior. If the penalty is more
 than this share of the gain, the plan warns: too little of the gain is left to pay for the first frame's KL, and for the
@@ -213,7 +213,12 @@ def _one_digit_of(number: float) -> float:
 
 
 def execute(plan: Plan, began: float) -> int:
-    """Run the plan, show what came out, and return the exit code. It began at that time by `time.monotonic`."""
+    """Run a plan, print the results, and return the exit code.
+
+    Args:
+        plan: the plan, its data opened.
+        began: the start of the command, by `time.monotonic`.
+    """
     sweep, ending = train(plan, began=began)
     try:
         return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, ending)
@@ -227,9 +232,9 @@ def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
     """Print the results and where they are, and return the exit code.
 
     Args:
-        plan: what was asked for.
-        sweep: where it is kept.
-        ending: why it ended before all trials had; None where they have. Figures are of a complete sweep.
+        plan: the plan that was run.
+        sweep: the sweep that keeps its results.
+        ending: the reason if it ended before all trials had; None if they all have. Only then figures are drawn.
     """
     complete = ending is None
     collected = collect(plan, sweep)

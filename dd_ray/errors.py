@@ -9,13 +9,14 @@ UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of characters that a terminal obeys instead of showing: control characters, and those that change
 the direction of writing, which can disguise the text around them."""
 OF_LINES = "\n\r\t"
+"""The control characters that a text of several lines may have."""
 
 
 class UserError(Exception):
     """A user's mistake. The message says in one or two sentences what is wrong, with the value, and what is right."""
 
     exit_code = 2
-    """With which a command ends."""
+    """Exit code of a command that ends with this error."""
 
 
 def printable(text: object, lines: bool = False) -> str:

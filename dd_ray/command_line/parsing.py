@@ -57,7 +57,7 @@ def called_as(usual: str | None) -> str | None:
 
 
 def as_called(words: Sequence[str]) -> str:
-    """A command line to be pasted, of what `sys.argv` was: `dd-ray inertia_grid --seeds 3`."""
+    """Return a command line that can be pasted into a shell, from `sys.argv`: `dd-ray inertia_grid --seeds 3`."""
     name, *rest = words or [COMMAND]
     start = name if name.startswith(f"{COMMAND} ") else shlex.join(["python", name])
     return f"{start} {shlex.join(rest)}".rstrip()

@@ -11,7 +11,8 @@ from dd_ray.errors import exit_on_user_error, printable
 EXIT_UNWRITTEN = 1
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
-"""As a shell tells the end of a process whose output nobody reads any more."""
+"""Exit codes of a command whose output cannot be written, that was interrupted, and whose output nobody reads any more;
+the last two are those that a shell gives such a process."""
 
 
 @contextmanager
@@ -19,8 +20,8 @@ def as_command(interrupted: str = "Interrupted.") -> Iterator[None]:
     """Run the block as a command, which ends with a sentence and an exit code where others end it.
 
     Code 2 and its message follow a `UserError`, 130 an interrupt, 141 a pipe that nobody reads any more, and 1 a stdout
-    that cannot be written. After `outlive_output` a command goes on without its stdout: no pipe is missed then, and a
-    full disk only makes its code 1 where it would be 0.
+    that cannot be written. After `outlive_output` a command goes on without its stdout: a closed pipe then changes
+    nothing, and a full disk only makes its code 1 where it would be 0.
 
     Args:
         interrupted: what is said after an interrupt.

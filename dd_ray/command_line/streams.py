@@ -70,7 +70,7 @@ def outlive_output() -> None:
 
 
 def output_error() -> OSError | None:
-    """Return why something that was printed to stdout could not be written; None if all was, or no pipe is missed."""
+    """Return the error with which printing to stdout failed; None if it did not, or if a closed pipe is no failure."""
     output = _output()
     if output is None or (output.outlived and isinstance(output.error, BrokenPipeError)):
         return None

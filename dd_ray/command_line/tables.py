@@ -21,7 +21,7 @@ class Column:
     texts: Sequence[str]
     """The text of each row."""
     words: bool = False
-    """Whether the values are words, which are aligned left and may break into lines. Numbers never break."""
+    """True if the values are words, which are aligned left and may break into lines. Numbers never break."""
     least: int = 0
     """The fewest characters that a line of words is narrowed to."""
     rank: int = 0

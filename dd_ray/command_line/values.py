@@ -18,10 +18,13 @@ class Seconds(float):
 
     @classmethod
     def read(cls, written: Any) -> Self:
-        """The time that is written.
+        """Read a time.
+
+        Args:
+            written: a number of seconds, or a text such as `90m`, `1h30m` or `1:30:00`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is no time.
         """
         text = str(written).strip()
         if isinstance(written, bool):

@@ -93,7 +93,7 @@ class Factor:
 
     name: str
     category: bool = False
-    """Whether its values are categories, which have no order."""
+    """True if its values are categories, which have no order."""
     period: float | None = None
     """The period: a number that can be added to its values without changing the picture. None if there is none."""
 

@@ -42,7 +42,7 @@ Declared = TypeVar("Declared")
 
 @dataclass(frozen=True)
 class Extension:
-    """The text of a user's file."""
+    """A user's file, as it is sent to workers."""
 
     name: str
     """Name of the file, without its folder."""

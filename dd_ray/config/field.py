@@ -18,7 +18,7 @@ class Within:
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
-    """Whether `low` itself is excluded."""
+    """True if `low` itself is excluded."""
 
     def __contains__(self, value: Any) -> bool:
         least = self.low < value if self.above else self.low <= value
@@ -70,12 +70,11 @@ class Option:
     option: str | None = None
     """Name of its option where it differs from the field's, as `lambda` is a keyword of Python."""
     free: bool = False
-    """Whether trials that are trained in one stack may differ in it."""
+    """True if trials that are trained in one stack may differ in it."""
     of_data: bool = False
-    """Whether the data depend on it."""
+    """True if the data depend on it."""
     in_key: bool = True
-    """Whether it is part of a trial's key. A field that says where a file lies is not, since another says what it
-    holds."""
+    """True if it is part of a trial's key. A file's path is not, since another field has the file's checksum."""
     needs: tuple[Need, ...] = ()
     """Needs without which it has no effect, besides a model, dataset or objective that reads it."""
 

@@ -46,15 +46,15 @@ class ModelSpec(Spec):
     build: Code
     """The model's class, a subclass of `dd_ray.models.Model`."""
     encodes: bool = True
-    """Whether it gives pictures a code, which is scored: latents, or predicted factors."""
+    """True if it gives pictures a code, which is scored: latents, or predicted factors."""
     draws: bool = True
-    """Whether it draws pictures and reports their reconstruction error; if not, it reports that of the factors."""
+    """True if it draws pictures and reports their reconstruction error; if not, it reports that of the factors."""
     needs_videos: bool = False
-    """Whether it works on videos only, and refuses still images."""
+    """True if it works on videos only, and refuses still images."""
     warm_up: int = 0
     """Number of latents at the beginning of a video that are neither decoded nor penalised."""
     mixes_frames: bool = False
-    """Whether its latents combine the encoder's means of several frames; these means are then scored as well."""
+    """True if its latents combine the encoder's means of several frames; these means are then scored as well."""
     idle_in_original: tuple[str, ...] = ()
     """Fields that it does not read if compat = original, since the published code had no such option."""
 
@@ -114,13 +114,13 @@ class DatasetSpec(Spec):
     """Number of training images or videos that objective = tcvae takes it to have, if tc_num_data does not say
     otherwise; 0 if its file tells."""
     moving: bool = False
-    """Whether its samples are videos."""
+    """True if its samples are videos."""
     drawn: bool = True
-    """Whether pictures of any factors can be drawn; if not, there are only those of a file."""
+    """True if pictures of any factors can be drawn; if not, there are only those of a file."""
     videos: str | None = None
     """For still pictures, the dataset of videos of the same kind, if there is one."""
     finite: bool = False
-    """Whether it has a finite set of samples (grid = original)."""
+    """True if it has a finite set of samples (grid = original)."""
     check: Check = _accept
     """Raises a `UserError` if the other fields of a config do not suit it."""
 
@@ -135,7 +135,7 @@ class ObjectiveSpec(Spec):
 
     title: str
     penalty: Code
-    """Computes the weighted terms by name, from a config, a `Posterior` and `Weights`."""
+    """Computes the terms with their weights, by name, from a config, a `Posterior` and `Weights`."""
     check: Check = _accept
     """Raises a `UserError` if the other fields of a config do not suit it."""
 
@@ -145,9 +145,9 @@ class OptimizerSpec(Spec):
     """A rule by which weights follow their gradient."""
 
     update: Code
-    """From weights, what is kept of gradients before, a gradient and `Rates` to what is kept and the weights' step."""
+    """Computes a `dd_ray.training.rates.Update` from the weights, the vectors kept so far, the gradient and `Rates`."""
     keeps: tuple[str, ...]
-    """What it keeps of gradients before, a number a weight each: square_avg, gradient_avg."""
+    """Names of the vectors, as long as the weights, that it keeps from step to step: square_avg, gradient_avg."""
 
 
 Declared = TypeVar("Declared", bound=Spec)

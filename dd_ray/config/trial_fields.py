@@ -138,11 +138,11 @@ class TrialFields:
     velocity_alpha: Annotated[float, Option(within=(FINITE,), free=True)] = 1.0
     """objective = velocity: the share of a latent's last step that its prior repeats; 1 is constant velocity."""
     beta_schedule: Annotated[Schedule, Option(free=True, needs=(SAMPLES,))] = "constant"
-    """How β rises from 0 to its value; constant has it from the beginning."""
+    """Rise of β from 0 to its value; constant has it from the beginning."""
     gamma_schedule: Schedule = "constant"
-    """How γ rises from 0 to its value (inertia_vae)."""
+    """Rise of γ from 0 to its value (inertia_vae)."""
     lam_schedule: Annotated[Schedule, Option(option="lambda-schedule", free=True)] = "constant"
-    """How λ rises from 0 to its value (predictive_vae, inertia_vae)."""
+    """Rise of λ from 0 to its value (predictive_vae, inertia_vae)."""
     schedule_iterations: Annotated[int, Option(within=ITERATIONS, free=True, needs=(ANY_RISING,))] = 10_000
     """Iterations until β, γ and λ are at their values for good, where their schedules are not constant."""
     schedule_cycles: Annotated[
@@ -212,14 +212,14 @@ class TrialFields:
     learning_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 1e-4
     """η, the step size of the optimiser."""
     learning_rate_schedule: Annotated[LearningRateSchedule, Option(free=True)] = "constant"
-    """How the learning rate falls to 0: not at all, linearly, or as half a period of a cosine."""
+    """Fall of the learning rate to 0: none (constant), linear, or along half a period of a cosine."""
     learning_rate_iterations: Annotated[int, Option(within=ITERATIONS, free=True, needs=(FALLING,))] = 10_000
     """Iterations until the learning rate is 0, where its schedule is not constant; nothing is learned after them."""
     warm_up_iterations: Annotated[int, Option(within=WARM_UPS, free=True)] = 0
     """Iterations in which the learning rate rises linearly to its value, before it falls."""
     optimizer: Annotated[str, Option(choices="optimizer")] = "rmsprop"
-    """How weights follow their gradients, by PyTorch's equations and defaults: RMSprop (Lecture 6.5 of Hinton), Adam,
-    AdamW, or gradient descent."""
+    """Rule by which weights follow their gradients, with PyTorch's equations and defaults: RMSprop (Lecture 6.5 of
+    Hinton), Adam, AdamW, or gradient descent."""
     momentum: Annotated[float, Option(within=MOMENTA, free=True)] = 0.0
     """optimizer = sgd: the share of the last step's direction that each step goes on in."""
     weight_decay: Annotated[float, Option(within=FROM_0, free=True)] = 0.01

@@ -45,7 +45,7 @@ class Conditions:
     drop_rate: float
     dropped: Dropped
     keeps_clean: bool
-    """Whether batches have the clean images, too."""
+    """True if batches have the clean images, too."""
 
     @classmethod
     def of(cls, config: TrialConfig) -> Self:

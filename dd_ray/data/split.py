@@ -1,10 +1,10 @@
 """Splits data into training and held-out parts: by samples, by levels of each factor, or by combinations.
 
-    samples   of a finite set's samples, a share p is trained on
+    samples       of a finite set's samples, a share p is trained on
     combinations  each factor is in the lower or upper half of its range, or is one of its categories, also a factor
-              that moves; of all combinations of these a share p is trained on
-    levels    of the n levels of each factor, round(p · n) are trained on; a sample is held out as soon as one of its
-              factors is at another level, so that of F factors a share of about p^F is trained on
+                  that moves; of all combinations of these a share p is trained on
+    levels        of the n levels of each factor, round(p · n) are trained on; a sample is held out as soon as one of
+                  its factors is at another level, so that of F factors a share of about p^F is trained on
 
 With combinations, a video is trained on if all of its frames are of trained combinations, and held out if none is;
 others are neither. So each half of each factor is seen in training, but some never together: this asks whether a model

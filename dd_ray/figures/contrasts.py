@@ -100,7 +100,7 @@ def _check_cells(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequenc
 
 
 def draw(outcomes: Sequence[_Outcome]) -> Figure:
-    """A panel for each outcome, with a row for each arm."""
+    """Draw a panel for each outcome, with a row for each arm."""
     rows = max(len(outcome.found) for outcome in outcomes)
     figure = Figure(figsize=(6.2 * len(outcomes), _HEAD + _ROW * rows), layout="constrained")
     for panel, outcome in zip(figure.subplots(1, len(outcomes), squeeze=False)[0], outcomes, strict=True):
@@ -136,7 +136,7 @@ def _draw_panel(panel: Axes, outcome: _Outcome) -> None:
 
 
 def _name(cell: str, base: str) -> str:
-    """A cell in words, without what is 0 and names that the baseline's has too."""
+    """Name a cell in words, without settings that are 0, and without names that the baseline's cell has as well."""
     parts, of_base = parts_of(cell), parts_of(base)
     model = parts.pop("model", "")
     told = {name: value for name, value in parts.items() if value != "0" and not _same_name(of_base, name, value)}

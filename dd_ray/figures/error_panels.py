@@ -42,7 +42,8 @@ BAR, PUBLISHED_BAR = 0.62, 0.42
 BARS_REST, POSITIONS_REST = 1.35, 1.6
 """Inches of the figures besides their rows: titles, axes and legends."""
 WIDTH, SIDE, LEFT, TOP, BETWEEN = 10.6, 1.32, 1.05, 0.8, 0.42
-"""Of figures of positions, in inches: all of it, a map, what is beside and above the first one, and between two."""
+"""Sizes of a figure of positions, in inches: its width, the side of a map, the room left of and above the first map,
+and between two."""
 
 
 def height_of_bars(cell: Cell) -> float:

@@ -75,7 +75,7 @@ class Scale:
     label: str
     """The metric, its unit, and which values are better."""
     signed: bool = False
-    """Whether the values are differences."""
+    """True if the values are differences."""
     noise: float | None = None
     """The least difference that tells two cells apart, or one from 0; None if no cell has an interval."""
 

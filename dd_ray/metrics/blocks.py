@@ -14,7 +14,7 @@ from dd_ray.metrics.regression import linear_r2
 
 @dataclass(frozen=True)
 class BlockSeparation:
-    """How clearly each latent belongs to one group of factors."""
+    """Scores of how well latents separate groups of factors, and the group of each latent."""
 
     disentanglement: float
     """Does each latent matter for one group only? In [0, 1]."""

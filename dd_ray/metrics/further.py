@@ -68,11 +68,11 @@ class ScoreSpec(Spec):
     cost: float
     """Seconds on one core, for four latents, without encoding the pictures that all scores share."""
     masked: bool = True
-    """Whether it is also computed from the active units alone."""
+    """True if it is also computed from the active units alone."""
     applies: Callable[[Sequence[str]], bool] = lambda names: True
     """Returns whether it is meaningful for factors with these names."""
     asks: bool = False
-    """Whether it needs pictures of factors that it chooses itself."""
+    """True if it needs pictures of factors that it chooses itself."""
 
     def __post_init__(self) -> None:
         # As a sweep records columns: label, short name, which values are better.

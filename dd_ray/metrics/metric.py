@@ -17,8 +17,8 @@ class Metric:
     short: str
     """Its name above a column."""
     better: Literal["min", "max"] | None
-    """Whether smaller or larger values are better; None if trials cannot be ranked by it."""
+    """The better side, smaller or larger values; None if trials cannot be ranked by it."""
     of: Callable[["TrialConfig"], bool] = lambda config: False
     """Returns whether trials of a config report it at every evaluation."""
     count: bool = False
-    """Whether it is a count. Counts are a few whole numbers, often all equal, for which no intervals are given."""
+    """True if it is a count. Counts are a few whole numbers, often all equal, for which no intervals are given."""

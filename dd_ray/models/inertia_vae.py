@@ -54,7 +54,7 @@ class InertiaVAE(VideoVAE):
         self.register_buffer("matrix", self._matrix().detach().float(), persistent=False)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
-        """[B, T − delay, L]: one draw for each latent."""
+        """Return [B, T − delay, L]: one draw for each latent."""
         return super().noise_shape(batch_size, num_frames - self.delay)
 
     def scheduled_at(self, iteration: int) -> dict[str, float]:

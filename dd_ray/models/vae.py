@@ -27,7 +27,7 @@ class VideoVAE(Model):
         self.decoder = make_decoder(config, config.num_latents)
 
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
-        """[B, T, L]: one draw for each latent."""
+        """Return [B, T, L]: one draw for each latent."""
         return (batch_size, num_frames, self.num_latents)
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -97,7 +97,7 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
 
 
 def _base_of(names: Sequence[str], places: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """The baseline's values; None of a number that is not 0 and that only other names than the baseline's read."""
+    """Return the baseline's values by field; None for a number that only trials with other names have, none as 0."""
     columns = {name: [place[i] for place in places] for i, name in enumerate(names)}
     named = {name: _base_name(name, values) for name, values in columns.items() if _are_names(values)}
     at_base = [all(columns[name][row] in (base, None) for name, base in named.items()) for row in range(len(places))]

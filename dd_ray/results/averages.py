@@ -39,7 +39,7 @@ Place = Mapping[str, Any]
 
 
 def rows_of_cells(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
-    """[C, N] the trials of each cell, in their order; −1 where a cell has fewer."""
+    """Return the rows [C, N] of the trials of each cell, in their order; −1 where a cell has fewer than N."""
     members: dict[tuple[Any, ...], list[int]] = {tuple(at.values()): [] for at in places}
     for row, at in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
         if at in members:
@@ -51,7 +51,7 @@ def rows_of_cells(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
 
 
 def rows_by_seed(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
-    """[C, S] the trial of each cell and seed; −1 where a cell lacks a seed."""
+    """Return the row [C, S] of the trial of each cell and seed; −1 where a cell lacks a seed."""
     rows = rows_of_cells(trials, places)
     seeds = np.append(pd.factorize(trials["seed"])[0], -1)
     found = np.full((len(places), seeds.max(initial=-1) + 1), -1)
@@ -61,17 +61,21 @@ def rows_by_seed(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
 
 
 def at_rows(trials: pd.DataFrame, column: str, rows: Rows) -> Floats:
-    """A column of the trials in some rows, as numbers; NaN where there is no row."""
+    """Return the numbers of a column in some rows, of the shape of `rows`; NaN where there is no row."""
     return np.append(trials[column].to_numpy(float), math.nan)[rows]
 
 
 def average_seeds(trials: pd.DataFrame, places: Sequence[Place], metrics: Sequence[str]) -> pd.DataFrame:
-    """A row for each place and metric, the metrics of a place together: see `dd_ray.results.summary.Summary.cells`.
+    """Average metrics over the seeds of cells.
 
     Args:
-        trials: with `iteration`, `mark`, `state`, `collapsed`, and METRIC and METRIC_untrained of each metric.
-        places: of the cells.
-        metrics: to average.
+        trials: rows with `iteration`, `mark`, `state`, `collapsed`, and METRIC and METRIC_untrained of each metric.
+        places: places of the cells.
+        metrics: metrics to average.
+
+    Returns:
+        A row for each place and metric, the metrics of a place together, with the first columns of
+        `dd_ray.results.summary.Summary.cells`.
     """
     group = _Group.of(trials, rows_of_cells(trials, places))
     columns = [group.averaged(trials, metric) for metric in metrics]
@@ -83,24 +87,24 @@ def average_seeds(trials: pd.DataFrame, places: Sequence[Place], metrics: Sequen
 
 @dataclass(frozen=True, kw_only=True)
 class _Group:
-    """The trials of cells, as far as they are the same for all metrics."""
+    """The trials of cells, with all that is the same for every metric."""
 
     rows: Rows
-    """[C, N]."""
+    """[C, N] rows of the trials."""
     at: Floats
     """[C, N] iteration of the trial's numbers."""
     iteration: Floats
     """[C] of those that got furthest."""
     furthest: NDArray[np.bool_]
-    """[C, N]."""
+    """[C, N] true for trials that got furthest in their cell."""
     marks: Rows
-    """[C, N] places in `MARKS`; behind its end for no trial."""
+    """[C, N] indices in `MARKS`; its length where there is no trial."""
     marks_without: Rows
-    """[C, N] the marks that trials have which were evaluated, but without a number."""
+    """[C, N] the marks of trials that were evaluated, but have no value of a metric."""
     collapsed: Rows
     """[C] how many of those that got furthest have no active unit."""
     states: NDArray[Any]
-    """[C] what has become of each trial."""
+    """[C] the mark and iteration of each trial, as `Summary.cells` has them in `states`."""
 
     @classmethod
     def of(cls, trials: pd.DataFrame, rows: Rows) -> "_Group":
@@ -122,12 +126,12 @@ class _Group:
         )
 
     def averaged(self, trials: pd.DataFrame, metric: str) -> dict[str, NDArray[Any]]:
-        """Columns [C] of one metric."""
+        """Return the columns [C] of one metric."""
         values = at_rows(trials, metric, self.rows)
         used, without = self.furthest & ~np.isnan(values), self.furthest & np.isnan(values)
         marks = np.where(without, self.marks_without, self.marks)
         worst = marks.min(axis=1, initial=len(MARKS))
-        # That of an undefined metric says nothing about how far its trial got.
+        # The mark `undefined` says nothing about how far its trial got.
         says = (worst != MARKS.index(COMPLETE)) & (worst != MARKS.index("undefined"))
         marked = (marks == worst[:, None]) & says[:, None]
         mean, low, high = _intervals(values, used)
@@ -147,7 +151,7 @@ class _Group:
 
 
 def _states(marks: Rows, at: Floats) -> NDArray[Any]:
-    """[C] what has become of each trial: `complete@300 stopped_early@150`."""
+    """Return the mark and iteration of each trial of a cell, [C]: `complete@300 stopped_early@150`."""
     texts = []
     for of_cell, reached in zip(marks.tolist(), at.tolist(), strict=True):
         trials = [(MARKS[m], where) for m, where in zip(of_cell, reached, strict=True) if m < len(MARKS)]
@@ -156,7 +160,7 @@ def _states(marks: Rows, at: Floats) -> NDArray[Any]:
 
 
 def _intervals(values: Floats, used: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
-    """[C] mean over those that are used, and the ends of its 95% interval; NaN for none, or without an interval."""
+    """Return the mean [C] over the values that are used, and the ends of its 95% interval; NaN where there is none."""
     mean, low, high = np.full((3, len(values)), math.nan)
     for here, some in _by_number(values, used):
         mean[here], low[here], high[here] = seed_interval(some.T)
@@ -164,7 +168,7 @@ def _intervals(values: Floats, used: NDArray[np.bool_]) -> tuple[Floats, Floats,
 
 
 def _by_number(values: Floats, used: NDArray[np.bool_]) -> Iterator[tuple[NDArray[np.bool_], Floats]]:
-    """Those rows of which n values are used, and these values [rows, n], for each n."""
+    """Yield, for each n, the mask of the rows of which n values are used, and these values [rows, n]."""
     number = used.sum(axis=1)
     for n in np.unique(number[number > 0]).tolist():
         here = number == n
@@ -177,13 +181,13 @@ class Part:
 
     metric: str
     rows: Rows
-    """Of the frame of all cells."""
+    """[C] rows of these cells in the frame of all cells."""
     mean: Floats
     half: Floats
-    """Of the interval by the cell's own seeds."""
+    """[C] half of the interval by the cell's own seeds."""
     seeds: NDArray[np.int_]
     comparable: NDArray[np.bool_]
-    """Whether it says something of others: complete, and without a collapsed seed."""
+    """True for cells that others may be compared with: complete, and without a collapsed seed."""
 
     @property
     def own_error(self) -> Floats:
@@ -192,19 +196,19 @@ class Part:
 
 
 def comparable(cells: pd.DataFrame) -> NDArray[np.bool_]:
-    """The cells that say something of others: complete, and without a collapsed seed."""
+    """Return the mask of the cells that others may be compared with: complete, and without a collapsed seed."""
     return ((cells["mark"] == COMPLETE) & (cells["collapsed_seeds"] == 0)).to_numpy()
 
 
 def with_columns(
     cells: pd.DataFrame, rest: Sequence[str], found: Callable[[Part], Mapping[str, NDArray[Any]]]
 ) -> pd.DataFrame:
-    """The cells with further columns, which are found among those of one metric in one figure.
+    """Add columns to cells that are computed from the cells of one metric in one figure.
 
     Args:
-        cells: what `average_seeds` gives.
+        cells: the result of `average_seeds`.
         rest: axes that have a figure for each of their values.
-        found: gives the columns of a part.
+        found: computes the columns, [C] each, of one metric in one figure.
     """
     mean, seeds, says = cells["mean"].to_numpy(), cells["seeds"].to_numpy(), comparable(cells)
     half = cells["ci_high"].to_numpy() - mean

@@ -68,7 +68,7 @@ class Variance:
     scale: str
     """Name of one of `SCALES`."""
     alike: bool
-    """Whether the cells' variances are alike on that scale. If they are on none, the scale is the identity."""
+    """True if the cells' variances are alike on that scale. If they are on none, the scale is the identity."""
     deviation: float
     """Its square root, on the scale; NaN if no cell has two seeds that differ."""
     degrees: float
@@ -200,9 +200,9 @@ class Comparisons:
     scale: str
     """Name of the scale on which they were compared."""
     alike: bool
-    """Whether their variances are alike on it. If not, each was tested by its own variance as well."""
+    """True if their variances are alike on it. If not, each was tested by its own variance as well."""
     flipped: bool
-    """Whether there were enough seeds for a test by flips of signs, which had to agree."""
+    """True if there were enough seeds for a test by flips of signs, which had to agree."""
 
     @property
     def family(self) -> str:
@@ -338,7 +338,7 @@ def _nodes() -> tuple[Array, Array, Array, Array]:
 
 @lru_cache(maxsize=64)
 def _deviations(degrees: float) -> Array:
-    """Quantiles of s, ν s² ~ χ²_ν, at the nodes."""
+    """Return the quantiles of s at the nodes, with ν s² ~ χ²_ν."""
     return np.asarray(np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
 
 
@@ -409,9 +409,9 @@ def holm(p_values: Array) -> Array:
 
 
 def expected_largest(number: int) -> float:
-    """Mean of the largest of k standard normal variables: ∫₀^∞ 1 − Φ(x)^k − Φ(−x)^k dx.
+    """Return the mean of the largest of k standard normal variables: ∫₀^∞ 1 − Φ(x)^k − Φ(−x)^k dx.
 
-    By so many standard errors the best of k cells looks better than it is, if all of them are equal.
+    If all of k cells are equal, the best of them looks better than it is by so many standard errors.
     """
     x = np.linspace(0, 9, 1000)
     return float(np.trapezoid(1 - special.ndtr(x) ** number - special.ndtr(-x) ** number, x))

@@ -117,7 +117,7 @@ def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[s
 
 
 def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]]) -> "dict[str, pd.Series[float]]":
-    """By arm, each seed's outcome less that of the baseline, for the seeds that both have finished.
+    """Return, by arm, each seed's outcome less that of the baseline, for the seeds that both have finished.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.

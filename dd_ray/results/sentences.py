@@ -66,7 +66,7 @@ class Account:
     beta: tuple[str, float] | None
     """The form of β, and its value at which arms are compared; None if β itself is the setting, or has no effect."""
     beta_chosen: bool
-    """Whether the grid has other values of β."""
+    """True if the grid has other values of β."""
     baseline: str
     told: tuple[Told, ...]
     """The best level of each setting, the best setting first."""

@@ -162,7 +162,7 @@ class Evaluations:
         axes: Sequence[str] = (),
         places: Mapping[str, str | None] | None = None,
     ) -> "Evaluations":
-        """Those of a table; the arguments are those of `summarise`, as are the errors."""
+        """Make the evaluations of a table ready; arguments and errors are those of `summarise`."""
         evaluated = pd.to_numeric(table["iteration"])
         if evaluated.isna().all():
             raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to draw.")
@@ -184,7 +184,7 @@ class Evaluations:
         )
 
     def at(self, iteration: int | None = None) -> Summary:
-        """The summary of an iteration, as `summarise` gives it."""
+        """Summarise an iteration, as `summarise` does."""
         iteration = self._asked(iteration)
         trials, metrics = self._trials(iteration), self.metrics
         places = combinations(trials, self.layout.axes)
@@ -233,7 +233,7 @@ class Evaluations:
         )
 
     def _asked(self, iteration: int | None) -> int:
-        """The last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
+        """Return the last evaluation of any trial at or before the iteration asked for, or the end of the sweep."""
         if iteration is None or iteration >= self.last:
             return self.last
         if iteration < self.iterations[0]:
@@ -258,9 +258,9 @@ class Evaluations:
         return trials.copy().assign(mark=marks).join(self.untrained.add_suffix("_untrained"), on="key")
 
     def _paired(self, trials: pd.DataFrame, field: str, iteration: int) -> pd.DataFrame:
-        """A row for each trial and the one that differs in `field` alone, which is 0 there: the first less the second.
+        """Return a row for each trial: its metrics less those of the trial with `field` at 0 that agrees in all else.
 
-        At the last evaluation that both have.
+        Both are taken at the last evaluation that both have.
         """
         same = [*(axis for axis in self.layout.axes if axis != field), "seed"]
         references = trials.loc[trials[field] == 0, [*same, "key", "mark", "state"]].drop_duplicates(same)
@@ -288,12 +288,12 @@ class Evaluations:
 
 
 def _last(present: NDArray[np.bool_]) -> Rows:
-    """[K] of [K, I], the last that is present; of none, the last."""
+    """Return the index [K] of the last entry that is present, of [K, I]; the last index where none is."""
     return present.shape[1] - 1 - np.argmax(present[:, ::-1], axis=1)
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with its fields as far as a trial's key looks at them.
+    """Round the config fields of a table to the digits that a trial's key contains.
 
     One form of β computed from the other differs in the last digit.
     """
@@ -304,7 +304,7 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
-    """The keys, iterations and rows of `Evaluations`; the first row of two of the same key and iteration."""
+    """Return the keys, iterations and rows of `Evaluations`; of two rows of one key and iteration the first counts."""
     keys = pd.Index(table["key"].unique())
     known = table.loc[table["iteration"].notna(), ["key", "iteration"]].drop_duplicates()
     iterations = np.unique(known["iteration"].to_numpy(np.int64))
@@ -412,7 +412,7 @@ def swept_fields(table: pd.DataFrame, given: Collection[str]) -> list[str]:
 
 
 def _exact(value: Any) -> Any:
-    """A value as far as a trial's key looks at it."""
+    """Round a number to the digits that a trial's key contains; other values stay as they are."""
     return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
@@ -449,14 +449,14 @@ def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> s
 
 
 def _sharing(places: Sequence[Place], field: str) -> NDArray[np.int_]:
-    """[C] a number for each cell, the same for those that are compared with the same cell, where a field is 0."""
+    """Number [C] cells by the cell that they are compared with, the one where a field is 0."""
     others = [axis for axis in places[0] if axis != field]
     frame = pd.DataFrame(places)
     return np.asarray(frame.groupby(others).ngroup() if others else np.zeros(len(frame)), np.int_)
 
 
 def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, NDArray[Any]]:
-    """The interval that a map shows, and its standard error; `scores` are [C, S]."""
+    """Return the ends of the interval that a map shows, its standard error and its scale; `scores` are [C, S]."""
     half, error, pooled = part.half.copy(), part.own_error, np.full(len(part.rows), "", object)
     if part.comparable.any() and not described(part.metric).count:
         found = pooled_widths(scores[part.comparable], scales)
@@ -468,7 +468,7 @@ def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, ND
 
 
 def _best(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Columns `best`, `in_best_region` and `luck`: as if all of the region were alike."""
+    """Return the columns `best`, `in_best_region` and `luck`, which takes all cells of the region for equal."""
     candidates = part.comparable & ~np.isnan(found["low"])
     best, region = _region(part.mean, found["low"], found["high"], candidates, described(part.metric).better)
     luck = np.where(best, found["error"] * expected_largest(max(1, int(region.sum()))), math.nan)
@@ -476,7 +476,7 @@ def _best(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
 
 
 def _marked(part: Part, differences: Floats, references: Floats, groups: NDArray[np.int_]) -> dict[str, NDArray[Any]]:
-    """Of differences [C, S] their intervals, and which are not 0."""
+    """Return the intervals of differences [C, S], and the columns that say which are not 0."""
     here = part.comparable & (not described(part.metric).count)
     p_values, family = np.full(len(part.rows), math.nan), ""
     if here.any():

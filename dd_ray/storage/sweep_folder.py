@@ -3,7 +3,7 @@
     STORAGE/NAME/
         sweep.json                    the sweep as it was asked for, versions, commit
         progress.json                 how far the command that runs it has come, while it runs
-    notes.md                      what its readers have noted, to be read and edited by hand as well
+        notes.md                      what its readers have noted, to be read and edited by hand as well
         cells/KEY/config.json         what the trial is
         cells/KEY/metrics.jsonl       its evaluations, a line each, in the order of iterations
         cells/KEY/state-ITERATION.npz its latest state and the one before: weights, optimiser, iteration
@@ -60,16 +60,16 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a trial ended."""
+    """The end of a trial: its state, and the iteration that it had reached."""
 
     state: State
     iteration: int
     error: str | None = None
     """The error of a failed trial."""
     trace: str | None = None
-    """Of a failed trial, where."""
+    """The traceback of that error."""
     seconds: float | None = None
-    """Of a trial out of time, how much it had taken."""
+    """The time that a trial out of time had taken."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values to write and to seal. `seconds` is left out if None, since older outcomes have none."""
@@ -515,7 +515,7 @@ class SweepFolder:
         return TrialFolder(self.files.at("cells", key), key)
 
     def stamp(self) -> str:
-        """A text that changes when the sweep's request or a trial's record does, found without reading the records."""
+        """Return a text that changes when the sweep's request or a trial's record does, without reading the records."""
         stamps = self.files.stamps("cells").items()
         records = sorted(f"{name} {stamp}" for name, stamp in stamps if name.rpartition("/")[2] in RECORDS)
         return hashlib.sha256("\n".join([*records, ""]).encode() + self.files.read("sweep.json")).hexdigest()

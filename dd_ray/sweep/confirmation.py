@@ -43,7 +43,7 @@ class ConfirmationPlan(Plan):
 
 SUFFIX = "_confirmed"
 FIGURES = ("contrasts", "learning_curves")
-"""What is drawn of it: a map of a few chosen cells has mostly holes."""
+"""Figures of a confirmation. A map is not among them, since of a few chosen cells it would mostly be holes."""
 
 
 def confirmation_plan(plan: Plan, chosen: Mapping[str, Mapping[str, str]], number: int) -> ConfirmationPlan:

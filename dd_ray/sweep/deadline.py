@@ -10,11 +10,11 @@ from dd_ray.command_line import duration
 
 SHARE_TO_END = 0.25
 MOST_SECONDS_TO_END = 60
-"""Of the time there is, what is left for saving states and writing tables: this share of it, and at most so much."""
+"""The part of a time budget that is kept for saving states and writing tables: a share of it, but no more seconds."""
 OF_SLURM = "SLURM_JOB_END_TIME"
 """Variable in which Slurm tells a job when it ends it, in seconds since 1970."""
 LONGEST_JOB = 365 * 86400
-"""Seconds: Slurm tells such an end of jobs without a limit."""
+"""Seconds. Slurm gives a job without a limit an end that is further away."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Deadline:
 
     at: float
     stops_at: float
-    """When its trials stop: some time before."""
+    """The time, somewhat earlier, at which its trials stop."""
     why: str
+    """The reason in words, at the end of a sentence."""
 
     def has_come(self) -> bool:
         """Return whether it is time for trials to stop."""
@@ -42,9 +43,9 @@ def deadline_of(
     """Return the deadline of a sweep; None if it has none.
 
     Args:
-        time_budget: in seconds; None where none is given.
-        began: when the command did, by `time.monotonic`.
-        environment: what tells of a Slurm job.
+        time_budget: seconds; None where none is given.
+        began: the start of the command, by `time.monotonic`.
+        environment: environment variables, among which Slurm's are.
     """
     if time_budget is not None:
         return _deadline(began, time_budget, f"after its --time-budget of {duration(time_budget)}")
@@ -59,6 +60,6 @@ def _deadline(since: float, seconds: float, why: str) -> Deadline:
 
 
 def _left_of_slurm_job(end: str) -> float | None:
-    """Seconds until a job ends. None where that says nothing: an end that has passed is another job's, by now over."""
+    """Return the seconds until a Slurm job ends; None without a limit, or if the end has passed: an earlier job's."""
     left = int(end) - time.time() if end.isdecimal() else -1.0
     return left if 0 < left < LONGEST_JOB else None

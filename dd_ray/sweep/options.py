@@ -70,8 +70,8 @@ class SweepOptions:
     """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
     faster."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
-    """How a GPU multiplies: with all bits of float32, in TF32, which is faster and has 10 bits instead of 23, or in
-    bfloat16 with 7, in which it also keeps the images between convolutions."""
+    """Precision of products on a GPU: all bits of float32; TF32, which is faster and has 10 bits instead of 23; or
+    bfloat16 with 7, in which the images between convolutions are kept as well."""
     time_budget: Annotated[Seconds | None, optional("TIME"), FROM_1_SECOND, UP_TO_A_YEAR] = None
     """Time in which the sweep is to end, its start included, such as 90m, 2h, 1:30:00 or seconds: it saves the states
     of trials that have not ended, and says what is left. Where it is not given, the limit of the Slurm job that it is
@@ -87,14 +87,14 @@ class SweepOptions:
     max_concurrent: Annotated[int | None, optional("N"), FROM_1, MILLION] = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: Annotated[int, FROM_0, MILLION] = 3
-    """How often in a row, without getting further, a trial that raised an error or lost its process is tried again,
-    from its last state."""
+    """New tries in a row, without getting further, of a trial that raised an error or lost its process. Each begins at
+    its last state."""
     scheduler: str = ASHA.name
-    """What stops trials that fall behind: asha, at rungs; hyperband, asha in brackets that begin to compare later and
-    later, among which a trial's key chooses; median, where a trial's best is worse than the median of the others'
+    """Rule that stops trials which fall behind: asha, at rungs; hyperband, asha in brackets that begin to compare later
+    and later, among which a trial's key chooses; median, where a trial's best is worse than the median of the others'
     means. none lets all finish."""
     metric: str = "reconstruction_error"
-    """What a scheduler compares trials by, and `--stop-at-plateau` each with itself, on held-out data."""
+    """Metric of held-out data by which a scheduler compares trials, and `--stop-at-plateau` each with itself."""
     grace_period: Annotated[int | None, optional("N"), FROM_1, UP_TO_LONGEST] = None
     """Iterations before a scheduler, or a plateau, may stop a trial; a share of all that the preset names where it is
     not given."""
@@ -135,8 +135,8 @@ class SearchOptions(SweepOptions):
     startup: Annotated[int, FROM_1, MILLION] = 10
     """Suggestions that are drawn at random before the sampler learns from results."""
     sampler: str = TPE.name
-    """What draws the suggestions: tpe, gp (a Gaussian process), nsgaii (generations of --startup suggestions) and cmaes
-    learn from what came out; qmc (a Sobol sequence) and random do not."""
+    """Method that draws suggestions: tpe, gp (a Gaussian process), nsgaii (generations of --startup suggestions) and
+    cmaes learn from the results so far; qmc (a Sobol sequence) and random do not."""
     sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
 

@@ -14,14 +14,14 @@ class SamplerSpec(Spec):
     """A rule by which the points of a search are drawn."""
 
     title: str
-    """What people call it."""
+    """Its name in prose."""
     build: Code
-    """From a seed and the number of suggestions that are drawn at random first to a sampler of Optuna, which is made
-    anew for each suggestion and learns from what its study holds."""
+    """Makes a sampler of Optuna from a seed and the number of suggestions that are drawn at random first. It is made
+    anew for each suggestion, and learns from what its study holds."""
     package: str | None = None
-    """What it needs that does not come with dd_ray, as pip and Python know it."""
+    """Name, for pip and for Python, of a package that it needs and that does not come with dd_ray."""
     most_objectives: int = MOST_OBJECTIVES
-    """How many objectives it can search for at a time."""
+    """The most objectives that it can search for at a time."""
 
 
 TPE = SamplerSpec(name="tpe", title="TPE", build="dd_ray.sweep.draws:tpe")

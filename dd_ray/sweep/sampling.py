@@ -11,7 +11,7 @@ from dd_ray.config.options import Axes, settled, without_effect
 from dd_ray.errors import UserError
 
 DRAWS_PER_CELL = 8
-"""Points that are drawn at most; cells that none of them has hit come last, in a random order."""
+"""The most points that are drawn for each cell; cells that no point has hit come last, in a random order."""
 POINTS_AT_ONCE = 256
 
 Cell = tuple[Any, ...]
@@ -19,17 +19,17 @@ Cell = tuple[Any, ...]
 
 
 def sampled(configs: Sequence[TrialConfig], axes: Axes, number: int, seed: int) -> list[TrialConfig]:
-    """The trials of some cells of a grid, all seeds of each, in the order of the grid.
+    """Draw some cells of a grid, and return their trials, all seeds of each, in the order of the grid.
 
     Points of a scrambled Halton sequence (Owen 2017) in the unit cube name one value of each axis, and the cell that
-    has them is drawn unless it was. So cells lie evenly along each axis, and more of them hold the fewer. A cell in
-    which an axis has no effect stands for all values of that axis, and is drawn early.
+    has them is drawn unless it was. So cells lie evenly along each axis, and a larger number of cells contains the
+    smaller one. A cell in which an axis has no effect stands for all values of that axis, and is drawn early.
 
     Args:
         configs: all trials of the grid.
-        axes: of the grid.
-        number: of cells.
-        seed: of the sequence.
+        axes: axes of the grid.
+        number: number of cells to draw.
+        seed: seed of the sequence.
 
     Raises:
         UserError: there are not so many cells.
@@ -49,7 +49,7 @@ def _cell(config: TrialConfig, axes: Axes) -> Cell:
 
 
 def _drawn(cells: Collection[Cell], axes: Axes, seed: int) -> Iterator[Cell]:
-    """Each cell once, in the order in which they are drawn."""
+    """Yield each cell once, in the order in which cells are drawn."""
     left, idle, generator = dict.fromkeys(cells), without_effect(axes), np.random.default_rng(seed)
     single = {name: values[0] for name, values in axes.items() if values and name != "seed"}
     swept = [name for name in single if len(axes[name]) > 1]

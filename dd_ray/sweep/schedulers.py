@@ -12,9 +12,9 @@ class SchedulerSpec(Spec):
     """A rule by which trials are given up early."""
 
     build: Code
-    """`package.module:function` from a plan and recorded evaluations, by key, to a scheduler of Ray Tune."""
+    """Makes a scheduler of Ray Tune from a plan and the recorded evaluations of its trials, by key."""
     compares: bool
-    """Whether it compares trials at their evaluations and stops some, and so needs a metric and a grace period."""
+    """True if it compares trials at their evaluations and stops some, and so needs a metric and a grace period."""
 
 
 ASHA = SchedulerSpec(name="asha", build="dd_ray.tune.rungs:asha", compares=True)

@@ -9,7 +9,7 @@ from dd_ray.sweep.options import SweepOptions
 
 
 def with_start(axes: Axes, options: SweepOptions) -> Axes:
-    """Add which weights they are to axes that name where weights come from.
+    """Add `warm_start_weights` to axes that have `warm_start`, and put that into its full form; leave other axes alone.
 
     Raises:
         UserError: several places are given, or there are no such weights there.

@@ -23,7 +23,7 @@ def adam(weights: Tensor, kept: Kept, gradient: Tensor, rates: Rates) -> Update:
 
 
 def adamw(weights: Tensor, kept: Kept, gradient: Tensor, rates: Rates) -> Update:
-    """Adam's update, and w ← w − η λ w, of the weights before it; of all weights, biases among them.
+    """Adam's update, and w ← w − η λ w with the weights before it. All weights decay, biases among them.
 
     Source: Loshchilov and Hutter 2019, algorithm 2; PyTorch's `torch.optim.AdamW`.
     """

@@ -38,7 +38,7 @@ _DAMAGE = (
 
 
 def dump_state(state: TrialState) -> bytes:
-    """The state as the content of a file."""
+    """Return the content of a checkpoint file with this state."""
     groups = {"weights": state.weights, **state.kept}
     arrays = {f"{group}/{name}": tensor.numpy() for group in groups for name, tensor in groups[group].items()}
     meta = {

@@ -17,7 +17,7 @@ TRANSIENT = 1.5
 COPIES_OF_WEIGHTS = 4
 """Weights, gradient, and two terms of the update."""
 COPIES_OF_KEPT = 2
-"""What an optimiser keeps, each before and after the update."""
+"""The vectors that an optimiser keeps, each before and after the update."""
 
 
 OF_METHOD: Mapping[Method, float] = {"triton": 1.5, "grouped": 2.4, "streams": 3.1}

@@ -29,9 +29,9 @@ from dd_ray.training.triton_convolutions import is_available
 from dd_ray.training.triton_layers import TRITON
 
 Method = Literal["grouped", "streams", "triton"]
-"""How the convolutions of K trials are computed: as one convolution with K groups; trial by trial, on a GPU on parallel
+"""Ways to compute the convolutions of K trials: as one convolution with K groups; trial by trial, on a GPU on parallel
 streams; or by our own kernels in Triton. Batched matrix products of unfolded images were tried and taken out: by count
-they move 190 GB in a step of 36, eight times as much as our kernels."""
+they move 190 GB in a step of 36 trials, eight times as much as our kernels."""
 METHODS: tuple[Method, ...] = get_args(Method)
 LAYERS: Mapping[Method, Mapping[type[nn.Module], type[nn.Module]]] = {"triton": TRITON}
 """The layers that a method uses in place of PyTorch's."""

@@ -10,9 +10,9 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.schedules import learning_rate_at
 
 Kept = Mapping[str, Tensor]
-"""What an optimiser keeps of gradients before, by the names that its declaration gives, each of the weights' shape."""
+"""The vectors that an optimiser keeps from step to step, by the names in its declaration, of the weights' shape."""
 Update = tuple[dict[str, Tensor], Tensor]
-"""What an optimiser keeps from now on, and the step that is to be subtracted from the weights."""
+"""The vectors that an optimiser keeps from now on, and the step, which is subtracted from the weights."""
 AVERAGED, SQUARES_AVERAGED = 0.9, 0.999
 """β₁ and β₂ of Adam, PyTorch's defaults (Kingma and Ba 2015, algorithm 1)."""
 
@@ -28,7 +28,7 @@ class Rates:
     weight_decay: float | Tensor
     """λ of adamw."""
     share_averaged: float | Tensor
-    """1 − β₁^t at step t = 1, 2, …: how much of Adam's mean of gradients is of gradients, and not of its first 0."""
+    """1 − β₁^t at step t = 1, 2, …: the weight of gradients in Adam's running mean, which starts at 0."""
     share_squares_averaged: float | Tensor
     """1 − β₂^t, the same of its mean of squared gradients."""
 

@@ -51,7 +51,7 @@ class Trial:
         config: config of the trial.
         model: its network, whose parameters are views of `weights`.
         weights: [P].
-        kept: what its optimiser keeps of gradients before, [P] each, by the names that `OptimizerSpec.keeps` gives.
+        kept: the vectors [P] that its optimiser keeps from step to step, by the names in `OptimizerSpec.keeps`.
         iteration: how many batches it has learned from.
         terms: the objective on the last of them; None before the first and after a restore.
     """

@@ -12,19 +12,19 @@ _KEY = "report"
 
 @dataclass(frozen=True, kw_only=True)
 class TrialReport:
-    """How far a trial has come, and the metrics there."""
+    """The iteration that a trial has reached, and its metrics there."""
 
     iteration: int
     metrics: Mapping[str, float] = field(default_factory=dict)
     """Metrics of an evaluation at this iteration, which is durable; empty between evaluations, and after divergence."""
     state: State | None = None
-    """How the trial ended; None while it goes on."""
+    """The state in which the trial ended; None while it goes on."""
     notes: tuple[str, ...] = ()
     """Messages for the user, each reported once."""
     storage_full: str | None = None
     """The error of a storage without space, which ends the sweep and not the trial."""
     storage_blocked: str | None = None
-    """The error of a storage that does not answer, which does so too."""
+    """The error of a storage that does not answer, which ends the sweep as well."""
 
     def to_tune(self) -> dict[str, Any]:
         """Return the result for Ray Tune: schedulers read the metrics, and `done` ends the trial."""

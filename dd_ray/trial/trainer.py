@@ -84,7 +84,7 @@ class CodeParts:
     factors: NDArray[Any]
     factor_names: Sequence[str]
     can_be_asked: bool = True
-    """Whether pictures of other factors can be encoded."""
+    """True if pictures of other factors can be encoded."""
 
 
 class Trainer(Protocol):

@@ -48,11 +48,11 @@ class Resources:
     cpus: float
     gpus: float
     grows: bool
-    """Whether the cluster starts nodes for waiting trials."""
+    """True if the cluster starts nodes for waiting trials."""
     packed: bool = False
-    """Whether the trials that share a GPU are trained by one process."""
+    """True if the trials that share a GPU are trained by one process."""
     shared: bool = False
-    """Whether the cluster outlasts the sweep, so that other sweeps may run beside it."""
+    """True if the cluster outlasts the sweep, so that other sweeps may run beside it."""
 
     @classmethod
     def of_cluster(cls, options: SweepOptions, shared: bool = False) -> Self:

@@ -16,12 +16,12 @@ from dd_ray.metrics import REPORTED
 from dd_ray.sweep.plan import Plan
 
 FEWEST = 3
-"""Trials that one is compared with, at least; with fewer it goes on."""
+"""The fewest others that a trial is compared with; with fewer it goes on."""
 Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def median(plan: Plan, recorded: Recorded) -> "MedianRule":
-    """The scheduler of a plan that stops trials which do worse than the median."""
+    """Make the scheduler of a plan that stops trials which do worse than the median."""
     name = plan.options.metric
     return MedianRule(
         recorded,
@@ -60,7 +60,7 @@ class MedianRule(FIFOScheduler):
         return self._name
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """The verdict on a trial that reports; it goes on where it reports no score."""
+        """Return the verdict on a trial that reports: to stop, or to go on, as without a score."""
         key, iteration = trial.config["key"], result.get("iteration", 0)
         if not self._enter(key, result) or iteration >= self._last:
             return self.CONTINUE
@@ -74,7 +74,7 @@ class MedianRule(FIFOScheduler):
         return self.STOP if len(means) >= FEWEST and best < np.median(means) else self.CONTINUE
 
     def _enter(self, key: str, evaluation: Mapping[str, Any]) -> bool:
-        """Take note of a score; whether there is one that counts."""
+        """Take note of an evaluation's score, and return whether it has one that counts."""
         score, iteration = evaluation.get(self._name), evaluation.get("iteration", 0)
         if score is None or not math.isfinite(score) or iteration < self._grace:
             return False

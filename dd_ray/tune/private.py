@@ -152,7 +152,7 @@ class Worker:
 
 
 def workers() -> list[Worker]:
-    """The processes with actors of the command that asks, on all nodes.
+    """Return the processes with actors of this command, on all nodes.
 
     There is no public call without a dashboard. If this one is gone, take `ray.util.state.list_actors` on clusters
     with one.

@@ -23,7 +23,7 @@ SECONDS_BETWEEN_RECORDS = 10
 """Seconds between two writings of `progress.json`."""
 
 STARTING = "starting processes"
-"""Beside the bar, until a trial has reported."""
+"""Words beside the bar until a trial has reported."""
 
 Ending = Literal[
     "interrupted", "out of time", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"
@@ -37,13 +37,13 @@ class Watcher(Callback):
     There is one for all rounds of a sweep (see `run`).
 
     Args:
-        sweep: where outcomes and progress are written.
-        iterations: how far each trial goes.
-        num_trials: how many trials there are, or will be.
+        sweep: the sweep, to which outcomes and progress are written.
+        iterations: iterations of each trial.
+        num_trials: number of trials that there are, or will be.
         already_done: iterations that need not be done again, by the key of their trial.
         ended: keys of the trials that have ended before.
-        shown: whether there is a bar to see, and what is said beside it.
-        deadline: when all are to stop, if there is one.
+        shown: whether to show the bar, and to print messages beside it.
+        deadline: the time at which all trials stop, if there is one.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Watcher(Callback):
         self._recorded = self._called = 0.0
         self._ended_at = math.inf
         self._heard: dict[str, tuple[float, str | None]] = {}
-        """Of trials in training, when they last spoke, and the address of their node if it is known."""
+        """By trial in training, the time of its last report, and the address of its node if that is known."""
         self._closed = False
         self._show()
 
@@ -115,12 +115,12 @@ class Watcher(Callback):
         return max(0.0, time.monotonic() - self._ended_at)
 
     def silent_at(self, seconds: float) -> set[str | None]:
-        """Addresses of nodes with a trial that has said nothing for so long; None among them where one is not known."""
+        """Return the addresses of nodes with a trial that has been silent for so long; None for an unknown address."""
         now = time.monotonic()
         return {address for heard, address in list(self._heard.values()) if now - heard > seconds}
 
     def record(self) -> None:
-        """Write down how far the sweep is, every few seconds.
+        """Write the sweep's progress into its folder, every few seconds.
 
         It is for a thread other than Tune's, which may wait for a storage that does not answer.
         """
@@ -129,7 +129,7 @@ class Watcher(Callback):
             self._record()
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """End the sweep when its time is up, and do now and then what is to be done."""
+        """End the sweep when its time is up, and call `now_and_then` and `beside` every few seconds."""
         if self._deadline is not None and self._deadline.has_come():
             self.stop("out of time")
         if not self._closed and time.monotonic() - self._called > SECONDS_BETWEEN_RECORDS:

@@ -1,4 +1,4 @@
-"""Noticing that the Ray under a sweep has died or hangs: what waits for it would wait for ever."""
+"""Notices that the Ray under a sweep has died or hangs, since a call that waits for it would wait for ever."""
 
 import threading
 import time
@@ -14,12 +14,13 @@ from dd_ray.tune.stopped import is_stopped
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_QUESTIONS = 5.0
 LOOKS_TO_ANSWER = 40
-"""One a second, after which a control store that has not told its nodes is taken for dead; a busy one takes some. Looks
-and not seconds: on a machine so busy that it hardly answers, this process looks as seldom."""
+"""Looks, one a second, after which a control store that has not answered counts as dead; a busy one takes some seconds.
+Looks are counted and not seconds, since on a machine so busy that it hardly answers, this process looks as seldom."""
 LOOKS_AT_STOPPED = 15
-"""One a second, so that a job that a batch system suspends and lets go on is not taken for one that stands still."""
+"""Looks, one a second, after which a process that is found stopped each time counts as standing still. They are so many
+that a job which a batch system suspends, and lets go on, does not."""
 SECONDS_TO_END = 4.0
-"""That what waits for Ray may still take after Ray has died, and that Ray has to end in order."""
+"""Seconds that a call may still take after Ray has died, and in which Ray has to end when it is shut down."""
 Result = TypeVar("Result")
 
 
@@ -28,14 +29,14 @@ class RayLost(Exception):
 
 
 def while_ray_lives(work: Callable[[], Result], is_over: Callable[[], bool] = lambda: False) -> Result:
-    """The result of what waits for Ray, which is waited for no longer than Ray lives.
+    """Do work that waits for Ray, and return its result; stop waiting if Ray dies.
 
-    Work goes on in a thread of its own, since nothing interrupts a call of Ray's that gets no answer. So signals reach
-    the main thread at once.
+    The work is done in a thread of its own, since nothing interrupts a call of Ray's that gets no answer. So signals
+    reach the main thread at once.
 
     Args:
-        work: waits for Ray.
-        is_over: asked every second whether there is nothing to wait for any longer, as if Ray had died.
+        work: function that waits for Ray.
+        is_over: called every second; if it returns true, the wait ends as if Ray had died.
 
     Raises:
         RayLost: a process of this sweep's own Ray has ended or stands still, the cluster's control store does not

@@ -22,8 +22,8 @@ from dd_ray.tune.stopped import ending_stopped_workers
 from dd_ray.tune.trial_trainable import TrialTrainable
 
 SECONDS_TO_SAVE = 9.0
-"""For trials to save their states when the sweep is told to end, which Tune gives 5 s. What takes longer is trained
-again."""
+"""Seconds that trials have to save their states when the sweep is told to end; Tune gives them 5 s. What a trial has
+not saved by then is trained again."""
 TRIALS_THAT_WAIT = 8
 """Number of trials that wait for a free worker, so that workers are reused and not started anew."""
 
@@ -77,7 +77,7 @@ class Rounds:
                 break
 
     def _is_over(self) -> bool:
-        """Record how far the sweep is; whether it is to end without waiting for its trials any longer."""
+        """Record the sweep's progress, and return whether it must end without waiting for its trials any longer."""
         self.watcher.record()
         return self.watcher.ending == "storage blocked" or self.watcher.seconds_since_end > SECONDS_TO_SAVE
 

@@ -49,11 +49,11 @@ def run(
     No trial is created before the cluster is known to be able to run it.
 
     Args:
-        plan: what to train.
-        sweep: where to keep it.
-        beside: entered while trials run; what it gives is called every few seconds.
-        shown: whether to say what is done, with a progress bar.
-        deadline: when it is to have ended, if there is one.
+        plan: the plan to train.
+        sweep: the sweep that keeps its results.
+        beside: context that is entered while trials run, and gives a function to call every few seconds.
+        shown: whether to print what is done, and show a progress bar.
+        deadline: the time by which it must have ended, if there is one.
 
     Returns:
         The reason if it ended before all trials had ended; None if they all have. `sweep` tells how each ended.
@@ -104,7 +104,7 @@ def train(
     shown: bool = True,
     deadline: Deadline | None = None,
 ) -> Ending | None:
-    """Train the unfinished trials on a cluster that is known to be able to run them. Returns what `run` does.
+    """Train the unfinished trials on a cluster that is known to be able to run them. The result is that of `run`.
 
     Args:
         plan: the plan to train.
@@ -114,7 +114,7 @@ def train(
         keys: keys of trials that may have been worked on before.
         now_and_then: function to call every few seconds.
         shown: whether to show a progress bar.
-        deadline: when it is to have ended, if there is one.
+        deadline: the time by which it must have ended, if there is one.
     """
     with _rounds(plan, sweep, lock, resources, keys, shown=shown, deadline=deadline) as (runs, watcher):
         watcher.beside = now_and_then

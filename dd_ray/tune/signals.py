@@ -70,7 +70,7 @@ def handlers_kept() -> Iterator[None]:
 
 @contextmanager
 def not_for_children() -> Iterator[None]:
-    """Processes that are started meanwhile, and those that they start, do not heed SIGTERM.
+    """Make the processes that are started during the block, and those that these start, ignore SIGTERM.
 
     Batch systems and containers send it to all processes at once, and a Ray that ends before its sweep takes the
     sweep's process along. SIGINT Ray keeps from its processes itself.

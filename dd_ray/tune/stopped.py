@@ -1,7 +1,7 @@
-"""Ending worker processes that stand still, since a trial whose worker was stopped would never end.
+"""Ends worker processes that a signal has stopped, since a trial whose worker is stopped would never end.
 
-A slow worker is not a stopped one. What counts is what the system says of its process, that a signal has stopped it,
-and never for how long it has said nothing. The system tells on Linux only; elsewhere none counts as stopped.
+A slow worker is not a stopped one: only the state that the system gives for its process counts, and never how long it
+has reported nothing. Linux alone gives this state; elsewhere no process counts as stopped.
 """
 
 import os
@@ -21,16 +21,18 @@ from dd_ray.tune.progress import Watcher
 
 SECONDS_BETWEEN_ROUNDS = 8.0
 SECONDS_OF_SILENCE = 15.0
-"""Of a trial, after which its node is asked, where that is another one; a working one speaks every 3 s, mostly."""
+"""Seconds without a report of a trial after which its node is asked, if that is another one. Working trials mostly
+report every 3 s."""
 SECONDS_TO_ANSWER = 60.0
 LOOKS, SECONDS_BETWEEN_LOOKS = 3, 4.0
-"""At a process before it counts as stopped. A batch system that suspends a job stops its processes one after another,
-and lets them go on so: whoever looks is never awake for long beside one that is not."""
+"""Number of looks at a process before it counts as stopped, and the seconds between them. A batch system that suspends
+a job stops its processes one after another, and lets them go on so: this one is then never awake for long beside one
+that is stopped."""
 
 
 @contextmanager
 def ending_stopped_workers(watcher: Watcher) -> Iterator[None]:
-    """While it lasts, end worker processes of this sweep that were stopped. Tune tries their trials again elsewhere."""
+    """During the block, end workers of this sweep that were stopped. Tune tries their trials again elsewhere."""
     ended = threading.Event()
 
     def look_again_and_again() -> None:
@@ -60,7 +62,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def end_stopped(pids: Sequence[int]) -> list[int]:
-    """Kill those of some worker processes of Ray on this machine that stay stopped; returns which they are."""
+    """Kill those of some worker processes of Ray on this machine that stay stopped, and return their numbers."""
     stopped = list(pids)
     for look in range(LOOKS):
         if look and stopped:

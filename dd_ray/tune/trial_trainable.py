@@ -22,7 +22,7 @@ class TrialTrainable(tune.Trainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Remember which trial it is.
+        """Remember the trial to train.
 
         The trial is taken up at the first step and not here: Tune may set up a worker for a trial that it meanwhile
         gives to another worker, and only one of them may have the trial's files.

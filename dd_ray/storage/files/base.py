@@ -94,7 +94,7 @@ class Files(ABC):
 
     @abstractmethod
     def stamps(self, folder: str) -> dict[str, str]:
-        """The size and the time of the last change of every file below a folder, as text, by its name there."""
+        """Return size and time of the last change of every file below a folder, as text, by its name there."""
 
     @abstractmethod
     def remove(self, name: str) -> None:

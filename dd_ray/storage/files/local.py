@@ -27,7 +27,7 @@ from dd_ray.storage.files.base import (
 )
 
 SECONDS_TO_CLOSE = 5.0
-"""For a storage to take note that a lock is free."""
+"""Seconds for which the end of a lock waits until the storage has taken note of it."""
 LONGEST_IN_DRAFT = 50
 """Characters of a file's name that the name of its draft repeats: 200 bytes at most, of the 255 that a name may
 have."""

@@ -11,7 +11,7 @@ REMEDY = {
     "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may read and write it",
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of an account that may read and write it",
 }
-"""How to get access to a store, by the scheme of its URLs."""
+"""Advice for a user without access to a store, by the scheme of its URLs."""
 OPTIONS = {"s3": ("endpoint_override", "scheme", "region"), "gs": ("endpoint_override", "scheme")}
 """Parameters that a URL may have after its question mark, by scheme."""
 LONGEST_NAME = 255
