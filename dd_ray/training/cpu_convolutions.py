@@ -101,7 +101,7 @@ class _Convolution(torch.autograd.Function):
         """Compute the gradients: back through the activation, then the two other derivatives of T."""
         ours, layer, (images, kernel, out) = ctx.ours, ctx.layer, ctx.saved_tensors
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        gradient, of_bias = ours.before(layer.activation, gradient, out)
+        gradient, of_bias = ours.before_activation(layer.activation, gradient, out)
         _, _, of_images, of_kernel, _ = ctx.needs_input_grad
         return (
             None,

@@ -74,7 +74,7 @@ class Layer:
 
     @property
     def backward(self) -> "Layer":
-        """The layer that computes gradients by images from those by the images that this one computes."""
+        """The layer of the backward pass: from the gradients of this layer's output to those of its input."""
         return replace(self, to="wide" if self.to == "narrow" else "narrow", activation="linear")
 
 
@@ -122,8 +122,17 @@ class Kernels:
         )
         return kernel.permute(3, 2, 0, 1)
 
-    def before(self, activation: Activation, gradient: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the gradient by z from that by images [N, C, H, W] = activation(z), and its sum [C] for the bias."""
+    def before_activation(self, activation: Activation, gradient: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Take a gradient back through an activation function.
+
+        Args:
+            activation: the function.
+            gradient: gradient of the loss with respect to `images`, of their shape.
+            images: [N, C, H, W] = activation(z).
+
+        Returns:
+            The gradient with respect to z, of the same shape, and its sum [C], which is that of the bias.
+        """
         if activation == "linear":
             return gradient, gradient.sum((0, 2, 3))
         target, sums = torch.empty_like(images), torch.empty(images.shape[1])

@@ -82,8 +82,8 @@ def convolve(
         bias: [K, C] of the result, or None.
         transposed: whether wide images are computed.
         activation: the function that is applied to the result.
-        images: given those that the function has computed, [K, N, C, ...], the result is a gradient by these images,
-            and is turned into that by what the function was applied to.
+        images: [K, N, C, ...] = activation(z). If they are given, the function is not applied: the result is the
+            gradient with respect to these images, and is turned into that with respect to z.
         sums: whether to return sums of the result over images and pixels.
         dtype: type of the result, float32 or bfloat16.
 

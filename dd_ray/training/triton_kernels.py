@@ -67,8 +67,8 @@ def _activated(images, activation: tl.constexpr):
 
 
 @triton.jit
-def _before(gradient, images, activation: tl.constexpr):
-    """Return the gradient by z from that by images = activation(z)."""
+def _before_activation(gradient, images, activation: tl.constexpr):
+    """Return the gradient with respect to z, given that with respect to images = activation(z)."""
     if activation == "relu":
         gradient = tl.where(images <= 0, 0.0, gradient)
     if activation == "elu":
@@ -103,7 +103,8 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
 
     A program computes a tile of a trial's target. If transposed, its pixels have one phase, which is the remainder by
     the stride, since the taps of other phases would meet zeros. `kernel` is [K, taps, channels of source, of target].
-    The target is activated or, given `images` = activation(z) of its shape, it is the gradient by z from that by them.
+    The target is activated; or, given `images` = activation(z) of its shape, what was computed is taken for the
+    gradient with respect to them, and the target is the gradient with respect to z.
     `sums` [K, programs along pixels, channels], if given, are those of each program's pixels.
     """
     STEP: tl.constexpr = STRIDE if TRANSPOSED else (1, 1)  # from target to target of a phase, and from tap to tap
@@ -146,7 +147,7 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     else:
         images += trial * num_images * (TARGET[0] * TARGET[1] * TARGET[2])
         images_pc = tl.multiple_of(tl.max_contiguous(images + places_pc, (2, 1)), (4, 4))
-        product = _before(product, tl.load(images_pc, mask=exist, other=0.0).to(tl.float32), ACTIVATION)
+        product = _before_activation(product, tl.load(images_pc, mask=exist, other=0.0).to(tl.float32), ACTIVATION)
     tl.store(tl.multiple_of(tl.max_contiguous(target + places_pc, (2, 1)), (4, 4)), product, mask=exist)
     if sums is not None:
         sums += (trial * tl.num_programs(0) + tl.program_id(0)) * TARGET[0]
@@ -172,7 +173,7 @@ def correlate(  # noqa: PLR0917
     BLOCK_C: tl.constexpr,
     BLOCK_P: tl.constexpr,
 ):
-    """Compute the gradient by a kernel; R are wide channels × taps, C channels and P pixels of the narrow images.
+    """Compute a kernel's gradient; R are wide channels × taps, C channels and P pixels of the narrow images.
 
     A program computes a tile of a trial's kernel from a share of the pixels. `parts` is [K, shares, C, R].
     """

@@ -2,7 +2,7 @@
 
 Layers that follow each other are one operation, so that what lies between them is read and written as seldom as can be:
 a kernel applies the activation function to the images that it writes. On the way back the kernel that computes the
-gradient by a layer's input also takes it back through the activation that gave this input, and sums it for the bias.
+gradient of a layer's input also takes it back through the activation that gave this input, and sums it for the bias.
 
 Shapes: K trials, N images, C×H×W pixels, O and I channels of a kernel of k×k pixels.
 """
@@ -157,21 +157,22 @@ class GradientsOfOneTrial(torch.autograd.Function):
 
 
 def gradients(steps: Sequence[Step], of_images: bool, *tensors: Tensor | None) -> tuple[Tensor, ...]:
-    """Compute the gradients of K trials from that by the images of their last layer.
+    """Compute the gradients of K trials from that of their last layer's images.
 
     Args:
         steps: the layers.
-        of_images: whether the gradient by the images that the first layer was given is wanted.
+        of_images: whether the gradient of the first layer's input is wanted.
         tensors: the gradient, these images, (weight, bias) of each layer, and the outputs of `OfTrials`.
 
     Returns:
-        The gradient by the images, if it is wanted, and those by weight and, if it has one, bias of each layer.
+        The gradient of the first layer's input, if it is wanted, and those of weight and, if it has one, bias of each
+        layer.
     """
     gradient, images, *rest = tensors
     weights, (last, *outputs) = rest[: 2 * len(steps)], rest[2 * len(steps) :]
     assert gradient is not None and last is not None
     inputs, kernels, biases = [images, *outputs], weights[::2], weights[1::2]
-    gradient = _before(steps[-1].activation, gradient, last)
+    gradient = _before_activation(steps[-1].activation, gradient, last)
     sums: Tensor | None = gradient.sum((1, 3, 4))
     found: list[Tensor] = []  # from the last layer to the first
     for i in reversed(range(len(steps))):
@@ -197,8 +198,8 @@ def gradients(steps: Sequence[Step], of_images: bool, *tensors: Tensor | None) -
     return (gradient, *reversed(found)) if of_images else tuple(reversed(found))
 
 
-def _before(activation: Activation, gradient: Tensor, images: Tensor) -> Tensor:
-    """Return the gradient by z from that by images = activation(z)."""
+def _before_activation(activation: Activation, gradient: Tensor, images: Tensor) -> Tensor:
+    """Return the gradient with respect to z, given that with respect to images = activation(z)."""
     if activation == "relu":
         return gradient.masked_fill(images <= 0, 0)
     if activation == "elu":
