@@ -1,8 +1,7 @@
 """Command lines with many options, which `--help` shows in groups."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, field, fields, make_dataclass
+from dataclasses import MISSING, Field, field, fields, make_dataclass
 from typing import Annotated, Any, get_type_hints
 
 from dd_ray.command_line.parsing import called_as
@@ -52,5 +51,5 @@ def parse_in_groups(
     return [kind(**{each.name: values[each.name] for each in fields(kind)}) for kind in kinds]
 
 
-def _default(each: "dataclasses.Field[Any]") -> Any:
+def _default(each: "Field[Any]") -> Any:
     return field(default_factory=each.default_factory) if each.default is MISSING else field(default=each.default)

@@ -17,6 +17,8 @@ Motion = Literal["linear", "axis", "bounce"]
 Dropped = Literal["black", "frozen"]
 Target = Literal["seen", "clean"]
 Split = Literal["none", "samples", "levels", "combinations"]
+Precision = Literal["float32", "tf32", "bf16"]
+"""Precision of matrix products and convolutions on a GPU, see `dd_ray.training.set_precision`."""
 
 NUM_HELD_OUT = 10_000
 """Number of images or videos of the original study's finite sets that training never sees."""

@@ -149,6 +149,14 @@ class OptimizerSpec(Spec):
     keeps: tuple[str, ...]
     """Names of the vectors, as long as the weights, that it keeps from step to step: square_avg, gradient_avg."""
 
+    @property
+    def vectors_in_a_step(self) -> int:
+        """Number of vectors as long as the weights that a step holds at most, for estimates of memory.
+
+        They are weights, gradient and two terms of the update, and what is kept, each before and after the update.
+        """
+        return 4 + 2 * len(self.keeps)
+
 
 Declared = TypeVar("Declared", bound=Spec)
 

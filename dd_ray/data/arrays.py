@@ -19,7 +19,7 @@ from torch import Tensor
 from dd_ray.config import TrialConfig
 from dd_ray.config.arrays import factors_of
 from dd_ray.data.batch import Batch
-from dd_ray.data.conditions import to_device
+from dd_ray.data.conditions import as_floats, to_device
 from dd_ray.data.dataset import FiniteDataset, Paint
 from dd_ray.data.split import NUM_INTERVALS, Factors, interval_of
 from dd_ray.errors import UserError
@@ -96,10 +96,7 @@ class ArraysDataset(FiniteDataset):
 def as_images(pictures: Tensor) -> Tensor:
     """Convert pictures [..., H, W, C], uint8 or floats, to float32 [..., C, H, W] in [0, 1]."""
     images = pictures.movedim(-1, -3).contiguous()
-    if images.dtype != torch.uint8:
-        return images.float()
-    # A tensor, since a GPU divides by a plain number through multiplying with its inverse, which is not exact.
-    return images.float().div_(torch.full((), 255.0, device=images.device))
+    return as_floats(images) if images.dtype == torch.uint8 else images.float()
 
 
 def arrays_painter(config: TrialConfig) -> Paint:

@@ -67,12 +67,12 @@ class Conditions:
             names: names of the F factors.
         """
         if not self.occluder:
-            return Batch(_as_floats(painted), factors, names)
+            return Batch(as_floats(painted), factors, names)
         return Batch(
-            _as_floats(occluded(painted, self.occluder)),
+            as_floats(occluded(painted, self.occluder)),
             factors,
             names,
-            clean=_as_floats(painted) if self.keeps_clean else None,
+            clean=as_floats(painted) if self.keeps_clean else None,
             lost={"hidden": hidden_frames(factors, names, self.occluder)},
         )
 
@@ -115,7 +115,8 @@ class Conditions:
         return replace(batch, images=seen, lost={**batch.lost, "dropped": lost})
 
 
-def _as_floats(pictures: Tensor) -> Tensor:
+def as_floats(pictures: Tensor) -> Tensor:
+    """Convert uint8 pictures of any shape to float32 in [0, 1]."""
     # A tensor, since a GPU divides by a plain number through multiplying with its inverse, which is not exact.
     return pictures.float().div_(torch.full((), 255.0, device=pictures.device))
 

@@ -49,6 +49,7 @@ from dd_ray.figures.common import (
     write,
 )
 from dd_ray.metrics import with_untrained
+from dd_ray.results.arms import BETAS
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.equal_rates import at_equal_rate
 from dd_ray.results.paths import SweepPaths
@@ -66,7 +67,6 @@ APART, SHARED = 9.0, 16.0
 MOST_COLUMNS = 3
 MOST_COLOURS = 12
 """The most values that a legend can tell apart."""
-_BETAS = ("beta", "beta_norm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +114,8 @@ class Looks:
         field = field_named(asked) if asked else None
         if asked and field not in swept:
             raise UserError(f"--colour {asked} is not swept here; give one of {', '.join(map(option_name, swept))}.")
-        colour = field or next(axis for axis in ("gamma", "lam", *_BETAS, *swept) if axis in swept)
-        joined = next((axis for axis in (*_BETAS, colour) if axis in swept), None)
+        colour = field or next(axis for axis in ("gamma", "lam", *BETAS, *swept) if axis in swept)
+        joined = next((axis for axis in (*BETAS, colour) if axis in swept), None)
         rest = [axis for axis in swept if axis not in (colour, joined) and cells[axis].nunique() <= len(SHAPES)]
         values = sorted(cells[colour].unique())
         if len(values) > MOST_COLOURS:

@@ -25,8 +25,14 @@ _NEVER_USED = {"fc_enc_mu_pred"}  # a layer of their predictive VAE that was not
 
 # Errors that a file raises which is not such a checkpoint, here or in torch.load.
 _FOREIGN = (
-    *(UserError, pickle.UnpicklingError, RuntimeError, EOFError),
-    *(LookupError, TypeError, ValueError, AttributeError),
+    UserError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
 )
 
 

@@ -17,6 +17,7 @@ from dd_ray.results.cells import order_of, places_of, settings_of
 
 BETA_ALONE = "beta_vae"
 BETAS = ("beta", "beta_norm")
+"""The two forms of β, as config fields."""
 
 
 @dataclass(frozen=True, kw_only=True)

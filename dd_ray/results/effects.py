@@ -123,7 +123,7 @@ def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
     """Return the residual deviation of a trial, and its degrees of freedom, which are 0 without a spread."""
     wide = scores.unstack("seed").to_numpy(float)
     squares, degrees = residual_squares(wide)
-    rounding = 1e-9 * float(np.nanmax(np.abs(wide), initial=0.0))
+    rounding = SPREAD * float(np.nanmax(np.abs(wide), initial=0.0))
     if not degrees or math.sqrt(squares / degrees) <= rounding:
         return math.nan, 0
     return math.sqrt(squares / degrees), degrees

@@ -48,8 +48,19 @@ from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, p
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.table import untrained_rows
 
-__all__ = ["COMPLETE", "MARKS", "Evaluations", "Layout", "Summary", "best_region", "combinations", "described"]
-__all__ += ["summarise", "swept_fields", "with_zero"]
+__all__ = [
+    "COMPLETE",
+    "MARKS",
+    "Evaluations",
+    "Layout",
+    "Summary",
+    "best_region",
+    "combinations",
+    "described",
+    "summarise",
+    "swept_fields",
+    "with_zero",
+]
 
 _PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
 

@@ -5,6 +5,7 @@ sweep_folder  what a sweep keeps there, trial by trial; trial_folders makes the 
 exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with
 attempts      what ended a process that tried it, on this machine
+cache         the folder of this user's cache
 dsprites      the public dSprites file, checked and unpacked
 arrays        files of images of one's own, checked
 """

@@ -144,11 +144,7 @@ def _opened(path: Path, state: tuple[Any, ...]) -> Arrays:
         raise UserError(f"data_file = {path} has no array images; save it under that name.")
     images = _checked_images(path, found["images"])
     factors = _checked_factors(path, images, found.get("factors"))
-    num_samples, num_frames, height, width, channels = images.shape
-    contents = Contents(
-        **{"digest": _digest(images, factors), "num_samples": num_samples, "num_frames": num_frames},
-        **{"height": height, "width": width, "channels": channels},
-    )
+    contents = Contents.of_shape(_digest(images, factors), images.shape)
     return Arrays(images=images, factors=factors, names=_names(path, found.get("factor_names")), contents=contents)
 
 

@@ -6,11 +6,12 @@ in the user's cache, for this kind of GPU and these versions of the software.
 
 import fcntl
 import hashlib
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from dd_ray.storage.cache import cache_folder
 
 VANISHED = 2
 """An attempt is given up after it has ended this many processes, since one may have been killed from outside."""
@@ -67,9 +68,8 @@ class Attempts:
 
 
 def of_this_user(setting: str) -> Attempts:
-    """Open the record in the user's cache: `~/.cache/dd_ray/attempts`, unless `XDG_CACHE_HOME` names another cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Attempts(Path(cache).expanduser() / "dd_ray" / "attempts", setting)
+    """Open the record in the user's cache, as `attempts`."""
+    return Attempts(cache_folder() / "attempts", setting)
 
 
 def _is_held(path: Path) -> bool:

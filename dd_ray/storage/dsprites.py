@@ -12,7 +12,6 @@ code.
 import fcntl
 import hashlib
 import math
-import os
 import shutil
 import tempfile
 import zipfile
@@ -32,6 +31,7 @@ from numpy.typing import NDArray
 from dd_ray.config import DSPRITES_MD5, NUM_HELD_OUT
 from dd_ray.config.urls import check_regular
 from dd_ray.errors import UserError
+from dd_ray.storage.cache import cache_folder
 from dd_ray.storage.files.local import open_in_place
 
 FACTORS = ("color", "shape", "scale", "orientation", "posX", "posY")
@@ -55,7 +55,7 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
         UserError: the file cannot be read, has another checksum or does not have the layout of dSprites; or the cache
             cannot be written.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dd_ray"
+    folder = cache_folder()
     unpacked = folder / f"dsprites-{md5}.npy"
     if "://" not in file:
         _check(file, Path(file), md5)  # also if the cache has it, so that the named file is the one that is used

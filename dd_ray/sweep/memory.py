@@ -1,7 +1,8 @@
 """Estimates, without PyTorch and before anything starts, how much memory the trials of a sweep take.
 
 The estimate of a trial adds up its weights and the optimiser's state, what a training step keeps for the backward pass,
-the batch, the held-out data, a picture of all latents, and the process itself.
+the batch, the held-out data, a picture of all latents, and the process itself. Where PyTorch is at hand,
+`dd_ray.training.footprint` counts instead.
 """
 
 import math
@@ -14,8 +15,6 @@ from dd_ray.errors import UserError
 
 PROCESS, SHARED = 350 * 2**20, 200 * 2**20
 """Bytes of a worker's process with PyTorch before it trains, measured, and what of them processes have in common."""
-COPIES_OF_WEIGHTS, COPIES_OF_KEPT = 4, 2
-"""See `dd_ray.training.footprint`, which counts the same where PyTorch is at hand."""
 TRANSIENT = 2
 """Measured peak memory of a step on a CPU, in units of what its forward pass keeps for the backward pass."""
 FLOAT = 4
@@ -43,7 +42,7 @@ def bytes_of(config: TrialConfig) -> int:
     drawn = latents + pixels + network.kept.get(size, 0) * width
     picture = VALUES * latents * drawn if config.traits.has_latents else 0
     batch = config.batch_size * config.frames * pixels
-    copies = COPIES_OF_WEIGHTS + COPIES_OF_KEPT * len(OPTIMIZERS[config.optimizer].keeps)
+    copies = OPTIMIZERS[config.optimizer].vectors_in_a_step
     numbers = copies * weights + TRANSIENT * kept + batch + held_out + picture
     return PROCESS + int(FLOAT * numbers)
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from dd_ray.command_line import Seconds, optional, with_help
 from dd_ray.config.field import Within
+from dd_ray.config.names import Precision
 from dd_ray.metrics import FURTHER
 from dd_ray.sweep.samplers import SAMPLERS, TPE
 from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
@@ -69,7 +70,7 @@ class SweepOptions:
     pack: Literal["auto", "on", "off"] = "auto"
     """Train the trials that share a GPU in one process there, as one. auto: on GPUs; on a CPU one process a core is
     faster."""
-    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    precision: Precision = "float32"
     """Precision of products on a GPU: all bits of float32; TF32, which is faster and has 10 bits instead of 23; or
     bfloat16 with 7, in which the images between convolutions are kept as well."""
     time_budget: Annotated[Seconds | None, optional("TIME"), FROM_1_SECOND, UP_TO_A_YEAR] = None

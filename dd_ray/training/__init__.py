@@ -1,9 +1,10 @@
 """Training: a stack of trials, and a trial's checkpoint. It needs no Ray and writes no files."""
 
+from dd_ray.config.names import Precision
 from dd_ray.training.checkpoint import dump_state, load_state
 from dd_ray.training.footprint import bytes_per_trial
 from dd_ray.training.memory import keep_freed_memory
-from dd_ray.training.precision import Precision, has_bfloat16, set_precision
+from dd_ray.training.precision import has_bfloat16, set_precision
 from dd_ray.training.stack import Stack, StackMethod, group_into_stacks, shared_fields
 from dd_ray.training.trial import Trial, TrialState
 

@@ -32,8 +32,17 @@ LONGEST_META = 2**20
 # RuntimeError and zlib.error: zipfile raises them for an archive that claims to be encrypted or compressed.
 # SyntaxError and TokenError: numpy raises them for a bad header of an array whose checksum is not reached by then.
 _DAMAGE = (
-    *(ValueError, LookupError, TypeError, AttributeError, EOFError, RuntimeError, SyntaxError),
-    *(MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    SyntaxError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
 )
 
 

@@ -14,12 +14,6 @@ from dd_ray.training.fused import Method, methods_of
 
 TRANSIENT = 1.5
 """Most memory of a step, in units of what its forward pass keeps for the backward pass."""
-COPIES_OF_WEIGHTS = 4
-"""Weights, gradient, and two terms of the update."""
-COPIES_OF_KEPT = 2
-"""The vectors that an optimiser keeps, each before and after the update."""
-
-
 OF_METHOD: Mapping[Method, float] = {"triton": 1.5, "grouped": 2.4, "streams": 3.1}
 """Memory of a method's captured step, in units of the count: measured for 36 trials of conv32 on an NVIDIA H200 (4.5,
 7.2 and 9.5 GiB of 3.1; 216 trials with Triton: 27.4 of 18.6)."""
@@ -63,7 +57,7 @@ def counted_bytes(config: TrialConfig) -> int:
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = objective(config, model(batch, noise)).loss
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    copies = COPIES_OF_WEIGHTS + COPIES_OF_KEPT * len(OPTIMIZERS[config.optimizer].keeps)
+    copies = OPTIMIZERS[config.optimizer].vectors_in_a_step
     assert loss.requires_grad  # so that nothing that was counted is gone
     of_batch = sum(tensor.numel() * tensor.element_size() for tensor in batch.tensors if tensor is not factors)
     return int(TRANSIENT * sum(kept.values())) + copies * weights + of_batch

@@ -1,14 +1,13 @@
 """Sets how exactly a GPU computes."""
 
 import warnings
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from dd_ray.config.names import Precision
 from dd_ray.errors import UserError
 from dd_ray.models.networks.layers import keep_images_as
-
-Precision = Literal["float32", "tf32", "bf16"]
 
 
 def set_precision(precision: Precision, device: torch.device | None = None) -> None:

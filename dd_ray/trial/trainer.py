@@ -5,16 +5,14 @@ It does not import PyTorch, which a trial in a pack does not need.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from dd_ray.config.extensions import Extension
+from dd_ray.config.names import Precision
 from dd_ray.metrics import Code, HeldOut
 from dd_ray.sweep.plateau import Plateau
-
-Precision = Literal["float32", "tf32", "bf16"]
-"""Precision of matrix products and convolutions on a GPU."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dd_ray.trial.trainer import Precision
+    from dd_ray.config.names import Precision
     from dd_ray.tune.trainables import VariantTrainable
 
 __all__ = ["trainable"]

@@ -37,7 +37,7 @@ _NAME_A_FOLDER = ("RAY_TMPDIR", *(("TMPDIR",) if sys.platform.startswith("linux"
 _BELOW = "/r"
 
 
-def _say_nothing(*words: str, flush: bool = False) -> None:
+def say_nothing(*words: str, flush: bool = False) -> None:
     """Print nothing, in place of `print`."""
 
 
@@ -149,7 +149,7 @@ def _of_gpu(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extensio
 
 
 @contextmanager
-def connected(address: str | None, say: Callable[..., None] = _say_nothing) -> Iterator[bool]:
+def connected(address: str | None, say: Callable[..., None] = say_nothing) -> Iterator[bool]:
     """Connect to the cluster at `address` (`auto` or `host:port`), or start a Ray for the block.
 
     If this process is connected already, that connection is used and kept. `prepare_to_join` must be called first,

@@ -5,7 +5,7 @@ checkpoints of Tune's; it keeps all results of all trials whole; and it starts o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,10 @@ from ray.tune.schedulers import FIFOScheduler
 
 from dd_ray.metrics import REPORTED
 from dd_ray.sweep.plan import Plan
+from dd_ray.tune.rungs import Recorded
 
 FEWEST = 3
 """The fewest others that a trial is compared with; with fewer it goes on."""
-Recorded = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 def median(plan: Plan, recorded: Recorded) -> "MedianRule":

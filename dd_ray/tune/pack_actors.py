@@ -30,9 +30,8 @@ class PackActor:
     """A pack in a process of its own, the only one with a context of its GPU."""
 
     def __init__(self, gpu: str, device: str, threads: int) -> None:
-        os.environ[_VISIBLE] = (
-            gpu  # before PyTorch is loaded, which then sees this GPU alone, whatever Ray shows an actor without one
-        )
+        # Before PyTorch is loaded, which then sees this GPU alone, whatever Ray shows an actor without one.
+        os.environ[_VISIBLE] = gpu
         from dd_ray.trial.pack import Pack  # noqa: PLC0415
 
         self._pack = Pack(device, threads)
@@ -79,6 +78,9 @@ def running_registry() -> Iterator[None]:
 
 Call = Callable[..., Any]
 """Calls a method of `Pack` by its name."""
+
+_untrained: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}
+"""Scores of untrained networks that this process has computed, by the digest of their weights and the scores' names."""
 
 
 class PackTrainer:
@@ -143,6 +145,3 @@ def pack_here(device: str, threads: int) -> Call:
     if not whole:
         pack = ray.get(registry.pack_at.remote(place, device, threads, actor_id(pack)))
     return lambda method, *arguments: ray.get(pack.call.remote(method, *arguments))
-
-
-_untrained: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}

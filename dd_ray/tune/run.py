@@ -19,7 +19,7 @@ from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
-from dd_ray.tune.cluster import SECONDS_OF_START, Resources, check_gpus, connected
+from dd_ray.tune.cluster import SECONDS_OF_START, Resources, check_gpus, connected, say_nothing
 from dd_ray.tune.last_words import last_words
 from dd_ray.tune.nodes import check_nodes
 from dd_ray.tune.pack_actors import running_registry
@@ -62,7 +62,7 @@ def run(
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
             or another command runs the sweep.
     """
-    say = print if shown else _say_nothing
+    say = print if shown else say_nothing
     if plan.is_done(sweep):
         say(plan.kept(0))
         return None
@@ -87,10 +87,6 @@ def run(
                     shown=shown,
                     deadline=deadline,
                 )
-
-
-def _say_nothing(*words: str, flush: bool = False) -> None:
-    """Print nothing, in place of `print`."""
 
 
 def train(

@@ -16,11 +16,11 @@ from dd_ray.config import MODELS, TrialConfig, config_fields
 from dd_ray.config.effects import takes
 from dd_ray.config.extensions import Extension, load_extensions, load_files, loaded
 from dd_ray.config.field import option_of
+from dd_ray.config.names import Precision
 from dd_ray.config.options import field_named
 from dd_ray.config.trial_fields import TrialFields, defaults, option_classes
 from dd_ray.errors import UserError
 from dd_ray.storage.files import LocalFiles
-from dd_ray.trial.trainer import Precision
 
 ITERATIONS, DEFAULT_ITERATIONS = "iterations", 100
 STATE = "state.npz"

@@ -8,7 +8,7 @@ import errno
 import re
 from pathlib import Path
 
-from dd_ray.storage.files.answers import BlockedError, is_blocked
+from dd_ray.storage.files.answers import BlockedError, is_blocked, with_causes
 from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, LockedError, NoFileError
 from dd_ray.storage.files.local import LocalFiles, open_folder
 from dd_ray.storage.files.locations import parse_location
@@ -49,10 +49,6 @@ def open_files(location: str | Path) -> Files:
 
 
 def out_of_space(error: BaseException) -> bool:
-    """Return whether an error, or its cause, says that the storage is full or a quota used up."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and (cause.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(cause))):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+    """Return whether an error, or one that led to it, says that the storage is full or a quota used up."""
+    of_storage = (each for each in with_causes(error) if isinstance(each, OSError))
+    return any(each.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(each)) for each in of_storage)

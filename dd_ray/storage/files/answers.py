@@ -2,7 +2,7 @@
 
 import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
@@ -65,8 +65,13 @@ def _do(call: Callable[[], None], outcome: "Future[None]") -> None:
 
 
 def is_blocked(error: BaseException) -> bool:
-    """Return whether an error, or its cause, is a storage that does not answer."""
+    """Return whether an error, or one that led to it, is a storage that does not answer."""
+    return any(isinstance(each, BlockedError) for each in with_causes(error))
+
+
+def with_causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and then those that led to it, the latest first."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, BlockedError):
+    while cause is not None:
+        yield cause
         cause = cause.__cause__ or cause.__context__
-    return cause is not None

@@ -16,7 +16,7 @@ from dd_ray.storage.files.claims import Claims, put, times
 from dd_ray.storage.files.locations import REMEDY, bucket_of
 
 if TYPE_CHECKING:  # half a second, which only URLs need
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileInfo, FileSystem
 
 READS = 50
 """Number of attempts at reading an object that is being replaced."""
@@ -91,11 +91,8 @@ class ObjectFiles(Files):
         return sorted(name for name in names if not name.startswith("."))
 
     def stamps(self, folder: str) -> dict[str, str]:
-        from pyarrow.fs import FileSelector  # noqa: PLC0415
-
         path = self.path(folder)
-        found = self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
-        files = (info for info in found if info.is_file)
+        files = (info for info in self._below(path) if info.is_file)
         return {info.path.removeprefix(path + "/"): f"{info.size} {info.mtime_ns}" for info in files}
 
     def remove(self, name: str) -> None:
@@ -103,24 +100,25 @@ class ObjectFiles(Files):
             self.patient.delete_file(self.path(name))
 
     def remove_folder(self, name: str = "") -> None:
-        from pyarrow.fs import FileSelector  # noqa: PLC0415
-
         path = self.path(name)
-        for info in self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True)):
+        for info in self._below(path):
             if info.is_file:
                 self.patient.delete_file(info.path)
         with suppress(OSError):  # what stands for the folder itself, which some stores do not have
             self.patient.delete_dir(path)
 
     def move(self, name: str, to: str) -> None:
-        from pyarrow.fs import FileSelector, FileType  # noqa: PLC0415
-
         path, target = self.path(name), self.path(to)
-        below = self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
-        for info in [self.patient.get_file_info(path), *below]:
-            if info.type == FileType.File:
+        for info in [self.patient.get_file_info(path), *self._below(path)]:
+            if info.is_file:
                 self.patient.copy_file(info.path, target + info.path.removeprefix(path))
                 self.patient.delete_file(info.path)
+
+    def _below(self, path: str) -> list["FileInfo"]:
+        """Describe all that lies below a path, in folders below it as well."""
+        from pyarrow.fs import FileSelector  # noqa: PLC0415
+
+        return self.patient.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
