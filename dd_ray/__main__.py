@@ -12,7 +12,7 @@ from dd_ray.command_line import COMMAND, as_command, completion_script
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import named_in, taken_from
 from dd_ray.config.options import option_name, options_class
-from dd_ray.config.specs import Code
+from dd_ray.config.specs import CodeOrName
 from dd_ray.config.trial_fields import choices_of, config_fields
 from dd_ray.errors import UserError
 from dd_ray.sweep import Study
@@ -27,7 +27,7 @@ class Command:
     """A subcommand of `dd-ray` that hands its arguments to another command line of the package."""
 
     about: str
-    main: Code
+    main: CodeOrName
     """The function that it calls, or `package.module:Name`, which is imported at the call."""
 
 

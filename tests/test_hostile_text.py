@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dd_ray import results
 from dd_ray.errors import UserError, exit_on_user_error, printable
+from dd_ray.results.printing import print_counts, print_failed, print_progress
 from dd_ray.service import __main__ as service
 from dd_ray.service import sweeps
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
@@ -71,7 +72,10 @@ def test_the_state_of_a_sweep_and_a_refusal_are_shown_whatever_is_in_them(tmp_pa
     path = write_sweep(tmp_path / "sweep", {"gamma": [0.0], "beta": [0.1]})
     trial = SweepFolder.open(path).trials()[0]
     trial.finish(Outcome(state="failed", iteration=0, error=f"ValueError: {text}"))
-    results.print_state(SweepFolder.open(path), results.final(results.load(path)))
+    trials = results.final(results.load(path))
+    print_counts(trials)
+    print_progress(SweepFolder.open(path), trials)
+    print_failed(trials)
     with pytest.raises(SystemExit), exit_on_user_error():
         raise UserError(f"{text} is out of range.")
     told = capsys.readouterr()

@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-from dd_ray.config.specs import Code
+from dd_ray.config.specs import CodeOrName
 from dd_ray.errors import UserError
 
 
@@ -11,7 +11,7 @@ class CodeMissingError(UserError):
     """The code of a declaration is missing: only a sweep's records of its extension are known."""
 
 
-def resolve(code: Code) -> Any:
+def resolve(code: CodeOrName) -> Any:
     """Import the class or function that a declaration names as `package.module:Name`, or return the one that it holds.
 
     Raises:

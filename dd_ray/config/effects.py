@@ -6,7 +6,6 @@ itself needs.
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from dd_ray.config.datasets import DATASETS
@@ -15,24 +14,20 @@ from dd_ray.config.models import MODELS
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
 from dd_ray.config.optimizers import OPTIMIZERS
-from dd_ray.config.specs import CHANGES
+from dd_ray.config.specs import cached_until_change
 from dd_ray.config.trial_fields import config_fields
 
 
+@cached_until_change
 def needs() -> Mapping[str, tuple[Need, ...]]:
     """Return all needs of each field that has no effect beside some values of others."""
-    return _needs(CHANGES.count)
+    found = {field.name: (*_of_declarations(field.name), *option_of(field).needs) for field in config_fields()}
+    return {name: of_field for name, of_field in found.items() if of_field}
 
 
 def deciding() -> set[str]:
     """Return the fields that decide whether others have an effect."""
     return {name for of_field in needs().values() for need in of_field for name in need}
-
-
-@lru_cache(maxsize=1)
-def _needs(changes: int) -> Mapping[str, tuple[Need, ...]]:
-    found = {field.name: (*_of_declarations(field.name), *option_of(field).needs) for field in config_fields()}
-    return {name: of_field for name, of_field in found.items() if of_field}
 
 
 def _of_declarations(name: str) -> list[Need]:

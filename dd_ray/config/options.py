@@ -8,13 +8,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, make_dataclass
-from functools import lru_cache
 from typing import Annotated, Any, Literal, get_args
 
 from dd_ray.command_line import field_docs
 from dd_ray.config.effects import deciding, has_effect, needs
 from dd_ray.config.field import option_of, type_of
-from dd_ray.config.specs import CHANGES
+from dd_ray.config.specs import cached_until_change
 from dd_ray.config.trial import TrialConfig
 from dd_ray.config.trial_fields import TrialFields, choices_of, config_fields, defaults, option_classes
 from dd_ray.errors import UserError
@@ -150,11 +149,11 @@ def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
 
 def option_name(field: str) -> str:
     """Return the option of a config field, without its dashes: `num_latents` is `num-latents`, `lam` is `lambda`."""
-    return _option_names(CHANGES.count).get(field, field).replace("_", "-")
+    return _option_names().get(field, field).replace("_", "-")
 
 
-@lru_cache(maxsize=1)
-def _option_names(changes: int) -> Mapping[str, str]:
+@cached_until_change
+def _option_names() -> Mapping[str, str]:
     """Return the options whose names differ from those of their fields, by field."""
     named = {field.name: option_of(field).option for field in config_fields()}
     return {name: option for name, option in named.items() if option is not None}
@@ -162,11 +161,11 @@ def _option_names(changes: int) -> Mapping[str, str]:
 
 def field_named(text: str) -> str | None:
     """Return the config field that num-latents, num_latents, lambda or lam means; None if there is none."""
-    return _fields_by_name(CHANGES.count).get(text.replace("_", "-"))
+    return _fields_by_name().get(text.replace("_", "-"))
 
 
-@lru_cache(maxsize=1)
-def _fields_by_name(changes: int) -> Mapping[str, str]:
+@cached_until_change
+def _fields_by_name() -> Mapping[str, str]:
     """Return the config fields by all names that are accepted for them."""
     names = [field.name for field in config_fields()]
     return {option_name(name): name for name in names} | {name.replace("_", "-"): name for name in names}

@@ -6,12 +6,13 @@ needed; in a user's own file it may hold the class or function itself. A `Regist
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
-Code = str | Callable[..., Any]
+CodeOrName = str | Callable[..., Any]
 """Code of a declaration: `package.module:Name`, or the class or function itself."""
 Check = Callable[["TrialConfig"], None]
 
@@ -43,7 +44,7 @@ class ModelSpec(Spec):
 
     title: str
     """Its name in prose."""
-    build: Code
+    build: CodeOrName
     """The model's class, a subclass of `dd_ray.models.Model`."""
     encodes: bool = True
     """True if it gives pictures a code, which is scored: latents, or predicted factors."""
@@ -73,9 +74,9 @@ class ModelSpec(Spec):
 class NetworkSpec(Spec):
     """The declaration of a network: an encoder, and a decoder that mirrors it."""
 
-    features: Code
+    features: CodeOrName
     """The encoder's class, a subclass of `dd_ray.models.networks.Features`, built from a config."""
-    decoder: Code
+    decoder: CodeOrName
     """The decoder: a module from codes [N, D] to images, built from a config and D."""
     gflop_per_frame: Mapping[int, float]
     """By the height of the images: 10⁹ multiplications and additions of encoder and decoder together, forward and
@@ -100,13 +101,13 @@ class NetworkSpec(Spec):
 class DatasetSpec(Spec):
     """The declaration of a dataset. Its `reads` are the data options that have an effect on it."""
 
-    make: Code
+    make: CodeOrName
     """Makes a `dd_ray.data.Dataset`, which has batches and a held-out set, from a config and a device."""
-    painter: Code
+    painter: CodeOrName
     """Makes, from a config, a function that turns any factors in [0, 1] into images."""
-    stills: Code = "dd_ray.data.stills:uniform_stills"
+    stills: CodeOrName = "dd_ray.data.stills:uniform_stills"
     """Returns factors [N, F] of N held-out still pictures, for a config and N."""
-    pictures: Code | None = None
+    pictures: CodeOrName | None = None
     """Returns these factors and their pictures [N, H, W, C], for a config and N, where no painter can draw them."""
     factors: Callable[["TrialConfig"], tuple[str, ...]] | tuple[str, ...]
     """Names of its F factors, THING_COORDINATE each, or a function that returns those of a config."""
@@ -134,7 +135,7 @@ class ObjectiveSpec(Spec):
     """The declaration of an objective: the terms that are added to the reconstruction error."""
 
     title: str
-    penalty: Code
+    penalty: CodeOrName
     """Computes the terms with their weights, by name, from a config, a `Posterior` and `Weights`."""
     check: Check = _accept
     """Raises a `UserError` if the other fields of a config do not suit it."""
@@ -144,7 +145,7 @@ class ObjectiveSpec(Spec):
 class OptimizerSpec(Spec):
     """A rule by which weights follow their gradient."""
 
-    update: Code
+    update: CodeOrName
     """Computes a `dd_ray.training.rates.Update` from the weights, the vectors kept so far, the gradient and `Rates`."""
     keeps: tuple[str, ...]
     """Names of the vectors, as long as the weights, that it keeps from step to step: square_avg, gradient_avg."""
@@ -185,12 +186,12 @@ class Registry(Mapping[str, Declared], Generic[Declared]):
     def declare(self, spec: Declared) -> None:
         """Add a spec, or replace the one that has its name."""
         self._specs[spec.name] = spec
-        CHANGES.count += 1
+        _CHANGES.count += 1
 
     def withdraw(self, name: str) -> None:
         """Take a spec out."""
         del self._specs[name]
-        CHANGES.count += 1
+        _CHANGES.count += 1
 
     def reading(self, option: str) -> tuple[str, ...]:
         """Return the names of the specs that read a config field."""
@@ -199,8 +200,25 @@ class Registry(Mapping[str, Declared], Generic[Declared]):
 
 @dataclass
 class _Changes:
-    count: int = field(default=0)
+    count: int = 0
 
 
-CHANGES = _Changes()
-"""Counts the changes of all registries, so that what is computed from them is computed again after a change."""
+_CHANGES = _Changes()
+"""Counts the changes of all registries."""
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+def cached_until_change(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+    """Cache a function that reads the registries: it is computed again after any of them has changed."""
+
+    def computed(changes: int, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        return function(*args, **kwargs)
+
+    kept: Callable[..., _Result] = lru_cache(computed)
+
+    @wraps(function)
+    def cached(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        return kept(_CHANGES.count, *args, **kwargs)
+
+    return cached

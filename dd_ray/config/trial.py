@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Self
 
 from dd_ray.config.arrays import Contents, contents_of
@@ -19,7 +19,7 @@ from dd_ray.config.datasets import DATASETS
 from dd_ray.config.effects import takes
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS
-from dd_ray.config.specs import CHANGES, ModelSpec
+from dd_ray.config.specs import ModelSpec, cached_until_change
 from dd_ray.config.trial_fields import TrialFields, config_fields, fields_with, option_classes
 from dd_ray.errors import UserError
 
@@ -34,7 +34,7 @@ class TrialConfig(TrialFields):
     """
 
     def __new__(cls, **values: Any) -> Self:
-        made: Any = object.__new__(_with_options(CHANGES.count) if cls is TrialConfig else cls)
+        made: Any = object.__new__(_with_options() if cls is TrialConfig else cls)
         return made  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -179,8 +179,8 @@ def data_config(data: Mapping[str, Any]) -> TrialConfig:
     return TrialConfig(**{"model": "beta_vae", "beta": 0.0, **data, "dataset_seed": 0})
 
 
-@lru_cache(maxsize=1)
-def _with_options(changes: int) -> type[TrialConfig]:
+@cached_until_change
+def _with_options() -> type[TrialConfig]:
     """Return the class of configs with the options that extensions declare, in any order of declaration."""
     own = sorted((each for options in option_classes() for each in fields(options)), key=lambda each: each.name)
     if not own:

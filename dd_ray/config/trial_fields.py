@@ -5,7 +5,6 @@ also name it in their `reads`. Extensions bring fields of their own, see `config
 """
 
 from dataclasses import MISSING, Field, dataclass, fields
-from functools import lru_cache
 from typing import Annotated, Any, get_args
 
 from dd_ray.config.datasets import DATASETS
@@ -35,7 +34,7 @@ from dd_ray.config.names import (
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
 from dd_ray.config.optimizers import OPTIMIZERS
-from dd_ray.config.specs import CHANGES, Registry
+from dd_ray.config.specs import Registry, cached_until_change
 
 REGISTRIES: dict[str, Registry[Any]] = {
     registry.kind: registry for registry in (MODELS, NETWORKS, DATASETS, OBJECTIVES, OPTIMIZERS)
@@ -249,13 +248,9 @@ def section_of(name: str) -> str:
     return "own"
 
 
+@cached_until_change
 def config_fields() -> tuple[Field[Any], ...]:
     """Return all fields of a config: those of `TrialFields`, and the options that extensions declare."""
-    return _config_fields(CHANGES.count)
-
-
-@lru_cache(maxsize=1)
-def _config_fields(changes: int) -> tuple[Field[Any], ...]:
     return (*fields(TrialFields), *(field for options in option_classes() for field in fields(options)))
 
 
@@ -275,15 +270,11 @@ def defaults() -> dict[str, Any]:
     return {field.name: None if field.default is MISSING else field.default for field in config_fields()}
 
 
+@cached_until_change
 def fields_with(**known: bool) -> tuple[str, ...]:
     """Return the names of the fields whose `Option` has these values, as in `fields_with(of_data=True)`."""
-    return _fields_with(CHANGES.count, tuple(known.items()))
-
-
-@lru_cache
-def _fields_with(changes: int, known: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:
-    fields = ((field.name, option_of(field)) for field in config_fields())
-    return tuple(name for name, option in fields if all(getattr(option, each) == value for each, value in known))
+    options = ((field.name, option_of(field)) for field in config_fields())
+    return tuple(n for n, option in options if all(getattr(option, each) == value for each, value in known.items()))
 
 
 def choices_of(field: Field[Any]) -> tuple[str, ...]:

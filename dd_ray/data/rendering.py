@@ -54,7 +54,7 @@ _REACH = 6.9  # px: no pixel further from the centre along an axis is lit, sqrt(
 _CHUNK_CPU = 640
 _CHUNK_GPU = 4096
 
-Factors = TypeVar("Factors", Tensor, NDArray[np.float32], NDArray[np.float64])
+_Factors = TypeVar("_Factors", Tensor, NDArray[np.float32], NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Backgrounds:
     """Uint8 [M, 32, 32], the canvases reduced."""
 
 
-def render_circles(factors: Factors, image_size: int = IMAGE) -> Factors:
+def render_circles(factors: _Factors, image_size: int = IMAGE) -> _Factors:
     """Render images of circles in front of Gaussian backgrounds, as the module's equations define them.
 
     Args:

@@ -1,10 +1,9 @@
 """The metrics that trials report: how they are drawn and ranked, and which trials report them."""
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dd_ray.config.specs import CHANGES
+from dd_ray.config.specs import cached_until_change
 from dd_ray.metrics.further import FURTHER
 from dd_ray.metrics.metric import Metric
 
@@ -96,17 +95,17 @@ class _Reported(Mapping[str, Metric]):
     """The metrics of every evaluation, over the held-out set, and the columns of `FURTHER` scores of the last one."""
 
     def __getitem__(self, name: str) -> Metric:
-        return _AT_EACH_EVALUATION.get(name) or _of_further(CHANGES.count)[name]
+        return _AT_EACH_EVALUATION.get(name) or _of_further()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*_AT_EACH_EVALUATION, *_of_further(CHANGES.count)))
+        return iter((*_AT_EACH_EVALUATION, *_of_further()))
 
     def __len__(self) -> int:
-        return len(_AT_EACH_EVALUATION) + len(_of_further(CHANGES.count))
+        return len(_AT_EACH_EVALUATION) + len(_of_further())
 
 
-@lru_cache(maxsize=1)
-def _of_further(changes: int) -> Mapping[str, Metric]:
+@cached_until_change
+def _of_further() -> Mapping[str, Metric]:
     return {column: metric for score in FURTHER.values() for column, metric in score.all_columns.items()}
 
 
@@ -125,6 +124,6 @@ def reported_by(config: "TrialConfig") -> set[str]:
 
 def with_untrained() -> tuple[str, ...]:
     """Return the scores that are not near 0 for an untrained network, so that they must be compared with it."""
-    further = _of_further(CHANGES.count)
+    further = _of_further()
     straight = ("straightness", "straightness_encoder")
     return tuple(n for n, metric in REPORTED.items() if metric.better == "max" or n in further or n in straight)

@@ -1,6 +1,6 @@
 """Results of sweeps as tables: `python -m dd_ray.results PATH`. They never need PyTorch.
 
-table         load: a row for each trial and evaluation; final, best
+table         load: a row for each trial and evaluation; final
 joining       several sweeps as one: shared trials, and what differs between them
 suggestions   the same of a search: a row for each suggestion
 summary       seeds summarised into the cells of a map
@@ -16,7 +16,7 @@ printing      tables of cells in the terminal
 came_out      what a sweep prints of the trials that were asked for
 """
 
-from dd_ray.results.printing import print_cells, print_state
-from dd_ray.results.table import alive, as_csv, best, final, load, manifest_of, open_all
+from dd_ray.results.printing import print_cells
+from dd_ray.results.table import alive, as_csv, final, load, manifest_of, open_all
 
-__all__ = ["alive", "as_csv", "best", "final", "load", "manifest_of", "open_all", "print_cells", "print_state"]
+__all__ = ["alive", "as_csv", "final", "load", "manifest_of", "open_all", "print_cells"]

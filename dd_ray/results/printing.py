@@ -28,13 +28,6 @@ MOST_NAMED = 6
 ROOM_FOR_A_METRIC = len("  0.123 ± 0.012")
 
 
-def print_state(sweep: SweepFolder, trials: pd.DataFrame) -> None:
-    """Print the progress of a sweep: its trials by state, what runs and for how long, and errors of failed trials."""
-    print_counts(trials)
-    print_progress(sweep, trials)
-    print_failed(trials)
-
-
 def print_counts(trials: pd.DataFrame) -> None:
     """Print the number of trials by state."""
     counts = {state: int((trials["state"] == state).sum()) for state in STATES}

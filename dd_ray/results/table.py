@@ -12,7 +12,7 @@ import pandas as pd
 
 from dd_ray.config import TrialConfig, field_names, has_effect
 from dd_ray.errors import UserError, printable
-from dd_ray.metrics import REPORTED, with_untrained
+from dd_ray.metrics import with_untrained
 from dd_ray.results.joining import differences, join, joined_manifest, names_of
 from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
@@ -208,16 +208,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-BEST = 5
-"""Number of trials that are shown as the best."""
-
-
-def best(trials: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Return the finished trials that are best by a metric, the best first."""
-    better = REPORTED[metric].better
-    if better is None or metric not in trials:
-        return trials.iloc[:0]
-    finished = trials[(trials["state"] == "finished") & trials[metric].notna()]
-    return finished.sort_values(metric, ascending=better == "min").head(BEST)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dd_ray.config.extensions import KINDS
-from dd_ray.config.specs import Code, Registry, Spec
+from dd_ray.config.specs import CodeOrName, Registry, Spec
 from dd_ray.config.trial_fields import REGISTRIES
 
 MOST_OBJECTIVES = 2
@@ -15,7 +15,7 @@ class SamplerSpec(Spec):
 
     title: str
     """Its name in prose."""
-    build: Code
+    build: CodeOrName
     """Makes a sampler of Optuna from a seed and the number of suggestions that are drawn at random first. It is made
     anew for each suggestion, and learns from what its study holds."""
     package: str | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from dd_ray.config.extensions import KINDS
-from dd_ray.config.specs import Code, Registry, Spec
+from dd_ray.config.specs import CodeOrName, Registry, Spec
 from dd_ray.config.trial_fields import REGISTRIES
 
 
@@ -11,7 +11,7 @@ from dd_ray.config.trial_fields import REGISTRIES
 class SchedulerSpec(Spec):
     """A rule by which trials are given up early."""
 
-    build: Code
+    build: CodeOrName
     """Makes a scheduler of Ray Tune from a plan and the recorded evaluations of its trials, by key."""
     compares: bool
     """True if it compares trials at their evaluations and stops some, and so needs a metric and a grace period."""

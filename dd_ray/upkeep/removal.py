@@ -45,7 +45,7 @@ class Options:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doomed:
+class TrialToRemove:
     """A trial that is to be removed."""
 
     folder: TrialFolder
@@ -56,7 +56,7 @@ class Doomed:
     """Bytes of its files, those for TensorBoard included."""
 
 
-def doomed(sweep: SweepFolder, keys: Sequence[str], where: Sequence[str]) -> list[Doomed]:
+def trials_named(sweep: SweepFolder, keys: Sequence[str], where: Sequence[str]) -> list[TrialToRemove]:
     """Find the trials of a sweep that are named by (the beginnings of) their keys, or by combinations of values.
 
     Raises:
@@ -74,11 +74,11 @@ def doomed(sweep: SweepFolder, keys: Sequence[str], where: Sequence[str]) -> lis
     for key in sorted(chosen):
         if link := sweep.files.link_in(f"cells/{key}"):
             raise UserError(f"{link} is a link, which is not followed; nothing was removed. Remove it by hand.")
-    listed = in_parallel(lambda key: _doomed(sweep, folders[key]), sorted(chosen))
+    listed = in_parallel(lambda key: _to_remove(sweep, folders[key]), sorted(chosen))
     return sorted(listed, key=lambda each: each.label)
 
 
-def remove(sweep: SweepFolder, trials: Sequence[Doomed]) -> None:
+def remove(sweep: SweepFolder, trials: Sequence[TrialToRemove]) -> None:
     """Remove trials, and make what the sweep has of all of them anew. The caller holds the sweep's lock."""
     if "search" in (sweep.manifest() or {}):
         from dd_ray.sweep.suggestions import open_again  # noqa: PLC0415  # Optuna takes a second
@@ -115,7 +115,7 @@ def _config_or_why_not(folder: TrialFolder) -> TrialConfig | str:
         return str(error)
 
 
-def _doomed(sweep: SweepFolder, folder: TrialFolder) -> Doomed:
+def _to_remove(sweep: SweepFolder, folder: TrialFolder) -> TrialToRemove:
     try:
         label = str(folder.describe()["label"])
     except (FileNotFoundError, UserError):
@@ -123,7 +123,7 @@ def _doomed(sweep: SweepFolder, folder: TrialFolder) -> Doomed:
     records = folder.sound()
     ended = records.outcome.state if records and records.outcome else "unfinished" if records else "damaged"
     size = folder.files.size() + (sweep.files.size(board) if (board := _board_of(sweep, label)) else 0)
-    return Doomed(folder=folder, label=label, state=ended.replace("_", " "), size=size)
+    return TrialToRemove(folder=folder, label=label, state=ended.replace("_", " "), size=size)
 
 
 def _board_of(sweep: SweepFolder, label: str) -> str | None:
@@ -134,7 +134,7 @@ def _board_of(sweep: SweepFolder, label: str) -> str | None:
     return name if has_one and sweep.files.link_in(name) is None else None
 
 
-def _remove(sweep: SweepFolder, trial: Doomed) -> None:
+def _remove(sweep: SweepFolder, trial: TrialToRemove) -> None:
     trial.folder.remove()
     if board := _board_of(sweep, trial.label):
         sweep.files.remove_folder(board)
@@ -174,7 +174,7 @@ def _ask_and_remove(options: Options) -> bool:
     sweep = SweepFolder.open(options.path)
     try:
         with sweep.lock():
-            trials = doomed(sweep, options.keys, options.where)
+            trials = trials_named(sweep, options.keys, options.where)
             _list(sweep, trials, options.where)
             if not options.yes and not _is_agreed(len(trials)):
                 return False
@@ -188,7 +188,7 @@ def _ask_and_remove(options: Options) -> bool:
     return True
 
 
-def _list(sweep: SweepFolder, trials: Sequence[Doomed], where: Sequence[str]) -> None:
+def _list(sweep: SweepFolder, trials: Sequence[TrialToRemove], where: Sequence[str]) -> None:
     """Print which trials go, what that frees, and what going on does."""
     some = trials[:MOST_LISTED]
     columns = [

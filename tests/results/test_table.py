@@ -287,17 +287,6 @@ def test_options_that_mean_nothing_are_refused(sweep, capsys, options, words):
     assert words in capsys.readouterr().err
 
 
-def test_the_best_are_finished_trials_in_their_order():
-    trials = pd.DataFrame(
-        {
-            "state": ["finished", "stopped_early", "finished", "finished"],
-            "reconstruction_error": [0.3, 0.1, 0.2, math.nan],
-        }
-    )
-    assert results.best(trials, "reconstruction_error")["reconstruction_error"].tolist() == [0.2, 0.3]
-    assert results.best(trials.assign(mcc=[0.1, 0.9, 0.5, 0.7]), "mcc")["mcc"].tolist() == [0.7, 0.5, 0.1]
-
-
 def test_where_gamma_and_lambda_are_crossed_the_table_has_the_weight_that_is_left(tmp_path, capsys):
     axes = {"beta": [0.1], "gamma": [0.0, 0.5, 1.0], "lam": [0.0, 10.0]}
     path = write_sweep(tmp_path / "s", axes, beside={"model": ["beta_vae"], "gamma": [0.0], "lam": [0.0]})
