@@ -3,8 +3,9 @@
 import io
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -15,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from tqdm import tqdm
 
-from dd_ray.command_line import as_command, parse_options
+from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, printable
+from dd_ray.results.paths import SweepPaths
 from dd_ray.results.table import as_csv, open_all
 from dd_ray.storage.exports import export
 
@@ -100,6 +102,15 @@ def figures_of_rows(
 def numbered(name: str, parts: Sequence[_Part]) -> dict[str, _Part]:
     """Name the parts of a figure: `NAME`, or `NAME_1` and so on if they are several."""
     return {name if len(parts) == 1 else f"{name}_{number}": part for number, part in enumerate(parts, 1)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions(SweepPaths):
+    """Options of the command line of every figure of sweeps."""
+
+    out: Annotated[Path | None, optional("FOLDER")] = None
+    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
+    several sweeps."""
 
 
 def folder_of(path: str | Path | None, out: Path | None, more: Sequence[str] = ()) -> Path:

@@ -8,7 +8,7 @@ best cell less that of the baseline, seed by seed (dots), their mean and Student
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,29 +16,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray import results
-from dd_ray.command_line import optional
 from dd_ray.config import MODELS, field_names, fields_with
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, run_command, write
+from dd_ray.figures.common import BLUE, VERMILION, FigureOptions, folder_of, frame, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
-from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import described
 from dd_ray.sweep.confirmation import BASELINE
 
 _ROW, _HEAD = 0.52, 1.25  # inches
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options(SweepPaths):
-    """Options of the command line."""
-
-    out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
-    several sweeps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +40,7 @@ class _Outcome:
     pairs: Mapping[str, Any]
 
 
-def write_contrasts(options: Options) -> list[Path]:
+def write_contrasts(options: FigureOptions) -> list[Path]:
     """Draw the contrasts of a confirmation, and return the files.
 
     Raises:
@@ -150,9 +139,9 @@ def _same_name(cell: Mapping[str, str], name: str, value: str) -> bool:
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
     """Draw a confirmation's contrasts into a folder; see `write_contrasts`."""
-    return write_contrasts(Options(path=location, out=folder))
+    return write_contrasts(FigureOptions(path=location, out=folder))
 
 
 def main(args: list[str] | None = None) -> None:
     """Draw what fresh seeds say of the chosen cells of a sweep. Prints the files that it writes."""
-    run_command(Options, write_contrasts, main.__doc__, args)
+    run_command(FigureOptions, write_contrasts, main.__doc__, args)

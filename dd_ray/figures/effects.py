@@ -16,15 +16,14 @@ from dd_ray import results
 from dd_ray.command_line import Column, console, optional, print_table
 from dd_ray.config.options import shown
 from dd_ray.config.symbols import plain, symbol
-from dd_ray.figures.common import folder_of, run_command, write
+from dd_ray.figures.common import FigureOptions, folder_of, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.effects import effects
-from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import described, summarise
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SweepPaths):
+class Options(FigureOptions):
     """Options of the command line."""
 
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
@@ -32,9 +31,6 @@ class Options(SweepPaths):
     is given."""
     iteration: Annotated[int | None, optional("N")] = None
     """Effects at this iteration, or at the last evaluation before it. The end of the sweep where it is not given."""
-    out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
-    several sweeps."""
 
 
 def write_effects(options: Options) -> list[Path]:

@@ -36,7 +36,7 @@ from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import setting
-from dd_ray.figures.common import LARGEST, MARKS, folder_of, name_in_title, numbered, run_command, write
+from dd_ray.figures.common import LARGEST, MARKS, FigureOptions, folder_of, name_in_title, numbered, run_command, write
 from dd_ray.figures.maps import (
     ABOVE,
     BELOW,
@@ -58,7 +58,6 @@ from dd_ray.figures.maps import (
     untrained_of,
     values_along,
 )
-from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import Layout, Summary, combinations, described, summarise
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
@@ -78,7 +77,7 @@ LABELS = 1.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SweepPaths):
+class Options(FigureOptions):
     """Options of the command line."""
 
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
@@ -95,9 +94,6 @@ class Options(SweepPaths):
     iteration: Annotated[int | None, optional("N")] = None
     """Draw the state of the map at this iteration, or at the last evaluation before it. The end of the sweep
     where it is not given."""
-    out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
-    several sweeps."""
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,9 @@ from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
-from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, folder_of, frame, run_command, write
+from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, FigureOptions, folder_of, frame, run_command, write
 from dd_ray.metrics import seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
-from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import described
 
 USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
@@ -32,7 +31,7 @@ MOST_CELLS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SweepPaths):
+class Options(FigureOptions):
     """Options of the command line."""
 
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
@@ -40,9 +39,6 @@ class Options(SweepPaths):
     cells: Annotated[tuple[str, ...], optional("FIELD=VALUE[,...] [...]")] = ()
     """Cells to draw, each named by parts of its label, such as beta=1,gamma=0.8. All of them, where they are few enough
     to be told apart, if none is given."""
-    out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
-    several sweeps."""
 
 
 def write_learning_curves(options: Options) -> list[Path]:

@@ -41,6 +41,7 @@ from dd_ray.figures.common import (
     FEWEST_SEEDS_WITH_BARS,
     MARKS,
     Colour,
+    FigureOptions,
     folder_of,
     frame,
     name_in_title,
@@ -52,7 +53,6 @@ from dd_ray.metrics import with_untrained
 from dd_ray.results.arms import BETAS
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.equal_rates import at_equal_rate
-from dd_ray.results.paths import SweepPaths
 from dd_ray.results.summary import COMPLETE, Summary, described, summarise
 from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 
@@ -70,7 +70,7 @@ MOST_COLOURS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(SweepPaths):
+class Options(FigureOptions):
     """Options of the command line."""
 
     scores: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()
@@ -81,9 +81,6 @@ class Options(SweepPaths):
     iteration: Annotated[int | None, optional("N")] = None
     """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
     given."""
-    out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to. Where it is not given, `figures` in the sweep's folder, or here if that is a URL or there are
-    several sweeps."""
 
 
 @dataclass(frozen=True)

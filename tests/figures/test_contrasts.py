@@ -10,7 +10,8 @@ from scipy import stats
 from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
-from dd_ray.figures.contrasts import Options, write_contrasts
+from dd_ray.figures.common import FigureOptions
+from dd_ray.figures.contrasts import write_contrasts
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.confirmation import BASELINE
@@ -25,7 +26,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 def test_the_numbers_are_those_of_paired_t_tests(sweeps: tuple[str, str], tmp_path: Path) -> None:
-    picture, numbers = write_contrasts(Options(path=sweeps[1], out=tmp_path))
+    picture, numbers = write_contrasts(FigureOptions(path=sweeps[1], out=tmp_path))
     assert picture.name == "contrasts.png"
     table, trials = pd.read_csv(numbers), results.final(results.load(sweeps[1]))
     assert set(table["outcome"]) == {"mcc", "linear_r2"} and set(table["seeds"]) == {4}
@@ -43,7 +44,7 @@ def test_rows_are_named_by_what_tells_their_cells_from_the_baseline(
 ) -> None:
     drawn = []
     monkeypatch.setattr("dd_ray.figures.contrasts.write", lambda folder, figures, tables: drawn.append(figures) or [])
-    write_contrasts(Options(path=sweeps[1], out=tmp_path))
+    write_contrasts(FigureOptions(path=sweeps[1], out=tmp_path))
     panel = drawn[0]["contrasts"].axes[0]
     assert {text.get_text() for text in panel.get_yticklabels()} == {
         "inertia VAE, β = 1, γ = 0.5",
@@ -56,7 +57,7 @@ def test_rows_are_named_by_what_tells_their_cells_from_the_baseline(
 
 def test_a_sweep_that_confirms_nothing_is_refused(sweeps: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="confirms no other sweep"):
-        write_contrasts(Options(path=sweeps[0], out=tmp_path))
+        write_contrasts(FigureOptions(path=sweeps[0], out=tmp_path))
 
 
 def test_where_no_seed_has_both_there_is_nothing_to_draw(tmp_path: Path) -> None:
@@ -66,7 +67,7 @@ def test_where_no_seed_has_both_there_is_nothing_to_draw(tmp_path: Path) -> None
     baseline = {trial.key for trial in plan.trials if trial.config.model == "beta_vae"}
     others = tuple(trial for trial in plan.trials if trial.key not in baseline)
     with pytest.raises(UserError, match=r"no seed of .* has finished"):
-        write_contrasts(Options(path=finish(replace(plan, trials=others)), out=tmp_path))
+        write_contrasts(FigureOptions(path=finish(replace(plan, trials=others)), out=tmp_path))
 
 
 def parts_of(whole: SweepFolder, folder: Path) -> list[str]:
@@ -91,8 +92,8 @@ def parts_of(whole: SweepFolder, folder: Path) -> list[str]:
 
 def test_confirmations_of_the_same_cells_are_drawn_as_one(sweeps: tuple[str, str], tmp_path: Path) -> None:
     one, other = parts_of(SweepFolder.open(sweeps[1]), tmp_path)
-    _, numbers = write_contrasts(Options(path=one, more=(other,), out=tmp_path / "both"))
-    _, of_whole = write_contrasts(Options(path=sweeps[1], out=tmp_path / "whole"))
+    _, numbers = write_contrasts(FigureOptions(path=one, more=(other,), out=tmp_path / "both"))
+    _, of_whole = write_contrasts(FigureOptions(path=sweeps[1], out=tmp_path / "whole"))
     pd.testing.assert_frame_equal(pd.read_csv(numbers), pd.read_csv(of_whole))
 
 
@@ -104,4 +105,4 @@ def test_confirmations_of_different_cells_are_refused(sweeps: tuple[str, str], t
         arms[first], arms[second] = arms[second], arms[first]
     SweepFolder.open(other).write_manifest(manifest)
     with pytest.raises(UserError, match=r"confirm different cells, in .*; draw each by itself"):
-        write_contrasts(Options(path=one, more=(other,), out=tmp_path))
+        write_contrasts(FigureOptions(path=one, more=(other,), out=tmp_path))
