@@ -17,7 +17,7 @@ from dd_ray.evaluation import (
     PicturedRegions,
     begin_evaluation,
     evaluate,
-    heldout,
+    held_out,
     model_scores,
     region_errors,
     regions,
@@ -160,7 +160,7 @@ def assert_chunks_do_not_matter(evaluated):
 
 
 def test_chunks_do_not_matter(evaluated, monkeypatch):
-    monkeypatch.setattr(heldout, "CHUNK", 7)  # of the 8 videos, so that one is left
+    monkeypatch.setattr(held_out, "CHUNK", 7)  # of the 8 videos, so that one is left
     assert_chunks_do_not_matter(evaluated)
 
 
@@ -168,7 +168,7 @@ def test_chunks_do_not_matter(evaluated, monkeypatch):
 @pytest.mark.parametrize("model", MODELS)
 def test_the_size_of_the_chunks_does_not_matter(model, chunk, monkeypatch):
     evaluated = Evaluated.of(small(model))
-    monkeypatch.setattr(heldout, "CHUNK", chunk)
+    monkeypatch.setattr(held_out, "CHUNK", chunk)
     assert_chunks_do_not_matter(evaluated)
 
 
@@ -234,7 +234,7 @@ def test_frames_that_are_hidden_or_lost_have_errors_of_their_own(model, monkeypa
     if config.target == "clean":
         plain = replace(config, occluder=0.0, drop_rate=0.0, pixel_noise=0.0, target="seen")
         assert torch.equal(outputs.target, make_dataset(plain).test_set().images[:, first:])
-    monkeypatch.setattr(heldout, "CHUNK", 3)  # of which each has another share of such frames
+    monkeypatch.setattr(held_out, "CHUNK", 3)  # of which each has another share of such frames
     metrics = evaluate(network, config, test_set).metrics
     for name in ("hidden", "dropped"):
         which = test_set.lost[name][:, first:]
@@ -304,7 +304,7 @@ def test_a_picture_of_videos_has_frame_beside_frame_and_originals_above(num_test
     config = small("inertia_vae", num_test=num_test)
     test_set = make_dataset(config).test_set()
     picture = evaluate(build_model(config), config, test_set).picture
-    rows, columns = 2 * min(num_test, heldout.PICTURED), config.num_frames - 2
+    rows, columns = 2 * min(num_test, held_out.PICTURED), config.num_frames - 2
     assert picture.dtype == np.uint8
     assert picture.shape == (32 * rows, 32 * columns)
     originals = (test_set.images[:, 2:, 0] * 255).round().numpy()
@@ -316,9 +316,9 @@ def test_a_picture_of_stills_has_one_row_of_originals():
     config = small("beta_vae", dataset="still_circles")
     test_set = make_dataset(config).test_set()
     picture = evaluate(build_model(config), config, test_set).picture
-    assert picture.shape == (2 * 32, heldout.PICTURED * 32)
+    assert picture.shape == (2 * 32, held_out.PICTURED * 32)
     originals = (test_set.images[:, 0, 0] * 255).round().numpy()
-    for i in range(heldout.PICTURED):
+    for i in range(held_out.PICTURED):
         np.testing.assert_array_equal(picture[:32, 32 * i : 32 * (i + 1)], originals[i])
 
 

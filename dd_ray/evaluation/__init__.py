@@ -11,7 +11,7 @@ price_of_motion                   what a slowness prior asks for following motio
 still_errors                      how wrong reconstructions of still pictures are
 """
 
-from dd_ray.evaluation.heldout import Evaluation, begin_evaluation, evaluate
+from dd_ray.evaluation.held_out import Evaluation, begin_evaluation, evaluate
 from dd_ray.evaluation.regions import PicturedRegions, region_errors, still_errors
 from dd_ray.evaluation.scores import code_of, initial_digest, initial_model, model_scores, untrained_scores
 from dd_ray.evaluation.slowness import PriceOfMotion, price_of_motion

@@ -20,7 +20,7 @@ from dd_ray.config import DATASETS, TrialConfig, data_config
 from dd_ray.data import Batch, Dataset, make_dataset, render_stills, still_images
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures
-from dd_ray.evaluation.heldout import CHUNK, decoded_traversal, shown
+from dd_ray.evaluation.held_out import CHUNK, decoded_traversal, shown
 from dd_ray.metrics import active_mask
 from dd_ray.metrics.arrays import correlations
 from dd_ray.models import FactorPrediction, Model

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dd_ray.data import FACTORS, Batch
 from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE, RADIUS, draw_backgrounds
 from dd_ray.errors import UserError
-from dd_ray.evaluation.heldout import CHUNK
+from dd_ray.evaluation.held_out import CHUNK
 from dd_ray.metrics import bootstrap_interval
 from dd_ray.models import Model
 from dd_ray.probes.answers import Pictures, reconstruct
