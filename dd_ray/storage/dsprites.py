@@ -84,9 +84,8 @@ def _unpack(file: str, md5: str, unpacked: Path) -> None:
         if "://" in file:
             _check(file, path, md5)
         try:
-            draft.unlink(
-                missing_ok=True
-            )  # of a process that was killed; others may share the cache, and link it elsewhere
+            # It may be there of a process that was killed, or as a link that someone who shares the cache made.
+            draft.unlink(missing_ok=True)
             with draft.open("xb") as content:  # with the permissions of any file
                 _write_bits(file, path, content)
             draft.replace(unpacked)
