@@ -13,7 +13,7 @@ from dd_ray.command_line.parsing import (
     positional,
     with_help,
 )
-from dd_ray.command_line.program import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, as_command
+from dd_ray.command_line.program import EXIT_INTERRUPTED, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
@@ -21,7 +21,6 @@ from dd_ray.command_line.values import Seconds, checked_value
 
 __all__ = [
     "COMMAND",
-    "EXIT_BROKEN_PIPE",
     "EXIT_INTERRUPTED",
     "Column",
     "Seconds",

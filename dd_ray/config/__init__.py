@@ -32,7 +32,6 @@ from dd_ray.config.optimizers import OPTIMIZERS
 from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec
 from dd_ray.config.trial import TrialConfig, data_config
 from dd_ray.config.trial_fields import config_fields, field_names, fields_with
-from dd_ray.config.urls import holds_key
 
 __all__ = [
     "BACKGROUND_FACTORS",
@@ -61,7 +60,6 @@ __all__ = [
     "field_names",
     "fields_with",
     "has_effect",
-    "holds_key",
     "resolve",
     "video_datasets",
 ]

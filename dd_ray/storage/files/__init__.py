@@ -9,13 +9,12 @@ import re
 from pathlib import Path
 
 from dd_ray.storage.files.answers import BlockedError, is_blocked, with_causes
-from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, LockedError, NoFileError
+from dd_ray.storage.files.base import Files, Lease, Lock, LockedError, NoFileError
 from dd_ray.storage.files.local import LocalFiles, open_folder
 from dd_ray.storage.files.locations import parse_location
-from dd_ray.storage.files.objects import ObjectFiles, open_store
+from dd_ray.storage.files.objects import open_store
 
 __all__ = [
-    "LEASE",
     "BlockedError",
     "Files",
     "Lease",
@@ -23,7 +22,6 @@ __all__ = [
     "Lock",
     "LockedError",
     "NoFileError",
-    "ObjectFiles",
     "is_blocked",
     "open_files",
     "out_of_space",
