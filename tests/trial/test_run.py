@@ -2,6 +2,7 @@
 
 import io
 import shutil
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,17 @@ def finish(run):
     while results[-1].state is None:
         results.append(run.advance())
     return results
+
+
+def test_the_times_that_are_recorded_have_passed(start):
+    began = time.perf_counter()
+    run = start()
+    finish(run)
+    passed = time.perf_counter() - began
+    rows = run.folder.evaluations()
+    assert [row["iteration"] for row in rows] == list(EVALUATE_AT)
+    assert rows[0]["training_seconds"] < rows[1]["training_seconds"] < rows[2]["training_seconds"]
+    assert all(0 <= row["training_seconds"] <= row["seconds"] <= passed for row in rows)
 
 
 def full_disk(folder, *content):
