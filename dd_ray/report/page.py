@@ -5,21 +5,28 @@ while one reads goes through the store, which has every view drawn that depends 
 
 Nothing is fetched when it is opened from a file: plotly.js is in it, and a content security policy forbids every
 request and every script but these two, which it names by their hashes. A page that a server shows may ask that server.
+The numbers and plotly.js are compressed, which makes a page a quarter as large; the page's own script unpacks them,
+and adds plotly.js to the page as an element whose hash the policy has.
 """
 
 import base64
+import gzip
 import hashlib
 import html
 import json
 from collections.abc import Iterable
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from dd_ray.report.packing import pack
+
 _RESOURCES = files("dd_ray.report")
 SCRIPTS = (
-    *("page", "store", "text", "colours", "plots", "cells", "columns", "overview", "map_marks", "map", "multiples"),
+    *("packed", "page", "store", "text", "colours", "plots", "cells", "columns", "overview", "map_marks", "map"),
+    "multiples",
     *("scatter", "cell", "pictures", "tradeoffs", "curves", "table", "parallel", "filter", "pins", "compared"),
     *("player", "effects", "found", "groups", "controls", "where", "print", "main", "live"),
 )
@@ -53,9 +60,9 @@ def render(
         "TITLE": html.escape(content["about"]["name"]),
         "QUESTION": html.escape(content["about"]["question"] or ""),
         "STYLE": _resource("report.css"),
-        "DATA": _data("data", content),
+        "DATA": _packed("data", pack(content)),
         "PICTURES": "\n".join(blocks),
-        "LIBRARY": f"<script>{library}</script>",
+        "LIBRARY": _packed("library", _compressed(library)),
         "SCRIPT": f"<script>{own}</script>",
     }
     page = _resource("template.html")
@@ -71,7 +78,7 @@ def joined_script(*, served: bool = False) -> str:
     """The page's own script: its parts as the body of one function."""
     names = [name for name in SCRIPTS if served or name != SERVED_ONLY]
     parts = "\n".join(_resource(f"js/{name}.js") for name in names)
-    return f'"use strict";\n(() => {{\n{parts}}})();\n'
+    return f'"use strict";\n(async () => {{\n{parts}}})();\n'
 
 
 def as_json(value: Any) -> str:
@@ -83,6 +90,16 @@ def as_json(value: Any) -> str:
 
 def _data(name: str, value: Any) -> str:
     return f'<script type="application/json" id="{name}">{as_json(value)}</script>'
+
+
+def _packed(name: str, content: bytes) -> str:
+    """A data block, which no browser runs; base64 cannot end it."""
+    return f'<script type="application/gzip" id="{name}">{base64.b64encode(content).decode()}</script>'
+
+
+@cache
+def _compressed(text: str) -> bytes:
+    return gzip.compress(text.encode(), mtime=0)
 
 
 def _policy(*scripts: str, served: bool) -> str:

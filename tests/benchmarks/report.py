@@ -1,13 +1,19 @@
 """The page and the pictures of a large sweep: `python -m tests.benchmarks.report [FOLDER]`.
 
 The sweep has 216 cells of three seeds with 31 evaluations each, whose numbers are drawn from a formula, and networks as
-they are before training. It is kept in FOLDER, if that is given, for the next time.
+they are before training. It is kept in FOLDER, if that is given, for the next time. The first table has what is
+written; the second, where there is a Chromium with its driver, what a reader waits for: each step done several times,
+with all parts of the page drawn once before.
 """
 
+import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +34,19 @@ AXES = {
     "seed": [0, 1, 2],
 }
 EVALUATED = tuple(range(0, 301, 10))
+TITLE = "216 cells × 3 seeds × 31 evaluations"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = "--headless=new --no-sandbox --disable-dev-shm-usage --use-angle=swiftshader --enable-unsafe-swiftshader"
+REPEATS = 7
+FIRST_VIEWS = 3
+SECONDS_TO_WAIT = 300
+FIRST_VIEW = """
+new MutationObserver((_, observer) => {
+  if (document.documentElement?.dataset.ready !== "yes") return;
+  observer.disconnect();
+  requestAnimationFrame(() => setTimeout(() => { window.firstView = performance.now(); }));
+}).observe(document, { attributes: true, subtree: true, attributeFilter: ["data-ready"] });
+"""
 
 
 def numbers_of(config: Values, iteration: int) -> Values:
@@ -39,15 +58,20 @@ def numbers_of(config: Values, iteration: int) -> Values:
 
 
 def main(folder: Path | None = None) -> None:
-    """Write the page and the figures of a large sweep, and print how long each took and how large it is."""
+    """Write the page and the figures of a large sweep, and print how long each takes to write and to use."""
     with tempfile.TemporaryDirectory() as temporary:
         path = (folder or Path(temporary)) / "large"
         if not (path / "sweep.json").exists():
             write_trained_sweep(path, AXES, metrics=numbers_of, evaluated=EVALUATED)
-        show([_table(str(path), Path(temporary))])
+        out = Path(temporary)
+        tables = [_written(str(path), out)]
+        driver, browser = shutil.which("chromedriver"), next(filter(None, map(shutil.which, BROWSERS)), None)
+        if driver and browser:
+            tables.append(_used(out / "2.html", driver, browser))
+        show(tables)
 
 
-def _table(path: str, out: Path) -> Table:
+def _written(path: str, out: Path) -> Table:
     def page(videos: int) -> list[Path]:
         return [write_report(Options(path=path, videos=videos, out=out / f"{videos}.html"))]
 
@@ -64,7 +88,71 @@ def _table(path: str, out: Path) -> Table:
         began = time.perf_counter()
         files = write()
         rows.append([name, time.perf_counter() - began, len(files), sum(file.stat().st_size for file in files) / 1e6])
-    return Table(title="216 cells × 3 seeds × 31 evaluations", columns=("written", "s", "files", "MB"), rows=rows)
+    return Table(title=TITLE, columns=("written", "s", "files", "MB"), rows=rows)
+
+
+def _used(page: Path, driver: str, browser: str) -> Table:
+    """Milliseconds that a reader waits for a page with pictures, and for what changes after each step."""
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for flag in [*FLAGS.split(), "--window-size=1400,900"]:
+        options.add_argument(flag)
+    opened: Any = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        opened.set_script_timeout(SECONDS_TO_WAIT)
+        opened.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": FIRST_VIEW})
+        opened.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+        rows = [["first view", *_summed([_first_view(opened, page) for _ in range(FIRST_VIEWS)])]]
+        opened.execute_script(Path(__file__).with_name("report_clicks.js").read_text("utf-8"))
+        _called(opened, "seeAll")
+        for step in opened.execute_script("return benchmark.steps"):
+            _called(opened, "see", step)
+            rows.append([step, *_summed([_step(opened, step, turn) for turn in range(REPEATS)])])
+    finally:
+        opened.quit()
+    columns = ("step", "ms, median", "ms, longest", "ms of a processor, median")
+    note = "The processor is that of the page's main thread, and does not wait for what else this machine runs."
+    return Table(title=f"{TITLE}, in a browser", columns=columns, rows=rows, note=note)
+
+
+def _summed(measured: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
+    """Median and longest wait, and the median of the processor's time."""
+    waited, worked = zip(*measured, strict=True)
+    return median(waited), max(waited), median(worked)
+
+
+def _called(browser: Any, name: str, *arguments: Any) -> Any:
+    """What one of the benchmark's own functions on the page comes to."""
+    call = "const [name, given, done] = arguments; benchmark[name](...given).then(done, (error) => done(String(error)))"
+    return browser.execute_async_script(call, name, arguments)
+
+
+def _worked(browser: Any) -> float:
+    """Milliseconds that the page's main thread has worked."""
+    metrics = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
+
+
+def _step(browser: Any, step: str, turn: int) -> tuple[float, float]:
+    """Milliseconds from a step to the next picture, and those that the main thread has worked for it."""
+    before = _worked(browser)
+    waited = _called(browser, "time", step, turn)
+    return waited, _worked(browser) - before
+
+
+def _first_view(browser: Any, page: Path) -> tuple[float, float]:
+    """Milliseconds from the beginning of the loading to the first complete picture, and those of work."""
+    browser.get("about:blank")
+    before = _worked(browser)
+    browser.get(page.as_uri())
+    end = time.monotonic() + SECONDS_TO_WAIT
+    while (seen := browser.execute_script("return window.firstView ?? null")) is None:
+        if time.monotonic() > end:
+            raise TimeoutError(f"{page} was not drawn within {SECONDS_TO_WAIT} s.")
+        time.sleep(0.05)
+    return float(seen), max(_worked(browser) - before, 0.0)
 
 
 if __name__ == "__main__":

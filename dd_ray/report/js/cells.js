@@ -2,8 +2,17 @@
 
 let xField = null;
 let yField = null;
-whenRead(() => ({ x: xField, y: yField } = data.layout));
-const place = (cell, field) => (field ? axisOf[field].values.indexOf(cells[cell].at[field]) : 0);
+let places = {}; // for each axis, the place of each cell's value
+whenRead(() => {
+  ({ x: xField, y: yField } = data.layout);
+  places = Object.fromEntries(
+    data.axes.map(({ field, values }) => {
+      const placeOf = new Map(values.map((value, i) => [value, i]));
+      return [field, cells.map(({ at }) => placeOf.get(at[field]) ?? -1)];
+    }),
+  );
+});
+const place = (cell, field) => (field ? places[field][cell] : 0);
 const numX = () => axisOf[xField].values.length;
 const numY = () => (yField ? axisOf[yField].values.length : 1);
 

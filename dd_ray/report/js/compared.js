@@ -78,7 +78,6 @@ function pinnedCurve(metric, cell, pin, axis) {
   return [{ ...anchors, ...bandOf(mean, half, pinColour(pin)) }, { ...anchors, ...line }];
 }
 
-const FEW_CURVES = 6; // are drawn in the time that a click may take
 let allCurves = false;
 
 /** Metrics whose curves are drawn: the chosen one first. */

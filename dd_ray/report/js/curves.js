@@ -55,6 +55,16 @@ function rangeOfCurves(metric) {
   return { range: [low - (Math.abs(low) / 2 || 1), low + (Math.abs(low) / 2 || 1)] };
 }
 
+/** In the panel of each metric, a line at the iteration of the map. */
+function iterationLines(some) {
+  return some.map((_, i) => {
+    const axis = i ? i + 1 : "";
+    const ends = { x0: iterations[state.time], x1: iterations[state.time], y0: 0, y1: 1 };
+    const line = { color: themeColour("soft"), width: 1, dash: "dot" };
+    return { type: "line", xref: `x${axis}`, yref: `y${axis} domain`, ...ends, line };
+  });
+}
+
 function curveLayout(columns, width, some = curved) {
   const rows = Math.ceil(some.length / columns);
   const rowHeight = 138;
@@ -64,7 +74,7 @@ function curveLayout(columns, width, some = curved) {
     height: rows * rowHeight + 26,
     margin: { l: 46, r: 16, t: 22, b: 34 },
     annotations: [],
-    shapes: [],
+    shapes: iterationLines(some),
     grid: { rows, columns, pattern: "independent", xgap: 0.3, ygap: 0.42 },
     hovermode: "closest",
   };
@@ -89,26 +99,33 @@ function curveLayout(columns, width, some = curved) {
       showarrow: false,
       font: { size: 12 },
     });
-    layout.shapes.push({
-      type: "line",
-      xref: `x${axis}`,
-      yref: `y${axis} domain`,
-      x0: iterations[state.time],
-      x1: iterations[state.time],
-      y0: 0,
-      y1: 1,
-      line: { color: themeColour("soft"), width: 1, dash: "dot" },
-    });
   });
   return layout;
 }
 
-function drawCurves() {
-  if (state.cell < 0) return;
+const FEW_CURVES = 6; // are drawn in the time that a click may take
+
+const idOfPart = (part) => (part ? `curves-${part}` : "curves");
+const curvesOfPart = (part) => curved.slice(part * FEW_CURVES, (part + 1) * FEW_CURVES);
+
+/** Traces and layout of some metrics' curves. */
+function figureOfCurves(some) {
   const width = Math.max(200, $("curves").clientWidth);
   const columns = Math.min(curved.length, width > 560 ? 3 : 2);
-  const traces = curved.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : ""));
-  plot("curves", traces, curveLayout(columns, width));
+  return [some.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : "")), curveLayout(columns, width, some)];
+}
+
+/** Draw a part of the metrics, as a plot of its own: of many metrics, those that are seen. */
+function drawCurves(part, changed) {
+  const some = curvesOfPart(part);
+  $(idOfPart(part)).hidden = !some.length;
+  if (state.cell < 0 || !some.length) return;
+  if (isWithin(changed, ["time"]) && $(idOfPart(part)).data) overlay(idOfPart(part), { shapes: iterationLines(some) });
+  else plot(idOfPart(part), ...figureOfCurves(some));
+}
+
+function describeCurves() {
+  if (state.cell < 0) return;
   $("curves-help").textContent =
     (cells[state.cell].trials.length > 1
       ? "Thick: the mean of the seeds that got as far, with its 95% interval; thin: single seeds."
@@ -129,5 +146,18 @@ function curveRows() {
   return [heading, ...curved.flatMap((metric) => iterations.map((_, time) => row(metric, time)))];
 }
 
-offerFiles("curves", curveRows);
-store.register({ on: ["cell", "time", ...LOOK], later: true, draw: drawCurves });
+let curveParts = 0;
+/** A plot for each part of the metrics; newer numbers may have more of them. */
+function buildCurves() {
+  for (; curveParts < Math.max(1, Math.ceil(curved.length / FEW_CURVES)); curveParts++) {
+    const part = curveParts;
+    const named = { id: idOfPart(part), class: "plot", role: "img", "aria-label": "Further metrics of the chosen cell" };
+    if (part) $("curves-rest").append(element("div", "", named));
+    const draw = (changed) => drawCurves(part, changed);
+    store.register({ on: ["cell", "time", ...LOOK], later: true, far: idOfPart(part), draw });
+  }
+}
+
+store.register({ on: ["cell"], draw: describeCurves });
+whenRead(buildCurves);
+offerFiles("curves", curveRows, { figure: () => figureOfCurves(curved), below: "curves-rest" });

@@ -29,7 +29,7 @@ function groupTraces(metric, some, colour, text) {
     x: joined.map(([, time]) => (time === null ? null : iterations[time])),
     y: joined.map(([cell, time]) => (time === null ? null : metric.mean[time][cell])),
     customdata: joined.map(([cell]) => cell),
-    text: joined.map(([cell]) => escaped(nameOf(cell))),
+    text: some.flatMap((cell) => Array(iterations.length + 1).fill(escaped(nameOf(cell)))),
     hovertemplate: "%{text}<br>%{x}: %{y:.4~g}<extra></extra>",
     line: { color: colour, width: 1 },
     marker: { color: colour, size: 6 },
@@ -78,6 +78,11 @@ function drawGroups() {
   $("groups-legend").replaceChildren(...entries);
 }
 
+/** Curves are over all iterations: that of the map matters to them as far as a filter depends on it. */
+function drawGroupsOrNothing(changed) {
+  if (!isWithin(changed, ["time"]) || isFiltered()) drawGroups();
+}
+
 function fillGroups() {
   fillOptions("group", data.axes.map(({ field, symbol }) => [field, symbol]));
   if (!(state.group in axisOf)) state.group = coloured.field;
@@ -99,4 +104,9 @@ whenRead(fillGroups);
 $("group").addEventListener("change", () => store.update({ group: $("group").value }));
 offerFiles("groups", groupRows);
 store.register({ on: ["group"], draw: () => ($("group").value = state.group) });
-store.register({ on: ["group", "metric", "cell", "time", ...KEEPING, ...LOOK], later: true, far: "groups", draw: drawGroups });
+store.register({
+  on: ["group", "metric", "cell", "time", ...KEEPING, ...LOOK],
+  later: true,
+  far: "groups",
+  draw: drawGroupsOrNothing,
+});

@@ -43,11 +43,17 @@ whenRead(describeSweep);
 whenRead(showNotes);
 whenRead(identify);
 store.drawAll();
-document.addEventListener("DOMContentLoaded", () => {
+
+function begin() {
   if (inAddress().size) store.update(stateAt(inAddress()));
   if (state.cell < 0) choose(bestCell());
   const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "group", "sort", "pins", ...KEEPING];
   store.register({ on: chosen, later: true, draw: writeAddress });
   addEventListener("hashchange", () => store.update(stateAt(inAddress())));
+  $("unread").hidden = true;
   document.documentElement.dataset.ready = "yes";
-});
+}
+
+// Pictures of cells stand at the end of the page, and may not have come yet.
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin);
+else begin();

@@ -130,9 +130,8 @@ function drawMap() {
 const OVER_THE_MAP = ["cell", "pins", ...KEEPING];
 /** Of the chosen cell, the pins and the filter, the map draws no more than what lies over it. */
 function drawMapOrFrame(changed) {
-  const over = () => ({ shapes: [...shapesOnMap(), ...noiseBracket()], annotations: pinLetters() });
-  if ([...changed].every((key) => OVER_THE_MAP.includes(key))) Plotly.relayout("map", over());
-  else drawMap();
+  if (!isWithin(changed, OVER_THE_MAP)) return drawMap();
+  overlay("map", { shapes: [...shapesOnMap(), ...noiseBracket()], annotations: pinLetters() });
 }
 
 function describeMap() {

@@ -67,24 +67,39 @@ function smallPlaces(count) {
   return { width, margin, columns, rows, height: tall + margin.t + margin.b, at };
 }
 
-function drawMultiples() {
+/** The values of the slider over their small maps, that of the map above in bold. */
+function smallTitles() {
   const field = sliced();
-  if (field === null) return;
-  const { values, symbol, text } = axisOf[field];
+  return axisOf[field].text.map((text, i) => {
+    const [axis, title] = [i ? i + 1 : "", `${escaped(axisOf[field].symbol)} = ${escaped(text)}`];
+    const here = { xref: `x${axis} domain`, yref: `y${axis} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom" };
+    const shownNow = state.slice[field] === i;
+    return { ...here, text: shownNow ? `<b>${title}</b>` : title, showarrow: false, font: { size: 12 } };
+  });
+}
+
+let otherSliders = null; // as they were when the small maps were drawn
+/** Of another value of their own slider, the small maps draw no more than their titles. */
+function drawMultiplesOrTitles(changed) {
+  if (sliced() === null) return;
+  const others = JSON.stringify({ ...state.slice, [sliced()]: null });
+  if (isWithin(changed, ["slice"]) && others === otherSliders) return overlay("multiples", { annotations: smallTitles() });
+  otherSliders = others;
+  drawMultiples();
+}
+
+function drawMultiples() {
+  const { values } = axisOf[sliced()];
   const places = smallPlaces(values.length);
   const layout = { ...baseLayout(), width: places.width, height: places.height, margin: places.margin };
   layout.plot_bgcolor = themeColour("empty");
-  layout.annotations = [];
+  layout.annotations = smallTitles();
   values.forEach((_, i) => {
     const [axis, { x, y }] = [i ? i + 1 : "", places.at(i)];
     const clamped = (ends) => ends.map((end) => Math.min(1, Math.max(0, end)));
     const lowest = i + places.columns >= values.length;
     layout[`xaxis${axis}`] = { ...smallAxis(xField, lowest), domain: clamped(x), anchor: `y${axis}` };
     layout[`yaxis${axis}`] = { ...smallAxis(yField, i % places.columns === 0), domain: clamped(y), anchor: `x${axis}` };
-    const title = `${escaped(symbol)} = ${escaped(text[i])}`;
-    const here = { xref: `x${axis} domain`, yref: `y${axis} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom" };
-    const shownNow = state.slice[field] === i;
-    layout.annotations.push({ ...here, text: shownNow ? `<b>${title}</b>` : title, showarrow: false, font: { size: 12 } });
   });
   plot("multiples", values.flatMap((_, i) => smallMap(i, i)), layout, {
     plotly_click: ({ points: [{ customdata }] }) => choose(customdata),
@@ -109,6 +124,6 @@ if (!isSearch) {
     on: ["metric", "compared", "time", "slice", ...LOOK],
     later: true,
     far: "multiples",
-    draw: drawMultiples,
+    draw: drawMultiplesOrTitles,
   });
 }

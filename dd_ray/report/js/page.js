@@ -23,13 +23,13 @@ let marks = [];
 let axisOf = {};
 let metricOf = {};
 
-/** A metric as the map shows it: itself, or its difference to the cells where a field is 0. */
+/** A metric as the map shows it: itself, or its difference to the cells where a field is 0, once it is asked for. */
 function addViews(metric) {
   metric.views = { "": metric };
   for (const { field, symbol } of data.references) {
     const label = `${metric.label} minus that at ${symbol} = 0`;
     const own = { label, field, signed: true, count: false, untrained: null, best: null, region: null, luck: null };
-    metric.views[field] = { ...metric, ...own, ...metric.differences[field] };
+    lazy(metric.views, field, () => ({ ...metric, ...own, ...metric.differences[field] }));
   }
 }
 
@@ -50,6 +50,7 @@ function read(content) {
   for (const derive of derivations) derive();
 }
 
-read(JSON.parse($("data").textContent));
+const [packed] = await Promise.all([packedContent("data"), runLibrary()]).catch(cannotBeRead);
+read(packed);
 const isSearch = data.kind === "search";
 const COMPLETE = marks.findIndex((mark) => mark.name === "complete");

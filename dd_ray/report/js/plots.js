@@ -15,25 +15,44 @@ function enlarged(part, size) {
   return Object.fromEntries(Object.entries(part).map(larger));
 }
 
+/** Traces and layout as the reader's size of text asks for them. */
+function sized(traces, layout) {
+  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  return size === 1 ? [traces, layout] : [traces.map((trace) => enlarged(trace, size)), enlarged(layout, size)];
+}
+
 /** Draw a plot in an element; `on` has a listener for each event of plotly's, added with the first drawing. */
 function plot(id, traces, layout, on = {}) {
   const first = !$(id).data;
-  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-  if (size === 1) Plotly.react(id, traces, layout, QUIET);
-  else Plotly.react(id, traces.map((trace) => enlarged(trace, size)), enlarged(layout, size), QUIET);
+  Plotly.react(id, ...sized(traces, layout), QUIET);
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
+/** Change what lies over a plot, which leaves the rest as it is drawn. */
+function overlay(id, { shapes, annotations }) {
+  const [, parts] = sized([], { ...(shapes && { shapes }), ...(annotations && { annotations }) });
+  Plotly.relayout(id, parts);
+}
+
+const isWithin = (changed, keys) => [...changed].every((key) => keys.includes(key));
+
 /**
  * Below a plot, what keeps it: as pictures, and as the table of numbers, heading first, that `rows` gives; of what is
- * no plot, the numbers alone.
+ * no plot, the numbers alone. `figure` gives traces and layout of a plot that is drawn in several parts, the last of
+ * which is in the element `below`.
  */
-function offerFiles(id, rows, { pictures = true } = {}) {
+function offerFiles(id, rows, { pictures = true, figure = null, below = id } = {}) {
   const bar = element("p", "", { class: "downloads" });
   const what = document.getElementById($(id).getAttribute("aria-labelledby"))?.textContent || $(id).ariaLabel;
+  const image = (options) => {
+    store.refresh(id);
+    if (!figure) return Plotly.toImage(id, options);
+    const [traces, layout] = sized(...figure());
+    return Plotly.toImage({ data: traces, layout }, { ...options, width: layout.width, height: layout.height });
+  };
   const drawn = {
-    SVG: () => Plotly.toImage(id, { format: "svg" }),
-    PNG: () => Plotly.toImage(id, { format: "png", scale: 2 }),
+    SVG: () => image({ format: "svg" }),
+    PNG: () => image({ format: "png", scale: 2 }),
   };
   const kinds = {
     ...(pictures ? drawn : {}),
@@ -48,7 +67,7 @@ function offerFiles(id, rows, { pictures = true } = {}) {
     bar.append(button);
   }
   const scrolled = $(id).closest(".scroll");
-  (scrolled ?? $(id)).after(bar);
+  (scrolled ?? $(below)).after(bar);
 }
 
 const csvLine = (values) =>

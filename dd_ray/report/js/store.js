@@ -25,20 +25,25 @@ const KEEPING = ["filters", "query"];
 /** What every plot depends on. */
 const LOOK = ["theme", "systemIsDark", "width"];
 
+const FRAME = 40; // milliseconds of a frame in which views are drawn; those left over wait for the next
+const QUIET_FIRST = 300; // milliseconds without a change before what is out of sight is drawn anew
+
 const store = {
   views: [],
-  near: new Set(), // ids of elements that have been near the window
+  near: new Set(), // ids of elements that are near the window
 
   /**
    * Have a view drawn whenever one of the keys `on` of the state has changed, in the order of registration. `draw` gets
-   * the changed keys. With `later`, it gets nothing and waits for the next frame; with `far`, the id of an element
-   * far down, it also waits until that is about to be seen.
+   * the changed keys. With `later`, it waits for the next frame, or the one after that where others take long. With
+   * `far`, the id of an element far down, it waits until that is about to be seen; once drawn, it follows when nothing
+   * has changed for a moment.
    */
   register(view) {
     const unknown = view.on.filter((key) => !(key in state));
     if (unknown.length) throw new Error(`the state has no ${unknown}`);
+    Object.assign(view, { stale: new Set(), drawn: false });
     store.views.push(view);
-    if (view.far) whenNear(view.far, view.draw); // in the same frame, lest what is below it moves once it is shown
+    if (view.far) watch(view);
     return view;
   },
 
@@ -56,11 +61,48 @@ const store = {
   },
 
   draw(view, changed) {
-    if (view.far && !store.near.has(view.far)) return;
-    if (view.later) soon(view.draw);
-    else view.draw(changed);
+    for (const key of changed) view.stale.add(key);
+    if (view.far && !store.near.has(view.far)) drawUnseenLater();
+    else if (view.later) soon(drawSeen);
+    else drawNow(view);
+  },
+
+  /** Draw what an element shows as it should be now, though it may be out of sight. */
+  refresh(id) {
+    for (const view of store.views) if (view.far === id && view.stale.size) drawNow(view);
   },
 };
+
+function drawNow(view) {
+  const changed = view.drawn ? view.stale : new Set(Object.keys(state));
+  view.stale = new Set();
+  view.drawn = true;
+  view.draw(changed);
+}
+
+const isSeen = (view) => !view.far || store.near.has(view.far);
+
+/** Draw the views that wait for a frame, for as long as a frame may take. */
+function drawSeen() {
+  const end = performance.now() + FRAME;
+  for (const view of store.views) {
+    if (!view.stale.size || !isSeen(view)) continue;
+    if (performance.now() > end) return soon(drawSeen);
+    drawNow(view);
+  }
+}
+
+let unseen = null;
+/** Draw what is out of sight but was seen before, one view at a time, when the reader does nothing. */
+function drawUnseenLater(wait = QUIET_FIRST) {
+  clearTimeout(unseen);
+  unseen = setTimeout(() => {
+    const view = store.views.find(({ stale, drawn }) => stale.size && drawn);
+    if (!view) return;
+    drawNow(view);
+    drawUnseenLater(0);
+  }, wait);
+}
 
 const waiting = new Set();
 /** Run once before the next frame, however often it is asked for. */
@@ -73,15 +115,12 @@ function soon(run) {
   });
 }
 
-/** Run once, when an element is about to be seen. */
-function whenNear(id, run) {
-  new IntersectionObserver(
-    (sightings, observer) => {
-      if (!sightings.some(({ isIntersecting }) => isIntersecting)) return;
-      observer.disconnect();
-      store.near.add(id);
-      run();
-    },
-    { rootMargin: "200px" },
-  ).observe($(id));
+/** Notice when a view's element is near the window, and draw it in the same frame, lest what is below it moves. */
+function watch(view) {
+  const noticed = (sightings) => {
+    if (!sightings.at(-1).isIntersecting) return store.near.delete(view.far);
+    store.near.add(view.far);
+    if (view.stale.size || !view.drawn) drawNow(view);
+  };
+  new IntersectionObserver(noticed, { rootMargin: "200px" }).observe($(view.far));
 }

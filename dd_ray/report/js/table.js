@@ -51,27 +51,30 @@ function arrange(rows) {
   if (rows.some((row, i) => body.rows[i] !== row)) body.append(...rows);
 }
 
+/** The texts of the rows, as far as they have changed: each that is written has the table laid out anew. */
+function showTexts() {
+  rowsOfTable.forEach((row, cell) => {
+    columnsOfTable.forEach((column, i) => {
+      const text = String(column.shown?.(cell) ?? column.value(cell) ?? "–");
+      if (row.children[i].textContent !== text) row.children[i].textContent = text;
+    });
+  });
+}
+
 function showTable() {
   const column = columnsOfTable.find(({ name }) => name === state.sort.column) ?? columnsOfTable[0];
   const order = cells.map((_, cell) => cell).sort((one, other) => compare(column, one, other));
-  let shownRows = 0;
-  for (const cell of order) {
-    const row = rowsOfTable[cell];
-    row.hidden = !isKept(cell);
-    shownRows += !row.hidden;
-    columnsOfTable.forEach((c, i) => {
-      row.children[i].textContent = c.shown?.(cell) ?? c.value(cell) ?? "–";
-    });
-  }
+  rowsOfTable.forEach((row, cell) => (row.hidden = !isKept(cell)));
   arrange(order.map((cell) => rowsOfTable[cell]));
   keepStop();
   headings().forEach((heading, i) => {
     const sorted = columnsOfTable[i] === column;
+    const title = columnsOfTable[i].title + (sorted ? (state.sort.up ? " ▲" : " ▼") : "");
     heading.setAttribute("aria-sort", sorted ? (state.sort.up ? "ascending" : "descending") : "none");
-    heading.firstChild.textContent = columnsOfTable[i].title + (sorted ? (state.sort.up ? " ▲" : " ▼") : "");
+    if (heading.firstChild.textContent !== title) heading.firstChild.textContent = title;
   });
   $("rows-shown").textContent =
-    `${shownRows} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
+    `${kept().filter(Boolean).length} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
   $("clear").hidden = !isFiltered();
 }
 
@@ -84,7 +87,10 @@ function showFilters() {
 }
 
 function markRow() {
-  rowsOfTable.forEach((row, cell) => row.setAttribute("aria-selected", String(cell === state.cell)));
+  const chosen = rowsOfTable[state.cell];
+  for (const row of $("table").tBodies[0].querySelectorAll('[aria-selected="true"]'))
+    if (row !== chosen) row.setAttribute("aria-selected", "false");
+  chosen?.setAttribute("aria-selected", "true");
 }
 
 // The table is one stop of the Tab key, which is where one was in it last; arrow keys move inside.
@@ -140,4 +146,6 @@ $("table").tBodies[0].addEventListener("click", rowClicked);
 $("clear").addEventListener("click", () => store.update({ filters: {}, query: "" }));
 store.register({ on: ["filters"], draw: showFilters });
 store.register({ on: ["metric", "time", "sort", ...KEEPING], draw: showTable });
+// At first at once: a search of the page's text finds them. Later when they are seen.
+drawNow(store.register({ on: ["metric", "time"], far: "table-section", draw: showTexts }));
 store.register({ on: ["cell"], draw: markRow });

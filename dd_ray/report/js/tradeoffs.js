@@ -42,13 +42,6 @@ const FEWEST_SEEDS_WITH_BARS = 3; // as in figures: the interval of two seeds wo
 const intervalOf = (metric, cell) =>
   metric.seeds[state.time][cell] < FEWEST_SEEDS_WITH_BARS ? null : metric.half[state.time][cell];
 
-/** The single seeds of the chosen cell. */
-function seedsOfChosen(x, y, look) {
-  const trials = state.cell < 0 || cells[state.cell].trials.length < 2 ? [] : cells[state.cell].trials;
-  const of = (metric) => trials.map((trial) => trial.curves[metric.name][state.time]);
-  return { ...look, mode: "markers", x: of(x), y: of(y) };
-}
-
 function letterIn(x, y, cell) {
   const mark = Math.min(x.mark[state.time][cell], y.mark[state.time][cell]); // the worse
   return [marks[mark].letter, x.collapsed[state.time][cell] ? "C" : ""].filter(Boolean).join(" ");
@@ -64,8 +57,7 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
   const best = [...front[time]].sort((one, other) => x.mean[time][one] - x.mean[time][other]);
   const quiet = { ...at, hoverinfo: "skip" };
   const edge = { x: values(x, best), y: values(y, best) };
-  const chosen = state.cell < 0 ? [] : [state.cell];
-  const barred = new Set(cells.length <= MOST_WITH_BARS ? all : [...best, ...chosen]);
+  const barred = barredIn({ front });
   const bars = (metric) => ({
     array: all.map((cell) => (barred.has(cell) ? intervalOf(metric, cell) : null)),
     color: themeColour("soft"),
@@ -100,16 +92,111 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
     ...joiningLines([x, y], at, colours),
     { ...quiet, ...edge, mode: "markers", marker: { size: 15, symbol: "circle-open", color: themeColour("ink") } },
     points,
-    seedsOfChosen(x, y, { ...quiet, marker: { size: 5, color: CHOSEN } }),
-    {
-      ...quiet,
-      x: values(x, chosen),
-      y: values(y, chosen),
-      mode: "markers",
-      marker: { size: 22, symbol: "square-open", color: CHOSEN, line: { width: 3 } },
-    },
-    { ...pinnedPoints(x.mean[time], y.mean[time]), xaxis: at.xaxis, yaxis: at.yaxis },
   ];
+}
+
+/** The chosen cell in a panel: a square, its interval, and a dot for each of its seeds. */
+function shapesOfChosen(x, y, refs) {
+  if (state.cell < 0) return [];
+  const { time, cell } = state;
+  const around = (at, size) => {
+    const [xanchor, yanchor] = at;
+    const pixels = { xsizemode: "pixel", ysizemode: "pixel", x0: -size, x1: size, y0: -size, y1: size };
+    return { ...refs, ...pixels, xanchor, yanchor };
+  };
+  const middle = [x.mean[time][cell], y.mean[time][cell]];
+  const known = middle.every((value) => value !== null);
+  const square = { ...around(middle, 10), type: "rect", name: "chosen", line: { color: CHOSEN, width: 3 } };
+  const dots = seedsOfChosen(x, y).map((at) => ({
+    ...around(at, 2.5),
+    ...{ type: "circle", name: "seed", fillcolor: CHOSEN, line: { width: 0 } },
+  }));
+  return known ? [...barsOfChosen(x, y, middle, refs), ...dots, square] : dots;
+}
+
+/** Both metrics of each seed of the chosen cell, where there are several. */
+function seedsOfChosen(x, y) {
+  const { trials } = cells[state.cell];
+  if (trials.length < 2) return [];
+  const points = trials.map(({ curves }) => [x, y].map(({ name }) => curves[name][state.time]));
+  return points.filter((point) => point.every((value) => value !== null));
+}
+
+function barsOfChosen(x, y, [atX, atY], refs) {
+  const [halfX, halfY] = [x, y].map((metric) => intervalOf(metric, state.cell));
+  const line = { type: "line", line: { color: themeColour("soft"), width: 1 }, ...refs };
+  return [
+    ...(halfX === null ? [] : [{ ...line, x0: atX - halfX, x1: atX + halfX, y0: atY, y1: atY }]),
+    ...(halfY === null ? [] : [{ ...line, x0: atX, x1: atX, y0: atY - halfY, y1: atY + halfY }]),
+  ];
+}
+
+/** The pinned cells in a panel: a ring, and its letter. */
+function ringsOfPins(x, y, refs) {
+  const at = (metric, cell) => metric.mean[state.time][cell];
+  const pins = state.pins.map((cell, pin) => ({ pin, x: at(x, cell), y: at(y, cell) }));
+  const known = pins.filter((one) => one.x !== null && one.y !== null);
+  const pixels = { xsizemode: "pixel", ysizemode: "pixel", x0: -8.5, x1: 8.5, y0: -8.5, y1: 8.5 };
+  return {
+    shapes: known.map(({ pin, ...one }) => ({
+      ...{ ...refs, ...pixels, type: "circle", name: `pin ${PIN_LETTERS[pin]}`, xanchor: one.x, yanchor: one.y },
+      line: { color: pinColour(pin), width: 2.5 },
+    })),
+    annotations: known.map(({ pin, ...one }) => ({
+      ...{ ...refs, ...one, text: `<b>${PIN_LETTERS[pin]}</b>`, showarrow: false, xshift: 13, yshift: -10 },
+      font: { size: 12, color: pinColour(pin) },
+    })),
+  };
+}
+
+/** What lies over the points, and is all that a choice or a pin changes. */
+function overTradeoffs() {
+  const panels = data.tradeoffs.map(({ x, y }, panel) => {
+    const axis = panel ? panel + 1 : "";
+    const [refs, ofX, ofY] = [{ xref: `x${axis}`, yref: `y${axis}` }, metricOf[x], metricOf[y]];
+    const rings = ringsOfPins(ofX, ofY, refs);
+    return { ...rings, shapes: [...rings.shapes, ...shapesOfChosen(ofX, ofY, refs)] };
+  });
+  return { shapes: panels.flatMap(({ shapes }) => shapes), annotations: panels.flatMap(({ annotations }) => annotations) };
+}
+
+const barredIn = ({ front }) => new Set(cells.length <= MOST_WITH_BARS ? cells.keys() : front[state.time]);
+
+/** The ends of what is drawn of a metric: all cells, the intervals of some, and the seeds of the chosen cell. */
+function endsOfTradeoff(metric, barred) {
+  const { time, cell } = state;
+  const ends = cells.flatMap((_, one) => {
+    const value = metric.mean[time][one];
+    const half = one === cell || barred.has(one) ? (intervalOf(metric, one) ?? 0) : 0;
+    return value === null ? [] : [value - half, value + half];
+  });
+  const seeds = cell < 0 ? [] : cells[cell].trials.map(({ curves }) => curves[metric.name][time]);
+  const values = [...ends, ...seeds.filter((value) => value !== null)];
+  return values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
+}
+
+function withRoom([low, high]) {
+  const room = 0.06 * (high - low) || Math.abs(low) / 2 || 1;
+  return [low - room, high + room];
+}
+
+/** Whether what would be drawn of the chosen cell has room on the axes as they are. */
+function hasRoom() {
+  const { layout } = $("tradeoffs");
+  return data.tradeoffs.every((pair, panel) =>
+    ["x", "y"].every((side) => {
+      const [low, high] = endsOfTradeoff(metricOf[pair[side]], barredIn(pair));
+      const [from, to] = layout[`${side}axis${panel ? panel + 1 : ""}`].range;
+      return low >= from && high <= to;
+    }),
+  );
+}
+
+const OVER_THE_POINTS = ["cell", "pins"];
+function drawTradeoffsOrChosen(changed) {
+  if (!data.tradeoffs.length) return;
+  if (isWithin(changed, OVER_THE_POINTS) && hasRoom()) overlay("tradeoffs", overTradeoffs());
+  else drawTradeoffs();
 }
 
 const RATE = "kl";
@@ -128,24 +215,25 @@ function tradeoffAxis(metric, others) {
 }
 
 function drawTradeoffs() {
-  if (!data.tradeoffs.length) return;
   const width = Math.max(200, $("tradeoffs").clientWidth);
   const columns = width > 860 ? data.tradeoffs.length : 1;
   const rows = Math.ceil(data.tradeoffs.length / columns);
   const [height, gapX, gapY] = [360, 84, 86]; // pixels: of a panel with its labels, and of labels between panels
-  const layout = { ...baseLayout(), width, height: rows * height, hovermode: "closest" };
+  const layout = { ...baseLayout(), ...overTradeoffs(), width, height: rows * height, hovermode: "closest" };
   layout.margin = { l: 78, r: 12, t: 10, b: 70 };
   const inner = [width - layout.margin.l - layout.margin.r, layout.height - layout.margin.t - layout.margin.b];
-  data.tradeoffs.forEach(({ x, y }, panel) => {
+  data.tradeoffs.forEach((pair, panel) => {
     const [column, row] = [panel % columns, rows - 1 - Math.floor(panel / columns)];
     const span = (place, count, gap, total) => {
       const size = (total - gap * (count - 1)) / count;
       return [(place * (size + gap)) / total, (place * (size + gap) + size) / total].map((end) => Math.min(1, end));
     };
     const name = panel ? panel + 1 : "";
-    const anchors = [{ anchor: `y${name}` }, { anchor: `x${name}` }];
-    layout[`xaxis${name}`] = tradeoffAxis(metricOf[x], { ...anchors[0], domain: span(column, columns, gapX, inner[0]) });
-    layout[`yaxis${name}`] = tradeoffAxis(metricOf[y], { ...anchors[1], domain: span(row, rows, gapY, inner[1]) });
+    const [x, y] = [metricOf[pair.x], metricOf[pair.y]];
+    const [ofX, ofY] = [x, y].map((metric) => ({ range: withRoom(endsOfTradeoff(metric, barredIn(pair))) }));
+    const [domainX, domainY] = [span(column, columns, gapX, inner[0]), span(row, rows, gapY, inner[1])];
+    layout[`xaxis${name}`] = tradeoffAxis(x, { ...ofX, anchor: `y${name}`, domain: domainX });
+    layout[`yaxis${name}`] = tradeoffAxis(y, { ...ofY, anchor: `x${name}`, domain: domainY });
   });
   plot("tradeoffs", data.tradeoffs.flatMap(tradeoffTraces), layout, { plotly_click: tradeoffClicked });
   describeTradeoffs();
@@ -201,4 +289,4 @@ offerFiles("tradeoffs", () => {
   const names = new Set(data.tradeoffs.flatMap(({ x, y }) => [x, y]));
   return rowsOf([...cells.keys()], [...names].map((name) => metricOf[name]));
 });
-store.register({ on: ["cell", "pins", "metric", "time", ...KEEPING, ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffs });
+store.register({ on: ["cell", "pins", "metric", "time", ...KEEPING, ...LOOK], later: true, far: "tradeoffs", draw: drawTradeoffsOrChosen });

@@ -1,0 +1,102 @@
+// What Python packed into the page: see dd_ray/report/packing.py.
+
+/** The bytes of a packed element, as a stream is read. */
+function unzipped(id) {
+  if (!("DecompressionStream" in window)) throw new Error("it needs a browser of 2023 or later");
+  const text = atob(document.getElementById(id).textContent);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+}
+
+/** Run the library of plots, whose hash the page's policy has. */
+async function runLibrary() {
+  const script = document.createElement("script");
+  script.textContent = await unzipped("library").text();
+  document.head.append(script);
+}
+
+const PACKED = "~";
+const NO_NUMBER = -(2 ** 31);
+const [FIRST_POWER, MANTISSAS, LEAST_MANTISSA] = [-30, 900000, 100000];
+const TENS = Array.from({ length: 23 }, (_, power) => Number("1e" + power));
+
+function decimalOf(code) {
+  if (code === NO_NUMBER) return null;
+  if (code === 0) return 0;
+  const above = Math.abs(code) - 1;
+  const power = Math.floor(above / MANTISSAS) + FIRST_POWER;
+  const whole = (above % MANTISSAS) + LEAST_MANTISSA;
+  const size = power < 0 ? whole / TENS[-power] : whole * TENS[power];
+  return code < 0 ? -size : size;
+}
+const wholeOf = (code) => (code === NO_NUMBER ? null : code);
+
+/** Give the numbers of a column, from the place of its first, as they are asked for. */
+function readerOf(planes, count) {
+  return (first, kind, length) => {
+    const numbers = new Array(length);
+    const numberOf = kind ? decimalOf : wholeOf;
+    let code = 0;
+    for (let i = 0, at = first; i < length; i++, at++) {
+      const step =
+        planes[at] | (planes[count + at] << 8) | (planes[2 * count + at] << 16) | (planes[3 * count + at] << 24);
+      code = (code + ((step >>> 1) ^ -(step & 1))) | 0;
+      numbers[i] = numberOf(code);
+    }
+    return numbers;
+  };
+}
+
+/** Unpack one reference: a list, a list of lists, or an object of lists. */
+function unpacked([first, kind, rows, columns, names], numbersAt, namesOf) {
+  const numbers = numbersAt(first, kind, (rows || 1) * columns);
+  if (names !== undefined)
+    return Object.fromEntries(namesOf[names].map((name, row) => [name, numbers.slice(row * columns, (row + 1) * columns)]));
+  if (!rows) return numbers;
+  return Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_, column) => numbers[column * rows + row]));
+}
+
+/** Give an object a property that is worked out when it is first asked for. */
+function lazy(owner, key, made) {
+  const look = { configurable: true, enumerable: true };
+  const get = () => {
+    const value = made();
+    Object.defineProperty(owner, key, { ...look, value, writable: true });
+    return value;
+  };
+  Object.defineProperty(owner, key, { ...look, get });
+}
+
+/** Have what is packed in a tree be unpacked when it is first asked for. */
+function unpackLater(tree, unpack) {
+  for (const [key, part] of Object.entries(tree)) {
+    if (part === null || typeof part !== "object") continue;
+    if (Object.hasOwn(part, PACKED)) lazy(tree, key, () => unpack(part[PACKED]));
+    else unpackLater(part, unpack);
+  }
+  return tree;
+}
+
+/** What was packed, from its bytes. */
+function contentOf(bytes) {
+  const [length, count] = new Uint32Array(bytes.slice(0, 8));
+  const { content, names } = JSON.parse(new TextDecoder().decode(new Uint8Array(bytes, 8, length)));
+  const numbersAt = readerOf(new Uint8Array(bytes, 8 + length), count);
+  const known = new Map();
+  const unpack = (reference) => {
+    const key = reference.join();
+    if (!known.has(key)) known.set(key, unpacked(reference, numbersAt, names));
+    return known.get(key);
+  };
+  return unpackLater({ content }, unpack).content;
+}
+
+const packedContent = async (id) => contentOf(await unzipped(id).arrayBuffer());
+
+function cannotBeRead(error) {
+  const line = document.getElementById("unread");
+  line.hidden = false;
+  line.textContent = "This page cannot be read: " + error.message + ".";
+  throw error;
+}
