@@ -40,6 +40,7 @@ from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep.manifest import make_manifest
 from tests.figures.networks import spoil, write_trained_sweep
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
+from tests.report.unpacking import unpacked
 from tests.sweep.searching import plan_of, run
 from tests.sweep.studies import TINY
 
@@ -76,39 +77,6 @@ class Page(HTMLParser):
 
     def numbers(self) -> Any:
         return unpacked(self.packed("data"))
-
-
-def unpacked(content: bytes) -> Any:
-    """What `dd_ray.report.packing.pack` packed, read as its docstring says."""
-    length, count = np.frombuffer(content[:8], "<u4").tolist()
-    tree = json.loads(content[8 : 8 + length])
-    planes = np.frombuffer(content[8 + length :], np.uint8).reshape(4, count)
-    steps = planes.T.copy().view("<u4").ravel().astype(np.int64)
-    steps = (steps >> 1) ^ -(steps & 1)
-
-    def numbers(first: int, kind: int, number: int) -> list[float | int | None]:
-        codes = np.cumsum(steps[first : first + number]).astype(np.int32).tolist()
-        return [None if code == -(2**31) else decimal(code) if kind else code for code in codes]
-
-    def decimal(code: int) -> float:
-        power, digits = divmod(abs(code) - 1, 900_000)
-        return float(f"{'-' if code < 0 else ''}{digits + 100_000}e{power - 30}") if code else 0.0
-
-    def read(value: Any) -> Any:
-        if isinstance(value, list):
-            return [read(part) for part in value]
-        if not isinstance(value, dict):
-            return value
-        if "~" not in value:
-            return {key: read(part) for key, part in value.items()}
-        first, kind, rows, columns, *names = value["~"]
-        flat = numbers(first, kind, max(rows, 1) * columns)
-        if names:
-            lists = [flat[row * columns :][:columns] for row in range(rows)]
-            return dict(zip(tree["names"][names[0]], lists, strict=True))
-        return [flat[row::rows] for row in range(rows)] if rows else flat
-
-    return read(tree["content"])
 
 
 def page_of(path: Path, **options: Any) -> Page:
