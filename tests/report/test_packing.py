@@ -15,7 +15,24 @@ from dd_ray.report.packing import pack
 from tests.report.unpacking import unpacked
 
 HARD = {
-    "signs": [0.5, -0.5, 0.0, None, -0.0123456, 999999.0, 100000.0, 1e-9, 9.99999e14, -3.0, 7, None, 0.1, 0.3, 1e22, 2.5],
+    "signs": [
+        0.5,
+        -0.5,
+        0.0,
+        None,
+        -0.0123456,
+        999999.0,
+        100000.0,
+        1e-9,
+        9.99999e14,
+        -3.0,
+        7,
+        None,
+        0.1,
+        0.3,
+        1e22,
+        2.5,
+    ],
     "whole": [*range(-20, 20), None, 2**30, -(2**30)],
     "too large to be packed": [*range(16), 2**40],
     "too many digits": [*np.linspace(0, 1, 17).tolist(), 0.12345678],

@@ -775,3 +775,40 @@ def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browse
     until(lambda: "group=lam" in browser.current_url)
     assert not browser.execute_script("return document.getElementById('notes').checkVisibility()")
     assert complaints(browser) == []
+
+
+def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
+    at = place_on_map(browser, 1, 1)
+    browser.execute_script("""window.touched = {};
+        const parts = {table: '#table', cells: '#map .heatmaplayer', letters: '#map .scatterlayer',
+            points: '#tradeoffs .scatterlayer', controls: '#controls', effects: '#effects'};
+        for (const [name, where] of Object.entries(parts)) {
+            touched[name] = 0;
+            new MutationObserver((changes) => { touched[name] += changes.length; }).observe(
+                document.querySelector(where),
+                {subtree: true, childList: true, attributes: true, characterData: true});
+        }""")
+    click(browser, at)
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 0")
+    chosen = """return document.getElementById('tradeoffs').layout.shapes.filter(({name}) => name === 'chosen')
+        .map(({xanchor}) => xanchor)"""
+    x = "return document.getElementById('tradeoffs').data.find((trace) => trace.customdata).x"
+    number = "return Number(document.querySelector('tr[aria-selected=true]').dataset.cell)"
+    until(lambda: browser.execute_script(chosen)[0] == browser.execute_script(x)[browser.execute_script(number)])
+    touched = browser.execute_script("return touched")
+    assert touched.pop("table") == 2  # the row that is chosen, and the one that was
+    assert touched == dict.fromkeys(("cells", "letters", "points", "controls", "effects"), 0)
+    assert complaints(browser) == []
+
+
+def test_a_page_that_is_cut_off_says_so(browser: Any, page: Path, tmp_path: Path) -> None:
+    whole = page.read_text(encoding="utf-8")
+    begin = whole.index('id="data">') + len('id="data">')
+    end = whole.index("</script>", begin)
+    cut = tmp_path / "cut.html"
+    cut.write_text(whole[: begin + (end - begin) // 8 * 4] + whole[end:], encoding="utf-8")
+    browser.get(cut.as_uri())
+    until(lambda: text(browser, "unread").startswith("This page cannot be read: "))
