@@ -154,7 +154,7 @@ function buildCurves() {
     const named = { id: idOfPart(part), class: "plot", role: "img", "aria-label": "Further metrics of the chosen cell" };
     if (part) $("curves-rest").append(element("div", "", named));
     const draw = (changed) => drawCurves(part, changed);
-    store.register({ on: ["cell", "time", ...LOOK], later: true, far: idOfPart(part), draw });
+    store.register({ on: ["cell", "time", ...LOOK], later: true, far: idOfPart(part), unseen: !part, draw });
   }
 }
 

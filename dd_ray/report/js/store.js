@@ -36,7 +36,7 @@ const store = {
    * Have a view drawn whenever one of the keys `on` of the state has changed, in the order of registration. `draw` gets
    * the changed keys. With `later`, it waits for the next frame, or the one after that where others take long. With
    * `far`, the id of an element far down, it waits until that is about to be seen; once drawn, it follows when nothing
-   * has changed for a moment.
+   * has changed for a moment. With `unseen`, it does so from the beginning.
    */
   register(view) {
     const unknown = view.on.filter((key) => !(key in state));
@@ -92,12 +92,12 @@ function drawSeen() {
   }
 }
 
-let unseen = null;
+let resting = null;
 /** Draw what is out of sight but was seen before, one view at a time, when the reader does nothing. */
 function drawUnseenLater(wait = QUIET_FIRST) {
-  clearTimeout(unseen);
-  unseen = setTimeout(() => {
-    const view = store.views.find(({ stale, drawn }) => stale.size && drawn);
+  clearTimeout(resting);
+  resting = setTimeout(() => {
+    const view = store.views.find(({ stale, drawn, unseen }) => stale.size && (drawn || unseen));
     if (!view) return;
     drawNow(view);
     drawUnseenLater(0);
