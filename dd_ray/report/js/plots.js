@@ -45,7 +45,7 @@ function offerFiles(id, rows, { pictures = true, figure = null, below = id } = {
   const bar = element("p", "", { class: "downloads" });
   const what = document.getElementById($(id).getAttribute("aria-labelledby"))?.textContent || $(id).ariaLabel;
   const image = (options) => {
-    store.refresh(id);
+    store.catchUp(id);
     if (!figure) return Plotly.toImage(id, options);
     const [traces, layout] = sized(...figure());
     return Plotly.toImage({ data: traces, layout }, { ...options, width: layout.width, height: layout.height });

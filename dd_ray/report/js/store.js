@@ -68,7 +68,7 @@ const store = {
   },
 
   /** Draw what an element shows as it should be now, though it may be out of sight. */
-  refresh(id) {
+  catchUp(id) {
     for (const view of store.views) if (view.far === id && view.stale.size) drawNow(view);
   },
 };
