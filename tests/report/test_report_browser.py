@@ -783,8 +783,7 @@ def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path)
     until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
     at = place_on_map(browser, 1, 1)
     browser.execute_script("""window.touched = {};
-        const parts = {table: '#table', cells: '#map .heatmaplayer', letters: '#map .scatterlayer',
-            points: '#tradeoffs .scatterlayer', controls: '#controls', effects: '#effects'};
+        const parts = {table: '#table', controls: '#controls', effects: '#effects', kept: '#values'};
         for (const [name, where] of Object.entries(parts)) {
             touched[name] = 0;
             new MutationObserver((changes) => { touched[name] += changes.length; }).observe(
@@ -800,7 +799,7 @@ def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path)
     until(lambda: browser.execute_script(chosen)[0] == browser.execute_script(x)[browser.execute_script(number)])
     touched = browser.execute_script("return touched")
     assert touched.pop("table") == 2  # the row that is chosen, and the one that was
-    assert touched == dict.fromkeys(("cells", "letters", "points", "controls", "effects"), 0)
+    assert touched == dict.fromkeys(("controls", "effects", "kept"), 0)
     assert complaints(browser) == []
 
 
