@@ -28,7 +28,7 @@ function plot(id, traces, layout, on = {}) {
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
-/** Change what lies over a plot, which leaves the rest as it is drawn. */
+/** Change what lies over a plot, without making its traces anew; plotly still draws them. */
 function overlay(id, { shapes, annotations }) {
   const [, parts] = sized([], { ...(shapes && { shapes }), ...(annotations && { annotations }) });
   Plotly.relayout(id, parts);
