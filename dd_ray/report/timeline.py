@@ -21,9 +21,10 @@ def page_timeline(
 
     Returns:
         `zero`, the time of the first beginning in seconds since 1970, UTC; `places`, host and device of each row;
-        `states`; `without`, the number of trials whose times were not recorded; and `columns` with an entry for each
-        attempt: its `cell` and its `trial` in it, its `place`, `began` and `ended` in seconds after `zero` (None while
-        it runs), whether its end was `recorded`, its `state`, the iterations `from` and `to`, and its `error`.
+        `states`; `without`, the number of evaluated trials whose times were not recorded; and `columns` with an entry
+        for each attempt: its `cell` and its `trial` in it, its `place`, `began` and `ended` in seconds after `zero`
+        (None while it runs), whether its end was `recorded`, its `state`, the iterations `from` and `to`, and its
+        `error`.
     """
     places = {trial["key"]: (i, j) for i, cell in enumerate(cells) for j, trial in enumerate(cell["trials"])}
     rows = timeline(paths[0], *paths[1:], table=table)
@@ -47,5 +48,6 @@ def page_timeline(
         "to": rows["to"].tolist(),
         "error": [None if pd.isna(error) else str(error) for error in rows["error"]],
     }
-    without = len(places) - rows["key"].nunique()
+    evaluated = {trial["key"] for cell in cells for trial in cell["trials"] if trial["iteration"] is not None}
+    without = len(evaluated - {*rows["key"]})
     return {"zero": zero, "places": hosts, "states": states, "without": without, "columns": columns}

@@ -14,8 +14,6 @@ const ENDS = {
   running: { says: "running", colour: "pin-3", letter: "■", pattern: "" },
 };
 
-let attempts = []; // in the order of their beginning, with their lanes
-let gaps = []; // times in which nothing ran, which are cut out
 let lanesOfPlaces = [];
 let attemptOfKeys = -1; // the one that arrow keys are at
 whenRead(() => {

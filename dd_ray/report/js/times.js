@@ -1,5 +1,8 @@
 // Times of a sweep: seconds after its first attempt in the data, and the viewer's time on the page.
 
+let attempts = []; // in the order of their beginning, with their lanes
+let gaps = []; // times in which nothing ran, which are cut out
+
 const [MINUTE, HOUR, DAY] = [60, 3600, 86_400];
 const LONGEST_GAP = 0.08; // of the time in which something ran; longer times in which nothing did are cut out
 const timeAt = (seconds) => new Date((data.timeline.zero + seconds) * 1000);
