@@ -26,6 +26,7 @@ from dd_ray.figures.maps import Scale, half_of, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
 from dd_ray.report.explained import explained_effects, explained_search
+from dd_ray.report.timeline import page_timeline
 from dd_ray.results import suggestions as search_results
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
@@ -95,6 +96,7 @@ def collect(
         "common": {name: _plain(table[name].iloc[0]) for name in _settings(table) if name not in _differing(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
+    found["timeline"] = page_timeline([path, *more], table, found["cells"])
     found["effects"] = None if is_search else explained_effects(summaries[-1])
     found["found"] = explained_search(path) if is_search else None
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
+from urllib.parse import urlencode
 
 from dd_ray import results
 from dd_ray.command_line import duration
 from dd_ray.errors import UserError, printable
 from dd_ray.report.about import about
+from dd_ray.report.beside import BESIDE
 from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
@@ -21,6 +23,8 @@ from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
 
+FIRST = "first"
+"""Name in the query of the front page's address, of the sweep that is to be laid beside another."""
 FRONT = "index.html"
 """Name of the front page in the folder of the storage."""
 
@@ -120,7 +124,13 @@ def is_storage(location: str) -> bool:
 
 
 def front_page(
-    storage: str, link: Callable[[Line], str | None], *, refresh: int | None = None, lines: Lines | None = None
+    storage: str,
+    link: Callable[[Line], str | None],
+    *,
+    refresh: int | None = None,
+    lines: Lines | None = None,
+    pairs: bool = False,
+    first: str | None = None,
 ) -> str:
     """The page that lists the sweeps of a storage, those begun last first.
 
@@ -129,26 +139,54 @@ def front_page(
         link: where the page of a sweep is, relative to this one; None where it has none.
         refresh: seconds after which it is to be loaded anew.
         lines: what is known of its sweeps from the page before.
+        pairs: whether two sweeps can be laid beside each other, see `dd_ray.report.beside`.
+        first: of such a pair, the sweep that is chosen already.
     """
     lines = lines or Lines()
     shown = [line for name in sweeps_in(storage) if (line := _whole_line(lines, sweep_location(storage, name)))]
     shown.sort(key=lambda line: (line.began, line.name), reverse=True)
-    rows = "".join(_row(line, link(line)) for line in shown)
+    rows = "".join(_row(line, link(line), _pairing(line.name, first) if pairs else None) for line in shown)
     written = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    said = f"{len(shown)} sweeps, as they were at {written}."
+    if first is not None:
+        said += f" Choose the sweep to lay beside {first}."
+    headings = [*HEADINGS, *(["Beside another"] if pairs else [])]
+    head = "".join(f'<th scope="col" class="text">{name}</th>' for name in headings)
+    body = f"""<section class="panel"><div class="scroll" tabindex="0" role="region" aria-label="Sweeps">
+<table class="sweeps"><thead><tr>{head}</tr></thead>
+<tbody>{rows}</tbody></table></div></section>"""
+    return plain_page(f"Sweeps in {storage.partition('?')[0]}", html.escape(said), body, refresh=refresh)
+
+
+def plain_page(title: str, said: str, body: str, *, refresh: int | None = None) -> str:
+    """A page without a script, in the look of the others.
+
+    Args:
+        title: its title.
+        said: the sentences below its title, as HTML.
+        body: its sections, as HTML.
+        refresh: seconds after which it is to be loaded anew.
+    """
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
-    title = html.escape(f"Sweeps in {storage.partition('?')[0]}")
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">{again}
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer"><title>{title}</title><link rel="icon" href="data:,">
+<meta name="referrer" content="no-referrer"><title>{html.escape(title)}</title><link rel="icon" href="data:,">
 <style>{files("dd_ray.report").joinpath("report.css").read_text(encoding="utf-8")}</style></head>
-<body><header><div><h1>{title}</h1><p>{len(shown)} sweeps, as they were at {written}.</p></div></header>
-<main><section class="panel"><div class="scroll" tabindex="0" role="region" aria-label="Sweeps"><table class="sweeps">
-<thead><tr>{"".join(f'<th scope="col" class="text">{name}</th>' for name in HEADINGS)}</tr></thead>
-<tbody>{rows}</tbody></table></div></section></main></body></html>
+<body><header><div><h1>{html.escape(title)}</h1><p>{said}</p></div></header>
+<main>{body}</main></body></html>
 """
+
+
+def _pairing(name: str, first: str | None) -> str:
+    """The link that makes a sweep the first or the second of a pair."""
+    if first is None:
+        return f'<a href="?{html.escape(urlencode({FIRST: name}))}">choose</a>'
+    if name == first:
+        return '<a href="?">chosen; let go</a>'
+    return f'<a href="?{html.escape(urlencode([(BESIDE, first), (BESIDE, name)]))}">beside {html.escape(first)}</a>'
 
 
 def _whole_line(lines: Lines, location: str) -> Line | None:
@@ -172,10 +210,10 @@ def _finding(sweep: SweepFolder) -> str:
     return said[0] if said else ""
 
 
-def _row(line: Line, link: str | None) -> str:
+def _row(line: Line, link: str | None, pairing: str | None) -> str:
     name = html.escape(line.name)
     first = f'<a href="{html.escape(link)}">{name}</a>' if link else name
     what = f"{html.escape(line.study)}<br>{html.escape(line.question)}"
     cells = [html.escape(text) for text in (line.state, line.progress, line.began)]
-    whole = [first, *cells, what, html.escape(line.finding), html.escape(line.machine)]
+    whole = [first, *cells, what, html.escape(line.finding), html.escape(line.machine), *filter(None, [pairing])]
     return "<tr>" + "".join(f'<td class="text">{cell}</td>' for cell in whole) + "</tr>"

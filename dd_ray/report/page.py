@@ -28,7 +28,7 @@ SCRIPTS = (
     *("packed", "page", "store", "text", "colours", "plots", "cells", "columns", "overview", "map_marks", "map"),
     "multiples",
     *("scatter", "cell", "pictures", "tradeoffs", "curves", "table", "parallel", "filter", "pins", "compared"),
-    *("player", "effects", "found", "groups", "controls", "where", "print", "main", "live"),
+    *("player", "effects", "found", "groups", "times", "timeline", "controls", "where", "print", "main", "live"),
 )
 """Files of `js/`, in the order in which they are joined."""
 SERVED_ONLY = "live"

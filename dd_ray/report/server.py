@@ -4,12 +4,14 @@
     /NAME/content.json   its numbers; 304 where they are those that the page has
     /NAME/progress.json  how far it is
     /                    all sweeps of a storage; of a single sweep, its page
+    /?beside=A&beside=B  two of them beside each other
 
 It listens on the loopback interface, reads, and writes nothing. A page of another site that has its name point to
 this machine (DNS rebinding) is told nothing, since the Host that its requests name is not ours.
 """
 
 import hashlib
+import html
 import json
 import threading
 import time
@@ -17,11 +19,12 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from dd_ray.errors import UserError
+from dd_ray.report.beside import BESIDE, METRIC, beside_body
 from dd_ray.report.content import collect
-from dd_ray.report.front import Lines, front_page, is_storage, sweeps_in
+from dd_ray.report.front import FIRST, Lines, front_page, is_storage, plain_page, sweeps_in
 from dd_ray.report.live import waiting_page
 from dd_ray.report.page import as_json, render
 from dd_ray.results.table import alive
@@ -38,6 +41,10 @@ REST = 4.0
 """Numbers are collected anew after a pause of so many times as long as that took."""
 
 
+Front = Callable[[Mapping[str, list[str]]], str]
+"""The front page for the query of its address."""
+
+
 class ServedSweep:
     """A sweep's numbers as they are now, or were a moment ago: collecting them may take seconds.
 
@@ -47,7 +54,7 @@ class ServedSweep:
     """
 
     def __init__(self, location: str, collected: Callable[[str], dict[str, Any]] = collect) -> None:
-        self._sweep = SweepFolder.open(location)
+        self.sweep = SweepFolder.open(location)
         self._collect = collected
         self._lock = threading.Lock()
         self._content: dict[str, Any] | None = None
@@ -67,7 +74,7 @@ class ServedSweep:
 
     def progress(self) -> dict[str, Any]:
         """Return how many trials run, how fast, and the seconds left, as the sweep's command last said; else zeros."""
-        said = alive(self._sweep) or {"running": [], "iterations_per_second": 0.0, "seconds_left": None}
+        said = alive(self.sweep) or {"running": [], "iterations_per_second": 0.0, "seconds_left": None}
         return {**said, "running": len(said["running"])}
 
     def page(self) -> str:
@@ -75,13 +82,13 @@ class ServedSweep:
         content, _ = self.content()
         if content is not None:
             return render(content, [], [], served=True)
-        manifest = self._sweep.manifest() or {}
-        return waiting_page(self._sweep.name, manifest.get("question", ""), self._sweep.location)
+        manifest = self.sweep.manifest() or {}
+        return waiting_page(self.sweep.name, manifest.get("question", ""), self.sweep.location)
 
     def _read(self) -> None:
         began = time.monotonic()
         try:
-            self._content = self._collect(self._sweep.location)
+            self._content = self._collect(self.sweep.location)
             text = json.dumps({**self._content, "about": None}, sort_keys=True)
             self._version = f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
         except UserError:  # not evaluated yet
@@ -96,7 +103,8 @@ class Server(ThreadingHTTPServer):
     Args:
         port: 0 for any that is free.
         sweeps: each by the name that it has in addresses; "" for a single one.
-        front: the page that lists them; None where there is a single one.
+        front: the page that lists them, or lays two beside each other, as the query of its address asks; None where
+            there is a single one.
 
     Raises:
         OSError: the port is taken.
@@ -104,9 +112,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(
-        self, port: int, sweeps: Callable[[str], ServedSweep | None], front: Callable[[], str] | None = None
-    ) -> None:
+    def __init__(self, port: int, sweeps: Callable[[str], ServedSweep | None], front: Front | None = None) -> None:
         super().__init__((LOOPBACK, port), _Handler)
         self.sweep_named = sweeps
         self.front = front
@@ -130,7 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") not in self.server.hosts:
             return self._send(HTTPStatus.FORBIDDEN, "text/plain", "This address is not the server's own.")
         try:
-            return self._answer(unquote(urlsplit(self.path).path))
+            asked = urlsplit(self.path)
+            return self._answer(unquote(asked.path), parse_qs(asked.query))
         except UserError as error:
             return self._send(HTTPStatus.NOT_FOUND, "text/plain", str(error))
         except ConnectionError:  # a reader that has gone
@@ -141,10 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a page asks every few seconds."""
 
-    def _answer(self, path: str) -> None:
+    def _answer(self, path: str, query: Mapping[str, list[str]]) -> None:
         name, _, file = path.removeprefix("/").rpartition("/")
         if not name and self.server.front is not None and not file:
-            return self._send(HTTPStatus.OK, "text/html", self.server.front())
+            return self._send(HTTPStatus.OK, "text/html", self.server.front(query))
         sweep = self.server.sweep_named(name)
         if sweep is None or file not in ("", "content.json", "progress.json"):
             return self._send(HTTPStatus.NOT_FOUND, "text/plain", "There is nothing here.")
@@ -191,7 +198,7 @@ def serve(location: str, port: int | None) -> None:
             print()
 
 
-def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Callable[[], str] | None]:
+def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Front | None]:
     """The sweeps at a location by their names in addresses, and the page that lists them where they are several."""
     if not is_storage(location):
         sweep = ServedSweep(location)
@@ -205,15 +212,42 @@ def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Callable
 
     lines = Lines()
 
-    def front() -> str:
-        return front_page(location, lambda line: f"{quote(line.name)}/", refresh=SECONDS_OF_FRONT, lines=lines)
+    def front(query: Mapping[str, list[str]]) -> str:
+        if BESIDE in query:
+            return _beside(query, named, lines)
+        (first,) = query.get(FIRST, [None])[:1]
+        return front_page(
+            location,
+            lambda line: f"{quote(line.name)}/",
+            refresh=SECONDS_OF_FRONT,
+            lines=lines,
+            pairs=True,
+            first=first if first is not None and named(first) else None,
+        )
 
     return named, front
 
 
-def _server(
-    port: int | None, sweeps: Callable[[str], ServedSweep | None], front: Callable[[], str] | None = None
-) -> Server:
+def _beside(query: Mapping[str, list[str]], named: Callable[[str], ServedSweep | None], lines: Lines) -> str:
+    """The page of the two sweeps that a query names.
+
+    Raises:
+        UserError: it does not name two that are there and can be laid beside each other.
+    """
+    names = query[BESIDE]
+    sweeps = [sweep for sweep in map(named, names) if sweep is not None]
+    if len(names) != 2 or len(sweeps) != 2:
+        raise UserError(f"?{BESIDE}= is to name two sweeps of this storage, and not {', '.join(names)}.")
+    contents = [content for content in (sweep.content()[0] for sweep in sweeps) if content is not None]
+    if len(contents) < 2:
+        raise UserError(f"nothing has been evaluated yet in one of {', '.join(names)}; come back later.")
+    findings = [lines.of(sweep.sweep).finding for sweep in sweeps]
+    body = beside_body(names, contents, findings, next(iter(query.get(METRIC, [])), None))
+    links = " · ".join(f'<a href="{html.escape(quote(name))}/">{html.escape(name)}</a>' for name in names)
+    return plain_page(f"{names[0]} beside {names[1]}", f'{links} · <a href="?">all sweeps</a>', body)
+
+
+def _server(port: int | None, sweeps: Callable[[str], ServedSweep | None], front: Front | None = None) -> Server:
     try:
         return Server(PORT if port is None else port, sweeps, front)
     except OSError as error:

@@ -10,6 +10,7 @@ arms          what differs from β alone, and in what
 sentences     what came out, in one or two sentences with intervals
 confirmation  the best cells, and what fresh seeds say of them
 equal_rates   arms at equal KL, over what both reach
+timeline      when and where trials ran
 tradeoffs     what is traded for what, and Pareto fronts
 cells         combinations of swept values over their seeds
 printing      tables of cells in the terminal

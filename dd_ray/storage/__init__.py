@@ -2,6 +2,7 @@
 
 files/        a folder, local or shared, or an object store by URL
 sweep_folder  what a sweep keeps there, trial by trial; trial_folders makes the folders of trials that are to begin
+trial_attempts  when and where workers trained a trial
 exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with
 attempts      what ended a process that tried it, on this machine

@@ -79,6 +79,10 @@ _EXTENSION = _object(
     }
 )
 _EVALUATION = _object({"iteration": WHOLE}, {"check": TEXT}, NUMBER_OR_NONE)
+_ATTEMPT = _object(
+    {"attempt": TEXT, "began": NUMBER, "host": TEXT, "pid": WHOLE, "device": TEXT, "recorded": REACHED},
+    {"ended": NUMBER, "iteration": REACHED, "how": TEXT, "error": TEXT},
+)
 _AGAIN = "the sweep's command sets the trial aside and trains it again"
 SHAPES: Mapping[str, tuple[Shape, str]] = {
     "sweep.json": (
@@ -123,6 +127,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
         _object({"key": TEXT, "evaluations": WHOLE, "last": TEXT, "outcome": TEXT}),
         "the sweep's command finds out again how the trial ended",
     ),
+    "attempts.jsonl": (_ATTEMPT, "it is left out, and nothing depends on it"),
     "optuna.log": (
         _object({"op_code": WHOLE, "worker_id": TEXT}),
         "the search's command sets it aside and goes on with what is before it",

@@ -11,6 +11,7 @@
         cells/KEY/outcome.json        how it ended; absent while it has not
         cells/KEY/seal.json           checksums of its evaluations and its outcome, once it has ended
         cells/KEY/owner               the worker that took it up last
+        cells/KEY/attempts.jsonl      when and where workers trained it
         tensorboard/LABEL/            event files
         starts/DIGEST.npz             the weights that its trials begin with, if these are of another sweep
         extensions/NAME.py            the user's files that it was run with, to read; they are never run from there
@@ -44,6 +45,7 @@ from dd_ray.storage.files import Files, Lock, NoFileError, open_files
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
 from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
+from dd_ray.storage.trial_attempts import ATTEMPTS
 
 State = Literal["finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"]
 Item = TypeVar("Item")
@@ -266,7 +268,7 @@ class TrialFolder:
         """
         config = self.describe()["config"]
         states = [_state_name(iteration) for iteration in self.states()]
-        for name in (*states, *(name for name in RECORDS if name != "config.json")):
+        for name in (*states, *(name for name in RECORDS if name != "config.json"), ATTEMPTS):
             if self.files.exists(name):
                 other.files.write(name, self.files.read(name))
         other.create(config, label)

@@ -1,5 +1,6 @@
 """Writes a trial's TensorBoard run: scalars, pictures, and its hyperparameters beside its metrics."""
 
+import io
 import math
 import tempfile
 import time
@@ -9,12 +10,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
+from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
 from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
 from dd_ray.storage.files import Files, LocalFiles
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by. Its name comes first in TensorBoard's alphabetical order."""
@@ -34,6 +39,8 @@ JUDGED_BY = (
     "factor_vae",
 )
 """Metrics that are shown beside hyperparameters, if a trial has them; more would hide the axes."""
+READ_FIRST = "events.out.tfevents.0000000000.hparams"
+"""Event file of the hyperparameters of a run to which an axis was added, before all others in the order of names."""
 ONCE = "final"
 """Group of the scores of the last evaluation, apart from the curves since they are single points."""
 
@@ -51,7 +58,7 @@ class Board:
         self._draft = None if files.local else tempfile.TemporaryDirectory(prefix="dd_ray-board-")
         folder = files.local or Path(self._draft.name)  # type: ignore[union-attr]
         self._writer = _opened(folder, files.names(), first_step)
-        self._hparams = {option_name(name): value for name, value in hparams.items() if value is not None}
+        self._hparams = _named(hparams)
 
     def write(self, iteration: int, metrics: Mapping[str, float], pictures: Mapping[str, NDArray[np.uint8]]) -> None:
         """Write an evaluation: its metrics that have a value, and pictures [H, W(, 3)] by what they show."""
@@ -76,11 +83,11 @@ class Board:
 
         The metrics have the names of scalars that are already written, so that TensorBoard shows one run and not two.
         """
-        final = {name: metrics.get(name) for name in JUDGED_BY}
-        shown = {_tag(name): value for name, value in final.items() if value is not None}
-        for summary in hparams_summaries(self._hparams, shown):
+        for summary in hparams_summaries(self._hparams, _judged(metrics)):
             self._writer._get_file_writer().add_summary(summary)
         self._flush()
+        if self._files.exists(READ_FIRST):
+            self._files.write(READ_FIRST, _events_of(self._hparams, metrics), durable=False)
 
     def close(self) -> None:
         """Close the event file."""
@@ -92,6 +99,49 @@ class Board:
         self._writer.flush()
         for path in Path(self._draft.name).iterdir() if self._draft else ():
             self._files.write(path.name, path.read_bytes())
+
+
+def show_axes(sweep: SweepFolder, fields: Iterable[str]) -> None:
+    """Show further fields as hyperparameters of the runs that a sweep has, since they have become axes.
+
+    TensorBoard takes a run's hyperparameters from the first of its files that has any, and the columns of its table
+    from one run. So those that were written before would hide the axis, also in runs that have it.
+    """
+    fields = list(fields)
+
+    def show(folder: TrialFolder) -> None:
+        records = folder.sound()
+        if records is None or not records.evaluations:
+            return
+        files = sweep.board(records.label)
+        if any(name.startswith("events.") for name in files.names()):
+            values = TrialConfig.from_dict(records.config).to_dict()
+            last = records.evaluations[-1]
+            metrics = {**last, **records.scores.get(last["iteration"], {})}
+            content = _events_of(_named({name: values[name] for name in fields}), metrics)
+            files.write(READ_FIRST, content, durable=False)
+
+    in_parallel(show, sweep.trials())
+
+
+def _named(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    return {option_name(name): value for name, value in hparams.items() if value is not None}
+
+
+def _judged(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the metrics that are shown beside hyperparameters, by the names of their scalars."""
+    known = {name: metrics.get(name) for name in JUDGED_BY}
+    return {_tag(name): value for name, value in known.items() if value is not None}
+
+
+def _events_of(hparams: Mapping[str, Any], metrics: Mapping[str, float | None]) -> bytes:
+    """Return the content of an event file that holds hyperparameters and nothing else."""
+    now, content = time.time(), io.BytesIO()
+    writer = RecordWriter(content)
+    writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
+    for summary in hparams_summaries(dict(hparams), _judged(metrics)):
+        writer.write(Event(wall_time=now, summary=summary).SerializeToString())
+    return content.getvalue()
 
 
 def _opened(folder: Path, earlier: Iterable[str], first_step: int) -> SummaryWriter:

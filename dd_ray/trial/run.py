@@ -4,14 +4,16 @@ Ray workers run this, but it does not depend on Ray; it needs PyTorch only if no
 """
 
 import math
+import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from dd_ray.metrics import further_scores
 from dd_ray.storage.sweep_folder import Outcome, State, SweepFolder
+from dd_ray.storage.trial_attempts import TrialAttempt, begin_attempt, end_attempt
 from dd_ray.trial.report import TrialReport
 from dd_ray.trial.trainer import Progress, Snapshot, Trainer, Work
 
@@ -26,20 +28,25 @@ class TrialRun:
 
     Args:
         work: the trial, and what to do.
-        trainer: trainer of its network; by default one in this process.
+        trainer: makes the trainer of its network; by default one in this process.
     """
 
-    def __init__(self, work: Work, trainer: Trainer | None = None) -> None:
+    def __init__(self, work: Work, trainer: Callable[[Work], Trainer] | None = None) -> None:
         self.work = work
         self.folder = SweepFolder.open(work.sweep).trial(work.key)
-        self.trainer = trainer or _local(work)
-        self.notes = self.trainer.notes
-        self._token = self.folder.take()
         self.evaluations = self.folder.evaluations()
+        self._attempt: TrialAttempt | None = begin_attempt(self.folder.files, _device_of(work), self.evaluated_at)
+        self._reached = max(self.evaluated_at, 0)
+        with self._recording_errors():
+            self.trainer = (trainer or _local)(work)
+            self._token = self.folder.take()
+            self.evaluations = self.folder.evaluations()  # none if the trainer has begun it anew
+        self.notes = self.trainer.notes
         self.clock = Clock.after(self.evaluations[-1] if self.evaluations else {})
         self._state_at = self.trainer.began_at
         self._saved = time.perf_counter()
         self._closed = self._ended = False
+        self._reached = self.trainer.began_at
 
     @property
     def evaluated_at(self) -> int:
@@ -48,7 +55,9 @@ class TrialRun:
 
     def advance(self, seconds: float = SECONDS_PER_REPORT) -> TrialReport:
         """Train until the next evaluation, or for some seconds, and report how far it came."""
-        report = self._advance(seconds)
+        with self._recording_errors():
+            report = self._advance(seconds)
+        self._reached = report.iteration
         notes, self.notes = tuple(self.notes), []
         return replace(report, notes=notes)
 
@@ -60,6 +69,7 @@ class TrialRun:
         try:
             if not self._ended:  # its state is that of its end, and a pack may have gone on since
                 self._save_latest_state()
+                self._end_attempt("left")
         finally:
             self.trainer.close(self.evaluations[-1] if self.evaluations else None)
 
@@ -140,6 +150,21 @@ class TrialRun:
             self.folder.add_scores(0, untrained)
         return scores
 
+    @contextmanager
+    def _recording_errors(self) -> Iterator[None]:
+        """Let an error of the block end the attempt."""
+        try:
+            yield
+        except Exception as error:
+            self._end_attempt("error", f"{type(error).__name__}: {error}")
+            raise
+
+    def _end_attempt(self, how: str, error: str | None = None) -> None:
+        """Record the end of this attempt, the first that there is."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            end_attempt(self.folder.files, attempt, how, self._reached, error)
+
     def _save_latest_state(self) -> None:
         latest = self.trainer.state(recorded=self.evaluated_at)
         if latest is not None and latest[0] != self._state_at:
@@ -155,6 +180,8 @@ class TrialRun:
         seconds = self.clock.total if state == "out_of_time" else None
         self.folder.finish(Outcome(state=state, iteration=iteration, seconds=seconds))
         self._ended = True
+        self._reached = iteration
+        self._end_attempt(state)
         return TrialReport(iteration=iteration, metrics=metrics or {}, state=state)
 
 
@@ -163,6 +190,13 @@ def _local(work: Work) -> Trainer:
     from dd_ray.trial.local_trainer import LocalTrainer  # noqa: PLC0415
 
     return LocalTrainer(work)
+
+
+def _device_of(work: Work) -> str:
+    """Name the device of a trial: that which CUDA lets this process see, also where a pack trains it there."""
+    if work.device == "cpu":
+        return "cpu"
+    return f"GPU {os.environ.get('CUDA_VISIBLE_DEVICES', '')}".strip()
 
 
 @dataclass

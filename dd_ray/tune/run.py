@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
@@ -132,9 +133,21 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) 
             check_trials_fit(plan.examples, at_a_time)
         if plan.start is not None:
             keep_start(plan.start, sweep)
-        sweep.write_manifest(make_manifest(plan, sweep.manifest()))
+        before, now = sweep.manifest(), make_manifest(plan, sweep.manifest())
+        sweep.write_manifest(now)
+        _show_new_axes(sweep, before, now)
         sweep.keep_extensions(loaded())
         yield resources
+
+
+def _show_new_axes(sweep: SweepFolder, before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> None:
+    """Add the axes that a sweep gets with this command to the hyperparameters that TensorBoard shows of its trials."""
+    varied = [[name for name, values in each["axes"].items() if len(values) > 1] for each in (before or now, now)]
+    if before is not None and set(varied[1]) - set(varied[0]):
+        # Not at the top, since it brings PyTorch, which the driver needs for nothing else.
+        from dd_ray.trial.board import show_axes  # noqa: PLC0415
+
+        show_axes(sweep, dict.fromkeys([*varied[1], "seed"]))
 
 
 @contextmanager

@@ -78,4 +78,8 @@ class TrialTrainable(tune.Trainable):
         load_extensions(work["extensions"])
         packed = work.pop("packed")
         asked = Work(**work)
-        return TrialRun(asked, PackTrainer(asked, pack_here(asked.device, asked.threads)) if packed else None)
+        return TrialRun(asked, _in_pack if packed else None)
+
+
+def _in_pack(work: Work) -> PackTrainer:
+    return PackTrainer(work, pack_here(work.device, work.threads))

@@ -20,6 +20,7 @@ from dd_ray.results.table import alive
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, name_of, sweep_location
 from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
+from dd_ray.storage.trial_attempts import ATTEMPTS
 from dd_ray.upkeep.merging import FOLDERS
 from dd_ray.upkeep.removal import shown_size
 
@@ -99,7 +100,7 @@ def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
         if link := sweep.files.link_in(f"cells/{key}"):
             raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
         for name in sweep.files.names(f"cells/{key}"):
-            if name in RECORDS or (states and name.startswith("state-")):
+            if name in (*RECORDS, ATTEMPTS) or (states and name.startswith("state-")):
                 yield f"cells/{key}/{name}"
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from dd_ray.errors import UserError
 from dd_ray.report import command, front
 from dd_ray.report.front import Lines, sweeps_in
 from dd_ray.report.server import Server, _shown
@@ -85,9 +86,37 @@ def test_the_server_of_a_storage_leads_to_each_sweep(storage: Path) -> None:
     with Server(0, *_shown(str(storage))) as server, running(server):
         answer, text = ask(server, "/")
         links = [value for tag, name, value in Page(text).attributes if (tag, name) == ("a", "href")]
-        assert answer.status == 200 and sorted(links) == ["half/", "whole%20%231/"]
-        for link in links:
+        pairing = ["?first=half", "?first=whole+%231"]
+        assert answer.status == 200 and sorted(links) == [*pairing, "half/", "whole%20%231/"]
+        for link in (link for link in links if link not in pairing):
             assert ask(server, f"/{link}progress.json")[0].status == 200
         assert Page(ask(server, "/half/")[1]).numbers()["about"]["name"] == "half"
         for path in ("/other/", "/file.txt", "/half/report.html", "/half/../half/sweep.json", "/./half/"):
             assert ask(server, path)[0].status == 404
+
+
+def test_two_sweeps_are_laid_beside_each_other_in_one_scale(storage: Path) -> None:
+    write_sweep(storage / "more", {"beta": [0.1], "gamma": [0.0, 0.9], "seed": [0, 1]}, metrics=measured)
+    _, front_of = _shown(str(storage))
+    assert front_of is not None
+    assert 'href="?first=whole+%231"' in front_of({})
+    second = front_of({"first": ["more"]})
+    assert 'href="?beside=more&amp;beside=whole+%231"' in second and "Choose the sweep to lay beside more" in second
+    page = front_of({"beside": ["whole #1", "more"], "metric": ["mcc"]})
+    rows = {row.partition("</th>")[0]: row for row in page.split('<th scope="row">')}
+    assert '<td class="text">0 0.5</td><td class="text">0 0.9</td>' in rows["gamma"]
+    assert '<td class="text">0 1 2</td><td class="text">0 1</td>' in rows["seed"] and "beta" not in rows
+    assert "γ = 0.5 raises" in rows["came out"]
+    # In scales of their own, 0.5 and 0.9 would have one colour, as the highest of their maps.
+    colours = [cell.partition(";")[0] for cell in page.split('<td style="background:')[1:]]
+    assert len(colours) == 4 and colours[1] != colours[3]
+    assert "one colour scale" in page and "<b>MCC</b>" in page and "default-src 'none'" in page
+    wrong: list[dict[str, list[str]]] = [
+        {"beside": ["more"]},
+        {"beside": ["more", "gone"]},
+        {"beside": ["more", "whole #1"], "metric": ["no"]},
+    ]
+    for query in wrong:
+        with pytest.raises(UserError):
+            front_of(query)
+    assert HOSTILE not in front_of({"beside": ["half", "more"]})

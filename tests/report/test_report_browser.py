@@ -18,6 +18,8 @@ from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import GRID, Values, write_sweep
 from tests.report.test_report import HOSTILE, hostile_sweep
 from tests.report.test_server import record, serving
+from tests.results.test_timeline import FIRST
+from tests.results.test_timeline import record as attempt
 from tests.sweep.searching import plan_of, run
 
 pytestmark = pytest.mark.browser
@@ -700,6 +702,43 @@ def test_one_filter_holds_for_all_views(browser: Any, page: Path) -> None:
     press(browser, "let-go", ENTER)
     until(lambda: browser.execute_script(KEPT) == 12)
     assert browser.execute_script("return document.getElementById('query').value") == ""
+    assert complaints(browser) == []
+
+
+@pytest.fixture(scope="module")
+def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a sweep of six trials on two machines, one of them tried twice, the second time a day later."""
+    path = write_sweep(tmp_path_factory.mktemp("timed") / "s", {"beta": [0.0, 0.1], "gamma": [0.0, 0.5, 0.9]})
+    for i, trial in enumerate(SweepFolder.open(path).trials()):
+        host, device = ("<b>here</b>", "cpu") if i < 4 else ("there", "GPU 1")
+        attempt(
+            trial, 10.0 * (i % 2), host, device, ended=FIRST + 10.0 * (i % 2) + 9, how="error" if i == 0 else "finished"
+        )
+    attempt(SweepFolder.open(path).trials()[0], 86_400, "there", "GPU 1", ended=FIRST + 86_430, how="finished")
+    return write_report(Options(path=str(path), videos=0))
+
+
+def test_a_timeline_shows_when_and_where_trials_ran(browser: Any, timed: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "America/New_York"})
+    show(browser, timed)
+    scroll_to(browser, "timeline")
+    until(lambda: browser.execute_script("return document.getElementById('timeline').data"))
+    bars = """return document.getElementById('timeline').data
+        .map((bars) => [bars.name, bars.y, bars.base, bars.marker.opacity])"""
+    (finished, rows, begun, _), (failed, *_) = browser.execute_script(bars)
+    assert (finished, failed, len(rows)) == ("finished", "error", 6)
+    assert set(begun) == {f"2026-11-{time}.000" for time in ("26T11:00:00", "26T11:00:10", "27T11:00:00")}
+    assert len(browser.execute_script("return document.getElementById('timeline').layout.xaxis.rangebreaks")) == 1
+    assert "<b>here</b>" in text(browser, "timeline") and "America/New_York" in text(browser, "timeline-help")
+    press(browser, "timeline", UP, UP, UP, LEFT)
+    first = text(browser, "timeline-reading")
+    press(browser, "timeline", DOWN)
+    second = text(browser, "timeline-reading")
+    assert all("26 Nov 2026, 11:00:00 for 9 s" in told and "<b>here</b>, CPU" in told for told in (first, second))
+    assert sorted("failed, and was tried again" in told for told in (first, second)) == [False, True]
+    press(browser, "query", "gamma = 0.5")
+    until(lambda: set(browser.execute_script(bars)[0][3]) == {0.12, 1})
+    browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": ""})
     assert complaints(browser) == []
 
 

@@ -55,7 +55,7 @@ def one_thread():
 
 def in_pack(pack: Pack, work: Work) -> TrialRun:
     """A trial that a pack trains."""
-    return TrialRun(work, PackTrainer(work, lambda method, *arguments: getattr(pack, method)(*arguments)))
+    return TrialRun(work, lambda work: PackTrainer(work, lambda method, *of: getattr(pack, method)(*of)))
 
 
 def finish_all(runs):

@@ -14,6 +14,7 @@ from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
 from dd_ray.storage.sweep_folder import SweepFolder, TakenOverError, TrialFolder
+from dd_ray.storage.trial_attempts import attempts
 from dd_ray.sweep.plateau import Plateau
 from dd_ray.trial import run as trial_run
 from dd_ray.trial.held_out_sets import held_out_sets
@@ -448,3 +449,37 @@ def test_a_trial_with_a_split_reports_the_error_of_seen_data_beside_that_of_held
     run = start(split="levels", **{"train-share": 0.5})
     rows = run.folder.evaluations()
     assert all(0 < row["reconstruction_error_seen"] != row["reconstruction_error"] for row in rows)
+
+
+def test_each_attempt_at_a_trial_says_how_it_ended(start, monkeypatch):
+    first = start()
+    first.advance()
+    first.close()
+    second = start()
+    with monkeypatch.context() as patched:
+        patched.setattr(second.trainer, "train", lambda seconds: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            second.advance()
+    start()  # it is killed: nobody closes it before the next one has begun
+    last = start()
+    finish(last)
+    tried = attempts(last.folder.files)
+    assert [(a.recorded, a.how, a.iteration) for a in tried] == [
+        (-1, "left", 0),
+        (0, "error", 0),
+        (0, None, None),
+        (0, "finished", 6),
+    ]
+    assert (tried[1].error, {a.device for a in tried}) == ("ZeroDivisionError: division by zero", {"cpu"})
+
+
+def test_a_trial_whose_network_cannot_be_made_has_an_attempt_too(start):
+    run = start()
+    run.close()
+
+    def without_memory(work):
+        raise MemoryError("too large")
+
+    with pytest.raises(MemoryError):
+        TrialRun(run.work, without_memory)
+    assert attempts(run.folder.files)[-1].error == "MemoryError: too large"

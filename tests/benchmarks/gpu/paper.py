@@ -122,7 +122,7 @@ class _Run:
             hparams=tuple(work["hparams"]),
         )
         trainer = _InPack(pack, own)
-        self._run = TrialRun(own, trainer)
+        self._run = TrialRun(own, lambda _: trainer)
         self.reached = trainer.began_at
         self.error: Exception | None = None
 

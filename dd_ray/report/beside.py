@@ -1,0 +1,176 @@
+"""Two sweeps beside each other: what differs between them, what came out, and their maps of one metric in one scale.
+
+The numbers are those of the sweeps' own pages, at the last iteration of each.
+"""
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+from urllib.parse import urlencode
+
+import matplotlib as mpl
+
+from dd_ray.config.options import option_name, shown
+from dd_ray.errors import UserError
+from dd_ray.figures.maps import readable_on
+
+Content = Mapping[str, Any]
+"""What `dd_ray.report.content.collect` gives of a sweep."""
+BESIDE, METRIC = "beside", "metric"
+"""Names in the query of the page's address."""
+
+
+def beside_body(names: Sequence[str], contents: Sequence[Content], findings: Sequence[str], metric: str | None) -> str:
+    """Return the body of the page.
+
+    Args:
+        names: of the two sweeps.
+        contents: their numbers.
+        findings: what came out of each, in a sentence; empty where there is nothing to compare.
+        metric: the metric of the maps; where none is given, the first that both have.
+
+    Raises:
+        UserError: one of them is a search, they have no metric in common, or one of them lacks the metric.
+    """
+    if searches := [name for name, content in zip(names, contents, strict=True) if content["kind"] == "search"]:
+        raise UserError(f"{searches[0]} is a search, which has no map; choose two grids.")
+    of = [{each["name"]: each for each in content["metrics"]} for content in contents]
+    common = [name for name in of[0] if name in of[1]]
+    if not common or metric not in (None, *common):
+        raise UserError(f"{' and '.join(names)} have no metric {metric or ''} in common; both have {common or 'none'}.")
+    name = metric or common[0]
+    chosen = [one[name] for one in of]
+    choices = " · ".join(_choice(names, of[0][other], current=other == name) for other in common)
+    heads = "".join(f'<th scope="col" class="text">{html.escape(sweep)}</th>' for sweep in names)
+    said = [text or "Nothing can be said yet." for text in findings]
+    found = "".join(f'<td class="text finding">{html.escape(text)}</td>' for text in said)
+    return f"""<section class="panel"><h2>What differs</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="What differs"><table class="differing">
+<thead><tr><th scope="col"></th>{heads}</tr></thead><tbody>{_differing(contents)}
+<tr><th scope="row">came out</th>{found}</tr></tbody></table></div></section>
+<section class="panel"><h2>{html.escape(chosen[0]["label"])}</h2><p class="hint">{choices}</p>
+<p class="hint">Means over seeds at the last iteration, ± half of their 95% intervals. {_scale_in_words(chosen)}
+★ is the best of a map. Letters: {_letters(contents)}.</p>
+<div class="pair">{_maps(names, contents, chosen)}</div></section>"""
+
+
+def _choice(names: Sequence[str], metric: Mapping[str, Any], *, current: bool) -> str:
+    label = html.escape(metric["short"])
+    if current:
+        return f"<b>{label}</b>"
+    query = urlencode([*((BESIDE, name) for name in names), (METRIC, metric["name"])])
+    return f'<a href="?{html.escape(query)}">{label}</a>'
+
+
+def _values(content: Content) -> dict[str, list[Any]]:
+    """Return the values that a sweep has of each config field, and of what else may differ."""
+    found: dict[str, list[Any]] = {}
+    for cell in content["cells"]:
+        for field, value in {**content["common"], **cell["config"]}.items():
+            if value not in found.setdefault(option_name(field), []):
+                found[option_name(field)].append(value)
+    seeds = sorted({trial["seed"] for cell in content["cells"] for trial in cell["trials"]})
+    told = {name: [content["about"][name]] for name in ("question", "machine", "commit", "versions")}
+    return {"study": [content["study"]], **found, "seed": seeds, "iterations": [content["last"]], **told}
+
+
+def _differing(contents: Sequence[Content]) -> str:
+    one, other = map(_values, contents)
+    rows = []
+    for name in dict.fromkeys([*one, *other]):
+        here, there = one.get(name, []), other.get(name, [])
+        if sorted(map(str, here)) != sorted(map(str, there)):
+            cells = "".join(f'<td class="text">{html.escape(_listed(some))}</td>' for some in (here, there))
+            rows.append(f'<tr><th scope="row">{html.escape(name)}</th>{cells}</tr>')
+    return "".join(rows)
+
+
+def _listed(values: Sequence[Any]) -> str:
+    known = [value for value in values if value is not None]
+    return " ".join(value if isinstance(value, str) else shown(value) for value in known) or "–"
+
+
+def _ends(chosen: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Return the ends of the scale that both maps have."""
+    lows, highs = ([metric[end] for metric in chosen if metric[end] is not None] for end in ("min", "max"))
+    return min(lows, default=0.0), max(highs, default=1.0)
+
+
+def _scale_in_words(chosen: Sequence[Mapping[str, Any]]) -> str:
+    low, high = _ends(chosen)
+    return f"Both maps have one colour scale, from {low:.3g} to {high:.3g}."
+
+
+def _letters(contents: Sequence[Content]) -> str:
+    marks = {mark["letter"]: mark["meaning"] for mark in contents[0]["marks"] if mark["letter"]}
+    return html.escape("; ".join(f"{letter} {meaning}" for letter, meaning in marks.items()))
+
+
+def _maps(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]]) -> str:
+    """Return the maps of both, slice by slice, those of the same slice in the same row."""
+    slices = [_slices(content) for content in contents]
+    parts = []
+    for title in dict.fromkeys([*slices[0], *slices[1]]):
+        for name, content, metric, own in zip(names, contents, chosen, slices, strict=True):
+            heading = html.escape(", ".join(filter(None, [name, title])))
+            drawn = _map(content, metric, own[title], _ends(chosen)) if title in own else "<p>It has no such cells.</p>"
+            parts.append(f'<div class="scroll" tabindex="0" role="region"><h3>{heading}</h3>{drawn}</div>')
+    return "".join(parts)
+
+
+def _slices(content: Content) -> dict[str, dict[str, Any]]:
+    """Return the maps that a sweep has, by their titles: the values of the fields that are no axes of the map."""
+    axes = {axis["field"]: axis for axis in content["axes"]}
+    fields = content["layout"]["slices"]
+    found = {}
+    for values in product(*(axes[field]["values"] for field in fields)):
+        texts = [axes[f]["text"][axes[f]["values"].index(value)] for f, value in zip(fields, values, strict=True)]
+        title = ", ".join(f"{axes[f]['symbol']} = {text}" for f, text in zip(fields, texts, strict=True))
+        found[title] = dict(zip(fields, values, strict=True))
+    return found
+
+
+def _map(content: Content, metric: Mapping[str, Any], at: Mapping[str, Any], ends: tuple[float, float]) -> str:
+    """Return a map as a table whose cells have the colours of their values."""
+    axes = {axis["field"]: axis for axis in content["axes"]}
+    x, y = (axes.get(content["layout"][place]) for place in ("x", "y"))
+    inside = {
+        tuple(cell["at"].get(axis["field"]) if axis else None for axis in (x, y)): place
+        for place, cell in enumerate(content["cells"])
+        if all(cell["at"][field] == value for field, value in at.items())
+    }
+    columns, rows = ([*zip(axis["values"], axis["text"], strict=True)] if axis else [(None, "")] for axis in (x, y))
+    corner = " \\ ".join(axis["symbol"] for axis in (y, x) if axis)
+    head = "".join(f'<th scope="col">{html.escape(text)}</th>' for _, text in columns)
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(text)}</th>'
+        + "".join(_cell(content, metric, inside.get((column, row)), ends) for column, _ in columns)
+        + "</tr>"
+        for row, text in reversed(rows)
+    )
+    return (
+        f'<table class="heat"><thead><tr><th>{html.escape(corner)}</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )
+
+
+def _cell(content: Content, metric: Mapping[str, Any], place: int | None, ends: tuple[float, float]) -> str:
+    value = None if place is None else metric["mean"][-1][place]
+    if place is None or value is None:
+        return "<td>–</td>"
+    low, high = ends
+    share = (value - low) / (high - low) if high > low else 0.5
+    colour = mpl.colormaps[metric["colours"]](min(1.0, max(0.0, share)))[:3]
+    half = metric["half"][-1][place]
+    letters = ["★"] if place in metric["best"][-1] else []
+    letters += filter(None, [content["marks"][metric["mark"][-1][place]]["letter"]])
+    told = _number(value, metric["decimals"]) + (f" ± {_number(half, metric['interval_decimals'])}" if half else "")
+    style = f"background:{mpl.colors.to_hex(colour)};color:{readable_on(colour)}"
+    return f'<td style="{style}">{html.escape(" ".join([told, *letters]))}</td>'
+
+
+def _number(value: float, decimals: int | None) -> str:
+    if decimals is None or (value and abs(value) < 10**-decimals / 2):
+        return f"{value:.2g}" if math.isfinite(value) else "–"
+    return f"{value:.{decimals}f}"
