@@ -1,7 +1,10 @@
 """Configs that train in milliseconds, for every model variant."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
+
+import pytest
 
 from dd_ray.config import MODELS, TrialConfig, fields_with, resolve, video_datasets
 from dd_ray.config.effects import takes as takes_field
@@ -108,3 +111,28 @@ CONFIGS = [
 """A small config of every variant, and of every variant with each of the options and of the data that it takes."""
 WITH_CODE = [config for config in CONFIGS if config.traits.encodes]
 """Those that make a code of pictures."""
+
+
+def _tried_always() -> Iterator[TrialConfig]:
+    """Every variant, and every option and kind of data on two variants that take it, one of them that with inertia.
+
+    What a variant makes of an option is mostly what the others make of it; `tests/training/test_combinations.py` has
+    every two of variant, objective, network and data meet.
+    """
+    yield from (small(model) for model in MODELS)
+    for position, option in enumerate([*OPTIONS, *DATA, *OWN]):
+        able = sorted((model for model in MODELS if takes(model, option)), key=lambda model: model != "inertia_vae")
+        yield small(able[0], **option)
+        if others := able[1:]:
+            yield small(others[position % len(others)], **option)
+
+
+ALWAYS = frozenset(_tried_always())
+
+
+def each(configs: Iterable[TrialConfig]) -> list[Any]:
+    """Parameters of a test of many configs, of which `-m slow` tries those that are not tried always."""
+    return [
+        pytest.param(config, id=name_of(config), marks=() if config in ALWAYS else pytest.mark.slow)
+        for config in configs
+    ]

@@ -29,7 +29,7 @@ from dd_ray.evaluation import stills as stills_module
 from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient, reported_by
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.objectives.tcvae import Decomposition
-from tests.small import CONFIGS, VAES, WITH_CODE, name_of, small
+from tests.small import CONFIGS, VAES, WITH_CODE, each, small
 
 LOSS_TERMS = {
     "beta": ("kl",),
@@ -65,7 +65,7 @@ class Evaluated(NamedTuple):
         return evaluate(self.model, self.config, self.sets[0], seen_set=self.sets[1])
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=name_of)
+@pytest.fixture(scope="module", params=each(CONFIGS))
 def evaluated(request):
     """Each config, evaluated once; those who look at it leave it as it is."""
     return Evaluated.of(request.param)

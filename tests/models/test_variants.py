@@ -14,7 +14,7 @@ from dd_ray.data import Batch, make_dataset
 from dd_ray.models import build_model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import objective
-from tests.small import CONFIGS, VAES, name_of, small
+from tests.small import CONFIGS, VAES, each, small
 
 NUM_FRAMES = small("inertia_vae").num_frames
 
@@ -35,7 +35,7 @@ def _with_other_frames(batch: Batch, start: int) -> Batch:
     return Batch(images, batch.factors, batch.factor_names)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", each(CONFIGS))
 def test_the_seed_alone_decides_the_initial_weights(config):
     torch.manual_seed(123)
     before = torch.random.get_rng_state()
@@ -54,7 +54,7 @@ def test_variants_of_one_seed_and_size_start_from_the_same_networks():
         assert all(torch.equal(network[name], networks[0][name]) for name in networks[0])
 
 
-@pytest.mark.parametrize("config", [c for c in CONFIGS if c.model in VAES], ids=name_of)
+@pytest.mark.parametrize("config", each(c for c in CONFIGS if c.model in VAES))
 def test_outputs_belong_together(config):
     batch, model = _batch(config), build_model(config)
     outputs = model(batch, _noise(model, batch))
@@ -66,7 +66,7 @@ def test_outputs_belong_together(config):
     assert torch.equal(outputs.mu_predicted, predict_linearly(outputs.mu, model.alpha))
 
 
-@pytest.mark.parametrize("config", [c for c in CONFIGS if c.model in VAES], ids=name_of)
+@pytest.mark.parametrize("config", each(c for c in CONFIGS if c.model in VAES))
 def test_without_noise_the_means_are_decoded(config):
     batch, model = _batch(config), build_model(config)
     outputs = model(batch)

@@ -22,7 +22,7 @@ from dd_ray.objectives import (
     reconstruction_error,
     reconstruction_floor,
 )
-from tests.small import CONFIGS, VAES, name_of, small
+from tests.small import CONFIGS, VAES, each, name_of, small
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_scheduled_weight_is_that_of_the_iteration(schedule):
     assert _terms(config, iteration=4).loss == _terms(small("predictive_vae")).loss
 
 
-@pytest.mark.parametrize("config", [c for c in CONFIGS if c.model in VAES and c.compat == "none"], ids=name_of)
+@pytest.mark.parametrize("config", each(c for c in CONFIGS if c.model in VAES and c.compat == "none"))
 def test_many_trials_can_be_computed_as_one(config):
     # As a stack on a GPU does: stacked parameters and buffers, and weights that are tensors.
     models = [build_model(replace(config, seed=seed)) for seed in range(3)]

@@ -23,7 +23,7 @@ from dd_ray.probes.answers import (
     reconstruct,
     traversal,
 )
-from tests.small import CONFIGS, VAES, WITH_CODE, name_of, small
+from tests.small import CONFIGS, VAES, WITH_CODE, each, small
 
 WITH_DECODER = [config for config in CONFIGS if config.model in VAES]
 
@@ -53,7 +53,7 @@ def size_of(config: TrialConfig) -> tuple[int, ...]:
     return (*size, *([channels] if channels > 1 else []))
 
 
-@pytest.mark.parametrize("config", WITH_DECODER, ids=name_of)
+@pytest.mark.parametrize("config", each(WITH_DECODER))
 def test_a_traversal_moves_one_latent_and_leaves_the_others(config: TrialConfig) -> None:
     model = network(config)
     show_latents(model)
@@ -83,7 +83,7 @@ AS_DRAWN = [c for c in CONFIGS if (not c.occluder if c.target == "clean" else no
 """Those whose targets are the pictures of their factors; others are noisy or lost, or have no bar where these do."""
 
 
-@pytest.mark.parametrize("config", AS_DRAWN, ids=name_of)
+@pytest.mark.parametrize("config", each(AS_DRAWN))
 def test_the_middle_picture_is_a_held_out_one(config: TrialConfig) -> None:
     picture = middle_picture(config)
     factors = make_dataset(config).test_factors()
@@ -102,7 +102,7 @@ def test_a_picture_is_found_by_its_number_or_refused() -> None:
             held_out_picture(config, video, frame)
 
 
-@pytest.mark.parametrize("config", WITH_DECODER, ids=name_of)
+@pytest.mark.parametrize("config", each(WITH_DECODER))
 def test_reconstructions_stand_beside_the_frames_that_they_should_be(config: TrialConfig) -> None:
     model, batch = network(config), make_dataset(config).test_set()
     originals, reconstructions = reconstruct(model, batch)
@@ -142,7 +142,7 @@ def test_the_table_has_what_each_latent_does() -> None:
     np.testing.assert_allclose(table["kl"], [kl, 0, 0, 0], atol=1e-4)
 
 
-@pytest.mark.parametrize("config", WITH_CODE, ids=name_of)
+@pytest.mark.parametrize("config", each(WITH_CODE))
 def test_every_variant_has_a_table(config: TrialConfig) -> None:
     model, batch = build_model(config).eval(), make_dataset(config).test_set()
     table = latent_table(model, config, batch)
@@ -230,7 +230,7 @@ def test_a_filter_is_shown_videos_of_its_own_length() -> None:
             ask()
 
 
-@pytest.mark.parametrize("config", [config for config in CONFIGS if config.dataset in video_datasets()], ids=name_of)
+@pytest.mark.parametrize("config", each(c for c in CONFIGS if c.dataset in video_datasets()))
 def test_held_out_videos_are_the_start_of_the_test_set(config: TrialConfig) -> None:
     videos = held_out_videos(config, 3)
     torch.testing.assert_close(videos.images, make_dataset(config).test_set().images[:3])

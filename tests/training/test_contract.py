@@ -13,7 +13,7 @@ from dd_ray.objectives import Weights, objective
 from dd_ray.training import Stack, Trial, TrialState, dump_state, load_state
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.cpu_convolutions import CPU
-from tests.small import CONFIGS, name_of, small
+from tests.small import CONFIGS, each, small
 
 LOSSES = {"beta", "objective", "capacity_max", "capacity_iterations", "slowness_weight"}
 """Fields of what is minimised: the loss falls for every model with every objective, whatever else it is of."""
@@ -52,7 +52,7 @@ class Trained(NamedTuple):
     trial: Trial
 
 
-@pytest.fixture(scope="module", params=CONFIGS, ids=name_of)
+@pytest.fixture(scope="module", params=each(CONFIGS))
 def trained(request):
     """Each config, trained once; those who look at it leave it as it is."""
     stack = Stack([request.param])
@@ -75,7 +75,7 @@ def test_a_step_learns_with_every_weight_that_takes_part(trained):
     assert moved == set(after.weights) - unused
 
 
-@pytest.mark.parametrize("config", [config for config in CONFIGS if _differs_in(config) <= LOSSES], ids=name_of)
+@pytest.mark.parametrize("config", each(c for c in CONFIGS if _differs_in(c) <= LOSSES))
 def test_the_loss_falls(config):
     config = replace(config, batch_size=8, learning_rate=1e-3)
     if _differs_in(config) & LOSSES:  # with the network of each variant's own it falls, without any of them

@@ -24,9 +24,9 @@ def test_memory_grows_with_the_batch():
     assert counted_bytes(replace(FULL, batch_size=128)) == pytest.approx(2 * counted_bytes(FULL), rel=0.05)
 
 
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
-def test_every_model_is_counted_without_computing_anything(config):
-    assert counted_bytes(config) > 1e6
+def test_every_model_is_counted_without_computing_anything():
+    counted = {name_of(config): counted_bytes(config) for config in CONFIGS}
+    assert {name: size for name, size in counted.items() if size <= 1e6} == {}
 
 
 def test_a_method_has_its_own_need_and_auto_the_least_of_those_that_there_are(monkeypatch):

@@ -10,7 +10,7 @@ from dd_ray.errors import UserError
 from dd_ray.training import Stack, Trial
 from dd_ray.training.blocks import Blocks, capacity_for
 from dd_ray.training.fused import Block, methods_of
-from tests.small import CONFIGS, name_of, small
+from tests.small import ALWAYS, CONFIGS, name_of, small
 
 CPU = torch.device("cpu")
 METHODS = methods_of(CPU)
@@ -53,10 +53,8 @@ def _with_the_network_of(config):
 
 
 def _case(config, method):
-    """Data is of little account to how trials are computed as one, so of most variants `-m slow` tries all of it."""
-    of_network = _with_the_network_of(config)
-    of_other_data = config.data != of_network.data and config.model not in ("beta_vae", "inertia_vae")
-    marks = (pytest.mark.slow,) if of_other_data else ()
+    """Trials that are computed as one; `-m slow` tries those that are not tried always."""
+    marks = () if config in ALWAYS else (pytest.mark.slow,)
     return pytest.param(config, method, id=f"{name_of(config)}-{method}", marks=marks)
 
 

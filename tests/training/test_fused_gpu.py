@@ -10,7 +10,7 @@ import torch
 
 from dd_ray.training import Stack, bytes_per_trial, fused, set_precision
 from dd_ray.training.fused import methods_of
-from tests.small import CONFIGS, name_of, small
+from tests.small import CONFIGS, each, small
 from tests.training.test_fused import _relative, _three, assert_learned_alike, slow
 
 pytestmark = [
@@ -33,7 +33,7 @@ def captured(monkeypatch):
 
 
 @each_method
-@pytest.mark.parametrize("config", CONFIGS, ids=name_of)
+@pytest.mark.parametrize("config", each(CONFIGS))
 def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
     configs = _three(config)
     together, alone = Stack(configs, "cuda", method), Stack(configs)
