@@ -24,7 +24,7 @@ from dd_ray.config.extensions import (
     unload,
 )
 from dd_ray.config.options import product
-from dd_ray.config.recorded import recall, record
+from dd_ray.config.recorded import changed_since, recall, record
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
 from dd_ray.sweep import Study
@@ -171,6 +171,15 @@ def test_what_a_sweep_recorded_is_read_without_running_it() -> None:
         Stack([config])
     load_files([BLUR])  # in the place of what was recorded
     Stack([_config(blur=0.2)]).step()
+
+
+def test_files_of_which_a_sweep_recorded_another_text_are_named(tmp_path: Path) -> None:
+    load_files([BLUR, FOLDER / "bars.py"])
+    recorded = json.loads(json.dumps(record()))
+    assert changed_since(recorded) == changed_since([]) == ""
+    unload(BLUR.name)
+    load_files([_file(tmp_path, BLUR.read_text() + "# changed\n", BLUR.name)])
+    assert changed_since(recorded) == "blur_vae.py"
 
 
 def test_a_record_does_not_take_the_place_of_code() -> None:

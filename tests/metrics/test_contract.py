@@ -78,12 +78,13 @@ def plain():
     return _plain
 
 
+ALL_AT_ONCE = "permuted, negated, scaled and shifted"
 TRANSFORMS = {
     "permuted": lambda z: z[:, [3, 1, 0, 2]],
     "negated": lambda z: z * [1, -1, -1, 1],
     "scaled": lambda z: z * [1e-5, 1e5, 3, 1],
     "shifted": lambda z: z + np.array([1, -1, 100, 0]),
-    "permuted, negated, scaled and shifted": lambda z: z[:, [3, 1, 0, 2]] * [1, -3, -1, 1e5] + [1, -1, 100, 0],
+    ALL_AT_ONCE: lambda z: z[:, [3, 1, 0, 2]] * [1, -3, -1, 1e5] + [1, -1, 100, 0],
     "tiny": lambda z: z * 1e-30,
     "huge": lambda z: z * 1e30,
 }
@@ -95,7 +96,8 @@ TRANSFORMS = {
     # Trees take a second each time, so what would show with one of the first four shows with all of them at once.
     [
         *((score, transform) for score in EXACT for transform in TRANSFORMS),
-        *((score, transform) for score in TREES for transform in [*TRANSFORMS][4:]),
+        *((score, ALL_AT_ONCE) for score in TREES),
+        *(pytest.param(score, size, marks=pytest.mark.slow) for score in TREES for size in ("tiny", "huge")),
     ],
 )
 def test_scores_are_blind_to_order_sign_scale_and_offset_and_change_no_argument(
@@ -115,7 +117,9 @@ def test_scores_by_rank_are_blind_to_monotone_functions(latents, factors, score)
 
 
 @few_points
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize(
+    "score", [*EXACT, "dci", *(pytest.param(s, marks=pytest.mark.slow) for s in TREES if s != "dci")]
+)
 def test_scores_are_blind_to_the_type(latents, factors, plain, score):
     of_floats = SCORES[score](latents.astype(np.float32), factors.astype(np.float32))
     np.testing.assert_allclose(of_floats, plain(score), atol=0.02)

@@ -149,23 +149,25 @@ def wait_until(condition, seconds=300):
         time.sleep(0.2)
 
 
-def test_a_missing_or_wrong_token_is_one_message(service, tmp_path):
-    for variables in ({"HOME": str(tmp_path)}, {"RAY_AUTH_TOKEN": "wrong"}, {"RAY_AUTH_TOKEN_PATH": "/no/such"}):
-        said = service("list", code=2, **variables)
-        assert "asks for a token" in said and len(said.splitlines()) == 1
+MISSING = ({"HOME": "{empty}"}, {"RAY_AUTH_TOKEN_PATH": "/no/such"})
+
+
+@pytest.mark.parametrize(
+    "variables", [{"RAY_AUTH_TOKEN": "wrong"}, *(pytest.param(each, marks=pytest.mark.slow) for each in MISSING)]
+)
+def test_a_missing_or_wrong_token_is_one_message(service, variables, tmp_path):
+    said = service("list", code=2, **{name: value.format(empty=tmp_path) for name, value in variables.items()})
+    assert "asks for a token" in said and len(said.splitlines()) == 1
 
 
 @pytest.fixture(scope="module")
-def submitted(service, tmp_path_factory):
-    """Two sweeps submitted at once: a short one, and one that the cluster must refuse."""
-    in_the_way = tmp_path_factory.mktemp("wrong") / "file"
-    in_the_way.write_text("no folder")
-    return service.submit(*SHORT), service.submit(*SHORT, storage=in_the_way)
+def short(service):
+    """A short sweep that was submitted."""
+    return service.submit(*SHORT)
 
 
 @pytest.mark.slow
-def test_sweeps_run_beside_each_other_and_one_is_stopped_and_goes_on(service, submitted):
-    short, _ = submitted
+def test_sweeps_run_beside_each_other_and_one_is_stopped_and_goes_on(service, short):
     long = service.submit(*LONG)
     client = service.start("logs", long, "--follow")
     followed = service("logs", short, "--follow")
@@ -196,8 +198,7 @@ def test_sweeps_run_beside_each_other_and_one_is_stopped_and_goes_on(service, su
     service("stop", resumed)
 
 
-def test_table_and_figures_come_from_where_the_cluster_keeps_them(service, submitted, tmp_path):
-    short, _ = submitted
+def test_table_and_figures_come_from_where_the_cluster_keeps_them(service, short, tmp_path):
     service("logs", short, "--follow")
     status = service("status", short)
     assert "finished" in status and str(service.storage / "short") in status and "MCC" in status
@@ -206,12 +207,15 @@ def test_table_and_figures_come_from_where_the_cluster_keeps_them(service, submi
     for name in ("results.csv", "figures/grid_maps.png"):
         assert (tmp_path / "here" / name).read_bytes() == (service.storage / "short" / name).read_bytes()
     assert "is a sweep of this machine" in service("fetch", short, "--to", service.storage / "short", code=2)
-    assert set(service.states()) >= set(submitted)
-    assert "dd_ray-" not in service("list")  # the short jobs of status and fetch leave nothing
+    listed = service("list")
+    assert short in listed and "dd_ray-" not in listed  # the short jobs of status and fetch leave nothing
 
 
-def test_what_the_sweep_refuses_on_the_cluster_is_shown(service, submitted):
-    _, refused = submitted
+@pytest.mark.slow
+def test_what_the_sweep_refuses_on_the_cluster_is_shown(service, tmp_path):
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("no folder")
+    refused = service.submit(*SHORT, storage=in_the_way)
     assert f"{refused}: failed" in service("logs", refused, "--follow", code=1)
     status = service("status", refused)
     assert "failed: error: storage" in status and "trials:    none to show" in status

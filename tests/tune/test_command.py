@@ -116,17 +116,31 @@ def test_a_contradiction_is_refused_before_ray_starts(tmp_path, capfd):
     assert_refused(ended.value.code, capfd.readouterr().err, "motion was linear and is now bounce", "--name")
 
 
-@pytest.mark.ray
-def test_asha_stops_trials_early_and_they_go_on_where_nothing_stops_them(cluster, tmp_path):
-    options = ["--address", cluster, "--storage", tmp_path, "--name", "mine", "--iterations", "8"]
-    options += "--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --evaluations 8 --max-concurrent 1".split()
+SIX_TRIALS = "--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 8 --evaluations 8 --max-concurrent 1".split()
+
+
+def stopped_early_by_asha(cluster, folder):
+    """Run six trials of which ASHA stops some, and return the command's options but for those of ASHA."""
+    options = [*SIX_TRIALS, "--address", cluster, "--storage", folder, "--name", "mine"]
     done = sweep(*options, *"--scheduler asha --grace-period 1 --reduction-factor 2".split())
     assert done.returncode == 0, done.stderr
+    assert "stopped early" in done.stdout
+    return options
+
+
+@pytest.mark.ray
+def test_asha_stops_trials_early(cluster, tmp_path):
+    stopped_early_by_asha(cluster, tmp_path)
     trials = results.final(results.load(tmp_path / "mine"))
     stopped = trials[trials["state"] == "stopped_early"]
     assert len(stopped) > 0 and (stopped["iteration"] < 8).all()
     assert (trials[trials["state"] == "finished"]["iteration"] == 8).all()
-    assert "stopped early" in done.stdout
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_trials_that_asha_stopped_go_on_where_nothing_stops_them(cluster, tmp_path):
+    options = stopped_early_by_asha(cluster, tmp_path)
     assert sweep(*options, "--scheduler", "none").returncode == 0
     trials = results.final(results.load(tmp_path / "mine"))
     assert set(trials["state"]) == {"finished"}

@@ -1,6 +1,7 @@
 """A user's own files on Ray: one of each kind in one sweep, which is read without them and goes on with them."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,18 @@ OWN = (
 ).split()
 
 
-@pytest.mark.ray
-def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path: Path) -> None:
-    study, sweep = ("-m", "tests.tune.without_figures"), tmp_path / "mine"
-    where = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine"]
-    done = python(*study, *SIZES, *OWN, *where, "--extension", *FILES, first=know_the_cluster)
+def _sweep(cluster: str, folder: Path, *more: object) -> "subprocess.CompletedProcess[str]":
+    """Run the sweep of a user's own files to its end, on a cluster."""
+    where = ["--address", cluster, *ONE_AT_A_TIME, "--storage", folder, "--name", "mine"]
+    done = python("-m", "tests.tune.without_figures", *SIZES, *OWN, *where, *more, first=know_the_cluster)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.ray
+def test_one_of_each_kind_is_swept_and_read(cluster: str, tmp_path: Path) -> None:
+    sweep = tmp_path / "mine"
+    _sweep(cluster, tmp_path, "--extension", *FILES)
     assert sorted(file.name for file in (sweep / "extensions").iterdir()) == [file.name for file in FILES]
     recorded = {each["file"]: each for each in json.loads((sweep / "sweep.json").read_text())["extensions"]}
     assert recorded["blur_vae.py"]["declares"][0]["title"] == "blur VAE"
@@ -37,10 +44,13 @@ def test_one_of_each_kind_is_swept_read_and_gone_on_with(cluster: str, tmp_path:
     pictures = python(ROOT / "analysis" / "traversals.py", sweep, "--cells", "blur=0.5,beta=1")
     assert pictures.returncode == 2 and "give --extension" in pictures.stderr
 
-    # Another text of a file is said; what had ended is kept, and what is new is trained.
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_with_another_text_of_a_file_a_sweep_says_so_and_goes_on(cluster: str, tmp_path: Path) -> None:
+    _sweep(cluster, tmp_path, "--extension", *FILES)
     changed = tmp_path / "blur_vae.py"
     changed.write_text((FOLDER / "blur_vae.py").read_text() + "# changed\n")
     others = [file for file in FILES if file.name != "blur_vae.py"]
-    more = python(*study, *SIZES, *OWN, "--seeds", 2, *where, "--extension", changed, *others, first=know_the_cluster)
-    assert more.returncode == 0, more.stderr
+    more = _sweep(cluster, tmp_path, "--seeds", 2, "--extension", changed, *others)
     assert "blur_vae.py has changed" in more.stdout and "kept: 4; to run: 4" in more.stdout

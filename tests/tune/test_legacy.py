@@ -149,7 +149,13 @@ def test_the_command_tells_the_state(opened: Open, name: str, capsys: pytest.Cap
     assert STATES[name] in capsys.readouterr().out.splitlines()
 
 
-@pytest.mark.parametrize("name", WITH_STATES)
+DRAWN_ALWAYS = ("grid_interrupted", "search_interrupted")
+"""Of each kind of sweep the one whose trials are in more states."""
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in DRAWN_ALWAYS else pytest.param(n, marks=pytest.mark.slow) for n in WITH_STATES]
+)
 def test_figures_and_the_report_show_it(
     opened: Open, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
