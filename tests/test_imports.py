@@ -248,22 +248,22 @@ print(dd_ray.__version__, versions())
     }
 
 
+DRIVER = ("dd_ray.tune.run", "dd_ray.tune.trainables", "dd_ray.cli")
+RESULTS = (*(_name(path) for path in sorted((PACKAGE / "results").glob("[!_]*.py"))), "dd_ray.results.__main__")
+FIGURES = ("dd_ray.figures.grid_maps", "dd_ray.figures.tradeoff", "dd_ray.figures.search_results")
+
+
 @pytest.mark.parametrize(
     ("modules", "unwanted"),
     [
         ("dd_ray.config, dd_ray.config.options, dd_ray.metrics, dd_ray.storage.sweep_folder", "torch, ray, pandas"),
         # One trial can be trained and evaluated where there is no Ray.
         ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard"),
-        # PyTorch costs the driver 2 s, which it needs for nothing.
-        ("dd_ray.tune.run, dd_ray.tune.trainables, dd_ray.cli, dd_ray.results.table", "torch"),
-        # What a sweep came to is read and drawn without its networks.
-        (", ".join(_name(path) for path in sorted((PACKAGE / "results").glob("[!_]*.py"))), "torch"),
-        ("dd_ray.results.__main__", "torch"),
-        ("dd_ray.figures.grid_maps, dd_ray.figures.tradeoff, dd_ray.figures.search_results", "torch"),
-        # Figures are imported when they are drawn.
-        ("dd_ray.cli, dd_ray.figures", "matplotlib"),
-        # Neither does a dry run need Ray.
-        ("dd_ray.cli, dd_ray.results.table", "ray"),
+        # PyTorch costs the driver 2 s, which it needs for nothing; and what a sweep came to is read and drawn without
+        # its networks.
+        (", ".join([*DRIVER, *RESULTS, *FIGURES]), "torch"),
+        # Figures are imported when they are drawn, and a dry run does not need Ray.
+        ("dd_ray.cli, dd_ray.figures, dd_ray.results.table", "matplotlib, ray"),
         # What is imported of a study of one's own, and in every worker.
         ("dd_ray", "ray, torch, pandas, numpy, tyro"),
     ],

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
@@ -85,10 +86,17 @@ def test_work_goes_on_where_nothing_can_be_printed(tmp_path, redirected, code, s
     assert file.exists()
 
 
-@pytest.mark.parametrize("redirected", [">/dev/full", "2>/dev/full", "| true", ">&- 2>&-"])
-@pytest.mark.parametrize(
-    ("end", "code"), [("raise UserError('no')", 2), ("sys.exit(7)", 7), ("raise KeyboardInterrupt", 130)]
-)
+REDIRECTED = (">/dev/full", "2>/dev/full", "| true", ">&- 2>&-")
+ENDS = (("raise UserError('no')", 2), ("sys.exit(7)", 7), ("raise KeyboardInterrupt", 130))
+
+
+def _ends():
+    """Each end and each redirection in turn; `-m slow` tries the others."""
+    for number, (redirected, (end, code)) in enumerate(product(REDIRECTED, ENDS)):
+        yield pytest.param(redirected, end, code, marks=() if number % 4 in (0, 1) else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("redirected", "end", "code"), _ends())
 def test_the_code_of_an_end_is_that_of_its_reason(redirected, end, code):
     assert ended(f"outlive_output()\n{PRINTS}\n{end}", redirected).returncode == code
 

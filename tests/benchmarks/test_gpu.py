@@ -52,6 +52,7 @@ def test_a_sitting_comes_to_its_end_and_is_gone_on_with(tmp_path):
     check_agrees(parse(paper._study(), [*command, "--beta-norm", "0.1"]), sweep)  # the same command goes on with it
 
 
+@pytest.mark.slow
 def test_a_sitting_without_time_tells_so_and_leaves_the_sweep_as_it_was(tmp_path):
     printed = _sit(tmp_path, minutes=0.05)
     assert "not done: " in printed[-1]
