@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from dd_ray.errors import UserError
 from dd_ray.figures import entanglement
@@ -92,11 +93,14 @@ def test_a_supervised_encoder_is_asked_for_its_factors(tmp_path: Path) -> None:
     assert is_drawn(write_entanglement(NetworkOptions(path=path))[0])
 
 
-def test_many_cells_take_several_figures_on_one_scale(tmp_path: Path) -> None:
+def test_many_cells_take_several_figures_on_one_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, tuple[float, float]]] = []
+    monkeypatch.setattr(entanglement, "draw", lambda rows, scale, _: drawn.append((len(rows), scale)) or Figure())
     path = write_trained_sweep(tmp_path / "s", {"beta": [0.1 * i for i in range(8)], "seed": [0, 1]})
     written = write_entanglement(NetworkOptions(path=path, out=tmp_path / "out"))
     assert [file.name for file in written[:2]] == ["entanglement_1.png", "entanglement_2.png"]
     assert len(pd.read_csv(written[2])) == 8  # the first seed of each
+    assert sum(rows for rows, _ in drawn) == 8 and len(drawn) == 2 and len({scale for _, scale in drawn}) == 1
     (chosen, *_) = write_entanglement(
         NetworkOptions(path=path, cells=("best:mcc", "seed=1,beta=0.5"), out=tmp_path / "few")
     )

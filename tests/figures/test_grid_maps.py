@@ -88,7 +88,8 @@ def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
 
 def test_a_map_of_an_iteration_does_not_replace_the_one_of_the_end(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", GRID)
-    written = write_maps(Options(path=path)) + write_maps(Options(path=path, iteration=200, out=path / "figures"))
+    at_the_end = write_maps(Options(path=path, metrics=("mcc",)))
+    written = at_the_end + write_maps(Options(path=path, metrics=("mcc",), iteration=200, out=path / "figures"))
     names = ["grid_maps.png", "grid_maps.csv", "grid_maps_iteration_150.png", "grid_maps_iteration_150.csv"]
     assert [file.name for file in written] == names
     assert all(file.is_file() for file in written)
