@@ -96,7 +96,7 @@ def _ends():
         yield pytest.param(redirected, end, code, marks=() if number % 4 in (0, 1) else pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("redirected", "end", "code"), _ends())
+@pytest.mark.parametrize(("redirected", "end", "code"), list(_ends()))
 def test_the_code_of_an_end_is_that_of_its_reason(redirected, end, code):
     assert ended(f"outlive_output()\n{PRINTS}\n{end}", redirected).returncode == code
 
