@@ -572,9 +572,12 @@ def test_parallel_lines_can_be_seen_in_the_dark(browser: Any, page: Path) -> Non
     script = """const [trace] = document.getElementById('parallel').data ?? [];
         return trace && [trace.line.colorscale.map(([, colour]) => colour), trace.dimensions.map((one) => one.ticktext),
             getComputedStyle(document.querySelector('.panel')).backgroundColor]"""
+    light, *_ = until(lambda: browser.execute_script(script))
     press(browser, "theme", ENTER, ENTER)
     until(lambda: text(browser, "theme") == "Theme: dark")
-    colours, ticks, back = until(lambda: browser.execute_script(script))
+    scroll_to(browser, "parallel")  # what is out of sight is drawn later
+    until(lambda: browser.execute_script(script)[0] != light)
+    colours, ticks, back = browser.execute_script(script)
     panel = [int(part) for part in back[4:-1].split(",")[:3]]
     assert min(contrast([int(part) for part in colour[4:-1].split(",")], panel) for colour in colours) >= 2.9
     assert max(len(tick) for axis in ticks for tick in axis) <= 8
