@@ -136,7 +136,7 @@ class SearchOptions(SweepOptions):
     startup: Annotated[int, FROM_1, MILLION] = 10
     """Suggestions that are drawn at random before the sampler learns from results."""
     sampler: str = TPE.name
-    """Method that draws suggestions: tpe, gp (a Gaussian process), nsgaii (generations of --startup suggestions) and
+    """Method that draws suggestions: tpe, gp (a Gaussian process), nsgaii (--startup suggestions a generation) and
     cmaes learn from the results so far; qmc (a Sobol sequence) and random do not."""
     sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""

@@ -5,6 +5,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
 from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
 from dd_ray.storage.files import Files, LocalFiles
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by. Its name comes first in TensorBoard's alphabetical order."""
@@ -113,13 +114,16 @@ def show_axes(sweep: SweepFolder, fields: Iterable[str]) -> None:
         records = folder.sound()
         if records is None or not records.evaluations:
             return
-        files = sweep.board(records.label)
-        if any(name.startswith("events.") for name in files.names()):
-            values = TrialConfig.from_dict(records.config).to_dict()
-            last = records.evaluations[-1]
-            metrics = {**last, **records.scores.get(last["iteration"], {})}
-            content = _events_of(_named({name: values[name] for name in fields}), metrics)
-            files.write(READ_FIRST, content, durable=False)
+        files = sweep.files.at("tensorboard", records.label)
+        with suppress(OSError):  # what is in the way of a run's files is the trial's own to tell, once it goes on
+            if any(name.startswith("events.") for name in files.names()):
+                files.write(READ_FIRST, content_of(records), durable=False)
+
+    def content_of(records: TrialRecords) -> bytes:
+        values = TrialConfig.from_dict(records.config).to_dict()
+        last = records.evaluations[-1]
+        metrics = {**last, **records.scores.get(last["iteration"], {})}
+        return _events_of(_named({name: values[name] for name in fields}), metrics)
 
     in_parallel(show, sweep.trials())
 
