@@ -1,4 +1,8 @@
-"""A second sweep on the cluster that `tests.chaos` breaks: the service sends it, and again where it is lost."""
+"""A second sweep on the cluster that `tests.chaos` breaks: the service sends it, and again where it is lost.
+
+The nodes share one machine, and with it the folder into which Ray unpacks a job's files. A node that needs them anew
+takes them from under the job's own process, which then fails; that, too, is a reason to send it again.
+"""
 
 import re
 import subprocess
