@@ -4,6 +4,7 @@ The nodes share one machine, and with it the folder into which Ray unpacks a job
 takes them from under the job's own process, which then fails; that, too, is a reason to send it again.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -149,6 +150,7 @@ class Guest:
                 timeout=SECONDS_TO_SEND,
                 check=False,
                 cwd=ROOT,
+                env=os.environ | {"COLUMNS": "400"},  # so that no row of a list breaks
             )
         except subprocess.TimeoutExpired as error:
             return None, str(error.output)
