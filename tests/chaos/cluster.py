@@ -75,7 +75,7 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         port = _free_port()
-        node = {"num_cpus": CPUS_PER_NODE, "include_dashboard": True, "dashboard_port": port}
+        node = _node() | {"include_dashboard": True, "dashboard_port": port}
         self._cluster = Cluster(initialize_head=True, head_node_args=node)
         self.address: str = self._cluster.address
         self.dashboard = f"http://127.0.0.1:{port}"
@@ -89,7 +89,7 @@ class Nodes:
 
     def add(self) -> None:
         """Start a node."""
-        self._cluster.add_node(num_cpus=CPUS_PER_NODE)
+        self._cluster.add_node(**_node())
 
     def kill(self, choice: random.Random) -> int:
         """Kill a node that is not the head, and return how many trials it had."""
@@ -229,6 +229,11 @@ class Sweep:
 def ray_folder() -> Path:
     """A folder for Ray's own files; the names of its sockets must be short."""
     return Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
+
+
+def _node() -> dict[str, Any]:
+    """Arguments of a node. The agent of each, to which jobs are given, needs a port of its own on this machine."""
+    return {"num_cpus": CPUS_PER_NODE, "dashboard_agent_listen_port": _free_port()}
 
 
 def _free_port() -> int:

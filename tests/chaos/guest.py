@@ -123,6 +123,8 @@ class Guest:
             "submit", "--storage", str(self.storage), str(FILE), *self.options, f"--name={NAME}-{self.count}"
         )
         found = re.search(r"Submitted as (\S+);", printed)
+        if "try again later" in printed:  # a cluster that has just started
+            return
         if code or not found:
             self.problems.append(f"the service sends nothing, with exit code {code}: {printed[-1000:]}")
         self.sent += 1
