@@ -663,6 +663,9 @@ def test_paper_holds_the_slices_the_pictures_and_whole_tables(browser: Any, page
     assert browser.execute_script(adjusted) == "exact"
     ink = "return document.getElementById('map').layout.font.color"
     assert browser.execute_script(ink) == "rgb(27, 31, 36)"
+    empty = """return [...document.querySelectorAll('.plot')]
+        .filter((one) => one.offsetParent && !one.querySelector('svg, canvas')).map((one) => one.id)"""
+    assert browser.execute_script(empty) == []
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     browser.execute_script("dispatchEvent(new Event('afterprint'))")
     assert browser.execute_script(ink) != "rgb(27, 31, 36)"

@@ -136,8 +136,8 @@ function drawTimeline() {
 /** Of another metric or iteration nothing changes but which cells a filter keeps, of another cell the frames. */
 function drawTimelineOrFrames(changed) {
   const few = changed && [...changed].every((key) => ["cell", "metric", "time"].includes(key));
-  if (!few || !$("timeline").data || (isFiltered() && !(changed.size === 1 && changed.has("cell")))) soon(drawTimeline);
-  else if (changed.has("cell")) soon(drawFrames);
+  if (!few || !$("timeline").data || (isFiltered() && !(changed.size === 1 && changed.has("cell")))) drawTimeline();
+  else if (changed.has("cell")) drawFrames();
 }
 
 const drawFrames = () => Plotly.relayout("timeline", { shapes: shapesOfTimeline() });
@@ -166,7 +166,7 @@ function toAttempt(place) {
   attemptOfKeys = place;
   $("timeline-reading").textContent = `${inWords(attempts[place]).join("; ")}.`;
   choose(attempts[place].cell);
-  soon(drawFrames);
+  drawFrames();
 }
 
 /** The attempt that an arrow key leads to: before or after in the same lane, or the nearest in time in another. */
