@@ -116,7 +116,8 @@ def _maps(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Ma
         for name, content, metric, own in zip(names, contents, chosen, slices, strict=True):
             heading = html.escape(", ".join(filter(None, [name, title])))
             drawn = _map(content, metric, own[title], _ends(chosen)) if title in own else "<p>It has no such cells.</p>"
-            parts.append(f'<div class="scroll" tabindex="0" role="region"><h3>{heading}</h3>{drawn}</div>')
+            region = f'tabindex="0" role="region" aria-label="{heading}"'
+            parts.append(f'<div class="scroll" {region}><h3>{heading}</h3>{drawn}</div>')
     return "".join(parts)
 
 

@@ -48,11 +48,7 @@ class TrialAttempt:
 
 
 def begin_attempt(files: Files, device: str, recorded: int) -> TrialAttempt:
-    """Record that this process takes up the trial of a folder.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Record that this process takes up the trial of a folder, if the storage takes it."""
     begun = TrialAttempt(
         attempt=uuid.uuid4().hex[:8],
         began=round(time.time(), 3),
@@ -66,10 +62,9 @@ def begin_attempt(files: Files, device: str, recorded: int) -> TrialAttempt:
 
 
 def end_attempt(files: Files, begun: TrialAttempt, how: str, iteration: int, error: str | None = None) -> None:
-    """Record the end of an attempt, if the storage takes it: no result waits for it."""
+    """Record the end of an attempt, if the storage takes it."""
     short = error if error is None else error[:LONGEST_ERROR]
-    with suppress(OSError):
-        _add(files, replace(begun, ended=round(time.time(), 3), iteration=iteration, how=how, error=short))
+    _add(files, replace(begun, ended=round(time.time(), 3), iteration=iteration, how=how, error=short))
 
 
 def attempts(files: Files) -> list[TrialAttempt]:
@@ -84,10 +79,14 @@ def attempts(files: Files) -> list[TrialAttempt]:
 
 
 def _add(files: Files, attempt: TrialAttempt) -> None:
-    """Add a line. The file is small and written anew, which is not waited for until it is durable, as appending is."""
-    try:
-        before = files.read(ATTEMPTS)
-    except (FileNotFoundError, NoFileError):
-        before = b""
+    """Add a line. The file is small and written anew, which is not waited for until it is durable, as appending is.
+
+    An error is not raised, as of a folder in its place or a full disk: what a result needs finds it, too.
+    """
     known = {name: value for name, value in asdict(attempt).items() if value is not None}
-    files.write(ATTEMPTS, before + json.dumps(known).encode() + b"\n", durable=False)
+    with suppress(OSError):
+        try:
+            before = files.read(ATTEMPTS)
+        except (FileNotFoundError, NoFileError):
+            before = b""
+        files.write(ATTEMPTS, before + json.dumps(known).encode() + b"\n", durable=False)

@@ -155,7 +155,7 @@ class TrialRun:
         """Let an error of the block end the attempt."""
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # raised again; whatever it is, it is what ended the attempt
             self._end_attempt("error", f"{type(error).__name__}: {error}")
             raise
 

@@ -855,4 +855,4 @@ def test_a_page_that_is_cut_off_says_so(browser: Any, page: Path, tmp_path: Path
     cut = tmp_path / "cut.html"
     cut.write_text(whole[: begin + (end - begin) // 8 * 4] + whole[end:], encoding="utf-8")
     browser.get(cut.as_uri())
-    until(lambda: text(browser, "unread").startswith("This page cannot be read: "))
+    assert until(lambda: text(browser, "unread").startswith("This page cannot be read: "))

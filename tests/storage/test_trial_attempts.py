@@ -51,6 +51,12 @@ def test_a_link_in_its_place_is_not_followed(files: LocalFiles, tmp_path: Path) 
     assert other.read_text() == "not ours\n"
 
 
+def test_a_folder_in_its_place_harms_nothing(files: LocalFiles, tmp_path: Path) -> None:
+    (tmp_path / ATTEMPTS).mkdir()
+    end_attempt(files, begin_attempt(files, "cpu", -1), "finished", 300)
+    assert attempts(files) == [] and (tmp_path / ATTEMPTS).is_dir()
+
+
 def test_a_full_disk_at_the_end_harms_nothing(files: LocalFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     begun = begin_attempt(files, "cpu", -1)
 
