@@ -53,9 +53,11 @@ def test_they_are_those_of_each_trial_whatever_was_drawn_ahead():
 
 def test_what_was_drawn_ahead_is_not_drawn_again(monkeypatch):
     drawing = []
+    draws._thread.submit(int).result()  # what the stacks of other tests drew ahead
     monkeypatch.setattr(draws, "noise", lambda *a: drawing.append(threading.current_thread()) or noise(*a))
     stack = Stack([replace(BASE, seed=seed) for seed in range(3)], method="grouped")
     stack.step(4)
+    draws._thread.submit(int).result()  # what the last step draws ahead
     here = [thread for thread in drawing if thread is threading.current_thread()]
     assert len(here) == 3  # in the first step
     assert len(drawing) - len(here) == 3 * 4
