@@ -22,6 +22,7 @@ from urllib.parse import quote
 import tyro
 from tqdm import tqdm
 
+from dd_ray import results
 from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.errors import UserError
@@ -76,8 +77,9 @@ def write_report(options: Options) -> Path:
     if not options.more and is_storage(options.path):
         return _write_front(options)
     places = {"x": options.x, "y": options.y, "columns": options.columns}
-    content = collect(*options.paths, metrics=options.metrics, places=places)
-    pictures = Pictures(options.path, options.videos, options.more)
+    table = results.load(*options.paths)
+    content = collect(*options.paths, metrics=options.metrics, places=places, table=table)
+    pictures = Pictures(table, options.videos, *options.paths)
     page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
     here = Path() if options.more else SweepFolder.open(options.path).files.local or Path()
     out = options.out or here / PAGE

@@ -39,12 +39,18 @@ REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the other
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
+DIGITS, DIGITS_OF_DIFFERENCES, DIGITS_OF_INTERVALS = 6, 5, 4
+"""Digits of numbers, of differences of cells and of half intervals."""
 MOST_NOTED = 50_000
 """Characters of the notes that a report shows."""
 
 
 def collect(
-    path: str | Path, *more: str | Path, metrics: Sequence[str] = (), places: Mapping[str, str | None] | None = None
+    path: str | Path,
+    *more: str | Path,
+    metrics: Sequence[str] = (),
+    places: Mapping[str, str | None] | None = None,
+    table: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
     """Everything that a report says of a sweep but the pictures.
 
@@ -53,13 +59,15 @@ def collect(
         more: further sweeps, shown with it as one; grids only.
         metrics: columns of the table; those of `dd_ray.metrics.REPORTED` that it has, where none is given.
         places: config fields for x, y and columns, see `dd_ray.results.summary.summarise`; not for a search.
+        table: what `dd_ray.results.load` has made of these sweeps; loaded where it is not given.
 
     Raises:
         UserError: there is no such sweep, metric or axis, or nothing was evaluated.
     """
     sweeps = results.open_all(path, *more)
     _check_kinds(sweeps)
-    manifest, table = results.manifest_of(path, *more), results.load(path, *more)
+    manifest = results.manifest_of(path, *more)
+    table = results.load(path, *more) if table is None else table
     metrics = list(dict.fromkeys(metrics)) or [m for m in REPORTED if m in table and table[m].notna().any()]
     is_search = "search" in manifest
     drawn: dict[str, str] = {}
@@ -244,12 +252,12 @@ def _largest(values: NDArray[np.float64]) -> float | None:
     return _number(float(np.fmax.reduce(values, initial=math.nan)))
 
 
-def _numbers(cells: Sequence[Columns]) -> dict[str, Any]:
-    """A list for each iteration, with an entry for each cell."""
+def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
+    """A list for each iteration, with an entry for each cell; means of so many digits."""
     marks = {name: place for place, name in enumerate([*MARKS, REFERENCE_MARK["name"]])}
     return {
-        "mean": [[_number(value) for value in columns["mean"].tolist()] for columns in cells],
-        "half": [[_number(half_of(*ends)) for ends in _ends(columns)] for columns in cells],
+        "mean": [[_number(value, digits) for value in columns["mean"].tolist()] for columns in cells],
+        "half": [[_number(half_of(*ends), DIGITS_OF_INTERVALS) for ends in _ends(columns)] for columns in cells],
         "seeds": [columns["seeds"].tolist() for columns in cells],
         "mark": [[marks[mark] for mark in columns["mark"].tolist()] for columns in cells],
         "at": [[_whole(at) for at in columns["mark_iteration"].tolist()] for columns in cells],
@@ -266,7 +274,7 @@ def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str,
     """A metric less that at 0 of a field, of the same cells."""
     differs = [np.flatnonzero(columns["differs"]).tolist() for columns in cells]
     families = [next(filter(None, columns["family"].tolist()), "") for columns in cells]
-    return {**_scale(last, name), **_numbers(cells), "differs": differs, "families": families}
+    return {**_scale(last, name), **_numbers(cells, DIGITS_OF_DIFFERENCES), "differs": differs, "families": families}
 
 
 def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
@@ -339,9 +347,9 @@ def _colours(name: str) -> dict[str, Any]:
     return {"stops": stops, "black": [readable_on(colour) == "black" for colour in colours]}
 
 
-def _number(value: float | None) -> float | None:
-    """A number of six digits, as JSON can hold it."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+def _number(value: float | None, digits: int = DIGITS) -> float | None:
+    """A number of so many digits, as JSON can hold it."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
 
 
 def _whole(value: float) -> int | None:

@@ -1,15 +1,16 @@
 """Packs the numbers of a report, so that the page of a large sweep stays a small file; `js/packed.js` unpacks them.
 
 Nothing is lost: what is unpacked equals what was packed. A list of numbers, a list of such lists of one length, and a
-dictionary of them become columns of whole numbers, equal ones stored once. A number with up to six digits,
-±m · 10^k with 100,000 ≤ m ≤ 999,999, is stored as ±(900,000 (k + 30) + m − 99,999): numbers that are near have
-codes that are near. Of each column the differences from code to code are stored, 4 bytes each, first the lowest byte of
-all, then the next: bytes that are nearly always 0 stand together, and vanish when compressed. What does not fit remains
-as it is.
+dictionary of them become columns of whole numbers, equal ones stored once. A number of a column with up to d ≤ 6
+digits, ±m · 10^k with 10^(d−1) ≤ m < 10^d, is stored as ±(9 · 10^(d−1) (k + 30) + m − 10^(d−1) + 1): numbers that are
+near have codes that are near. Of each column the differences from code to code are stored, 4 bytes each, first the
+lowest byte of all, then the next: bytes that are nearly always 0 stand together, and vanish when compressed. What does
+not fit remains as it is.
 
     packed    gzip of: length of JSON, number of codes N (4 bytes each, the lowest first), JSON, 4 · N bytes
-    in JSON   {"~": [first code, kind, rows, columns]} for a list, rows being 0 for a list without lists in it;
-              {"~": [first code, kind, rows, columns, names]} for a dictionary, by the place of its keys in a list
+    in JSON   {"~": [first code, d, rows, columns]} for a list, rows being 0 for a list without lists in it, and d being
+              0 for whole numbers, whose codes are these themselves;
+              {"~": [first code, d, rows, columns, names]} for a dictionary, by the place of its keys in a list
 """
 
 import gzip
@@ -20,7 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WHOLE, DECIMAL = 0, 1
+WHOLE = 0
+"""In place of the digits of a column of whole numbers."""
+MOST_DIGITS = 6
 NONE = -(2**31)
 """The code of what is no number."""
 LARGEST_WHOLE = 2**30
@@ -29,7 +32,7 @@ LEAST_PACKED = 16
 MARK = "~"
 LOWEST_POWER, HIGHEST_POWER = -22, 22
 """Powers of ten that a double holds exactly, so that m · 10^k and m / 10^-k are the doubles nearest to the decimal."""
-FIRST_POWER, MANTISSAS, LEAST_MANTISSA = -30, 900_000, 100_000
+FIRST_POWER = -30
 LEVEL = 6
 
 
@@ -101,8 +104,8 @@ def _packed_list(value: Sequence[Any], columns: _Columns) -> dict[str, Any] | No
     coded = _coded(flat)
     if coded is None:
         return None
-    kind, codes = coded
-    return {MARK: [columns.place_of(codes), kind, rows, len(flat) // max(rows, 1)]}
+    digits, codes = coded
+    return {MARK: [columns.place_of(codes), digits, rows, len(flat) // max(rows, 1)]}
 
 
 def _packed_table(value: dict[str, Any], columns: _Columns) -> dict[str, Any] | None:
@@ -113,12 +116,12 @@ def _packed_table(value: dict[str, Any], columns: _Columns) -> dict[str, Any] | 
     coded = _coded([number for part in lists for number in part])
     if coded is None:
         return None
-    kind, codes = coded
-    return {MARK: [columns.place_of(codes), kind, len(lists), len(lists[0]), columns.named(list(value))]}
+    digits, codes = coded
+    return {MARK: [columns.place_of(codes), digits, len(lists), len(lists[0]), columns.named(list(value))]}
 
 
 def _coded(numbers: Sequence[Any]) -> tuple[int, NDArray[np.int64]] | None:
-    """The kind and the codes of numbers, None where they cannot be packed or are too few."""
+    """The digits and the codes of numbers, None where they cannot be packed or are too few."""
     kinds = {*map(type, numbers)}
     if len(numbers) < LEAST_PACKED or not kinds <= {int, float, type(None)}:
         return None
@@ -126,25 +129,27 @@ def _coded(numbers: Sequence[Any]) -> tuple[int, NDArray[np.int64]] | None:
         if any(number is not None and abs(number) > LARGEST_WHOLE for number in numbers):
             return None
         return WHOLE, np.array([NONE if number is None else number for number in numbers], np.int64)
-    codes = _decimal_codes(np.array(numbers, float))
-    return None if codes is None else (DECIMAL, codes)
+    return _decimal_codes(np.array(numbers, float))
 
 
-def _decimal_codes(numbers: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Codes of numbers of up to six digits, NaN standing for None; None if one has more, or is too small or large."""
+def _decimal_codes(numbers: NDArray[np.float64]) -> tuple[int, NDArray[np.int64]] | None:
+    """The digits that suffice, and the codes, NaN standing for None; None if a number has more or another power."""
     known = np.isfinite(numbers) & (numbers != 0)
     sizes = np.where(known, np.abs(numbers), 1.0)
-    powers = np.floor(np.log10(sizes)).astype(np.int64) - 5
+    powers = np.floor(np.log10(sizes)).astype(np.int64) - (MOST_DIGITS - 1)
     if powers.min() < LOWEST_POWER or powers.max() > HIGHEST_POWER or np.isinf(numbers).any():
         return None
     whole = np.rint(_scaled(sizes, -powers)).astype(np.int64)
-    over = whole == LEAST_MANTISSA + MANTISSAS
-    whole, powers = np.where(over, LEAST_MANTISSA, whole), powers + over
+    over = whole == 10**MOST_DIGITS
+    whole, powers = np.where(over, whole // 10, whole), powers + over
     if (_scaled(whole, powers) != sizes).any() or powers.max() > HIGHEST_POWER:
         return None
-    codes = MANTISSAS * (powers - FIRST_POWER) + whole - LEAST_MANTISSA + 1
+    unused = max(n for n in range(MOST_DIGITS) if not (whole % 10**n).any())
+    whole, powers, digits = whole // 10**unused, powers + unused, MOST_DIGITS - unused
+    least = 10 ** (digits - 1)
+    codes = 9 * least * (powers - FIRST_POWER) + whole - least + 1
     signed = np.where(known, np.where(numbers < 0, -codes, codes), 0)
-    return np.where(np.isnan(numbers), NONE, signed)
+    return digits, np.where(np.isnan(numbers), NONE, signed)
 
 
 def _scaled(numbers: NDArray[Any], powers: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -45,12 +45,13 @@ NUM_LAGGING = 16
 class Pictures:
     """The pictures of the cells of a sweep, or of several, made one cell at a time."""
 
-    def __init__(self, path: str | Path, num_videos: int, more: Sequence[str | Path] = ()) -> None:
+    def __init__(self, table: pd.DataFrame, num_videos: int, path: str | Path, *more: str | Path) -> None:
+        """Make none yet, of sweeps whose table has been loaded."""
         self.originals: list[dict[str, Any]] = []
         """Sprites of held-out videos, which cells refer to by their place."""
         self._sweeps = {name: sweep.location for name, sweep in results.open_all(path, *more).items()}
         self._num_videos = num_videos
-        self._rows = results.final(results.load(path, *more)).set_index("key", drop=False)
+        self._rows = results.final(table).set_index("key", drop=False)
         self._places: dict[bytes, int] = {}
 
     def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -275,18 +275,14 @@ def _on_scale(y: Array, r: Array) -> tuple[str, bool, Array]:
 
 def _dunnett(differences: Array, groups: NDArray[Any]) -> Array:
     number = (~np.isnan(differences)).sum(axis=1)
-    squares, degrees = np.sum([_residual_squares(differences[groups == g]) for g in np.unique(groups)], axis=0)
+    squares, degrees = _residual_squares(differences, groups)
     if degrees <= 0 or squares <= 0:
         return np.ones(len(differences))
     statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / number)
     if np.isnan(differences).any():
         # Taken as independent, which is cautious (Šidák 1967, JASA 62, p. 626).
         groups = np.arange(len(differences))
-    return _stepwise(statistics, lambda left, bound: chance_beyond(bound, _sizes(groups[left]), degrees))
-
-
-def _sizes(groups: NDArray[Any]) -> tuple[int, ...]:
-    return tuple(sorted(np.unique(groups, return_counts=True)[1].tolist()))
+    return _stepwise(statistics, lambda left, bound: chance_beyond(bound, groups[left], degrees))
 
 
 def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float]) -> Array:
@@ -302,13 +298,29 @@ def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float])
     return adjusted
 
 
-def _residual_squares(differences: Array) -> tuple[float, int]:
-    """Sum the residual squares of cells with one reference, and return their degrees of freedom as well.
+def _residual_squares(differences: Array, groups: NDArray[np.integer]) -> tuple[float, int]:
+    """Sum the residual squares of all groups, and return their degrees of freedom as well.
 
-    The reference is included as the cell whose difference is 0.
+    The reference of a group is included as the cell whose difference is 0.
     """
-    reference = np.where(np.isnan(differences).all(axis=0), np.nan, 0.0)
-    return residual_squares(np.vstack([reference, differences]))
+    if not np.isnan(differences).any():
+        return _complete_residual_squares(differences, groups)
+    squares, degrees = 0.0, 0
+    for group in np.unique(groups):
+        of_group = differences[groups == group]
+        reference = np.where(np.isnan(of_group).all(axis=0), np.nan, 0.0)
+        found, free = residual_squares(np.vstack([reference, of_group]))
+        squares, degrees = squares + found, degrees + free
+    return squares, degrees
+
+
+def _complete_residual_squares(differences: Array, groups: NDArray[np.integer]) -> tuple[float, int]:
+    """The same without a missing seed, where effects of cells and of seeds are plain means."""
+    belongs = (groups == np.unique(groups)[:, None]).astype(float)  # [groups, M]
+    of_seeds = belongs @ differences / (1 + belongs.sum(axis=1, keepdims=True))  # [groups, S]
+    of_seeds -= of_seeds.mean(axis=1, keepdims=True)
+    rest = differences - differences.mean(axis=1, keepdims=True) - belongs.T @ of_seeds
+    return float((rest**2).sum() + (of_seeds**2).sum()), differences.shape[0] * (differences.shape[1] - 1)
 
 
 def residual_squares(values: Array) -> tuple[float, int]:
@@ -330,8 +342,9 @@ def residual_squares(values: Array) -> tuple[float, int]:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[Array, Array, Array, Array]:
-    """Return nodes and weights of quadratures over a standard normal variable, and over quantiles in (0, 1)."""
+    """Return nodes and weights of quadratures over |z|, z ~ N(0, 1), and over quantiles in (0, 1)."""
     z, of_z = np.polynomial.hermite_e.hermegauss(80)
+    z, of_z = z[40:], of_z[40:]  # the others are their negatives
     u, of_u = np.polynomial.legendre.leggauss(40)
     return z, of_z / of_z.sum(), (u + 1) / 2, of_u / 2
 
@@ -342,7 +355,7 @@ def _deviations(degrees: float) -> Array:
     return np.asarray(np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
 
 
-def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float:
+def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> float:
     """Compute the chance that the largest |T| exceeds a bound if there is no effect.
 
         1 − ∫ dF(s) Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz,   ν s² ~ χ²_ν
@@ -351,21 +364,21 @@ def chance_beyond(bound: float, sizes: tuple[int, ...], degrees: float) -> float
 
     Args:
         bound: t.
-        sizes: k, the number of differences of each reference.
+        groups: [M] number of the reference of each difference; k_g is how often g is among them.
         degrees: ν.
 
     Returns:
         Where it is below `BEYOND_QUADRATURE`, the sum of the single chances, which is no less.
     """
-    at_most = 2 * sum(sizes) * float(special.stdtr(degrees, -bound))
+    at_most = 2 * len(groups) * float(special.stdtr(degrees, -bound))
     if at_most < BEYOND_QUADRATURE:
         return at_most
     z, of_z, _, of_u = _nodes()
     s = _deviations(degrees)
     reach = np.sqrt(2) * s[:, None] * bound  # [quantiles, 1]
     within = special.ndtr(z + reach) - special.ndtr(z - reach)  # [quantiles, normal nodes]
-    kinds, counts = np.unique(sizes, return_counts=True)
-    of_groups = [((within**k) @ of_z) ** count for k, count in zip(kinds, counts, strict=True)]
+    of_size = np.bincount(np.bincount(groups))  # how many groups have no, one, two ... differences
+    of_groups = [((within**k) @ of_z) ** of_size[k] for k in range(1, len(of_size)) if of_size[k]]
     return float(max(0.0, 1 - of_u @ np.prod(of_groups, axis=0)))
 
 

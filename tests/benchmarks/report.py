@@ -112,15 +112,18 @@ def _used(page: Path, driver: str, browser: str) -> Table:
             rows.append([step, *_summed([_step(opened, step, turn) for turn in range(REPEATS)])])
     finally:
         opened.quit()
-    columns = ("step", "ms, median", "ms, longest", "ms of a processor, median")
-    note = "The processor is that of the page's main thread, and does not wait for what else this machine runs."
+    columns = ("step", "ms", "ms, longest", "ms until all", "ms of a processor")
+    note = (
+        "Medians, of the first picture after a step, and of all that is in sight. The processor is that of the page's "
+        "main thread, and does not wait for what else this machine runs."
+    )
     return Table(title=f"{TITLE}, in a browser", columns=columns, rows=rows, note=note)
 
 
-def _summed(measured: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
-    """Median and longest wait, and the median of the processor's time."""
-    waited, worked = zip(*measured, strict=True)
-    return median(waited), max(waited), median(worked)
+def _summed(measured: Sequence[tuple[float, float, float]]) -> tuple[float, float, float, float]:
+    """Median and longest wait for a picture, and the medians of that for all, and of the processor's time."""
+    first, everything, worked = zip(*measured, strict=True)
+    return median(first), max(first), median(everything), median(worked)
 
 
 def _called(browser: Any, name: str, *arguments: Any) -> Any:
@@ -135,15 +138,15 @@ def _worked(browser: Any) -> float:
     return 1000 * next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration")
 
 
-def _step(browser: Any, step: str, turn: int) -> tuple[float, float]:
-    """Milliseconds from a step to the next picture, and those that the main thread has worked for it."""
+def _step(browser: Any, step: str, turn: int) -> tuple[float, float, float]:
+    """Milliseconds from a step to the next picture, to that of all in sight, and those that the main thread worked."""
     before = _worked(browser)
-    waited = _called(browser, "time", step, turn)
-    return waited, _worked(browser) - before
+    first, everything = _called(browser, "time", step, turn)
+    return first, everything, _worked(browser) - before
 
 
-def _first_view(browser: Any, page: Path) -> tuple[float, float]:
-    """Milliseconds from the beginning of the loading to the first complete picture, and those of work."""
+def _first_view(browser: Any, page: Path) -> tuple[float, float, float]:
+    """Milliseconds from the beginning of the loading to the first complete picture, twice, and those of work."""
     browser.get("about:blank")
     before = _worked(browser)
     browser.get(page.as_uri())
@@ -152,7 +155,7 @@ def _first_view(browser: Any, page: Path) -> tuple[float, float]:
         if time.monotonic() > end:
             raise TimeoutError(f"{page} was not drawn within {SECONDS_TO_WAIT} s.")
         time.sleep(0.05)
-    return float(seen), max(_worked(browser) - before, 0.0)
+    return float(seen), float(seen), max(_worked(browser) - before, 0.0)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.figures import entanglement, grid_maps, reconstruction_errors, tradeoff, traversals
 from dd_ray.figures.sheets import SHEET_SIDE
@@ -32,7 +33,7 @@ def test_networks_for_larger_pictures_are_drawn(tmp_path: Path) -> None:
     animated = next(file for file in drawn if file.suffix == ".gif")
     with Image.open(animated) as image:
         assert image.height > SHEET_SIDE
-    (shown,) = Pictures(path, 2).of_cells([{"trials": [_only_trial(path)]}])
+    (shown,) = Pictures(results.load(path), 2, path).of_cells([{"trials": [_only_trial(path)]}])
     assert "note" not in shown
 
 

@@ -66,7 +66,8 @@ def test_a_browser_unpacks_what_python_packed(tmp_path: Path) -> None:
         pytest.skip("needs node: apt-get install nodejs")
     random = np.random.default_rng(0)
     magnitudes = 10.0 ** random.uniform(-12, 12, 3000) * random.choice([-1, 1], 3000)
-    value = {**HARD, "random": [float(f"{number:.6g}") for number in magnitudes]}
+    random_of = {str(digits): [float(f"{number:.{digits}g}") for number in magnitudes] for digits in range(1, 7)}
+    value = {**HARD, "random": random_of, "apart": [*random_of.values()]}
     (tmp_path / "packed").write_bytes(gzip.decompress(pack(value)))
     script = (files("dd_ray.report") / "js" / "packed.js").read_text(encoding="utf-8")
     read = f"const file = require('fs').readFileSync({json.dumps(str(tmp_path / 'packed'))});"

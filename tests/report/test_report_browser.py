@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from dd_ray.metrics import REPORTED
 from dd_ray.report.command import Options, write_report
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.networks import write_trained_sweep
@@ -135,7 +136,7 @@ def complaints(browser: Any) -> list[str]:
 
 
 def shown_rows(browser: Any) -> list[list[str]]:
-    script = """return [...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden)
+    script = """return [...document.querySelectorAll('#table tbody tr')]
         .map((row) => [...row.cells].map((cell) => cell.textContent))"""
     return [list(row) for row in browser.execute_script(script)]
 
@@ -647,6 +648,85 @@ def test_the_table_is_one_stop_and_arrow_keys_move_in_it(browser: Any, page: Pat
     assert complaints(browser) == []
 
 
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a grid of 64 cells, with every metric that there is."""
+    numbers = {name: (place + 1) / 100 for place, name in enumerate(REPORTED)}
+    axes = {"beta": [2.0**power for power in range(8)], "gamma": [place / 10 for place in range(8)]}
+    path = tmp_path_factory.mktemp("wide") / "s"
+    write_sweep(path, axes, metrics=lambda config, iteration: numbers | {"kl": config["beta"]}, evaluated=[300])
+    return write_report(Options(path=str(path)))
+
+
+def test_rows_of_a_large_table_come_as_they_are_scrolled_to(browser: Any, wide: Path) -> None:
+    show(browser, wide)
+    scroll_to(browser, "table-title")
+    there = "return [...document.querySelectorAll('#table tr[data-cell]')].map((row) => row.ariaRowIndex).join()"
+    first, second = ",".join(map(str, range(2, 32))), ",".join(map(str, range(36, 66)))
+    until(lambda: browser.execute_script(there) == first)
+    height = "return document.getElementById('table').offsetHeight"
+    before = browser.execute_script(height)
+    browser.execute_script("const box = document.getElementById('table').closest('.scroll'); box.scrollTop = 1e6")
+    until(lambda: browser.execute_script(there) == second)
+    assert browser.execute_script(height) == pytest.approx(before, abs=3)
+    assert browser.execute_script("return document.getElementById('table').ariaRowCount") == "65"
+    press(browser, "query", "beta >= 64")
+    until(lambda: len(shown_rows(browser)) == 16)
+    press(browser, "let-go", ENTER)
+    until(lambda: browser.execute_script(there).count(",") == 29)
+    browser.execute_script("document.querySelector('#table thead button').focus()")
+    for _ in range(2 + 33):  # from the heading past its filter and the rows that are there
+        browser.switch_to.active_element.send_keys(DOWN)
+    assert browser.execute_script("return document.activeElement.ariaRowIndex") == "35"
+    browser.switch_to.active_element.send_keys(ENTER)
+    chosen = "return document.querySelector('#table [aria-selected=true]').ariaRowIndex"
+    until(lambda: browser.execute_script(chosen) == "35")
+    assert complaints(browser) == []
+
+
+def test_a_wide_table_is_laid_on_paper_in_parts(browser: Any, wide: Path) -> None:
+    show(browser, wide)
+    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    widths = """return [...document.querySelectorAll('table, .plot')].filter((one) => one.offsetParent)
+        .map((one) => one.getBoundingClientRect().right)"""
+    assert max(browser.execute_script(widths)) <= 1000
+    parts = """return [...document.querySelectorAll('#table-section table.part')].map((part) =>
+        [part.rows.length, [...part.rows[0].cells].map((cell) => cell.textContent)])"""
+    rows, titles = zip(*browser.execute_script(parts), strict=True)
+    assert set(rows) == {65}
+    assert all(some[:2] == titles[0][:2] for some in titles)
+    columns = browser.execute_script("return document.querySelectorAll('#table thead th').length")
+    assert sum(len(some) - 2 for some in titles) == columns - 2
+    assert "further metrics have no room here" in text(browser, "parallel-on-paper")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    browser.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script("return document.querySelectorAll('table.part, table.in-parts').length") == 0
+    assert complaints(browser) == []
+
+
+def test_what_a_choice_changes_of_a_plot_is_what_drawing_it_anew_shows(browser: Any, page: Path) -> None:
+    """Shapes and annotations that are exchanged one by one, and all of them at once."""
+    show(browser, page)
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .point').length"))
+    drawn = """return ['map', 'tradeoffs'].map((id) => [
+        document.getElementById(id).layout.shapes, document.getElementById(id).layout.annotations,
+        document.querySelectorAll(`#${id} .shapelayer path`).length,
+        document.querySelectorAll(`#${id} .annotation`).length])"""
+    for cell in (1, 3, 4):
+        row = f"document.querySelector('#table tr[data-cell=\"{cell}\"]').click()"
+        browser.execute_script(row)
+        press(browser, "pin", ENTER)
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .annotation').length") >= 3)
+    press(browser, "pin", ENTER)  # no longer
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.querySelectorAll('#tradeoffs .annotation').length") == 4)
+    changed = browser.execute_script(drawn)
+    browser.execute_script("dispatchEvent(new Event('beforeprint')); dispatchEvent(new Event('afterprint'))")
+    assert browser.execute_script(drawn) == changed
+
+
 def test_paper_holds_the_slices_the_pictures_and_whole_tables(browser: Any, page: Path) -> None:
     show(browser, page)
     press(browser, "theme", ENTER, ENTER)
@@ -682,7 +762,7 @@ def test_text_of_twice_the_size_fits_a_phone_and_grows_in_plots_too(start: Start
     assert complaints(phone) == []
 
 
-KEPT = "return [...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden).length"
+KEPT = "return [...document.querySelectorAll('#table tbody tr')].length"
 
 
 def test_one_filter_holds_for_all_views(browser: Any, page: Path) -> None:
@@ -694,7 +774,8 @@ def test_one_filter_holds_for_all_views(browser: Any, page: Path) -> None:
     until(lambda: browser.execute_script(lines) == 12)
     press(browser, "query", "gamma >= 0.5 and state: stopped")
     until(lambda: "4 of 12 cells are kept" in text(browser, "kept"))
-    assert browser.execute_script(KEPT) == 4
+    until(lambda: browser.execute_script(KEPT) == 4)
+    scroll_to(browser, "parallel")  # which is not drawn while it is out of sight
     until(lambda: browser.execute_script(lines) == 4)
     veiled = """return document.getElementById('map').layout.shapes.filter((shape) => shape.name === 'not kept')
         .map((shape) => shape.path.split('Z').length - 1)"""

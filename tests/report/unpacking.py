@@ -17,13 +17,13 @@ def unpacked(content: bytes) -> Any:
     steps = planes.T.copy().view("<u4").ravel().astype(np.int64)
     steps = (steps >> 1) ^ -(steps & 1)
 
-    def numbers(first: int, kind: int, number: int) -> list[float | int | None]:
+    def numbers(first: int, digits: int, number: int) -> list[float | int | None]:
         codes = np.cumsum(steps[first : first + number]).astype(np.int32).tolist()
-        return [None if code == -(2**31) else decimal(code) if kind else code for code in codes]
+        return [None if code == -(2**31) else decimal(code, digits) if digits else code for code in codes]
 
-    def decimal(code: int) -> float:
-        power, digits = divmod(abs(code) - 1, 900_000)
-        return float(f"{'-' if code < 0 else ''}{digits + 100_000}e{power - 30}") if code else 0.0
+    def decimal(code: int, digits: int) -> float:
+        power, above = divmod(abs(code) - 1, 9 * 10 ** (digits - 1))
+        return float(f"{'-' if code < 0 else ''}{above + 10 ** (digits - 1)}e{power - 30}") if code else 0.0
 
     def read(value: Any) -> Any:
         if isinstance(value, list):
@@ -32,8 +32,8 @@ def unpacked(content: bytes) -> Any:
             return value
         if "~" not in value:
             return {key: read(part) for key, part in value.items()}
-        first, kind, rows, columns, *names = value["~"]
-        flat = numbers(first, kind, max(rows, 1) * columns)
+        first, digits, rows, columns, *names = value["~"]
+        flat = numbers(first, digits, max(rows, 1) * columns)
         if names:
             lists = [flat[row * columns :][:columns] for row in range(rows)]
             return dict(zip(tree["names"][names[0]], lists, strict=True))

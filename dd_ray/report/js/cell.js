@@ -8,6 +8,10 @@ function showCell() {
   const badge = element("span", markOf(metric, cell), complete ? {} : { class: "badge" });
   $("cell-state").replaceChildren(badge, ` · ${seedsOf(metric, cell)} in the mean`);
   $("reading").textContent = `${nameOf(cell)} — ${sentence(mapped(), cell)}.`;
+}
+
+function showDetails() {
+  if (state.cell < 0) return;
   showSeeds();
   showConfig();
 }
@@ -54,3 +58,4 @@ function showConfig() {
 }
 
 store.register({ on: ["cell", "metric", "compared", "time"], draw: showCell });
+store.register({ on: ["cell", "time"], far: "cell", unseen: true, draw: showDetails });

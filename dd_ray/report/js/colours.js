@@ -2,9 +2,15 @@
 
 const CHOSEN = "#d55e00"; // vermilion, which the colour-blind see (Wong 2011, Nature Methods 8, p. 441)
 const probe = document.body.appendChild(element("span", "", { hidden: "" }));
+const themeColours = { light: new Map(), dark: new Map() };
+/** A colour of the theme; asking the browser has it look through the styles of the page, so that it is asked once. */
 function themeColour(name) {
-  probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+  const colours = themeColours[isDark() ? "dark" : "light"];
+  if (!colours.has(name)) {
+    probe.style.color = `var(--${name})`;
+    colours.set(name, getComputedStyle(probe).color);
+  }
+  return colours.get(name);
 }
 
 function inkOn(metric, value) {

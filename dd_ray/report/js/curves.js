@@ -80,7 +80,7 @@ function curveLayout(columns, width, some = curved) {
   };
   some.forEach((metric, i) => {
     const axis = i ? i + 1 : "";
-    const shared = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, tickfont: { size: 10 } };
+    const shared = { ...AXIS, gridcolor: themeColour("grid"), tickfont: { size: 10 } };
     layout[`xaxis${axis}`] = {
       ...shared,
       range: [iterations[0], Math.max(data.last, 1)],

@@ -57,4 +57,4 @@ function effectRows() {
 }
 
 offerFiles("effects", effectRows, { pictures: false });
-store.register({ on: ["metric"], draw: showEffects });
+store.register({ on: ["metric"], far: "effects-section", unseen: true, draw: showEffects });

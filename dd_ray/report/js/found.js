@@ -71,7 +71,7 @@ function drawFound() {
   const layout = { ...baseLayout(), width, height: 330 * rows, hovermode: "closest" };
   layout.margin = { l: 76, r: 12, t: 12, b: 60 };
   layout.grid = { rows, columns, pattern: "independent", xgap: 0.28, ygap: 0.32 };
-  const look = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, nticks: 5, exponentformat: "power" };
+  const look = { ...AXIS, gridcolor: themeColour("grid"), nticks: 5, exponentformat: "power" };
   const traces = panels.flatMap(({ x, y, traces: made }, i) => {
     const axis = i ? i + 1 : "";
     layout[`xaxis${axis}`] = { ...look, title: { text: x, font: { size: 12 }, standoff: 6 } };

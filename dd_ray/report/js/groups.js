@@ -40,7 +40,7 @@ function groupTraces(metric, some, colour, text) {
 }
 
 function groupLayout(width) {
-  const look = { fixedrange: true, gridcolor: themeColour("grid"), zeroline: false, nticks: 7, exponentformat: "power" };
+  const look = { ...AXIS, gridcolor: themeColour("grid"), nticks: 7, exponentformat: "power" };
   const title = { font: { size: 12 }, standoff: 6 };
   const [left, right] = [iterations[0], Math.max(data.last, 1)];
   return {

@@ -92,9 +92,8 @@ function mapAxis(field, angle) {
   const count = field ? axisOf[field].values.length : 1;
   return {
     range: [-0.52, count - 0.48], // with room for the outline
-    fixedrange: true,
+    ...AXIS,
     showgrid: false,
-    zeroline: false,
     ticks: "",
     tickvals: field ? [...Array(count).keys()] : [],
     ticktext: field ? axisOf[field].text.map(escaped) : [],
@@ -145,5 +144,6 @@ if (!isSearch) {
   whenRead(describeMap);
   onArrows("map", nextCell);
   offerFiles("map", () => rowsOf(cellsOnMap(), [mapped()]));
-  store.register({ on: ["metric", "compared", "time", "slice", ...OVER_THE_MAP, ...LOOK], draw: drawMapOrFrame });
+  const all = ["metric", "compared", "time", "slice", ...OVER_THE_MAP, ...LOOK];
+  drawNow(store.register({ on: all, far: "map", draw: drawMapOrFrame }));
 }

@@ -39,9 +39,8 @@ function smallAxis(field, labelled) {
   const some = (axis?.text ?? []).map((text, i) => (count <= 6 || i % Math.ceil(count / 6) === 0 ? escaped(text) : ""));
   return {
     range: [-0.52, count - 0.48],
-    fixedrange: true,
+    ...AXIS,
     showgrid: false,
-    zeroline: false,
     ticks: "",
     tickvals: [...some.keys()],
     ticktext: some,

@@ -18,25 +18,29 @@ async function runLibrary() {
 
 const PACKED = "~";
 const NO_NUMBER = -(2 ** 31);
-const [FIRST_POWER, MANTISSAS, LEAST_MANTISSA] = [-30, 900000, 100000];
+const FIRST_POWER = -30;
 const TENS = Array.from({ length: 23 }, (_, power) => Number("1e" + power));
 
-function decimalOf(code) {
+/** The number of up to so many digits that a code stands for. */
+function decimalOf(code, digits) {
   if (code === NO_NUMBER) return null;
   if (code === 0) return 0;
+  const least = TENS[digits - 1];
   const above = Math.abs(code) - 1;
-  const power = Math.floor(above / MANTISSAS) + FIRST_POWER;
-  const whole = (above % MANTISSAS) + LEAST_MANTISSA;
-  const size = power < 0 ? whole / TENS[-power] : whole * TENS[power];
+  const whole = (above % (9 * least)) + least;
+  const shift = 6 - digits; // the power of a number of six digits is one that a double holds exactly
+  const power = Math.floor(above / (9 * least)) + FIRST_POWER - shift;
+  const ofSix = whole * TENS[shift];
+  const size = power < 0 ? ofSix / TENS[-power] : ofSix * TENS[power];
   return code < 0 ? -size : size;
 }
 const wholeOf = (code) => (code === NO_NUMBER ? null : code);
 
 /** Give the numbers of a column, from the place of its first, as they are asked for. */
 function readerOf(planes, count) {
-  return (first, kind, length) => {
+  return (first, digits, length) => {
     const numbers = new Array(length);
-    const numberOf = kind ? decimalOf : wholeOf;
+    const numberOf = digits ? (code) => decimalOf(code, digits) : wholeOf;
     let code = 0;
     for (let i = 0, at = first; i < length; i++, at++) {
       const step =
@@ -49,8 +53,8 @@ function readerOf(planes, count) {
 }
 
 /** Unpack one reference: a list, a list of lists, or an object of lists. */
-function unpacked([first, kind, rows, columns, names], numbersAt, namesOf) {
-  const numbers = numbersAt(first, kind, (rows || 1) * columns);
+function unpacked([first, digits, rows, columns, names], numbersAt, namesOf) {
+  const numbers = numbersAt(first, digits, (rows || 1) * columns);
   if (names !== undefined)
     return Object.fromEntries(namesOf[names].map((name, row) => [name, numbers.slice(row * columns, (row + 1) * columns)]));
   if (!rows) return numbers;

@@ -8,6 +8,8 @@ function element(tag, text = "", attributes = {}) {
   return made;
 }
 
+const isPrinting = () => document.documentElement.classList.contains("printing");
+
 /** Give a list its options, unless it has them: it may be open. */
 function fillOptions(id, options) {
   const had = [...$(id).options].map(({ value }) => value);

@@ -15,6 +15,17 @@ function lined() {
   return [...cells.keys()].filter(stays);
 }
 
+const AXIS_WIDTH = 92; // pixels that a title and the ticks of an axis need
+
+/** The axes that are drawn: on the screen, which scrolls, all of them; on paper, as many as find room. */
+function parallelShown(width) {
+  if (!isPrinting()) return parallelColumns;
+  const first = parallelColumns.filter(({ axis, metric }) => axis || metric === state.metric);
+  const others = parallelColumns.filter((column) => !first.includes(column));
+  const some = new Set([...first, ...others].slice(0, Math.floor(width / AXIS_WIDTH)));
+  return parallelColumns.filter((column) => some.has(column));
+}
+
 const rangeOn = (name) => parallelColumns.some((column) => column.name === name) && rangeOf(state.filters[name]);
 
 function dimensionOf(column, some) {
@@ -162,12 +173,14 @@ function seenOn(metric) {
 
 function drawParallel() {
   const { metric, time } = state;
-  const width = Math.max($("parallel").parentElement.clientWidth, 92 * parallelColumns.length);
+  const room = $("parallel").parentElement.clientWidth;
+  const columns = parallelShown(room);
+  const width = Math.max(room, AXIS_WIDTH * columns.length);
   const middle = (metric.min + metric.max) / 2;
   const some = lined();
   const trace = {
     type: "parcoords",
-    dimensions: parallelColumns.map((column) => dimensionOf(column, some)),
+    dimensions: columns.map((column) => dimensionOf(column, some)),
     labelfont: { size: 13 },
     tickfont: { size: 11, color: themeColour("ink") },
     rangefont: { size: 1, color: "rgba(0,0,0,0)" },
@@ -182,6 +195,8 @@ function drawParallel() {
   $("parallel").style.width = `${width}px`;
   const layout = { ...baseLayout(), width, height: 340, margin: { l: 46, r: 46, t: 44, b: 18 } };
   plot("parallel", [trace], layout, { plotly_restyle: brushed });
+  const left = parallelColumns.length - columns.length;
+  $("parallel-on-paper").textContent = left ? `${left} further metrics have no room here; the table has them.` : "";
 }
 
 offerFiles("parallel", () => rowsOf([...cells.keys()].filter(isKept), metrics));
@@ -189,5 +204,6 @@ const parallelView = store.register({
   on: ["metric", "time", ...KEEPING, ...LOOK],
   later: true,
   far: "parallel",
+  costly: true, // plotly reads back what it has drawn with WebGL: seconds, without a graphics card
   draw: drawParallel,
 });

@@ -108,4 +108,4 @@ function traversals({ traversal, latents }) {
 
 // Without pictures, what is said of a cell is short, and its curves stand below it rather than below the map.
 if (document.documentElement.dataset.pictures === "no") $("cell").after($("curves-section"));
-store.register({ on: ["cell"], draw: showPictures });
+store.register({ on: ["cell"], far: "pictures", unseen: true, draw: showPictures });

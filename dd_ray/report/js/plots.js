@@ -1,6 +1,8 @@
 // What all plots share: their layout, their colour bar, and how they are drawn.
 
 const NOT_KEPT = 0.12; // opacity of points that the filter does not keep
+/** What the axes of all plots share. Nothing measures the labels of ticks to hide those that stick out. */
+const AXIS = { fixedrange: true, zeroline: false, ticklabeloverflow: "allow" };
 const QUIET = { displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false };
 
 /** A layout or trace for a reader whose text is larger than usual: with its fonts, and with margins for them. */
@@ -28,10 +30,20 @@ function plot(id, traces, layout, on = {}) {
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
-/** Change what lies over a plot, without making its traces anew; plotly still draws them. */
-function overlay(id, { shapes, annotations }) {
-  const [, parts] = sized([], { ...(shapes && { shapes }), ...(annotations && { annotations }) });
-  Plotly.relayout(id, parts);
+/** Change what lies over a plot. Plotly draws single shapes by themselves, but of a new list all traces as well. */
+function overlay(id, over) {
+  const [, wanted] = sized([], over);
+  const changes = Object.entries(wanted).flatMap(([name, list]) => exchanged(name, list, $(id).layout[name] ?? []));
+  if (changes.length) Plotly.relayout(id, Object.fromEntries(changes));
+}
+
+/** What turns one list of shapes or annotations into another: after those that both begin with, all are exchanged. */
+function exchanged(name, wanted, had) {
+  const same = wanted.findIndex((one, i) => JSON.stringify(one) !== JSON.stringify(had[i]));
+  const shared = same < 0 ? wanted.length : same;
+  const added = wanted.slice(shared).map((one, i) => [`${name}[${had.length + i}]`, one]);
+  const removed = had.slice(shared).map((_, i) => [`${name}[${shared + i}]`, null]);
+  return [...added, ...removed];
 }
 
 const isWithin = (changed, keys) => [...changed].every((key) => keys.includes(key));

@@ -14,9 +14,8 @@ function scatterAxis(name) {
   const field = axisOf[name];
   return {
     type: field ? (field.log ? "log" : undefined) : undefined,
-    fixedrange: true,
+    ...AXIS,
     gridcolor: themeColour("grid"),
-    zeroline: false,
     nticks: 7,
     title: { text: escaped(field ? field.symbol : metricOf[name].label), standoff: 20 },
     exponentformat: field?.log ? "none" : "power",

@@ -25,7 +25,7 @@ const KEEPING = ["filters", "query"];
 /** What every plot depends on. */
 const LOOK = ["theme", "systemIsDark", "width"];
 
-const FRAME = 40; // milliseconds of a frame in which views are drawn; those left over wait for the next
+const FRAME = 40; // milliseconds in which views are drawn; those left over wait until these are seen
 const QUIET_FIRST = 300; // milliseconds without a change before what is out of sight is drawn anew
 
 const store = {
@@ -34,9 +34,10 @@ const store = {
 
   /**
    * Have a view drawn whenever one of the keys `on` of the state has changed, in the order of registration. `draw` gets
-   * the changed keys. With `later`, it waits for the next frame, or the one after that where others take long. With
-   * `far`, the id of an element far down, it waits until that is about to be seen; once drawn, it follows when nothing
-   * has changed for a moment. With `unseen`, it does so from the beginning.
+   * the changed keys. With `later`, it waits until the browser has shown what the others draw, and for a further picture
+   * where several take long. With `far`, the id of an element far down, it waits until that is about to be seen; once drawn, it follows when nothing
+   * has changed for a moment. With `unseen`, it does so from the beginning. With `costly`, it follows when nothing has
+   * changed for a moment though it is seen, and not while it is out of sight.
    */
   register(view) {
     const unknown = view.on.filter((key) => !(key in state));
@@ -61,9 +62,9 @@ const store = {
   },
 
   draw(view, changed) {
-    for (const key of changed) view.stale.add(key);
-    if (view.far && !store.near.has(view.far)) drawUnseenLater();
-    else if (view.later) soon(drawSeen);
+    for (const key of view.on) if (changed.has(key)) view.stale.add(key);
+    if (view.costly || !isSeen(view)) drawInQuiet();
+    else if (view.later) afterPicture(drawSeen);
     else drawNow(view);
   },
 
@@ -82,38 +83,45 @@ function drawNow(view) {
 
 const isSeen = (view) => !view.far || store.near.has(view.far);
 
-/** Draw the views that wait for a frame, for as long as a frame may take. */
+/** Draw the views that wait, for as long as a frame may take. */
 function drawSeen() {
   const end = performance.now() + FRAME;
   for (const view of store.views) {
-    if (!view.stale.size || !isSeen(view)) continue;
-    if (performance.now() > end) return soon(drawSeen);
+    if (!view.stale.size || !isSeen(view) || view.costly) continue;
+    if (performance.now() > end) return afterPicture(drawSeen);
     drawNow(view);
   }
 }
 
+/** Whether a view may be drawn while the reader does nothing. */
+const mayFollow = (view) => (view.costly ? isSeen(view) : view.drawn || view.unseen || isSeen(view));
+
 let resting = null;
 /** Draw what is out of sight but was seen before, one view at a time, when the reader does nothing. */
-function drawUnseenLater(wait = QUIET_FIRST) {
+function drawInQuiet(wait = QUIET_FIRST) {
   clearTimeout(resting);
   resting = setTimeout(() => {
-    const view = store.views.find(({ stale, drawn, unseen }) => stale.size && (drawn || unseen));
+    const view = store.views.find((one) => one.stale.size && mayFollow(one));
     if (!view) return;
     drawNow(view);
-    drawUnseenLater(0);
+    drawInQuiet(0);
   }, wait);
 }
 
 const waiting = new Set();
-/** Run once before the next frame, however often it is asked for. */
-function soon(run) {
+/** Run once before the next picture, however often it is asked for; `start` has it run at another moment. */
+function soon(run, start = (waited) => waited()) {
   if (waiting.has(run)) return;
   waiting.add(run);
-  requestAnimationFrame(() => {
+  const waited = () => {
     waiting.delete(run);
     run();
-  });
+  };
+  requestAnimationFrame(() => start(waited));
 }
+
+/** Run once after the next picture: a click is answered first by what is quick, and then by what takes long. */
+const afterPicture = (run) => soon(run, setTimeout);
 
 /** Notice when a view's element is near the window, and draw it in the same frame, lest what is below it moves. */
 function watch(view) {

@@ -1,11 +1,63 @@
-// The table: a row for each cell, sorted and filtered.
+// The table: a row for each cell, sorted and filtered. Of a large one, rows are in the page as they are scrolled to: to
+// lay out ten thousand numbers takes half a second, after each click.
 
-let rowsOfTable = [];
+const MOST_AT_ONCE = 2000; // numbers
+const FEWEST_ROWS = 30; // more than are seen at once
+let inOrder = []; // cells that are kept, as they are sorted
+let firstRow = 0; // place in the order of the first row that is in the page
 
-function rowOf(cell) {
-  const row = element("tr", "", { tabindex: "-1", "aria-selected": "false", "data-cell": cell });
-  for (const column of columnsOfTable) row.append(element("td", "", column.text ? { class: "text" } : {}));
+function rowsAtOnce() {
+  return isPrinting() ? inOrder.length : Math.max(FEWEST_ROWS, Math.floor(MOST_AT_ONCE / columnsOfTable.length));
+}
+
+function rowOf(place) {
+  const cell = inOrder[place];
+  const known = { tabindex: "-1", "aria-selected": String(cell === state.cell), "aria-rowindex": place + 2 };
+  const row = element("tr", "", { ...known, "data-cell": cell });
+  for (const column of columnsOfTable) {
+    const text = String(column.shown?.(cell) ?? column.value(cell) ?? "–");
+    row.append(element("td", text, column.text ? { class: "text" } : {}));
+  }
   return row;
+}
+
+/** What stands for rows that are not in the page. */
+function gapOf(count) {
+  const gap = element("tr", "", { class: "unseen", "aria-hidden": "true" });
+  gap.append(element("td", "", { colspan: columnsOfTable.length, "data-count": count }));
+  return count ? [gap] : [];
+}
+
+const heightOfRow = () => rowFor(inOrder[firstRow]).offsetHeight;
+
+const rowsThere = () => new Map([...$("table").querySelectorAll("tr[data-cell]")].map((row) => [Number(row.dataset.cell), row]));
+
+/** Put rows from a place of the order on into the page; those of cells that `had` has are there already. */
+function showRows(from = firstRow, had = new Map()) {
+  const count = rowsAtOnce();
+  firstRow = Math.max(0, Math.min(from, inOrder.length - count));
+  const places = inOrder.slice(firstRow, firstRow + count).map((_, i) => firstRow + i);
+  const focused = document.activeElement?.closest("#table tr[data-cell]")?.dataset.cell;
+  const gaps = [firstRow, Math.max(0, inOrder.length - firstRow - count)].map(gapOf);
+  $("table").tBodies[0].replaceChildren(...gaps[0], ...places.map((place) => had.get(inOrder[place]) ?? rowOf(place)), ...gaps[1]);
+  for (const { firstChild } of gaps.flat()) firstChild.style.height = `${firstChild.dataset.count * heightOfRow()}px`;
+  if (focused !== undefined) rowFor(focused)?.focus({ preventScroll: true });
+  keepStop();
+}
+
+const rowFor = (cell) => $("table").querySelector(`tr[data-cell="${cell}"]`);
+
+/** Have the rows follow what is scrolled to, with as many above as below. */
+function followScroll() {
+  const count = rowsAtOnce();
+  if (count >= inOrder.length) return;
+  const [scrolled, height] = [$("table").closest(".scroll"), heightOfRow()];
+  const seen = Math.ceil((scrolled.clientHeight - $("table").tHead.offsetHeight) / height);
+  const at = Math.floor(scrolled.scrollTop / height);
+  const [above, below] = [at - firstRow, firstRow + count - (at + seen)];
+  if ((above < 0 && firstRow > 0) || (below < 0 && firstRow + count < inOrder.length)) {
+    showRows(at - Math.floor((count - seen) / 2), rowsThere());
+  }
 }
 
 function headingOf(column) {
@@ -26,16 +78,13 @@ function headingOf(column) {
 
 const headings = () => [...($("table").tHead.rows[0]?.cells ?? [])];
 
-/** Make the rows, and the headings, unless they are there already: a filter may be being typed. */
+/** Make the headings, unless they are there already: a filter may be being typed. */
 function buildTable() {
   const names = columnsOfTable.map(({ name }) => name);
-  const same = headings().map(({ dataset }) => dataset.column).join() === names.join();
-  if (same && rowsOfTable.length === cells.length) return;
-  const head = element("tr");
+  if (headings().map(({ dataset }) => dataset.column).join() === names.join()) return;
+  const head = element("tr", "", { "aria-rowindex": 1 });
   head.append(...columnsOfTable.map(headingOf));
-  if (!same) $("table").tHead.replaceChildren(head);
-  rowsOfTable = cells.map((_, cell) => rowOf(cell));
-  $("table").tBodies[0].replaceChildren(...rowsOfTable);
+  $("table").tHead.replaceChildren(head);
 }
 
 function compare(column, one, other) {
@@ -45,28 +94,11 @@ function compare(column, one, other) {
   return (state.sort.up ? order : -order) || one - other;
 }
 
-/** Put rows in an order, and leave them alone where they are in it: what is moved loses the focus. */
-function arrange(rows) {
-  const body = $("table").tBodies[0];
-  if (rows.some((row, i) => body.rows[i] !== row)) body.append(...rows);
-}
-
-/** The texts of the rows, as far as they have changed: each that is written has the table laid out anew. */
-function showTexts() {
-  rowsOfTable.forEach((row, cell) => {
-    columnsOfTable.forEach((column, i) => {
-      const text = String(column.shown?.(cell) ?? column.value(cell) ?? "–");
-      if (row.children[i].textContent !== text) row.children[i].textContent = text;
-    });
-  });
-}
-
 function showTable() {
   const column = columnsOfTable.find(({ name }) => name === state.sort.column) ?? columnsOfTable[0];
-  const order = cells.map((_, cell) => cell).sort((one, other) => compare(column, one, other));
-  rowsOfTable.forEach((row, cell) => (row.hidden = !isKept(cell)));
-  arrange(order.map((cell) => rowsOfTable[cell]));
-  keepStop();
+  inOrder = [...cells.keys()].filter(isKept).sort((one, other) => compare(column, one, other));
+  $("table").setAttribute("aria-rowcount", inOrder.length + 1);
+  showRows();
   headings().forEach((heading, i) => {
     const sorted = columnsOfTable[i] === column;
     const title = columnsOfTable[i].title + (sorted ? (state.sort.up ? " ▲" : " ▼") : "");
@@ -74,7 +106,7 @@ function showTable() {
     if (heading.firstChild.textContent !== title) heading.firstChild.textContent = title;
   });
   $("rows-shown").textContent =
-    `${kept().filter(Boolean).length} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
+    `${inOrder.length} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
   $("clear").hidden = !isFiltered();
 }
 
@@ -87,10 +119,8 @@ function showFilters() {
 }
 
 function markRow() {
-  const chosen = rowsOfTable[state.cell];
-  for (const row of $("table").tBodies[0].querySelectorAll('[aria-selected="true"]'))
-    if (row !== chosen) row.setAttribute("aria-selected", "false");
-  chosen?.setAttribute("aria-selected", "true");
+  for (const row of $("table").querySelectorAll('[aria-selected="true"]')) row.setAttribute("aria-selected", "false");
+  rowFor(state.cell)?.setAttribute("aria-selected", "true");
 }
 
 // The table is one stop of the Tab key, which is where one was in it last; arrow keys move inside.
@@ -104,21 +134,27 @@ function stopAt(target) {
 
 /** The stop is something that can be seen. */
 function keepStop() {
-  if (!tabStop?.isConnected || tabStop.closest("tr").hidden) stopAt(headings()[0].firstChild);
+  if (!tabStop?.isConnected) stopAt(headings()[0].firstChild);
+}
+
+/** The row at a place of the order, which is put into the page if it is not there. */
+function rowAt(place) {
+  if (!(place in inOrder)) return undefined;
+  if (!rowFor(inOrder[place])) showRows(place - Math.floor(rowsAtOnce() / 2), rowsThere());
+  return rowFor(inOrder[place]);
 }
 
 /** What an arrow key leads to from a heading's button, a filter or a row; undefined where it stays. */
 function besides(target, key) {
   const row = target.closest("tr[data-cell]");
-  const shownRows = [...$("table").tBodies[0].rows].filter((other) => !other.hidden);
   if (row) {
-    const at = shownRows.indexOf(row);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shownRows.length - 1 }[key];
-    return to === -1 ? headings()[0].lastChild : shownRows[to];
+    const at = inOrder.indexOf(Number(row.dataset.cell));
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: inOrder.length - 1 }[key];
+    return to === -1 ? headings()[0].lastChild : rowAt(to);
   }
   const heading = target.closest("th");
   const isFilter = target === heading.lastChild;
-  if (key === "ArrowDown") return isFilter ? shownRows[0] : heading.lastChild;
+  if (key === "ArrowDown") return isFilter ? rowAt(0) : heading.lastChild;
   if (key === "ArrowUp") return isFilter ? heading.firstChild : undefined;
   if (isFilter && target.value) return undefined; // in a text, they move its cursor
   const next = { ArrowLeft: heading.previousSibling, ArrowRight: heading.nextSibling }[key];
@@ -144,8 +180,8 @@ $("table").addEventListener("focusin", ({ target }) => stopAt(target));
 $("table").addEventListener("keydown", keyInTable);
 $("table").tBodies[0].addEventListener("click", rowClicked);
 $("clear").addEventListener("click", () => store.update({ filters: {}, query: "" }));
+$("table").closest(".scroll").addEventListener("scroll", () => soon(followScroll), { passive: true });
 store.register({ on: ["filters"], draw: showFilters });
-store.register({ on: ["metric", "time", "sort", ...KEEPING], draw: showTable });
 // At first at once: a search of the page's text finds them. Later when they are seen.
-drawNow(store.register({ on: ["metric", "time"], far: "table-section", draw: showTexts }));
+drawNow(store.register({ on: ["metric", "time", "sort", ...KEEPING], far: "table-section", draw: showTable }));
 store.register({ on: ["cell"], draw: markRow });

@@ -113,12 +113,12 @@ function timelineLayout(width) {
     ...{ width, height: laneHeight() * (last + 1) + 66, margin: { l: 10, r: 12, t: 8, b: 46 } },
     ...{ barmode: "overlay", hovermode: "closest", shapes: shapesOfTimeline() },
     xaxis: {
-      ...{ type: "date", fixedrange: true, gridcolor: themeColour("grid"), ...ticksOfTime(width - 180), tickangle: 0 },
+      ...{ type: "date", ...AXIS, gridcolor: themeColour("grid"), ...ticksOfTime(width - 180), tickangle: 0 },
       range: [drawnAt(-room), drawnAt(endOfAll() + room)],
       rangebreaks: gaps.map((gap) => ({ bounds: gap.map(drawnAt) })),
     },
     yaxis: {
-      ...{ fixedrange: true, showgrid: false, zeroline: false, automargin: true, range: [last + 0.7, -0.7] },
+      ...{ ...AXIS, showgrid: false, automargin: true, range: [last + 0.7, -0.7] },
       ...{ tickvals: middles, ticktext: data.timeline.places.map(placeOnAxis), tickfont: { size: 11 } },
     },
   };

@@ -192,11 +192,21 @@ function hasRoom() {
   );
 }
 
+/** The range of each axis. */
+function rangesOfTradeoffs() {
+  const of = (pair, side) => withRoom(endsOfTradeoff(metricOf[pair[side]], barredIn(pair)));
+  const ranges = data.tradeoffs.flatMap((pair, panel) =>
+    ["x", "y"].map((side) => [`${side}axis${panel ? panel + 1 : ""}.range`, of(pair, side)]),
+  );
+  return Object.fromEntries(ranges);
+}
+
 const OVER_THE_POINTS = ["cell", "pins"];
 function drawTradeoffsOrChosen(changed) {
   if (!data.tradeoffs.length) return;
-  if (isWithin(changed, OVER_THE_POINTS) && hasRoom()) overlay("tradeoffs", overTradeoffs());
-  else drawTradeoffs();
+  if (!isWithin(changed, OVER_THE_POINTS)) return drawTradeoffs();
+  if (!hasRoom()) Plotly.relayout("tradeoffs", rangesOfTradeoffs());
+  overlay("tradeoffs", overTradeoffs());
 }
 
 const RATE = "kl";
@@ -205,9 +215,8 @@ function tradeoffAxis(metric, others) {
   return {
     ...others,
     title: { text: `${escaped(metric.label)}<br>${hint}`, font: { size: 12 }, standoff: 6 },
-    fixedrange: true,
+    ...AXIS,
     gridcolor: themeColour("grid"),
-    zeroline: false,
     nticks: 5,
     tickfont: { size: 10 },
     exponentformat: "power",
@@ -221,6 +230,7 @@ function drawTradeoffs() {
   const [height, gapX, gapY] = [360, 84, 86]; // pixels: of a panel with its labels, and of labels between panels
   const layout = { ...baseLayout(), ...overTradeoffs(), width, height: rows * height, hovermode: "closest" };
   layout.margin = { l: 78, r: 12, t: 10, b: 70 };
+  const ranges = rangesOfTradeoffs();
   const inner = [width - layout.margin.l - layout.margin.r, layout.height - layout.margin.t - layout.margin.b];
   data.tradeoffs.forEach((pair, panel) => {
     const [column, row] = [panel % columns, rows - 1 - Math.floor(panel / columns)];
@@ -230,7 +240,7 @@ function drawTradeoffs() {
     };
     const name = panel ? panel + 1 : "";
     const [x, y] = [metricOf[pair.x], metricOf[pair.y]];
-    const [ofX, ofY] = [x, y].map((metric) => ({ range: withRoom(endsOfTradeoff(metric, barredIn(pair))) }));
+    const [ofX, ofY] = ["x", "y"].map((side) => ({ range: ranges[`${side}axis${name}.range`] }));
     const [domainX, domainY] = [span(column, columns, gapX, inner[0]), span(row, rows, gapY, inner[1])];
     layout[`xaxis${name}`] = tradeoffAxis(x, { ...ofX, anchor: `y${name}`, domain: domainX });
     layout[`yaxis${name}`] = tradeoffAxis(y, { ...ofY, anchor: `x${name}`, domain: domainY });
