@@ -28,6 +28,8 @@ from tests.chaos.cluster import MOST_NODES, Nodes, Storage, Sweep, enter_namespa
 from tests.chaos.guest import Guest
 from tests.chaos.sweep import STUDY
 
+SECOND_SWEEP = "second sweep stopped"
+"""Where it is not among the faults, there is no second sweep, which takes half of the machine."""
 SECONDS_TO_START = 180
 """Without any training, after which something is wrong."""
 SECONDS_TO_NOTICE = 60
@@ -55,8 +57,8 @@ class Chaos:
     """Faults that may happen."""
     pause: float
     """Most seconds before the next, beside the time to get going again."""
-    guest: Guest = field(init=False)
-    """Another sweep on the same cluster."""
+    guest: Guest | None = None
+    """Another sweep on the same cluster, where that is stopped, too."""
     bag: list[str] = field(default_factory=list)
     """Kinds of faults still to come before all have their turn again."""
     has_tried_all: bool = False
@@ -199,7 +201,7 @@ def suspend_node(chaos: Chaos) -> str | None:
 
 def stop_guest(chaos: Chaos) -> str | None:
     """The service is asked to end the second sweep, and then to go on with it."""
-    return chaos.guest.stop()
+    return chaos.guest.stop() if chaos.guest else None
 
 
 def add_node(chaos: Chaos) -> str | None:
@@ -299,7 +301,7 @@ FAULTS: dict[str, Callable[[Chaos], str | None]] = {
     "raylet killed": kill_raylet,
     "control store killed": kill_control_store,
     "head killed": kill_head,
-    "second sweep stopped": stop_guest,
+    SECOND_SWEEP: stop_guest,
     "node added": add_node,
     "storage full": fill_storage,
     "state truncated": truncate_states,
@@ -344,7 +346,8 @@ def disturb(chaos: Chaos, until: float) -> None:
         else:
             if chaos.choice.random() > IMPATIENCE:
                 chaos.trains()
-            chaos.guest.tend()
+            if chaos.guest:
+                chaos.guest.tend()
             chaos.wait(lambda: False, chaos.choice.uniform(0, chaos.pause))
             strike(chaos)
 
@@ -381,16 +384,18 @@ def run_sweeps(args: argparse.Namespace, scratch: Path, storage: Storage) -> Rep
     chaos = Chaos(nodes, storage, scratch / "logs", random.Random(args.seed), args.only, args.pause)
     try:
         expected = undisturbed(_plan(args, scratch, "undisturbed"))
-        options = [f"--seeds={args.seeds}", "--beta=0.3", *_lengths(args)]
-        chaos.guest = Guest(nodes, storage.folder, Guest.train_undisturbed(scratch, options), options, chaos.say)
+        if SECOND_SWEEP in args.only:
+            options = [f"--seeds={args.seeds}", "--beta=0.3", *_lengths(args)]
+            chaos.guest = Guest(nodes, storage.folder, Guest.train_undisturbed(scratch, options), options, chaos.say)
         chaos.say(f"{len(expected)} trials have been trained undisturbed; {nodes.count} nodes at {nodes.address}")
         until = time.monotonic() + 60 * args.minutes
         while (time.monotonic() < until or not chaos.has_tried_all) and len(report.problems) < MOST_PROBLEMS:
             plan = _plan(args, storage.folder, f"sweep-{report.sweeps}")
             run_sweep(chaos, plan, expected, report, until)
-        chaos.guest.finish()
-        report.guests, report.sent = chaos.guest.count, chaos.guest.sent
-        report.problems += chaos.guest.problems
+        if chaos.guest:
+            chaos.guest.finish()
+            report.guests, report.sent = chaos.guest.count, chaos.guest.sent
+            report.problems += chaos.guest.problems
     finally:
         nodes.shutdown()
     return report
@@ -430,7 +435,7 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--minutes", type=float, default=5.0, help="how long things happen; each kind happens at least once")
     add("--seed", type=int, default=0, help="decides what happens in which order")
-    add("--only", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="KIND", help="faults that happen")
+    add("--only", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="KIND", help="faults that happen; a second sweep runs where it can be stopped")
     add("--seeds", type=int, default=6, help="of the trials: a sweep has four times as many")
     add("--iterations", type=int, default=200, help="of each trial, which is evaluated after every tenth")
     add("--pause", type=float, default=8.0, help="most seconds between two faults, beside those to get going again")
