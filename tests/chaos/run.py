@@ -38,6 +38,7 @@ SECONDS_TO_LEAVE = 30
 """For the workers of a driver that was killed."""
 IMPATIENCE = 0.25
 """Share of the faults that do not wait until the sweep has got going again after the last."""
+ONLY = "faults that happen; a second sweep runs where it may be stopped"
 MOST_STARTS = 3
 """After so many ends by itself a sweep is given up."""
 MOST_PROBLEMS = 20
@@ -435,7 +436,7 @@ def _parse() -> argparse.Namespace:
     add = parser.add_argument
     add("--minutes", type=float, default=5.0, help="how long things happen; each kind happens at least once")
     add("--seed", type=int, default=0, help="decides what happens in which order")
-    add("--only", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="KIND", help="faults that happen; a second sweep runs where it can be stopped")
+    add("--only", nargs="+", choices=FAULTS, default=list(FAULTS), metavar="KIND", help=ONLY)
     add("--seeds", type=int, default=6, help="of the trials: a sweep has four times as many")
     add("--iterations", type=int, default=200, help="of each trial, which is evaluated after every tenth")
     add("--pause", type=float, default=8.0, help="most seconds between two faults, beside those to get going again")
