@@ -82,7 +82,7 @@ def collect(
     evaluations = Evaluations.of(table, manifest, **shape)
     layout, summaries = evaluations.layout, [evaluations.at(iteration) for iteration in iterations]
     differences = {
-        field: [evaluations.differences(field, iteration) for iteration in iterations]
+        field: [evaluations.differences(field, iteration, marks=True) for iteration in iterations]
         for field in with_zero(summaries[-1].trials, [name for name in REFERENCES if name in layout.axes])
     }
     of_metrics = _metrics(metrics, summaries, differences)

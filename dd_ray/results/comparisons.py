@@ -217,7 +217,9 @@ class Comparisons:
         return np.nan_to_num(self.p_values, nan=1.0) <= LEVEL
 
 
-def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> Comparisons:
+def told_apart(
+    scores: ArrayLike, references: ArrayLike, groups: ArrayLike, least: float = BEYOND_QUADRATURE
+) -> Comparisons:
     """Compare cells with their references, paired by seed, with p-values that hold for all of them at once.
 
     A difference is d_m = mean over seeds of g(y_ms) − g(r_ms), on the scale g on which variances are alike.
@@ -238,6 +240,8 @@ def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> C
         scores: [M, S].
         references: [M, S].
         groups: [M] number or name of each difference's reference, equal for those that share it.
+        least: p-values by Dunnett's bound are exact from it on, and below it an upper bound, which takes a fraction of
+            the time; with `LEVEL`, the same differences are marked.
 
     Returns:
         The comparisons, without p-values for differences with fewer than two seeds, or whose seeds all agree: a spread
@@ -252,7 +256,7 @@ def told_apart(scores: ArrayLike, references: ArrayLike, groups: ArrayLike) -> C
     y, r = y[compared][:, paired], r[compared][:, paired]
     named = np.unique(np.asarray(groups)[compared], return_inverse=True)[1]
     scale, alike, differences = _on_scale(y, r)
-    found = [_dunnett(differences, named)]
+    found = [_dunnett(differences, named, least)]
     flipped = bool(differences.shape[1] >= FEWEST_SEEDS_TO_FLIP and not np.isnan(differences).any())
     if flipped:
         found.append(by_flips(differences))
@@ -273,7 +277,7 @@ def _on_scale(y: Array, r: Array) -> tuple[str, bool, Array]:
     return SCALES[0].name, False, y - r
 
 
-def _dunnett(differences: Array, groups: NDArray[Any]) -> Array:
+def _dunnett(differences: Array, groups: NDArray[Any], least: float) -> Array:
     number = (~np.isnan(differences)).sum(axis=1)
     squares, degrees = _residual_squares(differences, groups)
     if degrees <= 0 or squares <= 0:
@@ -282,7 +286,7 @@ def _dunnett(differences: Array, groups: NDArray[Any]) -> Array:
     if np.isnan(differences).any():
         # Taken as independent, which is cautious (Šidák 1967, JASA 62, p. 626).
         groups = np.arange(len(differences))
-    return _stepwise(statistics, lambda left, bound: chance_beyond(bound, groups[left], degrees))
+    return _stepwise(statistics, lambda left, bound: chance_beyond(bound, groups[left], degrees, least))
 
 
 def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float]) -> Array:
@@ -355,7 +359,7 @@ def _deviations(degrees: float) -> Array:
     return np.asarray(np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
 
 
-def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> float:
+def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float, least: float = BEYOND_QUADRATURE) -> float:
     """Compute the chance that the largest |T| exceeds a bound if there is no effect.
 
         1 − ∫ dF(s) Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz,   ν s² ~ χ²_ν
@@ -368,10 +372,10 @@ def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> 
         degrees: ν.
 
     Returns:
-        Where it is below `BEYOND_QUADRATURE`, the sum of the single chances, which is no less.
+        Where it is below `least`, the sum of the single chances, which is no less.
     """
     at_most = 2 * len(groups) * float(special.stdtr(degrees, -bound))
-    if at_most < BEYOND_QUADRATURE:
+    if at_most < least:
         return at_most
     z, of_z, _, of_u = _nodes()
     s = _deviations(degrees)

@@ -44,7 +44,15 @@ from dd_ray.results.averages import (
     rows_by_seed,
     with_columns,
 )
-from dd_ray.results.comparisons import LEVEL, SCALES, Scale, expected_largest, pooled_widths, told_apart
+from dd_ray.results.comparisons import (
+    BEYOND_QUADRATURE,
+    LEVEL,
+    SCALES,
+    Scale,
+    expected_largest,
+    pooled_widths,
+    told_apart,
+)
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.table import untrained_rows
 
@@ -215,8 +223,11 @@ class Evaluations:
             untrained={str(name): mean for name, mean in self.untrained.mean().dropna().items()},
         )
 
-    def differences(self, reference: str, iteration: int | None = None) -> Summary:
-        """Summarise the differences to the cells where a field is 0, as `summarise` does."""
+    def differences(self, reference: str, iteration: int | None = None, *, marks: bool = False) -> Summary:
+        """Summarise the differences to the cells where a field is 0, as `summarise` does.
+
+        With `marks`, it is enough which cells are marked: a `p_value` below `LEVEL` may be too large, but not above.
+        """
         iteration = self._asked(iteration)
         trials, metrics, axes = self._trials(iteration), self.metrics, self.layout.axes
         field = _reference_field(trials, axes, reference)
@@ -230,7 +241,7 @@ class Evaluations:
             here = part.rows // len(metrics)
             differences = at_rows(pairs, part.metric, seats[here])
             references = at_rows(pairs, f"{part.metric}_reference", seats[here])
-            return _marked(part, differences, references, groups[here])
+            return _marked(part, differences, references, groups[here], LEVEL if marks else BEYOND_QUADRATURE)
 
         cells = with_columns(cells, self.layout.rest, further)
         return Summary(
@@ -486,12 +497,14 @@ def _best(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
     return {"best": best, "in_best_region": region, "luck": luck}
 
 
-def _marked(part: Part, differences: Floats, references: Floats, groups: NDArray[np.int_]) -> dict[str, NDArray[Any]]:
+def _marked(
+    part: Part, differences: Floats, references: Floats, groups: NDArray[np.int_], least: float
+) -> dict[str, NDArray[Any]]:
     """Return the intervals of differences [C, S], and the columns that say which are not 0."""
     here = part.comparable & (not described(part.metric).count)
     p_values, family = np.full(len(part.rows), math.nan), ""
     if here.any():
-        compared = told_apart(differences[here] + references[here], references[here], groups[here])
+        compared = told_apart(differences[here] + references[here], references[here], groups[here], least)
         p_values[here], family = compared.p_values, compared.family if compared.number else ""
     families = np.full(len(part.rows), family, object)
     marks = {"p_value": p_values, "differs": p_values <= LEVEL, "family": families}

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from dd_ray.results.comparisons import (
+    BEYOND_QUADRATURE,
+    LEVEL,
     are_alike,
     chance_beyond,
     expected_largest,
@@ -88,6 +90,18 @@ def test_one_group_has_the_bound_of_dunnett() -> None:
     found = stats.dunnett(*samples[1:], control=samples[0], rng=np.random.default_rng(4))
     for statistic, p_value in zip(np.abs(found.statistic), found.pvalue, strict=True):
         assert chance_beyond(statistic, np.zeros(4, int), 25) == pytest.approx(p_value, abs=2e-3)
+
+
+def test_bounds_of_p_values_mark_the_same_differences_in_less_time() -> None:
+    rng = np.random.default_rng(6)
+    for effect in (0.0, 0.3, 1.0, 3.0):
+        scores = rng.normal(effect, size=(24, 4)) * rng.uniform(0.5, 2)
+        references, groups = rng.normal(size=(6, 4)).repeat(4, axis=0), np.arange(6).repeat(4)
+        exact, bound = (told_apart(scores, references, groups, least) for least in (BEYOND_QUADRATURE, LEVEL))
+        np.testing.assert_array_equal(bound.marked, exact.marked)
+        assert (bound.p_values >= exact.p_values - 1e-9).all()
+        np.testing.assert_array_equal(bound.p_values[~exact.marked], exact.p_values[~exact.marked])
+    assert exact.marked.any() and (bound.p_values != exact.p_values).any()
 
 
 def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:

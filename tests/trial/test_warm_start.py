@@ -19,6 +19,7 @@ from dd_ray.sweep.plan import Plan
 from dd_ray.training import Stack, load_state
 from dd_ray.trial.run import TrialRun
 from dd_ray.trial.trainer import Work
+from tests.storage.object_store import ObjectStore
 from tests.sweep.studies import TINY
 
 Asked = Callable[..., Plan]
@@ -85,6 +86,18 @@ def test_a_trial_begins_with_the_weights_of_another_and_says_so_everywhere(
     )
     assert not any(name.endswith("_untrained") and final(after)[name].notna().any() for name in final(after))
     assert "and not from scratch" in about(sweep)["question"] and "scratch" not in about(source)["question"]
+
+
+def test_both_sweeps_may_be_on_an_object_store(object_store: ObjectStore, first: tuple[SweepFolder, str]) -> None:
+    local, key = first
+    storage = object_store.url("warm")
+    from_here = parse(TINY, ["--storage", storage, "--name", "second", *USUAL, "--from", f"{local.location}:{key}"])
+    sweep = train(from_here)
+    source = f"{sweep.location}:{from_here.keys[0]}"
+    from_there = parse(TINY, ["--storage", storage, "--name", "third", *USUAL, "--from", source, "--lambda", "1"])
+    assert from_there.start is not None and from_there.start.place == source
+    ends, begins = load(sweep.location).iloc[-1], load(train(from_there).location).iloc[0]
+    assert begins["reconstruction_error"] == ends["reconstruction_error"]
 
 
 def test_a_sweep_goes_on_with_the_weights_that_it_took_though_they_are_gone(
