@@ -684,6 +684,26 @@ def test_rows_of_a_large_table_come_as_they_are_scrolled_to(browser: Any, wide: 
     assert complaints(browser) == []
 
 
+def test_of_many_metrics_some_have_an_axis_until_more_are_asked_for(browser: Any, wide: Path) -> None:
+    show(browser, wide)
+    scroll_to(browser, "parallel-title")
+    axes = "return [...document.querySelectorAll('#parallel .axis-title')].map((title) => title.textContent)"
+    few = until(lambda: browser.execute_script(axes))
+    assert len(few) == 16 and few[:2] == ["β", "γ"]
+    columns = browser.execute_script("return document.querySelectorAll('#table thead th').length") - 2  # state, seeds
+    assert f"{columns - 16} further metrics" in text(browser, "parallel-left")
+    browser.execute_script("document.querySelector('#table thead input[aria-label$=\"MCC\"]').focus()")
+    browser.switch_to.active_element.send_keys("> 0")
+    scroll_to(browser, "parallel-title")
+    until(lambda: any(title.startswith("MCC") for title in browser.execute_script(axes)))
+    press(browser, "all-axes", ENTER)
+    until(lambda: len(browser.execute_script(axes)) == 60)
+    assert f"{columns - 60} further metrics" in text(browser, "parallel-left")
+    press(browser, "all-axes", ENTER)
+    until(lambda: len(browser.execute_script(axes)) == 16)
+    assert complaints(browser) == []
+
+
 def test_a_wide_table_is_laid_on_paper_in_parts(browser: Any, wide: Path) -> None:
     show(browser, wide)
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")
@@ -698,7 +718,7 @@ def test_a_wide_table_is_laid_on_paper_in_parts(browser: Any, wide: Path) -> Non
     assert all(some[:2] == titles[0][:2] for some in titles)
     columns = browser.execute_script("return document.querySelectorAll('#table thead th').length")
     assert sum(len(some) - 2 for some in titles) == columns - 2
-    assert "further metrics have no room here" in text(browser, "parallel-on-paper")
+    assert "further metrics have no axis here" in text(browser, "parallel-left")
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     browser.execute_script("dispatchEvent(new Event('afterprint'))")
     assert browser.execute_script("return document.querySelectorAll('table.part, table.in-parts').length") == 0

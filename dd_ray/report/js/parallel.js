@@ -17,13 +17,25 @@ function lined() {
 
 const AXIS_WIDTH = 92; // pixels that a title and the ticks of an axis need
 
-/** The axes that are drawn: on the screen, which scrolls, all of them; on paper, as many as find room. */
+const MOST_AXES = 16; // that can be read at once; without a graphics card, each takes a while to draw
+const MOST_DRAWN = 60; // plotly leaves away further ones
+let parallelDrawn = []; // the columns that have an axis
+let withAllAxes = false;
+
+/** The columns that have an axis: as many as can be read, or be drawn where more are asked for, on paper as find room. */
 function parallelShown(width) {
-  if (!isPrinting()) return parallelColumns;
-  const first = parallelColumns.filter(({ axis, metric }) => axis || metric === state.metric);
+  const most = isPrinting() ? Math.floor(width / AXIS_WIDTH) : withAllAxes ? MOST_DRAWN : MOST_AXES;
+  const first = parallelColumns.filter(({ axis, metric, name }) => axis || metric === state.metric || state.filters[name]);
   const others = parallelColumns.filter((column) => !first.includes(column));
-  const some = new Set([...first, ...others].slice(0, Math.floor(width / AXIS_WIDTH)));
+  const some = new Set([...first, ...others].slice(0, most));
   return parallelColumns.filter((column) => some.has(column));
+}
+
+function describeAxes() {
+  const left = parallelColumns.length - parallelDrawn.length;
+  $("parallel-left").textContent = left ? `${left} further metrics have no axis here; the table has them.` : "";
+  $("all-axes").hidden = !left && !withAllAxes;
+  $("all-axes").textContent = withAllAxes ? "Show fewer axes" : "Show more axes";
 }
 
 const rangeOn = (name) => parallelColumns.some((column) => column.name === name) && rangeOf(state.filters[name]);
@@ -136,7 +148,7 @@ function filterOf(column, [low, high]) {
 
 function brushed() {
   const filters = { ...state.filters };
-  parallelColumns.forEach((column, i) => {
+  parallelDrawn.forEach((column, i) => {
     const range = $("parallel").data[0].dimensions[i].constraintrange;
     if (!range && !rangeOf(filters[column.name] ?? "")) return; // a filter by text has no place on an axis
     filters[column.name] = range ? filterOf(column, range) : "";
@@ -174,13 +186,13 @@ function seenOn(metric) {
 function drawParallel() {
   const { metric, time } = state;
   const room = $("parallel").parentElement.clientWidth;
-  const columns = parallelShown(room);
-  const width = Math.max(room, AXIS_WIDTH * columns.length);
+  parallelDrawn = parallelShown(room);
+  const width = Math.max(room, AXIS_WIDTH * parallelDrawn.length);
   const middle = (metric.min + metric.max) / 2;
   const some = lined();
   const trace = {
     type: "parcoords",
-    dimensions: columns.map((column) => dimensionOf(column, some)),
+    dimensions: parallelDrawn.map((column) => dimensionOf(column, some)),
     labelfont: { size: 13 },
     tickfont: { size: 11, color: themeColour("ink") },
     rangefont: { size: 1, color: "rgba(0,0,0,0)" },
@@ -195,8 +207,7 @@ function drawParallel() {
   $("parallel").style.width = `${width}px`;
   const layout = { ...baseLayout(), width, height: 340, margin: { l: 46, r: 46, t: 44, b: 18 } };
   plot("parallel", [trace], layout, { plotly_restyle: brushed });
-  const left = parallelColumns.length - columns.length;
-  $("parallel-on-paper").textContent = left ? `${left} further metrics have no room here; the table has them.` : "";
+  describeAxes();
 }
 
 offerFiles("parallel", () => rowsOf([...cells.keys()].filter(isKept), metrics));
@@ -206,4 +217,9 @@ const parallelView = store.register({
   far: "parallel",
   costly: true, // plotly reads back what it has drawn with WebGL: seconds, without a graphics card
   draw: drawParallel,
+});
+
+$("all-axes").addEventListener("click", () => {
+  withAllAxes = !withAllAxes;
+  drawNow(parallelView);
 });

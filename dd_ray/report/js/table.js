@@ -38,9 +38,9 @@ function showRows(from = firstRow, had = new Map()) {
   firstRow = Math.max(0, Math.min(from, inOrder.length - count));
   const places = inOrder.slice(firstRow, firstRow + count).map((_, i) => firstRow + i);
   const focused = document.activeElement?.closest("#table tr[data-cell]")?.dataset.cell;
-  const gaps = [firstRow, Math.max(0, inOrder.length - firstRow - count)].map(gapOf);
-  $("table").tBodies[0].replaceChildren(...gaps[0], ...places.map((place) => had.get(inOrder[place]) ?? rowOf(place)), ...gaps[1]);
-  for (const { firstChild } of gaps.flat()) firstChild.style.height = `${firstChild.dataset.count * heightOfRow()}px`;
+  const unseen = [firstRow, Math.max(0, inOrder.length - firstRow - count)].map(gapOf);
+  $("table").tBodies[0].replaceChildren(...unseen[0], ...places.map((place) => had.get(inOrder[place]) ?? rowOf(place)), ...unseen[1]);
+  for (const { firstChild } of unseen.flat()) firstChild.style.height = `${firstChild.dataset.count * heightOfRow()}px`;
   if (focused !== undefined) rowFor(focused)?.focus({ preventScroll: true });
   keepStop();
 }
