@@ -88,6 +88,7 @@ def show(browser: Any, page: Path) -> Any:
     complaints(browser)  # of a page before
     browser.get(page.as_uri())
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    settle(browser)
     return browser
 
 
@@ -100,7 +101,13 @@ def until(condition: Callable[[], Any]) -> Any:
     return value
 
 
+def settle(browser: Any) -> None:
+    """Wait until everything is drawn as it is now: what is out of sight is drawn a moment later."""
+    until(lambda: browser.execute_script("return document.documentElement.dataset.drawn !== 'no'"))
+
+
 def text(browser: Any, name: str) -> str:
+    settle(browser)
     return str(browser.execute_script("return document.getElementById(arguments[0]).innerText", name))
 
 
@@ -138,6 +145,7 @@ def complaints(browser: Any) -> list[str]:
 def shown_rows(browser: Any) -> list[list[str]]:
     script = """return [...document.querySelectorAll('#table tbody tr')]
         .map((row) => [...row.cells].map((cell) => cell.textContent))"""
+    settle(browser)
     return [list(row) for row in browser.execute_script(script)]
 
 

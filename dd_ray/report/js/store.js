@@ -63,6 +63,7 @@ const store = {
 
   draw(view, changed) {
     for (const key of view.on) if (changed.has(key)) view.stale.add(key);
+    tellWhetherDrawn();
     if (view.costly || !isSeen(view)) drawInQuiet();
     else if (view.later) afterPicture(drawSeen);
     else drawNow(view);
@@ -79,6 +80,14 @@ function drawNow(view) {
   view.stale = new Set();
   view.drawn = true;
   view.draw(changed);
+  tellWhetherDrawn();
+}
+
+/** Whether the page shows everything as it is now, for programs that look at it. */
+function tellWhetherDrawn() {
+  const drawn = store.views.some((view) => view.stale.size && mayFollow(view)) ? "no" : "yes";
+  const { dataset } = document.documentElement;
+  if (dataset.drawn !== drawn) dataset.drawn = drawn;
 }
 
 const isSeen = (view) => !view.far || store.near.has(view.far);

@@ -60,17 +60,23 @@ function followScroll() {
   }
 }
 
+/** Change what the table shows from inside it, where it is seen, though the browser may not have told so yet. */
+function changeHere(changes) {
+  store.update(changes);
+  store.catchUp("table-section");
+}
+
 function headingOf(column) {
   const heading = element("th", "", { scope: "col", class: column.text ? "text" : "", "data-column": column.name });
   const button = element("button", column.title, { type: "button", tabindex: "-1" });
   button.addEventListener("click", () => {
     const up = state.sort.column === column.name ? !state.sort.up : column.metric?.better !== "max";
-    store.update({ sort: { column: column.name, up } });
+    changeHere({ sort: { column: column.name, up } });
   });
   const label = `Filter ${column.title}`;
   const input = element("input", "", { type: "text", "aria-label": label, autocomplete: "off", tabindex: "-1" });
   input.addEventListener("input", () => {
-    store.update({ filters: { ...state.filters, [column.name]: input.value.trim() } });
+    changeHere({ filters: { ...state.filters, [column.name]: input.value.trim() } });
   });
   heading.append(button, input);
   return heading;
@@ -179,7 +185,7 @@ whenRead(buildTable);
 $("table").addEventListener("focusin", ({ target }) => stopAt(target));
 $("table").addEventListener("keydown", keyInTable);
 $("table").tBodies[0].addEventListener("click", rowClicked);
-$("clear").addEventListener("click", () => store.update({ filters: {}, query: "" }));
+$("clear").addEventListener("click", () => changeHere({ filters: {}, query: "" }));
 $("table").closest(".scroll").addEventListener("scroll", () => soon(followScroll), { passive: true });
 store.register({ on: ["filters"], draw: showFilters });
 // At first at once: a search of the page's text finds them. Later when they are seen.
