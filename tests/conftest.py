@@ -15,6 +15,9 @@ import torch
 from hypothesis import settings
 
 from dd_ray.config.extensions import loaded, unload
+from tests.storage.object_store import object_store
+
+__all__ = ["object_store"]
 
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
 os.environ.pop("COLUMNS", None)

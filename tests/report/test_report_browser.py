@@ -704,10 +704,10 @@ def test_of_many_metrics_some_have_an_axis_until_more_are_asked_for(browser: Any
     browser.switch_to.active_element.send_keys("> 0")
     scroll_to(browser, "parallel-title")
     until(lambda: any(title.startswith("MCC") for title in browser.execute_script(axes)))
-    press(browser, "all-axes", ENTER)
+    press(browser, "more-axes", ENTER)
     until(lambda: len(browser.execute_script(axes)) == 60)
     assert f"{columns - 60} further metrics" in text(browser, "parallel-left")
-    press(browser, "all-axes", ENTER)
+    press(browser, "more-axes", ENTER)
     until(lambda: len(browser.execute_script(axes)) == 16)
     assert complaints(browser) == []
 

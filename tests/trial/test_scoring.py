@@ -12,9 +12,6 @@ from dd_ray.training import Trial, dump_state
 from dd_ray.trial import scoring
 from tests.own_files import GREY
 from tests.small import small
-from tests.storage.object_store import object_store
-
-__all__ = ["object_store"]
 
 TRIALS = {"gamma=0.5": 3, "gamma=0.9": 3, "gamma=0": None}
 """Iteration of the last evaluation, or none."""

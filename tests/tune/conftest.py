@@ -13,10 +13,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.processes import know_the_cluster, python
-from tests.storage.object_store import KEYS, object_store
+from tests.storage.object_store import KEYS
 from tests.sweep.studies import ROOT, TINY_OPTIONS
-
-__all__ = ["object_store"]
 
 FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --learning-rate 1e-5 --scheduler none".split()
 ONE_AT_A_TIME = ("--max-concurrent", "1")
