@@ -81,10 +81,7 @@ def collect(
     iterations = shown_iterations(table)
     evaluations = Evaluations.of(table, manifest, **shape)
     layout, summaries = evaluations.layout, [evaluations.at(iteration) for iteration in iterations]
-    differences = {
-        field: [evaluations.differences(field, iteration, marks=True) for iteration in iterations]
-        for field in with_zero(summaries[-1].trials, [name for name in REFERENCES if name in layout.axes])
-    }
+    differences = _differences(evaluations, summaries[-1], iterations)
     of_metrics = _metrics(metrics, summaries, differences)
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
@@ -107,9 +104,20 @@ def collect(
     found["timeline"] = page_timeline([path, *more], table, found["cells"])
     found["effects"] = None if is_search else explained_effects(summaries[-1])
     found["found"] = explained_search(path) if is_search else None
+    return found | _looks(of_metrics)
+
+
+def _differences(evaluations: Evaluations, last: Summary, iterations: Sequence[int]) -> dict[str, list[Summary]]:
+    """The differences to 0 of each field that has it, at each iteration."""
+    fields = with_zero(last.trials, [name for name in REFERENCES if name in evaluations.layout.axes])
+    return {field: [evaluations.differences(field, at, marks=True) for at in iterations] for field in fields}
+
+
+def _looks(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Marks of cells, and the colours of all maps."""
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
-    maps = ["viridis", *(look["colours"] for m in of_metrics for look in (m, *m["differences"].values()))]
-    return found | {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
+    maps = ["viridis", *(look["colours"] for m in metrics for look in (m, *m["differences"].values()))]
+    return {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
 
 
 def _check_kinds(sweeps: Mapping[str, SweepFolder]) -> None:

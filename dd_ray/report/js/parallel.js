@@ -20,11 +20,11 @@ const AXIS_WIDTH = 92; // pixels that a title and the ticks of an axis need
 const MOST_AXES = 16; // that can be read at once; without a graphics card, each takes a while to draw
 const MOST_DRAWN = 60; // plotly leaves away further ones
 let parallelDrawn = []; // the columns that have an axis
-let withAllAxes = false;
+let withMoreAxes = false;
 
 /** The columns that have an axis: as many as can be read, or be drawn where more are asked for, on paper as find room. */
 function parallelShown(width) {
-  const most = isPrinting() ? Math.floor(width / AXIS_WIDTH) : withAllAxes ? MOST_DRAWN : MOST_AXES;
+  const most = isPrinting() ? Math.floor(width / AXIS_WIDTH) : withMoreAxes ? MOST_DRAWN : MOST_AXES;
   const first = parallelColumns.filter(({ axis, metric, name }) => axis || metric === state.metric || state.filters[name]);
   const others = parallelColumns.filter((column) => !first.includes(column));
   const some = new Set([...first, ...others].slice(0, most));
@@ -34,8 +34,8 @@ function parallelShown(width) {
 function describeAxes() {
   const left = parallelColumns.length - parallelDrawn.length;
   $("parallel-left").textContent = left ? `${left} further metrics have no axis here; the table has them.` : "";
-  $("all-axes").hidden = !left && !withAllAxes;
-  $("all-axes").textContent = withAllAxes ? "Show fewer axes" : "Show more axes";
+  $("more-axes").hidden = !left && !withMoreAxes;
+  $("more-axes").textContent = withMoreAxes ? "Show fewer axes" : "Show more axes";
 }
 
 const rangeOn = (name) => parallelColumns.some((column) => column.name === name) && rangeOf(state.filters[name]);
@@ -213,13 +213,12 @@ function drawParallel() {
 offerFiles("parallel", () => rowsOf([...cells.keys()].filter(isKept), metrics));
 const parallelView = store.register({
   on: ["metric", "time", ...KEEPING, ...LOOK],
-  later: true,
   far: "parallel",
   costly: true, // plotly reads back what it has drawn with WebGL: seconds, without a graphics card
   draw: drawParallel,
 });
 
-$("all-axes").addEventListener("click", () => {
-  withAllAxes = !withAllAxes;
+$("more-axes").addEventListener("click", () => {
+  withMoreAxes = !withMoreAxes;
   drawNow(parallelView);
 });

@@ -106,7 +106,7 @@ function drawSeen() {
 const mayFollow = (view) => (view.costly ? isSeen(view) : view.drawn || view.unseen || isSeen(view));
 
 let resting = null;
-/** Draw what is out of sight but was seen before, one view at a time, when the reader does nothing. */
+/** Draw what waits for the reader to do nothing, one view at a time: what is out of sight, or takes long. */
 function drawInQuiet(wait = QUIET_FIRST) {
   clearTimeout(resting);
   resting = setTimeout(() => {

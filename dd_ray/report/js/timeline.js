@@ -140,7 +140,7 @@ function drawTimelineOrFrames(changed) {
   else if (changed.has("cell")) drawFrames();
 }
 
-const drawFrames = () => Plotly.relayout("timeline", { shapes: shapesOfTimeline() });
+const drawFrames = () => overlay("timeline", { shapes: shapesOfTimeline() });
 
 function describeTimeline() {
   const { without } = data.timeline;
