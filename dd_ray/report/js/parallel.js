@@ -25,7 +25,9 @@ let withMoreAxes = false;
 /** The columns that have an axis: as many as can be read, or be drawn where more are asked for, on paper as find room. */
 function parallelShown(width) {
   const most = isPrinting() ? Math.floor(width / AXIS_WIDTH) : withMoreAxes ? MOST_DRAWN : MOST_AXES;
-  const first = parallelColumns.filter(({ axis, metric, name }) => axis || metric === state.metric || state.filters[name]);
+  const weighed = data.tradeoffs.flatMap(({ x, y }) => [x, y]);
+  const asked = ({ axis, metric, name }) => axis || metric === state.metric || state.filters[name];
+  const first = parallelColumns.filter((column) => asked(column) || weighed.includes(column.name));
   const others = parallelColumns.filter((column) => !first.includes(column));
   const some = new Set([...first, ...others].slice(0, most));
   return parallelColumns.filter((column) => some.has(column));
