@@ -28,6 +28,8 @@ from tests.chaos.cluster import MOST_NODES, Nodes, Storage, Sweep, enter_namespa
 from tests.chaos.guest import Guest
 from tests.chaos.sweep import STUDY
 
+DAMAGED = "file damaged"
+"""Where it is among the faults, every command that goes on with a sweep finds one more file damaged."""
 SECOND_SWEEP = "second sweep stopped"
 """Where it is not among the faults, there is no second sweep, which takes half of the machine."""
 SECONDS_TO_START = 180
@@ -108,7 +110,7 @@ def kill_driver(chaos: Chaos) -> str:
     """The process that runs the sweep, without warning."""
     code, _ = chaos.sweep.end(signal.SIGKILL)
     if code != 0:
-        chaos.sweep.start()
+        start_again(chaos)
     return f"exit code {code}"
 
 
@@ -129,7 +131,7 @@ def _stop_driver(chaos: Chaos, number: signal.Signals) -> str:
     if code not in (0, 130, *([] if training else [-number, number, 1])):
         chaos.problem(f"{number.name} ended the sweep with exit code {code}: {chaos.sweep.said[-1000:]}")
     if code != 0:
-        chaos.sweep.start()
+        start_again(chaos)
     return f"exit code {code} after {seconds:.1f} s"
 
 
@@ -178,7 +180,7 @@ def _lose_cluster(chaos: Chaos, lose: Callable[[], None]) -> str | None:
         chaos.problem(f"exit code {code} after {seconds:.1f} s without a cluster: {chaos.sweep.said[-1000:]}")
     chaos.nodes.start_anew()
     chaos.sweep.address = chaos.nodes.address
-    chaos.sweep.start()
+    start_again(chaos)
     return f"exit code {code} after {seconds:.1f} s"
 
 
@@ -222,7 +224,7 @@ def fill_storage(chaos: Chaos) -> str | None:
     chaos.storage.clear()
     if code != 1 or "The storage is full" not in chaos.sweep.said:
         chaos.problem(f"on a full storage the sweep ended with exit code {code}: {chaos.sweep.said[-1000:]}")
-    chaos.sweep.start()
+    start_again(chaos)
     return f"exit code {code} after {seconds:.1f} s"
 
 
@@ -253,16 +255,31 @@ def damage_file(chaos: Chaos) -> str | None:
     code, _ = chaos.sweep.end(signal.SIGKILL)
     if code == 0:
         return None
+    done = _damage_any(chaos)
+    chaos.sweep.start()
+    return done
+
+
+def start_again(chaos: Chaos) -> None:
+    """Start the sweep's command once more, where one of its files was damaged since the last has ended."""
+    if DAMAGED in chaos.kinds and (done := _damage_any(chaos)) is not None:
+        chaos.faults.append(DAMAGED)
+        chaos.say(f"meanwhile {DAMAGED}: {done}")
+    chaos.sweep.start()
+
+
+def _damage_any(chaos: Chaos) -> str | None:
     deadline = time.monotonic() + SECONDS_TO_LEAVE
     while chaos.nodes.trials() and time.monotonic() < deadline:
         time.sleep(0.1)
     files = sorted(path for pattern in ("*.json", "cells/*/[!.]*") for path in chaos.folder.glob(pattern))
+    if not files:  # as where the first command has ended before it wrote any
+        return None
     path = chaos.choice.choice(files)
     how = _damage(path, chaos.choice)
     if path.parent != chaos.folder:
         chaos.seen.damaged.add(path.parent.name)
         chaos.damaged.add(path)
-    chaos.sweep.start()
     return f"{path.relative_to(chaos.folder)} {how}"
 
 
@@ -306,7 +323,7 @@ FAULTS: dict[str, Callable[[Chaos], str | None]] = {
     "node added": add_node,
     "storage full": fill_storage,
     "state truncated": truncate_states,
-    "file damaged": damage_file,
+    DAMAGED: damage_file,
 }
 """What may happen. A fault says what it did, or returns None where it could not do it just then."""
 
