@@ -26,7 +26,7 @@ from dd_ray.errors import UserError, printable
 from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.summary import described
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import latest_state
 
@@ -134,15 +134,33 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
     # A label also names fields with the same value in all trials, which distinguish none.
     alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
     for row in trials.to_dict("records"):
-        state, _ = latest_state(sweep.trial(row["key"]))
-        if state is None or not all(bool(weights.isfinite().all()) for weights in state.weights.values()):
-            left_out[row["label"]] = row["state"]
-            continue
         names = [field_named(name) for name in parts_of(row["label"])]
-        networks.append(_network(state, row, {name: row[name] for name in names if name and name not in alike}))
+        settings = {name: row[name] for name in names if name and name not in alike}
+        network = usable_network(sweep.trial(row["key"]), row, settings)
+        if network is None:
+            left_out[row["label"]] = row["state"]
+        else:
+            networks.append(network)
     if not networks:
         raise UserError(f"none of the {len(trials)} chosen trials of {path} has a trained network; choose others.")
     return networks, left_out
+
+
+def usable_network(trial: TrialFolder, row: Mapping[Any, Any], settings: Mapping[str, Any]) -> Network | None:
+    """Load the network of a trial's latest state; None where it has none, or its weights are not finite.
+
+    Args:
+        trial: folder of the trial.
+        row: its key, label and state.
+        settings: what distinguishes it from others.
+
+    Raises:
+        UserError: the state is damaged.
+    """
+    state, _ = latest_state(trial)
+    if state is None or not all(bool(weights.isfinite().all()) for weights in state.weights.values()):
+        return None
+    return _network(state, row, settings)
 
 
 def load_originals(path: str | Path) -> list[Network]:

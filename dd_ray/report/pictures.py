@@ -31,8 +31,9 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures
 from dd_ray.figures.sheets import GREYS
 from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
-from dd_ray.probes.networks import Network, load_networks
+from dd_ray.probes.networks import Network, usable_network
 from dd_ray.results.joining import SWEEP
+from dd_ray.storage.sweep_folder import SweepFolder
 
 STEPS, LOW, HIGH = 7, -3.0, 3.0
 """Of a traversal: pictures, and the ends in standard deviations of the prior."""
@@ -40,6 +41,7 @@ NUM_ENCODED = 64
 """Videos that say which factor a latent follows."""
 NUM_LAGGING = 16
 """Videos over which the lag of the circle is measured."""
+_NO_WEIGHTS = "the weights of this trial are missing, damaged or not finite."
 
 
 class Pictures:
@@ -49,9 +51,11 @@ class Pictures:
         """Make none yet, of sweeps whose table has been loaded."""
         self.originals: list[dict[str, Any]] = []
         """Sprites of held-out videos, which cells refer to by their place."""
-        self._sweeps = {name: sweep.location for name, sweep in results.open_all(path, *more).items()}
+        self._sweeps = results.open_all(path, *more)
         self._num_videos = num_videos
-        self._rows = results.final(table).set_index("key", drop=False)
+        trials = results.final(table)
+        named = trials[[name for name in ("key", "label", "state", "iteration", SWEEP) if name in trials]]
+        self._rows = {row["key"]: row for row in named.to_dict("records")}
         self._places: dict[bytes, int] = {}
 
     def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -81,22 +85,22 @@ class Pictures:
         return {"note": reason}
 
     def _network(self, key: str) -> Network:
-        row = self._rows.loc[[key]]
-        if pd.isna(row["iteration"].iloc[0]):
+        row = self._rows[key]
+        if pd.isna(row["iteration"]):
             raise UserError("this trial was never evaluated, so it has no trained network.")
         try:
-            (subject,), _ = load_networks(self._sweep_of(row), row)
+            network = usable_network(self._sweep_of(row).trial(key), row, {})
         except CodeMissingError:
             raise
         except UserError as error:
             # Not its own message, which names places on this machine.
-            raise UserError("the weights of this trial are missing, damaged or not finite.") from error
-        return subject
+            raise UserError(_NO_WEIGHTS) from error
+        if network is None:
+            raise UserError(_NO_WEIGHTS)
+        return network
 
-    def _sweep_of(self, row: pd.DataFrame) -> str:
-        """Return where the sweep of a trial is."""
-        name = row[SWEEP].iloc[0] if SWEEP in row else next(iter(self._sweeps))
-        return self._sweeps[name]
+    def _sweep_of(self, row: Mapping[Any, Any]) -> SweepFolder:
+        return self._sweeps[row[SWEEP]] if SWEEP in row else next(iter(self._sweeps.values()))
 
     def _of_network(self, subject: Network) -> dict[str, Any]:
         videos = _videos(subject.config, self._num_videos)

@@ -1,5 +1,6 @@
 """Notices that the Ray under a sweep has died or hangs, since a call that waits for it would wait for ever."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,10 @@ SECONDS_BETWEEN_QUESTIONS = 5.0
 LOOKS_TO_ANSWER = 40
 """Looks, one a second, after which a control store that has not answered counts as dead; a busy one takes some seconds.
 Looks are counted and not seconds, since on a machine so busy that it hardly answers, this process looks as seldom."""
+SECONDS_REFUSED = 25.0
+"""Seconds without an answer after which a control store counts as dead where its machine refuses connections to it. A
+busy one accepts them, however late it answers, so that these are seconds and not looks."""
+SECONDS_TO_CONNECT = 0.5
 LOOKS_AT_STOPPED = 15
 """Looks, one a second, after which a process that is found stopped each time counts as standing still. They are so many
 that a job which a batch system suspends, and lets go on, does not."""
@@ -39,8 +44,8 @@ def while_ray_lives(work: Callable[[], Result], is_over: Callable[[], bool] = la
         is_over: called every second; if it returns true, the wait ends as if Ray had died.
 
     Raises:
-        RayLost: a process of this sweep's own Ray has ended or stands still, the cluster's control store does not
-            answer or has forgotten this process, or it is over.
+        RayLost: a process of this sweep's own Ray has ended or stands still, the cluster's control store has ended,
+            does not answer or has forgotten this process, or it is over.
         Exception: whatever the work raises.
     """
     outcome: Future[Result] = Future()
@@ -86,8 +91,9 @@ class _Question:
     """Asks the control store for its nodes again and again, from a thread that may hang with it."""
 
     def __init__(self) -> None:
-        self._asked = time.monotonic()
+        self._asked = self._answered = time.monotonic()
         self._looks = 0
+        self._address = ray.get_runtime_context().gcs_address if ray.is_initialized() else None
         self._thread: threading.Thread | None = None
 
     def is_unanswered(self) -> bool:
@@ -99,7 +105,18 @@ class _Question:
             self._thread = threading.Thread(target=self._ask, name="pulse", daemon=True)
             self._thread.start()
         self._looks += 1
-        return self._looks > LOOKS_TO_ANSWER
+        return self._looks > LOOKS_TO_ANSWER or (now - self._answered > SECONDS_REFUSED and self._is_refused())
+
+    def _is_refused(self) -> bool:
+        """Return whether nobody is behind the control store's port; not, where its machine says nothing of it."""
+        host, _, port = (self._address or "").rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()
+        except ConnectionRefusedError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
 
     def _ask(self) -> None:
         # A cluster whose head came back knows nothing of this process, which it would leave waiting.
@@ -108,7 +125,7 @@ class _Question:
         except Exception:  # whatever Ray raises where it does not answer
             return
         if any(node["Alive"] and node["NodeID"] == here for node in nodes):
-            self._looks = 0
+            self._looks, self._answered = 0, time.monotonic()
 
 
 class _OwnRay:

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -263,6 +264,27 @@ def test_a_process_of_the_own_ray_that_is_stopped_counts_as_lost(monkeypatch):
         os.kill(raylet.pid, signal.SIGSTOP)
         with pytest.raises(RayLost):
             while_ray_lives(threading.Event().wait)
+
+
+def test_a_control_store_counts_as_dead_where_connections_to_it_are_refused_and_not_where_it_is_busy(monkeypatch):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        class Context:
+            gcs_address = f"127.0.0.1:{listening.getsockname()[1]}"
+
+            def get_node_id(self):
+                raise ConnectionError
+
+        monkeypatch.setattr(pulse.ray, "is_initialized", lambda: True)
+        monkeypatch.setattr(pulse.ray, "get_runtime_context", Context)
+        monkeypatch.setattr(pulse, "SECONDS_BETWEEN_LOOKS", 0.02)
+        monkeypatch.setattr(pulse, "SECONDS_REFUSED", 0.1)
+        monkeypatch.setattr(pulse, "LOOKS_TO_ANSWER", 100_000)
+        assert while_ray_lives(lambda: time.sleep(0.5)) is None
+    with pytest.raises(RayLost):
+        while_ray_lives(lambda: time.sleep(20))
 
 
 def test_a_cluster_that_has_forgotten_this_process_does_not_answer(monkeypatch):

@@ -33,11 +33,12 @@ const store = {
   near: new Set(), // ids of elements that are near the window
 
   /**
-   * Have a view drawn whenever one of the keys `on` of the state has changed, in the order of registration. `draw` gets
-   * the changed keys. With `later`, it waits until the browser has shown what the others draw, and for a further picture
-   * where several take long. With `far`, the id of an element far down, it waits until that is about to be seen; once drawn, it follows when nothing
-   * has changed for a moment. With `unseen`, it does so from the beginning. With `costly`, it follows when nothing has
-   * changed for a moment though it is seen, and not while it is out of sight.
+   * Have a view drawn whenever one of the keys `on` of the state has changed. `draw` gets the changed keys. Views are
+   * drawn in the order of registration, but that in which the reader is comes first; where they take long, those left
+   * over wait for the next picture. With `later`, a view waits for it always. With `far`, the id of an element far
+   * down, it waits until that is about to be seen; once drawn, it follows when nothing has changed for a moment. With
+   * `unseen`, it does so from the beginning. With `costly`, it follows when nothing has changed for a moment though it
+   * is seen, and not while it is out of sight.
    */
   register(view) {
     const unknown = view.on.filter((key) => !(key in state));
@@ -52,21 +53,18 @@ const store = {
   update(changes, source = null) {
     const changed = new Set(Object.keys(changes).filter((key) => state[key] !== changes[key]));
     Object.assign(state, changes);
-    for (const view of store.views) {
-      if (view !== source && view.on.some((key) => changed.has(key))) store.draw(view, changed);
-    }
+    for (const view of store.views) if (view !== source) store.mark(view, changed);
+    drawSeen(store.views.filter((view) => !view.later));
   },
 
+  /** Draw all that need not wait, however long it takes. */
   drawAll() {
-    for (const view of store.views) store.draw(view, new Set(Object.keys(state)));
+    for (const view of store.views) store.mark(view, new Set(Object.keys(state)));
+    drawSeen(store.views.filter((view) => !view.later), Infinity);
   },
 
-  draw(view, changed) {
+  mark(view, changed) {
     for (const key of view.on) if (changed.has(key)) view.stale.add(key);
-    tellWhetherDrawn();
-    if (view.costly || !isSeen(view)) drawInQuiet();
-    else if (view.later) afterPicture(drawSeen);
-    else drawNow(view);
   },
 
   /** Draw what an element shows as it should be now, though it may be out of sight. */
@@ -91,15 +89,19 @@ function tellWhetherDrawn() {
 }
 
 const isSeen = (view) => !view.far || store.near.has(view.far);
+const isInTurn = (view) => view.stale.size > 0 && isSeen(view) && !view.costly;
+const isHere = (view) => Boolean(view.far && $(view.far).contains(document.activeElement));
 
-/** Draw the views that wait, for as long as a frame may take. */
-function drawSeen() {
-  const end = performance.now() + FRAME;
-  for (const view of store.views) {
-    if (!view.stale.size || !isSeen(view) || view.costly) continue;
-    if (performance.now() > end) return afterPicture(drawSeen);
-    drawNow(view);
+/** Draw those of some views that are seen, for as long as a frame may take; all that are left over wait. */
+function drawSeen(views = store.views, most = FRAME) {
+  const end = performance.now() + most;
+  for (const view of views.filter(isInTurn).sort((one, other) => isHere(other) - isHere(one))) {
+    if (performance.now() > end) break;
+    if (view.stale.size) drawNow(view);
   }
+  tellWhetherDrawn();
+  if (store.views.some(isInTurn)) afterPicture(drawSeen);
+  if (store.views.some((view) => view.stale.size && !isInTurn(view))) drawInQuiet();
 }
 
 /** Whether a view may be drawn while the reader does nothing. */
