@@ -286,7 +286,13 @@ def _dunnett(differences: Array, groups: NDArray[Any], least: float) -> Array:
     if np.isnan(differences).any():
         # Taken as independent, which is cautious (Šidák 1967, JASA 62, p. 626).
         groups = np.arange(len(differences))
-    return _stepwise(statistics, lambda left, bound: chance_beyond(bound, groups[left], degrees, least))
+    singly = 2 * special.stdtr(degrees, -statistics)
+
+    def chance(left: NDArray[Any], bound: float) -> float:
+        at_most = len(left) * float(singly[left[0]])
+        return at_most if at_most < least else chance_beyond(bound, groups[left], degrees)
+
+    return _stepwise(statistics, chance)
 
 
 def _stepwise(statistics: Array, chance: Callable[[NDArray[Any], float], float]) -> Array:
@@ -359,7 +365,7 @@ def _deviations(degrees: float) -> Array:
     return np.asarray(np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
 
 
-def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float, least: float = BEYOND_QUADRATURE) -> float:
+def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> float:
     """Compute the chance that the largest |T| exceeds a bound if there is no effect.
 
         1 − ∫ dF(s) Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz,   ν s² ~ χ²_ν
@@ -372,10 +378,10 @@ def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float, lea
         degrees: ν.
 
     Returns:
-        Where it is below `least`, the sum of the single chances, which is no less.
+        Where it is below `BEYOND_QUADRATURE`, the sum of the single chances, which is no less.
     """
     at_most = 2 * len(groups) * float(special.stdtr(degrees, -bound))
-    if at_most < least:
+    if at_most < BEYOND_QUADRATURE:
         return at_most
     z, of_z, _, of_u = _nodes()
     s = _deviations(degrees)

@@ -63,7 +63,8 @@ def load(path: str | Path, *more: str | Path) -> pd.DataFrame:
     table = pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
     if table["gamma"].nunique() > 1 and table["lam"].nunique() > 1:
         names = [name for name in field_names() if name in table]
-        table["effective_lambda"] = [effective_lambda(values) for values in table[names].to_dict("records")]
+        configs = table.drop_duplicates("key").set_index("key")[names].to_dict("index")
+        table["effective_lambda"] = table["key"].map({key: effective_lambda(of) for key, of in configs.items()})
     return table
 
 
