@@ -172,7 +172,7 @@ def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
     LSD = t √2 s / √n (Fisher 1935, sec. 24), which is √2 times half an interval; the median over cells is taken. None
     for counts, and if no seeds differ.
     """
-    half = pd.Series([half_of(mean, high) for mean, high in zip(cells["mean"], cells["high"], strict=True)])
+    half = pd.Series(halves_of(cells["mean"].to_numpy(float), cells["high"].to_numpy(float)))
     half = half[half > 0]
     if half.empty or described(cells["metric"].iloc[0]).count:
         return None
@@ -181,8 +181,13 @@ def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
 
 def half_of(mean: float, high: float) -> float:
     """Return half of an interval: its end less its mean, and 0 where these differ by rounding alone."""
+    return float(halves_of(np.array(mean), np.array(high)))
+
+
+def halves_of(mean: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `half_of` of each of many."""
     half = high - mean
-    return 0.0 if abs(half) <= SPREAD * abs(mean) else half
+    return np.where(np.abs(half) <= SPREAD * np.abs(mean), 0.0, half)
 
 
 def untrained_of(cells: pd.DataFrame) -> list[float]:

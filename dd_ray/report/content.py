@@ -7,7 +7,7 @@ those of `dd_ray.results.tradeoffs`.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import MARKS
-from dd_ray.figures.maps import Scale, half_of, readable_on
+from dd_ray.figures.maps import Scale, halves_of, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
+from dd_ray.report.digits import DIGITS, DIGITS_OF_DIFFERENCES, DIGITS_OF_INTERVALS, rounded, with_digits
 from dd_ray.report.explained import explained_effects, explained_search
 from dd_ray.report.timeline import page_timeline
 from dd_ray.results import suggestions as search_results
@@ -39,8 +40,6 @@ REFERENCE_MARK = {"name": "reference", "letter": "0", "meaning": "what the other
 MOST_ITERATIONS = 40
 """Evaluations that a report shows; of more, some evenly spaced, with the first and the last."""
 COLOUR_STOPS = 33
-DIGITS, DIGITS_OF_DIFFERENCES, DIGITS_OF_INTERVALS = 6, 5, 4
-"""Digits of numbers, of differences of cells and of half intervals."""
 MOST_NOTED = 50_000
 """Characters of the notes that a report shows."""
 
@@ -249,7 +248,7 @@ def _metric(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any
         **_scale(last, name),
         "count": known.count,
         **_numbers(cells),
-        "untrained": [_number(value) for value in before] if compared and not np.isnan(before).all() else None,
+        "untrained": rounded(before) if compared and not np.isnan(before).all() else None,
         "luck": [_largest(columns["luck"]) for columns in cells],
         "best": [np.flatnonzero(columns["best"]).tolist() for columns in cells],
         "region": [np.flatnonzero(columns["in_best_region"]).tolist() for columns in cells],
@@ -264,18 +263,13 @@ def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
     """A list for each iteration, with an entry for each cell; means of so many digits."""
     marks = {name: place for place, name in enumerate([*MARKS, REFERENCE_MARK["name"]])}
     return {
-        "mean": [[_number(value, digits) for value in columns["mean"].tolist()] for columns in cells],
-        "half": [[_number(half_of(*ends), DIGITS_OF_INTERVALS) for ends in _ends(columns)] for columns in cells],
+        "mean": [rounded(columns["mean"], digits) for columns in cells],
+        "half": [rounded(halves_of(columns["mean"], columns["high"]), DIGITS_OF_INTERVALS) for columns in cells],
         "seeds": [columns["seeds"].tolist() for columns in cells],
         "mark": [[marks[mark] for mark in columns["mark"].tolist()] for columns in cells],
         "at": [[_whole(at) for at in columns["mark_iteration"].tolist()] for columns in cells],
         "collapsed": [columns["collapsed_seeds"].tolist() for columns in cells],
     }
-
-
-def _ends(columns: Columns) -> Iterable[tuple[float, float]]:
-    """Mean and upper end of each cell."""
-    return zip(columns["mean"].tolist(), columns["high"].tolist(), strict=True)
 
 
 def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
@@ -339,10 +333,7 @@ def _curves(evaluations: Evaluations, shown: Sequence[int]) -> dict[str, dict[st
     rows = evaluations.rows[:, np.searchsorted(evaluations.iterations, shown)]  # [trials, iterations]
     scores = np.where((rows >= 0)[..., None], evaluations.scores[rows], math.nan)  # [trials, iterations, metrics]
     return {
-        str(key): {
-            name: [_number(value) for value in curve]
-            for name, curve in zip(evaluations.metrics, of_trial.T.tolist(), strict=True)
-        }
+        str(key): {name: rounded(curve) for name, curve in zip(evaluations.metrics, of_trial.T, strict=True)}
         for key, of_trial in zip(evaluations.keys, scores, strict=True)
     }
 
@@ -355,9 +346,9 @@ def _colours(name: str) -> dict[str, Any]:
     return {"stops": stops, "black": [readable_on(colour) == "black" for colour in colours]}
 
 
-def _number(value: float | None, digits: int = DIGITS) -> float | None:
-    """A number of so many digits, as JSON can hold it."""
-    return None if value is None or not math.isfinite(value) else float(f"{value:.{digits}g}")
+def _number(value: float | None) -> float | None:
+    """A number as JSON can hold it."""
+    return None if value is None else with_digits(value)
 
 
 def _whole(value: float) -> int | None:

@@ -4,7 +4,6 @@ The numbers are those of `dd_ray.results.effects` and `dd_ray.results.suggestion
 `dd-ray effects` and `dd-ray search-results`, whose texts they have.
 """
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.effects import name_of, text_of, title_of
+from dd_ray.report.digits import rounded, with_digits
 from dd_ray.results import suggestions
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.effects import effects
@@ -50,9 +50,9 @@ def _of_metric(table: pd.DataFrame) -> dict[str, list[Any]]:
     rows = table.to_dict("records")
     return {
         "text": [text_of(row) for row in rows],
-        "effect": [_number(row["effect"]) for row in rows],
-        "low": [_number(row["ci_low"]) for row in rows],
-        "high": [_number(row["ci_high"]) for row in rows],
+        "effect": [with_digits(row["effect"]) for row in rows],
+        "low": [with_digits(row["ci_low"]) for row in rows],
+        "high": [with_digits(row["ci_high"]) for row in rows],
         "differs": [bool(row["p_holm"] <= LEVEL) for row in rows],
     }
 
@@ -74,7 +74,7 @@ def explained_search(path: str | Path) -> dict[str, Any]:
         "objectives": [_objective(table, name) for name in names],
         "importance": {
             "fields": [plain(symbol(str(field))) for field in shares.index],
-            "of": {str(name): [_number(share) for share in shares[name]] for name in shares},
+            "of": {str(name): [with_digits(share) for share in shares[name]] for name in shares},
         },
     }
 
@@ -84,11 +84,7 @@ def _objective(table: pd.DataFrame, name: str) -> dict[str, Any]:
     half = table[f"{name}_high"] - table[name]
     return {
         "name": name,
-        "mean": [_number(value) for value in table[name]],
-        "half": [_number(value) for value in half],
-        "best": [_number(value) for value in best],
+        "mean": rounded(table[name].to_numpy(float)),
+        "half": rounded(half.to_numpy(float)),
+        "best": rounded(best.to_numpy(float)),
     }
-
-
-def _number(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
