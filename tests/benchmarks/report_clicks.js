@@ -15,14 +15,15 @@ const QUICK = 30; // milliseconds of a frame in which nothing was drawn
 
 /**
  * Until the picture that follows an action has been drawn, by its own work, that of the next frame, layout and paint;
- * and until all in sight has been drawn, which two quick frames tell.
+ * and until all in sight has been drawn, which two quick frames tell. The frame is waited for from before the action,
+ * so that what the page leaves for after the picture comes after the first time is taken.
  */
 async function timeOf(act) {
   await rest(2500); // until what is out of sight has been drawn, too
+  const picture = nextFrame().then(afterwards);
   const began = performance.now();
   act();
-  await nextFrame();
-  await afterwards();
+  await picture;
   const first = performance.now() - began;
   let [last, all] = [performance.now(), performance.now()];
   for (let quick = 0; quick < 2; ) {
