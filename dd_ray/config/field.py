@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass
+from functools import cache
 from typing import Any, get_args, get_origin
 
 Need = Mapping[str, tuple[Any, ...]]
@@ -82,12 +83,14 @@ class Option:
 _PLAIN = Option()
 
 
+@cache
 def option_of(field: "Field[Any]") -> Option:
     """Return the annotation of a config field."""
     found = [each for each in get_args(field.type)[1:] if isinstance(each, Option)] if _is_annotated(field) else []
     return found[0] if found else _PLAIN
 
 
+@cache
 def type_of(field: "Field[Any]") -> Any:
     """Return the type of a config field without its annotation."""
     return get_args(field.type)[0] if _is_annotated(field) else field.type

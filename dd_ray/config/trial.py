@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, make_dataclass
+from dataclasses import MISSING, dataclass, field, fields, make_dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -153,7 +153,7 @@ class TrialConfig(TrialFields):
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields as values of JSON."""
-        return asdict(self)
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
     def key(self) -> str:

@@ -5,6 +5,7 @@ also name it in their `reads`. Extensions bring fields of their own, see `config
 """
 
 from dataclasses import MISSING, Field, dataclass, fields
+from functools import cache
 from typing import Annotated, Any, get_args
 
 from dd_ray.config.datasets import DATASETS
@@ -282,5 +283,10 @@ def choices_of(field: Field[Any]) -> tuple[str, ...]:
     kind = option_of(field).choices
     if kind is not None:
         return tuple(REGISTRIES[kind])
+    return _literals(field)
+
+
+@cache
+def _literals(field: Field[Any]) -> tuple[str, ...]:
     choices = get_args(type_of(field))
     return choices if choices and all(isinstance(choice, str) for choice in choices) else ()

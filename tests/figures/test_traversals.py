@@ -169,6 +169,7 @@ def test_an_animation_shows_each_frame_in_turn(subject: Network) -> None:
         assert top < 80
 
 
+@pytest.mark.slow
 def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "two"
     folder.mkdir()

@@ -17,6 +17,7 @@ def _covered(metric, truth, draw, repetitions, **options):
     return np.mean([low <= truth <= high for _, low, high in intervals])
 
 
+@pytest.mark.slow
 def test_intervals_over_points_hold_the_truth(rng):
     def draw():
         factors = rng.random((400, 2))

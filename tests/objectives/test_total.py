@@ -117,7 +117,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(config, iteration):
     assert terms.loss.item() == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("model", VAES)
+@pytest.mark.parametrize("model", [VAES[0], *(pytest.param(model, marks=pytest.mark.slow) for model in VAES[1:])])
 def test_at_beta_1_the_total_correlation_vae_is_a_vae_with_the_kl_sampled(model):
     # The sums of the sampled terms are log q(z|x) − log p(z), whose mean over the noise is the KL.
     config = small(model, objective="tcvae", beta=1.0)

@@ -357,6 +357,7 @@ def test_the_table_sorts_filters_and_is_used_by_keyboard(browser: Any, page: Pat
     assert len(shown_rows(browser)) == 12
 
 
+@pytest.mark.slow
 def test_brushing_an_axis_filters_the_table(browser: Any, page: Path) -> None:
     show(browser, page)
 
@@ -419,6 +420,7 @@ def contrast(one: list[int], other: list[int]) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+@pytest.mark.slow
 def test_the_colours_follow_the_system(browser: Any, page: Path) -> None:
     backgrounds = []
     for scheme in ("light", "dark"):
@@ -430,6 +432,7 @@ def test_the_colours_follow_the_system(browser: Any, page: Path) -> None:
     assert len(set(backgrounds)) == 2
 
 
+@pytest.mark.slow
 def test_a_phone_needs_no_scrolling_to_the_side_and_a_tap_chooses(start: Start, page: Path) -> None:
     phone = show(start(360, 740, touch=True), page)
     width = "return [document.documentElement.scrollWidth, innerWidth]"
@@ -458,6 +461,7 @@ def test_hostile_labels_and_errors_are_only_shown(browser: Any, tmp_path: Path) 
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_a_sweep_of_one_axis_and_one_evaluation_is_drawn(browser: Any, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0, 2.0]}, evaluated=[300])
     show(browser, write_report(Options(path=str(path), videos=0)))
@@ -536,6 +540,7 @@ def test_an_address_shows_what_its_sender_saw(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     browser.get("about:blank")
     complaints(browser)
@@ -547,6 +552,7 @@ def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path) -> None:
     show(browser, page)
     browser.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
@@ -575,6 +581,7 @@ def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path)
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_parallel_lines_can_be_seen_in_the_dark(browser: Any, page: Path) -> None:
     show(browser, page)
     scroll_to(browser, "parallel")
@@ -613,7 +620,7 @@ def in_scheme(browser: Any, scheme: str | None) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_nothing_keeps_anyone_from_reading_the_pages(browser: Any, page: Path, axe: str, scheme: str) -> None:
     front = write_report(Options(path=str(page.parents[1])))
     in_scheme(browser, scheme)
@@ -692,6 +699,7 @@ def test_rows_of_a_large_table_come_as_they_are_scrolled_to(browser: Any, wide: 
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_of_many_metrics_some_have_an_axis_until_more_are_asked_for(browser: Any, wide: Path) -> None:
     show(browser, wide)
     scroll_to(browser, "parallel-title")
@@ -712,6 +720,7 @@ def test_of_many_metrics_some_have_an_axis_until_more_are_asked_for(browser: Any
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_a_wide_table_is_laid_on_paper_in_parts(browser: Any, wide: Path) -> None:
     show(browser, wide)
     browser.execute_script("dispatchEvent(new Event('beforeprint'))")
@@ -780,6 +789,7 @@ def test_paper_holds_the_slices_the_pictures_and_whole_tables(browser: Any, page
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_text_of_twice_the_size_fits_a_phone_and_grows_in_plots_too(start: Start, page: Path) -> None:
     phone = show(start(360, 740, touch=True), page)
     phone.execute_script("document.documentElement.style.fontSize = '200%'")
@@ -833,6 +843,7 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(Options(path=str(path), videos=0))
 
 
+@pytest.mark.slow
 def test_a_timeline_shows_when_and_where_trials_ran(browser: Any, timed: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "America/New_York"})
     show(browser, timed)

@@ -242,6 +242,7 @@ def test_without_the_client_the_remedy_is_named(monkeypatch):
 
 def test_who_does_not_answer_is_given_up_in_time(monkeypatch):
     monkeypatch.setattr(connection, "find_spec", lambda name: name)
+    monkeypatch.setattr(connection, "SECONDS_TO_ANSWER", 1)
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()

@@ -99,6 +99,7 @@ def test_names_are_files_and_folders_directly_below_but_for_the_hidden(files):
     assert files.exists("a/c/d") and files.exists("a")
 
 
+@pytest.mark.slow
 def test_more_names_than_one_page_holds(files):
     from concurrent.futures import ThreadPoolExecutor
 

@@ -162,7 +162,7 @@ def test_asha_compares_first_at_an_evaluation_within_the_run():
     assert parse(TINY, ["--iterations", "100", "--evaluations", "1"]).first_comparison is None
 
 
-@pytest.mark.parametrize("preset", ["quick", "full"])
+@pytest.mark.parametrize("preset", ["quick", pytest.param("full", marks=pytest.mark.slow)])
 def test_what_trials_are_said_to_report_is_what_they_report(preset):
     for path in STUDY_FILES:
         config = replace(parse(load_study(path), ["--preset", preset]).examples[0], num_test=4)

@@ -120,7 +120,13 @@ def test_a_score_that_is_undefined_is_no_value(tmp_path: Path) -> None:
     assert search_results.load(Path(plan.location))["state"].tolist() == ["undefined"]
 
 
-@pytest.mark.parametrize("kill_after", range(10))
+KILLED_ALWAYS = (0, 1, 4, 9)
+"""Before the first, while points are drawn at random, after those, and after all."""
+
+
+@pytest.mark.parametrize(
+    "kill_after", [pytest.param(n, marks=() if n in KILLED_ALWAYS else pytest.mark.slow) for n in range(10)]
+)
 def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, kill_after: int) -> None:
     options = ("--startup", "2", "--scheduler", "none")
     undisturbed = run(plan_of(tmp_path / "a", *options), bowl)

@@ -103,6 +103,7 @@ def test_a_sweep_on_an_object_store_is_scored_too(object_store, few_stills):
     assert sweep.files.exists("results.csv")
 
 
+@pytest.mark.slow
 def test_several_processes_come_to_the_same(tmp_path):
     sweep = _sweep_at(tmp_path / "sweep", **GREY)  # of few pictures, for processes that do not know `few_stills`
     main([sweep.location, "--processes", "2", "--metrics", "mcc"])

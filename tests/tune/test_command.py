@@ -84,6 +84,7 @@ def test_a_wider_command_adds_to_what_is_there_on_the_cluster_that_auto_finds(
 
 
 @pytest.mark.ray
+@pytest.mark.slow
 def test_a_sweep_on_an_object_store_goes_on_there(cluster, object_store, four_trials, tmp_path):
     prefix = tmp_path.name
     storage = SweepFolder.at(object_store.url(f"{prefix}/mine")).files
@@ -148,26 +149,24 @@ def test_trials_that_asha_stopped_go_on_where_nothing_stops_them(cluster, tmp_pa
 
 
 @pytest.mark.ray
-def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, tmp_path):
-    options = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
-    rates = ["--learning-rate", "1e-4", "1e30", "--beta", "1", "--gamma", "0", "--lambda", "0"]
-    first = sweep(*rates, "--iterations", "4", "--scheduler", "none", *options)
-    assert first.returncode == 0, first.stderr
-    trials = results.final(results.load(tmp_path / "mine")).set_index("learning_rate")
-    assert trials["state"].to_dict() == {1e-4: "finished", 1e30: "diverged"}
-
-    damaged = trials.loc[1e-4]
+def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, four_trials, tmp_path):
+    copied(four_trials, tmp_path)
+    trained = results.final(results.load(tmp_path / "mine")).set_index(["beta", "gamma"])
+    damaged = trained.loc[(1, 0)]
     events = tmp_path / "mine" / "tensorboard" / damaged["label"]
     shutil.rmtree(events)
     events.write_text("in the way")
     (tmp_path / "mine" / "aside").write_text("where it would be set aside")
-    longer = sweep(*rates, "--seeds", "2", "--iterations", "6", "--scheduler", "none", *options)
-    assert longer.returncode == 1
+    options = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
+    rates = ["--learning-rate", "1e-5", "1e30", "--beta", "1"]
+    longer = sweep(*FOUR_TRIALS, *rates, "--iterations", "9", *options)
+    assert longer.returncode == 1, longer.stderr
     after = results.final(results.load(tmp_path / "mine")).set_index("key")
     assert after.loc[damaged["key"], "state"] == "failed"
     assert "FileExistsError" in after.loc[damaged["key"], "error"] and "FileExistsError" in longer.stderr
-    assert "is tried again from iteration 4" in longer.stderr
-    assert sorted(after["state"]) == ["diverged", "diverged", "failed", "finished"]
+    assert "is tried again from iteration 6" in longer.stderr
+    assert after.loc[trained.loc[(1, 0.5), "key"], ["state", "iteration"]].tolist() == ["finished", 9]
+    assert set(after.loc[after["learning_rate"] == 1e30, "state"]) == {"diverged"}
 
 
 @pytest.mark.ray
