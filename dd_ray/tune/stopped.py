@@ -23,7 +23,9 @@ SECONDS_BETWEEN_ROUNDS = 8.0
 SECONDS_OF_SILENCE = 15.0
 """Seconds without a report of a trial after which its node is asked, if that is another one. Working trials mostly
 report every 3 s."""
-SECONDS_TO_ANSWER = 60.0
+SECONDS_TO_ANSWER = 15.0
+"""Seconds that a round waits for the nodes it has asked. One that answers later is heard by a later round: a node that
+has died is known as such only after half a minute, for which no other may wait."""
 LOOKS, SECONDS_BETWEEN_LOOKS = 3, 4.0
 """Number of looks at a process before it counts as stopped, and the seconds between them. A batch system that suspends
 a job stops its processes one after another, and lets them go on so: this one is then never awake for long beside one
@@ -33,13 +35,13 @@ that is stopped."""
 @contextmanager
 def ending_stopped_workers(watcher: Watcher) -> Iterator[None]:
     """During the block, end workers of this sweep that were stopped. Tune tries their trials again elsewhere."""
-    ended = threading.Event()
+    ended, lookout = threading.Event(), Lookout(watcher)
 
     def look_again_and_again() -> None:
         while not ended.wait(SECONDS_BETWEEN_ROUNDS):
             # Whatever Ray raises where it does not answer; if it has died, others notice.
             with suppress(Exception):
-                _look(watcher)
+                lookout.look()
 
     thread = threading.Thread(target=look_again_and_again, name="lookout", daemon=True)
     thread.start()
@@ -82,28 +84,46 @@ def _is_worker(pid: int) -> bool:
         return False
 
 
-def _look(watcher: Watcher) -> None:
-    here = ray.get_runtime_context().get_node_id()
-    silent = watcher.silent_at(SECONDS_OF_SILENCE)
-    nodes: dict[str, list[Worker]] = {}
-    for worker in workers():
-        if worker.node == here or worker.address in silent or None in silent:
-            nodes.setdefault(worker.node, []).append(worker)
-    asked: dict[Any, str] = {}
-    for node, there in nodes.items():
-        pids = [worker.pid for worker in there]
-        if node == here:
-            _say(watcher, end_stopped(pids), there[0].address)
-        else:
-            task: Any = ray.remote(num_cpus=0, max_retries=0)(end_stopped)
-            at_node = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False))
-            asked[at_node.remote(pids)] = there[0].address
-    answers, _ = ray.wait(list(asked), num_returns=len(asked), timeout=SECONDS_TO_ANSWER) if asked else ([], [])
-    for answer in answers:
-        with suppress(ray.exceptions.RayError):  # of a node that has just ended
-            _say(watcher, ray.get(answer), asked[answer])
+class Lookout:
+    """Looks for stopped workers of a sweep, on all nodes; a node that does not answer keeps none from being asked."""
 
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
+        self._asked: dict[Any, Worker] = {}
+        """Questions that are not answered yet, with a worker of the node that each asks."""
 
-def _say(watcher: Watcher, ended: Sequence[int], address: str) -> None:
-    for pid in ended:
-        watcher.say(f"Process {pid} on {address} was stopped by a signal, and is ended; its trials are tried again.")
+    def look(self) -> None:
+        """End the stopped workers of this node, and of those nodes where a trial has said nothing for long."""
+        here = ray.get_runtime_context().get_node_id()
+        nodes = self._suspects(here)
+        waits = {worker.node for worker in self._asked.values()}
+        for node in nodes.keys() - waits - {here}:
+            self._asked[self._ask(nodes[node])] = nodes[node][0]
+        if here in nodes:
+            self._say(end_stopped([worker.pid for worker in nodes[here]]), nodes[here][0])
+        asked = list(self._asked)
+        answers, _ = ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_ANSWER) if asked else ([], [])
+        for answer in answers:
+            worker = self._asked.pop(answer)
+            with suppress(ray.exceptions.RayError):  # of a node that has just ended
+                self._say(ray.get(answer), worker)
+
+    def _suspects(self, here: str) -> dict[str, list[Worker]]:
+        """Return the workers to look at, by their nodes."""
+        silent = self._watcher.silent_at(SECONDS_OF_SILENCE)
+        nodes: dict[str, list[Worker]] = {}
+        for worker in workers():
+            if worker.node == here or worker.address in silent or None in silent:
+                nodes.setdefault(worker.node, []).append(worker)
+        return nodes
+
+    def _ask(self, there: Sequence[Worker]) -> Any:
+        task: Any = ray.remote(num_cpus=0, max_retries=0)(end_stopped)
+        at_node = NodeAffinitySchedulingStrategy(there[0].node, soft=False)
+        return task.options(scheduling_strategy=at_node).remote([worker.pid for worker in there])
+
+    def _say(self, ended: Sequence[int], worker: Worker) -> None:
+        for pid in ended:
+            self._watcher.say(
+                f"Process {pid} on {worker.address} was stopped by a signal, and is ended; its trials are tried again."
+            )

@@ -18,6 +18,7 @@ from dd_ray.storage.files import BlockedError, answers, local
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune import pulse, stopped
+from dd_ray.tune.private import Worker
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
 from dd_ray.tune.trial_trainable import TrialTrainable
@@ -187,6 +188,34 @@ def test_a_worker_that_goes_on_meanwhile_is_not_ended(quick_looks):
         threading.Timer(0.05, os.kill, [worker.pid, signal.SIGCONT]).start()
         assert stopped.end_stopped([worker.pid]) == []
         assert worker.poll() is None
+
+
+def test_a_node_that_does_not_answer_keeps_no_other_from_being_asked(tmp_path, monkeypatch):
+    dead, other = (Worker(pid=pid, node=node, address=node) for pid, node in ((1, "dead"), (2, "other")))
+    answers = {"other": []}
+
+    class Context:
+        def get_node_id(self):
+            return "mine"
+
+    def wait(asked, num_returns, timeout):
+        assert num_returns == len(asked)
+        return [each for each in asked if each.partition("#")[0] in answers], []
+
+    lookout, asked = stopped.Lookout(watcher_of(tmp_path)), []
+    monkeypatch.setattr(stopped.ray, "get_runtime_context", Context)
+    monkeypatch.setattr(stopped.ray, "wait", wait)
+    monkeypatch.setattr(stopped.ray, "get", lambda answer: answers[answer.partition("#")[0]])
+    monkeypatch.setattr(stopped, "workers", lambda: [dead, other])
+    monkeypatch.setattr(lookout._watcher, "silent_at", lambda seconds: {None})
+    monkeypatch.setattr(lookout, "_ask", lambda there: asked.append(f"{there[0].node}#{len(asked)}") or asked[-1])
+    for _ in range(3):
+        lookout.look()
+    assert sorted(each.partition("#")[0] for each in asked) == ["dead", "other", "other", "other"]
+    answers["dead"] = [1]
+    lookout.look()
+    lookout.look()
+    assert [each.partition("#")[0] for each in asked].count("dead") == 2
 
 
 def watcher_of(folder):
