@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dd_ray.data.rendering import CANVAS, CIRCLE_MARGIN, CIRCLE_RANGE, IMAGE
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, region_errors
 from dd_ray.probes.networks import Network
+from dd_ray.probes.side_by_side import side_by_side
 
 POSITIONS = np.linspace(0, 1, 8)
 """Number of positions on each axis, as in the original study's numbers."""
@@ -85,30 +87,32 @@ def measure(subjects: Sequence[Network]) -> list[Cell]:
         told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
         alone = subject.name if subject.state == "original" else ""
         groups.setdefault((alone, *told), []).append(subject)
-    # The bar shows on a terminal only.
-    progress = tqdm(total=len(subjects), desc="networks", disable=None, leave=False)
-    sizes = {subject.config.image_size for subject in subjects}
+    furthest = [network for group in groups.values() for network in _furthest(group)]
+    sizes = {subject.config.image_size for subject in furthest}
     pictured = {size: PicturedRegions.of(grid(), size) for size in sizes}
-    with progress:
-        return [_measure_group(dict(key[1:]), group, pictured, progress) for key, group in groups.items()]
+    asked = side_by_side(lambda one: region_errors(one.model, pictured[one.config.image_size]), furthest)
+    # The bar shows on a terminal only.
+    errors = iter(tqdm(asked, total=len(furthest), desc="networks", disable=None, leave=False))
+    return [_cell(dict(key[1:]), group, list(islice(errors, len(_furthest(group))))) for key, group in groups.items()]
 
 
-def _measure_group(
-    settings: Mapping[str, Any], group: Sequence[Network], pictured: Mapping[int, PicturedRegions], progress: Any
-) -> Cell:
+def _furthest(group: Sequence[Network]) -> list[Network]:
+    """Return the networks of a cell that got furthest."""
     furthest = max(subject.iteration or 0 for subject in group)
-    errors = []
-    for subject in group:
-        if (subject.iteration or 0) == furthest:
-            errors.append(region_errors(subject.model, pictured[subject.config.image_size]))
-        progress.update()
+    return [subject for subject in group if (subject.iteration or 0) == furthest]
+
+
+def _cell(
+    settings: Mapping[str, Any], group: Sequence[Network], errors: Sequence[Mapping[str, NDArray[np.floating]]]
+) -> Cell:
+    """Put the errors of the networks of a cell that got furthest together."""
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
     states = [s.state if s.iteration is None else f"{s.state}@{s.iteration}" for s in group]
     name = group[0].name
     if group[0].state != "original":
         name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
-    return Cell(name, settings, " ".join(states), *_note(group, furthest), together)
+    return Cell(name, settings, " ".join(states), *_note(group, _furthest(group)[0].iteration or 0), together)
 
 
 def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:

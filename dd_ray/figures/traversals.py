@@ -29,10 +29,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dd_ray import probes
-from dd_ray.data import make_dataset
+from dd_ray.data import Batch, make_dataset
 from dd_ray.figures.common import folder_of, run_command, write
 from dd_ray.figures.lag import draw_lag
 from dd_ray.figures.network_animations import animate_dream, animate_traversal, animate_video
@@ -48,6 +49,7 @@ from dd_ray.figures.network_pictures import (
 from dd_ray.figures.sheets import Animation, write_gif
 from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
 from dd_ray.probes.networks import Network, subjects_of, suitable
+from dd_ray.probes.side_by_side import side_by_side
 
 LAG_VIDEOS = 128
 
@@ -60,9 +62,8 @@ def file_name(what: str, subject: Network) -> str:
 def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the lag of each network, and of each frame."""
     networks, frames = [], []
-    for subject in tqdm(subjects, desc="lags", disable=None):
-        batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
-        lags = circle_lags(subject.model, batch)
+    asked = side_by_side(_lags, subjects)
+    for subject, (batch, lags) in zip(subjects, tqdm(asked, "lags", len(subjects), disable=None), strict=True):
         first = batch.images.shape[1] - lags.shape[1]
         lag = Lag.of(lags)
         named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
@@ -79,6 +80,11 @@ def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame
             for t, at in enumerate(lags.T)
         ]
     return pd.DataFrame(networks), pd.DataFrame(frames)
+
+
+def _lags(subject: Network) -> tuple[Batch, NDArray[np.float64]]:
+    batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
+    return batch, circle_lags(subject.model, batch)
 
 
 def pictured(subjects: Sequence[Network], options: Options) -> Sequence[Network]:
@@ -105,7 +111,8 @@ def write_traversals(options: Options) -> list[Path]:
         "a supervised encoder has no decoder, and a supervised decoder no latents",
     )
     folder = folder_of(options.path, options.out)
-    latents = {subject.name: _latents(subject) for subject in subjects}
+    asked = tqdm(side_by_side(_latents, subjects), "latents", len(subjects), disable=None)
+    latents = {subject.name: table for subject, table in zip(subjects, asked, strict=True)}
     tables = {"traversal_latents": pd.concat(latents.values())}
     figures = {}
     if of_circles := _of_one_circle(subjects):

@@ -1,8 +1,9 @@
 """Probes of trained networks, which return arrays.
 
-networks  trained networks of a sweep, and the original study's
-answers   reconstructions, traversals, dreams, what each latent does
-lag       how far behind the circle in a reconstruction is
+networks      trained networks of a sweep, and the original study's
+side_by_side  asks many networks at once
+answers       reconstructions, traversals, dreams, what each latent does
+lag           how far behind the circle in a reconstruction is
 """
 
 from dd_ray.probes.answers import (

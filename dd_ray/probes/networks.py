@@ -26,7 +26,7 @@ from dd_ray.errors import UserError, printable
 from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.summary import described
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import latest_state
 
@@ -133,10 +133,14 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
     sweep, networks, left_out = SweepFolder.open(path), [], {}
     # A label also names fields with the same value in all trials, which distinguish none.
     alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
-    for row in trials.to_dict("records"):
+
+    def load(row: Mapping[Any, Any]) -> Network | None:
         names = [field_named(name) for name in parts_of(row["label"])]
         settings = {name: row[name] for name in names if name and name not in alike}
-        network = usable_network(sweep.trial(row["key"]), row, settings)
+        return usable_network(sweep.trial(row["key"]), row, settings)
+
+    rows = trials.to_dict("records")
+    for row, network in zip(rows, in_parallel(load, rows), strict=True):
         if network is None:
             left_out[row["label"]] = row["state"]
         else:

@@ -9,17 +9,13 @@ Shapes: B videos, T' frames, L latents, S steps, H×W pixels.
 
 import base64
 import io
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -32,6 +28,7 @@ from dd_ray.evaluation import encode_pictures
 from dd_ray.figures.sheets import GREYS
 from dd_ray.probes.lag import LEAST_SHOWN, Lag, circle_lags, motion_per_frame
 from dd_ray.probes.networks import Network, usable_network
+from dd_ray.probes.side_by_side import side_by_side
 from dd_ray.results.joining import SWEEP
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -65,14 +62,13 @@ class Pictures:
         model of still pictures) and `lag` (and of other videos than one circle's), or with a `note` that says why there
         are none.
         """
-        with one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
-            for pictured in pool.map(lambda cell: self._of_trials(cell["trials"]), cells):
-                # Here, so that originals have the order of the cells.
-                if "note" not in pictured:
-                    pictured["original"] = self._place_of(pictured["original"])
-                if pictured.get("dream"):
-                    pictured["dream"]["original"] = self._place_of(pictured["dream"]["original"])
-                yield pictured
+        for pictured in side_by_side(lambda cell: self._of_trials(cell["trials"]), cells):
+            # Here, so that originals have the order of the cells.
+            if "note" not in pictured:
+                pictured["original"] = self._place_of(pictured["original"])
+            if pictured.get("dream"):
+                pictured["dream"]["original"] = self._place_of(pictured["dream"]["original"])
+            yield pictured
 
     def _of_trials(self, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         reason = ""
@@ -134,17 +130,6 @@ class Pictures:
             self._places[content] = len(self.originals)
             self.originals.append(sprite(originals))
         return self._places[content]
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Has each operation of PyTorch use one thread, where several networks are asked side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
