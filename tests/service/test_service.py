@@ -198,7 +198,6 @@ def test_sweeps_run_beside_each_other_and_one_is_stopped_and_goes_on(service, sh
     service("stop", resumed)
 
 
-@pytest.mark.slow
 def test_table_and_figures_come_from_where_the_cluster_keeps_them(service, short, tmp_path):
     service("logs", short, "--follow")
     status = service("status", short)

@@ -36,7 +36,6 @@ def _evaluated(folder: Path) -> int:
     return sum(len(path.read_text().splitlines()) for path in folder.glob("cells/*/metrics.jsonl"))
 
 
-@pytest.mark.slow
 def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, four_trials, tmp_path):
     options = ["--address", cluster, "--pack", "on", "--storage", tmp_path, "--name", "packed"]
     done = sweep(*FOUR_TRIALS, *SCORED, *options)
