@@ -552,7 +552,6 @@ def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
-@pytest.mark.slow
 def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path) -> None:
     show(browser, page)
     browser.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
@@ -843,7 +842,6 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(Options(path=str(path), videos=0))
 
 
-@pytest.mark.slow
 def test_a_timeline_shows_when_and_where_trials_ran(browser: Any, timed: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "America/New_York"})
     show(browser, timed)
