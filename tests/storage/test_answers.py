@@ -33,16 +33,18 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_is_not_answered_is_given_up_and_so_is_all_else_until_it_is(tmp_path, server, call):
+def test_what_is_not_answered_is_given_up_and_so_is_all_else_until_it_is(tmp_path, server, call, monkeypatch):
     files = LocalFiles(tmp_path)
     files.write("file", b"old\n")
     server.clear()
     with pytest.raises(BlockedError, match="no answer within"):
         CALLS[call](files)
+    monkeypatch.setattr(answers, "SECONDS_TO_ANSWER", 60)
     began = time.monotonic()
     with pytest.raises(BlockedError):
         files.at("cells").write("file", b"", durable=False)  # would not wait for the server
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 10
+    monkeypatch.setattr(answers, "SECONDS_TO_ANSWER", 0.1)
     assert not (tmp_path / "cells").exists()
     server.set()
     deadline = time.monotonic() + 10

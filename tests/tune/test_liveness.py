@@ -238,7 +238,7 @@ def test_a_storage_that_does_not_answer_ends_the_sweep(tmp_path, monkeypatch):
         while_ray_lives(lambda: server.wait(60), is_over)  # as Tune, in a call of its own
     began = time.monotonic()
     watcher.close()
-    assert time.monotonic() - began < 0.1
+    assert time.monotonic() - began < 5  # and not as long as the server, which answers never
     assert watcher.ending == "storage blocked"
     server.set()
 
