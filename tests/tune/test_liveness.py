@@ -324,10 +324,10 @@ def test_a_cluster_that_has_forgotten_this_process_does_not_answer(monkeypatch):
     nodes = [{"NodeID": "mine", "Alive": True}]
     monkeypatch.setattr(pulse.ray, "get_runtime_context", Context)
     monkeypatch.setattr(pulse.ray, "nodes", lambda: nodes)
-    monkeypatch.setattr(pulse, "SECONDS_BETWEEN_LOOKS", 0.02)
+    monkeypatch.setattr(pulse, "SECONDS_BETWEEN_LOOKS", 0.05)
     monkeypatch.setattr(pulse, "SECONDS_BETWEEN_QUESTIONS", 0.02)
     monkeypatch.setattr(pulse, "LOOKS_TO_ANSWER", 25)
-    assert while_ray_lives(lambda: time.sleep(1)) is None
+    assert while_ray_lives(lambda: time.sleep(2)) is None
     nodes[0] = {"NodeID": "another", "Alive": True}
     with pytest.raises(RayLost):
         while_ray_lives(lambda: time.sleep(20))
