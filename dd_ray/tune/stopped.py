@@ -26,6 +26,7 @@ report every 3 s."""
 SECONDS_TO_ANSWER = 15.0
 """Seconds that a round waits for the nodes it has asked. One that answers later is heard by a later round: a node that
 has died is known as such only after half a minute, for which no other may wait."""
+SECONDS_OF_A_MOMENT = 0.5
 LOOKS, SECONDS_BETWEEN_LOOKS = 3, 4.0
 """Number of looks at a process before it counts as stopped, and the seconds between them. A batch system that suspends
 a job stops its processes one after another, and lets them go on so: this one is then never awake for long beside one
@@ -35,7 +36,8 @@ that is stopped."""
 @contextmanager
 def ending_stopped_workers(watcher: Watcher) -> Iterator[None]:
     """During the block, end workers of this sweep that were stopped. Tune tries their trials again elsewhere."""
-    ended, lookout = threading.Event(), Lookout(watcher)
+    ended = threading.Event()
+    lookout = Lookout(watcher, ended)
 
     def look_again_and_again() -> None:
         while not ended.wait(SECONDS_BETWEEN_ROUNDS):
@@ -87,8 +89,8 @@ def _is_worker(pid: int) -> bool:
 class Lookout:
     """Looks for stopped workers of a sweep, on all nodes; a node that does not answer keeps none from being asked."""
 
-    def __init__(self, watcher: Watcher) -> None:
-        self._watcher = watcher
+    def __init__(self, watcher: Watcher, ended: threading.Event) -> None:
+        self._watcher, self._ended = watcher, ended
         self._asked: dict[Any, Worker] = {}
         """Questions that are not answered yet, with a worker of the node that each asks."""
 
@@ -101,8 +103,13 @@ class Lookout:
             self._asked[self._ask(nodes[node])] = nodes[node][0]
         if here in nodes:
             self._say(end_stopped([worker.pid for worker in nodes[here]]), nodes[here][0])
-        asked = list(self._asked)
-        answers, _ = ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_ANSWER) if asked else ([], [])
+        deadline = time.monotonic() + SECONDS_TO_ANSWER
+        while self._asked and not self._ended.is_set() and time.monotonic() < deadline:
+            self._hear()
+
+    def _hear(self) -> None:
+        """Take the answers that come within a moment: a longer wait could still be one when Ray is left."""
+        answers, _ = ray.wait(list(self._asked), num_returns=len(self._asked), timeout=SECONDS_OF_A_MOMENT)
         for answer in answers:
             worker = self._asked.pop(answer)
             with suppress(ray.exceptions.RayError):  # of a node that has just ended

@@ -202,9 +202,10 @@ def test_a_node_that_does_not_answer_keeps_no_other_from_being_asked(tmp_path, m
         assert num_returns == len(asked)
         return [each for each in asked if each.partition("#")[0] in answers], []
 
-    lookout, asked = stopped.Lookout(watcher_of(tmp_path)), []
+    lookout, asked = stopped.Lookout(watcher_of(tmp_path), threading.Event()), []
     monkeypatch.setattr(stopped.ray, "get_runtime_context", Context)
     monkeypatch.setattr(stopped.ray, "wait", wait)
+    monkeypatch.setattr(stopped, "SECONDS_TO_ANSWER", 0.05)
     monkeypatch.setattr(stopped.ray, "get", lambda answer: answers[answer.partition("#")[0]])
     monkeypatch.setattr(stopped, "workers", lambda: [dead, other])
     monkeypatch.setattr(lookout._watcher, "silent_at", lambda seconds: {None})
