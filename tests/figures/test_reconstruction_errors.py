@@ -37,7 +37,7 @@ CHECKPOINT = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 
 @pytest.fixture
 def told_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors that are known functions of the factors, and of which network is asked."""
+    """Errors that are known functions of the factors, and of which network is asked, one after the other."""
     asked: list[Any] = []
 
     def errors(model: Any, pictured: PicturedRegions) -> dict[str, NDArray[np.floating]]:
@@ -47,6 +47,7 @@ def told_by_seed(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"inside": first + circle_x, "edge": circle_y, "background": background_x + 2 * background_y}
 
     monkeypatch.setattr(error_cells, "region_errors", errors)
+    monkeypatch.setattr(error_cells, "side_by_side", map)
 
 
 def original_folder(reference: Path, folder: Path) -> Path:
