@@ -29,7 +29,7 @@ AXES = {
     "beta": [0.01, 0.03, 0.1, 0.3, 1.0, 3.0],
     "gamma": [0.0, 0.3, 0.5, 0.7, 0.8, 0.9],
     "lam": [0.0, 1.0, 3.0, 10.0, 30.0, 100.0],
-    "background": ["black"],
+    "background": ["gaussian"],  # without which reconstruction errors have no regions
     "width_factor": [0.5],
     "seed": [0, 1, 2],
 }
