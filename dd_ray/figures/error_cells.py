@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -87,19 +87,23 @@ def measure(subjects: Sequence[Network]) -> list[Cell]:
         told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
         alone = subject.name if subject.state == "original" else ""
         groups.setdefault((alone, *told), []).append(subject)
-    furthest = [network for group in groups.values() for network in _furthest(group)]
+    at_end = {key: _furthest(group) for key, group in groups.items()}
+    furthest = [*chain.from_iterable(at_end.values())]
     sizes = {subject.config.image_size for subject in furthest}
     pictured = {size: PicturedRegions.of(grid(), size) for size in sizes}
     asked = side_by_side(lambda one: region_errors(one.model, pictured[one.config.image_size]), furthest)
     # The bar shows on a terminal only.
     errors = iter(tqdm(asked, total=len(furthest), desc="networks", disable=None, leave=False))
-    return [_cell(dict(key[1:]), group, list(islice(errors, len(_furthest(group))))) for key, group in groups.items()]
+    return [_cell(dict(key[1:]), group, [*islice(errors, len(at_end[key]))]) for key, group in groups.items()]
+
+
+def _last(group: Sequence[Network]) -> int:
+    """Return the iteration of the networks of a cell that got furthest."""
+    return max(subject.iteration or 0 for subject in group)
 
 
 def _furthest(group: Sequence[Network]) -> list[Network]:
-    """Return the networks of a cell that got furthest."""
-    furthest = max(subject.iteration or 0 for subject in group)
-    return [subject for subject in group if (subject.iteration or 0) == furthest]
+    return [subject for subject in group if (subject.iteration or 0) == _last(group)]
 
 
 def _cell(
@@ -112,7 +116,7 @@ def _cell(
     name = group[0].name
     if group[0].state != "original":
         name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
-    return Cell(name, settings, " ".join(states), *_note(group, _furthest(group)[0].iteration or 0), together)
+    return Cell(name, settings, " ".join(states), *_note(group, _last(group)), together)
 
 
 def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:

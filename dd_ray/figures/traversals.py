@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dd_ray import probes
-from dd_ray.data import Batch, make_dataset
+from dd_ray.data import make_dataset
 from dd_ray.figures.common import folder_of, run_command, write
 from dd_ray.figures.lag import draw_lag
 from dd_ray.figures.network_animations import animate_dream, animate_traversal, animate_video
@@ -62,9 +62,8 @@ def file_name(what: str, subject: Network) -> str:
 def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the lag of each network, and of each frame."""
     networks, frames = [], []
-    asked = side_by_side(_lags, subjects)
-    for subject, (batch, lags) in zip(subjects, tqdm(asked, "lags", len(subjects), disable=None), strict=True):
-        first = batch.images.shape[1] - lags.shape[1]
+    asked = tqdm(side_by_side(_lags, subjects), "lags", len(subjects), disable=None)
+    for subject, (lags, first, motion) in zip(subjects, asked, strict=True):
         lag = Lag.of(lags)
         named = {"name": subject.name, "key": subject.key, "state": subject.state, "iteration": subject.iteration}
         named |= subject.settings
@@ -73,7 +72,7 @@ def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame
             | {"filtered_with_gamma": subject.config.gamma if subject.config.takes("gamma") else math.nan}
             | {"lag": lag.median, "low": lag.low, "high": lag.high}
             | {"mean_lag": float(np.nanmean(lags)) if np.isfinite(lags).any() else math.nan}
-            | {"shows_a_circle": lag.shown, "motion_per_frame": motion_per_frame(batch)}
+            | {"shows_a_circle": lag.shown, "motion_per_frame": motion}
         )
         frames += [
             named | {"frame": first + t, "lag": median_lag(at), "shows_a_circle": float(np.isfinite(at).mean())}
@@ -82,9 +81,11 @@ def measure_lag(subjects: Sequence[Network]) -> tuple[pd.DataFrame, pd.DataFrame
     return pd.DataFrame(networks), pd.DataFrame(frames)
 
 
-def _lags(subject: Network) -> tuple[Batch, NDArray[np.float64]]:
+def _lags(subject: Network) -> tuple[NDArray[np.float64], int, float]:
+    """Return the lags of a network, the first frame that has one, and how far its videos' circles move in a frame."""
     batch = probes.held_out_videos(subject.config, LAG_VIDEOS)
-    return batch, circle_lags(subject.model, batch)
+    lags = circle_lags(subject.model, batch)
+    return lags, batch.images.shape[1] - lags.shape[1], motion_per_frame(batch)
 
 
 def pictured(subjects: Sequence[Network], options: Options) -> Sequence[Network]:
