@@ -53,6 +53,10 @@ class Sheet:
     def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width, height), facecolor="white")
+        # All pictures share axes, which are of inches: axes for each would take ten times as long.
+        self._inches = self.figure.add_axes((0, 0, 1, 1))
+        self._inches.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
+        self._inches.axis("off")
         self.write(0.1, 0.2, title, fontsize=10)
         self.write(0.1, 0.34, subtitle, fontsize=8, color="0.35", va="top")
 
@@ -63,10 +67,9 @@ class Sheet:
 
     def show(self, x: float, y: float, picture: Picture) -> None:
         """Show a picture with its upper left corner at a place."""
-        place = (x / self.width, 1 - (y + SIDE) / self.height, SIDE / self.width, SIDE / self.height)
-        panel = self.figure.add_axes(place)
-        panel.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        panel.axis("off")
+        extent = (x, x + SIDE, y + SIDE, y)
+        look: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest", "aspect": "auto"}
+        self._inches.imshow(picture, extent=extent, **look)
 
     def show_grid(self, x: float, y: float, grid: Grid) -> None:
         """Show rows of pictures, with the columns' names above and the rows' names to the left."""

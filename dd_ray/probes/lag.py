@@ -4,7 +4,7 @@ Shapes: B videos, T frames, H×W pixels; N discs or places.
 """
 
 import math
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,23 +144,48 @@ def _halved(videos: Pictures) -> NDArray[Any]:
 
 def _found(videos: NDArray[Any], backgrounds: NDArray[np.float64]) -> NDArray[np.float64]:
     """Find circles as `find_circles`, for as many videos as fit into memory."""
-    discs, squares, places = _discs()
-    images_bp = draw_backgrounds(torch.from_numpy(backgrounds)).images.flatten(1).numpy().astype(np.float32) / 255
-    basis_bpk, _ = np.linalg.qr(_background_terms(images_bp))  # orthonormal
+    discs, _, places = _discs()
+    behind = _behind(backgrounds.tobytes())
     frames_btp = videos.reshape(*videos.shape[:2], -1).astype(np.float32) / 255
-    rest_btp = frames_btp - (frames_btp @ basis_bpk) @ basis_bpk.swapaxes(1, 2)
-    contrast_bp = 1 - images_bp
-    # For the part of each disc [N] that the background cannot explain: its product with the frames, and its square.
-    products_btn = _with_discs(rest_btp * contrast_bp[:, None], discs)
-    explained_bn = np.square(_with_discs(basis_bpk.swapaxes(1, 2) * contrast_bp[:, None], discs)).sum(axis=1)
-    squares_bn = np.square(contrast_bp) @ squares.T - explained_bn
-    gains_btn = np.square(products_btn.clip(0)) / squares_bn[:, None]
-    best_bt = gains_btn.argmax(axis=-1)
-    contrasts_bt = np.take_along_axis(products_btn / squares_bn[:, None], best_bt[..., None], axis=-1)[..., 0]
-    shares_bt = gains_btn.max(axis=-1) / np.square(rest_btp).sum(axis=-1).clip(1e-6)
-    shown_bt = (contrasts_bt >= FAINTEST) & (shares_bt >= LEAST_EXPLAINED)
-    found = _refined(gains_btn.reshape(-1, len(places), len(places)), best_bt.ravel(), places)
+    rest_btp = frames_btp - (frames_btp @ behind.basis_bpk) @ behind.basis_bpk.swapaxes(1, 2)
+    # For the part of each disc [N] that the background cannot explain: its product with the frames.
+    products_btn = _with_discs(rest_btp * behind.contrast_bp[:, None], discs)
+    squares_btn = np.broadcast_to(behind.squares_bn[:, None], products_btn.shape)
+    gains_btn = np.square(products_btn.clip(0)) / squares_btn
+    best_bt1 = gains_btn.argmax(axis=-1)[..., None]
+    at_best, square, gain = (
+        np.take_along_axis(of, best_bt1, -1)[..., 0] for of in (products_btn, squares_btn, gains_btn)
+    )
+    shares_bt = gain / np.square(rest_btp).sum(axis=-1).clip(1e-6)
+    shown_bt = (at_best / square >= FAINTEST) & (shares_bt >= LEAST_EXPLAINED)
+    found = _refined(gains_btn.reshape(-1, len(places), len(places)), best_bt1.ravel(), places)
     return np.where(shown_bt[..., None], found.reshape(*shown_bt.shape, 2), np.nan)
+
+
+class _Behind(NamedTuple):
+    """The backgrounds of videos, as far as the fit of a disc needs them."""
+
+    basis_bpk: NDArray[Any]
+    """Orthonormal basis of the background's terms."""
+    contrast_bp: NDArray[Any]
+    """How far the background is below white."""
+    squares_bn: NDArray[Any]
+    """Square of the part of each disc that the background's terms cannot explain."""
+
+
+@lru_cache(maxsize=8)
+def _behind(backgrounds: bytes) -> _Behind:
+    """Prepare backgrounds [B, 2], given as bytes of float64.
+
+    They are kept, as all networks of a sweep are asked about the same videos.
+    """
+    discs, squares, _ = _discs()
+    places = torch.from_numpy(np.frombuffer(backgrounds).reshape(-1, 2).copy())
+    images_bp = draw_backgrounds(places).images.flatten(1).numpy().astype(np.float32) / 255
+    basis_bpk, _ = np.linalg.qr(_background_terms(images_bp))
+    contrast_bp = 1 - images_bp
+    explained_bn = np.square(_with_discs(basis_bpk.swapaxes(1, 2) * contrast_bp[:, None], discs)).sum(axis=1)
+    return _Behind(basis_bpk, contrast_bp, np.square(contrast_bp) @ squares.T - explained_bn)
 
 
 def _with_discs(pictures: NDArray[Any], discs: NDArray[Any]) -> NDArray[Any]:

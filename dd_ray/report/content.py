@@ -25,7 +25,14 @@ from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import Scale, halves_of, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
-from dd_ray.report.digits import DIGITS, DIGITS_OF_DIFFERENCES, DIGITS_OF_INTERVALS, rounded, with_digits
+from dd_ray.report.digits import (
+    DIGITS,
+    DIGITS_OF_DIFFERENCES,
+    DIGITS_OF_INTERVALS,
+    DIGITS_OF_TRIALS,
+    rounded,
+    with_digits,
+)
 from dd_ray.report.explained import explained_effects, explained_search
 from dd_ray.report.timeline import page_timeline
 from dd_ray.results import suggestions as search_results
@@ -333,7 +340,9 @@ def _curves(evaluations: Evaluations, shown: Sequence[int]) -> dict[str, dict[st
     rows = evaluations.rows[:, np.searchsorted(evaluations.iterations, shown)]  # [trials, iterations]
     scores = np.where((rows >= 0)[..., None], evaluations.scores[rows], math.nan)  # [trials, iterations, metrics]
     return {
-        str(key): {name: rounded(curve) for name, curve in zip(evaluations.metrics, of_trial.T, strict=True)}
+        str(key): {
+            name: rounded(curve, DIGITS_OF_TRIALS) for name, curve in zip(evaluations.metrics, of_trial.T, strict=True)
+        }
         for key, of_trial in zip(evaluations.keys, scores, strict=True)
     }
 

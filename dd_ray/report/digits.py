@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 DIGITS, DIGITS_OF_DIFFERENCES, DIGITS_OF_INTERVALS = 6, 5, 4
-"""Digits of numbers, of differences of cells and of half intervals on a page."""
+"""Digits of cells, of their differences and of half intervals on a page."""
+DIGITS_OF_TRIALS = 5
+"""Digits of single networks, which make up half of a page."""
 _TENS = np.array([float(f"1e{power}") for power in range(23)])
 """Powers of ten that a double holds exactly."""
 _NEAR_TIE = 1e-6

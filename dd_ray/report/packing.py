@@ -13,6 +13,7 @@ not fit remains as it is.
               {"~": [first code, d, rows, columns, names]} for a dictionary, by the place of its keys in a list
 """
 
+import base64
 import gzip
 import json
 from collections.abc import Sequence
@@ -49,6 +50,14 @@ def pack(value: Any) -> bytes:
     head = np.array([len(text), len(codes)], "<u4").tobytes()
     planes = codes.view(np.uint8).reshape(-1, 4).T.tobytes()
     return gzip.compress(head + text + planes, LEVEL, mtime=0)
+
+
+def as_text(content: bytes) -> str:
+    """Write bytes in base85, which takes 5 signs for 4 bytes where base64 takes 5.3.
+
+    A comma, which base85 does not use, stands for `<`, so that nothing in the text can end an element of a page.
+    """
+    return base64.b85encode(content).decode().replace("<", ",")
 
 
 class _Columns:

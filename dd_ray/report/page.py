@@ -21,7 +21,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from dd_ray.report.packing import pack
+from dd_ray.report.packing import as_text, pack
 
 _RESOURCES = files("dd_ray.report")
 SCRIPTS = (
@@ -93,8 +93,8 @@ def _data(name: str, value: Any) -> str:
 
 
 def _packed(name: str, content: bytes) -> str:
-    """A data block, which no browser runs; base64 cannot end it."""
-    return f'<script type="application/gzip" id="{name}">{base64.b64encode(content).decode()}</script>'
+    """A data block, which no browser runs, and nothing in it can end."""
+    return f'<script type="application/gzip" id="{name}">{as_text(content)}</script>'
 
 
 @cache

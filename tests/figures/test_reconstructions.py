@@ -22,9 +22,9 @@ def test_each_cell_has_a_row_that_a_delay_leaves_without_its_first_frame(sweep: 
     subjects = subjects_of(sweep, [], None, all_seeds=False)
     figure = draw(subjects, 1)
     by_row: dict[float, list[object]] = {}
-    for panel in figure.axes:
-        by_row.setdefault(round(panel.get_position().y0, 3), []).append(panel.images[0].get_array())
-    rows = [by_row[y] for y in sorted(by_row, reverse=True)]
+    for picture in figure.axes[0].images:
+        by_row.setdefault(round(picture.get_extent()[3], 3), []).append(picture.get_array())
+    rows = [by_row[y] for y in sorted(by_row)]
     assert len(rows[0]) == len(rows[1]) == subjects[0].config.frames > len(rows[2])  # the β-VAE has no delay
     assert len(rows) == 1 + len(subjects) == 4
     video = probes.held_out_videos(subjects[0].config, 2).map(lambda tensor: tensor[1:])

@@ -64,7 +64,7 @@ def texts_of(figure: Figure) -> list[str]:
 def assert_nothing_is_cut(figure: Figure) -> None:
     renderer = FigureCanvasAgg(figure).get_renderer()
     width, height = figure.get_size_inches() * figure.dpi
-    for artist in [*figure.texts, *figure.axes]:
+    for artist in [*figure.texts, *figure.axes[0].images]:
         box = artist.get_window_extent(renderer)
         assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, artist
 
@@ -72,9 +72,10 @@ def assert_nothing_is_cut(figure: Figure) -> None:
 def assert_no_texts_overlap(figure: Figure) -> None:
     renderer = FigureCanvasAgg(figure).get_renderer()
     boxes = [text.get_window_extent(renderer) for text in figure.texts]
-    panels = [panel.get_window_extent(renderer) for panel in figure.axes]
+    pictures = [picture.get_window_extent(renderer) for picture in figure.axes[0].images]
+    assert pictures
     for i, box in enumerate(boxes):
-        for other in [*boxes[:i], *panels]:
+        for other in [*boxes[:i], *pictures]:
             assert not box.overlaps(other), figure.texts[i]
 
 
@@ -110,10 +111,10 @@ def test_rows_are_latents_by_their_kl(subject: Network, latents: pd.DataFrame) -
 
 def test_the_picture_at_a_latent_and_a_value_is_that_of_the_traversal(subject: Network, latents: pd.DataFrame) -> None:
     figure = draw_traversal(subject, latents, probes.middle_picture(subject.config))
-    pictures = [np.asarray(panel.images[0].get_array()) for panel in figure.axes]
+    pictures = [np.asarray(picture.get_array()) for picture in figure.axes[0].images]
     expected = probes.traversal(subject.model, subject.config)[latents["latent"].to_numpy()]
     assert (np.array(pictures[2:]).reshape(4, 7, 32, 32) == expected).all()
-    assert {panel.images[0].get_clim() for panel in figure.axes} == {(0, 255)}
+    assert {picture.get_clim() for picture in figure.axes[0].images} == {(0, 255)}
 
 
 @pytest.mark.parametrize("num_latents", [2, 12])
@@ -134,7 +135,7 @@ def test_nothing_is_cut_or_overlaps(tmp_path: Path, num_latents: int) -> None:
 
 def test_a_video_stands_above_its_reconstruction_and_their_difference(subject: Network) -> None:
     figure = draw_video(subject, Options(videos=(3, 1)))
-    pictures = np.array([panel.images[0].get_array() for panel in figure.axes]).reshape(2, 3, 8, 32, 32)
+    pictures = np.array([picture.get_array() for picture in figure.axes[0].images]).reshape(2, 3, 8, 32, 32)
     originals, reconstructions = probes.reconstruct(subject.model, probes.held_out_videos(subject.config, 4))
     assert (pictures[:, 0] == originals[[3, 1]]).all()
     assert (pictures[:, 1] == reconstructions[[3, 1]]).all()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dd_ray.report.packing import pack
+from dd_ray.report.packing import as_text, pack
 from tests.report.unpacking import unpacked
 
 HARD = {
@@ -75,6 +75,22 @@ def test_a_browser_unpacks_what_python_packed(tmp_path: Path) -> None:
     call = f"console.log(JSON.stringify(contentOf({given})))"
     ran = subprocess.run([program, "--eval", script + read + call], capture_output=True, text=True, check=True)
     assert exactly(json.loads(ran.stdout)) == exactly(value)
+
+
+def test_a_browser_reads_the_bytes_of_any_length(tmp_path: Path) -> None:
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("needs node: apt-get install nodejs")
+    random = np.random.default_rng(1)
+    contents = [random.bytes(length) for length in range(12)] + [bytes(8), b"\xff" * 9, random.bytes(10_000)]
+    texts = [as_text(content) for content in contents]
+    assert not any("<" in text for text in texts) and any("," in text for text in texts)
+    (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    script = (files("dd_ray.report") / "js" / "packed.js").read_text(encoding="utf-8")
+    read = f"const texts = JSON.parse(require('fs').readFileSync({json.dumps(str(tmp_path / 'texts.json'))}));"
+    call = "console.log(JSON.stringify(texts.map((text) => [...bytesOf(text)])))"
+    ran = subprocess.run([program, "--eval", script + read + call], capture_output=True, text=True, check=True)
+    assert [bytes(read) for read in json.loads(ran.stdout)] == contents
 
 
 def test_a_key_that_would_be_mistaken_is_refused() -> None:

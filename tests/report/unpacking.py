@@ -42,7 +42,12 @@ def unpacked(content: bytes) -> Any:
     return read(tree["content"])
 
 
+def block(content: str) -> bytes:
+    """What a packed element of a page holds: base85, with commas for `<`, of gzip."""
+    return gzip.decompress(base64.b85decode(content.replace(",", "<")))
+
+
 def numbers_of(page: str) -> Any:
     """What a page holds, from its text."""
     (content,) = re.findall(r'<script[^>]* id="data"[^>]*>([^<]+)</script>', page)
-    return unpacked(gzip.decompress(base64.b64decode(content, validate=True)))
+    return unpacked(block(content))

@@ -1,11 +1,25 @@
 // What Python packed into the page: see dd_ray/report/packing.py.
 
+const DIGITS_OF_85 =
+  "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~"; // the comma is for "<"
+
+/** The bytes of a text in base85: five digits are four bytes, n + 1 at its end are n. */
+function bytesOf(text) {
+  const digits = new Uint8Array(128);
+  for (let i = 0; i < DIGITS_OF_85.length; i++) digits[DIGITS_OF_85.charCodeAt(i)] = i;
+  const bytes = new DataView(new ArrayBuffer(4 * Math.ceil(text.length / 5)));
+  for (let from = 0, to = 0; from < text.length; from += 5, to += 4) {
+    let word = 0;
+    for (let i = from; i < from + 5; i++) word = 85 * word + (i < text.length ? digits[text.charCodeAt(i)] : 84);
+    bytes.setUint32(to, word);
+  }
+  return new Uint8Array(bytes.buffer, 0, Math.floor((4 * text.length) / 5));
+}
+
 /** The bytes of a packed element, as a stream is read. */
 function unzipped(id) {
   if (!("DecompressionStream" in window)) throw new Error("it needs a browser of 2023 or later");
-  const text = atob(document.getElementById(id).textContent);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  const bytes = bytesOf(document.getElementById(id).textContent);
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
 }
 
