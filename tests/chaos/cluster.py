@@ -121,7 +121,7 @@ class Nodes:
             node.kill_all_processes(check_alive=False, allow_graceful=False)
         self._start()
 
-    def suspend(self, choice: random.Random, replaced: Callable[[list[int]], None]) -> int:
+    def suspend(self, choice: random.Random, replaced: Callable[[list[int]], None]) -> tuple[int, float]:
         """Stop the processes of a node that is not the head until the others have given it up.
 
         Then they go on, as those of a machine that was suspended or cut off, and the node is taken away.
@@ -131,22 +131,22 @@ class Nodes:
             replaced: waits until others do the work of its trials, of which it is given the processes.
 
         Returns:
-            How many trials it had.
+            How many trials it had, and the seconds until it was given up.
         """
         node = choice.choice(sorted(self._cluster.worker_nodes, key=_raylet))
-        trials, alive = _trials(_raylet(node)), self._alive
+        trials, alive, began = _trials(_raylet(node)), self._alive, time.monotonic()
         stopped = [_raylet(node), *trials]
         for pid in stopped:
             _signal(pid, signal.SIGSTOP)
-        deadline = time.monotonic() + SECONDS_TO_GIVE_UP
-        while self._alive >= alive and time.monotonic() < deadline:
+        while self._alive >= alive and time.monotonic() - began < SECONDS_TO_GIVE_UP:
             time.sleep(0.1)
+        given_up = time.monotonic() - began
         replaced(trials)
         for pid in reversed(stopped):
             _signal(pid, signal.SIGCONT)
         time.sleep(SECONDS_AFTER_SUSPENSION)
         self._cluster.remove_node(node, allow_graceful=False)
-        return len(trials)
+        return len(trials), given_up
 
     @property
     def _alive(self) -> int:

@@ -197,9 +197,12 @@ def suspend_node(chaos: Chaos) -> str | None:
     def others_have_its_trials(pids: list[int]) -> None:
         chaos.wait(lambda: not set(owners(chaos.log).values()) & set(pids), SECONDS_TO_START)
 
-    started = time.monotonic()
-    trials = chaos.nodes.suspend(chaos.choice, others_have_its_trials)
-    return f"with {trials} trials, for {time.monotonic() - started:.1f} s"
+    started, others = time.monotonic(), chaos.nodes.count - 1
+    trials, given_up = chaos.nodes.suspend(chaos.choice, others_have_its_trials)
+    if given_up > SECONDS_TO_NOTICE:
+        chaos.problem(f"a suspended node was not given up within {SECONDS_TO_NOTICE} s")
+    seconds = time.monotonic() - started
+    return f"with {trials} trials, given up after {given_up:.1f} s; {others} others had them after {seconds:.1f} s"
 
 
 def stop_guest(chaos: Chaos) -> str | None:
