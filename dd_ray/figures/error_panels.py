@@ -44,6 +44,9 @@ BARS_REST, POSITIONS_REST = 1.35, 1.6
 WIDTH, SIDE, LEFT, TOP, BETWEEN = 10.6, 1.32, 1.05, 0.8, 0.42
 """Sizes of a figure of positions, in inches: its width, the side of a map, the room left of and above the first map,
 and between two."""
+MAP_PLACES = [i * (SIDE + BETWEEN) for i in range(len(MAPS))]
+MAPS_WIDTH = MAP_PLACES[-1] + SIDE
+TICKS = {0.0: "0", 0.5: ".5", 1.0: "1"}
 
 
 def height_of_bars(cell: Cell) -> float:
@@ -158,28 +161,21 @@ def _range(arrays: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
 def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
     """Draw a row of panels for each cell: its maps, and its errors over the distance."""
     figure = Figure(figsize=(WIDTH, ROW_HEIGHT * len(cells) + POSITIONS_REST), facecolor="white")
-    panels = [_row_of_panels(figure, TOP + ROW_HEIGHT * row) for row in range(len(cells))]
-    for row, cell in zip(panels, cells, strict=True):
-        maps = over_positions(cell)
-        for panel, (name, (thing, _)) in zip(row, MAPS.items(), strict=False):
-            panel.imshow(maps[name].T, norm=scales.norm, cmap="viridis", extent=(-1 / 14, 15 / 14, 15 / 14, -1 / 14))
-            panel.set(
-                xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], xticklabels=["0", ".5", "1"], yticklabels=["0", ".5", "1"]
-            )
-            panel.tick_params(labelsize=7, length=2)
-            panel.spines[:].set_visible(False)
-            panel.set_ylabel(f"{thing} y", fontsize=7.5, labelpad=1)
-        _draw_distances(row[-1], cell, scales)
-        row[0].set_ylabel(f"{_wrapped(cell.label)}\n\ncircle y", fontsize=7.5)
-    for panel, (_, title) in zip(panels[0], MAPS.values(), strict=False):
-        panel.set_title(title, fontsize=8)
-    for panel, (thing, _) in zip(panels[-1], MAPS.values(), strict=False):
-        panel.set_xlabel(f"{thing} x", fontsize=7.5)
-    panels[0][-1].set_title("all regions\nover the distance of circle and Gaussian", fontsize=8)
-    panels[-1][-1].set_xlabel("distance (pixels of 32×32)", fontsize=7.5)
-    of_maps = len(MAPS) * (SIDE + BETWEEN) - BETWEEN
+    for row, cell in enumerate(cells):
+        top, last = TOP + ROW_HEIGHT * row, row == len(cells) - 1
+        maps = _panel(figure, LEFT, top, MAPS_WIDTH, SIDE)
+        _draw_maps(maps, cell, scales, last)
+        left = LEFT + MAPS_WIDTH + BETWEEN + 0.2
+        curves = _panel(figure, left, top, WIDTH - left - 0.1, SIDE)
+        _draw_distances(curves, cell, scales)
+        if row == 0:
+            for place, (_, title) in zip(MAP_PLACES, MAPS.values(), strict=True):
+                maps.text(place + SIDE / 2, -0.08, title, fontsize=8, ha="center", va="bottom")
+            curves.set_title("all regions\nover the distance of circle and Gaussian", fontsize=8)
+        if last:
+            curves.set_xlabel("distance (pixels of 32×32)", fontsize=7.5)
     below = TOP + ROW_HEIGHT * len(cells) + 0.12
-    place = _panel(figure, LEFT + 0.2 * of_maps, below, 0.6 * of_maps, 0.1)
+    place = _panel(figure, LEFT + 0.2 * MAPS_WIDTH, below, 0.6 * MAPS_WIDTH, 0.1)
     bar = figure.colorbar(ScalarMappable(scales.norm, "viridis"), cax=place, orientation="horizontal")
     label_logarithms(bar.ax.xaxis, scales.norm.vmin, scales.norm.vmax)
     bar.set_label("mean squared error (logarithmic)", fontsize=8)
@@ -191,20 +187,34 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
     return figure
 
 
-def _row_of_panels(figure: Figure, top: float) -> list[Axes]:
-    """Return the panels of a cell: its maps, and its errors over the distance.
-
-    They are placed here, since a layout that follows the texts takes longer than all the drawing.
-    """
-    maps = [_panel(figure, LEFT + i * (SIDE + BETWEEN), top, SIDE, SIDE) for i in range(len(MAPS))]
-    left = LEFT + len(MAPS) * (SIDE + BETWEEN) + 0.2
-    return [*maps, _panel(figure, left, top, WIDTH - left - 0.1, SIDE)]
-
-
 def _panel(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Return axes at a place in inches from the figure's upper left corner."""
+    """Return axes at a place in inches from the figure's upper left corner.
+
+    A layout that follows the texts takes longer than all the drawing.
+    """
     across, down = figure.get_size_inches()
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+
+
+def _draw_maps(panel: Axes, cell: Cell, scales: Scales, last: bool) -> None:
+    """Draw the maps of a cell beside each other in one panel, in inches; `last` writes below what they are over.
+
+    A panel for each map takes four times as long.
+    """
+    panel.set(xlim=(0, MAPS_WIDTH), ylim=(SIDE, 0), autoscale_on=False)
+    look: dict[str, Any] = {"norm": scales.norm, "cmap": "viridis", "aspect": "auto"}
+    ticks = [SIDE * (at + 1 / 14) / (8 / 7) for at in TICKS]  # the middles of the first and the last of 8 pixels
+    for place, errors, (thing, _) in zip(MAP_PLACES, over_positions(cell).values(), MAPS.values(), strict=True):
+        panel.imshow(errors.T, extent=(place, place + SIDE, SIDE, 0), **look)
+        panel.text(place - 0.29, SIDE / 2, f"{thing} y", fontsize=7.5, ha="center", va="center", rotation=90)
+        if last:
+            panel.text(place + SIDE / 2, SIDE + 0.21, f"{thing} x", fontsize=7.5, ha="center", va="top")
+    labels = [*TICKS.values()]
+    panel.set_xticks([place + tick for place in MAP_PLACES for tick in ticks], labels * len(MAPS))
+    panel.set_yticks(ticks, labels)
+    panel.tick_params(labelsize=7, length=2)
+    panel.spines[:].set_visible(False)
+    panel.text(-0.54, SIDE / 2, _wrapped(cell.label), fontsize=7.5, ha="right", va="center", rotation=90)
 
 
 def _wrapped(label: str) -> str:

@@ -25,6 +25,7 @@ from dd_ray.config.options import field_named
 from dd_ray.errors import UserError, printable
 from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
+from dd_ray.results.cells import in_order
 from dd_ray.results.summary import described
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 from dd_ray.training import Trial, TrialState
@@ -79,6 +80,8 @@ class Network:
 def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
     """Return the trials of a sweep that a selection names, each at its last evaluation, in the selection's order.
 
+    Those that one word names are sorted by the values of the settings, numbers by size, and by seed.
+
     A selection is a list of words. A word names all trials that fit all of its comma-separated parts: `FIELD=VALUE`
     with a config field as on the command line (`lambda=100`), or (part of) a key. One part may be `best:METRIC`,
     `min:METRIC` or `max:METRIC`, which chooses one of the trials that fit the other parts. It ranks only finished
@@ -92,7 +95,7 @@ def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
     Raises:
         UserError: a word is of none of these forms, or no trial fits it.
     """
-    trials = results.final(table)
+    trials = in_order(results.final(table))
     chosen = [_matching(trials, word) for word in selection] or [trials]
     return pd.concat(chosen).drop_duplicates("key").reset_index(drop=True)
 

@@ -88,6 +88,13 @@ def cells_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Cell]:
     ]
 
 
+def in_order(trials: pd.DataFrame) -> pd.DataFrame:
+    """Sort trials by the values of the settings, numbers by size, and by seed."""
+    places = map(order_of, places_of(trials, settings_of(trials)))
+    order = list(zip(places, trials["seed"], strict=True))
+    return trials.iloc[sorted(range(len(order)), key=order.__getitem__)].reset_index(drop=True)
+
+
 def places_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Place]:
     """Return the place of each trial."""
     deciders = [name for name in field_names() if name in trials and (name in settings or name in deciding())]
