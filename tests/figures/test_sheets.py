@@ -55,7 +55,7 @@ def test_a_grid_leaves_gaps_between_its_pictures_and_what_is_none_blank() -> Non
     picture = np.zeros((32, 32), np.uint8)
     sheet = Sheet(4.0, 3.0, "title", "subtitle")
     sheet.show_grid(1.0, 1.0, Grid([("a", [picture, None, picture]), ("b", [picture])], ["1", "2", "3"], {0: ["note"]}))
-    corners = [(box.x0 * 4, 3 - box.y1 * 3) for box in (panel.get_position() for panel in sheet.figure.axes)]
+    corners = [(left, top) for left, _, _, top in (shown.get_extent() for shown in sheet.figure.axes[0].images)]
     step = SIDE + GAP
     expected = [(1, 1), (1 + 2 * step, 1), (1, 1 + step + 0.3)]  # the second row is below the note
     np.testing.assert_allclose(corners, expected)
