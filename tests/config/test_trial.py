@@ -192,6 +192,7 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (DSPRITES | {"dsprites_file": "https://b/d.npz?X-Amz-Signature=A"}, "holds a key, which would be stored"),
         (DSPRITES | {"dsprites_file": "http://[b/d.npz"}, r"dsprites_file = http://\[b/d\.npz is no URL \(Invalid"),
         (DSPRITES | {"dsprites_file": "http://b:port/d.npz"}, r"d\.npz is no URL \(Port could not"),
+        (DSPRITES | {"dsprites_file": "s3://me:mine@[b/d.npz"}, "= what begins with s3:// is no URL"),
         (
             DSPRITES | {"dsprites_file": "~nobody-of-this-name/d.npz"},
             "names a user that does not exist",
@@ -301,6 +302,14 @@ def test_what_is_wrong_is_named_with_its_value(values, message):
     with pytest.raises(UserError, match=message) as caught:
         TrialConfig.from_dict(values)
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(("objective", "fewest"), [("slowness", 4), ("velocity", 5)])
+def test_a_prior_over_time_takes_the_fewest_frames_that_it_can(objective, fewest):
+    values = INERTIA_VAE | {"objective": objective}
+    assert TrialConfig.from_dict(values | {"num_frames": fewest}).num_frames == fewest
+    with pytest.raises(UserError, match=f"objective = {objective} needs"):
+        TrialConfig.from_dict(values | {"num_frames": fewest - 1})
 
 
 def _of_another_type(field):

@@ -251,6 +251,16 @@ def _refusal(read: Callable[[], object]) -> str | None:
     return None
 
 
+@pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN"])
+def test_no_number_of_a_trial_is_infinite_but_the_range_of_an_option_may_be(tmp_path: Path, number: str) -> None:
+    files = SweepFolder.at(tmp_path).files
+    for name in ("config.json", "sweep.json"):
+        (tmp_path / name).write_text(f'{{"study": "x", "axes": {{}}, "options": {{}}, "most": {number}}}')
+    assert repr(read_object(files, "sweep.json")["most"]) == repr(float(number))
+    with pytest.raises(DamagedError, match=number):
+        read_object(files, "config.json")
+
+
 def test_a_link_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
     files = SweepFolder.at(tmp_path).files
     (tmp_path / "victim").write_text("secret")
