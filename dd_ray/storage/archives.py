@@ -11,6 +11,7 @@ import uuid
 import zipfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from dd_ray.errors import UserError
@@ -46,7 +47,8 @@ def write_archive(path: Path, files: Files, names: Iterable[str], folder: str) -
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another --out.") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be begun, as below a file
+            draft.unlink()
     return left_out
 
 

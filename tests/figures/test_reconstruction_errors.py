@@ -24,7 +24,14 @@ from dd_ray.figures.error_cells import (
     over_distances,
     over_positions,
 )
-from dd_ray.figures.error_panels import BARS_REST, draw_bars, height_of_bars, limits_of_bars
+from dd_ray.figures.error_panels import (
+    BARS_REST,
+    Scales,
+    draw_bars,
+    draw_positions,
+    height_of_bars,
+    limits_of_bars,
+)
 from dd_ray.figures.reconstruction_errors import Options, main, write_errors
 from dd_ray.probes.networks import subjects_of
 from tests.figures.networks import write_trained_sweep
@@ -104,6 +111,31 @@ def test_bars_of_many_cells_go_on_in_further_figures_on_the_same_scales(tmp_path
         for panel, region in zip(figure.axes, errors, strict=True):
             longest = max(bar.get_width() for bar in panel.patches)
             assert longest > 0.8 * panel.get_xlim()[1] == 0.8 * limits[region]
+
+
+def test_a_figure_of_positions_says_above_and_below_all_rows_what_they_show() -> None:
+    steps = np.linspace(0.01, 0.02, 8**4).reshape(1, 8, 8, 8, 8)
+    errors = {"inside": 4 * steps, "edge": 2 * steps, "background": steps}
+    cells = [Cell(f"cell {i}", {"beta": float(i)}, "finished", "", True, errors) for i in range(3)]
+    figure = draw_positions(cells, Scales.of(cells))
+    figure.canvas.draw()
+    rows = [panel for panel in figure.axes if len(panel.images) == 4]
+    assert len(rows) == 3
+    for row, cell in zip(rows, cells, strict=True):
+        texts = [text.get_text().replace("\u00a0", " ") for text in row.texts]
+        assert cell.label in texts and texts.count("circle y") == 3 and texts.count("background y") == 1
+        for shown, expected in zip(row.images, over_positions(cell).values(), strict=True):
+            assert np.array_equal(shown.get_array(), expected.T) and shown.norm is row.images[0].norm
+        assert [tick.get_text() for tick in row.get_xticklabels()] == ["0", ".5", "1"] * 4
+        # The middles of the first and the last pixel of each map.
+        left, right, bottom, top = row.images[1].get_extent()
+        half = (right - left) / 16
+        np.testing.assert_allclose(row.get_xticks()[3:6], [left + half, (left + right) / 2, right - half])
+        np.testing.assert_allclose(row.get_yticks(), [top + half, (top + bottom) / 2, bottom - half])
+    above, below = (sum("positions" in text.get_text() for text in row.texts) for row in (rows[0], rows[1]))
+    assert (above, below) == (4, 0)
+    named = [sum(text.get_text().endswith(" x") for text in row.texts) for row in rows]
+    assert named == [0, 0, 4]
 
 
 @pytest.mark.usefixtures("told_by_seed")

@@ -340,6 +340,13 @@ def test_a_lost_lock_is_noticed(objects):
             time.sleep(QUICK.renew / 4)
 
 
+def test_a_holder_keeps_its_lock_while_another_asks_for_it(objects):
+    with objects.lock(".lock", "me", QUICK) as lock:
+        objects.write(".lock/another", b'{"who": "another"}')
+        time.sleep(3 * QUICK.renew)
+        assert lock.held
+
+
 def test_a_holder_that_was_stopped_for_a_lease_has_lost_its_lock(objects):
     with in_another_process(HOLDER, objects.location) as holder:
         os.kill(holder.pid, signal.SIGSTOP)

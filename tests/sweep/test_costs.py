@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from dd_ray.sweep import costs
-from dd_ray.sweep.costs import BY_PYTORCH, COMPILED, Rates, core_seconds
+from dd_ray.sweep.costs import BY_PYTORCH, COMPILED, Rates, core_seconds, gpu_hours
 from tests.small import small
 
 CONFIG = small("inertia_vae", batch_size=8, num_frames=10)
@@ -35,3 +35,10 @@ def test_an_estimate_is_of_products_and_of_what_waits_for_memory(monkeypatch, co
     frames = 80 * speed.seconds_per_frame
     products = 80 * costs._gflop_per_frame(CONFIG) / (speed.efficiency * 100)
     assert alone == pytest.approx(at_once + 1000 * (1 + costs.EVALUATION_SHARE) * (frames + products))
+
+
+def test_hours_of_a_gpu_are_those_of_the_original_study():
+    paper = small("inertia_vae", batch_size=64, num_frames=10, width_factor=1.0)
+    smaller = small("inertia_vae", batch_size=16, num_frames=10, width_factor=1.0)
+    assert gpu_hours([paper], 50_000) == pytest.approx(1)
+    assert gpu_hours([paper, paper, smaller, smaller], 100_000) == pytest.approx(2 * (1 + 1 / 4) / 2)
