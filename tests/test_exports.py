@@ -25,6 +25,12 @@ def test_what_cannot_be_written_names_the_option(tmp_path: Path) -> None:
         make_folder(tmp_path / "file", "--somewhere")
 
 
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b", "--somewhere")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
 @pytest.mark.parametrize("letter", ["a", "β", "𝛽"])
 def test_a_name_may_be_as_long_as_names_can_be(letter: str, tmp_path: Path) -> None:
     name = letter * (255 // len(letter.encode()))

@@ -1,7 +1,7 @@
 """Names of trials."""
 
 from dd_ray.config import TrialConfig
-from dd_ray.config.labels import label_of, parts_of, with_parts
+from dd_ray.config.labels import joined_labels, label_of, parts_of, with_parts
 
 
 def test_a_label_is_read_back_as_it_was_written():
@@ -16,3 +16,12 @@ def test_what_has_no_effect_is_left_out_and_the_seed_comes_last():
     values = TrialConfig(model="supervised_encoder", seed=1).to_dict()
     assert label_of(values, ["seed", "gamma", "num_frames"]).endswith("seed=1")
     assert "gamma" not in label_of(values, ["gamma"])
+
+
+def test_trials_of_several_sweeps_have_the_form_of_beta_that_their_labels_name():
+    configs = {key: TrialConfig(model="beta_vae", beta=beta) for key, beta in (("k1", 0.1), ("k2", 0.2))}
+    values = {key: config.to_dict() | {"beta_norm": config.beta / 256} for key, config in configs.items()}
+    for named, expected in ((("beta_norm", "beta_norm"), "beta_norm"), (("beta_norm", "beta"), "beta")):
+        trials = {key: (f"{name}=0,seed=0", values[key]) for key, name in zip(values, named, strict=True)}
+        labels = joined_labels(trials)
+        assert [[*parts_of(label)] for label in labels.values()] == [[expected, "seed"]] * 2
