@@ -175,8 +175,8 @@ def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
         if last:
             curves.set_xlabel("distance (pixels of 32×32)", fontsize=7.5)
     below = TOP + ROW_HEIGHT * len(cells) + 0.12
-    place = _panel(figure, LEFT + 0.2 * MAPS_WIDTH, below, 0.6 * MAPS_WIDTH, 0.1)
-    bar = figure.colorbar(ScalarMappable(scales.norm, "viridis"), cax=place, orientation="horizontal")
+    of_colours = _panel(figure, LEFT + 0.2 * MAPS_WIDTH, below, 0.6 * MAPS_WIDTH, 0.1)
+    bar = figure.colorbar(ScalarMappable(scales.norm, "viridis"), cax=of_colours, orientation="horizontal")
     label_logarithms(bar.ax.xaxis, scales.norm.vmin, scales.norm.vmax)
     bar.set_label("mean squared error (logarithmic)", fontsize=8)
     bar.ax.tick_params(labelsize=7)

@@ -292,8 +292,10 @@ def test_a_process_of_the_own_ray_that_is_stopped_counts_as_lost(monkeypatch):
     with Process("raylet") as raylet:
         monkeypatch.setattr(pulse, "own_processes", lambda: [raylet])
         os.kill(raylet.pid, signal.SIGSTOP)
+        over = threading.Event()
         with pytest.raises(RayLost):
-            while_ray_lives(threading.Event().wait)
+            while_ray_lives(over.wait)
+        over.set()
 
 
 def test_a_control_store_counts_as_dead_where_connections_to_it_are_refused_and_not_where_it_is_busy(monkeypatch):
