@@ -1,5 +1,7 @@
 """The model variants: a subclass of `Model` a file, each declared in `dd_ray/config/models.py`."""
 
+import threading
+
 import torch
 
 from dd_ray.config import MODELS, TrialConfig, resolve
@@ -19,13 +21,17 @@ __all__ = [
     "load_original",
 ]
 
+_ONE_AT_A_TIME = threading.RLock()
+"""Initial weights are drawn from the one generator of the process."""
+
 
 def build_model(config: TrialConfig) -> Model:
     """Build the model of a config with the initial weights of its seed.
 
-    The weights depend on the seed alone, and the state of the global generator is restored.
+    The weights depend on the seed alone, also where several threads build models, and the state of the global generator
+    is restored.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model: Model = resolve(MODELS[config.model].build)(config)
         return model

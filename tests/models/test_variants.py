@@ -3,6 +3,7 @@
 Shapes: B videos, T frames, L latents, n latents in time.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -45,6 +46,17 @@ def test_the_seed_alone_decides_the_initial_weights(config):
     second, other = build_model(config).state_dict(), build_model(replace(config, seed=1)).state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_models_that_threads_build_have_the_weights_of_their_seeds():
+    configs = [small("beta_vae", seed=seed) for seed in range(24)]
+    expected = [build_model(config).state_dict() for config in configs]
+    before = torch.random.get_rng_state()
+    with ThreadPoolExecutor(4) as pool:
+        built = [model.state_dict() for model in pool.map(build_model, configs)]
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for one, other in zip(built, expected, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in other)
 
 
 def test_variants_of_one_seed_and_size_start_from_the_same_networks():
