@@ -10,6 +10,7 @@ import shlex
 import sys
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -63,12 +64,12 @@ blur of a posterior as wide as the prior asks for."""
 
 def main(study: Study, args: list[str] | None = None) -> None:
     """Run a study's command line, and exit with its code: 0 if no trial failed."""
-    began = time.monotonic()
+    began, earlier = time.monotonic(), {*threading.enumerate()}
     expect_signals()
     try:
         _run(study, sys.argv[1:] if args is None else args, began)
     except SystemExit as ended:
-        _end_at_once_if_something_hangs(ended.code)
+        _end_at_once_if_something_hangs(ended.code, earlier)
         raise
 
 
@@ -89,9 +90,13 @@ def _run(study: Study, args: list[str], began: float) -> None:
         sys.exit(execute(plan, began))
 
 
-def _end_at_once_if_something_hangs(code: object) -> None:
-    """End the process where a thread waits for a Ray or a storage that does not answer: it would wait for ever."""
-    if any(thread.name in ("tune", "start", "shutdown", "storage") for thread in threading.enumerate()):
+def _end_at_once_if_something_hangs(code: object, earlier: Collection[threading.Thread]) -> None:
+    """End the process where a thread of this command waits for a Ray or a storage that does not answer.
+
+    It would wait for ever. Threads that were there earlier are those of whoever calls the command.
+    """
+    own = {*threading.enumerate()}.difference(earlier)
+    if any(thread.name in ("tune", "start", "shutdown", "storage") for thread in own):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 0 if code is None else 1)

@@ -1,7 +1,6 @@
 """What all tests share."""
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,15 +72,6 @@ def extensions_of_a_test() -> Iterator[None]:
     for extension in loaded():
         if extension.name not in before:
             unload(extension.name)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def commands_end_in_order() -> Iterator[None]:
-    """A command that a test calls does not end this process at once, though a thread of an earlier test still waits."""
-    with pytest.MonkeyPatch.context() as patch:
-        if cli := sys.modules.get("dd_ray.cli"):
-            patch.setattr(cli, "_end_at_once_if_something_hangs", lambda code: None)
-        yield
 
 
 @pytest.fixture(autouse=True)

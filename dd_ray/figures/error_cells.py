@@ -103,7 +103,8 @@ def _last(group: Sequence[Network]) -> int:
 
 
 def _furthest(group: Sequence[Network]) -> list[Network]:
-    return [subject for subject in group if (subject.iteration or 0) == _last(group)]
+    last = _last(group)
+    return [subject for subject in group if (subject.iteration or 0) == last]
 
 
 def _cell(

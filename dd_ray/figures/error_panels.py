@@ -199,7 +199,7 @@ def _panel(figure: Figure, left: float, top: float, width: float, height: float)
 def _draw_maps(panel: Axes, cell: Cell, scales: Scales, last: bool) -> None:
     """Draw the maps of a cell beside each other in one panel, in inches; `last` writes below what they are over.
 
-    A panel for each map takes four times as long.
+    Panels of their own would take longer, most of it for their ticks.
     """
     panel.set(xlim=(0, MAPS_WIDTH), ylim=(SIDE, 0), autoscale_on=False)
     look: dict[str, Any] = {"norm": scales.norm, "cmap": "viridis", "aspect": "auto"}

@@ -53,7 +53,7 @@ class Sheet:
     def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width, height), facecolor="white")
-        # All pictures share axes, which are of inches: axes for each would take ten times as long.
+        # All pictures share axes, which are of inches: axes for each would take three times as long.
         self._inches = self.figure.add_axes((0, 0, 1, 1))
         self._inches.set(xlim=(0, width), ylim=(height, 0), autoscale_on=False)
         self._inches.axis("off")

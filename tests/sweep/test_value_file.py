@@ -1,5 +1,6 @@
 """Options by file: what a file asks for, what is refused, and that what is saved asks for the same."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -219,3 +220,15 @@ def test_a_saved_file_is_never_overwritten_by_another(tmp_path: Path, capsys: py
         save_values(parse(TINY, [*words, "--gamma", "0"]))
     saved = (tmp_path / "new" / "saved.yaml").read_text()
     assert "dry" not in saved and "save-config" not in saved
+
+
+def test_a_thread_that_waits_since_before_does_not_end_the_caller(write: Write) -> None:
+    over = threading.Event()
+    waiting = threading.Thread(target=over.wait, name="storage", daemon=True)
+    waiting.start()
+    try:
+        with pytest.raises(SystemExit, match="2"):
+            main(TINY, ["--config", write("gamma: 2")])
+    finally:
+        over.set()
+        waiting.join()
