@@ -31,40 +31,42 @@ FRAMES_PER_SECOND = 6_250
 """Measured number of frames that a core trains conv32 on in one second, by which seconds in `FURTHER` are scaled."""
 STILLS_COST = 0.25
 """Measured seconds of a core that encoding the still pictures for those scores takes."""
-SECONDS_PER_ITERATION = 0.010
-"""Time of an iteration that does not grow with its images: calls, and the optimiser."""
 
 
 @dataclass(frozen=True)
-class Speed:
-    """The speed at which a core trains a convolutional network, beside the rate of its matrix products.
+class Work:
+    """What an iteration of a convolutional network is beside its products, in units of what is measured.
 
     Attributes:
-        seconds_per_frame: time of a frame beside its products: rendering, and layers that wait for memory.
+        calls: what does not grow with the images, in additions of 16 numbers, which are hardly more than a call.
+        megabytes_per_frame: what waits for memory in a frame, as the read and written megabytes of a copy.
         efficiency: the share of the rate of large matrix products that a network's products reach.
     """
 
-    seconds_per_frame: float
+    calls: int
+    megabytes_per_frame: float
     efficiency: float
 
 
-BY_PYTORCH, COMPILED = Speed(1.44e-4, 0.43), Speed(0.7e-4, 0.75)
-"""Measured without and with the package's compiled convolutions. The estimate is within 10% of the median times of
-`inertia_vae` with 4, 8 and 64 videos of 10 frames (AMD EPYC with AVX2, one thread, beside other work)."""
+BY_PYTORCH, COMPILED = Work(15_000, 2.5, 0.67), Work(12_500, 2.3, 1.0)
+"""Measured without and with the package's compiled convolutions, on an AMD EPYC with AVX-512: the estimates are within
+20% of the median times of 4 to 640 frames an iteration of conv32, of a quarter of its width to all of it."""
 
 
 def core_seconds(configs: Sequence[TrialConfig], iterations: int, cores: int) -> float:
-    """Estimate the time on a core of this machine: t = a + b · frames + GFLOP / (e · rate of its matrix products).
+    """Estimate the time on a core of this machine, from the work of an iteration and the rates at which it does it:
+
+    t = calls · seconds of a call + frames · megabytes / rate of a copy + GFLOP / (efficiency · rate of products).
 
     Args:
         configs: configs with the same mean cost as those of the sweep.
         iterations: number of iterations of all trials together.
         cores: cores that are busy at a time. Rates are measured on so many at once, as they share memory and heat.
     """
-    speed, rates = COMPILED if _are_compiled() else BY_PYTORCH, _rates(min(cores, available_cores()))
+    work, rates = COMPILED if _are_compiled() else BY_PYTORCH, _rates(min(cores, available_cores()))
     gflop, frames = (sum(map(of, configs)) / len(configs) for of in (_gflop, _frames))
-    beside = SECONDS_PER_ITERATION + speed.seconds_per_frame * frames * rates.slowdown
-    return iterations * (1 + EVALUATION_SHARE) * (beside + gflop / (speed.efficiency * rates.gflops))
+    beside = work.calls * rates.seconds_per_call + frames * work.megabytes_per_frame / rates.megabytes_per_second
+    return iterations * (1 + EVALUATION_SHARE) * (beside + gflop / (work.efficiency * rates.gflops))
 
 
 def available_cores() -> int:
@@ -126,23 +128,30 @@ class Rates:
 
     Attributes:
         gflops: rate of matrix products in float32, in 10⁹ operations a second.
-        slowdown: how many times longer a copy in memory takes than on a core alone.
+        megabytes_per_second: rate of a copy in memory, read and written.
+        seconds_per_call: time of an addition of 16 numbers, on one core.
     """
 
     gflops: float
-    slowdown: float
+    megabytes_per_second: float
+    seconds_per_call: float
 
 
 @functools.cache
 def _rates(cores: int) -> Rates:
     """Measure them, which takes about 0.15 s."""
-    size = 512
-    ones = np.ones((size, size), np.float32)
+    size, calls = 512, 1000
+    ones, few = np.ones((size, size), np.float32), np.ones(16, np.float32)
     images = np.ones(2**22, np.float32)  # 16 MiB, more than a core's share of the cache
+
+    def add() -> None:
+        for _ in range(calls):
+            few + few
+
     with threadpool_limits(1):
-        product = _best_seconds(lambda: ones @ ones, cores)
-        copy, alone = (_best_seconds(images.copy, count) for count in (cores, 1))
-    return Rates(gflops=2 * size**3 / product / 1e9, slowdown=max(1.0, copy / alone))
+        product, copy = (_best_seconds(work, cores) for work in (lambda: ones @ ones, images.copy))
+        call = _best_seconds(add, 1) / calls
+    return Rates(2 * size**3 / product / 1e9, 2 * images.nbytes / copy / 1e6, call)
 
 
 def _best_seconds(work: Callable[[], object], cores: int) -> float:

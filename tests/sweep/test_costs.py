@@ -17,24 +17,31 @@ def test_rates_are_measured_on_all_cores_at_once():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_an_estimate_is_of_products_and_of_what_waits_for_memory(monkeypatch, compiled):
+def test_an_estimate_is_of_calls_memory_and_products(monkeypatch, compiled):
     asked = []
 
     def rates(cores):
         asked.append(cores)
-        return Rates(gflops=100 / cores, slowdown=float(cores))
+        return Rates(gflops=100 / cores, megabytes_per_second=40_000 / cores, seconds_per_call=3e-7)
 
     monkeypatch.setattr(costs, "_rates", rates)
     monkeypatch.setattr(costs, "_are_compiled", lambda: compiled)
     monkeypatch.setattr(costs, "available_cores", lambda: 2)
-    alone, shared = (core_seconds([CONFIG], 1000, cores) for cores in (1, 64))
+    alone, shared = (core_seconds([CONFIG], 1000, cores) / (1000 * (1 + costs.EVALUATION_SHARE)) for cores in (1, 64))
     assert asked == [1, 2]
-    at_once = 1000 * (1 + costs.EVALUATION_SHARE) * costs.SECONDS_PER_ITERATION
-    assert shared - at_once == pytest.approx(2 * (alone - at_once))
-    speed = COMPILED if compiled else BY_PYTORCH
-    frames = 80 * speed.seconds_per_frame
-    products = 80 * costs._gflop_per_frame(CONFIG) / (speed.efficiency * 100)
-    assert alone == pytest.approx(at_once + 1000 * (1 + costs.EVALUATION_SHARE) * (frames + products))
+    work = COMPILED if compiled else BY_PYTORCH
+    calls = 3e-7 * work.calls
+    frames = 80 * work.megabytes_per_frame / 40_000
+    products = 80 * costs._gflop_per_frame(CONFIG) / (work.efficiency * 100)
+    assert alone == pytest.approx(calls + frames + products)
+    assert shared == pytest.approx(calls + 2 * (frames + products))
+
+
+def test_what_is_measured_is_a_core_s_speed():
+    rates = costs._rates(1)
+    assert 0.1 < rates.gflops < 1000
+    assert 100 < rates.megabytes_per_second < 1e6
+    assert 1e-8 < rates.seconds_per_call < 1e-4
 
 
 def test_hours_of_a_gpu_are_those_of_the_original_study():
