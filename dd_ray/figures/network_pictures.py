@@ -86,7 +86,8 @@ def title_of(subject: Network) -> str:
         values["gamma"] = config.gamma
         values |= {} if config.learn_gamma == "none" else {"learn_gamma": config.learn_gamma}
     note = "" if subject.state == "finished" else f", {subject.state.replace('_', ' ')} at {subject.iteration}"
-    return f"{config.traits.title}, {setting(values | dict(subject.settings))}{note}"
+    swept = {name: value for name, value in subject.settings.items() if name != "model"}  # the title has it in words
+    return f"{config.traits.title}, {setting(values | swept)}{note}"
 
 
 def by_kl(latents: pd.DataFrame) -> pd.DataFrame:

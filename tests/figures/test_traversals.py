@@ -1,5 +1,6 @@
 """Pictures and animations of what networks show, from sweep folders and the original's checkpoints."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,8 @@ def test_the_original_s_networks_are_drawn(tmp_path: Path, reference: Path, caps
 
 def test_a_title_says_beta_and_gamma_though_they_are_not_swept(sweep: Path, subject: Network, reference: Path) -> None:
     assert title_of(subject) == "inertia VAE, β = 0.1, γ = 0.5, seed 0"
+    of_models = replace(subject, settings={"model": "inertia_vae", "lam": 0.0, **subject.settings})
+    assert title_of(of_models) == "inertia VAE, β = 0.1, γ = 0.5, λ = 0, seed 0"  # the model once, where it is swept
     (original,) = load_originals(reference / "checkpoints" / WITH_CIRCLE)
     assert title_of(original) == "original study's β-VAE, β$_{\\mathrm{norm}}$ = 0.001"
 
