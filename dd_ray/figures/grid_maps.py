@@ -284,8 +284,9 @@ def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
     ranked = [metric for metric in cells["metric"].unique() if described(metric).better]
     entries: list[Artist] = []
     if len(best):
-        text = f"{BEST}  the best of the complete cells without collapse; outlined: those that may be as good,"
-        text += "\nwhose 95% interval overlaps its interval. As the best of\nthem it looks better than it is, by up to"
+        text = f"{BEST}  the best of the complete cells without collapse; outlined: those that may\n"
+        text += "be as good, whose 95% interval overlaps its interval. As the best of them\n"
+        text += "it looks better than it is, by up to"
         luck = _by_metric(best, lambda part: f"{part['luck'].iloc[0]:.2g}")
         label = "\n".join([text, *luck])
         entries.append(Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=label))
