@@ -3,6 +3,7 @@
 Tyro is imported only where a command line is parsed: a process that trains need not have it.
 """
 
+import functools
 import inspect
 import shlex
 import sys
@@ -131,6 +132,13 @@ def _written_time() -> Any:
 
 def field_docs(options: type) -> dict[str, str]:
     """Return the docstrings of a class's fields from its source, each in one line; none for a class without source."""
+    named = getattr(sys.modules.get(options.__module__), options.__qualname__, None)
+    is_made = named is not options and "<locals>" not in options.__qualname__  # by `make_dataclass`, as others are
+    return {} if is_made else _docs_in_source(options)
+
+
+@functools.cache
+def _docs_in_source(options: type) -> dict[str, str]:
     from docstring_parser import parse_from_object  # noqa: PLC0415
 
     try:

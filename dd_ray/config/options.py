@@ -66,7 +66,8 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
     ordered = [*usual, *(name for name in values if name not in usual)]
     axes = {name: values[name] for name in ordered if values[name]}
     of_preset = {name for name in usual if name not in given and values[name] != (defaults()[name],)}
-    return {name: chosen for name, chosen in axes.items() if name not in of_preset & without_effect(axes)}
+    left_out = of_preset & without_effect(axes)
+    return {name: chosen for name, chosen in axes.items() if name not in left_out}
 
 
 def given_options(args: Sequence[str]) -> set[str]:
