@@ -104,7 +104,7 @@ def collect(
         "references": [_named(field) for field in differences],
         "tradeoffs": _tradeoffs(summaries, pairs),
         "cells": _cells(summaries[-1], table, _curves(evaluations, iterations), drawn),
-        "common": {name: _plain(table[name].iloc[0]) for name in _settings(table) if name not in _differing(table)},
+        "common": {name: _plain(table[name].iloc[0]) for name in _common(table)},
         "states": {str(s): int(n) for s, n in summaries[-1].trials["state"].value_counts().items()},
     }
     found["timeline"] = page_timeline([path, *more], table, found["cells"])
@@ -165,6 +165,12 @@ def _settings(table: pd.DataFrame) -> list[str]:
 def _differing(table: pd.DataFrame) -> list[str]:
     """Config fields, other than the seed, that are not the same in all cells."""
     return [name for name in _settings(table) if table[name].nunique(dropna=False) > 1]
+
+
+def _common(table: pd.DataFrame) -> list[str]:
+    """Config fields, other than the seed, that are the same in all cells."""
+    differing = _differing(table)
+    return [name for name in _settings(table) if name not in differing]
 
 
 def _in_reading_order(layout: Layout) -> list[str]:

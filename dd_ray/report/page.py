@@ -62,7 +62,7 @@ def render(
         "STYLE": _resource("report.css"),
         "DATA": _packed("data", pack(content)),
         "PICTURES": "\n".join(blocks),
-        "LIBRARY": _packed("library", _compressed(library)),
+        "LIBRARY": _library(library),
         "SCRIPT": f"<script>{own}</script>",
     }
     page = _resource("template.html")
@@ -98,8 +98,8 @@ def _packed(name: str, content: bytes) -> str:
 
 
 @cache
-def _compressed(text: str) -> bytes:
-    return gzip.compress(text.encode(), mtime=0)
+def _library(text: str) -> str:
+    return _packed("library", gzip.compress(text.encode(), mtime=0))
 
 
 def _policy(*scripts: str, served: bool) -> str:

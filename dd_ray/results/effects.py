@@ -91,7 +91,8 @@ def _changes(trials: pd.DataFrame, axes: Sequence[str], number: int) -> list[Cha
 
 def _grid(trials: pd.DataFrame, axes: Sequence[str], metric: str) -> "pd.Series[float]":
     """Return the scores, indexed by the values of the axes and the seed."""
-    return trials.dropna(subset=[metric]).drop_duplicates([*axes, "seed"]).set_index([*axes, "seed"])[metric]
+    places = [*axes, "seed"]
+    return trials[[*places, metric]].dropna(subset=[metric]).drop_duplicates(places).set_index(places)[metric]
 
 
 def _of_metric(scores: "pd.Series[float]", contrasts: Sequence[_Contrast], metric: str) -> pd.DataFrame:
