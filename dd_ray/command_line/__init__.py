@@ -5,6 +5,7 @@ from dd_ray.command_line.completion import completion_script
 from dd_ray.command_line.groups import parse_in_groups
 from dd_ray.command_line.parsing import (
     COMMAND,
+    LEAN,
     as_called,
     called_as,
     field_docs,
@@ -22,6 +23,7 @@ from dd_ray.command_line.values import Seconds, checked_value
 __all__ = [
     "COMMAND",
     "EXIT_INTERRUPTED",
+    "LEAN",
     "Column",
     "Seconds",
     "as_called",

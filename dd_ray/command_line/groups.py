@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, field, fields, make_dataclass
 from typing import Annotated, Any, get_type_hints
 
-from dd_ray.command_line.parsing import called_as
+from dd_ray.command_line.parsing import LEAN, called_as
 
 
 def parse_in_groups(
@@ -39,7 +39,7 @@ def parse_in_groups(
         hints = get_type_hints(kind, include_extras=True)
         for each in fields(kind):
             members[group_of(each.name)].append((each.name, hints[each.name], _default(each)))
-    shown = {name: make_dataclass("Group", own, frozen=True, kw_only=True) for name, own in members.items() if own}
+    shown = {name: make_dataclass("Group", own, **LEAN) for name, own in members.items() if own}
     parts = tuple(Annotated[group, tyro.conf.arg(name=name, help="")] for name, group in shown.items())
     parsed = tyro.cli(
         tyro.conf.OmitArgPrefixes[tuple[parts]],  # type: ignore[misc, valid-type]

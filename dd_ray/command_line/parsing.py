@@ -17,6 +17,8 @@ Options = TypeVar("Options")
 
 COMMAND = "dd-ray"
 """The command of which all others are subcommands."""
+LEAN: dict[str, Any] = {"frozen": True, "kw_only": True, "eq": False, "repr": False}
+"""How dataclasses of options are made: with what tyro needs of a hundred fields, since each method is compiled anew."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def with_help(options: type[Options], **help_of: str) -> type[Options]:
         for each in fields(options)  # type: ignore[arg-type]
         if each.name in docs
     ]
-    return make_dataclass(options.__name__, documented, bases=(options,), frozen=True, kw_only=True)
+    return make_dataclass(options.__name__, documented, bases=(options,), **LEAN)
 
 
 def optional(metavar: str) -> Any:

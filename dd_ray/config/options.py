@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import MISSING, Field, make_dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from dd_ray.command_line import field_docs
+from dd_ray.command_line import LEAN, field_docs
 from dd_ray.config.effects import deciding, has_effect, needs
 from dd_ray.config.field import option_of, type_of
 from dd_ray.config.specs import cached_until_change
@@ -45,7 +45,7 @@ def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
             help_behavior_hint=None if default else "",  # None: tyro shows the default
         )
         options.append((field.name, Annotated[kind, looks], default))
-    return make_dataclass("ConfigOptions", options, frozen=True, kw_only=True)
+    return make_dataclass("ConfigOptions", options, **LEAN)
 
 
 def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[str]) -> Axes:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, make_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
-from dd_ray.command_line import Seconds, optional, with_help
+from dd_ray.command_line import LEAN, Seconds, optional, with_help
 from dd_ray.config.field import Within
 from dd_ray.config.names import Precision
 from dd_ray.metrics import FURTHER
@@ -168,5 +168,5 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
     if study.search:
         usual |= {"suggestions": preset.suggestions, "objectives": study.search.objectives, "sampler": TPE.name}
     changed = [(name, narrowed.get(name, hints[name]), field(default=value)) for name, value in usual.items()]
-    options = make_dataclass("Options", changed, bases=(base,), frozen=True, kw_only=True)
+    options = make_dataclass("Options", changed, bases=(base,), **LEAN)
     return with_help(options, preset=f"Size of the study. {listed}.")

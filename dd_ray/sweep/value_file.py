@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 
 import yaml
 
-from dd_ray.command_line import COMMAND, checked_value
+from dd_ray.command_line import COMMAND, LEAN, checked_value
 from dd_ray.config.options import field_named, option_name, options_class
 from dd_ray.config.trial_fields import field_names
 from dd_ray.config.urls import check_regular, own_path
@@ -185,9 +185,11 @@ def typed(value: Value, kind: Any) -> Any:
 
 def with_defaults(kind: type, values: Mapping[str, Any]) -> type:
     """Return a dataclass of options with other defaults, of which those that it has no field for are left out."""
+    if not (own := _own(kind, values)):
+        return kind
     hints = get_type_hints(kind, include_extras=True)
-    changed = [(each.name, hints[each.name], field(default=values[each.name])) for each in _own(kind, values)]
-    return make_dataclass(kind.__name__, changed, bases=(kind,), frozen=True, kw_only=True)
+    changed = [(each.name, hints[each.name], field(default=values[each.name])) for each in own]
+    return make_dataclass(kind.__name__, changed, bases=(kind,), **LEAN)
 
 
 def known_option(name: str, own: Collection[str]) -> str | None:
