@@ -258,12 +258,12 @@ FIGURES = ("dd_ray.figures.grid_maps", "dd_ray.figures.tradeoff", "dd_ray.figure
     [
         ("dd_ray.config, dd_ray.config.options, dd_ray.metrics, dd_ray.storage.sweep_folder", "torch, ray, pandas"),
         # One trial can be trained and evaluated where there is no Ray.
-        ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard"),
+        ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard, scipy.optimize, scipy.stats"),
         # PyTorch costs the driver 2 s, which it needs for nothing; and what a sweep came to is read and drawn without
-        # its networks.
-        (", ".join([*DRIVER, *RESULTS, *FIGURES]), "torch"),
+        # its networks. Two more are slow to begin, and needed for little: a search's importances, and draws of cells.
+        (", ".join([*DRIVER, *RESULTS, *FIGURES]), "torch, sklearn, scipy.stats"),
         # Figures are imported when they are drawn, and a dry run does not need Ray.
-        ("dd_ray.cli, dd_ray.figures, dd_ray.results.table", "matplotlib, ray"),
+        ("dd_ray.cli, dd_ray.figures, dd_ray.results.table", "matplotlib, ray, optuna"),
         # What is imported of a study of one's own, and in every worker.
         ("dd_ray", "ray, torch, pandas, numpy, tyro"),
     ],

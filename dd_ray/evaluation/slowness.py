@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
@@ -66,6 +65,8 @@ def price_of_motion(config: TrialConfig) -> PriceOfMotion:
 
 def _least_kl(steps: Tensor, rate: float) -> float:
     """Return the minimum over σ of the mean KL of steps [N]."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415  # which each trial's process would wait for
+
     mu = torch.stack([torch.zeros_like(steps), steps], dim=1)[..., None]  # [N, 2, 1]
 
     def kl(log_sigma: float) -> float:

@@ -8,7 +8,6 @@ from typing import Any
 
 import optuna
 import pandas as pd
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from dd_ray.command_line import Column, console, print_table
@@ -80,6 +79,9 @@ def importances(path: str | Path) -> pd.DataFrame:
     Raises:
         UserError: the folder holds no search, or one without suggestions.
     """
+    # It brings scikit-learn, which takes longer to begin than all else that a page needs.
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances  # noqa: PLC0415
+
     sweep = SweepFolder.open(path)
     search = search_of(sweep)
     study = _study_of(sweep, search)

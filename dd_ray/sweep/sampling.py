@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.options import Axes, settled, without_effect
@@ -50,6 +49,8 @@ def _cell(config: TrialConfig, axes: Axes) -> Cell:
 
 def _drawn(cells: Collection[Cell], axes: Axes, seed: int) -> Iterator[Cell]:
     """Yield each cell once, in the order in which cells are drawn."""
+    from scipy.stats import qmc  # noqa: PLC0415  # a third of the time in which a command begins
+
     left, idle, generator = dict.fromkeys(cells), without_effect(axes), np.random.default_rng(seed)
     single = {name: values[0] for name, values in axes.items() if values and name != "seed"}
     swept = [name for name in single if len(axes[name]) > 1]
