@@ -17,8 +17,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -57,7 +57,13 @@ class Scale:
 SCALES = (
     Scale(name="identity", low=-np.inf, high=np.inf, of=lambda x: x, slope=np.ones_like),
     Scale(name="log", low=0.0, high=np.inf, of=np.log, slope=lambda x: 1 / x),
-    Scale(name="logit", low=0.0, high=1.0, of=special.logit, slope=lambda x: 1 / (x * (1 - x))),
+    Scale(
+        name="logit",
+        low=0.0,
+        high=1.0,
+        of=lambda x: scipy.special.logit(x),  # noqa: PLW0108  # SciPy loads it when it is first called
+        slope=lambda x: 1 / (x * (1 - x)),
+    ),
 )
 
 
@@ -127,7 +133,7 @@ def are_alike(values: Array, level: float = LEVEL) -> bool:
     pooled = (degrees * variances).sum() / total
     statistic = total * np.log(pooled) - (degrees * np.log(variances)).sum()
     correction = 1 + ((1 / degrees).sum() - 1 / total) / (3 * (len(values) - 1))
-    return bool(special.chdtrc(len(values) - 1, statistic / correction) >= level)
+    return bool(scipy.special.chdtrc(len(values) - 1, statistic / correction) >= level)
 
 
 def _differs(values: Array) -> NDArray[np.bool_]:
@@ -186,7 +192,7 @@ def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths
 
 
 def _student(degrees: ArrayLike) -> Array:
-    return np.asarray(special.stdtrit(degrees, 1 - LEVEL / 2), np.float64)
+    return np.asarray(scipy.special.stdtrit(degrees, 1 - LEVEL / 2), np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +292,7 @@ def _dunnett(differences: Array, groups: NDArray[Any], least: float) -> Array:
     if np.isnan(differences).any():
         # Taken as independent, which is cautious (Šidák 1967, JASA 62, p. 626).
         groups = np.arange(len(differences))
-    singly = 2 * special.stdtr(degrees, -statistics)
+    singly = 2 * scipy.special.stdtr(degrees, -statistics)
 
     def chance(left: NDArray[Any], bound: float) -> float:
         at_most = len(left) * float(singly[left[0]])
@@ -362,7 +368,7 @@ def _nodes() -> tuple[Array, Array, Array, Array]:
 @lru_cache(maxsize=64)
 def _deviations(degrees: float) -> Array:
     """Return the quantiles of s at the nodes, with ν s² ~ χ²_ν."""
-    return np.asarray(np.sqrt(2 * special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
+    return np.asarray(np.sqrt(2 * scipy.special.gammaincinv(degrees / 2, _nodes()[2]) / degrees), np.float64)
 
 
 def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> float:
@@ -380,13 +386,13 @@ def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> 
     Returns:
         Where it is below `BEYOND_QUADRATURE`, the sum of the single chances, which is no less.
     """
-    at_most = 2 * len(groups) * float(special.stdtr(degrees, -bound))
+    at_most = 2 * len(groups) * float(scipy.special.stdtr(degrees, -bound))
     if at_most < BEYOND_QUADRATURE:
         return at_most
     z, of_z, _, of_u = _nodes()
     s = _deviations(degrees)
     reach = np.sqrt(2) * s[:, None] * bound  # [quantiles, 1]
-    within = special.ndtr(z + reach) - special.ndtr(z - reach)  # [quantiles, normal nodes]
+    within = scipy.special.ndtr(z + reach) - scipy.special.ndtr(z - reach)  # [quantiles, normal nodes]
     of_size = np.bincount(np.bincount(groups))  # how many groups have no, one, two ... differences
     of_groups = [((within**k) @ of_z) ** of_size[k] for k in range(1, len(of_size)) if of_size[k]]
     return float(max(0.0, 1 - of_u @ np.prod(of_groups, axis=0)))
@@ -437,4 +443,4 @@ def expected_largest(number: int) -> float:
     If all of k cells are equal, the best of them looks better than it is by so many standard errors.
     """
     x = np.linspace(0, 9, 1000)
-    return float(np.trapezoid(1 - special.ndtr(x) ** number - special.ndtr(-x) ** number, x))
+    return float(np.trapezoid(1 - scipy.special.ndtr(x) ** number - scipy.special.ndtr(-x) ** number, x))
