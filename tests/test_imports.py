@@ -261,7 +261,7 @@ FIGURES = ("dd_ray.figures.grid_maps", "dd_ray.figures.tradeoff", "dd_ray.figure
         ("dd_ray.training, dd_ray.evaluation", "ray, pandas, tensorboard, scipy.optimize, scipy.stats"),
         # PyTorch costs the driver 2 s, which it needs for nothing; and what a sweep came to is read and drawn without
         # its networks. Two more are slow to begin, and needed for little: a search's importances, and draws of cells.
-        (", ".join([*DRIVER, *RESULTS, *FIGURES]), "torch, sklearn, scipy.stats"),
+        (", ".join([*DRIVER, *RESULTS, *FIGURES, "dd_ray.report.command"]), "torch, sklearn, scipy.stats"),
         # Figures are imported when they are drawn, and a dry run does not need Ray.
         ("dd_ray.cli, dd_ray.figures, dd_ray.results.table", "matplotlib, ray, optuna, scipy.special"),
         # What is imported of a study of one's own, and in every worker.

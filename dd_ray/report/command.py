@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import pandas as pd
 import tyro
 from tqdm import tqdm
 
@@ -30,7 +31,6 @@ from dd_ray.report.content import collect
 from dd_ray.report.front import FRONT, front_page, is_storage
 from dd_ray.report.live import PAGE
 from dd_ray.report.page import render
-from dd_ray.report.pictures import Pictures
 from dd_ray.report.server import serve
 from dd_ray.results.paths import SweepPaths
 from dd_ray.storage.exports import export
@@ -79,8 +79,7 @@ def write_report(options: Options) -> Path:
     places = {"x": options.x, "y": options.y, "columns": options.columns}
     table = results.load(*options.paths)
     content = collect(*options.paths, metrics=options.metrics, places=places, table=table)
-    pictures = Pictures(table, options.videos, *options.paths)
-    page = render(content, _pictures(pictures, content) if options.videos else [], pictures.originals)
+    page = _pictured(content, table, options) if options.videos else render(content, [], [])
     here = Path() if options.more else SweepFolder.open(options.path).files.local or Path()
     out = options.out or here / PAGE
     file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
@@ -110,10 +109,14 @@ def _write_front(options: Options) -> Path:
     return out
 
 
-def _pictures(pictures: Pictures, content: dict[str, Any]) -> "tqdm[dict[str, Any]]":
-    cells = content["cells"]
+def _pictured(content: dict[str, Any], table: pd.DataFrame, options: Options) -> str:
+    # Networks take PyTorch, which takes longer to begin than a page without pictures takes in all.
+    from dd_ray.report.pictures import Pictures  # noqa: PLC0415
+
+    pictures, cells = Pictures(table, options.videos, *options.paths), content["cells"]
     hidden = not sys.stderr.isatty()
-    return tqdm(pictures.of_cells(cells), total=len(cells), desc="Pictures", unit=" cells", disable=hidden)
+    shown = tqdm(pictures.of_cells(cells), total=len(cells), desc="Pictures", unit=" cells", disable=hidden)
+    return render(content, shown, pictures.originals)
 
 
 def main(args: list[str] | None = None) -> None:
