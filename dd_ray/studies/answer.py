@@ -37,14 +37,14 @@ STUDY = Study(
     fixed={"decode": "extrapolated", "num_latents": 4},
     presets={
         "quick": Preset(
-            about="one value of each arm, a quarter of an hour on a laptop",
+            about="one value of each arm, a minute or two on two cores",
             axes=AXES | {"gamma": (0.0, 0.8), "lam": (0.0, 30.0), "beta": (1.0,), "slowness_weight": (0.1,)},
             exclude=EXCLUDE,
             iterations=600,
             seeds=3,
             scheduler="none",
         ),
-        "full": _condition("a circle in linear motion before black, hours on two cores"),
+        "full": _condition("a circle in linear motion before black, up to two hours on two cores"),
         "axis": _condition("as full, along one axis at a time", motion=("axis",)),
         "noise": _condition("as full, in noise of the pixels", pixel_noise=(0.2,), target=("clean",)),
         "dropped": _condition(
