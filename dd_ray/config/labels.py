@@ -31,9 +31,11 @@ def joined_labels(trials: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[s
     named = [field for label, _ in trials.values() for part in parts_of(label) if (field := field_named(part))]
     naming = _with_one_beta(list(dict.fromkeys([*named, *_varied([values for _, values in trials.values()])])), named)
     labels: dict[str, str] = {}
+    taken: set[str] = set()
     for key, (_, values) in trials.items():
         label = label_of(values, naming)
-        labels[key] = f"{label},key={key[:6]}" if label in labels.values() else label
+        labels[key] = f"{label},key={key[:6]}" if label in taken else label
+        taken.add(labels[key])
     return labels
 
 

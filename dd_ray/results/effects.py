@@ -30,6 +30,8 @@ from dd_ray.results.summary import COMPLETE, Summary, described
 Array = NDArray[np.float64]
 Change = Mapping[str, tuple[Any, Any]]
 """For one or two axes: the lowest value, and the value that is compared with it."""
+Place = tuple[Any, ...]
+"""The values of all axes, and the seed, of a trial; or some of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,25 +132,43 @@ def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def _contrasts(places: Sequence[tuple[Any, ...]], axes: Sequence[str], changes: Sequence[Change]) -> list[_Contrast]:
+def _contrasts(places: Sequence[Place], axes: Sequence[str], changes: Sequence[Change]) -> list[_Contrast]:
     """List the effects that can be computed from the trials at some places."""
     numbers = {place: number for number, place in enumerate(places)}
-    found = []
+    found, grouped = [], {}
     for change in changes:
-        weights, pairs = _weights(numbers, axes, change)
+        at = tuple(axes.index(axis) for axis in change)
+        if at not in grouped:
+            grouped[at] = _by_values(places, at)
+        changed = grouped[at].get(tuple(value for _, value in change.values()), ())
+        weights, pairs = _weights(numbers, changed, at, change)
         if pairs:  # else the sweep has no trials that differ in this alone
             seeds = len({place[-1] for place, weight in zip(places, weights, strict=True) if weight})
             found.append(_Contrast(change=change, weights=weights, pairs=pairs, seeds=seeds))
     return found
 
 
-def _weights(places: Mapping[tuple[Any, ...], int], axes: Sequence[str], change: Change) -> tuple[Array, int]:
-    """Return the weight of each trial in an effect, and the number of differences that the effect is the mean of."""
-    weights, pairs = np.zeros(len(places)), 0
-    at = [axes.index(axis) for axis in change]
+def _by_values(places: Sequence[Place], at: Sequence[int]) -> dict[Place, list[Place]]:
+    """Group places by their values on some axes."""
+    grouped: dict[Place, list[Place]] = {}
     for place in places:
-        if any(place[i] != value for i, (_, value) in zip(at, change.values(), strict=True)):
-            continue
+        grouped.setdefault(tuple(place[i] for i in at), []).append(place)
+    return grouped
+
+
+def _weights(
+    places: Mapping[Place, int], changed: Sequence[Place], at: Sequence[int], change: Change
+) -> tuple[Array, int]:
+    """Return the weight of each trial in an effect, and the number of differences that the effect is the mean of.
+
+    Args:
+        places: of all trials, with their numbers.
+        changed: those with the values that the change is to.
+        at: where in a place the changed axes stand.
+        change: what the effect is of.
+    """
+    weights, pairs = np.zeros(len(places)), 0
+    for place in changed:
         partners = list(_partners(place, at, change))
         if all(partner in places for partner, _ in partners):
             pairs += 1
@@ -157,7 +177,7 @@ def _weights(places: Mapping[tuple[Any, ...], int], axes: Sequence[str], change:
     return weights / max(pairs, 1), pairs
 
 
-def _partners(place: tuple[Any, ...], at: Sequence[int], change: Change) -> list[tuple[tuple[Any, ...], int]]:
+def _partners(place: Place, at: Sequence[int], change: Change) -> list[tuple[Place, int]]:
     """Return the trials of a difference, or of a difference of differences, with their signs."""
     found = [(place, 1)]
     for i, (lowest, _) in zip(at, change.values(), strict=True):

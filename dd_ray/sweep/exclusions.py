@@ -1,11 +1,13 @@
 """Parses combinations of values that a grid leaves out: `gamma=0.5,0.8 lambda=3,30`."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from dd_ray.config import TrialConfig, config_fields
 from dd_ray.config.field import type_of
 from dd_ray.config.options import field_named
+from dd_ray.config.trial_fields import choices_of
 from dd_ray.errors import UserError
 
 Combination = Mapping[str, tuple[Any, ...]]
@@ -16,9 +18,13 @@ def kept_by(excluded: Sequence[str]) -> Callable[[TrialConfig], bool]:
     """Return a function that tells whether a config is in none of some combinations.
 
     Raises:
-        UserError: a text is not of the form `FIELD=VALUE[,VALUE...] ...`, or names no field.
+        UserError: a text is not of the form `FIELD=VALUE[,VALUE...] ...`, or names no field or no choice of it.
     """
     combinations = [combination_of(text) for text in excluded]
+    for name, value in {(name, value) for each in combinations for name, values in each.items() for value in values}:
+        choices = choices_of(next(field for field in config_fields() if field.name == name))
+        if choices and isinstance(value, str) and value not in choices:
+            raise UserError(f"--exclude {name}={value}: there is no {value!r}; there are {', '.join(choices)}.")
     return lambda config: not any(belongs(config, each) for each in combinations)
 
 
@@ -36,6 +42,12 @@ def combination_of(text: str, option: str = "--exclude") -> Combination:
     if not parts or not all(name and values for name, _, values in parts):
         raise UserError(f"{option} {text!r} is no combination; give FIELD=VALUE[,VALUE...] ..., such as gamma=0.5.")
     fields = {name: _field(name, option) for name, _, _ in parts}
+    for name, count in Counter(_field(name, option) for name, _, _ in parts).items():
+        if count > 1:
+            raise UserError(
+                f"{option} {text!r} names {name} {count} times; a trial has one value of it, so join them with commas, "
+                f"such as gamma=0.5,0.8."
+            )
     return {
         fields[name]: tuple(_value(fields[name], value, f"{option} {name}") for value in values.split(","))
         for name, _, values in parts

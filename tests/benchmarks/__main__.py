@@ -1,4 +1,4 @@
-"""All benchmarks, for most of an hour: `python -m tests.benchmarks`. Those of one kind: `python -m tests.benchmarks.NAME`."""
+"""All benchmarks, for most of an hour: `python -m tests.benchmarks`; one: `python -m tests.benchmarks.NAME`."""
 
 import argparse
 from importlib import import_module

@@ -1,5 +1,7 @@
 """What a map marks, and its pooled intervals: against scipy, closed forms and simulated maps."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from dd_ray.results.comparisons import (
     BEYOND_QUADRATURE,
     LEVEL,
     are_alike,
+    by_flips,
     chance_beyond,
     expected_largest,
     holm,
@@ -102,6 +105,19 @@ def test_bounds_of_p_values_mark_the_same_differences_in_less_time() -> None:
         assert (bound.p_values >= exact.p_values - 1e-9).all()
         np.testing.assert_array_equal(bound.p_values[~exact.marked], exact.p_values[~exact.marked])
     assert exact.marked.any() and (bound.p_values != exact.p_values).any()
+
+
+def test_flips_are_judged_from_the_largest_mean_down() -> None:
+    differences = np.random.default_rng(8).normal([[1.5], [0.0], [0.9], [-1.2], [0.0]], 0.8, (5, 7))
+    signs = np.array(list(itertools.product([1.0], *[[1.0, -1.0]] * 6)))
+    means, measured = np.abs(signs @ differences.T) / 7, np.abs(differences.mean(axis=1))
+    expected, left, highest = np.empty(5), [*np.argsort(-measured)], 0.0
+    while left:
+        if highest <= LEVEL:
+            highest = max(highest, (means[:, left].max(axis=1) >= measured[left[0]] * (1 - 1e-9)).mean())
+        expected[left.pop(0)] = highest
+    assert by_flips(differences) == pytest.approx(expected, abs=1e-12)
+    assert (expected <= LEVEL).sum() == 2 and len({*expected}) == 3
 
 
 def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:

@@ -38,6 +38,9 @@ def test_what_has_no_effect_in_a_trial_counts_as_its_default():
         ("", "no combination"),
         ("nesterov=3", "nesterov.* no option of a trial"),
         ("gamma=much", "'much' is no number"),
+        ("gamma=0 gamma=0.5", "names gamma 2 times; .* join them with commas"),
+        ("lambda=3 lam=0", "names lam 2 times"),
+        ("model=inertia_vea", "there is no 'inertia_vea'; there are .*inertia_vae"),
         ("beta=0.1,1", "leaves no trial"),
     ],
 )
