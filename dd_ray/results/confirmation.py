@@ -23,7 +23,7 @@ from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.metrics import seed_interval
 from dd_ray.results.arms import Arm, Arms, arms_of
-from dd_ray.results.came_out import counted
+from dd_ray.results.came_out import trials_to_go
 from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import SPREAD, by_flips, holm
 from dd_ray.results.sentences import in_words, told_metric
@@ -38,7 +38,7 @@ def confirmed(plan: Plan) -> Plan:
     """Return the plan itself or, if it asks for that, the one that confirms the best cells of its sweep.
 
     Raises:
-        UserError: there is nothing to confirm, or the sweep has not finished.
+        UserError: there is nothing to confirm, or the sweep has not finished its iterations.
     """
     number = plan.options.confirm
     if number is None:
@@ -47,8 +47,14 @@ def confirmed(plan: Plan) -> Plan:
         raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
     table = load(plan.location)
     trials = final(table[table["key"].isin(plan.keys)])
-    if left := plan.num_trials - int((trials["state"] == "finished").sum()):
-        raise UserError(f"{left} trials of {plan.location} have not finished; run it to its end, without --confirm.")
+    iterations = plan.options.iterations
+    finished = trials[trials["state"] == "finished"]
+    # Some may have gone on to these iterations while others have yet to.
+    if left := plan.num_trials - int((finished["iteration"] >= iterations).sum()):
+        raise UserError(
+            f"{left} trials of {plan.location} have not finished {iterations:,} iterations; run it to its end, without "
+            "--confirm."
+        )
     outcomes = plan.study.outcomes or tuple(filter(None, [told_metric(trials, plan.study.tells)]))
     return confirmation_plan(plan, {outcome: choose(trials, outcome) for outcome in outcomes}, number)
 
@@ -145,8 +151,8 @@ class ConfirmationCameOut:
         print_contrasts(found, self._plan)
 
     def left(self, trials: pd.DataFrame) -> str:
-        """Count the trials that were interrupted, or never begun."""
-        return counted(int(trials["state"].isin(["unfinished", "missing"]).sum()), "trial")
+        """Count the trials that were interrupted or never begun, and those that go on under the plan."""
+        return trials_to_go(self._plan, self._sweep, trials)
 
 
 def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:

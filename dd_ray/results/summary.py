@@ -59,8 +59,10 @@ from dd_ray.results.table import untrained_rows
 __all__ = [
     "COMPLETE",
     "MARKS",
+    "NOT_GIVEN",
     "Evaluations",
     "Layout",
+    "NotGiven",
     "Summary",
     "best_region",
     "combinations",
@@ -70,6 +72,8 @@ __all__ = [
     "with_zero",
 ]
 
+MOST_PLACES = 250_000
+"""The most combinations of values that are summarised; 1.7 million take 3.3 GB."""
 _PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
 
 
@@ -151,6 +155,27 @@ def summarise(
     return ready.at(iteration) if reference is None else ready.differences(reference, iteration)
 
 
+class NotGiven(str):
+    """Stands for the value of an optional field that has an effect but is not given; sorts before all values."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: object) -> bool:
+        return not isinstance(other, NotGiven)
+
+    def __gt__(self, other: object) -> bool:
+        return False
+
+    def __le__(self, other: object) -> bool:
+        return True
+
+    def __ge__(self, other: object) -> bool:
+        return isinstance(other, NotGiven)
+
+
+NOT_GIVEN = NotGiven("none")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Evaluations:
     """A sweep's table made ready to be summarised at several iterations: I of them, K trials, M metrics."""
@@ -191,6 +216,7 @@ class Evaluations:
         asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
         layout = _layout(axes or swept_fields(table, manifest["axes"]), asked)
         table = _rounded(table.assign(iteration=evaluated, collapsed=collapsed, **numbers).reset_index(drop=True))
+        table = _without_gaps(table, [axis for axis in layout.axes if axis in field_names()])
         before = untrained_rows(table).drop_duplicates("key").set_index("key")[[*metrics]]
         return cls(
             table=table,
@@ -325,6 +351,13 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(**{name: table["key"].map(rounded[name]) for name in floats})
 
 
+def _without_gaps(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
+    """Replace None and NaN, which equal nothing, on axes by a value that can be compared and sorted."""
+    gaps = [axis for axis in axes if table[axis].isna().any()]
+    values = {axis: [NOT_GIVEN if pd.isna(value) else value for value in table[axis].tolist()] for axis in gaps}
+    return table.assign(**{axis: pd.Series(of, table.index, dtype=object) for axis, of in values.items()})
+
+
 def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
     """Return the keys, iterations and rows of `Evaluations`; of two rows of one key and iteration the first counts."""
     keys = pd.Index(table["key"].unique())
@@ -381,9 +414,18 @@ def _region(
 
 
 def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return every combination of the values of some columns, even if no row has it; the last column varies fastest."""
-    values = itertools.product(*(sorted(frame[axis].unique()) for axis in axes))
-    return [dict(zip(axes, combination, strict=True)) for combination in values]
+    """Return every combination of the values of some columns, even if no row has it; the last column varies fastest.
+
+    Raises:
+        UserError: there are more than `MOST_PLACES`, as of values that were drawn.
+    """
+    values = [sorted(frame[axis].unique()) for axis in axes]
+    if (number := math.prod(map(len, values))) > MOST_PLACES:
+        raise UserError(
+            f"{' × '.join(f'{len(of)} {axis}' for of, axis in zip(values, axes, strict=True))} are {number:,} places, of "
+            f"which this sweep has few; what a search drew is shown by `dd-ray search-results` and by its page."
+        )
+    return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*values)]
 
 
 def _usual_metrics(table: pd.DataFrame) -> list[str]:

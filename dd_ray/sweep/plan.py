@@ -141,7 +141,7 @@ class Plan:
 
     def is_done(self, sweep: SweepFolder) -> bool:
         """Return whether nothing is left to do, as far as is known while another command may run the sweep."""
-        return not self._left(sweep, ())
+        return not self.trials_left(sweep, ())
 
     def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
         """Return the source of the trials that are left. The caller must hold the lock of the sweep.
@@ -150,7 +150,7 @@ class Plan:
             sweep: the sweep that has them.
             ended: keys of trials that this command is done with, including failed ones, which it does not try again.
         """
-        return Listed(self.trials, self._left(sweep, ended))
+        return Listed(self.trials, self.trials_left(sweep, ended))
 
     def kept(self, num_left: int) -> str:
         """Say what ended earlier and is kept, if so much of its `source` is left; empty if nothing is."""
@@ -158,8 +158,11 @@ class Plan:
             return ""
         return f"Trials that have ended before and are kept: {len(self.trials) - num_left}; to run: {num_left}."
 
-    def _left(self, sweep: SweepFolder, ended: Collection[str]) -> list[PlannedTrial]:
-        """Return the trials that have not ended, or that go on under this plan."""
+    def trials_left(self, sweep: SweepFolder, ended: Collection[str]) -> list[PlannedTrial]:
+        """Return the trials that have not ended, or that go on under this plan; none of those whose key is in `ended`.
+
+        Those that were never begun are among them.
+        """
         trials = [trial for trial in self.trials if trial.key not in ended]
         ended_before = in_parallel(lambda trial: self.is_ended(sweep.trial(trial.key)), trials)
         return [trial for trial, is_ended in zip(trials, ended_before, strict=True) if not is_ended]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dd_ray.api import collect
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.results.confirmation import choose, confirmed, contrasts
@@ -154,6 +155,18 @@ def finished(tmp_path):
     return args
 
 
+def extend(plan, *, to, without):
+    """Let the trials of a finished sweep go on to more iterations, without those for which `without` is true."""
+    sweep = SweepFolder.at(plan.location)
+    for trial in plan.trials:
+        values = trial.config.to_dict()
+        if not without(values):
+            folder = sweep.trial(trial.key)
+            folder.reopen()
+            folder.record({"iteration": to, "seconds": 1.0, **measure(values)})
+            folder.finish(Outcome(state="finished", iteration=to))
+
+
 def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tmp_path):
     plan = parse(STUDY, finished)
     again = confirmed(parse(STUDY, [*finished, "--confirm", "4"]))
@@ -182,3 +195,33 @@ def test_a_sweep_that_has_not_finished_is_not_confirmed(finished):
         parse(STUDY, [*finished, "--confirm", "0"])
     with pytest.raises(UserError, match=r"no sweep|no folder"):
         confirmed(parse(STUDY, [*finished, "--name", "other", "--confirm", "4"]))
+
+
+def test_a_sweep_of_which_the_best_cell_has_yet_to_go_on_is_not_confirmed(finished):
+    """By the others alone, another cell would be the best."""
+    extended = [*finished, "--iterations", "600"]
+    extend(parse(STUDY, extended), to=600, without=lambda values: values["gamma"] == 0.5)
+    with pytest.raises(UserError, match=r"^6 trials of .* have not finished 600 iterations; run it to its end"):
+        confirmed(parse(STUDY, [*extended, "--confirm", "4"]))
+    extend(parse(STUDY, extended), to=600, without=lambda values: values["gamma"] != 0.5)
+    cells = confirmed(parse(STUDY, [*extended, "--confirm", "4"])).cells["mcc"]
+    assert "gamma=0.5" in cells["inertia_vae γ"]
+
+
+def test_a_sweep_without_evaluations_is_not_confirmed(tmp_path):
+    plan = parse(STUDY, ["--storage", str(tmp_path), "--confirm", "4"])
+    sweep = SweepFolder.at(plan.location)
+    sweep.write_manifest(make_manifest(plan, None))
+    for trial in plan.trials:
+        sweep.trial(trial.key).create(trial.config.to_dict(), trial.label)
+    with pytest.raises(UserError, match=rf"^{plan.num_trials} trials of .* have not finished 300 iterations"):
+        confirmed(plan)
+
+
+def test_trials_of_a_confirmation_that_have_yet_to_go_on_are_left(finished):
+    again = confirmed(parse(STUDY, [*finished, "--confirm", "2"]))
+    finish(again)
+    assert collect(again, SweepFolder.at(again.location)).left == ""
+    further = replace(again, options=replace(again.options, iterations=600))
+    left = collect(further, SweepFolder.at(further.location)).left
+    assert left == f"{further.num_trials} trials"

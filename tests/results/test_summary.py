@@ -414,3 +414,10 @@ def test_differences_of_a_hundred_metrics_are_found_without_a_warning(tmp_path: 
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1]}, metrics=many)
     cells = summary_of(path, metrics=names, reference="gamma").cells
     assert len(cells) == len(names) and cells["mean"].to_numpy() == pytest.approx(0.5)
+
+
+def test_values_that_were_drawn_are_no_grid() -> None:
+    drawn = pd.DataFrame({"beta": np.arange(200) / 7, "gamma": np.arange(200) / 200, "lam": np.arange(200.0)})
+    with pytest.raises(UserError, match=r"200 beta × 200 gamma × 200 lam are 8,000,000 places.*dd-ray search-results"):
+        combinations(drawn, ["beta", "gamma", "lam"])
+    assert len(combinations(drawn, ["beta", "gamma"])) == 40_000

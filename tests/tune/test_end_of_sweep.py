@@ -13,6 +13,7 @@ import matplotlib as mpl
 import pytest
 
 from dd_ray import api, cli
+from dd_ray.command_line import EXIT_INTERRUPTED
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES, check_figures, draw_figure
 from dd_ray.report.live import serve_command
@@ -110,10 +111,15 @@ def test_the_maps_of_a_sweep_s_end_need_no_pytorch(tmp_path: Path) -> None:
     assert done.stdout.strip() == "False"
 
 
+def two_trials(folder: Path, *options: str) -> Plan:
+    """A plan of two trials with a time budget, of which further options may change."""
+    usual = "--beta 0.1 1 --gamma 0 --trial-time-budget 2s --time-budget 1h --no-page --name s --storage".split()
+    return cli.parse(TINY, [*usual, str(folder), *options])
+
+
 def ended(folder: Path, *states: State | None) -> tuple[Plan, SweepFolder]:
     """A plan of two trials, and its sweep, in which they ended so, or not yet."""
-    options = "--beta 0.1 1 --gamma 0 --trial-time-budget 2s --time-budget 1h --no-page --name s --storage".split()
-    plan = cli.parse(TINY, [*options, str(folder)])
+    plan = two_trials(folder)
     sweep = SweepFolder.at(plan.location)
     sweep.write_manifest(make_manifest(plan, None))
     for trial, state in zip(plan.trials, states, strict=True):
@@ -133,6 +139,32 @@ def test_when_the_time_is_up_the_last_words_say_what_is_left_and_the_command_tha
     last = capsys.readouterr().err.splitlines()[-2:]
     assert last[0].startswith("The time is up with 1 trial to go, whose states are saved.")
     assert last[1] == "  dd-ray tiny --name 'a b'"
+
+
+GOES_ON = [
+    ("finished", ["--iterations", "12"]),
+    ("stopped_early", ["--scheduler", "none"]),
+    ("out_of_time", ["--trial-time-budget", "3s"]),
+    ("at_plateau", []),
+]
+"""States of trials, and the options by which they go on; without --stop-at-plateau there is no plateau."""
+
+
+@pytest.mark.parametrize(("state", "options"), GOES_ON)
+def test_trials_that_ended_by_an_earlier_command_and_go_on_by_this_one_are_left(
+    state: State, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, sweep = ended(tmp_path, "diverged", state)
+    plan = two_trials(tmp_path, *options)
+    assert cli.report(plan, sweep, "interrupted") == EXIT_INTERRUPTED == 130
+    assert capsys.readouterr().err.endswith("Interrupted with 1 trial to go; the same command goes on.\n")
+    assert cli.report(plan, sweep, "out of time") == cli.EXIT_OUT_OF_TIME
+
+
+def test_a_trial_that_failed_is_not_left(tmp_path: Path) -> None:
+    plan, sweep = ended(tmp_path, "finished", "failed")
+    assert api.collect(plan, sweep).left == ""
+    assert cli.report(plan, sweep, None) == cli.EXIT_FAILED_TRIALS
 
 
 def test_a_sweep_is_watched_until_its_time_has_come(tmp_path: Path) -> None:
