@@ -26,9 +26,14 @@ from dd_ray.evaluation import (
 )
 from dd_ray.evaluation import scores as scores_module
 from dd_ray.evaluation import stills as stills_module
+from dd_ray.evaluation.__main__ import main
 from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient, reported_by
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.objectives.tcvae import Decomposition
+from dd_ray.storage.files.local import LocalFiles
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.training import Trial, dump_state
+from dd_ray.trial import scoring
 from tests.small import CONFIGS, VAES, WITH_CODE, each, small
 
 LOSS_TERMS = {
@@ -536,3 +541,33 @@ def test_stills_are_rendered_where_the_network_is_and_in_few_parts_on_a_gpu(monk
     config = small("beta_vae")
     assert stills_module.encode_stills(build_model(config), config, np.zeros((10_000, 4))).shape == (10_000, 4)
     assert rendered == [(part, torch.device(device)) for part in parts]
+
+
+@pytest.mark.usefixtures("few_stills")
+@pytest.mark.parametrize(
+    ("call", "file"),
+    [("write", None), ("append", "scores.jsonl"), ("write", "results.csv")],
+    ids=["everything", "scores", "table"],
+)
+def test_a_sweep_that_cannot_be_written_is_told_in_a_line(tmp_path, monkeypatch, capsys, call, file):
+    sweep, config = SweepFolder.at(tmp_path / "sweep"), small("beta_vae")
+    sweep.write_manifest({"study": "tiny", "axes": {}, "options": {"metric": "mcc"}})
+    folder, trial = sweep.trial(config.key), Trial(config)
+    folder.create(config.to_dict(), "seed=0")
+    folder.record({"iteration": 0, "seconds": 1.0, "mcc": 0.4})
+    folder.save_state(0, dump_state(trial.state()))
+    usual, scored = getattr(LocalFiles, call), []
+
+    def refusing(files, name, *arguments, **options):
+        if file in (None, name):
+            raise OSError(30, "Read-only file system", str(files.local / name))
+        usual(files, name, *arguments, **options)
+
+    monkeypatch.setattr(LocalFiles, call, refusing)
+    monkeypatch.setattr(scoring, "model_scores", lambda *given: scored.append(given) or model_scores(*given))
+    with pytest.raises(SystemExit) as ended:
+        main([sweep.location, "--processes", "1", "--metrics", "mcc"])
+    told = capsys.readouterr().err
+    assert ended.value.code == 2 and "Traceback" not in told
+    assert f"error: {sweep.location} cannot be written (Read-only file system), and scores are kept there; make" in told
+    assert bool(scored) is (file is not None) and not list(sweep.folder.glob(".check*"))

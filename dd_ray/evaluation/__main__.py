@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.trial.scoring import Scored, score_trials, trials_to_score
 
 EXIT_NOTHING_SCORED = 1
+MARKER = ".check-evaluation"
+"""The file that is written, and removed, to see whether scores can be kept."""
 _DESCRIPTION = f"""Compute scores of the trained networks of a sweep, finished or running, and add them to its table.
 
 Scores are of each trial's network at its last evaluation and, beside it, of its network before training, on 10,000
@@ -67,13 +70,39 @@ def _scores_named(names: Sequence[str]) -> tuple[str, ...]:
 
 def _score(path: str, names: Sequence[str], processes: int) -> list[Scored]:
     keys = trials_to_score(path, names)
-    scored = score_trials(path, keys, names, processes)
+    sweep = SweepFolder.open(path)
+    with _writing(sweep):  # before any score is computed
+        sweep.files.write(MARKER, b"", durable=False)
+        sweep.files.remove(MARKER)
+    scored = _kept(sweep, score_trials(path, keys, names, processes))
     return list(tqdm(scored, total=len(keys), desc="scoring", unit=" trials", dynamic_ncols=True))
+
+
+def _kept(sweep: SweepFolder, scored: Iterator[Scored]) -> Iterator[Scored]:
+    with _writing(sweep):
+        yield from scored
+
+
+@contextmanager
+def _writing(sweep: SweepFolder) -> Iterator[None]:
+    """Turn an error of the block's writing into a sentence.
+
+    Raises:
+        UserError: the sweep's files cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(
+            f"{sweep.location} cannot be written ({why}), and scores are kept there; make it writable, or score a copy."
+        ) from error
 
 
 def _report(path: str, names: Sequence[str]) -> None:
     sweep, table = SweepFolder.open(path), results.load(path)
-    sweep.files.write("results.csv", results.as_csv(table))
+    with _writing(sweep):
+        sweep.files.write("results.csv", results.as_csv(table))
     columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
     present = [column for column in columns if column in table]
     trials = results.final(table)

@@ -45,14 +45,23 @@ def write_learning_curves(options: Options) -> list[Path]:
     """Draw the learning curves of cells, and return the files.
 
     Raises:
-        UserError: there is no such sweep, metric or cell, there are too many, or the folder cannot be written.
+        UserError: there is no such sweep, metric or cell, nothing has been evaluated, there are too many cells, or the
+            folder cannot be written.
     """
     table = results.load(*options.paths)
+    if table["iteration"].isna().all():
+        raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to draw.")
     settings = settings_of(results.final(table))
     cells = _chosen(cells_of(table, settings), options.cells)
-    metrics = options.metrics or tuple(name for name in USUAL if name in table)
-    if missing := [name for name in metrics if name not in table]:
+    if missing := [name for name in options.metrics if name not in table]:
         raise UserError(f"--metrics {missing[0]} is no column of {options.path}; give one of its table.")
+    rows = pd.concat([cell.trials for cell in cells])
+    names = options.metrics or [name for name in USUAL if name in table]
+    metrics = [name for name in names if _has_values(rows, name)]
+    if without := [name for name in options.metrics if name not in metrics]:
+        raise UserError(f"--metrics {without[0]} has no value in the cells to draw; give a metric that has.")
+    if not metrics:
+        raise UserError("the cells to draw have no value of the usual metrics; give --metrics.")
     curves = pd.concat([curve_of(cell, name) for name in metrics for cell in cells], ignore_index=True)
     figures = {"learning_curves": draw(curves, metrics)}
     return write(folder_of(options.path, options.out, options.more), figures, {"learning_curves": curves})
@@ -99,6 +108,13 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     figure.suptitle(f"Learning curves, mean of {seeds} seed{'s' if seeds > 1 else ''}{bands}", fontsize=11)
     return figure
+
+
+def _has_values(rows: pd.DataFrame, metric: str) -> bool:
+    try:
+        return bool(pd.to_numeric(rows[metric]).notna().any())
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{metric!r} holds no numbers; give a metric such as linear_r2.") from error
 
 
 def _chosen(cells: Sequence[Cell], named: Sequence[str]) -> Sequence[Cell]:

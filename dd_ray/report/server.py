@@ -34,6 +34,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 LOOPBACK = "127.0.0.1"
 PORT = 6007
 """Used where it is free and no other is asked for; TensorBoard has the one before."""
+LARGEST_PORT = 65535
 LEAST_SECONDS = 5.0
 SECONDS_OF_FRONT = 15
 """After so many, a browser loads the list of sweeps anew."""
@@ -188,7 +189,7 @@ def serve(location: str, port: int | None) -> None:
     """Show the sweep, or the storage of sweeps, at a location until Ctrl-C.
 
     Raises:
-        UserError: there is none, or the port is taken.
+        UserError: there is none, or the port is taken or out of range.
     """
     with _server(port, *_shown(location)) as server:
         print(f"{server.link} shows {location} until Ctrl-C.", flush=True)
@@ -248,6 +249,8 @@ def _beside(query: Mapping[str, list[str]], named: Callable[[str], ServedSweep |
 
 
 def _server(port: int | None, sweeps: Callable[[str], ServedSweep | None], front: Front | None = None) -> Server:
+    if port is not None and not 0 <= port <= LARGEST_PORT:
+        raise UserError(f"--port {port} is out of range; give 1 to {LARGEST_PORT}, or 0 for any.")
     try:
         return Server(PORT if port is None else port, sweeps, front)
     except OSError as error:

@@ -45,8 +45,33 @@ def test_each_metric_has_a_panel_and_each_cell_a_line_with_a_band(sweep: Path, t
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"metrics": ("luck",)}, "luck is no column"), ({"cells": ("gamma=0.7",)}, "names no cell")],
+    [
+        ({"metrics": ("luck",)}, "luck is no column"),
+        ({"metrics": ("linear_r2", "label")}, "'label' holds no numbers; give a metric"),
+        ({"cells": ("gamma=0.7",)}, "names no cell"),
+    ],
 )
 def test_what_there_is_not_is_refused(sweep: Path, tmp_path: Path, options: Values, words: str) -> None:
     with pytest.raises(UserError, match=words):
         write_learning_curves(Options(path=str(sweep), out=tmp_path, **options))
+
+
+def test_a_sweep_of_which_nothing_was_evaluated_is_refused(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, lambda config: ("missing", -1))
+    for metrics in ((), ("linear_r2",)):
+        with pytest.raises(UserError, match="has been evaluated yet, so there is nothing to draw"):
+            write_learning_curves(Options(path=str(path), out=tmp_path / "out", metrics=metrics))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_metric_without_a_value_is_refused_if_it_was_asked_for_and_else_left_out(tmp_path: Path) -> None:
+    def half(config: Values, iteration: int) -> Values:
+        return {"linear_r2": None, "mcc": 0.5 if config["gamma"] else None, "active_units": 4.0}
+
+    path = str(write_sweep(tmp_path / "s", AXES, metrics=half))
+    _, numbers = write_learning_curves(Options(path=path, out=tmp_path / "out"))
+    assert set(pd.read_csv(numbers)["metric"]) == {"mcc"}
+    with pytest.raises(UserError, match="--metrics linear_r2 has no value in the cells to draw; give"):
+        write_learning_curves(Options(path=path, out=tmp_path, metrics=("mcc", "linear_r2")))
+    with pytest.raises(UserError, match="no value of the usual metrics; give --metrics"):
+        write_learning_curves(Options(path=path, out=tmp_path, cells=("gamma=0",)))

@@ -160,3 +160,10 @@ def test_a_port_that_is_taken_is_refused_if_it_was_asked_for(server: Server, tmp
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
     with pytest.raises(UserError, match=f"--port {server.server_port} cannot be used .*give another, or 0"):
         serve(str(path), server.server_port)
+
+
+@pytest.mark.parametrize("port", [-1, 65536, 99999999])
+def test_a_port_out_of_range_is_refused(tmp_path: Path, port: int) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
+    with pytest.raises(UserError, match=f"--port {port} is out of range; give 1 to 65535, or 0 for any"):
+        serve(str(path), port)
