@@ -1,7 +1,8 @@
 """Arms of a grid: groups of trials that agree in all swept fields but β and the seed, with a baseline among them.
 
-The baseline is β alone: the β-VAE if the sweep has one. If not, it is the arm in which each number is 0, or else the
-lowest of the sweep, and each name is the default, or else the first in the alphabet.
+The baseline is β alone: the β-VAE if the sweep has one. If not, it is the arm in which each number is 0, or else not
+given, or else the lowest of the sweep, and each name, True and False among them, is the default, or else the first in
+the alphabet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from dd_ray.config import MODELS
 from dd_ray.config.symbols import plain, setting
 from dd_ray.config.trial_fields import defaults
 from dd_ray.results.cells import order_of, places_of, settings_of
+from dd_ray.results.summary import NotGiven
 
 BETA_ALONE = "beta_vae"
 BETAS = ("beta", "beta_norm")
@@ -33,7 +35,7 @@ class Arm:
     @property
     def kind(self) -> tuple[tuple[str, str], ...]:
         """The settings that are changed, regardless of numbers: arms of one kind are its levels."""
-        return tuple((name, value if isinstance(value, str) else "") for name, value in self.changed.items())
+        return tuple((name, value if _is_text(value) else "") for name, value in self.changed.items())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,14 +113,19 @@ def _base_of(names: Sequence[str], places: Sequence[tuple[Any, ...]]) -> dict[st
 
 
 def _are_names(values: Sequence[Any]) -> bool:
-    return any(isinstance(value, str) for value in values)
+    return any(isinstance(value, bool) or _is_text(value) for value in values)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not isinstance(value, NotGiven)
 
 
 def _base_name(name: str, values: Sequence[Any]) -> Any:
     present = {value for value in values if value is not None}
     if name == "model" and BETA_ALONE in present:
         return BETA_ALONE
-    return defaults().get(name) if defaults().get(name) in present else min(map(str, present))
+    default = defaults().get(name)
+    return default if default in present else min(present, key=lambda value: order_of((value,)))
 
 
 def _changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.metrics import seed_interval
 from dd_ray.results.comparisons import SPREAD
-from dd_ray.results.summary import described, swept_fields
+from dd_ray.results.summary import NOT_GIVEN, NotGiven, described, swept_fields
 
 Place = tuple[Any, ...]
-"""The values of settings; None for one that has no effect."""
+"""The values of settings; None for one that has no effect, and `NOT_GIVEN` for one that has but is not given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,17 +101,25 @@ def places_of(trials: pd.DataFrame, settings: Sequence[str]) -> list[Place]:
     places = []
     for values in trials[deciders].to_dict("records"):
         known = {str(name): value for name, value in values.items()}
-        places.append(tuple(known[name] if _counts(name, known) else None for name in settings))
+        places.append(tuple(_at(name, known) for name in settings))
     return places
 
 
-def _counts(name: str, values: Mapping[str, Any]) -> bool:
-    return (name not in needs() or has_effect(name, values)) and not pd.isna(values[name])
+def _at(name: str, values: Mapping[str, Any]) -> Any:
+    if name in needs() and not has_effect(name, values):
+        return None
+    return NOT_GIVEN if pd.isna(values[name]) else values[name]
 
 
 def order_of(place: Place) -> list[tuple[int, Any]]:
-    """Return a sort key of a place, value by value: first settings without effect, then numbers by size, then texts."""
-    return [
-        (0, 0) if value is None else (1, value) if isinstance(value, int | float) else (2, str(value))
-        for value in place
-    ]
+    """Return a sort key of a place, value by value.
+
+    First are settings without effect, then those that are not given, then numbers by size, then texts.
+    """
+    return [_order_of(value) for value in place]
+
+
+def _order_of(value: Any) -> tuple[int, Any]:
+    if value is None or isinstance(value, NotGiven):
+        return 0, int(value is not None)
+    return (1, value) if isinstance(value, int | float) else (2, str(value))

@@ -7,7 +7,8 @@ with a chance of 95% all of one metric are right. So an interval without 0 may b
 chosen.
 
 If β is swept beside other settings, all comparisons are at one β: the one with the lowest reconstruction error of the
-baseline. At a higher β networks may have collapsed, and then no setting has an effect.
+baseline, or of the other arms if β has no effect in the baseline. At a higher β networks may have collapsed, and then
+no setting has an effect. Trials in which β has no effect are at every β.
 """
 
 import math
@@ -21,6 +22,7 @@ import scipy
 from dd_ray.config.labels import parts_of
 from dd_ray.config.symbols import plain, setting
 from dd_ray.results.arms import BETAS, Arm, Arms, arms_of
+from dd_ray.results.cells import places_of
 from dd_ray.results.comparisons import LEVEL, SPREAD
 from dd_ray.results.summary import described
 from dd_ray.sweep.study import TELLS
@@ -196,7 +198,7 @@ def _collapsed(trials: pd.DataFrame) -> list[str]:
     arms = arms_of(trials)
     if arms is None or arms.beta is None or "active_units" not in trials:
         return []
-    finished = pd.concat([arm.trials for arm in (arms.baseline, *arms.others)])
+    finished = pd.concat([_with_beta(arm, arms.beta) for arm in (arms.baseline, *arms.others)])
     at_each = finished.groupby(arms.beta)["active_units"].agg(["max", "size"])
     said = at_each[at_each["max"] == 0]
     if said.empty:
@@ -206,10 +208,17 @@ def _collapsed(trials: pd.DataFrame) -> list[str]:
 
 
 def _best_beta(arms: Arms) -> tuple[str, float] | None:
-    """Return the β at which the baseline reconstructs best; the lowest if nothing is reconstructed."""
+    """Return the β at which the baseline reconstructs best; the lowest if nothing is reconstructed.
+
+    If β has no effect in the baseline, it is the best for the other arms; None if it has no effect in them either.
+    """
     if arms.beta is None:
         return None
-    trials = arms.baseline.trials
+    trials = _with_beta(arms.baseline, arms.beta)
+    if trials.empty:
+        trials = pd.concat([_with_beta(arm, arms.beta) for arm in arms.others])
+    if trials.empty:
+        return None
     if COST not in trials or trials[COST].isna().all():
         return arms.beta, float(trials[arms.beta].min())
     by_error = trials.groupby(arms.beta)[COST].mean().dropna().sort_values()
@@ -223,9 +232,18 @@ def _only_beta(trials: pd.DataFrame) -> tuple[str, float] | None:
 
 
 def _at(arm: Arm, beta: tuple[str, float] | None) -> pd.DataFrame:
-    """Return an arm's trials at a β, indexed by seed."""
-    trials = arm.trials if beta is None else arm.trials[np.isclose(arm.trials[beta[0]], beta[1], rtol=1e-9, atol=0)]
+    """Return an arm's trials at a β, and those in which β has no effect, indexed by seed."""
+    trials = arm.trials
+    if beta is not None:
+        others = _with_beta(arm, beta[0])
+        others = others[~np.isclose(others[beta[0]], beta[1], rtol=1e-9, atol=0)]
+        trials = trials[~trials["key"].isin(others["key"])]
     return trials.drop_duplicates("seed").set_index("seed")
+
+
+def _with_beta(arm: Arm, beta: str) -> pd.DataFrame:
+    """Return an arm's trials in which β has an effect."""
+    return arm.trials[[place != (None,) for place in places_of(arm.trials, [beta])]]
 
 
 def _paired(trials: pd.DataFrame, base: pd.DataFrame, metric: str) -> list[float]:

@@ -421,9 +421,10 @@ def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any
     """
     values = [sorted(frame[axis].unique()) for axis in axes]
     if (number := math.prod(map(len, values))) > MOST_PLACES:
+        product = " × ".join(f"{len(of)} {axis}" for of, axis in zip(values, axes, strict=True))
         raise UserError(
-            f"{' × '.join(f'{len(of)} {axis}' for of, axis in zip(values, axes, strict=True))} are {number:,} places, of "
-            f"which this sweep has few; what a search drew is shown by `dd-ray search-results` and by its page."
+            f"{product} are {number:,} places, of which this sweep has few; what a search drew is shown by `dd-ray "
+            "search-results` and by its page."
         )
     return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*values)]
 

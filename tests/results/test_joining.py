@@ -1,5 +1,6 @@
 """Several sweeps as one: which trials count, what varies over all of them, and what is said of their differences."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from dd_ray.report.content import collect
 from dd_ray.results import table as table_module
 from dd_ray.results.__main__ import main
 from dd_ray.results.cells import cells_of, settings_of
-from dd_ray.results.summary import summarise
+from dd_ray.results.effects import effects
+from dd_ray.results.sentences import account_of
+from dd_ray.results.summary import NOT_GIVEN, summarise
 from tests.figures.sweeps import measure, write_sweep
 
 SEEDS = {"gamma": [0.0, 0.5], "beta": [0.1]}
@@ -139,3 +142,36 @@ def test_the_server_shows_one_sweep_and_says_so(two: tuple[str, str], capsys: An
 def test_what_is_no_sweep_is_named(two: tuple[str, str], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere is no folder"):
         results.load(*two, tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "baseline"),
+    [("dataset_seed", 0, "dataset seed = 0"), ("clip_gradient", 1.0, "clip gradient = none")],
+)
+def test_an_optional_field_that_one_sweep_does_not_give_is_an_axis(
+    tmp_path: Path, field: str, given: float, baseline: str
+) -> None:
+    def scores(config: Any, iteration: int) -> Any:
+        return {**measure(config, iteration), "linear_r2": (config[field] is None) * (1 + 0.1 * config["seed"] ** 2)}
+
+    paths = [
+        str(write_sweep(tmp_path / name, {"beta": [0.1], "seed": [0, 1, 2], field: [value]}, metrics=scores))
+        for name, value in (("with", given), ("without", None))
+    ]
+    trials = results.final(results.load(*paths))
+    assert [cell.values for cell in cells_of(trials, settings_of(trials))] == [{field: "none"}, {field: given}]
+    account = account_of(trials)
+    assert account is not None and account.baseline == baseline
+    summary = summarise(results.load(*paths), results.manifest_of(*paths), metrics=["linear_r2"])
+    assert list(zip(summary.cells[field], summary.cells["seeds"], strict=True)) == [("none", 3), (given, 3)]
+    (effect,) = effects(summary).to_dict("records")
+    assert (effect["lowest"], effect["value"], effect["pairs"]) == ("none", given, 3)
+    assert effect["effect"] == pytest.approx(-7 / 6)
+    written = grid_maps.write_maps(grid_maps.Options(path=paths[0], more=(paths[1],), out=tmp_path))
+    assert len(written) > 1 and all(path.exists() for path in written)
+
+
+def test_none_sorts_before_numbers_and_texts() -> None:
+    for values in itertools.permutations([0.5, NOT_GIVEN, -1.0, 3, NOT_GIVEN]):
+        assert sorted(values) == [NOT_GIVEN, NOT_GIVEN, -1.0, 0.5, 3]
+    assert sorted(["b", NOT_GIVEN, "a"]) == [NOT_GIVEN, "a", "b"]

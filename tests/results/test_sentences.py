@@ -1,13 +1,15 @@
 """What came out, in sentences: against paired t-tests, and what must not change them."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from dd_ray.results.__main__ import main
-from dd_ray.results.sentences import account_of, difference, sentences
+from dd_ray.results.arms import arms_of
+from dd_ray.results.sentences import _best_beta, account_of, difference, sentences
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.sweeps import write_sweep
 from tests.results.finals import finals
@@ -102,6 +104,39 @@ def test_the_baseline_is_the_beta_vae_where_there_is_one():
     assert [told.name for told in account.told] == ["γ = 0.8", "λ = 30"]
     told = account.told[0].score
     assert (told.mean, told.half) == pytest.approx(paired(R2[0.8, 0.0], alone[1.0], 2))
+
+
+PLAIN = {"model": ["beta_vae"], "stochastic": [False], "seed": SEEDS}
+NOISY = {"model": ["beta_vae"], "stochastic": [True], "beta": [0.1, 1.0], "seed": SEEDS}
+
+
+def with_noise(config):
+    """The plain autoencoder, at no β, has lost its units; the others reconstruct best at β = 0.1."""
+    noise = 0.1 * config["seed"] ** 2
+    score = 0.5 + 0.1 * noise if config["stochastic"] else 0.9 + noise
+    units = 4.0 if config["stochastic"] else 0.0
+    return {"linear_r2": score, "reconstruction_error": (config["beta"] or 0.0) + noise, "active_units": units}
+
+
+@pytest.mark.parametrize("beta", [0.0, math.nan])
+def test_true_is_no_number_and_trials_without_beta_are_compared_at_every_one(beta):
+    trials = finals([PLAIN, NOISY], with_noise)
+    trials.loc[~trials["stochastic"], ["beta", "beta_norm"]] = beta
+    account = account_of(trials)
+    assert (account.baseline, account.beta) == ("stochastic = True", ("beta", 0.1))
+    (told,) = account.told
+    assert (told.name, told.score.seeds) == ("stochastic = False", 3)
+    assert told.score.mean == pytest.approx(0.4 + 0.9 * 0.5 / 3)
+    first, *others = sentences(trials)
+    assert first.startswith("At β = 0.1, where reconstruction is best, against stochastic = True: stochastic = False")
+    assert not any("collapsed" in said for said in others)
+
+
+def test_where_beta_has_no_effect_in_the_baseline_the_other_arms_say_which_is_best():
+    arms = arms_of(finals([PLAIN, NOISY], with_noise))
+    turned = replace(arms, baseline=arms.others[0], others=(arms.baseline,))
+    assert _best_beta(turned) == ("beta", 0.1)
+    assert _best_beta(replace(turned, others=(turned.baseline,))) is None
 
 
 def test_a_sweep_of_one_beta_names_it_and_one_of_beta_alone_tells_it():
