@@ -445,4 +445,5 @@ def expected_largest(number: int) -> float:
     If all of k cells are equal, the best of them looks better than it is by so many standard errors.
     """
     x = np.linspace(0, 9, 1000)
-    return float(np.trapezoid(1 - scipy.special.ndtr(x) ** number - scipy.special.ndtr(-x) ** number, x))
+    mean = float(np.trapezoid(1 - scipy.special.ndtr(x) ** number - scipy.special.ndtr(-x) ** number, x))
+    return max(0.0, mean)  # of one it is 0, but for rounding

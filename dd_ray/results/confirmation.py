@@ -45,11 +45,10 @@ def confirmed(plan: Plan) -> Plan:
         return plan
     if plan.study.search:
         raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
-    table = load(plan.location)
-    trials = final(table[table["key"].isin(plan.keys)])
-    iterations = plan.options.iterations
+    table, iterations = load(plan.location), plan.options.iterations
+    # Of a sweep that has been extended in part, some trials may have gone further, and some may have yet to.
+    trials = final(table[table["key"].isin(plan.keys) & ~(table["iteration"] > iterations)])
     finished = trials[trials["state"] == "finished"]
-    # Some may have gone on to these iterations while others have yet to.
     if left := plan.num_trials - int((finished["iteration"] >= iterations).sum()):
         raise UserError(
             f"{left} trials of {plan.location} have not finished {iterations:,} iterations; run it to its end, without "

@@ -203,6 +203,8 @@ def test_a_sweep_of_which_the_best_cell_has_yet_to_go_on_is_not_confirmed(finish
     extend(parse(STUDY, extended), to=600, without=lambda values: values["gamma"] == 0.5)
     with pytest.raises(UserError, match=r"^6 trials of .* have not finished 600 iterations; run it to its end"):
         confirmed(parse(STUDY, [*extended, "--confirm", "4"]))
+    cells = confirmed(parse(STUDY, [*finished, "--confirm", "4"])).cells["mcc"]  # at the iterations that all have
+    assert "gamma=0.5" in cells["inertia_vae γ"]
     extend(parse(STUDY, extended), to=600, without=lambda values: values["gamma"] != 0.5)
     cells = confirmed(parse(STUDY, [*extended, "--confirm", "4"])).cells["mcc"]
     assert "gamma=0.5" in cells["inertia_vae γ"]
