@@ -17,6 +17,7 @@ from dd_ray.command_line import as_command, called_as, console
 from dd_ray.errors import UserError, printable
 from dd_ray.service import on_head, pack, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
+from dd_ray.storage.files.locations import check_name
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -165,7 +166,9 @@ def _fetch(options: argparse.Namespace) -> int:
     client = connect(options.address)
     with understood(options.address):
         sweep = sweeps.find(client, options.id)
-        folder = options.to or Path("results") / Path(sweep.name).name  # anyone with the token may have chosen the name
+        if options.to is None:  # anyone with the token may have chosen the name
+            check_name(sweep.name, "results")
+        folder = options.to or Path("results") / sweep.name
         if (folder / "sweep.json").exists():
             raise UserError(f"{folder} is a sweep of this machine; choose another folder with --to.")
         text = on_head.run(client, ["python", "-m", "dd_ray.service.pack", sweep.location], console().width)

@@ -4,6 +4,7 @@ An archive has a folder of the sweep's name, so that any `unzip` gives the sweep
 """
 
 import hashlib
+import lzma
 import os
 import stat
 import time
@@ -12,13 +13,13 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError)
-"""Errors that zipfile raises of a damaged archive."""
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError)
+"""Errors that zipfile raises of a damaged archive, one of an unknown method or one with a password."""
 
 
 def write_archive(path: Path, files: Files, names: Iterable[str], folder: str) -> list[str]:
@@ -124,7 +125,7 @@ def extract_archive(path: Path, files: Files) -> None:
         for member in sorted(members, key=lambda member: member.filename.endswith("/sweep.json")):
             try:
                 content = archive.read(member)
-            except (*_DAMAGE, NotImplementedError, RuntimeError) as error:  # the last two of unknown methods, passwords
+            except (*_DAMAGE, OSError) as error:  # the last of an impossible offset
                 raise UserError(f"{path} is damaged ({member.filename}: {error}); take another copy of it.") from error
             files.write(member.filename.partition("/")[2], content)
 
@@ -144,8 +145,9 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     Raises:
         UserError: it is a link, or its name leads elsewhere.
     """
-    name = PurePosixPath(member.filename)
+    parts = member.filename.removesuffix("/").split("/")
     kind = stat.S_IFMT(member.external_attr >> 16)
-    plain = not name.is_absolute() and ".." not in name.parts and "\\" not in member.filename
+    # No part may be empty either: what follows `//` would be an absolute name.
+    plain = not {"", ".", ".."} & {*parts} and "\\" not in member.filename
     if not plain or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UserError(f"{path} holds {member.filename!r}, which leads out of it; it was not written by dd_ray.")

@@ -21,10 +21,10 @@ from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, name_of, sweep_location
 from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import ATTEMPTS
-from dd_ray.upkeep.merging import FOLDERS
+from dd_ray.upkeep.merging import check_no_link, names_beside_trials
 from dd_ray.upkeep.removal import shown_size
 
-OF_THE_SWEEP = ("sweep.json", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
+OF_THE_SWEEP = ("sweep.json", "notes.md", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
 """Files of a sweep that are archived beside its trials and extensions."""
 
 
@@ -95,10 +95,9 @@ def damaged_trials(sweep: SweepFolder) -> list[str]:
 def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
     """Name the files of a sweep that are archived."""
     yield from (name for name in OF_THE_SWEEP if sweep.files.exists(name))
-    yield from (f"{folder}/{name}" for folder in FOLDERS for name in sweep.files.names(folder))
+    yield from names_beside_trials(sweep)
     for key in sweep.files.names("cells"):
-        if link := sweep.files.link_in(f"cells/{key}"):
-            raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
+        check_no_link(sweep, f"cells/{key}")
         for name in sweep.files.names(f"cells/{key}"):
             if name in (*RECORDS, ATTEMPTS) or (states and name.startswith("state-")):
                 yield f"cells/{key}/{name}"

@@ -380,3 +380,14 @@ def test_nothing_is_written_outside_the_folder(tmp_path, monkeypatch):
     pack.unpack(pack.pack("anywhere"), tmp_path / "here" / "below")
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) == 3 and all(path.is_relative_to(tmp_path / "here" / "below") for path in written)
+
+
+@pytest.mark.parametrize("name", ["..", "", "../elsewhere", "/etc"])
+def test_what_others_named_a_sweep_leads_nowhere_else(name, monkeypatch, capsys):
+    from dd_ray.service import __main__ as program
+
+    monkeypatch.setattr(program, "connect", lambda address: None)
+    monkeypatch.setattr(program.sweeps, "find", lambda client, sweep: SimpleNamespace(name=name, location="results/x"))
+    with pytest.raises(SystemExit) as end:
+        main(["fetch", "id", "--address", "http://127.0.0.1:1"])
+    assert end.value.code == 2 and "is not a folder name" in capsys.readouterr().err

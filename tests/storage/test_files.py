@@ -156,6 +156,22 @@ def test_a_reader_sees_whole_files_only_while_they_are_written_and_after_a_kill(
     assert files.names("a") == ["state"]
 
 
+def test_a_line_that_was_added_in_part_is_taken_back(folder, monkeypatch):
+    folder.append("lines", b"one\n")
+    write = os.write
+
+    def full(file, content):
+        if len(content) < 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, content[:10])
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        folder.append("lines", b"a line of more than twenty bytes\n")
+    monkeypatch.undo()
+    assert folder.read("lines") == b"one\n"
+
+
 HOLDER = """
 import sys, time
 from dd_ray.storage.files import Lease, open_files

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from dd_ray import results
+from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.upkeep import archive
 from tests.figures.sweeps import write_sweep
@@ -24,6 +25,7 @@ def sweep(tmp_path: Path) -> SweepFolder:
     for trial in sweep.trials():
         trial.save_state(300, trial.key.encode() * 1000)
     sweep.files.write("extensions/mine.py", b"# mine")
+    sweep.add_note("γ = 0.8 needs more seeds")
     sweep.files.write("figures/grid_maps.png", b"a picture")
     sweep.files.write("results.csv", results.as_csv(results.load(sweep.location)))
     return sweep
@@ -86,6 +88,12 @@ def test_a_running_sweep_and_links_are_left_alone(sweep: SweepFolder, tmp_path: 
     assert f"cells/{trial.key}/scores.jsonl: a link" in capsys.readouterr().err
     with zipfile.ZipFile(tmp_path / "a.zip") as packed:
         assert not [name for name in packed.namelist() if name.endswith("scores.jsonl")]
+    local = Path(sweep.location)
+    (local / "extensions").rename(tmp_path / "elsewhere")
+    (local / "extensions").symlink_to(tmp_path / "elsewhere")
+    assert run(sweep.location, "--out", tmp_path / "c.zip") == 2
+    assert "extensions is a link, which is not followed" in capsys.readouterr().err
+    (local / "extensions").unlink()
     progress = {"running": [trial.key], "iterations_per_second": 1.0, "seconds_left": 1.0}
     sweep.write_progress({"time": pd.Timestamp.now().timestamp(), **progress})
     assert run(sweep.location, "--out", tmp_path / "b.zip") == 2 and "is being run" in capsys.readouterr().err
@@ -115,6 +123,9 @@ def bad(path: Path, *names: str, link: bool = False) -> Path:
     [
         (["s/sweep.json", "s/../../evil"], False, "leads out of it"),
         (["s/sweep.json", "s/a\\..\\b"], False, "leads out of it"),
+        (["s/sweep.json", "s//etc/evil"], False, "leads out of it"),
+        (["s/sweep.json", "s/cells//etc/evil"], False, "leads out of it"),
+        (["s/sweep.json", "s/./evil"], False, "leads out of it"),
         (["s/sweep.json", "s/passwords"], True, "leads out of it"),
         (["s/sweep.json", "/etc/evil"], False, "holds no sweep"),
         (["../sweep.json"], False, "leads out of it"),
@@ -142,6 +153,20 @@ def test_what_is_no_archive_or_damaged_is_one_sentence(sweep: SweepFolder, tmp_p
     assert not (tmp_path / "out" / "mine" / "sweep.json").exists()
     assert run(tmp_path / "nowhere.zip", "--extract", tmp_path / "out") == 2
     assert "No such file" in capsys.readouterr().err
+
+
+def test_a_flipped_bit_is_a_sentence_wherever_it_is(sweep: SweepFolder, tmp_path: Path, capsys: Any) -> None:
+    packed = bad(tmp_path / "a.zip", "β/sweep.json", "β/cells/x", "β/results.csv")
+    whole, refused = packed.read_bytes(), 0
+    for place in range(0, 8 * len(whole), 3):
+        changed = bytearray(whole)
+        changed[place // 8] ^= 1 << place % 8
+        packed.write_bytes(changed)
+        try:
+            archive.unpack(packed, str(tmp_path / str(place)))
+        except UserError:
+            refused += 1
+    assert refused > 100
 
 
 def test_from_an_object_store_and_into_one(object_store: ObjectStore, tmp_path: Path) -> None:

@@ -189,9 +189,11 @@ def _append(path: Path, line: bytes) -> None:
         if complete < len(content):
             os.ftruncate(file.fileno(), complete)
         try:
-            # At the end of the file, wherever that is by now: it must not land in a line of another writer.
-            file.write(line)
-            file.flush()
+            # At the end of the file, wherever that is by now: it must not land in a line of another writer. And not
+            # through a buffer, which would be written once more when the file is closed.
+            left = memoryview(line)
+            while left:
+                left = left[os.write(file.fileno(), left) :]
             os.fsync(file.fileno())
         except OSError:
             # What was not acknowledged must not be read: the caller may add it again.
