@@ -186,7 +186,12 @@ class FiniteDataset(Dataset):
         order = shuffled(members.size, generator(TEST_SEED, Stream.TEST, 0))
         test, train = np.split(order, [num_held_out])
         if self.level_share < 1:
-            trained = at_trained_levels(self.factor_names, self._all_factors(), self.levels())
+            if not (levels := self.levels()):
+                raise UserError(
+                    "split = levels holds out levels of what rests in a video, and here every factor moves; use "
+                    "split = samples."
+                )
+            trained = at_trained_levels(self.factor_names, self._all_factors(), levels)
             test, train = order[~trained[order]], train[trained[train]]
         if pictures is not None:
             train = train[~np.isin(pictures[train], pictures[test])]

@@ -7,9 +7,10 @@
                   its factors is at another level, so that of F factors a share of about p^F is trained on
 
 With combinations, a video is trained on if all of its frames are of trained combinations, and held out if none is;
-others are neither. So each half of each factor is seen in training, but some never together: this asks whether a model
-can combine what it knows, where levels ask whether it can interpolate. Videos are redrawn until they fit, which takes
-many draws for few combinations and long paths (bounce).
+others are neither. So halves are seen in training, but some never together: this asks whether a model can combine what
+it knows, where levels ask whether it can interpolate. Which are trained on is drawn, so that of few (up to 2 for one
+circle, 5 for a sprite) one half or category may be in none of them, which no model can know. Videos are redrawn until
+they fit, which takes many draws for few combinations and long paths (bounce).
 
 The levels are those of the finite set, `NUM_INTERVALS` equal intervals of a continuous factor, or the values of a
 category. Only levels of factors that rest in a video are split, since one that moves passes through all of its levels.

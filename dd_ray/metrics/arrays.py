@@ -61,7 +61,7 @@ def points(
         enough_for: name of a score that needs `ENOUGH_POINTS`, for a warning if there are fewer.
 
     Raises:
-        ValueError: these are not two tables with the same number of rows; or see `masked`.
+        ValueError: these are not two tables with the same number of rows, or factors are not finite; or see `masked`.
     """
     shapes = f"latents {np.shape(latents)} and factors {np.shape(factors)}"
     if np.ndim(latents) != 2 or np.ndim(factors) != 2 or len(latents) != len(factors):
@@ -70,7 +70,10 @@ def points(
         raise ValueError(f"{shapes} hold no two points to compare.")
     if enough_for:
         warn_if_few(len(latents), enough_for, stacklevel=4)
-    return masked(latents, mask), np.asarray(factors, np.float64)
+    numbers = np.asarray(factors, np.float64)
+    if not np.isfinite(numbers).all():
+        raise ValueError("factors hold NaN or infinite values, of which there is no score.")
+    return masked(latents, mask), numbers
 
 
 def varies(a: Array) -> Mask:

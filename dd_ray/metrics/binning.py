@@ -3,6 +3,8 @@
 Shapes: N points, L latents, F factors.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -52,6 +54,12 @@ def level_bins(column: Array) -> Bins | None:
     levels, bins = np.unique(column, return_inverse=True)
     many = len(levels) > MOST_LEVELS or len(levels) * POINTS_A_LEVEL > len(column)
     return None if len(levels) > NUM_BINS and many else bins.astype(np.intp)
+
+
+def levels_or_bins(column: Array, cut: Callable[[Array], Bins] = rank_bins) -> Bins:
+    """Return the levels [N] of a column [N] that has few, else the bins that it is cut into."""
+    levels = level_bins(column)
+    return cut(column[:, None])[:, 0] if levels is None else levels
 
 
 def mutual_information(a: Bins, b: Bins) -> Array:

@@ -42,7 +42,7 @@ def bootstrap_interval(
         confidence: c.
         num_resamples: of the points; 200 give the ends to a tenth of the interval's width.
         rows_together: how many neighbouring rows depend on each other, such as the frames of a video, and
-            are drawn together.
+            are drawn together. Of an odd number of such groups, the last is left out.
         seed: of the draws.
 
     Returns:
@@ -60,6 +60,9 @@ def bootstrap_interval(
     size = min(sizes, default=0)
     if len(sizes) != 1 or size % rows_together or size < 2 * rows_together:
         raise ValueError(f"arrays of {sorted(sizes)} rows cannot be drawn from {rows_together} at a time.")
+    if rows_together > 1:  # groups in even number, so that none lies in both halves
+        size = size // (2 * rows_together) * 2 * rows_together
+        arrays = tuple(array[:size] for array in arrays)
     rng = np.random.default_rng(seed)
     samples = [_resampled_rows(rng, size // rows_together, rows_together) for _ in range(num_resamples)]
     estimate = np.asarray(metric(*arrays), np.float64)

@@ -1,6 +1,5 @@
 """MIG: is each factor told by one latent and no other?"""
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -11,7 +10,7 @@ from dd_ray.metrics.binning import (
     Bins,
     entropy,
     equal_width_bins,
-    level_bins,
+    levels_or_bins,
     mutual_information,
     rank_bins,
 )
@@ -54,21 +53,15 @@ def mig_equal_width(latents: Array, factors: Array, mask: Mask | None = None) ->
     """
     latents, factors = points(latents, factors, mask, enough_for="MIG")
     binned = equal_width_bins(latents)
-    gaps = [_gap(binned, _bins(factor, equal_width_bins)) for factor in without_constants(factors).T]
+    gaps = [_gap(binned, levels_or_bins(factor, equal_width_bins)) for factor in without_constants(factors).T]
     return mean_of_factors(np.array(gaps))
 
 
 def _gap_by_ranks(latents: Array, factor: Array) -> float:
-    binned = _bins(factor, rank_bins)
+    binned = levels_or_bins(factor, rank_bins)
     num_bins = max(NUM_BINS, len(np.unique(binned)))
-    columns = [_bins(latent, partial(rank_bins, num_bins=num_bins)) for latent in latents.T]
+    columns = [levels_or_bins(latent, partial(rank_bins, num_bins=num_bins)) for latent in latents.T]
     return _gap(np.stack(columns, axis=1) if columns else np.empty((len(factor), 0), np.intp), binned)
-
-
-def _bins(column: Array, cut: Callable[[Array], Bins]) -> Bins:
-    """Return the levels [N] of a column [N] that has few, else the bins that it is cut into."""
-    levels = level_bins(column)
-    return cut(column[:, None])[:, 0] if levels is None else levels
 
 
 def _gap(latents: Bins, factor: Bins) -> float:

@@ -3,11 +3,12 @@
 import numpy as np
 
 from dd_ray.metrics.arrays import Array, Mask, points, without_constants
-from dd_ray.metrics.binning import mutual_information, rank_bins
+from dd_ray.metrics.binning import levels_or_bins, mutual_information
 
 
 def modularity(latents: Array, factors: Array, mask: Mask | None = None) -> float:
-    """Modularity (Ridgeway and Mozer 2018, sec. 3), by 20 rank bins of latents and factors.
+    """Modularity (Ridgeway and Mozer 2018, sec. 3), by 20 rank bins of latents and factors,
+    or by the levels of those that have few (see `level_bins`).
 
         modularity = mean_i (1 − δ_i),   δ_i = Σ_{f ≠ f*} I(z_i; f)² / [(F − 1) I(z_i; f*)²],
         f* = argmax_f I(z_i; f)
@@ -33,7 +34,10 @@ def modularity(latents: Array, factors: Array, mask: Mask | None = None) -> floa
     factors = without_constants(factors)
     if not factors.size:
         return float("nan")
-    squares = np.square(mutual_information(rank_bins(latents), rank_bins(factors)))
+    if not latents.size:
+        return 0.0
+    binned = (np.stack([levels_or_bins(column) for column in table.T], axis=1) for table in (latents, factors))
+    squares = np.square(mutual_information(*binned))
     largest = squares.max(axis=1)
     told = largest > 0
     if not told.any():

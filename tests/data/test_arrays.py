@@ -172,6 +172,11 @@ def test_the_axes_of_a_command_get_what_the_file_holds():
         with_contents(axes | {"data_file": (GREY["data_file"],), "split": ("levels",)})
 
 
+def test_where_every_factor_moves_no_level_can_be_held_out():
+    with pytest.raises(UserError, match=r"every factor moves; use split = samples"):
+        make_dataset(small("beta_vae", **GREY, split="levels", train_share=0.5))
+
+
 def test_a_state_comes_back(tmp_path):
     stack = Stack([small("inertia_vae", **COLOUR)])
     stack.step(3)

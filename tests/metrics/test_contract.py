@@ -192,6 +192,7 @@ def test_one_latent_is_scored(factors, score):
         (lambda z, f: (z[0], f), "same N points"),
         (lambda z, f: (z[:1], f[:1]), "no two points"),
         (lambda z, f: (np.where(z > 0, np.nan, z), f), "NaN"),
+        (lambda z, f: (z, np.where(f > np.median(f), np.inf, f)), "NaN or infin"),
         (lambda z, f: (z, f, np.ones(3, bool)), r"expected bool of shape \(4,\)"),
         (lambda z, f: (z, f, np.array([0, 1, 1, 0])), "mask is int"),
     ],

@@ -105,3 +105,16 @@ def test_one_seed_has_no_interval_and_a_diverged_one_no_mean():
 def test_no_seed_has_no_mean(scores):
     with pytest.raises(ValueError, match="no seed"):
         seed_interval(scores)
+
+
+def test_no_group_is_drawn_into_both_halves():
+    """Of 7 groups of 10 rows, the fourth would lie in both halves of 70 rows."""
+    both = []
+
+    def metric(rows):
+        half = len(rows) // 2
+        both.append({*(rows[:half] // 10)} & {*(rows[half:] // 10)})
+        return 0.0
+
+    bootstrap_interval(metric, np.arange(70), rows_together=10)
+    assert not any(both)

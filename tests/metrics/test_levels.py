@@ -1,9 +1,9 @@
-"""MIG of factors that have levels, against mutual information by enumeration of what a code tells of them."""
+"""Scores of factors that have levels: MIG against mutual information by enumeration of what a code tells of them."""
 
 import numpy as np
 import pytest
 
-from dd_ray.metrics import mig, mig_equal_width
+from dd_ray.metrics import mig, mig_equal_width, modularity
 from dd_ray.metrics.binning import level_bins
 
 
@@ -67,3 +67,9 @@ def test_what_has_levels():
     assert level_bins(np.repeat(np.arange(65.0), 500)) is None
     # 512 videos of 10 frames have no levels of what rests in each.
     assert level_bins(np.repeat(np.random.default_rng(0).random(512), 10)) is None
+
+
+def test_a_latent_that_is_a_function_of_one_of_many_levels_is_modular(rng):
+    """Bins of equally many points would merge neighbours of 40 levels, of which the latent tells odd from even."""
+    factors = rng.integers(40, size=(10_000, 2)).astype(float)
+    assert modularity(factors % 2, factors) > 0.999
