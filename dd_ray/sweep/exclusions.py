@@ -1,6 +1,5 @@
 """Parses combinations of values that a grid leaves out: `gamma=0.5,0.8 lambda=3,30`."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
@@ -41,17 +40,16 @@ def combination_of(text: str, option: str = "--exclude") -> Combination:
     parts = [part.partition("=") for part in text.split()]
     if not parts or not all(name and values for name, _, values in parts):
         raise UserError(f"{option} {text!r} is no combination; give FIELD=VALUE[,VALUE...] ..., such as gamma=0.5.")
-    fields = {name: _field(name, option) for name, _, _ in parts}
-    for name, count in Counter(_field(name, option) for name, _, _ in parts).items():
-        if count > 1:
+    found: dict[str, tuple[Any, ...]] = {}
+    for name, _, values in parts:
+        field = _field(name, option)
+        if field in found:
             raise UserError(
-                f"{option} {text!r} names {name} {count} times; a trial has one value of it, so join them with commas, "
-                f"such as gamma=0.5,0.8."
+                f"{option} {text!r} names {field} twice; a trial has one value of it, so join them with commas, such "
+                "as gamma=0.5,0.8."
             )
-    return {
-        fields[name]: tuple(_value(fields[name], value, f"{option} {name}") for value in values.split(","))
-        for name, _, values in parts
-    }
+        found[field] = tuple(_value(field, value, f"{option} {name}") for value in values.split(","))
+    return found
 
 
 def belongs(config: TrialConfig, combination: Combination) -> bool:

@@ -156,6 +156,13 @@ def test_a_reader_sees_whole_files_only_while_they_are_written_and_after_a_kill(
     assert files.names("a") == ["state"]
 
 
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x"])
+def test_no_name_leads_out_of_a_folder(folder, name):
+    for leads_out in (lambda: folder.write(name, b""), lambda: folder.append(name, b"\n"), lambda: folder.read(name)):
+        with pytest.raises(ValueError, match="leads out of"):
+            leads_out()
+
+
 def test_a_line_that_was_added_in_part_is_taken_back(folder, monkeypatch):
     folder.append("lines", b"one\n")
     write = os.write

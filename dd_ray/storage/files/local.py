@@ -49,13 +49,20 @@ class LocalFiles(Files):
     def at(self, *parts: str) -> "LocalFiles":
         return LocalFiles(self.local.joinpath(*parts), self._answers)
 
+    def _path(self, name: str) -> Path:
+        """Return the path of a file, which no name may place elsewhere: names come out of others' archives, too."""
+        named = Path(name)
+        if named.is_absolute() or ".." in named.parts:
+            raise ValueError(f"{name!r} leads out of {self.location}.")
+        return self.local / named
+
     def read(self, name: str) -> bytes:
         # Opening a pipe would wait for its writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            descriptor = os.open(self.local / name, flags)
+            descriptor = os.open(self._path(name), flags)
         except OSError as error:
-            if error.errno == errno.ENOTDIR and not (self.local / name).is_symlink() and not self.local.is_dir():
+            if error.errno == errno.ENOTDIR and not (self._path(name)).is_symlink() and not self.local.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "its folder is a file", name) from error
             if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
                 raise NoFileError("a link, or something else that is no file, is in its place") from error
@@ -67,18 +74,18 @@ class LocalFiles(Files):
             return file.read()
 
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
-        path = self.local / name
+        path = self._path(name)
         self._answers.wait_for(lambda: _replace(path, content, durable), str(path))
 
     def append(self, name: str, line: bytes) -> None:
-        path = self.local / name
+        path = self._path(name)
         if not path.exists():
             self.write(name, b"")
         self._answers.wait_for(lambda: _append(path, line), str(path))
 
     def drop_cut_line(self, name: str) -> None:
         """Drop a file's last line if a kill or a full disk cut it short. For files that another library appends to."""
-        path = self.local / name
+        path = self._path(name)
         if not path.exists():
             return
         with open_in_place(path, "rb+") as file:
@@ -87,16 +94,16 @@ class LocalFiles(Files):
                 file.truncate(complete)
 
     def exists(self, name: str) -> bool:
-        return (self.local / name).exists()
+        return (self._path(name)).exists()
 
     def names(self, folder: str = "") -> list[str]:
         try:
-            return sorted(name for name in os.listdir(self.local / folder) if not name.startswith("."))
+            return sorted(name for name in os.listdir(self._path(folder)) if not name.startswith("."))
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     def stamps(self, folder: str) -> dict[str, str]:
-        root, found = self.local / folder, dict[str, str]()
+        root, found = self._path(folder), dict[str, str]()
         for path in (Path(parent, name) for parent, _, names in os.walk(root) for name in names):
             with suppress(FileNotFoundError):  # it was replaced just now
                 about = path.lstat()
@@ -104,13 +111,13 @@ class LocalFiles(Files):
         return found
 
     def remove(self, name: str) -> None:
-        path = self.local / name
+        path = self._path(name)
         self._answers.wait_for(lambda: _remove(path), str(path))
 
     def remove_folder(self, name: str = "") -> None:
         if link := self.link_in(name):
             raise NoFileError(f"{link} is a link, which is not followed; take it away")
-        path = self.local / name
+        path = self._path(name)
         self._answers.wait_for(lambda: _remove_folder(path), str(path))
 
     def link_in(self, name: str) -> str | None:
@@ -119,12 +126,12 @@ class LocalFiles(Files):
         return next((str(path) for path in paths if path.is_symlink()), None)
 
     def move(self, name: str, to: str) -> None:
-        path, target = self.local / name, self.local / to
+        path, target = self._path(name), self._path(to)
         self._answers.wait_for(lambda: _move(path, target), str(path))
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
-        path = self.local / name
+        path = self._path(name)
         try:
             _make_folder(path.parent)
             file = open_in_place(path, "a+")
