@@ -62,7 +62,7 @@ class LocalFiles(Files):
         try:
             descriptor = os.open(self._path(name), flags)
         except OSError as error:
-            if error.errno == errno.ENOTDIR and not (self._path(name)).is_symlink() and not self.local.is_dir():
+            if error.errno == errno.ENOTDIR and not self._path(name).is_symlink() and not self.local.is_dir():
                 raise FileNotFoundError(errno.ENOENT, "its folder is a file", name) from error
             if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
                 raise NoFileError("a link, or something else that is no file, is in its place") from error
@@ -94,7 +94,7 @@ class LocalFiles(Files):
                 file.truncate(complete)
 
     def exists(self, name: str) -> bool:
-        return (self._path(name)).exists()
+        return self._path(name).exists()
 
     def names(self, folder: str = "") -> list[str]:
         try:
