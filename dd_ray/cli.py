@@ -120,7 +120,7 @@ def _parsed(study: Study, extensions: tuple[str, ...], args: list[str], file: Va
     config_options: Any = options_class(study.defaults(preset))
     of_file = file.values(study, (sweep_options, config_options), given)
     kinds: Any = [with_defaults(kind, of_file) for kind in (sweep_options, config_options)]
-    options, config = parse_in_groups(kinds, _group_of, GROUPS, args=args, about=_description(study))
+    options, config = parse_in_groups(kinds, _group_of, GROUPS, args=args, given=given, about=_description(study))
     with file.named(of_file):
         return plan_of(study, options, config, given | of_file.keys())
 

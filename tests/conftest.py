@@ -19,6 +19,9 @@ from tests.storage.object_store import object_store
 
 __all__ = ["object_store"]
 
+# No power is cut during a test, so that it need not wait for a disk; a file that is closed is an error as ever.
+os.fsync = os.fstat
+
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
 os.environ.pop("COLUMNS", None)
 

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import pytest
 
-from dd_ray.command_line import Seconds, as_called, checked_value, optional, parse_options
+from dd_ray.cli import parse
+from dd_ray.command_line import Seconds, as_called, checked_value, groups, optional, parse_options
 from dd_ray.errors import UserError
+from dd_ray.studies import study_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,3 +87,25 @@ def test_what_is_no_time_is_refused_with_what_is_one(written, capsys):
 )
 def test_a_command_can_be_pasted_as_it_was_called(words, line):
     assert as_called(words) == line
+
+
+GROUPED = ["--gamma abc", "--gamma 0.5 x", "--gamma", "--gamma -1", "--dry-run", "--no-dry-run", "--dry-run yes", "-h"]
+GROUPED += ["--num_latents=3 4", "--seeds 1 2", "--model nope", "--gama 1", "x --gamma 1", "--beta=", "--name -x", "--"]
+GROUPED += ["--gamma 0.5 --gamma 0.6", "--exclude gamma=0 --exclude gamma=1", "--time-limit 3h", "--tyro-x", ""]
+
+
+@pytest.mark.parametrize("line", GROUPED)
+def test_only_what_a_command_gives_has_a_parser_and_nobody_sees_it(line, capsys, monkeypatch):
+    def parsed():
+        try:
+            return vars(parse(study_named("inertia_search"), line.split()).options)
+        except (SystemExit, UserError) as ended:
+            return str(ended)
+
+    lean, shown = parsed(), capsys.readouterr()
+    monkeypatch.setattr(groups, "_needed", lambda names, args, given: names)
+    assert (parsed(), capsys.readouterr()) == (lean, shown)
+
+
+def test_no_parser_is_made_of_what_a_command_does_not_give():
+    assert groups._needed({"beta", "gamma"}, ["--gamma", "-1"], {"gamma"}) == {"gamma"}

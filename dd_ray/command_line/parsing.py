@@ -17,8 +17,17 @@ Options = TypeVar("Options")
 
 COMMAND = "dd-ray"
 """The command of which all others are subcommands."""
-LEAN: dict[str, Any] = {"frozen": True, "kw_only": True, "eq": False, "repr": False}
-"""How dataclasses of options are made: with what tyro needs of a hundred fields, since each method is compiled anew."""
+LEAN: dict[str, Any] = {
+    "frozen": True,
+    "kw_only": True,
+    "eq": False,
+    "repr": False,
+    "namespace": {"__doc__": "Options."},
+}
+"""How dataclasses of options are made: with what tyro needs of a hundred fields, since each method is compiled anew.
+
+A class without a docstring would get one that lists all fields with their types.
+"""
 
 
 @dataclass(frozen=True)

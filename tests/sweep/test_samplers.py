@@ -1,7 +1,6 @@
 """Every sampler draws points of the space, learns where it should, and goes on after a kill; what it lacks is said."""
 
 import importlib.util
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ from tests.sweep.searching import bowl, plan_of, points, run
 INSTALLED = [name for name, spec in SAMPLERS.items() if spec.package is None or importlib.util.find_spec(spec.package)]
 NEEDS_CMAES = pytest.mark.skipif("cmaes" not in INSTALLED, reason="the package cmaes is not installed")
 SPACE = {"beta": FloatDistribution(0.01, 1.0, log=True), "gamma": FloatDistribution(0.0, 1.0)}
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written need not outlive this machine."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 @pytest.mark.parametrize("sampler", INSTALLED)

@@ -30,12 +30,6 @@ from tests.sweep.studies import ROOT, TINY_OPTIONS
 TWO = ("--objectives", "reconstruction_error", "mcc")
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting_for_disks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written need not outlive this machine."""
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
-
-
 def study_of(plan: SearchPlan) -> optuna.Study:
     return optuna.load_study(study_name=plan.optuna_study, storage=open_storage(Path(plan.location)))
 
