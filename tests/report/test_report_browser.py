@@ -27,8 +27,10 @@ pytestmark = pytest.mark.browser
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = """--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking
-    --disable-component-update --disable-sync --disable-dev-shm-usage --use-angle=swiftshader
-    --enable-unsafe-swiftshader --disable-gpu-compositing"""  # pages are put together three times as fast without it
+    --disable-component-update --disable-sync --disable-dev-shm-usage"""
+# With an emulated graphics card a page is put together three times as slowly, but for the parts that need one.
+WITH_WEBGL = "--use-angle=swiftshader --enable-unsafe-swiftshader --disable-gpu-compositing"
+WITHOUT_WEBGL = "--disable-gpu --disable-software-rasterizer"
 LEFT, UP, RIGHT, DOWN, ENTER = "\ue012", "\ue013", "\ue014", "\ue015", "\ue007"  # of WebDriver
 WAIT = 60  # seconds: the machine may be busy
 
@@ -37,7 +39,7 @@ Start = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
-    """Opens browsers, which end with the module: `start(width=1200, height=900, touch=False)`."""
+    """Opens browsers, which end with the module: `start(width=1200, height=900, touch=False, webgl=False)`."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium")
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
@@ -45,10 +47,10 @@ def start() -> Iterator[Start]:
         pytest.skip("needs Chromium and its driver: apt-get install chromium chromium-driver")
     opened = []
 
-    def open_browser(width: int = 1200, height: int = 900, touch: bool = False) -> Any:
+    def open_browser(width: int = 1200, height: int = 900, touch: bool = False, webgl: bool = False) -> Any:
         options = webdriver.ChromeOptions()
         options.binary_location = browser
-        for flag in [*FLAGS.split(), f"--window-size={width},{height}"]:
+        for flag in [*f"{FLAGS} {WITH_WEBGL if webgl else WITHOUT_WEBGL}".split(), f"--window-size={width},{height}"]:
             options.add_argument(flag)
         if touch:
             metrics = {"width": width, "height": height, "pixelRatio": 2.0, "touch": True}
@@ -65,7 +67,13 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def browser(start: Start) -> Any:
+    """Draws no parallel coordinates, which without a graphics card take a second on each page."""
     return start()
+
+
+@pytest.fixture(scope="module")
+def webgl(start: Start) -> Any:
+    return start(webgl=True)
 
 
 @pytest.fixture(scope="module")
@@ -151,17 +159,17 @@ def shown_rows(browser: Any) -> list[list[str]]:
     return [list(row) for row in browser.execute_script(script)]
 
 
-def test_it_draws_without_complaint_and_without_a_request(browser: Any, page: Path) -> None:
-    show(browser, page)
-    browser.execute_script("document.getElementById('parallel').scrollIntoView()")
-    until(lambda: browser.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
-    assert complaints(browser) == []
-    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
-    assert "12 cells, 24 trials" in text(browser, "summary")
-    assert len(shown_rows(browser)) == 12
+def test_it_draws_without_complaint_and_without_a_request(webgl: Any, page: Path) -> None:
+    show(webgl, page)
+    webgl.execute_script("document.getElementById('parallel').scrollIntoView()")
+    until(lambda: webgl.execute_script("return document.querySelectorAll('#parallel .axis-title').length"))
+    assert complaints(webgl) == []
+    assert webgl.execute_script("return performance.getEntriesByType('resource').length") == 0
+    assert "12 cells, 24 trials" in text(webgl, "summary")
+    assert len(shown_rows(webgl)) == 12
     blocked = "return fetch('http://localhost:9').then(() => 'sent', () => 'blocked')"
-    assert browser.execute_script(blocked) == "blocked"
-    assert all("Content Security Policy" in complaint for complaint in complaints(browser))
+    assert webgl.execute_script(blocked) == "blocked"
+    assert all("Content Security Policy" in complaint for complaint in complaints(webgl))
 
 
 def test_hovering_tells_a_cell_and_clicking_chooses_it(browser: Any, page: Path) -> None:
@@ -360,20 +368,20 @@ def test_the_table_sorts_filters_and_is_used_by_keyboard(browser: Any, page: Pat
 
 
 @pytest.mark.slow
-def test_brushing_an_axis_filters_the_table(browser: Any, page: Path) -> None:
-    show(browser, page)
+def test_brushing_an_axis_filters_the_table(webgl: Any, page: Path) -> None:
+    show(webgl, page)
 
     def brushed() -> bool:
         """Draw once more if nothing came of it: a busy browser may not have been listening yet."""
-        scroll_to(browser, "parallel")  # again, since what is above it may have been drawn since
-        brush(browser, axis=1, begin=0.35, end=0.65)
+        scroll_to(webgl, "parallel")  # again, since what is above it may have been drawn since
+        brush(webgl, axis=1, begin=0.35, end=0.65)
         patience = time.monotonic() + WAIT / 6
-        while "12 of 12" in text(browser, "rows-shown") and time.monotonic() < patience:
+        while "12 of 12" in text(webgl, "rows-shown") and time.monotonic() < patience:
             time.sleep(0.05)
-        return "4 of 12 rows" in text(browser, "rows-shown")
+        return "4 of 12 rows" in text(webgl, "rows-shown")
 
     until(brushed)
-    assert {row[1] for row in shown_rows(browser)} == {"0.5"}
+    assert {row[1] for row in shown_rows(webgl)} == {"0.5"}
 
 
 def brush(browser: Any, axis: int, begin: float, end: float) -> None:
@@ -554,23 +562,23 @@ def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
-def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path) -> None:
-    show(browser, page)
-    browser.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
+def test_each_plot_is_kept_as_a_picture_and_as_numbers(webgl: Any, page: Path) -> None:
+    show(webgl, page)
+    webgl.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
         kept.push([this.download, this.href]); }""")
     for name in ("multiples", "parallel"):
-        scroll_to(browser, name)
-        until(lambda name=name: browser.execute_script("return document.getElementById(arguments[0]).data", name))
-    press(browser, "map", "p")
-    until(lambda: browser.execute_script("return document.querySelectorAll('#compared-curves .scatter').length"))
+        scroll_to(webgl, name)
+        until(lambda name=name: webgl.execute_script("return document.getElementById(arguments[0]).data", name))
+    press(webgl, "map", "p")
+    until(lambda: webgl.execute_script("return document.querySelectorAll('#compared-curves .scatter').length"))
     names = ("map", "multiples", "curves", "compared-curves", "groups", "tradeoffs", "parallel")
-    scroll_to(browser, "groups")
-    until(lambda: browser.execute_script("return document.querySelectorAll('#groups .scatter').length"))
-    for bar in filter(lambda bar: bar.is_displayed(), browser.find_elements("css selector", ".downloads")):
+    scroll_to(webgl, "groups")
+    until(lambda: webgl.execute_script("return document.querySelectorAll('#groups .scatter').length"))
+    for bar in filter(lambda bar: bar.is_displayed(), webgl.find_elements("css selector", ".downloads")):
         for button in bar.find_elements("css selector", "button"):
-            browser.execute_script("arguments[0].click()", button)
-    until(lambda: browser.execute_script("return kept.length") == 3 * len(names) + 1)
-    kept = dict(browser.execute_script("return kept"))
+            webgl.execute_script("arguments[0].click()", button)
+    until(lambda: webgl.execute_script("return kept.length") == 3 * len(names) + 1)
+    kept = dict(webgl.execute_script("return kept"))
     pictured = [f"s_{name}.{kind}" for name in names for kind in ("csv", "png", "svg")]
     assert sorted(kept) == sorted([*pictured, "s_effects.csv"])
     assert all(kept[f"s_{name}.png"].startswith("data:image/png;base64,") for name in names)
@@ -579,22 +587,22 @@ def test_each_plot_is_kept_as_a_picture_and_as_numbers(browser: Any, page: Path)
     heading = "beta,gamma,lam,iteration,reconstruction_error,reconstruction_error_half"
     assert rows[0] == f"{heading},reconstruction_error_seeds,reconstruction_error_state"
     assert len(rows) == 1 + 6 and rows[1].startswith("0,0,0,300,0.") and rows[1].endswith(",2,complete")
-    assert complaints(browser) == []
+    assert complaints(webgl) == []
 
 
 @pytest.mark.slow
-def test_parallel_lines_can_be_seen_in_the_dark(browser: Any, page: Path) -> None:
-    show(browser, page)
-    scroll_to(browser, "parallel")
+def test_parallel_lines_can_be_seen_in_the_dark(webgl: Any, page: Path) -> None:
+    show(webgl, page)
+    scroll_to(webgl, "parallel")
     script = """const [trace] = document.getElementById('parallel').data ?? [];
         return trace && [trace.line.colorscale.map(([, colour]) => colour), trace.dimensions.map((one) => one.ticktext),
             getComputedStyle(document.querySelector('.panel')).backgroundColor]"""
-    light, *_ = until(lambda: browser.execute_script(script))
-    press(browser, "theme", ENTER, ENTER)
-    until(lambda: text(browser, "theme") == "Theme: dark")
-    scroll_to(browser, "parallel")  # what is out of sight is drawn later
-    until(lambda: browser.execute_script(script)[0] != light)
-    colours, ticks, back = browser.execute_script(script)
+    light, *_ = until(lambda: webgl.execute_script(script))
+    press(webgl, "theme", ENTER, ENTER)
+    until(lambda: text(webgl, "theme") == "Theme: dark")
+    scroll_to(webgl, "parallel")  # what is out of sight is drawn later
+    until(lambda: webgl.execute_script(script)[0] != light)
+    colours, ticks, back = webgl.execute_script(script)
     panel = [int(part) for part in back[4:-1].split(",")[:3]]
     assert min(contrast([int(part) for part in colour[4:-1].split(",")], panel) for colour in colours) >= 2.9
     assert max(len(tick) for axis in ticks for tick in axis) <= 8
@@ -622,22 +630,22 @@ def in_scheme(browser: Any, scheme: str | None) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_nothing_keeps_anyone_from_reading_the_pages(browser: Any, page: Path, axe: str, scheme: str) -> None:
+def test_nothing_keeps_anyone_from_reading_the_pages(webgl: Any, page: Path, axe: str, scheme: str) -> None:
     front = write_report(Options(path=str(page.parents[1])))
-    in_scheme(browser, scheme)
-    browser.set_script_timeout(5 * WAIT)
+    in_scheme(webgl, scheme)
+    webgl.set_script_timeout(5 * WAIT)
     found = {}
     for one in (page, front):
-        browser.get(one.as_uri()) if one == front else show(browser, one)
+        webgl.get(one.as_uri()) if one == front else show(webgl, one)
         for name in ("multiples", "tradeoffs", "parallel") if one == page else ():
-            scroll_to(browser, name)
-            until(lambda name=name: browser.execute_script("return document.getElementById(arguments[0]).data", name))
-        browser.execute_script(axe)
+            scroll_to(webgl, name)
+            until(lambda name=name: webgl.execute_script("return document.getElementById(arguments[0]).data", name))
+        webgl.execute_script(axe)
         run = "const done = arguments[0]; axe.run(document, {resultTypes: ['violations']}).then(done)"
-        for violation in browser.execute_async_script(run)["violations"]:
+        for violation in webgl.execute_async_script(run)["violations"]:
             if violation["impact"] in ("serious", "critical"):
                 found[violation["id"]] = [node["html"][:200] for node in violation["nodes"]]
-    in_scheme(browser, None)
+    in_scheme(webgl, None)
     assert found == {}
 
 
@@ -701,46 +709,46 @@ def test_rows_of_a_large_table_come_as_they_are_scrolled_to(browser: Any, wide: 
 
 
 @pytest.mark.slow
-def test_of_many_metrics_some_have_an_axis_until_more_are_asked_for(browser: Any, wide: Path) -> None:
-    show(browser, wide)
-    scroll_to(browser, "parallel-title")
+def test_of_many_metrics_some_have_an_axis_until_more_are_asked_for(webgl: Any, wide: Path) -> None:
+    show(webgl, wide)
+    scroll_to(webgl, "parallel-title")
     axes = "return [...document.querySelectorAll('#parallel .axis-title')].map((title) => title.textContent)"
-    few = until(lambda: browser.execute_script(axes))
+    few = until(lambda: webgl.execute_script(axes))
     assert len(few) == 16 and few[:2] == ["β", "γ"]
-    columns = browser.execute_script("return document.querySelectorAll('#table thead th').length") - 2  # state, seeds
-    assert f"{columns - 16} further metrics" in text(browser, "parallel-left")
-    browser.execute_script("document.querySelector('#table thead input[aria-label$=\"MCC\"]').focus()")
-    browser.switch_to.active_element.send_keys("> 0")
-    scroll_to(browser, "parallel-title")
-    until(lambda: any(title.startswith("MCC") for title in browser.execute_script(axes)))
-    press(browser, "more-axes", ENTER)
-    until(lambda: len(browser.execute_script(axes)) == 60)
-    assert f"{columns - 60} further metrics" in text(browser, "parallel-left")
-    press(browser, "more-axes", ENTER)
-    until(lambda: len(browser.execute_script(axes)) == 16)
-    assert complaints(browser) == []
+    columns = webgl.execute_script("return document.querySelectorAll('#table thead th').length") - 2  # state, seeds
+    assert f"{columns - 16} further metrics" in text(webgl, "parallel-left")
+    webgl.execute_script("document.querySelector('#table thead input[aria-label$=\"MCC\"]').focus()")
+    webgl.switch_to.active_element.send_keys("> 0")
+    scroll_to(webgl, "parallel-title")
+    until(lambda: any(title.startswith("MCC") for title in webgl.execute_script(axes)))
+    press(webgl, "more-axes", ENTER)
+    until(lambda: len(webgl.execute_script(axes)) == 60)
+    assert f"{columns - 60} further metrics" in text(webgl, "parallel-left")
+    press(webgl, "more-axes", ENTER)
+    until(lambda: len(webgl.execute_script(axes)) == 16)
+    assert complaints(webgl) == []
 
 
 @pytest.mark.slow
-def test_a_wide_table_is_laid_on_paper_in_parts(browser: Any, wide: Path) -> None:
-    show(browser, wide)
-    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+def test_a_wide_table_is_laid_on_paper_in_parts(webgl: Any, wide: Path) -> None:
+    show(webgl, wide)
+    webgl.execute_script("dispatchEvent(new Event('beforeprint'))")
+    webgl.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     widths = """return [...document.querySelectorAll('table, .plot')].filter((one) => one.offsetParent)
         .map((one) => one.getBoundingClientRect().right)"""
-    assert max(browser.execute_script(widths)) <= 1000
+    assert max(webgl.execute_script(widths)) <= 1000
     parts = """return [...document.querySelectorAll('#table-section table.part')].map((part) =>
         [part.rows.length, [...part.rows[0].cells].map((cell) => cell.textContent)])"""
-    rows, titles = zip(*browser.execute_script(parts), strict=True)
+    rows, titles = zip(*webgl.execute_script(parts), strict=True)
     assert set(rows) == {65}
     assert all(some[:2] == titles[0][:2] for some in titles)
-    columns = browser.execute_script("return document.querySelectorAll('#table thead th').length")
+    columns = webgl.execute_script("return document.querySelectorAll('#table thead th').length")
     assert sum(len(some) - 2 for some in titles) == columns - 2
-    assert "further metrics have no axis here" in text(browser, "parallel-left")
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-    browser.execute_script("dispatchEvent(new Event('afterprint'))")
-    assert browser.execute_script("return document.querySelectorAll('table.part, table.in-parts').length") == 0
-    assert complaints(browser) == []
+    assert "further metrics have no axis here" in text(webgl, "parallel-left")
+    webgl.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    webgl.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert webgl.execute_script("return document.querySelectorAll('table.part, table.in-parts').length") == 0
+    assert complaints(webgl) == []
 
 
 def test_what_a_choice_changes_of_a_plot_is_what_drawing_it_anew_shows(browser: Any, page: Path) -> None:
@@ -765,29 +773,29 @@ def test_what_a_choice_changes_of_a_plot_is_what_drawing_it_anew_shows(browser: 
     assert browser.execute_script(drawn) == changed
 
 
-def test_paper_holds_the_slices_the_pictures_and_whole_tables(browser: Any, page: Path) -> None:
-    show(browser, page)
-    press(browser, "theme", ENTER, ENTER)
-    until(lambda: text(browser, "theme") == "Theme: dark")
-    browser.execute_script("dispatchEvent(new Event('beforeprint'))")
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
-    assert text(browser, "map-slices") == "λ = 0"
+def test_paper_holds_the_slices_the_pictures_and_whole_tables(webgl: Any, page: Path) -> None:
+    show(webgl, page)
+    press(webgl, "theme", ENTER, ENTER)
+    until(lambda: text(webgl, "theme") == "Theme: dark")
+    webgl.execute_script("dispatchEvent(new Event('beforeprint'))")
+    webgl.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert text(webgl, "map-slices") == "λ = 0"
     widths = """return [...document.querySelectorAll('table, .plot, .sprites')].filter((one) => one.offsetParent)
         .map((one) => one.getBoundingClientRect().right)"""
-    assert max(browser.execute_script(widths)) <= 1000
+    assert max(webgl.execute_script(widths)) <= 1000
     rows = "return [...document.querySelectorAll('#table tbody tr')].filter((row) => row.offsetHeight).length"
-    assert browser.execute_script(rows) == 12
+    assert webgl.execute_script(rows) == 12
     adjusted = "return getComputedStyle(document.querySelector('.strip')).printColorAdjust"
-    assert browser.execute_script(adjusted) == "exact"
+    assert webgl.execute_script(adjusted) == "exact"
     ink = "return document.getElementById('map').layout.font.color"
-    assert browser.execute_script(ink) == "rgb(27, 31, 36)"
+    assert webgl.execute_script(ink) == "rgb(27, 31, 36)"
     empty = """return [...document.querySelectorAll('.plot')]
         .filter((one) => one.offsetParent && !one.querySelector('svg, canvas')).map((one) => one.id)"""
-    assert browser.execute_script(empty) == []
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
-    browser.execute_script("dispatchEvent(new Event('afterprint'))")
-    assert browser.execute_script(ink) != "rgb(27, 31, 36)"
-    assert complaints(browser) == []
+    assert webgl.execute_script(empty) == []
+    webgl.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    webgl.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert webgl.execute_script(ink) != "rgb(27, 31, 36)"
+    assert complaints(webgl) == []
 
 
 @pytest.mark.slow
