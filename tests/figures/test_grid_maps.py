@@ -16,8 +16,8 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from dd_ray.errors import UserError
-from dd_ray.figures import grid_maps
-from dd_ray.figures.common import LARGEST, MARKS, MOST_PIXELS
+from dd_ray.figures import common, grid_maps
+from dd_ray.figures.common import DPI, LARGEST, MARKS, MOST_PIXELS
 from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
 from dd_ray.results import summary as summary_module
@@ -42,7 +42,7 @@ def panels_of(figure: Figure) -> list[Any]:
 def is_drawn(path: Path) -> bool:
     """Whether there is something to see in a figure."""
     pixels = imread(path)[..., :3]
-    return bool(pixels.shape[0] > 300 and pixels.shape[1] > 300 and pixels.std() > 0.05)
+    return bool(min(pixels.shape[:2]) > 2 * common.DPI and pixels.std() > 0.05)
 
 
 def test_every_mark_has_a_letter_of_its_own() -> None:
@@ -475,6 +475,7 @@ def test_what_is_too_large_for_a_figure_goes_on_in_another(tmp_path: Path) -> No
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grid_maps, "write", kept)
+        patch.setattr(common, "DPI", DPI)
         files = write_maps(Options(path=str(path), metrics=("mcc", "linear_r2"), out=tmp_path))
     assert [file.name for file in files] == [f"grid_maps_{number}.png" for number in range(1, 5)]
     assert all(max(imread(file).shape[:2]) <= MOST_PIXELS for file in files)
