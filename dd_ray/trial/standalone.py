@@ -46,12 +46,12 @@ class StandaloneTrial:
             since a scheduler that ranks by a metric expects it in each report.
         """
         self._stack.step(iterations)
-        metrics = {} if self.trial.diverged else self._scores()
+        scores = {} if self.trial.diverged else self._scores()
+        diverged = not math.isfinite(scores.get("loss", math.nan))
         missing = dict.fromkeys(reported_by(self.config), math.nan)
-        diverged = not math.isfinite(metrics.get("loss", math.nan))
-        return TrialReport(
-            iteration=self.trial.iteration, metrics=missing | metrics, state="diverged" if diverged else None
-        )
+        # Some scores are finite where the loss is not, and would rank it among those that have not diverged.
+        metrics = missing if diverged else missing | scores
+        return TrialReport(iteration=self.trial.iteration, metrics=metrics, state="diverged" if diverged else None)
 
     def state(self) -> bytes:
         """Return the state, as `load_state` reads it."""

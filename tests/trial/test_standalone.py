@@ -102,3 +102,12 @@ def test_a_trial_that_diverges_reports_no_number() -> None:
     assert report.state == "diverged"
     assert reported_by(config) <= report.metrics.keys()
     assert all(math.isnan(report.metrics[name]) for name in reported_by(config))
+
+
+def test_a_trial_whose_loss_overflows_first_on_held_out_data_reports_no_number_either() -> None:
+    config = small("beta_vae", learning_rate=100.0)
+    trial = StandaloneTrial(config)
+    report = trial.advance(1)
+    assert not trial.trial.diverged  # its only batch was seen with the first weights
+    assert report.state == "diverged"
+    assert all(math.isnan(value) for value in report.metrics.values())
