@@ -196,9 +196,14 @@ def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Roun
 
 
 def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
-    """Make the scheduler of a plan, which also compares trials with the recorded evaluations of others."""
+    """Make the scheduler of a plan, which also compares trials with the recorded evaluations of others.
+
+    Those in which a trial diverged are left out, as it is not told of them while trials run: some of their metrics may
+    have a value.
+    """
     known = list(source.deciding_keys()) if plan.scheduler.compares else []
-    recorded = in_parallel(lambda key: sweep.trial(key).sound_evaluations(), known)
+    evaluations = in_parallel(lambda key: sweep.trial(key).sound_evaluations(), known)
+    recorded = [[row for row in rows if row.get("loss", 0.0) is not None] for rows in evaluations]
     judge: TrialScheduler = resolve(plan.scheduler.build)(plan, dict(zip(known, recorded, strict=True)))
     return judge
 

@@ -1,12 +1,18 @@
 """Schedulers compare a trial with all that came by before it, also in an earlier run."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
+from dd_ray.cli import parse
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.tune.medians import MedianRule
+from dd_ray.tune.private import rungs_of
+from dd_ray.tune.run import _judge
 from dd_ray.tune.rungs import RememberingASHA
+from tests.sweep.studies import TINY
 
 OPTIONS = {"time_attr": "iteration", "metric": "error", "mode": "min", "max_t": 100, "grace_period": 10}
 
@@ -112,3 +118,15 @@ def test_the_median_asks_for_three_others_a_score_and_an_iteration_before_the_la
     assert told(median(past), "d", 20, 0.9) == TrialScheduler.STOP
     for iteration, error in ((0, 0.9), (20, None), (20, float("nan")), (40, 0.9)):
         assert told(median(past), "d", iteration, error) == TrialScheduler.CONTINUE
+
+
+def test_the_evaluation_in_which_a_trial_diverged_is_not_compared_with(tmp_path):
+    words = ["--metric", "linear_r2", "--grace-period", "1", "--storage", str(tmp_path)]
+    plan, sweep = parse(TINY, words), SweepFolder.at(tmp_path / "sweep")
+    sound, diverged = plan.trials[:2]
+    for trial, loss in ((sound, 9.0), (diverged, math.nan)):
+        folder = sweep.trial(trial.key)
+        folder.create(trial.config.to_dict(), trial.label)
+        folder.record({"iteration": 1, "loss": loss, "linear_r2": 0.5})
+    first, *later = reversed(rungs_of(_judge(plan, sweep, plan.source(sweep))))
+    assert first == {sound.key: 0.5} and not any(later)
