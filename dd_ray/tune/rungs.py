@@ -65,7 +65,9 @@ class RememberingASHA(ASHAScheduler):
     """
 
     def __init__(self, recorded: Recorded, **options: Any) -> None:
-        super().__init__(**options)
+        # Otherwise Ray goes down to rungs that were passed over, at a trial's next evaluations. That it then stops no
+        # trial at `max_t` changes nothing: ours end there by themselves.
+        super().__init__(stop_last_trials=False, **options)
         sizes = [options["reduction_factor"] ** (rungs - 1) / max(1, rungs) for rungs in rungs_of_brackets(self)]
         self._up_to = np.cumsum(sizes) / sum(sizes)
         self._name, self._sign = options["metric"], 1.0 if options["mode"] == "max" else -1.0

@@ -66,6 +66,19 @@ def test_a_trial_that_goes_on_is_not_compared_with_itself():
     assert scores == {"trial of a": -0.5}
 
 
+def test_later_scores_are_not_entered_at_a_rung_that_was_passed_over():
+    errors = {20: 0.4, 30: 0.3, 60: 0.2}  # rungs are at 10, 20, 40 and 80
+    running = scheduler({})
+    for name, better in (("a", 0.0), ("b", 0.1)):
+        verdicts = [report(running, name, iteration, error - better) for iteration, error in errors.items()]
+        assert verdicts == [TrialScheduler.CONTINUE] * 3
+    resumed = scheduler({"a": [{"iteration": iteration, "error": error} for iteration, error in errors.items()]})
+    for asha in (running, resumed):
+        assert [len(scores) > 0 for _, scores in asha._brackets[0]._rungs] == [False, True, True, False]
+        # Of a command that evaluates more often: at 10, the others have no score.
+        assert report(asha, "c", 10, 0.5) == TrialScheduler.CONTINUE
+
+
 def test_scores_that_are_no_number_are_not_compared_with():
     asha = scheduler({"a": [{"iteration": 10, "error": None}, {"iteration": 20}]})
     assert all(not scores for _, scores in asha._brackets[0]._rungs)
