@@ -101,12 +101,12 @@ class SearchPlan(Plan):
         return False
 
     def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
-        """Return the source of the suggestions that have no value yet; failed ones are suggested again."""
+        """Return the source of the suggestions that have no value yet; those that failed before are suggested again."""
         # Not at the top: it imports Optuna, which a dry run does not need, and this module.
         from dd_ray.sweep.suggestions import Suggestions, mend_log  # noqa: PLC0415
 
         mend_log(sweep)
-        return Suggestions(self, sweep, sweep.folder, self.is_ended)
+        return Suggestions(self, sweep, sweep.folder, lambda trial: trial.key in ended or self.is_ended(trial))
 
     def kept(self, num_left: int) -> str:
         """Say that the search is complete, if no suggestion is left."""

@@ -84,7 +84,7 @@ class Suggestions:
         plan: plan of the search.
         sweep: the sweep that has the trials.
         folder: folder of the sweep, which has the log.
-        has_ended: returns whether a trial needs no more work under this plan.
+        has_ended: returns whether a trial needs no more work under this plan, or gets none from this command.
     """
 
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, folder: Path, has_ended: Ended) -> None:
@@ -204,8 +204,9 @@ class Suggestions:
         retried = {asked.user_attrs.get(RETRY_OF) for asked in all_asked}
         for asked in all_asked:
             if asked.state == TrialState.FAIL and asked.number not in retried and self._fits(asked.params):
-                outcomes = [self._sweep.trial(trial.key).outcome() for trial in self._plan.trials_of(asked.params)]
-                if any(outcome and outcome.state == "failed" for outcome in outcomes):
+                folders = [self._sweep.trial(trial.key) for trial in self._plan.trials_of(asked.params)]
+                failed = [each for each in folders if (outcome := each.outcome()) and outcome.state == "failed"]
+                if failed and not any(map(self._has_ended, failed)):
                     self._study.enqueue_trial(asked.params, user_attrs={RETRY_OF: asked.number})
 
     def _made(self) -> int:

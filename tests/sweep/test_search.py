@@ -205,6 +205,30 @@ def test_another_kind_of_value_is_another_study_that_begins_with_the_same_points
     assert params[: len(kept)] == kept
 
 
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_a_command_that_goes_on_with_another_share_of_a_cluster_does_not_try_failed_trials_again(
+    tmp_path: Path, cut_short: bool
+) -> None:
+    """A new source is made for each round, also where one ended before the suggestion's other seed."""
+    plan = plan_of(tmp_path, *"--suggestions 1 --seeds 2 --scheduler none".split())
+    suggestions, sweep = start(plan)
+    failed, other = suggestions.next_trial(), suggestions.next_trial()
+    assert failed is not None and other is not None
+    train(sweep, failed, ("failed", {"reconstruction_error": 0.1}))
+    suggestions.trial_ended(failed.key)
+    if not cut_short:
+        train(sweep, other, bowl(other))
+        suggestions.trial_ended(other.key)
+    else:
+        sweep.trial(other.key).create(other.config.to_dict(), other.label)
+        sweep.trial(other.key).record({"iteration": 0, "reconstruction_error": 0.1})
+    next_round = plan.source(sweep, ended={failed.key} if cut_short else {failed.key, other.key})
+    assert next_round.next_trial() == (other if cut_short else None)
+    assert next_round.next_trial() is None
+    next_command = plan.source(sweep)
+    assert next_command.next_trial() == failed
+
+
 def test_failed_trials_are_tried_again_and_diverged_ones_are_not(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "--suggestions", "3")
     ends = ends_with("finished", "failed", "diverged", "finished", "finished")
