@@ -144,4 +144,15 @@ def pack_here(device: str, threads: int) -> Call:
         whole = False
     if not whole:
         pack = ray.get(registry.pack_at.remote(place, device, threads, actor_id(pack)))
-    return lambda method, *arguments: ray.get(pack.call.remote(method, *arguments))
+    return lambda method, *arguments: _answer(pack.call.remote(method, *arguments))
+
+
+def _answer(call: Any) -> Any:
+    """Wait for the answer to a call, and raise an error as it was raised there.
+
+    Ray raises one of the same class, but without its attributes, by which a full storage is known.
+    """
+    try:
+        return ray.get(call)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error

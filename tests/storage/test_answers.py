@@ -1,5 +1,6 @@
 """A storage that does not answer is given up after a while, and fails at once as long as it does not."""
 
+import pickle
 import threading
 import time
 
@@ -77,3 +78,9 @@ def test_the_cause_of_an_error_counts():
     error = RuntimeError("the search failed")
     error.__cause__ = BlockedError("/results", 40)
     assert is_blocked(error)
+
+
+def test_it_is_known_in_another_process():
+    error = pickle.loads(pickle.dumps(BlockedError("/results", 40)))
+    assert is_blocked(error)
+    assert str(error) == str(BlockedError("/results", 40))

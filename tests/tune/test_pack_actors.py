@@ -1,13 +1,20 @@
 """Packs on Ray: a sweep whose trials are trained by one process."""
 
+import errno
+import os
+import pickle
 import signal
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from ray.exceptions import RayTaskError
 
 from dd_ray import results
+from dd_ray.errors import UserError
+from dd_ray.storage.files import BlockedError, is_blocked, out_of_space
+from dd_ray.tune import pack_actors
 from tests.processes import Command
 from tests.tune.conftest import FOUR_TRIALS, SCORED, sweep, sweep_words
 
@@ -49,6 +56,25 @@ def test_a_packed_sweep_gives_the_table_that_another_gives(cluster, four_trials,
     for column in ("loss", "reconstruction_error", "kl"):
         assert packed[column].tolist() == pytest.approx(plain[column].tolist(), rel=1e-4)
     assert len(list((tmp_path / "packed" / "tensorboard").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    ("raised", "is_known"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events.out"), out_of_space),
+        (BlockedError("/results", 40), is_blocked),
+        (UserError("take less"), lambda error: str(error) == "take less"),
+    ],
+)
+def test_an_error_of_a_pack_is_raised_in_the_trial_as_it_was(raised, is_known, monkeypatch):
+    def get(call):
+        assert call == "a call"
+        raise RayTaskError("call", "a traceback", pickle.loads(pickle.dumps(raised))).as_instanceof_cause()
+
+    monkeypatch.setattr(pack_actors.ray, "get", get)
+    with pytest.raises(type(raised)) as caught:
+        pack_actors._answer("a call")
+    assert is_known(caught.value)
 
 
 @pytest.mark.slow

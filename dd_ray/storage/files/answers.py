@@ -16,6 +16,11 @@ class BlockedError(OSError):
 
     def __init__(self, location: str, seconds: float) -> None:
         super().__init__(errno.ETIMEDOUT, f"no answer within {seconds:.0f} s", location)
+        self._made_of = location, seconds
+
+    def __reduce__(self) -> tuple[type["BlockedError"], tuple[str, float]]:
+        """Let it be raised in another process: an OSError is otherwise made again of what this one gives it."""
+        return type(self), self._made_of
 
 
 class Answers:
