@@ -4,7 +4,8 @@ import math
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from ray.tune import Callback
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 
 from dd_ray.command_line import progress_bar
 from dd_ray.errors import printable
-from dd_ray.storage.files import is_blocked
+from dd_ray.storage.files import is_blocked, out_of_space
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from dd_ray.sweep.deadline import Deadline
 from dd_ray.trial.report import TrialReport
@@ -109,6 +110,19 @@ class Watcher(Callback):
             if why != "shares changed":  # after which the sweep goes on
                 self._ended_at = time.monotonic()
 
+    @contextmanager
+    def ending_with_the_storage(self) -> Iterator[None]:
+        """End the sweep where the block finds the storage full, or without an answer.
+
+        It is for callbacks: what one raises, Tune takes for a failure of the trial, and tries this again.
+        """
+        try:
+            yield
+        except Exception as error:  # Optuna may hide the storage's own
+            if not (is_blocked(error) or out_of_space(error)):
+                raise
+            self.stop("storage blocked" if is_blocked(error) else "storage full")
+
     @property
     def seconds_since_end(self) -> float:
         """Seconds since the sweep was told to end; 0 where it was not."""
@@ -195,7 +209,8 @@ class Watcher(Callback):
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         # A Tune whose Ray has died may go on for a while, when another command may run the sweep.
         if not self._closed:
-            self._sweep.trial(_key(trial)).finish(outcome)
+            with self.ending_with_the_storage():
+                self._sweep.trial(_key(trial)).finish(outcome)
 
     def _end(self, trial: Trial, state: str) -> None:
         self._is_over(_key(trial))

@@ -191,7 +191,7 @@ def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Roun
     return Round(
         search_alg=ConcurrencyLimiter(SourceSearcher(source, folders), max_concurrent=limit),
         scheduler=JudgesThoseThatDecide(_judge(plan, sweep, source), source),
-        callbacks=(Listener(source),),
+        callbacks=(Listener(source, watcher),),
     )
 
 

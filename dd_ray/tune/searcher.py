@@ -18,6 +18,7 @@ from ray.tune.search import Searcher
 from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.source import Source
 from dd_ray.trial.report import TrialReport
+from dd_ray.tune.progress import Watcher
 
 
 class SourceSearcher(Searcher):
@@ -118,22 +119,25 @@ class JudgesThoseThatDecide(FIFOScheduler):
 
 
 class Listener(Callback):
-    """Tells the source of evaluations and ends. It must come after the callback that writes outcomes."""
+    """Tells the source of evaluations and ends. It must come after the watcher, which writes outcomes."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, watcher: Watcher) -> None:
+        self._source, self._watcher = source, watcher
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Tell the source of an evaluation, if the report has one."""
         if TrialReport.from_tune(result).metrics:
-            self._source.trial_evaluated(trial.config["key"])
+            with self._watcher.ending_with_the_storage():
+                self._source.trial_evaluated(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tell the source that a trial finished, diverged, or was stopped."""
-        self._source.trial_ended(trial.config["key"])
+        with self._watcher.ending_with_the_storage():
+            self._source.trial_ended(trial.config["key"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tell the source that a trial was given up."""
-        self._source.trial_ended(trial.config["key"])
+        with self._watcher.ending_with_the_storage():
+            self._source.trial_ended(trial.config["key"])

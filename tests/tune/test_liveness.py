@@ -1,5 +1,6 @@
 """What dies or stands still under a sweep is noticed within a minute; and what is written is nobody else's."""
 
+import errno
 import os
 import re
 import signal
@@ -9,18 +10,19 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from dd_ray.storage.files import BlockedError, answers, local
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune import pulse, stopped
 from dd_ray.tune.private import Worker
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
+from dd_ray.tune.searcher import Listener
 from dd_ray.tune.trial_trainable import TrialTrainable
 from tests.tune.conftest import ray_head
 
@@ -242,6 +244,43 @@ def test_a_storage_that_does_not_answer_ends_the_sweep(tmp_path, monkeypatch):
     assert time.monotonic() - began < 5  # and not as long as the server, which answers never
     assert watcher.ending == "storage blocked"
     server.set()
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("error", "why"), [(FULL, "storage full"), (BlockedError("/results", 40), "storage blocked"), (OSError("x"), None)]
+)
+def test_a_storage_that_fails_under_the_driver_ends_the_sweep_and_is_no_fault_of_a_trial(
+    tmp_path, monkeypatch, error, why
+):
+    class Trial:
+        config = {"key": "a"}  # noqa: RUF012
+        last_result = TrialReport(iteration=5).to_tune()
+
+    class Source:
+        def fail(self, key):
+            raise RuntimeError("the search failed") from error
+
+        trial_evaluated = trial_ended = fail
+
+    def finish(folder, outcome):
+        raise error
+
+    monkeypatch.setattr(TrialFolder, "finish", finish)
+    evaluated = TrialReport(iteration=5, metrics={"mcc": 0.5}).to_tune()
+    first, second, third = (watcher_of(tmp_path) for _ in range(3))
+    calls = [
+        (first, lambda: first.on_trial_complete(0, [], Trial())),
+        (second, lambda: Listener(Source(), second).on_trial_result(0, [], Trial(), evaluated)),
+        (third, lambda: Listener(Source(), third).on_trial_complete(0, [], Trial())),
+    ]
+    for watcher, call in calls:
+        with nullcontext() if why else pytest.raises((OSError, RuntimeError)):
+            call()
+        assert watcher.ending == why
+    assert first.ended == set()  # it is trained further by the next command
 
 
 def test_a_sweep_that_only_gets_a_smaller_share_is_not_about_to_end(tmp_path):
