@@ -129,10 +129,18 @@ class _Limit:
 
     def current(self) -> int:
         """Return the present limit."""
-        capacity = self._resources.trials_at_a_time(self._most)
-        share = self._presence.slots(self._watcher.left, capacity) if self._presence else capacity
+        # Of all that the cluster holds, since shares are compared with those of sweeps with other limits.
+        capacity = self._resources.trials_at_a_time(None)
+        share = self._presence.slots(self._wanted, capacity) if self._presence else capacity
+        if self._most is not None:
+            return min(share, self._most)
         # A worker whose trial has ended is kept if another trial waits for it, and else given back.
-        return share if share < capacity or self._most else capacity + TRIALS_THAT_WAIT
+        return share if share < capacity else capacity + TRIALS_THAT_WAIT
+
+    @property
+    def _wanted(self) -> int:
+        left = self._watcher.left
+        return left if self._most is None else min(left, self._most)
 
     def update(self, this: Round) -> None:
         """Look at the cluster again. A larger limit takes effect at once; a smaller one ends the round."""

@@ -1,8 +1,13 @@
 """Fair parts of a cluster."""
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 
-from dd_ray.tune.sharing import fair_share
+from dd_ray.tune import cluster
+from dd_ray.tune.rounds import _Limit
+from dd_ray.tune.sharing import Presence, fair_share
 
 
 @pytest.mark.parametrize(
@@ -29,3 +34,33 @@ def test_shares_fill_the_whole_and_no_one_with_less_than_it_wants_has_less_than_
     assert sum(shares) == pytest.approx(1)
     unsatisfied = [share for share, want in zip(shares, wants, strict=True) if share < want]
     assert min(unsatisfied) == pytest.approx(max(shares))
+
+
+class Announced(Presence):
+    """A sweep's entry among others of a dictionary, without Ray."""
+
+    def __init__(self, name: str, parts: dict[str, float]) -> None:
+        self._name, self._parts = name, parts
+        self._entry = SimpleNamespace(set=SimpleNamespace(remote=partial(parts.__setitem__, name)))
+
+    def _others(self) -> list[float]:
+        return [part for name, part in self._parts.items() if name != self._name]
+
+
+@pytest.mark.parametrize(
+    ("most", "limits"),
+    [((None, None), (50, 50)), ((4, None), (4, 96)), ((4, 30), (4, 30)), ((70, None), (50, 50)), ((4, 200), (4, 96))],
+)
+def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(monkeypatch, most, limits):
+    monkeypatch.setattr(cluster, "_alive_nodes", lambda: [{"CPU": 60.0}, {"CPU": 40.0}])
+    parts: dict[str, float] = {}
+    watcher = SimpleNamespace(left=1000)
+    both = []
+    for name, at_a_time in zip("ab", most, strict=True):
+        plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=at_a_time))
+        resources = cluster.Resources(cpus=1, gpus=0, grows=False, shared=True)
+        rounds = SimpleNamespace(resources=resources, plan=plan, lock=None, watcher=watcher)
+        both.append(_Limit(rounds, Announced(name, parts)))
+    for limit in both:
+        limit.current()  # each learns of the other
+    assert tuple(limit.current() for limit in both) == limits
