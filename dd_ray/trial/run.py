@@ -74,6 +74,8 @@ class TrialRun:
             self.trainer.close(self.evaluations[-1] if self.evaluations else None)
 
     def _advance(self, seconds: float) -> TrialReport:
+        if self._has_diverged:  # before a kill, or a power cut that took the outcome
+            return self._end("diverged", self.evaluated_at)
         if self._is_at_plateau:  # by what was recorded before, which a larger patience has let go on, or a kill
             return self._end("at_plateau", self.evaluated_at)
         progress = self.trainer.train(max(0.0, min(seconds, self._seconds_left)))
@@ -99,6 +101,11 @@ class TrialRun:
         if self._is_at_plateau or self._seconds_left <= 0:
             return self._end("at_plateau" if self._is_at_plateau else "out_of_time", snapshot.iteration, metrics)
         return TrialReport(iteration=snapshot.iteration, metrics=metrics)
+
+    @property
+    def _has_diverged(self) -> bool:
+        """True if the last recorded evaluation ends it, whose loss is then recorded as None."""
+        return bool(self.evaluations) and self.evaluations[-1].get("loss", math.nan) is None
 
     @property
     def _is_at_plateau(self) -> bool:

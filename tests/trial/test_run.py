@@ -378,6 +378,19 @@ def test_weights_that_break_in_the_last_step_end_the_trial_as_diverged(start):
     assert finish(run)[-1].state == run.folder.outcome().state == "diverged"
 
 
+def test_a_trial_whose_outcome_was_lost_ends_at_the_evaluation_in_which_it_had_diverged(start):
+    def begun():
+        return start(evaluate_at=(0, 1, 2), learning_rate=100)
+
+    ended = finish(begun())[-1]
+    assert (ended.state, ended.iteration) == ("diverged", 1)
+    run = begun()
+    run.folder.reopen()
+    (again,) = finish(run)
+    assert (again.state, again.iteration, again.metrics) == ("diverged", 1, {})
+    assert run.folder.outcome().iteration == 1
+
+
 def test_a_diverged_network_with_cross_entropy_is_no_failure(start):
     run = start(**{"learning-rate": 1e30, "likelihood": "bernoulli"})
     assert finish(run)[-1].state == "diverged"
