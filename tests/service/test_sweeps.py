@@ -133,7 +133,7 @@ def test_what_is_sent_is_the_command_of_the_study_and_the_python_files_it_needs(
     assert shlex.split(cluster.sent["entrypoint"]) == expected
     assert {"sweeps/inertia_grid.py", "sweeps/beta_grid.py"} <= cluster.files
     assert all(name.startswith("sweeps/") and name.endswith(".py") for name in cluster.files)
-    assert sweep.startswith("mine-") and datetime.strptime(sweep[-11:], "%m%d-%H%M%S")
+    assert sweep.startswith("mine-") and datetime.strptime(f"2024{sweep[-11:]}", "%Y%m%d-%H%M%S")
     assert cluster.sent["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
 
 

@@ -46,6 +46,7 @@ def test_in_the_interpreter(tmp_path, which):
 
 
 @needs_triton
+@pytest.mark.filterwarnings("ignore:AnnAssign:DeprecationWarning")  # Triton's own, on Python 3.13
 @pytest.mark.parametrize(
     ("layer", "precision"),
     [
