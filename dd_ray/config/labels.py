@@ -1,14 +1,25 @@
 """Labels, which name a trial and its TensorBoard run: `beta=0.1,gamma=0.5,seed=0`."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dd_ray.config import field_names, fields_with, has_effect
 from dd_ray.config.options import field_named, option_name, shown
 
+_IN_NO_NAME = re.compile(r"[^\w.+-]+")
+"""What a text may hold that has another meaning in a label, or in the name of a folder."""
+LONGEST_TEXT = 32
+"""Characters that a label has of a text."""
+LONGEST_LABEL = 240
+"""Bytes of a label: names of folders have 255 at most, and a part of the key may be added."""
+
 
 def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
     """Return the label of a trial, made of those of the given fields that have an effect in it, with the seed last.
+
+    It can name a folder: texts, which options of extensions may be, come without slashes and the like, and shortened;
+    where it would be too long, the last fields before the seed are left out.
 
     Args:
         values: the values of all fields of its config.
@@ -16,7 +27,14 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
     """
     unnamed = ("seed", *fields_with(in_key=False))
     named = [name for name in naming if name not in unnamed and has_effect(name, values)]
-    return with_parts({option_name(name).replace("-", "_"): shown(values[name]) for name in [*named, "seed"]})
+    parts = {option_name(name).replace("-", "_"): _in_a_name(values[name]) for name in [*named, "seed"]}
+    while len(with_parts(parts).encode()) > LONGEST_LABEL:
+        del parts[list(parts)[-2]]
+    return with_parts(parts)
+
+
+def _in_a_name(value: Any) -> str:
+    return _IN_NO_NAME.sub("_", value)[:LONGEST_TEXT] if isinstance(value, str) else shown(value)
 
 
 def joined_labels(trials: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """Names of trials."""
 
-from dd_ray.config import TrialConfig
-from dd_ray.config.labels import joined_labels, label_of, parts_of, with_parts
+import pytest
+
+from dd_ray.config import TrialConfig, field_names
+from dd_ray.config.labels import LONGEST_LABEL, joined_labels, label_of, parts_of, with_parts
 
 
 def test_a_label_is_read_back_as_it_was_written():
@@ -16,6 +18,20 @@ def test_what_has_no_effect_is_left_out_and_the_seed_comes_last():
     values = TrialConfig(model="supervised_encoder", seed=1).to_dict()
     assert label_of(values, ["seed", "gamma", "num_frames"]).endswith("seed=1")
     assert "gamma" not in label_of(values, ["gamma"])
+
+
+@pytest.mark.parametrize("text", ["../../../elsewhere", "a/b", "x,y=1", "long" * 100, "two\nlines", "\0"])
+def test_a_text_in_a_label_names_one_folder_and_one_value(text: str) -> None:
+    values = TrialConfig(model="beta_vae", beta=0.1).to_dict() | {"word": text}  # as of an option of an extension
+    label = label_of(values, ["beta", "word"])
+    assert "/" not in label and label.isprintable() and len(label.encode()) < LONGEST_LABEL
+    assert list(parts_of(label)) == ["beta", "word", "seed"]
+
+
+def test_a_label_of_many_fields_is_short_enough_for_a_folder() -> None:
+    values = TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5, lam=1.0, seed=12).to_dict()
+    label = label_of(values, [name for name in field_names() if name != "beta_norm"])
+    assert 200 < len(label.encode()) <= LONGEST_LABEL and label.endswith(",seed=12")
 
 
 def test_trials_of_several_sweeps_have_the_form_of_beta_that_their_labels_name():

@@ -158,7 +158,8 @@ def test_a_reader_sees_whole_files_only_while_they_are_written_and_after_a_kill(
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x"])
 def test_no_name_leads_out_of_a_folder(folder, name):
-    for leads_out in (lambda: folder.write(name, b""), lambda: folder.append(name, b"\n"), lambda: folder.read(name)):
+    ways = (lambda: folder.write(name, b""), lambda: folder.append(name, b"\n"), lambda: folder.read(name))
+    for leads_out in (*ways, lambda: folder.at(name), lambda: folder.at("a", f"../{name}")):
         with pytest.raises(ValueError, match="leads out of"):
             leads_out()
 

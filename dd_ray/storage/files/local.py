@@ -47,10 +47,13 @@ class LocalFiles(Files):
         self._answers = answers or Answers()
 
     def at(self, *parts: str) -> "LocalFiles":
-        return LocalFiles(self.local.joinpath(*parts), self._answers)
+        return LocalFiles(self._path(str(Path(*parts))), self._answers)
 
     def _path(self, name: str) -> Path:
-        """Return the path of a file, which no name may place elsewhere: names come out of others' archives, too."""
+        """Return the path of a file or folder, which no name may place elsewhere.
+
+        Names come out of others' archives and sweeps, too.
+        """
         named = Path(name)
         if named.is_absolute() or ".." in named.parts:
             raise ValueError(f"{name!r} leads out of {self.location}.")
