@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 from dd_ray.config.datasets import DATASETS, video_datasets
 from dd_ray.config.effects import has_effect, refusal
-from dd_ray.config.field import option_of, type_of
+from dd_ray.config.field import FINITE, option_of, type_of
 from dd_ray.config.names import NUM_HELD_OUT
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
@@ -42,7 +42,8 @@ def _check_types(config: "TrialConfig") -> None:
 def _check_ranges(config: "TrialConfig") -> None:
     for field in fields(config):
         value = getattr(config, field.name)
-        for within in option_of(field).within:
+        # No record holds NaN or infinity.
+        for within in (*option_of(field).within, *([FINITE] if isinstance(value, float) else [])):
             if value is not None and value not in within:
                 raise UserError(f"{field.name} = {value} is out of range; {within.says}.")
 

@@ -10,18 +10,21 @@ import argparse
 import ast
 import hashlib
 import linecache
+import math
+import re
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_type_hints
 
 from dd_ray.config.code import ABSENT
-from dd_ray.config.field import type_of
-from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, Spec
-from dd_ray.config.trial_fields import REGISTRIES, field_names
+from dd_ray.config.field import Within, option_of, type_of
+from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec, Spec
+from dd_ray.config.trial import TrialConfig
+from dd_ray.config.trial_fields import REGISTRIES, TrialFields
 from dd_ray.config.urls import check_regular, own_path
 from dd_ray.errors import UserError
 
@@ -30,12 +33,20 @@ KINDS: dict[str, type[Spec]] = {
     "network": NetworkSpec,
     "dataset": DatasetSpec,
     "objective": ObjectiveSpec,
+    "optimizer": OptimizerSpec,
 }
 """Specs by the kind of their registry; `dd_ray.metrics` adds its own."""
-CODE = ("build", "features", "decoder", "make", "painter", "stills", "penalty", "compute")
+CODE = ("build", "features", "decoder", "make", "painter", "stills", "penalty", "update", "compute")
 """Fields of specs that hold or name code."""
-OPTION_TYPES = (float, int, bool, str)
-
+_IN_WORDS = {float: "a finite number", int: "a whole number", bool: "True or False", str: "text"}
+OPTION_TYPES = tuple(_IN_WORDS)
+TAKEN = {
+    *("key label state error sweep iteration seconds training_seconds".split()),
+    *("effective_lambda active_units_stills suggestion on_front help".split()),
+}
+"""Names that no option and no column of an extension may have, since tables or commands have them; the modules of
+further ones add them."""
+_NAME = re.compile(r"[\w.+-]+")
 
 Declared = TypeVar("Declared")
 
@@ -60,7 +71,7 @@ class Extension:
             raise UserError(f"--extension {path} is no Python file; give one such as my_models.py.")
         try:
             check_regular(file)
-            return cls(file.name, file.read_text(encoding="utf-8"))
+            return cls(file.name, file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"--extension {path} cannot be read ({reason}); give the path of a Python file.") from error
@@ -125,7 +136,7 @@ def load_extensions(extensions: Iterable[Extension]) -> None:
         if not any(type(value).__module__.startswith("dd_ray.") for value in values):
             raise UserError(f"{extension.name} declares nothing; give it a ModelSpec, a Study or the like.")
         # What it has only imported is declared already.
-        specs = tuple(spec for spec in found if REGISTRIES[kind_of(spec)].get(spec.name) is not spec)
+        specs = tuple(spec for spec in found if not _is_declared(spec))
         _check(extension, specs)
         for spec in specs:
             REGISTRIES[kind_of(spec)].declare(spec)
@@ -188,37 +199,116 @@ def _run(extension: Extension) -> ModuleType:
     sys.modules[extension.module] = module
     try:
         exec(compile(extension.text, extension.name, "exec"), module.__dict__)
-    except Exception as error:  # whatever it is, it is of the user's own file
+    except (Exception, SystemExit) as error:  # whatever it is, it is of the user's own file
         del sys.modules[extension.module]
         line = _line_of(error, extension.name)
         raise UserError(f"{extension.name}:{line} does not import: {type(error).__name__}: {error}.") from error
     return module
 
 
-def _line_of(error: Exception, name: str) -> int:
+def _line_of(error: BaseException, name: str) -> int:
     if isinstance(error, SyntaxError):
         return error.lineno or 1
     at = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == name]
     return (at or [1])[-1] or 1
 
 
+def _is_declared(spec: Spec) -> bool:
+    return any(spec is each for each in REGISTRIES[kind_of(spec)].values())
+
+
 def _check(extension: Extension, specs: Sequence[Spec]) -> None:
-    seen = dict.fromkeys(field_names())
+    taken: dict[Any, object] = dict.fromkeys(_taken_beside(specs))
     for spec in specs:
-        kind = kind_of(spec)
-        where = f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind} {spec.name}"
-        recalled = is_recalled(REGISTRIES[kind].get(spec.name))
-        if spec.name in REGISTRIES[kind] and not recalled:
-            raise UserError(f"{where}, which there is already; choose another name.")
-        for option in () if spec.options is None else fields(spec.options):
-            if not recalled and seen.setdefault(option.name, spec.options) is not spec.options:
-                raise UserError(f"{where} with option {option.name}, which there is already; choose another name.")
-            if option.default is MISSING or type_of(option) not in OPTION_TYPES:
-                kinds = ", ".join(each.__name__ for each in OPTION_TYPES)
-                raise UserError(f"{where} with option {option.name}; give it a default, and one of the types {kinds}.")
+        where = f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind_of(spec)} {spec.name}"
+        if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
+            raise UserError(f"{where}; give it a name of letters, digits, _, - and dots.")
+        _check_options(where, spec)
+        _check_columns(where, spec)
+        for said, name, owner in _named(spec):
+            if taken.setdefault(name, owner) is not owner:
+                raise UserError(f"{where}{said}, which there is already; choose another name.")
         for code in codes_of(spec):
-            if isinstance(code, str) and ":" not in code:
+            if ":" not in code if isinstance(code, str) else not (code is None or callable(code)):
                 raise UserError(f"{where} by {code!r}; name the class or function itself, or module:Name.")
+
+
+def _named(spec: Spec) -> Iterator[tuple[str, Any, object]]:
+    """Yield all that a spec gives a name to: words for it, what nothing else may be called, and what may be."""
+    yield "", (kind_of(spec), spec.name), spec
+    for name in _own_names(spec.options):
+        yield f" with option {name}", name, spec.options
+    for name in getattr(spec, "all_columns", ()):
+        yield f" with column {name}", name, spec
+
+
+def _taken_beside(specs: Sequence[Spec]) -> Iterator[Any]:
+    """Yield the names that nothing in some specs may have; those that are recalled are declared anew by them.
+
+    A config's properties are among them: an option of their name would take their place.
+    """
+    yield from (*TAKEN, *dir(TrialConfig), *_own_names(TrialFields))
+    anew = {(kind_of(spec), spec.name) for spec in specs}
+    for each in (each for registry in REGISTRIES.values() for each in registry.values()):
+        if not is_recalled(each) or (kind_of(each), each.name) not in anew:
+            yield from (name for _, name, _ in _named(each))
+
+
+def _own_names(options: type[Any] | None) -> list[str]:
+    """Return the names of options, as fields and as on a command line with underscores."""
+    own = () if options is None else fields(options)
+    return [name for each in own for name in (each.name, (option_of(each).option or each.name).replace("-", "_"))]
+
+
+def _check_options(where: str, spec: Spec) -> None:
+    """Make sure that the fields of a spec's options can be options of a command, after evaluating their types."""
+    if spec.options is None:
+        return
+    if not isinstance(spec.options, type) or not is_dataclass(spec.options):
+        raise UserError(f"{where} with options that are no dataclass; give a class, @dataclass(frozen=True) above it.")
+    _evaluate_types(where, spec.options)
+    for option in fields(spec.options):
+        _check_option(f"{where} with option {option.name}", option)
+
+
+def _check_columns(where: str, spec: Spec) -> None:
+    for name, metric in getattr(spec, "columns", {}).items():
+        if metric.better not in ("min", "max", None):
+            raise UserError(
+                f"{where} with column {name}, whose better is {metric.better!r}; give 'min', 'max' or None."
+            )
+
+
+def _evaluate_types(where: str, options: type) -> None:
+    """Replace types that are text, as all are after `from __future__ import annotations`, by themselves."""
+    if not any(isinstance(each.type, str) for each in fields(options)):
+        return
+    try:
+        hints = get_type_hints(options, include_extras=True)
+    except Exception as error:  # whatever the text raises
+        raise UserError(f"{where} with options whose types are unknown ({error}); import them in the file.") from error
+    for each in fields(options):
+        each.type = hints[each.name]
+
+
+def _check_option(where: str, option: "Field[Any]") -> None:
+    kind, known, default = type_of(option), option_of(option), option.default
+    if default is MISSING or kind not in OPTION_TYPES:
+        kinds = ", ".join(each.__name__ for each in OPTION_TYPES)
+        raise UserError(f"{where}; give it a default, and one of the types {kinds}.")
+    if not _is_of(kind, default):
+        raise UserError(f"{where}, whose default is {default!r}; give {_IN_WORDS[kind]}.")
+    if not isinstance(known.within, tuple) or not all(isinstance(each, Within) for each in known.within):
+        raise UserError(f"{where}, whose within is no tuple of ranges; write within=(Within(...),), with the comma.")
+    if not _NAME.fullmatch(known.option or option.name):
+        raise UserError(f"{where}, whose name is {known.option!r} on a command line; give letters, digits, _ and -.")
+
+
+def _is_of(kind: type, value: object) -> bool:
+    """Return whether a value can stand in a config's field of a type; a whole number can for a float."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float) and math.isfinite(value) if kind is float else isinstance(value, kind)
 
 
 def codes_of(spec: Spec) -> list[Any]:

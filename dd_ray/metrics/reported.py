@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from dd_ray.config.extensions import TAKEN
 from dd_ray.config.specs import cached_until_change
 from dd_ray.metrics.further import FURTHER
 from dd_ray.metrics.metric import Metric
@@ -86,6 +87,8 @@ _AT_EACH_EVALUATION: dict[str, Metric] = {
     "sap": Metric("SAP", "SAP", "max", of=_encodes_factors),
     "loss": Metric("Objective (per video)", "objective", None, of=lambda config: True),
 }
+
+TAKEN.update(_AT_EACH_EVALUATION)
 
 COMPARABLE = tuple(name for name in _AT_EACH_EVALUATION if name != "loss")
 """The metrics of every evaluation that mean the same in every cell of a grid, and so can be compared."""

@@ -1,9 +1,10 @@
 """Options of a sweep beside its trials: how long it runs, where, on what, and which trials are stopped early."""
 
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
 from dd_ray.command_line import LEAN, Seconds, optional, with_help
+from dd_ray.config.extensions import TAKEN
 from dd_ray.config.field import Within
 from dd_ray.config.names import Precision
 from dd_ray.metrics import FURTHER
@@ -140,6 +141,9 @@ class SearchOptions(SweepOptions):
     cmaes learn from the results so far; qmc (a Sobol sequence) and random do not."""
     sampler_seed: Annotated[int, SAMPLER_SEEDS] = 0
     """Seed of the sampler. With several trials at a time, suggestions also depend on which ends first."""
+
+
+TAKEN.update(each.name for each in fields(SearchOptions))
 
 
 def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ()) -> type:

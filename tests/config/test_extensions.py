@@ -104,6 +104,19 @@ def test_a_metric_of_it_is_computed_and_has_its_columns() -> None:
     assert REPORTED["first_axis"].label.startswith("Variance")
 
 
+def test_an_optimiser_of_it_takes_steps_and_is_recalled(tmp_path: Path) -> None:
+    update = "lambda weights, kept, gradient, rates: ({}, rates.learning_rate * gradient.sign())"
+    text = f"from dd_ray.config import OptimizerSpec\nA = OptimizerSpec(name='signs', keeps=(), update={update})\n"
+    load_files([_file(tmp_path, text)])
+    stack = Stack([TrialConfig(model="beta_vae", beta=0.1, optimizer="signs", **SMALL)])
+    stack.step()
+    assert [trial.iteration for trial in stack] == [1]
+    recorded = json.loads(json.dumps(record()))
+    unload("mine.py")
+    recall(recorded)
+    assert TrialConfig(model="beta_vae", beta=0.1, optimizer="signs").optimizer == "signs"
+
+
 def test_what_has_no_registry_is_found_by_its_class() -> None:
     load_files([FOLDER / "alpha_study.py"])
     assert [study.name for study in instances_of(Study)] == ["alpha_grid"]
@@ -220,6 +233,20 @@ def test_a_record_does_not_take_the_place_of_code() -> None:
             "    mine: list = ()\nA = ModelSpec(name='mine', title='x', build=dict, options=O)\n",
             r"mine\.py:6 declares model mine with option mine; give it a default, and one of the types float",
         ),
+        ("import sys\n\nsys.exit(0)\n", r"mine\.py:3 does not import: SystemExit: 0"),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a/b', title='x', build=dict)\n",
+            r"mine\.py:2 declares model a/b; give it a name of letters",
+        ),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build=dict)\n"
+            "B = ModelSpec(name='a', title='y', build=dict)\n",
+            r"mine\.py:2 declares model a, which there is already",
+        ),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build=dict())\n",
+            r"mine\.py:2 declares model a by {}; name the class",
+        ),
     ],
 )
 def test_what_is_wrong_with_it_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
@@ -228,6 +255,75 @@ def test_what_is_wrong_with_it_is_one_sentence(tmp_path: Path, text: str, messag
         load_files([_file(tmp_path, text)])
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
     assert not loaded() and field_names() == names
+
+
+def _with_option(option: str, model: str = "options=O") -> str:
+    head = "from dataclasses import dataclass\nfrom typing import Annotated\nfrom dd_ray.config import *\n"
+    options = f"@dataclass(frozen=True)\nclass O:\n    {option}\n"
+    return f"{head}{options}A = ModelSpec(name='a', title='x', build=dict, {model})\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("iterations: int = 3", "option iterations, which there is already"),  # of the sweep
+        ("startup: int = 3", "option startup, which there is already"),  # of a search
+        ("frames: int = 3", "option frames, which there is already"),  # a property of configs
+        ("key: str = ''", "option key, which there is already"),
+        ("mcc: float = 0.5", "option mcc, which there is already"),  # columns of the table
+        ("mig_stills_active: float = 0.5", "option mig_stills_active, which there is already"),
+        ("state: str = ''", "option state, which there is already"),
+        ("mine: Annotated[float, Option(option='lambda')] = 0.5", "option lambda, which there is already"),
+        ("mine: Annotated[float, Option(option='a b')] = 0.5", "option mine, whose name is 'a b' on a command line"),
+        ("mine: Annotated[float, Option(within=Within('x', 0, 1))] = 0.5", "option mine, whose within is no tuple"),
+        ("mine: float = None", "option mine, whose default is None; give a finite number"),
+        ("mine: float = float('nan')", "option mine, whose default is nan; give a finite number"),
+        ("mine: int = 0.5", "option mine, whose default is 0.5; give a whole number"),
+        ("mine: int = True", "option mine, whose default is True; give a whole number"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_one_sentence(tmp_path: Path, option: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"mine.py:7 declares model a with {message}.*[.]$"):
+        load_files([_file(tmp_path, _with_option(option))])
+    assert not loaded() and "a" not in MODELS
+
+
+def test_options_are_a_dataclass(tmp_path: Path) -> None:
+    for wrong in ("options=O()", "options=dict"):
+        with pytest.raises(UserError, match=r"mine\.py:7 declares model a with options that are no dataclass"):
+            load_files([_file(tmp_path, _with_option("mine: float = 0.5", wrong))])
+
+
+def test_types_of_options_may_be_text(tmp_path: Path) -> None:
+    text = _with_option("mine: Annotated[float, Option(within=(Within('give 1 or less', high=1),))] = 0.5")
+    load_files([_file(tmp_path, f"\ufefffrom __future__ import annotations\n{text}")])
+    assert TrialConfig(model="a", mine=1).key != TrialConfig(model="a").key
+    with pytest.raises(UserError, match=r"mine = 2\.0 is out of range; give 1 or less"):
+        TrialConfig(model="a", mine=2)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_an_option_without_a_range_takes_finite_numbers(tmp_path: Path, value: str) -> None:
+    load_files([_file(tmp_path, _with_option("mine: float = 0.5"))])
+    with pytest.raises(UserError, match=f"mine = {value} is out of range; give a finite number"):
+        TrialConfig(model="a", mine=float(value))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("'mcc': Metric('x', 'x', None)", "column mcc, which there is already"),
+        ("'gamma': Metric('x', 'x', None)", "column gamma, which there is already"),
+        ("'seconds': Metric('x', 'x', None)", "column seconds, which there is already"),
+        ("'dci_completeness': Metric('x', 'x', None)", "column dci_completeness, which there is already"),
+        ("'mine': Metric('x', 'x', 'higher')", "column mine, whose better is 'higher'; give 'min', 'max' or None"),
+    ],
+)
+def test_what_is_wrong_with_a_column_is_one_sentence(tmp_path: Path, column: str, message: str) -> None:
+    head = "from dd_ray.metrics import Metric, ScoreSpec\n"
+    text = f"{head}A = ScoreSpec(name='a', compute=dict, columns={{{column}}}, cost=0.1)\n"
+    with pytest.raises(UserError, match=f"mine.py:2 declares metric a with {message}"):
+        load_files([_file(tmp_path, text)])
 
 
 @pytest.mark.parametrize("name", ["nothing.py", "models.txt", "my-models.py"])
