@@ -32,6 +32,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
+from dd_ray.sweep.checks import check_study
 from dd_ray.sweep.deadline import deadline_of
 from dd_ray.sweep.manifest import check_agrees, goes_on
 from dd_ray.sweep.memory import check_trial_fits
@@ -128,6 +129,7 @@ def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) 
     study = _study_of(study)
     extensions = tuple(dict.fromkeys((*study.extensions, *extensions)))
     load_files(study.extensions)
+    check_study(study)
     by_file = " ".join(file.words("preset"))
     usual = by_file if by_file in study.presets else study.default_preset
     preset = usual if preset is None else preset

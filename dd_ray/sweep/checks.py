@@ -1,21 +1,79 @@
 """Checks of a sweep's options, and of the metrics that its trials are compared by."""
 
-from collections.abc import Sequence
-from typing import get_args, get_type_hints
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args, get_type_hints
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.field import Within
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError
-from dd_ray.metrics import REPORTED, reported_by
+from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
-from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
+from dd_ray.sweep.options import ASKED_SCORES, SMALLEST_SHARE, SearchOptions, SweepOptions
 from dd_ray.sweep.schedulers import SCHEDULERS
+from dd_ray.sweep.study import Preset, Study
 
 MOST_TRIALS = 100_000
 """The most trials of a sweep: a hundred times as many as anybody trains, and few enough to list within minutes."""
 OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
 """Metrics of every evaluation that compare a code with factors, if the data have any."""
+
+
+def check_study(study: Study) -> None:
+    """Make sure that a study, which may be a user's own, names what there is, once its extensions are loaded.
+
+    Raises:
+        UserError: it does not.
+    """
+    where = f"study {study.name}"
+    if not study.presets:
+        raise UserError(f"{where} has no presets; give it one, such as presets={{'quick': Preset(...)}}.")
+    for name in ("axes", "extensions", "figures", "tells", "outcomes"):
+        _check_several(f"{where}: {name}", getattr(study, name))
+    fields = field_names()
+    _check_known(f"{where}: axes", study.axes, fields)
+    _check_known(f"{where}: fixed", study.fixed, fields)
+    _check_known(f"{where}: space", study.search.space if study.search else (), fields)
+    for name in ("tells", "outcomes"):
+        _check_known(f"{where}: {name}", getattr(study, name), tuple(REPORTED))
+    for name, value in study.fixed.items():
+        if isinstance(value, tuple | list):
+            raise UserError(f"{where}: fixed gives {name} several values, {value}; give one, or sweep it in a preset.")
+    for name, preset in (*study.presets.items(), *study.earlier.items()):
+        _check_preset(f"{where}, preset {name}", preset, fields)
+
+
+def _check_preset(where: str, preset: Preset, fields: Sequence[str]) -> None:
+    _check_known(f"{where}: axes", preset.axes, fields)
+    if "seed" in preset.axes:
+        raise UserError(f"{where}: axes has seed; give the number of them, seeds={len(preset.axes['seed'])}.")
+    for name, values in preset.axes.items():
+        _check_several(f"{where}: {name}", values)
+    for name in ("final_metrics", "exclude"):
+        _check_several(f"{where}: {name}", getattr(preset, name))
+    _check_known(f"{where}: scheduler", (preset.scheduler,), tuple(SCHEDULERS))
+    _check_known(f"{where}: final_metrics", preset.final_metrics, (*ASKED_SCORES, *FURTHER))
+    for name, least in (("iterations", 1), ("seeds", 1), ("suggestions", 0)):
+        value = getattr(preset, name)
+        if type(value) is not int or value < least:
+            raise UserError(f"{where}: {name} = {value!r}; give a whole number of at least {least}.")
+    if not 0 <= preset.grace_share <= 1:
+        raise UserError(f"{where}: grace_share = {preset.grace_share!r}; give a number in [0, 1].")
+
+
+def _check_several(where: str, values: Any) -> None:
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise UserError(f"{where} = {values!r} is no tuple; write ({values!r},), with the comma.")
+
+
+def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None:
+    """Make sure that names are known, such as fields of a config."""
+    for name in names:
+        if name not in known:
+            close = get_close_matches(str(name), known, 1)
+            instead = f"did you mean {close[0]}?" if close else f"give {', '.join(known)}."
+            raise UserError(f"{where} names {name!r}, which there is not; {instead}")
 
 
 def check_options(options: SweepOptions) -> None:

@@ -12,6 +12,8 @@ from dd_ray.sweep.samplers import SAMPLERS, TPE
 from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
 from dd_ray.sweep.study import Study
 
+ASKED_SCORES = ("auto", "all", "none")
+"""Words that ask for scores of the last evaluation beside their names."""
 SMALLEST_SHARE = 1e-4
 """The smallest share of a CPU or GPU that Ray can count."""
 LONGEST = 999_999_999
@@ -156,7 +158,7 @@ def options_of(study: Study, preset_name: str, extensions: tuple[str, ...] = ())
         "preset": Literal[*study.presets],
         "scheduler": Literal[*SCHEDULERS],
         "sampler": Literal[*SAMPLERS],
-        "final_metrics": tuple[Literal["auto", "all", "none", *FURTHER], ...],  # type: ignore[valid-type]
+        "final_metrics": tuple[Literal[*ASKED_SCORES, *FURTHER], ...],  # type: ignore[valid-type]
     }
     usual: dict[str, Any] = {
         "preset": preset_name,

@@ -1,11 +1,17 @@
 """The studies in `sweeps/` are what they say."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 
+import dd_ray
 from dd_ray.cli import parse
+from dd_ray.errors import UserError
 from dd_ray.figures import check_figures
-from tests.sweep.studies import STUDY_FILES, load_study
+from dd_ray.sweep import Study
+from tests.sweep.studies import STUDY_FILES, TINY, load_study
 
 STUDIES = {path.stem: load_study(path) for path in STUDY_FILES}
 BETA_NORMS = np.geomspace(0.001, 5, 6).round(4)
@@ -73,3 +79,43 @@ def test_the_original_s_shares_of_positions():
 def test_the_original_with_its_faults_can_be_rerun(name):
     plan = parse(STUDIES[name], ["--preset", "paper", "--compat", "original"])
     assert {trial.config.compat for trial in plan.trials} == {"original"}
+
+
+def _with(**changes: Any) -> Study:
+    """A study that has other values."""
+    return replace(TINY, **changes)
+
+
+def _preset(**changes: Any) -> Study:
+    """A study whose preset has other values."""
+    return _with(presets={"quick": replace(TINY.presets["quick"], **changes)})
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        (_with(presets={}), "study tiny has no presets; give it one"),
+        (_with(axes=("gama",)), "study tiny: axes names 'gama', which there is not; did you mean gamma"),
+        (_with(axes="gamma"), "study tiny: axes = 'gamma' is no tuple; write"),
+        (_with(fixed={"modle": "beta_vae"}), "study tiny: fixed names 'modle', which there is not; did you mean model"),
+        (_with(fixed={"beta": (0.1, 1.0)}), "study tiny: fixed gives beta several values"),
+        (_with(tells=("linear_r",)), "study tiny: tells names 'linear_r', which there is not; did you mean linear_r2"),
+        (_with(outcomes=("mccc",)), "study tiny: outcomes names 'mccc', which there is not; did you mean mcc"),
+        (_preset(scheduler="ashaa"), "preset quick: scheduler names 'ashaa', which there is not; did you mean asha"),
+        (
+            _preset(final_metrics=("migg",)),
+            "preset quick: final_metrics names 'migg', which there is not; did you mean",
+        ),
+        (_preset(final_metrics="mig"), r"preset quick: final_metrics = 'mig' is no tuple; write \('mig',\)"),
+        (_preset(seeds=0), "preset quick: seeds = 0; give a whole number of at least 1"),
+        (_preset(iterations=3e2), r"preset quick: iterations = 300\.0; give a whole number of at least 1"),
+        (_preset(grace_share=2.0), r"preset quick: grace_share = 2\.0; give a number in \[0, 1\]"),
+        (_preset(axes={"gama": (0.5,)}), "preset quick: axes names 'gama', which there is not; did you mean gamma"),
+        (_preset(axes={"gamma": 0.5}), r"preset quick: gamma = 0\.5 is no tuple; write \(0\.5,\)"),
+        (_preset(axes={"seed": (3, 4)}), "preset quick: axes has seed; give the number of them, seeds=2"),
+    ],
+)
+def test_what_is_wrong_with_a_study_of_ones_own_is_one_sentence(study: Study, message: str) -> None:
+    for plan_it in (lambda: dd_ray.plan(study), lambda: parse(study, [])):
+        with pytest.raises(UserError, match=message):
+            plan_it()
