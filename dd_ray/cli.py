@@ -29,7 +29,7 @@ from dd_ray.command_line import (
     outlive_output,
     parse_in_groups,
 )
-from dd_ray.config import data_config
+from dd_ray.config import DATASETS, data_config
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import given_options, option_name, options_class
 from dd_ray.config.trial_fields import field_names, section_of
@@ -183,12 +183,13 @@ def describe(plan: Plan) -> None:
 def _dear_motion(plan: Plan) -> list[str]:
     """Return a warning if a slowness prior may make networks ignore what moves, about the trial most at risk.
 
-    It is computed from the data, once for each combination of the settings that the price of motion depends on.
+    It is computed from the data, once for each combination of the settings that the price of motion depends on. Of
+    images in a file nothing is told, since there are none of the same things in other places.
     """
     slow = {
         (data_config(config.data), config.slowness_weight, config.slowness_rate, config.likelihood): config
         for config in plan.examples
-        if config.objective == "slowness"
+        if config.objective == "slowness" and DATASETS[config.dataset].drawn
     }
     if not slow:
         return []

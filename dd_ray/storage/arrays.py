@@ -33,6 +33,10 @@ SIDES = (32, 64)
 """Heights and widths of images that there are networks for."""
 _COLOURS = 3
 _BYTES_AT_A_TIME = 2**26
+_TYPES = (np.uint8, np.float16, np.float32, np.float64)
+"""Types of images, which PyTorch has as well; bytes in another order and longer floats it has not."""
+_ARRAYS = (b"PK", b"\x93NUMPY")
+"""The beginnings of an .npz and of an .npy file."""
 _DAMAGE = (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -153,6 +157,11 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
         if path.is_dir():
             return {part.stem: np.load(part, mmap_mode="r", allow_pickle=False) for part in sorted(path.glob("*.npy"))}
         with path.open("rb") as file:
+            if not file.peek(1).startswith(_ARRAYS):
+                raise UserError(
+                    f"data_file = {path} is no .npz of plain arrays, nor a folder of .npy files; of films and other "
+                    "files, save the frames by NumPy's savez(FILE, images=FRAMES)."
+                )
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.ndarray):
                 return {name: archive[name] for name in archive.files}
@@ -166,8 +175,9 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
 
 def _checked_images(path: Path, images: NDArray[Any]) -> NDArray[Any]:
     """Check images and return them as [N, T, H, W, C], without a copy."""
-    if images.dtype != np.uint8 and images.dtype.kind != "f":
-        raise UserError(f"data_file = {path}: images are {images.dtype}; give uint8, or floats in [0, 1].")
+    if images.dtype not in _TYPES:
+        why = f"images are {images.dtype.str if images.dtype.kind == 'f' else images.dtype}"
+        raise UserError(f"data_file = {path}: {why}; give uint8, or floats in [0, 1], such as by astype('float32').")
     given, colour = images.shape, images.shape[-1:] == (_COLOURS,)
     if images.ndim not in (3, 4) and not (images.ndim == 5 and colour):
         raise UserError(

@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def final_metrics(self) -> tuple[str, ...]:
-        """The costly scores of the last evaluation."""
+        """The costly scores of the last evaluation, those of them that mean something of the factors of any trial."""
         asked = self.options.final_metrics
         if not any(config.traits.encodes for config in self.examples):
             return ()  # these have no code to score
@@ -80,7 +80,7 @@ class Plan:
         if "auto" in asked:
             of_outcomes = [name for name in known if FURTHER[name].all_columns.keys() & {*self.study.outcomes}]
             asked = (*of_outcomes, *costs.affordable_scores(self.examples, self.options.iterations, known))
-        return tuple(name for name in FURTHER if name in (known if "all" in asked else asked))
+        return tuple(name for name in FURTHER if name in (known if "all" in asked else known & {*asked}))
 
     @property
     def scheduler(self) -> SchedulerSpec:
@@ -329,13 +329,13 @@ def check_compared(plan: Plan) -> None:
 
 
 def check_final_metrics(plan: Plan) -> None:
-    """Make sure that scores at the end are meaningful for the factors.
+    """Make sure that scores at the end that a user asks for are meaningful for the factors.
 
     Raises:
         UserError: a score is not.
     """
-    for name in plan.final_metrics:
-        if not any(applicable_to(config, [name]) for config in plan.examples):
+    for name in plan.options.final_metrics if any(config.traits.encodes for config in plan.examples) else ():
+        if name in FURTHER and not any(applicable_to(config, [name]) for config in plan.examples):
             raise UserError(f"--final-metrics {name} {_why_not(plan.examples[0], name)}; leave it out.")
 
 

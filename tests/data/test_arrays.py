@@ -282,6 +282,11 @@ def _with_nan(values):
         ({"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b", "a"])}, "names a twice"),
         ({"images": IMAGES, "factors": FACTORS * 0, "factor_names": np.array(["a", "b", "c"])}, "a has one value in"),
         ({"images": np.array([None] * 20)}, "is no .npz of plain arrays"),
+        (
+            {"images": (IMAGES / 255).astype(">f4")},
+            r"images are >f4; give uint8, or floats in \[0, 1\], such as by astype",
+        ),
+        ({"images": (IMAGES / 255).astype(np.longdouble)}, r"images are <f16; give uint8, or floats in \[0, 1\]"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused_with_a_sentence(tmp_path, arrays, message):
@@ -348,3 +353,7 @@ def test_a_single_array_and_a_file_that_is_none_are_refused(tmp_path):
     (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 and nothing")
     with pytest.raises(UserError, match=r"is no .npz of plain arrays"):
         fields_of_file(str(tmp_path / "own.npz"))
+    for content in (b"", b"\x00\x00\x00\x18ftypmp42", b"x,y\n1,2\n"):
+        (tmp_path / "own.npz").write_bytes(content)
+        with pytest.raises(UserError, match=r"is no .npz of plain arrays.*save the frames by NumPy's savez"):
+            fields_of_file(str(tmp_path / "own.npz"))

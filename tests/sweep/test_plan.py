@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from dd_ray.cli import parse
+import dd_ray
+from dd_ray.cli import describe, parse
 from dd_ray.command_line import duration
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
@@ -12,6 +13,8 @@ from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.models import build_model
 from dd_ray.storage.sweep_folder import Outcome
+from dd_ray.studies import study_named
+from tests.own_files import BARE, COLOUR
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 
@@ -202,6 +205,21 @@ def test_scores_at_the_end_mean_something_of_the_factors():
     assert not {"notebook", "block_separation"} & {*parse(TINY, [*sprites, "--final-metrics", "all"]).final_metrics}
     with pytest.raises(UserError, match=r"--final-metrics notebook means nothing of the factors sprite_shape, "):
         parse(TINY, [*sprites, "--final-metrics", "notebook"])
+
+
+def test_scores_of_a_preset_that_mean_nothing_of_a_file_are_left_out() -> None:
+    own = {"dataset": "arrays", "data_file": BARE["data_file"]}
+    assert {*dd_ray.plan("inertia_grid").final_metrics} == {"linear_r2", "mcc"}
+    assert dd_ray.plan("inertia_grid", **own).final_metrics == ()
+    with pytest.raises(UserError, match="--final-metrics mcc is a score of factors, and data_file has none"):
+        dd_ray.plan("inertia_grid", **own, final_metrics="mcc")
+
+
+def test_a_slow_prior_is_asked_for_of_a_file_whose_things_have_no_other_places(capsys) -> None:
+    slow = ["--model", "beta_vae", "--gamma", "0", "--lambda", "0", "--objective", "slowness", "--slowness-weight", "9"]
+    plan = parse(study_named("inertia_grid"), ["--dataset", "arrays", "--data-file", COLOUR["data_file"], *slow])
+    describe(plan)
+    assert "slowness of weight" not in capsys.readouterr().out
 
 
 def test_it_is_said_that_few_points_bias_mig():
