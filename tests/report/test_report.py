@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -263,6 +264,48 @@ def node(*arguments: str) -> str:
     ran = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
     assert not ran.returncode, ran.stderr
     return ran.stdout
+
+
+def _of_script(file: str, expression: str) -> Any:
+    """What an expression is beside what a file of the script defines."""
+    script = (FOLDER / file).read_text(encoding="utf-8")
+    return json.loads(node("-e", f"{script}\nconsole.log(JSON.stringify({expression}))"))
+
+
+def test_no_text_in_a_table_that_the_page_gives_is_a_formula() -> None:
+    values = [
+        "=1+1",
+        "+1+1",
+        "@SUM(A1)",
+        "-a",
+        "a=b",
+        -0.5,
+        "-0.5",
+        None,
+        True,
+        "x,y",
+        'say "a"',
+        "a\rb",
+        '=HYPER("u")',
+    ]
+    line = _of_script("plots.js", f"csvLine({json.dumps(values)})")
+    assert line == ('\'=1+1,\'+1+1,\'@SUM(A1),\'-a,a=b,-0.5,-0.5,,true,"x,y","say ""a""","a\rb","\'=HYPER(""u"")"\n')
+
+
+@pytest.mark.parametrize(
+    ("values", "places", "ticks"),
+    [
+        ([1, 10, 1000], [0, 1, 3], ["1", "10", "100", "1000"]),
+        ([0, 1, 1000], [-0.3, 0, 3], ["0", "1", "10", "100", "1000"]),
+        ([0, 5], [math.log10(5) - 0.1, math.log10(5)], ["0", "5"]),
+        ([0, 0], [-0.1, -0.1], ["0"]),
+    ],
+)
+def test_0_has_a_place_of_its_own_on_a_logarithmic_axis(
+    values: list[float], places: list[float], ticks: list[str]
+) -> None:
+    axis = _of_script("plots.js", f"logarithmic({values})")
+    assert axis["values"] == pytest.approx(places) and list(dict.fromkeys(axis["ticktext"])) == ticks
 
 
 def test_no_file_of_the_script_uses_a_name_of_a_later_one() -> None:

@@ -6,22 +6,26 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
 import pytest
 
+from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
 from dd_ray.report.command import Options, write_report
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep import LogUniform, Search
+from dd_ray.sweep.search_plan import SearchPlan
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import GRID, Values, write_sweep
 from tests.report.test_report import HOSTILE, hostile_sweep
 from tests.report.test_server import record, serving
 from tests.results.test_timeline import FIRST
 from tests.results.test_timeline import record as attempt
-from tests.sweep.searching import plan_of, run
+from tests.sweep.searching import TINY_SEARCH, plan_of, run
 
 pytestmark = pytest.mark.browser
 
@@ -501,6 +505,21 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     scroll_to(browser, "groups")
     until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
     assert not browser.execute_script("return document.getElementById('effects-section').checkVisibility()")
+    assert complaints(browser) == []
+
+
+def test_a_suggestion_at_0_of_a_logarithmic_axis_is_a_point_too(browser: Any, tmp_path: Path) -> None:
+    drawn = {"lam": LogUniform(0.01, 100.0), "beta": LogUniform(0.01, 1.0)}
+    search = Search(space=drawn, objectives=("reconstruction_error",))
+    models = {"model": ("beta_vae", "predictive_vae")}  # the first has no λ
+    presets = {"quick": replace(TINY_SEARCH.presets["quick"], axes=models, seeds=1, suggestions=8)}
+    study = replace(TINY_SEARCH, axes=("lam",), fixed={"num_frames": 4}, search=search, presets=presets)
+    plan = cast(SearchPlan, parse(study, ["--storage", str(tmp_path), "--name", "search"]))
+    run(plan, lambda cell: ("finished", {"reconstruction_error": 0.1 + cell.config.lam}))
+    show(browser, write_report(Options(path=str(tmp_path / "search"), videos=0)))
+    points = "return document.querySelector('#map .scatterlayer .trace').querySelectorAll('path.point').length"
+    assert until(lambda: browser.execute_script(points)) == 8
+    assert "0" in browser.execute_script("return document.getElementById('map').layout.xaxis.ticktext")
     assert complaints(browser) == []
 
 

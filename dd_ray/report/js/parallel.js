@@ -52,20 +52,7 @@ function dimensionOf(column, some) {
 }
 
 function axisDimension(axis, values) {
-  if (axis.log) {
-    const positive = values.filter((value) => value > 0).map(Math.log10);
-    const [low, high] = [Math.min(...positive), Math.max(...positive)];
-    const zero = low - 0.1 * (high - low || 1); // where a field without effect has 0
-    const hasZero = positive.length < values.length;
-    const ticks = logarithmicTicks(low, high);
-    const labels = ticks.map((tick) => tickText(10 ** tick));
-    return {
-      values: values.map((value) => (value > 0 ? Math.log10(value) : zero)),
-      range: [hasZero ? zero : low, high],
-      tickvals: hasZero ? [zero, ...ticks] : ticks,
-      ticktext: hasZero ? ["0", ...labels] : labels,
-    };
-  }
+  if (axis.log) return logarithmic(values);
   if (isSearch && values.every((value) => typeof value === "number"))
     return drawnDimension(values);
   const last = axis.values.length - 1;
@@ -77,17 +64,6 @@ function axisDimension(axis, values) {
     ticktext: axis.text.map(escaped),
   };
 }
-
-/** Places on a logarithmic axis, at powers of ten and, where these are few, at 2 and 5 times them. */
-function logarithmicTicks(low, high) {
-  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
-  const within = (multiples) =>
-    powers.flatMap((power) => multiples.map((multiple) => power + Math.log10(multiple)))
-      .filter((tick) => tick >= low - 1e-9 && tick <= high + 1e-9);
-  return [[1], [1, 3], [1, 2, 5]].map(within).find((ticks) => ticks.length > 2) ?? [low, high];
-}
-
-const tickText = (tick) => String(+tick.toPrecision(6));
 
 /** Places between two ends, three to six of them, at 1, 2 or 5 times a power of ten. */
 function roundTicks(low, high) {

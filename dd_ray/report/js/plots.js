@@ -82,8 +82,40 @@ function offerFiles(id, rows, { pictures = true, figure = null, below = id } = {
   (scrolled ?? $(below)).after(bar);
 }
 
-const csvLine = (values) =>
-  `${values.map((value) => (/[",\n]/.test(value ?? "") ? `"${String(value).replaceAll('"', '""')}"` : (value ?? ""))).join(",")}\n`;
+/** A value in a table of numbers; a text that a spreadsheet would compute begins with ', as in those that Python writes. */
+function csvValue(value) {
+  const isFormula = typeof value === "string" && /^[=+@-]/.test(value) && Number.isNaN(Number(value));
+  const text = `${isFormula ? "'" : ""}${value ?? ""}`;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+const csvLine = (values) => `${values.map(csvValue).join(",")}\n`;
+
+/** Places on a logarithmic axis, at powers of ten and, where these are few, at 2 and 5 times them. */
+function logarithmicTicks(low, high) {
+  const powers = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, i) => Math.floor(low) + i);
+  const within = (multiples) =>
+    powers.flatMap((power) => multiples.map((multiple) => power + Math.log10(multiple)))
+      .filter((tick) => tick >= low - 1e-9 && tick <= high + 1e-9);
+  return [[1], [1, 3], [1, 2, 5]].map(within).find((ticks) => ticks.length > 2) ?? [low, high];
+}
+
+const tickText = (tick) => String(+tick.toPrecision(6));
+
+/** A logarithmic axis: places of values as powers of ten, with one below them for 0, which fields without effect have. */
+function logarithmic(values) {
+  const positive = values.filter((value) => value > 0).map(Math.log10);
+  const [low, high] = positive.length ? [Math.min(...positive), Math.max(...positive)] : [0, 0];
+  const zero = low - 0.1 * (high - low || 1);
+  const hasZero = positive.length < values.length;
+  const ticks = positive.length ? logarithmicTicks(low, high) : [];
+  const labels = ticks.map((tick) => tickText(10 ** tick));
+  return {
+    values: values.map((value) => (value > 0 ? Math.log10(value) : zero)),
+    range: [hasZero ? zero : low, high],
+    tickvals: hasZero ? [zero, ...ticks] : ticks,
+    ticktext: hasZero ? ["0", ...labels] : labels,
+  };
+}
 
 const hintOf = ({ better, signed }) =>
   ({

@@ -10,6 +10,21 @@ const SYMBOL = {
   unfinished: "circle-open",
 };
 
+/** Where cells are along an axis: at their values, of which 0 has a place of its own on a logarithmic one. */
+function placesAlong(name) {
+  const values = valuesOf(name);
+  if (!axisOf[name]?.log) return values;
+  const places = logarithmic(values).values;
+  return values.map((value, cell) => (value > 0 ? value : 10 ** places[cell]));
+}
+
+/** The ticks of a logarithmic axis on which cells are at 0; plotly chooses all others. */
+function ticksAlong(name) {
+  if (!axisOf[name]?.log || valuesOf(name).every((value) => value > 0)) return {};
+  const { tickvals, ticktext } = logarithmic(valuesOf(name));
+  return { tickvals: tickvals.map((tick) => 10 ** tick), ticktext };
+}
+
 function scatterAxis(name) {
   const field = axisOf[name];
   return {
@@ -17,6 +32,7 @@ function scatterAxis(name) {
     ...AXIS,
     gridcolor: themeColour("grid"),
     nticks: 7,
+    ...ticksAlong(name),
     title: { text: escaped(field ? field.symbol : metricOf[name].label), standoff: 20 },
     exponentformat: field?.log ? "none" : "power",
   };
@@ -24,7 +40,7 @@ function scatterAxis(name) {
 
 function drawScatter() {
   const { metric, time } = state;
-  const [across, up] = [valuesOf(state.across), valuesOf(state.up)];
+  const [across, up] = [placesAlong(state.across), placesAlong(state.up)];
   const width = Math.max(200, $("map").clientWidth);
   const points = {
     type: "scatter",
