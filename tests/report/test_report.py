@@ -266,10 +266,19 @@ def node(*arguments: str) -> str:
     return ran.stdout
 
 
-def _of_script(file: str, expression: str) -> Any:
-    """What an expression is beside what a file of the script defines."""
-    script = (FOLDER / file).read_text(encoding="utf-8")
-    return json.loads(node("-e", f"{script}\nconsole.log(JSON.stringify({expression}))"))
+STUBS = """const get = (_, key) => (key === Symbol.toPrimitive ? () => "" : anything);
+const anything = new Proxy(() => {}, { get, apply: () => anything });
+const $ = anything, element = anything, document = anything, store = anything;
+const whenRead = () => {}, KEEPING = [], LOOK = [];
+"""
+"""What stands for the page where parts of its script run without one."""
+
+
+def _of_script(expression: str, before: str = "") -> Any:
+    """What an expression is beside what the script defines that needs no page."""
+    names = ("text", "plots", "columns", "parallel")
+    script = "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in names)
+    return json.loads(node("-e", f"{STUBS}{before}\n{script}\nconsole.log(JSON.stringify({expression}))"))
 
 
 def test_no_text_in_a_table_that_the_page_gives_is_a_formula() -> None:
@@ -288,7 +297,7 @@ def test_no_text_in_a_table_that_the_page_gives_is_a_formula() -> None:
         "a\rb",
         '=HYPER("u")',
     ]
-    line = _of_script("plots.js", f"csvLine({json.dumps(values)})")
+    line = _of_script(f"csvLine({json.dumps(values)})")
     assert line == ('\'=1+1,\'+1+1,\'@SUM(A1),\'-a,a=b,-0.5,-0.5,,true,"x,y","say ""a""","a\rb","\'=HYPER(""u"")"\n')
 
 
@@ -304,8 +313,53 @@ def test_no_text_in_a_table_that_the_page_gives_is_a_formula() -> None:
 def test_0_has_a_place_of_its_own_on_a_logarithmic_axis(
     values: list[float], places: list[float], ticks: list[str]
 ) -> None:
-    axis = _of_script("plots.js", f"logarithmic({values})")
+    axis = _of_script(f"logarithmic({values})")
     assert axis["values"] == pytest.approx(places) and list(dict.fromkeys(axis["ticktext"])) == ticks
+
+
+WORDS = ["", "32", "64,32", " a", 'a"b', "a, =c", "b", "=b", "none"]
+
+
+def test_a_value_that_is_clicked_is_kept_alone_whatever_text_it_is() -> None:
+    axis = json.dumps({"values": WORDS, "text": WORDS})
+    keeps = "axis.values.filter((value) => fitsAny(filterOfValues(axis, some), value, value))"
+    for some in ([WORDS[0]], *([word] for word in WORDS), WORDS[1:4], WORDS[4:]):
+        assert _of_script(f"((axis, some) => {keeps})({axis}, {json.dumps(some)})") == some
+    typed = "[fitsAny('=b, 64', 'b', 'b'), fitsAny('a b', 'a b c', 'a b c'), fitsAny('1, 2', 2, '2')]"
+    assert _of_script(typed) == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("values", "part", "kept"),
+    [
+        (["a_vae", "b_vae", "none"], [-0.2, 1.3], ["a_vae", "b_vae"]),
+        (["a_vae", "b_vae", "none"], [0.9, 1.1], ["b_vae"]),
+        (["a_vae", "b_vae", "none"], [1.2, 1.8], []),
+        ([False, True], [0.9, 1.1], [True]),
+        ([0.1, 0.5, 1.0], [0.9, 2.1], [0.5, 1.0]),
+    ],
+)
+@pytest.mark.parametrize("search", [False, True])
+def test_a_part_of_an_axis_of_places_keeps_its_values(
+    values: list[Any], part: list[float], kept: list[Any], search: bool
+) -> None:
+    if search and isinstance(values[0], float):
+        return  # an axis of numbers that were drawn
+    axis = json.dumps({"values": values, "text": list(map(str, values)), "log": False})
+    before = f"const isSearch = {json.dumps(search)}, state = {{ filters: {{}} }}, cells = [], axis = {axis};"
+    column = "{ name: 'x', axis }"
+    keeps = "axis.values.filter((value, i) => fitsAny(filter, value, axis.text[i]))"
+    found = f"((filter) => [{keeps}, (state.filters.x = filter, rangeAlong({column}))])(filterOf({column}, {part}))"
+    some, shown = _of_script(found, before)
+    assert some == kept
+    assert [i for i in range(len(values)) if shown[0] <= i <= shown[1]] == [values.index(value) for value in kept]
+
+
+def test_a_part_of_a_logarithmic_axis_that_has_its_0_keeps_0() -> None:
+    before = "const isSearch = true, state = { filters: {} }, cells = [0, 1, 100];"
+    column = "{ name: 'x', axis: { log: true, values: [0, 1, 100] }, value: (cell) => cells[cell] }"
+    assert _of_script(f"filterOf({column}, [-0.3, 1])", before) == "0..10"
+    assert _of_script(f"filterOf({column}, [-0.1, 1])", before) == "0.7943..10"
 
 
 def test_no_file_of_the_script_uses_a_name_of_a_later_one() -> None:

@@ -48,24 +48,38 @@ function rangeOf(text) {
   return [value, value, true];
 }
 
+const QUOTED = '="(?:[^"]|"")*"'; // as in a table of commas
+/** A filter that keeps a text alone, whatever it holds. */
+const exactlyText = (text) => (/[",]|^\s|\s$/.test(text) ? `="${text.replaceAll('"', '""')}"` : `=${text}`);
+const textMeant = (filter) =>
+  new RegExp(`^${QUOTED}$`).test(filter) ? filter.slice(2, -1).replaceAll('""', '"') : filter.slice(1).trim();
+
 /** Whether a value, or what is shown of it, is what a filter says: a range, an exact text after =, or a part of it. */
 function fits(text, value, shownAs) {
   const range = typeof value === "number" ? rangeOf(text) : null;
   if (!range) {
     const [wanted, has] = [text, String(shownAs ?? value)].map((one) => one.toLowerCase());
-    return wanted.startsWith("=") ? has === wanted.slice(1).trim() : has.includes(wanted);
+    return wanted.startsWith("=") ? has === textMeant(wanted) : has.includes(wanted);
   }
   const [low, high, closed] = range;
   const room = closed ? EXACT * Math.max(Math.abs(value), 1e-12) : 0;
   return closed ? value >= low - room && value <= high + room : value > low && value < high;
 }
 
-const partsOf = (text) => text.split(",").map((part) => part.trim()).filter(Boolean);
+const partsOf = (text) =>
+  (text.match(new RegExp(`(?:${QUOTED}|[^,])+`, "g")) ?? []).map((part) => part.trim()).filter(Boolean);
 
 /** Whether a column's filter keeps a value; one with commas is a list of what to keep, where it is not a text itself. */
 function fitsAny(text, value, shownAs) {
   const parts = partsOf(text);
   return fits(text, value, shownAs) || (parts.length > 1 && parts.some((part) => fits(part, value, shownAs)));
+}
+
+/** What a filter of one axis says that keeps some of its values; nothing where it keeps none or all. */
+function filterOfValues(axis, some) {
+  if (!some.length || some.length === axis.values.length) return "";
+  const exactly = (value) => (typeof value === "number" ? axisText(axis, value) : exactlyText(axisText(axis, value)));
+  return axis.values.filter((value) => some.includes(value)).map(exactly).join(", ");
 }
 
 const keeps = (text, column, cell) =>

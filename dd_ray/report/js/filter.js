@@ -1,12 +1,5 @@
 // The filter of cells, which all views share: what is typed, and the values of axes that are clicked.
 
-/** What a filter of one axis says that keeps some of its values; nothing where it keeps none or all. */
-function filterOfValues(axis, some) {
-  if (!some.length || some.length === axis.values.length) return "";
-  const exactly = (value) => (typeof value === "number" ? "" : "=") + axisText(axis, value);
-  return axis.values.filter((value) => some.includes(value)).map(exactly).join(", ");
-}
-
 function valuesKept(axis) {
   const filter = state.filters[axis.field];
   return filter ? axis.values.filter((value) => fitsAny(filter, value, axisText(axis, value))) : [];

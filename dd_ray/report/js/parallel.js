@@ -40,21 +40,40 @@ function describeAxes() {
   $("more-axes").textContent = withMoreAxes ? "Show fewer axes" : "Show more axes";
 }
 
-const rangeOn = (name) => parallelColumns.some((column) => column.name === name) && rangeOf(state.filters[name]);
+const NO_VALUE = "no value"; // a filter that keeps none
+const numbersOf = (column) => cells.map((_, cell) => column.value(cell));
+const isOfNumbers = (axis) => axis.values.every((value) => typeof value === "number");
+/** Whether an axis has a place for each value: all but those of numbers that a search drew, and logarithmic ones. */
+const hasPlaces = (axis) => !axis.log && !(isSearch && isOfNumbers(axis));
+
+/** The part of a column's axis that its filter keeps, where it is one: of places, neighbours. */
+function rangeAlong(column) {
+  const filter = state.filters[column.name];
+  if (!filter) return null;
+  if (!column.axis || !hasPlaces(column.axis)) return rangeOf(filter);
+  const { values, text } = column.axis;
+  const some = [...values.keys()].filter((i) => fitsAny(filter, values[i], text[i]));
+  if (!some.length) return rangeOf(filter) || filter === NO_VALUE ? [-2, -1.5] : null;
+  return some.at(-1) - some[0] === some.length - 1 ? [some[0] - 0.1, some.at(-1) + 0.1] : null;
+}
+
+function rangeOn(name) {
+  const column = parallelColumns.find((one) => one.name === name);
+  return column ? rangeAlong(column) : null;
+}
 
 function dimensionOf(column, some) {
-  const values = cells.map((_, cell) => column.value(cell));
+  const values = numbersOf(column);
   const dimension = column.axis ? axisDimension(column.axis, values) : metricDimension(column.metric, values);
   dimension.values = some.map((cell) => dimension.values[cell]);
-  const range = state.filters[column.name] ? rangeOf(state.filters[column.name]) : null;
+  const range = rangeAlong(column);
   if (range) dimension.constraintrange = positionsOf(column, range, dimension.range);
   return { label: column.title, multiselect: false, ...dimension };
 }
 
 function axisDimension(axis, values) {
   if (axis.log) return logarithmic(values);
-  if (isSearch && values.every((value) => typeof value === "number"))
-    return drawnDimension(values);
+  if (!hasPlaces(axis)) return drawnDimension(values);
   const last = axis.values.length - 1;
   const ticks = axis.values.map((_, i) => i);
   return {
@@ -102,33 +121,32 @@ function metricDimension(metric, values) {
 }
 
 function positionsOf(column, [low, high], ends) {
-  if (column.axis && !column.axis.log && !isSearch) {
-    const within = column.axis.values
-      .map((value, i) => [value, i])
-      .filter(([value]) => value >= low && value <= high);
-    return within.length ? [within[0][1] - 0.1, within.at(-1)[1] + 0.1] : [-2, -1.5];
-  }
+  if (column.axis && hasPlaces(column.axis)) return [low, high];
   const scale = column.axis?.log ? (value) => (value > 0 ? Math.log10(value) : -Infinity) : (value) => value;
   return [Math.max(ends[0], scale(low)), Math.min(ends[1], scale(high))];
 }
 
+/** The filter that keeps a part of a column's axis. */
 function filterOf(column, [low, high]) {
-  if (column.axis && !column.axis.log && !isSearch) {
-    const within = column.axis.values.filter((_, i) => i >= low && i <= high);
-    if (!within.length) return "none";
-    return within.length === 1
-      ? axisText(column.axis, within[0])
-      : `${axisText(column.axis, within[0])}..${axisText(column.axis, within.at(-1))}`;
-  }
-  const scale = column.axis?.log ? (value) => 10 ** value : (value) => value;
+  if (column.axis && hasPlaces(column.axis)) return filterOfPlaces(column.axis, low, high);
+  const zero = column.axis?.log ? logarithmic(numbersOf(column)).zero : null;
+  const power = (place) => (zero !== null && place <= zero ? 0 : 10 ** place);
+  const scale = column.axis?.log ? power : (value) => value;
   return `${+scale(low).toPrecision(4)}..${+scale(high).toPrecision(4)}`;
+}
+
+function filterOfPlaces(axis, low, high) {
+  const within = axis.values.filter((_, i) => i >= low && i <= high);
+  if (!within.length) return NO_VALUE;
+  if (within.length === 1 || !isOfNumbers(axis)) return filterOfValues(axis, within);
+  return `${axisText(axis, within[0])}..${axisText(axis, within.at(-1))}`;
 }
 
 function brushed() {
   const filters = { ...state.filters };
   parallelDrawn.forEach((column, i) => {
     const range = $("parallel").data[0].dimensions[i].constraintrange;
-    if (!range && !rangeOf(filters[column.name] ?? "")) return; // a filter by text has no place on an axis
+    if (!range && !rangeAlong(column)) return; // not every filter has a place on an axis
     filters[column.name] = range ? filterOf(column, range) : "";
   });
   store.update({ filters }, parallelView);

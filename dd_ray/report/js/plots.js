@@ -110,6 +110,7 @@ function logarithmic(values) {
   const ticks = positive.length ? logarithmicTicks(low, high) : [];
   const labels = ticks.map((tick) => tickText(10 ** tick));
   return {
+    zero: hasZero ? zero : null,
     values: values.map((value) => (value > 0 ? Math.log10(value) : zero)),
     range: [hasZero ? zero : low, high],
     tickvals: hasZero ? [zero, ...ticks] : ticks,
