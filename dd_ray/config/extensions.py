@@ -124,7 +124,10 @@ def load_extensions(extensions: Iterable[Extension]) -> None:
         if before is not None and before.extension == extension:
             continue
         if before is not None:
-            raise UserError(f"another {extension.name} is loaded already; give extensions different names.")
+            raise UserError(
+                f"another {extension.name} is loaded already; give extensions different names, or, where it was edited "
+                "since, restart Python."
+            )
         had_ray = "ray" in sys.modules
         values = vars(_run(extension)).values()
         found = [value for value in values if isinstance(value, Spec)]

@@ -109,8 +109,8 @@ class SweepOptions:
     name: str = "sweep"
     """Folder of this sweep in the storage. The same name again goes on where it stopped."""
     extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
-    """Python files of your own that declare models, networks, datasets, objectives, metrics, schedulers or samplers.
-    They run here and in every worker, with your rights."""
+    """Python files of your own that declare models, networks, datasets, objectives, optimisers, metrics, schedulers or
+    samplers. They run here and in every worker, with your rights."""
     insecure: bool = False
     """Run on a cluster that asks for no token: whoever reaches its ports can run code on it."""
     page: bool = True

@@ -257,6 +257,12 @@ def test_what_is_wrong_with_it_is_one_sentence(tmp_path: Path, text: str, messag
     assert not loaded() and field_names() == names
 
 
+def test_a_file_that_was_edited_since_it_was_loaded_is_told_from_another(tmp_path: Path) -> None:
+    load_files([BLUR])
+    with pytest.raises(UserError, match=r"another blur_vae\.py is loaded already; .* edited since, restart Python"):
+        load_files([_file(tmp_path, "x = 1", BLUR.name)])
+
+
 def _with_option(option: str, model: str = "options=O") -> str:
     head = "from dataclasses import dataclass\nfrom typing import Annotated\nfrom dd_ray.config import *\n"
     options = f"@dataclass(frozen=True)\nclass O:\n    {option}\n"
