@@ -94,6 +94,25 @@ def test_the_fastest_is_taken_of_those_that_are_right(tmp_path):
     assert sitting.fastest() == [("streams", "tf32"), ("streams", "float32")]
 
 
+def test_records_are_packed_while_trials_save_their_states(tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    cell = scratch / paper.NAME / "cells" / "a"
+    cell.mkdir(parents=True)
+    (cell / "metrics.jsonl").write_text("{}\n")
+    draft = cell / ".state-000000250.npz.abde65752d7a"
+    draft.write_bytes(b"a state that is being written")
+    archive = paper._archive
+
+    def when_the_draft_is_a_state(path, root, files):
+        draft.rename(cell / "state-000000250.npz")
+        archive(path, root, files)
+
+    monkeypatch.setattr(paper, "_archive", when_the_draft_is_a_state)
+    paper.pack_records(tmp_path, scratch)
+    with tarfile.open(tmp_path / paper.RECORDS) as packed:
+        assert packed.getnames() == [f"{paper.NAME}/cells/a/metrics.jsonl"]
+
+
 def test_an_archive_is_replaced_as_a_whole(tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     (scratch / paper.NAME / "cells" / "a").mkdir(parents=True)

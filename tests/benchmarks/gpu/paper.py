@@ -166,8 +166,11 @@ class _InPack:
 
 
 def pack_records(out: Path, scratch: Path) -> None:
-    """All of the sweep but states and TensorBoard's files, well below a megabyte."""
-    files = [path for path in (scratch / NAME).rglob("*") if path.is_file()]
+    """All of the sweep but states and TensorBoard's files, well below a megabyte.
+
+    Without drafts, whose names begin with a dot: trials write meanwhile, and a draft is gone when it is to be read.
+    """
+    files = [path for path in (scratch / NAME).rglob("[!.]*") if path.is_file()]
     records = [path for path in files if path.suffix != ".npz" and "tensorboard" not in path.parts]
     _archive(out / RECORDS, scratch, records)
 
