@@ -7,9 +7,10 @@ import torch
 
 from dd_ray.config import MODELS
 from dd_ray.errors import UserError
+from dd_ray.models.networks import layers
 from dd_ray.training import Stack, Trial
 from dd_ray.training.blocks import Blocks, capacity_for
-from dd_ray.training.fused import Block, methods_of
+from dd_ray.training.fused import ROUNDING, Block, methods_of
 from tests.small import ALWAYS, CONFIGS, name_of, small
 
 CPU = torch.device("cpu")
@@ -331,6 +332,28 @@ def test_a_method_whose_gradients_are_others_is_told(monkeypatch, broken):
     monkeypatch.setattr(Block, "_gradients", with_one_wrong)
     (block,) = stack._blocks._blocks()
     assert block.agrees(list(stack), stack.dataset.batches([0]), "streams") != broken
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_gradients_of_bfloat16_may_be_off_in_another_direction_than_pytorch_s(monkeypatch, broken):
+    stack = Stack([small("predictive_vae", seed=seed) for seed in range(3)], method="grouped")
+    for trial in stack:
+        trial.weights.mul_(2)  # where gradients nearly cancel, as after some training
+    (block,) = stack._blocks._blocks()
+    gradients = Block._gradients
+
+    def mirrored(self, method, shared):
+        rounded, *rest = gradients(self, "streams", shared)
+        monkeypatch.setattr(layers, "_dtype_between", [torch.float32])
+        exact, *_ = gradients(self, "streams", shared)
+        monkeypatch.setattr(layers, "_dtype_between", [torch.bfloat16])
+        assert (2 * (rounded - exact).norm(dim=1) > ROUNDING * exact.norm(dim=1)).any()
+        return ((2 * exact - rounded) * (1 + 0.5 * broken), *rest)
+
+    monkeypatch.setattr(layers, "_dtype_between", [torch.bfloat16])
+    monkeypatch.setattr(Block, "_gradients", mirrored)
+    assert block.agrees(list(stack), stack.dataset.batches([0]), "streams") != broken
+    assert layers.dtype_between() is torch.bfloat16
 
 
 def test_without_the_memory_for_one_trial_the_remedy_is_named(monkeypatch):
