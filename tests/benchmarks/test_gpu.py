@@ -16,7 +16,7 @@ from dd_ray.sweep.manifest import check_agrees
 from dd_ray.training import load_state
 from tests.benchmarks.gpu import paper
 from tests.benchmarks.gpu.__main__ import PHASES, Sitting, _paper
-from tests.benchmarks.gpu.record import outcomes, tell, told
+from tests.benchmarks.gpu.record import latest, outcomes, tell, told
 from tests.benchmarks.gpu.table import MOST, table
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +37,7 @@ def test_a_sitting_comes_to_its_end_and_is_gone_on_with(tmp_path):
     ended = outcomes(told(out))
     assert {name.partition(" ")[0] for name in ended} == {"ceilings", "correct", "speed", "paper", "processes", "tests"}
     assert {*ended.values()} == {"done"}, printed
+    assert all(latest(told(out), name, "agrees") for name in ended if name.startswith(("correct", "speed")))
     assert printed[-1] == "all cases were done"
 
     before = told(out)
@@ -90,6 +91,13 @@ def test_the_fastest_is_taken_of_those_that_are_right(tmp_path):
     for ms, method, precision in [(9, "triton", "tf32"), (20, "streams", "tf32"), (30, "streams", "float32")]:
         tell(tmp_path, f"speed 36 {method} {precision}", step_ms=float(ms))
     assert sitting.fastest()[:2] == [("triton", "tf32"), ("streams", "tf32")]
+    tell(tmp_path, "speed 36 triton bf16", step_ms=5.0)
+    tell(tmp_path, "speed 36 triton bf16", agrees=True)
+    tell(tmp_path, "speed 36 triton bf16", outcome="done")
+    assert sitting.fastest()[:2] == [("triton", "bf16"), ("triton", "tf32")]
+    tell(tmp_path, "speed 36 triton bf16", agrees=False)
+    assert sitting.fastest()[:2] == [("triton", "tf32"), ("streams", "tf32")]
+    assert any("gradients are others" in line for line in table(told(tmp_path)))
     tell(tmp_path, "correct triton", agrees=False)
     assert sitting.fastest() == [("streams", "tf32"), ("streams", "float32")]
 

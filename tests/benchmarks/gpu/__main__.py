@@ -87,14 +87,15 @@ class Sitting:
         return Case(name, command)
 
     def fastest(self) -> list[tuple[str, str]]:
-        """Methods and precisions by their time for the grid's number of trials; a method that is wrong is none."""
+        """Methods and precisions by their time for the grid's number of trials, but for those that are wrong."""
         results, times = told(self.out), {}
         for method in self.methods:
             if latest(results, f"correct {method}", "agrees") is False:
                 continue
             for precision in self.precisions:
-                ms = latest(results, f"speed {self.count} {method} {precision}", "step_ms")
-                if ms is not None:
+                case = f"speed {self.count} {method} {precision}"
+                ms = latest(results, case, "step_ms")
+                if ms is not None and latest(results, case, "agrees") is not False:
                     times[method, precision] = ms
         return sorted(times, key=lambda each: times[each])
 

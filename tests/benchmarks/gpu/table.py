@@ -65,7 +65,8 @@ def _correct(results: list[dict[str, Any]], case: str) -> str:
 
 
 def _speed(results: list[dict[str, Any]], case: str) -> str:
-    return _values(results, case, ("step_ms", "replay_ms", "host_ms", "peak_gib", "trial_iterations_per_s"))
+    wrong = ", gradients are others" if latest(results, case, "agrees") is False else ""
+    return _values(results, case, ("step_ms", "replay_ms", "host_ms", "peak_gib", "trial_iterations_per_s")) + wrong
 
 
 def _paper(results: list[dict[str, Any]], case: str) -> str:
