@@ -28,14 +28,17 @@ class Draws:
     They depend on trial and iteration alone, so it does not matter when, or in which thread, they are drawn.
 
     Attributes:
-        table: float32 [K, W]: of the trials that take part the fields of `Weights` and `Rates`, and a 1; else 0.
+        table: float32 [K, W]: of the trials that take part the fields of `Weights` and `Rates`, and a 1. Other slots
+            have a 0 there; they are computed as well, and their fields are what they had before, or 1: a rate or scale
+            of 0 would give NaN, which some libraries' kernels let reach other slots.
         noise: float32 [K, ...] of the trials that take part, else anything; None where the model takes none.
     """
 
     def __init__(self, model: Model, images: Sequence[int], table: Sequence[int], noise: Sequence[int] | None) -> None:
         self._model, self._images = model, images
         self._generators = Generators()
-        self.table = np.zeros(table, np.float32)
+        self.table = np.ones(table, np.float32)
+        self.table[:, -1] = 0
         self.noise = None if noise is None else np.zeros(noise, np.float32)
         self._held: dict[int, tuple[TrialConfig, int]] = {}
         self._ahead: Future[None] | None = None
@@ -53,7 +56,7 @@ class Draws:
 
     def _hold(self, which: Which) -> None:
         for slot in self._held.keys() - which.keys():
-            self.table[slot] = 0
+            self.table[slot, -1] = 0
             del self._held[slot]
         drawn: dict[tuple[int, int], int] = {}
         for slot, (config, iteration) in which.items():

@@ -318,6 +318,23 @@ def test_a_step_that_memory_runs_out_in_is_taken_once(monkeypatch):
         torch.testing.assert_close(stack[config.key].weights, undisturbed[config.key].weights)
 
 
+def test_slots_that_take_no_part_have_no_nan_that_could_reach_others(monkeypatch):
+    gradients = Block._gradients
+
+    def with_groups_taken_as_one(self, method, shared):
+        found, *rest = gradients(self, method, shared)
+        return (found + 0 * found.sum(0), *rest)
+
+    monkeypatch.setattr(Block, "_gradients", with_groups_taken_as_one)
+    stack = Stack([small("beta_vae", objective="velocity", seed=seed) for seed in range(5)], method="grouped")
+    (block,) = stack._blocks._blocks()
+    assert None in block.slots
+    trials = list(stack)
+    for together in (trials[1:], trials[:-1]):
+        stack.step_trials(together)
+        assert all(trial.weights.isfinite().all() for trial in trials)
+
+
 @pytest.mark.parametrize("broken", [False, True])
 def test_a_method_whose_gradients_are_others_is_told(monkeypatch, broken):
     stack = Stack([small("inertia_vae", seed=seed) for seed in range(3)], method="grouped")
