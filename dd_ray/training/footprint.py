@@ -9,6 +9,7 @@ from torch import Tensor
 from dd_ray.config import OPTIMIZERS, TrialConfig
 from dd_ray.data import Batch
 from dd_ray.models import build_model
+from dd_ray.models.networks.layers import images_kept_as
 from dd_ray.objectives import objective
 from dd_ray.training.fused import Method, methods_of
 
@@ -39,7 +40,11 @@ def bytes_per_trial(config: TrialConfig, method: Method | Literal["auto", "alone
 
 
 def counted_bytes(config: TrialConfig) -> int:
-    """Count the bytes of a trial with a batch of its own: what a step keeps and needs beside it, weights, and batch."""
+    """Count the bytes of a trial with a batch of its own: what a step keeps and needs beside it, weights, and batch.
+
+    Images between layers are counted in float32, also where they are bfloat16 and take half of that: the meta device
+    has no automatic casts.
+    """
     model = build_model(config).to("meta")
     images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
     factors = torch.empty(config.batch_size, config.frames, len(config.factor_names), device="meta")
@@ -54,7 +59,7 @@ def counted_bytes(config: TrialConfig) -> int:
         kept[storage._cdata] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with images_kept_as(torch.float32), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = objective(config, model(batch, noise)).loss
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     copies = OPTIMIZERS[config.optimizer].vectors_in_a_step

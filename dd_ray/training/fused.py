@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
 from dd_ray.models import build_model
-from dd_ray.models.networks.layers import dtype_between, keep_images_as
+from dd_ray.models.networks.layers import dtype_between, images_kept_as
 from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.feed import Feed
@@ -237,12 +237,8 @@ class Block:
 
     def _gradients_alone(self, slots: Sequence[int], shared: bool, between: torch.dtype) -> Tensor:
         """Compute the gradients [n, P] of n slots, each alone, with images of this type between layers."""
-        before = dtype_between()
-        keep_images_as(between)
-        try:
+        with images_kept_as(between):
             return torch.stack([self._gradient_alone(slot, shared) for slot in slots])
-        finally:
-            keep_images_as(before)
 
     def _gradient_alone(self, slot: int, shared: bool) -> Tensor:
         """Compute the gradient [P] of a slot by PyTorch's convolutions of one trial: no groups, and little memory."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from dd_ray.config import TrialConfig
+from dd_ray.models.networks.layers import dtype_between, images_kept_as
 from dd_ray.training import bytes_per_trial
 from dd_ray.training.footprint import counted_bytes
 from tests.small import CONFIGS, name_of
@@ -27,6 +28,13 @@ def test_memory_grows_with_the_batch():
 def test_every_model_is_counted_without_computing_anything():
     counted = {name_of(config): counted_bytes(config) for config in CONFIGS}
     assert {name: size for name, size in counted.items() if size <= 1e6} == {}
+
+
+def test_memory_is_counted_also_after_a_pack_has_set_bf16():
+    exact = counted_bytes(FULL)
+    with images_kept_as(torch.bfloat16):
+        assert counted_bytes(FULL) == exact
+        assert dtype_between() is torch.bfloat16
 
 
 def test_a_method_has_its_own_need_and_auto_the_least_of_those_that_there_are(monkeypatch):

@@ -4,7 +4,8 @@ Parameters, their names and their initialisation are those of PyTorch's layers. 
 else: Clevert, Unterthiner and Hochreiter 2016.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
 
@@ -61,6 +62,17 @@ _dtype_between: list[torch.dtype] = [torch.float32]
 def keep_images_as(dtype: torch.dtype) -> None:
     """Let `Convolutions` keep the images between their layers in float32 or bfloat16, in the whole process."""
     _dtype_between[0] = dtype
+
+
+@contextmanager
+def images_kept_as(dtype: torch.dtype) -> Iterator[None]:
+    """During the block, let `Convolutions` keep the images between their layers in this type."""
+    before = dtype_between()
+    keep_images_as(dtype)
+    try:
+        yield
+    finally:
+        keep_images_as(before)
 
 
 def dtype_between() -> torch.dtype:
