@@ -10,7 +10,9 @@ pixels of all images, R as each kernel says. Constants are pairs (y, x), for ima
 
 Neighbouring threads should read and write neighbouring pixels. If these are a stride apart, Triton 3.6 and 3.9 differ
 in the side of a tile that they take first. `max_contiguous` tells them that it is the side of pixels; it has no other
-effect, since `multiple_of`, with the 4 bytes of one number, allows only single numbers to be read.
+effect where `multiple_of`, with the bytes of one number, allows only single numbers to be read. Two of bfloat16 are
+written at once where they are sure to lie beside each other: with 4 bytes everywhere, Triton takes two images of a
+single pixel, which lie channels apart, for neighbours.
 """
 
 import triton
@@ -34,9 +36,9 @@ def _pixels(image, y, x, num_images, images: tl.constexpr):
 
 
 @triton.jit
-def _read(pointers_rp, inside, known_r):
-    """Read pixels [R, P], neighbours by neighbouring threads; 0 outside of the images."""
-    in_order = tl.multiple_of(tl.max_contiguous(pointers_rp, (1, 2)), (4, 4))
+def _read(pointers_rp, inside, known_r, size: tl.constexpr):
+    """Read pixels [R, P], of this size in bytes, neighbours by neighbouring threads; 0 outside of the images."""
+    in_order = tl.multiple_of(tl.max_contiguous(pointers_rp, (1, 2)), (size, size))
     return tl.load(in_order, mask=inside[None, :] & known_r[:, None], other=0.0).to(tl.float32)
 
 
@@ -131,7 +133,8 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
         y, x = row * JUMP[0] + (begin_y + WAY * tap_y), column * JUMP[1] + (begin_x + WAY * tap_x)
         source_p, inside = _pixels(image, y, x, num_images, SOURCE)
         known_r = (r < SOURCE[0]) | (SOURCE[0] % BLOCK_R == 0)
-        pixels_rp = _read(source + source_p[None, :] + (r * (SOURCE[1] * SOURCE[2]))[:, None], inside, known_r)
+        pointers_rp = source + source_p[None, :] + (r * (SOURCE[1] * SOURCE[2]))[:, None]
+        pixels_rp = _read(pointers_rp, inside, known_r, source.dtype.element_ty.primitive_bitwidth // 8)
         tap = (first_y + STEP[0] * tap_y) * SIZE[1] + first_x + STEP[1] * tap_x
         known = (r < SOURCE[0])[:, None] & (c < TARGET[0])[None, :]
         kernel_rc = tl.load(kernel + ((tap * SOURCE[0] + r) * TARGET[0])[:, None] + c[None, :], mask=known, other=0.0)
@@ -142,13 +145,16 @@ def convolve(  # noqa: PLR0917  # Triton knows none by keyword alone
     target_p, inside = _pixels(image, row * STEP[0] + phase_y, column * STEP[1] + phase_x, num_images, TARGET)
     places_pc = target_p[:, None] + (c * (TARGET[1] * TARGET[2]))[None, :]
     exist = inside[:, None] & (c < TARGET[0])[None, :]
+    PAIRED: tl.constexpr = STEP[1] == 1 and TARGET[2] % 2 == 0
+    BYTES: tl.constexpr = 4 if PAIRED else target.dtype.element_ty.primitive_bitwidth // 8
     if images is None:
         product = _activated(product, ACTIVATION)
     else:
         images += trial * num_images * (TARGET[0] * TARGET[1] * TARGET[2])
-        images_pc = tl.multiple_of(tl.max_contiguous(images + places_pc, (2, 1)), (4, 4))
+        OF_IMAGES: tl.constexpr = 4 if PAIRED else images.dtype.element_ty.primitive_bitwidth // 8
+        images_pc = tl.multiple_of(tl.max_contiguous(images + places_pc, (2, 1)), (OF_IMAGES, OF_IMAGES))
         product = _before_activation(product, tl.load(images_pc, mask=exist, other=0.0).to(tl.float32), ACTIVATION)
-    tl.store(tl.multiple_of(tl.max_contiguous(target + places_pc, (2, 1)), (4, 4)), product, mask=exist)
+    tl.store(tl.multiple_of(tl.max_contiguous(target + places_pc, (2, 1)), (BYTES, BYTES)), product, mask=exist)
     if sums is not None:
         sums += (trial * tl.num_programs(0) + tl.program_id(0)) * TARGET[0]
         tl.store(sums + c, tl.sum(tl.where(exist, product, 0.0), axis=0), mask=c < TARGET[0])
@@ -190,6 +196,7 @@ def correlate(  # noqa: PLR0917
     narrow_c = c * (NARROW[1] * NARROW[2])
     wide_r = (r // (SIZE[0] * SIZE[1]) * WIDE[1] + tap_y) * WIDE[2] + tap_x
 
+    BYTES: tl.constexpr = wide.dtype.element_ty.primitive_bitwidth // 8
     product = tl.zeros((BLOCK_R, BLOCK_C), tl.float32)
     for begin in range(tl.program_id(1) * share, (tl.program_id(1) + 1) * share, BLOCK_P):
         p = begin + tl.arange(0, BLOCK_P)
@@ -199,7 +206,7 @@ def correlate(  # noqa: PLR0917
         y_rp, x_rp = y[None, :] + tap_y[:, None], x[None, :] + tap_x[:, None]
         inside = (y_rp >= 0) & (y_rp < WIDE[1]) & (x_rp >= 0) & (x_rp < WIDE[2]) & (image < num_images)[None, :]
         wide_rp = tl.load(
-            tl.multiple_of(tl.max_contiguous(wide + (wide_p[None, :] + wide_r[:, None]), (1, 2)), (4, 4)),
+            tl.multiple_of(tl.max_contiguous(wide + (wide_p[None, :] + wide_r[:, None]), (1, 2)), (BYTES, BYTES)),
             mask=inside & (r < ALL_R)[:, None],
             other=0.0,
         ).to(tl.float32)

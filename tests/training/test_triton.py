@@ -67,6 +67,18 @@ def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_
         assert PROGRAMS * (compiled.metadata.shared + 1024) < SHARED_MEMORY, (name, constants)
 
 
+@needs_triton
+def test_two_images_of_a_single_pixel_in_bfloat16_are_not_taken_for_neighbours(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    for name, arguments, constants in _launches(monkeypatch, "bf16", 32, 32, 2):
+        code = _compiled(name, arguments, constants | {"PRECISION": "bf16"}).asm["ptx"]
+        if name == "convolve":
+            stored = re.findall(r"st\.global\.\S*b(\d+)", code)
+            assert stored.count("32") == (arguments[5] is not None) and set(stored) <= {"16", "32"}  # 32: the sums
+        else:
+            assert len(re.findall(r"ld\.global\.b16", code)) >= 64 * 32 // 128  # of wide images, by each of 128 threads
+
+
 def _launches(monkeypatch, precision, wide, narrow, side):
     """What a layer and its gradients ask for."""
     launches = []
