@@ -69,6 +69,8 @@ def test_a_line_that_was_cut_short_is_none(tmp_path):
         file.write('{"case": "spee')
     assert [json.dumps(result.get("device")) for result in told(tmp_path)] == ['"cuda"', "null"]
     assert outcomes(told(tmp_path)) == {"ceilings": "done"}
+    tell(tmp_path, "speed 36 triton tf32", outcome="done")  # of the next sitting
+    assert outcomes(told(tmp_path)) == {"ceilings": "done", "speed 36 triton tf32": "done"}
 
 
 def test_the_table_has_at_most_twenty_lines_also_of_a_whole_sitting_on_a_gpu(tmp_path):

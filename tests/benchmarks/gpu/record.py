@@ -11,16 +11,18 @@ RESULTS = "results.jsonl"
 
 
 def tell(out: Path, case: str, **result: Any) -> None:
-    """Append a result of a case, so that it is there whatever happens next."""
+    """Append a result of a case, so that it is there whatever happens next, in a line of its own."""
     line = json.dumps({"case": case, "at": round(time.time(), 1), **result})
-    with (out / RESULTS).open("a") as file:
-        file.write(line + "\n")
+    path = out / RESULTS
+    before = path.read_bytes() if path.exists() else b""
+    with path.open("a") as file:
+        file.write("\n" * (before[-1:] not in (b"", b"\n")) + line + "\n")
         file.flush()
         os.fsync(file.fileno())
 
 
 def told(out: Path) -> list[dict[str, Any]]:
-    """All results, of earlier sittings too; a last line that was cut short is none."""
+    """All results, of earlier sittings too; a line that was cut short is none."""
     path = out / RESULTS
     lines = path.read_text().splitlines() if path.exists() else []
     results = []
