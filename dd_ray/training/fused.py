@@ -19,12 +19,13 @@ from torch.func import functional_call, vmap
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
 from dd_ray.models import build_model
-from dd_ray.models.networks.layers import dtype_between, images_kept_as
+from dd_ray.models.networks.layers import images_kept_as
 from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.feed import Feed
 from dd_ray.training.graphs import Pool, captured, side_by_side
 from dd_ray.training.optimizers import nothing_kept, update_
+from dd_ray.training.precision import cut_to_tf32, multiplies_tf32
 from dd_ray.training.trial import Trial
 from dd_ray.training.triton_convolutions import is_available
 from dd_ray.training.triton_layers import TRITON
@@ -39,9 +40,9 @@ LAYERS: Mapping[Method, Mapping[type[nn.Module], type[nn.Module]]] = {"triton": 
 ROUNDING = 0.02
 """By how much gradients may differ from the rounding of TF32; wrong gradients differ by more."""
 ROUNDED_MORE = 3
-"""How many times the error of PyTorch's own bfloat16 gradients may be added to that. At its first steps a network's
-are off by 0.1%; after some hundreds, when what its images ask for nearly cancels, by up to 9%, ours in another
-direction than PyTorch's, and up to twice as far."""
+"""How many times the error of PyTorch's own gradients by rounded numbers may be added to that. At its first steps a
+network's are off by 0.1%; after some hundreds, when what its images ask for nearly cancels, by up to 9% with bfloat16
+and as much where TF32's numbers are cut instead of rounded; ours in another direction, and up to twice as far."""
 COMPARED = 4
 """About how many trials' gradients are compared."""
 STEPS_TO_SETTLE = 20
@@ -154,16 +155,17 @@ class Block:
     def agrees(self, trials: Iterable[Trial], batches: Mapping[int, Batch], method: Method) -> bool:
         """Return whether a method's gradients equal PyTorch's for each trial alone, up to rounding as of TF32.
 
-        Where images between layers are bfloat16, they are compared with those by float32, and may differ as PyTorch's.
+        Where numbers are multiplied with fewer bits, they may also differ by what that changes in PyTorch's.
         """
         active = self._by_slot(trials)
         shared = self._feed.fill(active, batches)
         every = max(1, len(active) // COMPARED)
         compared = list(active)[::every]
         ours = self._gradients(method, shared)[0][compared]
-        exact = rounded = self._gradients_alone(compared, shared, torch.float32)
-        if dtype_between() is not torch.float32:
-            rounded = self._gradients_alone(compared, shared, dtype_between())
+        with images_kept_as(torch.float32):
+            exact = rounded = self._gradients_alone(self.weights, compared, shared)
+        if multiplies_tf32():
+            rounded = self._gradients_alone(cut_to_tf32(self.weights), compared, shared)
         allowed = ROUNDING * exact.norm(dim=1) + ROUNDED_MORE * (rounded - exact).norm(dim=1)
         alike = (ours - exact).norm(dim=1) <= allowed
         return bool((alike | ~(exact + rounded).isfinite().all(dim=1)).all())
@@ -235,14 +237,13 @@ class Block:
         (gradient,) = torch.autograd.grad(losses.sum(), weights)
         return gradient, losses.detach(), {name: part.detach() for name, part in parts.items()}
 
-    def _gradients_alone(self, slots: Sequence[int], shared: bool, between: torch.dtype) -> Tensor:
-        """Compute the gradients [n, P] of n slots, each alone, with images of this type between layers."""
-        with images_kept_as(between):
-            return torch.stack([self._gradient_alone(slot, shared) for slot in slots])
+    def _gradients_alone(self, weights: Tensor, slots: Sequence[int], shared: bool) -> Tensor:
+        """Compute the gradients [n, P] of n slots, each alone, at weights [K, P]."""
+        return torch.stack([self._gradient_alone(weights[slot], slot, shared) for slot in slots])
 
-    def _gradient_alone(self, slot: int, shared: bool) -> Tensor:
+    def _gradient_alone(self, weights: Tensor, slot: int, shared: bool) -> Tensor:
         """Compute the gradient [P] of a slot by PyTorch's convolutions of one trial: no groups, and little memory."""
-        weights, batch = self.weights[slot].detach().requires_grad_(), self._feed.batch(shared)
+        weights, batch = weights.detach().requires_grad_(), self._feed.batch(shared)
         of_slot = batch if shared else [part[slot] for part in batch]
         value, _ = self._loss_by("streams")(weights, _row(self._own(), slot), *of_slot)
         (gradient,) = torch.autograd.grad(value, weights)

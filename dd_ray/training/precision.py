@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dd_ray.config.names import Precision
 from dd_ray.errors import UserError
@@ -43,3 +44,13 @@ def set_precision(precision: Precision, device: torch.device | None = None) -> N
 def has_bfloat16(device: torch.device) -> bool:
     """Return whether a device is a GPU that multiplies bfloat16."""
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def multiplies_tf32() -> bool:
+    """Return whether this process lets a GPU multiply fewer bits than those of float32."""
+    return bool(torch.backends.cuda.matmul.fp32_precision == "tf32")
+
+
+def cut_to_tf32(numbers: Tensor) -> Tensor:
+    """Return float32 numbers without the 13 bits that TF32 lacks, as tensor cores read what no library has rounded."""
+    return (numbers.view(torch.int32) & -(2**13)).view(torch.float32)

@@ -8,7 +8,7 @@ import torch
 from dd_ray.config import MODELS
 from dd_ray.errors import UserError
 from dd_ray.models.networks import layers
-from dd_ray.training import Stack, Trial
+from dd_ray.training import Stack, Trial, set_precision
 from dd_ray.training.blocks import Blocks, capacity_for
 from dd_ray.training.fused import ROUNDING, Block, methods_of
 from tests.small import ALWAYS, CONFIGS, name_of, small
@@ -351,26 +351,39 @@ def test_a_method_whose_gradients_are_others_is_told(monkeypatch, broken):
     assert block.agrees(list(stack), stack.dataset.batches([0]), "streams") != broken
 
 
+@pytest.fixture
+def precision(request):
+    """A precision of a GPU, for one test."""
+    set_precision(request.param)
+    yield request.param
+    set_precision("float32")
+    torch.backends.cudnn.allow_tf32 = True  # PyTorch's own default
+
+
 @pytest.mark.parametrize("broken", [False, True])
-def test_gradients_of_bfloat16_may_be_off_in_another_direction_than_pytorch_s(monkeypatch, broken):
+@pytest.mark.parametrize("precision", ["bf16", "tf32"], indirect=True)
+def test_rounded_gradients_may_be_off_in_another_direction_than_pytorch_s(monkeypatch, precision, broken):
     stack = Stack([small("predictive_vae", seed=seed) for seed in range(3)], method="grouped")
     for trial in stack:
-        trial.weights.mul_(2)  # where gradients nearly cancel, as after some training
+        trial.weights.mul_(2.5)  # where gradients nearly cancel, as after some training
     (block,) = stack._blocks._blocks()
     gradients = Block._gradients
 
     def mirrored(self, method, shared):
-        rounded, *rest = gradients(self, "streams", shared)
-        monkeypatch.setattr(layers, "_dtype_between", [torch.float32])
-        exact, *_ = gradients(self, "streams", shared)
-        monkeypatch.setattr(layers, "_dtype_between", [torch.bfloat16])
-        assert (2 * (rounded - exact).norm(dim=1) > ROUNDING * exact.norm(dim=1)).any()
-        return ((2 * exact - rounded) * (1 + 0.5 * broken), *rest)
+        with layers.images_kept_as(torch.float32):
+            exact, *rest = gradients(self, "streams", shared)
+        weights = self.weights
+        if precision == "tf32":
+            self.weights = (weights.view(torch.int32) & ~0x1FFF).view(torch.float32)
+        rounded, *_ = gradients(self, "streams", shared)
+        self.weights = weights
+        ours = 2 * exact - rounded
+        assert ((ours - rounded).norm(dim=1) > ROUNDING * exact.norm(dim=1)).any()
+        return (ours * (1 + broken), *rest)
 
-    monkeypatch.setattr(layers, "_dtype_between", [torch.bfloat16])
     monkeypatch.setattr(Block, "_gradients", mirrored)
     assert block.agrees(list(stack), stack.dataset.batches([0]), "streams") != broken
-    assert layers.dtype_between() is torch.bfloat16
+    assert layers.dtype_between() is (torch.bfloat16 if precision == "bf16" else torch.float32)
 
 
 def test_without_the_memory_for_one_trial_the_remedy_is_named(monkeypatch):
