@@ -15,6 +15,7 @@ import pytest
 
 from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
+from dd_ray.report import server
 from dd_ray.report.command import Options, write_report
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import LogUniform, Search
@@ -35,6 +36,9 @@ FLAGS = """--headless=new --no-sandbox --disable-quic --no-first-run --disable-b
 # With an emulated graphics card a page is put together three times as slowly, but for the parts that need one.
 WITH_WEBGL = "--use-angle=swiftshader --enable-unsafe-swiftshader --disable-gpu-compositing"
 WITHOUT_WEBGL = "--disable-gpu --disable-software-rasterizer"
+# A page draws what is out of sight when the reader has rested, and its server is asked every few seconds.
+IN_HASTE = """const later = setTimeout;
+    window.setTimeout = (run, wait = 0, ...given) => later(run, wait < 200 ? wait : wait / 20, ...given);"""
 LEFT, UP, RIGHT, DOWN, ENTER = "\ue012", "\ue013", "\ue014", "\ue015", "\ue007"  # of WebDriver
 WAIT = 60  # seconds: the machine may be busy
 
@@ -62,6 +66,7 @@ def start() -> Iterator[Start]:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         service = webdriver.ChromeService(driver, log_output=os.devnull)
         opened.append(webdriver.Chrome(options=options, service=service))
+        opened[-1].execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": IN_HASTE})
         return opened[-1]
 
     yield open_browser
@@ -523,12 +528,15 @@ def test_a_suggestion_at_0_of_a_logarithmic_axis_is_a_point_too(browser: Any, tm
     assert complaints(browser) == []
 
 
-def test_a_served_page_grows_with_its_sweep_and_keeps_what_was_chosen(browser: Any, tmp_path: Path) -> None:
+def test_a_served_page_grows_with_its_sweep_and_keeps_what_was_chosen(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "LEAST_SECONDS", 0.2)
     path = write_sweep(tmp_path / "s", GRID, lambda config: ("unfinished", 0))
-    with serving(path) as server:
+    with serving(path) as served:
         browser.get("about:blank")
         complaints(browser)
-        browser.get(server.link)
+        browser.get(served.link)
         until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
         browser.execute_script("window.loadedOnce = true")
         select(browser, "metric", "mcc")
