@@ -148,7 +148,7 @@ def is_whole(content):
 def test_a_reader_sees_whole_files_only_while_they_are_written_and_after_a_kill(files):
     for seed in range(3):
         with in_another_process(WRITER, files.location, str(seed)) as writer:
-            end = time.monotonic() + 1.5
+            end = time.monotonic() + 0.8
             while time.monotonic() < end:
                 assert is_whole(files.read("a/state"))
             writer.kill()
