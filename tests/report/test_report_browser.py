@@ -589,6 +589,7 @@ def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_each_plot_is_kept_as_a_picture_and_as_numbers(webgl: Any, page: Path) -> None:
     show(webgl, page)
     webgl.execute_script("""window.kept = []; HTMLAnchorElement.prototype.click = function () {
@@ -656,7 +657,8 @@ def in_scheme(browser: Any, scheme: str | None) -> None:
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
-@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_keeps_anyone_from_reading_the_pages(webgl: Any, page: Path, axe: str, scheme: str) -> None:
     front = write_report(Options(path=str(page.parents[1])))
     in_scheme(webgl, scheme)
@@ -709,6 +711,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(Options(path=str(path)))
 
 
+@pytest.mark.slow
 def test_rows_of_a_large_table_come_as_they_are_scrolled_to(browser: Any, wide: Path) -> None:
     show(browser, wide)
     scroll_to(browser, "table-title")
@@ -800,6 +803,7 @@ def test_what_a_choice_changes_of_a_plot_is_what_drawing_it_anew_shows(browser: 
     assert browser.execute_script(drawn) == changed
 
 
+@pytest.mark.slow
 def test_paper_holds_the_slices_the_pictures_and_whole_tables(webgl: Any, page: Path) -> None:
     show(webgl, page)
     press(webgl, "theme", ENTER, ENTER)

@@ -21,6 +21,7 @@ from tests.sweep.studies import ROOT
 
 pytestmark = [
     pytest.mark.ray,
+    pytest.mark.slow,  # what a cluster answers is played in test_sweeps.py
     pytest.mark.skipif(not importlib.util.find_spec("aiohttp"), reason="needs the extra `cluster`"),
 ]
 PORTS = (
@@ -149,11 +150,8 @@ def wait_until(condition, seconds=300):
         time.sleep(0.2)
 
 
-MISSING = ({"HOME": "{empty}"}, {"RAY_AUTH_TOKEN_PATH": "/no/such"})
-
-
 @pytest.mark.parametrize(
-    "variables", [{"RAY_AUTH_TOKEN": "wrong"}, *(pytest.param(each, marks=pytest.mark.slow) for each in MISSING)]
+    "variables", [{"RAY_AUTH_TOKEN": "wrong"}, {"HOME": "{empty}"}, {"RAY_AUTH_TOKEN_PATH": "/no/such"}]
 )
 def test_a_missing_or_wrong_token_is_one_message(service, variables, tmp_path):
     said = service("list", code=2, **{name: value.format(empty=tmp_path) for name, value in variables.items()})
@@ -166,7 +164,6 @@ def short(service):
     return service.submit(*SHORT)
 
 
-@pytest.mark.slow
 def test_sweeps_run_beside_each_other_and_one_is_stopped_and_goes_on(service, short):
     long = service.submit(*LONG)
     client = service.start("logs", long, "--follow")
@@ -211,7 +208,6 @@ def test_table_and_figures_come_from_where_the_cluster_keeps_them(service, short
     assert short in listed and "dd_ray-" not in listed  # the short jobs of status and fetch leave nothing
 
 
-@pytest.mark.slow
 def test_what_the_sweep_refuses_on_the_cluster_is_shown(service, tmp_path):
     in_the_way = tmp_path / "file"
     in_the_way.write_text("no folder")
