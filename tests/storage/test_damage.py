@@ -132,7 +132,7 @@ HOW_IT_ENDED = ["state", "error", "dci_disentanglement"]
 """What is found out again where it is damaged, and may be missing until then."""
 
 
-@settings(max_examples=50)
+@settings(max_examples=30)
 @given(st.data(), damages())
 def test_a_damaged_trial_is_left_out_by_name_and_no_other_is_touched(
     whole: Path, data: st.DataObject, do: Damage
