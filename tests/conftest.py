@@ -11,7 +11,6 @@ import pytest
 # scikit-learn read when they are loaded how many they may have.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import torch
 from hypothesis import settings
 
 from dd_ray.config.extensions import loaded, unload
@@ -83,6 +82,8 @@ def seeded() -> None:
 
     `torch.manual_seed` also keeps a traceback for GPUs that are not there, which takes a millisecond.
     """
+    import torch  # not above: the process that only hands out tests, before it starts the others, need not have it
+
     torch.default_generator.manual_seed(0)
 
 
