@@ -781,6 +781,7 @@ def test_a_wide_table_is_laid_on_paper_in_parts(webgl: Any, wide: Path) -> None:
     assert complaints(webgl) == []
 
 
+@pytest.mark.slow
 def test_what_a_choice_changes_of_a_plot_is_what_drawing_it_anew_shows(browser: Any, page: Path) -> None:
     """Shapes and annotations that are exchanged one by one, and all of them at once."""
     show(browser, page)
@@ -883,6 +884,7 @@ def timed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(Options(path=str(path), videos=0))
 
 
+@pytest.mark.slow
 def test_a_timeline_shows_when_and_where_trials_ran(browser: Any, timed: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "America/New_York"})
     show(browser, timed)

@@ -87,9 +87,9 @@ def test_the_gradients_of_a_step_are_those_of_each_trial_alone(config, method):
 )
 def test_a_step_never_waits_for_the_device(config, method):
     # This device knows shapes alone: what asks it for a number fails, as it would wait on another.
-    stack = Stack(_three(config), "meta", method)
+    stack = Stack(_three(config)[:2], "meta", method)
     stack.step(2)
-    assert [trial.iteration for trial in stack] == [2, 2, 2]
+    assert [trial.iteration for trial in stack] == [2, 2]
 
 
 @each_method

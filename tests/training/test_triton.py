@@ -46,15 +46,16 @@ def test_in_the_interpreter(tmp_path, which):
 
 
 @needs_triton
+@pytest.mark.slow  # that they compile, others see
 @pytest.mark.filterwarnings("ignore:AnnAssign:DeprecationWarning")  # Triton's own, on Python 3.13
 @pytest.mark.parametrize(
     ("layer", "precision"),
     [
-        pytest.param((1, 32, 32), "ieee", marks=pytest.mark.slow),
-        pytest.param((32, 32, 16), "ieee", marks=pytest.mark.slow),
+        ((1, 32, 32), "ieee"),
+        ((32, 32, 16), "ieee"),
         ((32, 32, 16), "tf32"),
-        pytest.param((32, 32, 16), "bf16", marks=pytest.mark.slow),
-        pytest.param((64, 64, 4), "ieee", marks=pytest.mark.slow),
+        ((32, 32, 16), "bf16"),
+        ((64, 64, 4), "ieee"),
     ],
     ids=str,
 )
