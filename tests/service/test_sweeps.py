@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -133,6 +133,10 @@ def test_what_is_sent_is_the_command_of_the_study_and_the_python_files_it_needs(
     assert shlex.split(cluster.sent["entrypoint"]) == expected
     assert {"sweeps/inertia_grid.py", "sweeps/beta_grid.py"} <= cluster.files
     assert all(name.startswith("sweeps/") and name.endswith(".py") for name in cluster.files)
+    assert cluster.sent["runtime_env"]["env_vars"] == {
+        "RAY_JOB_STOP_SIGNAL": "SIGINT",
+        "RAY_JOB_STOP_WAIT_TIME_S": str(sweeps.SECONDS_TO_STOP),
+    }
     assert sweep.startswith("mine-") and datetime.strptime(f"2024{sweep[-11:]}", "%Y%m%d-%H%M%S")
     assert cluster.sent["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
 
@@ -252,13 +256,18 @@ def test_who_does_not_answer_is_given_up_in_time(monkeypatch):
         assert time.monotonic() - started < 10
 
 
-@pytest.mark.parametrize("content", [b"<html>", b"{}", b"null"])
-def test_another_server_is_told_from_a_ray(content, monkeypatch):
-    monkeypatch.setattr(connection, "find_spec", lambda name: name)
-
+@pytest.mark.parametrize(
+    ("code", "content", "is_ray"),
+    [
+        *((200, content, False) for content in (b"<html>", b"{}", b"null")),
+        (200, b'{"ray_version": "2.60.0"}', True),
+        *((code, b"", code in (401, 403)) for code in (401, 403, 402, 404)),  # a Ray that asks for a token
+    ],
+)
+def test_another_server_is_told_from_a_ray(code, content, is_ray):
     class Other(BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200)
+            self.send_response(code)
             self.end_headers()
             self.wfile.write(content)
 
@@ -268,8 +277,8 @@ def test_another_server_is_told_from_a_ray(content, monkeypatch):
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         thread = threading.Thread(target=server.handle_request)
         thread.start()
-        with pytest.raises(UserError, match="not a Ray dashboard"):
-            connection.connect(f"127.0.0.1:{server.server_port}")
+        with nullcontext() if is_ray else pytest.raises(UserError, match="not a Ray dashboard"):
+            connection._check_that_ray_answers(f"http://127.0.0.1:{server.server_port}")
         thread.join()
 
 
@@ -363,6 +372,16 @@ def test_an_archive_that_is_none_is_refused_in_a_sentence(data):
     with tempfile.TemporaryDirectory() as folder, suppress(UserError):
         # A flip in a date or in an attribute changes nothing.
         assert [path.read_text() for path in pack.unpack(line, Path(folder))] == ["key,mcc\n" * 20]
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(1000, True), (1001, False)])
+def test_an_archive_that_would_fill_the_disk_is_not_unpacked(size, is_taken, tmp_path, monkeypatch):
+    monkeypatch.setattr(pack, "LARGEST", 100)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("results.csv", "a" * size)
+    with nullcontext() if is_taken else pytest.raises(UserError, match="copy it from the storage"):
+        pack.unpack(sent(content.getvalue()), tmp_path / "here")
 
 
 def test_more_than_a_log_can_hold_is_refused_on_the_head(sweep, monkeypatch):
