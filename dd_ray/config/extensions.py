@@ -16,6 +16,8 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar, get_type_hints
@@ -24,7 +26,7 @@ from dd_ray.config.code import ABSENT
 from dd_ray.config.field import Within, option_of, type_of
 from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec, Spec
 from dd_ray.config.trial import TrialConfig
-from dd_ray.config.trial_fields import REGISTRIES, TrialFields
+from dd_ray.config.trial_fields import REGISTRIES, TrialFields, field_names
 from dd_ray.config.urls import check_regular, own_path
 from dd_ray.errors import UserError
 
@@ -117,33 +119,46 @@ def load_extensions(extensions: Iterable[Extension]) -> None:
     """Run the files that have not been run yet, and register their declarations.
 
     Raises:
-        UserError: a file does not import, declares nothing, or declares a name that is taken; with file and line.
+        UserError: a file does not import, declares nothing, declares a name that is taken, or reads an option that
+            there is not; with file and line.
     """
+    extensions, earlier = list(extensions), {*_loaded}
     for extension in extensions:
-        before = _loaded.get(extension.name)
-        if before is not None and before.extension == extension:
-            continue
-        if before is not None:
-            raise UserError(
-                f"another {extension.name} is loaded already; give extensions different names, or, where it was edited "
-                "since, restart Python."
-            )
-        had_ray = "ray" in sys.modules
-        values = vars(_run(extension)).values()
-        found = [value for value in values if isinstance(value, Spec)]
-        if "ray" in sys.modules and not had_ray:
-            raise UserError(
-                f"{extension.name} imports ray when it is loaded, before a cluster is joined, and Ray reads how when "
-                "it is imported; import it in the function that needs it."
-            )
-        if not any(type(value).__module__.startswith("dd_ray.") for value in values):
-            raise UserError(f"{extension.name} declares nothing; give it a ModelSpec, a Study or the like.")
-        # What it has only imported is declared already.
-        specs = tuple(spec for spec in found if not _is_declared(spec))
-        _check(extension, specs)
-        for spec in specs:
-            REGISTRIES[kind_of(spec)].declare(spec)
-        _loaded[extension.name] = _Loaded(extension, specs)
+        _load(extension)
+    try:
+        for extension in extensions:
+            _check_reads(extension)
+    except UserError:
+        for name in {*_loaded} - earlier:
+            unload(name)
+        raise
+
+
+def _load(extension: Extension) -> None:
+    before = _loaded.get(extension.name)
+    if before is not None and before.extension == extension:
+        return
+    if before is not None:
+        raise UserError(
+            f"another {extension.name} is loaded already; give extensions different names, or, where it was edited "
+            "since, restart Python."
+        )
+    had_ray = "ray" in sys.modules
+    values = vars(_run(extension)).values()
+    found = [value for value in values if isinstance(value, Spec)]
+    if "ray" in sys.modules and not had_ray:
+        raise UserError(
+            f"{extension.name} imports ray when it is loaded, before a cluster is joined, and Ray reads how when "
+            "it is imported; import it in the function that needs it."
+        )
+    if not any(type(value).__module__.startswith("dd_ray.") for value in values):
+        raise UserError(f"{extension.name} declares nothing; give it a ModelSpec, a Study or the like.")
+    # What it has only imported is declared already.
+    specs = tuple(spec for spec in found if not _is_declared(spec))
+    _check(extension, specs)
+    for spec in specs:
+        REGISTRIES[kind_of(spec)].declare(spec)
+    _loaded[extension.name] = _Loaded(extension, specs)
 
 
 def load_files(paths: Iterable[str | Path]) -> None:
@@ -234,6 +249,27 @@ def _check(extension: Extension, specs: Sequence[Spec]) -> None:
         for code in codes_of(spec):
             if ":" not in code if isinstance(code, str) else not (code is None or callable(code)):
                 raise UserError(f"{where} by {code!r}; name the class or function itself, or module:Name.")
+            if isinstance(code, str) and not _is_found(code.partition(":")[0]):
+                raise UserError(f"{where} by {code!r}, whose module is not found; install it, or correct its name.")
+
+
+def _is_found(module: str) -> bool:
+    """Return whether there is a module of this name; what is above it is imported, and it is not."""
+    try:
+        return module in sys.modules or find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _check_reads(extension: Extension) -> None:
+    """Make sure that what an extension reads are options, once all files are loaded, which may name each other's."""
+    for spec in declared_by(extension):
+        for name in spec.reads:
+            if name not in field_names():
+                close = get_close_matches(str(name), field_names(), 1)
+                meant = f"did you mean {close[0]}?" if close else "name fields of the config, or options of its own."
+                where = f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind_of(spec)} {spec.name}"
+                raise UserError(f"{where}, which reads {name!r}, and there is no such option; {meant}")
 
 
 def _named(spec: Spec) -> Iterator[tuple[str, Any, object]]:

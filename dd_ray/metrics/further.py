@@ -113,12 +113,19 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
 
     Returns:
         Values by column, `active_units_stills` among them.
+
+    Raises:
+        ValueError: a score gives a column that it does not declare.
     """
     mask = active_mask(code.latents)
     scores: dict[str, float] = {"active_units_stills": int(mask.sum())}
     for name in applicable(names, code.factor_names, drawn=code.encode is not None):
         score = FURTHER[name]
         columns = resolve(score.compute)(code, None)
+        if undeclared := [column for column in columns if column not in score.columns]:  # it could be another's
+            raise ValueError(
+                f"score {name} gives column {undeclared[0]}, which it does not declare; add it to columns."
+            )
         scores |= columns
         if score.masked:
             scores |= {column + ACTIVE: value for column, value in _of_active(score, code, mask, columns).items()}

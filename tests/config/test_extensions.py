@@ -247,14 +247,37 @@ def test_a_record_does_not_take_the_place_of_code() -> None:
             "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build=dict())\n",
             r"mine\.py:2 declares model a by {}; name the class",
         ),
+        *(
+            (
+                f"from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build='{module}:Net')\n",
+                rf"mine\.py:2 declares model a by '{module}:Net', whose module is not found",
+            )
+            for module in ("no_such_module", "no_such.module", "dd_ray.no_such_module")
+        ),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build=dict, reads=('gama',))\n",
+            r"mine\.py:2 declares model a, which reads 'gama', and there is no such option; did you mean gamma\?",
+        ),
     ],
 )
 def test_what_is_wrong_with_it_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
     names = field_names()
     with pytest.raises(UserError, match=message) as caught:
         load_files([_file(tmp_path, text)])
-    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+    assert str(caught.value).endswith((".", "?")) and "\n" not in str(caught.value)
     assert not loaded() and field_names() == names
+
+
+def test_files_may_read_the_options_of_each_other(tmp_path: Path) -> None:
+    head = "from dataclasses import dataclass\nfrom dd_ray.config import ModelSpec\n"
+    one, other = tmp_path / "one.py", tmp_path / "other.py"
+    one.write_text(f"{head}A = ModelSpec(name='a', title='x', build=dict, reads=('strength',))\n")
+    other.write_text(
+        f"{head}@dataclass\nclass O:\n    strength: float = 1.0\n"
+        "B = ModelSpec(name='b', title='y', build='json:loads', options=O)\n"
+    )
+    load_files([one, other])
+    assert "strength" in field_names()
 
 
 def test_a_file_that_was_edited_since_it_was_loaded_is_told_from_another(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The scores that are computed once: what they are asked, and which columns they fill."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,13 @@ def test_dci_by_its_name_is_dci():
     assert scores["dci_disentanglement"] == expected.disentanglement
     assert scores["dci_completeness"] == expected.completeness
     assert scores["dci_informativeness"] == expected.informativeness
+
+
+def test_a_score_that_gives_what_it_does_not_declare_is_named(monkeypatch):
+    other = replace(FURTHER["modularity"], compute=lambda code, mask: {"modularity": 0.5, "mcc_stills": 1.0})
+    monkeypatch.setitem(FURTHER._specs, "modularity", other)
+    with pytest.raises(ValueError, match="score modularity gives column mcc_stills, which it does not declare"):
+        further_scores(["modularity"], _code("identity"))
 
 
 def test_every_column_says_how_it_is_read_and_belongs_to_one_score():

@@ -334,10 +334,20 @@ def test_a_refused_trial_leaves_the_pack_as_it_was(works, monkeypatch):
     assert pack.is_whole() and [m.config.key for m in pack._members.values()] == [ours.key]
 
 
+@pytest.mark.parametrize("fit", [1, 2, 3, 9, 49, 98, 99, 100, 101, 250, 2500])
+def test_the_share_that_is_named_lets_as_many_trials_share_a_gpu_as_fit(fit):
+    with pytest.raises(UserError) as caught:
+        check_memory(fit + 1, need=9, memory=10 * fit)
+    share = float(str(caught.value).split("--gpus-per-trial ")[1].split()[0])
+    at_a_time = int(1 / share + 1e-9)  # as Ray counts them
+    check_memory(at_a_time, need=9, memory=10 * fit)
+    assert at_a_time >= 0.95 * fit and (at_a_time == fit or fit > 100)
+
+
 @pytest.mark.parametrize(("trials", "fits"), [(9, True), (10, False)])
 def test_more_trials_than_fit_on_a_gpu_are_refused_with_the_remedy(trials, fits):
     if fits:
         check_memory(trials, need=100, memory=1000)
         return
-    with pytest.raises(UserError, match=r"10 trials .* and 9 fit; give --gpus-per-trial 0.11 or more"):
+    with pytest.raises(UserError, match=r"10 trials .* and 9 fit; give --gpus-per-trial 0.1111 or more"):
         check_memory(trials, need=100, memory=1000)
