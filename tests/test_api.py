@@ -134,7 +134,7 @@ async def in_a_loop(**options):
 storage = sys.argv[1]
 signal.signal(signal.SIGTERM, lambda number, frame: None)
 dd_ray.run  # what is imported only once comes first
-ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
 actor = ray.remote(num_cpus=0)(Mine).remote()
 before = of_this_process()
 

@@ -127,7 +127,9 @@ def sweep_of(trials: int, folder: str, trainable: type[TrialTrainable]) -> float
 def main(args: Sequence[str] = ()) -> None:
     """Compare at 300 trials; with numbers of trials as arguments, see how a sweep grows with them."""
     counts = [int(word) for word in args]
-    ray.init(num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        "local", num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     try:
         _growth(counts) if counts else _compare(300)
     finally:

@@ -183,7 +183,7 @@ def one_core(ray_folder: str):
         patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         patch.setenv("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
         patch.setenv("PYTHONPATH", str(ROOT))
-        ray.init(num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir=ray_folder)
+        ray.init("local", num_cpus=1, num_gpus=1, include_dashboard=False, log_to_driver=False, _temp_dir=ray_folder)
         yield
         ray.shutdown()
     for number, handler in handlers.items():
