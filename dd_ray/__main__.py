@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
@@ -14,7 +13,7 @@ from dd_ray.config.extensions import named_in, taken_from
 from dd_ray.config.options import option_name, options_class
 from dd_ray.config.specs import CodeOrName
 from dd_ray.config.trial_fields import choices_of, config_fields
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.sweep import Study
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.value_file import ValueFile
@@ -104,11 +103,12 @@ def _study_named(name: str, rest: list[str]) -> Study:
         known = all_studies()
         if name in known:
             return known[name]
-    close = get_close_matches(name, [*COMMANDS, *all_studies()], 1)
+    meant = did_you_mean(name, [*COMMANDS, *all_studies()])
     extensions, _ = named_in(rest)
     where = f", also none of {' '.join(extensions)}" if extensions else ""
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise UserError(f"there is no study or command {name}{where}; {hint}`{COMMAND} --help` lists all.")
+    raise UserError(
+        f"there is no study or command {name}{where}; {meant}{' ' if meant else ''}`{COMMAND} --help` lists all."
+    )
 
 
 def _listing() -> str:

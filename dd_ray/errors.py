@@ -2,8 +2,9 @@
 
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories of characters that a terminal obeys instead of showing: control characters, and those that change
@@ -17,6 +18,12 @@ class UserError(Exception):
 
     exit_code = 2
     """Exit code of a command that ends with this error."""
+
+
+def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of a sentence about a name that there is not: the known one that is like it, or something else."""
+    close = get_close_matches(str(name), list(known), 1)
+    return f"did you mean {close[0]}?" if close else otherwise
 
 
 def printable(text: object, lines: bool = False) -> str:

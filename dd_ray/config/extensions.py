@@ -16,7 +16,6 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -28,7 +27,7 @@ from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSp
 from dd_ray.config.trial import TrialConfig
 from dd_ray.config.trial_fields import REGISTRIES, TrialFields, field_names
 from dd_ray.config.urls import check_regular, own_path
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 
 KINDS: dict[str, type[Spec]] = {
     "model": ModelSpec,
@@ -238,7 +237,7 @@ def _is_declared(spec: Spec) -> bool:
 def _check(extension: Extension, specs: Sequence[Spec]) -> None:
     taken: dict[Any, object] = dict.fromkeys(_taken_beside(specs))
     for spec in specs:
-        where = f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind_of(spec)} {spec.name}"
+        where = _declaration(extension, spec)
         if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
             raise UserError(f"{where}; give it a name of letters, digits, _, - and dots.")
         _check_options(where, spec)
@@ -266,10 +265,14 @@ def _check_reads(extension: Extension) -> None:
     for spec in declared_by(extension):
         for name in spec.reads:
             if name not in field_names():
-                close = get_close_matches(str(name), field_names(), 1)
-                meant = f"did you mean {close[0]}?" if close else "name fields of the config, or options of its own."
-                where = f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind_of(spec)} {spec.name}"
+                meant = did_you_mean(name, field_names(), "name fields of the config, or options of its own.")
+                where = _declaration(extension, spec)
                 raise UserError(f"{where}, which reads {name!r}, and there is no such option; {meant}")
+
+
+def _declaration(extension: Extension, spec: Spec) -> str:
+    """Return the beginning of a sentence about a declaration, with its place."""
+    return f"{extension.name}:{_line_of_spec(extension, spec.name)} declares {kind_of(spec)} {spec.name}"
 
 
 def _named(spec: Spec) -> Iterator[tuple[str, Any, object]]:

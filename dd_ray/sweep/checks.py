@@ -1,13 +1,12 @@
 """Checks of a sweep's options, and of the metrics that its trials are compared by."""
 
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import Any, get_args, get_type_hints
 
 from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.field import Within
 from dd_ray.config.options import option_name
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
 from dd_ray.sweep.options import ASKED_SCORES, SMALLEST_SHARE, SearchOptions, SweepOptions
@@ -71,8 +70,7 @@ def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None
     """Make sure that names are known, such as fields of a config."""
     for name in names:
         if name not in known:
-            close = get_close_matches(str(name), known, 1)
-            instead = f"did you mean {close[0]}?" if close else f"give {', '.join(known)}."
+            instead = did_you_mean(name, known, f"give {', '.join(known)}.")
             raise UserError(f"{where} names {name!r}, which there is not; {instead}")
 
 

@@ -16,7 +16,6 @@ import argparse
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, make_dataclass
-from difflib import get_close_matches
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 import yaml
@@ -25,7 +24,7 @@ from dd_ray.command_line import COMMAND, LEAN, checked_value
 from dd_ray.config.options import field_named, option_name, options_class
 from dd_ray.config.trial_fields import field_names
 from dd_ray.config.urls import check_regular, own_path
-from dd_ray.errors import UserError, printable
+from dd_ray.errors import UserError, did_you_mean, printable
 from dd_ray.storage.exports import export
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan
@@ -200,8 +199,8 @@ def known_option(name: str, own: Collection[str]) -> str | None:
 
 def no_such_option(study: str, name: str, own: Collection[str]) -> UserError:
     """Return the error for an option that does not exist, with the one that may be meant."""
-    close = get_close_matches(name, [*own, *field_names()], 1, 0.6)
-    return UserError(f"{study} has no option {name}{f'; did you mean {close[0]}?' if close else '.'}")
+    meant = did_you_mean(name, [*own, *field_names()])
+    return UserError(f"{study} has no option {name}{f'; {meant}' if meant else '.'}")
 
 
 def save_values(plan: Plan) -> str | None:
