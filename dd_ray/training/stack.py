@@ -10,6 +10,7 @@ from dd_ray.data import Dataset, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.fused import Method
+from dd_ray.training.painting import Painting
 from dd_ray.training.trial import Trial, TrialState
 
 StackMethod = Method | Literal["auto", "alone"]
@@ -108,6 +109,8 @@ class Stack:
         trials = list(joining.values())
         if self._dataset is None or not self._trials:
             self._dataset = make_dataset(trials[0].config, self.device)
+            if self.device.type == "cuda":
+                self._dataset.paint = Painting(self._dataset.paint)
         if self._blocks is not None:
             self._blocks.add(trials)
         self._trials |= joining

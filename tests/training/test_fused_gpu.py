@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from dd_ray.data import make_dataset
 from dd_ray.training import Stack, bytes_per_trial, fused, set_precision
 from dd_ray.training.fused import methods_of
+from dd_ray.training.painting import TIMES_BEFORE, Painting
 from tests.small import CONFIGS, each, small
 from tests.training.test_fused import _relative, _three, assert_learned_alike, slow
+from tests.training.test_painting import each_painted
 
 pytestmark = [
     pytest.mark.gpu,
@@ -99,6 +102,16 @@ def test_trials_come_and_go(method):
     stack.step(1)
     assert [trial.iteration for trial in stack] == [4, 5]
     assert torch.isfinite(stack[first.key].weights).all()
+
+
+@each_painted
+def test_images_that_are_painted_by_one_launch_are_those_painted_without(config, recwarn):
+    dataset, undisturbed = Stack([config], "cuda").dataset, make_dataset(config, "cuda")
+    batches = [dataset.batch(iteration) for iteration in range(TIMES_BEFORE + 3)]
+    for iteration, batch in enumerate(batches):
+        assert torch.equal(batch.images, undisturbed.batch(iteration).images), iteration
+    assert isinstance(dataset.paint, Painting) and len(dataset.paint._captured) == 1
+    assert not recwarn.list  # one could be captured
 
 
 def test_the_estimate_of_a_trial_s_memory_is_enough_and_not_far_too_much():
