@@ -5,8 +5,8 @@
 // `convolve` computes dT/dy or, transposed, dT/dx, adds a bias and applies an activation; `correlate` computes dT/dw;
 // `activated` goes back through an activation.
 //
-// Images are [N, height, width, channels]. A tile of sums stays in registers: PIXELS images at one place times two
-// vectors of channels, or ROWS inputs of a kernel times two vectors of its outputs. All pixels of a tile are at the
+// Images are [N, height, width, channels]. A tile of sums stays in registers: TALL images at one place times two
+// vectors of channels, or TALL inputs of a kernel times two vectors of its outputs. All pixels of a tile are at the
 // same place of their images, so what lies outside of them is never multiplied. The order of each sum follows from
 // shapes and the width of vectors alone, and not from the number of threads.
 //
@@ -17,14 +17,15 @@
 #endif
 #include <atomic>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #define INLINE inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
 namespace {
-
 using Count = std::int64_t;
+using Floats = std::vector<float>;
 
 struct Shape {
     Count images, wide[3], narrow[3], size[2], stride[2], padding[2];  // wide and narrow: height, width, channels
@@ -53,54 +54,6 @@ INLINE Count least(Count a, Count b) { return a < b ? a : b; }
 INLINE Count most(Count a, Count b) { return a < b ? b : a; }
 INLINE Count parts(Count count, Count size) { return (count + size - 1) / size; }
 
-// Work is shared among the threads of the OpenMP that PyTorch has loaded, by its GOMP_parallel, if there is one.
-struct Threads {
-    void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
-    Count count;
-};
-template <class Work> struct Crew {
-    const Work& work;
-    Count count;
-    std::atomic<Count> next;
-    static void take(void* given) {
-        auto& crew = *static_cast<Crew*>(given);
-        for (Count i; (i = crew.next++) < crew.count;) crew.work(i);
-    }
-};
-template <class Work> void share(const Threads& threads, Count count, const Work& work) {
-    Crew<Work> crew{work, count, {0}};
-    if (threads.parallel == nullptr || threads.count < 2 || count < 2) crew.take(&crew);
-    else threads.parallel(crew.take, &crew, unsigned(threads.count), 0);
-}
-
-}  // namespace
-
-#define LANES 8
-#define PIXELS 6
-#define ROWS 6
-#pragma GCC push_options
-#pragma GCC target("avx2,fma")
-namespace avx2 {
-#include "kernels.cpp"
-}
-#pragma GCC pop_options
-#undef LANES
-#undef PIXELS
-#undef ROWS
-#define LANES 16
-#define PIXELS 8
-#define ROWS 8
-#pragma GCC push_options
-#pragma GCC target("avx512f,fma")
-namespace avx512 {
-#include "kernels.cpp"
-}
-#pragma GCC pop_options
-
-namespace {
-
-using Floats = std::vector<float>;
-
 // A matrix [rows, columns] as blocks of `width` columns, [blocks, rows, width], with zeros after the last column.
 Floats in_blocks(const float* matrix, Count rows, Count columns, Count width) {
     Floats blocks(parts(columns, width) * rows * width);
@@ -110,7 +63,42 @@ Floats in_blocks(const float* matrix, Count rows, Count columns, Count width) {
     return blocks;
 }
 
+// Work is shared among the threads of the OpenMP that PyTorch has loaded, by its GOMP_parallel, if there is one.
+struct Threads {
+    void (*parallel)(void (*)(void*), void*, unsigned, unsigned);
+    Count count;
+};
+template <class Work> void share(const Threads& threads, Count count, const Work& work) {
+    struct Crew {
+        const Work& work;
+        Count count;
+        std::atomic<Count> next;
+    } crew{work, count, {0}};
+    const auto take = [](void* given) {
+        auto& crew = *static_cast<Crew*>(given);
+        for (Count i; (i = crew.next++) < crew.count;) crew.work(i);
+    };
+    if (threads.parallel == nullptr || threads.count < 2 || count < 2) take(&crew);
+    else threads.parallel(take, &crew, unsigned(threads.count), 0);
+}
+
 }  // namespace
+
+#define LANES 8
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include "kernels.cpp"
+}
+#pragma GCC pop_options
+#undef LANES
+#define LANES 16
+#pragma GCC push_options
+#pragma GCC target("avx512f,fma")
+namespace avx512 {
+#include "kernels.cpp"
+}
+#pragma GCC pop_options
 
 extern "C" {
 
@@ -139,10 +127,8 @@ void dd_ray_correlate(const Shape* shape, const float* wide, const float* narrow
     Shape even = *shape;
     even.narrow[2] = step;
     Floats copy;
-    if (step != outputs) {
-        copy = in_blocks(narrow, shape->images * shape->narrow[0] * shape->narrow[1], outputs, step);
-        narrow = copy.data();
-    }
+    const Count pixels = shape->images * shape->narrow[0] * shape->narrow[1];
+    if (step != outputs) narrow = (copy = in_blocks(narrow, pixels, outputs, step)).data();
     Floats sums(SHARES * rows * step);
     (lanes == 16 ? avx512::correlate : avx2::correlate)(even, wide, narrow, sums.data(), *threads);
     for (Count r = 0; r < rows; r++)
@@ -173,6 +159,7 @@ void dd_ray_activated(Count pixels, Count channels, int activation, const float*
 
 typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef std::int32_t Bits __attribute__((vector_size(4 * LANES)));
+constexpr int TALL = LANES == 8 ? 6 : 8;  // rows of a tile of sums: pixels, or inputs of a kernel
 
 INLINE Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 INLINE void store(float* to, Vector x) { *reinterpret_cast<Vector*>(to) = x; }
@@ -196,11 +183,8 @@ INLINE Vector exp_minus_1(Vector x) {
     const Vector n = shifted - 12582912.f;
     const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
     Vector q = all(1.9875691500e-4f);
-    q = q * r + 1.3981999507e-3f;
-    q = q * r + 8.3334519073e-3f;
-    q = q * r + 4.1665795894e-2f;
-    q = q * r + 1.6666665459e-1f;
-    q = q * r + 5.0000001201e-1f;
+    constexpr float rest[] = {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+    UNROLL for (const float c : rest) q = q * r + c;
     q = q * r * r + r;
     const Vector power = (Vector)(((Bits)shifted << 23) + 0x3f800000);
     return power * q + (power - 1);
@@ -239,6 +223,16 @@ inline Count taps_of(const Shape& s, bool transposed, Count row, Count column, C
     return count;
 }
 
+// Adds to a tile the products of R numbers, some floats apart, with V vectors.
+template <int R, int V> INLINE void add_products(Vector (&sum)[R][V], const float* x, Count apart, const float* y) {
+    Vector vectors[V];
+    UNROLL for (int v = 0; v < V; v++) vectors[v] = load(y + v * LANES);
+    UNROLL for (int r = 0; r < R; r++) {
+        const Vector number = all(x[r * apart]);
+        UNROLL for (int v = 0; v < V; v++) sum[r][v] += number * vectors[v];
+    }
+}
+
 // P images from `image` on, V vectors of channels of each.
 template <int P, int V> void tile(const Place& at, Count image) {
     const Count stride = at.source_stride;
@@ -247,14 +241,7 @@ template <int P, int V> void tile(const Place& at, Count image) {
         UNROLL for (int v = 0; v < V; v++) sum[p][v] = load(at.bias + v * LANES);
     for (Count k = 0; k < at.num_taps; k++) {
         const float *x = at.source + image * stride + at.taps[k].source, *w = at.kernels + at.taps[k].kernel;
-        for (Count i = 0; i < at.taps[k].length; i++, x++, w += 2 * LANES) {
-            Vector weight[V];
-            UNROLL for (int v = 0; v < V; v++) weight[v] = load(w + v * LANES);
-            UNROLL for (int p = 0; p < P; p++) {
-                const Vector pixel = all(x[p * stride]);
-                UNROLL for (int v = 0; v < V; v++) sum[p][v] += pixel * weight[v];
-            }
-        }
+        for (Count i = 0; i < at.taps[k].length; i++, x++, w += 2 * LANES) add_products(sum, x, stride, w);
     }
     UNROLL for (int p = 0; p < P; p++)
         UNROLL for (int v = 0; v < V; v++) {
@@ -302,7 +289,7 @@ inline void dots(const Place& at, Count begin, Count end) {
 inline void convolve(const Shape& s, bool transposed, const float* source, const float* kernels, Count width,
                      const float* bias, Activation activation, float* target, const Threads& threads) {
     const Count *from = transposed ? s.narrow : s.wide, *to = transposed ? s.wide : s.narrow;
-    const Count together = width == 1 ? LANES : PIXELS, of_channel = s.size[0] * s.size[1] * from[2];
+    const Count together = width == 1 ? LANES : TALL, of_channel = s.size[0] * s.size[1] * from[2];
     share(threads, parts(s.images, together), [&](Count i) {
         const Count begin = i * together, end = least(s.images, begin + together);
         Taps taps[MOST_TAPS];
@@ -311,7 +298,7 @@ inline void convolve(const Shape& s, bool transposed, const float* source, const
                 const Count count = taps_of(s, transposed, pixel / to[1], pixel % to[1], width, taps);
                 const Place at = {source, from[0] * from[1] * from[2], taps, count, kernels + c * of_channel, bias + c,
                                   activation, target + pixel * to[2] + c, to[0] * to[1] * to[2], to[2] - c};
-                (width == 1 ? dots : at.channels > LANES ? tiles<PIXELS, 2> : tiles<PIXELS, 1>)(at, begin, end);
+                (width == 1 ? dots : at.channels > LANES ? tiles<TALL, 2> : tiles<TALL, 1>)(at, begin, end);
             }
     });
 }
@@ -326,14 +313,7 @@ void product(const Shape& s, Count images, Count rows, Count columns, const floa
     for (Count n = 0; n < images; n++)
         for (Count a = 0; a < rows; a++) {
             const float *in = x + n * x_image + a * x_row, *out = y + (n * s.narrow[0] + a) * y_row;
-            for (Count b = 0; b < columns; b++, in += x_column, out += s.narrow[2]) {
-                Vector narrow[V];
-                UNROLL for (int v = 0; v < V; v++) narrow[v] = load(out + v * LANES);
-                UNROLL for (int r = 0; r < R; r++) {
-                    const Vector wide = all(in[r]);
-                    UNROLL for (int v = 0; v < V; v++) sum[r][v] += wide * narrow[v];
-                }
-            }
+            for (Count b = 0; b < columns; b++, in += x_column, out += s.narrow[2]) add_products(sum, in, 1, out);
         }
     UNROLL for (int r = 0; r < R; r++)
         UNROLL for (int v = 0; v < V; v++) {
@@ -351,11 +331,10 @@ void products(const Shape& s, Count inputs, Count images, Count rows, Count colu
         if (inputs > 0) products<R / 2, V>(s, inputs, images, rows, columns, x, y, sums);
 }
 
-// The taps from first to last of an axis that read inside of the wide images at a place of the narrow ones.
-INLINE void inside(const Shape& s, int axis, Count at, Count& first, Count& last) {
+// First and end of the taps of an axis that read inside of the wide images at a place of the narrow ones.
+INLINE std::pair<Count, Count> inside(const Shape& s, int axis, Count at) {
     const Count begin = at * s.stride[axis] - s.padding[axis];
-    first = most(0, -begin);
-    last = least(s.size[axis], s.wide[axis] - begin);
+    return {most(0, -begin), least(s.size[axis], s.wide[axis] - begin)};
 }
 
 // Adds dT/dw of some images to sums [taps, I, O]. Taps of one row of a kernel lie beside each other, in the kernel as
@@ -366,20 +345,16 @@ inline void correlate_images(const Shape& s, Count images, const float* wide, co
         const Count top = most(0, parts(s.padding[0] - u, s.stride[0]));
         const Count bottom = least(s.narrow[0], (s.wide[0] - 1 + s.padding[0] - u + s.stride[0]) / s.stride[0]);
         for (Count b = 0, next; b < s.narrow[1] && top < bottom; b = next) {
-            Count first, last, other_first, other_last;
-            inside(s, 1, b, first, last);
-            for (next = b + 1; next < s.narrow[1]; next++) {
-                inside(s, 1, next, other_first, other_last);
-                if (other_first != first || other_last != last) break;
-            }
+            const auto taps = inside(s, 1, b);
+            for (next = b + 1; next < s.narrow[1] && inside(s, 1, next) == taps;) next++;
             const Count row = top * s.stride[0] + u - s.padding[0];
-            const Count column = b * s.stride[1] + first - s.padding[1];
+            const Count column = b * s.stride[1] + taps.first - s.padding[1];
             const float* x = wide + (row * s.wide[1] + column) * pixel;
             const float* y = narrow + (top * s.narrow[1] + b) * outputs;
-            float* to = sums + (u * s.size[1] + first) * pixel * outputs;
+            float* to = sums + (u * s.size[1] + taps.first) * pixel * outputs;
             for (Count o = 0; o < outputs; o += 2 * LANES)
-                (outputs - o > LANES ? products<ROWS, 2> : products<ROWS, 1>)(
-                    s, (last - first) * pixel, images, bottom - top, next - b, x, y + o, to + o);
+                (outputs - o > LANES ? products<TALL, 2> : products<TALL, 1>)(
+                    s, (taps.second - taps.first) * pixel, images, bottom - top, next - b, x, y + o, to + o);
         }
     }
 }
