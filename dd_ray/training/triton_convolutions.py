@@ -35,6 +35,8 @@ from dd_ray.models.networks.layers import Activation, dtype_between
 
 LEAST = 16
 """The smallest side of Triton's matrix products."""
+LAUNCH = {"num_warps": 4, "num_stages": 3}
+"""Warps of a program, and how many steps of its loop are under way at a time."""
 SHARE = 2048
 """About how many pixels one program of a kernel's gradient sums over: few enough to give a GPU enough programs for few
 trials, and many enough to leave little to add up afterwards."""
@@ -138,7 +140,7 @@ def correlate(geometry: Geometry, wide: Tensor, narrow: Tensor) -> Tensor:
 
 
 def _tile_of_images(source_channels: int, channels: int) -> dict[str, int]:
-    """Choose the tiles [P, C] of the result, and how many channels of the source are multiplied at a time.
+    """Choose the tiles [P, C] of the result, how many channels of the source are multiplied at a time, and `LAUNCH`.
 
     Up to 64 channels are in one tile, so that each pixel is read once for all of them. With 4 warps a thread has up to
     32 sums, and multiplies ten times as often as it reads shared memory. It has at most 107 registers, and the stages
@@ -149,11 +151,12 @@ def _tile_of_images(source_channels: int, channels: int) -> dict[str, int]:
         "BLOCK_P": 64 if channels > 32 else 128,
         "BLOCK_C": 1 if channels == 1 else _block(channels),
         "BLOCK_R": 1 if source_channels < LEAST else min(32, _block(source_channels)),
+        **LAUNCH,
     }
 
 
 def _tile_of_kernels(channels_and_taps: int, channels: int) -> dict[str, int]:
-    """Choose the tiles [R, C] of the result, and how many pixels are multiplied at a time.
+    """Choose the tiles [R, C] of the result, how many pixels are multiplied at a time, and `LAUNCH`.
 
     Channels and taps are tiled together, so that an image of one channel fills tiles, too. A thread has 16 sums and at
     most 128 registers; with 64×64 sums in a tile it would have 200. The narrow images are read again, from the cache,
@@ -163,6 +166,7 @@ def _tile_of_kernels(channels_and_taps: int, channels: int) -> dict[str, int]:
         "BLOCK_R": min(32 if channels > 32 else 64, _block(channels_and_taps)),
         "BLOCK_C": _block(channels),
         "BLOCK_P": 32,
+        **LAUNCH,
     }
 
 
@@ -205,7 +209,7 @@ def _launch(name: str, grid: tuple[int, int, int], *arguments: Tensor | int | No
     """
     kernel = _kernel(name)
     try:
-        kernel[grid](*arguments, **constants, num_warps=4, num_stages=3, enable_fp_fusion=True)
+        kernel[grid](*arguments, **constants, enable_fp_fusion=True)
     except Exception as error:  # a compiler may raise any error, and there are other methods
         if "out of memory" in str(error):
             raise torch.OutOfMemoryError(str(error)) from error

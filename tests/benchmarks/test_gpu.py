@@ -1,13 +1,17 @@
 """The sitting at a GPU comes to its end on a CPU, with small sizes, and leaves what is to be gone on with."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from dd_ray import results
 from dd_ray.cli import parse
@@ -51,6 +55,18 @@ def test_a_sitting_comes_to_its_end_and_is_gone_on_with(tmp_path):
     assert all(load_state(sweep.trial(key).state(6)).iteration == 6 for key in trials["key"])
     command = ["--preset", "paper", "--storage", str(tmp_path / "sweeps"), "--name", paper.NAME, *paper.SMALL]
     check_agrees(parse(paper._study(), [*command, "--beta-norm", "0.1"]), sweep)  # the same command goes on with it
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("triton") is None or Version(version("triton")) < Version("3.9"), reason="see test_triton"
+)
+def test_other_tiles_are_tried_on_each_kernel_of_a_step(tmp_path):
+    command = ["-m", "tests.benchmarks.gpu.tiles", "--small", "--precision", "float32", "--out", str(tmp_path)]
+    environment = os.environ | {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(tmp_path / "kernels")}
+    subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)
+    assert {result["case"].split()[2] for result in told(tmp_path)} == {"convolve", "correlate", "gradient"}
+    assert all(len(result["times"]) == 2 and result["ms"] == result["times"]["{}"] for result in told(tmp_path))
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from dd_ray.config import TrialConfig
-from dd_ray.training import Precision, Stack, StackMethod, fused, graphs, keep_freed_memory, set_precision
+from dd_ray.training import Precision, Stack, StackMethod, fused, graphs, keep_freed_memory, painting, set_precision
 from dd_ray.training.fused import Block
 from tests.benchmarks import limits
 from tests.benchmarks.gpu.paper import train_paper
@@ -78,8 +79,8 @@ def correct(case: Case, method: StackMethod) -> None:
 
 
 def speed(case: Case, method: StackMethod, precision: Precision, trials: str, search: str = "") -> None:
-    """A step of K trials: whole, replayed alone, of the host alone; its memory, and its largest kernels."""
-    fused.STEPS_TO_SETTLE = 2
+    """A step of K trials: whole, replayed alone, painted alone, of the host; its memory, and its largest kernels."""
+    fused.STEPS_TO_SETTLE = painting.TIMES_BEFORE = 2
     torch.backends.cudnn.benchmark = bool(search)
     set_precision(precision)
     count = int(trials)
@@ -94,6 +95,9 @@ def speed(case: Case, method: StackMethod, precision: Precision, trials: str, se
     replay = _block(stack)._step(method, True)  # type: ignore[arg-type]
     of_replay = seconds_of(lambda: [replay() for _ in range(steps)], case.device, repeats=1, warm_ups=0) / steps
     case.tell(replay_ms=1000 * of_replay, host_ms=1000 * _seconds_of_host(stack, case.device, steps))
+    paint = partial(stack.dataset.paint, stack.dataset.batch(0).factors)
+    of_painting = seconds_of(lambda: [paint() for _ in range(steps)], case.device, repeats=1) / steps
+    case.tell(painting_ms=1000 * of_painting, captured=case.device.type == "cuda" and not graphs._broken)
     if case.device.type == "cuda":
         case.tell(peak_gib=torch.cuda.max_memory_reserved(case.device) / 2**30)
     # P1 has compared float32 alone; the paper's grid takes the fastest, in whichever precision.

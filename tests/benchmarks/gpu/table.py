@@ -66,7 +66,8 @@ def _correct(results: list[dict[str, Any]], case: str) -> str:
 
 def _speed(results: list[dict[str, Any]], case: str) -> str:
     wrong = ", gradients are others" if latest(results, case, "agrees") is False else ""
-    return _values(results, case, ("step_ms", "replay_ms", "host_ms", "peak_gib", "trial_iterations_per_s")) + wrong
+    times = ("step_ms", "replay_ms", "painting_ms", "host_ms")
+    return _values(results, case, (*times, "peak_gib", "trial_iterations_per_s")) + wrong
 
 
 def _paper(results: list[dict[str, Any]], case: str) -> str:
