@@ -6,6 +6,7 @@ checkpoints of Tune's; it keeps all results of all trials whole; and it starts o
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,7 @@ class MedianRule(FIFOScheduler):
         super().__init__()
         self._name, self._sign, self._grace, self._last = metric, sign, grace_period, iterations
         self._scores: dict[str, dict[int, float]] = {}
+        self._means: dict[str, dict[int, float]] = {}  # of the scores up to each iteration, in order
         for key, evaluations in recorded.items():
             for evaluation in evaluations:
                 self._enter(key, evaluation)
@@ -64,12 +66,8 @@ class MedianRule(FIFOScheduler):
         key, iteration = trial.config["key"], result.get("iteration", 0)
         if not self._enter(key, result) or iteration >= self._last:
             return self.CONTINUE
-        others = [self._scores[other] for other in self._scores if other != key]
-        means = [
-            np.mean([score for at, score in scores.items() if at <= iteration])
-            for scores in others
-            if max(scores) >= iteration and min(scores) <= iteration
-        ]
+        of_others = (_mean_up_to(iteration, means) for other, means in self._means.items() if other != key)
+        means = [mean for mean in of_others if mean is not None]
         best = max(score for at, score in self._scores[key].items() if at <= iteration)
         return self.STOP if len(means) >= FEWEST and best < np.median(means) else self.CONTINUE
 
@@ -78,5 +76,16 @@ class MedianRule(FIFOScheduler):
         score, iteration = evaluation.get(self._name), evaluation.get("iteration", 0)
         if score is None or not math.isfinite(score) or iteration < self._grace:
             return False
-        self._scores.setdefault(key, {})[iteration] = self._sign * score
+        scores = self._scores.setdefault(key, {})
+        scores[iteration] = self._sign * score
+        sums = accumulate(scores[at] for at in sorted(scores))
+        self._means[key] = {at: total / n for n, (at, total) in enumerate(zip(sorted(scores), sums, strict=True), 1)}
         return True
+
+
+def _mean_up_to(iteration: int, means: Mapping[int, float]) -> float | None:
+    """Return a trial's mean up to an iteration; None if it begins to count later, or has not got there."""
+    if iteration in means or next(reversed(means)) < iteration:
+        return means.get(iteration)
+    before = [mean for at, mean in means.items() if at < iteration]
+    return before[-1] if before else None

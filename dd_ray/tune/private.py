@@ -217,6 +217,12 @@ def place(asha: "ASHAScheduler", trial: "Trial", bracket: int) -> None:
     asha._trial_info[trial.trial_id] = asha._brackets[bracket]
 
 
-def enter_rungs(asha: "ASHAScheduler", trial: Any, bracket: int, iteration: int, score: float) -> None:
-    """Enter a score, of which higher is better, into the rungs that a trial has passed. It stops no trial."""
-    asha._brackets[bracket].on_result(trial, iteration, score)
+def enter_rungs(asha: "ASHAScheduler", key: str, bracket: int, iteration: int, score: float) -> None:
+    """Enter a trial's score, of which higher is better, into the highest rung that it has passed, unless it has one.
+
+    It does what `on_result` of a bracket does, but for the comparison, which takes as long as the rung is high.
+    """
+    for milestone, scores in asha._brackets[bracket]._rungs:  # the highest first
+        if iteration >= milestone:
+            scores.setdefault(key, score)
+            return

@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,7 @@ class RememberingASHA(ASHAScheduler):
     def _enter(self, key: str, evaluation: Mapping[str, Any]) -> None:
         score, iteration = evaluation.get(self._name), evaluation[self._iteration]
         if score is not None and iteration < self._last:
-            trial: Any = SimpleNamespace(trial_id=key)
-            enter_rungs(self, trial, self._bracket_of(key), iteration, self._sign * score)
+            enter_rungs(self, key, self._bracket_of(key), iteration, self._sign * score)
 
     def _bracket_of(self, key: str) -> int:
         digest = hashlib.sha256(key.encode()).digest()

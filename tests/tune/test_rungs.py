@@ -3,6 +3,7 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from ray.tune.schedulers import TrialScheduler
 
@@ -122,6 +123,23 @@ def test_a_best_that_is_worse_than_the_median_of_the_others_means_is_stopped(sig
         rule = median(past, sign)
         assert told(rule, "d", 10, -sign * best) == TrialScheduler.CONTINUE  # the median is 0.4 there
         assert told(rule, "d", 20, -sign * 0.9) == verdict
+
+
+def test_the_median_is_that_of_its_definition_whenever_trials_are_evaluated():
+    rng = np.random.default_rng(0)
+    scores: dict[str, dict[int, float]] = {}
+    rule, verdicts = median({}), []
+    for _ in range(400):  # at iterations of their own, also before those that are known, and again
+        key, iteration, error = f"k{rng.integers(8)}", int(rng.integers(5, 40)), float(rng.random())
+        if iteration >= 10:
+            scores.setdefault(key, {})[iteration] = -error
+        others = [of for other, of in scores.items() if other != key and min(of) <= iteration <= max(of)]
+        means = [np.mean([score for at, score in of.items() if at <= iteration]) for of in others]
+        best = max((score for at, score in scores.get(key, {}).items() if at <= iteration), default=math.inf)
+        stopped = len(means) >= 3 and best < np.median(means)
+        verdicts.append(told(rule, key, iteration, error))
+        assert verdicts[-1] == (TrialScheduler.STOP if stopped and iteration >= 10 else TrialScheduler.CONTINUE)
+    assert 20 < verdicts.count(TrialScheduler.STOP) < 380
 
 
 def test_the_median_asks_for_three_others_a_score_and_an_iteration_before_the_last():
