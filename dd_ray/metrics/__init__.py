@@ -32,7 +32,7 @@ from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
-from dd_ray.metrics.further import ACTIVE, FURTHER, Code, ScoreSpec, applicable, further_scores
+from dd_ray.metrics.further import ACTIVE, ASKED_SCORES, FURTHER, Code, ScoreSpec, applicable, further_scores
 from dd_ray.metrics.held_out import HeldOut, in_two_halves
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
@@ -52,6 +52,7 @@ from dd_ray.metrics.total_correlation import gaussian_total_correlation
 
 __all__ = [
     "ACTIVE",
+    "ASKED_SCORES",
     "COMPARABLE",
     "DCI",
     "ENOUGH_POINTS",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dd_ray.config.code import resolve
-from dd_ray.config.extensions import KINDS
+from dd_ray.config.extensions import KINDS, TAKEN
 from dd_ray.config.specs import Registry, Spec
 from dd_ray.config.trial_fields import REGISTRIES
 from dd_ray.metrics.activity import active_mask
@@ -35,6 +35,8 @@ from dd_ray.metrics.notebook import (
 from dd_ray.metrics.regression import linear_r2, linear_r2_of_few, nonlinear_r2
 from dd_ray.metrics.sap import sap
 
+ASKED_SCORES = ("auto", "all", "none")
+"""Words that ask for scores of the last evaluation beside their names, and which no score may have as a name."""
 ACTIVE = "_active"
 """Suffix of the columns whose scores are of active units alone."""
 
@@ -275,3 +277,4 @@ reports, without the suffix, for the frames of held-out videos."""
 
 # Registered with extensions here, since their module lies below this one and cannot import it.
 REGISTRIES[FURTHER.kind], KINDS[FURTHER.kind] = FURTHER, ScoreSpec
+TAKEN.update((FURTHER.kind, word) for word in ASKED_SCORES)

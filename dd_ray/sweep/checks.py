@@ -7,9 +7,9 @@ from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.field import Within
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError, did_you_mean
-from dd_ray.metrics import FURTHER, REPORTED, reported_by
+from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
-from dd_ray.sweep.options import ASKED_SCORES, SMALLEST_SHARE, SearchOptions, SweepOptions
+from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
 from dd_ray.sweep.schedulers import SCHEDULERS
 from dd_ray.sweep.study import Preset, Study
 

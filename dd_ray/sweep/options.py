@@ -7,13 +7,11 @@ from dd_ray.command_line import LEAN, Seconds, optional, with_help
 from dd_ray.config.extensions import TAKEN
 from dd_ray.config.field import Within
 from dd_ray.config.names import Precision
-from dd_ray.metrics import FURTHER
+from dd_ray.metrics import ASKED_SCORES, FURTHER
 from dd_ray.sweep.samplers import SAMPLERS, TPE
 from dd_ray.sweep.schedulers import ASHA, SCHEDULERS
 from dd_ray.sweep.study import Study
 
-ASKED_SCORES = ("auto", "all", "none")
-"""Words that ask for scores of the last evaluation beside their names."""
 SMALLEST_SHARE = 1e-4
 """The smallest share of a CPU or GPU that Ray can count."""
 LONGEST = 999_999_999

@@ -129,7 +129,9 @@ def _why_not(config: TrialConfig) -> str:
 
 def _state_at(trial: TrialFolder, iteration: int) -> TrialState:
     if iteration not in trial.states():
-        raise UserError(f"is in training, and its state of iteration {iteration} is gone; score it when it has ended")
+        raise UserError(
+            f"is past its last evaluation, of iteration {iteration}, whose state is gone; score it after its next one"
+        )
     return state_at(trial, iteration)
 
 

@@ -355,6 +355,14 @@ def test_what_is_wrong_with_a_column_is_one_sentence(tmp_path: Path, column: str
         load_files([_file(tmp_path, text)])
 
 
+@pytest.mark.parametrize("word", ["auto", "all", "none"])
+def test_a_score_is_not_named_as_a_word_that_asks_for_scores(tmp_path: Path, word: str) -> None:
+    text = "from dd_ray.metrics import Metric, ScoreSpec\n"
+    text += f"S = ScoreSpec(name={word!r}, compute=len, columns={{'mine': Metric('x', 'x', None)}}, cost=1)\n"
+    with pytest.raises(UserError, match=rf"mine\.py:2 declares metric {word}, which there is already"):
+        load_files([_file(tmp_path, text)])
+
+
 @pytest.mark.parametrize("name", ["nothing.py", "models.txt", "my-models.py"])
 def test_what_is_no_file_is_said(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match=rf"--extension .*{name} (cannot be read|is no Python file)"):

@@ -87,13 +87,13 @@ def test_more_scores_come_beside_those_that_are_there(sweep):
     assert trials["mcc_stills"].notna().sum() == trials["sap_stills"].notna().sum() == 2
 
 
-def test_a_trial_in_training_is_left_out(sweep, capsys):
+def test_a_trial_between_two_evaluations_is_left_out(sweep, capsys):
     trial = next(trial for trial in sweep.trials() if trial.describe()["label"] == "gamma=0.5")
     for iteration in (7, 8):
         trial.save_state(iteration, trial.state(3))
     _score(sweep, "--metrics", "mcc")
     assert set(_added(sweep)) == {"gamma=0.9"}
-    assert "gamma=0.5 is in training" in capsys.readouterr().err
+    assert "gamma=0.5 is past its last evaluation, of iteration 3," in capsys.readouterr().err
 
 
 def test_a_sweep_on_an_object_store_is_scored_too(object_store, few_stills):
