@@ -120,6 +120,19 @@ def test_the_fastest_is_taken_of_those_that_are_right(tmp_path):
     assert sitting.fastest() == [("streams", "tf32"), ("streams", "float32")]
 
 
+def test_the_paper_s_grid_is_gone_on_with_in_the_precision_that_it_was_begun_in(tmp_path):
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False)
+    (tmp_path / paper.RECORDS).touch()
+    tell(tmp_path, "ceilings", device="cuda")
+    for ms, precision in [(5, "bf16"), (9, "tf32")]:
+        tell(tmp_path, f"speed 36 triton {precision}", step_ms=float(ms))
+    assert "bf16" in _paper(sitting, 240)[0].command
+    tell(tmp_path, "paper", precision="tf32", method="streams")
+    assert "tf32" in _paper(sitting, 240)[0].command and "triton" in _paper(sitting, 240)[0].command
+    tell(tmp_path, "paper", precision="float32")
+    assert not _paper(sitting, 240)
+
+
 def test_records_are_packed_while_trials_save_their_states(tmp_path, monkeypatch):
     scratch = tmp_path / "scratch"
     cell = scratch / paper.NAME / "cells" / "a"

@@ -129,7 +129,9 @@ def _speed(sitting: Sitting) -> list[Case]:
 
 
 def _paper(sitting: Sitting, seconds: float) -> list[Case]:
-    ranked, results = sitting.fastest(), told(sitting.out)
+    results = told(sitting.out)
+    begun = latest(results, "paper", "precision")  # in which an earlier sitting has trained it in part
+    ranked = [each for each in sitting.fastest() if begun in (None, each[1])]
     trials = latest(results, "paper", "trials")
     if trials is not None and latest(results, "paper", "ended") == trials:
         return []

@@ -120,6 +120,7 @@ def paper(case: Case, method: StackMethod, precision: Precision, seconds: str, s
     """The paper's grid, as the sweep that it is, as far as it comes."""
     set_precision(precision)
     keep_freed_memory()
+    case.tell(precision=precision, method=method)
     train_paper(
         case.out,
         Path(scratch),
