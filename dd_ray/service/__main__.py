@@ -173,7 +173,7 @@ def _fetch(options: argparse.Namespace) -> int:
             raise UserError(f"{folder} is a sweep of this machine; choose another folder with --to.")
         text = on_head.run(client, ["python", "-m", "dd_ray.service.pack", sweep.location], console().width)
     for path in pack.unpack(text, folder):
-        print(path)
+        print(printable(path))
     return 0
 
 

@@ -102,6 +102,12 @@ def test_what_is_fetched_is_the_table_and_the_figures(head, capsys, tmp_path):
     assert "is a sweep of this machine" in told(capsys, "fetch", ID, "--to", str(tmp_path / "mine"), code=2)
 
 
+def test_the_names_of_what_is_fetched_are_shown_and_not_obeyed(head, capsys, tmp_path):
+    (tmp_path / "mine" / "figures" / "\x1b[2J.csv").write_text("γ\n")
+    printed = told(capsys, "fetch", ID, "--to", str(tmp_path / "here"))
+    assert r"figures/\x1b[2J.csv" in printed and "\x1b" not in printed
+
+
 def test_what_runs_is_stopped_once(head, capsys):
     assert "has ended already (finished)" in told(capsys, "stop", ID, code=2)
     head.jobs = [job("RUNNING", metadata=head.jobs[0].metadata)]
