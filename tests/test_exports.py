@@ -1,5 +1,6 @@
 """Files that a command leaves for its user."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ def test_what_cannot_be_written_names_the_option(tmp_path: Path) -> None:
         export(tmp_path / "file", {"x": b""}, "--somewhere")
     with pytest.raises(UserError, match=r"--somewhere .*file cannot be a folder"):
         make_folder(tmp_path / "file", "--somewhere")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to a pipe"])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path, kind: str) -> None:
+    os.mkfifo(tmp_path / "pipe")  # as a device, which a test cannot make
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link to a pipe").symlink_to("pipe")
+    with pytest.raises(UserError, match=f"{kind} is no file, and is not replaced by one; choose another --out"):
+        export(tmp_path, {"new": b"x", kind: b"x"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link to a pipe", "pipe"]
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link to a pipe").is_symlink()
 
 
 def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path: Path) -> None:

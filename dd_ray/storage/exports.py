@@ -17,10 +17,13 @@ def export(folder: Path, contents: Mapping[str, bytes], option: str = "--out") -
         option: the option that chose the folder, for messages.
 
     Raises:
-        UserError: the folder cannot be written.
+        UserError: the folder cannot be written, or something that is no file, such as /dev/null, has a file's name.
     """
     files = LocalFiles(folder)
     try:
+        for path in (folder / name for name in contents):
+            if path.exists() and not path.is_file():  # a device would be gone for all programs
+                raise UserError(f"{path} is no file, and is not replaced by one; choose another {option}.")
         for name, content in contents.items():
             files.write(name, content, durable=False)
     except OSError as error:
