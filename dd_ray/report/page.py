@@ -40,7 +40,7 @@ def render(
     pictures: Iterable[dict[str, Any]],
     originals: list[dict[str, Any]],
     *,
-    served: bool = False,
+    served: str | None = None,
 ) -> str:
     """The page.
 
@@ -48,15 +48,17 @@ def render(
         content: what `dd_ray.report.collect` gives.
         pictures: for each of its cells, what `Pictures.of_cells` gives; none for a page without pictures.
         originals: what the pictures refer to; read after them.
-        served: whether a server shows it that tells it newer numbers, see `dd_ray.report.server`.
+        served: of a page whose server tells it newer numbers, what tells these from its own; see
+            `dd_ray.report.server`.
     """
     blocks = [_data(f"pictures-{place}", of_cell) for place, of_cell in enumerate(pictures)]
     pictured = "yes" if blocks else "no"
     blocks.append(_data("originals", originals))
-    library, own = get_plotlyjs(), joined_script(served=served)
+    library, own = get_plotlyjs(), joined_script(served=served is not None)
     parts = {
-        "POLICY": _policy(library, own, served=served),
+        "POLICY": _policy(library, own, served=served is not None),
         "PICTURED": pictured,
+        "VERSION": html.escape(served or ""),
         "TITLE": html.escape(content["about"]["name"]),
         "QUESTION": html.escape(content["about"]["question"] or ""),
         "STYLE": _resource("report.css"),

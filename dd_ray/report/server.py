@@ -58,20 +58,19 @@ class ServedSweep:
         self.sweep = SweepFolder.open(location)
         self._collect = collected
         self._lock = threading.Lock()
-        self._content: dict[str, Any] | None = None
-        self._version = ""
+        self._known: tuple[dict[str, Any] | None, str] = None, ""
         self._next = 0.0
 
     def content(self) -> tuple[dict[str, Any] | None, str]:
         """The numbers, None while there are none, and what tells them from later ones."""
         # One collects; the others have what there is, unless that is nothing yet.
-        if self._lock.acquire(blocking=self._content is None):
+        if self._lock.acquire(blocking=self._known[0] is None):
             try:
                 if time.monotonic() >= self._next:
                     self._read()
             finally:
                 self._lock.release()
-        return self._content, self._version
+        return self._known
 
     def progress(self) -> dict[str, Any]:
         """Return how many trials run, how fast, and the seconds left, as the sweep's command last said; else zeros."""
@@ -80,20 +79,20 @@ class ServedSweep:
 
     def page(self) -> str:
         """The page, or one that waits while nothing has been evaluated."""
-        content, _ = self.content()
+        content, version = self.content()
         if content is not None:
-            return render(content, [], [], served=True)
+            return render(content, [], [], served=version)
         manifest = self.sweep.manifest() or {}
         return waiting_page(self.sweep.name, manifest.get("question", ""), self.sweep.location)
 
     def _read(self) -> None:
         began = time.monotonic()
         try:
-            self._content = self._collect(self.sweep.location)
-            text = json.dumps({**self._content, "about": None}, sort_keys=True)
-            self._version = f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
+            content = self._collect(self.sweep.location)
+            text = json.dumps({**content, "about": None}, sort_keys=True)
+            self._known = content, f'"{hashlib.sha256(text.encode()).hexdigest()[:16]}"'
         except UserError:  # not evaluated yet
-            self._content = None
+            self._known = None, ""
         ended = time.monotonic()
         self._next = ended + max(LEAST_SECONDS, REST * (ended - began))
 

@@ -79,6 +79,19 @@ def test_numbers_are_sent_once(server: Server) -> None:
     assert (again.status, nothing) == (304, "")
 
 
+def test_a_page_knows_which_numbers_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(served, "REST", 0.0)
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("unfinished", 0))
+    with serving(path) as server:
+        page = Page(ask(server, "/")[1])
+        (version,) = (value for _, name, value in page.attributes if name == "data-version")
+        assert version and ask(server, "/content.json", If_None_Match=version)[0].status == 304
+        record(path, 150)  # before the page asks for the first time
+        answer, text = ask(server, "/content.json", If_None_Match=version)
+        assert answer.status == 200 and json.loads(text)["iterations"] == [0, 150]
+
+
 def test_numbers_grow_with_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(served, "REST", 0.0)

@@ -1,7 +1,7 @@
 // The page of a sweep that runs, as its server shows it: newer numbers without loading it anew.
 
 const SECONDS_BETWEEN = 5;
-let version = null; // of the numbers that are shown
+let { version } = document.documentElement.dataset; // of the numbers that are shown
 
 /** What a file of the server says now; null where that is what it said last, or where it does not answer. */
 async function ask(file, known) {
@@ -36,7 +36,7 @@ async function look() {
   showProgress(progress?.content);
   const newer = await ask("content.json", version);
   if (newer?.content) {
-    if (version !== null) refresh(newer.content);
+    refresh(newer.content);
     version = newer.version;
   }
   setTimeout(look, SECONDS_BETWEEN * 1000);
