@@ -20,7 +20,7 @@ from dd_ray.results.table import as_csv
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.suggestions import LOG, TRIALS, WITH_VALUES, common_iterations, current_trials, open_storage
+from dd_ray.sweep.suggestions import LOG, TRIALS, WITH_VALUES, common_iterations, current_trials, read_storage
 
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -58,7 +58,7 @@ def load(path: str | Path) -> pd.DataFrame:
 
 def _study_of(sweep: SweepFolder, search: Mapping[str, Any]) -> optuna.Study:
     try:
-        return optuna.load_study(study_name=search["optuna_study"], storage=open_storage(sweep.folder))
+        return optuna.load_study(study_name=search["optuna_study"], storage=read_storage(sweep.folder))
     except KeyError as error:
         raise UserError(f"{sweep.location} has no suggestions yet, or has lost them; run its command again.") from error
 

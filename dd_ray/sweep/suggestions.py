@@ -17,6 +17,7 @@ been told is read again. The study is `optuna.log` in the sweep's folder, in Opt
 each change. This works on network file systems, unlike SQLite's locks, and `optuna-dashboard` can open it.
 """
 
+import io
 import json
 import math
 import sys
@@ -30,7 +31,7 @@ import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalFileOpenLock
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -314,7 +315,7 @@ class Suggestions:
 
 
 def open_storage(folder: Path) -> JournalStorage:
-    """Open Optuna's storage in a sweep's folder.
+    """Open Optuna's storage in a sweep's folder, for the command that runs the search.
 
     A line that a kill or a full disk cut short is removed, since Optuna would append the next one to it and read
     neither. The lock of a killed command is removed after a while.
@@ -326,8 +327,39 @@ def open_storage(folder: Path) -> JournalStorage:
     read_lines(files, LOG)
     files.drop_cut_line(LOG)
     lock = JournalFileOpenLock(str(path), grace_period=SECONDS_TO_A_STALE_LOCK)
+    return _understood(files, JournalFileBackend(str(path), lock_obj=lock))
+
+
+def read_storage(folder: Path) -> JournalStorage:
+    """Return what Optuna's storage in a sweep's folder holds now, for those who look at it.
+
+    The file stays as it is: a last line without an end may be one that the search's command is writing.
+
+    Raises:
+        DamagedError: the log is damaged.
+    """
+    files = LocalFiles(folder)
+    return _understood(files, _Lines(read_lines(files, LOG)))
+
+
+class _Lines(BaseJournalBackend):
+    """Lines of a log that were read, to which none can be added."""
+
+    def __init__(self, lines: list[dict[str, Any]]) -> None:
+        self._lines = lines
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        """Return the lines from one on."""
+        return self._lines[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Refuse to add lines."""
+        raise io.UnsupportedOperation(f"{LOG} was opened to be read")
+
+
+def _understood(files: LocalFiles, log: BaseJournalBackend) -> JournalStorage:
     try:
-        return JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        return JournalStorage(log)
     except Exception as error:  # Optuna may raise any error for lines that it does not understand
         raise damaged(files, LOG, f"Optuna reads it not: {type(error).__name__} {error}") from error
 

@@ -183,6 +183,21 @@ def test_a_line_that_was_cut_short_is_no_line(tmp_path: Path) -> None:
     assert states_of(plan) == ["COMPLETE"] * 5
 
 
+def test_who_looks_at_a_search_does_not_cut_the_line_that_its_command_is_writing(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "3")
+    run(plan, bowl)
+    log = Path(plan.location) / LOG
+    whole = log.read_bytes()
+    *_, last = whole.splitlines(keepends=True)
+    log.write_bytes(whole + last[:10])
+    assert set(search_results.load(plan.location)["state"]) == {"finished"}
+    assert search_results.importances(plan.location) is not None and log.read_bytes() == whole + last[:10]
+    log.unlink()
+    with pytest.raises(UserError, match="has no suggestions yet"):
+        search_results.load(plan.location)
+    assert not log.exists()
+
+
 def test_more_suggestions_extend_a_search(tmp_path: Path) -> None:
     first = run(plan_of(tmp_path, "--suggestions", "3"), bowl)
     more = run(plan_of(tmp_path, "--suggestions", "5"), bowl)
