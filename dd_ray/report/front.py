@@ -18,7 +18,7 @@ from dd_ray.report.beside import BESIDE
 from dd_ray.report.live import PAGE
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
-from dd_ray.storage.files import open_files
+from dd_ray.storage.files import Files, open_files
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
@@ -114,8 +114,15 @@ def sweeps_in(storage: str) -> list[str]:
     """Names of the sweeps that a storage holds; none where it is none."""
     found = open_files(storage)
     names = [name for name in found.names() if "/" not in name]
-    holds = in_parallel(lambda name: found.at(name).exists("sweep.json"), names)
+    holds = in_parallel(lambda name: _is_sweep(found.at(name)), names)
     return [name for name, is_sweep in zip(names, holds, strict=True) if is_sweep]
+
+
+def _is_sweep(files: Files) -> bool:
+    try:
+        return files.exists("sweep.json")
+    except PermissionError:  # a folder that others may not enter, such as lost+found
+        return False
 
 
 def is_storage(location: str) -> bool:
@@ -190,12 +197,14 @@ def _pairing(name: str, first: str | None) -> str:
 
 
 def _whole_line(lines: Lines, location: str) -> Line | None:
-    """The line of a sweep; None, with a sentence on stderr, of one that is damaged."""
+    """The line of a sweep; None, with a sentence on stderr, of one that is damaged, gone, or not to be read."""
     try:
         return lines.of(SweepFolder.open(location))
     except UserError as error:
         print(printable(error), file=sys.stderr)
-        return None
+    except OSError as error:
+        print(printable(f"{location} cannot be read ({error.strerror or error})."), file=sys.stderr)
+    return None
 
 
 HEADINGS = ("Sweep", "State", "Trials", "Begun", "Study and question", "What came out", "Machine")

@@ -142,6 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(HTTPStatus.NOT_FOUND, "text/plain", str(error))
         except ConnectionError:  # a reader that has gone
             return None
+        except OSError as error:  # of the storage
+            told = f"The storage cannot be read ({error.strerror or error})."
+            return self._send(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", told)
 
     do_HEAD = do_GET
 

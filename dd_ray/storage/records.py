@@ -78,6 +78,7 @@ _EXTENSION = _object(
         "declares": _list_of(_object({"kind": TEXT, "name": TEXT, "options": _list_of(ANY)})),
     }
 )
+_MACHINE = _object({"name": TEXT_OR_NONE, "processor": TEXT_OR_NONE, "cores": NUMBER_OR_NONE, "gpus": _list_of(TEXT)})
 _EVALUATION = _object({"iteration": WHOLE}, {"check": TEXT}, NUMBER_OR_NONE)
 _ATTEMPT = _object(
     {"attempt": TEXT, "began": NUMBER, "host": TEXT, "pid": WHOLE, "device": TEXT, "recorded": REACHED},
@@ -90,6 +91,11 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
             {"study": TEXT, "axes": _object(each=_list_of(ANY)), "options": _object()},
             {
                 "search": _SEARCH,
+                "question": TEXT_OR_NONE,
+                "tells": _list_of(TEXT),
+                "began": TEXT_OR_NONE,
+                "asked": TEXT_OR_NONE,
+                "machine": _MACHINE,
                 "evaluate_at": _list_of(WHOLE),
                 "command": _list_of(TEXT),
                 "versions": _object(each=TEXT),

@@ -1,5 +1,6 @@
 """The front page of a storage: what it says of each sweep, and where it leads."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from dd_ray.errors import UserError
 from dd_ray.report import command, front
 from dd_ray.report.front import Lines, sweeps_in
 from dd_ray.report.server import Server, _shown
+from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from tests.figures.sweeps import Values, write_sweep
 from tests.report.test_report import HOSTILE, Page
@@ -71,6 +73,47 @@ def test_records_are_read_again_where_one_has_changed(storage: Path, monkeypatch
     assert lines.of(sweep).progress == first.progress and len(read) == 2
     unfinished.finish(Outcome(state="finished", iteration=300))
     assert lines.of(sweep).progress == "3 of 3 trials (1 failed)" and len(read) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("machine", {"name": "vm"}), ("question", 5), ("began", [1]), ("asked", {"a": 1}), ("tells", [1])],
+)
+def test_a_damaged_sweep_does_not_take_the_others_away(
+    storage: Path, capsys: pytest.CaptureFixture[str], name: str, value: object
+) -> None:
+    sweep = SweepFolder.at(storage / "half")
+    sweep.write_manifest({**(sweep.manifest() or {}), name: value})
+    page = front.front_page(str(storage), lambda line: line.name)
+    assert "whole #1" in page and "half" not in page
+    assert "half/sweep.json is damaged" in capsys.readouterr().err
+
+
+def test_what_may_not_be_read_does_not_take_the_others_away(
+    storage: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exists, read = LocalFiles.exists, LocalFiles.read
+
+    def refuse(files: LocalFiles, folder: str) -> None:
+        if files.location.endswith(folder):
+            raise PermissionError(errno.EACCES, "Permission denied")
+
+    def may_exist(files: LocalFiles, name: str) -> bool:
+        refuse(files, "other")  # as lost+found, which only root may enter
+        return exists(files, name)
+
+    def may_be_read(files: LocalFiles, name: str) -> bytes:
+        refuse(files, "half")
+        return read(files, name)
+
+    monkeypatch.setattr(LocalFiles, "exists", may_exist)
+    monkeypatch.setattr(LocalFiles, "read", may_be_read)
+    with Server(0, *_shown(str(storage))) as server, running(server):
+        answer, text = ask(server, "/")
+        assert answer.status == 200 and "whole #1" in text and "half" not in text
+        answer, text = ask(server, "/half/")
+        assert (answer.status, text) == (503, "The storage cannot be read (Permission denied).")
+    assert capsys.readouterr().err.splitlines() == [f"{storage / 'half'} cannot be read (Permission denied)."]
 
 
 def test_the_command_on_a_storage_lists_its_sweeps(storage: Path, capsys: pytest.CaptureFixture[str]) -> None:
