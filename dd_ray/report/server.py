@@ -73,17 +73,30 @@ class ServedSweep:
         return self._known
 
     def progress(self) -> dict[str, Any]:
-        """Return how many trials run, how fast, and the seconds left, as the sweep's command last said; else zeros."""
-        said = alive(self.sweep) or {"running": [], "iterations_per_second": 0.0, "seconds_left": None}
+        """Return how many trials run, how fast, and the seconds left, as the sweep's command last said; else zeros.
+
+        Raises:
+            UserError: the sweep is gone, or damaged.
+        """
+        said = alive(SweepFolder.open(self.sweep.location)) or {
+            "running": [],
+            "iterations_per_second": 0.0,
+            "seconds_left": None,
+        }
         return {**said, "running": len(said["running"])}
 
     def page(self) -> str:
-        """The page, or one that waits while nothing has been evaluated."""
+        """The page, or one that waits while nothing has been evaluated.
+
+        Raises:
+            UserError: the sweep is gone, or damaged.
+        """
+        sweep = SweepFolder.open(self.sweep.location)
         content, version = self.content()
         if content is not None:
             return render(content, [], [], served=version)
-        manifest = self.sweep.manifest() or {}
-        return waiting_page(self.sweep.name, manifest.get("question", ""), self.sweep.location)
+        manifest = sweep.manifest() or {}
+        return waiting_page(sweep.name, manifest.get("question") or "", sweep.location)
 
     def _read(self) -> None:
         began = time.monotonic()

@@ -128,6 +128,19 @@ def test_a_sweep_without_a_number_waits(tmp_path: Path) -> None:
         assert ask(server, "/content.json")[0].status == 304
 
 
+@pytest.mark.parametrize(("text", "said"), [(None, "holds no sweep"), ("{", "sweep.json is damaged")])
+def test_a_sweep_that_goes_away_is_not_shown_as_one_that_waits(tmp_path: Path, text: str | None, said: str) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
+    with serving(path) as server:
+        assert ask(server, "/progress.json")[0].status == 200
+        (path / "sweep.json").unlink()
+        if text is not None:
+            (path / "sweep.json").write_text(text)
+        for asked in ("/", "/progress.json"):
+            answer, told = ask(server, asked)
+            assert answer.status == 404 and said in told
+
+
 def test_progress_is_what_the_command_said_lately(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     progress = json.loads(ask(server, "/progress.json")[1])
     assert progress == {"running": 0, "iterations_per_second": 0.0, "seconds_left": None}

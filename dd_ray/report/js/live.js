@@ -27,7 +27,7 @@ function showProgress(progress) {
     left === null ? "" : `about ${clock(left)} left`,
   ];
   const text = running ? running.filter(Boolean).join(", ") : "Nothing runs at the moment";
-  $("live").textContent = progress ? `${text}.` : "The server does not answer; what is shown may be old.";
+  $("live").textContent = progress ? `${text}.` : "The server cannot be asked, or the sweep is gone; what is shown may be old.";
   $("live").classList.toggle("badge", !progress);
 }
 
