@@ -3,7 +3,7 @@
 import html
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -16,6 +16,7 @@ from dd_ray.errors import UserError, printable
 from dd_ray.report.about import about
 from dd_ray.report.beside import BESIDE
 from dd_ray.report.live import PAGE
+from dd_ray.results import suggestions
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import alive
 from dd_ray.storage.files import Files, open_files
@@ -53,6 +54,7 @@ class _Recorded:
     said: Mapping[str, Any]
     """Of `dd_ray.report.about`."""
     trials: int
+    """Those that the sweep will have."""
     states: Sequence[str]
     """Of the trials that have ended."""
     finding: str
@@ -62,7 +64,12 @@ class _Recorded:
         trials = sweep.trials()
         states = [outcome.state for outcome in in_parallel(lambda trial: trial.outcome(), trials) if outcome]
         finding = _finding(sweep) if "finished" in states else ""
-        return cls(said=about(sweep), trials=len(trials), states=states, finding=finding)
+        return cls(
+            said=about(sweep),
+            trials=len(trials) + _to_come(sweep, {t.key for t in trials}),
+            states=states,
+            finding=finding,
+        )
 
 
 class Lines:
@@ -208,6 +215,25 @@ def _whole_line(lines: Lines, location: str) -> Line | None:
 
 
 HEADINGS = ("Sweep", "State", "Trials", "Begun", "Study and question", "What came out", "Machine")
+
+
+def _to_come(sweep: SweepFolder, made: Set[str]) -> int:
+    """Return how many trials a search has yet to make, since it draws some at a time; 0 of a grid, which has all.
+
+    Args:
+        sweep: a search or a grid.
+        made: keys of the trials that it has.
+    """
+    manifest = sweep.manifest() or {}
+    if "search" not in manifest:
+        return 0
+    asked, seeds = manifest["options"].get("suggestions", 0), len(manifest["search"].get("seeds", ()))
+    try:
+        drawn = suggestions.load(sweep.location)
+    except UserError:  # none yet, or the log is damaged, and they are drawn again
+        return max(0, asked * seeds - len(made))
+    begun = {key for keys in drawn.loc[drawn["state"] == "unfinished", "cells"] for key in keys.split()}
+    return max(0, asked - len(drawn)) * seeds + len(begun - made)
 
 
 def _finding(sweep: SweepFolder) -> str:

@@ -69,7 +69,8 @@ def _one_of(*values: str) -> Shape:
 
 
 _SEARCH = _object(
-    {"optuna_study": TEXT, "objectives": _list_of(TEXT), "space": _object(each=TEXT), "iterations": WHOLE}
+    {"optuna_study": TEXT, "objectives": _list_of(TEXT), "space": _object(each=TEXT), "iterations": WHOLE},
+    {"seeds": _list_of(WHOLE)},
 )
 _EXTENSION = _object(
     {
@@ -88,7 +89,7 @@ _AGAIN = "the sweep's command sets the trial aside and trains it again"
 SHAPES: Mapping[str, tuple[Shape, str]] = {
     "sweep.json": (
         _object(
-            {"study": TEXT, "axes": _object(each=_list_of(ANY)), "options": _object()},
+            {"study": TEXT, "axes": _object(each=_list_of(ANY)), "options": _object(known={"suggestions": WHOLE})},
             {
                 "search": _SEARCH,
                 "question": TEXT_OR_NONE,

@@ -1,6 +1,7 @@
 """The front page of a storage: what it says of each sweep, and where it leads."""
 
 import errno
+import math
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dd_ray.storage.sweep_folder import Outcome, SweepFolder
 from tests.figures.sweeps import Values, write_sweep
 from tests.report.test_report import HOSTILE, Page
 from tests.report.test_server import ask, running
+from tests.sweep.searching import bowl, plan_of, run
 
 AXES = {"beta": [0.1, 1.0, 2.0]}
 
@@ -73,6 +75,20 @@ def test_records_are_read_again_where_one_has_changed(storage: Path, monkeypatch
     assert lines.of(sweep).progress == first.progress and len(read) == 2
     unfinished.finish(Outcome(state="finished", iteration=300))
     assert lines.of(sweep).progress == "3 of 3 trials (1 failed)" and len(read) == 3
+
+
+def test_a_search_has_all_trials_that_it_is_asked_for(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "5", "--seeds", "2")
+    sweep = SweepFolder.at(plan.location)
+
+    def line(trained: float) -> tuple[str, str]:
+        run(plan, bowl, kill_after=trained)
+        sweep.write_manifest({**(sweep.manifest() or {}), "options": {"suggestions": 5}})
+        said = Lines().of(sweep)
+        return said.state, said.progress
+
+    assert line(2) == ("not running", "2 of 10 trials")  # of another suggestion, no trial is made yet
+    assert line(math.inf) == ("complete", "10 of 10 trials")
 
 
 @pytest.mark.parametrize(
