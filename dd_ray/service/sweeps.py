@@ -234,7 +234,8 @@ def _staged(path: Path, extensions: Sequence[str], values: str) -> Iterator[Path
     here = path.absolute().parent
     with tempfile.TemporaryDirectory(prefix="dd_ray_") as name:
         size = 0
-        for file in sorted(here.glob("*.py")):
+        # Emacs keeps a link to nowhere, .#NAME.py, beside a file that is being edited.
+        for file in filter(Path.is_file, sorted(here.glob("*.py"))):
             size += file.stat().st_size
             if size > LARGEST_CODE:
                 raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")

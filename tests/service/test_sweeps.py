@@ -166,6 +166,8 @@ def test_a_study_of_ones_own_travels_with_what_stands_beside_it(tmp_path):
     (tmp_path / "study").mkdir()
     (tmp_path / "study" / "values.py").write_text("ALPHA = (0.0, 1.0)\n")
     (tmp_path / "study" / "large.bin").write_bytes(b"0" * 100)
+    (tmp_path / "study" / ".#alpha.py").symlink_to("ada@host.1234:1700000000")  # by Emacs, while it is edited
+    (tmp_path / "study" / "old.py").mkdir()
     study = tmp_path / "study" / "alpha.py"
     study.write_text(
         "from values import ALPHA\nfrom dd_ray.sweep import Preset, Study\nSTUDY = Study(name='mine', question='?', "
