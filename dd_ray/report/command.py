@@ -14,7 +14,7 @@ are one page, as one grid.
 """
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -37,6 +37,9 @@ from dd_ray.storage.exports import export
 from dd_ray.storage.files import open_files
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
+
+OF_WRITTEN_PAGES = ("metrics", "x", "y", "columns", "videos", "out")
+"""Options that a server does not take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,13 +122,27 @@ def _pictured(content: dict[str, Any], table: pd.DataFrame, options: Options) ->
     return render(content, shown, pictures.originals)
 
 
+def _check_serves(options: Options) -> None:
+    """Make sure that nothing is asked of a server that it does not do, nor the other way round.
+
+    Raises:
+        UserError: something is.
+    """
+    if options.serve and options.more:
+        raise UserError(f"--serve shows {options.path} alone; of several sweeps, write a page without --serve.")
+    given = [each.name for each in fields(Options) if getattr(options, each.name) != each.default]
+    if options.serve and (of_pages := [name for name in given if name in OF_WRITTEN_PAGES]):
+        raise UserError(f"--{of_pages[0]} is for a page that is written; leave it out, or --serve.")
+    if options.port is not None and not options.serve:
+        raise UserError(f"--port {options.port} is for --serve; give both, or neither.")
+
+
 def main(args: list[str] | None = None) -> None:
     """Write a page that shows everything of a sweep. Prints the file."""
     with as_command():
         _, args = taken_from(sys.argv[1:] if args is None else args)
         options = parse_options(Options, args, main.__doc__)
-        if options.serve and options.more:
-            raise UserError(f"--serve shows {options.path} alone; of several sweeps, write a page without --serve.")
+        _check_serves(options)
         if options.note is not None:
             print(keep_note(options.path, options.note), flush=True)
         if options.serve:

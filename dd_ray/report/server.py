@@ -13,6 +13,7 @@ this machine (DNS rebinding) is told nothing, since the Host that its requests n
 import hashlib
 import html
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ LOOPBACK = "127.0.0.1"
 PORT = 6007
 """Used where it is free and no other is asked for; TensorBoard has the one before."""
 LARGEST_PORT = 65535
+HTTP_PORT = 80
 LEAST_SECONDS = 5.0
 SECONDS_OF_FRONT = 15
 """After so many, a browser loads the list of sweeps anew."""
@@ -129,7 +131,15 @@ class Server(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
         self.sweep_named = sweeps
         self.front = front
-        self.hosts = {f"{name}:{self.server_port}" for name in (LOOPBACK, "localhost")}
+        names = (LOOPBACK, "localhost")
+        self.hosts = {f"{name}:{self.server_port}" for name in names}
+        if self.server_port == HTTP_PORT:
+            self.hosts.update(names)  # browsers leave it out
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a reader that has gone before it was answered."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def link(self) -> str:
@@ -150,6 +160,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(HTTPStatus.FORBIDDEN, "text/plain", "This address is not the server's own.")
         try:
             asked = urlsplit(self.path)
+        except ValueError:
+            return self._send(HTTPStatus.BAD_REQUEST, "text/plain", "This is no address.")
+        try:
             return self._answer(unquote(asked.path), parse_qs(asked.query))
         except UserError as error:
             return self._send(HTTPStatus.NOT_FOUND, "text/plain", str(error))

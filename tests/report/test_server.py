@@ -1,17 +1,22 @@
 """The server that shows sweeps while they run: what it answers, to whom, and what it reads."""
 
 import json
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
 from dd_ray.errors import UserError
 from dd_ray.report import server as served
+from dd_ray.report.command import main as report
 from dd_ray.report.server import LOOPBACK, ServedSweep, Server, serve
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.sweeps import write_sweep
@@ -157,6 +162,25 @@ def test_a_host_that_is_not_its_own_is_told_nothing(server: Server, host: str) -
     assert ask(server, "/progress.json", Host=f"localhost:{server.server_port}")[0].status == 200
 
 
+def test_browsers_leave_out_the_port_of_http(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served, "HTTP_PORT", ANY)
+    with serving(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})) as server:
+        assert ask(server, "/progress.json", Host="localhost")[0].status == 200
+        assert ask(server, "/progress.json", Host="evil.example")[0].status == 403
+
+
+def test_what_is_no_address_and_a_reader_that_has_gone_end_nothing_and_say_nothing(
+    server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(server, "http://[/", Host=f"localhost:{server.server_port}")[0].status == 400
+    with socket.create_connection((LOOPBACK, server.server_port)) as gone:
+        gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it resets the connection
+        gone.sendall(b"GET / HTTP/1.1\r\n")
+    time.sleep(0.1)
+    assert ask(server, "/progress.json")[0].status == 200
+    assert not capfd.readouterr().err
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
 def test_nothing_can_be_changed(server: Server, method: str) -> None:
     assert ask(server, "/", method)[0].status == 501
@@ -193,3 +217,21 @@ def test_a_port_out_of_range_is_refused(tmp_path: Path, port: int) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
     with pytest.raises(UserError, match=f"--port {port} is out of range; give 1 to 65535, or 0 for any"):
         serve(str(path), port)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--serve", "--out", "page.html"], "--out is for a page that is written; leave it out, or --serve."),
+        (["--serve", "--metrics", "mig"], "--metrics is for a page that is written"),
+        (["--serve", "--videos", "0"], "--videos is for a page that is written"),
+        (["--port", "80"], "--port 80 is for --serve; give both, or neither."),
+    ],
+)
+def test_nothing_is_asked_of_a_server_that_it_does_not_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: list[str], sentence: str
+) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})
+    with pytest.raises(SystemExit) as ended:
+        report([str(path), *given])
+    assert ended.value.code == 2 and sentence in capsys.readouterr().err
