@@ -132,10 +132,11 @@ def load_study(path: Path) -> Study:
     Raises:
         UserError: there is no such file, it raises an error, or it has no study.
     """
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"dd_ray_studies.{path.stem}", path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise UserError(f"{path} is no Python file; give the file of a study, such as sweeps/inertia_grid.py.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look types up
     sys.path.insert(0, str(path.parent))  # as `python FILE` has it
     try:
         spec.loader.exec_module(module)

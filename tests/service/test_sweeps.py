@@ -233,6 +233,14 @@ def test_a_file_that_raises_is_named(tmp_path):
         sweeps.load_study(tmp_path / "mine.py")
 
 
+def test_a_study_s_file_may_have_dataclasses_whose_types_are_text(tmp_path):
+    text = "from __future__ import annotations\nfrom dataclasses import KW_ONLY, dataclass\n"
+    text += "@dataclass\nclass Own:\n    _: KW_ONLY\n    size: int = 3\n"
+    text += "from dd_ray.studies.inertia_grid import STUDY\n"
+    (tmp_path / "mine.py").write_text(text)
+    assert sweeps.load_study(tmp_path / "mine.py").name == "inertia_grid"
+
+
 def test_a_dry_run_sends_nothing(capfd):
     with pytest.raises(SystemExit) as ended:
         main(["submit", "--address", "127.0.0.1:1", "--storage", "/shared", str(STUDY), "--dry-run"])
