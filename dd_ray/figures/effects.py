@@ -5,6 +5,7 @@ It has a row for each value of an axis but its lowest, and for each two such val
 star.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from dd_ray.figures.common import FigureOptions, folder_of, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.effects import effects
 from dd_ray.results.summary import described, summarise
+
+NO_EFFECT = "–"
+"""Stands for an effect that no two trials with the metric tell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +52,15 @@ def write_effects(options: Options) -> list[Path]:
 
 def print_effects(found: pd.DataFrame) -> None:
     """Print a table of `dd_ray.results.effects.effects`."""
-    texts: dict[str, list[str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     for row in found.to_dict("records"):
-        texts.setdefault(row["metric"], []).append(text_of(row))
-    names = list(dict.fromkeys(name_of(row) for row in found.to_dict("records")))
+        texts.setdefault(row["metric"], {})[name_of(row)] = text_of(row)
+    # A metric that some trials lack has fewer effects than others; that with the most tells their order.
+    names = list(dict.fromkeys(itertools.chain(*sorted(texts.values(), key=len, reverse=True))))
     columns = [Column(header="effect", texts=names, words=True, least=18)]
     for rank, (metric, of_metric) in enumerate(texts.items(), 1):
-        columns.append(Column(header=described(metric).short, texts=of_metric, rank=rank, name=metric))
+        cells = [of_metric.get(name, NO_EFFECT) for name in names]
+        columns.append(Column(header=described(metric).short, texts=cells, rank=rank, name=metric))
     print_table(columns, console(), title_of(found))
 
 
@@ -79,7 +85,7 @@ def name_of(row: dict[Any, Any]) -> str:
 def text_of(row: dict[Any, Any]) -> str:
     """Return an effect with its interval, and a star if it differs from 0."""
     if math.isnan(row["effect"]):
-        return "–"
+        return NO_EFFECT
     interval = "" if math.isnan(row["ci_low"]) else f" [{row['ci_low']:+.2g}, {row['ci_high']:+.2g}]"
     return f"{row['effect']:+.3g}{interval}{' *' if row['p_holm'] <= LEVEL else ''}".replace("-", "−")
 

@@ -86,6 +86,19 @@ def test_the_command_prints_a_table_and_writes_it(tmp_path: Path, capsys: pytest
     assert "effects" in FIGURES and draw_sweep(str(path), tmp_path / "out") == [tmp_path / "out" / "effects.csv"]
 
 
+def test_a_metric_that_some_cells_lack_has_no_number_where_others_have_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        lacks = config["gamma"] == 0.5
+        return {"linear_r2": config["gamma"] + config["seed"], "mcc": None if lacks else 2 * config["gamma"]}
+
+    path = write_sweep(tmp_path / "s", {"beta": [1.0], "gamma": [0.0, 0.5, 0.9], "seed": [0, 1]}, metrics=some)
+    write_effects(Options(path=str(path), metrics=("mcc", "linear_r2")))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if "→" in line]
+    assert [(row[3], row[4], row[5]) for row in rows] == [("0.5", "–", "+0.5"), ("0.9", "+1.8", "+0.9")]
+
+
 def test_a_sweep_of_one_cell_has_no_effect(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1]})
     with pytest.raises(UserError, match="no effect to show"):
