@@ -39,6 +39,7 @@ from dd_ray.evaluation import still_errors
 from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.probes.networks import Network, load_networks
+from dd_ray.results.cells import places_of
 
 HELD_OUT, SEEN = VERMILION, BLUE
 MAPS = {"circle": ("circle_x", "circle_y"), "background": ("background_x", "background_y")}
@@ -90,10 +91,11 @@ def curves(trials: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each setting, share and part (held out or seen), with the mean error and the number of seeds."""
     settings = _swept(trials)
     identity, errors = [*settings, "split", "train_share", "seed"], _errors(trials)
-    long = trials[[*identity, *errors]].melt(identity, errors, "part", "error").dropna(subset="error")
+    placed = _with_places(trials, settings)
+    long = placed[[*identity, *errors]].melt(identity, errors, "part", "error").dropna(subset="error")
     long["part"] = np.where(long["part"].str.endswith("_seen"), "seen", "held out")
     keys = [*settings, "split", "train_share", "part"]
-    return long.groupby(keys, as_index=False, sort=False).agg(
+    return long.groupby(keys, as_index=False, sort=False, dropna=False).agg(
         error=("error", "mean"), lowest=("error", "min"), highest=("error", "max"), seeds=("error", "size")
     )
 
@@ -102,6 +104,14 @@ def _swept(trials: pd.DataFrame) -> list[str]:
     """Return the fields beside split, share and seed that distinguish trials."""
     named = dict.fromkeys(field_named(name) for label in trials["label"] for name in parts_of(label))
     return [f for f in named if f and f not in NOT_SETTINGS and trials[f].nunique(dropna=False) > 1]
+
+
+def _with_places(trials: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
+    """Replace the values of settings by those of the trials' places, which tell not given from without effect."""
+    columns = zip(*places_of(trials, settings), strict=True)
+    return trials.assign(
+        **{name: pd.Series([*of], trials.index, object) for name, of in zip(settings, columns, strict=True)}
+    )
 
 
 def _errors(trials: pd.DataFrame) -> list[str]:
@@ -113,15 +123,16 @@ def draw_curves(trials: pd.DataFrame) -> Figure:
     """Draw held-out and seen errors over the share that was trained on."""
     rows = curves(trials)
     keys = [*_swept(trials), "split"]
-    groups = list(rows.groupby(keys, sort=False))
+    groups = list(rows.groupby(keys, sort=False, dropna=False))
     size = (min(len(groups), 4), -(-len(groups) // 4))
     figure = Figure(figsize=(3.4 * size[0] + 0.6, 3.0 * size[1] + 0.7), layout="constrained", facecolor="white")
     panels = figure.subplots(size[1], size[0], squeeze=False, sharex=True, sharey=True)
     for panel, (values, group) in zip(panels.flat, groups, strict=False):
         _draw_parts(panel, group)
         *others, split = values
-        named = dict(zip(keys[:-1], others, strict=True))
-        panel.set_title("\n".join(filter(None, [f"share of the {split}", setting(named)])), fontsize=9)
+        named: dict[str, Any] = dict(zip(keys[:-1], others, strict=True))
+        told = setting({name: value for name, value in named.items() if not pd.isna(value)})
+        panel.set_title("\n".join(filter(None, [f"share of the {split}", told])), fontsize=9)
     for panel in panels.flat[len(groups) :]:
         panel.axis("off")
     for panel in panels[-1]:

@@ -12,7 +12,14 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import FACTORS, make_dataset
 from dd_ray.errors import UserError
 from dd_ray.figures import generalisation
-from dd_ray.figures.generalisation import Options, curves, finished_trials, pictures_of, write_generalisation
+from dd_ray.figures.generalisation import (
+    Options,
+    curves,
+    draw_curves,
+    finished_trials,
+    pictures_of,
+    write_generalisation,
+)
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import Values, by_seed, write_sweep
 
@@ -47,6 +54,21 @@ def test_curves_of_other_settings_are_apart(tmp_path: Path) -> None:
     axes = {**AXES, "learning_rate": [1e-4, 1e-3], "split": ["levels", "samples"], "grid": ["original"]}
     rows = curves(finished_trials(write_sweep(tmp_path / "s", axes, metrics=errors)))
     assert len(rows) == 2 * 2 * 2 * 2 and set(rows["seeds"]) == {2}
+
+
+def test_cells_without_a_value_of_a_setting_are_shown_with_the_rest(tmp_path: Path) -> None:
+    axes = {**AXES, "clip_gradient": [None, 1.0]}
+    trials = finished_trials(
+        write_sweep(tmp_path / "s", axes, metrics=errors, beside={"model": ["beta_vae"], "beta": [1]})
+    )
+    rows = curves(trials)
+    assert set(rows["seeds"]) == {2} and len(rows) == 2 * 2 * 2 * 2
+    titles = {panel.get_title().split("\n")[1] for panel in draw_curves(trials).axes}
+    assert titles == {
+        f"model = {model}, clip gradient = {clip}{beta}"
+        for model, beta in (("supervised_decoder", ""), ("beta_vae", ", β = 1"))
+        for clip in ("none", "1")
+    }
 
 
 @pytest.mark.parametrize("grid", ["continuous", "original"])
