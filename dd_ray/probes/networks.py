@@ -26,7 +26,7 @@ from dd_ray.errors import UserError, printable
 from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.cells import in_order
-from dd_ray.results.summary import described
+from dd_ray.results.summary import NOT_GIVEN, described
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import latest_state
@@ -67,7 +67,8 @@ class Network:
     name: str
     """Label of the trial, or name of the checkpoint's file."""
     settings: Mapping[str, Any]
-    """The config fields that distinguish it from the others, with their values; in a sweep, the seed is one of them."""
+    """The config fields that distinguish it from the others, with their values, `NOT_GIVEN` among them; in a sweep, the
+    seed is one of them."""
     config: TrialConfig
     model: Model
     state: str
@@ -139,7 +140,7 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
 
     def load(row: Mapping[Any, Any]) -> Network | None:
         names = [field_named(name) for name in parts_of(row["label"])]
-        settings = {name: row[name] for name in names if name and name not in alike}
+        settings = {name: _given(row[name]) for name in names if name and name not in alike}
         return usable_network(sweep.trial(row["key"]), row, settings)
 
     rows = trials.to_dict("records")
@@ -151,6 +152,11 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
     if not networks:
         raise UserError(f"none of the {len(trials)} chosen trials of {path} has a trained network; choose others.")
     return networks, left_out
+
+
+def _given(value: Any) -> Any:
+    """Return a value of a table that equals itself: NaN, where an optional field is not given, does not."""
+    return NOT_GIVEN if pd.isna(value) else value
 
 
 def usable_network(trial: TrialFolder, row: Mapping[Any, Any], settings: Mapping[str, Any]) -> Network | None:
@@ -287,6 +293,8 @@ def _fits(trials: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
     if field is None:
         raise UserError(f"{name!r} is not a config field, so {name}={text} names no trials.")
     values = trials[field]
+    if text.lower() == NOT_GIVEN and values.isna().any():  # labels have None, and figures none
+        return values.isna()
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return values.astype(str) == text
     try:

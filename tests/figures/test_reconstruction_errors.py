@@ -186,6 +186,13 @@ def test_a_sweep_is_drawn_with_its_seeds(tmp_path: Path) -> None:
     assert (table["ci_low"] <= table["error"]).all()
 
 
+def test_seeds_of_a_cell_without_a_value_of_a_setting_are_averaged(told_by_seed: None, tmp_path: Path) -> None:
+    axes = {"model": ["beta_vae"], "beta": [1.0], "clip_gradient": [None, 0.5], "seed": [0, 1]}
+    cells = measure(subjects_of(write_trained_sweep(tmp_path / "s", axes), [], None, all_seeds=True))
+    assert [cell.label for cell in cells] == ["clip gradient = none", "clip gradient = 0.5"]
+    assert [len(cell.errors["edge"]) for cell in cells] == [2, 2]
+
+
 def test_published_errors_that_cannot_be_read_are_refused(tmp_path: Path, reference: Path) -> None:
     folder = original_folder(reference, tmp_path / "original")
     (folder / "region_errors.npz").write_text("no numbers")

@@ -48,6 +48,13 @@ def test_parts_of_labels_choose_all_trials_that_have_them(path: Path) -> None:
     assert len(chosen(path, "model=inertia_vae")) == 24
 
 
+def test_trials_without_a_value_are_chosen_as_their_labels_and_figures_name_them(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [1.0], "clip_gradient": [None, 0.5], "seed": [0, 1]})
+    trials = choose(results.load(path), ["clip_gradient=None"])
+    assert trials["clip_gradient"].isna().all() and len(trials) == 2
+    assert chosen(path, "clip_gradient=none") == chosen(path, *trials["label"])
+
+
 def test_words_are_joined_in_their_order_without_repeats(path: Path) -> None:
     last, first = "beta=0.1,gamma=0.5,lambda=0,seed=1", "beta=0,gamma=0,lambda=0,seed=0"
     assert chosen(path, last, first, last) == [(0.1, 0.5, 0, 1), (0, 0, 0, 0)]
