@@ -94,7 +94,8 @@ def measure(subjects: Sequence[Network]) -> list[Cell]:
     asked = side_by_side(lambda one: region_errors(one.model, pictured[one.config.image_size]), furthest)
     # The bar shows on a terminal only.
     errors = iter(tqdm(asked, total=len(furthest), desc="networks", disable=None, leave=False))
-    return [_cell(dict(key[1:]), group, [*islice(errors, len(at_end[key]))]) for key, group in groups.items()]
+    end = max((subject.iteration or 0 for subject in subjects if subject.state == "finished"), default=0)
+    return [_cell(dict(key[1:]), group, [*islice(errors, len(at_end[key]))], end) for key, group in groups.items()]
 
 
 def _last(group: Sequence[Network]) -> int:
@@ -108,25 +109,31 @@ def _furthest(group: Sequence[Network]) -> list[Network]:
 
 
 def _cell(
-    settings: Mapping[str, Any], group: Sequence[Network], errors: Sequence[Mapping[str, NDArray[np.floating]]]
+    settings: Mapping[str, Any],
+    group: Sequence[Network],
+    errors: Sequence[Mapping[str, NDArray[np.floating]]],
+    end: int,
 ) -> Cell:
-    """Put the errors of the networks of a cell that got furthest together."""
+    """Put the errors of the networks of a cell that got furthest together; `end` is the iteration of `_note`."""
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
     states = [s.state if s.iteration is None else f"{s.state}@{s.iteration}" for s in group]
     name = group[0].name
     if group[0].state != "original":
         name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
-    return Cell(name, settings, " ".join(states), *_note(group, _last(group)), together)
+    return Cell(name, settings, " ".join(states), *_note(group, _last(group), end), together)
 
 
-def _note(group: Sequence[Network], furthest: int) -> tuple[str, bool]:
-    """Return a remark about the seeds of a cell, and whether all have finished."""
+def _note(group: Sequence[Network], furthest: int, end: int) -> tuple[str, bool]:
+    """Return a remark about the seeds of a cell, and whether all have finished.
+
+    Where a sweep has been extended in part, what finished before its `end` is unfinished, as in a map.
+    """
     if group[0].state == "original":
         return "original study", True
-    ended = sorted({subject.state for subject in group} - {"finished"})
-    words = " or ".join(state.replace("_", " ") for state in ended)
-    at_end = [subject.state for subject in group if subject.iteration == furthest]
+    states = ["unfinished" if one.state == "finished" and (one.iteration or 0) < end else one.state for one in group]
+    words = " or ".join(state.replace("_", " ") for state in sorted({*states} - {"finished"}))
+    at_end = [state for one, state in zip(group, states, strict=True) if one.iteration == furthest]
     if not words:
         return "", True
     if set(at_end) == {"finished"}:

@@ -40,6 +40,7 @@ from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logar
 from dd_ray.metrics import REPORTED
 from dd_ray.probes.networks import Network, load_networks
 from dd_ray.results.cells import places_of
+from dd_ray.results.table import finished
 
 HELD_OUT, SEEN = VERMILION, BLUE
 MAPS = {"circle": ("circle_x", "circle_y"), "background": ("background_x", "background_y")}
@@ -72,19 +73,19 @@ class Positions:
 
 
 def finished_trials(path: str | Path) -> pd.DataFrame:
-    """Load the finished trials of a sweep with a split.
+    """Load the finished trials of a sweep with a split; of one that has been extended in part, those that got furthest.
 
     Raises:
         UserError: there are none.
     """
     trials = results.final(results.load(path))
     trials = trials[trials["split"] != "none"]
-    finished = trials[trials["state"] == "finished"].reset_index(drop=True)
-    if finished.empty:
+    ended = finished(trials).reset_index(drop=True)
+    if ended.empty:
         raise UserError(f"{path} has no finished trial with held-out data; run a sweep with --split levels or samples.")
-    if len(finished) < len(trials):
-        print(f"left out, not finished: {len(trials) - len(finished)} of {len(trials)} trials", file=sys.stderr)
-    return finished
+    if len(ended) < len(trials):
+        print(f"left out, not finished: {len(trials) - len(ended)} of {len(trials)} trials", file=sys.stderr)
+    return ended
 
 
 def curves(trials: pd.DataFrame) -> pd.DataFrame:

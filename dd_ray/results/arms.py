@@ -16,6 +16,7 @@ from dd_ray.config.symbols import plain, setting
 from dd_ray.config.trial_fields import defaults
 from dd_ray.results.cells import order_of, places_of, settings_of
 from dd_ray.results.summary import NotGiven
+from dd_ray.results.table import finished
 
 BETA_ALONE = "beta_vae"
 BETAS = ("beta", "beta_norm")
@@ -75,9 +76,8 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
     settings = settings_of(trials)
     beta = next((name for name in settings if name in BETAS and len(settings) > 1), None)
     others = [name for name in settings if name != beta]
-    finished = trials[trials["state"] == "finished"]
-    finished = finished[finished["iteration"] == finished["iteration"].max()]
-    places = places_of(finished, others)
+    ended = finished(trials)
+    places = places_of(ended, others)
     base = _base_of(others, places)
     rows: dict[tuple[Any, ...], list[int]] = {}
     for row, place in enumerate(places):
@@ -86,7 +86,7 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
     baseline = next((place for place in rows if not changes[place]), None)
     if baseline is None or len(rows) == 1:
         return None
-    found = {place: finished.iloc[rows[place]] for place in rows}
+    found = {place: ended.iloc[rows[place]] for place in rows}
     names = _names([change for change in changes.values() if change])
     of_baseline = {name: value for name, value in zip(others, baseline, strict=True) if value is not None}
     return Arms(

@@ -28,7 +28,7 @@ from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import SPREAD, by_flips, holm
 from dd_ray.results.sentences import in_words, told_metric
 from dd_ray.results.summary import described
-from dd_ray.results.table import as_csv, final, load
+from dd_ray.results.table import as_csv, final, finished, load
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.confirmation import BASELINE, ConfirmationPlan, confirmation_plan
 from dd_ray.sweep.plan import Plan
@@ -48,8 +48,8 @@ def confirmed(plan: Plan) -> Plan:
     table, iterations = load(plan.location), plan.options.iterations
     # Of a sweep that has been extended in part, some trials may have gone further, and some may have yet to.
     trials = final(table[table["key"].isin(plan.keys) & ~(table["iteration"] > iterations)])
-    finished = trials[trials["state"] == "finished"]
-    if left := plan.num_trials - int((finished["iteration"] >= iterations).sum()):
+    ended = trials[trials["state"] == "finished"]
+    if left := plan.num_trials - int((ended["iteration"] >= iterations).sum()):
         raise UserError(
             f"{left} trials of {plan.location} have not finished {iterations:,} iterations; run it to its end, without "
             "--confirm."
@@ -124,12 +124,14 @@ def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[s
 def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]]) -> "dict[str, pd.Series[float]]":
     """Return, by arm, each seed's outcome less that of the baseline, for the seeds that both have finished.
 
+    Where a confirmation has been extended in part, only trials that got furthest count.
+
     Args:
         trials: rows of `dd_ray.results.table.final`.
         outcome: a metric.
         cells: by arm, the keys of the trials of its cell.
     """
-    done = trials[trials["state"] == "finished"]
+    done = finished(trials)
     of_arm = {arm: done[done["key"].isin(keys)].set_index("seed")[outcome] for arm, keys in cells.items()}
     base = of_arm.pop(BASELINE)
     return {arm: (scores - base).dropna() for arm, scores in of_arm.items()}

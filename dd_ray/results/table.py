@@ -144,6 +144,16 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
     return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
 
 
+def finished(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return the trials that have finished and got as far as any that has: a sweep may be extended in part.
+
+    Args:
+        trials: rows of `final`.
+    """
+    ended = trials[trials["state"] == "finished"]
+    return ended[ended["iteration"] == ended["iteration"].max()]
+
+
 def untrained_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the evaluations of networks before training, without those that began with the weights of others."""
     first = table[table["iteration"] == 0]

@@ -106,6 +106,11 @@ def test_cells_that_have_not_finished_are_left_out(tmp_path: Path, capsys: pytes
     assert capsys.readouterr().err == "left out, not finished: 2 of 4 trials\n"
 
 
+def test_of_a_sweep_that_has_been_extended_in_part_the_cells_that_got_furthest_are_shown(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES, by_seed(("finished", 300), ("finished", 150)), errors)
+    assert set(curves(finished_trials(path))["seeds"]) == {1}
+
+
 def test_a_sweep_without_held_out_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished trial with held-out data; run a sweep with --split"):
         write_generalisation(Options(path=write_sweep(tmp_path / "s", {"beta": [0.1]})))

@@ -186,6 +186,22 @@ def test_a_sweep_is_drawn_with_its_seeds(tmp_path: Path) -> None:
     assert (table["ci_low"] <= table["error"]).all()
 
 
+def test_of_a_sweep_that_has_been_extended_in_part_each_cell_says_who_is_left_out(
+    told_by_seed: None, tmp_path: Path
+) -> None:
+    axes = {"gamma": [0.0, 0.5], "beta": [0.1], "seed": [0, 1]}
+    further = {(0.0, 0)}
+    path = write_trained_sweep(
+        tmp_path / "s", axes, lambda c: ("finished", 300 if (c["gamma"], c["seed"]) in further else 150)
+    )
+    cells = measure(subjects_of(path, [], None, all_seeds=True))
+    assert [cell.label.split("\n")[1] for cell in cells] == [
+        "1 of 2 seeds; the rest unfinished",
+        "unfinished at iteration 150",
+    ]
+    assert not any(cell.complete for cell in cells)
+
+
 def test_seeds_of_a_cell_without_a_value_of_a_setting_are_averaged(told_by_seed: None, tmp_path: Path) -> None:
     axes = {"model": ["beta_vae"], "beta": [1.0], "clip_gradient": [None, 0.5], "seed": [0, 1]}
     cells = measure(subjects_of(write_trained_sweep(tmp_path / "s", axes), [], None, all_seeds=True))

@@ -65,6 +65,16 @@ def _values(trials, key):
     return trials.set_index("key").loc[key, ["model", "beta", "gamma", "lam"]].tolist()
 
 
+def test_only_seeds_that_got_furthest_are_compared(trials):
+    cells = trials[(trials["beta"] == 1) & (trials["lam"] == 0)]
+    base, arm = cells[cells["model"] == "beta_vae"], cells[cells["gamma"] == 0.5]
+    chosen = {"mcc": {BASELINE: base["key"].tolist(), "γ": arm["key"].tolist()}}
+    further = trials.assign(iteration=np.where(trials["key"].isin(arm["key"]) & (trials["seed"] < 2), 600.0, 300.0))
+    assert contrasts(further, chosen)[0].seeds == 0
+    further.loc[further["seed"] < 2, "iteration"] = 600.0
+    assert contrasts(further, chosen)[0].seeds == 2
+
+
 def test_the_best_cell_of_each_arm_is_chosen_by_the_outcome(trials):
     by_mcc, by_r2 = choose(trials, "mcc"), choose(trials, "linear_r2")
     assert set(by_mcc) == set(by_r2) == {BASELINE, "inertia_vae γ", "inertia_vae λ"}
