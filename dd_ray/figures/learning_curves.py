@@ -1,8 +1,10 @@
 """Learning curves of the cells of a sweep: `python analysis/learning_curves.py results/inertia_grid_quick`.
 
 `learning_curves.png` has a panel for each metric with a line for each cell over the iterations at which it was
-evaluated: the mean over its seeds, with Student's 95% interval as a band from three seeds on. `learning_curves.csv` has
-the numbers. Cells whose curves still move at the end are compared before they have converged: RMSprop normalises the
+evaluated: the mean over its seeds, with Student's 95% interval as a band from three seeds on. Where seeds of a cell
+were not evaluated, or lack the metric, points are hollow: the mean is of the others, and where the worst diverged or
+were stopped it is too good. The legend says which seeds of a cell have not finished. `learning_curves.csv` has the
+numbers. Cells whose curves still move at the end are compared before they have converged: RMSprop normalises the
 gradient, so that with a large weight of a penalty reconstruction is learned later.
 """
 
@@ -14,7 +16,9 @@ from typing import Annotated, Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from dd_ray import results
 from dd_ray.command_line import optional
@@ -26,6 +30,7 @@ from dd_ray.results.cells import Cell, cells_of, settings_of
 from dd_ray.results.summary import described
 
 USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
+FINISHED = "finished"
 MOST_CELLS = 12
 """The most lines that can be told apart in a panel."""
 
@@ -71,15 +76,17 @@ def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
     """Return a metric of a cell over its evaluations.
 
     Returns:
-        Columns `cell`, `metric`, `iteration`, `mean`, `low`, `high` (NaN with one seed) and `seeds`.
+        Columns `cell`, `metric`, `iteration`, `mean`, `low`, `high` (NaN with one seed); `seeds`, how many are
+            averaged, and `seeds_in_cell`; `ended`, how seeds have ended in words, `finished` if all have finished.
     """
+    of_cell = {"seeds_in_cell": cell.trials["key"].nunique(), "ended": _ended(cell)}
     rows: list[dict[str, Any]] = []
     for iteration, group in cell.trials.groupby("iteration"):
         values = pd.to_numeric(group[metric]).dropna().to_numpy(float)
         if len(values):
             mean, low, high = map(float, seed_interval(values))
             numbers = {"mean": mean, "low": low, "high": high, "seeds": len(values)}
-            rows.append({"cell": _name(cell.values), "metric": metric, "iteration": iteration, **numbers})
+            rows.append({"cell": _name(cell.values), "metric": metric, "iteration": iteration, **numbers, **of_cell})
     return pd.DataFrame(rows)
 
 
@@ -95,19 +102,57 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         panel.set_visible(False)
     for panel, metric in zip(panels, metrics, strict=False):
         for name, curve in curves[curves["metric"] == metric].groupby("cell", sort=False):
-            panel.plot(curve["iteration"], curve["mean"], color=colours[name], marker="o", markersize=3, label=name)
-            if curve["seeds"].min() >= FEWEST_SEEDS_WITH_BARS:
-                panel.fill_between(curve["iteration"], curve["low"], curve["high"], color=colours[name], alpha=0.12)
+            _draw_curve(panel, curve, colours[name])
         panel.set_xlabel("iteration")
         panel.set_title(described(metric).label, fontsize=10)
         frame(panel)
         if described(metric).better == "min" and curves.loc[curves["metric"] == metric, "low"].min() > 0:
             panel.set_yscale("log")  # an error falls by powers of ten
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", fontsize=8, frameon=False)
+    figure.legend(handles=_legend_of(curves, colours), loc="outside lower left", fontsize=8, frameon=False)
     seeds = curves["seeds"].max()
     bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     figure.suptitle(f"Learning curves, mean of {seeds} seed{'s' if seeds > 1 else ''}{bands}", fontsize=11)
     return figure
+
+
+def _draw_curve(panel: Axes, curve: pd.DataFrame, colour: Any) -> None:
+    panel.plot(curve["iteration"], curve["mean"], color=colour, marker="o", markersize=3)
+    fewer = curve[curve["seeds"] < curve["seeds_in_cell"]]
+    if len(fewer):
+        panel.plot(fewer["iteration"], fewer["mean"], "o", color=colour, markerfacecolor="white", markersize=5)
+    known = curve[curve["seeds"] >= FEWEST_SEEDS_WITH_BARS]
+    if len(known):
+        panel.fill_between(known["iteration"], known["low"], known["high"], color=colour, alpha=0.12)
+
+
+def _legend_of(curves: pd.DataFrame, colours: Mapping[str, Any]) -> list[Line2D]:
+    """Return an entry for each cell, with its seeds that have not finished, and one for points of fewer seeds."""
+    ended = curves.drop_duplicates("cell").set_index("cell")["ended"]
+    entries = [
+        Line2D([], [], color=colour, marker="o", markersize=3, label=_label(name, ended[name]))
+        for name, colour in colours.items()
+    ]
+    if (curves["seeds"] < curves["seeds_in_cell"]).any():
+        hollow: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "linestyle": "none"}
+        entries.append(
+            Line2D([], [], color="0.35", label="mean of some seeds of the cell, the others left out", **hollow)
+        )
+    return entries
+
+
+def _label(name: str, ended: str) -> str:
+    return name if ended == FINISHED else f"{name} ({ended})"
+
+
+def _ended(cell: Cell) -> str:
+    """Say how seeds have ended that have not finished: `1 of 3 seeds diverged, 1 stopped early`; else `FINISHED`."""
+    states = cell.trials.drop_duplicates("key", keep="last")["state"]
+    counts = states[states != "finished"].value_counts().sort_index()
+    if counts.empty:
+        return FINISHED
+    (first, number), *others = [(str(state).replace("_", " "), count) for state, count in counts.items()]
+    of_all = f"{number} of {len(states)} seed{'s' if len(states) > 1 else ''} {first}"
+    return ", ".join([of_all, *(f"{count} {state}" for state, count in others)])
 
 
 def _has_values(rows: pd.DataFrame, metric: str) -> bool:

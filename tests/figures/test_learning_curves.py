@@ -10,7 +10,7 @@ from scipy import stats
 from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.figures.learning_curves import Options, draw, write_learning_curves
-from tests.figures.sweeps import Values, write_sweep
+from tests.figures.sweeps import Values, by_seed, write_sweep
 
 AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1, 2]}
 
@@ -41,6 +41,30 @@ def test_each_metric_has_a_panel_and_each_cell_a_line_with_a_band(sweep: Path, t
     figure = draw(pd.read_csv(numbers), ("linear_r2", "mcc"))
     assert [len(panel.lines) for panel in figure.axes] == [2, 2]
     assert all(len(panel.collections) == 2 for panel in figure.axes)
+
+
+def test_means_of_survivors_are_hollow_and_the_legend_says_how_the_others_ended(tmp_path: Path) -> None:
+    ended = by_seed(("finished", 300), ("diverged", 150), ("stopped_early", 150))
+    path = write_sweep(tmp_path / "s", AXES | {"beta": [1.0]}, ended, noisy)
+    _, numbers = write_learning_curves(Options(path=str(path), out=tmp_path, metrics=("linear_r2",)))
+    figure = draw(pd.read_csv(numbers), ("linear_r2",))
+    hollow = [line for line in figure.axes[0].lines if str(line.get_markerfacecolor()) == "white"]
+    assert [list(line.get_xdata()) for line in hollow] == [[300], [300]]
+    assert [len(band.get_paths()[0].vertices) for band in figure.axes[0].collections] == [2 * 2 + 3] * 2
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        *(f"γ = {gamma} (1 of 3 seeds diverged, 1 stopped early)" for gamma in ("0", "0.5")),
+        "mean of some seeds of the cell, the others left out",
+    ]
+
+
+def test_a_cell_without_the_first_metric_is_in_the_legend(tmp_path: Path) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        return {"linear_r2": None if config["gamma"] else 0.5, "mcc": 0.5}
+
+    path = write_sweep(tmp_path / "s", AXES | {"beta": [1.0]}, metrics=some)
+    _, numbers = write_learning_curves(Options(path=str(path), out=tmp_path))
+    legend = draw(pd.read_csv(numbers), ("linear_r2", "mcc")).legends[0]
+    assert {text.get_text() for text in legend.get_texts()} == {"γ = 0", "γ = 0.5"}
 
 
 @pytest.mark.parametrize(
