@@ -22,6 +22,7 @@ from matplotlib.lines import Line2D
 
 from dd_ray import results
 from dd_ray.command_line import optional
+from dd_ray.config.labels import parts_of, with_parts
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, FigureOptions, folder_of, frame, run_command, write
@@ -166,7 +167,9 @@ def _chosen(cells: Sequence[Cell], named: Sequence[str]) -> Sequence[Cell]:
     wanted = [dict(part.partition("=")[::2] for part in name.split(",")) for name in named]
     chosen = [cell for cell in cells if not wanted or any(_has(cell, parts) for parts in wanted)]
     if not chosen:
-        raise UserError(f"--cells {' '.join(named)} names no cell of the sweep.")
+        known = with_parts(_parts_of(cells[0]))
+        remedy = f"give parts of a label without its seed, such as {known}" if known else "leave it out"
+        raise UserError(f"--cells {' '.join(named)} names no cell of the sweep; {remedy}.")
     if len(chosen) > MOST_CELLS:
         raise UserError(
             f"{len(chosen)} cells are more than the {MOST_CELLS} that can be told apart; name some by --cells."
@@ -175,8 +178,12 @@ def _chosen(cells: Sequence[Cell], named: Sequence[str]) -> Sequence[Cell]:
 
 
 def _has(cell: Cell, parts: Mapping[str, str]) -> bool:
-    labels = cell.trials["label"].iloc[0].split(",")
-    return all(f"{name}={value}" in labels for name, value in parts.items())
+    return parts.items() <= _parts_of(cell).items()
+
+
+def _parts_of(cell: Cell) -> dict[str, str]:
+    """Return the parts of the label that its seeds share: a line is their mean, never one of them."""
+    return {name: value for name, value in parts_of(cell.trials["label"].iloc[0]).items() if name != "seed"}
 
 
 def _name(values: Mapping[str, Any]) -> str:

@@ -72,7 +72,8 @@ def test_a_cell_without_the_first_metric_is_in_the_legend(tmp_path: Path) -> Non
     [
         ({"metrics": ("luck",)}, "luck is no column"),
         ({"metrics": ("linear_r2", "label")}, "'label' holds no numbers; give a metric"),
-        ({"cells": ("gamma=0.7",)}, "names no cell"),
+        ({"cells": ("gamma=0.7",)}, "names no cell .* such as beta=0.1,gamma=0\\.$"),
+        ({"cells": ("beta=1,seed=0",)}, "names no cell .* without its seed"),
     ],
 )
 def test_what_there_is_not_is_refused(sweep: Path, tmp_path: Path, options: Values, words: str) -> None:
