@@ -1,0 +1,28 @@
+"""The page of what was found, against its tables and the commands that it names."""
+
+import pandas as pd
+import pytest
+
+from dd_ray.results.confirmation import choose
+from dd_ray.results.table import final
+from dd_ray.studies.answer import STUDY
+from tests.sweep.studies import ROOT
+
+PAGE = ROOT / "analysis" / "what_we_found.md"
+
+
+@pytest.fixture(scope="module")
+def selection() -> pd.DataFrame:
+    return final(pd.read_parquet(ROOT / "analysis" / "answer" / "full.parquet"))
+
+
+def test_the_command_confirms_as_many_arms_as_the_page_says(selection: pd.DataFrame) -> None:
+    text = " ".join(PAGE.read_text(encoding="utf-8").split())
+    numbers = {len(choose(selection, outcome)) - 1 for outcome in STUDY.outcomes}
+    assert numbers == {5} and "the third command now trains five arms beside the β-VAE" in text
+
+
+def test_the_page_has_the_mean_differences_of_beta(selection: pd.DataFrame) -> None:
+    means = selection.groupby("beta")[["linear_r2_stills", "mcc_stills"]].mean()
+    r2, mcc = means.loc[0.1] - means.loc[3.0]
+    assert f"R² {r2:+.2f} [0.09, 0.16], MCC {mcc:+.2f} [0.05, 0.14]" in PAGE.read_text(encoding="utf-8")
