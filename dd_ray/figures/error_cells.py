@@ -84,9 +84,8 @@ def measure(subjects: Sequence[Network]) -> list[Cell]:
     """Compute the errors of networks, and group those that differ in their seed alone."""
     groups: dict[tuple[Any, ...], list[Network]] = {}
     for subject in subjects:
-        told = tuple((field, value) for field, value in subject.settings.items() if field != "seed")
         alone = subject.name if subject.state == "original" else ""
-        groups.setdefault((alone, *told), []).append(subject)
+        groups.setdefault((alone, *subject.cell), []).append(subject)
     at_end = {key: _furthest(group) for key, group in groups.items()}
     furthest = [*chain.from_iterable(at_end.values())]
     sizes = {subject.config.image_size for subject in furthest}
@@ -118,6 +117,7 @@ def _cell(
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
     states = [s.state if s.iteration is None else f"{s.state}@{s.iteration}" for s in group]
+    states += group[0].lost_seeds
     name = group[0].name
     if group[0].state != "original":
         name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
@@ -132,12 +132,13 @@ def _note(group: Sequence[Network], furthest: int, end: int) -> tuple[str, bool]
     if group[0].state == "original":
         return "original study", True
     states = ["unfinished" if one.state == "finished" and (one.iteration or 0) < end else one.state for one in group]
-    words = " or ".join(state.replace("_", " ") for state in sorted({*states} - {"finished"}))
+    ended = {*states, *group[0].lost_seeds} - {"finished"}
+    words = " or ".join(state.replace("_", " ") for state in sorted(ended))
     at_end = [state for one, state in zip(group, states, strict=True) if one.iteration == furthest]
     if not words:
         return "", True
     if set(at_end) == {"finished"}:
-        return f"{len(at_end)} of {len(group)} seeds; the rest {words}", False
+        return f"{len(at_end)} of {len(group) + len(group[0].lost_seeds)} seeds; the rest {words}", False
     return f"{words} at iteration {furthest:,}", False
 
 

@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,6 +76,13 @@ class Network:
     key: str | None = None
     iteration: int | None = None
     """Number of batches that it has learned from; None for the original's networks."""
+    lost_seeds: tuple[str, ...] = ()
+    """States of the chosen trials that differ from it in their seed alone and have no usable network."""
+
+    @property
+    def cell(self) -> tuple[tuple[str, Any], ...]:
+        """What it shares with the networks that differ from it in their seed alone."""
+        return _without_seed(self.settings)
 
 
 def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
@@ -138,20 +145,29 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
     # A label also names fields with the same value in all trials, which distinguish none.
     alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
 
-    def load(row: Mapping[Any, Any]) -> Network | None:
+    def settings_of(row: Mapping[Any, Any]) -> dict[str, Any]:
         names = [field_named(name) for name in parts_of(row["label"])]
-        settings = {name: _given(row[name]) for name in names if name and name not in alike}
-        return usable_network(sweep.trial(row["key"]), row, settings)
+        return {name: _given(row[name]) for name in names if name and name not in alike}
+
+    def load(row: Mapping[Any, Any]) -> Network | None:
+        return usable_network(sweep.trial(row["key"]), row, settings_of(row))
 
     rows = trials.to_dict("records")
+    lost: dict[tuple[tuple[str, Any], ...], tuple[str, ...]] = {}
     for row, network in zip(rows, in_parallel(load, rows), strict=True):
         if network is None:
             left_out[row["label"]] = row["state"]
+            cell = _without_seed(settings_of(row))
+            lost[cell] = (*lost.get(cell, ()), row["state"])
         else:
             networks.append(network)
     if not networks:
         raise UserError(f"none of the {len(trials)} chosen trials of {path} has a trained network; choose others.")
-    return networks, left_out
+    return [replace(network, lost_seeds=lost.get(network.cell, ())) for network in networks], left_out
+
+
+def _without_seed(settings: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple((field, value) for field, value in settings.items() if field != "seed")
 
 
 def _given(value: Any) -> Any:

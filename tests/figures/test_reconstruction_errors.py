@@ -34,7 +34,8 @@ from dd_ray.figures.error_panels import (
 )
 from dd_ray.figures.reconstruction_errors import Options, main, write_errors
 from dd_ray.probes.networks import subjects_of
-from tests.figures.networks import write_trained_sweep
+from tests.figures.networks import spoil, write_trained_sweep
+from tests.figures.sweeps import by_seed
 from tests.figures.test_grid_maps import is_drawn
 from tests.processes import python
 from tests.sweep.studies import ROOT
@@ -200,6 +201,19 @@ def test_of_a_sweep_that_has_been_extended_in_part_each_cell_says_who_is_left_ou
         "unfinished at iteration 150",
     ]
     assert not any(cell.complete for cell in cells)
+
+
+def test_seeds_without_a_usable_network_are_told_in_the_name_of_their_cell(told_by_seed: None, tmp_path: Path) -> None:
+    ended = by_seed(("finished", 300), ("diverged", 300), ("failed", -1))
+    axes = {"gamma": [0.0, 0.5], "beta": [0.1], "seed": [0, 1, 2]}
+    path = write_trained_sweep(
+        tmp_path / "s", axes, ended, change=lambda trial: spoil(trial) if trial.config.seed else None
+    )
+    cells = measure(subjects_of(path, [], None, all_seeds=True))
+    assert [cell.label for cell in cells] == [
+        f"γ = {gamma}\n1 of 3 seeds; the rest diverged or failed" for gamma in ("0", "0.5")
+    ]
+    assert cells[0].states == "finished@300 diverged failed" and not cells[0].complete
 
 
 def test_seeds_of_a_cell_without_a_value_of_a_setting_are_averaged(told_by_seed: None, tmp_path: Path) -> None:
