@@ -8,7 +8,7 @@ good, triangles on differences that are not 0. `dd_ray.results.comparisons` defi
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 import matplotlib as mpl
@@ -48,6 +48,8 @@ and Brewer 2003, The Cartographic Journal 40, p. 27) lists as safe for the colou
 WIDEST_WITH_NUMBERS = 10
 """The most cells along x with which numbers are written into a panel."""
 MOST_DIGITS = 6
+HUGE, TINY = 1e21, 1e-9
+"""Numbers of at least this size, or below that, have an exponent, as no cell holds all their digits."""
 WIDEST_ALIGNED = 100
 """Positive values whose ends are further apart, as a ratio, are not written with the same number of decimals."""
 LEAST_SPAN = 3
@@ -59,6 +61,9 @@ BRACKET = "least significant difference"
 """Name, within a figure, of the bracket that shows the least significant difference."""
 OUTLINE = 1.8
 """Width of an outline, in points."""
+
+_EXACT = Context(prec=64)
+"""Holds all digits of what `HUGE` and `TINY` leave."""
 
 Cell = Mapping[Hashable, Any]
 """A cell: a row of `dd_ray.results.summary.Summary.cells`."""
@@ -83,7 +88,8 @@ class Scale:
     def of(cls, summary: Summary, metric: str) -> "Scale":
         """Return a scale that fits all cells of a metric."""
         cells = summary.cells[summary.cells["metric"] == metric]
-        values, noise = cells["mean"].dropna().tolist(), noise_of(cells, signed=bool(summary.reference))
+        values = [value for value in cells["mean"] if math.isfinite(value)]
+        noise = noise_of(cells, signed=bool(summary.reference))
         if summary.reference:
             return cls._of_differences(values, metric, summary.reference, noise)
         values += untrained_of(cells)
@@ -124,6 +130,8 @@ class Scale:
 
         None where values span two powers of ten, or need an exponent: each has `digits` of its own then.
         """
+        if 10.0 ** (self._first_digit + 1) <= TINY:
+            return None
         if self.signed:
             return min(9, max(0, 2 - self._first_digit))
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
@@ -137,8 +145,13 @@ class Scale:
 
     @property
     def interval_decimals(self) -> int | None:
-        """Number of decimals of all intervals: two digits of the usual one. None where there is no interval."""
-        return None if self.noise is None else max(0, 1 - math.floor(math.log10(self.noise / math.sqrt(2))))
+        """Number of decimals of all intervals: two digits of the usual one.
+
+        None where there is no interval, or it needs an exponent.
+        """
+        if self.noise is None or self.noise < TINY:
+            return None
+        return max(0, 1 - math.floor(math.log10(self.noise / math.sqrt(2))))
 
     @property
     def _first_digit(self) -> int:
@@ -173,7 +186,7 @@ def noise_of(cells: pd.DataFrame, *, signed: bool) -> float | None:
     for counts, and if no seeds differ.
     """
     half = pd.Series(halves_of(cells["mean"].to_numpy(float), cells["high"].to_numpy(float)))
-    half = half[half > 0]
+    half = half[(half > 0) & np.isfinite(half)]
     if half.empty or described(cells["metric"].iloc[0]).count:
         return None
     return float(half.median() * (1 if signed else math.sqrt(2)))
@@ -203,7 +216,9 @@ def _with_digits(value: float, digits: int) -> str:
 
 def _with_decimals(value: float, decimals: int) -> str:
     """Format a value as JavaScript, which rounds halves up, and without a sign where it is rounded to 0."""
-    text = f"{Decimal(abs(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP):f}"
+    if abs(value) >= HUGE:
+        return _with_digits(value, 3)
+    text = f"{Decimal(abs(value)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _EXACT):f}"
     return f"-{text}" if value < 0 and float(text) else text
 
 
@@ -286,6 +301,8 @@ def _content(cell: Cell, scale: Scale) -> str:
 
 def _two_digits(value: float) -> str:
     """Format a number in two digits without an exponent, as 5.1e-05 is hard to compare with 0.00031 at a glance."""
+    if value >= HUGE or 0 < value < TINY:
+        return _with_digits(value, 2)
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 

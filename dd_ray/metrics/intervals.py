@@ -86,7 +86,8 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
 
     Returns:
         Of the shape [...]. The ends are NaN for one seed; everything is NaN where a seed is, since leaving
-        out the seeds that diverged would flatter the cell. It takes the scores for normal, and so may leave
+        out the seeds that diverged would flatter the cell. They are infinite where a double does not hold the
+        squares of the scores. It takes the scores for normal, and so may leave
         their range; with 3 seeds it is 4.3 standard errors wide to each side.
 
     Raises:
@@ -98,8 +99,10 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
     if not scores.ndim or not len(scores):
         raise ValueError("scores hold no seed; expected at least one.")
     num_seeds = len(scores)
-    mean = scores.mean(axis=0)
-    if num_seeds == 1:
-        return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
-    half = scipy.special.stdtrit(num_seeds - 1, (1 + confidence) / 2) * scores.std(axis=0, ddof=1) / np.sqrt(num_seeds)
-    return Interval(mean, mean - half, mean + half)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = scores.mean(axis=0)
+        if num_seeds == 1:
+            return Interval(mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan))
+        error = scores.std(axis=0, ddof=1) / np.sqrt(num_seeds)
+        half = scipy.special.stdtrit(num_seeds - 1, (1 + confidence) / 2) * error
+        return Interval(mean, mean - half, mean + half)

@@ -105,6 +105,8 @@ def pooled_variance(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Vari
 def _pooled(values: Array) -> dict[str, float]:
     if not len(values):
         return {"deviation": np.nan, "degrees": 0.0}
+    size = _size(values)
+    values = values / size
     present = ~np.isnan(values)
     away = np.where(present, values - np.nanmean(values, axis=1, keepdims=True), 0.0)
     degrees = float(present.sum() - len(values))
@@ -113,7 +115,15 @@ def _pooled(values: Array) -> dict[str, float]:
     of_seeds = float((away.sum(axis=0) ** 2 / np.maximum(present.sum(axis=0), 1)).sum())
     rest, degrees_of_rest = max(0.0, total - of_seeds), degrees - seeds
     spread = of_seeds**2 / seeds + (rest**2 / degrees_of_rest if degrees_of_rest > 0 else 0.0)
-    return {"deviation": float(np.sqrt(total / degrees)), "degrees": min(degrees, total**2 / spread)}
+    return {"deviation": size * float(np.sqrt(total / degrees)), "degrees": min(degrees, total**2 / spread)}
+
+
+def _size(values: Array) -> float:
+    """Return the power of two that is nearest below the largest size of some values.
+
+    Over it their squares, and the squares of these, are no more than a double holds; a ratio of sums stays the same.
+    """
+    return float(np.ldexp(1.0, int(np.frexp(np.nanmax(np.abs(values)))[1]) - 1))
 
 
 def are_alike(values: Array, level: float = LEVEL) -> bool:
@@ -128,10 +138,11 @@ def are_alike(values: Array, level: float = LEVEL) -> bool:
     if len(values) < 2:
         return True
     degrees = (~np.isnan(values)).sum(axis=1) - 1.0
-    variances = np.nanvar(values, axis=1, ddof=1)
+    variances = np.nanvar(values / _size(values), axis=1, ddof=1)
     total = degrees.sum()
     pooled = (degrees * variances).sum() / total
-    statistic = total * np.log(pooled) - (degrees * np.log(variances)).sum()
+    with np.errstate(divide="ignore"):  # one may be too small for a double beside another
+        statistic = total * np.log(pooled) - (degrees * np.log(variances)).sum()
     correction = 1 + ((1 / degrees).sum() - 1 / total) / (3 * (len(values) - 1))
     return bool(scipy.special.chdtrc(len(values) - 1, statistic / correction) >= level)
 
@@ -185,7 +196,8 @@ def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths
     error[known] = variance.deviation / (np.abs(slope) * np.sqrt(number))
     half[known] = _student(variance.degrees) * error[known]
     if not variance.alike:
-        own = np.nanstd(values, axis=1, ddof=1) / np.sqrt(number)
+        size = _size(values)
+        own = size * np.nanstd(values / size, axis=1, ddof=1) / np.sqrt(number)
         half[known] = np.maximum(half[known], _student(number - 1.0) * own)
         error[known] = np.maximum(error[known], own)
     return Widths(half=half, error=error, variance=variance)
@@ -262,6 +274,7 @@ def told_apart(
     y, r = y[compared][:, paired], r[compared][:, paired]
     named = np.unique(np.asarray(groups)[compared], return_inverse=True)[1]
     scale, alike, differences = _on_scale(y, r)
+    differences = differences / _size(differences)  # all statistics are ratios
     found = [_dunnett(differences, named, least)]
     flipped = bool(differences.shape[1] >= FEWEST_SEEDS_TO_FLIP and not np.isnan(differences).any())
     if flipped:

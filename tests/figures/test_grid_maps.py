@@ -22,7 +22,7 @@ from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary
-from tests.figures.sweeps import GRID, measure, summary_of, write_sweep
+from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.processes import python
 from tests.sweep.studies import ROOT
 
@@ -518,3 +518,25 @@ def test_a_sweep_without_evaluations_and_a_file_as_output_are_refused(tmp_path: 
     path = write_sweep(tmp_path / "t", {"beta": [0.1, 1.0]})
     with pytest.raises(UserError, match="cannot be written"):
         write_maps(Options(path=path, out=path / "sweep.json"))
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e30, 1e150, 1e300])
+@pytest.mark.parametrize("difference", [None, "gamma"])
+def test_a_score_of_any_size_is_mapped_beside_usual_ones(tmp_path: Path, size: float, difference: str | None) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        usual = 0.01 + 0.001 * config["seed"] + config["gamma"]
+        own = size * (1 + config["seed"] + config["beta"])
+        return {"reconstruction_error": own, "linear_r2": usual if config["gamma"] else own, "active_units": 4.0}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1]}, metrics=some)
+    picture, numbers = write_maps(Options(path=str(path), difference=difference))
+    means = pd.read_csv(numbers).query("metric == 'linear_r2'")["mean"]
+    assert picture.is_file() and len(means) == (2 if difference else 4)
+    if not difference:
+        assert means.max() == pytest.approx(max(size * 2.5, 0.5105))
+
+
+def test_numbers_of_unusual_size_have_an_exponent() -> None:
+    huge, tiny = (Scale("kl", Normalize(0, size), "cividis", "", noise=size) for size in (1e30, 1e-12))
+    assert (huge.text(1e30), huge.interval_text(2.5e29), huge.text(-1e30)) == ("1.00e+30", "2.50e+29", "-1.00e+30")
+    assert (tiny.text(1e-12), tiny.interval_text(2.5e-13), tiny.text(0.0)) == ("1.00e-12", "2.5e-13", "0")

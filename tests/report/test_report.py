@@ -383,7 +383,7 @@ def test_the_page_writes_numbers_as_the_figures_do() -> None:
     random = np.random.default_rng(0)
     cases: list[tuple[dict[str, Any], float]] = []
     expected = []
-    for magnitude in 10.0 ** np.arange(-9, 9):
+    for magnitude in [*10.0 ** np.arange(-9, 9), 1e-300, 1e-12, 1e18, 1e30, 1e300]:
         ends = sorted(magnitude * random.uniform(-2, 2, 2))
         furthest = float(magnitude * random.uniform(1, 9))
         for scale in (
@@ -395,9 +395,9 @@ def test_the_page_writes_numbers_as_the_figures_do() -> None:
             for value in (0.0, *random.uniform(low, high, 20).tolist()):
                 expected.append(scale.text(value))
                 cases.append(({"signed": scale.signed, "digits": scale.digits, "decimals": scale.decimals}, value))
-    noises = (None, 3e-6, 0.02, 1.0, 50.0, 2000.0)
+    noises = (None, 1e-300, 3e-6, 0.02, 1.0, 50.0, 2000.0, 1e30)
     halves = [Scale("kl", Normalize(0, 1), "cividis", "", noise=noise) for noise in noises]
-    several = [0.0, *10.0 ** random.uniform(-8, 4, 40)]
+    several = [0.0, *10.0 ** random.uniform(-8, 4, 40), 2e-300, 1.5e-12, 2e20, 2.6e30, 3e300]
     expected_halves = [scale.interval_text(half) for scale in halves for half in several]
     of_halves = [({"interval_decimals": scale.interval_decimals}, half) for scale in halves for half in several]
     source = (FOLDER / "text.js").read_text(encoding="utf-8")

@@ -1,11 +1,14 @@
 // Numbers and cells in words.
 
+const [HUGE, TINY] = [1e21, 1e-9]; // beyond them numbers have an exponent
+
 function shown(metric, value) {
   if (value === null) return "–";
   if (value === 0) return "0";
   if (metric.count && !metric.signed) return String(+value.toPrecision(3));
   if (metric.decimals === null) return value.toPrecision(metric.digits);
-  const text = Math.abs(value).toFixed(metric.decimals); // as many as the others, to be compared at a glance
+  const size = Math.abs(value);
+  const text = size >= HUGE ? size.toPrecision(3) : size.toFixed(metric.decimals); // as many as the others, to be compared at a glance
   if (Number(text) === 0) return text;
   const [plus, minus] = metric.signed ? ["+", "−"] : ["", "-"];
   return (value > 0 ? plus : minus) + text;
@@ -13,8 +16,10 @@ function shown(metric, value) {
 
 /** Half of an interval, with as many decimals as the others of its metric. */
 function halfOf(metric, half) {
+  if (metric.interval_decimals !== null && half >= HUGE) return half.toPrecision(3);
   const text = metric.interval_decimals === null ? "0" : half.toFixed(metric.interval_decimals);
   if (Number(text) !== 0 || half === 0) return half === 0 ? "0" : text;
+  if (half >= HUGE || half < TINY) return half.toPrecision(2);
   const rounded = Number(half.toPrecision(2)); // two digits, without an exponent
   const decimals = Math.min(100, Math.max(0, 1 - Math.floor(Math.log10(rounded))));
   return rounded.toFixed(decimals).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
