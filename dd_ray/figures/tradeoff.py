@@ -99,6 +99,8 @@ class Looks:
     """Config field along which lines join cells."""
     sizes: dict[Any, float]
     """Marker size of each value of that field, in points; empty if colours show it."""
+    hidden: tuple[str, ...]
+    """Further swept config fields, which nothing shows: cells that differ in these alone look alike."""
 
     @classmethod
     def of(cls, cells: pd.DataFrame, axes: Sequence[str], asked: str | None) -> "Looks":
@@ -123,7 +125,8 @@ class Looks:
         colours = dict(zip(values, ordered_colours(len(values)), strict=True))
         along = sorted(cells[joined].unique()) if joined and joined != colour else []
         sizes = dict(zip(along, np.linspace(*SIZES, len(along)).tolist(), strict=True))
-        return cls(colour, colours, rest[0] if rest else None, shapes, joined, sizes)
+        hidden = tuple(axis for axis in swept if axis not in (colour, joined, *rest[:1]))
+        return cls(colour, colours, rest[0] if rest else None, shapes, joined, sizes, hidden)
 
     def marker_of(self, cell: Any) -> dict[str, Any]:
         """Return marker and size of a cell, for a plot."""
@@ -301,7 +304,8 @@ def title_of(name: str, summary: Summary, looks: Looks) -> str:
     bars = " ± 95% interval" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     averaged = "1 seed" if seeds == 1 else f"mean{bars} of {seeds} seeds (small dots)"
     lines = f"; lines run along {symbol(looks.joined)}" if looks.joined else ""
-    return f"{name}\niteration {summary.iteration:,}, {averaged}{lines}"
+    alike = f"\ncells that differ in {' or '.join(map(symbol, looks.hidden))} alone look alike" if looks.hidden else ""
+    return f"{name}\niteration {summary.iteration:,}, {averaged}{lines}{alike}"
 
 
 def write_tradeoff(options: Options) -> list[Path]:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dd_ray.config import DATASETS, TrialConfig, data_config
+from dd_ray.config import DATASETS, NUM_HELD_OUT, TrialConfig, data_config
 from dd_ray.data import Batch, Dataset, make_dataset, render_stills, still_images
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures
@@ -60,6 +60,8 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     Raises:
         UserError: the dataset holds out fewer, or has still pictures without a moving kind.
     """
+    if num_videos > NUM_HELD_OUT:
+        raise UserError(f"video {num_videos - 1} is none that is held out; give 0 to {NUM_HELD_OUT - 1}.")
     data = config.data if config.of_videos or config.contents else _data_of_videos(config)
     test_set = make_dataset(replace(data_config(data), num_test=max(num_videos, 2))).test_set()
     return test_set.map(lambda tensor: tensor[:num_videos])

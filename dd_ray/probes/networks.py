@@ -293,6 +293,8 @@ def _matching(trials: pd.DataFrame, word: str) -> pd.DataFrame:
     for part in filter(None, word.split(",")):
         if "=" in part:
             trials = trials[_fits(trials, *part.split("=", 1))]
+        elif ":" in part and ranking:
+            raise UserError(f"{word!r} ranks trials twice; give {ranking} or {part}, or both in words of their own.")
         elif ":" in part:
             ranking = part
         elif len(part) >= _SHORTEST_KEY and re.fullmatch("[0-9a-f]+", part):
@@ -334,5 +336,8 @@ def _best(trials: pd.DataFrame, ranking: str) -> pd.DataFrame:
     finished = trials[trials["state"] == "finished"]
     values = pd.to_numeric((trials if finished.empty else finished)[metric], errors="coerce").dropna()
     if values.empty:
-        raise UserError(f"no trial that {ranking!r} could choose has a value of {metric}; choose by other parts.")
+        collapsed = " and an active unit" if better == "max" else ""
+        raise UserError(
+            f"no trial that {ranking!r} could choose has a value of {metric}{collapsed}; choose by other parts."
+        )
     return trials.loc[[values.idxmin() if better == "min" else values.idxmax()]]

@@ -36,6 +36,8 @@ def test_each_cell_has_a_row_that_a_delay_leaves_without_its_first_frame(sweep: 
 def test_a_video_that_is_not_held_out_is_refused(sweep: Path) -> None:
     with pytest.raises(UserError, match=r"--video -1 is none that is held out"):
         draw(subjects_of(sweep, [], None, all_seeds=False), -1)
+    with pytest.raises(UserError, match=r"video 99999 is none that is held out; give 0 to 9999\."):
+        draw(subjects_of(sweep, [], None, all_seeds=False), 99_999)  # before any is drawn
 
 
 def test_the_command_writes_a_figure(sweep: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

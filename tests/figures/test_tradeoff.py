@@ -20,6 +20,7 @@ from tests.processes import python
 from tests.sweep.studies import ROOT
 
 PAIRS = [("kl", "reconstruction_error"), ("reconstruction_error", "mcc")]
+MEASURED = ["kl", "reconstruction_error", "mcc"]
 BETAS = (0.0, 0.1, 1.0, 4.0)
 AXES: dict[str, list[Any]] = {"beta": [*BETAS], "gamma": [0.0, 0.5], "seed": [0, 1]}
 
@@ -141,6 +142,17 @@ def test_colours_tell_gamma_then_lambda_then_what_is_asked_for(tmp_path: Path) -
     assert Looks.of(cells, axes, "beta").sizes == {}
     with pytest.raises(UserError, match="--colour alpha is not swept here; give one of lambda, beta, gamma"):
         Looks.of(cells, axes, "alpha")
+
+
+def test_a_figure_says_what_none_of_its_looks_shows(tmp_path: Path) -> None:
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [0.0, 3.0], "learning_rate": [1e-4, 1e-3]}
+    summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=curve), metrics=MEASURED)
+    looks = Looks.of(points(summary, PAIRS), summary.layout.axes, None)
+    assert looks.shape == "learning_rate" and looks.hidden == ("lam",)
+    assert title_of("s", summary, looks).endswith("cells that differ in λ alone look alike")
+    del axes["lam"]
+    summary = summary_of(write_sweep(tmp_path / "t", axes, metrics=curve), metrics=MEASURED)
+    assert not Looks.of(points(summary, PAIRS), summary.layout.axes, None).hidden
 
 
 def test_a_colour_may_be_any_field_as_it_is_spelled_on_the_command_line(tmp_path: Path) -> None:

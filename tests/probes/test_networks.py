@@ -83,6 +83,8 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
     )
     assert chosen(path, "best:mcc") == [(0.1, 0.0, 0, 0)]
     assert chosen(path, "best:reconstruction_error,gamma=0.5") == [(0.1, 0.5, 0, 0)]
+    with pytest.raises(UserError, match="could choose has a value of mcc and an active unit; choose by other parts"):
+        chosen(path, "best:mcc,gamma=0.9")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +96,7 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         ("speed=1", "'speed' is not a config field"),
         ("best:accuracy", "'best:accuracy' names no trials"),
         ("best:active_units", "no better side"),
+        ("best:mcc,min:kl", "ranks trials twice; give best:mcc or min:kl, or both in words of their own"),
         ("most:mcc", "'most:mcc' names no trials"),
         ("max:error", "has a value of error"),
         ("best:seconds", "no better side; give min:seconds"),
