@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from dd_ray.config import NETWORKS, TrialConfig
 from dd_ray.metrics import FURTHER
+from dd_ray.sweep.memory import FLOAT, num_weights
 
 MOST_EVALUATIONS = 20
 EVALUATION_SHARE = 0.04
@@ -40,23 +41,27 @@ class Work:
     Attributes:
         calls: what does not grow with the images, in additions of 16 numbers, which are hardly more than a call.
         megabytes_per_frame: what waits for memory in a frame, as the read and written megabytes of a copy.
+        passes: how often weights are read or written, by the layers and by the optimiser.
         efficiency: the share of the rate of large matrix products that a network's products reach.
     """
 
     calls: int
     megabytes_per_frame: float
+    passes: int
     efficiency: float
 
 
-BY_PYTORCH, COMPILED = Work(15_000, 2.5, 0.67), Work(12_500, 2.3, 1.0)
+BY_PYTORCH, COMPILED = Work(13_000, 2.5, 40, 0.67), Work(10_500, 2.3, 40, 1.0)
 """Measured without and with the package's compiled convolutions, on an AMD EPYC with AVX-512: the estimates are within
-20% of the median times of 4 to 640 frames an iteration of conv32, of a quarter of its width to all of it."""
+25% of the median times of 4 to 640 frames an iteration of conv32, of a quarter of its width to all of it, and of 40 to
+640 frames of a VAE of mlp, whose weights do not fit into a cache."""
 
 
 def core_seconds(configs: Sequence[TrialConfig], iterations: int, cores: int) -> float:
     """Estimate the time on a core of this machine, from the work of an iteration and the rates at which it does it:
 
-    t = calls · seconds of a call + frames · megabytes / rate of a copy + GFLOP / (efficiency · rate of products).
+    t = calls · seconds of a call + (frames · megabytes + passes · megabytes of weights) / rate of a copy
+        + GFLOP / (efficiency · rate of products).
 
     Args:
         configs: configs with the same mean cost as those of the sweep.
@@ -64,8 +69,9 @@ def core_seconds(configs: Sequence[TrialConfig], iterations: int, cores: int) ->
         cores: cores that are busy at a time. Rates are measured on so many at once, as they share memory and heat.
     """
     work, rates = COMPILED if _are_compiled() else BY_PYTORCH, _rates(min(cores, available_cores()))
-    gflop, frames = (sum(map(of, configs)) / len(configs) for of in (_gflop, _frames))
-    beside = work.calls * rates.seconds_per_call + frames * work.megabytes_per_frame / rates.megabytes_per_second
+    gflop, frames, weights = (sum(map(of, configs)) / len(configs) for of in (_gflop, _frames, num_weights))
+    moved = frames * work.megabytes_per_frame + work.passes * weights * FLOAT / 1e6
+    beside = work.calls * rates.seconds_per_call + moved / rates.megabytes_per_second
     return iterations * (1 + EVALUATION_SHARE) * (beside + gflop / (work.efficiency * rates.gflops))
 
 

@@ -33,8 +33,7 @@ def bytes_of(config: TrialConfig) -> int:
     """
     network, width, latents = NETWORKS[config.network], config.width_factor, config.num_latents
     pixels, size = math.prod(config.image_shape), config.image_size
-    halves = (config.traits.encodes + config.traits.draws) / 2
-    weights = halves * network.weights.get(size, 0) * width**2 + 3 * latents * network.units * width
+    halves, weights = (config.traits.encodes + config.traits.draws) / 2, num_weights(config)
     kept_of_frame = halves * network.kept.get(size, 0) * width + 2 * pixels + PER_LATENT * latents
     kept = config.batch_size * config.frames * kept_of_frame + weights
     sets = 1 + (config.split != "none")
@@ -45,6 +44,15 @@ def bytes_of(config: TrialConfig) -> int:
     copies = OPTIMIZERS[config.optimizer].vectors_in_a_step
     numbers = copies * weights + TRANSIENT * kept + batch + held_out + picture
     return PROCESS + int(FLOAT * numbers)
+
+
+def num_weights(config: TrialConfig) -> float:
+    """Estimate the number of weights of a trial's network; of one that does not declare its size, those at latents."""
+    network, width = NETWORKS[config.network], config.width_factor
+    halves = (config.traits.encodes + config.traits.draws) / 2
+    return (
+        halves * network.weights.get(config.image_size, 0) * width**2 + 3 * config.num_latents * network.units * width
+    )
 
 
 def bytes_of_this_machine() -> int:

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from dd_ray.models import build_model
 from dd_ray.sweep import costs
 from dd_ray.sweep.costs import BY_PYTORCH, COMPILED, Rates, core_seconds, gpu_hours
 from tests.small import small
@@ -31,7 +32,9 @@ def test_an_estimate_is_of_calls_memory_and_products(monkeypatch, compiled):
     assert asked == [1, 2]
     work = COMPILED if compiled else BY_PYTORCH
     calls = 3e-7 * work.calls
-    frames = 80 * work.megabytes_per_frame / 40_000
+    weights = costs.num_weights(CONFIG)
+    assert weights == pytest.approx(sum(p.numel() for p in build_model(CONFIG).parameters()), rel=0.02)
+    frames = (80 * work.megabytes_per_frame + work.passes * 4e-6 * weights) / 40_000
     products = 80 * costs._gflop_per_frame(CONFIG) / (work.efficiency * 100)
     assert alone == pytest.approx(calls + frames + products)
     assert shared == pytest.approx(calls + 2 * (frames + products))
