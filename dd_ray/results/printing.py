@@ -103,13 +103,16 @@ def print_best_cells(trials: pd.DataFrame, metric: str, most: int = 5, width: in
     """
     terminal, settings = console(width), settings_of(trials)
     cells, better = cells_of(trials, settings), described(metric).better
-    whole = [cell for cell in cells if cell.complete and not math.isnan(cell.score(metric).mean)]
+    complete = [cell for cell in cells if cell.complete]
+    whole = [cell for cell in complete if not math.isnan(cell.score(metric).mean)]
     best = sorted(whole, key=lambda cell: cell.score(metric).mean, reverse=better == "max")[:most]
     if better is None or not 1 < len(best) < len(cells):
         return
     names = [name for name in dict.fromkeys((metric, *FIRST)) if name in trials and trials[name].notna().any()]
     columns = [*_left_columns(best, settings, terminal.width), *_metric_columns(best, names, brackets=False)]
-    print_table(columns, terminal, f"The best in {REPORTED[metric].label}")
+    of = f", of the {len(complete)} cells whose seeds have all finished at one iteration"
+    title = f"The best in {REPORTED[metric].label}{of if len(complete) < len(cells) else ''}"
+    print_table(columns, terminal, title)
 
 
 def _title(cells: Sequence[Cell], trials: pd.DataFrame, brackets: bool) -> str:

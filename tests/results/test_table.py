@@ -174,6 +174,16 @@ def test_cells_are_in_the_order_of_their_values_and_every_swept_setting_is_a_col
     assert numbers_of(capsys.readouterr().out, 2) == [(100.0, 0.0), (100.0, 1.0)]
 
 
+def test_the_best_cells_are_said_to_be_those_of_the_finished_ones_where_others_are_better(capsys):
+    rows = [row_of(f"beta={b:g}", beta=b, mcc=b) for b in (0.1, 0.2, 0.3, 0.4)]
+    print_best_cells(pd.DataFrame(rows), "mcc", most=2)
+    assert "The best in MCC\n" in re.sub(" +\n", "\n", capsys.readouterr().out)
+    print_best_cells(pd.DataFrame([*rows[:3], {**rows[3], "state": "unfinished"}]), "mcc")
+    printed = capsys.readouterr().out
+    assert "The best in MCC, of the 3 cells whose seeds have all finished at one iteration" in printed
+    assert numbers_of(printed, 1) == [(0.3,), (0.2,), (0.1,)]
+
+
 def test_a_field_without_an_effect_has_no_value(capsys):
     plain = TrialConfig(model="beta_vae", beta=1.0)
     arm = {"key": plain.key, "label": "model=beta_vae,beta=1,seed=0", **plain.to_dict(), "state": "finished"}
