@@ -236,20 +236,26 @@ class Plan:
         lines = [*self._started_from(), *self._of_own_data()]
         scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
-            lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough (--num-test)")
+            lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough ({self._by})")
         lost, videos = max(
             ((_lost_to_fitting(c), c.num_tested) for c in self.examples if c.traits.encodes and c.factor_names),
             default=(0, 0),
         )
         if lost > MOST_LOST:
             much = f"by up to {lost:.2g} × (1 − R²)" if lost < 1 else "by more than it can say"
-            lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; more (--num-test) mend it")
+            lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; more ({self._by}) mend it")
         if self.final_metrics:
             names = " ".join(self.final_metrics)
             own = any(config.contents for config in self.examples)
             stills = "the held-out frames as" if own else "10,000"
             lines.append(f"at the end, of {stills} still pictures: {names}")
         return lines
+
+    @property
+    def _by(self) -> str:
+        """What brings more held-out samples: no option does where all that a file has are used."""
+        used_up = any(c.contents and c.num_tested == c.contents.num_held_out for c in self.examples)
+        return "a larger --data-file" if used_up else "--num-test"
 
     def _started_from(self) -> list[str]:
         return [f"each trial begins with {self.start}, and not from scratch"] if self.start else []

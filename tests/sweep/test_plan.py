@@ -14,7 +14,7 @@ from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.models import build_model
 from dd_ray.storage.sweep_folder import Outcome
 from dd_ray.studies import study_named
-from tests.own_files import BARE, COLOUR
+from tests.own_files import BARE, COLOUR, GREY
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
 
@@ -232,6 +232,14 @@ def test_it_is_said_that_few_videos_lower_r2():
     for frames in ("10", "100"):
         lines = parse(TINY, ["--num-test", "64", "--num-frames", frames, "--num-latents", "4"]).scored_on()
         assert "linear R² of 64 held-out videos is too low by up to 0.23 × (1 − R²); more (--num-test) mend it" in lines
+
+
+@pytest.mark.parametrize(("num_test", "by"), [("4", "--num-test"), ("512", "a larger --data-file")])
+def test_where_a_file_has_no_more_to_test_on_no_option_is_named_that_brings_more(num_test, by):
+    own = ["--model", "beta_vae", "--gamma", "0", "--dataset", "arrays", "--data-file", GREY["data_file"]]
+    lines = parse(TINY, [*own, "--num-test", num_test]).scored_on()
+    said = [line for line in lines if "MIG of" in line or "linear R² of" in line]
+    assert len(said) == 2 and all(f"({by})" in line for line in said)
 
 
 def test_work_is_estimated_in_proportion_to_frames():
