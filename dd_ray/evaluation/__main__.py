@@ -59,6 +59,9 @@ def main(args: list[str] | None = None) -> None:
         _report(options.path, names)
         for trial in (trial for trial in done if trial.left_out):
             print(f"without scores: {printable(trial.label)} {printable(trial.left_out)}", file=sys.stderr)
+        for name, why in dict.fromkeys(lack for trial in done for lack in trial.without.items()):
+            lacking = sum(trial.without.get(name) == why for trial in done)
+            print(f"without {name}: {lacking} of {len(done)} trials, since it {printable(why)}", file=sys.stderr)
         if all(trial.left_out for trial in done):
             sys.exit(EXIT_NOTHING_SCORED)
 

@@ -342,7 +342,7 @@ def check_final_metrics(plan: Plan) -> None:
     """
     for name in plan.options.final_metrics if any(config.traits.encodes for config in plan.examples) else ():
         if name in FURTHER and not any(applicable_to(config, [name]) for config in plan.examples):
-            raise UserError(f"--final-metrics {name} {_why_not(plan.examples[0], name)}; leave it out.")
+            raise UserError(f"--final-metrics {name} {why_not(plan.examples[0], name)}; leave it out.")
 
 
 def applicable_to(config: TrialConfig, names: Sequence[str]) -> list[str]:
@@ -350,7 +350,8 @@ def applicable_to(config: TrialConfig, names: Sequence[str]) -> list[str]:
     return applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
 
 
-def _why_not(config: TrialConfig, name: str) -> str:
+def why_not(config: TrialConfig, name: str) -> str:
+    """Return why a score that is not `applicable_to` a config is not."""
     if not config.factor_names:
         return "is a score of factors, and data_file has none"
     if not DATASETS[config.dataset].drawn and FURTHER[name].asks:

@@ -6,11 +6,11 @@ untrained one, and `dd_ray.results.table` shows it in their rows. Scores that ex
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -19,9 +19,10 @@ from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores, untrained_scores
-from dd_ray.metrics import FURTHER, applicable
+from dd_ray.metrics import FURTHER
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords
+from dd_ray.sweep.plan import applicable_to, why_not
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import state_at
 
@@ -34,6 +35,8 @@ class Scored:
     label: str
     left_out: str | None = None
     """Why it was not scored; None if it was."""
+    without: Mapping[str, str] = field(default_factory=dict)
+    """The scores that mean nothing of its data, each with the reason, of one that was scored."""
 
 
 def trials_to_score(location: str, names: Sequence[str]) -> list[str]:
@@ -90,7 +93,7 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     key = trial.key
     label, config = records.label, TrialConfig.from_dict(records.config)
     evaluations, there = records.evaluations, records.scores
-    names = applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
+    asked, names = names, applicable_to(config, names)
     if not names:
         return Scored(key=key, label=label, left_out=_why_not(config))
     if not evaluations:
@@ -102,8 +105,9 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     missing = [name for name in names if not FURTHER[name].all_columns.keys() <= at_last.keys()]
     begun_anew = config.warm_start_weights is None
     missing_before = [name for name in names if begun_anew and not FURTHER[name].all_columns.keys() <= before.keys()]
+    scored = Scored(key=key, label=label, without={name: why_not(config, name) for name in asked if name not in names})
     if not missing and not missing_before:
-        return Scored(key=key, label=label)
+        return scored
     try:
         state = _state_at(trial, last)
     except UserError as error:
@@ -116,7 +120,7 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
         trial.add_scores(last, scores)
     if untrained := untrained_scores(state.config, missing_before) if missing_before else {}:
         trial.add_scores(0, untrained)
-    return Scored(key=key, label=label)
+    return scored
 
 
 def _why_not(config: TrialConfig) -> str:

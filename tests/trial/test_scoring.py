@@ -62,6 +62,21 @@ def test_scores_become_columns_at_the_last_evaluation_and_before_training(sweep,
     assert "gamma=0 has not been evaluated yet" in printed.err
 
 
+@pytest.mark.parametrize(
+    ("options", "lack"),
+    [
+        ({"background": "black"}, ("block_separation", "means nothing of the factors circle_x, circle_y")),
+        (GREY, ("factor_vae", "asks for pictures of other factors than those in data_file")),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
+def test_a_score_that_means_nothing_of_the_data_is_named(options, lack, tmp_path, few_stills, capsys):
+    sweep, (name, why) = _sweep_at(tmp_path / "sweep", **options), lack
+    for _ in range(2):  # also where the others are there already
+        _score(sweep, "--metrics", "mcc", name)
+        assert f"without {name}: 2 of 3 trials, since it {why}\n" in capsys.readouterr().err
+
+
 def test_nothing_is_computed_twice(sweep, monkeypatch):
     _score(sweep, "--metrics", "mcc")
     before = _added(sweep)
