@@ -1,6 +1,7 @@
 """Watches a sweep from its driver: shows a progress bar, and records what only the driver knows."""
 
 import math
+import re
 import sys
 import time
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from ray.tune.experiment import Trial
 from tqdm.auto import tqdm
 
 from dd_ray.command_line import progress_bar
+from dd_ray.config.extensions import loaded
 from dd_ray.errors import printable
 from dd_ray.storage.files import is_blocked, out_of_space
 from dd_ray.storage.sweep_folder import Outcome, SweepFolder
@@ -265,6 +267,9 @@ def _key(trial: Trial) -> str:
 
 
 def _last_line(trial: Trial) -> str:
-    """Return the exception itself, which is the last line of the traceback."""
-    lines = [line.strip() for line in trace_of(trial).splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
+    """Return the exception itself, which is the last line of the traceback, and its place in a user's own file."""
+    trace = trace_of(trial).rpartition("Failure # ")[2]  # Tune appends one to another
+    lines = [line.strip() for line in trace.splitlines() if line.strip()]
+    own = {extension.name for extension in loaded()}
+    places = [f" ({file}:{line})" for file, line in re.findall(r'File "(.+)", line (\d+)', trace) if file in own]
+    return "".join([*lines[-1:], *places[-1:]]) or "no message"

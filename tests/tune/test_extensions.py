@@ -3,9 +3,12 @@
 import json
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from dd_ray.config.extensions import load_files, unload
+from dd_ray.tune.progress import _last_line
 from tests.processes import know_the_cluster, python
 from tests.sweep.studies import ROOT
 from tests.tune.conftest import ONE_AT_A_TIME
@@ -43,6 +46,29 @@ def test_one_of_each_kind_is_swept_and_read(cluster: str, tmp_path: Path) -> Non
     assert {"blur", "free_nats", "first_axis", "linear_r2/bar_y"} <= {*header}
     pictures = python(ROOT / "analysis" / "traversals.py", sweep, "--cells", "blur=0.5,beta=1")
     assert pictures.returncode == 2 and "give --extension" in pictures.stderr
+
+
+TRACE = """Failure # {number} (occurred at 2026-11-28_13-40-57)
+  File "trainable.py", line 329, in train
+  File "{file}", line {line}, in forward
+    e, logvar = self.encode(batch.imges)
+AttributeError: 'Batch' object has no attribute 'imges'
+"""
+
+
+def test_an_error_of_a_users_own_file_names_its_line(tmp_path: Path) -> None:
+    load_files([FOLDER / "blur_vae.py"])
+    failures = [("blur_vae.py", 9), ("blur_vae.py", 30)]
+    text = "".join(TRACE.format(number=i, file=file, line=line) for i, (file, line) in enumerate(failures))
+    error_file = tmp_path / "error.txt"
+    trial = SimpleNamespace(error_file=error_file)
+    try:
+        error_file.write_text(text)
+        assert _last_line(trial) == "AttributeError: 'Batch' object has no attribute 'imges' (blur_vae.py:30)"
+        error_file.write_text(text + TRACE.format(number=2, file="networks.py", line=4))
+        assert _last_line(trial) == "AttributeError: 'Batch' object has no attribute 'imges'"
+    finally:
+        unload("blur_vae.py")
 
 
 @pytest.mark.ray
