@@ -60,14 +60,16 @@ def test_videos_and_stills_in_grey_and_colour(tmp_path, images, shape):
 
 def test_a_config_knows_its_file_without_it(tmp_path):
     fields = _fields(tmp_path, images=IMAGES, factors=FACTORS, factor_names=np.array(["a", "b", "c"]))
-    (tmp_path / "own.npz").unlink()
+    (tmp_path / "own.npz").rename(tmp_path / "moved.npz")
     config = small("inertia_vae", **fields)
     assert config.image_shape == (3, 32, 32) and config.frames == 5 and config.factor_names == ("a", "b", "c")
     assert config.num_data == 72 and config.num_tested == 8 and not config.is_of_one_circle
     assert TrialConfig.from_dict(config.to_dict()) == config
     assert build_model(config).code(torch.zeros(1, 5, 3, 32, 32)).shape == (1, 5, 4)
-    with pytest.raises(UserError, match=r"own\.npz cannot be read: No such file"):
+    with pytest.raises(UserError, match=r"own\.npz cannot be read: .*; put it back there, or a link to it"):
         make_dataset(config)
+    (tmp_path / "own.npz").symlink_to(tmp_path / "moved.npz")
+    assert len(make_dataset(config).test_set().images) == 8
 
 
 def test_a_folder_is_mapped_and_is_the_same_data(tmp_path):
