@@ -205,7 +205,18 @@ class Plan:
         elif self.num_trials < math.prod(len(values) for values in self.axes.values() if values):
             count = f"{self.num_trials} trials of {axes}, since where an axis has no effect its trials are one"
         values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
-        return [count, *values]
+        return [count, *values, *self._left_out_nothing()]
+
+    def _left_out_nothing(self) -> list[str]:
+        """Say in lines which of the combinations that a user leaves out no trial has."""
+        if self.options.exclude == self.study.presets[self.options.preset].exclude:
+            return []
+        configs = list(product(self.axes))
+        return [
+            f"--exclude {shlex.quote(text)} leaves out nothing, since no trial has these values"
+            for text in self.options.exclude
+            if all(map(kept_by([text]), configs))
+        ]
 
     def compared_by(self) -> list[str]:
         """Describe in lines how trials are stopped early."""

@@ -1,5 +1,7 @@
 """Which combinations a grid leaves out."""
 
+from dataclasses import replace
+
 import pytest
 
 from dd_ray.cli import parse
@@ -52,3 +54,11 @@ def test_what_is_no_combination_or_leaves_nothing_is_refused(text, words):
 def test_it_is_said_what_is_left_out():
     plan = parse(TINY, ["--exclude", "gamma=0.5 beta=1"])
     assert plan.contents()[0] == "3 trials of 2 beta × 2 gamma, without gamma=0.5 beta=1"
+
+
+def test_a_combination_that_no_trial_has_is_named():
+    *_, last = parse(TINY, ["--exclude", "gamma=0.5 beta=1", "gamma=0.7 beta=1"]).contents()
+    assert last == "--exclude 'gamma=0.7 beta=1' leaves out nothing, since no trial has these values"
+    own = replace(TINY.presets["quick"], exclude=("gamma=0.7",))  # of the preset, which a user may narrow
+    lines = parse(replace(TINY, presets={"quick": own}), []).contents()
+    assert not any("leaves out nothing" in line for line in lines)
