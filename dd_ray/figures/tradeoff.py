@@ -3,7 +3,8 @@
 The first panel is rate against distortion: KL in nats per frame along x, reconstruction error along y. Each further
 panel is reconstruction error against a score of disentanglement. A point is a cell: the mean over its seeds, with 95%
 intervals from three seeds on; small dots are the seeds. Colour is γ, or λ if γ is not swept; cells that differ in β
-alone are joined, so that a line shows the trade-off by β.
+alone are joined, so that a line shows the trade-off by β. Two more settings have shapes and sizes; the title names any
+that nothing shows.
 
 The Pareto front has the complete cells that no other beats in both directions at once, by their means. Cells whose
 network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is meaningful, but
@@ -85,7 +86,7 @@ class Options(FigureOptions):
 
 @dataclass(frozen=True)
 class Looks:
-    """The meaning of colours, shapes and lines."""
+    """The meaning of colours, shapes, lines and sizes."""
 
     colour: str
     """Config field that colours show."""
@@ -97,8 +98,10 @@ class Looks:
     """Shape of each of its values."""
     joined: str | None
     """Config field along which lines join cells."""
+    sized: str | None
+    """Config field that sizes show: that of the lines, or where colours show it, one that shapes do not."""
     sizes: dict[Any, float]
-    """Marker size of each value of that field, in points; empty if colours show it."""
+    """Marker size of each of its values, in points."""
     hidden: tuple[str, ...]
     """Further swept config fields, which nothing shows: cells that differ in these alone look alike."""
 
@@ -123,15 +126,17 @@ class Looks:
             )
         shapes = dict(zip(sorted(cells[rest[0]].unique()), SHAPES, strict=False)) if rest else {}
         colours = dict(zip(values, ordered_colours(len(values)), strict=True))
-        along = sorted(cells[joined].unique()) if joined and joined != colour else []
+        shape, other = (*rest, None, None)[:2]
+        sized = joined if joined != colour else other
+        along = sorted(cells[sized].unique()) if sized else []
         sizes = dict(zip(along, np.linspace(*SIZES, len(along)).tolist(), strict=True))
-        hidden = tuple(axis for axis in swept if axis not in (colour, joined, *rest[:1]))
-        return cls(colour, colours, rest[0] if rest else None, shapes, joined, sizes, hidden)
+        hidden = tuple(axis for axis in swept if axis not in (colour, shape, joined, sized))
+        return cls(colour, colours, shape, shapes, joined, sized, sizes, hidden)
 
     def marker_of(self, cell: Any) -> dict[str, Any]:
         """Return marker and size of a cell, for a plot."""
         marker = self.shapes[cell[self.shape]] if self.shape else SHAPES[0]
-        return {"marker": marker, "markersize": self.sizes.get(cell[self.joined], SIZE) if self.joined else SIZE}
+        return {"marker": marker, "markersize": self.sizes[cell[self.sized]] if self.sized else SIZE}
 
 
 def draw(cells: pd.DataFrame, summary: Summary, looks: Looks, title: str) -> Figure:
@@ -272,8 +277,8 @@ def _legend_of(cells: pd.DataFrame, looks: Looks) -> list[list[Line2D]]:
     columns = [[_entry(setting({looks.colour: value}), color=colour) for value, colour in looks.colours.items()]]
     if looks.shape:
         columns.append([_entry(setting({looks.shape: v}), marker=shape, **grey) for v, shape in looks.shapes.items()])
-    if looks.joined:
-        columns.append([_entry(setting({looks.joined: v}), markersize=size, **grey) for v, size in looks.sizes.items()])
+    if looks.sized:
+        columns.append([_entry(setting({looks.sized: v}), markersize=size, **grey) for v, size in looks.sizes.items()])
     ring = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": "black"}
     marks = [_entry("Pareto front (of complete cells' means)", **ring)]
     if cells["collapsed_seeds"].any():

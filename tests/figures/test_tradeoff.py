@@ -20,7 +20,6 @@ from tests.processes import python
 from tests.sweep.studies import ROOT
 
 PAIRS = [("kl", "reconstruction_error"), ("reconstruction_error", "mcc")]
-MEASURED = ["kl", "reconstruction_error", "mcc"]
 BETAS = (0.0, 0.1, 1.0, 4.0)
 AXES: dict[str, list[Any]] = {"beta": [*BETAS], "gamma": [0.0, 0.5], "seed": [0, 1]}
 
@@ -139,20 +138,24 @@ def test_colours_tell_gamma_then_lambda_then_what_is_asked_for(tmp_path: Path) -
     brightness = [sum(colour[:3]) for colour in looks.colours.values()]
     assert brightness == sorted(brightness)
     assert Looks.of(cells, axes, "lambda").colour == "lam"
-    assert Looks.of(cells, axes, "beta").sizes == {}
+    coloured = Looks.of(cells, axes, "beta")
+    assert (coloured.joined, {coloured.shape, coloured.sized}) == ("beta", {"gamma", "lam"})
     with pytest.raises(UserError, match="--colour alpha is not swept here; give one of lambda, beta, gamma"):
         Looks.of(cells, axes, "alpha")
 
 
-def test_a_figure_says_what_none_of_its_looks_shows(tmp_path: Path) -> None:
-    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [0.0, 3.0], "learning_rate": [1e-4, 1e-3]}
-    summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=curve), metrics=MEASURED)
-    looks = Looks.of(points(summary, PAIRS), summary.layout.axes, None)
-    assert looks.shape == "learning_rate" and looks.hidden == ("lam",)
-    assert title_of("s", summary, looks).endswith("cells that differ in λ alone look alike")
-    del axes["lam"]
-    summary = summary_of(write_sweep(tmp_path / "t", axes, metrics=curve), metrics=MEASURED)
-    assert not Looks.of(points(summary, PAIRS), summary.layout.axes, None).hidden
+def test_cells_do_not_look_alike_or_the_title_says_so(tmp_path: Path) -> None:
+    axes: dict[str, list[Any]] = {"num_latents": [4, 10], "gamma": [0.0, 0.8], "lam": [0.0, 30.0], "beta": [1.0]}
+    summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=curve), metrics=["reconstruction_error", "mcc"])
+    figure, cells = figure_of(summary), points(summary, PAIRS[1:])
+    assert {"λ = 0", "λ = 30"} <= {text.get_text() for text in figure.legends[0].get_texts()}
+    looks = Looks.of(cells, summary.layout.axes, None)
+    alike = [(looks.colours[cell["gamma"]], *looks.marker_of(cell).values()) for _, cell in cells.iterrows()]
+    assert len({*alike}) == len(cells) == 8
+    assert "look alike" not in title_of("s", summary, looks)
+    more = summary_of(write_sweep(tmp_path / "more", {**axes, "alpha": [0.5, 1.0]}, metrics=curve), metrics=["mcc"])
+    title = title_of("more", more, Looks.of(more.cells, more.layout.axes, None))
+    assert title.endswith("\ncells that differ in λ alone look alike")
 
 
 def test_a_colour_may_be_any_field_as_it_is_spelled_on_the_command_line(tmp_path: Path) -> None:
