@@ -20,7 +20,7 @@ from dd_ray.config.code import resolve
 from dd_ray.config.extensions import instances_of, load_files
 from dd_ray.config.options import axes_of, option_name, options_class, told_in_options
 from dd_ray.config.recorded import changed_since
-from dd_ray.errors import UserError, printable
+from dd_ray.errors import UserError, did_you_mean, printable
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.report.live import live_page, page_link, write_page
 from dd_ray.results.came_out import CameOut
@@ -327,7 +327,8 @@ def _study_of(study: Study | str) -> Study:
         return study
     known = all_studies()
     if study not in known:
-        raise UserError(f"there is no study {study!r}; give one of {', '.join(known)}.")
+        meant = did_you_mean(study, known, f"give one of {', '.join(known)}.")
+        raise UserError(f"there is no study {study!r}; {meant}")
     return known[study]
 
 

@@ -90,7 +90,7 @@ def test_what_a_command_line_could_not_say_is_refused_in_a_sentence(options: dic
 
 
 def test_a_study_that_there_is_not_is_named() -> None:
-    with pytest.raises(UserError, match="there is no study 'inertia_gird'"):
+    with pytest.raises(UserError, match=r"there is no study 'inertia_gird'; did you mean inertia_grid\?"):
         dd_ray.plan("inertia_gird")
 
 

@@ -22,7 +22,7 @@ from dd_ray.command_line import optional
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.errors import UserError, printable
+from dd_ray.errors import UserError, did_you_mean, printable
 from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.cells import in_order
@@ -325,9 +325,9 @@ def _fits(trials: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
 def _best(trials: pd.DataFrame, ranking: str) -> pd.DataFrame:
     how, _, metric = ranking.partition(":")
     if how not in ("best", "min", "max") or metric not in trials:
-        raise UserError(
-            f"{ranking!r} names no trials; give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
-        )
+        columns = [f"{word}:{column}" for word in ("best", "min", "max") for column in trials]
+        form = "give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
+        raise UserError(f"{ranking!r} names no trials; {did_you_mean(ranking, columns, form)}")
     better = how if how != "best" else described(metric).better
     if better is None:
         raise UserError(f"{metric} has no better side; give min:{metric} or max:{metric}.")

@@ -7,7 +7,7 @@ from typing import Annotated
 import pandas as pd
 
 from dd_ray.command_line import as_command, optional, parse_options
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import REPORTED
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.paths import SweepPaths
@@ -40,8 +40,9 @@ def main(args: list[str] | None = None) -> None:
         metric = options.metric or manifest.get("options", {}).get("metric", "loss")
         tells = (options.metric,) if options.metric else manifest.get("tells", TELLS)
         if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
-            known = ", ".join(name for name, m in REPORTED.items() if m.better)
-            raise UserError(f"--metric {metric} ranks no trials; give one of {known}.")
+            known = [name for name, m in REPORTED.items() if m.better]
+            meant = did_you_mean(metric, known, f"give one of {', '.join(known)}.")
+            raise UserError(f"--metric {metric} ranks no trials; {meant}")
         if options.out:
             write_table(table, options.out)
         print_cells(trials, told=tells, width=options.width)

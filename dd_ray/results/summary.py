@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from dd_ray.config import field_names, fields_with, has_effect
 from dd_ray.config.options import field_named, option_name
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import REPORTED, Metric
 from dd_ray.results.averages import (
     COMPLETE,
@@ -443,7 +443,8 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
         raise UserError(f"{metric!r} is what a cell was given, no result; give a metric such as linear_r2.")
     if metric not in table:
         known = [name for name in REPORTED if name in table]
-        raise UserError(f"{metric!r} is not a column of this sweep's table; it has {', '.join(known)} and more.")
+        meant = did_you_mean(metric, map(str, table.columns), f"it has {', '.join(known)} and more.")
+        raise UserError(f"{metric!r} is not a column of this sweep's table; {meant}")
     try:
         return pd.to_numeric(table[metric]).astype(float)
     except (TypeError, ValueError) as error:
@@ -453,7 +454,9 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
 def _axis_named(text: str) -> str:
     field = field_named(text)
     if field is None:
-        raise UserError(f"{text!r} is no axis; give a config field: {', '.join(map(option_name, field_names()))}.")
+        known = list(map(option_name, field_names()))
+        meant = did_you_mean(text, known, f"give a config field: {', '.join(known)}.")
+        raise UserError(f"{text!r} is no axis; {meant}")
     return field
 
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.evaluation import model_scores, untrained_scores
 from dd_ray.metrics import FURTHER
 from dd_ray.storage.records import DamagedError
@@ -50,7 +50,8 @@ def trials_to_score(location: str, names: Sequence[str]) -> list[str]:
         UserError: there is no such sweep or score, or it has no trials.
     """
     if unknown := [name for name in names if name not in FURTHER]:
-        raise UserError(f"--metrics {unknown[0]} is not a score; choose from {', '.join(FURTHER)}.")
+        meant = did_you_mean(unknown[0], FURTHER, f"choose from {', '.join(FURTHER)}.")
+        raise UserError(f"--metrics {unknown[0]} is not a score; {meant}")
     if keys := [trial.key for trial in SweepFolder.open(location).trials()]:
         return keys
     raise UserError(f"{location} holds a sweep without trials; run its command first.")

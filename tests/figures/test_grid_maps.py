@@ -299,9 +299,11 @@ def test_without_an_evaluation_before_training_there_is_no_untrained_score(tmp_p
     ("arguments", "message"),
     [
         (["--metrics", "accuracy"], "'accuracy' is not a column"),
+        (["--metrics", "mmc"], "'mmc' is not a column of this sweep's table; did you mean mcc?"),
         (["--metrics", "label"], "'label' holds no numbers"),
         (["--metrics", "iteration"], "'iteration' is what a cell was given"),
         (["--x", "delta"], "'delta' is no axis"),
+        (["--x", "gama"], "'gama' is no axis; did you mean gamma?"),
         (["--difference", "delta"], "'delta' is no axis"),
         (["--difference", "gamma"], "a difference to gamma = 0 needs cells where it is 0"),
         (["--difference", "beta"], "a difference to beta = 0 needs cells where it is 0"),

@@ -97,6 +97,7 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         ("best:accuracy", "'best:accuracy' names no trials"),
         ("best:active_units", "no better side"),
         ("best:mcc,min:kl", "ranks trials twice; give best:mcc or min:kl, or both in words of their own"),
+        ("best:mmc", r"'best:mmc' names no trials; did you mean best:mcc\?"),
         ("most:mcc", "'most:mcc' names no trials"),
         ("max:error", "has a value of error"),
         ("best:seconds", "no better side; give min:seconds"),

@@ -288,7 +288,12 @@ def test_the_table_is_written_to_a_file(sweep, tmp_path, name, read):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [("--out table.xlsx", "no .csv or .parquet"), ("--metric kl", "--metric kl ranks no trials")]
+    ("options", "words"),
+    [
+        ("--out table.xlsx", "no .csv or .parquet"),
+        ("--metric kl", "--metric kl ranks no trials; give one of reconstruction_error,"),
+        ("--metric mmc", "--metric mmc ranks no trials; did you mean mcc?"),
+    ],
 )
 def test_options_that_mean_nothing_are_refused(sweep, capsys, options, words):
     with pytest.raises(SystemExit) as ended:

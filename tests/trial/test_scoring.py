@@ -132,7 +132,8 @@ def test_several_processes_come_to_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--metrics", "dcii"], "dcii is not a score; choose from mig,"),
+        (["--metrics", "dcii"], "dcii is not a score; did you mean dci?"),
+        (["--metrics", "accuracy"], "accuracy is not a score; choose from mig,"),
         (["--metrics", "dci", "--processes", "0"], "--processes 0"),
     ],
 )
