@@ -3,8 +3,8 @@
 The first panel is rate against distortion: KL in nats per frame along x, reconstruction error along y. Each further
 panel is reconstruction error against a score of disentanglement. A point is a cell: the mean over its seeds, with 95%
 intervals from three seeds on; small dots are the seeds. Colour is γ, or λ if γ is not swept; cells that differ in β
-alone are joined, so that a line shows the trade-off by β. Two more settings have shapes and sizes; the title names any
-that nothing shows.
+alone are joined, so that a line shows the trade-off by β. Where more is swept than looks can tell, colours and shapes
+are of whole settings, see `dd_ray.figures.looks`.
 
 The Pareto front has the complete cells that no other beats in both directions at once, by their means. Cells whose
 network collapsed (no active unit) may be on the front of rate against distortion, where a rate of 0 is meaningful, but
@@ -34,40 +34,32 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.command_line import Column, console, optional, print_table
-from dd_ray.config.options import field_named, option_name
-from dd_ray.config.symbols import setting, symbol
+from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import (
     BETTER,
     FEWEST_SEEDS_WITH_BARS,
     MARKS,
-    Colour,
     FigureOptions,
     folder_of,
     frame,
     name_in_title,
-    ordered_colours,
     run_command,
     write,
 )
+from dd_ray.figures.looks import GREY, Looks, entry, looks_of
 from dd_ray.metrics import with_untrained
-from dd_ray.results.arms import BETAS
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.equal_rates import at_equal_rate
 from dd_ray.results.summary import COMPLETE, Summary, described, summarise
 from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 
-SHAPES = "osD^vPX"
-SIZE, SIZES = 5.5, (3.5, 8.0)
-"""Sizes of markers in points: of all markers, or of the smallest and the largest if sizes have a meaning."""
 PANEL = (3.4, 3.1)
 BESIDE = ((7.5, 6.5), (-7.5, 6.5), (7.5, -6.5), (-7.5, -6.5))
 """Places for a letter, in points from the cell's marker, in the order in which they are tried."""
 APART, SHARED = 9.0, 16.0
 """Distances in points: between two letters, and from a marker to a letter that it can share."""
 MOST_COLUMNS = 3
-MOST_COLOURS = 12
-"""The most values that a legend can tell apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,61 +74,6 @@ class Options(FigureOptions):
     iteration: Annotated[int | None, optional("N")] = None
     """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
     given."""
-
-
-@dataclass(frozen=True)
-class Looks:
-    """The meaning of colours, shapes, lines and sizes."""
-
-    colour: str
-    """Config field that colours show."""
-    colours: dict[Any, Colour]
-    """Colour of each of its values."""
-    shape: str | None
-    """Config field that shapes show, if another is swept."""
-    shapes: dict[Any, str]
-    """Shape of each of its values."""
-    joined: str | None
-    """Config field along which lines join cells."""
-    sized: str | None
-    """Config field that sizes show: that of the lines, or where colours show it, one that shapes do not."""
-    sizes: dict[Any, float]
-    """Marker size of each of its values, in points."""
-    hidden: tuple[str, ...]
-    """Further swept config fields, which nothing shows: cells that differ in these alone look alike."""
-
-    @classmethod
-    def of(cls, cells: pd.DataFrame, axes: Sequence[str], asked: str | None) -> "Looks":
-        """Choose looks for cells that differ in these axes.
-
-        Raises:
-            UserError: the field asked for is not swept.
-        """
-        swept = [axis for axis in axes if cells[axis].nunique() > 1] or list(axes[-1:])
-        field = field_named(asked) if asked else None
-        if asked and field not in swept:
-            raise UserError(f"--colour {asked} is not swept here; give one of {', '.join(map(option_name, swept))}.")
-        colour = field or next(axis for axis in ("gamma", "lam", *BETAS, *swept) if axis in swept)
-        joined = next((axis for axis in (*BETAS, colour) if axis in swept), None)
-        rest = [axis for axis in swept if axis not in (colour, joined) and cells[axis].nunique() <= len(SHAPES)]
-        values = sorted(cells[colour].unique())
-        if len(values) > MOST_COLOURS:
-            raise UserError(
-                f"{len(values)} values of {option_name(colour)} are too many colours; give another --colour."
-            )
-        shapes = dict(zip(sorted(cells[rest[0]].unique()), SHAPES, strict=False)) if rest else {}
-        colours = dict(zip(values, ordered_colours(len(values)), strict=True))
-        shape, other = (*rest, None, None)[:2]
-        sized = joined if joined != colour else other
-        along = sorted(cells[sized].unique()) if sized else []
-        sizes = dict(zip(along, np.linspace(*SIZES, len(along)).tolist(), strict=True))
-        hidden = tuple(axis for axis in swept if axis not in (colour, shape, joined, sized))
-        return cls(colour, colours, shape, shapes, joined, sized, sizes, hidden)
-
-    def marker_of(self, cell: Any) -> dict[str, Any]:
-        """Return marker and size of a cell, for a plot."""
-        marker = self.shapes[cell[self.shape]] if self.shape else SHAPES[0]
-        return {"marker": marker, "markersize": self.sizes[cell[self.sized]] if self.sized else SIZE}
 
 
 def draw(cells: pd.DataFrame, summary: Summary, looks: Looks, title: str) -> Figure:
@@ -192,9 +129,8 @@ def _draw_lines(panel: Axes, cells: pd.DataFrame, axes: Sequence[str], looks: Lo
     complete = cells[cells["mark"] == COMPLETE].sort_values(looks.joined)
     lines = [line for _, line in complete.groupby(others)] if others else [complete]
     for line in lines:
-        same = looks.joined == looks.colour or line.empty
-        colour: Any = "0.75" if same else looks.colours[line[looks.colour].iloc[0]]
-        panel.plot(line["x"], line["y"], "-", color=colour, linewidth=0.9, alpha=0.75, zorder=1)
+        for first in line.head(1).to_dict("records"):
+            panel.plot(line["x"], line["y"], "-", color=looks.line_of(first), linewidth=0.9, alpha=0.75, zorder=1)
 
 
 def _draw_front(panel: Axes, cells: pd.DataFrame) -> None:
@@ -216,14 +152,14 @@ def _seeds(cells: pd.DataFrame, summary: Summary) -> pd.DataFrame:
 def _draw_seeds(panel: Axes, seeds: pd.DataFrame, looks: Looks) -> None:
     """Draw seeds as dots, with a thin line to their mean."""
     for seed in seeds.to_dict("records"):
-        colour = looks.colours[seed[looks.colour]]
+        colour = looks.colour_of(seed)
         ends = [seed["x"], seed["x_seed"]], [seed["y"], seed["y_seed"]]
         panel.plot(*ends, color=colour, alpha=0.6, linewidth=0.7, linestyle=":", zorder=2)
         panel.plot(seed["x_seed"], seed["y_seed"], "o", markersize=2.4, color=colour, markeredgewidth=0, zorder=2)
 
 
 def _draw_point(panel: Axes, cell: Any, looks: Looks) -> None:
-    colour, complete = looks.colours[cell[looks.colour]], cell["mark"] == COMPLETE
+    colour, complete = looks.colour_of(cell), cell["mark"] == COMPLETE
     if cell["seeds"] >= FEWEST_SEEDS_WITH_BARS:
         half = {f"{axis}err": cell[f"{axis}_ci_high"] - cell[axis] for axis in "xy"}
         panel.errorbar(cell["x"], cell["y"], **half, fmt="none", ecolor=colour, elinewidth=0.9, alpha=0.6, zorder=1.5)
@@ -273,33 +209,23 @@ def _label(metric: str) -> str:
 
 def _legend_of(cells: pd.DataFrame, looks: Looks) -> list[list[Line2D]]:
     """Return the legend's entries: a column each for colours, shapes, sizes and marks, if they have a meaning."""
-    grey = {"color": "0.35"}
-    columns = [[_entry(setting({looks.colour: value}), color=colour) for value, colour in looks.colours.items()]]
-    if looks.shape:
-        columns.append([_entry(setting({looks.shape: v}), marker=shape, **grey) for v, shape in looks.shapes.items()])
-    if looks.sized:
-        columns.append([_entry(setting({looks.sized: v}), markersize=size, **grey) for v, size in looks.sizes.items()])
     ring = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": "black"}
-    marks = [_entry("Pareto front (of complete cells' means)", **ring)]
+    marks = [entry("Pareto front (of complete cells' means)", **ring)]
     if cells["collapsed_seeds"].any():
-        marks.append(_entry("collapsed: no active unit in some seed", marker="x", markersize=8, color="black"))
+        marks.append(entry("collapsed: no active unit in some seed", marker="x", markersize=8, color="black"))
     for mark, (letter, meaning) in MARKS.items():
         marked = cells[cells["mark"] == mark]
         if len(marked) and mark != COMPLETE:
             nowhere = marked[["x", "y"]].isna().any(axis=1).groupby([marked["x_metric"], marked["y_metric"]]).sum()
             lost = f"; {nowhere.max()} without a value, not drawn" if nowhere.max() else ""
-            marks.append(_entry(f"{letter}  {meaning}{lost}", markerfacecolor="white", **grey))
-    return [column for column in (*columns, marks) if column]
-
-
-def _entry(label: str, **look: Any) -> Line2D:
-    return Line2D([], [], label=label, **{"marker": "o", "linestyle": "none", "markersize": SIZE, **look})
+            marks.append(entry(f"{letter}  {meaning}{lost}", markerfacecolor="white", **GREY))
+    return [column for column in (*looks.legend(), marks) if column]
 
 
 def _draw_legend(figure: Figure, columns: list[list[Line2D]]) -> None:
     longest = max(map(len, columns))
     # A legend fills one column after the other, so shorter ones are filled up.
-    handles = [entry for column in columns for entry in [*column, *[_entry("", marker="")] * (longest - len(column))]]
+    handles = [each for column in columns for each in [*column, *[entry("", marker="")] * (longest - len(column))]]
     figure.legend(handles=handles, loc="outside lower left", fontsize=8, frameon=False, ncols=len(columns))
 
 
@@ -329,7 +255,7 @@ def write_tradeoff(options: Options) -> list[Path]:
     metrics = list(dict.fromkeys(itertools.chain(*pairs)))
     summary = summarise(table, manifest, metrics=metrics, iteration=options.iteration)
     cells = points(summary, pairs)
-    looks = Looks.of(cells, summary.layout.axes, options.colour)
+    looks = looks_of(cells, results.final(table), summary.layout.axes, options.colour)
     stem = "tradeoff" if options.iteration is None else f"tradeoff_iteration_{summary.iteration}"
     figure = draw(cells, summary, looks, title_of(name_in_title(*options.paths), summary, looks))
     complete = summary.trials[summary.trials["mark"] == COMPLETE].assign(state="finished")

@@ -11,7 +11,9 @@ from matplotlib.colors import to_hex
 
 from dd_ray.errors import UserError
 from dd_ray.figures import tradeoff
-from dd_ray.figures.tradeoff import Looks, Options, draw, title_of, write_tradeoff
+from dd_ray.figures.looks import OF_NONE, ByField, BySetting, looks_of
+from dd_ray.figures.tradeoff import Options, draw, title_of, write_tradeoff
+from dd_ray.results import final, load
 from dd_ray.results.summary import Summary
 from dd_ray.results.tradeoffs import pareto_front, points
 from tests.figures.sweeps import Values, summary_of, write_sweep
@@ -43,7 +45,7 @@ def front_of(table: pd.DataFrame, y: str) -> list[tuple[float, float]]:
 
 def figure_of(summary: Summary, colour: str | None = None) -> Any:
     cells = points(summary, PAIRS)
-    looks = Looks.of(cells, summary.layout.axes, colour)
+    looks = ByField.of(cells, summary.layout.axes, colour)
     return draw(cells, summary, looks, title_of("inertia_grid", summary, looks))
 
 
@@ -123,7 +125,7 @@ def test_a_part_of_a_score_is_ranked_and_named_as_the_whole_and_an_unknown_one_i
     pairs = [("reconstruction_error", name) for name in more]
     summary = summary_of(path, metrics=["reconstruction_error", *more])
     cells = points(summary, pairs)
-    figure = draw(cells, summary, Looks.of(cells, summary.layout.axes, None), "")
+    figure = draw(cells, summary, ByField.of(cells, summary.layout.axes, None), "")
     assert [panel.get_ylabel() for panel in figure.axes] == ["R², circle x\nhigher is better", "size"]
 
 
@@ -132,16 +134,16 @@ def test_colours_tell_gamma_then_lambda_then_what_is_asked_for(tmp_path: Path) -
     summary = summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])
     cells = points(summary, PAIRS)
     axes = summary.layout.axes
-    looks = Looks.of(cells, axes, None)
+    looks = ByField.of(cells, axes, None)
     assert (looks.colour, looks.shape, looks.joined) == ("gamma", "lam", "beta")
     assert list(looks.colours) == [0.0, 0.5]
     brightness = [sum(colour[:3]) for colour in looks.colours.values()]
     assert brightness == sorted(brightness)
-    assert Looks.of(cells, axes, "lambda").colour == "lam"
-    coloured = Looks.of(cells, axes, "beta")
+    assert ByField.of(cells, axes, "lambda").colour == "lam"
+    coloured = ByField.of(cells, axes, "beta")
     assert (coloured.joined, {coloured.shape, coloured.sized}) == ("beta", {"gamma", "lam"})
     with pytest.raises(UserError, match="--colour alpha is not swept here; give one of lambda, beta, gamma"):
-        Looks.of(cells, axes, "alpha")
+        ByField.of(cells, axes, "alpha")
 
 
 def test_cells_do_not_look_alike_or_the_title_says_so(tmp_path: Path) -> None:
@@ -149,13 +151,37 @@ def test_cells_do_not_look_alike_or_the_title_says_so(tmp_path: Path) -> None:
     summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=curve), metrics=["reconstruction_error", "mcc"])
     figure, cells = figure_of(summary), points(summary, PAIRS[1:])
     assert {"λ = 0", "λ = 30"} <= {text.get_text() for text in figure.legends[0].get_texts()}
-    looks = Looks.of(cells, summary.layout.axes, None)
+    looks = ByField.of(cells, summary.layout.axes, None)
     alike = [(looks.colours[cell["gamma"]], *looks.marker_of(cell).values()) for _, cell in cells.iterrows()]
     assert len({*alike}) == len(cells) == 8
     assert "look alike" not in title_of("s", summary, looks)
     more = summary_of(write_sweep(tmp_path / "more", {**axes, "alpha": [0.5, 1.0]}, metrics=curve), metrics=["mcc"])
-    title = title_of("more", more, Looks.of(more.cells, more.layout.axes, None))
+    title = title_of("more", more, ByField.of(more.cells, more.layout.axes, None))
     assert title.endswith("\ncells that differ in λ alone look alike")
+
+
+def test_where_fields_do_not_tell_cells_apart_whole_settings_do(tmp_path: Path) -> None:
+    axes = {"model": ["beta_vae", "inertia_vae"], "beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [0.0, 3.0, 30.0]}
+    path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1]}, metrics=curve)
+    summary, trials = summary_of(path, metrics=["kl", "reconstruction_error", "mcc"]), final(load(path))
+    cells = points(summary, PAIRS[1:])
+    assert ByField.of(cells, summary.layout.axes, None).hidden
+    looks = looks_of(cells, trials, summary.layout.axes, None)
+    assert isinstance(looks, BySetting)
+    told = [(looks.colour_of(cell), *looks.marker_of(cell).values()) for _, cell in cells.iterrows()]
+    assert len({*told}) == len(cells) == 2 * (1 + 6)
+    figure = draw(cells, summary, looks, title_of("s", summary, looks))
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"the β-VAE", "model = inertia_vae", "γ = 0.5", "λ = 30", "γ = 0.5, λ = 3", "β = 1"} <= {*texts}
+    assert "look alike" not in title_of("s", summary, looks)
+    levels = [look for look, name in looks.names.items() if name in ("λ = 3", "λ = 30")]
+    assert levels[0][0] == levels[1][0] and levels[0][1] != levels[1][1]  # a colour for λ, a shape for how much
+    assert isinstance(looks_of(cells, trials, summary.layout.axes, "lambda"), ByField)
+    unfinished = trials[trials["gamma"] != 0.5]
+    assert (
+        looks_of(cells, unfinished, summary.layout.axes, None).colour_of(cells[cells["gamma"] == 0.5].iloc[0])
+        == OF_NONE
+    )
 
 
 def test_a_colour_may_be_any_field_as_it_is_spelled_on_the_command_line(tmp_path: Path) -> None:
@@ -163,7 +189,7 @@ def test_a_colour_may_be_any_field_as_it_is_spelled_on_the_command_line(tmp_path
     summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=curve), metrics=["reconstruction_error", "mcc"])
     cells = points(summary, PAIRS[1:])
     for text in ("lambda-schedule", "lam_schedule"):
-        looks = Looks.of(cells, summary.layout.axes, text)
+        looks = ByField.of(cells, summary.layout.axes, text)
         assert list(looks.colours) == ["cosine", "linear"]
     figure = draw(cells, summary, looks, "")
     assert "lambda schedule = linear" in [text.get_text() for text in figure.legends[0].get_texts()]
@@ -239,7 +265,7 @@ def test_letters_of_many_stopped_cells_do_not_cover_each_other(tmp_path: Path) -
     path = write_sweep(tmp_path / "s", axes, lambda config: ended[config["gamma"]], metrics=curve)
     summary = summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])
     cells = points(summary, [("kl", "reconstruction_error")])
-    figure = draw(cells, summary, Looks.of(cells, summary.layout.axes, None), "")
+    figure = draw(cells, summary, ByField.of(cells, summary.layout.axes, None), "")
     figure.draw_without_rendering()
     (panel,) = (panel for panel in figure.axes if panel.get_visible())
     letters = [text for text in panel.texts if text.get_text() in ("S", "D")]
