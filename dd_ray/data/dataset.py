@@ -26,6 +26,7 @@ from dd_ray.data.split import (
     at_trained_levels,
     levels_of_draws,
     levels_of_set,
+    never_trained,
     split_combinations,
     split_draws,
 )
@@ -53,6 +54,8 @@ class Dataset(ABC):
         self.image_size = config.image_size
         self.split = config.split
         self.level_share = config.train_share if config.split == "levels" else 1.0
+        self.never_trained: tuple[str, ...] = ()
+        """Factors of which a half, or a category, is in no combination that is trained on."""
         self.seed = config.stream_seed
         self.conditions = Conditions.of(config)
 
@@ -131,6 +134,7 @@ class ContinuousDataset(Dataset):
         self._levels = levels_of_draws(self.factor_names, draw, self.level_share, categories)
         if config.split == "combinations":
             draws = split_combinations(self.factor_names, draw, config.train_share, categories)
+            self.never_trained = never_trained(self.factor_names, config.train_share, categories)
         else:
             draws = split_draws(self.factor_names, draw, self._levels, categories)
         self.draw_train, self.draw_test = draws

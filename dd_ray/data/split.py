@@ -9,8 +9,8 @@
 With combinations, a video is trained on if all of its frames are of trained combinations, and held out if none is;
 others are neither. So halves are seen in training, but some never together: this asks whether a model can combine what
 it knows, where levels ask whether it can interpolate. Which are trained on is drawn, so that of few (up to 2 for one
-circle, 5 for a sprite) one half or category may be in none of them, which no model can know. Videos are redrawn until
-they fit, which takes many draws for few combinations and long paths (bounce).
+circle, 5 for a sprite) one half or category may be in none of them, which no model can know (`never_trained`). Videos
+are redrawn until they fit, which takes many draws for few combinations and long paths (bounce).
 
 The levels are those of the finite set, `NUM_INTERVALS` equal intervals of a continuous factor, or the values of a
 category. Only levels of factors that rest in a video are split, since one that moves passes through all of its levels.
@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from dd_ray.data.levels import snap
 from dd_ray.data.motion import redraw_until
 from dd_ray.data.streams import Stream, generator, shuffled
+from dd_ray.errors import UserError
 
 Factors = NDArray[np.float32]
 Draw = Callable[[np.random.Generator, int], Factors]
@@ -133,9 +134,7 @@ def split_combinations(
     names: Sequence[str], draw: Draw, share: float, categories: Mapping[str, int]
 ) -> tuple[Draw, Draw]:
     """Return functions that draw samples of trained, and of held-out combinations; see `split_draws`."""
-    counts = [categories.get(name, NUM_HALVES) for name in names]
-    # A number that no factor's levels are drawn by.
-    trained = trained_levels(math.prod(counts), share, len(names))
+    counts, trained = _trained_combinations(names, share, categories)
     of_categories = {names.index(name): count for name, count in categories.items()}
 
     def are_trained(factors: Factors) -> Mask:
@@ -144,17 +143,41 @@ def split_combinations(
         found: Mask = trained[np.ravel_multi_index(halves, counts)]
         return found
 
-    def draw_trained(rng: np.random.Generator, n: int) -> Factors:
-        factors = redraw_until(lambda drawn: np.all(are_trained(drawn), axis=1), lambda m: draw(rng, m), n)
+    def draw_all(rng: np.random.Generator, n: int, *, trained: bool) -> Factors:
+        try:
+            factors = redraw_until(
+                lambda drawn: np.all(are_trained(drawn) == trained, axis=1), lambda m: draw(rng, m), n
+            )
+        except RuntimeError as error:
+            raise UserError(
+                f"split = combinations with train_share = {share:g} has hardly a video whose frames are all of "
+                f"{'trained' if trained else 'held-out'} combinations; give {'more' if trained else 'less'}, or "
+                "fewer things that move."
+            ) from error
         return _with_categories(factors, of_categories)
+
+    def draw_trained(rng: np.random.Generator, n: int) -> Factors:
+        return draw_all(rng, n, trained=True)
 
     def draw_held_out(rng: np.random.Generator, n: int) -> Factors:
-        if trained.all():
-            return draw_trained(rng, n)
-        factors = redraw_until(lambda drawn: np.all(~are_trained(drawn), axis=1), lambda m: draw(rng, m), n)
-        return _with_categories(factors, of_categories)
+        return draw_all(rng, n, trained=bool(trained.all()))
 
     return draw_trained, draw_held_out
+
+
+def never_trained(names: Sequence[str], share: float, categories: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the factors of which a half, or a category, is in no combination that is trained on."""
+    counts, trained = _trained_combinations(names, share, categories)
+    table = trained.reshape(counts)
+    of_parts = (np.moveaxis(table, i, 0).reshape(count, -1).any(axis=1) for i, count in enumerate(counts))
+    return tuple(name for name, are_in_some in zip(names, of_parts, strict=True) if not are_in_some.all())
+
+
+def _trained_combinations(names: Sequence[str], share: float, categories: Mapping[str, int]) -> tuple[list[int], Mask]:
+    """Return the number of parts of each factor, and which of their combinations, as `np.ravel`, are trained on."""
+    counts = [categories.get(name, NUM_HALVES) for name in names]
+    # A number that no factor's levels are drawn by.
+    return counts, trained_levels(math.prod(counts), share, len(names))
 
 
 def _with_categories(factors: Factors, counts: Mapping[int, int]) -> Factors:

@@ -244,7 +244,7 @@ class Plan:
 
     def scored_on(self) -> list[str]:
         """Say in lines what a reader should know about the first weights, and the data that scores are computed on."""
-        lines = [*self._started_from(), *self._of_own_data()]
+        lines = [*self._started_from(), *self._of_own_data(), *self._never_trained()]
         scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
         if scored and (points := min(scored)) < ENOUGH_POINTS:
             lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough ({self._by})")
@@ -270,6 +270,18 @@ class Plan:
 
     def _started_from(self) -> list[str]:
         return [f"each trial begins with {self.start}, and not from scratch"] if self.start else []
+
+    def _never_trained(self) -> list[str]:
+        """Say of which factors a part is not in the data that are trained on, where combinations are held out."""
+        configs = [config for config in self.examples if config.split == "combinations"]
+        if not configs:
+            return []
+        from dd_ray.data import make_dataset  # noqa: PLC0415  # PyTorch, which no other plan needs
+
+        lacking = dict.fromkeys(name for config in configs for name in make_dataset(config).never_trained)
+        told = f"a half, or a category, of {', '.join(lacking)} is in no combination that is trained on"
+        remedy = "so that held-out ones ask for more than combining; more (--train-share) mend it"
+        return [f"{told}, {remedy}"] if lacking else []
 
     def _of_own_data(self) -> list[str]:
         """Describe in lines the file that is trained on, if there is one, and the scores that it lacks."""

@@ -7,6 +7,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
 from dd_ray.data.motion import redraw_until
 from dd_ray.data.split import NUM_INTERVALS, interval_of, trained_levels
+from dd_ray.errors import UserError
 from tests.small import small
 
 SHARES = (0.1, 0.2, 0.4, 0.6, 0.8, 0.9)
@@ -182,3 +183,23 @@ def test_each_half_of_each_factor_is_trained_on():
     data = dataset_of("continuous", "moving_circles", split="combinations", train_share=0.75)
     factors = data.factors(0)
     assert ((factors < 0.5).any(axis=(0, 1)) & (factors >= 0.5).any(axis=(0, 1))).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("values", COMBINED.values(), ids=COMBINED)
+def test_factors_of_which_a_part_is_never_trained_on_are_known(values, share):
+    data = dataset_of("continuous", split="combinations", train_share=share, **values)
+    factors = np.concatenate([data.factors(i) for i in range(40)])
+    seen = {}
+    for i, name in enumerate(data.factor_names):
+        count = 3 if name == "sprite_shape" else 2
+        seen[name] = len({*np.minimum((factors[..., i] * count).astype(int), count - 1).ravel().tolist()}) == count
+    assert set(data.never_trained) == {name for name, whole in seen.items() if not whole}
+    assert not dataset_of("continuous", "moving_circles").never_trained
+
+
+def test_where_no_video_is_of_trained_combinations_alone_the_remedy_is_named(monkeypatch):
+    monkeypatch.setattr("dd_ray.data.motion.MOST_ROUNDS", 20)
+    many = {"num_circles": 4, "motion": "bounce", "split": "combinations", "train_share": 0.1}
+    with pytest.raises(UserError, match=r"train_share = 0\.1 has hardly a video .* of trained combinations; give more"):
+        dataset_of("continuous", "moving_circles", **many).factors(0)

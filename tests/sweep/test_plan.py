@@ -242,6 +242,13 @@ def test_where_a_file_has_no_more_to_test_on_no_option_is_named_that_brings_more
     assert len(said) == 2 and all(f"({by})" in line for line in said)
 
 
+def test_it_is_said_that_a_half_is_never_trained_on():
+    given = ["--num-test", "556", "--num-frames", "10", "--background", "black", "--split", "combinations"]
+    half, most = (parse(TINY, [*given, "--train-share", share]).scored_on() for share in ("0.5", "0.75"))
+    assert half[0].startswith("a half, or a category, of circle_x is in no combination that is trained on")
+    assert most == []
+
+
 def test_work_is_estimated_in_proportion_to_frames():
     short, long = (parse(TINY, ["--iterations", n]).core_seconds() for n in ("100", "10000"))
     assert 20 < long / short < 500  # 100, but for the noise of the measured rate
