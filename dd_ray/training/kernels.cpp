@@ -15,6 +15,7 @@
 #if !defined(__x86_64__) || !defined(__GNUC__) || defined(__clang__)
 #error "These kernels are for x86-64, compiled by GCC; PyTorch's own are used elsewhere."
 #endif
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <utility>
@@ -50,16 +51,15 @@ constexpr Count SHARES = 8;      // of the images or pixels that are summed over
 constexpr Count RUN = 128;       // about so many pixels are summed up before the sum is added to that of a share
 constexpr Count FEW = 4;         // so few channels are computed as sums over vectors, and not as vectors of sums
 
-INLINE Count least(Count a, Count b) { return a < b ? a : b; }
-INLINE Count most(Count a, Count b) { return a < b ? b : a; }
 INLINE Count parts(Count count, Count size) { return (count + size - 1) / size; }
 
 // A matrix [rows, columns] as blocks of `width` columns, [blocks, rows, width], with zeros after the last column.
 Floats in_blocks(const float* matrix, Count rows, Count columns, Count width) {
     Floats blocks(parts(columns, width) * rows * width);
-    for (Count r = 0; r < rows; r++)
-        for (Count c = 0; c < columns; c++)
-            blocks[(c / width * rows + r) * width + c % width] = matrix[r * columns + c];
+    float* to = blocks.data();
+    for (Count c = 0; c < columns; c += width)
+        for (Count r = 0; r < rows; r++, to += width)
+            std::copy_n(matrix + r * columns + c, std::min(width, columns - c), to);
     return blocks;
 }
 
@@ -275,7 +275,7 @@ template <int N> INLINE Vector sums_of(Vector (&x)[N]) {
 inline void dots(const Place& at, Count begin, Count end) {
     Vector sum[LANES] = {};
     const float* images[LANES];
-    for (int n = 0; n < LANES; n++) images[n] = at.source + least(begin + n, end - 1) * at.source_stride;
+    for (int n = 0; n < LANES; n++) images[n] = at.source + std::min(begin + n, end - 1) * at.source_stride;
     for (Count k = 0; k < at.num_taps; k++)
         for (Count i = 0; i < at.taps[k].length; i += LANES) {
             const Vector weight = load(at.kernels + at.taps[k].kernel + i);
@@ -289,15 +289,17 @@ inline void dots(const Place& at, Count begin, Count end) {
 inline void convolve(const Shape& s, bool transposed, const float* source, const float* kernels, Count width,
                      const float* bias, Activation activation, float* target, const Threads& threads) {
     const Count *from = transposed ? s.narrow : s.wide, *to = transposed ? s.wide : s.narrow;
-    const Count together = width == 1 ? LANES : TALL, of_channel = s.size[0] * s.size[1] * from[2];
+    const Count together = width == 1 ? LANES : TALL, each = s.size[0] * s.size[1], pixels = to[0] * to[1];
+    std::vector<Taps> taps(pixels * each);
+    std::vector<Count> counts(pixels);
+    for (Count p = 0; p < pixels; p++) counts[p] = taps_of(s, transposed, p / to[1], p % to[1], width, &taps[p * each]);
     share(threads, parts(s.images, together), [&](Count i) {
-        const Count begin = i * together, end = least(s.images, begin + together);
-        Taps taps[MOST_TAPS];
+        const Count begin = i * together, end = std::min(s.images, begin + together);
         for (Count c = 0; c < to[2]; c += width)
-            for (Count pixel = 0; pixel < to[0] * to[1]; pixel++) {
-                const Count count = taps_of(s, transposed, pixel / to[1], pixel % to[1], width, taps);
-                const Place at = {source, from[0] * from[1] * from[2], taps, count, kernels + c * of_channel, bias + c,
-                                  activation, target + pixel * to[2] + c, to[0] * to[1] * to[2], to[2] - c};
+            for (Count p = 0; p < pixels; p++) {
+                const Place at = {source, from[0] * from[1] * from[2], &taps[p * each], counts[p],
+                                  kernels + c * each * from[2], bias + c, activation,
+                                  target + p * to[2] + c, pixels * to[2], to[2] - c};
                 (width == 1 ? dots : at.channels > LANES ? tiles<TALL, 2> : tiles<TALL, 1>)(at, begin, end);
             }
     });
@@ -334,7 +336,7 @@ void products(const Shape& s, Count inputs, Count images, Count rows, Count colu
 // First and end of the taps of an axis that read inside of the wide images at a place of the narrow ones.
 INLINE std::pair<Count, Count> inside(const Shape& s, int axis, Count at) {
     const Count begin = at * s.stride[axis] - s.padding[axis];
-    return {most(0, -begin), least(s.size[axis], s.wide[axis] - begin)};
+    return {std::max<Count>(0, -begin), std::min(s.size[axis], s.wide[axis] - begin)};
 }
 
 // Adds dT/dw of some images to sums [taps, I, O]. Taps of one row of a kernel lie beside each other, in the kernel as
@@ -342,8 +344,8 @@ INLINE std::pair<Count, Count> inside(const Shape& s, int axis, Count at) {
 inline void correlate_images(const Shape& s, Count images, const float* wide, const float* narrow, float* sums) {
     const Count pixel = s.wide[2], outputs = s.narrow[2];
     for (Count u = 0; u < s.size[0]; u++) {
-        const Count top = most(0, parts(s.padding[0] - u, s.stride[0]));
-        const Count bottom = least(s.narrow[0], (s.wide[0] - 1 + s.padding[0] - u + s.stride[0]) / s.stride[0]);
+        const Count top = std::max<Count>(0, parts(s.padding[0] - u, s.stride[0]));
+        const Count bottom = std::min(s.narrow[0], (s.wide[0] - 1 + s.padding[0] - u + s.stride[0]) / s.stride[0]);
         for (Count b = 0, next; b < s.narrow[1] && top < bottom; b = next) {
             const auto taps = inside(s, 1, b);
             for (next = b + 1; next < s.narrow[1] && inside(s, 1, next) == taps;) next++;
@@ -362,11 +364,11 @@ inline void correlate_images(const Shape& s, Count images, const float* wide, co
 inline void correlate(const Shape& s, const float* wide, const float* narrow, float* sums, const Threads& threads) {
     const Count of_wide = s.wide[0] * s.wide[1] * s.wide[2], of_narrow = s.narrow[0] * s.narrow[1] * s.narrow[2];
     const Count of_kernels = s.size[0] * s.size[1] * s.wide[2] * s.narrow[2];
-    const Count together = most(1, RUN / (s.narrow[0] * s.narrow[1]));
+    const Count together = std::max<Count>(1, RUN / (s.narrow[0] * s.narrow[1]));
     share(threads, SHARES, [&](Count i) {
         const Count last = s.images * (i + 1) / SHARES;
         for (Count n = s.images * i / SHARES; n < last; n += together)
-            correlate_images(s, least(together, last - n), wide + n * of_wide, narrow + n * of_narrow,
+            correlate_images(s, std::min(together, last - n), wide + n * of_wide, narrow + n * of_narrow,
                              sums + i * of_kernels);
     });
 }
@@ -377,9 +379,9 @@ inline void activated(Count pixels, Count channels, Activation activation, const
         double* total = sums + i * channels;
         const Count last = pixels * (i + 1) / SHARES;
         for (Count begin = pixels * i / SHARES; begin < last; begin += RUN / 4) {
-            const Count end = least(last, begin + RUN / 4);
+            const Count end = std::min(last, begin + RUN / 4);
             for (Count c = 0; c < channels; c += LANES) {
-                const Count lanes = least(LANES, channels - c);
+                const Count lanes = std::min<Count>(LANES, channels - c);
                 Vector sum = {};
                 for (Count p = begin; p < end; p++) {
                     const Count at = p * channels + c;
