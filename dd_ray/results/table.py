@@ -84,8 +84,10 @@ def open_all(path: str | Path, *more: str | Path) -> dict[str, SweepFolder]:
     Raises:
         UserError: there is no sweep at one of the paths.
     """
-    opened = {sweep.location: sweep for sweep in map(SweepFolder.open, (path, *more))}
-    return dict(zip(names_of(list(opened)), opened.values(), strict=True))
+    opened: dict[str, SweepFolder] = {}
+    for sweep in map(SweepFolder.open, (path, *more)):
+        opened.setdefault(sweep.place, sweep)
+    return dict(zip(names_of([sweep.location for sweep in opened.values()]), opened.values(), strict=True))
 
 
 def _rows_of(sweep: SweepFolder) -> list[dict[str, Any]]:

@@ -402,6 +402,11 @@ class SweepFolder:
         return self.files.local.resolve().name if self.files.local else name_of(self.location)
 
     @property
+    def place(self) -> str:
+        """Its folder without links and detours, or its URL: the same for all that lead to the same sweep."""
+        return str(self.files.local.resolve()) if self.files.local else self.location
+
+    @property
     def folder(self) -> Path:
         """The folder of the sweep, for code that needs a local one.
 

@@ -16,16 +16,18 @@ from dd_ray.command_line import COMMAND, as_command, optional, parse_options, po
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
-from dd_ray.results.table import alive
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, name_of, sweep_location
 from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import ATTEMPTS
+from dd_ray.upkeep.at_rest import at_rest, new_sweep
 from dd_ray.upkeep.merging import check_no_link, names_beside_trials
 from dd_ray.upkeep.removal import shown_size
 
 OF_THE_SWEEP = ("sweep.json", "notes.md", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
 """Files of a sweep that are archived beside its trials and extensions."""
+REMEDY = "give another --extract STORAGE"
+"""Advice where a sweep is in the place of one that is taken out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +54,9 @@ def archive(sweep: SweepFolder, path: Path, *, states: bool) -> tuple[int, list[
     Raises:
         UserError: it is being run, or the archive cannot be written.
     """
-    progress = alive(sweep)
-    if progress and progress["running"]:
-        raise UserError(f"{sweep.location} is being run; archive it when it has ended, a minute after its last sign.")
-    names = [*_names(sweep, states=states)]
-    left_out = write_archive(path, sweep.files, names, name_of(sweep.location))
+    with at_rest(sweep, "archive it"):
+        names = [*_names(sweep, states=states)]
+        left_out = write_archive(path, sweep.files, names, name_of(sweep.location))
     return len({name.split("/")[1] for name in names if name.startswith("cells/")}), left_out
 
 
@@ -72,9 +72,8 @@ def unpack(path: Path, storage: str) -> tuple[SweepFolder, list[str]]:
     name = folder_in(path)
     check_name(name, storage)
     sweep = SweepFolder.at(sweep_location(storage, name))
-    if sweep.files.names():
-        raise UserError(f"{sweep.location} holds files already; give another --extract STORAGE.")
-    extract_archive(path, sweep.files)
+    with new_sweep(sweep, REMEDY):
+        extract_archive(path, sweep.files)
     return SweepFolder.open(sweep.location), damaged_trials(sweep)
 
 

@@ -8,6 +8,7 @@ sweeps have is copied from where it went furthest, as tables of several sweeps c
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -25,14 +26,17 @@ from dd_ray.results.joining import (
     progress_of,
     unlike_extensions,
 )
-from dd_ray.results.table import alive, as_csv, load, open_all, rows_of
+from dd_ray.results.table import as_csv, load, open_all, rows_of
 from dd_ray.storage.files.locations import check_name, name_of, storage_of
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
 from dd_ray.storage.versions import commit, machine
+from dd_ray.upkeep.at_rest import at_rest, check_new, new_sweep
 
 FOLDERS = ("extensions", "starts")
 """Folders of a sweep, beside its trials, that belong to what these are: the user's files and the first weights."""
+REMEDY = "give a new folder, or delete what an interrupt left"
+"""Advice where the target of a merge holds something."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +77,26 @@ def merge(target: SweepFolder, sources: Mapping[str, SweepFolder]) -> dict[str, 
     Raises:
         UserError: the target exists, or the sources cannot be one sweep; the message says why.
     """
-    if target.files.names():
-        raise UserError(f"{target.location} holds files already; give a new folder, or delete what an interrupt left.")
+    check_new(target, REMEDY)
     check_name(name_of(target.location), storage_of(target.location))
-    manifests = {name: sweep.manifest() or {} for name, sweep in sources.items()}
-    _check_sources(sources, manifests)
-    trials = _chosen({name: _trials_of(name, sweep) for name, sweep in sources.items()})
-    if not trials:
-        raise UserError("none of these sweeps has a trial that can be copied.")
+    with ExitStack() as held:
+        for sweep in sources.values():
+            held.enter_context(at_rest(sweep, "merge"))
+        manifests = {name: sweep.manifest() or {} for name, sweep in sources.items()}
+        _check_sources(sources, manifests)
+        trials = _chosen({name: _trials_of(name, sweep) for name, sweep in sources.items()})
+        if not trials:
+            raise UserError("none of these sweeps has a trial that can be copied.")
+        held.enter_context(new_sweep(target, REMEDY))
+        return _write(target, sources, manifests, trials)
+
+
+def _write(
+    target: SweepFolder,
+    sources: Mapping[str, SweepFolder],
+    manifests: Mapping[str, Mapping[str, Any]],
+    trials: Mapping[str, _Trial],
+) -> dict[str, int]:
     labels = joined_labels({key: (trial.label, trial.rows[0]) for key, trial in trials.items()})
     in_parallel(lambda key: _copy(trials[key], target, labels[key]), trials)
     for sweep in sources.values():
@@ -124,9 +140,6 @@ def _check_sources(sources: Mapping[str, SweepFolder], manifests: Mapping[str, M
     shown = shlex.join([COMMAND, "results", *(sweep.location for sweep in sources.values())])
     together = f"show them together by `{shown}`"
     for name, sweep in sources.items():
-        progress = alive(sweep)
-        if progress and progress["running"]:
-            raise UserError(f"{sweep.location} is being run; merge when it has ended, a minute after its last sign.")
         if "search" in manifests[name]:
             raise UserError(f"{sweep.location} holds a search, whose suggestions are one study of Optuna; {together}.")
     studies = {name: manifest["study"] for name, manifest in manifests.items()}

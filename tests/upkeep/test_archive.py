@@ -99,6 +99,17 @@ def test_a_running_sweep_and_links_are_left_alone(sweep: SweepFolder, tmp_path: 
     assert run(sweep.location, "--out", tmp_path / "b.zip") == 2 and "is being run" in capsys.readouterr().err
 
 
+def test_nobody_else_has_the_sweep_meanwhile(sweep: SweepFolder, tmp_path: Path, capsys: Any) -> None:
+    with sweep.lock():
+        assert run(sweep.location, "--out", tmp_path / "a.zip") == 2
+    assert "is being run, by process" in capsys.readouterr().err and not (tmp_path / "a.zip").exists()
+    assert run(sweep.location, "--out", tmp_path / "a.zip") == 0
+    with SweepFolder.at(tmp_path / "out" / "mine").lock():
+        assert run(tmp_path / "a.zip", "--extract", tmp_path / "out") == 2
+    assert "is being written, by process" in capsys.readouterr().err
+    assert not SweepFolder.at(tmp_path / "out" / "mine").files.names()
+
+
 def test_a_disk_that_reads_otherwise_leaves_no_archive(
     sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -12,6 +12,8 @@ from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.results.table import open_all
+from dd_ray.storage.files import LocalFiles
+from dd_ray.storage.files.base import cannot_be_locked
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.studies import study_named
 from dd_ray.sweep.manifest import check_agrees
@@ -31,8 +33,8 @@ def merged(target: object, *sources: object) -> SweepFolder:
 
 
 def contents(sweep: SweepFolder) -> dict[str, bytes]:
-    """Return the content of every file of a sweep."""
-    return {name: sweep.files.read(name) for name in sweep.files.stamps("")}
+    """Return the content of every file of a sweep, but its lock."""
+    return {name: sweep.files.read(name) for name in sweep.files.stamps("") if not name.startswith(".lock")}
 
 
 def test_trials_are_copied_with_all_that_is_theirs_and_sources_stay_as_they_are(tmp_path: Path, capsys: Any) -> None:
@@ -122,6 +124,35 @@ def test_a_target_that_holds_anything_is_refused(tmp_path: Path, capsys: Any) ->
     with pytest.raises(SystemExit) as end:
         main([str(one), str(one)])
     assert end.value.code == 2 and "holds files already" in capsys.readouterr().err
+
+
+def test_nobody_else_has_the_sweeps_or_the_target_meanwhile(tmp_path: Path) -> None:
+    one, other = (write_sweep(tmp_path / str(b), {**GAMMAS, "beta": [b]}) for b in (0.1, 1.0))
+    target = SweepFolder.at(tmp_path / "both")
+    with SweepFolder.open(other).lock(), pytest.raises(UserError, match=r"1\.0 is being run, by .*; merge when it has"):
+        merge(target, open_all(one, other))
+    with target.lock(), pytest.raises(UserError, match=r"both is being written, by .*; give a new folder"):
+        merge(target, open_all(one, other))
+    assert not target.files.names() and merge(target, open_all(one, other)) == {"0.1": 2, "1.0": 2}
+
+
+def test_a_source_that_may_not_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = (write_sweep(tmp_path / str(b), {**GAMMAS, "beta": [b]}) for b in (0.1, 1.0))
+    lock = LocalFiles.lock
+
+    def of_a_guest(files: LocalFiles, *words: Any) -> Any:
+        if str(files.local) == str(one):
+            raise cannot_be_locked(files.location, "Permission denied")
+        return lock(files, *words)
+
+    monkeypatch.setattr(LocalFiles, "lock", of_a_guest)
+    assert merge(SweepFolder.at(tmp_path / "both"), open_all(one, other)) == {"0.1": 2, "1.0": 2}
+
+
+def test_a_sweep_that_is_named_by_a_link_as_well_is_one(tmp_path: Path) -> None:
+    one = Path(write_sweep(tmp_path / "one", GAMMAS))
+    (tmp_path / "link").symlink_to(one)
+    assert merge(SweepFolder.at(tmp_path / "both"), open_all(one, tmp_path / "link")) == {"one": 2}
 
 
 def test_the_study_s_command_goes_on_with_a_merged_sweep(tmp_path: Path) -> None:
