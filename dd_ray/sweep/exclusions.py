@@ -79,7 +79,9 @@ def _value(wanted: str, text: str, given: str) -> Any:
     kinds = get_args(type_of(field)) or (type_of(field),)
     if type(None) in kinds and text == "None":
         return None
-    if bool in kinds and text in ("True", "False"):
+    if bool in kinds:
+        if text not in ("True", "False"):
+            raise UserError(f"{given}={text}: {text!r} is neither True nor False; give one.")
         return text == "True"
     for kind in (int, float):
         if kind in kinds:

@@ -40,6 +40,7 @@ def test_what_has_no_effect_in_a_trial_counts_as_its_default():
         ("", "no combination"),
         ("nesterov=3", "nesterov.* no option of a trial"),
         ("gamma=much", "'much' is no number"),
+        ("stochastic=true", "--exclude stochastic=true: 'true' is neither True nor False; give one"),
         ("gamma=0 gamma=0.5", "names gamma twice; .* join them with commas"),
         ("lambda=3 lam=0", "names lam twice"),
         ("model=inertia_vea", "there is no 'inertia_vea'; there are .*inertia_vae"),

@@ -95,6 +95,7 @@ def test_it_asks_and_takes_anything_but_yes_as_no(
         (["--where", "gamma"], "--where 'gamma' is no combination"),
         (["--where", "gama=1"], "--where gama=... names no option"),
         (["--where", "gamma=x"], "--where gamma=x: 'x' is no number"),
+        (["--where", "stochastic=yes"], "--where stochastic=yes: 'yes' is neither True nor False"),
     ],
 )
 def test_what_names_no_trial_is_one_sentence(sweep: SweepFolder, words: list[str], said: str, capsys: Any) -> None:
