@@ -4,12 +4,11 @@ The command line takes the same three steps: `plan`, `train` and `collect`. They
 mistakes raise `UserError`, nothing ends the process, and settings of the process that a sweep changes are restored.
 """
 
-import os
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -123,8 +122,9 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
 
 def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) -> Plan:
     """Make the plan of the given options, before the one that may confirm its best cells."""
-    file = ValueFile.read(os.fspath(options["config"])) if options.get("config") else ValueFile("", {})
-    extensions = _several(options.get("extension", file.words("extension")))
+    config = checked_value("config", options.get("config"), str | None)
+    file = ValueFile.read(config) if config else ValueFile("", {})
+    extensions = checked_value("extension", options.get("extension", file.words("extension")), tuple[str, ...])
     load_files(extensions)
     study = _study_of(study)
     extensions = tuple(dict.fromkeys((*study.extensions, *extensions)))
@@ -132,11 +132,11 @@ def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) 
     check_study(study)
     by_file = " ".join(file.words("preset"))
     usual = by_file if by_file in study.presets else study.default_preset
-    preset = usual if preset is None else preset
+    preset = usual if preset is None else checked_value("preset", preset, str)
     if preset not in study.presets:
         raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
     own = [field.name for field in fields(options_of(study, preset))]
-    values = {_known_name(name, own, study.name): value for name, value in options.items() if name != "extension"}
+    values = _by_name({name: value for name, value in options.items() if name != "extension"}, own, study.name)
     return as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values, file))
 
 
@@ -326,32 +326,33 @@ def _study_of(study: Study | str) -> Study:
     if isinstance(study, Study):
         return study
     known = all_studies()
-    if study not in known:
-        meant = did_you_mean(study, known, f"give one of {', '.join(known)}.")
+    if not isinstance(study, str) or study not in known:
+        meant = did_you_mean(str(study), known, f"give one of {', '.join(known)}.")
         raise UserError(f"there is no study {study!r}; {meant}")
     return known[study]
 
 
-def _known_name(name: str, own: Sequence[str], study: str) -> str:
-    """Return the name of an option as its dataclass spells it.
+def _by_name(given: Mapping[str, Any], own: Sequence[str], study: str) -> dict[str, Any]:
+    """Return the values of options by their names as the dataclass spells these, to be read as often as is needed.
 
     Raises:
-        UserError: there is no such option.
+        UserError: there is no such option, or one is given by two of its names.
     """
-    known = known_option(name, own)
-    if known is None:
-        raise no_such_option(study, name, own)
-    return known
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        known = known_option(name, own)
+        if known is None:
+            raise no_such_option(study, name, own)
+        if known in values:
+            raise UserError(f"{option_name(known)} is given twice, as {name} too; give it once.")
+        values[known] = tuple(value) if isinstance(value, Iterator) else value
+    return values
 
 
 def _checked(kind: type, values: dict[str, Any]) -> Any:
     """Check the types of the values, and return an instance of a dataclass of options."""
     hints = get_type_hints(kind)
     return kind(**{name: checked_value(option_name(name), value, hints[name]) for name, value in values.items()})
-
-
-def _several(value: Any) -> tuple[Any, ...]:
-    return (value,) if isinstance(value, str | Path) else tuple(value)
 
 
 def _open_sweep(plan: Plan, shown: bool) -> SweepFolder:

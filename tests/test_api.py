@@ -13,6 +13,9 @@ import pytest
 import dd_ray
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.studies import study_named
+from dd_ray.sweep.manifest import make_manifest
 from tests.sweep.studies import ROOT, TINY, load_study
 from tests.tune.conftest import ray_folder
 
@@ -81,6 +84,11 @@ def test_a_call_is_refused_with_the_words_of_the_command_line(options: dict[str,
         ({"pack": "maybe"}, "--pack 'maybe' is none of auto, on, off; give one."),
         ({"model": "no_vae"}, "--model 'no_vae' is none of"),
         ({"extension": "missing.py"}, "--extension missing.py cannot be read"),
+        ({"extension": 3}, "--extension 3 is of the wrong type; give text."),
+        ({"config": 3}, "--config 3 is of the wrong type; give text."),
+        ({"preset": ["quick"]}, "--preset ['quick'] is of the wrong type; give text."),
+        ({"gamma": 10**400}, "--gamma has a number of 1329 bits; give a smaller one."),
+        ({"lam": 0, "lambda": 3}, "lambda is given twice, as lambda too; give it once."),
     ],
 )
 def test_what_a_command_line_could_not_say_is_refused_in_a_sentence(options: dict[str, Any], said: str) -> None:
@@ -92,6 +100,17 @@ def test_what_a_command_line_could_not_say_is_refused_in_a_sentence(options: dic
 def test_a_study_that_there_is_not_is_named() -> None:
     with pytest.raises(UserError, match=r"there is no study 'inertia_gird'; did you mean inertia_grid\?"):
         dd_ray.plan("inertia_gird")
+    with pytest.raises(UserError, match="there is no study"):
+        dd_ray.plan(["inertia_grid"])  # type: ignore[arg-type]
+
+
+def test_values_that_can_be_read_once_are_those_of_an_earlier_preset_too(tmp_path: Path) -> None:
+    study = study_named("inertia_grid")
+    before = study.as_before()
+    assert before
+    earlier = dd_ray.plan(before, gamma=[0, 0.9], storage=tmp_path)
+    SweepFolder.at(earlier.location).write_manifest(make_manifest(earlier, None))
+    assert dd_ray.plan(study, gamma=iter([0, 0.9]), extension=None, storage=tmp_path).keys == earlier.keys
 
 
 IN_A_PROGRAM = """

@@ -70,7 +70,10 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
         except ValueError as error:
             raise UserError(f"--{option} {error}.") from error
     if kind is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise UserError(f"--{option} has a number of {value.bit_length()} bits; give a smaller one.") from error
     if type(value) is not kind:
         raise UserError(f"--{option} {value!r} is of the wrong type; give {_KINDS[kind]}.")
     return value
