@@ -1,6 +1,7 @@
 """The trials of several sweeps in a new one, which opens and goes on as any other."""
 
 import json
+import shlex
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,14 @@ def test_a_target_that_holds_anything_is_refused(tmp_path: Path, capsys: Any) ->
     with pytest.raises(SystemExit) as end:
         main([str(one), str(one)])
     assert end.value.code == 2 and "holds files already" in capsys.readouterr().err
+
+
+def test_a_folder_whose_name_holds_a_question_mark_goes_on_there(tmp_path: Path, capsys: Any) -> None:
+    one = write_sweep(tmp_path / "one", GAMMAS)
+    for target in (tmp_path / "why?", tmp_path / "why?" / "not"):
+        main([str(target), str(one)])
+        assert shlex.join(["--storage", str(target.parent), "--name", target.name]) in capsys.readouterr().out
+        assert (SweepFolder.open(target).manifest() or {})["options"]["storage"] == str(target.parent)
 
 
 def test_nobody_else_has_the_sweeps_or_the_target_meanwhile(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def name_of(location: str) -> str:
 
 def storage_of(location: str) -> str:
     """Return the storage of a sweep's folder or URL, which `sweep_location` joins with its name."""
+    if "://" not in location:
+        return str(Path(location).parent)
     address, mark, query = location.partition("?")
     return f"{address.rstrip('/').rpartition('/')[0]}{mark}{query}"
 
