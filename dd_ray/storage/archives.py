@@ -6,6 +6,7 @@ An archive has a folder of the sweep's name, so that any `unzip` gives the sweep
 import hashlib
 import lzma
 import os
+import re
 import stat
 import time
 import uuid
@@ -145,9 +146,9 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     Raises:
         UserError: it is a link, or its name leads elsewhere.
     """
-    parts = member.filename.removesuffix("/").split("/")
+    parts = re.split(r"[/\\]", member.filename.removesuffix("/"))
     kind = stat.S_IFMT(member.external_attr >> 16)
-    # No part may be empty either: what follows `//` would be an absolute name.
-    plain = not {"", ".", ".."} & {*parts} and "\\" not in member.filename
+    # No part may be empty either: what follows `//` would be an absolute name. A sweep's own name may hold a backslash.
+    plain = not {"", ".", ".."} & {*parts}
     if not plain or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UserError(f"{path} holds {member.filename!r}, which leads out of it; it was not written by dd_ray.")

@@ -50,6 +50,13 @@ def test_what_comes_out_is_what_went_in(sweep: SweepFolder, tmp_path: Path, caps
     assert before.pop("figures/grid_maps.png") and before == after
 
 
+def test_a_name_with_a_backslash_comes_out_again(tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path / "a\\b", {"gamma": [0.0], "beta": [0.1]})
+    assert run(sweep, "--out", tmp_path / "a.zip") == 0
+    assert run(tmp_path / "a.zip", "--extract", tmp_path / "out") == 0
+    pd.testing.assert_frame_equal(results.load(tmp_path / "out" / "a\\b"), results.load(sweep))
+
+
 def test_any_unzip_gives_a_sweep_that_others_may_read(sweep: SweepFolder, tmp_path: Path) -> None:
     assert run(sweep.location, "--out", tmp_path / "a.zip", "--without-states") == 0
     unzip = shutil.which("unzip")
