@@ -90,6 +90,8 @@ def run(
         outlive_output()
         wanted = _wanted(study, preset, options)
         asked = confirmed(wanted)
+        if asked.options.dry_run:
+            raise UserError("dry_run starts nothing, and run trains; give the same options to dd_ray.plan instead.")
         if asked.runs_on_these_cpus:
             check_trial_fits(asked.examples)
         open_data(asked)

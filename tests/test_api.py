@@ -104,6 +104,15 @@ def test_a_study_that_there_is_not_is_named() -> None:
         dd_ray.plan(["inertia_grid"])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("by_file", [False, True])
+def test_a_dry_run_trains_nothing(by_file: bool, tmp_path: Path) -> None:
+    (tmp_path / "study.yaml").write_text("dry-run: true")
+    given: dict[str, Any] = {"config": str(tmp_path / "study.yaml")} if by_file else {"dry_run": True}
+    with pytest.raises(UserError, match=r"dry_run starts nothing.* dd_ray\.plan"):
+        dd_ray.run(TINY, storage=tmp_path / "results", **given)
+    assert dd_ray.plan(TINY, **given).num_trials and not (tmp_path / "results").exists()
+
+
 def test_values_that_can_be_read_once_are_those_of_an_earlier_preset_too(tmp_path: Path) -> None:
     study = study_named("inertia_grid")
     before = study.as_before()
