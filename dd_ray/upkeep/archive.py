@@ -17,7 +17,7 @@ from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
-from dd_ray.storage.files.locations import check_name, name_of, sweep_location
+from dd_ray.storage.files.locations import check_name, parse_location, sweep_location
 from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import ATTEMPTS
 from dd_ray.upkeep.at_rest import at_rest, new_sweep
@@ -56,7 +56,7 @@ def archive(sweep: SweepFolder, path: Path, *, states: bool) -> tuple[int, list[
     """
     with at_rest(sweep, "archive it"):
         names = [*_names(sweep, states=states)]
-        left_out = write_archive(path, sweep.files, names, name_of(sweep.location))
+        left_out = write_archive(path, sweep.files, names, sweep.name)
     return len({name.split("/")[1] for name in names if name.startswith("cells/")}), left_out
 
 
@@ -70,6 +70,7 @@ def unpack(path: Path, storage: str) -> tuple[SweepFolder, list[str]]:
         UserError: it is no archive of a sweep, is damaged, or the sweep exists already.
     """
     name = folder_in(path)
+    parse_location(storage)
     check_name(name, storage)
     sweep = SweepFolder.at(sweep_location(storage, name))
     with new_sweep(sweep, REMEDY):
@@ -114,7 +115,7 @@ def main(args: list[str] | None = None) -> None:
 
 def _archive(options: Options) -> None:
     sweep = SweepFolder.open(options.path)
-    path = own_path(options.out or Path(f"{name_of(sweep.location)}.zip"))
+    path = own_path(options.out or Path(f"{sweep.name}.zip"))
     number, left_out = archive(sweep, path, states=not options.without_states)
     for each in [*left_out, *damaged_trials(sweep)]:
         print(printable(each), file=sys.stderr)

@@ -50,6 +50,24 @@ def test_what_comes_out_is_what_went_in(sweep: SweepFolder, tmp_path: Path, caps
     assert before.pop("figures/grid_maps.png") and before == after
 
 
+def test_a_sweep_that_is_named_from_within_comes_out_again(
+    sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(sweep.location) / "figures")
+    assert run("..", "--out", tmp_path / "a.zip") == 0
+    assert run(tmp_path / "a.zip", "--extract", tmp_path / "out") == 0
+    pd.testing.assert_frame_equal(results.load(tmp_path / "out" / "mine"), results.load(sweep.location))
+
+
+def test_a_url_without_a_bucket_is_no_folder_here(
+    sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(sweep.location, "--out", "a.zip") == 0
+    assert run("a.zip", "--extract", "s3://") == 2 and "s3:// names no bucket" in capsys.readouterr().err
+    assert not Path("s3:").exists()
+
+
 def test_a_name_with_a_backslash_comes_out_again(tmp_path: Path) -> None:
     sweep = write_sweep(tmp_path / "a\\b", {"gamma": [0.0], "beta": [0.1]})
     assert run(sweep, "--out", tmp_path / "a.zip") == 0
