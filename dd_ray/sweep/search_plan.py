@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import shlex
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -213,6 +214,11 @@ def _check(options: SearchOptions) -> None:
     objectives = options.objectives
     if options.sample is not None:
         raise UserError(f"--sample {options.sample} is of a grid, and a search draws its values; give --suggestions.")
+    if options.exclude:
+        raise UserError(
+            f"--exclude {shlex.join(options.exclude)} is of a grid, and a search draws its values; leave it out, and "
+            "give the values to draw from, as --gamma LOW HIGH."
+        )
     if not 0 < len(objectives) <= MOST_OBJECTIVES or len(set(objectives)) < len(objectives):
         raise UserError(f"--objectives {' '.join(objectives)}: give one reported metric, or two different ones.")
     sampler = SAMPLERS[options.sampler]

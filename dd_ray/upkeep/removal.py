@@ -203,7 +203,8 @@ def _list(sweep: SweepFolder, trials: Sequence[TrialToRemove], where: Sequence[s
     if len(trials) > len(some):
         print(f"... and {len(trials) - len(some)} more.")
     print(f"This frees {shown_size(freed)} of {shown_size(of_all)}.")
-    left_out = f"; with --exclude {shlex.join(where)} it leaves them out" if where else ""
+    may_leave_out = where and "search" not in (sweep.manifest() or {})
+    left_out = f"; with --exclude {shlex.join(where)} it leaves them out" if may_leave_out else ""
     print(f"The sweep's command trains them again if it is given as before{left_out}.", flush=True)
 
 

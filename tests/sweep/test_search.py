@@ -342,6 +342,7 @@ BAD_OPTIONS = [
     (["--startup", "0"], ["--startup 0", "1 or more"]),
     (["--sampler-seed", "-1"], ["--sampler-seed -1"]),
     (["--seed", "1", "1"], ["--seed 1 1", "twice"]),
+    (["--exclude", "gamma=0 beta=1"], ["--exclude 'gamma=0 beta=1' is of a grid", "leave it out"]),
     (["--storage", "s3://bucket/x"], ["s3:", "folder"]),
 ]
 

@@ -142,13 +142,15 @@ def test_a_label_that_leads_out_of_the_sweep_removes_nothing_there(sweep: SweepF
     assert gone(sweep, trial.key, "--yes") == 0 and (tmp_path / "precious").is_dir()
 
 
-def test_a_suggestion_of_which_a_trial_was_removed_is_open_again(tmp_path: Path) -> None:
+def test_a_suggestion_of_which_a_trial_was_removed_is_open_again(tmp_path: Path, capsys: Any) -> None:
     with tarfile.open(LEGACY / "search_finished.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")
     sweep = SweepFolder.at(tmp_path / "search_finished")
     before = suggestions.load(sweep.location).set_index("suggestion")
     sweep.files.write("suggestions.csv", b"of before")
-    assert gone(sweep, before.loc[1, "cells"], "--yes") == 0
+    assert gone(sweep, "--where", f"beta={before['beta'].to_list()[1]!r}", "--yes") == 0
+    said = capsys.readouterr().out
+    assert "trains them again" in said and "--exclude" not in said  # which a search refuses
     after = suggestions.load(sweep.location).set_index("suggestion")
     assert after["state"].to_list() == ["finished", "unfinished", "finished"] and not after.loc[1, "on_front"]
     assert after.drop(index=1).equals(before.drop(index=1)[after.columns].astype(after.dtypes))
