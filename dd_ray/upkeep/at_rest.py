@@ -44,7 +44,7 @@ def new_sweep(sweep: SweepFolder, remedy: str) -> Iterator[None]:
         remedy: what to do where there is one, for messages.
 
     Raises:
-        UserError: another command writes it, or has.
+        UserError: another command writes it, or has; or it cannot be written.
     """
     check_new(sweep, remedy)  # before its lock is put there
     with ExitStack() as held:
@@ -52,6 +52,9 @@ def new_sweep(sweep: SweepFolder, remedy: str) -> Iterator[None]:
             held.enter_context(sweep.lock())
         except LockedError as error:
             raise UserError(f"{sweep.location} is being written, by {error.who}; {remedy}.") from error
+        except UserError as error:
+            why = getattr(error.__cause__, "strerror", None) or error
+            raise UserError(f"{sweep.location} cannot be written ({why}); {remedy}.") from error
         check_new(sweep, remedy)
         yield
 

@@ -145,6 +145,13 @@ def test_nobody_else_has_the_sweeps_or_the_target_meanwhile(tmp_path: Path) -> N
     assert not target.files.names() and merge(target, open_all(one, other)) == {"0.1": 2, "1.0": 2}
 
 
+def test_a_target_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    one = write_sweep(tmp_path / "one", GAMMAS)
+    (tmp_path / "file").write_text("of somebody")
+    with pytest.raises(UserError, match=r"file/both cannot be written \(.*\); give a new folder"):
+        merged(tmp_path / "file" / "both", one)
+
+
 def test_a_source_that_may_not_be_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (write_sweep(tmp_path / str(b), {**GAMMAS, "beta": [b]}) for b in (0.1, 1.0))
     lock = LocalFiles.lock
