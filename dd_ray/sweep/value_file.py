@@ -212,7 +212,11 @@ def save_values(plan: Plan) -> str | None:
     if plan.options.save_config is None:
         return None
     path, content = own_path(plan.options.save_config), text_of(plan).encode()
-    if path.exists() and (not path.is_file() or path.read_bytes() != content):
+    try:
+        is_other = path.exists() and (not path.is_file() or path.read_bytes() != content)
+    except OSError as error:
+        raise UserError(f"--save-config {path} cannot be opened ({error.strerror}); choose another name.") from error
+    if is_other:
         raise UserError(f"--save-config {path} is there already, and holds something else; choose another name.")
     export(path.parent, {path.name: content}, "--save-config")
     return f"options saved: {path} (--config runs by them)"

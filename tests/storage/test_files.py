@@ -12,6 +12,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 from urllib.request import Request, urlopen
 
 import pytest
@@ -237,6 +238,14 @@ def test_a_file_is_no_folder(folder):
     folder.write("file", b"")
     with pytest.raises(UserError, match=r"file is a file; give a folder, s3://BUCKET/PREFIX"):
         open_files(folder.local / "file")
+
+
+def test_a_folder_that_cannot_be_looked_at_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"nnn cannot be opened \(File name too long\); give another folder"):
+        open_files(tmp_path / ("n" * 300))
+    monkeypatch.setattr(Path, "stat", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(UserError, match=r"theirs cannot be opened \(Permission denied\); give another folder"):
+        open_files(tmp_path / "theirs")
 
 
 def test_a_folder_without_pyarrow(folder):

@@ -211,6 +211,12 @@ def test_a_large_file_is_not_read(tmp_path: Path) -> None:
         dd_ray.plan(TINY, config=tmp_path / "large.yaml")
 
 
+def test_a_file_that_cannot_be_saved_is_one_sentence(tmp_path: Path) -> None:
+    plan = parse(TINY, ["--save-config", str(tmp_path / ("n" * 300))])
+    with pytest.raises(UserError, match=r"--save-config .* cannot be opened \(File name too long\)"):
+        save_values(plan)
+
+
 def test_a_saved_file_is_never_overwritten_by_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--dry-run", "--save-config", str(tmp_path / "new" / "saved.yaml")]
     main(TINY, words)

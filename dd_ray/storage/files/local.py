@@ -162,12 +162,19 @@ def open_folder(folder: Path) -> LocalFiles:
     """Open a folder, which need not exist yet.
 
     Raises:
-        UserError: it is a file, or may not be read.
+        UserError: it is a file, may not be read, or has a name that none can have.
     """
     folder = own_path(folder)
-    if folder.exists() and not folder.is_dir():
+    try:
+        mode = folder.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return LocalFiles(folder)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"{folder} cannot be opened ({why}); give another folder.") from error
+    if not stat.S_ISDIR(mode):
         raise UserError(f"{folder} is a file; give {KINDS}.")
-    if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+    if not os.access(folder, os.R_OK | os.X_OK):
         raise UserError(f"{folder} may not be read; ask its owner for access, or give another folder.")
     return LocalFiles(folder)
 
