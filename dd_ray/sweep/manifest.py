@@ -35,8 +35,15 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
         "command": sys.argv,
         "versions": versions(),
         "commit": commit(),
-        "extensions": record(),
+        "extensions": _extensions((before or {}).get("extensions", [])),
     }
+
+
+def _extensions(earlier: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the records of all commands' extensions, since the trials of each are read by them; the latest of each."""
+    now = record()
+    files = {each["file"] for each in now}
+    return [*(each for each in earlier if each["file"] not in files), *now]
 
 
 def check_agrees(plan: Plan, sweep: SweepFolder) -> None:

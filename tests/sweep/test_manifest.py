@@ -8,7 +8,8 @@ from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees, make_manifest
-from tests.sweep.studies import TINY
+from tests.processes import python
+from tests.sweep.studies import ROOT, TINY
 
 
 @pytest.fixture
@@ -89,6 +90,29 @@ def test_the_manifest_has_the_values_of_all_commands(sweep):
     assert manifest["options"]["seeds"] == 2
     assert manifest["tells"] == list(TINY.tells)
     assert set(manifest["versions"]) == {"dd_ray", "ray", "torch", "python"}
+
+
+def test_trials_of_an_extension_are_read_after_a_command_without_it(tmp_path):
+    (tmp_path / "step.py").write_text("""
+import sys
+import dd_ray
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.manifest import check_agrees, make_manifest
+from tests.processes import python
+from tests.sweep.studies import ROOT, TINY
+
+plan = dd_ray.plan(TINY, storage=sys.argv[1], network=sys.argv[2].split(), extension=sys.argv[3:])
+sweep = SweepFolder.at(plan.location)
+check_agrees(plan, sweep)
+sweep.write_manifest(make_manifest(plan, sweep.manifest()))
+for trial in plan.trials:
+    sweep.trial(trial.key).create(trial.config.to_dict(), trial.label)
+    sweep.trial(trial.key).record({"iteration": 0, "mcc": 0.5})
+print(sorted(set(dd_ray.results.load(plan.location)["network"])))
+""")
+    for words in (["mlp linear", str(ROOT / "tests" / "extensions" / "linear_network.py")], ["mlp"]):
+        done = python(tmp_path / "step.py", tmp_path, *words)
+        assert (done.stdout, done.stderr) == ("['linear', 'mlp']\n", "")
 
 
 def test_what_has_no_effect_on_a_sweep_s_trials_contradicts_nothing_and_is_not_recorded(tmp_path):
