@@ -51,7 +51,7 @@ class Work:
     efficiency: float
 
 
-BY_PYTORCH, COMPILED = Work(13_000, 2.5, 40, 0.67), Work(10_500, 2.1, 40, 1.05)
+BY_PYTORCH, COMPILED = Work(11_500, 2.5, 40, 0.67), Work(9_000, 2.1, 40, 1.05)
 """Measured without and with the package's compiled convolutions, on an AMD EPYC with AVX-512: the estimates are within
 25% of the median times of 4 to 640 frames an iteration of conv32, of a quarter of its width to all of it, and of 40 to
 640 frames of a VAE of mlp, whose weights do not fit into a cache."""

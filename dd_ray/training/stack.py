@@ -8,6 +8,7 @@ import torch
 from dd_ray.config import TrialConfig, fields_with
 from dd_ray.data import Dataset, make_dataset
 from dd_ray.errors import UserError
+from dd_ray.training.batches import Batches
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.fused import Method
 from dd_ray.training.painting import Painting
@@ -39,6 +40,7 @@ class Stack:
         self.device = torch.device(device)
         self._trials: dict[str, Trial] = {}
         self._dataset: Dataset | None = None
+        self._batches: Batches | None = None
         self._shared: dict[str, Any] = {}
         alone = method == "alone" or (method == "auto" and self.device.type == "cpu")
         self._blocks = None if alone else Blocks(self.device, cast("Method", method))
@@ -111,6 +113,7 @@ class Stack:
             self._dataset = make_dataset(trials[0].config, self.device)
             if self.device.type == "cuda":
                 self._dataset.paint = Painting(self._dataset.paint)
+            self._batches = Batches(self._dataset, trials[0].config)
         if self._blocks is not None:
             self._blocks.add(trials)
         self._trials |= joining
@@ -138,7 +141,10 @@ class Stack:
         trials = list(trials)
         if not trials:
             return
-        batches = self.dataset.batches({trial.iteration for trial in trials})
+        iterations = {trial.iteration for trial in trials}
+        # A GPU paints the images of a step by one launch, however few they are.
+        ahead = self._batches if self.device.type == "cpu" else None
+        batches = ahead.at(iterations) if ahead is not None else self.dataset.batches(iterations)
         if self._blocks is not None:
             self._blocks.step(trials, batches)
             return
