@@ -4,17 +4,19 @@ Shapes: N images, I channels in, k×k kernel, H×W pixels in, H'×W' out.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from dd_ray.models.networks.layers import activated, activation_of
+from dd_ray.models.networks.layers import Convolutions, activated, activation_of, before_activation, dtype_between
 from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
 from dd_ray.training.cpu_kernels import MOST_TAPS, Kernels, Layer, kernels
+
+Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 class CPUConv2d(nn.Conv2d):
@@ -22,10 +24,9 @@ class CPUConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        if (ours := _kernels_for(self, input)) is None:
+        if (ours := _kernels_for([self], input)) is None:
             return activated(self, super().forward(input))
-        wide = (*input.shape[2:], self.in_channels)
-        return _by(ours, self, input, "narrow", wide, (*size_of_convolved(self, input.shape[2:]), self.out_channels))
+        return _applied(ours, [self], input)
 
 
 class CPUConvTranspose2d(nn.ConvTranspose2d):
@@ -37,81 +38,110 @@ class CPUConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        if (ours := _kernels_for(self, input)) is not None and output_size is None:
-            narrow = (*input.shape[2:], self.in_channels)
-            return _by(
-                ours, self, input, "wide", (*size_of_transposed(self, input.shape[2:]), self.out_channels), narrow
-            )
+        if (ours := _kernels_for([self], input)) is not None and output_size is None:
+            return _applied(ours, [self], input)
         if self.out_channels > 1 or self.bias is None:
             return activated(self, super().forward(input, output_size))
         out: Tensor = _ToOneChannel.apply(self, input, self.weight)
         return activated(self, out + self.bias[:, None, None])
 
 
-CPU: Mapping[type[nn.Module], type[nn.Module]] = {nn.Conv2d: CPUConv2d, nn.ConvTranspose2d: CPUConvTranspose2d}
+class CPUConvolutions(Convolutions):
+    """Layers one after the other. On the way back, what computes the gradient of a layer's input takes it back through
+    the activation that gave this input, and sums it for the bias, as in `triton_layers`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Map images [N, C, H, W] to those of the last layer."""
+        layers = [layer for layer in self if isinstance(layer, Convolution)]
+        ours = _kernels_for(layers, input) if dtype_between() is torch.float32 else None
+        return super().forward(input) if ours is None else _applied(ours, layers, input)
 
 
-def _kernels_for(layer: nn.Conv2d | nn.ConvTranspose2d, images: Tensor) -> Kernels | None:
-    """Return our kernels if there are any and they compute such a layer."""
+CPU: Mapping[type[nn.Module], type[nn.Module]] = {
+    nn.Conv2d: CPUConv2d,
+    nn.ConvTranspose2d: CPUConvTranspose2d,
+    Convolutions: CPUConvolutions,
+}
+
+
+def _kernels_for(layers: Sequence[Convolution], images: Tensor) -> Kernels | None:
+    """Return our kernels if there are any and they compute such layers."""
+    fits = images.ndim == 4 and images.dtype == torch.float32 and images.device.type == "cpu"
+    return kernels() if fits and all(map(_is_computed, layers)) else None
+
+
+def _is_computed(layer: Convolution) -> bool:
     plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
     known = plain and not isinstance(layer.padding, str) and math.prod(layer.kernel_size) <= MOST_TAPS
-    fits = images.ndim == 4 and images.dtype == layer.weight.dtype == torch.float32 and images.device.type == "cpu"
-    return kernels() if known and fits else None
+    return known and layer.weight.dtype == torch.float32
 
 
-def _by(
-    ours: Kernels,
-    layer: nn.Conv2d | nn.ConvTranspose2d,
-    images: Tensor,
-    to: Literal["narrow", "wide"],
-    *sizes: tuple[int, ...],
-) -> Tensor:
-    """Compute a layer, given height, width and channels of wide and of narrow images."""
-    wide, narrow = ((size[0], size[1], size[2]) for size in sizes)
-    size, stride, padding = ((int(pair[0]), int(pair[1])) for pair in (layer.kernel_size, layer.stride, layer.padding))
-    what = Layer(
-        images=len(images),
-        wide=wide,
-        narrow=narrow,
-        size=size,
-        stride=stride,
-        padding=padding,
-        to=to,
-        activation=activation_of(layer),
-    )
-    out: Tensor = _Convolution.apply(ours, what, images, layer.weight, layer.bias)
+def _applied(ours: Kernels, layers: Sequence[Convolution], images: Tensor) -> Tensor:
+    """Compute layers that follow each other."""
+    described, height_width = [], (images.shape[2], images.shape[3])
+    for layer in layers:
+        described.append(_described(layer, len(images), height_width))
+        height_width = (described[-1].narrow if described[-1].to == "narrow" else described[-1].wide)[:2]
+    weights = (tensor for layer in layers for tensor in (layer.weight, layer.bias))
+    out: Tensor = _Layers.apply(ours, tuple(described), images, *weights)
     return out
 
 
-class _Convolution(torch.autograd.Function):
-    """A layer by our kernels."""
+def _described(layer: Convolution, images: int, size: tuple[int, int]) -> Layer:
+    """Describe a layer, given the number of images and the height and width of its input."""
+    given = (*size, layer.in_channels)
+    if isinstance(layer, nn.Conv2d):
+        wide, narrow = given, (*size_of_convolved(layer, size), layer.out_channels)
+    else:
+        wide, narrow = (*size_of_transposed(layer, size), layer.out_channels), given
+    pairs = [(int(pair[0]), int(pair[1])) for pair in (layer.kernel_size, layer.stride, layer.padding)]
+    return Layer(
+        images=images,
+        wide=wide,
+        narrow=narrow,
+        size=pairs[0],
+        stride=pairs[1],
+        padding=pairs[2],
+        to="narrow" if isinstance(layer, nn.Conv2d) else "wide",
+        activation=activation_of(layer),
+    )
+
+
+class _Layers(torch.autograd.Function):
+    """Layers by our kernels, from images and (weight, bias) of each."""
 
     @staticmethod
-    def forward(ctx: Any, ours: Kernels, layer: Layer, *tensors: Any) -> Tensor:
-        images, kernel, bias = tensors
-        images = images.contiguous(memory_format=torch.channels_last)
-        out = ours.convolve(layer, images, kernel, bias)
-        ctx.ours, ctx.layer = ours, layer
-        ctx.save_for_backward(images, kernel, out)
-        return out
+    def forward(ctx: Any, ours: Kernels, layers: Sequence[Layer], *tensors: Any) -> Tensor:
+        images, *weights = tensors
+        outputs: list[Tensor] = [images.contiguous(memory_format=torch.channels_last)]
+        for layer, kernel, bias in zip(layers, weights[::2], weights[1::2], strict=True):
+            outputs.append(ours.convolve(layer, outputs[-1], kernel, bias)[0])
+        ctx.ours, ctx.layers = ours, layers
+        ctx.save_for_backward(*weights[::2], *outputs)
+        return outputs[-1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Compute the gradients: back through the activation, then the two other derivatives of T."""
-        ours, layer, (images, kernel, out) = ctx.ours, ctx.layer, ctx.saved_tensors
+        """Compute the gradients from the last layer to the first."""
+        ours, layers, saved = ctx.ours, ctx.layers, ctx.saved_tensors
+        kernels_of, (*inputs, last) = saved[: len(layers)], saved[len(layers) :]
+        _, _, of_images, *of_weights = ctx.needs_input_grad
+        gradient = before_activation(layers[-1].activation, gradient, last)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
-        gradient, of_bias = ours.before_activation(layer.activation, gradient, out)
-        _, _, of_images, of_kernel, _ = ctx.needs_input_grad
-        return (
-            None,
-            None,
-            ours.convolve(layer.backward, gradient, kernel, None) if of_images else None,
-            ours.correlate(layer, *((images, gradient) if layer.to == "narrow" else (gradient, images)))
-            if of_kernel
-            else None,
-            of_bias if ctx.needs_input_grad[4] else None,
-        )
+        # Of each image first: PyTorch adds up a single number by threads, whose number its bits then depend on.
+        sums: Tensor | None = gradient.sum((2, 3)).sum(0)
+        found: list[Tensor | None] = []  # from the last layer to the first
+        for i in reversed(range(len(layers))):
+            layer, images = layers[i], inputs[i]
+            pair = (images, gradient) if layer.to == "narrow" else (gradient, images)
+            found += [sums if of_weights[2 * i + 1] else None]
+            found += [ours.correlate(layer, *pair) if of_weights[2 * i] else None]
+            if i > 0:
+                back = layer.back(layers[i - 1].activation)
+                gradient, sums = ours.convolve(back, gradient, kernels_of[i], given=images)
+        of_first = ours.convolve(layers[0].back("linear"), gradient, kernels_of[0])[0] if of_images else None
+        return None, None, of_first, *reversed(found)
 
 
 class _ToOneChannel(torch.autograd.Function):

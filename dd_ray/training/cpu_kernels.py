@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
-from dd_ray.models.networks.layers import Activation
+from dd_ray.models.networks.layers import Activation, before_activation
 
 MOST_TAPS = 256
 """The largest kernel, in pixels, that ours compute."""
@@ -72,10 +72,13 @@ class Layer:
     to: Literal["narrow", "wide"]
     activation: Activation
 
-    @property
-    def backward(self) -> "Layer":
-        """The layer of the backward pass: from the gradients of this layer's output to those of its input."""
-        return replace(self, to="wide" if self.to == "narrow" else "narrow", activation="linear")
+    def back(self, activation: Activation) -> "Layer":
+        """Return the layer of the backward pass: from the gradients of this layer's output to those of its input.
+
+        Args:
+            activation: the function that gave the input, through which the gradients are taken back.
+        """
+        return replace(self, to="wide" if self.to == "narrow" else "narrow", activation=activation)
 
 
 class Kernels:
@@ -93,24 +96,39 @@ class Kernels:
 
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
-        for name in ("convolve", "correlate", "activated"):
+        for name in ("convolve", "correlate"):
             getattr(self._library, f"dd_ray_{name}").restype = None
         self.lanes: int = self._library.dd_ray_lanes()
 
-    def convolve(self, layer: Layer, images: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
-        """Compute a layer's images [N, O, H', W'] or [N, I, H, W], with a kernel [O, I, k, k] and their bias."""
+    def convolve(
+        self, layer: Layer, images: Tensor, kernel: Tensor, bias: Tensor | None = None, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Compute a layer's images [N, O, H', W'] or [N, I, H, W].
+
+        Args:
+            layer: the layer.
+            images: what is convolved.
+            kernel: [O, I, k, k].
+            bias: of each channel of the result, or None.
+            given: images = activation(z) of the result's shape. If they are given, the layer's function is not
+                applied: the result is taken for the gradient with respect to them, and turned into that with respect
+                to z.
+
+        Returns:
+            The images; and if others are given, their sums over images and pixels, of each channel.
+        """
         height, width, channels = layer.narrow if layer.to == "narrow" else layer.wide
-        target = _empty(layer.images, channels, height, width)
+        target, sums = _empty(layer.images, channels, height, width), None if given is None else torch.empty(channels)
         taps_first = kernel.permute((2, 3, 1, 0) if layer.to == "narrow" else (2, 3, 0, 1)).contiguous()
         self._library.dd_ray_convolve(
             ctypes.byref(_shape(layer)),
             layer.to == "wide",
             *(_pointer(tensor) for tensor in (images, taps_first, bias)),
             _ACTIVATIONS.index(layer.activation),
-            _pointer(target),
+            *(_pointer(tensor) for tensor in (given, target, sums)),
             ctypes.byref(_threads()),
         )
-        return target
+        return target, sums
 
     def correlate(self, layer: Layer, wide: Tensor, narrow: Tensor) -> Tensor:
         """Compute a kernel's gradient [O, I, k, k] from images, of which either are gradients."""
@@ -121,29 +139,6 @@ class Kernels:
             ctypes.byref(_threads()),
         )
         return kernel.permute(3, 2, 0, 1)
-
-    def before_activation(self, activation: Activation, gradient: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Take a gradient back through an activation function.
-
-        Args:
-            activation: the function.
-            gradient: gradient of the loss with respect to `images`, of their shape.
-            images: [N, C, H, W] = activation(z).
-
-        Returns:
-            The gradient with respect to z, of the same shape, and its sum [C], which is that of the bias.
-        """
-        if activation == "linear":
-            return gradient, gradient.sum((0, 2, 3))
-        target, sums = torch.empty_like(images), torch.empty(images.shape[1])
-        self._library.dd_ray_activated(
-            ctypes.c_int64(images.shape[0] * images.shape[2] * images.shape[3]),
-            ctypes.c_int64(images.shape[1]),
-            _ACTIVATIONS.index(activation),
-            *(_pointer(tensor) for tensor in (gradient, images, target, sums)),
-            ctypes.byref(_threads()),
-        )
-        return target, sums
 
 
 @cache
@@ -180,12 +175,14 @@ def _agrees(ours: Kernels) -> bool:
         to="narrow",
         activation="elu",
     )
+    forward, _ = ours.convolve(layer, wide, kernel, bias)
+    back, sums = ours.convolve(layer.back("relu"), narrow, kernel, given=wide)
+    expected = before_activation("relu", functional.conv_transpose2d(narrow, kernel, None, 2, 1, (1, 0)), wide)
+    assert sums is not None
     pairs = [
-        (ours.convolve(layer, wide, kernel, bias), functional.elu(functional.conv2d(wide, kernel, bias, 2, 1))),
-        (
-            ours.convolve(layer.backward, narrow, kernel, None),
-            functional.conv_transpose2d(narrow, kernel, None, 2, 1, (1, 0)),
-        ),
+        (forward, functional.elu(functional.conv2d(wide, kernel, bias, 2, 1))),
+        (back, expected),
+        (sums, expected.sum((0, 2, 3))),
         (ours.correlate(layer, wide, narrow), conv2d_weight(wide, kernel.shape, narrow, stride=2, padding=1)),
     ]
     return all(bool((one - other).abs().max() <= TOLERANCE * other.abs().max()) for one, other in pairs)

@@ -2,8 +2,8 @@
 //
 // With wide images x, narrow images y, a kernel w of stride s and padding p,
 //     T(x, y, w) = sum over n, o, i, a, b, u, v of  w[u, v, i, o] x[n, s a + u - p, s b + v - p, i] y[n, a, b, o]
-// `convolve` computes dT/dy or, transposed, dT/dx, adds a bias and applies an activation; `correlate` computes dT/dw;
-// `activated` goes back through an activation.
+// `convolve` computes dT/dy or, transposed, dT/dx, adds a bias and applies an activation or goes back through one;
+// `correlate` computes dT/dw.
 //
 // Images are [N, height, width, channels]. A tile of sums stays in registers: TALL images at one place times two
 // vectors of channels, or TALL inputs of a kernel times two vectors of its outputs. All pixels of a tile are at the
@@ -42,7 +42,8 @@ struct Place {  // a pixel of the target's images, some of its channels, and wha
     Count num_taps;
     const float *kernels, *bias;
     Activation activation;
-    float* target;
+    const float* images;  // if there are any, activated: the target is a gradient by what they were before
+    float *target, *sums;  // sums, if they are asked for, are of the target's channels
     Count target_stride, channels;
 };
 
@@ -50,6 +51,7 @@ constexpr Count MOST_TAPS = 256;
 constexpr Count SHARES = 8;      // of the images or pixels that are summed over, whatever the number of threads
 constexpr Count RUN = 128;       // about so many pixels are summed up before the sum is added to that of a share
 constexpr Count FEW = 4;         // so few channels are computed as sums over vectors, and not as vectors of sums
+constexpr Count FEW_PIXELS = 4;  // of so many the target is summed up in floats
 
 INLINE Count parts(Count count, Count size) { return (count + size - 1) / size; }
 
@@ -108,15 +110,17 @@ int dd_ray_lanes() {
     return narrow ? __builtin_cpu_supports("avx512f") ? 16 : 8 : 0;
 }
 
-// target = activation(convolution of source with kernels [taps, source channels, target channels] + bias).
+// target = activation(z), with z = convolution of source with kernels [taps, source channels, target channels] + bias; or
+// where `images` = activation(y) are given, and z is a loss' gradient by them, its gradient by y. `sums`, if given, are
+// those of the target over images and pixels.
 void dd_ray_convolve(const Shape* shape, int transposed, const float* source, const float* kernels, const float* bias,
-                     int activation, float* target, const Threads* threads) {
+                     int activation, const float* images, float* target, float* sums, const Threads* threads) {
     const Count *from = transposed ? shape->narrow : shape->wide, *to = transposed ? shape->wide : shape->narrow;
     const Count lanes = dd_ray_lanes(), width = to[2] <= FEW && from[2] % lanes == 0 ? 1 : 2 * lanes;
     const Floats blocks = in_blocks(kernels, shape->size[0] * shape->size[1] * from[2], to[2], width);
     const Floats none(to[2]), biases = in_blocks(bias ? bias : none.data(), 1, to[2], width);
     (lanes == 16 ? avx512::convolve : avx2::convolve)(*shape, transposed, source, blocks.data(), width, biases.data(),
-                                                      Activation(activation), target, *threads);
+                                                      Activation(activation), images, target, sums, *threads);
 }
 
 // kernels [taps, I, O] = dT/dw.
@@ -137,20 +141,6 @@ void dd_ray_correlate(const Shape* shape, const float* wide, const float* narrow
             for (Count i = 0; i < SHARES; i++) sum += sums[(i * rows + r) * step + o];
             kernels[r * outputs + o] = sum;
         }
-}
-
-// With images [pixels, channels] = activation(z): gradients by z of a loss from its gradients by the images, in
-// `target`, and their sum over pixels in `sums` [channels].
-void dd_ray_activated(Count pixels, Count channels, int activation, const float* gradients, const float* images,
-                      float* target, float* sums, const Threads* threads) {
-    std::vector<double> by_share(SHARES * channels);
-    (dd_ray_lanes() == 16 ? avx512::activated : avx2::activated)(pixels, channels, Activation(activation), gradients,
-                                                                 images, target, by_share.data(), *threads);
-    for (Count c = 0; c < channels; c++) {
-        double sum = 0;
-        for (Count i = 0; i < SHARES; i++) sum += by_share[i * channels + c];
-        sums[c] = float(sum);
-    }
 }
 
 }  // extern "C"
@@ -194,6 +184,11 @@ INLINE Vector activate(Vector x, Activation activation) {  // what is NaN stays 
     if (activation == RELU) return x < 0 ? Vector{} : x;
     if (activation == ELU) return x < 0 ? exp_minus_1(x) : x;
     return x;
+}
+INLINE Vector before_activation(Vector gradient, Vector images, Activation activation) {
+    if (activation == RELU) return images <= 0 ? Vector{} : gradient;
+    if (activation == ELU) return images <= 0 ? gradient * (images + 1) : gradient;
+    return gradient;
 }
 
 // The taps along an axis that a pixel of the target is computed from, and the pixels of the source that they read.
@@ -243,11 +238,17 @@ template <int P, int V> void tile(const Place& at, Count image) {
         const float *x = at.source + image * stride + at.taps[k].source, *w = at.kernels + at.taps[k].kernel;
         for (Count i = 0; i < at.taps[k].length; i++, x++, w += 2 * LANES) add_products(sum, x, stride, w);
     }
+    Vector total[V] = {};
     UNROLL for (int p = 0; p < P; p++)
         UNROLL for (int v = 0; v < V; v++) {
-            float* to = at.target + (image + p) * at.target_stride + v * LANES;
-            store(to, activate(sum[p][v], at.activation), at.channels - v * LANES);
+            const Count place = (image + p) * at.target_stride + v * LANES, lanes = at.channels - v * LANES;
+            if (at.images) sum[p][v] = before_activation(sum[p][v], load(at.images + place, lanes), at.activation);
+            else sum[p][v] = activate(sum[p][v], at.activation);
+            store(at.target + place, sum[p][v], lanes);
+            total[v] += sum[p][v];
         }
+    if (at.sums)
+        UNROLL for (int v = 0; v < V; v++) store(at.sums + v * LANES, load(at.sums + v * LANES) + total[v]);
 }
 
 // Images from `begin` to `end`, in tiles of P images and then of fewer.
@@ -281,28 +282,46 @@ inline void dots(const Place& at, Count begin, Count end) {
             const Vector weight = load(at.kernels + at.taps[k].kernel + i);
             UNROLL for (int n = 0; n < LANES; n++) sum[n] += load(images[n] + at.taps[k].source + i) * weight;
         }
-    const Vector out = activate(sums_of(sum) + *at.bias, at.activation);
+    Vector out = sums_of(sum) + *at.bias, given = {};
+    for (Count n = begin; n < end && at.images; n++) given[n - begin] = at.images[n * at.target_stride];
+    out = at.images ? before_activation(out, given, at.activation) : activate(out, at.activation);
     for (Count n = begin; n < end; n++) at.target[n * at.target_stride] = out[n - begin];
+    for (Count n = begin; n < end && at.sums; n++) *at.sums += out[n - begin];
 }
 
-// The target in blocks of `width` channels, in which the kernels are given: a single one, or two vectors of them.
+// The target in blocks of `width` channels, in which the kernels are given: a single one, or two vectors of them. Its
+// sums are those of a few pixels of the images of a share, in floats, added up in doubles.
 inline void convolve(const Shape& s, bool transposed, const float* source, const float* kernels, Count width,
-                     const float* bias, Activation activation, float* target, const Threads& threads) {
+                     const float* bias, Activation activation, const float* images, float* target, float* sums,
+                     const Threads& threads) {
     const Count *from = transposed ? s.narrow : s.wide, *to = transposed ? s.wide : s.narrow;
     const Count together = width == 1 ? LANES : TALL, each = s.size[0] * s.size[1], pixels = to[0] * to[1];
+    const Count shares = parts(s.images, together), padded = parts(to[2], width) * width;
     std::vector<Taps> taps(pixels * each);
     std::vector<Count> counts(pixels);
-    for (Count p = 0; p < pixels; p++) counts[p] = taps_of(s, transposed, p / to[1], p % to[1], width, &taps[p * each]);
-    share(threads, parts(s.images, together), [&](Count i) {
+    for (Count p = 0; p < pixels; p++)
+        counts[p] = taps_of(s, transposed, p / to[1], p % to[1], width, &taps[p * each]);
+    std::vector<double> totals(shares * padded);
+    share(threads, shares, [&](Count i) {
         const Count begin = i * together, end = std::min(s.images, begin + together);
-        for (Count c = 0; c < to[2]; c += width)
+        for (Count c = 0; c < to[2]; c += width) {
+            float few[2 * LANES] = {};
             for (Count p = 0; p < pixels; p++) {
+                const Count place = p * to[2] + c;
                 const Place at = {source, from[0] * from[1] * from[2], &taps[p * each], counts[p],
-                                  kernels + c * each * from[2], bias + c, activation,
-                                  target + p * to[2] + c, pixels * to[2], to[2] - c};
+                                  kernels + c * each * from[2], bias + c, activation, images ? images + place : nullptr,
+                                  target + place, sums ? few : nullptr, pixels * to[2], to[2] - c};
                 (width == 1 ? dots : at.channels > LANES ? tiles<TALL, 2> : tiles<TALL, 1>)(at, begin, end);
+                if (sums && (p % FEW_PIXELS == FEW_PIXELS - 1 || p == pixels - 1))
+                    for (Count l = 0; l < width; l++) totals[i * padded + c + l] += few[l], few[l] = 0;
             }
+        }
     });
+    for (Count c = 0; sums && c < to[2]; c++) {
+        double total = 0;
+        for (Count i = 0; i < shares; i++) total += totals[i * padded + c];
+        sums[c] = float(total);
+    }
 }
 
 // Adds to sums [R, V vectors] the products of R floats from x on with V vectors of narrow images, over a rectangle of
@@ -370,31 +389,6 @@ inline void correlate(const Shape& s, const float* wide, const float* narrow, fl
         for (Count n = s.images * i / SHARES; n < last; n += together)
             correlate_images(s, std::min(together, last - n), wide + n * of_wide, narrow + n * of_narrow,
                              sums + i * of_kernels);
-    });
-}
-
-inline void activated(Count pixels, Count channels, Activation activation, const float* gradients, const float* images,
-                      float* target, double* sums, const Threads& threads) {
-    share(threads, SHARES, [&](Count i) {
-        double* total = sums + i * channels;
-        const Count last = pixels * (i + 1) / SHARES;
-        for (Count begin = pixels * i / SHARES; begin < last; begin += RUN / 4) {
-            const Count end = std::min(last, begin + RUN / 4);
-            for (Count c = 0; c < channels; c += LANES) {
-                const Count lanes = std::min<Count>(LANES, channels - c);
-                Vector sum = {};
-                for (Count p = begin; p < end; p++) {
-                    const Count at = p * channels + c;
-                    const Vector image = load(images + at, lanes);
-                    Vector gradient = load(gradients + at, lanes);
-                    if (activation == RELU) gradient = image <= 0 ? Vector{} : gradient;
-                    if (activation == ELU) gradient = image <= 0 ? gradient * (image + 1) : gradient;
-                    sum += gradient;
-                    store(target + at, gradient, lanes);
-                }
-                for (Count l = 0; l < lanes; l++) total[c + l] += sum[l];
-            }
-        }
     });
 }
 #endif

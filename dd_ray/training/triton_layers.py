@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dd_ray.models.networks.layers import Activation, Convolutions, activation_of, dtype_between
+from dd_ray.models.networks.layers import Activation, Convolutions, activation_of, before_activation, dtype_between
 from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
 from dd_ray.training.triton_convolutions import Geometry, convolve, correlate
 
@@ -172,7 +172,7 @@ def gradients(steps: Sequence[Step], of_images: bool, *tensors: Tensor | None) -
     weights, (last, *outputs) = rest[: 2 * len(steps)], rest[2 * len(steps) :]
     assert gradient is not None and last is not None
     inputs, kernels, biases = [images, *outputs], weights[::2], weights[1::2]
-    gradient = _before_activation(steps[-1].activation, gradient, last)
+    gradient = before_activation(steps[-1].activation, gradient, last)
     sums: Tensor | None = gradient.sum((1, 3, 4))
     found: list[Tensor] = []  # from the last layer to the first
     for i in reversed(range(len(steps))):
@@ -196,15 +196,6 @@ def gradients(steps: Sequence[Step], of_images: bool, *tensors: Tensor | None) -
                 dtype=dtype_between() if i > 0 else torch.float32,
             )
     return (gradient, *reversed(found)) if of_images else tuple(reversed(found))
-
-
-def _before_activation(activation: Activation, gradient: Tensor, images: Tensor) -> Tensor:
-    """Return the gradient with respect to z, given that with respect to images = activation(z)."""
-    if activation == "relu":
-        return gradient.masked_fill(images <= 0, 0)
-    if activation == "elu":
-        return torch.where(images <= 0, gradient * (images + 1), gradient)
-    return gradient
 
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -2,15 +2,16 @@
 
 import itertools
 import math
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import nn
 
-from dd_ray.models.networks.layers import Conv2d, ConvTranspose2d
+from dd_ray.models.networks.layers import Conv2d, Convolutions, ConvTranspose2d
 from dd_ray.training import Stack, cpu_kernels
-from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
-from dd_ray.training.cpu_convolutions import CPUConv2d, CPUConvTranspose2d
+from dd_ray.training.convolutions import size_of_convolved, size_of_transposed, with_convolutions
+from dd_ray.training.cpu_convolutions import CPU, CPUConv2d, CPUConvTranspose2d
 from dd_ray.training.cpu_kernels import kernels
 from tests.small import small
 
@@ -95,11 +96,78 @@ def _gradients_of_magnitudes(layer, x, gradient):
     return torch.autograd.grad((out * gradient.double().abs()).sum(), leaves)
 
 
+CHAINS = {
+    "encoder": [
+        Conv2d(1, 32, 3, stride=2, padding=1, activation="relu"),
+        Conv2d(32, 40, 3, stride=2, padding=1, activation="elu"),
+        Conv2d(40, 17, 3, stride=1, padding=1, bias=False, activation="linear"),
+        Conv2d(17, 5, 2, activation="relu"),
+    ],
+    "decoder": [
+        ConvTranspose2d(17, 70, 3, stride=2, padding=1, output_padding=1, activation="elu"),
+        ConvTranspose2d(70, 16, 3, stride=2, padding=1, bias=False, activation="relu"),
+        ConvTranspose2d(16, 1, 3, stride=2, padding=1, output_padding=1, activation="elu"),
+    ],
+    "through one channel": [  # whose gradients are sums over vectors, from 16 or 32 channels
+        Conv2d(3, 1, 3, padding=1, activation="elu"),
+        Conv2d(1, 32, 3, stride=2, padding=1, activation="relu"),
+        ConvTranspose2d(32, 2, 4, stride=2, padding=1, activation="elu"),
+        Conv2d(2, 16, 1, activation="linear"),
+    ],
+}
+
+
+def _chain(which):
+    theirs = Convolutions(*deepcopy(CHAINS[which]))
+    return theirs.double(), with_convolutions(Convolutions(*deepcopy(CHAINS[which])), CPU)
+
+
 @compiled
-def test_bits_do_not_depend_on_the_number_of_threads():
-    layer = Conv2d(7, 40, 3, stride=2, padding=1, activation="elu")
-    layer.__class__ = CPUConv2d
-    x = torch.randn(50, 7, 12, 12, requires_grad=True)
+@pytest.mark.parametrize("images", [1, 7, 33])
+@pytest.mark.parametrize("which", CHAINS)
+def test_layers_that_follow_each_other_are_those_of_pytorch(which, images):
+    torch.manual_seed(1)
+    theirs, ours = _chain(which)
+    x = torch.randn(images, ours[0].in_channels, 9, 7, requires_grad=True)
+    outputs = [ours(x), theirs(x.double())]
+    gradient = torch.randn_like(outputs[0])
+    found = [
+        torch.autograd.grad((out * gradient).sum(), [x, *module.parameters()])
+        for out, module in zip(outputs, (ours, theirs), strict=True)
+    ]
+    for one, exact in zip(found[0], found[1], strict=True):
+        assert float((one - exact).abs().max() / exact.abs().max()) < 1e-5
+    assert len(found[0]) == 1 + sum(1 + (layer.bias is not None) for layer in ours)
+
+
+@compiled
+def test_gradients_that_are_not_asked_for_are_left_out():
+    _, ours = _chain("encoder")
+    x = torch.randn(4, 1, 9, 7)
+    ours[1].weight.requires_grad_(False)
+    ours[0].bias.requires_grad_(False)
+    ours(x).sum().backward()
+    assert x.grad is None and ours[1].weight.grad is None and ours[0].bias.grad is None
+    theirs, _ = _chain("encoder")
+    theirs.load_state_dict(ours.state_dict())
+    theirs(x.double()).sum().backward()
+    for name, parameter in ours.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(parameter.grad.double(), theirs.get_parameter(name).grad, rtol=1e-4, atol=1e-5)
+
+
+@compiled
+@pytest.mark.parametrize("layers", [["layer"], [*CHAINS]], ids=str)
+def test_bits_do_not_depend_on_the_number_of_threads(layers):
+    for which in layers:
+        layer = Conv2d(7, 40, 3, stride=2, padding=1, activation="elu")
+        layer.__class__ = CPUConv2d
+        assert_bits_do_not_depend_on_threads(layer if which == "layer" else _chain(which)[1])
+
+
+def assert_bits_do_not_depend_on_threads(layer):
+    channels = (layer[0] if isinstance(layer, Convolutions) else layer).in_channels
+    x = torch.randn(50, channels, 12, 12, requires_grad=True)
     threads, results = torch.get_num_threads(), []
     try:
         for count in (1, 2, 3):

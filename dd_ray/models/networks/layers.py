@@ -107,6 +107,15 @@ def activation_of(layer: nn.Module) -> Activation:
     return activation
 
 
+def before_activation(activation: Activation, gradient: Tensor, images: Tensor) -> Tensor:
+    """Return the gradient with respect to z, given that with respect to images = activation(z), of the same shape."""
+    if activation == "relu":
+        return gradient.masked_fill(images <= 0, 0)
+    if activation == "elu":
+        return torch.where(images <= 0, gradient * (images + 1), gradient)
+    return gradient
+
+
 def activated(layer: nn.Module, images: Tensor) -> Tensor:
     """Apply the function of a layer to what it computed, in place."""
     return FUNCTIONS[activation_of(layer)](images)
