@@ -15,7 +15,7 @@ import ctypes
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -196,6 +196,7 @@ def _empty(*shape: int) -> Tensor:
     return torch.empty(shape, memory_format=torch.channels_last)
 
 
+@lru_cache(maxsize=256)
 def _shape(layer: Layer) -> _Shape:
     pairs = (_Pair(*pair) for pair in (layer.size, layer.stride, layer.padding))
     return _Shape(layer.images, _Triple(*layer.wide), _Triple(*layer.narrow), *pairs)
