@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Any, Self, TypeVar, get_type_hints
 
 from dd_ray.config.code import ABSENT
-from dd_ray.config.field import Within, option_of, type_of
+from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec, Spec
 from dd_ray.config.trial import TrialConfig
 from dd_ray.config.trial_fields import REGISTRIES, TrialFields, field_names
@@ -39,6 +39,8 @@ KINDS: dict[str, type[Spec]] = {
 """Specs by the kind of their registry; `dd_ray.metrics` adds its own."""
 CODE = ("build", "features", "decoder", "make", "painter", "stills", "penalty", "update", "compute")
 """Fields of specs that hold or name code."""
+_GIVEN_A_CONFIG = (ModelSpec, NetworkSpec, DatasetSpec, ObjectiveSpec)
+"""The specs whose code is called with a config, and so can read options of its own."""
 _IN_WORDS = {float: "a finite number", int: "a whole number", bool: "True or False", str: "text"}
 OPTION_TYPES = tuple(_IN_WORDS)
 TAKEN: set[Any] = {
@@ -306,11 +308,14 @@ def _check_options(where: str, spec: Spec) -> None:
     """Make sure that the fields of a spec's options can be options of a command, after evaluating their types."""
     if spec.options is None:
         return
+    if not isinstance(spec, _GIVEN_A_CONFIG):
+        raise UserError(f"{where} with options, which have no effect, as its code gets no config; give none.")
     if not isinstance(spec.options, type) or not is_dataclass(spec.options):
         raise UserError(f"{where} with options that are no dataclass; give a class, @dataclass(frozen=True) above it.")
     _evaluate_types(where, spec.options)
     for option in fields(spec.options):
         _check_option(f"{where} with option {option.name}", option)
+        _check_sharing(f"{where} with option {option.name}", spec, option_of(option))
 
 
 def _check_columns(where: str, spec: Spec) -> None:
@@ -344,6 +349,20 @@ def _check_option(where: str, option: "Field[Any]") -> None:
         raise UserError(f"{where}, whose within is no tuple of ranges; write within=(Within(...),), with the comma.")
     if not _NAME.fullmatch(known.option or option.name):
         raise UserError(f"{where}, whose name is {known.option!r} on a command line; give letters, digits, _ and -.")
+
+
+def _check_sharing(where: str, spec: Spec, known: Option) -> None:
+    """Make sure that no trials share data, or are trained in one stack, that differ in an option which these read.
+
+    All of a stack but the buffers of its models is made from the config of one of its trials.
+    """
+    if isinstance(spec, DatasetSpec) and not known.of_data:
+        raise UserError(
+            f"{where}, by which its data differ, and trials would share held-out data; annotate it with "
+            "Option(of_data=True)."
+        )
+    if known.free and not isinstance(spec, ModelSpec):
+        raise UserError(f"{where}, which is free, and trials in one stack share their {kind_of(spec)}; leave free out.")
 
 
 def _is_of(kind: type, value: object) -> bool:

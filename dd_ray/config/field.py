@@ -71,9 +71,10 @@ class Option:
     option: str | None = None
     """Name of its option where it differs from the field's, as `lambda` is a keyword of Python."""
     free: bool = False
-    """True if trials that are trained in one stack may differ in it."""
+    """True if trials that are trained in one stack may differ in it. A model then keeps it in a buffer, as all else of
+    a stack is made from the config of one of its trials."""
     of_data: bool = False
-    """True if the data depend on it."""
+    """True if the data depend on it, as on each option of a dataset."""
     in_key: bool = True
     """True if it is part of a trial's key. A file's path is not, since another field has the file's checksum."""
     needs: tuple[Need, ...] = ()

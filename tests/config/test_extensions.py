@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dd_ray.cli import parse
-from dd_ray.config import MODELS, TrialConfig, field_names, resolve
+from dd_ray.config import MODELS, TrialConfig, data_config, field_names, resolve
 from dd_ray.config import extensions as loading
 from dd_ray.config.extensions import (
     Extension,
@@ -321,6 +321,41 @@ def test_options_are_a_dataclass(tmp_path: Path) -> None:
     for wrong in ("options=O()", "options=dict"):
         with pytest.raises(UserError, match=r"mine\.py:7 declares model a with options that are no dataclass"):
             load_files([_file(tmp_path, _with_option("mine: float = 0.5", wrong))])
+
+
+def _declared_with_option(spec: str, option: str) -> str:
+    head = "from dataclasses import dataclass\nfrom typing import Annotated\nfrom dd_ray.config import *\n"
+    head += "from dd_ray.metrics import ScoreSpec\n"
+    return f"{head}@dataclass(frozen=True)\nclass O:\n    {option}\nA = {spec[:-1]}, name='a', options=O)\n"
+
+
+_OF_DATASET = "DatasetSpec(make=dict, painter=dict, factors=('x',), training_size=9)"
+_OF_OBJECTIVE = "ObjectiveSpec(title='x', penalty=dict)"
+_PLAIN, _FREE = "mine: float = 0.5", "mine: Annotated[float, Option(free=True)] = 0.5"
+
+
+@pytest.mark.parametrize(
+    ("spec", "option", "message"),
+    [
+        ("OptimizerSpec(update=dict, keeps=())", _PLAIN, "optimizer a with options, which have no effect"),
+        ("ScoreSpec(compute=dict, columns={}, cost=1.0)", _PLAIN, ".* a with options, which have no effect"),
+        (_OF_DATASET, _PLAIN, r"dataset a with option mine, by which .*; annotate it with Option\(of_data"),
+        (_OF_OBJECTIVE, _FREE, "objective a with option mine, which is free"),
+    ],
+)
+def test_an_option_that_would_not_reach_each_trial_is_refused(
+    tmp_path: Path, spec: str, option: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=rf"mine\.py:8 declares {message}.*[.]$"):
+        load_files([_file(tmp_path, _declared_with_option(spec, option))])
+    assert not loaded() and "mine" not in field_names()
+
+
+def test_an_option_of_a_dataset_is_one_of_its_data(tmp_path: Path) -> None:
+    text = _declared_with_option(_OF_DATASET, "mine: Annotated[float, Option(of_data=True)] = 0.5")
+    load_files([_file(tmp_path, text)])
+    few, many = (TrialConfig(model="beta_vae", beta=0.1, dataset="a", mine=mine) for mine in (0.1, 0.9))
+    assert data_config(few.data) != data_config(many.data)
 
 
 def test_types_of_options_may_be_text(tmp_path: Path) -> None:
