@@ -23,7 +23,7 @@ from typing import Any, Self, TypeVar, get_type_hints
 
 from dd_ray.config.code import ABSENT
 from dd_ray.config.field import Option, Within, option_of, type_of
-from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec, Spec
+from dd_ray.config.specs import KEPT, DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec, Spec
 from dd_ray.config.trial import TrialConfig
 from dd_ray.config.trial_fields import REGISTRIES, TrialFields, field_names
 from dd_ray.config.urls import check_regular, own_path
@@ -244,6 +244,7 @@ def _check(extension: Extension, specs: Sequence[Spec]) -> None:
             raise UserError(f"{where}; give it a name of letters, digits, _, - and dots.")
         _check_options(where, spec)
         _check_columns(where, spec)
+        _check_kept(where, spec)
         for said, name, owner in _named(spec):
             if taken.setdefault(name, owner) is not owner:
                 raise UserError(f"{where}{said}, which there is already; choose another name.")
@@ -324,6 +325,13 @@ def _check_columns(where: str, spec: Spec) -> None:
             raise UserError(
                 f"{where} with column {name}, whose better is {metric.better!r}; give 'min', 'max' or None."
             )
+
+
+def _check_kept(where: str, spec: Spec) -> None:
+    """Make sure that a trial's state has a place for what an optimiser keeps."""
+    for name in getattr(spec, "keeps", ()):
+        if name not in KEPT:
+            raise UserError(f"{where}, which keeps {name!r}; name it {' or '.join(KEPT)}, as a trial's state does.")
 
 
 def _evaluate_types(where: str, options: type) -> None:

@@ -141,6 +141,10 @@ class ObjectiveSpec(Spec):
     """Raises a `UserError` if the other fields of a config do not suit it."""
 
 
+KEPT = ("square_avg", "gradient_avg")
+"""The vectors that a trial's state, and so an optimiser, can keep from step to step."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class OptimizerSpec(Spec):
     """A rule by which weights follow their gradient."""
@@ -148,7 +152,7 @@ class OptimizerSpec(Spec):
     update: CodeOrName
     """Computes a `dd_ray.training.rates.Update` from the weights, the vectors kept so far, the gradient and `Rates`."""
     keeps: tuple[str, ...]
-    """Names of the vectors, as long as the weights, that it keeps from step to step: square_avg, gradient_avg."""
+    """Names of the vectors, as long as the weights, that it keeps from step to step: none, one or both of `KEPT`."""
 
     @property
     def vectors_in_a_step(self) -> int:

@@ -21,11 +21,12 @@ from numpy.lib import format as npy
 from torch import Tensor
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.specs import KEPT
 from dd_ray.errors import UserError
 from dd_ray.training.trial import TrialState
 
 FORMAT = "dd_ray trial 1"
-GROUPS = ("weights", "square_avg", "gradient_avg")
+GROUPS = ("weights", *KEPT)
 LONGEST_META = 2**20
 """The most characters of `meta`: a config has 2,000, and the names of a network's arrays as many."""
 

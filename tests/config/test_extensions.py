@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dd_ray.cli import parse
-from dd_ray.config import MODELS, TrialConfig, data_config, field_names, resolve
+from dd_ray.config import MODELS, OPTIMIZERS, TrialConfig, data_config, field_names, resolve
 from dd_ray.config import extensions as loading
 from dd_ray.config.extensions import (
     Extension,
@@ -321,6 +321,15 @@ def test_options_are_a_dataclass(tmp_path: Path) -> None:
     for wrong in ("options=O()", "options=dict"):
         with pytest.raises(UserError, match=r"mine\.py:7 declares model a with options that are no dataclass"):
             load_files([_file(tmp_path, _with_option("mine: float = 0.5", wrong))])
+
+
+def test_an_optimiser_keeps_what_a_state_has_a_place_for(tmp_path: Path) -> None:
+    text = "from dd_ray.config import OptimizerSpec\nA = OptimizerSpec(name='a', update=dict, keeps=('momentum',))\n"
+    with pytest.raises(
+        UserError, match=r"mine\.py:2 declares optimizer a, which keeps 'momentum'; name it square_avg or"
+    ):
+        load_files([_file(tmp_path, text)])
+    assert not loaded() and "a" not in OPTIMIZERS
 
 
 def _declared_with_option(spec: str, option: str) -> str:
