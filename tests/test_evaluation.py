@@ -34,7 +34,7 @@ from dd_ray.storage.files.local import LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
 from dd_ray.trial import scoring
-from tests.small import CONFIGS, VAES, WITH_CODE, each, small
+from tests.small import CONFIGS, VAES, WITH_CODE, each, small, takes
 
 LOSS_TERMS = {
     "beta": ("kl",),
@@ -105,6 +105,7 @@ def _expected_names(config) -> set[str]:
             *(f"kl/latent_{i}" for i in range(config.num_latents)),
         }
         scores |= {f"loss/{name}" for name in LOSS_TERMS[config.objective]}
+    scores |= {"alpha/learned"} if config.learn_alpha else set()
     if config.learn_gamma != "none":
         scores |= {f"gamma/latent_{i}" for i in range(config.num_latents)}
     return scores | {"loss/prediction"} if config.takes("lam") else scores
@@ -186,6 +187,17 @@ def test_a_learned_gamma_is_told_for_each_latent():
         model.gamma_logit[2] = 4.0
     told = evaluate(model, config, test_set).metrics
     assert [told[name] for name in names] == pytest.approx([0.3, 0.3, 1 / (1 + math.exp(-4)), 0.3])
+
+
+@pytest.mark.parametrize("model", [model for model in VAES if takes(model, {"learn_alpha": True})])
+def test_a_learned_alpha_is_told_as_it_was_when_the_evaluation_began(model):
+    config = small(model, learn_alpha=True, alpha=0.75)
+    network, test_set = build_model(config), make_dataset(config).test_set()
+    begun = begin_evaluation(network, config, test_set)
+    with torch.no_grad():
+        network.alpha.fill_(0.5)
+    told = [evaluation.metrics["alpha/learned"] for evaluation in (begun(), evaluate(network, config, test_set))]
+    assert told == [0.75, 0.5]
 
 
 def test_the_noise_does_not_depend_on_the_trial_s_seed():

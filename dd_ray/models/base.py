@@ -55,7 +55,7 @@ class Model(nn.Module, ABC):
         return {}
 
     def learned_values(self) -> dict[str, Tensor]:
-        """Return learned scalars that are reported by themselves, such as γ, by the names of their metrics."""
+        """Return copies of learned scalars that are reported by themselves, such as γ, by names of metrics."""
         return {}
 
     def code(self, images: Tensor) -> Tensor:

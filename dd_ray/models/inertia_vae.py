@@ -38,7 +38,6 @@ class InertiaVAE(VideoVAE):
         original = config.compat == "original"
         self.first_kl_frame = 0 if original else self.traits.warm_up
         self.num_frames = config.frames
-        self.learns_alpha = config.learn_alpha
         self.scheduled = config if config.gamma_schedule != "constant" else None
         gamma = ORIGINAL_GAMMA if original else value_at(config, "gamma", 0)
         self.num_latents_in_time = config.num_latents_in_time
@@ -67,11 +66,11 @@ class InertiaVAE(VideoVAE):
         return self.gamma_logit.double().sigmoid() if self.learns_gamma else self.gamma
 
     def learned_values(self) -> dict[str, Tensor]:
-        """Return γ of each latent if it is learned."""
+        """Return α, and γ of each latent, if they are learned."""
         if not self.learns_gamma:
-            return {}
+            return super().learned_values()
         gamma_l = self.current_gamma.expand(self.num_latents)
-        return {f"gamma/latent_{i}": gamma for i, gamma in enumerate(gamma_l)}
+        return super().learned_values() | {f"gamma/latent_{i}": gamma for i, gamma in enumerate(gamma_l)}
 
     def filter(self, encoded: Tensor) -> Tensor:
         """Filter e [B, n, L] into z [B, n, L], by the matrix of the recursion or one matrix per latent."""

@@ -18,8 +18,9 @@ class VideoVAE(Model):
         super().__init__(config)
         self.num_latents = config.num_latents
         self.stochastic = config.stochastic
+        self.learns_alpha = config.learn_alpha
         alpha = torch.tensor(config.alpha)
-        if config.learn_alpha:
+        if self.learns_alpha:
             self.alpha = nn.Parameter(alpha)
         else:
             self.register_buffer("alpha", alpha)
@@ -29,6 +30,10 @@ class VideoVAE(Model):
     def noise_shape(self, batch_size: int, num_frames: int) -> tuple[int, ...] | None:
         """Return [B, T, L]: one draw for each latent."""
         return (batch_size, num_frames, self.num_latents)
+
+    def learned_values(self) -> dict[str, Tensor]:
+        """Return α if it is learned."""
+        return {"alpha/learned": self.alpha.clone()} if self.learns_alpha else {}
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Encode videos [B, T, C, H, W] into mean and log-variance, each [B, T, L]."""
