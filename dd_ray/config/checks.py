@@ -108,7 +108,10 @@ def _check_warm_up(config: "TrialConfig") -> None:
 
 def _check_objective(config: "TrialConfig") -> None:
     if config.objective != "beta" and config.compat == "original":
-        raise UserError(f"objective = {config.objective} with compat = original: its faults are of objective = beta.")
+        raise UserError(
+            f"objective = {config.objective} with compat = original cannot be, since its faults are of objective = "
+            "beta; give that, or compat = none."
+        )
     OBJECTIVES[config.objective].check(config)
 
 

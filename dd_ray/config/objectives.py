@@ -15,9 +15,14 @@ _BETA = ("beta", "beta_norm", "beta_schedule")
 def _check_tcvae(config: "TrialConfig") -> None:
     if config.batch_size < 2:
         raise UserError(f"batch_size = {config.batch_size} is too few for objective = tcvae; give at least 2.")
-    if config.num_data < config.batch_size:
+    if config.tc_num_data and config.tc_num_data < config.batch_size:
         raise UserError(
             f"tc_num_data = {config.tc_num_data} is less than batch_size = {config.batch_size}; give at least that."
+        )
+    if config.num_data < config.batch_size:
+        raise UserError(
+            f"batch_size = {config.batch_size} is more than the {config.num_data} samples of dataset = "
+            f"{config.dataset} of which objective = tcvae takes a batch to be drawn; give at most that, or tc_num_data."
         )
 
 
@@ -31,11 +36,14 @@ def _check_velocity(config: "TrialConfig") -> None:
 
 def _check_latents_in_time(config: "TrialConfig", least: int, in_words: str) -> None:
     penalised = config.num_latents_in_time - config.traits.warm_up
-    if penalised < least:
-        raise UserError(
-            f"objective = {config.objective} needs {in_words} latents in time, and {config.model} has {penalised} "
-            f"here; use dataset = {' or '.join(video_datasets())}, with more num_frames."
-        )
+    if penalised >= least:
+        return
+    needed = f"objective = {config.objective} needs {in_words} latents in time"
+    if not config.of_videos:
+        raise UserError(f"{needed}, and still pictures have one; use dataset = {' or '.join(video_datasets())}.")
+    frames = config.frames + least - penalised
+    longer = f"a data_file of videos of {frames} frames" if config.contents else f"num_frames = {frames}"
+    raise UserError(f"{needed}, and {config.model} has {penalised} here; give {longer} or more.")
 
 
 BETA = ObjectiveSpec(name="beta", title="β-VAE", penalty="dd_ray.objectives.beta:beta_penalty", reads=_BETA)

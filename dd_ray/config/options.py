@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, make_dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, get_args
 
 from dd_ray.command_line import LEAN, field_docs
@@ -82,9 +83,14 @@ def told_in_options() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        names = "|".join(sorted(defaults(), key=len, reverse=True))
-        said = re.sub(rf"\b({names}) = ", lambda found: f"--{option_name(found[1])} ", str(error))
+        names = rf"\b(?:{'|'.join(defaults())})\b"
+        said = re.sub(rf"{names}(?: (?:and|or) {names})* = ", partial(_in_options, names), str(error))
         raise UserError(said) from error.__cause__
+
+
+def _in_options(names: str, found: re.Match[str]) -> str:
+    """Reword `beta_schedule or lam_schedule = ` as `--beta-schedule or --lambda-schedule `."""
+    return re.sub(names, lambda name: f"--{option_name(name[0])}", found[0].removesuffix("= "))
 
 
 def product(axes: Axes) -> list[TrialConfig]:

@@ -243,6 +243,11 @@ def test_what_a_config_refuses_is_told_as_on_a_command_line():
     with pytest.raises(UserError) as refused, told_in_options():
         TrialConfig(model="beta_vae", beta=0.1, lam=5.0)
     assert str(refused.value).startswith("--lambda 5.0 has no effect on beta_vae; give 0.0")
+    message = (
+        "no effect with --beta-schedule and --gamma-schedule and --lambda-schedule constant; give 10000, or use --b"
+    )
+    with pytest.raises(UserError, match=message), told_in_options():
+        TrialConfig(model="inertia_vae", beta=0.1, schedule_iterations=5)
     message = "^--network conv32 does not take --image-size 64; give --image-size 32"
     with pytest.raises(UserError, match=message), told_in_options():
         TrialConfig(model="inertia_vae", beta=0.1, image_size=64)

@@ -24,6 +24,7 @@ ARRAYS: dict[str, Any] = {
     **{"dataset": "arrays", "data_file": "/data/v.npz"},
     **{"data_contents": f"sha256:{'0' * 32} 1000x6x32x32x3", "data_factors": "x"},
 }
+VIDEOS_OF_4: dict[str, Any] = ARRAYS | {"data_contents": f"sha256:{'0' * 32} 60x4x32x32x3"}
 
 SPRITE = "sprite_shape sprite_scale sprite_orientation sprite_x sprite_y"
 
@@ -235,21 +236,36 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (CAPACITY | {"capacity_weight": math.nan}, "capacity_weight = nan .*at least 0"),
         (CAPACITY | {"beta_schedule": "linear"}, "beta_schedule = linear has no effect with objective = capacity"),
         (CAPACITY | {"stochastic": False}, "objective = capacity has no effect with stochastic = False"),
-        (CAPACITY | {"compat": "original"}, "objective = capacity with compat = original"),
+        (CAPACITY | {"compat": "original"}, "objective = capacity with compat = original .*; give .* or compat = none"),
         (INERTIA_VAE | {"objective": "slowness", "slowness_rate": 0.0}, r"slowness_rate = 0\.0 .*positive"),
         (
             INERTIA_VAE | {"objective": "slowness", "num_frames": 3},
-            r"needs two latents in time.* has 1 here.*num_frames",
+            r"needs two latents in time, and inertia_vae has 1 here; give num_frames = 4 or more\.",
         ),
-        (BETA_VAE | {"objective": "slowness"}, "needs two latents in time.* dataset = moving_circles"),
+        (
+            BETA_VAE | {"objective": "slowness"},
+            "needs two latents in time, and still pictures have one; use dataset = moving_circles or moving_sprites",
+        ),
+        (
+            INERTIA_VAE | {"objective": "velocity", "dataset": "still_circles"},
+            "needs three latents in time, and still pictures have one; use dataset = moving_circles",
+        ),
+        (
+            INERTIA_VAE | VIDEOS_OF_4 | {"objective": "velocity"},
+            "and inertia_vae has 2 here; give a data_file of videos of 5 frames or more",
+        ),
         (
             INERTIA_VAE | {"objective": "velocity", "num_frames": 4},
-            "objective = velocity needs three latents in time.* has 2 here.*num_frames",
+            "objective = velocity needs three latents in time.* has 2 here; give num_frames = 5 or more",
         ),
         (INERTIA_VAE | {"objective": "velocity", "velocity_scale": 0.0}, r"velocity_scale = 0\.0 .*positive"),
         (INERTIA_VAE | {"velocity_scale": 1.0}, "velocity_scale = 1.0 has no effect with objective = beta"),
         (BETA_VAE | {"objective": "tcvae", "batch_size": 1}, "batch_size = 1 is too few for objective = tcvae"),
         (BETA_VAE | {"objective": "tcvae", "tc_num_data": 63}, "tc_num_data = 63 is less than batch_size = 64"),
+        (
+            BETA_VAE | VIDEOS_OF_4 | {"objective": "tcvae"},
+            "batch_size = 64 is more than the 54 samples of dataset = arrays .*; give at most that, or tc_num_data",
+        ),
         (INERTIA_VAE | {"schedule_iterations": 0}, "schedule_iterations = 0 .*at least 1"),
         (INERTIA_VAE | {"schedule_cycles": 0}, "schedule_cycles = 0 .*at least 1"),
         (BETA_VAE | {"gamma_schedule": "linear"}, "gamma_schedule = linear has no effect on beta_vae"),
