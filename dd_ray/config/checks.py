@@ -34,9 +34,17 @@ def _check_types(config: "TrialConfig") -> None:
         if isinstance(value, bool) and bool not in types:
             raise UserError(f"{field.name} = {value!r} must be a number.")
         if isinstance(value, int) and float in types:
-            object.__setattr__(config, field.name, float(value))
+            object.__setattr__(config, field.name, _as_float(value))
         elif not isinstance(value, types):
             raise UserError(f"{field.name} = {value!r} must be of type {' or '.join(t.__name__ for t in types)}.")
+
+
+def _as_float(value: int) -> float:
+    """Return an integer as a float; infinity, which no range has, where it is too large for one."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _check_ranges(config: "TrialConfig") -> None:

@@ -382,6 +382,12 @@ def test_every_model_has_a_valid_config():
     assert set(MODELS) == {*REFUSED_BY, "inertia_vae"}
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_an_integer_that_is_too_large_for_a_float_is_out_of_range(sign):
+    with pytest.raises(UserError, match=r"^beta = -?inf is out of range; give a finite number of at least 0"):
+        TrialConfig(model="beta_vae", beta=sign * 10**400)
+
+
 def test_an_integer_is_a_fine_float():
     config = TrialConfig(model="inertia_vae", beta=1, lam=3)
     assert config == TrialConfig(model="inertia_vae", beta=1.0, lam=3.0)
