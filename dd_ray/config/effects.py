@@ -6,6 +6,7 @@ itself needs.
 """
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from dd_ray.config.datasets import DATASETS
@@ -14,8 +15,11 @@ from dd_ray.config.models import MODELS
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
 from dd_ray.config.optimizers import OPTIMIZERS
-from dd_ray.config.specs import cached_until_change
-from dd_ray.config.trial_fields import config_fields
+from dd_ray.config.specs import Registry, cached_until_change
+from dd_ray.config.trial_fields import TrialFields, config_fields
+
+_OURS = frozenset(field.name for field in fields(TrialFields))
+"""The fields that no extension has declared."""
 
 
 @cached_until_change
@@ -32,16 +36,25 @@ def deciding() -> set[str]:
 
 def _of_declarations(name: str) -> list[Need]:
     """Return the needs that follow from which declarations read a field."""
-    models, objectives = MODELS.reading(name), OBJECTIVES.reading(name)
+    models, objectives = _reading(MODELS, name), _reading(OBJECTIVES, name)
     if objectives and not models:
-        models = MODELS.reading("objective")
+        models = tuple(dict.fromkeys((*MODELS.reading("objective"), *MODELS.reading(name))))
     found: list[Need] = [{"model": models}] if models else []
     if any(name in spec.idle_in_original for spec in MODELS.values()):
         others = tuple(each for each in models if name not in MODELS[each].idle_in_original)
         found.append({"compat": ("none",)} | ({"model": others} if others else {}))
-    by_kind = {"dataset": DATASETS.reading(name), "objective": objectives, "network": NETWORKS.reading(name)}
-    by_kind["optimizer"] = OPTIMIZERS.reading(name)
+    by_kind = {"dataset": _reading(DATASETS, name), "objective": objectives, "network": _reading(NETWORKS, name)}
+    by_kind["optimizer"] = _reading(OPTIMIZERS, name)
     return found + [{kind: names} for kind, names in by_kind.items() if names]
+
+
+def _reading(registry: Registry[Any], name: str) -> tuple[str, ...]:
+    """Return the names of the declarations of a kind that read a field, if others of the kind may not; else none.
+
+    A field of ours that none of ours names, such as the seed, is for all of a kind, also where a user's file names it.
+    """
+    names = registry.reading(name)
+    return names if name not in _OURS or not registry.ours.isdisjoint(names) else ()
 
 
 def has_effect(name: str, values: Mapping[str, Any]) -> bool:

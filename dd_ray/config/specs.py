@@ -172,11 +172,15 @@ class Registry(Mapping[str, Declared], Generic[Declared]):
     Args:
         kind: a word for one of them, such as `model`.
         specs: the specs to begin with.
+
+    Attributes:
+        ours: names of the specs that it began with.
     """
 
     def __init__(self, kind: str, specs: Sequence[Declared]) -> None:
         self.kind = kind
         self._specs = {spec.name: spec for spec in specs}
+        self.ours = frozenset(self._specs)
 
     def __getitem__(self, name: str) -> Declared:
         return self._specs[name]

@@ -323,6 +323,26 @@ def test_options_are_a_dataclass(tmp_path: Path) -> None:
             load_files([_file(tmp_path, _with_option("mine: float = 0.5", wrong))])
 
 
+READS_WHAT_ALL_READ = """
+from dd_ray.config import *
+from dd_ray.config.models import VAE
+from dd_ray.models.beta_vae import BetaVAE
+M = ModelSpec(name="mine", title="x", build=BetaVAE, reads=(*VAE, "beta", "network"), needs_videos=True)
+D = DatasetSpec(name="dots", make=dict, painter=dict, factors=(), training_size=9, moving=True, reads=("seed", "lam"))
+U = OptimizerSpec(name="signs", keeps=(), update=dict, reads=("learning_rate",))
+"""
+
+
+def test_what_all_may_read_has_its_effect_on_all_where_a_file_says_that_it_reads_it(tmp_path: Path) -> None:
+    axes = {"model": ("predictive_vae",), "beta": (0.1, 1.0), "network": ("conv32", "mlp"), "seed": (0, 1)}
+    axes |= {"lam": (1.0, 2.0), "learning_rate": (1e-4, 1e-3), "dataset": ("moving_circles",)}
+    before = product(axes)
+    load_files([_file(tmp_path, READS_WHAT_ALL_READ)])
+    assert [config.key for config in product(axes)] == [config.key for config in before]
+    assert len(product(axes | {"model": ("mine", "beta_vae"), "lam": (0.0,)})) == 32
+    assert TrialConfig(model="mine", dataset="dots", optimizer="signs", beta=0.1, learning_rate=0.1).beta_value == 0.1
+
+
 def test_an_optimiser_keeps_what_a_state_has_a_place_for(tmp_path: Path) -> None:
     text = "from dd_ray.config import OptimizerSpec\nA = OptimizerSpec(name='a', update=dict, keeps=('momentum',))\n"
     with pytest.raises(
