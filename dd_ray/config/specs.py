@@ -136,7 +136,8 @@ class ObjectiveSpec(Spec):
 
     title: str
     penalty: CodeOrName
-    """Computes the terms with their weights, by name, from a config, a `Posterior` and `Weights`."""
+    """Computes the terms with their weights, by name, from a config, a `Posterior` and `Weights`. What trials
+    that are computed as one may differ in, such as β, is in their `Weights`: the config is that of all of them."""
     check: Check = _accept
     """Raises a `UserError` if the other fields of a config do not suit it."""
 

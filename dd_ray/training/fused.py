@@ -10,7 +10,7 @@ Shapes: K slots for trials, P weights of a model, B videos, T frames, L latents,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.func import functional_call, vmap
 
 from dd_ray.config import TrialConfig
 from dd_ray.data import Batch
+from dd_ray.errors import UserError
 from dd_ray.models import build_model
 from dd_ray.models.networks.layers import images_kept_as
 from dd_ray.objectives import Terms, Weights, objective
@@ -55,6 +56,42 @@ def methods_of(device: torch.device) -> tuple[Method, ...]:
     return tuple(method for method in METHODS if method != "triton" or is_available(device))
 
 
+class _ConfigOfAll:
+    """The config of all trials of a block, as the code of their objective sees it: what they have in common.
+
+    That of a user's own objective could ask it for β, which trials differ in; it gets each one's from `Weights`.
+
+    Args:
+        config: config of one of the trials.
+        trials: returns the trials in the block.
+    """
+
+    def __init__(self, config: TrialConfig, trials: Callable[[], Iterable[Trial]]) -> None:
+        self._config, self._trials = config, trials
+        self._told: dict[str, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._config, name)
+        if name not in self._told and not callable(value):
+            self._told[name] = value
+            for trial in self._trials():
+                self.check(trial.config)
+        return value
+
+    def check(self, config: TrialConfig) -> None:
+        """Make sure that a trial's config has the values that were told, since a captured step goes on with them.
+
+        Raises:
+            UserError: one differs.
+        """
+        for name, value in self._told.items():
+            if (its := getattr(config, name)) != value:
+                raise UserError(
+                    f"objective = {config.objective} reads config.{name}, which is {value} and {its} in trials that "
+                    "are computed as one; let it take what trials differ in from its weights."
+                )
+
+
 class Block:
     """Slots for trials that are stepped as one.
 
@@ -64,10 +101,12 @@ class Block:
 
     def __init__(self, config: TrialConfig, capacity: int, device: torch.device, pool: Pool) -> None:
         self.config = config
+        self._config_of_all = _ConfigOfAll(config, lambda: self.trials)
         self.slots: list[Trial | None] = [None] * capacity
         self.device = device
         model = build_model(config)
         self._names_and_shapes = {name: p.shape for name, p in model.named_parameters()}
+        self._numbers = _numbers_of(model)
         size = sum(p.numel() for p in model.parameters())
         self.weights = torch.zeros(capacity, size, device=device)
         self.kept = nothing_kept(config, self.weights)
@@ -99,7 +138,13 @@ class Block:
         return self.num_steps >= STEPS_TO_SETTLE
 
     def add(self, trial: Trial) -> None:
-        """Give a trial the first free slot."""
+        """Give a trial the first free slot.
+
+        Raises:
+            UserError: its model or objective has a value that is not the others', and would be computed with theirs.
+        """
+        self._config_of_all.check(trial.config)
+        self._check_numbers(trial)
         slot = self._slot[trial.config.key] = self.slots.index(None)
         self.slots[slot] = trial
         self.weights[slot].copy_(trial.weights)
@@ -109,6 +154,15 @@ class Block:
         for name, buffer in trial.model.named_buffers():
             self.buffers[name][slot].copy_(buffer)
             _set_buffer(trial.model, name, self.buffers[name][slot])
+
+    def _check_numbers(self, trial: Trial) -> None:
+        """Make sure that what a user's own model keeps outside of weights and buffers is the same in all trials."""
+        for name, its in _numbers_of(trial.model).items():
+            if (ours := self._numbers.get(name, its)) != its:
+                raise UserError(
+                    f"model = {trial.config.model} keeps {name}, which is {ours} and {its} in trials that are computed "
+                    "as one; let it keep it in a buffer (register_buffer)."
+                )
 
     def remove(self, trial: Trial) -> None:
         """Free the slot of a trial, which keeps a copy of its weights."""
@@ -251,12 +305,12 @@ class Block:
 
     def _loss_by(self, method: Method) -> Callable[..., tuple[Tensor, dict[str, Tensor]]]:
         """Return a function that computes a trial's loss and its parts from its weights, other inputs and batch."""
-        model, feed = self._models[method], self._feed
+        model, feed, config = self._models[method], self._feed, cast("TrialConfig", self._config_of_all)
 
         def loss(weights: Tensor, own: Mapping[str, Any], *tensors: Tensor) -> Any:
             values = self._by_name(weights) | own["buffers"]
             outputs = functional_call(model, values, (Batch.of(tensors, feed.factor_names), own.get("noise")))
-            terms = objective(self.config, outputs, Weights(**own["scalars"]))
+            terms = objective(config, outputs, Weights(**own["scalars"]))
             return terms.loss, terms.parts
 
         return loss
@@ -283,6 +337,12 @@ class Block:
         shapes = self._names_and_shapes
         parts = weights.split([shape.numel() for shape in shapes.values()])
         return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def _numbers_of(model: nn.Module) -> dict[str, float]:
+    """Return the numbers that a model and its parts keep as attributes of Python, by name."""
+    found = ((path, name, value) for path, part in model.named_modules() for name, value in vars(part).items())
+    return {f"{path}.{name}".lstrip("."): value for path, name, value in found if type(value) in (int, float)}
 
 
 def _row(stacked: Any, slot: int) -> Any:

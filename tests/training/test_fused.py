@@ -5,9 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from dd_ray.config import MODELS
+from dd_ray.config import MODELS, OBJECTIVES, ModelSpec, ObjectiveSpec, TrialConfig
+from dd_ray.config.models import VAE
 from dd_ray.errors import UserError
+from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.networks import layers
+from dd_ray.objectives import kl_divergence
+from dd_ray.objectives.posterior import Weighted
 from dd_ray.training import Stack, Trial, set_precision
 from dd_ray.training.blocks import Blocks, capacity_for
 from dd_ray.training.fused import ROUNDING, Block, methods_of
@@ -408,3 +412,60 @@ def test_a_trial_for_which_there_is_no_memory_at_all_does_not_stay(monkeypatch):
 
 def _without_memory(self, *arguments):
     raise torch.OutOfMemoryError("out of memory")
+
+
+def _penalty_of_a_config_s_own_beta(config, posterior, weights):
+    kl = kl_divergence(posterior.mu, posterior.logvar).sum() / len(posterior.mu)
+    return {"kl": Weighted(config.beta_value, kl)}
+
+
+@pytest.fixture
+def own_objective():
+    """An objective that takes β from the config, and not from the weights."""
+    spec = ObjectiveSpec(name="own", title="own", penalty=_penalty_of_a_config_s_own_beta, reads=("beta", "beta_norm"))
+    OBJECTIVES.declare(spec)
+    yield spec.name
+    OBJECTIVES.withdraw(spec.name)
+
+
+def test_an_objective_that_takes_what_trials_differ_in_from_the_config_of_one_is_refused(own_objective):
+    one = small("beta_vae", objective=own_objective, network="mlp", width_factor=0.05)
+    other, message = (
+        replace(one, beta=7.0),
+        r"objective = own reads config\.beta_value, which is 0\.5 and 7\.0 in trials",
+    )
+    with pytest.raises(UserError, match=message):
+        Stack([one, other], method="grouped").step()
+    begun = Stack([one, *(replace(one, seed=seed) for seed in range(3, 7))], method="grouped")
+    assert capacity_for(len(begun)) > len(begun)
+    begun.step()
+    with pytest.raises(UserError, match=message):
+        begun.add(other)
+    begun.step()
+    assert [trial.iteration for trial in begun] == [2] * 5
+
+
+class _OwnModel(BetaVAE):
+    def __init__(self, config):
+        super().__init__(config)
+        self.share = config.gamma
+
+    def forward(self, batch, noise=None):
+        outputs = super().forward(batch, noise)
+        return replace(outputs, reconstruction=(1 - self.share) * outputs.reconstruction)
+
+
+@pytest.fixture
+def own_model():
+    """A model that keeps γ as a number, and not in a buffer."""
+    spec = ModelSpec(name="own", title="own", build=_OwnModel, reads=(*VAE, "gamma"))
+    MODELS.declare(spec)
+    yield spec.name
+    MODELS.withdraw(spec.name)
+
+
+def test_a_model_that_keeps_what_trials_differ_in_as_a_number_is_refused(own_model):
+    one = TrialConfig(model=own_model, beta=0.5, gamma=0.25, network="mlp", width_factor=0.05, batch_size=4)
+    Stack([one, replace(one, beta=7.0, seed=5)], method="grouped").step()
+    with pytest.raises(UserError, match=r"model = own keeps share, which is 0\.25 and 0\.75 in trials .* buffer"):
+        Stack([one, replace(one, gamma=0.75)], method="grouped")
