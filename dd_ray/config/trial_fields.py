@@ -128,7 +128,8 @@ class TrialFields:
     tc_sampling: Sampling = "weighted"
     """objective = tcvae: how the density of all latents is estimated from a batch."""
     tc_num_data: Annotated[int | None, Option(within=NUM_DATA)] = None
-    """objective = tcvae: N, the number of samples that batches are drawn from; by default that of the finite set."""
+    """objective = tcvae: N, the number of samples that batches are drawn from; by default that of the finite set, also
+    where a split leaves fewer of them for training, whose number is to be given then."""
     slowness_weight: Annotated[float, Option(within=FROM_0, free=True)] = 10.0
     """objective = slowness: the weight of the KL of a frame's latents from their prior about the frame before."""
     slowness_rate: Annotated[float, Option(within=(POSITIVE,), free=True)] = 6.0
@@ -223,7 +224,8 @@ class TrialFields:
     momentum: Annotated[float, Option(within=MOMENTA, free=True)] = 0.0
     """optimizer = sgd: the share of the last step's direction that each step goes on in."""
     weight_decay: Annotated[float, Option(within=FROM_0, free=True)] = 0.01
-    """optimizer = adamw: the share of each weight, times the learning rate, that a step takes off."""
+    """optimizer = adamw: the share of each weight, times the learning rate, that a step takes off. It draws a learned α
+    to 0 and a learned γ to ½."""
     clip_gradient: Annotated[float | None, Option(within=(POSITIVE,))] = None
     """The largest norm of a trial's gradient over all weights, to which a larger one is scaled; any where not given."""
     warm_start: Annotated[str | None, Option(option="from", free=True, in_key=False)] = None

@@ -23,7 +23,9 @@ def adam(weights: Tensor, kept: Kept, gradient: Tensor, rates: Rates) -> Update:
 
 
 def adamw(weights: Tensor, kept: Kept, gradient: Tensor, rates: Rates) -> Update:
-    """Adam's update, and w ← w − η λ w with the weights before it. All weights decay, biases among them.
+    """Adam's update, and w ← w − η λ w with the weights before it.
+
+    All weights decay, biases among them, and a learned α and the logit of a learned γ: α to 0, and γ to ½.
 
     Source: Loshchilov and Hutter 2019, algorithm 2; PyTorch's `torch.optim.AdamW`.
     """

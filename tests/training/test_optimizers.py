@@ -177,3 +177,15 @@ def test_a_state_without_what_the_optimizer_keeps_is_refused():
 def test_what_makes_no_sense_is_refused(changes, says):
     with pytest.raises(UserError, match=says):
         small("beta_vae", **changes)
+
+
+def test_weight_decay_draws_a_learned_alpha_to_0_and_a_learned_gamma_to_a_half():
+    decayed = small(
+        "inertia_vae", optimizer="adamw", weight_decay=10.0, learn_alpha=True, learn_gamma="shared", gamma=0.9
+    )
+    trial = Stack([decayed])[decayed.key]
+    rates = replace(Rates.at(decayed, 0), learning_rate=0.05)
+    for _ in range(20):
+        update_(decayed, trial.weights, trial.kept, torch.zeros_like(trial.weights), rates)
+    learned = trial.model.learned_values()
+    assert abs(learned["alpha/learned"]) < 1e-4 and abs(learned["gamma/latent_0"] - 0.5) < 1e-4
