@@ -8,11 +8,13 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
 
+State = Literal["finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"]
+"""Ways in which a trial ends."""
 LONGEST_SHOWN = 60
 """The most characters of a wrong value that a message shows."""
 
@@ -123,7 +125,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
     "outcome.json": (
         _object(
             {
-                "state": _one_of("finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"),
+                "state": _one_of(*get_args(State)),
                 "iteration": REACHED,
             },
             {"error": TEXT_OR_NONE, "trace": TEXT_OR_NONE, "seconds": NUMBER},

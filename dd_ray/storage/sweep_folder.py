@@ -35,7 +35,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from dd_ray.config import TrialConfig, fields_with
 from dd_ray.config.extensions import Extension
@@ -43,11 +43,10 @@ from dd_ray.config.recorded import recall
 from dd_ray.errors import UserError, printable
 from dd_ray.storage.files import Files, Lock, NoFileError, open_files
 from dd_ray.storage.files.locations import name_of
-from dd_ray.storage.records import DamagedError, damaged, read_lines, read_object
+from dd_ray.storage.records import DamagedError, State, damaged, read_lines, read_object
 from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
 from dd_ray.storage.trial_attempts import ATTEMPTS
 
-State = Literal["finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 REACHING = ("finished", "stopped_early", "at_plateau")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from dd_ray.storage.sweep_folder import State
+from dd_ray.storage.records import State
 
 _KEY = "report"
 """The key in a result of Ray Tune that holds the report."""
