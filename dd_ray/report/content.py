@@ -40,6 +40,7 @@ from dd_ray.results.joining import SWEEP
 from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.suggestions import TRIALS
 
 REFERENCES = ("gamma", "lam")
 """Fields whose 0 cells are compared with: without inertia, without a penalty on prediction."""
@@ -149,7 +150,7 @@ def shown_iterations(table: pd.DataFrame) -> list[int]:
 def _with_suggestions(path: str | Path, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
     """A search's table with the number of each cell's suggestion, and the drawn fields with their distributions."""
     suggestions = search_results.load(path)
-    numbers = {key: row["suggestion"] for row in suggestions.to_dict("records") for key in row["cells"].split()}
+    numbers = {key: row["suggestion"] for row in suggestions.to_dict("records") for key in row[TRIALS].split()}
     front = set(suggestions.loc[suggestions["on_front"], "suggestion"])
     table = table[table["key"].isin(numbers)]
     number = table["key"].map(numbers)

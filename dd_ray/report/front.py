@@ -23,6 +23,7 @@ from dd_ray.storage.files import Files, open_files
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
+from dd_ray.sweep.suggestions import TRIALS
 
 FIRST = "first"
 """Name in the query of the front page's address, of the sweep that is to be laid beside another."""
@@ -232,7 +233,7 @@ def _to_come(sweep: SweepFolder, made: Set[str]) -> int:
         drawn = suggestions.load(sweep.location)
     except UserError:  # none yet, or the log is damaged, and they are drawn again
         return max(0, asked * seeds - len(made))
-    begun = {key for keys in drawn.loc[drawn["state"] == "unfinished", "cells"] for key in keys.split()}
+    begun = {key for keys in drawn.loc[drawn["state"] == "unfinished", TRIALS] for key in keys.split()}
     return max(0, asked - len(drawn)) * seeds + len(begun - made)
 
 

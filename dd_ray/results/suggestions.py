@@ -39,7 +39,7 @@ def load(path: str | Path) -> pd.DataFrame:
     (the last at which all its trials that have started were evaluated), for each objective `NAME`, `NAME_low` and
     `NAME_high` (mean over these trials there, with Student's 95% interval), `seeds` (how many these are), `on_front`
     (whether no finished suggestion is better in one objective and as good in the other; with one objective, the best)
-    and `trials` (keys).
+    and `cells` (the keys of its trials, with spaces between).
 
     Raises:
         UserError: the folder holds no search, or one without suggestions.

@@ -49,7 +49,7 @@ LOG = "optuna.log"
 SECONDS_TO_A_STALE_LOCK = 10
 """After so many seconds, a lock of the log counts as left by a killed command, since writing a line takes less."""
 TRIALS = "cells"
-"""Attribute of an Optuna trial: keys of its trials."""
+"""Attribute of an Optuna trial, and column of the table of suggestions: keys of its trials."""
 RETRY_OF = "retry_of"
 """Attribute of an Optuna trial: number of an earlier one at the same point, of which a trial failed."""
 
