@@ -46,7 +46,9 @@ from dd_ray.tune.joining import prepare_to_join
 if TYPE_CHECKING:
     import pandas as pd
 
-TROUBLE = {
+    from dd_ray.tune.progress import Ending
+
+TROUBLE: "dict[Ending, str]" = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
     "storage blocked": "The storage does not answer: {}. "
     "What was recorded is kept; once it answers, the same command goes on.",
@@ -209,7 +211,7 @@ def time_is_up(left: str) -> str:
     return f"The time is up with {left} to go, whose states are saved."
 
 
-def train(plan: Plan, shown: bool = True, began: float | None = None) -> tuple[SweepFolder, str | None]:
+def train(plan: Plan, shown: bool = True, began: float | None = None) -> "tuple[SweepFolder, Ending | None]":
     """Train the trials of a plan that are left.
 
     Args:

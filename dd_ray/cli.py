@@ -13,7 +13,7 @@ import time
 from collections.abc import Collection
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.table import Table
@@ -46,6 +46,9 @@ from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, op
 from dd_ray.sweep.plan import Plan, open_data
 from dd_ray.sweep.value_file import ValueFile, save_values, with_defaults
 from dd_ray.tune.signals import expect_signals
+
+if TYPE_CHECKING:
+    from dd_ray.tune.progress import Ending
 
 GROUPS = ("most used", "search", "sweep", "cluster", "model", "objective", "data", "training", "own")
 """The sections of `--help`, in their order."""
@@ -236,7 +239,7 @@ def execute(plan: Plan, began: float) -> int:
         return _give_up("storage blocked", plan)
 
 
-def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
+def report(plan: Plan, sweep: SweepFolder, ending: "Ending | None") -> int:
     """Print the results and where they are, and return the exit code.
 
     Args:
@@ -262,7 +265,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: str | None) -> int:
     return _exit_code(collected.trials, collected.left, ending)
 
 
-def _give_up(ending: str, plan: Plan) -> int:
+def _give_up(ending: "Ending", plan: Plan) -> int:
     print(TROUBLE[ending].format(plan.location), file=sys.stderr)
     return EXIT_FAILED_TRIALS
 
@@ -293,7 +296,7 @@ def _say_which_did_not_improve(plan: Plan, trials: pd.DataFrame) -> None:
         )
 
 
-def _exit_code(trials: pd.DataFrame, to_go: str, ending: str | None) -> int:
+def _exit_code(trials: pd.DataFrame, to_go: str, ending: "Ending | None") -> int:
     """Return the exit code of the command; `to_go` says in words what is left to do, and `ending` why."""
     failed = trials[trials["state"] == "failed"]
     for row in failed.head(10).to_dict("records"):
