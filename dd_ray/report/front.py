@@ -18,7 +18,7 @@ from dd_ray.report.beside import BESIDE
 from dd_ray.report.live import PAGE
 from dd_ray.results import suggestions
 from dd_ray.results.sentences import sentences
-from dd_ray.results.table import alive
+from dd_ray.results.table import STATES, alive
 from dd_ray.storage.files import Files, open_files
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
@@ -97,9 +97,7 @@ class Lines:
 
 def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
     states, said, progress = recorded.states, recorded.said, alive(sweep)
-    others = [
-        state for state in ("stopped_early", "out_of_time", "at_plateau", "diverged", "failed") if state in states
-    ]
+    others = [state for state in STATES if state in states and state != "finished"]
     counts = ", ".join(f"{states.count(state)} {state.replace('_', ' ')}" for state in others)
     left = progress["seconds_left"] if progress else None
     state = "complete" if recorded.trials and len(states) == recorded.trials else "not running"

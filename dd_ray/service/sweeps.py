@@ -239,7 +239,8 @@ def _staged(path: Path, extensions: Sequence[str], values: str) -> Iterator[Path
         for file in filter(Path.is_file, sorted(here.glob("*.py"))):
             size += file.stat().st_size
             if size > LARGEST_CODE:
-                raise UserError(f"the Python files in {here} are more than 10 MB; give the study its own folder.")
+                limit = f"{LARGEST_CODE >> 20} MB"
+                raise UserError(f"the Python files in {here} are more than {limit}; give the study its own folder.")
             export(Path(name) / "sweeps", {file.name: file.read_bytes()})
         for extension in map(Extension.read, extensions):
             export(Path(name) / EXTENSIONS, {extension.name: extension.text.encode()})
