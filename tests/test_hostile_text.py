@@ -16,7 +16,8 @@ from dd_ray.errors import UserError, exit_on_user_error, printable
 from dd_ray.results.printing import print_counts, print_failed, print_progress
 from dd_ray.service import __main__ as service
 from dd_ray.service import sweeps
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from tests.figures.sweeps import write_sweep
 
 PARTS = (

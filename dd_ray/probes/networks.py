@@ -27,7 +27,8 @@ from dd_ray.models import Model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.cells import in_order
 from dd_ray.results.summary import NOT_GIVEN, described
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import latest_state
 

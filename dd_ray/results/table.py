@@ -15,7 +15,8 @@ from dd_ray.errors import UserError, printable
 from dd_ray.metrics import with_untrained
 from dd_ray.results.joining import differences, join, joined_manifest, names_of
 from dd_ray.storage.starts import WEIGHTS
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import TrialFolder, TrialRecords
 
 STATES = (
     "finished",

@@ -1,7 +1,8 @@
 """Storage: the only part of the package that writes files.
 
 files/        a folder, local or shared, or an object store by URL
-sweep_folder  what a sweep keeps there, trial by trial; trial_folders makes the folders of trials that are to begin
+sweep_folder  what a sweep keeps there, and where each of its files lies
+trial_records  what it keeps of each trial; trial_folders makes the folders of trials that are to begin
 trial_attempts  when and where workers trained a trial
 exports       what a command leaves for its user beside a sweep
 versions      the software that a sweep was run with

@@ -1,4 +1,4 @@
-"""Reads the JSON files of a sweep, and refuses those that are damaged or of another shape.
+"""Reads and makes the JSON files of a sweep, and refuses those that are damaged or of another shape.
 
 A power cut leaves NULs, a disk flips bits, and anybody may put something else in a file's place. In each case the error
 names the file, what is wrong with it, and what to do.
@@ -216,6 +216,11 @@ def lines_before_damage(files: Files, name: str, kind: str) -> bytes:
         if line.endswith(b"\n"):
             whole += len(line)
     return content[:whole]
+
+
+def json_file(value: Any) -> bytes:
+    """Return the content of a file of JSON."""
+    return (json.dumps(value, indent=1, default=str) + "\n").encode()
 
 
 def damaged(files: Files, name: str, why: str, kind: str | None = None) -> DamagedError:

@@ -23,335 +23,30 @@ rest may be lost in a power cut, and is then worked out again.
 """
 
 import hashlib
-import json
-import math
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dd_ray.config import TrialConfig, fields_with
 from dd_ray.config.extensions import Extension
 from dd_ray.config.recorded import recall
 from dd_ray.errors import UserError, printable
-from dd_ray.storage.files import Files, Lock, NoFileError, open_files
+from dd_ray.storage.files import Files, Lock, open_files
 from dd_ray.storage.files.locations import name_of
-from dd_ray.storage.records import DamagedError, State, damaged, read_lines, read_object
-from dd_ray.storage.seals import CHECK, checksum, first_wrong, is_whole, links, signed, unsigned
-from dd_ray.storage.trial_attempts import ATTEMPTS
+from dd_ray.storage.records import DamagedError, damaged, json_file, read_object
+from dd_ray.storage.trial_records import RECORDS, TrialFolder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-REACHING = ("finished", "stopped_early", "at_plateau")
-"""States of trials that end with an evaluation."""
-RECORDS = ("config.json", "metrics.jsonl", "scores.jsonl", "outcome.json", "seal.json")
-"""Files of a trial that say what it is, how it did and how it ended."""
-STATES_KEPT = 2
-"""Number of states kept of a trial: the latest, and one to go back to if that is damaged."""
 AT_ONCE = 16
 """Number of trials whose files are read or written in parallel, since most time is spent waiting for the storage."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """The end of a trial: its state, and the iteration that it had reached."""
-
-    state: State
-    iteration: int
-    error: str | None = None
-    """The error of a failed trial."""
-    trace: str | None = None
-    """The traceback of that error."""
-    seconds: float | None = None
-    """The time that a trial out of time had taken."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values to write and to seal. `seconds` is left out if None, since older outcomes have none."""
-        values = asdict(self)
-        return values if self.seconds is not None else {k: v for k, v in values.items() if k != "seconds"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialRecords:
-    """All records of a trial."""
-
-    config: dict[str, Any]
-    label: str
-    evaluations: list[dict[str, Any]]
-    scores: dict[int, dict[str, float | None]]
-    """Scores that were added later, by iteration."""
-    outcome: Outcome | None
-    notes: list[str]
-    """Descriptions of harmless damage: what is damaged is left out here, and computed again."""
-
-
-class TakenOverError(RuntimeError):
-    """A worker that was cut off has come back, and another has its trial."""
-
-
-@dataclass(frozen=True)
-class TrialFolder:
-    """The files of one trial."""
-
-    files: Files
-    key: str
-    """Key of the trial, see `TrialConfig.key`."""
-
-    def create(self, config: dict[str, Any], label: str) -> None:
-        """Write the config of the trial, unless it is there; and the path of its data, if that has moved."""
-        if not self.files.exists("config.json") or self._has_moved(config):
-            if not self.files.exists("metrics.jsonl"):
-                # Made durable with the next file, and not by the worker, which would wait for it.
-                self.files.write("metrics.jsonl", b"", durable=False)
-            # Converted through JSON, which turns tuples into lists, since the checksum is of the values as they are
-            # read back.
-            described = json.loads(_json({"config": config, "label": label}))
-            self.files.write("config.json", _json(signed(described, self.key)))
-
-    def _has_moved(self, config: dict[str, Any]) -> bool:
-        # Not asked of the storage, which may be slow, for the many trials whose data is no file.
-        places = {name: config[name] for name in fields_with(in_key=False) if config.get(name) is not None}
-        return bool(places) and not places.items() <= self.describe()["config"].items()
-
-    def describe(self) -> dict[str, Any]:
-        """Return the `config` and `label` that the trial was created with.
-
-        Raises:
-            FileNotFoundError: it was not created.
-            DamagedError: they are not what was written, or belong to another trial.
-        """
-        described = read_object(self.files, "config.json")
-        if not is_whole(described, self.key):
-            raise damaged(self.files, "config.json", "it is not what was written for this trial")
-        if CHECK not in described and self._key_of(described["config"]) != self.key:
-            raise damaged(self.files, "config.json", "it is that of another trial")
-        return unsigned(described)
-
-    def _key_of(self, config: dict[str, Any]) -> str:
-        try:
-            return TrialConfig.from_dict(config).key
-        except (UserError, TypeError, ValueError, LookupError, AttributeError) as error:  # of a value of a wrong type
-            raise damaged(self.files, "config.json", f"it is no config: {error}") from error
-
-    def evaluations(self) -> list[dict[str, Any]]:
-        """Return the recorded evaluations. A last line that a kill cut short counts as not written.
-
-        If an iteration occurs twice, the first counts: two workers may have recorded it at the same moment.
-
-        Raises:
-            DamagedError: they are not what was recorded, as far as can be told without the trial's outcome.
-        """
-        return [unsigned(row) for row in self._signed_evaluations()]
-
-    def sound(self) -> TrialRecords | None:
-        """Return all records; None if there are none, or they contradict each other and the trial begins anew."""
-        try:
-            return self.read()
-        except (FileNotFoundError, DamagedError):
-            return None
-
-    def sound_evaluations(self) -> list[dict[str, Any]]:
-        """Return the recorded evaluations of `sound`; an empty list if that is None."""
-        records = self.sound()
-        return records.evaluations if records else []
-
-    def _signed_evaluations(self) -> list[dict[str, Any]]:
-        """Return the recorded evaluations, each with its checksum, even if it was recorded without one."""
-        rows: dict[int, dict[str, Any]] = {}
-        for row in read_lines(self.files, "metrics.jsonl"):
-            rows.setdefault(row["iteration"], row)
-        recorded = list(rows.values())
-        chain = links(self.key, recorded)
-        if (wrong := first_wrong(recorded, chain)) is not None:
-            which = f"the evaluation of iteration {recorded[wrong]['iteration']} is not what was recorded"
-            raise damaged(self.files, "metrics.jsonl", f"{which} of this trial after those before it")
-        return [{**row, CHECK: link} for row, link in zip(recorded, chain, strict=True)]
-
-    def take(self) -> str:
-        """Make the caller the only writer of evaluations, and return a token that proves it."""
-        token = uuid.uuid4().hex
-        self.files.write("owner", token.encode(), durable=False)
-        return token
-
-    def check_owner(self, token: str) -> None:
-        """Make sure that no other worker has taken the trial since the token was given.
-
-        Raises:
-            TakenOverError: another worker has.
-        """
-        if self.files.read("owner").decode() != token:
-            raise TakenOverError("another worker has taken up this trial, since this one was taken for dead")
-
-    def record(self, evaluation: dict[str, Any]) -> dict[str, Any]:
-        """Append an evaluation, and return it as it will be read back. NaN and infinity become None.
-
-        An evaluation that is there already stays as it is: a worker on a node that was cut off may still train a trial
-        that was given to another, and both get the same results except for the times.
-        """
-        before = self._signed_evaluations()
-        recorded = next((row for row in before if row["iteration"] == evaluation["iteration"]), None)
-        if recorded is not None:
-            return unsigned(recorded)
-        clean = _finite(evaluation)
-        check = checksum(self.key, before[-1][CHECK] if before else "", clean)
-        self.files.append("metrics.jsonl", json.dumps({**clean, CHECK: check}).encode() + b"\n")
-        return clean
-
-    def add_scores(self, iteration: int, scores: Mapping[str, float]) -> None:
-        """Append further scores of the network at an iteration, beside those of its evaluation. NaN becomes None."""
-        row = signed({"iteration": iteration, **_finite(scores)}, self.key)
-        self.files.append("scores.jsonl", json.dumps(row).encode() + b"\n")
-
-    def scores(self, notes: list[str] | None = None) -> dict[int, dict[str, float | None]]:
-        """Return the added scores by iteration; of a score that was added twice, the later value.
-
-        Damaged ones are left out, since they can be added again, and described in `notes`.
-        """
-        notes = [] if notes is None else notes
-        by_iteration: dict[int, dict[str, float | None]] = {}
-        for row in read_lines(self.files, "scores.jsonl", notes):
-            if is_whole(row, self.key):
-                scores = unsigned(row)
-                by_iteration.setdefault(scores.pop("iteration"), {}).update(scores)
-            else:
-                why = f"scores of iteration {row['iteration']} are not those of this trial"
-                notes.append(str(damaged(self.files, "scores.jsonl", why)))
-        return by_iteration
-
-    def save_state(self, iteration: int, content: bytes) -> None:
-        """Write the state of an iteration, and delete all but it and the one before.
-
-        If there are later states, from which the trial went back since they are damaged, this one is kept nevertheless.
-        """
-        self.files.write(_state_name(iteration), content)
-        others = [other for other in self.states() if other != iteration]
-        for old in others[STATES_KEPT - 1 :]:
-            self.files.remove(_state_name(old))
-
-    def states(self) -> list[int]:
-        """Return the iterations of which there are states, the latest first."""
-        names = (name.removeprefix("state-").removesuffix(".npz") for name in self.files.names())
-        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
-
-    def state(self, iteration: int) -> bytes:
-        """Read the state of an iteration."""
-        return self.files.read(_state_name(iteration))
-
-    def finish(self, outcome: Outcome) -> None:
-        """Write how the trial ended, after the seal that binds it to its evaluations.
-
-        The seal is durable, so that a power cut cannot leave an outcome beside the seal of another one.
-        """
-        ended = outcome.to_dict()
-        try:
-            recorded = [row[CHECK] for row in self._signed_evaluations()]
-        except DamagedError:  # the next command finds the damage, too, and trains the trial again
-            recorded = []
-        seal = {"key": self.key, "evaluations": len(recorded), "last": "".join(recorded[-1:])}
-        self.files.write("seal.json", _json({**seal, "outcome": checksum(self.key, ended)}))
-        self.files.write("outcome.json", _json(ended), durable=False)
-
-    def copy_to(self, other: "TrialFolder", label: str) -> None:
-        """Copy the trial into an empty folder, under another label, and check the copy by its seals.
-
-        Raises:
-            FileNotFoundError: it was not created.
-            DamagedError: it is damaged, or was changed meanwhile.
-        """
-        config = self.describe()["config"]
-        states = [_state_name(iteration) for iteration in self.states()]
-        for name in (*states, *(name for name in RECORDS if name != "config.json"), ATTEMPTS):
-            if self.files.exists(name):
-                other.files.write(name, self.files.read(name))
-        other.create(config, label)
-        other.read()
-
-    def remove(self) -> None:
-        """Remove all files of the trial. A kill in between leaves a trial that has not ended, or none.
-
-        Its states go before its evaluations, so that no state is left from which the trial would go on without them.
-        """
-        states = [_state_name(iteration) for iteration in self.states()]
-        for name in ("outcome.json", "seal.json", *states, "scores.jsonl", "metrics.jsonl"):
-            self.files.remove(name)
-        self.files.remove_folder()
-
-    def reopen(self) -> None:
-        """Remove the outcome, since the trial goes on."""
-        self.files.remove("outcome.json")
-
-    def outcome(self) -> Outcome | None:
-        """Return how the trial ended; None if it has not, or if its files contradict each other."""
-        # A trial that has not ended needs no check.
-        records = self.sound() if self.files.exists("outcome.json") else None
-        return records.outcome if records else None
-
-    def read(self) -> TrialRecords:
-        """Read all records of the trial, and check them against each other.
-
-        Raises:
-            FileNotFoundError: it was not created.
-            DamagedError: its files are not what was written, or contradict each other.
-        """
-        notes: list[str] = []
-        # The outcome first: it is written last, so a trial that has one has all its evaluations.
-        outcome, seal = self._ended(notes)
-        evaluations = self._signed_evaluations()
-        description = self.describe()
-        if outcome is not None:
-            self._check_complete(outcome, seal, evaluations)
-        return TrialRecords(
-            **description,
-            evaluations=[unsigned(row) for row in evaluations],
-            scores=self.scores(notes),
-            outcome=outcome,
-            notes=notes,
-        )
-
-    def _ended(self, notes: list[str]) -> tuple[Outcome | None, dict[str, Any] | None]:
-        """Return the outcome and the seal, if there are any. Damaged ones count as missing, and are written again.
-
-        Raises:
-            DamagedError: something else has the name of one of the files.
-        """
-        try:
-            ended = read_object(self.files, "outcome.json")
-            outcome = Outcome(**ended)
-            seal = read_object(self.files, "seal.json") if self.files.exists("seal.json") else None
-        except FileNotFoundError:
-            return None, None
-        except (DamagedError, TypeError) as error:
-            if isinstance(error.__cause__, NoFileError):
-                raise
-            notes.append(str(error if isinstance(error, DamagedError) else self._not_of_this("outcome.json")))
-            return None, None
-        if seal is not None and (seal["key"], seal["outcome"]) != (self.key, checksum(self.key, outcome.to_dict())):
-            notes.append(str(self._not_of_this("outcome.json")))
-            return None, None
-        return outcome, seal
-
-    def _not_of_this(self, name: str) -> DamagedError:
-        return damaged(self.files, name, "it is not what was written for this trial")
-
-    def _check_complete(self, outcome: Outcome, seal: dict[str, Any] | None, recorded: list[dict[str, Any]]) -> None:
-        """Make sure that an ended trial has the evaluations that it ended with.
-
-        Raises:
-            DamagedError: some evaluations are missing.
-        """
-        number, last = (seal["evaluations"], seal["last"]) if seal else (0, "")
-        sealed = [row[CHECK] for row in recorded[number - 1 : number]] if number else [last]
-        reached = recorded[-1]["iteration"] if recorded else -1
-        if sealed != [last] or (outcome.state in REACHING and reached < outcome.iteration):
-            why = f"evaluations are missing: the trial ended at iteration {outcome.iteration}"
-            raise damaged(self.files, "metrics.jsonl", f"{why}, and they end at {reached}" if recorded else why)
 
 
 @dataclass(frozen=True)
@@ -474,7 +169,7 @@ class SweepFolder:
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write the sweep as it is asked for."""
-        self.files.write("sweep.json", _json(manifest))
+        self.files.write("sweep.json", json_file(manifest))
 
     def keep_extensions(self, extensions: Iterable[Extension]) -> None:
         """Write copies of the user's files whose declarations the trials use."""
@@ -483,7 +178,7 @@ class SweepFolder:
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write the progress of the sweep."""
-        self.files.write("progress.json", _json(progress), durable=False)
+        self.files.write("progress.json", json_file(progress), durable=False)
 
     def board(self, label: str) -> Files:
         """Return the folder of a trial's event files. Anything else of that name is set aside."""
@@ -536,32 +231,11 @@ class SweepFolder:
         """Return the keys of trials that have records but are not among `known`, since their config was lost."""
         others = {*self.files.names("cells")} - {folder.key for folder in known}
         folders = [self.trial(key) for key in sorted(others)]
-        lost = in_parallel(_is_without_config, folders)
+        lost = in_parallel(TrialFolder.has_lost_its_config, folders)
         return [folder.key for folder, is_lost in zip(folders, lost, strict=True) if is_lost]
-
-
-def _is_without_config(folder: TrialFolder) -> bool:
-    """Return whether a trial was begun: one that is being created has only an empty file of evaluations."""
-    names = folder.files.names()
-    if "config.json" in names:
-        return False
-    begun = {"outcome.json", "scores.jsonl", "owner", "seal.json"} & {*names}
-    return bool(begun) or ("metrics.jsonl" in names and bool(read_lines(folder.files, "metrics.jsonl", [])))
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Apply a function to all items in parallel."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(function, items))
-
-
-def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
-
-
-def _state_name(iteration: int) -> str:
-    return f"state-{iteration:09d}.npz"
-
-
-def _json(value: Any) -> bytes:
-    return (json.dumps(value, indent=1, default=str) + "\n").encode()

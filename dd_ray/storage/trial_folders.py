@@ -6,7 +6,8 @@ from typing import Protocol
 from dd_ray.config import TrialConfig
 from dd_ray.errors import printable
 from dd_ray.storage.records import DamagedError
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import TrialFolder
 
 
 class TrialToKeep(Protocol):

@@ -15,7 +15,8 @@ from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import open_dsprites
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.starts import Start, start_of
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by

@@ -39,7 +39,8 @@ from dd_ray.config.code import resolve
 from dd_ray.errors import printable
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.records import DamagedError, damaged, lines_before_damage, read_lines
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.sweep.search_plan import SearchPlan

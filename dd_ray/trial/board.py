@@ -20,7 +20,8 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
 from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
 from dd_ray.storage.files import Files, LocalFiles
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import TrialFolder, TrialRecords
 
 JUDGED = "evaluation"
 """Group of the metrics that trials are judged by. Its name comes first in TensorBoard's alphabetical order."""

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig
 from dd_ray.evaluation import begin_evaluation, code_of
 from dd_ray.metrics import Code
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.training import Stack, dump_state
 from dd_ray.trial.board import Board
 from dd_ray.trial.held_out_sets import held_out_sets

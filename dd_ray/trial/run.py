@@ -13,8 +13,9 @@ from typing import Any, Self
 
 from dd_ray.metrics import further_scores
 from dd_ray.storage.records import State
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_attempts import TrialAttempt, begin_attempt, end_attempt
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.trial.report import TrialReport
 from dd_ray.trial.trainer import Progress, Snapshot, Trainer, Work
 

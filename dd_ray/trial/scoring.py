@@ -21,7 +21,8 @@ from dd_ray.errors import UserError, did_you_mean
 from dd_ray.evaluation import model_scores, untrained_scores
 from dd_ray.metrics import FURTHER
 from dd_ray.storage.records import DamagedError
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, TrialRecords
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder, TrialRecords
 from dd_ray.sweep.plan import applicable_to, why_not
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import state_at

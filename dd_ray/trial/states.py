@@ -2,7 +2,7 @@
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import NoFileError
-from dd_ray.storage.sweep_folder import TrialFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.training import TrialState, load_state
 
 

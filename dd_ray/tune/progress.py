@@ -17,7 +17,8 @@ from dd_ray.command_line import progress_bar
 from dd_ray.config.extensions import loaded
 from dd_ray.errors import printable
 from dd_ray.storage.files import is_blocked, out_of_space
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.deadline import Deadline
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune.private import forgive_failures, trace_of

@@ -18,8 +18,9 @@ from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, parse_location, sweep_location
-from dd_ray.storage.sweep_folder import RECORDS, SweepFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import ATTEMPTS
+from dd_ray.storage.trial_records import RECORDS
 from dd_ray.upkeep.at_rest import at_rest, new_sweep
 from dd_ray.upkeep.merging import check_no_link, names_beside_trials
 from dd_ray.upkeep.removal import shown_size

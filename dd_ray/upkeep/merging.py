@@ -29,7 +29,8 @@ from dd_ray.results.joining import (
 from dd_ray.results.table import as_csv, load, open_all, rows_of
 from dd_ray.storage.files.locations import check_name, name_of, storage_of
 from dd_ray.storage.starts import start_of
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.storage.versions import commit, machine
 from dd_ray.upkeep.at_rest import at_rest, check_new, new_sweep
 

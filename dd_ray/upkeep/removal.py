@@ -19,7 +19,8 @@ from dd_ray.errors import UserError, printable
 from dd_ray.results.came_out import counted
 from dd_ray.results.table import as_csv, load
 from dd_ray.storage.files import LockedError
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder, in_parallel
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.exclusions import belongs, combination_of
 
 MOST_LISTED = 40

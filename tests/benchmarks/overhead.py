@@ -25,7 +25,8 @@ from ray import tune  # noqa: E402
 
 from dd_ray.cli import parse  # noqa: E402
 from dd_ray.storage.files import open_files  # noqa: E402
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder  # noqa: E402
+from dd_ray.storage.sweep_folder import SweepFolder  # noqa: E402
+from dd_ray.storage.trial_records import Outcome, TrialFolder  # noqa: E402
 from dd_ray.sweep import Preset, Study  # noqa: E402
 from dd_ray.trial.report import TrialReport  # noqa: E402
 from dd_ray.tune import rounds  # noqa: E402

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from dd_ray import results
-from dd_ray.storage.sweep_folder import STATES_KEPT, SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import STATES_KEPT, TrialFolder
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.training import TrialState, load_state

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dd_ray.cli import parse
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.plan import Plan
 from tests.chaos.checks import check, undisturbed, watching
 from tests.chaos.cluster import ROOT, Nodes

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dd_ray.cli import parse
-from dd_ray.storage.sweep_folder import TrialFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.plan import Plan
 from tests.chaos.checks import Report, check, owners, read_log, undisturbed, watching
 from tests.chaos.cluster import MOST_NODES, Nodes, Storage, Sweep, enter_namespace, prepare_ray, ray_folder

@@ -10,7 +10,8 @@ from dd_ray.config.labels import label_of
 from dd_ray.config.options import product
 from dd_ray.results.summary import Summary, summarise
 from dd_ray.storage.records import State
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 
 Values = Mapping[str, Any]
 Location = TypeVar("Location", str, Path)

@@ -11,7 +11,8 @@ from dd_ray.report import command, front
 from dd_ray.report.front import Lines, sweeps_in
 from dd_ray.report.server import Server, _shown
 from dd_ray.storage.files import LocalFiles
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from tests.figures.sweeps import Values, write_sweep
 from tests.report.test_report import HOSTILE, Page
 from tests.report.test_server import ask, running

@@ -36,7 +36,8 @@ from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.results.effects import effects
 from dd_ray.results.tradeoffs import points
 from dd_ray.storage.files.locations import name_of
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.manifest import make_manifest
 from tests.figures.networks import spoil, write_trained_sweep
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep

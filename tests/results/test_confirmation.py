@@ -10,7 +10,8 @@ from dd_ray.api import collect
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.results.confirmation import choose, confirmed, contrasts
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep import Preset, Study
 from dd_ray.sweep.confirmation import BASELINE
 from dd_ray.sweep.manifest import check_agrees, make_manifest

@@ -16,7 +16,8 @@ from dd_ray.metrics import COMPARABLE
 from dd_ray.results.__main__ import main
 from dd_ray.results.printing import print_best_cells
 from dd_ray.results.table import SECONDS_TO_LIVE, effective_lambda
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from tests.figures.sweeps import write_sweep
 
 

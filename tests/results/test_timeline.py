@@ -9,7 +9,8 @@ import pandas as pd
 from dd_ray import results
 from dd_ray.report.content import collect
 from dd_ray.results.timeline import timeline
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from tests.figures.sweeps import Values, write_sweep
 
 FIRST = 1_795_708_800.0  # 26 November 2026, 16:00 UTC

@@ -6,7 +6,8 @@ import pytest
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files.locations import sweep_location
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 
 
 @pytest.fixture

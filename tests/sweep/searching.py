@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from dd_ray.cli import parse
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import LogUniform, Preset, Search, Study, Uniform
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan

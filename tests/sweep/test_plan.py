@@ -12,7 +12,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.models import build_model
-from dd_ray.storage.sweep_folder import Outcome
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.studies import study_named
 from tests.own_files import BARE, COLOUR, GREY
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
-from dd_ray.storage.sweep_folder import Outcome
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.plateau import Plateau
 from tests.sweep.studies import TINY
 

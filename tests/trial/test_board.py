@@ -7,7 +7,8 @@ import pytest
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.trial.board import READ_FIRST, Board, show_axes
 from dd_ray.tune.run import _show_new_axes
 from tests.figures.sweeps import write_sweep

@@ -11,7 +11,8 @@ import torch
 
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.plateau import Plateau
 from dd_ray.training import Stack
 from dd_ray.trial import pack as pack_module

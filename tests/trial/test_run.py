@@ -13,8 +13,9 @@ from tensorboard.summary.writer.event_file_writer import AtomicCounter
 from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
-from dd_ray.storage.sweep_folder import SweepFolder, TakenOverError, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_attempts import attempts
+from dd_ray.storage.trial_records import TakenOverError, TrialFolder
 from dd_ray.sweep.plateau import Plateau
 from dd_ray.trial import run as trial_run
 from dd_ray.trial.held_out_sets import held_out_sets

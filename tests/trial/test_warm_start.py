@@ -13,7 +13,8 @@ from dd_ray.errors import UserError
 from dd_ray.report.about import about
 from dd_ray.results import final, load, print_cells
 from dd_ray.storage.starts import keep_start
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.manifest import check_agrees, make_manifest
 from dd_ray.sweep.plan import Plan
 from dd_ray.training import Stack, load_state

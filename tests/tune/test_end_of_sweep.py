@@ -19,7 +19,8 @@ from dd_ray.figures import FIGURES, check_figures, draw_figure
 from dd_ray.report.live import serve_command
 from dd_ray.storage.files.locations import name_of, sweep_location
 from dd_ray.storage.records import State
-from dd_ray.storage.sweep_folder import Outcome, SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.deadline import Deadline
 from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.plan import Plan

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from dd_ray.storage.files import BlockedError, answers, local
-from dd_ray.storage.sweep_folder import SweepFolder, TrialFolder
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune import pulse, stopped
 from dd_ray.tune.private import Worker
