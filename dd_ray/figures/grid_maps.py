@@ -58,7 +58,8 @@ from dd_ray.figures.maps import (
     untrained_of,
     values_along,
 )
-from dd_ray.results.summary import Layout, Summary, combinations, described, summarise
+from dd_ray.results.layout import Layout, combinations
+from dd_ray.results.summary import Summary, described, summarise
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
 """Sizes of a cell in inches: the first has room for `S 150 n=2`, in three lines, with its hatching visible; the second

@@ -37,7 +37,8 @@ from dd_ray.report.explained import explained_effects, explained_search
 from dd_ray.report.timeline import page_timeline
 from dd_ray.results import suggestions as search_results
 from dd_ray.results.joining import SWEEP
-from dd_ray.results.summary import Evaluations, Layout, Summary, described, with_zero
+from dd_ray.results.layout import Layout, with_zero
+from dd_ray.results.summary import Evaluations, Summary, described
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.suggestions import TRIALS

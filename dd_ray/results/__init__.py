@@ -3,6 +3,7 @@
 table         load: a row for each trial and evaluation; final
 joining       several sweeps as one: shared trials, and what differs between them
 suggestions   the same of a search: a row for each suggestion
+layout        which fields are axes, and where each stands in a map
 summary       seeds summarised into the cells of a map
 comparisons   which cells can be told apart: pooled variances, and marks that hold for a whole map
 effects       what each axis changes, and two of them together

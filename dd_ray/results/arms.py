@@ -15,12 +15,10 @@ from dd_ray.config import MODELS
 from dd_ray.config.symbols import plain, setting
 from dd_ray.config.trial_fields import defaults
 from dd_ray.results.cells import order_of, places_of, settings_of
-from dd_ray.results.summary import NotGiven
+from dd_ray.results.layout import BETAS, NotGiven
 from dd_ray.results.table import finished
 
 BETA_ALONE = "beta_vae"
-BETAS = ("beta", "beta_norm")
-"""The two forms of β, as config fields."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,8 @@ from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.metrics import seed_interval
 from dd_ray.results.comparisons import SPREAD
-from dd_ray.results.summary import NOT_GIVEN, NotGiven, described, swept_fields
+from dd_ray.results.layout import NOT_GIVEN, NotGiven, swept_fields
+from dd_ray.results.summary import described
 
 Place = tuple[Any, ...]
 """The values of settings; None for one that has no effect, and `NOT_GIVEN` for one that has but is not given."""

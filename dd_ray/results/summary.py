@@ -17,9 +17,8 @@ Rules that keep the numbers honest:
   keep the interval of their own seeds and are not marked.
 """
 
-import itertools
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,8 +26,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.config import field_names, fields_with, has_effect
-from dd_ray.config.options import field_named, option_name
+from dd_ray.config import field_names
+from dd_ray.config.options import option_name
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import REPORTED, Metric
 from dd_ray.results.averages import (
@@ -54,6 +53,7 @@ from dd_ray.results.comparisons import (
     told_apart,
 )
 from dd_ray.results.joining import SWEEP
+from dd_ray.results.layout import NOT_GIVEN, Layout, axis_named, combinations, exact, layout_of, swept_fields, with_zero
 from dd_ray.results.table import untrained_rows
 
 __all__ = [
@@ -61,36 +61,11 @@ __all__ = [
     "MARKS",
     "NOT_GIVEN",
     "Evaluations",
-    "Layout",
-    "NotGiven",
     "Summary",
     "best_region",
-    "combinations",
     "described",
     "summarise",
-    "swept_fields",
-    "with_zero",
 ]
-
-MOST_PLACES = 250_000
-"""The most combinations of values that are summarised; 1.7 million take 3.3 GB."""
-_PREFERRED = ["gamma", "beta", "beta_norm", "lam"]  # the order in which axes are given a place: x, y, columns
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The places of config fields in a figure."""
-
-    x: str
-    y: str | None = None
-    columns: str | None = None
-    rest: tuple[str, ...] = ()
-    """Further swept fields; there is a figure for each combination of their values."""
-
-    @property
-    def axes(self) -> tuple[str, ...]:
-        """All fields that distinguish cells; trials that agree in them are seeds of one cell."""
-        return (*self.rest, *(name for name in (self.columns, self.y) if name), self.x)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,27 +130,6 @@ def summarise(
     return ready.at(iteration) if reference is None else ready.differences(reference, iteration)
 
 
-class NotGiven(str):
-    """Stands for the value of an optional field that has an effect but is not given; sorts before all values."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: object) -> bool:
-        return not isinstance(other, NotGiven)
-
-    def __gt__(self, other: object) -> bool:
-        return False
-
-    def __le__(self, other: object) -> bool:
-        return True
-
-    def __ge__(self, other: object) -> bool:
-        return isinstance(other, NotGiven)
-
-
-NOT_GIVEN = NotGiven("none")
-
-
 @dataclass(frozen=True, kw_only=True)
 class Evaluations:
     """A sweep's table made ready to be summarised at several iterations: I of them, K trials, M metrics."""
@@ -213,8 +167,8 @@ class Evaluations:
         metrics = tuple(dict.fromkeys(metrics)) or tuple(_usual_metrics(table))
         collapsed = (_numbers(table, "active_units") == 0).astype(float) if "active_units" in table else 0.0
         numbers = {metric: _numbers(table, metric) for metric in metrics}
-        asked = {place: _axis_named(name) for place, name in (places or {}).items() if name}
-        layout = _layout(axes or swept_fields(table, manifest["axes"]), asked)
+        asked = {place: axis_named(name) for place, name in (places or {}).items() if name}
+        layout = layout_of(axes or swept_fields(table, manifest["axes"]), asked)
         table = _rounded(table.assign(iteration=evaluated, collapsed=collapsed, **numbers).reset_index(drop=True))
         table = _without_gaps(table, [axis for axis in layout.axes if axis in field_names()])
         before = untrained_rows(table).drop_duplicates("key").set_index("key")[[*metrics]]
@@ -347,7 +301,7 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     """
     configs = table.drop_duplicates("key").set_index("key")
     floats = configs[[name for name in field_names() if name in table]].select_dtypes("float").columns
-    rounded = configs[floats].map(_exact)
+    rounded = configs[floats].map(exact)
     return table.assign(**{name: table["key"].map(rounded[name]) for name in floats})
 
 
@@ -376,11 +330,6 @@ def described(metric: str) -> Metric:
         return Metric(metric, metric, None)
     name = f"{known.short}, {part.replace('_', ' ')}"
     return Metric(name, name, known.better) if part else known
-
-
-def with_zero(trials: pd.DataFrame, axes: Sequence[str]) -> list[str]:
-    """Return the axes that have trials at 0 and at other values, along which there are differences to 0."""
-    return [name for name in axes if (trials[name] == 0).any() and trials[name].nunique() > 1]
 
 
 def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
@@ -413,22 +362,6 @@ def _region(
     return (none, none) if np.array_equal(region, candidates) else (best, region)
 
 
-def combinations(frame: pd.DataFrame, axes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return every combination of the values of some columns, even if no row has it; the last column varies fastest.
-
-    Raises:
-        UserError: there are more than `MOST_PLACES`, as of values that were drawn.
-    """
-    values = [sorted(frame[axis].unique()) for axis in axes]
-    if (number := math.prod(map(len, values))) > MOST_PLACES:
-        product = " × ".join(f"{len(of)} {axis}" for of, axis in zip(values, axes, strict=True))
-        raise UserError(
-            f"{product} are {number:,} places, of which this sweep has few; what a search drew is shown by `dd-ray "
-            "search-results` and by its page."
-        )
-    return [dict(zip(axes, combination, strict=True)) for combination in itertools.product(*values)]
-
-
 def _usual_metrics(table: pd.DataFrame) -> list[str]:
     has = {name for name in REPORTED if name in table and table[name].notna().any()}
     error = "reconstruction_error" if "reconstruction_error" in has else "factor_error"
@@ -451,56 +384,6 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
         raise UserError(f"{metric!r} holds no numbers; give a metric such as linear_r2.") from error
 
 
-def _axis_named(text: str) -> str:
-    field = field_named(text)
-    if field is None:
-        known = list(map(option_name, field_names()))
-        meant = did_you_mean(text, known, f"give a config field: {', '.join(known)}.")
-        raise UserError(f"{text!r} is no axis; {meant}")
-    return field
-
-
-def swept_fields(table: pd.DataFrame, given: Collection[str]) -> list[str]:
-    """Return the fields, other than the seed, with more than one value, in the order in which they get a place.
-
-    Args:
-        table: rows of trials.
-        given: fields that were given, which tell in which of its two forms β is swept.
-    """
-    # The form of β that was not given follows from the other (and from the number of latents).
-    names = [name for name in field_names() if name in table]
-    others = ("seed", *fields_with(in_key=False))  # a file is the same wherever it lies
-    candidates = [f for f in names if f not in others and (f not in ("beta", "beta_norm") or f in given)]
-    rows = table.drop_duplicates("key")[names].itertuples(index=False)
-    cells = [dict(zip(names, row, strict=True)) for row in rows]
-    # The default of a field without effect does not count as a value of an axis.
-    values = {name: pd.Series([_exact(cell[name]) for cell in cells if has_effect(name, cell)]) for name in candidates}
-    swept = [name for name in candidates if values[name].nunique(dropna=False) > 1]
-    return sorted(swept, key=lambda name: _PREFERRED.index(name) if name in _PREFERRED else len(_PREFERRED))
-
-
-def _exact(value: Any) -> Any:
-    """Round a number to the digits that a trial's key contains; other values stay as they are."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
-
-
-def _layout(swept: Sequence[str], asked: Mapping[str, str]) -> Layout:
-    taken = set(asked.values())
-    if len(taken) < len(asked):
-        raise UserError(f"two axes show the same field ({', '.join(asked.values())}); give different ones.")
-    if taken & {"beta", "beta_norm"}:
-        taken |= {"beta", "beta_norm"}  # two forms of one axis
-    free = [name for name in swept if name not in taken]
-    if "x" not in asked and "y" not in asked and len(free) > 1 and free[0].startswith("beta"):
-        free[:2] = free[1], free[0]  # β is y wherever there are two axes
-    chosen = dict(asked)
-    for place in ("x", "y", "columns"):
-        if place not in chosen and free:
-            chosen[place] = free.pop(0)
-    # A sweep of a single cell still is a map, of one category.
-    return Layout(chosen.get("x", "model"), chosen.get("y"), chosen.get("columns"), tuple(free))
-
-
 def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> str:
     if at == iteration and (state == "finished" or iteration < last):
         return COMPLETE
@@ -509,7 +392,7 @@ def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> s
 
 
 def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> str:
-    field, possible = _axis_named(asked), with_zero(trials, axes)
+    field, possible = axis_named(asked), with_zero(trials, axes)
     if field not in possible:
         there = f"; this sweep has {', '.join(map(option_name, possible))}" if possible else ""
         raise UserError(f"a difference to {option_name(field)} = 0 needs cells where it is 0, and others{there}.")

@@ -16,8 +16,9 @@ from dd_ray.results import table as table_module
 from dd_ray.results.__main__ import main
 from dd_ray.results.cells import cells_of, settings_of
 from dd_ray.results.effects import effects
+from dd_ray.results.layout import NOT_GIVEN
 from dd_ray.results.sentences import account_of
-from dd_ray.results.summary import NOT_GIVEN, summarise
+from dd_ray.results.summary import summarise
 from tests.figures.sweeps import measure, write_sweep
 
 SEEDS = {"gamma": [0.0, 0.5], "beta": [0.1]}

@@ -12,7 +12,8 @@ from scipy import stats
 
 from dd_ray import results
 from dd_ray.errors import UserError
-from dd_ray.results.summary import COMPLETE, MARKS, Layout, best_region, combinations, described, summarise
+from dd_ray.results.layout import Layout, combinations
+from dd_ray.results.summary import COMPLETE, MARKS, best_region, described, summarise
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.sweeps import GRID, Values, by_seed, summary_of, write_sweep
 
