@@ -18,6 +18,7 @@ from dd_ray.config.field import Option, Within
 from dd_ray.config.models import MODELS
 from dd_ray.config.names import (
     BACKGROUND_FACTORS,
+    BETAS,
     CIRCLE_FACTORS,
     DSPRITES_MD5,
     NUM_HELD_OUT,
@@ -30,11 +31,12 @@ from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
 from dd_ray.config.optimizers import OPTIMIZERS
 from dd_ray.config.specs import DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec
-from dd_ray.config.trial import TrialConfig, data_config
+from dd_ray.config.trial import TrialConfig, data_config, rounded_in_key
 from dd_ray.config.trial_fields import config_fields, field_names, fields_with
 
 __all__ = [
     "BACKGROUND_FACTORS",
+    "BETAS",
     "CIRCLE_FACTORS",
     "DATASETS",
     "DSPRITES_MD5",
@@ -61,5 +63,6 @@ __all__ = [
     "fields_with",
     "has_effect",
     "resolve",
+    "rounded_in_key",
     "video_datasets",
 ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from dd_ray.config.datasets import DATASETS, video_datasets
 from dd_ray.config.effects import has_effect, refusal
 from dd_ray.config.field import FINITE, option_of, type_of
-from dd_ray.config.names import NUM_HELD_OUT
+from dd_ray.config.names import BETAS, NUM_HELD_OUT
 from dd_ray.config.networks import NETWORKS
 from dd_ray.config.objectives import OBJECTIVES
 from dd_ray.config.trial_fields import choices_of
@@ -72,7 +72,7 @@ def _check_effects(config: "TrialConfig") -> None:
     """Refuse values that have no effect. β = 0 is accepted, since it says that there is no KL term."""
     for field in fields(config):
         value = getattr(config, field.name)
-        says_nothing = value == field.default or (field.name in ("beta", "beta_norm") and value == 0)
+        says_nothing = value == field.default or (field.name in BETAS and value == 0)
         if not says_nothing and (wrong := refusal(field.name, vars(config), field.default)):
             raise UserError(wrong)
 

@@ -20,6 +20,10 @@ Split = Literal["none", "samples", "levels", "combinations"]
 Precision = Literal["float32", "tf32", "bf16"]
 """Precision of matrix products and convolutions on a GPU, see `dd_ray.training.set_precision`."""
 
+BETAS = ("beta", "beta_norm")
+"""The two forms of β, as fields, of which a config has one."""
+DIGITS_IN_KEY = 12
+"""Significant digits of β in a trial's key."""
 NUM_HELD_OUT = 10_000
 """Number of images or videos of the original study's finite sets that training never sees."""
 MOST_CIRCLES = 4

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 from dd_ray.command_line import LEAN, field_docs
 from dd_ray.config.effects import deciding, has_effect, needs
 from dd_ray.config.field import option_of, type_of
+from dd_ray.config.names import BETAS, DIGITS_IN_KEY
 from dd_ray.config.specs import cached_until_change
 from dd_ray.config.trial import TrialConfig
 from dd_ray.config.trial_fields import TrialFields, choices_of, config_fields, defaults, option_classes
@@ -21,8 +22,6 @@ from dd_ray.errors import UserError
 
 Axes = dict[str, tuple[Any, ...]]
 """Values of config fields by name; a field with more than one value is swept."""
-
-_ONE_OF = ("beta", "beta_norm")
 
 
 def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
@@ -61,7 +60,7 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
         given: names of the options that the user gave.
     """
     values: Axes = {field.name: tuple(getattr(options, field.name)) for field in config_fields()}
-    for one, other in itertools.permutations(_ONE_OF):
+    for one, other in itertools.permutations(BETAS):
         if one in given and other not in given:
             values[other] = ()
     ordered = [*usual, *(name for name in values if name not in usual)]
@@ -149,7 +148,7 @@ def _same_trial(one: TrialConfig, other: TrialConfig) -> str:
     name = next(different, None)
     if name is None:
         return f"two values of an option mean the same trial, {one.key}; give one."
-    why = "they agree to 12 digits" if name in _ONE_OF else "where it lies does not enter it"
+    why = f"they agree to {DIGITS_IN_KEY} digits" if name in BETAS else "where it lies does not enter it"
     given = f"--{option_name(name)} {getattr(one, name)} {getattr(other, name)}"
     return f"{given} are the same trial, as {why}; give one."
 

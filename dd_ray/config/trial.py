@@ -18,7 +18,7 @@ from dd_ray.config.checks import CHECKS
 from dd_ray.config.datasets import DATASETS
 from dd_ray.config.effects import takes
 from dd_ray.config.models import MODELS
-from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS
+from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS, DIGITS_IN_KEY
 from dd_ray.config.specs import ModelSpec, cached_until_change
 from dd_ray.config.trial_fields import TrialFields, config_fields, fields_with, option_classes
 from dd_ray.errors import UserError
@@ -165,8 +165,13 @@ class TrialConfig(TrialFields):
         values = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         for name in ("beta_norm", *fields_with(in_key=False)):
             values.pop(name, None)
-        values["beta"] = float(f"{self.beta_value:.12g}")
+        values["beta"] = rounded_in_key(self.beta_value)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def rounded_in_key(value: float) -> float:
+    """Round a number to the digits that β has in a key: one form, computed from the other, differs in the last."""
+    return float(f"{value:.{DIGITS_IN_KEY}g}")
 
 
 def data_config(data: Mapping[str, Any]) -> TrialConfig:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from dd_ray.config import MODELS
+from dd_ray.config import BETAS, MODELS
 from dd_ray.config.symbols import plain, setting
 from dd_ray.config.trial_fields import defaults
 from dd_ray.results.cells import order_of, places_of, settings_of
-from dd_ray.results.layout import BETAS, NotGiven
+from dd_ray.results.layout import NotGiven
 from dd_ray.results.table import finished
 
 BETA_ALONE = "beta_vae"

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dd_ray.config import fields_with
+from dd_ray.config import BETAS, fields_with, rounded_in_key
 from dd_ray.config.labels import joined_labels
 from dd_ray.config.options import option_name, shown
 from dd_ray.metrics import REPORTED
@@ -128,7 +128,7 @@ def progress_of(rows: Rows) -> tuple[int, bool, int]:
 
 def _betas(row: Row) -> dict[str, float]:
     """Return β in both its forms as far as a trial's key looks at it: one computed from the other has rounding."""
-    return {name: float(f"{row[name]:.12g}") for name in ("beta", "beta_norm")}
+    return {name: rounded_in_key(row[name]) for name in BETAS}
 
 
 def _which_count(sweeps: Mapping[str, Rows]) -> dict[str, str]:

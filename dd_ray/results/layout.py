@@ -8,12 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from dd_ray.config import field_names, fields_with, has_effect
+from dd_ray.config import BETAS, field_names, fields_with, has_effect, rounded_in_key
 from dd_ray.config.options import field_named, option_name
 from dd_ray.errors import UserError, did_you_mean
 
-BETAS = ("beta", "beta_norm")
-"""The two forms of β, as config fields."""
 MOST_PLACES = 250_000
 """The most combinations of values that are summarised; 1.7 million take 3.3 GB."""
 _PREFERRED = ("gamma", *BETAS, "lam")  # the order in which axes are given a place: x, y, columns
@@ -113,7 +111,7 @@ def swept_fields(table: pd.DataFrame, given: Collection[str]) -> list[str]:
 
 def exact(value: Any) -> Any:
     """Round a number to the digits that a trial's key contains; other values stay as they are."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
+    return rounded_in_key(value) if isinstance(value, float) else value
 
 
 def with_zero(trials: pd.DataFrame, axes: Sequence[str]) -> list[str]:

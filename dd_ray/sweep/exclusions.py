@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
-from dd_ray.config import TrialConfig, config_fields
+from dd_ray.config import TrialConfig, config_fields, rounded_in_key
 from dd_ray.config.field import type_of
 from dd_ray.config.options import field_named
 from dd_ray.config.trial_fields import choices_of
@@ -60,9 +60,9 @@ def belongs(config: TrialConfig, combination: Combination) -> bool:
 def _value_in(config: TrialConfig, name: str) -> Any:
     """Return a value of a config; β in the form that is asked for if it was given in the other."""
     if name == "beta" and config.beta_norm is not None:
-        return float(f"{config.beta_value:.12g}")
+        return rounded_in_key(config.beta_value)
     if name == "beta_norm" and config.beta is not None:
-        return float(f"{config.beta_norm_value:.12g}")
+        return rounded_in_key(config.beta_norm_value)
     return getattr(config, name)
 
 

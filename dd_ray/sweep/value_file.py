@@ -21,6 +21,7 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 import yaml
 
 from dd_ray.command_line import COMMAND, LEAN, checked_value
+from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name, options_class
 from dd_ray.config.trial_fields import field_names
 from dd_ray.config.urls import check_regular, own_path
@@ -40,7 +41,7 @@ EXTENSION = "extension"
 """The key of files that are loaded before options are known."""
 NOT_IN_A_FILE = ("config", "save_config", "dry_run")
 """Options of a command and not of what it runs."""
-INSTEAD = ({"beta", "beta_norm"}, {"seed", "seeds"})
+INSTEAD = ({*BETAS}, {"seed", "seeds"})
 """Options of which one replaces the other."""
 
 READERS: Mapping[type, Callable[[str], Any]] = {
