@@ -39,7 +39,6 @@ from dd_ray.results.averages import (
     Rows,
     at_rows,
     average_seeds,
-    comparable,
     rows_by_seed,
     with_columns,
 )
@@ -332,28 +331,23 @@ def described(metric: str) -> Metric:
     return Metric(name, name, known.better) if part else known
 
 
-def best_region(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
+def best_region(
+    mean: Floats, low: Floats, high: Floats, comparable: NDArray[np.bool_], better: str | None
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Find the best cell, and the cells whose 95% interval overlaps with its interval.
 
-    Only complete cells without a collapsed seed that have an interval are considered.
-
     Args:
-        cells: the cells of one metric in one figure.
+        mean: [C] of the cells of one metric in one figure.
+        low: [C] lower ends of their intervals; a cell without one is not considered.
+        high: [C] upper ends.
+        comparable: [C] the cells that are considered: complete, and without a collapsed seed.
         better: which values are better: min, max, or None if neither, and so no cell is the best.
 
     Returns:
-        For each cell, whether it is the best, and whether it is in the region. No cell is if none has an interval, or
-        if the region contains all candidates, since then no cell can be told apart.
+        [C] whether each cell is the best, and whether it is in the region. No cell is if none has an interval, or if
+        the region contains all candidates, since then no cell can be told apart.
     """
-    low, high, mean = (cells[name].to_numpy(float) for name in ("low", "high", "mean"))
-    best, region = _region(mean, low, high, comparable(cells) & ~np.isnan(low), better)
-    return pd.Series(best, cells.index), pd.Series(region, cells.index)
-
-
-def _region(
-    mean: Floats, low: Floats, high: Floats, candidates: NDArray[np.bool_], better: str | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    none = np.zeros(len(mean), bool)
+    none, candidates = np.zeros(len(mean), bool), comparable & ~np.isnan(low)
     if better is None or not candidates.any():
         return none, none
     worth = np.where(candidates, -mean if better == "min" else mean, -math.inf)
@@ -420,8 +414,8 @@ def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, ND
 
 def _best(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the columns `best`, `in_best_region` and `luck`, which takes all cells of the region for equal."""
-    candidates = part.comparable & ~np.isnan(found["low"])
-    best, region = _region(part.mean, found["low"], found["high"], candidates, described(part.metric).better)
+    better = described(part.metric).better
+    best, region = best_region(part.mean, found["low"], found["high"], part.comparable, better)
     luck = np.where(best, found["error"] * expected_largest(max(1, int(region.sum()))), math.nan)
     return {"best": best, "in_best_region": region, "luck": luck}
 

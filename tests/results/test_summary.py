@@ -12,6 +12,7 @@ from scipy import stats
 
 from dd_ray import results
 from dd_ray.errors import UserError
+from dd_ray.results.averages import comparable
 from dd_ray.results.layout import Layout, combinations
 from dd_ray.results.summary import COMPLETE, MARKS, best_region, described, summarise
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -233,6 +234,13 @@ def cells_with(rows: Sequence[tuple[float, float, str, int]]) -> pd.DataFrame:
     return frame.assign(low=frame["mean"] - frame["half"], high=frame["mean"] + frame["half"])
 
 
+def region_of(cells: pd.DataFrame, better: str | None) -> tuple["pd.Series[bool]", "pd.Series[bool]"]:
+    """The best of some cells, and the region of it."""
+    numbers = (cells[name].to_numpy(float) for name in ("mean", "low", "high"))
+    best, region = best_region(*numbers, comparable(cells), better)
+    return pd.Series(best, cells.index), pd.Series(region, cells.index)
+
+
 def test_the_best_region_holds_the_cells_whose_interval_overlaps_that_of_the_best() -> None:
     cells = cells_with(
         [
@@ -245,19 +253,19 @@ def test_the_best_region_holds_the_cells_whose_interval_overlaps_that_of_the_bes
             (math.nan, math.nan, "failed", 0),
         ]
     )
-    best, region = best_region(cells, "max")
+    best, region = region_of(cells, "max")
     assert list(best) == [False, False, False, True, False, False, False]
     assert list(region) == [False, False, False, True, True, False, False]
-    best, region = best_region(pd.concat([cells, cells_with([(2.0, 0.1, COMPLETE, 0)]).set_axis([20])]), "min")
+    best, region = region_of(pd.concat([cells, cells_with([(2.0, 0.1, COMPLETE, 0)]).set_axis([20])]), "min")
     assert (list(best.index[best]), list(region.index[region])) == ([11], [10, 11, 12])
-    assert not any(mask.any() for mask in best_region(cells, None))
-    assert not any(mask.any() for mask in best_region(cells.assign(mark="unfinished"), "max"))
+    assert not any(mask.any() for mask in region_of(cells, None))
+    assert not any(mask.any() for mask in region_of(cells.assign(mark="unfinished"), "max"))
 
 
 @pytest.mark.parametrize("half", [math.nan, 0.2], ids=["one seed", "all overlap"])
 def test_where_no_cell_can_be_told_apart_there_is_no_best(half: float) -> None:
     cells = cells_with([(0.5, half, COMPLETE, 0), (0.8, half, COMPLETE, 0), (0.1, half, COMPLETE, 1)])
-    assert not any(mask.any() for mask in best_region(cells, "max"))
+    assert not any(mask.any() for mask in region_of(cells, "max"))
 
 
 def test_each_figure_has_a_best_cell_of_its_own(tmp_path: Path) -> None:
