@@ -10,7 +10,7 @@ import torch
 
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
-from dd_ray.storage.attempts import Attempts, of_this_user
+from dd_ray.storage.gpu_attempts import Attempts, of_this_user
 from dd_ray.storage.versions import versions
 from dd_ray.training.fused import Block, Method, methods_of
 from dd_ray.training.graphs import release_memory

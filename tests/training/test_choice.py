@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from dd_ray.storage.attempts import Attempts
+from dd_ray.storage.gpu_attempts import Attempts
 from dd_ray.training import Stack, choice
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.choice import Choice, DeviceLost

@@ -68,7 +68,7 @@ class Attempts:
 
 
 def of_this_user(setting: str) -> Attempts:
-    """Open the record in the user's cache, as `attempts`."""
+    """Open the record of a setting in the folder `attempts` of the user's cache."""
     return Attempts(cache_folder() / "attempts", setting)
 
 

@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from dd_ray.storage.attempts import Attempts
+from dd_ray.storage.gpu_attempts import Attempts
 
 ENDS = """
 import os, sys
 from pathlib import Path
-from dd_ray.storage.attempts import Attempts
+from dd_ray.storage.gpu_attempts import Attempts
 with Attempts(Path(sys.argv[1]), "a GPU").trying("triton"):
     os._exit(1)
 """
