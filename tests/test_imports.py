@@ -70,6 +70,24 @@ def test_every_part_of_the_package_has_its_place_in_the_order():
     assert parts == set(ORDER)
 
 
+def test_the_readme_lists_the_parts_in_their_order():
+    readme = (PACKAGE / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^    dd_ray/(\w+)", readme, re.MULTILINE) == ORDER
+
+
+INDEXED = {"config", "figures", "probes", "report", "results", "storage", "sweep", "trial", "tune", "upkeep"}
+"""Parts of the package whose docstring says of each module what it holds."""
+
+
+def test_an_index_of_modules_names_them_all():
+    missing = []
+    for part in sorted(INDEXED):
+        index = ast.get_docstring(ast.parse((PACKAGE / part / "__init__.py").read_text(encoding="utf-8"))) or ""
+        names = [path.stem for path in (PACKAGE / part).glob("*.py") if not path.stem.startswith("__")]
+        missing += [f"{part}: {name}" for name in names if not re.search(rf"\b{name}\b", index)]
+    assert missing == []
+
+
 def test_the_package_itself_imports_nothing_of_its_own():
     assert not list(_imports(PACKAGE / "__init__.py"))
 

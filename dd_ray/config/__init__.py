@@ -7,7 +7,9 @@ effects       which fields have an effect beside which others
 checks        what a config may not be
 options       the config as a command line
 labels        names of trials and of their TensorBoard runs
+symbols       names of fields in words and symbols
 schedules     what changes with the iteration
+extensions    declarations in a user's own files; recorded is what a sweep keeps of them
 names, dsprites, arrays, urls   values, files and URLs that fields take
 """
 

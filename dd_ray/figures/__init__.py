@@ -12,6 +12,7 @@ reconstructions        what networks make of a held-out video
 traversals             what networks show: traversals, videos, dreams, and their lag
 reconstruction_errors  where reconstructions fail
 
+looks      what colours, shapes, sizes and lines mean where cells are points
 common     words of marks, colours that tell settings apart, axes, writing, and a command's `main`
 maps       a metric's cells as a panel of a map
 sheets     pictures beside each other, and animations

@@ -4,6 +4,7 @@ table         load: a row for each trial and evaluation; final
 joining       several sweeps as one: shared trials, and what differs between them
 suggestions   the same of a search: a row for each suggestion
 layout        which fields are axes, and where each stands in a map
+averages      the means of cells over their seeds, all cells at once
 summary       seeds summarised into the cells of a map
 comparisons   which cells can be told apart: pooled variances, and marks that hold for a whole map
 effects       what each axis changes, and two of them together
@@ -16,6 +17,7 @@ tradeoffs     what is traded for what, and Pareto fronts
 cells         combinations of swept values over their seeds
 printing      tables of cells in the terminal
 came_out      what a sweep prints of the trials that were asked for
+paths         the sweeps that a command names
 """
 
 from dd_ray.results.printing import print_cells

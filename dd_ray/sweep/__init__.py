@@ -1,14 +1,19 @@
 """A sweep as data, before anything runs. It needs neither Ray nor PyTorch.
 
-study        a question, its presets and figures; space and schedulers are what it chooses from
-options      what is asked beside trials; checks says which values are out of range
-value_file   the same by file: `--config` and `--save-config`
-warm_start   the weights that trials begin with, where these are of another sweep
-plan         a grid that was asked for and checked; search_plan a search, whose trials come as it goes
-planned      a trial of a plan
-source       where trials come from while a sweep runs; suggestions are that of a search, in Optuna's study
-costs        how long a plan takes
-manifest     what is recorded of a plan, and whether it goes together with what was asked for before
+study         a question, its presets and figures; space, samplers and schedulers are what it chooses from
+options       what is asked beside trials; checks says which values are out of range
+value_file    the same by file: `--config` and `--save-config`
+exclusions    combinations that a grid leaves out; sampling draws some of its cells
+streams       the training stream of each trial
+warm_start    the weights that trials begin with, where these are of another sweep
+plan          a grid that was asked for and checked; search_plan a search, whose trials come as it goes
+planned       a trial of a plan
+confirmation  the plan of chosen cells with fresh seeds
+source        where trials come from while a sweep runs; suggestions are that of a search, in Optuna's study
+draws         what a search draws by; cma_es is a way of our own
+deadline      when a sweep is to end; plateau when a trial is
+costs         how long a plan takes; memory how much its trials take
+manifest      what is recorded of a plan, and whether it goes together with what was asked for before
 """
 
 from dd_ray.sweep.samplers import SamplerSpec

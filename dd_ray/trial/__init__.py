@@ -7,7 +7,7 @@ local_trainer  this process trains it
 pack           a process that trains many as one stack
 member         one trial's network in a stack, as both of them train it
 board          its TensorBoard run
-states         its stored states
+states         its stored states; warm_start its first, where it begins with another's weights
 standalone     a trial that no sweep keeps, taken further by whoever keeps its state
 held_out_sets  the held-out data of the trials of a process
 devices        where a trial is trained
