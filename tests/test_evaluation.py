@@ -404,6 +404,7 @@ def test_scores_of_untrained_networks_are_those_of_the_seed_and_computed_once(mo
     first = untrained_scores(config, ["mcc"])
     assert first == {name: expected[name] for name in FURTHER["mcc"].all_columns}
     assert untrained_scores(replace(config, seed=3), ["mcc"]) != first
+    assert untrained_scores(replace(config, contrast=0.1), ["mcc"]) != first  # equal weights, other pictures
     monkeypatch.setattr(scores_module, "model_scores", None)
     assert untrained_scores(replace(config, beta=0.1, gamma=0.9), ["mcc"]) == first
 

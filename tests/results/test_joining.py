@@ -53,6 +53,12 @@ def test_of_equals_the_first_named_counts_whichever_it_is(tmp_path: Path) -> Non
     assert set(results.load(*reversed(paths))["sweep"]) == {"b"}
 
 
+def test_of_two_that_went_as_far_the_one_that_finished_counts(tmp_path: Path) -> None:
+    stopped = write_sweep(tmp_path / "stopped", SEEDS, ended=lambda _: ("stopped_early", 300))
+    finished = write_sweep(tmp_path / "finished", SEEDS)
+    assert set(results.load(str(stopped), str(finished))["sweep"]) == {"finished"}
+
+
 def test_a_sweep_that_is_named_twice_is_one(two: tuple[str, str]) -> None:
     pd.testing.assert_frame_equal(results.load(two[0], two[0]), results.load(two[0]))
 

@@ -14,6 +14,7 @@ from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
 from dd_ray.results.__main__ import main
+from dd_ray.results.cells import cells_of, settings_of
 from dd_ray.results.printing import print_best_cells
 from dd_ray.results.table import SECONDS_TO_LIVE, effective_lambda
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -324,3 +325,12 @@ def test_where_one_of_both_is_swept_the_weight_is_no_column(tmp_path):
 def test_of_a_gamma_that_changes_there_is_no_weight(change):
     values = TrialConfig(model="inertia_vae", beta=0.1, gamma=0.5, lam=1.0, **change).to_dict()
     assert math.isnan(effective_lambda(values))
+
+
+def test_seeds_that_agree_give_a_cell_no_interval(tmp_path):
+    """They say nothing about other seeds, so a table shows no ± 0."""
+    axes = {"beta": [0.1], "seed": [0, 1, 2]}
+    path = write_sweep(tmp_path / "s", axes, metrics=lambda config, _: {"linear_r2": 0.5, "mcc": 0.1 * config["seed"]})
+    trials = results.final(results.load(path))
+    (cell,) = cells_of(trials, settings_of(trials))
+    assert math.isnan(cell.score("linear_r2").half) and cell.score("mcc").half > 0

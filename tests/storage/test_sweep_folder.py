@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from dd_ray.errors import UserError
+from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.storage.trial_records import Outcome
+from dd_ray.storage.trial_records import Outcome, TrialFolder
 
 
 @pytest.fixture
@@ -139,3 +140,29 @@ def test_scores_are_added_by_iteration_and_a_line_cut_short_costs_none_of_them(t
     assert trial.scores() == {5: {"dci": 0.5, "sap": None}, 0: {"dci": 0.1}}
     trial.add_scores(5, {"dci": 0.6})
     assert trial.scores() == {5: {"dci": 0.6, "sap": None}, 0: {"dci": 0.1}}
+
+
+class KilledFiles(LocalFiles):
+    """Files of a process that is killed after it has removed some."""
+
+    def __init__(self, folder, removals):
+        super().__init__(folder)
+        self.removals = removals
+
+    def remove(self, name):
+        if not self.removals:
+            raise KeyboardInterrupt
+        self.removals -= 1
+        super().remove(name)
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_a_kill_while_a_trial_is_removed_leaves_no_state_without_its_evaluations(trial, removals):
+    for iteration in (0, 5, 10):
+        trial.record({"iteration": iteration, "mcc": 0.5})
+        trial.save_state(iteration, b"weights")
+    trial.finish(Outcome(state="finished", iteration=10))
+    with pytest.raises(KeyboardInterrupt):
+        TrialFolder(KilledFiles(trial.files.local, removals), trial.key).remove()
+    assert (trial.outcome() is None) == (removals > 0)
+    assert len(trial.evaluations()) == 3 or not trial.states()

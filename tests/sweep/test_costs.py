@@ -1,12 +1,21 @@
 """The time of a sweep is estimated from what as many cores as it uses do at once."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
 from dd_ray.models import build_model
 from dd_ray.sweep import costs
-from dd_ray.sweep.costs import BY_PYTORCH, COMPILED, Rates, core_seconds, gpu_hours
+from dd_ray.sweep.costs import (
+    BY_PYTORCH,
+    COMPILED,
+    Rates,
+    affordable_evaluations,
+    affordable_scores,
+    core_seconds,
+    gpu_hours,
+)
 from tests.small import small
 
 CONFIG = small("inertia_vae", batch_size=8, num_frames=10)
@@ -52,3 +61,17 @@ def test_hours_of_a_gpu_are_those_of_the_original_study():
     smaller = small("inertia_vae", batch_size=16, num_frames=10, width_factor=1.0)
     assert gpu_hours([paper], 50_000) == pytest.approx(1)
     assert gpu_hours([paper, paper, smaller, smaller], 100_000) == pytest.approx(2 * (1 + 1 / 4) / 2)
+
+
+def test_with_a_split_an_evaluation_is_of_seen_data_as_well_and_costs_twice_as_much():
+    whole, split = replace(CONFIG, num_test=100), replace(CONFIG, num_test=100, split="levels", train_share=0.5)
+    assert affordable_evaluations([whole], 2000) == affordable_evaluations([split], 4000) == 8
+    assert affordable_evaluations([split], 2000) == 3
+
+
+def test_a_score_is_paid_for_twice_if_active_units_have_one_of_their_own(monkeypatch):
+    monkeypatch.setattr(costs, "_frames_of_conv32", lambda config: 1)
+    seconds = costs.STILLS_COST + 2 * costs.FURTHER["nonlinear_r2"].cost
+    enough = round(seconds * costs.FRAMES_PER_SECOND / costs.FINAL_SHARE)
+    assert affordable_scores([CONFIG], round(1.01 * enough), {"nonlinear_r2"}) == ("nonlinear_r2",)
+    assert affordable_scores([CONFIG], round(0.99 * enough), {"nonlinear_r2"}) == ()
