@@ -180,3 +180,9 @@ def test_two_sweeps_are_laid_beside_each_other_in_one_scale(storage: Path) -> No
         with pytest.raises(UserError):
             front_of(query)
     assert HOSTILE not in front_of({"beside": ["half", "more"]})
+
+
+def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
+    sweep = SweepFolder.at(tmp_path / "s")
+    sweep.write_manifest({"study": "inertia_grid", "axes": {}, "options": {}})
+    assert Lines().of(sweep).state == "not running"

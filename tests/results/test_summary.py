@@ -430,3 +430,9 @@ def test_values_that_were_drawn_are_no_grid() -> None:
     with pytest.raises(UserError, match=r"200 beta × 200 gamma × 200 lam are 8,000,000 places.*dd-ray search-results"):
         combinations(drawn, ["beta", "gamma", "lam"])
     assert len(combinations(drawn, ["beta", "gamma"])) == 40_000
+
+
+def test_a_sweep_that_went_further_than_its_last_command_asks_is_summarised_where_it_ended(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]}, lambda _: ("finished", 600), evaluated=(0, 300, 600))
+    summary = summary_of(path)
+    assert (summary.iteration, summary.last, set(summary.cells["mark"])) == (600, 600, {COMPLETE})

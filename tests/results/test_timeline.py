@@ -97,3 +97,10 @@ def test_a_sweep_of_an_earlier_version_has_no_times(tmp_path: Path) -> None:
     assert timeline(tmp_path / "s").empty
     shown = collect(tmp_path / "s")["timeline"]
     assert shown["without"] == 1 and shown["columns"]["cell"] == []
+
+
+def test_an_attempt_never_ends_before_it_begins_though_a_clock_was_set(tmp_path: Path) -> None:
+    (trial,) = sweep_of(tmp_path / "s", ("finished", 300))
+    record(trial, 50, ended=FIRST + 20, iteration=300, how="finished")
+    (row,) = timeline(tmp_path / "s").to_dict("records")
+    assert row["ended"] == row["began"]
