@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import Colour, ordered_colours
-from dd_ray.results.arms import BETAS, Arm, arms_of
-from dd_ray.results.summary import NOT_GIVEN
+from dd_ray.results.arms import Arm, arms_of
+from dd_ray.results.layout import NOT_GIVEN
 
 SHAPES = "osD^vPX"
 SIZE, SIZES = 5.5, (3.5, 8.0)

@@ -58,7 +58,6 @@ from dd_ray.results.table import untrained_rows
 __all__ = [
     "COMPLETE",
     "MARKS",
-    "NOT_GIVEN",
     "Evaluations",
     "Summary",
     "best_region",

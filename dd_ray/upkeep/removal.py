@@ -27,7 +27,8 @@ MOST_LISTED = 40
 """The most trials that are listed one by one."""
 NOT_REMOVED = 1
 """Exit code where the answer was no."""
-_OF_THE_SWEEP = ("results.csv", "suggestions.csv")
+_OF_ALL_TRIALS, _OF_SOME = ("results.csv", "suggestions.csv"), "confirmation.csv"
+"""Tables of a sweep: those that have a row for each of its trials, and the one that its command makes of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +143,13 @@ def _remove(sweep: SweepFolder, trial: TrialToRemove) -> None:
 
 
 def _write_tables(sweep: SweepFolder) -> None:
-    """Write the tables of all trials anew, as far as there are any; without a trial to show, there is none."""
-    for name in _OF_THE_SWEEP:
+    """Write the tables of all trials anew, as far as there are any; without a trial to show, there is none.
+
+    What a confirmation came to is removed; the sweep's command writes it when it has trained the trials again.
+    """
+    if sweep.files.exists(_OF_SOME):
+        sweep.files.remove(_OF_SOME)
+    for name in _OF_ALL_TRIALS:
         if sweep.files.exists(name):
             try:
                 sweep.files.write(name, as_csv(_table(name, sweep.location)), durable=False)

@@ -299,6 +299,7 @@ def _with_option(option: str, model: str = "options=O") -> str:
         ("startup: int = 3", "option startup, which there is already"),  # of a search
         ("frames: int = 3", "option frames, which there is already"),  # a property of configs
         ("key: str = ''", "option key, which there is already"),
+        ("cells: int = 3", "option cells, which there is already"),  # a column of a search's suggestions
         ("mcc: float = 0.5", "option mcc, which there is already"),  # columns of the table
         ("mig_stills_active: float = 0.5", "option mig_stills_active, which there is already"),
         ("state: str = ''", "option state, which there is already"),

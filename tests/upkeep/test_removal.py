@@ -48,7 +48,9 @@ def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
 
 
 def test_all_seeds_of_the_named_cells_go_with_all_that_was_theirs(sweep: SweepFolder, capsys: Any) -> None:
+    sweep.files.write("confirmation.csv", b"of trials that go")
     assert gone(sweep, "--where", "gamma=0.5,0.9 beta=0.1", "--yes") == 0
+    assert not sweep.files.exists("confirmation.csv")  # their command writes it again
     said = capsys.readouterr().out
     assert "4 trials of 12" in said and "trains them again" in said and "--exclude 'gamma=0.5,0.9 beta=0.1'" in said
     table = results.load(sweep.location)
