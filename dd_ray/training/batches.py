@@ -14,6 +14,8 @@ tenth of them, or, of a few still images, for a thousandth."""
 class Batches:
     """Renders the batches of the steps ahead together where they are small, and keeps them until they are used.
 
+    It begins with one, and then renders twice as many as before, so that few steps render few.
+
     Args:
         dataset: gives the batches.
         config: config of a trial of the stack.
@@ -22,7 +24,7 @@ class Batches:
     def __init__(self, dataset: Dataset, config: TrialConfig) -> None:
         self._dataset = dataset
         numbers = config.batch_size * config.frames * math.prod(config.image_shape)
-        self._together = max(1, NUMBERS_TOGETHER // numbers)
+        self._most, self._together = max(1, NUMBERS_TOGETHER // numbers), 1
         self._rendered: dict[int, Batch] = {}
 
     def at(self, iterations: Collection[int]) -> dict[int, Batch]:
@@ -31,4 +33,5 @@ class Batches:
         self._rendered = {iteration: batch for iteration, batch in self._rendered.items() if iteration in ahead}
         if not self._rendered.keys() >= {*iterations}:
             self._rendered |= self._dataset.batches(sorted(ahead - self._rendered.keys()))
+            self._together = min(self._most, 2 * self._together)
         return {iteration: self._rendered[iteration] for iteration in iterations}

@@ -9,6 +9,7 @@ to a large one, or ask for the memory of one, is none that was written here.
 import io
 import json
 import math
+import threading
 import tokenize
 import zipfile
 import zlib
@@ -29,6 +30,9 @@ FORMAT = "dd_ray trial 1"
 GROUPS = ("weights", *KEPT)
 LONGEST_META = 2**20
 """The most characters of `meta`: a config has 2,000, and the names of a network's arrays as many."""
+_one_at_a_time = threading.Lock()
+"""Held while an archive is read: NumPy has Python parse the header of each array, and Python 3.11 raises a SystemError
+where threads parse at once (github.com/python/cpython/issues/106905)."""
 
 # RuntimeError and zlib.error: zipfile raises them for an archive that claims to be encrypted or compressed.
 # SyntaxError and TokenError: numpy raises them for a bad header of an array whose checksum is not reached by then.
@@ -73,8 +77,7 @@ def load_state(content: bytes | Path) -> TrialState:
     try:
         # Not by its path, since numpy leaves a damaged file open.
         source = content.read_bytes() if isinstance(content, Path) else content
-        _check_headers(source)
-        with np.load(io.BytesIO(source), allow_pickle=False) as archive:
+        with _one_at_a_time, np.load(io.BytesIO(_checked(source)), allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["format"] != FORMAT:
                 raise UserError(f"its format is {meta['format']!r}; this version reads {FORMAT!r}.")
@@ -103,8 +106,8 @@ def _iteration(value: object) -> int:
     return value
 
 
-def _check_headers(content: bytes) -> None:
-    """Make sure that an archive claims to hold what `dump_state` writes, and no more than the file has.
+def _checked(content: bytes) -> bytes:
+    """Return an archive, after making sure that it claims to hold what `dump_state` writes, and no more than it has.
 
     Raises:
         ValueError: it is not.
@@ -119,6 +122,7 @@ def _check_headers(content: bytes) -> None:
         for member in members:
             with archive.open(member) as file:
                 _check_header(member, *_header(file))
+    return content
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], int]:

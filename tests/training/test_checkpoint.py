@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import time
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +19,7 @@ from numpy.lib import format as npy
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
-from dd_ray.training import Trial, TrialState, dump_state, load_state
+from dd_ray.training import Trial, TrialState, checkpoint, dump_state, load_state
 from tests.small import small
 
 STATE = TrialState(
@@ -275,3 +277,19 @@ def test_arrays_on_top_of_each_other_are_refused():
 def test_an_iteration_that_is_none_is_refused(iteration):
     with pytest.raises(UserError, match="its iteration is"):
         load_state(_with_meta(iteration=iteration))
+
+
+def test_threads_read_states_one_at_a_time(monkeypatch):
+    at_work: list[int] = []
+
+    def checked(content: bytes) -> bytes:
+        at_work.append(1)
+        time.sleep(0.01)
+        assert len(at_work) == 1
+        at_work.pop()
+        return content
+
+    monkeypatch.setattr(checkpoint, "_checked", checked)
+    with ThreadPoolExecutor(4) as pool:
+        states = list(pool.map(load_state, [CONTENT] * 8))
+    assert all(_equal(state, STATE) for state in states)
