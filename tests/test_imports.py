@@ -75,7 +75,9 @@ def test_the_readme_lists_the_parts_in_their_order():
     assert re.findall(r"^    dd_ray/(\w+)", readme, re.MULTILINE) == ORDER
 
 
-INDEXED = {"config", "figures", "probes", "report", "results", "storage", "sweep", "trial", "tune", "upkeep"}
+INDEXED = {
+    *("command_line config data figures probes report results storage sweep training trial tune upkeep".split()),
+}
 """Parts of the package whose docstring says of each module what it holds."""
 
 

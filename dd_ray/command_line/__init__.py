@@ -1,4 +1,12 @@
-"""Options and terminal: command lines from dataclasses, and printing for people."""
+"""Options and terminal: command lines from dataclasses, and printing for people.
+
+parsing, groups      options from the fields of a dataclass, and in groups
+values               values that come from Python
+completion           completion by a shell
+program, streams     how a command begins and ends, on whatever its output goes to
+terminal, tables     what is printed, and tables as wide as the terminal
+bars                 progress
+"""
 
 from dd_ray.command_line.bars import progress_bar
 from dd_ray.command_line.completion import completion_script

@@ -1,4 +1,29 @@
-"""Training: a stack of trials, and a trial's checkpoint. It needs no Ray and writes no files."""
+"""Training: a stack of trials, and a trial's checkpoint. It needs no Ray and writes no files.
+
+A trial
+    trial                    its model and its optimiser, from one iteration to the next
+    checkpoint               its state as bytes
+    optimizers, rates        the update of weights, and its rates
+    rmsprop, adam, sgd       the optimisers
+A stack of trials
+    stack                    trials that share network and data
+    batches                  their batches, some of which a CPU renders ahead
+    blocks                   trials in blocks that are stepped as one
+    choice                   the method that is fastest on a device
+    fused                    the step of a block
+    feed, draws              the inputs of a step, and what the host draws for the next one
+    graphs, painting         a step, and the painting of its images, as one launch
+Convolutions
+    convolutions             other layers in place of PyTorch's
+    cpu_convolutions         layers on a CPU, by
+    cpu_kernels              kernels.cpp, if it was compiled
+    triton_layers            layers on a GPU, by
+    triton_convolutions      our kernels in Triton,
+    triton_kernels           which are here
+A device
+    precision                how exactly it multiplies
+    memory, footprint        memory that is kept, and how much a trial takes
+"""
 
 from dd_ray.config.names import Precision
 from dd_ray.training.checkpoint import dump_state, load_state
