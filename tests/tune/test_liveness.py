@@ -96,14 +96,14 @@ def test_a_raylet_that_is_killed_ends_the_sweep_and_the_same_command_goes_on(tmp
         session = Path(re.search(r"--session_dir=(\S+)", command)[1])
         assert stat.S_IMODE(session.parents[1].stat().st_mode) == 0o700
         os.kill(raylet, signal.SIGKILL)
-        _, said = sweep.communicate(timeout=60)
+        _, said = sweep.communicate(timeout=120)
         assert sweep.returncode == 1
         assert said.strip().endswith("What was recorded is kept; the same command goes on.")
         assert "Traceback" not in said
         assert not session.exists()
     with running_sweep(tmp_path, home) as sweep:
         os.killpg(sweep.pid, signal.SIGTERM)
-        sweep.communicate(timeout=60)  # at most 15 s on an idle machine
+        sweep.communicate(timeout=120)  # at most 15 s on an idle machine
         assert sweep.returncode == 130
         assert (tmp_path / "endless" / "results.csv").exists()
 
@@ -122,7 +122,7 @@ def test_a_worker_that_is_stopped_is_ended_within_a_minute_and_its_trial_goes_on
         size = evaluations.stat().st_size
         wait_until(lambda: evaluations.stat().st_size > size)
         os.killpg(sweep.pid, signal.SIGTERM)
-        _, said = sweep.communicate(timeout=60)
+        _, said = sweep.communicate(timeout=120)
         assert f"Process {worker} on" in said and "was stopped by a signal" in said
         assert "is tried again from iteration" in said
 
@@ -137,7 +137,7 @@ def test_a_head_that_dies_ends_the_sweep_and_the_same_command_goes_on_when_it_is
         head = next(pid for pid, command in children_of(os.getpid()).items() if "start --head" in command)
         for process in (*children_of(head), head):
             os.kill(process, signal.SIGKILL)
-        _, said = sweep.communicate(timeout=60)
+        _, said = sweep.communicate(timeout=120)
         assert sweep.returncode == 1
         assert said.strip().endswith("What was recorded is kept; the same command goes on.")
         assert "Traceback" not in said
@@ -146,7 +146,7 @@ def test_a_head_that_dies_ends_the_sweep_and_the_same_command_goes_on_when_it_is
         running_sweep(tmp_path, home, "--address", address) as sweep,
     ):
         sweep.terminate()
-        sweep.communicate(timeout=60)  # 15 s on an idle machine
+        sweep.communicate(timeout=120)  # 15 s on an idle machine
         assert sweep.returncode == 130
 
 

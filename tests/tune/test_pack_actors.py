@@ -92,7 +92,7 @@ def test_a_pack_that_is_killed_is_replaced_and_an_interrupt_loses_nothing(ray_fo
     run.interrupt()
     ended = run.ended()
     assert ended.returncode == 130, ended.stderr
-    assert not other.is_running()
+    assert not other.is_running() or other.status() == psutil.STATUS_ZOMBIE  # ended, and not yet asked how
     before = results.load(tmp_path / "mine")
     done = sweep(*LONG, *options)
     assert done.returncode == 0, done.stderr
