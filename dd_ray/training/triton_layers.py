@@ -42,7 +42,8 @@ class TritonConvolutions(Convolutions):
 
     def forward(self, input: Tensor) -> Tensor:
         """Map images [N, C, H, W] to those of the last layer."""
-        return _applied([layer for layer in self if isinstance(layer, Layer)], input)
+        layers = [layer for layer in self if isinstance(layer, Layer)]
+        return _applied(layers, input) if len(layers) == len(self) else super().forward(input)
 
 
 TRITON: Mapping[type[nn.Module], type[nn.Module]] = {

@@ -144,6 +144,16 @@ def test_layers_that_follow_each_other_are_those_of_pytorch(which, images):
 
 
 @compiled
+def test_what_else_lies_between_layers_is_applied():
+    _, ours = _chain("encoder")
+    x = torch.randn(4, 1, 9, 7)
+    without = ours(x)
+    ours.insert(1, nn.Dropout(1.0))  # all images are 0 after it
+    expected = ours[4](ours[3](ours[2](torch.zeros(4, 32, 5, 4))))
+    assert torch.equal(ours(x), expected) and not torch.equal(ours(x), without)
+
+
+@compiled
 def test_gradients_that_are_not_asked_for_are_left_out():
     _, ours = _chain("encoder")
     x = torch.randn(4, 1, 9, 7)
