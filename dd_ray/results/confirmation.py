@@ -45,6 +45,11 @@ def confirmed(plan: Plan) -> Plan:
         return plan
     if plan.study.search:
         raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
+    if SweepFolder.at(plan.location).manifest() is None:
+        raise UserError(
+            f"--confirm {number} is of the best cells of {plan.location}, which has not been run; give the same "
+            "command without --confirm first."
+        )
     table, iterations = load(plan.location), plan.options.iterations
     # Of a sweep that has been extended in part, some trials may have gone further, and some may have yet to.
     trials = final(table[table["key"].isin(plan.keys) & ~(table["iteration"] > iterations)])

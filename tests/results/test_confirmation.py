@@ -204,7 +204,7 @@ def test_a_sweep_that_has_not_finished_is_not_confirmed(finished):
         confirmed(parse(STUDY, [*finished, "--seeds", "5", "--confirm", "4"]))
     with pytest.raises(UserError, match="--confirm 0 is out of range"):
         parse(STUDY, [*finished, "--confirm", "0"])
-    with pytest.raises(UserError, match=r"no sweep|no folder"):
+    with pytest.raises(UserError, match=r"--confirm 4 is of the best cells of .*other, which has not been run"):
         confirmed(parse(STUDY, [*finished, "--name", "other", "--confirm", "4"]))
 
 
