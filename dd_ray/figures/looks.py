@@ -18,7 +18,7 @@ from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
-from dd_ray.figures.common import Colour, ordered_colours
+from dd_ray.figures.common import BLUE, VERMILION, Colour, ordered_colours
 from dd_ray.results.arms import Arm, arms_of
 from dd_ray.results.layout import NOT_GIVEN
 
@@ -27,7 +27,7 @@ SIZE, SIZES = 5.5, (3.5, 8.0)
 """Sizes of markers in points: of all markers, or of the smallest and the largest if sizes have a meaning."""
 MOST_COLOURS = 12
 """The most values that a legend can tell apart."""
-OF_KINDS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+OF_KINDS = ("#000000", BLUE, VERMILION, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours that the colour-blind can tell apart (Okabe and Ito 2008), without yellow, which is too pale for lines."""
 OF_NONE = "0.6"
 """Colour of cells without a setting's look, as none of its trials has finished."""

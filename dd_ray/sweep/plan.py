@@ -3,7 +3,7 @@
 import math
 import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dd_ray.config import DATASETS, TrialConfig
@@ -44,6 +44,8 @@ class Plan:
     axes: Axes
     """The values of all fields: first those that the preset sweeps, last the seed."""
     trials: tuple[PlannedTrial, ...]
+    idle_exclusions: tuple[str, ...] = field(default=(), kw_only=True)
+    """The combinations among those to be left out that no trial has."""
 
     came_out = "dd_ray.results.came_out:TrialsCameOut"
     """Class that shows the results, a `dd_ray.results.came_out.CameOut`."""
@@ -212,12 +214,8 @@ class Plan:
         """Say in lines which of the combinations that a user leaves out no trial has."""
         if self.options.exclude == self.study.presets[self.options.preset].exclude:
             return []
-        configs = list(product(self.axes))
-        return [
-            f"--exclude {shlex.quote(text)} leaves out nothing, since no trial has these values"
-            for text in self.options.exclude
-            if all(map(kept_by([text]), configs))
-        ]
+        told = "leaves out nothing, since no trial has these values"
+        return [f"--exclude {shlex.quote(text)} {told}" for text in self.idle_exclusions]
 
     def compared_by(self) -> list[str]:
         """Describe in lines how trials are stopped early."""
@@ -336,13 +334,15 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     check_number(math.prod(len(values) for values in axes.values() if values))
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     kept = kept_by(options.exclude)
-    configs = [config for config in product(axes) if kept(config)]
+    grid = product(axes)
+    configs = [config for config in grid if kept(config)]
     if not configs:
         raise UserError(f"--exclude {shlex.join(options.exclude)} leaves no trial; exclude less.")
     if options.sample is not None:
         configs = sampled(configs, axes, options.sample, options.sample_seed)
     trials = tuple(PlannedTrial(config, label_of(config.to_dict(), naming)) for config in configs)
-    plan = Plan(study, options, axes, trials)
+    idle = tuple(text for text in options.exclude if all(map(kept_by([text]), grid)))
+    plan = Plan(study, options, axes, trials, idle_exclusions=idle)
     check_compared(plan)
     return plan
 

@@ -113,7 +113,8 @@ class Stack:
             self._dataset = make_dataset(trials[0].config, self.device)
             if self.device.type == "cuda":
                 self._dataset.paint = Painting(self._dataset.paint)
-            self._batches = Batches(self._dataset, trials[0].config)
+            # A GPU paints the images of a step by one launch, however few they are.
+            self._batches = Batches(self._dataset, trials[0].config) if self.device.type == "cpu" else None
         if self._blocks is not None:
             self._blocks.add(trials)
         self._trials |= joining
@@ -142,9 +143,7 @@ class Stack:
         if not trials:
             return
         iterations = {trial.iteration for trial in trials}
-        # A GPU paints the images of a step by one launch, however few they are.
-        ahead = self._batches if self.device.type == "cpu" else None
-        batches = ahead.at(iterations) if ahead is not None else self.dataset.batches(iterations)
+        batches = self._batches.at(iterations) if self._batches else self.dataset.batches(iterations)
         if self._blocks is not None:
             self._blocks.step(trials, batches)
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import DATASETS, TrialConfig
+from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.evaluation import model_scores, untrained_scores
@@ -96,8 +96,10 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     label, config = records.label, TrialConfig.from_dict(records.config)
     evaluations, there = records.evaluations, records.scores
     asked, names = names, applicable_to(config, names)
+    without = {name: why_not(config, name) for name in asked if name not in names}
     if not names:
-        return Scored(key=key, label=label, left_out=_why_not(config))
+        reasons = "; or ".join(dict.fromkeys(without.values()))
+        return Scored(key=key, label=label, left_out=f"gets none, since each {reasons}")
     if not evaluations:
         return Scored(key=key, label=label, left_out="has not been evaluated yet")
     last = evaluations[-1]["iteration"]
@@ -107,7 +109,7 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     missing = [name for name in names if not FURTHER[name].all_columns.keys() <= at_last.keys()]
     begun_anew = config.warm_start_weights is None
     missing_before = [name for name in names if begun_anew and not FURTHER[name].all_columns.keys() <= before.keys()]
-    scored = Scored(key=key, label=label, without={name: why_not(config, name) for name in asked if name not in names})
+    scored = Scored(key=key, label=label, without=without)
     if not missing and not missing_before:
         return scored
     try:
@@ -123,14 +125,6 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     if untrained := untrained_scores(state.config, missing_before) if missing_before else {}:
         trial.add_scores(0, untrained)
     return scored
-
-
-def _why_not(config: TrialConfig) -> str:
-    if not config.factor_names:
-        return "has data without factors, and these scores are of factors"
-    if not DATASETS[config.dataset].drawn:
-        return "has the pictures of a file, and these scores are of factors, or ask for pictures, that it has not"
-    return f"has factors that these scores are not of ({config.factor_names[0]}, ...)"
 
 
 def _state_at(trial: TrialFolder, iteration: int) -> TrialState:
