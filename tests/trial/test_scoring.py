@@ -75,6 +75,10 @@ def test_a_score_that_means_nothing_of_the_data_is_named(options, lack, tmp_path
     for _ in range(2):  # also where the others are there already
         _score(sweep, "--metrics", "mcc", name)
         assert f"without {name}: 2 of 3 trials, since it {why}\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:  # and where it is all that is asked for
+        _score(sweep, "--metrics", name)
+    assert ended.value.code == 1
+    assert f"gamma=0.5 gets none, since each {why}\n" in capsys.readouterr().err
 
 
 def test_nothing_is_computed_twice(sweep, monkeypatch):
