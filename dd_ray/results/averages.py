@@ -42,8 +42,7 @@ def rows_of_cells(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
     """Return the rows [C, N] of the trials of each cell, in their order; −1 where a cell has fewer than N."""
     members: dict[tuple[Any, ...], list[int]] = {tuple(at.values()): [] for at in places}
     for row, at in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
-        if at in members:
-            members[at].append(row)
+        members[at].append(row)
     found = np.full((len(places), max(map(len, members.values()))), -1)
     for cell, rows in enumerate(members.values()):
         found[cell, : len(rows)] = rows
