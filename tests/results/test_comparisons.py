@@ -131,9 +131,16 @@ def test_residuals_are_those_of_an_analysis_of_variance_in_blocks() -> None:
     values = np.random.default_rng(6).normal(size=(5, 4))
     rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
     assert residual_squares(values) == (pytest.approx((rest**2).sum()), 4 * 3)
+    # Without a score, it is as with the one that fits best in its place (Yates 1933).
     values[0, 0] = np.nan
-    squares, degrees = residual_squares(values)
-    assert degrees == 11 and squares < (rest**2).sum()
+    of_cell, of_seed, of_all = np.nansum(values[0]), np.nansum(values[:, 0]), np.nansum(values)
+    filled = np.where(np.isnan(values), (5 * of_cell + 4 * of_seed - of_all) / (4 * 3), values)
+    assert residual_squares(values) == (pytest.approx(residual_squares(filled)[0]), 11)
+
+
+def test_whether_seeds_differ_does_not_depend_on_the_size_of_other_cells() -> None:
+    small, large = np.array([1e-12, 2e-12, 4e-12]), np.array([1.0, 2.0, 4.0])
+    assert told_apart([small, large], np.zeros((2, 3)), [0, 1]).number == 2
 
 
 def test_what_has_no_spread_is_not_compared() -> None:
