@@ -86,6 +86,18 @@ def test_a_collapsed_cell_is_on_the_front_of_rate_and_not_of_a_score(tmp_path: P
     assert set(cells.loc[cells["collapsed_seeds"] == 2, "beta"]) == {4.0}
 
 
+def test_a_point_has_the_worse_mark_of_its_two_metrics(tmp_path: Path) -> None:
+    def without_score(config: Values, iteration: int) -> Values:
+        return {**curve(config, iteration), "mcc": None if config["beta"] == 0.1 else 0.5}
+
+    path = write_sweep(tmp_path / "s", AXES, metrics=without_score)
+    cells = points(summary_of(path, metrics=["kl", "reconstruction_error", "mcc"]), PAIRS)
+    of_cell = cells[cells["beta"] == 0.1].groupby("y_metric")[["mark", "seeds"]].first()
+    assert of_cell.loc["reconstruction_error"].tolist() == ["complete", 2]
+    assert of_cell.loc["mcc"].tolist() == ["undefined", 0]
+    assert 0.1 not in {beta for beta, _ in front_of(cells, "mcc")}
+
+
 def test_cells_that_did_not_complete_are_on_no_front(tmp_path: Path) -> None:
     ended = {0.0: ("stopped_early", 150), 0.1: ("finished", 300), 1.0: ("diverged", 150), 4.0: ("failed", -1)}
     path = write_sweep(tmp_path / "s", AXES, lambda config: ended[config["beta"]], metrics=curve)
