@@ -203,6 +203,14 @@ def test_held_out_terms_are_those_of_known_gaussians():
     assert list(terms.values()) == pytest.approx(_known_terms(), abs=4 * 1.2 / math.sqrt(256))
 
 
+def test_held_out_terms_of_few_frames_add_up_to_the_mean_over_each_of_them():
+    posterior = _posteriors(200)
+    of_each = torch.distributions.Normal(posterior.mu, (posterior.logvar / 2).exp()).log_prob(posterior.latents)
+    of_prior = torch.distributions.Normal(0.0, 1.0).log_prob(posterior.latents)
+    expected = (of_each - of_prior).sum(dim=1).mean().item()
+    assert sum(term.item() for term in kl_terms(posterior).values()) == pytest.approx(expected)
+
+
 def test_held_out_mutual_information_is_at_most_the_logarithm_of_the_frames():
     mu = torch.randn(300, 3, generator=torch.Generator().manual_seed(0))
     terms = kl_terms(Posterior(mu, torch.full_like(mu, -30.0), mu))
