@@ -9,10 +9,11 @@ from scipy.special import entr
 from torch.distributions import Bernoulli, Normal
 from torch.distributions import kl_divergence as kl_of_distributions
 
-from dd_ray.config import MODELS
+from dd_ray.config import MODELS, OBJECTIVES, resolve
 from dd_ray.data import make_dataset
 from dd_ray.models import build_model
 from dd_ray.objectives import (
+    Posterior,
     Weights,
     factor_error,
     kl_divergence,
@@ -21,6 +22,8 @@ from dd_ray.objectives import (
     prediction_error,
     reconstruction_error,
     reconstruction_floor,
+    slowness_kl,
+    velocity_kl,
 )
 from tests.small import CONFIGS, VAES, each, name_of, small
 
@@ -95,6 +98,28 @@ def _terms(config, noise_seed=0, iteration=0):
     shape = model.noise_shape(*batch.images.shape[:2])
     noise = None if shape is None else torch.randn(shape, generator=torch.Generator().manual_seed(noise_seed))
     return objective(config, model(batch, noise), Weights.at(config, iteration))
+
+
+PATHS = {
+    "slowness": lambda config, mu, logvar: slowness_kl(mu, logvar, config.slowness_rate),
+    "velocity": lambda config, mu, logvar: velocity_kl(mu, logvar, config.velocity_scale, config.velocity_alpha),
+}
+"""The KL [B, n − 1, L] from a prior of paths, of all frames but the first."""
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_priors_of_paths_are_summed_over_frames_and_latents_and_averaged_over_videos(rng, name):
+    mu, logvar = torch.randn(2, 5, 4, 3, generator=rng, dtype=torch.float64)
+    config = small("predictive_vae", objective=name)
+    penalty = resolve(OBJECTIVES[name].penalty)(config, Posterior(mu, logvar, mu), Weights.at(config, 0))
+    first = kl_of_distributions(Normal(mu[:, 0], (logvar[:, 0] / 2).exp()), Normal(0.0, 1.0))
+    for term, kl in zip(penalty.values(), (first, PATHS[name](config, mu, logvar)), strict=True):
+        torch.testing.assert_close(term.value, torch.stack([of_video.sum() for of_video in kl]).mean())
+
+
+def test_the_terms_are_those_that_the_model_takes():
+    assert {*_terms(small("beta_vae")).parts} == {"reconstruction", "kl"}
+    assert {*_terms(small("predictive_vae")).parts} == {"reconstruction", "kl", "prediction"}
 
 
 EACH = [small(model) for model in MODELS] + [config for config in CONFIGS if config.objective != "beta"]
