@@ -5,6 +5,8 @@ Shapes: N points, L latents, F factors.
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score
 
 from dd_ray.metrics import linear_r2, linear_r2_of_few, mean_correlation_coefficient, share_lost_to_fitting
 from tests.metrics.codes import NUM_POINTS, rotated
@@ -63,6 +65,7 @@ def test_r2_of_few_videos_is_too_low_by_the_share_that_is_lost_to_fitting(rng, n
 def test_the_share_that_is_lost_to_fitting_is_that_of_videos():
     assert share_lost_to_fitting(4, 512) == pytest.approx(0.024, abs=0.001)
     assert share_lost_to_fitting(4, 64) == pytest.approx(0.228, abs=0.001)
+    assert share_lost_to_fitting(4, 65) == share_lost_to_fitting(4, 64)  # an odd one is left out
     assert share_lost_to_fitting(4, 12) == np.inf
 
 
@@ -129,6 +132,14 @@ def test_of_dependent_latents_few_labels_find_the_least_weights(rng):
     many = np.column_stack([factors, rng.standard_normal((1000, 40))])  # more than there are labels
     few_r2 = linear_r2_of_few(many, factors, 30)
     assert np.isfinite(few_r2).all() and (few_r2 < linear_r2_of_few(many, factors, 400)).all()
+
+
+def test_of_more_latents_than_labels_the_regression_is_a_ridge(rng):
+    latents, factors = 3 * rng.standard_normal((60, 40)) + 1, rng.random((60, 2))
+    z = (latents - latents[:30].mean(axis=0)) / latents[:30].std(axis=0)
+    ridge = Ridge(alpha=1.0).fit(z[:30], factors[:30])  # the labels are the whole first half, in any order
+    expected = r2_score(factors[30:], ridge.predict(z[30:]), multioutput="raw_values")
+    np.testing.assert_allclose(linear_r2_of_few(latents, factors, 30), expected)
 
 
 def test_more_labels_than_there_are_points_have_no_score(rng):
