@@ -261,6 +261,19 @@ def test_no_number_of_a_trial_is_infinite_but_the_range_of_an_option_may_be(tmp_
         read_object(files, "config.json")
 
 
+@pytest.mark.parametrize("content", [b'{"state": "fini', b'{"state": "finished", "iteration": 300, "more": 1}'])
+def test_of_a_trial_whose_end_is_damaged_the_evaluations_stand_and_the_damage_is_said(
+    tmp_path: Path, content: bytes
+) -> None:
+    trial = SweepFolder.at(write_sweep(tmp_path / "s", {"gamma": [0.5], "beta": [0.1]})).trials()[0]
+    whole = trial.read()
+    trial.files.write("outcome.json", content)
+    damaged = trial.read()
+    assert damaged.outcome is None and damaged.evaluations == whole.evaluations
+    (note,) = damaged.notes
+    assert "outcome.json" in note and not whole.notes
+
+
 def test_a_link_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
     files = SweepFolder.at(tmp_path).files
     (tmp_path / "victim").write_text("secret")
