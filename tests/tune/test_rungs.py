@@ -151,6 +151,13 @@ def test_the_median_asks_for_three_others_a_score_and_an_iteration_before_the_la
         assert told(median(past), "d", iteration, error) == TrialScheduler.CONTINUE
 
 
+def test_a_score_at_the_median_goes_on_and_one_that_is_no_number_counts_for_no_other():
+    rule = median({key: evaluations([9, 0.1, 0.1]) for key in "abc"})
+    assert told(rule, "d", 20, 0.1) == TrialScheduler.CONTINUE
+    assert told(rule, "e", 20, math.nan) == TrialScheduler.CONTINUE
+    assert told(rule, "f", 20, 0.9) == TrialScheduler.STOP
+
+
 def test_the_evaluation_in_which_a_trial_diverged_is_not_compared_with(tmp_path):
     words = ["--metric", "linear_r2", "--grace-period", "1", "--storage", str(tmp_path)]
     plan, sweep = parse(TINY, words), SweepFolder.at(tmp_path / "sweep")
