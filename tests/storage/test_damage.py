@@ -274,6 +274,16 @@ def test_of_a_trial_whose_end_is_damaged_the_evaluations_stand_and_the_damage_is
     assert "outcome.json" in note and not whole.notes
 
 
+def test_a_number_that_was_changed_is_noticed_before_the_trial_has_ended(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"gamma": [0.5], "beta": [0.1]}, lambda config: ("unfinished", 300))
+    trial = SweepFolder.at(path).trials()[0]
+    lines = trial.files.read("metrics.jsonl")
+    assert lines.count(b'"active_units": 4.0') == 3
+    trial.files.write("metrics.jsonl", lines.replace(b'"active_units": 4.0', b'"active_units": 3.0', 1))
+    with pytest.raises(DamagedError, match="the evaluation of iteration 0 is not what was recorded"):
+        trial.evaluations()
+
+
 def test_a_link_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
     files = SweepFolder.at(tmp_path).files
     (tmp_path / "victim").write_text("secret")
