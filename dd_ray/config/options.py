@@ -52,14 +52,14 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
     """Return the values that were asked for, by field: first the axes of `usual` in their order, then the other fields.
 
     Of `beta` and `beta_norm`, giving one replaces a default of the other. An option without values is left out, and so
-    is one that only the preset sets and that has an effect in no trial.
+    is one that only the preset sets and that has an effect in no trial. −0 is 0, whose trial has another key.
 
     Args:
         options: an instance of the class that `options_class` makes.
         usual: the values that the class was made with.
         given: names of the options that the user gave.
     """
-    values: Axes = {field.name: tuple(getattr(options, field.name)) for field in config_fields()}
+    values: Axes = {field.name: tuple(map(_unsigned_zero, getattr(options, field.name))) for field in config_fields()}
     for one, other in itertools.permutations(BETAS):
         if one in given and other not in given:
             values[other] = ()
@@ -68,6 +68,10 @@ def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[
     of_preset = {name for name in usual if name not in given and values[name] != (defaults()[name],)}
     left_out = of_preset & without_effect(axes)
     return {name: chosen for name, chosen in axes.items() if name not in left_out}
+
+
+def _unsigned_zero(value: Any) -> Any:
+    return 0.0 if isinstance(value, float) and value == 0 else value
 
 
 def given_options(args: Sequence[str]) -> set[str]:

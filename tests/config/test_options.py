@@ -203,6 +203,16 @@ def test_a_value_given_twice_is_refused(args):
         product(_axes(*args.split()))
 
 
+@pytest.mark.parametrize("option", ["beta", "beta-norm", "gamma", "lambda", "alpha"])
+def test_minus_0_is_0(option):
+    signed, plain = (product(_axes(f"--{option}={zero}")) for zero in ("-0.0", "0.0"))
+    assert [config.key for config in signed] == [config.key for config in plain]
+
+
+def test_a_config_that_was_recorded_with_minus_0_keeps_its_key():
+    assert TrialConfig(model="beta_vae", beta=-0.0).key == "7bde3ee248359121"
+
+
 @pytest.mark.parametrize(
     "args",
     ["--temperature 3", "--lam 3", "--gamma x", "--model vae", "--num-latents 2.5", "--learn-alpha maybe", "3"],
