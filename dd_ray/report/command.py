@@ -14,6 +14,7 @@ are one page, as one grid.
 """
 
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,7 +39,9 @@ from dd_ray.storage.files import open_files
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 
-OF_WRITTEN_PAGES = ("metrics", "x", "y", "columns", "videos", "out")
+OF_A_SWEEP = ("metrics", "x", "y", "columns", "videos")
+"""Options that the page of a storage does not take."""
+OF_WRITTEN_PAGES = (*OF_A_SWEEP, "out")
 """Options that a server does not take."""
 
 
@@ -105,6 +108,8 @@ def keep_note(path: str, text: str) -> str:
 
 def _write_front(options: Options) -> Path:
     """Write the page that lists the sweeps of a storage; it links to pages that are beside their sweeps."""
+    if of_sweeps := _given(options, OF_A_SWEEP):
+        raise UserError(f"--{of_sweeps[0]} is for the page of a sweep, and {options.path} is a storage; leave it out.")
     page = front_page(options.path, lambda line: f"{quote(line.name)}/{PAGE}" if line.has_page else None)
     out = options.out or (open_files(options.path).local or Path()) / FRONT
     file = out.absolute()
@@ -130,11 +135,16 @@ def _check_serves(options: Options) -> None:
     """
     if options.serve and options.more:
         raise UserError(f"--serve shows {options.path} alone; of several sweeps, write a page without --serve.")
-    given = [each.name for each in fields(Options) if getattr(options, each.name) != each.default]
-    if options.serve and (of_pages := [name for name in given if name in OF_WRITTEN_PAGES]):
+    if options.serve and (of_pages := _given(options, OF_WRITTEN_PAGES)):
         raise UserError(f"--{of_pages[0]} is for a page that is written; leave it out, or --serve.")
     if options.port is not None and not options.serve:
         raise UserError(f"--port {options.port} is for --serve; give both, or neither.")
+
+
+def _given(options: Options, names: Collection[str]) -> list[str]:
+    """Return those of the named options that have other values than their defaults."""
+    given = (each.name for each in fields(Options) if getattr(options, each.name) != each.default)
+    return [name for name in given if name in names]
 
 
 def main(args: list[str] | None = None) -> None:

@@ -1,6 +1,7 @@
 """Checks of a sweep's options, and of the metrics that its trials are compared by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 from dd_ray.config import TrialConfig, field_names
@@ -10,7 +11,8 @@ from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
 from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
-from dd_ray.sweep.schedulers import SCHEDULERS
+from dd_ray.sweep.samplers import QMC, RANDOM
+from dd_ray.sweep.schedulers import MEDIAN, NONE, SCHEDULERS
 from dd_ray.sweep.study import Preset, Study
 
 MOST_TRIALS = 100_000
@@ -85,15 +87,12 @@ def check_options(options: SweepOptions) -> None:
         for within in get_args(hint):
             if isinstance(within, Within) and value is not None and value not in within:
                 raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")
-    if options.min_delta and options.stop_at_plateau is None:
-        raise UserError(f"--min-delta {options.min_delta:g} has no effect without --stop-at-plateau N; give both.")
     if options.confirm is not None and options.stop_at_plateau is not None:
         raise UserError(
             f"--confirm {options.confirm} compares networks after as many iterations, before which --stop-at-plateau "
             f"{options.stop_at_plateau} ends some; leave one out."
         )
-    stops = SCHEDULERS[options.scheduler].compares or options.stop_at_plateau is not None
-    if stops and (options.grace_period or 1) > options.iterations:
+    if _stops(options) and (options.grace_period or 1) > options.iterations:
         raise UserError(
             f"--grace-period {options.grace_period} is more than --iterations {options.iterations}; give less."
         )
@@ -104,6 +103,38 @@ def check_options(options: SweepOptions) -> None:
         )
     parse_location(options.storage)
     check_name(options.name, options.storage)
+
+
+def check_effects(study: Study, options: SweepOptions) -> None:
+    """Make sure that no option is given that has no effect beside the others.
+
+    Raises:
+        UserError: one is, with another value than its default.
+    """
+    usual = {each.name: each.default for each in fields(_declared(type(options)))}
+    usual["reduction_factor"] = study.presets[options.preset].reduction_factor
+    for name in (name for name in NEEDS if name in usual):
+        value, (needed, has_effect) = getattr(options, name), NEEDS[name]
+        if value != usual[name] and not has_effect(options):
+            raise UserError(f"--{option_name(name)} {value} has no effect without {needed}; give both.")
+
+
+def _stops(options: SweepOptions) -> bool:
+    """Return whether something may stop trials early."""
+    return SCHEDULERS[options.scheduler].compares or options.stop_at_plateau is not None
+
+
+NEEDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "sample_seed": ("--sample N", lambda options: options.sample is not None),
+    "min_delta": ("--stop-at-plateau N", lambda options: options.stop_at_plateau is not None),
+    "grace_period": ("a --scheduler that stops trials, or --stop-at-plateau N", _stops),
+    "reduction_factor": (
+        "--scheduler asha or hyperband",
+        lambda options: options.scheduler not in (NONE.name, MEDIAN.name),
+    ),
+    "startup": ("a --sampler that learns", lambda options: options.sampler not in (QMC.name, RANDOM.name)),
+}
+"""Options that have no effect without another: that one in words, and whether options have it."""
 
 
 def check_number(num_trials: int) -> None:

@@ -18,7 +18,7 @@ from dd_ray.storage.starts import Start, start_of
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import costs
-from dd_ray.sweep.checks import OF_FACTORS, check_metric, check_number, check_options, ranks
+from dd_ray.sweep.checks import OF_FACTORS, check_effects, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
@@ -328,6 +328,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
         UserError: an option is out of range, or a trial is not a valid config.
     """
     check_options(options)
+    check_effects(study, options)
     axes = with_start(with_contents(with_stream(axes, options)), options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}

@@ -17,7 +17,7 @@ from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.checks import check_metric, check_number, check_options
+from dd_ray.sweep.checks import check_effects, check_metric, check_number, check_options
 from dd_ray.sweep.options import SearchOptions
 from dd_ray.sweep.plan import Plan, check_compared
 from dd_ray.sweep.planned import PlannedTrial
@@ -187,6 +187,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     assert study.search
     options = _with_defaults_that_follow(options, given)
     check_options(options)
+    check_effects(study, options)
     _check(options)
     seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
     check_number(options.suggestions * len(seeds))

@@ -186,3 +186,8 @@ def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
     sweep = SweepFolder.at(tmp_path / "s")
     sweep.write_manifest({"study": "inertia_grid", "axes": {}, "options": {}})
     assert Lines().of(sweep).state == "not running"
+
+
+def test_a_page_of_a_storage_takes_no_options_of_a_sweep(storage: Path) -> None:
+    with pytest.raises(UserError, match=r"^--x is for the page of a sweep, and .* is a storage; leave it out\.$"):
+        command.write_report(command.Options(path=str(storage), x="gamma"))

@@ -242,6 +242,25 @@ def test_where_a_file_has_no_more_to_test_on_no_option_is_named_that_brings_more
     assert len(said) == 2 and all(f"({by})" in line for line in said)
 
 
+@pytest.mark.parametrize(
+    ("option", "beside", "needed"),
+    [
+        ("--sample-seed 3", "--seeds 2", "--sample N"),
+        ("--grace-period 2", "--scheduler none", "a --scheduler that stops trials, or --stop-at-plateau N"),
+        ("--reduction-factor 2.0", "--scheduler median", "--scheduler asha or hyperband"),
+    ],
+)
+def test_an_option_without_effect_beside_the_others_is_refused(option, beside, needed):
+    with pytest.raises(UserError, match=rf"^{option} has no effect without {needed}; give both\.$"):
+        parse(TINY, [*option.split(), *beside.split()])
+
+
+def test_what_a_preset_sets_may_be_without_effect():
+    study = study_named("beta_grid")
+    assert study.presets["quick"].reduction_factor == 1.5
+    assert parse(study, ["--scheduler", "none"]).options.reduction_factor == 1.5
+
+
 def test_it_is_said_that_a_half_is_never_trained_on():
     given = ["--num-test", "556", "--num-frames", "10", "--background", "black", "--split", "combinations"]
     half, most = (parse(TINY, [*given, "--train-share", share]).scored_on() for share in ("0.5", "0.75"))

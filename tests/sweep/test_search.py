@@ -340,6 +340,7 @@ BAD_OPTIONS = [
     (["--metric", "kl"], ["--metric kl", "mcc"]),
     (["--suggestions", "0"], ["--suggestions 0", "1 or more"]),
     (["--startup", "0"], ["--startup 0", "1 or more"]),
+    (["--startup", "3", "--sampler", "qmc"], ["--startup 3", "without a --sampler that learns"]),
     (["--sampler-seed", "-1"], ["--sampler-seed -1"]),
     (["--seed", "1", "1"], ["--seed 1 1", "twice"]),
     (["--exclude", "gamma=0 beta=1"], ["--exclude 'gamma=0 beta=1' is of a grid", "leave it out"]),
