@@ -107,8 +107,7 @@ def product(axes: Axes) -> list[TrialConfig]:
             value twice.
     """
     for name, values in axes.items():
-        if len(set(values)) < len(values):
-            raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
+        check_no_value_twice(name, values)
     idle = without_effect(axes)
     trials = [settled(dict(zip(axes, trial, strict=True)), idle) for trial in itertools.product(*axes.values())]
     distinct = {tuple(trial.values()): trial for trial in trials}.values()
@@ -118,6 +117,16 @@ def product(axes: Axes) -> list[TrialConfig]:
         if (same := configs.setdefault(config.key, config)) is not config:
             raise UserError(_same_trial(same, config))
     return list(configs.values())
+
+
+def check_no_value_twice(name: str, values: Sequence[Any]) -> None:
+    """Make sure that no value of an option is given twice.
+
+    Raises:
+        UserError: one is.
+    """
+    if len(set(values)) < len(values):
+        raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
 
 
 def without_effect(axes: Mapping[str, Sequence[Any]]) -> set[str]:

@@ -52,7 +52,7 @@ def main(args: list[str] | None = None) -> None:
         load_files(options.extension)
         if options.processes < 1:
             raise UserError(f"--processes {options.processes} is out of range; give 1 or more.")
-        names = tuple(FURTHER) if "all" in options.metrics else _scores_named(options.metrics)
+        names = _scores_named(options.metrics)
         if not names:
             raise UserError(f"--metrics names no score; choose from {', '.join(FURTHER)}, or all.")
         done = _score(options.path, names, options.processes)
@@ -68,7 +68,8 @@ def main(args: list[str] | None = None) -> None:
 
 def _scores_named(names: Sequence[str]) -> tuple[str, ...]:
     of_column = {column: name for name, score in FURTHER.items() for column in score.columns}
-    return tuple(dict.fromkeys(name if name in FURTHER else of_column.get(name, name) for name in names))
+    named = [FURTHER if name == "all" else [name if name in FURTHER else of_column.get(name, name)] for name in names]
+    return tuple(dict.fromkeys(name for each in named for name in each))
 
 
 def _score(path: str, names: Sequence[str], processes: int) -> list[Scored]:

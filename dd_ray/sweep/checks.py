@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 
 from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.field import Within
-from dd_ray.config.options import option_name
+from dd_ray.config.options import check_no_value_twice, option_name
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
@@ -87,6 +87,11 @@ def check_options(options: SweepOptions) -> None:
         for within in get_args(hint):
             if isinstance(within, Within) and value is not None and value not in within:
                 raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")
+    for name in ("final_metrics", "exclude"):
+        check_no_value_twice(name, getattr(options, name))
+    if "none" in options.final_metrics and len(options.final_metrics) > 1:
+        scores = " ".join(options.final_metrics)
+        raise UserError(f"--final-metrics {scores} asks for none and for others; leave out none, or the others.")
     if options.confirm is not None and options.stop_at_plateau is not None:
         raise UserError(
             f"--confirm {options.confirm} compares networks after as many iterations, before which --stop-at-plateau "

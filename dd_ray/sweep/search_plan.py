@@ -11,7 +11,7 @@ from typing import Any
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import label_of
-from dd_ray.config.options import Axes, option_name, settled, without_effect
+from dd_ray.config.options import Axes, check_no_value_twice, option_name, settled, without_effect
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
@@ -191,8 +191,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     _check(options)
     seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
     check_number(options.suggestions * len(seeds))
-    if len(set(seeds)) < len(seeds):
-        raise UserError(f"--seed {' '.join(map(str, seeds))} names a value twice.")
+    check_no_value_twice("seed", seeds)
     axes = with_start(with_stream(axes, options), options)
     axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)

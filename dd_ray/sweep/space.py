@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dd_ray.config import config_fields
 from dd_ray.config.field import type_of
-from dd_ray.config.options import Axes, option_name
+from dd_ray.config.options import Axes, check_no_value_twice, option_name
 from dd_ray.errors import UserError
 
 if TYPE_CHECKING:
@@ -134,6 +134,5 @@ def _range(name: str, values: tuple[Any, ...], kind: type[Uniform]) -> Uniform:
 
 
 def _choice(name: str, values: tuple[Any, ...]) -> Choice:
-    if len(set(values)) < len(values):
-        raise UserError(f"--{option_name(name)} {' '.join(map(str, values))} names a value twice.")
+    check_no_value_twice(name, values)
     return Choice(values)

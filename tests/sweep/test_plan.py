@@ -255,6 +255,19 @@ def test_an_option_without_effect_beside_the_others_is_refused(option, beside, n
         parse(TINY, [*option.split(), *beside.split()])
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--final-metrics none mig", "--final-metrics none mig asks for none and for others"),
+        ("--final-metrics mig mig", "--final-metrics mig mig names a value twice"),
+        ("--exclude gamma=0 gamma=0", "--exclude gamma=0 gamma=0 names a value twice"),
+    ],
+)
+def test_values_of_one_option_that_contradict_or_repeat_each_other_are_refused(options, said):
+    with pytest.raises(UserError, match=said):
+        parse(TINY, options.split())
+
+
 def test_what_a_preset_sets_may_be_without_effect():
     study = study_named("beta_grid")
     assert study.presets["quick"].reduction_factor == 1.5

@@ -136,6 +136,7 @@ def test_several_processes_come_to_the_same(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--metrics", "all", "dcii"], "dcii is not a score; did you mean dci?"),
         (["--metrics", "dcii"], "dcii is not a score; did you mean dci?"),
         (["--metrics", "accuracy"], "accuracy is not a score; choose from mig,"),
         (["--metrics", "dci", "--processes", "0"], "--processes 0"),
