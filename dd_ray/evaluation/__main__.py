@@ -62,6 +62,9 @@ def main(args: list[str] | None = None) -> None:
         for name, why in dict.fromkeys(lack for trial in done for lack in trial.without.items()):
             lacking = sum(trial.without.get(name) == why for trial in done)
             print(f"without {name}: {lacking} of {len(done)} trials, since it {printable(why)}", file=sys.stderr)
+        for sentence in dict.fromkeys(each for trial in done for each in trial.biased):
+            number = sum(sentence in trial.biased for trial in done)
+            print(f"{sentence.removesuffix('.')}: {number} of {len(done)} trials", file=sys.stderr)
         if all(trial.left_out for trial in done):
             sys.exit(EXIT_NOTHING_SCORED)
 

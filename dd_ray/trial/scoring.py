@@ -6,11 +6,12 @@ untrained one, and `dd_ray.results.table` shows it in their rows. Scores that ex
 
 import multiprocessing
 import signal
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -19,7 +20,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.evaluation import model_scores, untrained_scores
-from dd_ray.metrics import FURTHER
+from dd_ray.metrics import FURTHER, FewPointsWarning
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder, TrialRecords
@@ -38,6 +39,8 @@ class Scored:
     """Why it was not scored; None if it was."""
     without: Mapping[str, str] = field(default_factory=dict)
     """The scores that mean nothing of its data, each with the reason, of one that was scored."""
+    biased: tuple[str, ...] = ()
+    """Sentences about scores that were computed from too few points."""
 
 
 def trials_to_score(location: str, names: Sequence[str]) -> list[str]:
@@ -85,10 +88,17 @@ def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
     if its files are damaged.
     """
     trial = SweepFolder.open(location).trial(key)
-    try:
-        return _score(trial, trial.read(), names)
-    except DamagedError as error:
-        return Scored(key=key, label=key, left_out=f"is left out: {error}")
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", FewPointsWarning)
+        try:
+            scored = _score(trial, trial.read(), names)
+        except DamagedError as error:
+            return Scored(key=key, label=key, left_out=f"is left out: {error}")
+    few = [str(each.message) for each in warned if each.category is FewPointsWarning]
+    for each in warned:
+        if each.category is not FewPointsWarning:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return replace(scored, biased=tuple(dict.fromkeys(few)))
 
 
 def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> Scored:

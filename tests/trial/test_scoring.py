@@ -1,5 +1,7 @@
 """Scores that are added to a finished sweep, by `python -m dd_ray.evaluation`."""
 
+import warnings
+
 import pandas as pd
 import pytest
 
@@ -69,7 +71,6 @@ def test_scores_become_columns_at_the_last_evaluation_and_before_training(sweep,
         (GREY, ("factor_vae", "asks for pictures of other factors than those in data_file")),
     ],
 )
-@pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
 def test_a_score_that_means_nothing_of_the_data_is_named(options, lack, tmp_path, few_stills, capsys):
     sweep, (name, why) = _sweep_at(tmp_path / "sweep", **options), lack
     for _ in range(2):  # also where the others are there already
@@ -79,6 +80,15 @@ def test_a_score_that_means_nothing_of_the_data_is_named(options, lack, tmp_path
         _score(sweep, "--metrics", name)
     assert ended.value.code == 1
     assert f"gamma=0.5 gets none, since each {why}\n" in capsys.readouterr().err
+
+
+def test_that_there_are_few_points_is_said_once(tmp_path, capsys):
+    with warnings.catch_warnings(record=True) as warned:
+        _score(_sweep_at(tmp_path / "sweep", **GREY), "--metrics", "mig", "modularity")
+    said = [line for line in capsys.readouterr().err.splitlines() if "is biased" in line]
+    assert [line.partition(" points")[0] for line in said] == ["MIG of 40", "Modularity of 40"]
+    assert all(line.endswith("is biased; give it at least 5,000: 2 of 3 trials") for line in said)
+    assert not warned
 
 
 def test_nothing_is_computed_twice(sweep, monkeypatch):
