@@ -26,6 +26,7 @@ from dd_ray.config.labels import parts_of, with_parts
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, FigureOptions, folder_of, frame, run_command, write
+from dd_ray.figures.maps import limit
 from dd_ray.metrics import seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
 from dd_ray.results.summary import described
@@ -109,6 +110,8 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         frame(panel)
         if described(metric).better == "min" and curves.loc[curves["metric"] == metric, "low"].min() > 0:
             panel.set_yscale("log")  # an error falls by powers of ten
+        else:
+            limit(panel, metric)
     figure.legend(handles=_legend_of(curves, colours), loc="outside lower left", fontsize=8, frameon=False)
     seeds = curves["seeds"].max()
     bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""

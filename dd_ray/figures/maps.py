@@ -59,6 +59,8 @@ EMPTY_COLOUR = (0.93, 0.93, 0.93)
 CURVE = mpl.colormaps["viridis"](0.3)
 BRACKET = "least significant difference"
 """Name, within a figure, of the bracket that shows the least significant difference."""
+EDGE = 0.03
+"""The part of an axis that lies beyond the values that there can be, for dots at the last of them."""
 OUTLINE = 1.8
 """Width of an outline, in points."""
 
@@ -96,13 +98,14 @@ class Scale:
         low, high = min(values, default=0.0), max(values, default=1.0)
         if metric == "active_units":
             low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, even if all are
-        elif high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
-            low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
         wanting = max(0.0, LEAST_SPAN * (noise or 0.0) - (high - low)) / 2
+        if high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
+            wanting = max(wanting, (abs(high) or 1) / 2)
         known = described(metric)
+        low, high = _widened(low, high, wanting, known.within)
         cmap, hint = LOOKS[known.better]
         label = known.label.replace(" (", "\n(") + hint
-        return cls(metric, Normalize(low - wanting, high + wanting), cmap, label, noise=noise)
+        return cls(metric, Normalize(low, high), cmap, label, noise=noise)
 
     @classmethod
     def _of_differences(cls, values: Sequence[float], metric: str, reference: str, noise: float | None) -> "Scale":
@@ -346,6 +349,13 @@ def readable_on(background: Sequence[float]) -> str:
     return "black" if float(np.dot(linear, (0.2126, 0.7152, 0.0722))) > 0.179 else "white"
 
 
+def _widened(low: float, high: float, more: float, within: tuple[float, float]) -> tuple[float, float]:
+    """Widen a scale by `more` at both ends, but not past the values that there can be; the rest at the other end."""
+    least, most = min(low, within[0]), max(high, within[1])
+    below, above = max(0.0, least - (low - more)), max(0.0, high + more - most)
+    return max(least, low - more - above), min(most, high + more + below)
+
+
 def draw_colour_bar(
     figure: Figure, panels: Sequence[Axes], scale: Scale, aspect: float, untrained: Sequence[float] = ()
 ) -> None:
@@ -379,8 +389,11 @@ def draw_colour_bar(
 
 def _draw_bracket(bar: Axes, scale: Scale) -> None:
     low = 0.0 if scale.signed else float(scale.norm.vmin or 0.0)
-    high = low + (scale.noise or 0.0)
-    bracket = bar.plot([-0.25, -0.55, -0.55, -0.25], [low, low, high, high], color="0.2", linewidth=1, clip_on=False)
+    high, end = low + (scale.noise or 0.0), float(scale.norm.vmax or 0.0)
+    # Open above, where no two values there can be differ by so much.
+    x, y = [-0.25, -0.55, -0.55, -0.25], [low, low, min(high, end), high]
+    shown = 4 if high <= end else 3
+    bracket = bar.plot(x[:shown], y[:shown], color="0.2", linewidth=1, clip_on=False)
     bracket[0].set_gid(BRACKET)
     bar.set_xlim(0, 1)
 
@@ -451,7 +464,16 @@ def _finish_curve(panel: Axes, num_x: int, scale: Scale) -> None:
     if scale.metric == "active_units" and not scale.signed:
         panel.set_ylim(-0.1, (scale.norm.vmax or 0) + 0.1)
         panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    elif not scale.signed:
+        limit(panel, scale.metric)
     frame(panel, axis="y")
+
+
+def limit(panel: Axes, metric: str) -> None:
+    """Limit the y axis to the values that a metric can have, where intervals go past them."""
+    (least, most), (low, high) = described(metric).within, panel.get_ylim()
+    edge = EDGE * (min(most, high) - max(least, low))  # so that a dot at the limit is whole
+    panel.set_ylim(max(low, least - edge), min(high, most + edge))
 
 
 def label_axes(blocks: Sequence[NDArray[Any]], cells: pd.DataFrame, x: str, y: str | None, *, upright: bool) -> None:

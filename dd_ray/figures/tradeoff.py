@@ -198,7 +198,9 @@ def _limit(panel: Axes, cells: pd.DataFrame, more: Mapping[str, Iterable[float]]
             continue
         low, high = min(shown), max(shown)
         room = (high - low) or abs(high) or 1.0
-        lowest, highest = min([low, *with_bars[f"{axis}_ci_low"]]), max([high, *with_bars[f"{axis}_ci_high"]])
+        least, most = described(cells[f"{axis}_metric"].iloc[0]).within
+        lowest = min([low, *with_bars[f"{axis}_ci_low"].clip(lower=least)])
+        highest = max([high, *with_bars[f"{axis}_ci_high"].clip(upper=most)])
         set_limits(max(lowest, low - room / 4) - room / 12, min(highest, high + room / 4) + room / 12)
 
 

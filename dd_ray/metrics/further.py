@@ -23,7 +23,7 @@ from dd_ray.metrics.dci import dci
 from dd_ray.metrics.factor_vae import factor_vae_score
 from dd_ray.metrics.interventions import Encode
 from dd_ray.metrics.mcc import mean_correlation_coefficient
-from dd_ray.metrics.metric import Metric
+from dd_ray.metrics.metric import FROM_0_TO_1, UP_TO_1, Metric
 from dd_ray.metrics.mig import mig, mig_equal_width
 from dd_ray.metrics.modularity import modularity
 from dd_ray.metrics.notebook import FACTORS as NOTEBOOK_FACTORS
@@ -87,7 +87,9 @@ class ScoreSpec(Spec):
     def all_columns(self) -> dict[str, Metric]:
         """Its columns for all latents, and those for the active ones."""
         of_active = {
-            column + ACTIVE: Metric(f"{metric.label}, active units", f"{metric.short}, active", metric.better)
+            column + ACTIVE: Metric(
+                f"{metric.label}, active units", f"{metric.short}, active", metric.better, within=metric.within
+            )
             for column, metric in self.columns.items()
         }
         return self.columns | (of_active if self.masked else {})
@@ -141,13 +143,24 @@ def _of_active(score: ScoreSpec, code: Code, mask: Mask, of_all: dict[str, float
     return scores
 
 
-def _single(name: str, column: str, metric: Callable[..., Any], label: str, short: str, *, cost: float) -> ScoreSpec:
+def _single(
+    name: str,
+    column: str,
+    metric: Callable[..., Any],
+    label: str,
+    short: str,
+    *,
+    cost: float,
+    within: tuple[float, float] = FROM_0_TO_1,
+) -> ScoreSpec:
     """Declare a score of latents and factors with one column; a score per factor is averaged over factors."""
 
     def compute(code: Code, mask: Mask | None) -> dict[str, float]:
         return {column: mean_of_factors(np.atleast_1d(metric(code.latents, code.factors, mask)))}
 
-    return ScoreSpec(name=name, compute=compute, columns={column: Metric(label, short, "max")}, cost=cost)
+    return ScoreSpec(
+        name=name, compute=compute, columns={column: Metric(label, short, "max", within=within)}, cost=cost
+    )
 
 
 def _dci(code: Code, mask: Mask | None) -> dict[str, float]:
@@ -211,13 +224,15 @@ FURTHER = Registry(
             "MCC, ranks",
             cost=0.017,
         ),
-        _single("linear_r2", "linear_r2_stills", linear_r2, "Linear R², of stills", "R², stills", cost=0.002),
+        _single(
+            "linear_r2", "linear_r2_stills", linear_r2, "Linear R², of stills", "R², stills", cost=0.002, within=UP_TO_1
+        ),
         _single("modularity", "modularity", modularity, "Modularity", "modularity", cost=0.016),
         ScoreSpec(
             name="few_labels",
             compute=_few_labels,
             columns={
-                f"linear_r2_{n}": Metric(f"Linear R² from {n:,} labels, of stills", f"R², {n}", "max")
+                f"linear_r2_{n}": Metric(f"Linear R² from {n:,} labels, of stills", f"R², {n}", "max", within=UP_TO_1)
                 for n in FEW_LABELS
             },
             cost=0.07,
@@ -226,22 +241,34 @@ FURTHER = Registry(
             name="notebook",
             compute=_notebook,
             columns={
-                "notebook_cross_correlation": Metric("Notebook: correlation between latents, squared", "z-z", None),
-                "notebook_sweep_correlation": Metric("Notebook: correlation with sweeps, squared", "z-sweep", None),
+                "notebook_cross_correlation": Metric(
+                    "Notebook: correlation between latents, squared", "z-z", None, within=FROM_0_TO_1
+                ),
+                "notebook_sweep_correlation": Metric(
+                    "Notebook: correlation with sweeps, squared", "z-sweep", None, within=FROM_0_TO_1
+                ),
             },
             cost=0.01,
             masked=False,  # as the original published them
             applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
             asks=True,
         ),
-        _single("nonlinear_r2", "nonlinear_r2", nonlinear_r2, "Non-linear R² (mean of factors)", "R², trees", cost=2),
+        _single(
+            "nonlinear_r2",
+            "nonlinear_r2",
+            nonlinear_r2,
+            "Non-linear R² (mean of factors)",
+            "R², trees",
+            cost=2,
+            within=UP_TO_1,
+        ),
         ScoreSpec(
             name="dci",
             compute=_dci,
             columns={
-                "dci_disentanglement": Metric("DCI disentanglement", "DCI D", "max"),
-                "dci_completeness": Metric("DCI completeness", "DCI C", "max"),
-                "dci_informativeness": Metric("DCI informativeness (R²)", "DCI I", "max"),
+                "dci_disentanglement": Metric("DCI disentanglement", "DCI D", "max", within=FROM_0_TO_1),
+                "dci_completeness": Metric("DCI completeness", "DCI C", "max", within=FROM_0_TO_1),
+                "dci_informativeness": Metric("DCI informativeness (R²)", "DCI I", "max", within=UP_TO_1),
             },
             cost=2,
         ),
@@ -250,8 +277,10 @@ FURTHER = Registry(
             compute=_block_separation,
             applies=lambda names: len(set(_things(names))) > 1,
             columns={
-                "block_disentanglement": Metric("Block disentanglement, foreground | background", "block D", "max"),
-                "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max"),
+                "block_disentanglement": Metric(
+                    "Block disentanglement, foreground | background", "block D", "max", within=FROM_0_TO_1
+                ),
+                "block_r2_own": Metric("R² from the latents of the own block", "block R²", "max", within=UP_TO_1),
                 "block_r2_gap": Metric("R² from the own block less that from the other", "block gap", "max"),
             },
             cost=2,
@@ -260,14 +289,14 @@ FURTHER = Registry(
             name="factor_vae",
             compute=lambda code, mask: {"factor_vae": factor_vae_score(_asked(code), code.factors.shape[1], mask)},
             asks=True,
-            columns={"factor_vae": Metric("FactorVAE score", "FactorVAE", "max")},
+            columns={"factor_vae": Metric("FactorVAE score", "FactorVAE", "max", within=FROM_0_TO_1)},
             cost=4.2,
         ),
         ScoreSpec(
             name="beta_vae",
             compute=lambda code, mask: {"beta_vae": beta_vae_score(_asked(code), code.factors.shape[1], mask)},
             asks=True,
-            columns={"beta_vae": Metric("β-VAE score", "β-VAE", "max")},
+            columns={"beta_vae": Metric("β-VAE score", "β-VAE", "max", within=FROM_0_TO_1)},
             cost=8.3,
         ),
     ],

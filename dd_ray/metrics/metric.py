@@ -1,5 +1,6 @@
 """The description of a metric that is needed to draw it and to rank trials by it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -22,3 +23,10 @@ class Metric:
     """Returns whether trials of a config report it at every evaluation."""
     count: bool = False
     """True if it is a count. Counts are a few whole numbers, often all equal, for which no intervals are given."""
+    within: tuple[float, float] = (-math.inf, math.inf)
+    """The least and the largest value that it can have, past which no axis goes."""
+
+
+FROM_0 = (0.0, math.inf)
+UP_TO_1 = (-math.inf, 1.0)
+FROM_0_TO_1 = (0.0, 1.0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dd_ray.config.extensions import TAKEN
 from dd_ray.config.specs import cached_until_change
 from dd_ray.metrics.further import FURTHER
-from dd_ray.metrics.metric import Metric
+from dd_ray.metrics.metric import FROM_0, FROM_0_TO_1, UP_TO_1, Metric
 
 if TYPE_CHECKING:
     from dd_ray.config import TrialConfig
@@ -41,50 +41,64 @@ def _is_filtered(config: "TrialConfig") -> bool:
 
 
 _AT_EACH_EVALUATION: dict[str, Metric] = {
-    "reconstruction_error": Metric("Reconstruction error (per pixel)", "error per pixel", "min", of=_draws),
+    "reconstruction_error": Metric(
+        "Reconstruction error (per pixel)", "error per pixel", "min", within=FROM_0, of=_draws
+    ),
     "reconstruction_error_seen": Metric(
         "Reconstruction error of seen data (per pixel)",
         "error, seen",
         "min",
+        within=FROM_0,
         of=lambda config: _draws(config) and _is_split(config),
     ),
     "reconstruction_error_hidden": Metric(
         "Reconstruction error of frames in which something is behind the bar (per pixel)",
         "error, hidden",
         "min",
+        within=FROM_0,
         of=lambda config: _draws(config) and config.occluder > 0,
     ),
     "reconstruction_error_dropped": Metric(
         "Reconstruction error of lost frames (per pixel)",
         "error, lost",
         "min",
+        within=FROM_0,
         of=lambda config: _draws(config) and config.drop_rate > 0,
     ),
-    "factor_error": Metric("Factor error (mean squared)", "factor error", "min", of=lambda config: not _draws(config)),
+    "factor_error": Metric(
+        "Factor error (mean squared)", "factor error", "min", within=FROM_0, of=lambda config: not _draws(config)
+    ),
     "factor_error_seen": Metric(
         "Factor error of seen data (mean squared)",
         "factor error, seen",
         "min",
+        within=FROM_0,
         of=lambda config: not _draws(config) and _is_split(config),
     ),
-    "kl": Metric("KL (nats per frame)", "KL (nats)", None, of=_has_posteriors),
+    "kl": Metric("KL (nats per frame)", "KL (nats)", None, within=FROM_0, of=_has_posteriors),
     "mutual_information": Metric(
         "Index-code mutual information (nats per frame)", "MI (nats)", None, of=_has_posteriors
     ),
     "total_correlation": Metric("Total correlation (nats per frame)", "TC (nats)", None, of=_has_posteriors),
     "gaussian_total_correlation": Metric(
-        "Gaussian total correlation (nats per frame)", "Gaussian TC", None, of=_has_posteriors
+        "Gaussian total correlation (nats per frame)", "Gaussian TC", None, within=FROM_0, of=_has_posteriors
     ),
     "dimension_wise_kl": Metric("Dimension-wise KL (nats per frame)", "dim. KL (nats)", None, of=_has_posteriors),
-    "active_units": Metric("Active units", "units", None, of=_has_latents, count=True),
-    "prediction_ratio": Metric("Prediction ratio", "ratio", None, of=_moves),
-    "straightness": Metric("Straightness (mean cosine of successive steps)", "straight", None, of=_moves),
-    "prediction_ratio_encoder": Metric("Prediction ratio, before the filter", "ratio, enc.", None, of=_is_filtered),
-    "straightness_encoder": Metric("Straightness, before the filter", "straight, enc.", None, of=_is_filtered),
-    "linear_r2": Metric("Linear R² (mean of factors)", "R²", "max", of=_encodes_factors),
-    "mcc": Metric("MCC", "MCC", "max", of=_encodes_factors),
-    "mig": Metric("MIG", "MIG", "max", of=_encodes_factors),
-    "sap": Metric("SAP", "SAP", "max", of=_encodes_factors),
+    "active_units": Metric("Active units", "units", None, within=FROM_0, of=_has_latents, count=True),
+    "prediction_ratio": Metric("Prediction ratio", "ratio", None, within=FROM_0, of=_moves),
+    "straightness": Metric(
+        "Straightness (mean cosine of successive steps)", "straight", None, within=(-1.0, 1.0), of=_moves
+    ),
+    "prediction_ratio_encoder": Metric(
+        "Prediction ratio, before the filter", "ratio, enc.", None, within=FROM_0, of=_is_filtered
+    ),
+    "straightness_encoder": Metric(
+        "Straightness, before the filter", "straight, enc.", None, within=(-1.0, 1.0), of=_is_filtered
+    ),
+    "linear_r2": Metric("Linear R² (mean of factors)", "R²", "max", within=UP_TO_1, of=_encodes_factors),
+    "mcc": Metric("MCC", "MCC", "max", within=FROM_0_TO_1, of=_encodes_factors),
+    "mig": Metric("MIG", "MIG", "max", within=FROM_0_TO_1, of=_encodes_factors),
+    "sap": Metric("SAP", "SAP", "max", within=FROM_0_TO_1, of=_encodes_factors),
     "loss": Metric("Objective (per video)", "objective", None, of=lambda config: True),
 }
 

@@ -327,7 +327,7 @@ def described(metric: str) -> Metric:
     if known is None:
         return Metric(metric, metric, None)
     name = f"{known.short}, {part.replace('_', ' ')}"
-    return Metric(name, name, known.better) if part else known
+    return Metric(name, name, known.better, within=known.within) if part else known
 
 
 def best_region(

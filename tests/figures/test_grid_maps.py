@@ -21,7 +21,7 @@ from dd_ray.figures.common import DPI, LARGEST, MARKS, MOST_PIXELS
 from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
 from dd_ray.results import summary as summary_module
-from dd_ray.results.summary import Summary
+from dd_ray.results.summary import Summary, described
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.processes import python
 from tests.sweep.studies import ROOT
@@ -273,6 +273,37 @@ def test_a_scale_spans_three_least_significant_differences_and_shows_one(tmp_pat
         assert [len(lines) for lines in brackets] == [1, 0]
         ends = np.ptp(brackets[0][0].get_ydata())
         assert ends == pytest.approx(scale.noise)
+
+
+def unsure(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+    """Scores of two seeds each, whose intervals go past what there can be."""
+    return {
+        "mcc": 0.8 + 0.15 * (-1) ** config["seed"],
+        "linear_r2": 0.9 + 0.1 * (-1) ** config["seed"],
+        "reconstruction_error": 0.02 + 0.01 * (-1) ** config["seed"],
+        "active_units": 4.0 - config["seed"],
+    }
+
+
+@pytest.mark.parametrize("gammas", [[0.0, 0.5], [0.5]])
+def test_no_axis_goes_past_the_values_that_there_can_be(tmp_path: Path, gammas: list[float]) -> None:
+    axes = {"beta": [0.0, 0.1], "gamma": gammas, "seed": [0, 1]}
+    names = ["mcc", "linear_r2", "reconstruction_error", "active_units"]
+    summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=unsure), metrics=names)
+    scales = scales_of(summary)
+    mcc, r2, error, units = ((scale.norm.vmin, scale.norm.vmax) for scale in scales.values())
+    assert (mcc, r2[1], error[0], units) == ((0, 1), 1, 0, (0, 4))
+    assert r2[1] - r2[0] == pytest.approx(3 * scales["linear_r2"].noise)
+    figure = figure_of(summary)
+    for panel in panels_of(figure) if len(gammas) == 1 else ():
+        low, high = panel.get_ylim()
+        of = described(names[list(panels_of(figure)).index(panel)])
+        margin = 0.04 * (high - low)
+        assert low >= of.within[0] - margin and high <= (4.1 if of.count else of.within[1] + margin)
+    for bar in (axes for axes in figure.axes if axes.get_label() == "<colorbar>"):
+        low, high = bar.get_ylim()
+        brackets = [line for line in bar.lines if line.get_gid() == BRACKET]
+        assert all(low <= y <= high for line in brackets for y in np.asarray(line.get_ydata()))
 
 
 def test_noise_has_no_star_and_the_legend_says_so(tmp_path: Path) -> None:
