@@ -57,16 +57,20 @@ def methods_of(device: torch.device) -> tuple[Method, ...]:
 
 
 class _ConfigOfAll:
-    """The config of all trials of a block, as the code of their objective sees it: what they have in common.
+    """The config of all trials of a block, as their objective or model sees it: what they have in common.
 
-    That of a user's own objective could ask it for β, which trials differ in; it gets each one's from `Weights`.
+    A user's own objective could ask it for β, which trials differ in; it gets each one's from `Weights`. A user's own
+    model that keeps the config could ask it for γ.
 
     Args:
+        reader: the field that names what reads it: objective or model.
+        remedy: the end of the message that refuses trials that differ in what is read.
         config: config of one of the trials.
         trials: returns the trials in the block.
     """
 
-    def __init__(self, config: TrialConfig, trials: Callable[[], Iterable[Trial]]) -> None:
+    def __init__(self, reader: str, remedy: str, config: TrialConfig, trials: Callable[[], Iterable[Trial]]) -> None:
+        self._reader, self._remedy = f"{reader} = {getattr(config, reader)}", remedy
         self._config, self._trials = config, trials
         self._told: dict[str, Any] = {}
 
@@ -87,8 +91,8 @@ class _ConfigOfAll:
         for name, value in self._told.items():
             if (its := getattr(config, name)) != value:
                 raise UserError(
-                    f"objective = {config.objective} reads config.{name}, which is {value} and {its} in trials that "
-                    "are computed as one; let it take what trials differ in from its weights."
+                    f"{self._reader} reads config.{name}, which is {value} and {its} in trials that are computed as "
+                    f"one; {self._remedy}."
                 )
 
 
@@ -101,7 +105,10 @@ class Block:
 
     def __init__(self, config: TrialConfig, capacity: int, device: torch.device, pool: Pool) -> None:
         self.config = config
-        self._config_of_all = _ConfigOfAll(config, lambda: self.trials)
+        from_weights = "let it take what trials differ in from its weights"
+        self._config_of_all = _ConfigOfAll("objective", from_weights, config, lambda: self.trials)
+        in_buffer = "let it keep what trials differ in in a buffer (register_buffer)"
+        self._config_of_model = _ConfigOfAll("model", in_buffer, config, lambda: self.trials)
         self.slots: list[Trial | None] = [None] * capacity
         self.device = device
         model = build_model(config)
@@ -117,6 +124,8 @@ class Block:
         # Only the structure of the models is used, so they need no memory for weights.
         model.to("meta")
         self._models = {method: with_convolutions(deepcopy(model), LAYERS.get(method, {})) for method in METHODS}
+        for each in self._models.values():
+            _replace_config(each, self._config_of_model)
         self._feed = Feed(capacity, model, config, device)
         self._loss = torch.zeros(capacity, device=device)
         self._parts: dict[str, Tensor] = {}
@@ -144,6 +153,7 @@ class Block:
             UserError: its model or objective has a value that is not the others', and would be computed with theirs.
         """
         self._config_of_all.check(trial.config)
+        self._config_of_model.check(trial.config)
         self._check_numbers(trial)
         slot = self._slot[trial.config.key] = self.slots.index(None)
         self.slots[slot] = trial
@@ -343,6 +353,13 @@ def _numbers_of(model: nn.Module) -> dict[str, float]:
     """Return the numbers that a model and its parts keep as attributes of Python, by name."""
     found = ((path, name, value) for path, part in model.named_modules() for name, value in vars(part).items())
     return {f"{path}.{name}".lstrip("."): value for path, name, value in found if type(value) in (int, float)}
+
+
+def _replace_config(model: nn.Module, config: _ConfigOfAll) -> None:
+    """Give a model and its parts another config in place of the one that they keep, if they do."""
+    for part in model.modules():
+        for name in [name for name, value in vars(part).items() if isinstance(value, TrialConfig)]:
+            setattr(part, name, config)
 
 
 def _row(stacked: Any, slot: int) -> Any:

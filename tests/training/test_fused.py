@@ -464,6 +464,34 @@ def own_model():
     MODELS.withdraw(spec.name)
 
 
+class _ModelWithConfig(BetaVAE):
+    def __init__(self, config):
+        super().__init__(config)
+        self.config = config
+
+    def forward(self, batch, noise=None):
+        outputs = super().forward(batch, noise)
+        assert self.config.takes("gamma") and self.config.num_latents == outputs.mu.shape[-1]
+        return replace(outputs, reconstruction=(1 - self.config.gamma) * outputs.reconstruction)
+
+
+def test_a_model_that_reads_what_trials_differ_in_from_its_config_is_refused():
+    MODELS.declare(ModelSpec(name="own", title="own", build=_ModelWithConfig, reads=(*VAE, "gamma")))
+    try:
+        one = TrialConfig(model="own", beta=0.5, gamma=0.25, network="mlp", width_factor=0.05, batch_size=4)
+        message = r"model = own reads config\.gamma, which is 0\.25 and 0\.75 in trials .* buffer"
+        with pytest.raises(UserError, match=message):
+            Stack([one, replace(one, gamma=0.75)], method="grouped").step()
+        begun = Stack([one, *(replace(one, beta=7.0, seed=seed) for seed in range(3, 7))], method="grouped")
+        begun.step()
+        with pytest.raises(UserError, match=message):
+            begun.add(replace(one, gamma=0.75))
+        begun.step()
+        assert [trial.iteration for trial in begun] == [2] * 5
+    finally:
+        MODELS.withdraw("own")
+
+
 def test_a_model_that_keeps_what_trials_differ_in_as_a_number_is_refused(own_model):
     one = TrialConfig(model=own_model, beta=0.5, gamma=0.25, network="mlp", width_factor=0.05, batch_size=4)
     Stack([one, replace(one, beta=7.0, seed=5)], method="grouped").step()
