@@ -29,6 +29,14 @@ def test_shares_are_those_of_the_equations(schedule, expected):
     assert _shares(schedule) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("cycles", [4, 7, 10, 50])
+def test_every_cycle_begins_at_0(cycles):
+    length = 200 * cycles
+    shares = _shares("cyclic", length, cycles, length)
+    assert [i for i, share in enumerate(shares) if share == 0] == list(range(0, length, 200))
+    assert min(shares[i] for i in range(length) if i % 200) == pytest.approx(0.01)
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize(("length", "cycles"), [(1, 1), (7, 3), (100, 4), (3, 5)])
 def test_shares_lie_in_0_to_1_and_stay_1_from_the_end_on(schedule, length, cycles):
