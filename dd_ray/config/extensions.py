@@ -45,7 +45,7 @@ _IN_WORDS = {float: "a finite number", int: "a whole number", bool: "True or Fal
 OPTION_TYPES = tuple(_IN_WORDS)
 TAKEN: set[Any] = {
     *("key label state error sweep iteration seconds training_seconds".split()),
-    *("effective_lambda active_units_stills suggestion cells on_front help".split()),
+    *("effective_lambda suggestion cells on_front help".split()),
 }
 """Names that no option and no column of an extension may have, since tables or commands have them, and pairs of a kind
 and a name that it may not declare; the modules of further ones add them."""

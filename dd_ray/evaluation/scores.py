@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.evaluation.stills import encode_stills, encode_test_stills
-from dd_ray.metrics import FURTHER, Code, applicable, further_scores
+from dd_ray.metrics import FURTHER, Code, applicable, columns_of, further_scores
 from dd_ray.models import Model, build_model
 
 
@@ -61,7 +61,7 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
     known = _untrained.setdefault(_digest(model, config), {})
     if missing := [name for name in names if not FURTHER[name].all_columns.keys() <= known.keys()]:
         known |= model_scores(model, config, missing)
-    return {column: known[column] for name in names for column in FURTHER[name].all_columns if column in known}
+    return columns_of(names, known)
 
 
 def initial_model(config: TrialConfig, device: torch.device | str = "cpu") -> Model:

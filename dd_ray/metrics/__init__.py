@@ -23,7 +23,7 @@ How to read them:
     share_lost_to_fitting                                     by how much R² of few videos is too low
     REPORTED, COMPARABLE, with_untrained (`Metric`)           what trials report
 Scores that are computed once, by name:
-    FURTHER, applicable, further_scores (`Code`)
+    FURTHER, applicable, columns_of, further_scores (`Code`), is_computed_once
 """
 
 from dd_ray.metrics.activity import active_mask, active_units
@@ -32,7 +32,18 @@ from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
-from dd_ray.metrics.further import ACTIVE, ASKED_SCORES, FURTHER, Code, ScoreSpec, applicable, further_scores
+from dd_ray.metrics.further import (
+    ACTIVE,
+    ACTIVE_STILLS,
+    ASKED_SCORES,
+    FURTHER,
+    Code,
+    ScoreSpec,
+    applicable,
+    columns_of,
+    further_scores,
+    is_computed_once,
+)
 from dd_ray.metrics.held_out import HeldOut, in_two_halves
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
@@ -52,6 +63,7 @@ from dd_ray.metrics.total_correlation import gaussian_total_correlation
 
 __all__ = [
     "ACTIVE",
+    "ACTIVE_STILLS",
     "ASKED_SCORES",
     "COMPARABLE",
     "DCI",
@@ -71,6 +83,7 @@ __all__ = [
     "beta_vae_score",
     "block_separation",
     "bootstrap_interval",
+    "columns_of",
     "constant_velocity",
     "curvature",
     "dci",
@@ -78,6 +91,7 @@ __all__ = [
     "further_scores",
     "gaussian_total_correlation",
     "in_two_halves",
+    "is_computed_once",
     "linear_r2",
     "linear_r2_of_few",
     "mean_correlation_coefficient",

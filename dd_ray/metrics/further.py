@@ -5,7 +5,7 @@ encodes more pictures. A score is computed from all latents, and again from the 
 correlate with factors as well as those of size 1, and the mask of active units removes them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,9 @@ ASKED_SCORES = ("auto", "all", "none")
 """Words that ask for scores of the last evaluation beside their names, and which no score may have as a name."""
 ACTIVE = "_active"
 """Suffix of the columns whose scores are of active units alone."""
+ACTIVE_STILLS = "active_units_stills"
+"""Column beside the further scores of a trained network: the number of its active units. It is no score of its own, and
+is not kept of an untrained network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,16 @@ def applicable(names: Sequence[str], factor_names: Sequence[str], drawn: bool = 
     return [name for name in known if drawn or not FURTHER[name].asks]
 
 
+def columns_of(names: Sequence[str], scores: Mapping[str, float]) -> dict[str, float]:
+    """Return what the named scores have among the values of `further_scores`, without `ACTIVE_STILLS`."""
+    return {column: scores[column] for name in names for column in FURTHER[name].all_columns if column in scores}
+
+
+def is_computed_once(column: str) -> bool:
+    """Return whether a column is computed once, at the end, with further scores."""
+    return column == ACTIVE_STILLS or any(column in score.columns for score in FURTHER.values())
+
+
 def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
     """Compute the columns of some of `FURTHER` from all latents, and `…_active` from the active ones alone.
 
@@ -116,13 +129,13 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
         code: the network to score. Give it 10,000 pictures: half to fit on, half to score.
 
     Returns:
-        Values by column, `active_units_stills` among them.
+        Values by column, `ACTIVE_STILLS` among them.
 
     Raises:
         ValueError: a score gives a column that it does not declare.
     """
     mask = active_mask(code.latents)
-    scores: dict[str, float] = {"active_units_stills": int(mask.sum())}
+    scores: dict[str, float] = {ACTIVE_STILLS: int(mask.sum())}
     for name in applicable(names, code.factor_names, drawn=code.encode is not None):
         score = FURTHER[name]
         columns = resolve(score.compute)(code, None)
@@ -307,3 +320,4 @@ reports, without the suffix, for the frames of held-out videos."""
 # Registered with extensions here, since their module lies below this one and cannot import it.
 REGISTRIES[FURTHER.kind], KINDS[FURTHER.kind] = FURTHER, ScoreSpec
 TAKEN.update((FURTHER.kind, word) for word in ASKED_SCORES)
+TAKEN.add(ACTIVE_STILLS)

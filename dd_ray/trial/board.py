@@ -18,7 +18,7 @@ from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
-from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER
+from dd_ray.metrics import ACTIVE, COMPARABLE, is_computed_once
 from dd_ray.storage.files import Files, LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import TrialFolder, TrialRecords
@@ -171,5 +171,4 @@ def _tag(metric: str) -> str:
     """Return the group and name under which TensorBoard shows a metric."""
     if "/" in metric:
         return metric
-    once = metric == "active_units_stills" or any(metric in score.columns for score in FURTHER.values())
-    return f"{ONCE if once and metric not in COMPARABLE else JUDGED}/{metric}"
+    return f"{ONCE if is_computed_once(metric) and metric not in COMPARABLE else JUDGED}/{metric}"

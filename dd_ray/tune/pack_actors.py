@@ -12,7 +12,7 @@ import ray
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dd_ray.metrics import Code, further_scores
+from dd_ray.metrics import Code, columns_of, further_scores
 from dd_ray.trial.trainer import CodeParts, Joined, Progress, Work
 from dd_ray.tune.private import actor_id, wait_until_ready
 
@@ -110,7 +110,7 @@ class PackTrainer:
         if known not in _untrained:
             code = self._code(untrained=True)
             _untrained[known] = {} if code is None else further_scores(names, code)
-        return {column: value for column, value in _untrained[known].items() if column != "active_units_stills"}
+        return columns_of(names, _untrained[known])
 
     def show(self, iteration: int, metrics: Mapping[str, float]) -> None:
         """Let the pack, which has the pictures, write an evaluation for TensorBoard."""

@@ -5,7 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dd_ray.metrics import FURTHER, REPORTED, Code, applicable, dci, further_scores, with_untrained
+from dd_ray.config.extensions import TAKEN
+from dd_ray.metrics import (
+    ACTIVE_STILLS,
+    FURTHER,
+    REPORTED,
+    Code,
+    applicable,
+    columns_of,
+    dci,
+    further_scores,
+    is_computed_once,
+    with_untrained,
+)
 from tests.metrics.codes import CODES, encoder
 
 NAMES = ("circle_x", "circle_y", "background_x", "background_y")
@@ -42,6 +54,13 @@ def test_costly_scores_of_the_perfect_code(name):
     assert {column: scores[column] for column in FURTHER[name].columns} == pytest.approx(
         dict.fromkeys(FURTHER[name].columns, 1), abs=0.03
     )
+
+
+def test_the_number_of_active_units_is_beside_the_scores_and_none_of_them():
+    scores = further_scores(["mcc"], _code("identity"))
+    assert scores.keys() - columns_of(["mcc"], scores) == {ACTIVE_STILLS}
+    assert is_computed_once(ACTIVE_STILLS) and not is_computed_once("active_units")
+    assert ACTIVE_STILLS in TAKEN
 
 
 def test_scores_of_active_units_leave_out_the_others():
