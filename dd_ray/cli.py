@@ -26,8 +26,10 @@ from dd_ray.command_line import (
     as_command,
     console,
     duration,
+    list_options,
     outlive_output,
     parse_in_groups,
+    say_what_is_given_twice,
 )
 from dd_ray.config import DATASETS, data_config
 from dd_ray.config.extensions import taken_from
@@ -116,7 +118,9 @@ def parse(study: Study, args: list[str]) -> Plan:
     file = ValueFile.named_in(args)
     extensions, args = taken_from(args, study.extensions, file.words("extension"))
     check_study(study)
-    return as_it_goes_on(study, lambda each: _parsed(each, extensions, args, file))
+    plan = as_it_goes_on(study, lambda each: _parsed(each, extensions, args, file))
+    say_what_is_given_twice(map(option_name, (*field_names(), *list_options(SearchOptions))), args)
+    return plan
 
 
 def _parsed(study: Study, extensions: tuple[str, ...], args: list[str], file: ValueFile) -> Plan:

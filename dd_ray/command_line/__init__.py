@@ -17,9 +17,11 @@ from dd_ray.command_line.parsing import (
     as_called,
     called_as,
     field_docs,
+    list_options,
     optional,
     parse_options,
     positional,
+    say_what_is_given_twice,
     with_help,
 )
 from dd_ray.command_line.program import EXIT_INTERRUPTED, as_command
@@ -43,6 +45,7 @@ __all__ = [
     "duration",
     "field_docs",
     "fitting",
+    "list_options",
     "mended_streams",
     "optional",
     "outlive_output",
@@ -52,6 +55,7 @@ __all__ = [
     "print_table",
     "progress_bar",
     "say",
+    "say_what_is_given_twice",
     "width_of",
     "with_help",
 ]

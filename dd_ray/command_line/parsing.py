@@ -7,9 +7,9 @@ import functools
 import inspect
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 from dd_ray.command_line.values import Seconds
 
@@ -60,7 +60,26 @@ def parse_options(
     """
     import tyro  # noqa: PLC0415
 
-    return tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=called_as(prog))
+    asked = tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=called_as(prog))
+    say_what_is_given_twice(list_options(options), sys.argv[1:] if args is None else args)
+    return asked
+
+
+def list_options(options: type) -> list[str]:
+    """Return the fields of a dataclass of options that take several values."""
+    hints = get_type_hints(options)
+    return [each.name for each in fields(options) if get_origin(hints[each.name]) is tuple]  # type: ignore[arg-type]
+
+
+def say_what_is_given_twice(names: Iterable[str], args: Sequence[str]) -> None:
+    """Print which of some options, that take several values, a command line gives twice: only the last values count."""
+    given = [word.partition("=")[0].replace("_", "-") for word in args if word.startswith("--")]
+    for option in (f"--{name.replace('_', '-')}" for name in names):
+        if given.count(option) > 1:
+            print(
+                f"{option} is given twice, and the last counts; to have all values, give them after one.",
+                file=sys.stderr,
+            )
 
 
 def called_as(usual: str | None) -> str | None:

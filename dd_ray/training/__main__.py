@@ -10,10 +10,11 @@ import tyro
 from rich.table import Table
 from tqdm import tqdm
 
-from dd_ray.command_line import as_command, called_as, console, optional, with_help
+from dd_ray.command_line import as_command, called_as, console, optional, say_what_is_given_twice, with_help
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
-from dd_ray.config.options import axes_of, given_options, options_class, product, told_in_options
+from dd_ray.config.options import axes_of, given_options, option_name, options_class, product, told_in_options
+from dd_ray.config.trial_fields import field_names
 from dd_ray.errors import UserError
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
@@ -77,6 +78,7 @@ def _train_as_asked(args: list[str]) -> None:
     with told_in_options():
         axes = with_contents(axes_of(config, DEFAULTS, given_options(args)))
         configs = product(axes)
+    say_what_is_given_twice(map(option_name, field_names()), args)
     diverged = train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
     for trial in diverged:
         kept = " Its checkpoint is not written." if options.checkpoints else ""

@@ -268,6 +268,24 @@ def test_values_of_one_option_that_contradict_or_repeat_each_other_are_refused(o
         parse(TINY, options.split())
 
 
+@pytest.mark.parametrize(
+    ("words", "twice"),
+    [
+        ("--beta 1 --beta 2", "--beta"),
+        ("--lambda=1 --gamma 0.5 --lambda 2", "--lambda"),
+        ("--num-latents 3 --num_latents 5", "--num-latents"),
+        ("--final-metrics mig --final-metrics sap", "--final-metrics"),
+        ("--iterations 5 --iterations 6", None),
+        ("--beta 1 2", None),
+    ],
+)
+def test_it_is_said_that_only_the_last_values_of_an_option_count(words, twice, capsys):
+    parse(TINY, words.split())
+    said = capsys.readouterr().err
+    assert said.startswith(f"{twice} is given twice, and the last counts") if twice else not said
+    assert said.count("\n") == bool(twice)
+
+
 def test_what_a_preset_sets_may_be_without_effect():
     study = study_named("beta_grid")
     assert study.presets["quick"].reduction_factor == 1.5
