@@ -88,7 +88,8 @@ class Stack:
 
         Raises:
             ValueError: a trial is in the stack already, or cannot share a stack with the others. None of them is added.
-            UserError: a trial is to begin with other weights than those of its seed, and there is no state with them.
+            UserError: a trial is to begin with other weights than those of its seed, and there is no state with them;
+                or a user's own code fails `Trial.check_own_code`.
         """
         joining: dict[str, Trial] = {}
         shared = self._shared if self._trials else {}
@@ -115,6 +116,9 @@ class Stack:
                 self._dataset.paint = Painting(self._dataset.paint)
             # A GPU paints the images of a step by one launch, however few they are.
             self._batches = Batches(self._dataset, trials[0].config) if self.device.type == "cpu" else None
+        for trial in trials:
+            if trial.own_code:
+                trial.check_own_code(self._dataset.batches([trial.iteration])[trial.iteration])
         if self._blocks is not None:
             self._blocks.add(trials)
         self._trials |= joining

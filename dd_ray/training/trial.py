@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import vector_to_parameters
 
-from dd_ray.config import OPTIMIZERS, TrialConfig
+from dd_ray.config import MODELS, NETWORKS, OBJECTIVES, OPTIMIZERS, TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.errors import UserError
 from dd_ray.models import Model, build_model
@@ -86,6 +86,46 @@ class Trial:
         update_(self.config, self.weights, self.kept, gradient, Rates.at(self.config, self.iteration))
         self.terms = terms.map(Tensor.detach)
         self.go_to(self.iteration + 1)
+
+    @property
+    def own_code(self) -> str:
+        """What of its config is a user's own code, in words; empty if nothing is."""
+        network = NETWORKS[self.config.network]
+        code = {
+            "model": (MODELS[self.config.model].build,),
+            "network": (network.features, network.decoder),
+            "objective": (OBJECTIVES[self.config.objective].penalty,),
+        }
+        own = [name for name, parts in code.items() if not all(isinstance(part, str) for part in parts)]
+        return " or ".join(f"{name} = {getattr(self.config, name)}" for name in own)
+
+    @torch.no_grad()
+    def check_own_code(self, batch: Batch) -> None:
+        """Make sure that nothing but weights, batch and noise decides a step, since a state has nothing else.
+
+        Raises:
+            UserError: the code of a user's own changes a buffer, or draws random numbers.
+        """
+        buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
+        drawn = self._random_states()
+        outputs = self.model(batch, self._noise(batch))
+        objective(self.config, outputs, Weights.at(self.config, self.iteration))
+        for name, buffer in self.model.named_buffers():
+            if not buffers[name].equal(buffer):
+                raise UserError(
+                    f"{self.own_code} changes the buffer {name} as it is trained, and a trial's states keep its "
+                    "parameters alone; let it keep nothing, as GroupNorm and BatchNorm2d(..., "
+                    "track_running_stats=False) do, or learn it."
+                )
+        if any(not before.equal(after) for before, after in zip(drawn, self._random_states(), strict=True)):
+            raise UserError(
+                f"{self.own_code} draws random numbers, as dropout and randn_like do, and an interrupted trial would "
+                "go on with others; let it take them from the noise that forward is given, of the model's noise_shape."
+            )
+
+    def _random_states(self) -> list[Tensor]:
+        of_gpu = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []
+        return [torch.get_rng_state(), *of_gpu]
 
     def go_to(self, iteration: int) -> None:
         """Move to an iteration, and set the values that the model's schedules have there."""
