@@ -23,7 +23,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.errors import UserError, did_you_mean, printable
-from dd_ray.models import Model, load_original
+from dd_ray.models import Model, build_model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.cells import in_order
 from dd_ray.results.layout import NOT_GIVEN
@@ -113,6 +113,9 @@ def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
 def load_model(path: str | Path, key: str) -> Network:
     """Load the network of a sweep's trial, with the weights of its latest state.
 
+    Its layers are PyTorch's, in place of those that train faster, so that it can be exported, traced and differentiated
+    by `torch.func`.
+
     Raises:
         UserError: there is no such sweep or trial, or the trial's states are missing or damaged.
     """
@@ -126,7 +129,10 @@ def load_model(path: str | Path, key: str) -> Network:
         raise UserError(f"trial {key} of {path} has no trained network yet; choose one that has been evaluated.")
     outcome = folder.outcome()
     row = {"key": key, "label": folder.describe()["label"], "state": outcome.state if outcome else "unfinished"}
-    return _network(state, row, {})
+    network = _network(state, row, {})
+    model = build_model(network.config)
+    model.load_state_dict(network.model.state_dict())
+    return replace(network, model=model.eval())
 
 
 def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network], dict[str, str]]:

@@ -124,6 +124,18 @@ def test_a_trial_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) -
         torch.testing.assert_close(weights, initial[name] + (name == first))
 
 
+def test_a_trial_s_network_is_computed_by_layers_of_pytorch_that_can_be_traced_and_differentiated(path: Path) -> None:
+    loaded = load_model(path, choose(results.load(path), ["best:linear_r2"]).iloc[0]["key"])
+    trained = load_networks(path, choose(results.load(path), [loaded.key or ""]))[0][0]
+    images = torch.rand(3, *loaded.config.image_shape, generator=torch.Generator().manual_seed(0))
+    expected = trained.model.code(images[:, None])
+    torch.testing.assert_close(loaded.model.code(images[:, None]), expected)
+    of_each = torch.func.vmap(lambda image: loaded.model.code(image[None, None])[0])(images)
+    torch.testing.assert_close(of_each, expected)
+    traced = torch.export.export(loaded.model.encoder, (images,)).module()
+    torch.testing.assert_close(traced(images)[0], expected[:, 0])
+
+
 def test_a_trial_that_is_not_there_or_has_no_network_is_refused(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1]})
     (trial,) = SweepFolder.at(path).trials()
