@@ -5,6 +5,7 @@ import threading
 import torch
 
 from dd_ray.config import MODELS, TrialConfig, resolve
+from dd_ray.errors import UserError
 from dd_ray.models.base import Model
 from dd_ray.models.original import load_original
 from dd_ray.models.outputs import FactorPrediction, ImagePrediction, Outputs, Reconstruction
@@ -30,8 +31,16 @@ def build_model(config: TrialConfig) -> Model:
 
     The weights depend on the seed alone, also where several threads build models, and the state of the global generator
     is restored.
+
+    Raises:
+        UserError: a user's own model is not a `Model`.
     """
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        model: Model = resolve(MODELS[config.model].build)(config)
-        return model
+        model = resolve(MODELS[config.model].build)(config)
+    if not isinstance(model, Model):
+        raise UserError(
+            f"model = {config.model} builds a {type(model).__name__}; let its class be a subclass of "
+            "dd_ray.models.Model, or of VideoVAE."
+        )
+    return model

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from dd_ray.config import OBJECTIVES, TrialConfig, resolve
+from dd_ray.errors import UserError
 from dd_ray.models import FactorPrediction, ImagePrediction, Outputs, Reconstruction
 from dd_ray.objectives.posterior import Posterior, Weighted
 from dd_ray.objectives.terms import (
@@ -41,6 +42,9 @@ def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = N
     """Compute the objective of a trial on a batch, by default with the weights of its first iteration.
 
     Which terms there are depends on the config alone, not on weights or data.
+
+    Raises:
+        UserError: a user's own model or objective gives something else than it is to give.
     """
     if isinstance(outputs, FactorPrediction):
         error = factor_error(outputs.predicted, outputs.target)
@@ -48,6 +52,11 @@ def objective(config: TrialConfig, outputs: Outputs, weights: Weights | None = N
     if isinstance(outputs, ImagePrediction):
         error = image_error(outputs.reconstruction, outputs.target)
         return Terms(loss=error, parts={"reconstruction_error": error})
+    if not isinstance(outputs, Reconstruction):
+        raise UserError(
+            f"model = {config.model} returns a {type(outputs).__name__} from forward; return one of the classes of "
+            "dd_ray.models, such as Reconstruction."
+        )
     terms = _vae_terms(config, outputs, weights or Weights.at(config, 0))
     loss = terms["reconstruction"].value
     for name, term in terms.items():
@@ -65,7 +74,9 @@ def _vae_terms(config: TrialConfig, outputs: Reconstruction, weights: Weights) -
     terms = {"reconstruction": Weighted(1.0, error)}
     if config.stochastic:
         penalised = (tensor[:, outputs.kl_frames] for tensor in (outputs.mu, outputs.logvar, outputs.latents))
-        terms |= resolve(OBJECTIVES[config.objective].penalty)(config, Posterior(*penalised), weights)
+        penalty = resolve(OBJECTIVES[config.objective].penalty)(config, Posterior(*penalised), weights)
+        _check_penalty(config, penalty)
+        terms |= penalty
     if config.takes("lam"):
         faulty = config.compat == "original" and config.model == "predictive_vae"
         prediction = (
@@ -73,3 +84,18 @@ def _vae_terms(config: TrialConfig, outputs: Reconstruction, weights: Weights) -
         )
         terms["prediction"] = Weighted(weights.lam, prediction)
     return terms
+
+
+def _check_penalty(config: TrialConfig, penalty: object) -> None:
+    own = f"the penalty of objective = {config.objective}"
+    if not isinstance(penalty, dict) or not all(isinstance(term, Weighted) for term in penalty.values()):
+        raise UserError(f"{own} returns something else than a dictionary of Weighted(weight, value) by name; give one.")
+    of_model = ("reconstruction", "reconstruction_floor", *(["prediction"] if config.takes("lam") else []))
+    for name, (_, value, _) in penalty.items():
+        if name in of_model:
+            raise UserError(f"{own} has a term {name}, which is one of the model's; give it another name.")
+        if not isinstance(value, Tensor) or value.ndim:
+            what = f"of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+            raise UserError(
+                f"{own} has a term {name} whose value is {what}; give a scalar tensor, averaged over videos."
+            )

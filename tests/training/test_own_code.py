@@ -1,4 +1,4 @@
-"""A user's own model or network whose trials could not be gone on with is refused as it joins a stack."""
+"""A user's own model, network or objective that would be trained otherwise than it says is refused."""
 
 from collections.abc import Callable, Iterator
 
@@ -6,11 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from dd_ray.config import MODELS, NETWORKS, ModelSpec, NetworkSpec
+from dd_ray.config import MODELS, NETWORKS, OBJECTIVES, ModelSpec, NetworkSpec, ObjectiveSpec
 from dd_ray.config.models import VAE
 from dd_ray.errors import UserError
 from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.networks.mlp import MLPDecoder, MLPFeatures
+from dd_ray.objectives.posterior import Weighted
 from dd_ray.training import Stack
 from tests.small import small
 
@@ -77,6 +78,47 @@ def test_a_model_that_changes_a_buffer_is_refused(declare, method):
     declare(MODELS, ModelSpec(name="own", title="own", build=_Counting, reads=VAE))
     with pytest.raises(UserError, match=r"^model = own changes the buffer steps .* parameters alone"):
         Stack([small("own", network="mlp", width_factor=0.05)], method=method)
+
+
+class _Tuple(BetaVAE):
+    def forward(self, batch, noise=None):
+        return self.encode(batch.images)
+
+
+@METHODS
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda config: nn.Linear(1, 1), r"^model = own builds a Linear; let its class be a subclass of \S+Model"),
+        (_Tuple, "^model = own returns a tuple from forward; return one of the classes of"),
+    ],
+)
+def test_a_model_that_is_none_or_returns_something_else_is_refused(declare, build, message, method):
+    declare(MODELS, ModelSpec(name="own", title="own", build=build, reads=VAE))
+    with pytest.raises(UserError, match=message):
+        Stack([small("own", network="mlp", width_factor=0.05)], method=method).step()
+
+
+@METHODS
+@pytest.mark.parametrize(
+    ("penalty", "message"),
+    [
+        (lambda mu: mu.square().mean(), "something else than a dictionary"),
+        (lambda mu: {"size": mu.square().mean()}, "something else than a dictionary"),
+        (
+            lambda mu: {"size": Weighted(1.0, mu.square())},
+            r"size whose value is of shape \(4, \d+, \d+\); give a scalar",
+        ),
+        (lambda mu: {"size": Weighted(1.0, 0.5)}, "size whose value is a float; give a scalar"),
+        (lambda mu: {"reconstruction": Weighted(1.0, mu.square().mean())}, "reconstruction, .* give it another name"),
+        (lambda mu: {"prediction": Weighted(1.0, mu.square().mean())}, "prediction, .* give it another name"),
+    ],
+)
+def test_a_penalty_that_would_not_reach_the_loss_as_it_is_is_refused(declare, penalty, message, method):
+    code = lambda config, posterior, weights: penalty(posterior.mu)  # noqa: E731
+    declare(OBJECTIVES, ObjectiveSpec(name="own", title="own", penalty=code, reads=("beta", "beta_norm")))
+    with pytest.raises(UserError, match=f"^the penalty of objective = own .*{message}"):
+        Stack([small("predictive_vae", objective="own", network="mlp", width_factor=0.05)], method=method).step()
 
 
 @METHODS
