@@ -1,5 +1,6 @@
 """The trainable of a sweep's trials, a shell around `TrialRun`."""
 
+import logging
 import traceback
 from typing import Any
 
@@ -27,6 +28,8 @@ class TrialTrainable(tune.Trainable):
         The trial is taken up at the first step and not here: Tune may set up a worker for a trial that it meanwhile
         gives to another worker, and only one of them may have the trial's files.
         """
+        # It tells of each empty checkpoint, and a Ray of the caller's own prints what its workers log.
+        logging.getLogger("ray.train").setLevel(logging.WARNING)
         self._config = config
         self._run: TrialRun | None = None
         self._reached = 0
