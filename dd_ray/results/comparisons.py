@@ -371,11 +371,15 @@ def residual_squares(values: Array) -> tuple[float, int]:
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[Array, Array, Array, Array]:
-    """Return nodes and weights of quadratures over |z|, z ~ N(0, 1), and over quantiles in (0, 1)."""
+    """Return nodes and weights of quadratures over |z|, z ~ N(0, 1), and over quantiles in (0, 1).
+
+    Quantiles are u⁶ of evenly spread u, since with few degrees of freedom a large T comes from the smallest s alone.
+    """
     z, of_z = np.polynomial.hermite_e.hermegauss(80)
     z, of_z = z[40:], of_z[40:]  # the others are their negatives
     u, of_u = np.polynomial.legendre.leggauss(40)
-    return z, of_z / of_z.sum(), (u + 1) / 2, of_u / 2
+    u, of_u = (u + 1) / 2, of_u / 2
+    return z, of_z / of_z.sum(), u**6, of_u * 6 * u**5
 
 
 @lru_cache(maxsize=64)
@@ -387,7 +391,7 @@ def _deviations(degrees: float) -> Array:
 def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> float:
     """Compute the chance that the largest |T| exceeds a bound if there is no effect.
 
-        1 − ∫ dF(s) Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz,   ν s² ~ χ²_ν
+        ∫ dF(s) (1 − Π_g ∫ φ(z) [Φ(z + √2 s t) − Φ(z − √2 s t)]^{k_g} dz),   ν s² ~ χ²_ν
 
     The T of a group share their reference z, and all share s (Dunnett 1955, eq. 3, two-sided and with groups).
 
@@ -408,7 +412,7 @@ def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> 
     within = scipy.special.ndtr(z + reach) - scipy.special.ndtr(z - reach)  # [quantiles, normal nodes]
     of_size = np.bincount(np.bincount(groups))  # how many groups have no, one, two ... differences
     of_groups = [((within**k) @ of_z) ** of_size[k] for k in range(1, len(of_size)) if of_size[k]]
-    return float(max(0.0, 1 - of_u @ np.prod(of_groups, axis=0)))
+    return float(of_u @ (1 - np.prod(of_groups, axis=0)))
 
 
 def by_flips(differences: Array) -> Array:

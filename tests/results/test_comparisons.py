@@ -127,6 +127,13 @@ def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:
     assert p_value == pytest.approx(stats.ttest_rel(scores, references).pvalue, rel=1e-4)
 
 
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 8, 16, 300])
+@pytest.mark.parametrize("p_value", [0.05, 1e-3, 1e-4, 1e-6])
+def test_small_p_values_of_one_difference_are_those_of_the_t_test(degrees: int, p_value: float) -> None:
+    bound = float(stats.t.isf(p_value / 2, degrees))
+    assert chance_beyond(bound, np.zeros(1, int), degrees) == pytest.approx(p_value, rel=0.02)
+
+
 def test_residuals_are_those_of_an_analysis_of_variance_in_blocks() -> None:
     values = np.random.default_rng(6).normal(size=(5, 4))
     rest = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
