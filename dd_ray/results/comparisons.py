@@ -3,7 +3,8 @@
 Two or three seeds say little about the variance of one cell, but the seeds of all cells together say much if the cells
 have equal variances. Many metrics have these only on another scale: an error varies in proportion to its size, a score
 near 1 less than one in the middle. So the variance is pooled on the first of `SCALES` on which variances are alike. If
-there is none, a difference must hold by both the pooled variance and the cell's own.
+there is none, a difference must hold by both the pooled variance and the cell's own. With two seeds, variances that
+differ seldom show.
 
 Of 32 differences on a map, one or two exceed their own 95% interval by chance alone. `told_apart` gives p-values that
 hold for the map as a whole: the chance that it shows any such difference if there is none.
@@ -24,6 +25,8 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.05
 """Chance of a false mark on a map; intervals have a confidence of 1 less this."""
+CLEARLY = 0.01
+"""Chance that cells of equal variances count as unlike their references; it costs as many maps their certainty."""
 FEWEST_SEEDS_TO_FLIP = 6
 """The fewest seeds for a test by flips of signs: with five, its smallest p-value is 2 of 32, more than `LEVEL`."""
 MOST_SEEDS_TO_FLIP_ALL = 12
@@ -273,7 +276,7 @@ def told_apart(
     paired = ~np.isnan(y - r)[compared].all(axis=0)  # seeds that at least one difference has
     y, r = y[compared][:, paired], r[compared][:, paired]
     named = np.unique(np.asarray(groups)[compared], return_inverse=True)[1]
-    scale, alike, differences = _on_scale(y, r)
+    scale, alike, differences = _on_scale(y, r, named)
     differences = differences / _size(differences)  # all statistics are ratios
     found = [_dunnett(differences, named, least)]
     flipped = bool(differences.shape[1] >= FEWEST_SEEDS_TO_FLIP and not np.isnan(differences).any())
@@ -285,15 +288,28 @@ def told_apart(
     return Comparisons(p_values=p_values, number=len(compared), scale=scale, alike=alike, flipped=flipped)
 
 
-def _on_scale(y: Array, r: Array) -> tuple[str, bool, Array]:
-    """Return the first scale on which variances are alike, whether there is one, and the differences on it."""
+def _on_scale(y: Array, r: Array, groups: NDArray[np.integer]) -> tuple[str, bool, Array]:
+    """Return the first scale on which variances are alike, whether there is one, and the differences on it.
+
+    Those of the cells must be, references among them: if a reference varies more than the cells, so do all differences
+    to it, and alike, but by more than cells and reference together tell.
+    """
     paired = np.where(np.isnan(y), np.nan, r)
+    references = [np.fmax.reduce(paired[groups == group]) for group in np.unique(groups)]
     for scale in SCALES:
         if scale.holds(y) and scale.holds(paired):
             differences = scale.of(y) - scale.of(r)
-            if are_alike(differences):
+            cells = _residuals(scale.of(np.vstack([y, *references])))
+            if are_alike(differences) and are_alike(cells, CLEARLY):
                 return scale.name, True, differences
     return SCALES[0].name, False, y - r
+
+
+def _residuals(values: Array) -> Array:
+    """Return what is left of scores [C, S], in units of their size, without the means of cells and then of seeds."""
+    values = values / _size(values)
+    away = values - np.nanmean(values, axis=1, keepdims=True)
+    return np.asarray(away - np.nanmean(away, axis=0), np.float64)
 
 
 def _dunnett(differences: Array, groups: NDArray[Any], least: float) -> Array:

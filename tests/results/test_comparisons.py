@@ -56,6 +56,18 @@ def test_a_map_without_an_effect_is_seldom_marked(draw, level: float) -> None:
     assert np.mean(shares) <= level + 2 * np.sqrt(level * (1 - level) / (MAPS * len(shares)))
 
 
+@pytest.mark.parametrize("seeds", [3, 5])
+@pytest.mark.parametrize("steady", [(0, 1), (0, 1, 2, 3)])
+def test_cells_that_vary_less_than_their_reference_lend_no_certainty(seeds: int, steady: tuple[int, ...]) -> None:
+    """As where an effect brings scores near 1 in some cells, or all: means may still be those of the reference."""
+    rng, number = np.random.default_rng(9), 0
+    for _ in range(MAPS):
+        maps = rng.normal(size=(ROWS, 1 + CELLS, seeds))
+        maps[:, 1:][:, steady] *= 0.02
+        number += bool(marked(maps).any())
+    assert number / MAPS <= 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / MAPS)
+
+
 def test_a_true_difference_is_found_more_often_than_by_the_variance_of_its_own_cell() -> None:
     rng, pooled, own = np.random.default_rng(1), 0, 0
     for _ in range(100):
