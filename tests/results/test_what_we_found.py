@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from dd_ray.metrics import seed_interval
 from dd_ray.results.confirmation import choose
 from dd_ray.results.table import final
 from dd_ray.studies.answer import STUDY
@@ -26,3 +27,16 @@ def test_the_page_has_the_mean_differences_of_beta(selection: pd.DataFrame) -> N
     means = selection.groupby("beta")[["linear_r2_stills", "mcc_stills"]].mean()
     r2, mcc = means.loc[0.1] - means.loc[3.0]
     assert f"R² {r2:+.2f} [0.09, 0.16], MCC {mcc:+.2f} [0.05, 0.14]" in PAGE.read_text(encoding="utf-8")
+
+
+def test_the_page_has_the_cost_of_a_penalty(selection: pd.DataFrame) -> None:
+    at_one = selection[selection["beta"] == 1].set_index("seed")
+    alone = at_one[(at_one["model"] == "beta_vae") & (at_one["objective"] == "beta")]["reconstruction_error"]
+    penalised = at_one[(at_one["lam"] == 100) & (at_one["gamma"] == 0)]["reconstruction_error"]
+    mean, low, high = seed_interval(penalised - alone)
+    assert f"costs less: {mean:.4f} [{low:.4f}, {high:.4f}]" in PAGE.read_text(encoding="utf-8")
+
+    confirmed = final(pd.read_parquet(ROOT / "analysis" / "answer" / "full_confirmed.parquet"))
+    errors = confirmed[(confirmed["lam"] == 100) & (confirmed["gamma"] == 0)]["reconstruction_error"].sort_values()
+    told = f"it is {errors.mean():.4f}: in eight of the ten seeds {errors.iloc[0]:.4f} to {errors.iloc[7]:.4f}"
+    assert f"{told}, in two {errors.iloc[8]:.3f} and {errors.iloc[9]:.3f}" in PAGE.read_text(encoding="utf-8")
