@@ -3,13 +3,14 @@
 import os
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Self
 
 import ray
+from ray import tune
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
@@ -53,6 +54,8 @@ class Resources:
     """True if the trials that share a GPU are trained by one process."""
     shared: bool = False
     """True if the cluster outlasts the sweep, so that other sweeps may run beside it."""
+    checked: tuple[str, ...] = ()
+    """IDs of the nodes of such a cluster that were checked before the sweep began."""
 
     @classmethod
     def of_cluster(cls, options: SweepOptions, shared: bool = False) -> Self:
@@ -86,13 +89,20 @@ class Resources:
         """Return the resources in Ray's form."""
         return {"CPU": self.cpus, "GPU": self.gpus} if self.gpus else {"CPU": self.cpus}
 
-    def slots(self) -> int:
-        """Return the number of trials that the cluster holds at the moment."""
-        return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes())
+    def request(self, without: Collection[str]) -> dict[str, float] | tune.PlacementGroupFactory:
+        """Return the resources as Tune takes them, on any node but those with the IDs `without`."""
+        if not without:
+            return {"cpu": self.cpus, "gpu": self.gpus}
+        elsewhere = {"ray.io/node-id": f"!in({','.join(sorted(without))})"}
+        return tune.PlacementGroupFactory([self.bundle], bundle_label_selector=[elsewhere])
 
-    def trials_at_a_time(self, most: int | None) -> int:
+    def slots(self, without: Collection[str] = ()) -> int:
+        """Return the number of trials that the cluster holds at the moment, on any node but those `without`."""
+        return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes(without))
+
+    def trials_at_a_time(self, most: int | None, without: Collection[str] = ()) -> int:
         """Return the most trials to run at a time: if the cluster can grow, more than it holds, so that it grows."""
-        slots = self.slots()
+        slots = self.slots(without)
         wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if self.grows else slots
         return max(1, min(wanted, most or wanted))
 
@@ -273,8 +283,8 @@ def _new_token() -> str:
     return secrets.token_hex(32)
 
 
-def _alive_nodes() -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+def _alive_nodes(without: Collection[str] = ()) -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in without]
 
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:

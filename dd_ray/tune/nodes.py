@@ -1,7 +1,9 @@
-"""Asks every node of a cluster, before anything starts, whether a trial can run there."""
+"""Asks every node of a cluster whether a trial can run there: before anything starts, and when it joins later."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import uuid4
 
@@ -15,21 +17,82 @@ from dd_ray.storage.versions import difference, versions
 SECONDS_TO_ANSWER = 90
 SECONDS_TO_LEAVE = 15
 """Seconds after which Ray counts a node that has died as dead."""
+SECONDS_BETWEEN_LOOKS = 2.0
+SECONDS_OF_A_MOMENT = 0.5
+SECONDS_TO_END = 2.0
 _INSTALL = "install the same software on all nodes (cluster/requirements.txt)"
 
 
-def check_nodes(sweep: SweepFolder) -> None:
+class _SilentNodeError(UserError):
+    """A node has not answered, which it may do later."""
+
+
+def check_nodes(sweep: SweepFolder) -> tuple[str, ...]:
     """Make sure that all nodes have this process's software, and see the same storage.
+
+    Returns:
+        Their IDs.
 
     Raises:
         UserError: a node does not, or does not answer; with its address and the remedy.
     """
+    nodes = _alive_nodes()
+    _check(sweep, nodes)
+    return tuple(nodes)
+
+
+@contextmanager
+def looking_at_newcomers(
+    sweep: SweepFolder, checked: Collection[str], leave_out: Callable[[str, str], None]
+) -> Iterator[None]:
+    """During the block, check nodes that join the cluster.
+
+    Args:
+        sweep: the sweep, which all nodes have to see.
+        checked: IDs of the nodes that need not be checked.
+        leave_out: is called, in a thread of its own, with the ID of a node on which no trial can run, and why.
+    """
+    ended = threading.Event()
+    known = set(checked)
+
+    def look() -> None:
+        for node, address in _alive_nodes().items():
+            if node in known or ended.is_set():
+                continue
+            try:
+                _check(sweep, {node: address}, ended.is_set)
+            except _SilentNodeError:
+                continue  # it is asked again
+            except UserError as error:
+                leave_out(node, str(error))
+            known.add(node)
+
+    def look_again_and_again() -> None:
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            # Whatever Ray or the storage raises where it does not answer, which others notice.
+            with suppress(Exception):
+                look()
+
+    thread = threading.Thread(target=look_again_and_again, name="newcomers", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(SECONDS_TO_END)  # a question that is in flight when Ray is left would find it half gone
+
+
+def _alive_nodes() -> dict[str, str]:
+    """Return the addresses of the nodes by their IDs."""
+    return {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+
+
+def _check(sweep: SweepFolder, nodes: Mapping[str, str], is_over: Callable[[], bool] = lambda: False) -> None:
     token = uuid4().hex
-    nodes = {node["NodeID"]: node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
     marker, replies = f".marker-{token}", {node: f".reply-{token}-{node}" for node in nodes}
     try:
         sweep.files.write(marker, token.encode())
-        for node, answer in _ask(nodes, sweep.location, marker, replies).items():
+        for node, answer in _ask(nodes, sweep.location, marker, replies, is_over).items():
             _check_answer(nodes[node], answer, sweep.location)
             if not sweep.files.exists(replies[node]):
                 raise UserError(_not_shared(nodes[node], sweep.location))
@@ -38,7 +101,9 @@ def check_nodes(sweep: SweepFolder) -> None:
             sweep.files.remove(name)
 
 
-def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def _ask(
+    nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[str, str], is_over: Callable[[], bool]
+) -> dict[str, dict[str, Any]]:
     def answer(reply: str) -> dict[str, Any]:
         # Sent by value, and so without the module's imports, since it runs where dd_ray may be missing.
         try:
@@ -63,10 +128,13 @@ def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[
         node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(replies[node])
         for node in nodes
     }
-    ready, _ = ray.wait(list(pending.values()), num_returns=len(pending), timeout=SECONDS_TO_ANSWER)
+    deadline = time.monotonic() + SECONDS_TO_ANSWER
+    ready: list[Any] = []
+    while len(ready) < len(pending) and time.monotonic() < deadline and not is_over():
+        ready, _ = ray.wait(list(pending.values()), num_returns=len(pending), timeout=SECONDS_OF_A_MOMENT)
     silent = [nodes[node] for node, reply in pending.items() if reply not in ready]
     if silent:
-        raise UserError(
+        raise _SilentNodeError(
             f"node {silent[0]} starts no worker within {SECONDS_TO_ANSWER} s; look at its load and at the logs of its "
             "Ray, or take it out of the cluster."
         )
@@ -76,7 +144,7 @@ def _ask(nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[
             answers[node] = ray.get(reply)
         except ray.exceptions.RayError as error:
             if _stays(node):
-                raise UserError(
+                raise _SilentNodeError(
                     f"node {nodes[node]} lost the worker that was to look at it ({_first_line(error)}); look at its "
                     "memory and at the logs of its Ray, or take it out of the cluster."
                 ) from error

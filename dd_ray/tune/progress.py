@@ -81,6 +81,8 @@ class Watcher(Callback):
             postfix=STARTING,
         )
         self._any_heard = False
+        self.unfit: frozenset[str] = frozenset()
+        """IDs of nodes that joined while the sweep ran, and on which its trials cannot run."""
         self.running: set[str] = set()
         """Keys of the trials in training."""
         self.ending: Ending | None = None
@@ -112,6 +114,12 @@ class Watcher(Callback):
             self.ending = why
             if why != "shares changed":  # after which the sweep goes on
                 self._ended_at = time.monotonic()
+
+    def leave_out(self, node: str, why: str) -> None:
+        """Go on without a node, which would take one trial after another, and fail each."""
+        self.unfit |= {node}
+        self.say(f"{why} The sweep goes on without it.")
+        self.stop("shares changed")
 
     @contextmanager
     def ending_with_the_storage(self) -> Iterator[None]:

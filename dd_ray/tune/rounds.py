@@ -1,7 +1,11 @@
-"""Runs a sweep's trials on Ray Tune in rounds. A round ends early if the sweep's share of the cluster shrinks."""
+"""Runs a sweep's trials on Ray Tune in rounds.
+
+A round ends early if the sweep's share of the cluster shrinks, or if a node joins on which its trials cannot run.
+"""
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +19,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import versions
 from dd_ray.sweep.plan import Plan
 from dd_ray.tune.cluster import Resources
+from dd_ray.tune.nodes import looking_at_newcomers
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
 from dd_ray.tune.sharing import Presence
@@ -54,13 +59,22 @@ class Rounds:
     """Folder for Tune's files, which are not needed later: everything that lasts is in the sweep's files."""
 
     def run(self, next_round: Callable[[int], Round | None]) -> None:
-        """Run all trials. If other sweeps come to the cluster, stop and go on with fewer at a time.
+        """Run all trials. If its share of the cluster changes, stop and go on with that.
 
         Args:
             next_round: makes a round of the trials that are left, with so many at a time; returns None if none are.
         """
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the watcher prints a line in place of tracebacks
         presence = Presence() if self.resources.shared else None
+        with self._looking_at_newcomers():
+            self._run(next_round, presence)
+
+    def _looking_at_newcomers(self) -> AbstractContextManager[None]:
+        if not self.resources.shared:
+            return nullcontext()
+        return looking_at_newcomers(self.sweep, self.resources.checked, self.watcher.leave_out)
+
+    def _run(self, next_round: Callable[[int], Round | None], presence: Presence | None) -> None:
         while self.watcher.ending in (None, "shares changed"):
             self.watcher.ending = None
             limit = _Limit(self, presence)
@@ -84,7 +98,7 @@ class Rounds:
     def _tuner(self, this: Round) -> tune.Tuner:
         resources = self.resources
         return tune.Tuner(
-            tune.with_resources(TrialTrainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune.with_resources(TrialTrainable, resources.request(self.watcher.unfit)),
             param_space={
                 "sweep": self.sweep.location,
                 "evaluate_at": list(self.plan.evaluate_at),
@@ -130,7 +144,7 @@ class _Limit:
     def current(self) -> int:
         """Return the present limit."""
         # Of all that the cluster holds, since shares are compared with those of sweeps with other limits.
-        capacity = self._resources.trials_at_a_time(None)
+        capacity = self._resources.trials_at_a_time(None, self._watcher.unfit)
         share = self._presence.slots(self._wanted, capacity) if self._presence else capacity
         if self._most is not None:
             return min(share, self._most)

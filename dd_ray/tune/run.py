@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from ray.tune.schedulers import TrialScheduler
@@ -127,7 +128,7 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) 
         most = min(plan.num_trials, plan.options.max_concurrent or plan.num_trials)
         check_gpus(resources, plan.examples, most, plan.options.precision)
         if shared:
-            check_nodes(sweep)
+            resources = replace(resources, checked=check_nodes(sweep))
         elif not resources.gpus and not resources.packed:
             at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), plan.num_trials)
             check_trials_fit(plan.examples, at_a_time)

@@ -75,7 +75,7 @@ class TrialTrainable(tune.Trainable):
 
     def _take_up(self) -> TrialRun:
         work = {name: value for name, value in self._config.items() if name != "label"}
-        # Nodes that join later are checked here, which the driver could not do at its start.
+        # The driver checks nodes that join later, but may not have come to this one yet.
         if differs := difference(versions(), work.pop("versions")):
             raise UserError(f"this node has {differs}; install the same software on all nodes.")
         load_extensions(work["extensions"])

@@ -68,6 +68,26 @@ def test_a_worker_that_is_cut_off_costs_no_evaluation_and_can_join_again(head_an
         assert iterations == [0, *range(50, 601, 50)]  # each once, in order
 
 
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_worker_that_joins_without_the_storage_costs_no_trial(head_and_worker, tmp_path):
+    head, worker = head_and_worker
+    assert worker.run("ray stop", env=ENVIRONMENT).returncode == 0
+    assert worker.run(f"mount -t tmpfs none {tmp_path}").returncode == 0
+    log = tmp_path / "log"
+    command = [*SWEEP, *FOUR_TRIALS, "--iterations", "1800", "--address", "auto", "--storage", str(tmp_path)]
+    with log.open("w") as file:
+        sweep = head.popen(" ".join([*command, "--name", "mine"]), stdout=file, stderr=subprocess.STDOUT)
+    wait_until(lambda: trials_seen(tmp_path, head), sweep, log)
+    start(worker, f"worker {head.ip}")
+
+    assert sweep.wait(timeout=300) == 0, log.read_text()
+    assert log.read_text().count(f"node {worker.ip} and this machine do not see the same {tmp_path}") == 1
+    assert "The sweep goes on without it." in log.read_text()
+    trials = results.final(results.load(tmp_path / "mine"))
+    assert set(trials["state"]) == {"finished"} and len(trials) == 4
+
+
 @pytest.mark.parametrize(
     ("token", "said", "words"),
     [

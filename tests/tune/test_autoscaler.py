@@ -81,5 +81,5 @@ def test_an_autoscaler_that_says_nothing_gives_nothing(cluster):
     ("grows", "most", "at_a_time"), [(False, None, 4), (False, 3, 3), (True, None, 16), (True, 5, 5)]
 )
 def test_a_cluster_that_grows_gets_more_trials_than_it_holds(monkeypatch, grows, most, at_a_time):
-    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2.0}}] * 2)
+    monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": {"CPU": 2.0}}] * 2)
     assert Resources(cpus=1, gpus=0, grows=grows).trials_at_a_time(most) == at_a_time

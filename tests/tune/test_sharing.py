@@ -52,9 +52,9 @@ class Announced(Presence):
     [((None, None), (50, 50)), ((4, None), (4, 96)), ((4, 30), (4, 30)), ((70, None), (50, 50)), ((4, 200), (4, 96))],
 )
 def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(monkeypatch, most, limits):
-    monkeypatch.setattr(cluster, "_alive_nodes", lambda: [{"CPU": 60.0}, {"CPU": 40.0}])
+    monkeypatch.setattr(cluster, "_alive_nodes", lambda without: [{"CPU": 60.0}, {"CPU": 40.0}])
     parts: dict[str, float] = {}
-    watcher = SimpleNamespace(left=1000)
+    watcher = SimpleNamespace(left=1000, unfit=frozenset())
     both = []
     for name, at_a_time in zip("ab", most, strict=True):
         plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=at_a_time))
