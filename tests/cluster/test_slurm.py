@@ -106,6 +106,42 @@ STAND_INS = {
     "scancel": "exit 0",
     "squeue": "echo CANCELLED",
 }
+WITHOUT_RAY = {
+    "ray": "exit 1",
+    # The step writes the head's address, as Ray does, and lasts until it is told to end.
+    "srun": 'until [[ $1 == ray_node ]]; do shift; done\nmkdir "$2" && echo here:1 >"$2/ray_current_cluster"\n'
+    "until [[ -e told ]]; do sleep 0.05; done\nexit 143",
+    "scancel": "touch told",
+    "python": f'[[ $2 == *ray.init* ]] || exec {sys.executable} "$@"',
+}
+
+
+def test_the_end_of_a_job_is_for_slurm_to_tell(tmp_path):
+    """The job's environment has the end that it was begun with, and a sweep that ends by that is not requeued."""
+    commands = stand_ins(tmp_path, STAND_INS | WITHOUT_RAY)
+    (tmp_path / "sweep.py").write_text("import os\nprint('ends at', os.environ.get('SLURM_JOB_END_TIME'))\n")
+    environment = {"PATH": f"{commands}:{os.environ['PATH']}", "HOME": str(tmp_path), **JOB}
+    done = run_script("sweep.py", folder=tmp_path, SLURM_JOB_END_TIME="1999999999", **environment)
+    assert (done.returncode, done.stdout) == (0, "ends at None\n"), done.stderr
+
+
+def stand_ins(folder, scripts):
+    """Make a folder of commands."""
+    commands = folder / "commands"
+    commands.mkdir()
+    for name, script in scripts.items():
+        (commands / name).write_text(f"#!/bin/bash\n{script}\n")
+        (commands / name).chmod(0o755)
+    return commands
+
+
+JOB = {
+    "SLURM_JOB_ID": "1",
+    "SLURM_JOB_NODELIST": "here",
+    "SLURM_JOB_NUM_NODES": "1",
+    "SLURMD_NODENAME": "here",
+    "SLURM_CPUS_ON_NODE": "2",
+}
 SECONDS_TO_END = 15
 """On an idle machine. Slurm kills what is left after its KillWait, 30 s where nobody has changed it."""
 
@@ -114,11 +150,7 @@ SECONDS_TO_END = 15
 @pytest.mark.slow
 def test_a_cancelled_job_ends_with_its_table_before_slurm_kills_it(tmp_path):
     """Slurm tells all processes of a job at once: the script, the sweep, and Ray's on all nodes."""
-    commands = tmp_path / "commands"
-    commands.mkdir()
-    for name, script in STAND_INS.items():
-        (commands / name).write_text(f"#!/bin/bash\n{script}\n")
-        (commands / name).chmod(0o755)
+    commands = stand_ins(tmp_path, STAND_INS)
     sweep = tmp_path / "sweep.py"
     sweep.write_text("from dd_ray.cli import main\nfrom tests.sweep.studies import TINY\nmain(TINY)\n")
     options = (
@@ -128,11 +160,7 @@ def test_a_cancelled_job_ends_with_its_table_before_slurm_kills_it(tmp_path):
         "PATH": f"{commands}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "HOME": str(tmp_path),
-        "SLURM_JOB_ID": "1",
-        "SLURM_JOB_NODELIST": "here",
-        "SLURM_JOB_NUM_NODES": "1",
-        "SLURMD_NODENAME": "here",
-        "SLURM_CPUS_ON_NODE": "2",
+        **JOB,
     }
     with (tmp_path / "log").open("w+") as log:
         job = subprocess.Popen(
