@@ -97,7 +97,7 @@ def _answers(asked: "subprocess.Popen[str]", deadline: float) -> bool:
 
 def _check_port(address: str) -> None:
     host, _, port = address.rpartition(":")
-    if not host or len(host) > LONGEST_HOST or not port.isdecimal():
+    if not host or "/" in host or len(host) > LONGEST_HOST or not port.isdecimal():
         raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()

@@ -281,6 +281,7 @@ BAD_OPTIONS = [
     (["--name", "a/b"], ["--name 'a/b'"]),
     (["--preset", "huge"], ["huge", "quick"]),
     (["--address", "somewhere"], ["--address somewhere", "host:port"]),
+    (["--address", "ray://127.0.0.1:10001"], ["--address ray://127.0.0.1:10001", "host:port"]),
     (["--address", "127.0.0.1:1"], ["127.0.0.1:1", "no Ray answers"]),
 ]
 
