@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dd_ray.models.networks.layers import Activation, Convolutions, activation_of, before_activation, dtype_between
+from dd_ray.models.networks.layers import Activation, Convolutions, activation_of, before_activation
 from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
-from dd_ray.training.triton_convolutions import Geometry, convolve, correlate
+from dd_ray.training.triton_convolutions import Geometry, convolve, differentiate
 
 Layer = nn.Conv2d | nn.ConvTranspose2d
 
@@ -114,14 +114,14 @@ class OfTrials(torch.autograd.Function):
         outputs: list[Tensor] = []
         for step, kernel, bias in zip(steps, weights[::2], weights[1::2], strict=True):
             assert images is not None and kernel is not None
-            images, _ = convolve(
+            images = convolve(
                 step.geometry,
                 images,
                 kernel,
                 bias,
                 transposed=step.transposed,
                 activation=step.activation,
-                dtype=torch.float32 if step is steps[-1] else dtype_between(),
+                between=step is not steps[-1],
             )
             outputs.append(images)
         return outputs[-1], *outputs[:-1]
@@ -182,20 +182,19 @@ def gradients(steps: Sequence[Step], of_images: bool, *tensors: Tensor | None) -
         if biases[i] is not None:
             assert sums is not None
             found.append(sums)
-        found.append(correlate(step.geometry, *((gradient, given) if step.transposed else (given, gradient))))
-        if i > 0 or of_images:
-            activation = steps[i - 1].activation if i > 0 else "linear"
-            gradient, sums = convolve(
-                step.geometry,
-                gradient,
-                kernel,
-                None,
-                transposed=not step.transposed,
-                activation=activation,
-                images=given if activation != "linear" else None,
-                sums=i > 0 and biases[i - 1] is not None,
-                dtype=dtype_between() if i > 0 else torch.float32,
-            )
+        of_kernel, of_given, sums = differentiate(
+            step.geometry,
+            gradient,
+            kernel,
+            given,
+            transposed=step.transposed,
+            of_images=i > 0 or of_images,
+            activation=steps[i - 1].activation if i > 0 else "linear",
+            sums=i > 0 and biases[i - 1] is not None,
+            between=i > 0,
+        )
+        found.append(of_kernel)
+        gradient = gradient if of_given is None else of_given
     return (gradient, *reversed(found)) if of_images else tuple(reversed(found))
 
 

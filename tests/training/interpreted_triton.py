@@ -189,9 +189,10 @@ def test_gradients_of_trials_taken_together_are_theirs_too():
 
 def test_a_step_of_a_model_is_that_of_each_trial_alone(monkeypatch):
     # Few programs of large tiles, since what takes the interpreter time is their number.
-    for name in ("_tile_of_images", "_tile_of_kernels"):
+    for name, side in {"_tile_of_images": "BLOCK_P", "_tile_of_kernels": "KERNEL_P"}.items():
         tile = getattr(triton_convolutions, name)
-        monkeypatch.setattr(triton_convolutions, name, lambda *counts, tile=tile: tile(*counts) | {"BLOCK_P": 256})
+        larger = lambda *given, tile=tile, side=side: tile(*given) | {side: 256}  # noqa: E731
+        monkeypatch.setattr(triton_convolutions, name, larger)
     configs = [small("inertia_vae", batch_size=1, num_frames=4, width_factor=0.5, seed=seed) for seed in range(2)]
     together, alone = Stack(configs, method="triton"), Stack(configs)
     for stack in (together, alone):

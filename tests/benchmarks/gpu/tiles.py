@@ -29,16 +29,19 @@ Tile = Mapping[str, int]
 
 OF_IMAGES: tuple[Tile, ...] = (
     {},
-    *({"BLOCK_P": p, "num_warps": warps} for p in (64, 128, 256) for warps in (4, 8)),
-    *({"num_stages": stages} for stages in (1, 2, 4)),
-    *({"BLOCK_R": r} for r in (16, 64)),
+    *({"BLOCK_P": p, "WARPS": warps} for p in (64, 128, 256) for warps in (4, 8)),
+    *({"STAGES": stages} for stages in (1, 2, 3, 4)),
+    *({"BLOCK_R": r} for r in (16, 32, 64)),
 )
-OF_KERNELS: tuple[Tile, ...] = (
-    {},
-    *({"BLOCK_R": r, "num_warps": warps} for r in (32, 64, 128) for warps in (4, 8)),
-    *({"BLOCK_P": p, "num_stages": stages} for p in (32, 64, 128) for stages in (2, 3)),
+OF_GRADIENTS: tuple[Tile, ...] = (
+    *OF_IMAGES,
+    *({"KERNEL_R": r, "KERNEL_P": p} for r in (32, 64, 128) for p in (16, 32, 64)),
+    *({"KERNEL_STAGES": stages} for stages in (2, 3)),
+    *({"GROUP_R": group, "GROUP_C": group} for group in (8, 16)),
     *({"SHARE": share} for share in (1024, 4096, 8192)),
 )
+OF_MODULE = ("SHARE", "WARPS")
+"""What is no part of a tile."""
 REPEATS = 7
 ALIKE = 0.02
 """By how much results of other tiles may differ: by the order of their sums."""
@@ -46,53 +49,50 @@ ALIKE = 0.02
 
 @dataclass(frozen=True)
 class Call:
-    """A call of `convolve` or `correlate` within a step."""
+    """A call of `convolve` or `differentiate` within a step."""
 
     function: str
     arguments: tuple[Any, ...]
     options: Mapping[str, Any]
 
-    def __call__(self, tile: Tile) -> Tensor:
+    def __call__(self, tile: Tile) -> list[Tensor]:
         """Compute it by some tiles; what is not given is as the package chooses."""
         with _tiles(tile):
-            result = getattr(triton_convolutions, self.function)(*self.arguments, **self.options)
-        return result if isinstance(result, Tensor) else result[0]
+            results = getattr(triton_convolutions, self.function)(*self.arguments, **self.options)
+        return [result for result in ([results] if isinstance(results, Tensor) else results) if result is not None]
 
     @property
     def tiles(self) -> tuple[Tile, ...]:
         """Those to try."""
-        return OF_IMAGES if self.function == "convolve" else OF_KERNELS
+        return OF_IMAGES if self.function == "convolve" else OF_GRADIENTS
 
     @property
     def name(self) -> str:
         """What is computed, by the images that are read."""
         geometry, first = self.arguments[0], self.arguments[1]
         assert isinstance(geometry, Geometry)
-        way = "gradient " if self.options.get("images") is not None else ""
-        return (
-            f"{way}{self.function} of {'×'.join(map(str, first.shape[2:]))}, {geometry.wide[0]} to {geometry.narrow[0]}"
-        )
+        return f"{self.function} {'×'.join(map(str, first.shape[2:]))}, {geometry.wide[0]} and {geometry.narrow[0]}"
 
 
 @contextmanager
 def _tiles(tile: Tile) -> Iterator[None]:
     """Let these take the place of what the package chooses."""
-    rest = {name: value for name, value in tile.items() if name != "SHARE"}
+    chosen = {name: value for name, value in tile.items() if name not in OF_MODULE}
     with mock.patch.multiple(
         triton_convolutions,
-        _tile_of_images=_instead(triton_convolutions._tile_of_images, rest),
-        _tile_of_kernels=_instead(triton_convolutions._tile_of_kernels, rest),
-        SHARE=tile.get("SHARE", triton_convolutions.SHARE),
+        _tile_of_images=_instead(triton_convolutions._tile_of_images, chosen),
+        _tile_of_kernels=_instead(triton_convolutions._tile_of_kernels, chosen),
+        **{name: tile.get(name, getattr(triton_convolutions, name)) for name in OF_MODULE},
     ):
         yield
 
 
-def _instead(chosen: Callable[..., dict[str, int]], tile: Tile) -> Callable[..., dict[str, int]]:
-    def choose(*counts: int) -> dict[str, int]:
-        known = chosen(*counts)  # single channels are multiplied one by one, so there is nothing to choose
-        return known | {name: value for name, value in tile.items() if name != "BLOCK_R" or known[name] > 1}
+def _instead(choose: Callable[..., dict[str, int]], tile: Tile) -> Callable[..., dict[str, int]]:
+    def chosen(*given: Any) -> dict[str, int]:
+        known = choose(*given)
+        return known | {name: value for name, value in tile.items() if name in known}
 
-    return choose
+    return chosen
 
 
 def calls_of_a_step(trials: int, batch_size: int, small: bool = False) -> list[Call]:
@@ -110,7 +110,7 @@ def calls_of_a_step(trials: int, batch_size: int, small: bool = False) -> list[C
     of_test = {"width_factor": 0.1, "num_frames": 4} if small else {}
     config = replace(BASE, batch_size=batch_size, **of_test)
     stack = Stack(seeds_of(config, trials), best_device(), "triton")
-    with mock.patch.multiple(triton_layers, convolve=recording("convolve"), correlate=recording("correlate")):
+    with mock.patch.multiple(triton_layers, convolve=recording("convolve"), differentiate=recording("differentiate")):
         stack.step()
     return calls
 
@@ -124,7 +124,7 @@ def compile_share(share: int, shares: int, precision: Precision) -> None:
         _tried(call, tile)
 
 
-def _tried(call: Call, tile: Tile) -> Tensor | None:
+def _tried(call: Call, tile: Tile) -> list[Tensor] | None:
     """What it comes to; None where there is no room for such tiles."""
     try:
         return call(tile)
@@ -140,14 +140,18 @@ def measure(out: Path, precision: Precision, small: bool) -> None:
         expected = call({})
         times: dict[str, float] = {}
         for tile in call.tiles[: 2 if small else None]:
-            result = _tried(call, tile)
-            if result is not None and (result - expected).norm() <= ALIKE * expected.norm():
+            results = _tried(call, tile)
+            if results is not None and all(map(_alike, results, expected)):
                 times[str(dict(tile))] = 1000 * seconds_of(partial(call, tile), device, 1 if small else REPEATS)
-        moved = sum(map(_bytes, {id(t): t for t in (*call.arguments, *call.options.values(), expected)}.values()))
+        moved = sum(map(_bytes, {id(t): t for t in (*call.arguments, *expected)}.values()))
         rate, best = moved / times["{}"] / 1e6, min(times, key=lambda each: times[each])
         tell(out, f"tiles {precision} {call.name}", ms=times["{}"], gb_per_s=rate, times=times)
         chosen = f"{precision} {call.name:44} {times['{}']:7.3f} ms {rate:7.0f} GB/s"
         print(f"{chosen} {times[best]:7.3f} ms by {best}", flush=True)
+
+
+def _alike(result: Tensor, expected: Tensor) -> bool:
+    return bool((result - expected).norm() <= ALIKE * expected.norm())
 
 
 def _detached(value: object) -> object:
