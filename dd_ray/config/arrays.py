@@ -84,6 +84,8 @@ class Contents:
         """A description such as `1,000 videos of 10 frames of 32×32 pixels in colour`."""
         what = "still pictures" if self.num_frames == 1 else f"videos of {self.num_frames} frames"
         colour = "in colour" if self.channels > 1 else "in grey"
+        if (self.num_frames, self.channels) == (3, 1):
+            colour += " (their three frames are in time; give still pictures in colour as [N, H, W, 3])"
         return f"{self.num_samples:,} {what} of {self.height}×{self.width} pixels {colour}"
 
 

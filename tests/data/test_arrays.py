@@ -58,6 +58,16 @@ def test_videos_and_stills_in_grey_and_colour(tmp_path, images, shape):
     assert Contents.of(str(contents)) == contents
 
 
+def test_pictures_in_the_order_of_pytorch_are_told_apart_from_videos(tmp_path):
+    def told(images):
+        return Contents.of(_fields(tmp_path, images=images)["data_contents"]).in_words
+
+    assert "videos of 3 frames" in told(IMAGES[:, 0].transpose(0, 3, 1, 2)) and "[N, H, W, 3]" in told(
+        IMAGES[:, :3, ..., 0]
+    )
+    assert "[N, H, W, 3]" not in told(IMAGES[:, 0]) + told(IMAGES[:, :3]) + told(IMAGES[..., 0])
+
+
 def test_a_config_knows_its_file_without_it(tmp_path):
     fields = _fields(tmp_path, images=IMAGES, factors=FACTORS, factor_names=np.array(["a", "b", "c"]))
     (tmp_path / "own.npz").rename(tmp_path / "moved.npz")
