@@ -16,8 +16,9 @@ one launch computes both, in programs side by side, so that the second to read f
 Counts for a step of 36 trials of 64 × 10 frames of conv32 (times that were measured are in README.md). It moves 11.2 GB
 (`tests.training.traffic`), which takes 3.4 ms at the 3.35 TB/s of an H100: 9.2 GB in our kernels, and the rest in
 losses, linear layers and weights. With bfloat16 between the layers it is 6.8 GB. Compiled for an H100, the kernels'
-instructions take 2.2 ms in TF32, 1.6 with bfloat16 and 6.7 in float32 if no cycle is lost; without channels last it
-was 3.4, 3.5 and 8.0. In float32, 5.1 of them are multiplications, which are done by tensor cores otherwise.
+instructions take 2.1 ms in TF32, 1.6 with bfloat16 and 6.7 in float32 if no cycle is lost (`python -m
+tests.benchmarks.gpu.instructions`); without channels last it was 3.4, 3.5 and 8.0. In float32 most of them are
+multiplications, which tensor cores do otherwise.
 
 Shapes: K trials, N images, I channels H×W of the wide ones, O channels H'×W' of the narrow ones, k×k kernel.
 """
@@ -172,9 +173,10 @@ def _tile_of_images(geometry: Geometry, source: Tensor, target: Tensor) -> dict[
 
     Up to 64 channels are in one tile, so that each pixel is read once for all of them. With 4 warps a thread has up to
     32 sums. A single channel is multiplied elementwise, as a matrix product, of at least 16 channels, would be mostly
-    of zeros. In float32 a thread holds what it multiplies, so that this is half as much there.
+    of zeros. There, and in float32, a thread holds what it multiplies, so that this is half as much, in one stage.
     """
-    by_tensor_cores, channels = _precision() != "ieee", target.shape[2]
+    channels = target.shape[2]
+    by_tensor_cores = channels > 1 and _precision() != "ieee"
     return {
         "BLOCK_P": 256 if channels == 1 else 64 if channels > 32 else 128,
         "BLOCK_C": 1 if channels == 1 else _block(channels),

@@ -18,7 +18,7 @@ from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.training import load_state
-from tests.benchmarks.gpu import paper
+from tests.benchmarks.gpu import instructions, paper
 from tests.benchmarks.gpu.__main__ import PHASES, Sitting, _paper
 from tests.benchmarks.gpu.record import latest, outcomes, tell, told
 from tests.benchmarks.gpu.table import MOST, table
@@ -31,6 +31,17 @@ def _sit(out: Path, minutes: float) -> list[str]:
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs the package triton")
+def test_instructions_are_counted_of_all_that_a_step_launches():
+    launches = list(instructions.launches_of("tf32"))
+    assert len(launches) == 23  # eight layers and their gradients, but that of the encoder's images
+    what, programs, registers, shared, of_warp, ms = launches[-1].row()
+    assert what == "kernel of 32×16×16 to 1×32×32" and programs == 36 * 72
+    assert 32 <= registers <= 255 and 0 < shared < 228
+    assert 100 * launches[-1].rounds < of_warp < 1000 * launches[-1].rounds
+    assert ms == pytest.approx(1000 * programs * 4 * of_warp / instructions.ISSUED)
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from dd_ray.training import Stack, triton_convolutions
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.triton_convolutions import Geometry, KernelError, convolve, differentiate
 from tests.small import small
+from tests.training.compiled import compiled_for_an_h100, registers_of
 from tests.training.traffic import bytes_of_step
 
 HERE = Path(__file__).parent
@@ -62,8 +63,8 @@ def test_in_the_interpreter(tmp_path, which):
 def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_path, precision, layer):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     for name, arguments, constants in _launches(monkeypatch, precision, *layer):
-        compiled = _compiled(name, arguments, constants)
-        registers, spilled = _registers(compiled, tmp_path / "kernel.cubin")
+        compiled = compiled_for_an_h100(name, arguments, constants)
+        registers, spilled = registers_of(compiled)
         assert PROGRAMS * 128 * registers <= REGISTERS and spilled <= SPILLED, (name, constants)
         assert PROGRAMS * (compiled.metadata.shared + 1024) < SHARED_MEMORY, (name, constants)
 
@@ -73,7 +74,7 @@ def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_
 def test_numbers_between_layers_are_read_and_written_sixteen_bytes_at_once(monkeypatch, tmp_path, precision):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     for name, arguments, constants in _launches(monkeypatch, precision, 32, 32, 16):
-        code = _compiled(name, arguments, constants).asm["ptx"]
+        code = compiled_for_an_h100(name, arguments, constants).asm["ptx"]
         read, written = (set(re.findall(rf"{way}\.global\.(\S*b\d+)", code)) for way in ("ld", "st"))
         copied = set(re.findall(r"cp\.async\.(\w+)\.shared", code))  # cg: of sixteen bytes
         assert written - {"b32"} == {"v4.b32"}  # b32: sums of pixels, and the kernel's gradient
@@ -106,43 +107,6 @@ def _launches(monkeypatch, precision, wide, narrow, side):
         convolve(geometry, source, kernel, torch.zeros(2, target.shape[2]), **options)
         differentiate(geometry, target, kernel, source, **options, of_images=True, sums=True)
     return launches
-
-
-def _compiled(name, arguments, constants):
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
-    from dd_ray.training import triton_kernels
-
-    kernel = getattr(triton_kernels, name)
-    options = {option: constants.pop(option) for option in ("num_warps", "enable_fp_fusion")}
-    given = dict(zip(kernel.arg_names, arguments, strict=False))
-    constants = constants | {argument: None for argument, value in given.items() if value is None}
-    names = {torch.float32: "*fp32", torch.bfloat16: "*bf16"}
-    tensors = {argument: names[value.dtype] for argument, value in given.items() if isinstance(value, torch.Tensor)}
-    types = {argument: tensors.get(argument, "i32") for argument in given}
-    signature = types | dict.fromkeys(constants, "constexpr")
-    # As at a launch: whether a number is a multiple of 16, as the memory of a tensor of its own always is.
-    even = [(i,) for i, value in enumerate(arguments) if not isinstance(value, int) or value % 16 == 0]
-    source = ASTSource(
-        kernel,
-        signature,
-        {(kernel.arg_names.index(constant),): value for constant, value in constants.items()},
-        {place: [["tt.divisibility", 16]] for place in even if signature[kernel.arg_names[place[0]]] != "constexpr"},
-    )
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
-
-
-def _registers(compiled, path):
-    """Of a thread, and how many bytes it keeps elsewhere for want of them."""
-    import triton
-
-    path.write_bytes(compiled.asm["cubin"])
-    program = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
-    usage = subprocess.run([program, "-res-usage", path], capture_output=True, text=True, check=True).stdout
-    registers, stack, local = map(int, re.search(r"REG:(\d+) STACK:(\d+).*LOCAL:(\d+)", usage).groups())
-    return registers, stack + local
 
 
 def test_a_step_of_36_trials_moves_no_more_than_its_layers_read_and_write(monkeypatch):

@@ -26,13 +26,18 @@ def bytes_of_step(monkeypatch: Any, config: TrialConfig, capacity: int, method: 
         moved[name] += sum(map(_size, {id(t): t for t in arguments if isinstance(t, Tensor)}.values()))
 
     monkeypatch.setattr(triton_convolutions, "_launch", launch)
+    with _Counting(moved):
+        step_of_nothing(config, capacity, method)
+    return moved
+
+
+def step_of_nothing(config: TrialConfig, capacity: int, method: Method) -> None:
+    """Take a step of a block that all see one batch, on a device that computes nothing."""
     block = Block(config, capacity, torch.device("meta"), Pool())
     images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
     factors = torch.empty(config.batch_size, config.frames, len(config.factor_names), device="meta")
     block._feed._batches[True] = images, factors
-    with _Counting(moved):
-        block._take(method, shared=True)
-    return moved
+    block._take(method, shared=True)
 
 
 class _Counting(TorchDispatchMode):
