@@ -70,7 +70,9 @@ def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_
 
 
 @needs_triton
-@pytest.mark.parametrize("precision", ["ieee", "tf32", "bf16"])
+@pytest.mark.parametrize(
+    "precision", [pytest.param("ieee", marks=pytest.mark.slow), pytest.param("tf32", marks=pytest.mark.slow), "bf16"]
+)
 def test_numbers_between_layers_are_read_and_written_sixteen_bytes_at_once(monkeypatch, tmp_path, precision):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     for name, arguments, constants in _launches(monkeypatch, precision, 32, 32, 16):
