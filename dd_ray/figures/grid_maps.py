@@ -36,28 +36,22 @@ from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import setting
-from dd_ray.figures.common import LARGEST, MARKS, FigureOptions, folder_of, name_in_title, numbered, run_command, write
-from dd_ray.figures.maps import (
+from dd_ray.figures.axis_curves import draw_curve
+from dd_ray.figures.cell_marks import (
     ABOVE,
     BELOW,
     BEST,
     COLLAPSED,
     EMPTY_COLOUR,
-    OUTLINE,
-    WIDEST_WITH_NUMBERS,
-    Scale,
-    draw_colour_bar,
-    draw_curve,
-    draw_map,
     hatch_of,
-    label_axes,
     letter_of,
     lines_above_curve,
     lines_in_cell,
-    matching,
-    untrained_of,
-    values_along,
 )
+from dd_ray.figures.colour_bar import draw_colour_bar
+from dd_ray.figures.colour_scale import ColourScale, untrained_of
+from dd_ray.figures.common import LARGEST, MARKS, FigureOptions, folder_of, name_in_title, numbered, run_command, write
+from dd_ray.figures.maps import OUTLINE, WIDEST_WITH_NUMBERS, draw_map, label_axes, values_along
 from dd_ray.results.layout import Layout, combinations
 from dd_ray.results.summary import Summary, described, summarise
 
@@ -101,13 +95,13 @@ class Options(FigureOptions):
 class Page:
     """The part of a summary that one figure shows."""
 
-    scales: Sequence[Scale]
+    scales: Sequence[ColourScale]
     """A scale for each of its metrics."""
     columns: Sequence[Mapping[str, Any]]
     """The values of the third axis that have a panel."""
 
 
-def pages(summary: Summary, scales: Sequence[Scale], title: str) -> list[Page]:
+def pages(summary: Summary, scales: Sequence[ColourScale], title: str) -> list[Page]:
     """Distribute the panels of a summary over figures that are small enough: whole metrics, if one fits."""
     cells = _with_usual_seeds(summary)
     columns = _columns_of(cells, summary.layout)
@@ -121,7 +115,9 @@ def pages(summary: Summary, scales: Sequence[Scale], title: str) -> list[Page]:
     return [Page(scales[i : i + together], columns) for i in range(0, len(scales), together)]
 
 
-def draw(summary: Summary, scales: Sequence[Scale], title: str, columns: Sequence[Mapping[str, Any]] = ()) -> Figure:
+def draw(
+    summary: Summary, scales: Sequence[ColourScale], title: str, columns: Sequence[Mapping[str, Any]] = ()
+) -> Figure:
     """Draw a figure with a block of panels for each metric: maps if there is a y axis, else curves.
 
     Args:
@@ -140,7 +136,7 @@ def draw(summary: Summary, scales: Sequence[Scale], title: str, columns: Sequenc
     figure = Figure(figsize=size, layout=spacing, facecolor="white")
     blocks = np.split(figure.subplots(rows * len(scales), across, squeeze=False), len(scales))
     for block, scale in zip(blocks, scales, strict=True):
-        _draw_block(figure, block, replace(summary, cells=matching(cells, {"metric": scale.metric})), columns, scale)
+        _draw_block(figure, block, replace(summary, cells=_matching(cells, {"metric": scale.metric})), columns, scale)
     label_axes(blocks, cells, layout.x, layout.y, upright=_has_long_labels(cells, layout))
     _draw_titles(blocks, columns, cells, layout)
     figure.suptitle(title, x=0.01, ha="left", fontsize=10)
@@ -155,6 +151,13 @@ def _with_usual_seeds(summary: Summary) -> pd.DataFrame:
     return summary.cells.assign(fewer_seeds=summary.cells["seeds"].between(1, usual - 1))
 
 
+def _matching(frame: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows that have these values."""
+    for axis, value in values.items():
+        frame = frame[frame[axis] == value]
+    return frame
+
+
 def _columns_of(cells: pd.DataFrame, layout: Layout) -> list[dict[str, Any]]:
     return combinations(cells, [layout.columns] if layout.columns else [])
 
@@ -164,7 +167,7 @@ def _words_of(title: str, legend: Sequence[Artist]) -> str:
 
 
 def _draw_block(
-    figure: Figure, block: NDArray[Any], summary: Summary, columns: Sequence[Mapping[str, Any]], scale: Scale
+    figure: Figure, block: NDArray[Any], summary: Summary, columns: Sequence[Mapping[str, Any]], scale: ColourScale
 ) -> None:
     """Draw the panels of one metric, with common axes and colours."""
     layout, panels = summary.layout, list(block.ravel())
@@ -174,12 +177,12 @@ def _draw_block(
         panel.sharex(panels[0])
         panel.sharey(panels[0])
     for panel, column in zip(panels, columns, strict=False):
-        here = matching(summary.cells, column)
+        here = _matching(summary.cells, column)
         if layout.y:
             axes = layout.x, layout.y
             draw_map(panel, here, axes, scale, with_numbers=_has_numbers(summary.cells, layout))
         else:
-            draw_curve(panel, here, matching(summary.trials, column), layout.x, scale)
+            draw_curve(panel, here, _matching(summary.trials, column), layout.x, scale)
     if layout.y:
         draw_colour_bar(figure, panels, scale, 14 * len(block), untrained_of(summary.cells))
     else:
@@ -369,14 +372,14 @@ def write_maps(options: Options) -> list[Path]:
         "reference": options.difference,
     }
     summary = summarise(table, manifest, places=places, **which)
-    scales = [Scale.of(summary, metric) for metric in summary.cells["metric"].unique()]
+    scales = [ColourScale.of(summary, metric) for metric in summary.cells["metric"].unique()]
     stem = "grid_maps" + (
         f"_difference_{option_name(summary.reference).replace('-', '_')}" if summary.reference else ""
     )
     stem += "" if options.iteration is None else f"_iteration_{summary.iteration}"
     figures = {}
     for rest in combinations(summary.cells, summary.layout.rest):
-        part = replace(summary, cells=matching(summary.cells, rest), trials=matching(summary.trials, rest))
+        part = replace(summary, cells=_matching(summary.cells, rest), trials=_matching(summary.trials, rest))
         if (part.cells["mark"] != "absent").any():
             title = title_of(name_in_title(*options.paths), part, rest)
             for name, page in numbered(f"{stem}{_suffix(rest)}", pages(part, scales, title)).items():

@@ -25,8 +25,8 @@ from dd_ray.command_line import optional
 from dd_ray.config.labels import parts_of, with_parts
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
+from dd_ray.figures.axis_curves import limit
 from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, FigureOptions, folder_of, frame, run_command, write
-from dd_ray.figures.maps import limit
 from dd_ray.metrics import seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
 from dd_ray.results.summary import described

@@ -14,7 +14,7 @@ import matplotlib as mpl
 
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError
-from dd_ray.figures.maps import readable_on
+from dd_ray.figures.colour_scale import readable_on
 
 Content = Mapping[str, Any]
 """What `dd_ray.report.content.collect` gives of a sweep."""

@@ -21,8 +21,8 @@ from dd_ray.config import field_names
 from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
+from dd_ray.figures.colour_scale import ColourScale, halves_of, readable_on
 from dd_ray.figures.common import MARKS
-from dd_ray.figures.maps import Scale, halves_of, readable_on
 from dd_ray.metrics import REPORTED, with_untrained
 from dd_ray.report.about import about
 from dd_ray.report.digits import (
@@ -309,7 +309,7 @@ def _scale(last: Summary, metric: str) -> dict[str, Any]:
 
     The errors of early training would use up a scale that had to hold them as well.
     """
-    scale = Scale.of(last, metric)
+    scale = ColourScale.of(last, metric)
     ends = {"min": _number(scale.norm.vmin), "max": _number(scale.norm.vmax)}
     writes = {"digits": scale.digits, "decimals": scale.decimals, "interval_decimals": scale.interval_decimals}
     return {**ends, **writes, "noise": _number(scale.noise), "colours": scale.cmap}

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 
 from dd_ray.errors import UserError
 from dd_ray.figures import common, grid_maps
+from dd_ray.figures.cell_marks import BEST, COLLAPSED
+from dd_ray.figures.colour_bar import BRACKET
+from dd_ray.figures.colour_scale import ColourScale
 from dd_ray.figures.common import DPI, LARGEST, MARKS, MOST_PIXELS
 from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
-from dd_ray.figures.maps import BEST, BRACKET, COLLAPSED, Scale, outline
+from dd_ray.figures.maps import outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary, described
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
@@ -27,8 +30,8 @@ from tests.processes import python
 from tests.sweep.studies import ROOT
 
 
-def scales_of(summary: Summary) -> dict[str, Scale]:
-    return {metric: Scale.of(summary, metric) for metric in summary.cells["metric"].unique()}
+def scales_of(summary: Summary) -> dict[str, ColourScale]:
+    return {metric: ColourScale.of(summary, metric) for metric in summary.cells["metric"].unique()}
 
 
 def figure_of(summary: Summary) -> Figure:
@@ -155,7 +158,7 @@ def test_one_metric_has_one_scale_and_collapse_is_dark(tmp_path: Path) -> None:
     assert "lower is better" in scales["reconstruction_error"].label
     assert "higher is better" in scales["linear_r2"].label
     assert scales["mcc"].cmap == "viridis"
-    assert Scale.of(summary_of(tmp_path / "s", metrics=["seconds"]), "seconds").label == "seconds"
+    assert ColourScale.of(summary_of(tmp_path / "s", metrics=["seconds"]), "seconds").label == "seconds"
     figure = figure_of(summary)
     for row in np.reshape(panels_of(figure), (4, 2)):
         cells = [patch.get_facecolor()[:3] for panel in row for patch in panel.patches]
@@ -179,14 +182,14 @@ def test_one_metric_has_one_scale_and_collapse_is_dark(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_can_be_told_apart(low: float, high: float, values: Mapping[float, str]) -> None:
-    scale = Scale("kl", Normalize(low, high), "cividis", "")
+    scale = ColourScale("kl", Normalize(low, high), "cividis", "")
     assert {value: scale.text(value) for value in values} == values
     steps = np.linspace(low, high, 20)
     assert len({scale.text(float(step)) for step in steps}) == len(steps)
 
 
 def test_counts_are_written_as_counts() -> None:
-    scale = Scale("active_units", Normalize(0, 4), "cividis", "")
+    scale = ColourScale("active_units", Normalize(0, 4), "cividis", "")
     assert [scale.text(value) for value in (0.0, 4.0, 3.5, 11 / 3)] == ["0", "4", "3.5", "3.67"]
 
 
@@ -570,6 +573,6 @@ def test_a_score_of_any_size_is_mapped_beside_usual_ones(tmp_path: Path, size: f
 
 
 def test_numbers_of_unusual_size_have_an_exponent() -> None:
-    huge, tiny = (Scale("kl", Normalize(0, size), "cividis", "", noise=size) for size in (1e30, 1e-12))
+    huge, tiny = (ColourScale("kl", Normalize(0, size), "cividis", "", noise=size) for size in (1e30, 1e-12))
     assert (huge.text(1e30), huge.interval_text(2.5e29), huge.text(-1e30)) == ("1.00e+30", "2.50e+29", "-1.00e+30")
     assert (tiny.text(1e-12), tiny.interval_text(2.5e-13), tiny.text(0.0)) == ("1.00e-12", "2.5e-13", "0")

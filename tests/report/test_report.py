@@ -23,8 +23,8 @@ from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures import effects as figure_of_effects
+from dd_ray.figures.colour_scale import ColourScale
 from dd_ray.figures.effects import name_of as name_of_effect
-from dd_ray.figures.maps import Scale
 from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
 from dd_ray.probes.networks import load_networks
@@ -388,16 +388,16 @@ def test_the_page_writes_numbers_as_the_figures_do() -> None:
         ends = sorted(magnitude * random.uniform(-2, 2, 2))
         furthest = float(magnitude * random.uniform(1, 9))
         for scale in (
-            Scale("kl", Normalize(*ends), "cividis", ""),
-            Scale("kl", Normalize(0, furthest), "cividis", ""),
-            Scale("kl", Normalize(-furthest, furthest), "RdBu", "", signed=True),
+            ColourScale("kl", Normalize(*ends), "cividis", ""),
+            ColourScale("kl", Normalize(0, furthest), "cividis", ""),
+            ColourScale("kl", Normalize(-furthest, furthest), "RdBu", "", signed=True),
         ):
             low, high = scale.norm.vmin or 0.0, scale.norm.vmax or 0.0
             for value in (0.0, *random.uniform(low, high, 20).tolist()):
                 expected.append(scale.text(value))
                 cases.append(({"signed": scale.signed, "digits": scale.digits, "decimals": scale.decimals}, value))
     noises = (None, 1e-300, 3e-6, 0.02, 1.0, 50.0, 2000.0, 1e30)
-    halves = [Scale("kl", Normalize(0, 1), "cividis", "", noise=noise) for noise in noises]
+    halves = [ColourScale("kl", Normalize(0, 1), "cividis", "", noise=noise) for noise in noises]
     several = [0.0, *10.0 ** random.uniform(-8, 4, 40), 2e-300, 1.5e-12, 2e20, 2.6e30, 3e300]
     expected_halves = [scale.interval_text(half) for scale in halves for half in several]
     of_halves = [({"interval_decimals": scale.interval_decimals}, half) for scale in halves for half in several]
