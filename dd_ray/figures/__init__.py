@@ -15,7 +15,8 @@ reconstruction_errors  where reconstructions fail
 looks      what colours, shapes, sizes and lines mean where cells are points
 common     words of marks, colours that tell settings apart, axes, writing, and a command's `main`
 colour_scale, number_text, colour_bar         a metric's values as colours and text, and the bar that explains them
-cell_marks, maps, axis_curves                 marks of cells, and panels of them over two axes or one, for `grid_maps`
+cell_marks, maps, axis_curves, map_legend     marks of cells, panels of cells over two axes or one, and a legend of the
+                                              marks, for `grid_maps`
 sheets     pictures beside each other, and animations
 lag        the lag of networks
 network_pictures, network_animations         a network's pictures and animations, for `traversals`

@@ -17,7 +17,7 @@ marks hold for the map as a whole: without any effect, one map in 20 has one. `d
 cells are complete, which seeds are averaged and which cells can be best.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,8 +28,6 @@ import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from dd_ray import results
@@ -37,34 +35,18 @@ from dd_ray.command_line import optional
 from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import setting
 from dd_ray.figures.axis_curves import draw_curve
-from dd_ray.figures.cell_marks import (
-    ABOVE,
-    BELOW,
-    BEST,
-    COLLAPSED,
-    EMPTY_COLOUR,
-    hatch_of,
-    letter_of,
-    lines_above_curve,
-    lines_in_cell,
-)
+from dd_ray.figures.cell_marks import lines_above_curve, lines_in_cell
 from dd_ray.figures.colour_bar import draw_colour_bar
 from dd_ray.figures.colour_scale import ColourScale, untrained_of
-from dd_ray.figures.common import LARGEST, MARKS, FigureOptions, folder_of, name_in_title, numbered, run_command, write
-from dd_ray.figures.maps import OUTLINE, WIDEST_WITH_NUMBERS, draw_map, label_axes, values_along
+from dd_ray.figures.common import LARGEST, FigureOptions, folder_of, name_in_title, numbered, run_command, write
+from dd_ray.figures.map_legend import legend_of
+from dd_ray.figures.maps import draw_map, has_numbers, label_axes, values_along
 from dd_ray.results.layout import Layout, combinations
-from dd_ray.results.summary import Summary, described, summarise
+from dd_ray.results.summary import Summary, summarise
 
 CELL, CELL_WITHOUT_NUMBERS = (0.7, 0.52), (0.26, 0.22)
 """Sizes of a cell in inches: the first has room for `S 150 n=2`, in three lines, with its hatching visible; the second
 for three letters."""
-POOLED = {
-    "identity": "alike in all",
-    "log": "alike in proportion to the mean",
-    "logit": "alike on a scale of logits",
-    "unlike": "not alike, so the wider of this and the cell's own",
-}
-"""Words for how cells vary over seeds, by `pooled` of `dd_ray.results.summary.Summary.cells`."""
 LINE = 0.13
 """Height of a line of text in a cell, in inches."""
 LABELS = 1.9
@@ -106,7 +88,7 @@ def pages(summary: Summary, scales: Sequence[ColourScale], title: str) -> list[P
     cells = _with_usual_seeds(summary)
     columns = _columns_of(cells, summary.layout)
     rows, across = _arrangement(cells, summary.layout, len(columns))
-    height, above, rest = _heights(cells, summary.layout, rows, _words_of(title, _legend_of(cells, summary)))
+    height, above, rest = _heights(cells, summary.layout, rows, _words_of(title, legend_of(cells, summary)))
     fitting = max(1, int((LARGEST - rest) / (height + above)))
     if rows > fitting:
         parts = [columns[i : i + fitting * across] for i in range(0, len(columns), fitting * across)]
@@ -129,7 +111,7 @@ def draw(
     layout, cells = summary.layout, _with_usual_seeds(summary)
     cells = cells[cells["metric"].isin([scale.metric for scale in scales])]
     columns = columns or _columns_of(cells, layout)
-    legend = _legend_of(cells, summary)
+    legend = legend_of(cells, summary)
     rows, across = _arrangement(cells, layout, len(columns))
     size = _size(cells, layout, (rows, across, len(scales)), _words_of(title, legend))
     spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05, wspace=0.01, hspace=0.02)
@@ -180,7 +162,7 @@ def _draw_block(
         here = _matching(summary.cells, column)
         if layout.y:
             axes = layout.x, layout.y
-            draw_map(panel, here, axes, scale, with_numbers=_has_numbers(summary.cells, layout))
+            draw_map(panel, here, axes, scale, with_numbers=has_numbers(summary.cells, layout))
         else:
             draw_curve(panel, here, _matching(summary.trials, column), layout.x, scale)
     if layout.y:
@@ -201,18 +183,14 @@ def _draw_titles(
             panel.set_title(text, fontsize=9, pad=6 + 9 * notes)  # above a curve's notes
 
 
-def _has_numbers(cells: pd.DataFrame, layout: Layout) -> bool:
-    return layout.y is None or cells[layout.x].nunique() <= WIDEST_WITH_NUMBERS
-
-
 def _has_long_labels(cells: pd.DataFrame, layout: Layout) -> bool:
-    return not _has_numbers(cells, layout) or max(len(shown(x)) for x in values_along(cells, layout.x)) > 8
+    return not has_numbers(cells, layout) or max(len(shown(x)) for x in values_along(cells, layout.x)) > 8
 
 
 def _panel_size(cells: pd.DataFrame, layout: Layout) -> tuple[float, float]:
     """Return the size of a panel in inches. It follows from its cells, so that numbers fit, with the same fonts."""
-    width, height = CELL if _has_numbers(cells, layout) else CELL_WITHOUT_NUMBERS
-    height += LINE * max(0, lines_in_cell(cells) - 3) if _has_numbers(cells, layout) else 0
+    width, height = CELL if has_numbers(cells, layout) else CELL_WITHOUT_NUMBERS
+    height += LINE * max(0, lines_in_cell(cells) - 3) if has_numbers(cells, layout) else 0
     num_x, num_y = (cells[axis].nunique() if axis else 1 for axis in (layout.x, layout.y))
     # At least the size of a curve, or of the label of a colour bar.
     least_width, least_height = (1.0, 1.35) if layout.y else (3.0, 1.65 + LINE * lines_above_curve(cells))
@@ -246,102 +224,12 @@ def _heights(cells: pd.DataFrame, layout: Layout, rows: int, words: str) -> tupl
     return _panel_size(cells, layout)[1], 0.35 if rows > 1 else 0.12, 1.1 + 0.18 * (words.count("\n") + 1)
 
 
-def _legend_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """Return a legend that explains the marks of this figure, and the iterations at which they were set."""
-    at_reference = f", here or at {setting({summary.reference: 0})}" if summary.reference else ""
-    with_numbers = _has_numbers(cells, summary.layout)
-    entries: list[Artist] = [*_distinctions_of(cells, summary), *_states_of(cells, at_reference)]
-    if cells["collapsed_seeds"].any():
-        partly = cells["collapsed_seeds"].between(1, cells["seeds_in_cell"] - 1).any()
-        text = f"{COLLAPSED}  collapsed: no active unit{at_reference}"
-        example = (
-            f" ({COLLAPSED} 1/2: in one seed of two)" if with_numbers else f" ({COLLAPSED.lower()}: in some seeds)"
-        )
-        text += example if partly else ""
-        entries.append(Line2D([], [], marker="x", color="black", linestyle="none", markersize=8, label=text))
-    if with_numbers and cells["fewer_seeds"].any():
-        entries.append(_words("n=…  mean of fewer seeds: those that got furthest, the others left out"))
-    if cells["seeds"].max() > 1 and summary.layout.y is None:
-        dot = Line2D([], [], marker="o", color="0.6", markersize=3, linestyle="none", label="complete seeds")
-        entries.append(dot)
-    return entries
-
-
-def _distinctions_of(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """Return legend entries about the best cells, or about differences, and about intervals."""
-    said = _said_of_differences(cells) if summary.reference else _said_of_best(cells)
-    return [*said, *_said_of_intervals(cells, summary)]
-
-
-def _said_of_differences(cells: pd.DataFrame) -> list[Artist]:
-    families = _by_metric(cells[cells["family"] != ""], lambda part: part["family"].iloc[0])
-    if not families:
-        return []
-    none = f"no {ABOVE} {BELOW}: no difference can be told from 0"
-    marks = f"{ABOVE} {BELOW}  above or below 0" if cells["differs"].any() else none
-    text = f"{marks}, for the map as a whole:\nwithout any effect, 5% of maps have a mark"
-    return [_words("\n".join([text, *families]))]
-
-
-def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
-    best = cells[cells["best"]]
-    ranked = [metric for metric in cells["metric"].unique() if described(metric).better]
-    entries: list[Artist] = []
-    if len(best):
-        text = f"{BEST}  the best of the complete cells without collapse; outlined: those that may\n"
-        text += "be as good, whose 95% interval overlaps its interval. As the best of them\n"
-        text += "it looks better than it is, by up to"
-        luck = _by_metric(best, lambda part: f"{part['luck'].iloc[0]:.2g}")
-        label = "\n".join([text, *luck])
-        entries.append(Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=label))
-    without = [described(metric).short for metric in ranked if metric not in set(best["metric"])]
-    if without:
-        entries.append(_words(f"no {BEST}: no cell can be told apart by {', '.join(without)}"))
-    return entries
-
-
-def _said_of_intervals(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
-    """Return legend entries that explain the intervals, and the bracket on a colour bar."""
-    ways = _by_metric(cells[cells["pooled"] != ""], lambda part: POOLED[part["pooled"].iloc[0]])
-    entries = [_words("\n".join(["±  from the variance over seeds, pooled over the cells", *ways]))] if ways else []
-    if summary.layout.y and (cells["high"] > cells["mean"]).any():
-        what = "from 0" if summary.reference else "of two cells"
-        entries.append(_words(f"[  on a colour bar: the least significant difference {what}, by itself"))
-    return entries
-
-
-def _by_metric(cells: pd.DataFrame, say: Callable[[pd.DataFrame], str]) -> list[str]:
-    """Return a line for each remark, with the metrics that it holds for."""
-    said: dict[str, list[str]] = {}
-    for metric, part in cells.groupby("metric", sort=False):
-        said.setdefault(say(part), []).append(described(str(metric)).short)
-    return [f"     {', '.join(names)}: {text}" for text, names in said.items()]
-
-
-def _states_of(cells: pd.DataFrame, at_reference: str) -> list[Artist]:
-    """Return legend entries about cells that are not complete."""
-    entries: list[Artist] = []
-    for mark, (_, meaning) in MARKS.items():
-        marked = cells[cells["mark"] == mark]
-        if len(marked) and mark != "complete":
-            at = marked["mark_iteration"].dropna()
-            ends = " to ".join(f"{i:,.0f}" for i in sorted({at.min(), at.max()})) if len(at) else ""
-            text = f"{letter_of(mark)}  {meaning}" + (f" at iteration {ends}" if ends else "") + at_reference
-            patch = Patch(facecolor=EMPTY_COLOUR, edgecolor="0.45", linewidth=0.5, hatch=hatch_of(mark) * 2, label=text)
-            entries.append(patch)
-    return entries
-
-
-def _words(text: str) -> Artist:
-    return Patch(facecolor="none", edgecolor="none", label=text)
-
-
 def title_of(name: str, summary: Summary, rest: Mapping[str, Any]) -> str:
     """Return the title of a sweep's figure, for one combination of the fields that have no place in it."""
     seeds = summary.cells["seeds_in_cell"]
     fewest, most = seeds[seeds > 0].min(), seeds.max()
     several = f"{most}" if fewest == most else f"{fewest} to {most}"
-    mean = "mean ± 95% interval" if _has_numbers(summary.cells, summary.layout) else "mean"
+    mean = "mean ± 95% interval" if has_numbers(summary.cells, summary.layout) else "mean"
     number = "1 seed" if most == 1 else f"{mean} of {several} seeds"
     at = f"iteration {summary.iteration:,}" + (f" of {summary.last:,}" if summary.iteration < summary.last else "")
     return "\n".join(filter(None, [name, f"{at}, {number}", _title_of_differences(summary), setting(rest)]))

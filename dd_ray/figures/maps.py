@@ -16,6 +16,7 @@ from dd_ray.config.options import shown
 from dd_ray.config.symbols import symbol
 from dd_ray.figures.cell_marks import EMPTY_COLOUR, CellRow, content_of, glyphs_of, hatch_of
 from dd_ray.figures.colour_scale import ColourScale, readable_on
+from dd_ray.results.layout import Layout
 from dd_ray.results.summary import COMPLETE
 
 WIDEST_WITH_NUMBERS = 10
@@ -28,6 +29,11 @@ Segment = tuple[tuple[float, float], tuple[float, float]]
 def values_along(cells: pd.DataFrame, axis: str) -> list[Any]:
     """Return the values along an axis, in order."""
     return sorted(cells[axis].unique())
+
+
+def has_numbers(cells: pd.DataFrame, layout: Layout) -> bool:
+    """Return whether numbers are written into the cells of a panel: always on a curve, on maps if they are narrow."""
+    return layout.y is None or cells[layout.x].nunique() <= WIDEST_WITH_NUMBERS
 
 
 def outline(region: NDArray[np.bool_]) -> list[Segment]:
