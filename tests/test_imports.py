@@ -243,7 +243,7 @@ importlib.metadata.distribution = installed
 """
 """What an interpreter runs first to be as one that has a copy of the tree, and few packages."""
 WITHOUT_MORE = re.compile(
-    r"dd_ray\.(tune|service|api|cli|figures|report)\b|.*\.suggestions$|dd_ray\.sweep\.(cma_es|draws)$"
+    r"dd_ray\.(tune|service|api|cli|figures|report)\b|.*\.suggestions$|dd_ray\.sweep\.(cma_es|draws|suggested)$"
     r"|dd_ray\.probes\.networks$"
 )
 """Modules that start Ray, ask Optuna, draw, or choose networks on a command line."""

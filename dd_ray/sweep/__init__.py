@@ -9,7 +9,8 @@ warm_start    the weights that trials begin with, where these are of another swe
 plan          a grid that was asked for and checked; search_plan a search, whose trials come as it goes
 planned       a trial of a plan
 confirmation  the plan of chosen cells with fresh seeds
-source        where trials come from while a sweep runs; suggestions are that of a search, in Optuna's study
+source        where trials come from while a sweep runs; suggested is that of a search
+suggestions   what a search has suggested, in Optuna's log
 draws         what a search draws by; cma_es is a way of our own
 deadline      when a sweep is to end; plateau when a trial is
 costs         how long a plan takes; memory how much its trials take

@@ -1,4 +1,4 @@
-"""Sources of the trials of a running sweep: a grid's list here, a search's suggestions in `suggestions`."""
+"""Sources of the trials of a running sweep: a grid's list here, those that a search suggests in `suggested`."""
 
 from collections import deque
 from collections.abc import Sequence

@@ -11,7 +11,7 @@ from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import LogUniform, Preset, Search, Study, Uniform
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.suggestions import Suggestions
+from dd_ray.sweep.suggested import Suggested
 
 TINY_SEARCH = Study(
     name="tiny_search",
@@ -34,7 +34,7 @@ def plan_of(folder: Path, *options: str) -> SearchPlan:
     return cast(SearchPlan, parse(TINY_SEARCH, ["--storage", str(folder), "--name", "search", *options]))
 
 
-def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:
+def start(plan: SearchPlan) -> tuple[Suggested, SweepFolder]:
     """What the command does before it trains: as often as it is called, as if each had been killed."""
     sweep = SweepFolder.at(plan.location)
     sweep.write_manifest({"study": plan.study.name, "axes": {}, "options": {}, **plan.record()})
@@ -43,7 +43,7 @@ def start(plan: SearchPlan) -> tuple[Suggestions, SweepFolder]:
         outcome = trial.outcome()
         return outcome is not None and outcome.state != "failed"
 
-    return Suggestions(plan, sweep, sweep.folder, ended), sweep
+    return Suggested(plan, sweep, sweep.folder, ended), sweep
 
 
 def train(sweep: SweepFolder, trial: PlannedTrial, ended: Ended, *, iterations: int = 6) -> None:
