@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from dd_ray.figures.cell_marks import EMPTY_COLOUR, CellRow, hatch_of, notes_on_curve
+from dd_ray.figures.cell_marks import EMPTY_COLOUR, hatch_of, notes_on_curve
 from dd_ray.figures.colour_scale import ColourScale, untrained_of
-from dd_ray.figures.common import frame
+from dd_ray.figures.common import CellRow, frame
 from dd_ray.figures.maps import outline, values_along
 from dd_ray.results.summary import COMPLETE, described
 

@@ -6,21 +6,17 @@ good, triangles on differences that are not 0. `dd_ray.results.comparisons` defi
 """
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dd_ray.figures.colour_scale import ColourScale, half_of
-from dd_ray.figures.common import MARKS
+from dd_ray.figures.common import MARKS, CellRow
 from dd_ray.results.summary import COMPLETE
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
 HATCH = "///"
 EMPTY_COLOUR = (0.93, 0.93, 0.93)
-CellRow = Mapping[Hashable, Any]
-"""A cell: a row of `dd_ray.results.summary.Summary.cells`."""
 
 
 def letter_of(mark: str) -> str:

@@ -2,10 +2,10 @@
 
 import io
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -52,6 +52,8 @@ _PALEST = 0.88
 """The part of viridis that is used on white; the rest is too pale to be seen there."""
 
 Colour = tuple[float, float, float, float]
+CellRow = Mapping[Hashable, Any]
+"""A cell: a row of `dd_ray.results.summary.Summary.cells`, or of what else has a row for each cell."""
 _Options = TypeVar("_Options")
 _Row = TypeVar("_Row")
 _Part = TypeVar("_Part")

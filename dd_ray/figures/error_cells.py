@@ -40,7 +40,7 @@ Errors = dict[str, NDArray[np.floating]]
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellErrors:
     """The errors of networks that differ in their seed alone."""
 
     name: str
@@ -80,7 +80,7 @@ def distances() -> NDArray[np.float64]:
     return np.linalg.norm(apart, axis=1).reshape((len(POSITIONS),) * 4)
 
 
-def measure(subjects: Sequence[Network]) -> list[Cell]:
+def measure(subjects: Sequence[Network]) -> list[CellErrors]:
     """Compute the errors of networks, and group those that differ in their seed alone."""
     groups: dict[tuple[Any, ...], list[Network]] = {}
     for subject in subjects:
@@ -112,7 +112,7 @@ def _cell(
     group: Sequence[Network],
     errors: Sequence[Mapping[str, NDArray[np.floating]]],
     end: int,
-) -> Cell:
+) -> CellErrors:
     """Put the errors of the networks of a cell that got furthest together; `end` is the iteration of `_note`."""
     shape = (len(errors), *(len(POSITIONS),) * 4)
     together = {region: np.stack([e[region] for e in errors]).reshape(shape) for region in REGIONS}
@@ -121,7 +121,7 @@ def _cell(
     name = group[0].name
     if group[0].state != "original":
         name = with_parts({part: value for part, value in parts_of(name).items() if part != "seed"})
-    return Cell(name, settings, " ".join(states), *_note(group, _last(group), end), together)
+    return CellErrors(name, settings, " ".join(states), *_note(group, _last(group), end), together)
 
 
 def _note(group: Sequence[Network], furthest: int, end: int) -> tuple[str, bool]:
@@ -142,7 +142,7 @@ def _note(group: Sequence[Network], furthest: int, end: int) -> tuple[str, bool]
     return f"{words} at iteration {furthest:,}", False
 
 
-def with_published(cells: Sequence[Cell], folder: Path) -> list[Cell]:
+def with_published(cells: Sequence[CellErrors], folder: Path) -> list[CellErrors]:
     """Add the errors that the original published to its cells, if the folder has them; other cells stay as they are.
 
     Raises:
@@ -172,7 +172,7 @@ def means_of_seeds(errors: NDArray[np.floating]) -> NDArray[np.float64]:
     return errors.reshape(len(errors), -1).mean(axis=1, dtype=np.float64)
 
 
-def over_positions(cell: Cell) -> dict[str, NDArray[np.float64]]:
+def over_positions(cell: CellErrors) -> dict[str, NDArray[np.float64]]:
     """Return the errors [x, y] for each of `MAPS`, averaged over seeds and the other two axes."""
     averaged = {"circle": (0, 1, 2), "background": (0, 3, 4)}
     return {
@@ -181,7 +181,7 @@ def over_positions(cell: Cell) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def over_distances(cell: Cell) -> pd.DataFrame:
+def over_distances(cell: CellErrors) -> pd.DataFrame:
     """Return errors of each region by the distance of circle and Gaussian, over all positions and seeds.
 
     Columns: `region`, `distance` (the middle of its bin, in pixels), `error` (mean), `lower_quartile`,

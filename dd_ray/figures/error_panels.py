@@ -22,7 +22,7 @@ from dd_ray.figures.common import (
     label_logarithms,
     ordered_colours,
 )
-from dd_ray.figures.error_cells import MAPS, REGIONS, Cell, means_of_seeds, over_positions
+from dd_ray.figures.error_cells import MAPS, REGIONS, CellErrors, means_of_seeds, over_positions
 from dd_ray.metrics import seed_interval
 
 FEWEST_PICTURES = 16
@@ -49,24 +49,24 @@ MAPS_WIDTH = MAP_PLACES[-1] + SIDE
 TICKS = {0.0: "0", 0.5: ".5", 1.0: "1"}
 
 
-def height_of_bars(cell: Cell) -> float:
+def height_of_bars(cell: CellErrors) -> float:
     """Return the inches that the bars of a cell take, and the lines of its name."""
     return max(0.4 * _rows_of(cell), 0.16 * (1 + cell.label.count("\n")))
 
 
-def limits_of_bars(cells: Sequence[Cell]) -> dict[str, float]:
+def limits_of_bars(cells: Sequence[CellErrors]) -> dict[str, float]:
     """Return the right end of each region's axis, which all figures share."""
     return {region: 1.18 * max(_largest(cell, region) for cell in cells) for region in REGIONS}  # room for the numbers
 
 
-def _largest(cell: Cell, region: str) -> float:
+def _largest(cell: CellErrors, region: str) -> float:
     seeds = means_of_seeds(cell.errors[region])
     _, _, high = map(float, seed_interval(seeds))
     published = float(cell.published[region].mean()) if cell.published else 0.0
     return max(*seeds, published, high if len(seeds) >= FEWEST_SEEDS_WITH_BARS else 0.0) or 1.0
 
 
-def draw_bars(cells: Sequence[Cell], limits: Mapping[str, float]) -> Figure:
+def draw_bars(cells: Sequence[CellErrors], limits: Mapping[str, float]) -> Figure:
     """Draw a panel for each region with a bar for each cell; published errors are below the original's cells."""
     spacing = ConstrainedLayoutEngine(w_pad=0.04, h_pad=0.05)
     figure = Figure(
@@ -97,7 +97,7 @@ def draw_bars(cells: Sequence[Cell], limits: Mapping[str, float]) -> Figure:
     return figure
 
 
-def _draw_region(panel: Axes, cells: Sequence[Cell], region: str) -> None:
+def _draw_region(panel: Axes, cells: Sequence[CellErrors], region: str) -> None:
     at = 0.0
     for cell in cells:
         seeds = means_of_seeds(cell.errors[region])
@@ -127,12 +127,12 @@ def _write_number(panel: Axes, right_of: float, at: float, value: float) -> None
     panel.annotate(f"{value:#.3g}", (right_of, at), (4, 0), textcoords="offset points", va="center", fontsize=7)
 
 
-def _rows_of(cell: Cell) -> float:
+def _rows_of(cell: CellErrors) -> float:
     return 1.6 if cell.published else 1.0
 
 
 @dataclass(frozen=True)
-class Scales:
+class ErrorScales:
     """The scales that all rows of all figures share."""
 
     norm: LogNorm
@@ -141,7 +141,7 @@ class Scales:
     """Ends of the axis of errors against distances."""
 
     @classmethod
-    def of(cls, cells: Sequence[Cell]) -> "Scales":
+    def of(cls, cells: Sequence[CellErrors]) -> "ErrorScales":
         """Return scales that fit all cells."""
         low, high = _range(array for cell in cells for array in over_positions(cell).values())
         curves = [cell.distances for cell in cells]
@@ -158,7 +158,7 @@ def _range(arrays: Iterable[NDArray[np.floating]]) -> tuple[float, float]:
     return low, max(float(values.max()), 2 * low)
 
 
-def draw_positions(cells: Sequence[Cell], scales: Scales) -> Figure:
+def draw_positions(cells: Sequence[CellErrors], scales: ErrorScales) -> Figure:
     """Draw a row of panels for each cell: its maps, and its errors over the distance."""
     figure = Figure(figsize=(WIDTH, ROW_HEIGHT * len(cells) + POSITIONS_REST), facecolor="white")
     for row, cell in enumerate(cells):
@@ -196,7 +196,7 @@ def _panel(figure: Figure, left: float, top: float, width: float, height: float)
     return figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
 
 
-def _draw_maps(panel: Axes, cell: Cell, scales: Scales, last: bool) -> None:
+def _draw_maps(panel: Axes, cell: CellErrors, scales: ErrorScales, last: bool) -> None:
     """Draw the maps of a cell beside each other in one panel, in inches; `last` writes below what they are over.
 
     Panels of their own would take longer, most of it for their ticks.
@@ -223,7 +223,7 @@ def _wrapped(label: str) -> str:
     return "\n".join(textwrap.fill(line, LINE_LENGTH, break_long_words=False) for line in unbroken.splitlines())
 
 
-def _draw_distances(panel: Axes, cell: Cell, scales: Scales) -> None:
+def _draw_distances(panel: Axes, cell: CellErrors, scales: ErrorScales) -> None:
     curves = cell.distances
     curves = curves[curves["pictures"] >= FEWEST_PICTURES]
     for region in REGIONS:

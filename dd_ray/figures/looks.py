@@ -6,7 +6,7 @@ colour is what a setting changes of the baseline (see `dd_ray.results.arms`), an
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BLUE, VERMILION, Colour, ordered_colours
+from dd_ray.figures.common import BLUE, VERMILION, CellRow, Colour, ordered_colours
 from dd_ray.results.arms import Arm, arms_of
 from dd_ray.results.layout import NOT_GIVEN
 
@@ -33,7 +33,6 @@ OF_NONE = "0.6"
 """Colour of cells without a setting's look, as none of its trials has finished."""
 GREY = {"color": "0.35"}
 
-Cell = Mapping[Any, Any]
 Paint = Colour | str
 Look = tuple[Paint, str]
 """Colour and shape."""
@@ -53,22 +52,22 @@ class Looks(ABC):
     """Further swept config fields, which nothing shows: cells that differ in these alone look alike."""
 
     @abstractmethod
-    def colour_of(self, cell: Cell) -> Paint:
+    def colour_of(self, cell: CellRow) -> Paint:
         """Return the colour of a cell."""
 
     @abstractmethod
-    def shape_of(self, cell: Cell) -> str:
+    def shape_of(self, cell: CellRow) -> str:
         """Return the marker of a cell."""
 
     @abstractmethod
     def legend(self) -> list[list[Line2D]]:
         """Return the entries of a legend, in columns."""
 
-    def line_of(self, cell: Cell) -> Paint:
+    def line_of(self, cell: CellRow) -> Paint:
         """Return the colour of the line through a cell."""
         return self.colour_of(cell)
 
-    def marker_of(self, cell: Cell) -> dict[str, Any]:
+    def marker_of(self, cell: CellRow) -> dict[str, Any]:
         """Return marker and size of a cell, for a plot."""
         return {"marker": self.shape_of(cell), "markersize": self.sizes[cell[self.sized]] if self.sized else SIZE}
 
@@ -121,13 +120,13 @@ class ByField(Looks):
             hidden=tuple(axis for axis in swept if axis not in (colour, shape, joined, sized)),
         )
 
-    def colour_of(self, cell: Cell) -> Paint:
+    def colour_of(self, cell: CellRow) -> Paint:
         return self.colours[cell[self.colour]]
 
-    def shape_of(self, cell: Cell) -> str:
+    def shape_of(self, cell: CellRow) -> str:
         return self.shapes[cell[self.shape]] if self.shape else SHAPES[0]
 
-    def line_of(self, cell: Cell) -> Paint:
+    def line_of(self, cell: CellRow) -> Paint:
         return "0.75" if self.joined == self.colour else self.colour_of(cell)
 
     def legend(self) -> list[list[Line2D]]:
@@ -169,10 +168,10 @@ class BySetting(Looks):
         sizes = _sizes_of(trials, arms.beta)
         return cls(axes=tuple(axes), looks=of_cells, names=names, joined=arms.beta, sized=arms.beta, sizes=sizes)
 
-    def colour_of(self, cell: Cell) -> Paint:
+    def colour_of(self, cell: CellRow) -> Paint:
         return self._look_of(cell)[0]
 
-    def shape_of(self, cell: Cell) -> str:
+    def shape_of(self, cell: CellRow) -> str:
         return self._look_of(cell)[1]
 
     def legend(self) -> list[list[Line2D]]:
@@ -180,7 +179,7 @@ class BySetting(Looks):
         half = -(-len(settings) // 2)
         return [settings[:half], settings[half:], self._legend_of_sizes()]
 
-    def _look_of(self, cell: Cell) -> Look:
+    def _look_of(self, cell: CellRow) -> Look:
         return self.looks.get(_place(cell, self.axes), (OF_NONE, SHAPES[0]))
 
 
@@ -215,7 +214,7 @@ def _looks_of(arms: Sequence[Arm]) -> dict[Look, Arm] | None:
     }
 
 
-def _place(cell: Cell, axes: Sequence[str]) -> tuple[Any, ...]:
+def _place(cell: CellRow, axes: Sequence[str]) -> tuple[Any, ...]:
     return tuple(NOT_GIVEN if pd.isna(cell[axis]) else cell[axis] for axis in axes)
 
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from dd_ray.config.options import shown
 from dd_ray.config.symbols import symbol
-from dd_ray.figures.cell_marks import EMPTY_COLOUR, CellRow, content_of, glyphs_of, hatch_of
+from dd_ray.figures.cell_marks import EMPTY_COLOUR, content_of, glyphs_of, hatch_of
 from dd_ray.figures.colour_scale import ColourScale, readable_on
+from dd_ray.figures.common import CellRow
 from dd_ray.results.layout import Layout
 from dd_ray.results.summary import COMPLETE
 

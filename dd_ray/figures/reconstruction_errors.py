@@ -38,7 +38,7 @@ from dd_ray.figures.error_cells import (
     MAPS,
     POSITIONS,
     REGIONS,
-    Cell,
+    CellErrors,
     means_of_seeds,
     measure,
     over_positions,
@@ -48,7 +48,7 @@ from dd_ray.figures.error_panels import (
     BARS_REST,
     POSITIONS_REST,
     ROW_HEIGHT,
-    Scales,
+    ErrorScales,
     draw_bars,
     draw_positions,
     height_of_bars,
@@ -65,7 +65,7 @@ class Options(NetworkOptions):
     cells: Annotated[tuple[str, ...], trials_option("all")] = ()
 
 
-def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
+def tables(cells: Sequence[CellErrors]) -> dict[str, pd.DataFrame]:
     """Return the numbers behind the figures: over all positions, over those of one thing, and over distances."""
     bars, positions, curves = [], [], []
     for cell in cells:
@@ -86,7 +86,7 @@ def tables(cells: Sequence[Cell]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _bar(cell: Cell, region: str) -> dict[str, Any]:
+def _bar(cell: CellErrors, region: str) -> dict[str, Any]:
     """Return one region's error over all positions, and its mean and largest distance from the published errors."""
     errors = cell.errors[region]
     mean, low, high = map(float, seed_interval(means_of_seeds(errors)))
@@ -127,7 +127,7 @@ def write_errors(options: Options) -> list[Path]:
     cells = measure(subjects)
     if options.original:
         cells = with_published(cells, options.original)
-    scales = Scales.of(cells)
+    scales = ErrorScales.of(cells)
     limits = limits_of_bars(cells)
     bars = figures_of_rows("reconstruction_errors", cells, height_of_bars, BARS_REST)
     positions = figures_of_rows("reconstruction_errors_positions", cells, lambda _: ROW_HEIGHT, POSITIONS_REST)

@@ -13,7 +13,7 @@ DRAWS_PER_CELL = 8
 """The most points that are drawn for each cell; cells that no point has hit come last, in a random order."""
 POINTS_AT_ONCE = 256
 
-Cell = tuple[Any, ...]
+CellValues = tuple[Any, ...]
 """The values of all axes but the seed."""
 
 
@@ -43,11 +43,11 @@ def sampled(configs: Sequence[TrialConfig], axes: Axes, number: int, seed: int) 
     return [config for config in configs if _cell(config, axes) in chosen]
 
 
-def _cell(config: TrialConfig, axes: Axes) -> Cell:
+def _cell(config: TrialConfig, axes: Axes) -> CellValues:
     return tuple(getattr(config, name) for name in axes if name != "seed")
 
 
-def _drawn(cells: Collection[Cell], axes: Axes, seed: int) -> Iterator[Cell]:
+def _drawn(cells: Collection[CellValues], axes: Axes, seed: int) -> Iterator[CellValues]:
     """Yield each cell once, in the order in which cells are drawn."""
     from scipy.stats import qmc  # noqa: PLC0415  # a third of the time in which a command begins
 

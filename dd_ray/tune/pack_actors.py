@@ -22,7 +22,7 @@ CALLS_AT_A_TIME = 256
 """The most trials that may wait for a pack at the same time."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
-Place = tuple[str, str]
+NodeAndGpu = tuple[str, str]
 """A node, and the GPU there of which a trial has a share, as CUDA names it; empty if it has none."""
 
 
@@ -45,9 +45,9 @@ class Registry:
     """Starts packs where there are none. The packs end with it, and it ends with the command that runs the sweep."""
 
     def __init__(self) -> None:
-        self._packs: dict[Place, ActorHandle[Any]] = {}
+        self._packs: dict[NodeAndGpu, ActorHandle[Any]] = {}
 
-    def pack_at(self, place: Place, device: str, threads: int, broken: str | None) -> "ActorHandle[Any]":
+    def pack_at(self, place: NodeAndGpu, device: str, threads: int, broken: str | None) -> "ActorHandle[Any]":
         """Return the pack of a GPU; a new one in place of that with the id `broken`."""
         pack = self._packs.get(place)
         if pack is not None and actor_id(pack) == broken:

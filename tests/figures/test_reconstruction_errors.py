@@ -17,7 +17,7 @@ from dd_ray.figures.common import LARGEST, figures_of_rows
 from dd_ray.figures.error_cells import (
     POSITIONS,
     REGIONS,
-    Cell,
+    CellErrors,
     distances,
     grid,
     measure,
@@ -26,7 +26,7 @@ from dd_ray.figures.error_cells import (
 )
 from dd_ray.figures.error_panels import (
     BARS_REST,
-    Scales,
+    ErrorScales,
     draw_bars,
     draw_positions,
     height_of_bars,
@@ -102,7 +102,7 @@ def test_distances_are_those_of_the_centres_in_the_pictures() -> None:
 def test_bars_of_many_cells_go_on_in_further_figures_on_the_same_scales(tmp_path: Path) -> None:
     error = np.full((1, 8, 8, 8, 8), 0.02)
     errors = {"inside": error, "edge": 2 * error, "background": error / 60}
-    cells = [Cell(f"cell {i}", {"beta": float(i)}, "finished", "", True, errors) for i in range(60)]
+    cells = [CellErrors(f"cell {i}", {"beta": float(i)}, "finished", "", True, errors) for i in range(60)]
     limits = limits_of_bars(cells)
     parts = figures_of_rows("bars", cells, height_of_bars, BARS_REST)
     assert [*parts] == ["bars_1", "bars_2", "bars_3"] and sum(map(len, parts.values())) == 60
@@ -117,8 +117,8 @@ def test_bars_of_many_cells_go_on_in_further_figures_on_the_same_scales(tmp_path
 def test_a_figure_of_positions_says_above_and_below_all_rows_what_they_show() -> None:
     steps = np.linspace(0.01, 0.02, 8**4).reshape(1, 8, 8, 8, 8)
     errors = {"inside": 4 * steps, "edge": 2 * steps, "background": steps}
-    cells = [Cell(f"cell {i}", {"beta": float(i)}, "finished", "", True, errors) for i in range(3)]
-    figure = draw_positions(cells, Scales.of(cells))
+    cells = [CellErrors(f"cell {i}", {"beta": float(i)}, "finished", "", True, errors) for i in range(3)]
+    figure = draw_positions(cells, ErrorScales.of(cells))
     figure.canvas.draw()
     rows = [panel for panel in figure.axes if len(panel.images) == 4]
     assert len(rows) == 3
