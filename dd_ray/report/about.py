@@ -50,7 +50,7 @@ def _now() -> str:
 
 
 def _machine(machine: Mapping[str, Any]) -> str | None:
-    """`host, 8 cores of a processor, 2 × card`."""
+    """Write a machine as `host, 8 cores of a processor, 2 × card`."""
     if not machine:
         return None
     cards = machine["gpus"]

@@ -60,7 +60,7 @@ def collect(
     places: Mapping[str, str | None] | None = None,
     table: pd.DataFrame | None = None,
 ) -> dict[str, Any]:
-    """Everything that a report says of a sweep but the pictures.
+    """Return everything that a report says of a sweep but the pictures.
 
     Args:
         path: folder or URL of a sweep.
@@ -116,13 +116,13 @@ def collect(
 
 
 def _differences(evaluations: Evaluations, last: Summary, iterations: Sequence[int]) -> dict[str, list[Summary]]:
-    """The differences to 0 of each field that has it, at each iteration."""
+    """Return the differences to 0 of each field that has it, at each iteration."""
     fields = with_zero(last.trials, [name for name in REFERENCES if name in evaluations.layout.axes])
     return {field: [evaluations.differences(field, at, marks=True) for at in iterations] for field in fields}
 
 
 def _looks(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Marks of cells, and the colours of all maps."""
+    """Return the marks of cells, and the colours of all maps."""
     marks = [{"name": name, "letter": letter, "meaning": text} for name, (letter, text) in MARKS.items()]
     maps = ["viridis", *(look["colours"] for m in metrics for look in (m, *m["differences"].values()))]
     return {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
@@ -140,7 +140,7 @@ def _check_kinds(sweeps: Mapping[str, SweepFolder]) -> None:
 
 
 def shown_iterations(table: pd.DataFrame) -> list[int]:
-    """Iterations of a report: those of the evaluations, or some of them where they are many."""
+    """Return the iterations of a report: those of the evaluations, or some of them where they are many."""
     evaluated = sorted(int(i) for i in pd.to_numeric(table["iteration"]).dropna().unique())
     if not evaluated:
         raise UserError("no cell of this sweep has been evaluated yet, so there is nothing to report.")
@@ -149,7 +149,7 @@ def shown_iterations(table: pd.DataFrame) -> list[int]:
 
 
 def _with_suggestions(path: str | Path, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """A search's table with the number of each cell's suggestion, and the drawn fields with their distributions."""
+    """Return a search's table with the number of each cell's suggestion, and distributions of the drawn fields."""
     suggestions = search_results.load(path)
     numbers = {key: row["suggestion"] for row in suggestions.to_dict("records") for key in row[TRIALS].split()}
     front = set(suggestions.loc[suggestions["on_front"], "suggestion"])
@@ -160,17 +160,17 @@ def _with_suggestions(path: str | Path, table: pd.DataFrame) -> tuple[pd.DataFra
 
 
 def _settings(table: pd.DataFrame) -> list[str]:
-    """Columns that are config fields, other than the seed."""
+    """Return the columns that are config fields, other than the seed."""
     return [name for name in field_names() if name in table and name != "seed"]
 
 
 def _differing(table: pd.DataFrame) -> list[str]:
-    """Config fields, other than the seed, that are not the same in all cells."""
+    """Return the config fields, other than the seed, that are not the same in all cells."""
     return [name for name in _settings(table) if table[name].nunique(dropna=False) > 1]
 
 
 def _common(table: pd.DataFrame) -> list[str]:
-    """Config fields, other than the seed, that are the same in all cells."""
+    """Return the config fields, other than the seed, that are the same in all cells."""
     differing = _differing(table)
     return [name for name in _settings(table) if name not in differing]
 
@@ -207,7 +207,7 @@ def _named(field: str) -> dict[str, str]:
 def _metrics(
     names: Sequence[str], summaries: Sequence[Summary], differences: Mapping[str, Sequence[Summary]]
 ) -> list[dict[str, Any]]:
-    """For each metric its look, its scale and its numbers, and those of its differences by the field they refer to."""
+    """Return for each metric its look, scale and numbers, and those of its differences by the field they refer to."""
     places = _places(summaries[-1])
     cells = [_columns(summary, places) for summary in summaries]
     compared = {field: [_columns(summary, places) for summary in some] for field, some in differences.items()}
@@ -223,7 +223,7 @@ def _metrics(
 
 
 def _places(summary: Summary) -> pd.DataFrame:
-    """Where the cells that the sweep has are, in the order of the report."""
+    """Return where the cells that the sweep has are, in the order of the report."""
     axes = list(summary.layout.axes)
     return summary.cells.loc[summary.cells["seeds_in_cell"] > 0, axes].drop_duplicates(ignore_index=True)
 
@@ -235,7 +235,7 @@ WITHOUT: Mapping[str, Any] = {"seeds": 0, "collapsed_seeds": 0, "mark": "absent"
 
 
 def _columns(summary: Summary, places: pd.DataFrame) -> dict[str, NDArray[Any]]:
-    """The columns of a summary's cells, [C, M], of the cells of the report."""
+    """Return the columns of a summary's cells, [C, M], of the cells of the report."""
     axes, cells = list(summary.layout.axes), summary.cells
     number = cells["metric"].nunique()
     own = cells[axes].iloc[::number].itertuples(index=False, name=None)
@@ -275,7 +275,7 @@ def _largest(values: NDArray[np.float64]) -> float | None:
 
 
 def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
-    """A list for each iteration, with an entry for each cell; means of so many digits."""
+    """Return a list for each iteration, with an entry for each cell; means have so many digits."""
     marks = {name: place for place, name in enumerate([*MARKS, REFERENCE_MARK["name"]])}
     return {
         "mean": [rounded(columns["mean"], digits) for columns in cells],
@@ -288,14 +288,14 @@ def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
 
 
 def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
-    """A metric less that at 0 of a field, of the same cells."""
+    """Return a metric less that at 0 of a field, of the same cells."""
     differs = [np.flatnonzero(columns["differs"]).tolist() for columns in cells]
     families = [next(filter(None, columns["family"].tolist()), "") for columns in cells]
     return {**_scale(last, name), **_numbers(cells, DIGITS_OF_DIFFERENCES), "differs": differs, "families": families}
 
 
 def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """Pairs of metrics, with the cells that are on their Pareto front at each iteration."""
+    """Return pairs of metrics, with the cells that are on their Pareto front at each iteration."""
     fronts = [points(summary, pairs) for summary in summaries] if pairs else []
     found = []
     for x, y in pairs:
@@ -305,7 +305,7 @@ def _tradeoffs(summaries: Sequence[Summary], pairs: Sequence[tuple[str, str]]) -
 
 
 def _scale(last: Summary, metric: str) -> dict[str, Any]:
-    """The scale of a map of the last iteration, for every iteration.
+    """Return the scale of a map of the last iteration, for every iteration.
 
     The errors of early training would use up a scale that had to hold them as well.
     """
@@ -344,7 +344,7 @@ def _cells(
 
 
 def _curves(evaluations: Evaluations, shown: Sequence[int]) -> dict[str, dict[str, list[float | None]]]:
-    """For each trial, by its key, its metrics at the iterations that are shown."""
+    """Return for each trial, by its key, its metrics at the iterations that are shown."""
     rows = evaluations.rows[:, np.searchsorted(evaluations.iterations, shown)]  # [trials, iterations]
     scores = np.where((rows >= 0)[..., None], evaluations.scores[rows], math.nan)  # [trials, iterations, metrics]
     return {
@@ -356,7 +356,7 @@ def _curves(evaluations: Evaluations, shown: Sequence[int]) -> dict[str, dict[st
 
 
 def _colours(name: str) -> dict[str, Any]:
-    """A colour map as plotly takes it, and for each of its stops whether black is better to read on it than white."""
+    """Return a colour map as plotly takes it, and for each stop whether black reads better on it than white."""
     places = np.linspace(0, 1, COLOUR_STOPS)
     colours = [mpl.colormaps[name](place)[:3] for place in places]
     stops = [[float(place), mpl.colors.to_hex(colour)] for place, colour in zip(places, colours, strict=True)]
@@ -364,7 +364,7 @@ def _colours(name: str) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> float | None:
-    """A number as JSON can hold it."""
+    """Return a number as JSON can hold it."""
     return None if value is None else with_digits(value)
 
 
@@ -373,7 +373,7 @@ def _whole(value: float) -> int | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a data frame as JSON can hold it."""
+    """Return a value of a data frame as JSON can hold it."""
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

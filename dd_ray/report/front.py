@@ -83,7 +83,7 @@ class Lines:
         self._known: dict[str, tuple[str, _Recorded]] = {}
 
     def of(self, sweep: SweepFolder) -> Line:
-        """The line of a sweep.
+        """Return the line of a sweep.
 
         Raises:
             UserError: it is damaged.
@@ -117,7 +117,7 @@ def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
 
 
 def sweeps_in(storage: str) -> list[str]:
-    """Names of the sweeps that a storage holds; none where it is none."""
+    """Return the names of the sweeps that a storage holds; none where it is none."""
     found = open_files(storage)
     names = [name for name in found.names() if "/" not in name]
     holds = in_parallel(lambda name: _is_sweep(found.at(name)), names)
@@ -145,7 +145,7 @@ def front_page(
     pairs: bool = False,
     first: str | None = None,
 ) -> str:
-    """The page that lists the sweeps of a storage, those begun last first.
+    """Return the page that lists the sweeps of a storage, those begun last first.
 
     Args:
         storage: folder or URL.
@@ -172,7 +172,7 @@ def front_page(
 
 
 def plain_page(title: str, said: str, body: str, *, refresh: int | None = None) -> str:
-    """A page without a script, in the look of the others.
+    """Return a page without a script, in the look of the others.
 
     Args:
         title: its title.
@@ -194,7 +194,7 @@ def plain_page(title: str, said: str, body: str, *, refresh: int | None = None) 
 
 
 def _pairing(name: str, first: str | None) -> str:
-    """The link that makes a sweep the first or the second of a pair."""
+    """Return the link that makes a sweep the first or the second of a pair."""
     if first is None:
         return f'<a href="?{html.escape(urlencode({FIRST: name}))}">choose</a>'
     if name == first:
@@ -203,7 +203,7 @@ def _pairing(name: str, first: str | None) -> str:
 
 
 def _whole_line(lines: Lines, location: str) -> Line | None:
-    """The line of a sweep; None, with a sentence on stderr, of one that is damaged, gone, or not to be read."""
+    """Return the line of a sweep; None, with a sentence on stderr, if it is damaged, gone, or not to be read."""
     try:
         return lines.of(SweepFolder.open(location))
     except UserError as error:
@@ -236,7 +236,7 @@ def _to_come(sweep: SweepFolder, made: Set[str]) -> int:
 
 
 def _finding(sweep: SweepFolder) -> str:
-    """The first of the sentences that a grid's command ends with."""
+    """Return the first of the sentences that a grid's command ends with."""
     manifest = sweep.manifest() or {}
     if "search" in manifest:
         return ""

@@ -41,7 +41,7 @@ beginning. This one looks for it now and then. What a sweep does at the moment i
 
 @contextmanager
 def live_page(sweep: SweepFolder, name: str, question: str, shown: bool = True) -> Iterator[Callable[[], None]]:
-    """Keeps the page of a sweep up to date while it runs, for 1% of the time at most.
+    """Keep the page of a sweep up to date while it runs, for 1% of the time at most.
 
     It says where the page is, and leaves one that waits for the first there.
 
@@ -120,7 +120,7 @@ def write_page(sweep: SweepFolder) -> None:
 
 
 def waiting_page(name: str, question: str, location: str) -> str:
-    """A page for a sweep without a number, which loads itself anew until there is one."""
+    """Return a page for a sweep without a number, which loads itself anew until there is one."""
     said = {"name": name, "question": question, "command": serve_command(location)}
     return WAITING.substitute({key: html.escape(text) for key, text in said.items()})
 
@@ -132,7 +132,7 @@ def page_link(sweep: SweepFolder) -> str:
 
 
 def serve_command(location: str | Path) -> str:
-    """The command that shows a sweep while it runs."""
+    """Return the command that shows a sweep while it runs."""
     return shlex.join([sys.executable, "-m", "dd_ray.report", str(location), "--serve"])
 
 

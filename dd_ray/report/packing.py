@@ -94,7 +94,7 @@ class _Columns:
 
 
 def _without_columns(value: Any, columns: _Columns) -> Any:
-    """A tree with references in place of its columns."""
+    """Return a tree with references in place of its columns."""
     if isinstance(value, dict):
         if MARK in value:
             raise ValueError(f"a key named {MARK!r} cannot be packed.")
@@ -118,7 +118,7 @@ def _packed_list(value: Sequence[Any], columns: _Columns) -> dict[str, Any] | No
 
 
 def _packed_table(value: dict[str, Any], columns: _Columns) -> dict[str, Any] | None:
-    """Reference of a dictionary of lists of one length."""
+    """Return the reference of a dictionary of lists of one length."""
     lists = list(value.values())
     if not lists or not all(isinstance(part, list) and len(part) == len(lists[0]) for part in lists):
         return None
@@ -130,7 +130,7 @@ def _packed_table(value: dict[str, Any], columns: _Columns) -> dict[str, Any] | 
 
 
 def _coded(numbers: Sequence[Any]) -> tuple[int, NDArray[np.int64]] | None:
-    """The digits and the codes of numbers, None where they cannot be packed or are too few."""
+    """Return the digits and the codes of numbers, None where they cannot be packed or are too few."""
     kinds = {*map(type, numbers)}
     if len(numbers) < LEAST_PACKED or not kinds <= {int, float, type(None)}:
         return None
@@ -142,7 +142,7 @@ def _coded(numbers: Sequence[Any]) -> tuple[int, NDArray[np.int64]] | None:
 
 
 def _decimal_codes(numbers: NDArray[np.float64]) -> tuple[int, NDArray[np.int64]] | None:
-    """The digits that suffice, and the codes, NaN standing for None; None if a number has more or another power."""
+    """Return the digits that suffice, and the codes, with NaN for None; None if a number has more or another power."""
     known = np.isfinite(numbers) & (numbers != 0)
     sizes = np.where(known, np.abs(numbers), 1.0)
     powers = np.floor(np.log10(sizes)).astype(np.int64) - (MOST_DIGITS - 1)
@@ -162,6 +162,6 @@ def _decimal_codes(numbers: NDArray[np.float64]) -> tuple[int, NDArray[np.int64]
 
 
 def _scaled(numbers: NDArray[Any], powers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Numbers times 10^powers, each rounded once."""
+    """Return numbers times 10^powers, each rounded once."""
     tens = 10.0 ** np.abs(powers)
     return np.where(powers < 0, numbers / tens, numbers * tens)

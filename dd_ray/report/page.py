@@ -42,7 +42,7 @@ def render(
     *,
     served: str | None = None,
 ) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         content: what `dd_ray.report.collect` gives.
@@ -77,14 +77,14 @@ def render(
 
 
 def joined_script(*, served: bool = False) -> str:
-    """The page's own script: its parts as the body of one function."""
+    """Return the page's own script: its parts as the body of one function."""
     names = [name for name in SCRIPTS if served or name != SERVED_ONLY]
     parts = "\n".join(_resource(f"js/{name}.js") for name in names)
     return f'"use strict";\n(async () => {{\n{parts}}})();\n'
 
 
 def as_json(value: Any) -> str:
-    """JSON that can stand inside a script element: nothing in it can end the element or begin another."""
+    """Return JSON that can stand in a script element: nothing in it can end the element or begin another."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     dangerous = "<>&\u2028\u2029"
     return text.translate({ord(sign): f"\\u{ord(sign):04x}" for sign in dangerous})
@@ -95,7 +95,7 @@ def _data(name: str, value: Any) -> str:
 
 
 def _packed(name: str, content: bytes) -> str:
-    """A data block, which no browser runs, and nothing in it can end."""
+    """Return a data block, which no browser runs, and nothing in it can end."""
     return f'<script type="application/gzip" id="{name}">{as_text(content)}</script>'
 
 

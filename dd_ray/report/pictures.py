@@ -56,7 +56,7 @@ class Pictures:
         self._places: dict[bytes, int] = {}
 
     def of_cells(self, cells: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """For each cell of a report, the pictures of its first seed that has a network.
+        """Return for each cell of a report the pictures of its first seed that has a network.
 
         A dictionary with `seed`, `iteration`, `reconstruction`, `original`, `traversal`, `latents`, `dream` (None of a
         model of still pictures) and `lag` (and of other videos than one circle's), or with a `note` that says why there
@@ -133,7 +133,7 @@ class Pictures:
 
 
 def sprite(pictures: NDArray[np.uint8]) -> dict[str, Any]:
-    """Pictures [rows, columns, H, W(, 3)] as one PNG, in base64, with its numbers of rows and columns."""
+    """Return pictures [rows, columns, H, W(, 3)] as one PNG, in base64, with its numbers of rows and columns."""
     rows, columns, height, width, *colours = pictures.shape
     sheet = pictures.swapaxes(1, 2).reshape(rows * height, columns * width, *colours)
     file = io.BytesIO()
@@ -150,12 +150,12 @@ def _with_few_greys(sheet: NDArray[np.uint8]) -> Image.Image:
 
 
 def _with_few_colours(sheet: NDArray[np.uint8]) -> Image.Image:
-    """The 256 colours that suit the sheet best: a byte a pixel in place of three."""
+    """Return the sheet in the 256 colours that suit it best: a byte a pixel in place of three."""
     return Image.fromarray(sheet).quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
 
 
 def _lag(subject: Network) -> dict[str, Any]:
-    """The lag of the circle, without a number where too few frames show one."""
+    """Return the lag of the circle, without a number where too few frames show one."""
     videos = _videos(subject.config, NUM_LAGGING)
     lag = Lag.of(circle_lags(subject.model, videos))
     known = lag.shown >= LEAST_SHOWN

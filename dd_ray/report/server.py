@@ -64,7 +64,7 @@ class ServedSweep:
         self._next = 0.0
 
     def content(self) -> tuple[dict[str, Any] | None, str]:
-        """The numbers, None while there are none, and what tells them from later ones."""
+        """Return the numbers, None while there are none, and what tells them from later ones."""
         # One collects; the others have what there is, unless that is nothing yet.
         if self._lock.acquire(blocking=self._known[0] is None):
             try:
@@ -88,7 +88,7 @@ class ServedSweep:
         return {**said, "running": len(said["running"])}
 
     def page(self) -> str:
-        """The page, or one that waits while nothing has been evaluated.
+        """Return the page, or one that waits while nothing has been evaluated.
 
         Raises:
             UserError: the sweep is gone, or damaged.
@@ -228,7 +228,7 @@ def serve(location: str, port: int | None) -> None:
 
 
 def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Front | None]:
-    """The sweeps at a location by their names in addresses, and the page that lists them where they are several."""
+    """Return the sweeps at a location by their names in addresses, and the page that lists them if they are several."""
     if not is_storage(location):
         sweep = ServedSweep(location)
         return lambda name: None if name else sweep, None
@@ -258,7 +258,7 @@ def _shown(location: str) -> tuple[Callable[[str], ServedSweep | None], Front | 
 
 
 def _beside(query: Mapping[str, list[str]], named: Callable[[str], ServedSweep | None], lines: Lines) -> str:
-    """The page of the two sweeps that a query names.
+    """Return the page of the two sweeps that a query names.
 
     Raises:
         UserError: it does not name two that are there and can be laid beside each other.

@@ -274,7 +274,7 @@ def _wrong(value: Any, shape: Shape, at: str) -> str:
 
 
 def _is_plainly_right(value: Any, shape: Shape) -> bool:
-    """Whether nothing in a value need be looked at: what nearly all of a million numbers are."""
+    """Return whether nothing in a value need be looked at, which holds for nearly all of a million numbers."""
     return shape is ANY or (not isinstance(value, dict | list) and shape.holds(value))
 
 
