@@ -104,8 +104,24 @@ def _check(sweep: SweepFolder, nodes: Mapping[str, str], is_over: Callable[[], b
 def _ask(
     nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[str, str], is_over: Callable[[], bool]
 ) -> dict[str, dict[str, Any]]:
+    """Return what the nodes answer to `_question`, without those that have left the cluster since."""
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(_question(location, marker))
+    pending = {
+        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(replies[node])
+        for node in nodes
+    }
+    _wait_for_all(pending, nodes, is_over)
+    answers = {node: _answer_of(node, nodes[node], reply) for node, reply in pending.items()}
+    return {node: answer for node, answer in answers.items() if answer is not None}
+
+
+def _question(location: str, marker: str) -> Callable[[str], dict[str, Any]]:
+    """Return a function that tells of the node it runs on its software, and whether it sees the marker of a sweep.
+
+    It is sent by value, and so without the module's imports, since it runs where dd_ray may be missing.
+    """
+
     def answer(reply: str) -> dict[str, Any]:
-        # Sent by value, and so without the module's imports, since it runs where dd_ray may be missing.
         try:
             from dd_ray.errors import UserError  # noqa: PLC0415
             from dd_ray.storage.files import open_files  # noqa: PLC0415
@@ -123,11 +139,15 @@ def _ask(
             return {"versions": found, "storage": str(error)}
         return {"versions": found, "sees": True}
 
-    task: Any = ray.remote(num_cpus=0, max_retries=0)(answer)
-    pending = {
-        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(replies[node])
-        for node in nodes
-    }
+    return answer
+
+
+def _wait_for_all(pending: Mapping[str, Any], nodes: Mapping[str, str], is_over: Callable[[], bool]) -> None:
+    """Wait until all nodes have answered.
+
+    Raises:
+        _SilentNodeError: one has not when time is up or the sweep is over.
+    """
     deadline = time.monotonic() + SECONDS_TO_ANSWER
     ready: list[Any] = []
     while len(ready) < len(pending) and time.monotonic() < deadline and not is_over():
@@ -138,17 +158,23 @@ def _ask(
             f"node {silent[0]} starts no worker within {SECONDS_TO_ANSWER} s; look at its load and at the logs of its "
             "Ray, or take it out of the cluster."
         )
-    answers: dict[str, dict[str, Any]] = {}
-    for node, reply in pending.items():
-        try:
-            answers[node] = ray.get(reply)
-        except ray.exceptions.RayError as error:
-            if _stays(node):
-                raise _SilentNodeError(
-                    f"node {nodes[node]} lost the worker that was to look at it ({_first_line(error)}); look at its "
-                    "memory and at the logs of its Ray, or take it out of the cluster."
-                ) from error
-    return answers
+
+
+def _answer_of(node: str, address: str, reply: Any) -> dict[str, Any] | None:
+    """Return a node's answer; None if it has left the cluster.
+
+    Raises:
+        _SilentNodeError: the node is there, and its task was lost.
+    """
+    try:
+        return ray.get(reply)  # type: ignore[no-any-return]
+    except ray.exceptions.RayError as error:
+        if _stays(node):
+            raise _SilentNodeError(
+                f"node {address} lost the worker that was to look at it ({_first_line(error)}); look at its memory "
+                "and at the logs of its Ray, or take it out of the cluster."
+            ) from error
+        return None
 
 
 def _stays(node: str) -> bool:
