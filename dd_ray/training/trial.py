@@ -104,14 +104,19 @@ class Trial:
         """Make sure that nothing but weights, batch and noise decides a step, since a state has nothing else.
 
         Raises:
-            UserError: the code of a user's own changes a buffer, or draws random numbers.
+            UserError: the code of a user's own makes or changes a buffer, or draws random numbers.
         """
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         drawn = self._random_states()
         outputs = self.model(batch, self._noise(batch))
         objective(self.config, outputs, Weights.at(self.config, self.iteration))
         for name, buffer in self.model.named_buffers():
-            if not buffers[name].equal(buffer):
+            if name not in buffers:
+                raise UserError(
+                    f"{self.own_code} makes the buffer {name} as it is trained, and an interrupted trial would make it "
+                    "of other images; let it be made in __init__."
+                )
+            if not _are_same(buffers[name], buffer):
                 raise UserError(
                     f"{self.own_code} changes the buffer {name} as it is trained, and a trial's states keep its "
                     "parameters alone; let it keep nothing, as GroupNorm and BatchNorm2d(..., "
@@ -179,6 +184,13 @@ class Trial:
     def _vector(self, by_name: Mapping[str, Tensor]) -> Tensor:
         names = [name for name, _ in self.model.named_parameters()]
         return torch.cat([by_name[name].flatten() for name in names])
+
+
+def _are_same(before: Tensor, after: Tensor) -> bool:
+    """Return whether a buffer is as it was; its NaN, which says that there is no value, stays NaN."""
+    if (before.shape, before.dtype) != (after.shape, after.dtype):
+        return False
+    return bool(before.isclose(after, rtol=0, atol=0, equal_nan=True).all())
 
 
 def noise(

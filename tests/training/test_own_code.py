@@ -30,6 +30,29 @@ def _features_with(layer: Callable[[int], nn.Module]) -> type[MLPFeatures]:
     return Features
 
 
+class _Grid(nn.Module):
+    """Makes what it adds at its first images."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.register_buffer("grid", None)
+
+    def forward(self, features):
+        if self.grid is None:
+            self.grid = torch.linspace(0, 1, features.shape[-1])
+        return features + self.grid
+
+
+class _Constant(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.register_buffer("most", torch.tensor(torch.nan))  # none
+        self.register_buffer("where", torch.arange(size) < size // 2)
+
+    def forward(self, features):
+        return torch.where(self.where, features, features.fmin(self.most))
+
+
 class _Counting(BetaVAE):
     def __init__(self, config):
         super().__init__(config)
@@ -66,6 +89,7 @@ def _stack_of_own_network(declare, layer, method):
     [
         (lambda _: nn.Dropout(0.5), r"^network = own draws random numbers, as dropout .* noise_shape"),
         (nn.BatchNorm1d, r"^network = own changes the buffer encoder\S*running_mean .* GroupNorm"),
+        (_Grid, r"^network = own makes the buffer encoder\S*grid .* in __init__"),
     ],
 )
 def test_a_layer_that_draws_or_keeps_something_is_refused(declare, layer, message, method):
@@ -122,7 +146,9 @@ def test_a_penalty_that_would_not_reach_the_loss_as_it_is_is_refused(declare, pe
 
 
 @METHODS
-@pytest.mark.parametrize("layer", [nn.LayerNorm, lambda size: nn.BatchNorm1d(size, track_running_stats=False)])
+@pytest.mark.parametrize(
+    "layer", [nn.LayerNorm, lambda size: nn.BatchNorm1d(size, track_running_stats=False), _Constant]
+)
 def test_a_layer_that_keeps_nothing_is_trained(declare, layer, method):
     stack = _stack_of_own_network(declare, layer, method)
     stack.step(2)
