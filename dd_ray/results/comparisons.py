@@ -147,7 +147,8 @@ def are_alike(values: Array, level: float = LEVEL) -> bool:
     with np.errstate(divide="ignore"):  # one may be too small for a double beside another
         statistic = total * np.log(pooled) - (degrees * np.log(variances)).sum()
     correction = 1 + ((1 / degrees).sum() - 1 / total) / (3 * (len(values) - 1))
-    return bool(scipy.special.chdtrc(len(values) - 1, statistic / correction) >= level)
+    # Of equal variances it is 0, and by rounding less, where the distribution is not defined.
+    return bool(scipy.special.chdtrc(len(values) - 1, np.maximum(0.0, statistic / correction)) >= level)
 
 
 def _differs(values: Array) -> NDArray[np.bool_]:
@@ -428,7 +429,7 @@ def chance_beyond(bound: float, groups: NDArray[np.integer], degrees: float) -> 
     within = scipy.special.ndtr(z + reach) - scipy.special.ndtr(z - reach)  # [quantiles, normal nodes]
     of_size = np.bincount(np.bincount(groups))  # how many groups have no, one, two ... differences
     of_groups = [((within**k) @ of_z) ** of_size[k] for k in range(1, len(of_size)) if of_size[k]]
-    return float(of_u @ (1 - np.prod(of_groups, axis=0)))
+    return float(min(1.0, of_u @ (1 - np.prod(of_groups, axis=0))))
 
 
 def by_flips(differences: Array) -> Array:

@@ -132,6 +132,14 @@ def test_flips_are_judged_from_the_largest_mean_down() -> None:
     assert (expected <= LEVEL).sum() == 2 and len({*expected}) == 3
 
 
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_of_one_cell_and_its_reference_the_variances_are_alike(seeds: int) -> None:
+    """What is left of two cells without the means of seeds differs by its sign alone."""
+    rng = np.random.default_rng(10)
+    found = [told_apart(*rng.random((2, 1, seeds)), [0]) for _ in range(100)]
+    assert all(each.alike and each.scale == "identity" for each in found)
+
+
 def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:
     rng = np.random.default_rng(5)
     scores, references = rng.normal(2, size=4), rng.normal(size=4)
@@ -144,6 +152,10 @@ def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:
 def test_small_p_values_of_one_difference_are_those_of_the_t_test(degrees: int, p_value: float) -> None:
     bound = float(stats.t.isf(p_value / 2, degrees))
     assert chance_beyond(bound, np.zeros(1, int), degrees) == pytest.approx(p_value, rel=0.02)
+
+
+def test_no_p_value_exceeds_1() -> None:
+    assert chance_beyond(0.0, np.zeros(3, int), 2) == 1
 
 
 def test_residuals_are_those_of_an_analysis_of_variance_in_blocks() -> None:
