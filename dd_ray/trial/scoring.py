@@ -96,9 +96,15 @@ def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
             return Scored(key=key, label=key, left_out=f"is left out: {error}")
     few = [str(each.message) for each in warned if each.category is FewPointsWarning]
     for each in warned:
-        if each.category is not FewPointsWarning:
+        said = str(each.message), each.filename, each.lineno
+        if each.category is not FewPointsWarning and said not in _said:
+            _said.add(said)
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     return replace(scored, biased=tuple(dict.fromkeys(few)))
+
+
+_said: set[tuple[str, str, int]] = set()
+"""Warnings that were given, and from where: Python forgets its own list of them where warnings are recorded."""
 
 
 def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> Scored:

@@ -91,6 +91,19 @@ def test_that_there_are_few_points_is_said_once(tmp_path, capsys):
     assert not warned
 
 
+def test_a_warning_of_a_library_is_told_once_and_not_for_each_trial(sweep, monkeypatch):
+    def computed(*arguments):
+        warnings.warn("a library's own", RuntimeWarning, stacklevel=1)
+        return scoring.Scored(key="", label="")
+
+    monkeypatch.setattr(scoring, "_score", computed)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("default")
+        for trial in sweep.trials():
+            scoring.score_trial(sweep.location, trial.key, ["mig"])
+    assert [str(each.message) for each in warned] == ["a library's own"]
+
+
 def test_nothing_is_computed_twice(sweep, monkeypatch):
     _score(sweep, "--metrics", "mcc")
     before = _added(sweep)
