@@ -96,7 +96,7 @@ class Trial:
             "network": (network.features, network.decoder),
             "objective": (OBJECTIVES[self.config.objective].penalty,),
         }
-        own = [name for name, parts in code.items() if not all(isinstance(part, str) for part in parts)]
+        own = [name for name, parts in code.items() if not all(str(part).startswith("dd_ray.") for part in parts)]
         return " or ".join(f"{name} = {getattr(self.config, name)}" for name in own)
 
     @torch.no_grad()

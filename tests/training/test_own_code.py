@@ -98,8 +98,9 @@ def test_a_layer_that_draws_or_keeps_something_is_refused(declare, layer, messag
 
 
 @METHODS
-def test_a_model_that_changes_a_buffer_is_refused(declare, method):
-    declare(MODELS, ModelSpec(name="own", title="own", build=_Counting, reads=VAE))
+@pytest.mark.parametrize("build", [_Counting, f"{__name__}:_Counting"], ids=["itself", "by_name"])
+def test_a_model_that_changes_a_buffer_is_refused(declare, build, method):
+    declare(MODELS, ModelSpec(name="own", title="own", build=build, reads=VAE))
     with pytest.raises(UserError, match=r"^model = own changes the buffer steps .* parameters alone"):
         Stack([small("own", network="mlp", width_factor=0.05)], method=method)
 
