@@ -10,6 +10,7 @@ Shapes: K slots for trials, P weights of a model, B videos, T frames, L latents,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from functools import partial
+from types import MethodType
 from typing import Any, Literal, cast, get_args
 
 import torch
@@ -76,6 +77,8 @@ class _ConfigOfAll:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._config, name)
+        if getattr(value, "__self__", None) is self._config:
+            return MethodType(value.__func__, self)  # what a method reads counts, too
         if name not in self._told and not callable(value):
             self._told[name] = value
             for trial in self._trials():

@@ -492,6 +492,23 @@ def test_a_model_that_reads_what_trials_differ_in_from_its_config_is_refused():
         MODELS.withdraw("own")
 
 
+class _ModelWithAllOfItsConfig(_ModelWithConfig):
+    def forward(self, batch, noise=None):
+        outputs = BetaVAE.forward(self, batch, noise)
+        return replace(outputs, reconstruction=(1 - self.config.to_dict()["gamma"]) * outputs.reconstruction)
+
+
+def test_a_model_that_reads_what_trials_differ_in_by_a_method_of_its_config_is_refused():
+    MODELS.declare(ModelSpec(name="own", title="own", build=_ModelWithAllOfItsConfig, reads=(*VAE, "gamma")))
+    try:
+        one = TrialConfig(model="own", beta=0.5, gamma=0.25, network="mlp", width_factor=0.05, batch_size=4)
+        Stack([one], method="grouped").step()
+        with pytest.raises(UserError, match=r"model = own reads config\.gamma, which is 0\.25 and 0\.75 in trials"):
+            Stack([one, replace(one, gamma=0.75)], method="grouped").step()
+    finally:
+        MODELS.withdraw("own")
+
+
 def test_a_model_that_keeps_what_trials_differ_in_as_a_number_is_refused(own_model):
     one = TrialConfig(model=own_model, beta=0.5, gamma=0.25, network="mlp", width_factor=0.05, batch_size=4)
     Stack([one, replace(one, beta=7.0, seed=5)], method="grouped").step()
