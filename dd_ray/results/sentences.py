@@ -8,7 +8,9 @@ chosen.
 
 If β is swept beside other settings, all comparisons are at one β: the one with the lowest reconstruction error of the
 baseline, or of the other arms if β has no effect in the baseline. At a higher β networks may have collapsed, and then
-no setting has an effect. Trials in which β has no effect are at every β.
+no setting has an effect. Trials in which β has no effect are at every β. The seeds that choose β are those that are
+compared there, and the baseline's luck would pass for a cost of the arms: so the differences at each β that may be the
+best, as their errors are not told apart, are among those from which the best were chosen.
 """
 
 import math
@@ -24,7 +26,7 @@ from dd_ray.config.labels import parts_of
 from dd_ray.config.symbols import plain, setting
 from dd_ray.results.arms import Arm, Arms, arms_of
 from dd_ray.results.cells import places_of
-from dd_ray.results.comparisons import LEVEL, SPREAD
+from dd_ray.results.comparisons import LEVEL, SPREAD, told_apart
 from dd_ray.results.summary import described
 from dd_ray.sweep.study import TELLS
 
@@ -70,11 +72,13 @@ class Account:
     """The form of β, and its value at which arms are compared; None if β itself is the setting, or has no effect."""
     beta_chosen: bool
     """True if the grid has other values of β."""
+    betas: int
+    """Number of values of β that may be the best, see `_rivals`."""
     baseline: str
     told: tuple[Told, ...]
     """The best level of each setting, the best setting first."""
     compared: int
-    """Number of differences of a metric for which the intervals hold at once."""
+    """Number of differences of a metric, at all of `betas`, for which the intervals hold at once."""
     seeds: int
     """Number of seeds of the baseline."""
 
@@ -93,7 +97,8 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
     levels = arms.each_by_itself()
     base = _at(arms.baseline, beta)
     pairs = {arm.name: _paired(_at(arm, beta), base, metric) for arm in levels}
-    compared = sum(_varies(values) for values in pairs.values())
+    betas = 1 + (_rivals(arms, beta) if beta else 0)
+    compared = betas * sum(_varies(values) for values in pairs.values())
     best: dict[tuple[tuple[str, str], ...], tuple[Arm, Difference]] = {}
     for arm in levels:
         if _varies(pairs[arm.name]):
@@ -114,6 +119,7 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
         metric=metric,
         beta=beta or _only_beta(trials),
         beta_chosen=beta is not None,
+        betas=betas,
         baseline=arms.baseline.name,
         told=tuple(told),
         compared=compared,
@@ -191,7 +197,8 @@ def _about_intervals(account: Account) -> str:
     seeds = sorted({told.score.seeds for told in account.told})
     number = f"{seeds[0]} seeds" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     at_once = "" if account.compared == 1 else f"; they hold for all {account.compared} differences of a metric at once"
-    return f"In brackets: 95% intervals of paired differences over {number}{at_once}."
+    at_each = "" if account.betas == 1 else f", at each of the {account.betas} β that may reconstruct best"
+    return f"In brackets: 95% intervals of paired differences over {number}{at_once}{at_each}."
 
 
 def _collapsed(trials: pd.DataFrame) -> list[str]:
@@ -215,15 +222,36 @@ def _best_beta(arms: Arms) -> tuple[str, float] | None:
     """
     if arms.beta is None:
         return None
-    trials = _with_beta(arms.baseline, arms.beta)
-    if trials.empty:
-        trials = pd.concat([_with_beta(arm, arms.beta) for arm in arms.others])
+    trials = _that_choose(arms, arms.beta)
     if trials.empty:
         return None
     if COST not in trials or trials[COST].isna().all():
         return arms.beta, float(trials[arms.beta].min())
     by_error = trials.groupby(arms.beta)[COST].mean().dropna().sort_values()
     return arms.beta, float(by_error.index.to_list()[0])
+
+
+def _rivals(arms: Arms, beta: tuple[str, float]) -> int:
+    """Count the other values of β that may be the best: those whose errors are not told apart from those of the best.
+
+    Not among them are errors that differ by the same in all seeds, since then no seed's luck has chosen.
+    """
+    name, best = beta
+    trials = _that_choose(arms, name)
+    if COST not in trials or trials[COST].isna().all():
+        return 0
+    errors = trials.pivot_table(index=name, columns="seed", values=COST)
+    others = errors.drop(index=best).to_numpy(float)
+    bests = np.broadcast_to(errors.loc[best].to_numpy(float), others.shape)
+    p_values = told_apart(others, bests, np.zeros(len(others)), LEVEL).p_values
+    unpaired = (~np.isnan(others - bests)).sum(axis=1) < 2
+    return int(((p_values > LEVEL) | unpaired).sum())
+
+
+def _that_choose(arms: Arms, beta: str) -> pd.DataFrame:
+    """Return the trials that choose β: the baseline's, or those of the other arms if β has no effect in it."""
+    trials = _with_beta(arms.baseline, beta)
+    return pd.concat([_with_beta(arm, beta) for arm in arms.others]) if trials.empty else trials
 
 
 def _only_beta(trials: pd.DataFrame) -> tuple[str, float] | None:

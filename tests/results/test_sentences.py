@@ -88,6 +88,25 @@ def test_of_several_levels_the_best_is_told_and_pays_for_the_choice():
     assert (told.score.mean, told.score.half) == pytest.approx(paired(scores[0.5], scores[0.0], 3))
 
 
+def test_where_luck_may_have_chosen_beta_the_intervals_hold_at_each_that_may_be_the_best():
+    """Eight β without an effect: the baseline's best error is of luck, and would be a cost of γ."""
+    grid = {"model": ["inertia_vae"], "beta": [float(2**i) for i in range(8)], "gamma": [0.0, 0.5], "seed": SEEDS}
+    rng = np.random.default_rng(1)
+    trials = finals([grid], lambda config: {"linear_r2": rng.normal(), "reconstruction_error": 10 + rng.normal()})
+    account = account_of(trials)
+    (told,) = account.told
+    assert (account.betas, account.compared) == (8, 8)
+    at = trials[trials["beta"] == account.beta[1]].set_index(["gamma", "seed"])
+    for found, metric in ((told.score, "linear_r2"), (told.cost, "reconstruction_error")):
+        assert (found.mean, found.half) == pytest.approx(paired(at[metric][0.5], at[metric][0.0], 8))
+    assert sentences(trials)[1].endswith(
+        "they hold for all 8 differences of a metric at once, at each of the 8 β that may reconstruct best."
+    )
+    worse = trials["reconstruction_error"] + 100 * (trials["beta"] > 2)
+    account = account_of(trials.assign(reconstruction_error=worse))
+    assert (account.betas, account.compared) == (2, 2)
+
+
 def test_the_baseline_is_the_beta_vae_where_there_is_one():
     arm = {"model": ["beta_vae"], "beta": [1.0, 10.0], "seed": SEEDS}
     alone = {1.0: (0.55, 0.54, 0.49), 10.0: (0.3, 0.4, 0.5)}
