@@ -2,6 +2,7 @@
 
 The best of many cells looks better than it is, since it was chosen for its luck as well. So the best cell of each arm,
 including the baseline, is chosen by the seeds of a sweep and trained again with others, and only these are reported.
+A cell with a seed that diverged is never chosen, as its other seeds flatter it.
 
 Each arm's cell is compared with the baseline's, d_s = y_s − b_s for the fresh seeds s: the mean of d with Student's 95%
 interval, its p-value by t, the p-value by all flips of the signs of d (which needs no normal distribution), and that by
@@ -9,7 +10,7 @@ t adjusted for all arms of an outcome by Holm (1979).
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.metrics import seed_interval
 from dd_ray.results.arms import Arm, Arms, arms_of
-from dd_ray.results.came_out import trials_to_go
+from dd_ray.results.came_out import counted, trials_to_go
 from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import SPREAD, by_flips, holm
 from dd_ray.results.sentences import in_words, told_metric
@@ -53,14 +54,25 @@ def confirmed(plan: Plan) -> Plan:
     table, iterations = load(plan.location), plan.options.iterations
     # Of a sweep that has been extended in part, some trials may have gone further, and some may have yet to.
     trials = final(table[table["key"].isin(plan.keys) & ~(table["iteration"] > iterations)])
-    ended = trials[trials["state"] == "finished"]
-    if left := plan.num_trials - int((ended["iteration"] >= iterations).sum()):
+    at_end = (trials["state"] == "finished") & (trials["iteration"] >= iterations)
+    if left := plan.num_trials - int((at_end | (trials["state"] == "diverged")).sum()):
+        have = "has" if left == 1 else "have"
         raise UserError(
-            f"{left} trials of {plan.location} have not finished {iterations:,} iterations; run it to its end, without "
-            "--confirm."
+            f"{counted(left, 'trial')} of {plan.location} {have} not finished {iterations:,} iterations; run it to its "
+            f"end, without --confirm{_that_it_ends(plan, set(trials['state']))}."
         )
     outcomes = plan.study.outcomes or tuple(filter(None, [told_metric(trials, plan.study.tells)]))
     return confirmation_plan(plan, {outcome: choose(trials, outcome) for outcome in outcomes}, number)
+
+
+def _that_it_ends(plan: Plan, states: Collection[str]) -> str:
+    """Say which options let trials go on that have ended by a plan before its last iteration."""
+    options = ""
+    if "stopped_early" in states and plan.scheduler.compares:
+        options += " and with --scheduler none"
+    if "out_of_time" in states and plan.options.trial_time_budget is not None:
+        options += " and with a longer --trial-time-budget"
+    return options
 
 
 def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
@@ -73,7 +85,7 @@ def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
     Raises:
         UserError: there is nothing to choose from.
     """
-    arms = arms_of(trials)
+    arms = arms_of(_with_diverged(trials))
     if arms is None or outcome not in trials:
         raise UserError(f"there are no two arms with {outcome} that have finished, so there is nothing to confirm.")
     kinds: dict[Any, list[Arm]] = {BASELINE: [arms.baseline]}
@@ -84,10 +96,21 @@ def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
     if BASELINE not in chosen or len(chosen) == 1:
         which = "the baseline's" if BASELINE not in chosen else "the other arms'"
         raise UserError(
-            f"each of {which} cells has a network that collapsed, so there is nothing to confirm in {outcome}; train "
-            "longer, or at a lower β."
+            f"each of {which} cells has a network that collapsed or diverged, so there is nothing to confirm in "
+            f"{outcome}; train longer, or at a lower β."
         )
     return chosen
+
+
+def _with_diverged(trials: pd.DataFrame) -> pd.DataFrame:
+    """Let trials that diverged count as ended, with `diverged` to tell them, so that their arms and cells are whole."""
+    diverged = trials["state"] == "diverged"
+    furthest = trials.loc[trials["state"] == "finished", "iteration"].max()
+    ended = {
+        "state": trials["state"].mask(diverged, "finished"),
+        "iteration": trials["iteration"].mask(diverged, furthest),
+    }
+    return trials.assign(diverged=diverged, **ended)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,14 +220,15 @@ def _student(values: NDArray[np.float64]) -> float:
 
 
 def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
-    """Return the key of a trial of the best cell that is complete and has no collapsed seed."""
+    """Return the key of a trial of the best cell that is complete and has no seed that collapsed or diverged."""
     sign = 1 if described(outcome).better == "max" else -1
     best: tuple[float, str] | None = None
     for level in levels:
         for cell in cells_of(level.trials, [arms.beta] if arms.beta else []):
             collapsed = (pd.to_numeric(cell.trials.get("active_units", pd.Series([1.0]))) == 0).any()
+            lost = collapsed or cell.trials["diverged"].any()
             mean = cell.score(outcome).mean
-            if not collapsed and not math.isnan(mean) and (best is None or sign * mean > best[0]):
+            if not lost and not math.isnan(mean) and (best is None or sign * mean > best[0]):
                 best = sign * mean, str(cell.trials["key"].iloc[0])
     return best[1] if best else None
 

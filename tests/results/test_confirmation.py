@@ -107,6 +107,25 @@ def test_a_cell_with_a_collapsed_seed_is_never_chosen(trials):
     assert _values(trials, choose(trials, "mcc")["inertia_vae λ"]) == ["inertia_vae", 0.1, 0.0, 30.0]
 
 
+def test_a_cell_with_a_seed_that_diverged_is_never_chosen(trials):
+    """Its other seeds are the best."""
+    of_best = (trials["gamma"] == 0.5) & (trials["beta"] == 1)
+    diverged = of_best & (trials["seed"] == 2)
+    lost = trials.assign(
+        state=trials["state"].mask(diverged, "diverged"),
+        iteration=trials["iteration"].mask(diverged, 200.0),
+        mcc=trials["mcc"].mask(diverged),
+    )
+    assert _values(trials, choose(trials, "mcc")["inertia_vae γ"]) == ["inertia_vae", 1.0, 0.5, 0.0]
+    assert _values(lost, choose(lost, "mcc")["inertia_vae γ"]) == ["inertia_vae", 0.1, 0.5, 0.0]
+
+
+def test_a_baseline_that_diverged_is_still_the_baseline(trials):
+    lost = trials.assign(state=trials["state"].mask(trials["model"] == "beta_vae", "diverged"))
+    with pytest.raises(UserError, match="each of the baseline's cells has a network that collapsed or diverged"):
+        choose(lost, "mcc")
+
+
 @pytest.mark.parametrize(("model", "whose"), [("beta_vae", "the baseline's"), ("inertia_vae", "the other arms'")])
 def test_where_all_cells_have_collapsed_there_is_nothing_to_confirm(trials, model, whose):
     collapsed = trials.assign(active_units=trials["active_units"].where(trials["model"] != model, 0.0))
@@ -206,6 +225,43 @@ def test_a_sweep_that_has_not_finished_is_not_confirmed(finished):
         parse(STUDY, [*finished, "--confirm", "0"])
     with pytest.raises(UserError, match=r"--confirm 4 is of the best cells of .*other, which has not been run"):
         confirmed(parse(STUDY, [*finished, "--name", "other", "--confirm", "4"]))
+
+
+def end(plan, state):
+    """Let a trial of a finished sweep have ended otherwise; seed 2 of the best cell by MCC."""
+    (trial,) = (
+        each for each in plan.trials if (each.config.beta, each.config.gamma, each.config.seed) == (1.0, 0.5, 2)
+    )
+    folder = SweepFolder.at(plan.location).trial(trial.key)
+    folder.reopen()
+    folder.finish(Outcome(state=state, iteration=200, seconds=60.0 if state == "out_of_time" else None))
+
+
+def test_a_sweep_with_a_trial_that_diverged_is_confirmed_without_its_cell(finished):
+    end(parse(STUDY, finished), "diverged")
+    assert "beta=0.1" in confirmed(parse(STUDY, [*finished, "--confirm", "4"])).cells["mcc"]["inertia_vae γ"]
+
+
+@pytest.mark.parametrize(
+    ("state", "given", "left_out", "said"),
+    [
+        ("stopped_early", ("--scheduler", "asha"), ("--scheduler", "none"), " and with --scheduler none"),
+        (
+            "out_of_time",
+            ("--trial-time-budget", "60s"),
+            ("--trial-time-budget", "2m"),
+            " and with a longer --trial-t",
+        ),
+        ("at_plateau", (), (), "."),
+    ],
+)
+def test_the_options_are_told_by_which_a_trial_goes_on_to_be_confirmed(finished, state, given, left_out, said):
+    end(parse(STUDY, finished), state)
+    with pytest.raises(UserError, match=r"^1 trial of .* has not finished 300 iterations") as refused:
+        confirmed(parse(STUDY, [*finished, *given, "--confirm", "4"]))
+    assert f"run it to its end, without --confirm{said}" in str(refused.value)
+    plan = parse(STUDY, [*finished, *left_out])
+    assert len(plan.trials_left(SweepFolder.at(plan.location), ())) == 1  # as told, it goes on
 
 
 def test_a_sweep_of_which_the_best_cell_has_yet_to_go_on_is_not_confirmed(finished):
