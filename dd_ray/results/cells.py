@@ -12,8 +12,7 @@ from dd_ray.config import field_names, has_effect
 from dd_ray.config.effects import deciding, needs
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.metrics import seed_interval
-from dd_ray.results.comparisons import SPREAD
+from dd_ray.results.comparisons import interval_that_tells
 from dd_ray.results.layout import NOT_GIVEN, NotGiven, swept_fields
 from dd_ray.results.summary import described
 
@@ -64,9 +63,8 @@ class Cell:
         values = [] if found is None else pd.to_numeric(found).dropna().to_list()
         if not values:
             return Score(mean=math.nan, half=math.nan, seeds=0)
-        interval = seed_interval(values)
-        alike = max(values) - min(values) <= SPREAD * max(map(abs, values))
-        half = math.nan if alike or described(metric).count else float(interval.high - interval.estimate)
+        interval = interval_that_tells(values)
+        half = math.nan if described(metric).count else float(interval.high - interval.estimate)
         return Score(mean=float(interval.estimate), half=half, seeds=len(values))
 
 

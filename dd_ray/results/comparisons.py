@@ -21,6 +21,8 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike, NDArray
 
+from dd_ray.metrics import Interval, seed_interval
+
 Array = NDArray[np.float64]
 
 LEVEL = 0.05
@@ -205,6 +207,17 @@ def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths
         half[known] = np.maximum(half[known], _student(number - 1.0) * own)
         error[known] = np.maximum(error[known], own)
     return Widths(half=half, error=error, variance=variance)
+
+
+def interval_that_tells(values: ArrayLike) -> Interval:
+    """Return the mean of values [S] with Student's interval (`seed_interval`), without ends where all seeds agree.
+
+    A spread of 0 means that networks have learned nothing, or that a number cannot vary, and says nothing about other
+    seeds.
+    """
+    found = seed_interval(values)
+    tells = _differs(np.asarray(values, np.float64)[None])[0]
+    return found if tells else Interval(found.estimate, *np.full((2, *found.estimate.shape), np.nan))
 
 
 def _student(degrees: ArrayLike) -> Array:

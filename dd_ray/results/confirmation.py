@@ -11,7 +11,7 @@ t adjusted for all arms of an outcome by Holm (1979).
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,10 @@ from dd_ray.command_line import console
 from dd_ray.command_line.tables import Column, print_table
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
-from dd_ray.metrics import seed_interval
 from dd_ray.results.arms import Arm, Arms, arms_of
 from dd_ray.results.came_out import counted, trials_to_go
 from dd_ray.results.cells import cells_of
-from dd_ray.results.comparisons import SPREAD, by_flips, holm
+from dd_ray.results.comparisons import by_flips, holm, interval_that_tells
 from dd_ray.results.sentences import in_words, told_metric
 from dd_ray.results.summary import described
 from dd_ray.results.table import as_csv, final, finished, load
@@ -122,7 +121,7 @@ class Contrast:
     mean: float
     low: float
     high: float
-    """Its 95% interval, by Student's t; NaN with one seed."""
+    """Its 95% interval, by Student's t; NaN, as the p-values are, with one seed, and where all seeds agree."""
     p_value: float
     p_flips: float
     """P-value by flips of the signs of the seeds' differences; with n seeds at least 2^(1 − n)."""
@@ -142,10 +141,9 @@ def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[s
     for outcome, cells in chosen.items():
         of_arm = paired(trials, outcome, cells)
         pairs = {arm: np.asarray(differences, np.float64) for arm, differences in of_arm.items()}
-        p_values = np.array([_student(values) for values in pairs.values()])
-        adjusted = holm(p_values)
-        for (arm, values), p_value, p_holm in zip(pairs.items(), p_values, adjusted, strict=True):
-            found.append(_contrast(outcome, arm, values, float(p_value), float(p_holm)))
+        alone = [_contrast(outcome, arm, values) for arm, values in pairs.items()]
+        adjusted = holm(np.array([each.p_value for each in alone]))
+        found += [replace(each, p_holm=float(p_holm)) for each, p_holm in zip(alone, adjusted, strict=True)]
     return found
 
 
@@ -201,22 +199,14 @@ def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]
     ]
     p_values = (("p (Holm)", "p_holm"), ("p (t)", "p_value"), ("p (flips)", "p_flips"))
     for rank, (header, name) in enumerate(p_values, start=1):
-        columns.append(Column(header=header, texts=[f"{getattr(each, name):.2g}" for each in rows], rank=rank))
+        texts = ["" if math.isnan(each.low) else f"{getattr(each, name):.2g}" for each in rows]
+        columns.append(Column(header=header, texts=texts, rank=rank))
     return [*columns, Column(header="seeds", texts=[str(each.seeds) for each in rows])]
 
 
 def _name(kind: Any) -> str:
     """Name a kind of arm by its names, and the symbols of its numbers: `inertia_vae γ`."""
     return BASELINE if kind == BASELINE else " ".join(value or plain(symbol(name)) for name, value in kind)
-
-
-def _student(values: NDArray[np.float64]) -> float:
-    """Return the p-value of a mean of 0 by Student's t; NaN without a spread, which says nothing about other seeds."""
-    # Not at the top: see `dd_ray.results.comparisons`.
-    from scipy import stats  # noqa: PLC0415
-
-    agree = len(values) < 2 or np.ptp(values) <= SPREAD * np.abs(values).max()
-    return math.nan if agree else float(stats.ttest_1samp(values, 0.0).pvalue)
 
 
 def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
@@ -233,9 +223,14 @@ def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
     return best[1] if best else None
 
 
-def _contrast(outcome: str, arm: str, values: NDArray[np.float64], p_value: float, p_holm: float) -> Contrast:
-    mean, low, high = map(float, seed_interval(values)) if len(values) else [math.nan] * 3
-    flips = float(by_flips(values[None])[0]) if len(values) > 1 else math.nan
+def _contrast(outcome: str, arm: str, values: NDArray[np.float64]) -> Contrast:
+    """Compare by the differences of an arm alone; `p_holm` is that of one arm."""
+    # Not at the top: see `dd_ray.results.comparisons`.
+    from scipy import stats  # noqa: PLC0415
+
+    mean, low, high = map(float, interval_that_tells(values)) if len(values) else [math.nan] * 3
+    says = not math.isnan(low)
+    p_value = float(stats.ttest_1samp(values, 0.0).pvalue) if says else math.nan
     return Contrast(
         outcome=outcome,
         arm=arm,
@@ -243,7 +238,7 @@ def _contrast(outcome: str, arm: str, values: NDArray[np.float64], p_value: floa
         low=low,
         high=high,
         p_value=p_value,
-        p_flips=flips,
-        p_holm=p_holm,
+        p_flips=float(by_flips(values[None])[0]) if says else math.nan,
+        p_holm=p_value,
         seeds=len(values),
     )

@@ -13,9 +13,8 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from dd_ray.metrics import seed_interval
 from dd_ray.results.arms import Arm, arms_of
-from dd_ray.results.comparisons import SPREAD, holm
+from dd_ray.results.comparisons import holm, interval_that_tells
 from dd_ray.results.summary import described
 from dd_ray.results.tradeoffs import DISTORTION, RATE
 
@@ -98,10 +97,9 @@ def _rows(curves: dict[int, Curve], base: dict[int, Curve], count: bool) -> list
 
 
 def _row(differences: Array, low: float, high: float, count: bool) -> dict[str, float]:
-    mean, ci_low, ci_high = map(float, seed_interval(differences))
-    alike = float(np.ptp(differences)) <= SPREAD * float(np.abs(differences).max())
+    mean, ci_low, ci_high = map(float, interval_that_tells(differences))
     numbers = {"ci_low": ci_low, "ci_high": ci_high, "p_value": math.nan}
-    if count or alike or math.isnan(mean):
+    if count or math.isnan(ci_low):
         numbers = dict.fromkeys(numbers, math.nan)
     else:
         numbers["p_value"] = float(scipy.stats.ttest_1samp(differences, 0.0).pvalue)

@@ -157,6 +157,16 @@ def test_contrasts_are_paired_t_tests_with_the_baseline(trials):
     assert [each.p_holm for each in found] == pytest.approx(_holm(p_values))
 
 
+def test_seeds_that_agree_say_nothing_of_others():
+    """They got an interval of no width, and a p-value by flips of signs."""
+    grid = {"model": ["beta_vae"], "beta": [1.0, 10.0], "seed": tuple(range(6))}
+    table = finals([grid], lambda config: {"mcc": 0.5 + 0.01 * config["beta"]})
+    cells = {BASELINE: table.loc[table["beta"] == 1, "key"], "β": table.loc[table["beta"] == 10, "key"]}
+    (found,) = contrasts(table, {"mcc": cells})
+    assert (found.mean, found.seeds) == (pytest.approx(0.09), 6)
+    assert all(np.isnan(getattr(found, name)) for name in ("low", "high", "p_value", "p_flips", "p_holm"))
+
+
 def _holm(p_values):
     """Of two."""
     smaller, larger = sorted(p_values)
