@@ -3,6 +3,7 @@
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from typing import Any, Self
 
 import ray
 from ray import tune
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError
 from dd_ray.storage.private import PrivateFolder, make_private, make_private_file
 from dd_ray.sweep.options import SweepOptions
+from dd_ray.sweep.plan import Plan
 from dd_ray.trial.gpu_memory import check_memory
 from dd_ray.tune import autoscaler
 from dd_ray.tune.environment import has_token, token_file
@@ -25,6 +28,9 @@ from dd_ray.tune.pulse import shut_down
 from dd_ray.tune.start import NotStartedError, Start
 
 SECONDS_FOR_GPU = 60
+SECONDS_FOR_OTHER_GPUS = 15
+"""Seconds that other nodes have to answer once one has; they may be full."""
+SECONDS_OF_A_MOMENT = 0.5
 DEFAULT_GPU_SHARE = 0.1
 DEFAULT_PACKED_SHARE, DEFAULT_PACKED_CPUS = 1 / 40, 0.25
 """Default shares of a GPU and of a core for a trial in a pack, whose own process only scores and records."""
@@ -107,41 +113,66 @@ class Resources:
         return max(1, min(wanted, most or wanted))
 
 
-def check_gpus(resources: Resources, examples: Sequence[TrialConfig], num_trials: int, precision: str) -> None:
-    """Make sure that a trial's PyTorch finds the GPU that Ray gives it, and that a pack's trials fit there.
+def check_gpus(
+    resources: Resources, plan: Plan, nodes: Collection[str] | None = None, is_over: Callable[[], bool] = lambda: False
+) -> None:
+    """Make sure that a trial's PyTorch finds its GPU on each node where Ray gives it one, and that a pack fits there.
+
+    Nodes with no room are left out: each trial checks again.
 
     Args:
         resources: resources of a trial.
-        examples: configs of trials, one of each kind.
-        num_trials: the most trials that run at a time.
-        precision: what a GPU multiplies.
+        plan: the plan to train.
+        nodes: IDs of the nodes to check, those without a GPU among them; all where they are not given.
+        is_over: returns True once no answer is needed any more.
 
     Raises:
-        UserError: PyTorch finds no GPU, one without the precision, or the trials do not fit.
+        UserError: PyTorch finds no GPU, one without the plan's precision, or the trials do not fit.
     """
+    precision, most = plan.options.precision, plan.options.max_concurrent or plan.num_trials
     if precision == "bf16" and not resources.gpus:
         raise UserError("--precision bf16 needs GPUs, and trials have none here; take float32.")
-    if not resources.gpus or not resources.slots():
+    if not resources.gpus:
         return
-    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus)(_of_gpu)
-    try:
-        memory, need, bfloat16 = ray.get(
-            task.remote([config.to_dict() for config in examples], loaded()), timeout=SECONDS_FOR_GPU
-        )
-    except ray.exceptions.GetTimeoutError:
-        return  # the cluster is busy; each trial checks again
-    if not memory:
-        raise UserError(
-            f"PyTorch finds no GPU on a node where Ray gives {resources.gpus:g} of one; install PyTorch with CUDA "
-            "there, or give --gpus-per-trial 0."
-        )
-    if precision == "bf16" and not bfloat16:
-        raise UserError(
-            "--precision bf16 needs GPUs of NVIDIA's Ampere generation or later, and there is one before it; take "
-            "tf32 or float32."
-        )
-    if resources.packed:
-        check_memory(min(num_trials, int(1 / resources.gpus + 1e-9)), need, memory)
+    for address, (memory, need, bfloat16) in _ask_gpus(resources, plan.examples, nodes, is_over):
+        if not memory:
+            raise UserError(
+                f"PyTorch finds no GPU on node {address}, where Ray gives {resources.gpus:g} of one; install PyTorch "
+                "with CUDA there, or give --gpus-per-trial 0."
+            )
+        if precision == "bf16" and not bfloat16:
+            raise UserError(
+                "--precision bf16 needs GPUs of NVIDIA's Ampere generation or later, and that of node "
+                f"{address} is one before it; take tf32 or float32."
+            )
+        if resources.packed:
+            check_memory(min(plan.num_trials, most, int(1 / resources.gpus + 1e-9)), need, memory)
+
+
+def _ask_gpus(
+    resources: Resources, examples: Sequence[TrialConfig], nodes: Collection[str] | None, is_over: Callable[[], bool]
+) -> list[tuple[str, tuple[int, int, bool]]]:
+    """Return the address of each node that answers, and what `_of_gpu` returns there."""
+    task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_of_gpu)
+    configs = [config.to_dict() for config in examples]
+    pending = {
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            configs, loaded()
+        ): node["NodeManagerAddress"]
+        for node in ray.nodes()
+        if node["Alive"] and (nodes is None or node["NodeID"] in nodes)
+        if _slots(node["Resources"], resources.cpus, resources.gpus)
+    }
+    deadline, ready = time.monotonic() + SECONDS_FOR_GPU, list[Any]()
+    while len(ready) < len(pending) and time.monotonic() < deadline and not is_over():
+        ready, _ = ray.wait(list(pending), num_returns=len(pending), timeout=SECONDS_OF_A_MOMENT)
+        if ready:
+            deadline = min(deadline, time.monotonic() + SECONDS_FOR_OTHER_GPUS)
+    answers = []
+    for reply in ready:
+        with suppress(ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):  # the node has gone
+            answers.append((pending[reply], ray.get(reply)))
+    return answers
 
 
 def _of_gpu(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extension]) -> tuple[int, int, bool]:

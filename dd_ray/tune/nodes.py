@@ -43,7 +43,10 @@ def check_nodes(sweep: SweepFolder) -> tuple[str, ...]:
 
 @contextmanager
 def looking_at_newcomers(
-    sweep: SweepFolder, checked: Collection[str], leave_out: Callable[[str, str], None]
+    sweep: SweepFolder,
+    checked: Collection[str],
+    leave_out: Callable[[str, str], None],
+    check_more: Callable[[str, Callable[[], bool]], None] = lambda node, is_over: None,
 ) -> Iterator[None]:
     """During the block, check nodes that join the cluster.
 
@@ -51,6 +54,8 @@ def looking_at_newcomers(
         sweep: the sweep, which all nodes have to see.
         checked: IDs of the nodes that need not be checked.
         leave_out: is called, in a thread of its own, with the ID of a node on which no trial can run, and why.
+        check_more: is called, in that thread, with the ID of a node that has the software and the storage, and with a
+            function that returns True once the block has ended. It raises a UserError if no trial can run there.
     """
     ended = threading.Event()
     known = set(checked)
@@ -61,6 +66,7 @@ def looking_at_newcomers(
                 continue
             try:
                 _check(sweep, {node: address}, ended.is_set)
+                check_more(node, ended.is_set)
             except _SilentNodeError:
                 continue  # it is asked again
             except UserError as error:

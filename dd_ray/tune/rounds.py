@@ -18,7 +18,7 @@ from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import versions
 from dd_ray.sweep.plan import Plan
-from dd_ray.tune.cluster import Resources
+from dd_ray.tune.cluster import Resources, check_gpus
 from dd_ray.tune.nodes import looking_at_newcomers
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
@@ -72,7 +72,13 @@ class Rounds:
     def _looking_at_newcomers(self) -> AbstractContextManager[None]:
         if not self.resources.shared:
             return nullcontext()
-        return looking_at_newcomers(self.sweep, self.resources.checked, self.watcher.leave_out)
+        resources, plan = self.resources, self.plan
+        return looking_at_newcomers(
+            self.sweep,
+            resources.checked,
+            self.watcher.leave_out,
+            lambda node, is_over: check_gpus(resources, plan, (node,), is_over),
+        )
 
     def _run(self, next_round: Callable[[int], Round | None], presence: Presence | None) -> None:
         while self.watcher.ending in (None, "shares changed"):

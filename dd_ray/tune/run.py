@@ -125,11 +125,10 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) 
     """Connect to a cluster, check that it can run the plan, record the plan, and give the resources of each trial."""
     with connected(plan.options.address, say) as shared:
         resources = Resources.of_cluster(plan.options, shared)
-        most = min(plan.num_trials, plan.options.max_concurrent or plan.num_trials)
-        check_gpus(resources, plan.examples, most, plan.options.precision)
         if shared:
             resources = replace(resources, checked=check_nodes(sweep))
-        elif not resources.gpus and not resources.packed:
+        check_gpus(resources, plan)
+        if not shared and not resources.gpus and not resources.packed:
             at_a_time = min(resources.trials_at_a_time(plan.options.max_concurrent), plan.num_trials)
             check_trials_fit(plan.examples, at_a_time)
         if plan.start is not None:

@@ -1,6 +1,7 @@
 """What nodes answer before a sweep starts or when they join it, and what is made of it."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from ray import tune
@@ -9,7 +10,7 @@ from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.tune import nodes
-from dd_ray.tune.cluster import Resources
+from dd_ray.tune.cluster import Resources, check_gpus
 from dd_ray.tune.progress import Watcher
 
 
@@ -93,6 +94,48 @@ def test_nodes_that_join_later_are_checked_and_left_out_if_they_differ(tmp_path,
     assert left_out.keys() == {"late"} and "node late has dd_ray none instead of" in left_out["late"]
     assert asked == ["like", "late", "late"]
     assert not list(sweep.folder.iterdir())
+
+
+def test_one_that_fails_a_further_check_is_left_out(cluster):
+    sweep, left_out, seen = cluster(versions=versions(), sees=True), {}, threading.Event()
+
+    def check_gpu(node, is_over):
+        assert node == "n" and not is_over()
+        raise UserError("PyTorch finds no GPU.")
+
+    def leave_out(node, why):
+        left_out[node] = why
+        seen.set()
+
+    with nodes.looking_at_newcomers(sweep, (), leave_out, check_gpu):
+        assert seen.wait(10)
+    assert left_out == {"n": "PyTorch finds no GPU."}
+
+
+GIB = 2**30
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((80 * GIB, GIB // 10, True), None),
+        ((0, 0, False), r"PyTorch finds no GPU on node 10\.0\.0\.8, where Ray gives 0\.1 of one"),
+        ((16 * GIB, GIB // 10, False), r"--precision bf16 needs .* and that of node 10\.0\.0\.8 is one before it"),
+        ((2 * GIB, GIB, True), "10 trials on a GPU of 2 GiB take about 1,024 MiB each, and 1 fit"),
+    ],
+)
+def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
+    """Not one of them alone, which may be the one that is fit."""
+    good = "10.0.0.7", (80 * GIB, GIB // 10, True)
+    monkeypatch.setattr("dd_ray.tune.cluster._ask_gpus", lambda *asked: [good, ("10.0.0.8", answer)])
+    options = SimpleNamespace(precision="bf16", max_concurrent=None)
+    plan = SimpleNamespace(options=options, num_trials=30, examples=())
+    resources = Resources(cpus=1, gpus=0.1, grows=False, packed=True)
+    if words is None:
+        check_gpus(resources, plan)
+        return
+    with pytest.raises(UserError, match=words):
+        check_gpus(resources, plan)
 
 
 def test_a_node_that_is_left_out_has_no_room_and_gets_no_request(tmp_path, monkeypatch):
