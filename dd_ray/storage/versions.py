@@ -20,8 +20,10 @@ _PACKAGE = Path(__file__).parents[1]
 def versions() -> dict[str, str]:
     """Return the versions of the software that decides a sweep's numbers. That of dd_ray ends in a hash of its source.
 
-    Builds of a version of PyTorch for different hardware (`2.13.0+cpu`) count as the same. A package that is not
-    installed, such as Ray where trials are trained without it, is "none".
+    Builds of a version of PyTorch for different hardware (`2.13.0+cpu`) count as the same, and so do machines with and
+    without the compiled convolutions: these are used where they agree with PyTorch's, and change what rounding changes
+    between processors, too. A package that is not installed, such as Ray where trials are trained without it, is
+    "none".
     """
     return {
         "dd_ray": f"{__version__} (source {_source_hash()})",
