@@ -64,6 +64,15 @@ def test_arms_without_a_rate_in_common_are_not_compared():
     assert math.isnan(row["difference"]) and row["seeds"] == 0
 
 
+def test_an_arm_that_collapsed_everywhere_has_a_row_without_numbers():
+    def collapsed(config):
+        return {**measure(config), "active_units": 0.0 if config["gamma"] else 4.0}
+
+    (row,) = at_equal_rate(finals([GRID], collapsed), ["linear_r2"]).to_dict("records")
+    assert row["arm"] == "γ = 0.5" and row["seeds"] == 0
+    assert all(math.isnan(row[name]) for name in ("kl_from", "kl_to", "difference", "p_holm"))
+
+
 def test_collapsed_networks_count_for_reconstruction_alone():
     def collapsed(config):
         gone = config["beta"] == 3

@@ -113,6 +113,16 @@ def test_what_differs_is_said_plainly(tmp_path: Path, capsys: Any) -> None:
     assert any("came out otherwise in one than in other: linear_r2" in line for line in said)
 
 
+def test_of_sweeps_that_do_not_differ_nothing_is_said(tmp_path: Path, capsys: Any) -> None:
+    def later(config: Any, iteration: int) -> Any:
+        return {name: value for name, value in measure(config, iteration).items() if iteration or name != "mcc"}
+
+    one = write_sweep(tmp_path / "one", {**SEEDS, "seed": [0]})
+    other = write_sweep(tmp_path / "other", {**SEEDS, "seed": [1]}, metrics=later)
+    results.load(one, other)
+    assert capsys.readouterr().err == ""
+
+
 def test_the_command_prints_one_table_with_the_sweep_of_each_cell(two: tuple[str, str], capsys: Any) -> None:
     main([*two, "--width", "150"])
     out = capsys.readouterr().out

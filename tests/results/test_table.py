@@ -62,7 +62,9 @@ def test_beta_in_both_its_forms(sweep):
 
 
 def test_final_is_the_last_evaluation_of_each_trial(sweep):
-    final = results.final(results.load(sweep.location)).set_index("gamma")
+    table = results.load(sweep.location)
+    assert {*results.final(table)} == {*table, "mcc_untrained"}
+    final = results.final(table).set_index("gamma")
     assert len(final) == 5
     assert final.loc[0.0, "iteration"] == 20 and final.loc[0.5, "iteration"] == 10
 
