@@ -251,6 +251,32 @@ def _refusal(read: Callable[[], object]) -> str | None:
     return None
 
 
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ({"axes": {"beta": 0.1}}, "beta is 0.1, not a list"),
+        ({"options": {"suggestions": "many"}}, 'suggestions is "many", not a whole number of 0 or more'),
+        ({"search": {"objectives": ["mcc"]}}, "optuna_study is missing"),
+        ({"command": ["dd-ray", None]}, "command[1] is null, not a text"),
+        ({"extensions": [{"file": "a.py", "digest": "", "declares": [{"kind": "model"}]}]}, "name is missing"),
+    ],
+)
+def test_what_lies_deep_in_a_file_is_checked_as_well(tmp_path: Path, part: dict, wrong: str) -> None:
+    (tmp_path / "sweep.json").write_text(json.dumps({"study": "x", "axes": {}, "options": {}} | part))
+    with pytest.raises(DamagedError) as refused:
+        read_object(SweepFolder.at(tmp_path).files, "sweep.json")
+    assert f"sweep.json is damaged ({wrong});" in str(refused.value)
+
+
+def test_a_damaged_line_is_named_by_the_number_that_an_editor_gives_it(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"iteration": 0}\n{"iteration": "x"}\n{"iteration": 10}\n')
+    notes: list[str] = []
+    rows = read_lines(SweepFolder.at(tmp_path).files, "metrics.jsonl", notes)
+    assert [row["iteration"] for row in rows] == [0, 10]
+    (note,) = notes
+    assert "line 2: iteration is" in note
+
+
 @pytest.mark.parametrize("number", ["Infinity", "-Infinity", "NaN"])
 def test_no_number_of_a_trial_is_infinite_but_the_range_of_an_option_may_be(tmp_path: Path, number: str) -> None:
     files = SweepFolder.at(tmp_path).files
