@@ -186,6 +186,16 @@ def test_what_a_sweep_recorded_is_read_without_running_it() -> None:
     Stack([_config(blur=0.2)]).step()
 
 
+def test_of_a_record_kinds_that_a_process_has_not_imported_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    load_files([FOLDER / "explained.py", BLUR])
+    recorded = json.loads(json.dumps(record()))
+    unload("explained.py")
+    unload(BLUR.name)
+    monkeypatch.delitem(loading.REGISTRIES, "metric")
+    recall(recorded)
+    assert "blur_vae" in MODELS and "first_axis" not in REPORTED
+
+
 def test_files_of_which_a_sweep_recorded_another_text_are_named(tmp_path: Path) -> None:
     load_files([BLUR, FOLDER / "bars.py"])
     recorded = json.loads(json.dumps(record()))
