@@ -478,6 +478,8 @@ def test_the_map_of_differences_marks_what_differs_for_sure(tmp_path: Path) -> N
     table = pd.read_csv(csv)
     assert list(table["differs"]) == [True, True, False] * 2
     assert list(table["gamma"]) == [0.5, 0.9, 1.0] * 2
+    (family,) = set(table["family"])
+    assert family.startswith("6 differences: Dunnett's bound")
     figure = figure_of(summary_of(path, reference="gamma"))
     (panel,) = panels_of(figure)
     marks = [mark if mark in "▲▼" else None for mark in (text.get_text()[0] for text in panel.texts)]
