@@ -22,9 +22,10 @@ from dd_ray.cli import main
 from dd_ray.errors import UserError
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import LOG, mend_log, open_storage
-from tests.sweep.searching import Ends, bowl, plan_of, points, run, start, train
+from tests.sweep.searching import Ended, Ends, bowl, plan_of, points, run, start, train
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 
 TWO = ("--objectives", "reconstruction_error", "mcc")
@@ -181,6 +182,20 @@ def test_a_line_that_was_cut_short_is_no_line(tmp_path: Path) -> None:
         log.write(b'{"op_code":5,"wor')
     run(plan, bowl)
     assert states_of(plan) == ["COMPLETE"] * 5
+
+
+def test_what_an_objective_depends_on_is_important_and_what_it_does_not_is_not(tmp_path: Path) -> None:
+    def slope(trial: PlannedTrial) -> Ended:
+        failed = trial.config.gamma > 0.9
+        return ("failed", {}) if failed else ("finished", {"reconstruction_error": trial.config.gamma})
+
+    plan = plan_of(tmp_path, "--suggestions", "20", "--seeds", "1")
+    run(plan, slope, kill_after=1)
+    assert search_results.importances(plan.location).empty  # one suggestion says nothing
+    run(plan, slope)
+    assert "FAIL" in states_of(plan)
+    shares = search_results.importances(plan.location)["reconstruction_error"]
+    assert shares["gamma"] > 0.8 and shares.sum() == pytest.approx(1) and list(shares.index) == ["beta", "gamma"]
 
 
 def test_who_looks_at_a_search_does_not_cut_the_line_that_its_command_is_writing(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""What the driver records of trials, and says of them, from what Tune tells it."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dd_ray.config import TrialConfig
+from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
+from dd_ray.trial.report import TrialReport
+from dd_ray.tune import progress
+from dd_ray.tune.progress import Watcher
+
+CONFIG = TrialConfig(model="beta_vae", beta=0.1)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> SweepFolder:
+    """A sweep with one trial."""
+    folder = SweepFolder.at(tmp_path)
+    folder.trial(CONFIG.key).create(CONFIG.to_dict(), "beta=0.1")
+    return folder
+
+
+@pytest.fixture
+def watcher(sweep: SweepFolder, monkeypatch: pytest.MonkeyPatch) -> Watcher:
+    """It records whenever it is asked to."""
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_RECORDS", -1)
+    return Watcher(sweep, iterations=100, num_trials=2, already_done={}, ended=(), shown=True)
+
+
+def trial_at(report: TrialReport, error_file: Path | None = None) -> Any:
+    """What a watcher looks at of a trial of Tune."""
+    return SimpleNamespace(
+        config={"key": CONFIG.key},
+        custom_trial_name="beta=0.1",
+        last_result=report.to_tune(),
+        error_file=error_file and str(error_file),
+        run_metadata=SimpleNamespace(num_failures=3),
+    )
+
+
+def running_in(sweep: SweepFolder, watcher: Watcher) -> list[str]:
+    """The trials that the sweep's record says to be running."""
+    watcher.record()
+    return (sweep.progress() or {})["running"]
+
+
+def test_a_trial_runs_until_it_has_ended(sweep: SweepFolder, watcher: Watcher) -> None:
+    trial = trial_at(TrialReport(iteration=100, state="finished"))
+    watcher.on_trial_start(0, [], trial)
+    assert running_in(sweep, watcher) == [CONFIG.key] and watcher.left == 2
+    watcher.on_trial_complete(0, [], trial)
+    assert running_in(sweep, watcher) == [] and watcher.left == 1
+    assert sweep.trial(CONFIG.key).outcome() is None  # its worker has written it
+
+
+def test_a_trial_that_its_scheduler_stopped_is_recorded_as_such(sweep: SweepFolder, watcher: Watcher) -> None:
+    sweep.trial(CONFIG.key).record({"iteration": 40, "kl": 1.0})
+    watcher.on_trial_complete(0, [], trial_at(TrialReport(iteration=40)))
+    assert sweep.trial(CONFIG.key).outcome() == Outcome(state="stopped_early", iteration=40)
+    assert watcher.ended == {CONFIG.key}
+
+
+def test_a_trial_that_ends_with_its_sweep_has_not_ended(sweep: SweepFolder, watcher: Watcher) -> None:
+    watcher.stop("interrupted")
+    watcher.on_trial_complete(0, [], trial_at(TrialReport(iteration=40)))
+    assert sweep.trial(CONFIG.key).outcome() is None and watcher.left == 2
+
+
+def test_a_trial_that_is_given_up_has_failed_with_its_error(
+    sweep: SweepFolder, watcher: Watcher, tmp_path: Path
+) -> None:
+    trace = tmp_path / "error.txt"
+    trace.write_text("Failure # 1\nValueError: first\n\nFailure # 2\nTraceback:\n  more\nOSError: gone\n\n")
+    trial = trial_at(TrialReport(iteration=40), trace)
+    watcher.on_trial_start(0, [], trial)
+    watcher.on_trial_error(0, [], trial)
+    outcome = sweep.trial(CONFIG.key).outcome()
+    assert outcome is not None and (outcome.state, outcome.iteration, outcome.error) == ("failed", 40, "OSError: gone")
+    assert running_in(sweep, watcher) == [] and watcher.left == 1
+
+
+def test_failures_count_anew_for_a_trial_that_gets_further(
+    sweep: SweepFolder, watcher: Watcher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = trial_at(TrialReport(iteration=0))
+    counts = []
+    for iteration in (None, 10, None, 30):
+        trial.run_metadata.num_failures = 3
+        if iteration is not None:
+            sweep.trial(CONFIG.key).save_state(iteration, b"state")
+        watcher.on_trial_start(0, [], trial)
+        watcher.on_trial_recover(0, [], trial)
+        counts.append(trial.run_metadata.num_failures)
+        assert running_in(sweep, watcher) == []
+    assert counts == [3, 1, 3, 1]
+    assert "beta=0.1 is tried again from iteration 30: no message" in capsys.readouterr().err
