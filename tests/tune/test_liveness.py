@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -220,6 +221,14 @@ def test_a_node_that_does_not_answer_keeps_no_other_from_being_asked(tmp_path, m
     lookout.look()
     lookout.look()
     assert [each.partition("#")[0] for each in asked].count("dead") == 2
+
+
+def test_a_node_whose_cores_are_all_taken_is_asked_as_well(tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(stopped.ray, "remote", lambda **options: asked.update(options) or (lambda task: Mock()))
+    lookout = stopped.Lookout(watcher_of(tmp_path), threading.Event())
+    lookout._ask([Worker(pid=1, node="0" * 56, address="there")])
+    assert asked["num_cpus"] == 0
 
 
 def watcher_of(folder):
