@@ -1,4 +1,4 @@
-"""R² and MCC against factors, on codes whose score follows from theory.
+"""R², MCC and concentration against factors, on codes whose score follows from theory.
 
 Shapes: N points, L latents, F factors.
 """
@@ -9,6 +9,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
 from dd_ray.metrics import linear_r2, linear_r2_of_few, mean_correlation_coefficient, share_lost_to_fitting
+from dd_ray.metrics.dci import mean_concentration
 from tests.metrics.codes import NUM_POINTS, rotated
 
 
@@ -146,3 +147,11 @@ def test_more_labels_than_there_are_points_have_no_score(rng):
     factors = rng.random((100, 2))
     assert np.isnan(linear_r2_of_few(factors, factors, 51)).all()
     np.testing.assert_allclose(linear_r2_of_few(factors, factors, 50), 1)
+
+
+def test_concentration_is_a_mean_in_which_rows_weigh_what_their_importances_sum_to():
+    weights = np.array([[4.0, 0.0], [1.0, 1.0], [0.0, 0.0]])  # one factor; both alike; unused
+    assert mean_concentration(weights) == pytest.approx((4 * 1 + 2 * 0) / 6)
+    three = np.array([[1.0, 1.0, 0.0]])  # ln 2 of at most ln 3
+    assert mean_concentration(three) == pytest.approx(1 - np.log(2) / np.log(3))
+    assert mean_concentration(np.zeros((2, 2))) == 0
