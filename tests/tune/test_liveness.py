@@ -116,7 +116,13 @@ def test_a_worker_that_is_stopped_is_ended_within_a_minute_and_its_trial_goes_on
     home.mkdir(mode=0o755)
     with running_sweep(tmp_path, home) as sweep:
         (raylet, _), *_ = [each for each in children_of(sweep.pid).items() if "raylet/raylet" in each[1]]
-        worker = next(pid for pid, command in children_of(raylet).items() if "ray::ResourceTrainable" in command)
+
+        def workers():
+            return [pid for pid, command in children_of(raylet).items() if "ray::ResourceTrainable" in command]
+
+        found = []
+        wait_until(lambda: found.extend(workers()) or found, seconds=60)  # between tasks it has another title
+        worker = found[0]
         os.kill(worker, signal.SIGSTOP)
         (evaluations,) = (tmp_path / "endless" / "cells").glob("*/metrics.jsonl")
         wait_until(lambda: worker not in children_of(raylet), seconds=60)
