@@ -46,6 +46,7 @@ def looking_at_newcomers(
     sweep: SweepFolder,
     checked: Collection[str],
     leave_out: Callable[[str, str], None],
+    say: Callable[[str], None],
     check_more: Callable[[str, Callable[[], bool]], None] = lambda node, is_over: None,
 ) -> Iterator[None]:
     """During the block, check nodes that join the cluster.
@@ -54,11 +55,12 @@ def looking_at_newcomers(
         sweep: the sweep, which all nodes have to see.
         checked: IDs of the nodes that need not be checked.
         leave_out: is called, in a thread of its own, with the ID of a node on which no trial can run, and why.
+        say: is called, in that thread, with a sentence about a node that does not answer, once for each.
         check_more: is called, in that thread, with the ID of a node that has the software and the storage, and with a
             function that returns True once the block has ended. It raises a UserError if no trial can run there.
     """
     ended = threading.Event()
-    known = set(checked)
+    known, silent = set(checked), set[str]()
 
     def look() -> None:
         for node, address in _alive_nodes().items():
@@ -67,8 +69,11 @@ def looking_at_newcomers(
             try:
                 _check(sweep, {node: address}, ended.is_set)
                 check_more(node, ended.is_set)
-            except _SilentNodeError:
-                continue  # it is asked again
+            except _SilentNodeError as error:
+                if node not in silent and not ended.is_set():
+                    say(f"{error} It is asked again.")
+                silent.add(node)
+                continue
             except UserError as error:
                 leave_out(node, str(error))
             known.add(node)

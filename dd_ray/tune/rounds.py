@@ -77,6 +77,7 @@ class Rounds:
             self.sweep,
             resources.checked,
             self.watcher.leave_out,
+            self.watcher.say,
             lambda node, is_over: check_gpus(resources, plan, (node,), is_over),
         )
 
