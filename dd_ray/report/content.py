@@ -262,6 +262,7 @@ def _metric(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any
         **{"name": name, "label": known.label, "short": known.short, "better": known.better},
         **_scale(last, name),
         "count": known.count,
+        "within": [_number(end) for end in known.within],
         **_numbers(cells),
         "untrained": rounded(before) if compared and not np.isnan(before).all() else None,
         "luck": [_largest(columns["luck"]) for columns in cells],

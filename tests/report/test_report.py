@@ -173,6 +173,12 @@ def test_the_best_region_and_the_fronts_are_those_of_the_figures(tmp_path: Path)
         assert sorted(content["tradeoffs"][pairs.index(pair)]["front"][-1]) == expected
 
 
+def test_metrics_have_the_values_that_they_can_be_within(tmp_path: Path) -> None:
+    content = collect(write_sweep(tmp_path / "s", GRID))
+    within = {metric["name"]: metric["within"] for metric in content["metrics"]}
+    assert within["mcc"] == [0, 1] and within["linear_r2"] == [None, 1]
+
+
 def test_without_cells_at_0_nothing_is_compared(tmp_path: Path) -> None:
     content = collect(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.5, 0.9]}))
     assert content["references"] == [] and content["metrics"][0]["differences"] == {}

@@ -480,6 +480,36 @@ def test_hostile_labels_and_errors_are_only_shown(browser: Any, tmp_path: Path) 
     assert complaints(browser) == []
 
 
+ENDS = """const { data, layout } = document.getElementById(arguments[0]);
+    return [...new Set(data.map((trace) => trace.yaxis))].map((axis) => {
+        const values = data.filter((trace) => trace.yaxis === axis).flatMap(({ y, error_y: bars }) => y.flatMap(
+            (at, i) => (at === null ? [] : [at - (bars?.arrayminus[i] ?? 0), at + (bars?.array[i] ?? 0)])));
+        return [Math.min(...values), Math.max(...values), ...layout[axis.replace('y', 'yaxis')].range]; });"""
+"""The least and the largest number of each panel of a plot, with its intervals, and the ends of its vertical axis."""
+
+
+def test_intervals_and_axes_end_where_a_metric_can(browser: Any, tmp_path: Path) -> None:
+    def spread(config: Values, iteration: int) -> Values:
+        of_seed = config["seed"] ** 2 * iteration / 3000
+        return {"reconstruction_error": of_seed, "linear_r2": 1.0, "mcc": 1 - of_seed, "loss": of_seed}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "seed": [0, 1, 2]}, metrics=spread)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    press(browser, "pin", ENTER)
+    for name in ("curves", "compared-curves", "tradeoffs"):
+        scroll_to(browser, name)
+        until(lambda name=name: browser.execute_script(f"return document.getElementById('{name}').data?.length"))
+        panels = browser.execute_script(ENDS, name)
+        if name != "tradeoffs":  # which have the error on the other axis
+            (least, _, bottom, top), *panels, objective = panels
+            assert least == 0 and -0.1 * top < bottom <= 0
+            assert objective[0] < -0.1  # it may be any number
+        assert len(panels) == 2
+        for _, most, bottom, top in panels:
+            assert most == 1 and 1 <= top < 1 + 0.1 * (1 - bottom)
+    assert complaints(browser) == []
+
+
 @pytest.mark.slow
 def test_a_sweep_of_one_axis_and_one_evaluation_is_drawn(browser: Any, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0, 2.0]}, evaluated=[300])

@@ -66,16 +66,15 @@ function showCompared() {
 
 /** A pinned cell's mean over iterations and its band, in the panel of a metric. */
 function pinnedCurve(metric, cell, pin, axis) {
-  const [mean, half] = [metric.mean, metric.half].map((rows) => rows.map((row) => row[cell]));
   const anchors = { type: "scatter", xaxis: `x${axis}`, yaxis: `y${axis}` };
   const line = {
     x: iterations,
-    y: mean,
+    y: metric.mean.map((row) => row[cell]),
     mode: "lines",
     line: { color: pinColour(pin), width: 2.2, dash: PIN_DASHES[pin] },
     hovertemplate: `${PIN_LETTERS[pin]} %{x}: %{y:.4~g}<extra></extra>`,
   };
-  return [{ ...anchors, ...bandOf(mean, half, pinColour(pin)) }, { ...anchors, ...line }];
+  return [{ ...anchors, ...bandOf(metric, cell, pinColour(pin)) }, { ...anchors, ...line }];
 }
 
 let allCurves = false;
@@ -94,10 +93,7 @@ function drawCompared() {
   const traces = some.flatMap((metric, i) =>
     state.pins.flatMap((cell, pin) => pinnedCurve(metric, cell, pin, i ? i + 1 : "")),
   );
-  const layout = curveLayout(columns, width, some);
-  for (const name of Object.keys(layout).filter((one) => one.startsWith("yaxis")))
-    layout[name] = { ...layout[name], range: undefined, autorange: true };
-  plot("compared-curves", traces, layout);
+  plot("compared-curves", traces, curveLayout(columns, width, some, state.pins));
   $("more-curves").hidden = curved.length <= FEW_CURVES;
   $("more-curves").setAttribute("aria-pressed", String(allCurves));
   $("more-curves").textContent = `Curves of all ${curved.length} metrics`;

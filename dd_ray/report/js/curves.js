@@ -8,14 +8,13 @@ whenRead(() => {
   curved = several().length ? several() : metrics;
 });
 
-/** The 95% intervals of a mean over iterations, where there are any. */
-function bandOf(mean, half, fillcolor) {
-  const known = iterations.map((_, time) => time).filter((time) => half[time] !== null);
-  const edge = (sign, times) => times.map((time) => mean[time] + sign * half[time]);
-  const back = [...known].reverse();
+/** The 95% intervals of a cell's mean over iterations, where there are any. */
+function bandOf(metric, cell, fillcolor) {
+  const known = [...iterations.keys()].filter((time) => metric.half[time][cell] !== null);
+  const ends = known.map((time) => endsOf(metric, metric.mean[time][cell], metric.half[time][cell]));
   return {
-    x: [...known, ...back].map((time) => iterations[time]),
-    y: [...edge(1, known), ...edge(-1, back)],
+    x: [...known, ...[...known].reverse()].map((time) => iterations[time]),
+    y: [...ends.map(([, high]) => high), ...ends.map(([low]) => low).reverse()],
     mode: "lines",
     fill: "toself",
     line: { width: 0 },
@@ -27,18 +26,17 @@ function bandOf(mean, half, fillcolor) {
 
 function curveTraces(metric, axis) {
   const { trials } = cells[state.cell];
-  const [mean, half] = [metric.mean, metric.half].map((rows) => rows.map((row) => row[state.cell]));
   const anchors = { type: "scatter", xaxis: `x${axis}`, yaxis: `y${axis}` };
   const seeds = { x: [], y: [] };
   for (const trial of trials) {
     seeds.x.push(...iterations, null);
     seeds.y.push(...trial.curves[metric.name], null);
   }
-  const band = bandOf(mean, half, themeColour("accent"));
+  const band = bandOf(metric, state.cell, themeColour("accent"));
   const thin = { ...seeds, mode: "lines", line: { color: themeColour("soft"), width: 1 }, hoverinfo: "skip" };
   const thick = {
     x: iterations,
-    y: mean,
+    y: metric.mean.map((row) => row[state.cell]),
     mode: iterations.length > 12 ? "lines" : "lines+markers",
     marker: { size: 4 },
     line: { color: themeColour("accent"), width: 2.2 },
@@ -48,11 +46,12 @@ function curveTraces(metric, axis) {
 }
 
 /** The range of an axis where all values are one but for rounding, whose digits would be its ticks otherwise. */
-function rangeOfCurves(metric) {
-  const values = cells[state.cell].trials.flatMap(({ curves }) => curves[metric.name]).filter((value) => value !== null);
+function rangeOfCurves(metric, shown) {
+  const trials = shown.flatMap((cell) => cells[cell].trials);
+  const values = trials.flatMap(({ curves }) => curves[metric.name]).filter((value) => value !== null);
   const [low, high] = [Math.min(...values), Math.max(...values)];
   if (!values.length || high - low > 1e-9 * Math.abs(high)) return { autorange: true };
-  return { range: [low - (Math.abs(low) / 2 || 1), low + (Math.abs(low) / 2 || 1)] };
+  return { range: withRoom(metric, [low, low]) };
 }
 
 /** In the panel of each metric, a line at the iteration of the map. */
@@ -65,7 +64,7 @@ function iterationLines(some) {
   });
 }
 
-function curveLayout(columns, width, some = curved) {
+function curveLayout(columns, width, some, shown) {
   const rows = Math.ceil(some.length / columns);
   const rowHeight = 138;
   const layout = {
@@ -87,7 +86,7 @@ function curveLayout(columns, width, some = curved) {
       nticks: 4,
       title: i >= some.length - columns ? { text: "iteration", font: { size: 11 }, standoff: 4 } : {},
     };
-    layout[`yaxis${axis}`] = { ...shared, ...rangeOfCurves(metric), nticks: 5, exponentformat: "power" };
+    layout[`yaxis${axis}`] = { ...shared, ...rangeOfCurves(metric, shown), nticks: 5, exponentformat: "power" };
     layout.annotations.push({
       text: escaped(metric.short),
       xref: `x${axis} domain`,
@@ -112,7 +111,7 @@ const curvesOfPart = (part) => curved.slice(part * FEW_CURVES, (part + 1) * FEW_
 function figureOfCurves(some) {
   const width = Math.max(200, $("curves").clientWidth);
   const columns = Math.min(curved.length, width > 560 ? 3 : 2);
-  return [some.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : "")), curveLayout(columns, width, some)];
+  return [some.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : "")), curveLayout(columns, width, some, [state.cell])];
 }
 
 /** Draw a part of the metrics, as a plot of its own: of many metrics, those that are seen. */

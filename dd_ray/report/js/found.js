@@ -8,13 +8,14 @@ function suggestionPoints(x, y, anchors, errors) {
   const { suggestions, states, on_front: front } = data.found;
   const some = [...suggestions.keys()].filter((i) => x[i] !== null && y[i] !== null);
   const places = some.map((i) => cellOfSuggestion(suggestions[i]));
-  const bars = (half) => ({ type: "data", array: some.map((i) => (front[i] ? half[i] : null) ?? 0), width: 0, thickness: 1 });
+  const of = (numbers) => some.map((i) => numbers[i]);
+  const bars = ({ name, mean, half }) => intervalBars(metricOf[name], of(mean), of(half.map((one, i) => (front[i] ? one : null))));
   return {
     ...anchors,
     mode: "markers",
-    x: some.map((i) => x[i]),
-    y: some.map((i) => y[i]),
-    ...Object.fromEntries(Object.entries(errors).map(([name, half]) => [name, bars(half)])),
+    x: of(x),
+    y: of(y),
+    ...Object.fromEntries(Object.entries(errors).map(([axis, objective]) => [axis, bars(objective)])),
     customdata: places,
     hovertext: some.map((i, at) => (places[at] < 0 ? `Suggestion ${suggestions[i]}` : escaped(nameOf(places[at])))),
     hovertemplate: "%{hovertext}<br>%{y:.4~g}<extra></extra>",
@@ -27,12 +28,13 @@ function suggestionPoints(x, y, anchors, errors) {
   };
 }
 
-function historyTraces({ mean, half, best }, anchors) {
+function historyTraces(objective, anchors) {
+  const { mean, best } = objective;
   const { suggestions } = data.found;
   const line = { color: CHOSEN, width: 1.6, shape: "hv" };
   return [
     { ...anchors, mode: "lines", x: suggestions, y: best, line, hoverinfo: "skip" },
-    suggestionPoints(suggestions, mean, anchors, { error_y: half }),
+    suggestionPoints(suggestions, mean, anchors, { error_y: objective }),
   ];
 }
 
@@ -43,7 +45,7 @@ function frontTraces([one, other], anchors) {
   const of = ({ mean }) => front.map((i) => mean[i]);
   const shape = metricOf[one.name]?.better === "max" ? "vh" : "hv";
   const step = { x: of(one), y: of(other), line: { color: CHOSEN, width: 1.6, shape }, hoverinfo: "skip" };
-  const errors = { error_x: one.half, error_y: other.half };
+  const errors = { error_x: one, error_y: other };
   return [{ ...anchors, mode: "lines", ...step }, suggestionPoints(one.mean, other.mean, anchors, errors)];
 }
 

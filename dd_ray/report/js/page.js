@@ -30,7 +30,8 @@ function addViews(metric) {
   metric.views = { "": metric };
   for (const { field, symbol } of data.references) {
     const label = `${metric.label} minus that at ${symbol} = 0`;
-    const own = { label, field, signed: true, count: false, untrained: null, best: null, region: null, luck: null };
+    const none = { within: [null, null], untrained: null, best: null, region: null, luck: null };
+    const own = { label, field, signed: true, count: false, ...none };
     lazy(metric.views, field, () => ({ ...metric, ...own, ...metric.differences[field] }));
   }
 }

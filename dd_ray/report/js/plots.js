@@ -118,6 +118,26 @@ function logarithmic(values) {
   };
 }
 
+/** The ends of a mean's interval, as far as the metric can go. */
+function endsOf(metric, mean, half) {
+  const [least, most] = metric?.within ?? [];
+  return [Math.max(mean - half, least ?? -Infinity), Math.min(mean + half, most ?? Infinity)];
+}
+
+/** The intervals of means as bars; `halves` are null where there are none. */
+function intervalBars(metric, means, halves, look = {}) {
+  const ends = means.map((mean, i) => endsOf(metric, mean, halves[i] ?? 0));
+  const [arrayminus, array] = [0, 1].map((end) => means.map((mean, i) => Math.abs(ends[i][end] - mean)));
+  return { type: "data", symmetric: false, array, arrayminus, thickness: 1, width: 0, ...look };
+}
+
+/** The range of an axis that shows what lies between two ends, and the whole of what lies at them. */
+function withRoom(metric, [low, high]) {
+  const [from, to] = high > low ? [low, high] : endsOf(metric, low, Math.abs(low) / 2 || 1);
+  const room = 0.06 * (to - from);
+  return [from - room, to + room];
+}
+
 const hintOf = ({ better, signed }) =>
   ({
     min: signed ? "below 0 is better: blue" : "lower is better",

@@ -58,12 +58,10 @@ function tradeoffTraces({ x: nameX, y: nameY, front }, panel) {
   const quiet = { ...at, hoverinfo: "skip" };
   const edge = { x: values(x, best), y: values(y, best) };
   const barred = barredIn({ front });
-  const bars = (metric) => ({
-    array: all.map((cell) => (barred.has(cell) ? intervalOf(metric, cell) : null)),
-    color: themeColour("soft"),
-    thickness: 1,
-    width: 0,
-  });
+  const bars = (metric) => {
+    const halves = all.map((cell) => (barred.has(cell) ? intervalOf(metric, cell) : null));
+    return intervalBars(metric, values(metric, all), halves, { color: themeColour("soft") });
+  };
   const points = {
     ...at,
     error_x: bars(x),
@@ -124,10 +122,11 @@ function seedsOfChosen(x, y) {
 
 function barsOfChosen(x, y, [atX, atY], refs) {
   const [halfX, halfY] = [x, y].map((metric) => intervalOf(metric, state.cell));
+  const [[lowX, highX], [lowY, highY]] = [endsOf(x, atX, halfX), endsOf(y, atY, halfY)];
   const line = { type: "line", line: { color: themeColour("soft"), width: 1 }, ...refs };
   return [
-    ...(halfX === null ? [] : [{ ...line, x0: atX - halfX, x1: atX + halfX, y0: atY, y1: atY }]),
-    ...(halfY === null ? [] : [{ ...line, x0: atX, x1: atX, y0: atY - halfY, y1: atY + halfY }]),
+    ...(halfX === null ? [] : [{ ...line, x0: lowX, x1: highX, y0: atY, y1: atY }]),
+    ...(halfY === null ? [] : [{ ...line, x0: atX, x1: atX, y0: lowY, y1: highY }]),
   ];
 }
 
@@ -168,16 +167,11 @@ function endsOfTradeoff(metric, barred) {
   const ends = cells.flatMap((_, one) => {
     const value = metric.mean[time][one];
     const half = one === cell || barred.has(one) ? (intervalOf(metric, one) ?? 0) : 0;
-    return value === null ? [] : [value - half, value + half];
+    return value === null ? [] : endsOf(metric, value, half);
   });
   const seeds = cell < 0 ? [] : cells[cell].trials.map(({ curves }) => curves[metric.name][time]);
   const values = [...ends, ...seeds.filter((value) => value !== null)];
   return values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
-}
-
-function withRoom([low, high]) {
-  const room = 0.06 * (high - low) || Math.abs(low) / 2 || 1;
-  return [low - room, high + room];
 }
 
 /** Whether what would be drawn of the chosen cell has room on the axes as they are. */
@@ -194,7 +188,7 @@ function hasRoom() {
 
 /** The range of each axis. */
 function rangesOfTradeoffs() {
-  const of = (pair, side) => withRoom(endsOfTradeoff(metricOf[pair[side]], barredIn(pair)));
+  const of = (pair, side) => withRoom(metricOf[pair[side]], endsOfTradeoff(metricOf[pair[side]], barredIn(pair)));
   const ranges = data.tradeoffs.flatMap((pair, panel) =>
     ["x", "y"].map((side) => [`${side}axis${panel ? panel + 1 : ""}.range`, of(pair, side)]),
   );
