@@ -118,10 +118,14 @@ def check_effects(study: Study, options: SweepOptions) -> None:
     """
     usual = {each.name: each.default for each in fields(_declared(type(options)))}
     usual["reduction_factor"] = study.presets[options.preset].reduction_factor
-    for name in (name for name in NEEDS if name in usual):
-        value, (needed, has_effect) = getattr(options, name), NEEDS[name]
-        if value != usual[name] and not has_effect(options):
-            raise UserError(f"--{option_name(name)} {value} has no effect without {needed}; give both.")
+    for name in without_effect(options):
+        if (value := getattr(options, name)) != usual[name]:
+            raise UserError(f"--{option_name(name)} {value} has no effect without {NEEDS[name][0]}; give both.")
+
+
+def without_effect(options: SweepOptions) -> list[str]:
+    """Return the options that have no effect beside the others, whatever their values."""
+    return [name for name, (_, has_effect) in NEEDS.items() if hasattr(options, name) and not has_effect(options)]
 
 
 def _stops(options: SweepOptions) -> bool:

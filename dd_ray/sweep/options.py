@@ -39,7 +39,7 @@ class SweepOptions:
     config: Annotated[str | None, optional("FILE.yaml")] = None
     """File with values of any of these options, a line each: `gamma: [0, 0.5]`. Options given here override it."""
     save_config: Annotated[str | None, optional("FILE.yaml")] = None
-    """Write all options, given or not, into a file that `--config` reads."""
+    """Write all options that have an effect, given or not, into a file that `--config` reads."""
     preset: str = "quick"
     """Size of the study; other options override what it sets."""
     seeds: Annotated[int | None, optional("N"), FROM_1, MANY] = None

@@ -123,6 +123,21 @@ def test_what_is_saved_asks_for_the_same_though_the_preset_has_changed(write: Wr
     assert found.trials == plan.trials and found.evaluate_at == plan.evaluate_at
 
 
+@pytest.mark.parametrize("scheduler", ["none", "median"])
+def test_what_has_no_effect_is_not_saved_for_another_preset_to_refuse(scheduler: str, write: Write) -> None:
+    plan = dd_ray.plan(TINY, scheduler=scheduler)
+    file = write(text_of(plan))
+    other = replace(TINY.presets["quick"], reduction_factor=2.0)
+    assert dd_ray.plan(replace(TINY, presets={"quick": other}), config=file).trials == plan.trials
+    assert {"reduction-factor", "sample-seed", "min-delta"}.isdisjoint(ValueFile.read(file).entries)
+
+
+def test_what_has_an_effect_is_saved(write: Write) -> None:
+    plan = dd_ray.plan(TINY, sample=2, stop_at_plateau=3, reduction_factor=4)
+    entries = ValueFile.read(write(text_of(plan))).entries
+    assert [entries[name] for name in ("sample-seed", "min-delta", "reduction-factor")] == ["0", "0.0", "4.0"]
+
+
 def test_a_search_is_saved_with_what_follows_from_its_objectives(write: Write) -> None:
     plan = dd_ray.plan("inertia_search", beta=[0.1, 1], objectives="mcc", suggestions=3)
     found = dd_ray.plan("inertia_search", config=write(text_of(plan)))
