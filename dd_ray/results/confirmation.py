@@ -225,7 +225,7 @@ def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
 
 def _contrast(outcome: str, arm: str, values: NDArray[np.float64]) -> Contrast:
     """Compare by the differences of an arm alone; `p_holm` is that of one arm."""
-    # Not at the top: see `dd_ray.results.comparisons`.
+    # Not at the top: see `dd_ray.results.comparisons.adjusted`.
     from scipy import stats  # noqa: PLC0415
 
     mean, low, high = map(float, interval_that_tells(values)) if len(values) else [math.nan] * 3

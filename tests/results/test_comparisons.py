@@ -10,16 +10,15 @@ from scipy import stats
 from dd_ray.results.comparisons import (
     BEYOND_QUADRATURE,
     LEVEL,
-    are_alike,
     by_flips,
-    chance_beyond,
     expected_largest,
     holm,
-    pooled_variance,
     pooled_widths,
     residual_squares,
     told_apart,
 )
+from dd_ray.results.comparisons.dunnett import chance_beyond
+from dd_ray.results.comparisons.variances import are_alike, pooled_variance
 
 Array = NDArray[np.float64]
 ROWS, CELLS = 8, 4
