@@ -34,26 +34,26 @@ trial ended; `undefined`: evaluated, but without this metric; `unfinished`: not 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 """Numbers of rows of a frame of trials, −1 for none."""
-Place = Mapping[str, Any]
+Combination = Mapping[str, Any]
 """The values of the axes of a cell."""
 
 
-def rows_of_cells(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
+def rows_of_cells(trials: pd.DataFrame, combinations: Sequence[Combination]) -> Rows:
     """Return the rows [C, N] of the trials of each cell, in their order; −1 where a cell has fewer than N."""
-    members: dict[tuple[Any, ...], list[int]] = {tuple(at.values()): [] for at in places}
-    for row, at in enumerate(trials[list(places[0])].itertuples(index=False, name=None)):
+    members: dict[tuple[Any, ...], list[int]] = {tuple(at.values()): [] for at in combinations}
+    for row, at in enumerate(trials[list(combinations[0])].itertuples(index=False, name=None)):
         members[at].append(row)
-    found = np.full((len(places), max(map(len, members.values()))), -1)
+    found = np.full((len(combinations), max(map(len, members.values()))), -1)
     for cell, rows in enumerate(members.values()):
         found[cell, : len(rows)] = rows
     return found
 
 
-def rows_by_seed(trials: pd.DataFrame, places: Sequence[Place]) -> Rows:
+def rows_by_seed(trials: pd.DataFrame, combinations: Sequence[Combination]) -> Rows:
     """Return the row [C, S] of the trial of each cell and seed; −1 where a cell lacks a seed."""
-    rows = rows_of_cells(trials, places)
+    rows = rows_of_cells(trials, combinations)
     seeds = np.append(pd.factorize(trials["seed"])[0], -1)
-    found = np.full((len(places), seeds.max(initial=-1) + 1), -1)
+    found = np.full((len(combinations), seeds.max(initial=-1) + 1), -1)
     cell, member = np.nonzero(rows >= 0)
     found[cell, seeds[rows[cell, member]]] = rows[cell, member]
     return found
@@ -64,24 +64,24 @@ def at_rows(trials: pd.DataFrame, column: str, rows: Rows) -> Floats:
     return np.append(trials[column].to_numpy(float), math.nan)[rows]
 
 
-def average_seeds(trials: pd.DataFrame, places: Sequence[Place], metrics: Sequence[str]) -> pd.DataFrame:
+def average_seeds(trials: pd.DataFrame, combinations: Sequence[Combination], metrics: Sequence[str]) -> pd.DataFrame:
     """Average metrics over the seeds of cells.
 
     Args:
         trials: rows with `iteration`, `mark`, `state`, `collapsed`, and METRIC and METRIC_untrained of each metric.
-        places: places of the cells.
+        combinations: those of the cells.
         metrics: metrics to average.
 
     Returns:
-        A row for each place and metric, the metrics of a place together, with the first columns of
+        A row for each combination and metric, the metrics of one together, with the first columns of
         `dd_ray.results.summary.Summary.cells`.
     """
-    group = _Group.of(trials, rows_of_cells(trials, places))
+    group = _Group.of(trials, rows_of_cells(trials, combinations))
     columns = [group.averaged(trials, metric) for metric in metrics]
-    shared = {name: [at[name] for at in places for _ in metrics] for name in places[0]}
+    shared = {name: [at[name] for at in combinations for _ in metrics] for name in combinations[0]}
     averages = {name: np.stack([column[name] for column in columns], axis=1).ravel() for name in columns[0]}
     texts = {name: values.tolist() for name, values in averages.items() if values.dtype == object}
-    return pd.DataFrame({**shared, "metric": [*metrics] * len(places), **averages, **texts})
+    return pd.DataFrame({**shared, "metric": [*metrics] * len(combinations), **averages, **texts})
 
 
 @dataclass(frozen=True, kw_only=True)

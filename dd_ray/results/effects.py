@@ -30,7 +30,7 @@ from dd_ray.results.summary import COMPLETE, Summary, described
 Array = NDArray[np.float64]
 Change = Mapping[str, tuple[Any, Any]]
 """For one or two axes: the lowest value, and the value that is compared with it."""
-Place = tuple[Any, ...]
+Point = tuple[Any, ...]
 """The values of all axes, and the seed, of a trial; or some of them."""
 
 
@@ -71,10 +71,10 @@ def effects(summary: Summary) -> pd.DataFrame:
     tables = []
     for metric in metrics:
         scores = _grid(trials, axes, metric)
-        places = tuple(scores.index)
-        if places not in contrasts:
-            contrasts[places] = _contrasts(places, axes, changes)
-        tables.append(_of_metric(scores, contrasts[places], metric))
+        points = tuple(scores.index)
+        if points not in contrasts:
+            contrasts[points] = _contrasts(points, axes, changes)
+        tables.append(_of_metric(scores, contrasts[points], metric))
     found = pd.concat(tables, ignore_index=True)
     if found.empty:
         raise UserError("no two complete trials of this sweep differ in one axis alone, so there is no effect to show.")
@@ -93,8 +93,8 @@ def _changes(trials: pd.DataFrame, axes: Sequence[str], number: int) -> list[Cha
 
 def _grid(trials: pd.DataFrame, axes: Sequence[str], metric: str) -> "pd.Series[float]":
     """Return the scores, indexed by the values of the axes and the seed."""
-    places = [*axes, "seed"]
-    return trials[[*places, metric]].dropna(subset=[metric]).drop_duplicates(places).set_index(places)[metric]
+    names = [*axes, "seed"]
+    return trials[[*names, metric]].dropna(subset=[metric]).drop_duplicates(names).set_index(names)[metric]
 
 
 def _of_metric(scores: "pd.Series[float]", contrasts: Sequence[_Contrast], metric: str) -> pd.DataFrame:
@@ -132,54 +132,54 @@ def _deviation(scores: "pd.Series[float]") -> tuple[float, int]:
     return math.sqrt(squares / degrees), degrees
 
 
-def _contrasts(places: Sequence[Place], axes: Sequence[str], changes: Sequence[Change]) -> list[_Contrast]:
-    """List the effects that can be computed from the trials at some places."""
-    numbers = {place: number for number, place in enumerate(places)}
+def _contrasts(points: Sequence[Point], axes: Sequence[str], changes: Sequence[Change]) -> list[_Contrast]:
+    """List the effects that can be computed from the trials at some points."""
+    numbers = {point: number for number, point in enumerate(points)}
     found, grouped = [], {}
     for change in changes:
         at = tuple(axes.index(axis) for axis in change)
         if at not in grouped:
-            grouped[at] = _by_values(places, at)
+            grouped[at] = _by_values(points, at)
         changed = grouped[at].get(tuple(value for _, value in change.values()), ())
         weights, pairs = _weights(numbers, changed, at, change)
         if pairs:  # else the sweep has no trials that differ in this alone
-            seeds = len({place[-1] for place, weight in zip(places, weights, strict=True) if weight})
+            seeds = len({point[-1] for point, weight in zip(points, weights, strict=True) if weight})
             found.append(_Contrast(change=change, weights=weights, pairs=pairs, seeds=seeds))
     return found
 
 
-def _by_values(places: Sequence[Place], at: Sequence[int]) -> dict[Place, list[Place]]:
-    """Group places by their values on some axes."""
-    grouped: dict[Place, list[Place]] = {}
-    for place in places:
-        grouped.setdefault(tuple(place[i] for i in at), []).append(place)
+def _by_values(points: Sequence[Point], at: Sequence[int]) -> dict[Point, list[Point]]:
+    """Group points by their values on some axes."""
+    grouped: dict[Point, list[Point]] = {}
+    for point in points:
+        grouped.setdefault(tuple(point[i] for i in at), []).append(point)
     return grouped
 
 
 def _weights(
-    places: Mapping[Place, int], changed: Sequence[Place], at: Sequence[int], change: Change
+    points: Mapping[Point, int], changed: Sequence[Point], at: Sequence[int], change: Change
 ) -> tuple[Array, int]:
     """Return the weight of each trial in an effect, and the number of differences that the effect is the mean of.
 
     Args:
-        places: of all trials, with their numbers.
+        points: of all trials, with their numbers.
         changed: those with the values that the change is to.
-        at: where in a place the changed axes stand.
+        at: where in a point the changed axes stand.
         change: what the effect is of.
     """
-    weights, pairs = np.zeros(len(places)), 0
-    for place in changed:
-        partners = list(_partners(place, at, change))
-        if all(partner in places for partner, _ in partners):
+    weights, pairs = np.zeros(len(points)), 0
+    for point in changed:
+        partners = list(_partners(point, at, change))
+        if all(partner in points for partner, _ in partners):
             pairs += 1
             for partner, sign in partners:
-                weights[places[partner]] += sign
+                weights[points[partner]] += sign
     return weights / max(pairs, 1), pairs
 
 
-def _partners(place: Place, at: Sequence[int], change: Change) -> list[tuple[Place, int]]:
+def _partners(point: Point, at: Sequence[int], change: Change) -> list[tuple[Point, int]]:
     """Return the trials of a difference, or of a difference of differences, with their signs."""
-    found = [(place, 1)]
+    found = [(point, 1)]
     for i, (lowest, _) in zip(at, change.values(), strict=True):
         found += [((*other[:i], lowest, *other[i + 1 :]), -sign) for other, sign in found]
     return found

@@ -33,9 +33,9 @@ from dd_ray.metrics import REPORTED, Metric
 from dd_ray.results.averages import (
     COMPLETE,
     MARKS,
+    Combination,
     Floats,
     Part,
-    Place,
     Rows,
     at_rows,
     average_seeds,
@@ -184,9 +184,9 @@ class Evaluations:
         """Summarise an iteration, as `summarise` does."""
         iteration = self._asked(iteration)
         trials, metrics = self._trials(iteration), self.metrics
-        places = combinations(trials, self.layout.axes)
-        cells = average_seeds(trials, places, metrics)
-        seats = rows_by_seed(trials, places)
+        of_cells = combinations(trials, self.layout.axes)
+        cells = average_seeds(trials, of_cells, metrics)
+        seats = rows_by_seed(trials, of_cells)
 
         def further(part: Part) -> dict[str, NDArray[Any]]:
             found = _pooled(part, at_rows(trials, part.metric, seats[part.rows // len(metrics)]), SCALES)
@@ -210,10 +210,10 @@ class Evaluations:
         trials, metrics, axes = self._trials(iteration), self.metrics, self.layout.axes
         field = _reference_field(trials, axes, reference)
         pairs = self._paired(trials, field, iteration)
-        places = combinations(trials[trials[field] != 0], axes)
-        cells = average_seeds(pairs, places, metrics).drop(columns="untrained")
+        of_cells = combinations(trials[trials[field] != 0], axes)
+        cells = average_seeds(pairs, of_cells, metrics).drop(columns="untrained")
         cells["excludes_zero"] = (cells["ci_low"] > 0) | (cells["ci_high"] < 0)
-        seats, groups = rows_by_seed(pairs, places), _sharing(places, field)
+        seats, groups = rows_by_seed(pairs, of_cells), _sharing(of_cells, field)
 
         def further(part: Part) -> dict[str, NDArray[Any]]:
             here = part.rows // len(metrics)
@@ -392,10 +392,10 @@ def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> s
     return field
 
 
-def _sharing(places: Sequence[Place], field: str) -> NDArray[np.int_]:
+def _sharing(of_cells: Sequence[Combination], field: str) -> NDArray[np.int_]:
     """Number [C] cells by the cell that they are compared with, the one where a field is 0."""
-    others = [axis for axis in places[0] if axis != field]
-    frame = pd.DataFrame(places)
+    others = [axis for axis in of_cells[0] if axis != field]
+    frame = pd.DataFrame(of_cells)
     return np.asarray(frame.groupby(others).ngroup() if others else np.zeros(len(frame)), np.int_)
 
 
