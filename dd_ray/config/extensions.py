@@ -37,7 +37,7 @@ KINDS: dict[str, type[Spec]] = {
     "optimizer": OptimizerSpec,
 }
 """Specs by the kind of their registry; `dd_ray.metrics` adds its own."""
-CODE = ("build", "features", "decoder", "make", "painter", "stills", "penalty", "update", "compute")
+CODE = ("build", "features", "decoder", "make", "painter", "stills", "pictures", "penalty", "update", "compute")
 """Fields of specs that hold or name code."""
 _GIVEN_A_CONFIG = (ModelSpec, NetworkSpec, DatasetSpec, ObjectiveSpec)
 """The specs whose code is called with a config, and so can read options of its own."""

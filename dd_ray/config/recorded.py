@@ -64,7 +64,8 @@ def _recalled(values: Mapping[str, Any], file: str) -> Spec:
     given: dict[str, Any] = {name: f"{ABSENT}:{file}" for name in CODE if name in known}
     if values["kind"] == "dataset":
         given["factors"] = ()
-    for name in known & {*values} - {"options"}:
+    # What a record says of code is not taken: it may be of anybody's, and the code that it names would be run.
+    for name in (known & {*values}) - {"options", *CODE, *_FUNCTIONS}:
         given[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
     if "gflop_per_frame" in given:
         given["gflop_per_frame"] = {int(size): cost for size, cost in given["gflop_per_frame"].items()}

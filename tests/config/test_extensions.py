@@ -186,6 +186,34 @@ def test_what_a_sweep_recorded_is_read_without_running_it() -> None:
     Stack([_config(blur=0.2)]).step()
 
 
+def _claims(name: str, option: str, default: float, kind: str = "model", **more: Any) -> list[dict[str, Any]]:
+    """A record as anybody may write it."""
+    about = {"within": [], "symbol": None, "free": False, "of_data": False, "in_key": True}
+    options = [{"name": option, "type": "float", "default": default, **about}]
+    spec = {"kind": kind, "name": name, "title": "x", "reads": ["beta"], "options": options, **more}
+    return [{"file": f"{name}.py", "digest": "", "declares": [spec]}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "more"),
+    [
+        ("model", "build", {}),
+        ("dataset", "make", {"training_size": 9}),
+        ("dataset", "pictures", {"training_size": 9}),
+        ("dataset", "check", {"training_size": 9}),
+        ("metric", "compute", {"columns": {"theirs": ["x", "x", "max"]}, "cost": 1.0}),
+    ],
+)
+def test_no_code_that_a_record_names_is_taken(kind: str, code: str, more: dict[str, Any]) -> None:
+    (claim,) = _claims("theirs", "their_option", 0.5, kind, **more, **{code: "os:system"})
+    if kind != "model":
+        del claim["declares"][0]["title"]
+    recall([claim])
+    spec = loading.REGISTRIES[kind]["theirs"]
+    assert getattr(spec, code) != "os:system" and "os:system" not in loading.codes_of(spec)
+    assert loading.is_recalled(spec)
+
+
 def test_of_a_record_kinds_that_a_process_has_not_imported_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     load_files([FOLDER / "explained.py", BLUR])
     recorded = json.loads(json.dumps(record()))
