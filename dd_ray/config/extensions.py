@@ -237,7 +237,7 @@ def _is_declared(spec: Spec) -> bool:
 
 
 def _check(extension: Extension, specs: Sequence[Spec]) -> None:
-    taken: dict[Any, object] = dict.fromkeys(_taken_beside(specs))
+    taken: dict[Any, object] = dict.fromkeys(taken_beside(specs))
     for spec in specs:
         where = _declaration(extension, spec)
         if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
@@ -287,7 +287,7 @@ def _named(spec: Spec) -> Iterator[tuple[str, Any, object]]:
         yield f" with column {name}", name, spec
 
 
-def _taken_beside(specs: Sequence[Spec]) -> Iterator[Any]:
+def taken_beside(specs: Sequence[Spec]) -> Iterator[Any]:
     """Yield the names that nothing in some specs may have; those that are recalled are declared anew by them.
 
     A config's properties are among them: an option of their name would take their place.

@@ -1,11 +1,11 @@
 """Records of the extensions that a sweep was run with, which are read without running them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, make_dataclass
+from dataclasses import field, fields, make_dataclass, replace
 from typing import Annotated, Any
 
 from dd_ray.config.code import ABSENT
-from dd_ray.config.extensions import CODE, KINDS, OPTION_TYPES, declared_by, is_recalled, kind_of, loaded
+from dd_ray.config.extensions import CODE, KINDS, OPTION_TYPES, declared_by, is_recalled, kind_of, loaded, taken_beside
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import Spec
 from dd_ray.config.trial_fields import REGISTRIES
@@ -69,7 +69,23 @@ def _recalled(values: Mapping[str, Any], file: str) -> Spec:
         given[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
     if "gflop_per_frame" in given:
         given["gflop_per_frame"] = {int(size): cost for size, cost in given["gflop_per_frame"].items()}
-    return kind(**given, options=_options(values["options"]))
+    return _beside_others(kind(**given), values["options"])
+
+
+def _beside_others(spec: Spec, options: Sequence[Mapping[str, Any]]) -> Spec:
+    """Return a spec with its options, and with those of its columns, whose names nothing else has.
+
+    A config has each option once: what declares it first decides its default, and the others read it.
+    """
+    taken = {*taken_beside([spec])}
+    columns = getattr(spec, "columns", {})
+    own: dict[str, Any] = {"columns": {n: each for n, each in columns.items() if n not in taken}} if columns else {}
+    return replace(
+        spec,
+        reads=(*spec.reads, *(each["name"] for each in options if each["name"] in taken)),
+        options=_options([each for each in options if each["name"] not in taken]),
+        **own,
+    )
 
 
 def _options(options: Sequence[Mapping[str, Any]]) -> type | None:

@@ -214,6 +214,50 @@ def test_no_code_that_a_record_names_is_taken(kind: str, code: str, more: dict[s
     assert loading.is_recalled(spec)
 
 
+@pytest.mark.parametrize("option", ["gamma", "seed", "key", "to_dict", "num_data", "sweep"])
+def test_a_record_changes_nothing_of_other_configs(option: str) -> None:
+    before = TrialConfig(model="beta_vae", beta=0.1)
+    recall(_claims("theirs", option, 0.75))
+    after = TrialConfig(model="beta_vae", beta=0.1)
+    assert (after.key, after.to_dict()) == (before.key, before.to_dict())
+
+
+def test_a_record_does_not_rename_a_column_that_there_is() -> None:
+    before = dict(REPORTED)
+    renamed = {name: ["x", "x", "min"] for name in ("dci_disentanglement", "theirs")}
+    (claim,) = _claims("theirs", "their_option", 0.5, "metric", columns=renamed, cost=1.0, masked=False)
+    del claim["declares"][0]["title"]
+    recall([claim])
+    assert dict(REPORTED) == before | {"theirs": REPORTED["theirs"]} and "dci_disentanglement" in before
+
+
+def test_models_that_share_options_are_recalled(tmp_path: Path) -> None:
+    load_files(
+        [
+            _file(
+                tmp_path,
+                _with_option("mine: float = 0.5") + "B = ModelSpec(name='b', title='x', build=dict, options=O)\n",
+            )
+        ]
+    )
+    recorded, keys = json.loads(json.dumps(record())), [_of(name).key for name in "ab"]
+    unload("mine.py")
+    for _ in range(2):
+        recall(recorded)
+        assert [_of(name).key for name in "ab"] == keys
+
+
+def _of(model: str) -> TrialConfig:
+    return TrialConfig(model=model, mine=0.2)  # type: ignore[call-arg]
+
+
+def test_sweeps_whose_extensions_have_an_option_of_one_name_are_read_beside_each_other() -> None:
+    for name, default in (("one", 0.5), ("two", 0.7)):
+        recall(_claims(name, "blur", default))
+    configs = [TrialConfig.from_dict({"model": name, "beta": 0.1, "blur": 0.7}) for name in ("one", "two")]
+    assert [config.to_dict()["blur"] for config in configs] == [0.7, 0.7]
+
+
 def test_of_a_record_kinds_that_a_process_has_not_imported_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     load_files([FOLDER / "explained.py", BLUR])
     recorded = json.loads(json.dumps(record()))
