@@ -174,7 +174,7 @@ class Evaluations:
             table=table,
             metrics=metrics,
             layout=layout,
-            last=max(manifest["options"]["iterations"], int(evaluated.max())),
+            last=max(manifest["options"].get("iterations", 0), int(evaluated.max())),
             **_by_key_and_iteration(table),
             scores=table[[*metrics]].to_numpy(float),
             untrained=before,

@@ -192,7 +192,8 @@ def rows_of(key: str, records: TrialRecords, running: Collection[str] = ()) -> l
     shared |= {"error": outcome.error if outcome else None, **values}
     added = records.scores
     rows = evaluations or [{"iteration": None}]
-    return [shared | row | added.get(row["iteration"], {}) for row in rows]
+    # Once more at the end: no score takes the place of what the trial is, whatever its record calls it.
+    return [shared | row | added.get(row["iteration"], {}) | shared for row in rows]
 
 
 FORMULAS = ("=", "+", "-", "@")

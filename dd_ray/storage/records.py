@@ -15,6 +15,10 @@ from dd_ray.storage.files import Files, NoFileError
 
 State = Literal["finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"]
 """Ways in which a trial ends."""
+LARGEST_WHOLE = 2**63 - 1
+"""The largest whole number that a column of a table holds."""
+LATEST = 2**33
+"""The year 2242 in seconds since 1970; pandas has none after 2262."""
 LONGEST_SHOWN = 60
 """The most characters of a wrong value that a message shows."""
 
@@ -39,11 +43,16 @@ class Shape:
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_WHOLE
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # JSON's whole numbers may have more digits than a float or a column of a table has room for.
+    return abs(value) <= LARGEST_WHOLE if type(value) is int else isinstance(value, float) and math.isfinite(value)
+
+
+def _is_time(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < LATEST
 
 
 ANY = Shape(says="anything", holds=lambda value: True)
@@ -51,6 +60,7 @@ TEXT = Shape(says="a text", holds=lambda value: isinstance(value, str))
 WHOLE = Shape(says="a whole number of 0 or more", holds=_is_whole)
 REACHED = Shape(says="a whole number, or -1 before the first", holds=lambda value: value == -1 or _is_whole(value))
 NUMBER = Shape(says="a number", holds=_is_number)
+TIME = Shape(says="a time in seconds since 1970", holds=_is_time)
 NUMBER_OR_NONE = Shape(says="a number or null", holds=lambda value: value is None or _is_number(value))
 TEXT_OR_NONE = Shape(says="a text or null", holds=lambda value: value is None or isinstance(value, str))
 
@@ -74,6 +84,7 @@ _SEARCH = _object(
     {"optuna_study": TEXT, "objectives": _list_of(TEXT), "space": _object(each=TEXT), "iterations": WHOLE},
     {"seeds": _list_of(WHOLE)},
 )
+_OPTIONS = _object(known={"iterations": WHOLE, "suggestions": WHOLE})
 _EXTENSION = _object(
     {
         "file": TEXT,
@@ -84,14 +95,14 @@ _EXTENSION = _object(
 _MACHINE = _object({"name": TEXT_OR_NONE, "processor": TEXT_OR_NONE, "cores": NUMBER_OR_NONE, "gpus": _list_of(TEXT)})
 _EVALUATION = _object({"iteration": WHOLE}, {"check": TEXT}, NUMBER_OR_NONE)
 _ATTEMPT = _object(
-    {"attempt": TEXT, "began": NUMBER, "host": TEXT, "pid": WHOLE, "device": TEXT, "recorded": REACHED},
-    {"ended": NUMBER, "iteration": REACHED, "how": TEXT, "error": TEXT},
+    {"attempt": TEXT, "began": TIME, "host": TEXT, "pid": WHOLE, "device": TEXT, "recorded": REACHED},
+    {"ended": TIME, "iteration": REACHED, "how": TEXT, "error": TEXT},
 )
 _AGAIN = "the sweep's command sets the trial aside and trains it again"
 SHAPES: Mapping[str, tuple[Shape, str]] = {
     "sweep.json": (
         _object(
-            {"study": TEXT, "axes": _object(each=_list_of(ANY)), "options": _object(known={"suggestions": WHOLE})},
+            {"study": TEXT, "axes": _object(each=_list_of(ANY)), "options": _OPTIONS},
             {
                 "search": _SEARCH,
                 "question": TEXT_OR_NONE,
@@ -247,11 +258,12 @@ def _parsed(content: bytes, shape: Shape, constants: Callable[[str], Any] = _ref
     """
     try:
         value = json.loads(content, parse_constant=constants)
+        wrong = _wrong(value, shape, "it")
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except UnicodeDecodeError as error:
         raise ValueError("it is no text") from error
-    if wrong := _wrong(value, shape, "it"):
+    if wrong:
         raise ValueError(wrong)
     return value  # type: ignore[no-any-return]
 

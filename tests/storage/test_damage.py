@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -285,6 +286,51 @@ def test_no_number_of_a_trial_is_infinite_but_the_range_of_an_option_may_be(tmp_
     assert repr(read_object(files, "sweep.json")["most"]) == repr(float(number))
     with pytest.raises(DamagedError, match=number):
         read_object(files, "config.json")
+
+
+HUGE = 10**400
+"""More than a float holds, though JSON has no largest number."""
+BEGUN = {"attempt": "a", "began": 0.0, "host": "h", "pid": 1, "device": "cpu", "recorded": -1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wrong"),
+    [
+        ("metrics.jsonl", {"iteration": 2**63}, "iteration is 9223372036854775808, not a whole number"),
+        ("metrics.jsonl", {"iteration": 0, "mcc": HUGE}, "not a number or null"),
+        ("metrics.jsonl", {"iteration": 0, "mcc": -HUGE}, "not a number or null"),
+        ("outcome.json", {"state": "out_of_time", "iteration": HUGE}, "not a whole number"),
+        ("attempts.jsonl", {**BEGUN, "began": 1e300}, "began is 1e+300, not a time"),
+        ("attempts.jsonl", {**BEGUN, "began": -1e18}, "not a time"),
+        ("attempts.jsonl", {**BEGUN, "ended": HUGE}, "not a time"),
+        ("sweep.json", {"study": "x", "axes": {}, "options": {"iterations": "3"}}, 'iterations is "3", not a whole'),
+    ],
+)
+def test_no_number_is_larger_than_what_reads_it_holds(tmp_path: Path, name: str, content: dict, wrong: str) -> None:
+    (tmp_path / name).write_text(json.dumps(content) + "\n")
+    files = SweepFolder.at(tmp_path).files
+    with pytest.raises(DamagedError) as refused:
+        (read_lines if name.endswith("l") else read_object)(files, name)
+    assert wrong in str(refused.value)
+
+
+def test_what_is_nested_as_deep_as_can_be_read_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    files = SweepFolder.at(tmp_path).files
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        (tmp_path / "sweep.json").write_text(f'{{"study": {"[" * depth}{"]" * depth}}}')
+        with pytest.raises(DamagedError):
+            read_object(files, "sweep.json")
+
+
+def test_a_score_named_as_what_a_trial_is_does_not_take_its_place(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"gamma": [0.5], "beta": [0.1]}, lambda config: ("unfinished", 0), evaluated=())
+    whole = results.load(path)
+    claims = {"key": 3, "label": 4, "state": 5, "error": 6, "gamma": 7, "mcc": 0.5}
+    SweepFolder.open(path).trials()[0].record({"iteration": 0, **claims})
+    claimed = results.load(path)
+    named = ["key", "label", "error", "gamma"]
+    assert claimed[named].to_dict("records") == whole[named].to_dict("records") and claimed["mcc"].tolist() == [0.5]
+    assert claimed["state"].tolist() == ["unfinished"]
 
 
 @pytest.mark.parametrize("content", [b'{"state": "fini', b'{"state": "finished", "iteration": 300, "more": 1}'])
