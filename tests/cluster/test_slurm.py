@@ -125,6 +125,20 @@ def test_the_end_of_a_job_is_for_slurm_to_tell(tmp_path):
     assert (done.returncode, done.stdout) == (0, "ends at None\n"), done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
+def test_a_folder_that_another_user_has_put_there_leads_to_no_ray(tmp_path):
+    of_another = {
+        "srun": 'until [[ $1 == ray_node ]]; do shift; done\nmkdir "$2" && echo theirs:1 >"$2/ray_current_cluster"\n'
+        'chown 65534 "$2"\nsleep 1\nexit 1',  # as its mkdir fails
+        "python": f'[[ $2 == *ray.init* ]] && echo "$3" >joined && exit\nexec {sys.executable} "$@"',
+    }
+    commands = stand_ins(tmp_path, STAND_INS | WITHOUT_RAY | of_another)
+    (tmp_path / "sweep.py").write_text("")
+    done = run_script("sweep.py", folder=tmp_path, PATH=f"{commands}:{os.environ['PATH']}", HOME=str(tmp_path), **JOB)
+    assert not (tmp_path / "joined").exists() and "stopping: Ray has ended" in done.stderr
+    assert done.returncode == 1
+
+
 def stand_ins(folder, scripts):
     """Make a folder of commands."""
     commands = folder / "commands"
