@@ -89,7 +89,7 @@ def write_report(options: Options) -> Path:
     here = Path() if options.more else SweepFolder.open(options.path).files.local or Path()
     out = options.out or here / PAGE
     file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
-    export(file.parent, {file.name: page.encode()})
+    export(file.parent, {file.name: page.encode("utf-8", "backslashreplace")})
     return out
 
 
@@ -113,7 +113,7 @@ def _write_front(options: Options) -> Path:
     page = front_page(options.path, lambda line: f"{quote(line.name)}/{PAGE}" if line.has_page else None)
     out = options.out or (open_files(options.path).local or Path()) / FRONT
     file = out.absolute()
-    export(file.parent, {file.name: page.encode()})
+    export(file.parent, {file.name: page.encode("utf-8", "backslashreplace")})
     return out
 
 

@@ -119,9 +119,17 @@ def _line(sweep: SweepFolder, recorded: _Recorded) -> Line:
 def sweeps_in(storage: str) -> list[str]:
     """Return the names of the sweeps that a storage holds; none where it is none."""
     found = open_files(storage)
-    names = [name for name in found.names() if "/" not in name]
+    names = [name for name in found.names() if "/" not in name and _is_text(name)]
     holds = in_parallel(lambda name: _is_sweep(found.at(name)), names)
     return [name for name, is_sweep in zip(names, holds, strict=True) if is_sweep]
+
+
+def _is_text(name: str) -> bool:
+    """Return whether a folder's name can stand in a page and in an address: it may be any bytes."""
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_sweep(files: Files) -> bool:

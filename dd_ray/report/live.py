@@ -57,7 +57,7 @@ def live_page(sweep: SweepFolder, name: str, question: str, shown: bool = True) 
     command = serve_command(sweep.location)
     if not sweep.files.exists(PAGE):
         page = waiting_page(name, question, sweep.location)
-        sweep.files.write(PAGE, page.encode(), durable=False)
+        sweep.files.write(PAGE, page.encode("utf-8", "backslashreplace"), durable=False)
     if shown:
         print(f"Page:        {page_link(sweep)}")
         print(f"Live:        {command}", flush=True)
@@ -116,7 +116,7 @@ def write_page(sweep: SweepFolder) -> None:
     from dd_ray.report.page import render  # noqa: PLC0415
 
     page = render(collect(sweep.location), [], [])
-    sweep.files.write(PAGE, page.encode(), durable=False)
+    sweep.files.write(PAGE, page.encode("utf-8", "backslashreplace"), durable=False)
 
 
 def waiting_page(name: str, question: str, location: str) -> str:

@@ -45,7 +45,8 @@ def pack(value: Any) -> bytes:
     """
     columns = _Columns()
     tree = {"content": _without_columns(value, columns), "names": columns.names}
-    text = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    written = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = written.encode("utf-8", "backslashreplace")  # bytes of a file's name that are no UTF-8, as JSON escapes them
     codes = columns.codes()
     head = np.array([len(text), len(codes)], "<u4").tobytes()
     planes = codes.view(np.uint8).reshape(-1, 4).T.tobytes()

@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(HTTPStatus.OK, "application/json", as_json(content), {"ETag": version})
 
     def _send(self, status: HTTPStatus, kind: str, text: str, headers: Mapping[str, str] | None = None) -> None:
-        content = text.encode()
+        content = text.encode("utf-8", "backslashreplace")
         self.send_response(status)
         sent = {
             "Content-Type": f"{kind}; charset=utf-8",

@@ -219,7 +219,8 @@ class SweepFolder:
         """Return a text that changes when the sweep's request or a trial's record does, without reading the records."""
         stamps = self.files.stamps("cells").items()
         records = sorted(f"{name} {stamp}" for name, stamp in stamps if name.rpartition("/")[2] in RECORDS)
-        return hashlib.sha256("\n".join([*records, ""]).encode() + self.files.read("sweep.json")).hexdigest()
+        told = "\n".join([*records, ""]).encode("utf-8", "surrogateescape")  # as names of folders may be any bytes
+        return hashlib.sha256(told + self.files.read("sweep.json")).hexdigest()
 
     def trials(self) -> list[TrialFolder]:
         """Return all trials that were created, sorted by key."""

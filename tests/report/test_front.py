@@ -1,13 +1,16 @@
 """The front page of a storage: what it says of each sweep, and where it leads."""
 
 import errno
+import json
 import math
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from dd_ray.errors import UserError
-from dd_ray.report import command, front
+from dd_ray.report import command, front, live
 from dd_ray.report.front import Lines, sweeps_in
 from dd_ray.report.server import Server, _shown
 from dd_ray.storage.files import LocalFiles
@@ -191,3 +194,24 @@ def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
 def test_a_page_of_a_storage_takes_no_options_of_a_sweep(storage: Path) -> None:
     with pytest.raises(UserError, match=r"^--x is for the page of a sweep, and .* is a storage; leave it out\.$"):
         command.write_report(command.Options(path=str(storage), x="gamma"))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="has no such names")
+def test_names_that_are_no_text_end_no_page(tmp_path: Path) -> None:
+    """A name of a file may be any bytes: those that are no UTF-8 come into a sweep by its command and its errors."""
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5]})
+    sweep = SweepFolder.at(path)
+    sweep.write_manifest({**(sweep.manifest() or {}), "command": ["a\udce9", "\\\udce9"], "question": "of a\udce9?"})
+    (path / "cells" / "caf\udce9").mkdir()
+    shutil.copytree(path, tmp_path / "caf\udce9")
+    assert sweeps_in(str(tmp_path)) == ["s"]
+    command.main([str(tmp_path)])
+    command.main([str(path), "--videos", "0"])
+    live.write_page(sweep)
+    with Server(0, *_shown(str(tmp_path))) as server, running(server):
+        answers = [ask(server, address) for address in ("/", "/s/", "/s/content.json")]
+    assert [answer.status for answer, _ in answers] == [200, 200, 200]
+    asked = json.loads(answers[2][1])["about"]["command"]
+    assert asked == "python 'a\udce9' '\\\udce9'"
+    assert Page((path / "report.html").read_text()).numbers()["about"]["command"] == asked
+    assert "of a\\udce9?" in answers[0][1]
