@@ -58,9 +58,16 @@ def load(path: str | Path) -> pd.DataFrame:
 
 def _study_of(sweep: SweepFolder, search: Mapping[str, Any]) -> optuna.Study:
     try:
-        return optuna.load_study(study_name=search["optuna_study"], storage=read_storage(sweep.folder))
+        study = optuna.load_study(study_name=search["optuna_study"], storage=read_storage(sweep.folder))
     except KeyError as error:
         raise UserError(f"{sweep.location} has no suggestions yet, or has lost them; run its command again.") from error
+    suggested = [asked for asked in study.get_trials(deepcopy=False) if TRIALS in asked.user_attrs]
+    if missing := [name for name in search["space"] if any(name not in asked.params for asked in suggested)]:
+        raise UserError(
+            f"{sweep.location} searches over {missing[0]}, of which a suggestion in its {LOG} has no value; its "
+            "sweep.json is that of another search."
+        )
+    return study
 
 
 def best_so_far(table: pd.DataFrame, objective: str) -> "pd.Series[float]":

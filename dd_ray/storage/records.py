@@ -6,6 +6,7 @@ names the file, what is wrong with it, and what to do.
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -65,6 +66,11 @@ NUMBER_OR_NONE = Shape(says="a number or null", holds=lambda value: value is Non
 TEXT_OR_NONE = Shape(says="a text or null", holds=lambda value: value is None or isinstance(value, str))
 
 
+KEY = Shape(
+    says="a trial's key", holds=lambda value: isinstance(value, str) and re.fullmatch("[0-9a-f]{16}", value) is not None
+)
+
+
 def _list_of(each: Shape) -> Shape:
     return Shape(says="a list", holds=lambda value: isinstance(value, list), each=each)
 
@@ -97,6 +103,14 @@ _EVALUATION = _object({"iteration": WHOLE}, {"check": TEXT}, NUMBER_OR_NONE)
 _ATTEMPT = _object(
     {"attempt": TEXT, "began": TIME, "host": TEXT, "pid": WHOLE, "device": TEXT, "recorded": REACHED},
     {"ended": TIME, "iteration": REACHED, "how": TEXT, "error": TEXT},
+)
+_LOGGED = _object(
+    {"op_code": WHOLE, "worker_id": TEXT},
+    {
+        "user_attr": _object(known={"cells": _list_of(KEY)}),
+        "param_value_internal": NUMBER,
+        "values": Shape(says="a list or null", holds=lambda value: isinstance(value, list | None), each=NUMBER),
+    },
 )
 _AGAIN = "the sweep's command sets the trial aside and trains it again"
 SHAPES: Mapping[str, tuple[Shape, str]] = {
@@ -149,7 +163,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
     ),
     "attempts.jsonl": (_ATTEMPT, "it is left out, and nothing depends on it"),
     "optuna.log": (
-        _object({"op_code": WHOLE, "worker_id": TEXT}),
+        _LOGGED,
         "the search's command sets it aside and goes on with what is before it",
     ),
 }

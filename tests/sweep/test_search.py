@@ -1,5 +1,6 @@
 """A search: what it draws, what Optuna is told, and that it goes on after a kill."""
 
+import json
 import os
 import signal
 import subprocess
@@ -491,6 +492,45 @@ def test_the_others_are_not_judged(tmp_path: Path) -> None:
         scheduler.on_trial_complete(None, trial, result)
     assert verdicts == ["CONTINUE", "STOP", "STOP", "CONTINUE"]
     assert scheduler.metric == "reconstruction_error"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wrong"),
+    [
+        ("user_attr", {"cells": ["../../../../etc"]}, 'cells[0] is "../../../../etc", not a trial\'s key'),
+        ("user_attr", {"cells": [1]}, "cells[0] is 1, not a trial's key"),
+        ("user_attr", {"cells": None}, "cells is null, not a list"),
+        ("param_value_internal", "x", 'param_value_internal is "x", not a number'),
+        ("values", [10**400], "not a number"),
+        ("values", [], "suggestion 0 has 0 values"),
+        ("values", [1.0, 2.0], "suggestion 0 has 2 values"),
+    ],
+)
+def test_a_log_of_others_leads_nowhere_and_is_refused_in_a_sentence(
+    tmp_path: Path, name: str, value: Any, wrong: str
+) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1")
+    run(plan, bowl)
+    log = SweepFolder.open(plan.location).folder / LOG
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    known = [line for line in lines if name in line and (name != "user_attr" or "cells" in line[name])]
+    known[-1][name] = value
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(UserError) as refused:
+        search_results.load(plan.location)
+    assert wrong in str(refused.value) and "optuna.log is damaged" in str(refused.value)
+    mend_log(SweepFolder.open(plan.location))
+    assert (log.parent / "aside" / f"{LOG}-1").exists()
+
+
+def test_a_search_over_what_its_suggestions_do_not_have_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1")
+    run(plan, bowl)
+    sweep = SweepFolder.open(plan.location)
+    manifest = sweep.manifest() or {}
+    sweep.write_manifest({**manifest, "search": {**manifest["search"], "space": {"lam": "x"}}})
+    with pytest.raises(UserError, match="searches over lam, of which a suggestion"):
+        search_results.load(plan.location)
 
 
 @settings(max_examples=6)
