@@ -35,12 +35,12 @@ def _sit(out: Path, minutes: float) -> list[str]:
 
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs the package triton")
 def test_instructions_are_counted_of_all_that_a_step_launches():
-    launches = list(instructions.launches_of("tf32"))
-    assert len(launches) == 23  # eight layers and their gradients, but that of the encoder's images
-    what, programs, registers, shared, of_warp, ms = launches[-1].row()
+    found = list(instructions.programs_of("tf32"))
+    assert len(found) == 23  # eight layers and their gradients, but that of the encoder's images
+    what, programs, registers, shared, of_warp, ms = found[-1].row()
     assert what == "kernel of 32×16×16 to 1×32×32" and programs == 36 * 72
     assert 32 <= registers <= 255 and 0 < shared < 228
-    assert 100 * launches[-1].rounds < of_warp < 1000 * launches[-1].rounds
+    assert 100 * found[-1].rounds < of_warp < 1000 * found[-1].rounds
     assert ms == pytest.approx(1000 * programs * 4 * of_warp / instructions.ISSUED)
 
 

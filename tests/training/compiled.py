@@ -3,41 +3,70 @@
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-TYPES = {torch.float32: "*fp32", torch.bfloat16: "*bf16"}
-OPTIONS = ("num_warps", "enable_fp_fusion")
+from tests.training.launches import Launch
 
 
-def compiled_for_an_h100(name: str, arguments: Sequence[Any], constants: Mapping[str, Any]) -> Any:
-    """Compile a kernel for what it is launched with."""
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
+@dataclass(frozen=True)
+class Pointer:
+    """Where a tensor would lie on a GPU, whose tensors of their own begin at multiples of far more than 16 bytes."""
+
+    dtype: torch.dtype
+    place: int
+
+    def data_ptr(self) -> int:
+        """As a tensor has it."""
+        return self.place
+
+
+class H100:
+    """What a compilation asks a driver for; it has a number that no device has, so that nothing is launched on it."""
+
+    def get_current_target(self) -> Any:
+        """Its compute capability."""
+        from triton.backends.compiler import GPUTarget
+
+        return GPUTarget("cuda", 90, 32)
+
+    def get_current_device(self) -> int:
+        """Its number."""
+        return -1
+
+    def get_current_stream(self, device: int) -> int:
+        """None is used."""
+        return 0
+
+
+def without_memory(launch: Launch) -> Launch:
+    """Put pointers in the place of tensors: all that a kernel is compiled by, which one can compare and send."""
+    values = (_pointer(value) if isinstance(value, Tensor) else value for value in launch.arguments)
+    return replace(launch, arguments=tuple(values))
+
+
+def _pointer(tensor: Tensor) -> Pointer:
+    return Pointer(tensor.dtype, tensor.storage_offset() * tensor.element_size())
+
+
+def compiled_for_an_h100(launch: Launch) -> Any:
+    """Compile a kernel by the way that a launch of it takes, which then finds it in Triton's cache."""
+    from triton.runtime import driver
 
     from dd_ray.training import triton_kernels
 
-    kernel = getattr(triton_kernels, name)
-    given = dict(zip(kernel.arg_names, arguments, strict=False))
-    known = {key: value for key, value in constants.items() if key not in OPTIONS}
-    known |= {argument: None for argument, value in given.items() if value is None}
-    tensors = {argument: TYPES[value.dtype] for argument, value in given.items() if isinstance(value, Tensor)}
-    signature = {argument: tensors.get(argument, "i32") for argument in given} | dict.fromkeys(known, "constexpr")
-    # As at a launch: whether a number is a multiple of 16, as the memory of a tensor of its own always is.
-    even = [(i,) for i, value in enumerate(arguments) if not isinstance(value, int) or value % 16 == 0]
-    source = ASTSource(
-        kernel,
-        signature,
-        {(kernel.arg_names.index(constant),): value for constant, value in known.items()},
-        {place: [["tt.divisibility", 16]] for place in even if signature[kernel.arg_names[place[0]]] != "constexpr"},
-    )
-    options = {option: constants[option] for option in OPTIONS}
-    return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
+    before = driver._active
+    driver.set_active(H100())
+    try:
+        arguments = without_memory(launch).arguments
+        kernel = getattr(triton_kernels, launch.name)
+        return kernel.run(*arguments, grid=launch.grid, warmup=True, **launch.constants)
+    finally:
+        driver.set_active(before)
 
 
 def registers_of(compiled: Any) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from dd_ray.training.blocks import Blocks
 from dd_ray.training.triton_convolutions import Geometry, KernelError, convolve, differentiate
 from tests.small import small
 from tests.training.compiled import compiled_for_an_h100, registers_of
+from tests.training.launches import multiplied_as, recorded
 from tests.training.traffic import bytes_of_step
 
 HERE = Path(__file__).parent
@@ -62,11 +63,11 @@ def test_in_the_interpreter(tmp_path, which):
 )
 def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_path, precision, layer):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    for name, arguments, constants in _launches(monkeypatch, precision, *layer):
-        compiled = compiled_for_an_h100(name, arguments, constants)
+    for launch in _launches(precision, *layer):
+        compiled = compiled_for_an_h100(launch)
         registers, spilled = registers_of(compiled)
-        assert PROGRAMS * 128 * registers <= REGISTERS and spilled <= SPILLED, (name, constants)
-        assert PROGRAMS * (compiled.metadata.shared + 1024) < SHARED_MEMORY, (name, constants)
+        assert PROGRAMS * 128 * registers <= REGISTERS and spilled <= SPILLED, launch
+        assert PROGRAMS * (compiled.metadata.shared + 1024) < SHARED_MEMORY, launch
 
 
 @needs_triton
@@ -75,40 +76,31 @@ def test_compiled_for_an_h100_a_program_leaves_room_for_others(monkeypatch, tmp_
 )
 def test_numbers_between_layers_are_read_and_written_sixteen_bytes_at_once(monkeypatch, tmp_path, precision):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    for name, arguments, constants in _launches(monkeypatch, precision, 32, 32, 16):
-        code = compiled_for_an_h100(name, arguments, constants).asm["ptx"]
+    for launch in _launches(precision, 32, 32, 16):
+        code = compiled_for_an_h100(launch).asm["ptx"]
         read, written = (set(re.findall(rf"{way}\.global\.(\S*b\d+)", code)) for way in ("ld", "st"))
         copied = set(re.findall(r"cp\.async\.(\w+)\.shared", code))  # cg: of sixteen bytes
         assert written - {"b32"} == {"v4.b32"}  # b32: sums of pixels, and the kernel's gradient
         assert read - {"v2.b32"} <= {"v4.b32"} and copied <= {"cg"}  # v2: of a bias
-        assert "v2.b32" not in read or name == "convolve"
-        assert "b32" not in written or name == "differentiate"
+        assert "v2.b32" not in read or launch.name == "convolve"
+        assert "b32" not in written or launch.name == "differentiate"
 
 
-def _launches(monkeypatch, precision, wide, narrow, side):
+def _launches(precision, wide, narrow, side):
     """What a layer and its gradients ask for."""
-    launches = []
-
-    class Recorder:
-        def __init__(self, name):
-            self.name = name
-
-        def __getitem__(self, grid):
-            return lambda *arguments, **constants: launches.append((self.name, arguments, constants))
-
-    monkeypatch.setattr(triton_convolutions, "_kernel", Recorder)
     geometry = Geometry((side, side), (side // 2, side // 2), (3, 3), (2, 2), (1, 1))
     kernel = torch.zeros(2, narrow, wide, 3, 3)
-    between = torch.bfloat16 if precision == "bf16" else torch.float32
-    monkeypatch.setattr(triton_convolutions, "_precision", lambda: precision)
-    monkeypatch.setattr(triton_convolutions, "dtype_between", lambda: between)
-    sizes = ((2, 16, c, n, n) for c, n in ((wide, side), (narrow, side // 2)))
-    of_wide, of_narrow = (triton_convolutions._empty(size, kernel, between=True, channels_last=True) for size in sizes)
-    for source, target, transposed in ((of_wide, of_narrow, False), (of_narrow, of_wide, True)):
-        options = {"transposed": transposed, "activation": "elu", "between": True}
-        convolve(geometry, source, kernel, torch.zeros(2, target.shape[2]), **options)
-        differentiate(geometry, target, kernel, source, **options, of_images=True, sums=True)
-    return launches
+
+    def compute():
+        sizes = ((2, 16, c, n, n) for c, n in ((wide, side), (narrow, side // 2)))
+        of_wide, of_narrow = (triton_convolutions._empty(n, kernel, between=True, channels_last=True) for n in sizes)
+        for source, target, transposed in ((of_wide, of_narrow, False), (of_narrow, of_wide, True)):
+            options = {"transposed": transposed, "activation": "elu", "between": True}
+            convolve(geometry, source, kernel, torch.zeros(2, target.shape[2]), **options)
+            differentiate(geometry, target, kernel, source, **options, of_images=True, sums=True)
+
+    with multiplied_as(precision):
+        return recorded(compute)
 
 
 def test_a_step_of_36_trials_moves_no_more_than_its_layers_read_and_write(monkeypatch):
