@@ -1,24 +1,20 @@
 """The sitting at a GPU comes to its end on a CPU, with small sizes, and leaves what is to be gone on with."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tarfile
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from packaging.version import Version
 
 from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.training import load_state
-from tests.benchmarks.gpu import instructions, paper
+from tests.benchmarks.gpu import paper
 from tests.benchmarks.gpu.__main__ import PHASES, Sitting, _paper
 from tests.benchmarks.gpu.record import latest, outcomes, tell, told
 from tests.benchmarks.gpu.table import MOST, table
@@ -31,17 +27,6 @@ def _sit(out: Path, minutes: float) -> list[str]:
     done = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
-
-
-@pytest.mark.skipif(find_spec("triton") is None, reason="needs the package triton")
-def test_instructions_are_counted_of_all_that_a_step_launches():
-    found = list(instructions.programs_of("tf32"))
-    assert len(found) == 23  # eight layers and their gradients, but that of the encoder's images
-    what, programs, registers, shared, of_warp, ms = found[-1].row()
-    assert what == "kernel of 32×16×16 to 1×32×32" and programs == 36 * 72
-    assert 32 <= registers <= 255 and 0 < shared < 228
-    assert 100 * found[-1].rounds < of_warp < 1000 * found[-1].rounds
-    assert ms == pytest.approx(1000 * programs * 4 * of_warp / instructions.ISSUED)
 
 
 @pytest.mark.slow
@@ -66,18 +51,6 @@ def test_a_sitting_comes_to_its_end_and_is_gone_on_with(tmp_path):
     assert all(load_state(sweep.trial(key).state(6)).iteration == 6 for key in trials["key"])
     command = ["--preset", "paper", "--storage", str(tmp_path / "sweeps"), "--name", paper.NAME, *paper.SMALL]
     check_agrees(parse(paper._study(), [*command, "--beta-norm", "0.1"]), sweep)  # the same command goes on with it
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    find_spec("triton") is None or Version(version("triton")) < Version("3.9"), reason="see test_triton"
-)
-def test_other_tiles_are_tried_on_each_kernel_of_a_step(tmp_path):
-    command = ["-m", "tests.benchmarks.gpu.tiles", "--small", "--precision", "float32", "--out", str(tmp_path)]
-    environment = os.environ | {"TRITON_INTERPRET": "1", "TRITON_CACHE_DIR": str(tmp_path / "kernels")}
-    subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=True)
-    assert {result["case"].split()[2] for result in told(tmp_path)} == {"convolve", "differentiate"}
-    assert all(len(result["times"]) == 2 and result["ms"] == result["times"]["{}"] for result in told(tmp_path))
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ def bytes_of_step(monkeypatch: Any, config: TrialConfig, capacity: int, method: 
     moved: Counter[str] = Counter()
 
     def launch(name: str, grid: Any, *arguments: Any, **constants: Any) -> None:
-        moved[name] += sum(map(_size, {id(t): t for t in arguments if isinstance(t, Tensor)}.values()))
+        moved[name] += sum(map(bytes_of, {id(t): t for t in arguments if isinstance(t, Tensor)}.values()))
 
     monkeypatch.setattr(triton_convolutions, "_launch", launch)
     with _Counting(moved):
@@ -50,7 +50,7 @@ class _Counting(TorchDispatchMode):
         if not _is_view(func) and "empty" not in str(func):
             read = {id(t): t for t in tree_leaves((args, kwargs)) if isinstance(t, Tensor)}
             written = [t for t in tree_leaves(out) if isinstance(t, Tensor)]
-            self._moved[str(func)] += sum(map(_size, [*read.values(), *written]))
+            self._moved[str(func)] += sum(map(bytes_of, [*read.values(), *written]))
         return out
 
 
@@ -61,5 +61,6 @@ def _is_view(func: Any) -> bool:
     return bool(returns) and all(info is not None and not info.is_write for info in returns)
 
 
-def _size(tensor: Tensor) -> int:
+def bytes_of(tensor: Tensor) -> int:
+    """Of its numbers; of those that trials share, once."""
     return min(tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes())
