@@ -124,13 +124,13 @@ def test_records_are_packed_while_trials_save_their_states(tmp_path, monkeypatch
     (cell / "metrics.jsonl").write_text("{}\n")
     draft = cell / ".state-000000250.npz.abde65752d7a"
     draft.write_bytes(b"a state that is being written")
-    archive = paper._archive
+    archive = paper.archive
 
     def when_the_draft_is_a_state(path, root, files):
         draft.rename(cell / "state-000000250.npz")
         archive(path, root, files)
 
-    monkeypatch.setattr(paper, "_archive", when_the_draft_is_a_state)
+    monkeypatch.setattr(paper, "archive", when_the_draft_is_a_state)
     paper.pack_records(tmp_path, scratch)
     with tarfile.open(tmp_path / paper.RECORDS) as packed:
         assert packed.getnames() == [f"{paper.NAME}/cells/a/metrics.jsonl"]

@@ -1,9 +1,12 @@
-"""Our Triton kernels counted, and tried by tiles for a GPU, where there is none."""
+"""Our Triton kernels counted, compiled and tried by tiles for a GPU, where there is none."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,9 +17,12 @@ import pytest
 import torch
 from packaging.version import Version
 
-from tests.benchmarks.gpu import instructions, tiles
+from dd_ray.training import Stack
+from tests.benchmarks.gpu import ahead, instructions, tiles
 from tests.benchmarks.gpu.record import told
-from tests.benchmarks.stack import BASE
+from tests.benchmarks.stack import seeds_of
+from tests.small import small
+from tests.training.compiled import without_memory
 from tests.training.launches import multiplied_as, recorded
 from tests.training.traffic import step_of_nothing
 
@@ -35,21 +41,85 @@ def test_instructions_are_counted_of_all_that_a_step_launches():
     assert ms == pytest.approx(1000 * programs * 4 * of_warp / instructions.ISSUED)
 
 
-def _calls():
-    calls: list[tiles.Call] = []
-    step = partial(step_of_nothing, BASE, 36, "triton")
+@pytest.fixture
+def kernels(tmp_path, monkeypatch):
+    """A cache of Triton of its own, which this process knows nothing of."""
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "kernels"))
+    _forget()
+    yield tmp_path / "kernels"
+    _forget()
+
+
+def _forget():
+    from dd_ray.training import triton_kernels
+
+    for kernel in (triton_kernels.convolve, triton_kernels.differentiate):
+        kernel.device_caches.clear()
+
+
+@needs_triton
+def test_kernels_compiled_ahead_are_found_by_the_same_step(kernels, tmp_path):
+    step = partial(step_of_nothing, small("inertia_vae", width_factor=0.1), 3, "triton")
     with multiplied_as("tf32"):
-        recorded(lambda: calls.extend(tiles.calls_of(step)))
-    return calls
+        launches = recorded(step)
+    assert [ahead.compiled(launch) for launch in (launches[0], launches[-1])] == [None, None]
+    ahead.pack(kernels, tmp_path / "kernels.tar.gz")
+    shutil.rmtree(kernels)
+    with tarfile.open(tmp_path / "kernels.tar.gz") as packed:
+        packed.extractall(kernels, filter="data")
+    before = sorted(kernels.rglob("*"))
+    assert {path.suffix for path in before} == {"", *ahead.KEPT}
+    assert len([path for path in before if path.is_dir()]) == 2
+
+    _forget()
+    with multiplied_as("tf32"):
+        again = recorded(step)
+    assert [ahead.compiled(launch) for launch in (again[0], again[-1])] == [None, None]
+    assert sorted(kernels.rglob("*")) == before
+
+
+@needs_triton
+@pytest.mark.parametrize("trials", [1, 3])
+def test_a_step_of_nothing_launches_what_a_stack_does(monkeypatch, trials):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")  # or a CPU would refuse; nothing is run
+    config = small("inertia_vae")
+    steps = Stack(seeds_of(config, trials), "cpu", "triton").step, partial(step_of_nothing, config, trials, "triton")
+    launched, expected = ([without_memory(launch) for launch in recorded(step)] for step in steps)
+    assert len(launched) == 16 and launched == expected
+
+
+@needs_triton
+def test_a_kernel_that_cannot_be_compiled_ahead_is_told(kernels):
+    with multiplied_as("ieee"):
+        launch = recorded(partial(step_of_nothing, small("inertia_vae"), 3, "triton"))[0]
+    wrong = replace(launch, constants={**launch.constants, "BLOCK_P": 48})  # which is no power of 2
+    assert "convolve 1×" in ahead.compiled(wrong)
+
+
+def test_what_a_sitting_tests_and_tiles_launch_is_compiled_once(monkeypatch):
+    monkeypatch.setattr(ahead, "TESTS", ahead.TESTS[-1:])
+    without, each = list(ahead.launches(with_tiles=False)), list(ahead.launches(with_tiles=True))
+    assert len({repr(launch) for launch in each}) == len(each)
+    for precision, tried in [("ieee", False), ("tf32", True), ("bf16", True)]:
+        more = [sum(launch.constants["PRECISION"] == precision for launch in these) for these in (without, each)]
+        assert more[0] > 16 and (more[1] > 10 * more[0]) is tried
+
+
+@pytest.mark.parametrize("folder", [None, "kernels"])
+def test_a_cache_that_may_lie_elsewhere_there_is_refused(monkeypatch, tmp_path, capsys, folder):
+    monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)
+    if folder:
+        monkeypatch.setenv("TRITON_CACHE_DIR", folder)
+    with pytest.raises(SystemExit):
+        ahead.main(["--out", str(tmp_path / "kernels.tar.gz")])
+    assert "TRITON_CACHE_DIR has to be an absolute path" in capsys.readouterr().err
 
 
 def test_tiles_that_are_tried_differ_and_leave_a_thread_its_registers():
     with multiplied_as("tf32"):
-        tried = {
-            (place, part): [*call.launches(part)] for place, call in enumerate(_calls()) for part in call.parts({})
-        }
-    assert Counter(part for _, part in tried) == {"convolve": 8, "images": 7, "kernel": 8, "both": 7}
-    for (_, part), launches in tried.items():
+        tried = [(part, [*call.launches(part)]) for call in ahead.calls_of_nothing() for part in call.parts({})]
+    assert Counter(part for part, _ in tried) == {"convolve": 8, "images": 7, "kernel": 8, "both": 7}
+    for part, launches in tried:
         assert launches[0][0] == {} and (len(launches) > 16) is (part != "both")
         assert len({repr((launch.grid, launch.constants)) for _, launch in launches}) == len(launches)
         for tile, launch in launches[1:]:

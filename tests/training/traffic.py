@@ -31,13 +31,14 @@ def bytes_of_step(monkeypatch: Any, config: TrialConfig, capacity: int, method: 
     return moved
 
 
-def step_of_nothing(config: TrialConfig, capacity: int, method: Method) -> None:
-    """Take a step of a block that all see one batch, on a device that computes nothing."""
+def step_of_nothing(config: TrialConfig, capacity: int, method: Method, shared: bool = True) -> None:
+    """Take a step of a block on a device that computes nothing; `shared`: all see one batch."""
     block = Block(config, capacity, torch.device("meta"), Pool())
-    images = torch.empty(config.batch_size, config.frames, *config.image_shape, device="meta")
-    factors = torch.empty(config.batch_size, config.frames, len(config.factor_names), device="meta")
-    block._feed._batches[True] = images, factors
-    block._take(method, shared=True)
+    of_batch = (() if shared else (capacity,)) + (config.batch_size, config.frames)
+    images = torch.empty(*of_batch, *config.image_shape, device="meta")
+    factors = torch.empty(*of_batch, len(config.factor_names), device="meta")
+    block._feed._batches[shared] = images, factors
+    block._take(method, shared)
 
 
 class _Counting(TorchDispatchMode):

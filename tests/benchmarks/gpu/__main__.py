@@ -13,8 +13,8 @@ Phases with a limit each, that of the paper's grid getting what the others leave
 Each case is a process of its own, ended where it takes too long; this one has no CUDA. Every result is a line of
 `results.jsonl`, on the disk at once. The same command in the same folder does what was not done. `--prepare` makes the
 sweep of P3 on a machine that has what a sweep's command line needs; a lent machine may be without. Without Ray, on a
-CPU with small sizes, to see that it works. `python -m tests.benchmarks.gpu.tiles` says what to try next, and
-`gpu.instructions`, without a GPU, what the kernels compile to.
+CPU with small sizes, to see that it works. `python -m tests.benchmarks.gpu.tiles` says what to try next, and without a
+GPU `gpu.ahead` compiles our kernels for it before, and `gpu.instructions` says what they compile to.
 """
 
 import argparse

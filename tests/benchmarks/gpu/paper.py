@@ -5,12 +5,11 @@ states of some of its trials each. Unpacked into one folder they are a sweep tha
 that the command in its manifest goes on with.
 """
 
-import io
 import json
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from dd_ray.training import Precision, StackMethod
 from dd_ray.trial.pack import Pack
 from dd_ray.trial.run import TrialRun
 from dd_ray.trial.trainer import Progress, Work
+from tests.benchmarks.gpu.record import archive
 
 NAME = "paper"
 RECORDS = "records.tar.gz"
@@ -172,7 +172,7 @@ def pack_records(out: Path, scratch: Path) -> None:
     """
     files = [path for path in (scratch / NAME).rglob("[!.]*") if path.is_file()]
     records = [path for path in files if path.suffix != ".npz" and "tensorboard" not in path.parts]
-    _archive(out / RECORDS, scratch, records)
+    archive(out / RECORDS, scratch, records)
 
 
 def pack_states(out: Path, scratch: Path, keys: Sequence[str]) -> None:
@@ -181,26 +181,14 @@ def pack_states(out: Path, scratch: Path, keys: Sequence[str]) -> None:
         folders = [scratch / NAME / "cells" / key for key in keys[index : index + TRIALS_AN_ARCHIVE]]
         # Their names hold the iteration, with as many digits in all.
         states = [path for folder in folders for path in sorted(folder.glob("state-*.npz"))[-1:]]
-        _archive(out / f"states-{index // TRIALS_AN_ARCHIVE}.tar.gz", scratch, states)
+        archive(out / f"states-{index // TRIALS_AN_ARCHIVE}.tar.gz", scratch, states)
 
 
 def unpack(out: Path, scratch: Path) -> None:
     """The sweep as archives of earlier sittings, or of `prepare`, have it."""
-    for archive in [out / RECORDS, *sorted(out.glob("states-*.tar.gz"))]:
-        with tarfile.open(archive) as file:
+    for packed in [out / RECORDS, *sorted(out.glob("states-*.tar.gz"))]:
+        with tarfile.open(packed) as file:
             file.extractall(scratch, filter="data")
-
-
-def _archive(path: Path, root: Path, files: Iterable[Path]) -> None:
-    """Files by their place in a folder; the archive before is replaced by a whole one."""
-    draft = path.with_suffix(".draft")
-    with tarfile.open(draft, "w:gz", compresslevel=1) as archive:
-        for file in files:
-            content = file.read_bytes()  # of one moment, also where it is being appended to
-            member = tarfile.TarInfo(str(file.relative_to(root)))
-            member.size, member.mtime = len(content), int(file.stat().st_mtime)
-            archive.addfile(member, io.BytesIO(content))
-    draft.replace(path)
 
 
 def _study() -> Any:

@@ -1,9 +1,11 @@
-"""What a sitting leaves: a line of JSON for each result, on the disk as soon as it is known."""
+"""What a sitting leaves: a line of JSON for each result, on the disk as soon as it is known, and archives."""
 
+import io
 import json
 import os
+import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +44,15 @@ def outcomes(results: list[dict[str, Any]]) -> Mapping[str, str]:
 def latest(results: list[dict[str, Any]], case: str, value: str) -> Any:
     """The last value that a case told; None where it told none."""
     return next((result[value] for result in reversed(results) if result["case"] == case and value in result), None)
+
+
+def archive(path: Path, root: Path, files: Iterable[Path], level: int = 1) -> None:
+    """Pack files by their place in a folder; the archive before is replaced by a whole one."""
+    draft = path.with_suffix(".draft")
+    with tarfile.open(draft, "w:gz", compresslevel=level) as packed:
+        for file in files:
+            content = file.read_bytes()  # of one moment, also where it is being appended to
+            member = tarfile.TarInfo(str(file.relative_to(root)))
+            member.size, member.mtime = len(content), int(file.stat().st_mtime)
+            packed.addfile(member, io.BytesIO(content))
+    draft.replace(path)

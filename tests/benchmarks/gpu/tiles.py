@@ -2,7 +2,8 @@
 
 Each launch of a step of 36 trials, and of both gradients of a layer each by itself, by the tiles that
 `triton_convolutions` chooses and by others: the milliseconds of the kernel alone, and the bytes a second that it moves
-by the first. So it shows which kernel is far from the card's copies, and what would bring it nearer.
+by the first. So it shows which kernel is far from the card's copies, and what would bring it nearer. A kernel takes a
+third of a second to compile, and less to measure: `gpu.ahead --tiles` compiles them all where there is no GPU.
 """
 
 import argparse
