@@ -41,7 +41,7 @@ from dd_ray.sweep.search_plan import make_search_plan
 from dd_ray.sweep.study import DrawFigure
 from dd_ray.sweep.value_file import ValueFile, known_option, no_such_option, save_values
 from dd_ray.tune.environment import left_as_it_was, prepare_environment
-from dd_ray.tune.joining import prepare_to_join
+from dd_ray.tune.joining import one_at_a_time, prepare_to_join
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,11 +84,12 @@ def run(
         on.
 
     Raises:
-        UserError: the command line would refuse the options (with the same message), or the storage is full.
+        UserError: the command line would refuse the options (with the same message), the storage is full, or another
+            thread runs a sweep on a Ray that is not the program's own.
         KeyboardInterrupt: it was interrupted. All states are saved, and the same call goes on from them.
     """
     began = time.monotonic()
-    with left_as_it_was(), mended_streams():
+    with one_at_a_time(), left_as_it_was(), mended_streams():
         outlive_output()
         wanted = _wanted(study, preset, options)
         asked = confirmed(wanted)

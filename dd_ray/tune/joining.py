@@ -7,8 +7,10 @@ clients without one, and a cluster without a token drops the actors of clients t
 import os
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from dd_ray.config.urls import LONGEST_HOST
 from dd_ray.errors import UserError
@@ -19,6 +21,30 @@ SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60
 """Seconds to wait for an answer, mostly for the start of the asking process: 2 s on an idle machine, over 20 on a busy
 one. Where nothing listens, the answer comes at once."""
+
+_connected_for_a_sweep = threading.Lock()
+"""Held while a sweep runs that connects this process: all its threads use the one connection, which ends with it."""
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Make sure that no other sweep connects this process during the block; those on the program's own Ray may meet.
+
+    Raises:
+        UserError: one does.
+    """
+    if is_connected() and not _connected_for_a_sweep.locked():
+        yield
+        return
+    if not _connected_for_a_sweep.acquire(blocking=False):
+        raise UserError(
+            "this process runs another sweep, whose connection to Ray ends with it; run one after the other, "
+            "or call ray.init() before both, which then share that Ray."
+        )
+    try:
+        yield
+    finally:
+        _connected_for_a_sweep.release()
 
 
 def prepare_to_join(address: str, insecure: bool) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import dd_ray
 from dd_ray.errors import UserError
 from dd_ray.tune import joining
-from dd_ray.tune.joining import prepare_to_join
+from dd_ray.tune.joining import one_at_a_time, prepare_to_join
 
 OFFERS = "os.environ.get('RAY_AUTH_TOKEN') == 'mine' and os.environ['RAY_AUTH_MODE'] == 'token'"
 """Whether the process that asks offers the token; the other one has it not in its environment."""
@@ -81,3 +82,13 @@ def test_a_cluster_that_cannot_be_joined_is_refused_by_its_address(
         prepare_to_join(address, insecure)
     assert f"--address {address}" in str(refused.value)
     assert os.environ["RAY_AUTH_MODE"] == "unknown"
+
+
+def test_a_second_sweep_of_a_process_leaves_the_connection_of_the_first_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_at_a_time():
+        for connected in (False, True):  # as the first connects, and once it has
+            monkeypatch.setattr(joining, "is_connected", lambda connected=connected: connected)
+            with pytest.raises(UserError, match=r"runs another sweep.* run one after the other"):
+                dd_ray.run("inertia_grid", progress=False)
+    with one_at_a_time(), one_at_a_time():  # on a Ray of the program's own
+        pass
