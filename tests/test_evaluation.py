@@ -16,6 +16,7 @@ from dd_ray.evaluation import (
     Evaluation,
     PicturedRegions,
     begin_evaluation,
+    encode_pictures,
     evaluate,
     held_out,
     model_scores,
@@ -538,6 +539,26 @@ def test_the_error_of_seen_data_is_that_of_an_evaluation_on_it(model):
 def test_a_supervised_decoder_has_no_code_to_score():
     config = small("supervised_decoder")
     assert model_scores(build_model(config), config, ["mcc"]) == untrained_scores(config, ["mcc"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("pictures", "said"),
+    [
+        (np.full((3, 32, 32), 255.0), r"float64 from 255 to 255 .* floats in \[0, 1\]"),
+        (np.full((3, 32, 32), 255), r"int64 from 255 to 255"),
+        (np.full((3, 32, 32), np.nan, np.float32), r"float32 from nan to nan"),
+        (np.zeros((3, 64, 64)), r"shape \(3, 64, 64\) .* give \[N, 32, 32\] or \[N, 32, 32, C\]"),
+        (np.zeros((3, 1, 32, 32)), r"shape \(3, 1, 32, 32\)"),
+        (np.zeros((32, 32)), r"shape \(32, 32\)"),
+        (np.zeros((0, 32, 32)), r"shape \(0, 32, 32\)"),
+    ],
+)
+def test_pictures_that_would_be_encoded_as_others_are_refused(pictures, said):
+    model = build_model(small("beta_vae"))
+    with pytest.raises(UserError, match=said):
+        encode_pictures(model, pictures)
+    black = encode_pictures(model, np.zeros((2, 32, 32), np.uint8))
+    np.testing.assert_array_equal(encode_pictures(model, np.zeros((2, 32, 32, 1))), black)
 
 
 @pytest.mark.parametrize(("device", "parts"), [("cpu", [640] * 15 + [400]), ("cuda", [8192, 1808])])

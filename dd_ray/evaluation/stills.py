@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import held_out_pictures, render_stills, still_images
+from dd_ray.errors import UserError
 from dd_ray.models import Model
 
 NUM_STILLS = 10_000
@@ -70,10 +71,28 @@ def encode_pictures(model: Model, pictures: NDArray[Any]) -> NDArray[np.float32]
     Args:
         model: the network, on any device.
         pictures: [N, H, W] or [N, H, W, C], uint8, or floats in [0, 1].
+
+    Raises:
+        UserError: the network has no encoder, or the pictures are not as above or of another size than the network's.
     """
+    _check_pictures(pictures, model.image_size)
     device, size = _device_of(model), _chunk_of(model)
     chunks = [pictures[i : i + size] for i in range(0, len(pictures), size)]
     return np.concatenate([model.code(still_images(chunk, device))[:, 0].cpu().numpy() for chunk in chunks])
+
+
+def _check_pictures(pictures: NDArray[Any], size: int) -> None:
+    if pictures.ndim not in (3, 4) or pictures.shape[1:3] != (size, size) or not len(pictures):
+        raise UserError(
+            f"pictures of shape {pictures.shape} cannot be encoded; give [N, {size}, {size}] or [N, {size}, {size}, C]."
+        )
+    if pictures.dtype == np.uint8:
+        return
+    low, high = pictures.min(), pictures.max()
+    if not (low >= 0 and high <= 1):  # NaN is neither
+        raise UserError(
+            f"pictures of {pictures.dtype} from {low:g} to {high:g} cannot be encoded; give uint8, or floats in [0, 1]."
+        )
 
 
 def _device_of(model: Model) -> torch.device:
