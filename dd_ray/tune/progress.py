@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import textwrap
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -28,6 +29,9 @@ SECONDS_BETWEEN_RECORDS = 10
 
 STARTING = "starting processes"
 """Words beside the bar until a trial has reported."""
+
+MOST_OF_THE_REST = 300
+"""Characters of an error's message that are shown beside its first line."""
 
 Ending = Literal[
     "interrupted", "out of time", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"
@@ -199,13 +203,13 @@ class Watcher(Callback):
             forgive_failures(trial)
         self._failed_at[key] = states[0] if states else 0
         self.say(
-            f"{trial.custom_trial_name} is tried again from iteration {self._failed_at[key]:,}: {_last_line(trial)}"
+            f"{trial.custom_trial_name} is tried again from iteration {self._failed_at[key]:,}: {_error_of(trial)}"
         )
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Record the error of a trial that is given up."""
         reached = TrialReport.from_tune(trial.last_result).iteration
-        outcome = Outcome(state="failed", iteration=reached, error=_last_line(trial), trace=trace_of(trial))
+        outcome = Outcome(state="failed", iteration=reached, error=_error_of(trial), trace=trace_of(trial))
         self._finish(trial, outcome)
         self._end(trial, "failed")
 
@@ -275,10 +279,19 @@ def _key(trial: Trial) -> str:
     return trial.config["key"]
 
 
-def _last_line(trial: Trial) -> str:
-    """Return the exception itself, which is the last line of the traceback, and its place in a user's own file."""
+def _error_of(trial: Trial) -> str:
+    """Return the exception that ended a trial, in one line, and its place in a user's own file."""
     trace = trace_of(trial).rpartition("Failure # ")[2]  # Tune appends one to another
-    lines = [line.strip() for line in trace.splitlines() if line.strip()]
     own = {extension.name for extension in loaded()}
     places = [f" ({file}:{line})" for file, line in re.findall(r'File "(.+)", line (\d+)', trace) if file in own]
-    return "".join([*lines[-1:], *places[-1:]]) or "no message"
+    return "".join([_exception_of(trace), *places[-1:]]) or "no message"
+
+
+def _exception_of(trace: str) -> str:
+    """Return the exception below the last frame of a traceback, in one line; without frames, the last line."""
+    frames, _, last = trace.rpartition('\n  File "')
+    message = re.search(r"^\S.*", last.partition("\n")[2], re.MULTILINE | re.DOTALL) if frames else None
+    lines = [line.strip() for line in (message[0] if message else trace).splitlines() if line.strip()]
+    if message is None:
+        return "".join(lines[-1:])
+    return f"{lines[0]} {textwrap.shorten(' '.join(lines[1:]), MOST_OF_THE_REST, placeholder='...')}".rstrip()

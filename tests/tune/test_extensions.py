@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from dd_ray.config.extensions import load_files, unload
-from dd_ray.tune.progress import _last_line
+from dd_ray.tune.progress import _error_of
 from tests.processes import know_the_cluster, python
 from tests.sweep.studies import ROOT
 from tests.tune.conftest import ONE_AT_A_TIME
@@ -64,9 +64,9 @@ def test_an_error_of_a_users_own_file_names_its_line(tmp_path: Path) -> None:
     trial = SimpleNamespace(error_file=error_file)
     try:
         error_file.write_text(text)
-        assert _last_line(trial) == "AttributeError: 'Batch' object has no attribute 'imges' (blur_vae.py:30)"
+        assert _error_of(trial) == "AttributeError: 'Batch' object has no attribute 'imges' (blur_vae.py:30)"
         error_file.write_text(text + TRACE.format(number=2, file="networks.py", line=4))
-        assert _last_line(trial) == "AttributeError: 'Batch' object has no attribute 'imges'"
+        assert _error_of(trial) == "AttributeError: 'Batch' object has no attribute 'imges'"
     finally:
         unload("blur_vae.py")
 

@@ -83,6 +83,36 @@ def test_a_trial_that_is_given_up_has_failed_with_its_error(
     assert running_in(sweep, watcher) == [] and watcher.left == 1
 
 
+CUDA = "RuntimeError: CUDA error: an illegal memory access was encountered"
+
+
+@pytest.mark.parametrize(
+    ("below", "error"),
+    [
+        (f"{CUDA}\nCompile with `TORCH_USE_CUDA_DSA`.", f"{CUDA} Compile with `TORCH_USE_CUDA_DSA`."),
+        ("RuntimeError: in Linear:\n\tMissing key: weight.\n", "RuntimeError: in Linear: Missing key: weight."),
+        (f"E: first\n{'long ' * 100}", f"E: first {'long ' * 58}long..."),
+        ("KeyError: 'x'", "KeyError: 'x'"),
+    ],
+)
+def test_an_error_begins_with_the_first_line_of_its_message(
+    below: str, error: str, sweep: SweepFolder, watcher: Watcher, tmp_path: Path
+) -> None:
+    trace = tmp_path / "error.txt"
+    trace.write_text(f'Failure # 1 (now)\nray::train()\n  File "a.py", line 3, in step\n    f()\n    ^^^\n{below}\n')
+    trial = trial_at(TrialReport(iteration=40), trace)
+    watcher.on_trial_start(0, [], trial)
+    watcher.on_trial_error(0, [], trial)
+    outcome = sweep.trial(CONFIG.key).outcome()
+    assert outcome is not None and outcome.error == error
+
+
+def test_a_worker_that_was_lost_is_told_by_the_last_line(tmp_path: Path) -> None:
+    trace = tmp_path / "error.txt"
+    trace.write_text("Failure # 1 (now)\nThe actor died.\n\tpid: 3\nIts worker process has died.\n\n")
+    assert progress._error_of(trial_at(TrialReport(iteration=40), trace)) == "Its worker process has died."
+
+
 def test_failures_count_anew_for_a_trial_that_gets_further(
     sweep: SweepFolder, watcher: Watcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
