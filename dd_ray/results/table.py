@@ -139,11 +139,11 @@ def final(table: pd.DataFrame) -> pd.DataFrame:
     """Return each trial's last evaluation: the table with one row per trial.
 
     For each score of `with_untrained` in the table, a column such as `mcc_untrained` has the score of the network
-    before training, with which it must be compared.
+    before training, with which it must be compared. One that is there already stays, as in rows of `final`.
     """
     trials = table.groupby("key", sort=False).tail(1).reset_index(drop=True)
     untrained = untrained_rows(table).set_index("key")
-    known = [name for name in with_untrained() if name in table]
+    known = [name for name in with_untrained() if name in table and f"{name}_untrained" not in table]
     return trials.assign(**{f"{name}_untrained": trials["key"].map(untrained[name]) for name in known})
 
 

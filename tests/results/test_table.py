@@ -75,6 +75,11 @@ def test_final_has_the_scores_before_training_beside_those_after(sweep):
     assert math.isnan(final.loc[1.0, "mcc_untrained"])
 
 
+def test_final_of_its_own_rows_changes_nothing(sweep):
+    final = results.final(results.load(sweep.location))
+    pd.testing.assert_frame_equal(results.final(final), final)
+
+
 def test_what_a_field_stands_for_where_it_is_not_given_is_in_the_table(sweep):
     assert set(results.load(sweep.location)["tc_num_data"]) == {DATASETS["moving_circles"].training_size}
 
