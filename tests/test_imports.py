@@ -94,6 +94,13 @@ def test_the_package_itself_imports_nothing_of_its_own():
     assert not list(_imports(PACKAGE / "__init__.py"))
 
 
+def test_type_checkers_see_the_names_that_the_package_offers():
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text())
+    seen = {name.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for name in node.names}
+    assert seen == {name: f"dd_ray.{home}" for name, home in dd_ray._HOME.items()}
+    assert (PACKAGE / "py.typed").is_file()  # without it, they pass over all annotations of the package
+
+
 def test_a_module_imports_only_from_those_before_it_and_no_command_line():
     found = [(_name(path), imported) for path in MODULES if _name(path) != "dd_ray" for imported in _imports(path)]
     imports = [(name, imported) for name, imported in found if _part(imported) != "__version__"]
