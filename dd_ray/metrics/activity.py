@@ -12,7 +12,12 @@ def active_mask(mu: Array) -> Mask:
     """Return the mask [L] of the latents in use, Var_x[μ_j(x)] > 0.01, for the other scores. `mu` is [N, L].
 
     It says nothing about what a latent encodes: noise of variance 1 is active. Source: Burda et al. 2016, sec. 5.
+
+    Raises:
+        ValueError: `mu` is of another shape, such as [B, T, L] of videos, whose frames would count as latents.
     """
+    if np.ndim(mu) != 2:
+        raise ValueError(f"latents {np.shape(mu)} are not [N, L]; reshape those of videos to (-1, L).")
     return np.var(mu, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
 
 

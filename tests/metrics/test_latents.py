@@ -31,6 +31,13 @@ def test_no_unit_of_a_constant_code_is_active():
     assert active_units(np.full((10, 3), 0.7, np.float32)) == 0
 
 
+@pytest.mark.parametrize("shape", [(20, 10, 4), (10,)])
+def test_frames_of_videos_are_not_counted_as_units(shape):
+    for score in (active_units, active_mask):
+        with pytest.raises(ValueError, match=r"are not \[N, L\]; reshape those of videos"):
+            score(np.ones(shape))
+
+
 def test_uniform_motion_is_predicted_without_error_by_every_affine_code(rng):
     latents = _straight(rng) @ rng.standard_normal((4, 3)) + rng.standard_normal(3)
     assert prediction_ratio(latents, _predicted(latents)) < 1e-20
