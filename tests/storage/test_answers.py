@@ -42,6 +42,7 @@ def test_what_is_not_answered_is_given_up_and_so_is_all_else_until_it_is(tmp_pat
     monkeypatch.setattr(answers, "SECONDS_TO_ANSWER", 0.1)
     with pytest.raises(BlockedError, match="no answer within"):
         CALLS[call](files)
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "storage")  # a command may end
     monkeypatch.setattr(answers, "SECONDS_TO_ANSWER", 60)
     began = time.monotonic()
     with pytest.raises(BlockedError):
@@ -74,9 +75,30 @@ def test_a_lock_is_let_go_of_where_nothing_is_answered(tmp_path, server):
             files.write("file", b"")
 
 
+def test_an_interrupt_ends_the_command_after_what_is_being_written(tmp_path, monkeypatch):
+    wait = answers.wait
+
+    def interrupted(*arguments):
+        monkeypatch.setattr(answers, "wait", wait)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(answers, "wait", interrupted)
+    replace = local._replace
+    monkeypatch.setattr(local, "_replace", lambda *arguments: (time.sleep(0.1), replace(*arguments)))
+    with pytest.raises(KeyboardInterrupt):
+        LocalFiles(tmp_path).write("file", b"new\n")
+    assert (tmp_path / "file").read_bytes() == b"new\n"
+
+
 def test_the_cause_of_an_error_counts():
     error = RuntimeError("the search failed")
     error.__cause__ = BlockedError("/results", 40)
+    assert is_blocked(error)
+
+
+def test_what_an_error_came_of_counts():
+    error = RuntimeError("no report of it either")
+    error.__context__ = BlockedError("/results", 40)
     assert is_blocked(error)
 
 
