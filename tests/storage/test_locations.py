@@ -13,7 +13,14 @@ from dd_ray.cli import main, parse
 from dd_ray.config import TrialConfig
 from dd_ray.config.urls import holds_key, split_url
 from dd_ray.errors import UserError
-from dd_ray.storage.files.locations import check_name, parse_location, sweep_location
+from dd_ray.storage.files.locations import (
+    check_name,
+    name_of,
+    parse_location,
+    storage_of,
+    sweep_location,
+    without_options,
+)
 from dd_ray.sweep.checks import check_options
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.tune.joining import prepare_to_join
@@ -42,6 +49,49 @@ def test_a_name_is_one_folder_of_its_storage_and_no_other_name_s(name, other, st
     folders = [folder_of(storage, each) for each in (name, other)]
     assert [folder.rpartition("/")[2] for folder in folders] == [name, other]
     assert (folders[0] == folders[1]) == (name == other)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+@pytest.mark.parametrize("name", ["mine", "a b", "été", "x.y=1&z"])
+def test_storage_and_name_of_a_sweep_follow_from_its_location(name, storage):
+    check_name(name, storage)
+    location = sweep_location(storage, name)
+    assert (storage_of(location), name_of(location)) == (storage, name)
+    assert without_options(location).endswith(f"/{name}")
+
+
+def test_a_folder_s_name_may_hold_a_question_mark():
+    check_name("a?b", "/data/sweeps")
+    location = sweep_location("/data/sweeps", "a?b")
+    assert location == without_options(location) == "/data/sweeps/a?b"
+    assert (storage_of(location), name_of(location)) == ("/data/sweeps", "a?b")
+
+
+@pytest.mark.parametrize(
+    ("storage", "name", "message"),
+    [
+        ("s3://b", "a?b", r"'a\?b' holds \?, which means something else in a URL"),
+        ("gs://b", "50%", "'50%' holds %, which"),
+        ("/data", "é" * 128, "--name 'ééé.* is not a folder name"),
+    ],
+)
+def test_what_is_wrong_with_a_name_is_said(storage, name, message):
+    with pytest.raises(UserError, match=message):
+        check_name(name, storage)
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("file:///data?x=y", r"^file:///data\?x=y has a \?, which means nothing there; give a folder"),
+        ("file://results", "^file://results names the host results, which"),
+        ("file:///data#", "^file:///data# ends with #, which"),
+        ("s3://b/x?endpoint=", "has the unknown option endpoint; there are endpoint_override"),
+    ],
+)
+def test_what_is_wrong_with_a_location_is_said(location, message):
+    with pytest.raises(UserError, match=message):
+        parse_location(location)
 
 
 @pytest.mark.parametrize("name", ["%2e%2e%2Fescaped", "a?b", "a#b", "..", ".", "", " ", "a/b", "a\nb", "é" * 200])
