@@ -108,6 +108,19 @@ def test_held_out_stills_of_a_new_dataset_are_uniform_and_are_scored(add):
     assert 0 <= scores["mcc_stills"] <= 1
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"grid": "original"}, {"dataset": "moving_circles", "model": "inertia_vae", "seed": 3, "dataset_seed": None}],
+)
+def test_each_network_is_scored_on_the_stills_that_sweeps_were_scored_on(changes):
+    factors = held_out_stills(_config(**{"dataset": "still_circles"} | changes), 2)
+    np.testing.assert_allclose(
+        factors,
+        [[0.42915635, 0.64438407, 0.48393069, 0.43459881], [0.35475937, 0.07065887, 0.07642738, 0.9232835]],
+        atol=1e-8,
+    )
+
+
 def test_a_new_dataset_of_stills_shows_the_videos_that_its_entry_names(add):
     add("moving_bars", moving=True)
     add("still_bars", videos="moving_bars")
