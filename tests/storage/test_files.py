@@ -234,6 +234,17 @@ def test_a_folder_is_absolute_and_may_be_a_url(tmp_path, monkeypatch):
     assert not files.local.exists()
 
 
+def test_a_lock_names_its_holder_and_none_before(folder):
+    with folder.lock(".lock", "one whose name is long"):
+        pass
+    with (
+        folder.lock(".lock", "another"),
+        pytest.raises(UserError, match="is being run already, by another; wait"),
+        folder.lock(".lock", "me"),
+    ):
+        pass
+
+
 def test_a_file_is_no_folder(folder):
     folder.write("file", b"")
     with pytest.raises(UserError, match=r"file is a file; give a folder, s3://BUCKET/PREFIX"):
@@ -246,6 +257,12 @@ def test_a_folder_that_cannot_be_looked_at_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "stat", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
     with pytest.raises(UserError, match=r"theirs cannot be opened \(Permission denied\); give another folder"):
         open_files(tmp_path / "theirs")
+
+
+def test_a_folder_that_may_not_be_read_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folder.local)
+    with pytest.raises(UserError, match="may not be read; ask its owner for access, or give another folder"):
+        open_files(folder.local)
 
 
 def test_a_folder_without_pyarrow(folder):
