@@ -284,6 +284,30 @@ def test_what_the_disk_refused_was_not_written(folder, monkeypatch, add):
     assert os.listdir(folder.local) == ["x"]
 
 
+def _synced(monkeypatch, call):
+    """The files and folders that a call waits for the disk with, by their numbers."""
+    numbers = []
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", lambda descriptor: numbers.append(os.fstat(descriptor).st_ino))
+        call()
+    return set(numbers)
+
+
+def test_what_was_written_is_on_the_disk_and_so_is_the_way_to_it(folder, monkeypatch):
+    def numbers(*names):
+        return {(folder.local / name).stat().st_ino for name in names}
+
+    ways = [".", "a", "a/b"]
+    assert _synced(monkeypatch, lambda: folder.write("a/b/state", b"1")) == numbers(*ways, "a/b/state")
+    assert _synced(monkeypatch, lambda: folder.write("a/b/state", b"2")) == numbers("a/b", "a/b/state")
+    assert _synced(monkeypatch, lambda: folder.append("a/b/lines", b"1\n")) >= numbers("a/b", "a/b/lines")
+    assert _synced(monkeypatch, lambda: folder.append("a/b/lines", b"2\n")) == numbers("a/b/lines")
+    assert _synced(monkeypatch, lambda: folder.move("a/b/lines", "c/lines")) == numbers(".", "a/b", "c")
+    assert _synced(monkeypatch, lambda: folder.remove("a/b/state")) == numbers("a/b")
+    assert _synced(monkeypatch, lambda: folder.remove_folder("a/b")) == numbers("a")
+    assert folder.read("c/lines") == b"1\n2\n" and not folder.exists("a/b")
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     mounted = subprocess.run(
