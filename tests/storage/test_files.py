@@ -72,6 +72,14 @@ def test_what_is_missing(files):
     files.remove("no/folder/nothing")
 
 
+def test_below_a_file_there_is_nothing(files):
+    files.write("notes.txt", b"")
+    below = files.at("notes.txt")
+    with pytest.raises(FileNotFoundError):
+        below.read("config.json")
+    assert below.names() == [] and not below.exists("config.json")
+
+
 def test_at_is_a_folder_below(files):
     trial = files.at("cells", "β=0.1 γ=½")
     trial.write("config.json", b"{}")
