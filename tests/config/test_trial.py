@@ -479,6 +479,12 @@ def _held_out(config):
     return config.data | {"dataset_seed": 0}
 
 
+def test_networks_that_differ_in_all_but_their_data_are_shown_the_same_held_out_data():
+    other = {"model": "predictive_vae", "beta": 2.0, "lam": 3.0, "num_latents": 6, "batch_size": 8, "seed": 5}
+    ours, theirs = (TrialConfig.from_dict(INERTIA_VAE | changes) for changes in ({"gamma": 0.5}, other))
+    assert data_config(ours.data) == data_config(theirs.data)
+
+
 def test_all_these_keys_differ():
     keys = {TrialConfig.from_dict(INERTIA_VAE | change).key for change in DIFFERENT.values()}
     assert len(keys) == len(DIFFERENT)
@@ -498,6 +504,12 @@ def test_rounding_between_beta_and_beta_norm_does_not_change_the_key(beta):
     same = replace(given, beta=None, beta_norm=given.beta_norm_value)
     assert same.beta_value != given.beta_value
     assert same.key == given.key
+
+
+@pytest.mark.parametrize("beta_norm", [0.0055, 0.0302, 0.1657, 0.9103])
+def test_a_given_beta_norm_is_found_in_a_table_by_its_number(beta_norm):
+    given = [TrialConfig(model="inertia_vae", beta_norm=beta_norm, num_latents=n) for n in (3, 5, 6, 7)]
+    assert {config.beta_norm_value for config in given} == {beta_norm}
 
 
 def test_the_key_does_not_depend_on_the_order_of_the_fields():
