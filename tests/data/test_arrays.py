@@ -82,6 +82,14 @@ def test_a_config_knows_its_file_without_it(tmp_path):
     assert len(make_dataset(config).test_set().images) == 8
 
 
+def test_numbers_of_samples_are_the_file_s_unless_fewer_or_others_are_asked_for():
+    config = small("beta_vae", **COLOUR, objective="tcvae", num_test=100)
+    assert config.num_data == 72 and replace(config, tc_num_data=500).num_data == 500
+    assert config.num_tested == 8 and replace(config, num_test=5).num_tested == 5
+    drawn = small("beta_vae", objective="tcvae", tc_num_data=500, num_test=100)
+    assert drawn.num_data == 500 and drawn.num_tested == 100
+
+
 def test_a_folder_is_mapped_and_is_the_same_data(tmp_path):
     folder = _folder(tmp_path, images=IMAGES, factors=FACTORS)
     names = ",".join(("square_x", "square_y", "hue:category"))
