@@ -8,10 +8,12 @@ from itertools import permutations
 from typing import Any, get_args
 
 import pytest
+import torch
 
 from dd_ray.config import MODELS, TrialConfig, data_config, fields_with
 from dd_ray.config.field import type_of
 from dd_ray.config.trial_fields import choices_of
+from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
 
 BETA_VAE: dict[str, Any] = {"model": "beta_vae", "beta": 0.1, "dataset": "still_circles"}
@@ -406,6 +408,43 @@ def test_a_config_is_frozen_and_its_fields_have_names():
     assert hash(config) == hash(TrialConfig.from_dict(INERTIA_VAE))
 
 
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("gamma", 0, 1),
+        ("circle_radius", 1, 16),
+        ("correlation", -1, 1),
+        ("occluder", 0, 63),
+        ("pixel_noise", 0, 1),
+        ("drop_rate", 0, 1),
+        ("num_circles", 1, 4),
+        ("num_frames", 3, 10_000),
+        ("num_latents", 1, 10_000),
+    ],
+)
+def test_a_range_holds_both_its_ends_and_nothing_beyond(name, least, most):
+    for value in (least, most):
+        assert getattr(TrialConfig.from_dict(INERTIA_VAE | {name: value}), name) == value
+    for value in (least - 1, most + 1):
+        with pytest.raises(UserError, match=f"{name} = {value}"):
+            TrialConfig.from_dict(INERTIA_VAE | {name: value})
+
+
+@pytest.mark.parametrize(("name", "most"), [("contrast", 1), ("width_factor", 8)])
+def test_a_factor_is_above_0_and_at_most_its_largest(name, most):
+    assert getattr(TrialConfig.from_dict(INERTIA_VAE | {name: most}), name) == most
+    for value in (0.0, most + 0.5):
+        with pytest.raises(UserError, match=f"{name} = {value} is out of range"):
+            TrialConfig.from_dict(INERTIA_VAE | {name: value})
+
+
+@pytest.mark.parametrize("name", ["model", "network", "dataset", "objective", "optimizer"])
+def test_a_name_of_nothing_is_told_with_those_there_are(name):
+    there_is = getattr(TrialConfig.from_dict(INERTIA_VAE), name)
+    with pytest.raises(UserError, match=f"{name} = 'nothing' is not one of .*{there_is}"):
+        TrialConfig.from_dict(INERTIA_VAE | {name: "nothing"})
+
+
 def test_beta_norm_is_beta_latents_over_pixels():
     assert TrialConfig(model="inertia_vae", beta_norm=0.001, num_latents=4).beta_value == pytest.approx(0.256)
     assert TrialConfig(model="inertia_vae", beta=0.256, num_latents=8).beta_norm_value == pytest.approx(0.002)
@@ -472,6 +511,16 @@ def test_all_configs_of_the_same_data_have_one_data_config(name):
     alone = data_config(changed.data)
     assert alone.data == _held_out(changed) and alone.factor_names == changed.factor_names
     assert (alone == data_config(plain.data)) == (_held_out(changed) == _held_out(plain))
+
+
+@pytest.mark.parametrize("name", sorted({*DIFFERENT} - {"dsprites_md5", "data_factors", "data_contents"}))  # no file
+def test_configs_of_one_data_config_hold_out_the_same_data(name):
+    # Trials of a process that have the same one are evaluated on what the first of them has made.
+    changed = TrialConfig.from_dict(INERTIA_VAE | DIFFERENT[name] | {"num_test": 8})
+    alone = replace(data_config(changed.data), num_test=8)
+    ours, theirs = (make_dataset(config).test_set() for config in (changed, alone))
+    for tensors in zip((*ours.tensors, ours.target), (*theirs.tensors, theirs.target), strict=True):
+        assert torch.equal(*tensors)
 
 
 def _held_out(config):
