@@ -125,6 +125,20 @@ def test_removal(files):
     assert files.exists("a/c/d") and not files.exists("a/b")
 
 
+def test_a_folder_is_moved_and_removed_with_all_that_is_in_it(files):
+    for name in ("cells/a/state", "cells/a/deep/down", "cells/ab"):
+        files.write(name, name.encode())
+    files.move("cells/a", "aside/new")
+    assert [*files.stamps("cells")] == ["ab"]
+    assert files.read("aside/new/state") == b"cells/a/state"
+    assert files.read("aside/new/deep/down") == b"cells/a/deep/down"
+    files.move("cells/ab", "cells/b")
+    assert [*files.stamps("cells")] == ["b"] and files.read("cells/b") == b"cells/ab"
+    files.remove_folder("aside")
+    files.remove_folder("no/folder")
+    assert files.names() == ["cells"] and files.stamps("aside") == {}
+
+
 def test_lines_are_added_in_order(files):
     for i in range(5):
         files.append("a/lines", b"%d\n" % i)
