@@ -11,14 +11,17 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, repeat
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import MagicMock, Mock
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Lease, LocalFiles, open_files, out_of_space
+from dd_ray.storage.files.objects import ObjectFiles
 from tests.storage.object_store import KEYS, running_object_store
 
 QUICK = Lease(renew=0.5, expire=3.0, poll=0.4)
@@ -371,6 +374,19 @@ def test_a_url_keeps_its_query(objects, object_store):
     assert objects.local is None
     assert objects.location == object_store.url(objects.path().partition("/")[2])
     assert objects.at("a b").location == objects.location.replace("?", "/a%20b?")
+
+
+@pytest.mark.parametrize(("times", "content"), [(0, b"new"), (3, b"new"), (10**6, None)])
+def test_what_google_s_store_closes_as_it_is_replaced_is_read_again(times, content):
+    file = MagicMock(read=lambda: content, metadata=dict)
+    file.__enter__.return_value = file
+    store = Mock(open_input_file=Mock(side_effect=chain(repeat(ValueError("closed"), times), repeat(file))))
+    objects = ObjectFiles(urlsplit("gs://bucket/sweep"), patient=store, brief=store)
+    if content is None:
+        with pytest.raises(ValueError, match="closed"):
+            objects.read("state")
+    else:
+        assert objects.read("state") == content
 
 
 def test_an_object_larger_than_a_part(objects):
