@@ -117,6 +117,12 @@ def test_scores_by_rank_are_blind_to_monotone_functions(latents, factors, score)
 
 
 @few_points
+def test_trees_see_latents_as_small_as_a_penalty_on_their_motion_makes_them(factors):
+    latents, factor = factors[:, :2], factors[:, :1]
+    assert _dci(1e-9 * latents, factor) == pytest.approx(_dci(latents, factor), abs=1e-3)
+
+
+@few_points
 @pytest.mark.parametrize(
     "score", [*EXACT, "dci", *(pytest.param(s, marks=pytest.mark.slow) for s in TREES if s != "dci")]
 )
