@@ -1,0 +1,60 @@
+"""The pages: their links lead somewhere, and their commands are accepted."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from dd_ray.cli import parse
+from dd_ray.studies import study_named, study_names
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / "README.md",
+    *(page for part in ("sweeps", "analysis", "cluster", "dd_ray") for page in (ROOT / part).rglob("*.md")),
+]
+
+OF_THE_READER = {"--extension", "--config", "--data-file", "--dsprites-file", "--help"}
+"""Options that name files which only a reader has, and the one that ends the command."""
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _leads_somewhere(page: Path, link: str) -> bool:
+    path, _, anchor = link.partition("#")
+    target = page.parent / path if path else page
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def test_links_lead_somewhere():
+    broken = []
+    for page in PAGES:
+        links = [a or b for a, b in re.findall(r'\]\(([^)\s]+)\)|src="([^"]+)"', page.read_text(encoding="utf-8"))]
+        local = [link for link in links if not re.match(r"https?://", link)]
+        broken += [f"{page.relative_to(ROOT)}: {link}" for link in local if not _leads_somewhere(page, link)]
+    assert broken == []
+
+
+def _commands(page: Path) -> list[list[str]]:
+    """Return the commands of studies in a page's blocks of shell and in its sentences: a study and its arguments."""
+    text = page.read_text(encoding="utf-8")
+    lines = (
+        "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE)).replace("\\\n", " ").splitlines()
+    )
+    quoted = [" ".join(code.split()) for code in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    begun = [re.match(r"\s*(?:python sweeps/|dd-ray )(\w+)(?:\.py)?\b(.*)", line) for line in (*lines, *quoted)]
+    return [[each[1], *shlex.split(each[2], comments=True)] for each in begun if each and each[1] in study_names()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_of_studies_are_accepted(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, *args in _commands(page):
+        if not OF_THE_READER & {*args} and not any(arg.isupper() for arg in args):
+            assert parse(study_named(name), args).num_trials
