@@ -1,4 +1,4 @@
-"""The pages: their links lead somewhere, and their commands are accepted."""
+"""The pages: their links lead somewhere, their commands are accepted, and no metric is left out."""
 
 import re
 import shlex
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dd_ray.cli import parse
+from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.studies import study_named, study_names
 
 ROOT = Path(__file__).parents[1]
@@ -58,3 +59,9 @@ def test_commands_of_studies_are_accepted(page, tmp_path, monkeypatch):
     for name, *args in _commands(page):
         if not OF_THE_READER & {*args} and not any(arg.isupper() for arg in args):
             assert parse(study_named(name), args).num_trials
+
+
+def test_the_page_of_metrics_names_them_all():
+    text = (ROOT / "dd_ray" / "metrics" / "README.md").read_text(encoding="utf-8")
+    columns = {name for name in REPORTED if not name.endswith("_active")}
+    assert sorted((columns | {*FURTHER}) - {*re.findall(r"`([^`]+)`", text)}) == []
