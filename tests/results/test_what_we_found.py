@@ -29,6 +29,13 @@ def test_the_page_has_the_mean_differences_of_beta(selection: pd.DataFrame) -> N
     assert f"R² {r2:+.2f} [0.09, 0.16], MCC {mcc:+.2f} [0.05, 0.14]" in PAGE.read_text(encoding="utf-8")
 
 
+def test_the_page_has_the_scores_of_all_beta_vaes(selection: pd.DataFrame) -> None:
+    alone = selection[(selection["model"] == "beta_vae") & (selection["objective"] == "beta")]
+    means = alone.groupby("beta")["linear_r2_stills"].mean()
+    told = f"a mean R² of {means.min():.2f} to {means.max():.2f}, and the best of the twelve has"
+    assert len(alone) == 12 and f"{told} {alone['linear_r2_stills'].max():.2f}" in PAGE.read_text(encoding="utf-8")
+
+
 def test_the_page_has_the_cost_of_a_penalty(selection: pd.DataFrame) -> None:
     at_one = selection[selection["beta"] == 1].set_index("seed")
     alone = at_one[(at_one["model"] == "beta_vae") & (at_one["objective"] == "beta")]["reconstruction_error"]
