@@ -44,7 +44,7 @@ STUDY = Study(
             seeds=3,
             scheduler="none",
         ),
-        "full": _condition("a circle in linear motion before black, up to two hours on two cores"),
+        "full": _condition("a circle in linear motion before black, half an hour to an hour and a half of one core"),
         "axis": _condition("as full, along one axis at a time", motion=("axis",)),
         "noise": _condition("as full, in noise of the pixels", pixel_noise=(0.2,), target=("clean",)),
         "dropped": _condition(
