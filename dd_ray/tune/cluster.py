@@ -76,19 +76,32 @@ class Resources:
         """
         nodes = _alive_nodes()
         most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
-        packed = options.pack == "on" or (options.pack == "auto" and most["GPU"] > 0 and options.gpus_per_trial != 0)
-        gpus, cpus = options.gpus_per_trial, options.cpus_per_trial
-        if gpus is None:
-            gpus = (DEFAULT_PACKED_SHARE if packed else DEFAULT_GPU_SHARE) if most["GPU"] else 0.0
-        if cpus is None:
-            cpus = DEFAULT_PACKED_CPUS if packed and gpus else 1
-        resources = cls(cpus, gpus, autoscaler.is_present(), packed, shared)
-        if not resources.slots() and not autoscaler.would_start_a_node_for(resources.bundle):
+        resources = cls._asked(options, shared, on_gpus=most["GPU"] > 0)
+        if resources.slots():
+            return resources
+        if not most["GPU"] and options.gpus_per_trial is None:
+            # No worker is up, so only the autoscaler tells whether those that come have GPUs.
+            on_gpus = cls._asked(options, shared, on_gpus=True)
+            if autoscaler.would_start_a_node_for(on_gpus.bundle):
+                return on_gpus
+        if not autoscaler.would_start_a_node_for(resources.bundle):
             raise UserError(
-                f"no node can hold a trial of {cpus:g} CPUs (--cpus-per-trial) and {gpus:g} GPUs (--gpus-per-trial): "
-                f"the largest of {len(nodes)} nodes have {most['CPU']:g} CPUs and {most['GPU']:g} GPUs; ask for less."
+                f"no node can hold a trial of {resources.cpus:g} CPUs (--cpus-per-trial) and {resources.gpus:g} GPUs "
+                f"(--gpus-per-trial): the largest of {len(nodes)} nodes have {most['CPU']:g} CPUs and {most['GPU']:g} "
+                "GPUs; ask for less."
             )
         return resources
+
+    @classmethod
+    def _asked(cls, options: SweepOptions, shared: bool, *, on_gpus: bool) -> Self:
+        """Return what the options ask for; where they do not say, a share of a GPU if trials are to run on GPUs."""
+        gpus, cpus = options.gpus_per_trial, options.cpus_per_trial
+        packed = options.pack == "on" or (options.pack == "auto" and (on_gpus if gpus is None else gpus > 0))
+        if gpus is None:
+            gpus = (DEFAULT_PACKED_SHARE if packed else DEFAULT_GPU_SHARE) if on_gpus else 0.0
+        if cpus is None:
+            cpus = DEFAULT_PACKED_CPUS if packed and gpus else 1
+        return cls(cpus, gpus, autoscaler.is_present(), packed, shared)
 
     @property
     def bundle(self) -> dict[str, float]:

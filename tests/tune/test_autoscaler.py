@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from dd_ray.sweep.options import SweepOptions
 from dd_ray.tune import autoscaler
 from dd_ray.tune.cluster import Resources
 
@@ -83,3 +84,29 @@ def test_an_autoscaler_that_says_nothing_gives_nothing(cluster):
 def test_a_cluster_that_grows_gets_more_trials_than_it_holds(monkeypatch, grows, most, at_a_time):
     monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": {"CPU": 2.0}}] * 2)
     assert Resources(cpus=1, gpus=0, grows=grows).trials_at_a_time(most) == at_a_time
+
+
+UP, GPU_WORKER = [{"CPU": 0.0}], {"CPU": 8.0, "GPU": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "comes", "options", "asked"),
+    [
+        (UP, GPU_WORKER, {}, (0.25, 1 / 40, True)),
+        (UP, GPU_WORKER, {"pack": "off"}, (1, 0.1, False)),
+        (UP, GPU_WORKER, {"gpus_per_trial": 0.05}, (0.25, 0.05, True)),
+        (UP, GPU_WORKER, {"gpus_per_trial": 0.0}, (1, 0, False)),
+        (UP, {"CPU": 8.0}, {}, (1, 0, False)),
+        ([*UP, {"CPU": 8.0}], GPU_WORKER, {}, (1, 0, False)),
+        ([*UP, GPU_WORKER], {"CPU": 8.0}, {}, (0.25, 1 / 40, True)),
+    ],
+)
+def test_trials_run_on_the_gpus_of_workers_that_are_yet_to_come(monkeypatch, nodes, comes, options, asked):
+    """A cluster of Kubernetes or a cloud has a head alone at first, and starts the workers that are asked for."""
+    monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": node} for node in nodes])
+    monkeypatch.setattr(autoscaler, "is_present", lambda: True)
+    monkeypatch.setattr(
+        autoscaler, "would_start_a_node_for", lambda bundle: all(comes.get(kind, 0) >= n for kind, n in bundle.items())
+    )
+    found = Resources.of_cluster(SweepOptions(**options), shared=True)
+    assert (found.cpus, found.gpus, found.packed) == asked
