@@ -47,6 +47,13 @@ def test_the_user_is_the_one_that_kubernetes_runs():
     assert f"--uid {user}" in DOCKERFILE
 
 
+def test_the_convolutions_of_gpus_and_cpus_can_be_compiled():
+    """The base image has Python's headers and no compiler: without one, a pack cannot use Triton."""
+    (packages,) = re.findall(r"--no-install-recommends (.*) \\$", DOCKERFILE, re.MULTILINE)
+    assert "g++" in packages.split()  # and with it gcc and the headers of C
+    assert DOCKERFILE.index("g++") < DOCKERFILE.index("pip install --no-deps .")
+
+
 def test_the_launcher_finds_the_home_directory():
     """It reads HOME from the image's environment, and takes /root where there is none."""
     assert re.search(r"^ENV HOME=/home/", DOCKERFILE, re.MULTILINE)
