@@ -33,7 +33,7 @@ class TrainingOptions:
     threads: Annotated[int | None, optional("N")] = None
     """CPU threads; by default as many as PyTorch chooses."""
     extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
-    """Python files of your own that declare models, networks, datasets or objectives."""
+    """Python files of your own that declare models, networks, datasets, objectives or optimisers."""
     device: str = "cpu"
     """Device to train on: cpu, cuda, cuda:1, ..."""
     checkpoints: Annotated[Path | None, optional("FOLDER")] = None

@@ -28,7 +28,7 @@ def trainable(
 
     Args:
         model: name of the model, such as `inertia_vae`.
-        extensions: paths of Python files of your own that declare models, networks, datasets or objectives.
+        extensions: paths of Python files of your own that declare models, networks, datasets, objectives or optimisers.
         precision: precision of matrix products and convolutions on a GPU.
 
     Raises:

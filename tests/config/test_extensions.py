@@ -16,6 +16,7 @@ from dd_ray.config import MODELS, OPTIMIZERS, TrialConfig, data_config, field_na
 from dd_ray.config import extensions as loading
 from dd_ray.config.extensions import (
     Extension,
+    declared_by,
     instances_of,
     load_extensions,
     load_files,
@@ -66,6 +67,13 @@ def test_each_example_is_short(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= 40
 
 
+def test_there_is_an_example_of_each_kind() -> None:
+    load_files(FILES)
+    specs = [spec for extension in loaded() for spec in declared_by(extension)]
+    assert {loading.kind_of(spec) for spec in specs} == set(loading.REGISTRIES)
+    assert instances_of(Study)
+
+
 def test_its_options_are_fields_and_part_of_the_key() -> None:
     before = TrialConfig(model="beta_vae", beta=0.1, dataset="still_circles").key
     load_files([BLUR])
@@ -104,15 +112,13 @@ def test_a_metric_of_it_is_computed_and_has_its_columns() -> None:
     assert REPORTED["first_axis"].label.startswith("Variance")
 
 
-def test_an_optimiser_of_it_takes_steps_and_is_recalled(tmp_path: Path) -> None:
-    update = "lambda weights, kept, gradient, rates: ({}, rates.learning_rate * gradient.sign())"
-    text = f"from dd_ray.config import OptimizerSpec\nA = OptimizerSpec(name='signs', keeps=(), update={update})\n"
-    load_files([_file(tmp_path, text)])
+def test_an_optimiser_of_it_takes_steps_and_is_recalled() -> None:
+    load_files([FOLDER / "signs.py"])
     stack = Stack([TrialConfig(model="beta_vae", beta=0.1, optimizer="signs", **SMALL)])
     stack.step()
     assert [trial.iteration for trial in stack] == [1]
     recorded = json.loads(json.dumps(record()))
-    unload("mine.py")
+    unload("signs.py")
     recall(recorded)
     assert TrialConfig(model="beta_vae", beta=0.1, optimizer="signs").optimizer == "signs"
 

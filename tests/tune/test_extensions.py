@@ -18,7 +18,7 @@ FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem != "__init__")
 SIZES = "--batch-size 2 --num-test 4 --num-frames 4 --evaluations 2 --cpus-per-trial 1 --iterations 6".split()
 OWN = (
     "--model blur_vae --network linear --dataset bars --objective free_bits --free-nats 0.1 --final-metrics first_axis "
-    "--scheduler own_median --blur 0 0.5 --beta 0.1 1 --gamma 0 --lambda 0"
+    "--scheduler own_median --optimizer signs --blur 0 0.5 --beta 0.1 1 --gamma 0 --lambda 0"
 ).split()
 
 
