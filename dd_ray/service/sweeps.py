@@ -146,7 +146,7 @@ def load_study(path: Path) -> Study:
         sys.path.remove(str(path.parent))
     study = getattr(module, "STUDY", None)
     if not isinstance(study, Study):
-        raise UserError(f"{path} has no STUDY; the README shows what the file of a study holds.")
+        raise UserError(f"{path} has no STUDY; dd_ray/README.md shows what the file of a study holds.")
     return study
 
 
