@@ -1,4 +1,4 @@
-"""The pages: their links lead somewhere, their commands are accepted, and no metric is left out."""
+"""The pages: their links lead somewhere, their commands are accepted, an example is quoted as it is, no metric is left out."""
 
 import re
 import shlex
@@ -65,3 +65,10 @@ def test_the_page_of_metrics_names_them_all():
     text = (ROOT / "dd_ray" / "metrics" / "README.md").read_text(encoding="utf-8")
     columns = {name for name in REPORTED if not name.endswith("_active")}
     assert sorted((columns | {*FURTHER}) - {*re.findall(r"`([^`]+)`", text)}) == []
+
+
+def test_the_example_of_a_model_is_quoted_as_it_is():
+    page = (ROOT / "dd_ray" / "README.md").read_text(encoding="utf-8")
+    (quoted,) = re.findall(r"```python\n(@dataclass.*?)```", page, re.DOTALL)
+    example = (ROOT / "tests" / "extensions" / "blur_vae.py").read_text(encoding="utf-8")
+    assert [part for part in quoted.strip().split("\n\n\n") if part not in example] == []
