@@ -54,6 +54,12 @@ def test_the_convolutions_of_gpus_and_cpus_can_be_compiled():
     assert DOCKERFILE.index("g++") < DOCKERFILE.index("pip install --no-deps .")
 
 
+def test_commands_use_what_is_installed():
+    """A command in the folder of sweeps/ would import a copy of the package there, which has no compiled parts."""
+    (removed,) = re.findall(r"^RUN pip install --no-deps \. && rm -rf (.*)$", DOCKERFILE, re.MULTILINE)
+    assert "dd_ray" in removed.split()
+
+
 def test_the_launcher_finds_the_home_directory():
     """It reads HOME from the image's environment, and takes /root where there is none."""
     assert re.search(r"^ENV HOME=/home/", DOCKERFILE, re.MULTILINE)
