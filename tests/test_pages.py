@@ -1,4 +1,4 @@
-"""The pages: their links lead somewhere, their commands are accepted, an example is quoted as it is, no metric is left out."""
+"""The pages: links lead somewhere, commands are accepted, an example is quoted as it is, no metric is left out."""
 
 import re
 import shlex
