@@ -16,6 +16,7 @@ from pathlib import Path
 from dd_ray import results
 from dd_ray.command_line import as_command
 from dd_ray.errors import UserError
+from dd_ray.storage.archives import METHODS
 from dd_ray.storage.exports import export_archive
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -80,6 +81,8 @@ def _check(archive: zipfile.ZipFile) -> None:
     names = archive.namelist()
     if not all(name == "results.csv" or name.startswith("figures/") for name in names):
         raise UserError(f"what the cluster sent is more than a table and figures: {', '.join(names)}.")
+    if any(file.compress_type not in METHODS for file in archive.infolist()):
+        raise zipfile.BadZipFile("it is packed by another method than deflate")
     if (damaged := archive.testzip()) is not None:
         raise zipfile.BadZipFile(f"{damaged} is damaged")
 

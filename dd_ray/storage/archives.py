@@ -5,14 +5,16 @@ An archive has a folder of the sweep's name, so that any `unzip` gives the sweep
 
 import hashlib
 import lzma
+import math
 import os
 import re
+import shutil
 import stat
 import time
 import uuid
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from dd_ray.storage.files import Files, NoFileError
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError)
 """Errors that zipfile raises of a damaged archive, one of an unknown method or one with a password."""
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Methods that unpack part by part. With others, such as bzip2, a part of a megabyte can become gigabytes at once."""
+_PART = 2**20
+"""Bytes that are unpacked at a time."""
 
 
 def write_archive(path: Path, files: Files, names: Iterable[str], folder: str) -> list[str]:
@@ -119,16 +125,43 @@ def extract_archive(path: Path, files: Files) -> None:
         files: where to write.
 
     Raises:
-        UserError: it is damaged.
+        UserError: it is damaged, or holds more than the disk has room for; then nothing is written.
     """
     with _opened(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
+        _check_whole(path, archive, members, files)
         for member in sorted(members, key=lambda member: member.filename.endswith("/sweep.json")):
-            try:
-                content = archive.read(member)
-            except (*_DAMAGE, OSError) as error:  # the last of an impossible offset
-                raise UserError(f"{path} is damaged ({member.filename}: {error}); take another copy of it.") from error
-            files.write(member.filename.partition("/")[2], content)
+            files.write_parts(member.filename.partition("/")[2], _parts(path, archive, member))
+
+
+def _check_whole(path: Path, archive: zipfile.ZipFile, members: Iterable[zipfile.ZipInfo], files: Files) -> None:
+    """Make sure, before anything is written, that members are undamaged and that a disk has room for them.
+
+    Their sizes are counted: what an archive says of them is anybody's. How much an object store takes is unknown.
+    """
+    free = shutil.disk_usage(files.local).free if files.local else math.inf
+    left = free
+    for part in (part for member in members for part in _parts(path, archive, member)):
+        left -= len(part)
+        if left < 0:
+            raise UserError(
+                f"{path} holds more than the {int(free) >> 20:,} MB that are free for {files.location}; make room "
+                "there, or give another --extract STORAGE."
+            )
+
+
+def _parts(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Unpack a member, at whose end its checksum is compared.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        with archive.open(member) as content:
+            while part := content.read(_PART):
+                yield part
+    except (*_DAMAGE, OSError) as error:  # the last of an impossible offset
+        raise UserError(f"{path} is damaged ({member.filename}: {error}); take another copy of it.") from error
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
@@ -141,10 +174,10 @@ def _opened(path: Path) -> zipfile.ZipFile:
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
-    """Make sure that a member is a plain file below the archive's folder.
+    """Make sure that a member is a plain file below the archive's folder, packed as `unzip` expects it.
 
     Raises:
-        UserError: it is a link, or its name leads elsewhere.
+        UserError: it is a link, its name leads elsewhere, or its method is none of `METHODS`.
     """
     parts = re.split(r"[/\\]", member.filename.removesuffix("/"))
     kind = stat.S_IFMT(member.external_attr >> 16)
@@ -152,3 +185,5 @@ def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
     plain = not {"", ".", ".."} & {*parts}
     if not plain or kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise UserError(f"{path} holds {member.filename!r}, which leads out of it; it was not written by dd_ray.")
+    if member.compress_type not in METHODS:
+        raise UserError(f"{path} is packed by another method than deflate; unpack it with other means.")

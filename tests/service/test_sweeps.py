@@ -394,6 +394,14 @@ def test_an_archive_that_would_fill_the_disk_is_not_unpacked(size, is_taken, tmp
         pack.unpack(sent(content.getvalue()), tmp_path / "here")
 
 
+def test_methods_that_unpack_little_to_gigabytes_at_once_are_refused(tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("results.csv", "key,mcc\n")
+    with pytest.raises(UserError, match="another method than deflate"):
+        pack.unpack(sent(content.getvalue()), tmp_path / "here")
+
+
 def test_more_than_a_log_can_hold_is_refused_on_the_head(sweep, monkeypatch):
     monkeypatch.setattr(pack, "LARGEST", 100)
     with pytest.raises(UserError, match="copy them from there"):

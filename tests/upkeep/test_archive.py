@@ -3,8 +3,10 @@
 import shutil
 import stat
 import subprocess
+import tracemalloc
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -189,6 +191,35 @@ def test_what_is_no_archive_or_damaged_is_one_sentence(sweep: SweepFolder, tmp_p
     assert not (tmp_path / "out" / "mine" / "sweep.json").exists()
     assert run(tmp_path / "nowhere.zip", "--extract", tmp_path / "out") == 2
     assert "No such file" in capsys.readouterr().err
+
+
+def test_members_are_unpacked_in_parts(sweep: SweepFolder, tmp_path: Path) -> None:
+    packed = tmp_path / "a.zip"
+    run(sweep.location, "--out", packed)
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as archived:
+        archived.writestr("mine/cells/x", bytes(2**25))
+    tracemalloc.start()
+    again, _ = archive.unpack(packed, str(tmp_path / "out"))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24 and len(again.files.read("cells/x")) == 2**25
+
+
+def test_an_archive_of_more_than_the_disk_has_room_for_is_refused(
+    sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    run(sweep.location, "--out", tmp_path / "a.zip")
+    monkeypatch.setattr("dd_ray.storage.archives.shutil.disk_usage", lambda folder: SimpleNamespace(free=2000))
+    assert run(tmp_path / "a.zip", "--extract", tmp_path / "out") == 2
+    assert "holds more than the 0 MB that are free" in capsys.readouterr().err
+    assert not SweepFolder.at(tmp_path / "out" / "mine").files.names()
+
+
+def test_methods_that_unpack_little_to_gigabytes_at_once_are_refused(tmp_path: Path, capsys: Any) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_BZIP2) as packed:
+        packed.writestr("s/sweep.json", bytes(2**20))
+    assert run(tmp_path / "a.zip", "--extract", tmp_path / "out") == 2
+    assert "another method than deflate" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_flipped_bit_is_a_sentence_wherever_it_is(sweep: SweepFolder, tmp_path: Path, capsys: Any) -> None:

@@ -1,6 +1,7 @@
 """The interface to a place for files, which folders and object stores implement."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,13 @@ class Files(ABC):
         Raises:
             OSError: it was not written; the old content is still there.
             BlockedError: the storage does not answer; it may be written later.
+        """
+
+    @abstractmethod
+    def write_parts(self, name: str, parts: Iterable[bytes]) -> None:
+        """Replace a file as `write` does, by the parts of its content one after the other, which memory need not hold.
+
+        Where a part cannot be made and raises, an object store keeps those before it.
         """
 
     @abstractmethod

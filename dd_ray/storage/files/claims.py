@@ -6,7 +6,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -98,7 +98,7 @@ class Claims(Lock):
         return not (late and self._times().keys() - {self._name})
 
     def _put(self) -> None:
-        put(self._store, f"{self._folder}/{self._name}", json.dumps({"who": self._who}).encode())
+        put(self._store, f"{self._folder}/{self._name}", [json.dumps({"who": self._who}).encode()])
 
     def _withdraw(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -115,12 +115,13 @@ class Claims(Lock):
             return "another command"
 
 
-def put(store: "FileSystem", path: str, content: bytes) -> None:
+def put(store: "FileSystem", path: str, parts: Iterable[bytes]) -> None:
     """Write an object as a whole."""
 
     def put() -> None:
         with store.open_output_stream(path) as stream:
-            stream.write(content)
+            for part in parts:
+                stream.write(part)
 
     # An interrupt between the opening and the writing would replace the object by an empty one. Only the main thread is
     # interrupted.

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -78,7 +78,11 @@ class LocalFiles(Files):
 
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
         path = self._path(name)
-        self._answers.wait_for(lambda: _replace(path, content, durable), str(path))
+        self._answers.wait_for(lambda: _replace(path, [content], durable), str(path))
+
+    def write_parts(self, name: str, parts: Iterable[bytes]) -> None:
+        path = self._path(name)
+        self._answers.wait_for(lambda: _replace(path, parts, durable=True), str(path))
 
     def append(self, name: str, line: bytes) -> None:
         path = self._path(name)
@@ -179,14 +183,14 @@ def open_folder(folder: Path) -> LocalFiles:
     return LocalFiles(folder)
 
 
-def _replace(path: Path, content: bytes, durable: bool) -> None:
+def _replace(path: Path, parts: Iterable[bytes], durable: bool) -> None:
     """Write a file beside the one that is there, and put it in its place."""
     _make_folder(path.parent)
     # Not tempfile, whose files only their owner may read. Cut, since a name may be as long as names can be.
     draft = path.with_name(f".{path.name[:LONGEST_IN_DRAFT]}.{uuid.uuid4().hex}")
     try:
         with draft.open("xb") as file:
-            file.write(content)
+            file.writelines(parts)
             file.flush()
             if durable:
                 os.fsync(file.fileno())

@@ -3,7 +3,7 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -66,7 +66,10 @@ class ObjectFiles(Files):
         raise OSError(errno.EBUSY, "replaced each time that it was read", self.at(name).location)
 
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:
-        put(self.patient, self.path(name), content)
+        put(self.patient, self.path(name), [content])
+
+    def write_parts(self, name: str, parts: Iterable[bytes]) -> None:
+        put(self.patient, self.path(name), parts)
 
     def append(self, name: str, line: bytes) -> None:
         try:
