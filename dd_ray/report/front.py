@@ -164,7 +164,7 @@ def front_page(
         first: of such a pair, the sweep that is chosen already.
     """
     lines = lines or Lines()
-    shown = [line for name in sweeps_in(storage) if (line := _whole_line(lines, sweep_location(storage, name)))]
+    shown = [line for name in sweeps_in(storage) if (line := _whole_line(lines, storage, name))]
     shown.sort(key=lambda line: (line.began, line.name), reverse=True)
     rows = "".join(_row(line, link(line), _pairing(line.name, first) if pairs else None) for line in shown)
     written = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -210,15 +210,35 @@ def _pairing(name: str, first: str | None) -> str:
     return f'<a href="?{html.escape(urlencode([(BESIDE, first), (BESIDE, name)]))}">beside {html.escape(first)}</a>'
 
 
-def _whole_line(lines: Lines, location: str) -> Line | None:
-    """Return the line of a sweep; None, with a sentence on stderr, if it is damaged, gone, or not to be read."""
+def _whole_line(lines: Lines, storage: str, name: str) -> Line | None:
+    """Return the line of a sweep; None, with a sentence on stderr, if it is damaged, gone, or not to be read.
+
+    Where reading it ends in an error that nobody has foreseen, its line says that.
+    """
+    location = sweep_location(storage, name)
     try:
         return lines.of(SweepFolder.open(location))
     except UserError as error:
         print(printable(error), file=sys.stderr)
     except OSError as error:
         print(printable(f"{location} cannot be read ({error.strerror or error})."), file=sys.stderr)
+    except Exception as error:  # whatever a stranger's sweep leads to, the others are still to be listed
+        return _line_of_unread(name, error)
     return None
+
+
+def _line_of_unread(name: str, error: Exception) -> Line:
+    return Line(
+        name=name,
+        study="",
+        question="",
+        state=f"cannot be read ({type(error).__name__}: {error})",
+        progress="",
+        began="",
+        machine="",
+        finding="",
+        has_page=False,
+    )
 
 
 HEADINGS = ("Sweep", "State", "Trials", "Begun", "Study and question", "What came out", "Machine")

@@ -1,6 +1,7 @@
 """The front page of a storage: what it says of each sweep, and where it leads."""
 
 import errno
+import html
 import json
 import math
 import shutil
@@ -107,6 +108,18 @@ def test_a_damaged_sweep_does_not_take_the_others_away(
     page = front.front_page(str(storage), lambda line: line.name)
     assert "whole #1" in page and "half" not in page
     assert "half/sweep.json is damaged" in capsys.readouterr().err
+
+
+def test_an_unforeseen_error_of_one_sweep_is_told_in_its_line(storage: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = Lines.of
+
+    def fail(lines: Lines, sweep: SweepFolder) -> front.Line:
+        return of(lines, sweep) if sweep.name != "half" else {}[HOSTILE]
+
+    monkeypatch.setattr(Lines, "of", fail)
+    page = front.front_page(str(storage), lambda line: f"{line.name}/")
+    assert "complete" in page and ">half</a>" in page
+    assert html.escape(f"cannot be read (KeyError: {HOSTILE!r})") in page
 
 
 def test_what_may_not_be_read_does_not_take_the_others_away(
