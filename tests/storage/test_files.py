@@ -18,9 +18,11 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from pyarrow.fs import LocalFileSystem
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Lease, LocalFiles, open_files, out_of_space
+from dd_ray.storage.files.claims import Claims
 from dd_ray.storage.files.objects import ObjectFiles
 from tests.storage.object_store import KEYS, running_object_store
 
@@ -240,6 +242,35 @@ def test_the_lock_of_a_killed_process_is_taken_over(files, caplog):
     # The wait for a lease is announced; a local lock ends with its process.
     waited = ["is held by process 7 on elsewhere" in message for message in caplog.messages]
     assert waited == ([] if files.local else [True])
+
+
+@pytest.mark.parametrize(
+    ("content", "who"),
+    [
+        *((content, "another command") for content in (b"", b"no JSON", b"\xff", b"[]", b"null", b"{}", b"[" * 10**5)),
+        (b'{"who": "\\u001b[2J"}', r"\x1b[2J"),
+    ],
+)
+def test_a_claim_of_anybody_is_waited_for_and_named_as_text(tmp_path, caplog, content, who):
+    (tmp_path / "claim").write_bytes(content)
+    claims = Claims(LocalFileSystem(), str(tmp_path), "me", Lease(expire=0.2, poll=0.02))
+    assert claims.acquire() is None and f"is held by {who}; " in caplog.text
+
+
+def test_a_store_that_does_not_list_a_claim_cannot_be_locked(objects, monkeypatch):
+    monkeypatch.setattr("dd_ray.storage.files.claims.times", lambda store, folder: {})
+    with pytest.raises(UserError, match=r"cannot be locked \(.*does not list"), objects.lock(".lock", "me", QUICK):
+        pass
+
+
+def test_a_lock_whose_holder_is_no_text_is_held_nevertheless(folder):
+    with folder.lock(".lock", "me"):
+        (folder.local / ".lock").write_bytes(b"\xff")
+        with (
+            pytest.raises(UserError, match="being run already, by \N{REPLACEMENT CHARACTER};"),
+            folder.lock(".lock", "I"),
+        ):
+            pass
 
 
 def test_a_lock_is_released_by_an_error(files):

@@ -1,5 +1,6 @@
 """A lock on an object store, made of objects."""
 
+import errno
 import json
 import logging
 import random
@@ -11,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from dd_ray.errors import printable
 from dd_ray.storage.files.base import Lease, Lock
 
 if TYPE_CHECKING:  # half a second, which only URLs need
@@ -46,7 +48,7 @@ class Claims(Lock):
                 return self._owner((alive or list(rivals))[0])
             if not seen:
                 logging.getLogger(__name__).warning(
-                    f"{self._folder} is held by {self._owner(next(iter(rivals)))}; "
+                    f"{self._folder} is held by {printable(self._owner(next(iter(rivals))))}; "
                     f"seeing whether it is alive, which takes up to {self._lease.expire:.0f} s"
                 )
             seen = rivals
@@ -72,6 +74,8 @@ class Claims(Lock):
         self._put()
         try:
             claims = self._times()
+            if self._name not in claims:
+                raise OSError(errno.EIO, "it does not list what was put there just now")
             now = claims.pop(self._name)
             rivals = {name: at for name, at in claims.items() if now - at <= self._lease.expire * 1e9}
         except BaseException:  # also at an interrupt, since a claim left behind would keep others out for a lease
@@ -110,8 +114,8 @@ class Claims(Lock):
     def _owner(self, name: str) -> str:
         try:
             with self._store.open_input_file(f"{self._folder}/{name}") as file:
-                return json.loads(file.read())["who"]
-        except FileNotFoundError:
+                return str(json.loads(file.read())["who"])
+        except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):  # gone, or anybody's object
             return "another command"
 
 

@@ -141,7 +141,7 @@ class LocalFiles(Files):
         path = self._path(name)
         try:
             _make_folder(path.parent)
-            file = open_in_place(path, "a+")
+            file = open_in_place(path, "ab+")
         except OSError as error:
             raise cannot_be_locked(self.location, error.strerror) from error
         try:
@@ -149,11 +149,11 @@ class LocalFiles(Files):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
-                raise LockedError(self.location, file.read().strip()) from error
+                raise LockedError(self.location, file.read().decode(errors="replace").strip()) from error
             except OSError as error:
                 raise cannot_be_locked(self.location, error.strerror) from error
             file.truncate(0)
-            file.write(who)
+            file.write(who.encode())
             file.flush()
             yield Lock()
         finally:
