@@ -63,7 +63,7 @@ class SweepJob:
     def of(cls, details: "JobDetails") -> Self | None:
         """Return the sweep that a job runs, or None if it runs something else."""
         metadata = details.metadata or {}
-        if _NAME not in metadata or not details.submission_id:
+        if not metadata.keys() >= {_NAME, _STORAGE, _USER} or not details.submission_id:
             return None
         return cls(
             id=details.submission_id,

@@ -101,6 +101,7 @@ def test_a_sweep_has_the_state_that_its_job_ended_with(details, state):
 
 def test_jobs_that_are_no_sweeps_are_none():
     others = [job("RUNNING", metadata={}), job("RUNNING", metadata=None), job("RUNNING", submission_id=None)]
+    others += [job("RUNNING", metadata={"dd_ray_sweep": "mine", "dd_ray_user": "somebody"})]
     assert sweeps.all_sweeps(Cluster(*others)) == []
     with pytest.raises(UserError, match=r"no sweep mine-ada-0102-030405.*list"):
         sweeps.find(Cluster(*others), "mine-ada-0102-030405")
