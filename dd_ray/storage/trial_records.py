@@ -5,6 +5,7 @@ What each file is, and where it lies, is said in `dd_ray.storage.sweep_folder`.
 
 import json
 import math
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ REACHING = ("finished", "stopped_early", "at_plateau")
 """States of trials that end with an evaluation."""
 RECORDS = ("config.json", "metrics.jsonl", "scores.jsonl", "outcome.json", "seal.json")
 """Files of a trial that say what it is, how it did and how it ended."""
+_STATE = re.compile(r"state-([0-9]{9}|[1-9][0-9]{9,})\.npz")
+"""Matches what `_state_name` returns: whatever else lies in the folder is no state."""
 STATES_KEPT = 2
 """Number of states kept of a trial: the latest, and one to go back to if that is damaged."""
 
@@ -203,8 +206,8 @@ class TrialFolder:
 
     def states(self) -> list[int]:
         """Return the iterations of which there are states, the latest first."""
-        names = (name.removeprefix("state-").removesuffix(".npz") for name in self.files.names())
-        return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+        found = filter(None, map(_STATE.fullmatch, self.files.names()))
+        return sorted((int(state[1]) for state in found), reverse=True)
 
     def state(self, iteration: int) -> bytes:
         """Read the state of an iteration."""

@@ -78,6 +78,15 @@ def test_the_latest_two_states_are_kept(trial):
     assert trial.state(100) == b"100"
 
 
+@pytest.mark.parametrize("name", ["state-².npz", "state-5.npz", "state-0000000005.npz", "123456789", "state-٣.npz"])
+def test_what_has_another_name_is_no_state(trial, name):
+    trial.files.write(name, b"")
+    assert trial.states() == []
+    for iteration in (5, 10**9):
+        trial.save_state(iteration, b"weights")
+    assert trial.states() == [10**9, 5] and trial.files.exists(name)
+
+
 def test_a_state_is_kept_also_beside_later_ones_that_may_be_damaged(trial):
     for iteration in (70, 80, 10, 20):
         trial.save_state(iteration, b"")
