@@ -19,6 +19,7 @@ from dd_ray.results.came_out import counted
 from dd_ray.results.table import as_csv
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.checks import ranks
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import LOG, TRIALS, WITH_VALUES, common_iterations, current_trials, read_storage
 
@@ -67,6 +68,8 @@ def _study_of(sweep: SweepFolder, search: Mapping[str, Any]) -> optuna.Study:
             f"{sweep.location} searches over {missing[0]}, of which a suggestion in its {LOG} has no value; its "
             "sweep.json is that of another search."
         )
+    if len(study.directions) != len(search["objectives"]):
+        raise UserError(f"{sweep.location} and its {LOG} differ in the number of objectives; run its command again.")
     return study
 
 
@@ -122,12 +125,19 @@ def search_of(sweep: SweepFolder) -> dict[str, Any]:
     """Return the description of the search in a sweep's manifest.
 
     Raises:
-        UserError: the sweep is a grid.
+        UserError: the sweep is a grid, or has an objective that is no metric with a better side.
     """
     manifest = sweep.manifest() or {}
     if "search" not in manifest:
         raise UserError(f"{sweep.location} holds a grid and no search; give a folder that a search wrote.")
-    return manifest["search"]
+    search: dict[str, Any] = manifest["search"]
+    for name in search["objectives"]:
+        if not ranks(name):
+            raise UserError(
+                f"{sweep.location} searches for the best {name}, of which no better side is known; its sweep.json is "
+                "damaged, or of another version."
+            )
+    return search
 
 
 def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:

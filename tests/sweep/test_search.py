@@ -21,6 +21,8 @@ from optuna.trial import TrialState
 
 from dd_ray.cli import main
 from dd_ray.errors import UserError
+from dd_ray.figures.search_results import draw_sweep
+from dd_ray.report.content import collect
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.planned import PlannedTrial
@@ -531,6 +533,29 @@ def test_a_search_over_what_its_suggestions_do_not_have_is_refused_in_a_sentence
     sweep.write_manifest({**manifest, "search": {**manifest["search"], "space": {"lam": "x"}}})
     with pytest.raises(UserError, match="searches over lam, of which a suggestion"):
         search_results.load(plan.location)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "wrong"),
+    [
+        (["\x1b[2J"], "searches for the best \x1b[2J, of which no better side is known"),
+        (["kl"], "searches for the best kl, of which no better side is known"),
+        ([], "differ in the number of objectives"),
+        (["mcc", "linear_r2"], "differ in the number of objectives"),
+    ],
+)
+def test_a_search_for_what_cannot_be_best_is_refused_in_a_sentence(
+    tmp_path: Path, objectives: list[str], wrong: str
+) -> None:
+    plan = plan_of(tmp_path, "--suggestions", "1")
+    run(plan, bowl)
+    sweep = SweepFolder.open(plan.location)
+    manifest = sweep.manifest() or {}
+    sweep.write_manifest({**manifest, "search": {**manifest["search"], "objectives": objectives}})
+    for read in (search_results.load, collect, lambda path: draw_sweep(path, tmp_path)):
+        with pytest.raises(UserError) as refused:
+            read(plan.location)
+        assert wrong in str(refused.value)
 
 
 @settings(max_examples=6)
