@@ -4,7 +4,6 @@ What each file is, and where it lies, is said in `dd_ray.storage.sweep_folder`.
 """
 
 import json
-import math
 import re
 import uuid
 from collections.abc import Mapping
@@ -24,6 +23,8 @@ RECORDS = ("config.json", "metrics.jsonl", "scores.jsonl", "outcome.json", "seal
 """Files of a trial that say what it is, how it did and how it ended."""
 _STATE = re.compile(r"state-([0-9]{9}|[1-9][0-9]{9,})\.npz")
 """Matches what `_state_name` returns: whatever else lies in the folder is no state."""
+LARGEST_SCORE = 1e305
+"""Means and scales of larger scores are infinite, so that these count as infinite themselves."""
 STATES_KEPT = 2
 """Number of states kept of a trial: the latest, and one to go back to if that is damaged."""
 
@@ -117,7 +118,7 @@ class TrialFolder:
         Raises:
             DamagedError: they are not what was recorded, as far as can be told without the trial's outcome.
         """
-        return [unsigned(row) for row in self._signed_evaluations()]
+        return [_finite(unsigned(row)) for row in self._signed_evaluations()]
 
     def sound(self) -> TrialRecords | None:
         """Return all records; None if there are none, or they contradict each other and the trial begins anew."""
@@ -167,7 +168,7 @@ class TrialFolder:
         before = self._signed_evaluations()
         recorded = next((row for row in before if row["iteration"] == evaluation["iteration"]), None)
         if recorded is not None:
-            return unsigned(recorded)
+            return _finite(unsigned(recorded))
         clean = _finite(evaluation)
         check = checksum(self.key, before[-1][CHECK] if before else "", clean)
         self.files.append("metrics.jsonl", json.dumps({**clean, CHECK: check}).encode() + b"\n")
@@ -187,7 +188,7 @@ class TrialFolder:
         by_iteration: dict[int, dict[str, float | None]] = {}
         for row in read_lines(self.files, "scores.jsonl", notes):
             if is_whole(row, self.key):
-                scores = unsigned(row)
+                scores = _finite(unsigned(row))
                 by_iteration.setdefault(scores.pop("iteration"), {}).update(scores)
             else:
                 why = f"scores of iteration {row['iteration']} are not those of this trial"
@@ -289,7 +290,7 @@ class TrialFolder:
             self._check_complete(outcome, seal, evaluations)
         return TrialRecords(
             **description,
-            evaluations=[unsigned(row) for row in evaluations],
+            evaluations=[_finite(unsigned(row)) for row in evaluations],
             scores=self.scores(notes),
             outcome=outcome,
             notes=notes,
@@ -335,7 +336,7 @@ class TrialFolder:
 
 
 def _finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    return {k: None if isinstance(v, float) and not abs(v) <= LARGEST_SCORE else v for k, v in values.items()}
 
 
 def _state_name(iteration: int) -> str:

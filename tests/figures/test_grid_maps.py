@@ -25,6 +25,7 @@ from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary, described
+from dd_ray.storage.trial_records import LARGEST_SCORE
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.processes import python
 from tests.sweep.studies import ROOT
@@ -572,6 +573,15 @@ def test_a_score_of_any_size_is_mapped_beside_usual_ones(tmp_path: Path, size: f
     assert picture.is_file() and len(means) == (2 if difference else 4)
     if not difference:
         assert means.max() == pytest.approx(max(size * 2.5, 0.5105))
+
+
+@pytest.mark.parametrize("difference", [None, "gamma"])
+def test_the_largest_scores_of_either_sign_are_mapped_together(tmp_path: Path, difference: str | None) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        return {"reconstruction_error": LARGEST_SCORE * (1 if config["gamma"] else -1)}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1]}, metrics=some)
+    assert write_maps(Options(path=str(path), difference=difference))[0].is_file()
 
 
 def test_numbers_of_unusual_size_have_an_exponent() -> None:

@@ -151,6 +151,14 @@ def test_scores_are_added_by_iteration_and_a_line_cut_short_costs_none_of_them(t
     assert trial.scores() == {5: {"dci": 0.6, "sap": None}, 0: {"dci": 0.1}}
 
 
+def test_scores_whose_sums_are_infinite_count_as_infinite(trial):
+    trial.files.append("metrics.jsonl", b'{"iteration": 0, "mcc": 1e308, "sap": -1e305}\n')  # as others may write
+    expected = [{"iteration": 0, "mcc": None, "sap": -1e305}]
+    assert trial.evaluations() == trial.read().evaluations == expected
+    assert trial.record({"iteration": 0}) == expected[0]
+    assert trial.record({"iteration": 5, "mcc": -1e308, "sap": 1e305}) == {"iteration": 5, "mcc": None, "sap": 1e305}
+
+
 class KilledFiles(LocalFiles):
     """Files of a process that is killed after it has removed some."""
 
