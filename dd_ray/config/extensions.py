@@ -351,7 +351,7 @@ def _check_option(where: str, option: "Field[Any]") -> None:
     if default is MISSING or kind not in OPTION_TYPES:
         kinds = ", ".join(each.__name__ for each in OPTION_TYPES)
         raise UserError(f"{where}; give it a default, and one of the types {kinds}.")
-    if not _is_of(kind, default):
+    if not is_of(kind, default):
         raise UserError(f"{where}, whose default is {default!r}; give {_IN_WORDS[kind]}.")
     if not isinstance(known.within, tuple) or not all(isinstance(each, Within) for each in known.within):
         raise UserError(f"{where}, whose within is no tuple of ranges; write within=(Within(...),), with the comma.")
@@ -373,11 +373,11 @@ def _check_sharing(where: str, spec: Spec, known: Option) -> None:
         raise UserError(f"{where}, which is free, and trials in one stack share their {kind_of(spec)}; leave free out.")
 
 
-def _is_of(kind: type, value: object) -> bool:
+def is_of(kind: type, value: object) -> bool:
     """Return whether a value can stand in a config's field of a type; a whole number can for a float."""
     if isinstance(value, bool):
         return kind is bool
-    return isinstance(value, int | float) and math.isfinite(value) if kind is float else isinstance(value, kind)
+    return isinstance(value, int | float) and -math.inf < value < math.inf if kind is float else isinstance(value, kind)
 
 
 def codes_of(spec: Spec) -> list[Any]:

@@ -1,17 +1,31 @@
 """Records of the extensions that a sweep was run with, which are read without running them."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field, fields, make_dataclass, replace
-from typing import Annotated, Any
+from dataclasses import field, fields, is_dataclass, make_dataclass, replace
+from itertools import repeat
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dd_ray.config.code import ABSENT
-from dd_ray.config.extensions import CODE, KINDS, OPTION_TYPES, declared_by, is_recalled, kind_of, loaded, taken_beside
+from dd_ray.config.extensions import (
+    CODE,
+    KINDS,
+    OPTION_TYPES,
+    declared_by,
+    is_of,
+    is_recalled,
+    kind_of,
+    loaded,
+    taken_beside,
+)
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import Spec
 from dd_ray.config.trial_fields import REGISTRIES
 
 _ABOUT = ("symbol", "free", "of_data", "in_key")
 _FUNCTIONS = ("check", "applies")
+_LARGEST = 2**63
 
 
 def record() -> list[dict[str, Any]]:
@@ -23,7 +37,11 @@ def record() -> list[dict[str, Any]]:
 
 
 def recall(recorded: Sequence[Mapping[str, Any]]) -> None:
-    """Declare what a sweep recorded of its extensions, except what is declared already. Runs none of their code."""
+    """Declare what a sweep recorded of its extensions, except what is declared already. Runs none of their code.
+
+    Raises:
+        TypeError, ValueError, LookupError, AttributeError: a declaration is none, or has a value of a wrong type.
+    """
     for extension in recorded:
         for values in extension["declares"]:
             registry = REGISTRIES.get(values["kind"])  # kinds that are not imported are not needed
@@ -60,12 +78,13 @@ def _recorded_option(option: Any) -> dict[str, Any]:
 
 def _recalled(values: Mapping[str, Any], file: str) -> Spec:
     kind = KINDS[values["kind"]]
-    known = {each.name for each in fields(kind)}
+    known = {each.name: each.type for each in fields(kind)}
     given: dict[str, Any] = {name: f"{ABSENT}:{file}" for name in CODE if name in known}
     if values["kind"] == "dataset":
         given["factors"] = ()
     # What a record says of code is not taken: it may be of anybody's, and the code that it names would be run.
-    for name in (known & {*values}) - {"options", *CODE, *_FUNCTIONS}:
+    for name in (known.keys() & {*values}) - {"options", *CODE, *_FUNCTIONS}:
+        _check(name, known[name], values[name])
         given[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
     if "gflop_per_frame" in given:
         given["gflop_per_frame"] = {int(size): cost for size, cost in given["gflop_per_frame"].items()}
@@ -89,11 +108,39 @@ def _beside_others(spec: Spec, options: Sequence[Mapping[str, Any]]) -> Spec:
 
 
 def _options(options: Sequence[Mapping[str, Any]]) -> type | None:
-    types = {each.__name__: each for each in OPTION_TYPES}
-    made = []
-    for each in options:
-        within = tuple(Within(*values) for values in each["within"])
-        about = {name: each[name] for name in _ABOUT}
-        kind: Any = Annotated[types[each["type"]], Option(within=within, **about)]  # type: ignore[valid-type]
-        made.append((each["name"], kind, field(default=each["default"])))
+    made = [_option(each) for each in options]
     return make_dataclass("Options", made, frozen=True, kw_only=True) if made else None
+
+
+def _option(recorded: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    """Return the name, the type and the default of a recorded option, which the default suits."""
+    for known in fields(Option):
+        if known.name in ("within", *_ABOUT):
+            _check(known.name, known.type, recorded[known.name])
+    kind = {each.__name__: each for each in OPTION_TYPES}[recorded["type"]]
+    _check("default", kind, recorded["default"])
+    within, default = tuple(Within(*values) for values in recorded["within"]), recorded["default"]
+    if not is_of(kind, default) or not all(default in each for each in within):
+        raise TypeError(f"{recorded['name']} has the default {default!r}")
+    about = Option(within=within, **{name: recorded[name] for name in _ABOUT})
+    return recorded["name"], Annotated[kind, about], field(default=default)
+
+
+def _check(name: str, kind: Any, value: object) -> None:
+    if not _holds(kind, value):
+        raise TypeError(f"{name} is {value!r}")
+
+
+def _holds(kind: Any, value: Any) -> bool:
+    """Return whether a value of JSON can stand for one of a field's type. Any number can for a bool, too."""
+    origin, of = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return any(_holds(each, value) for each in of)
+    if origin is tuple or is_dataclass(kind):  # a dataclass is recorded as its first values
+        kinds = repeat(of[0]) if origin is tuple else (each.type for each in fields(kind))
+        return isinstance(value, list) and all(map(_holds, kinds, value))
+    if origin in (Mapping, dict):
+        return isinstance(value, dict) and all(_holds(of[1], each) for each in value.values())
+    if kind in (bool, int, float):
+        return isinstance(value, int | float) and (abs(value) < _LARGEST or abs(value) == math.inf)
+    return value in of if origin is Literal else kind in (str, NoneType) and isinstance(value, kind)

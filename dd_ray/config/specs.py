@@ -67,7 +67,7 @@ class ModelSpec(Spec):
     @property
     def one(self) -> str:
         """Its title with the article: `a supervised encoder`."""
-        return f"{'an' if self.title[0] in 'aeiou' else 'a'} {self.title}"
+        return f"{'an' if self.title.startswith((*'aeiou',)) else 'a'} {self.title}"
 
 
 @dataclass(frozen=True, kw_only=True)

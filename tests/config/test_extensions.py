@@ -1,6 +1,7 @@
 """A user's own file: what it declares counts as ours, and what is wrong with it is one sentence with file and line."""
 
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -235,6 +236,63 @@ def test_a_record_does_not_rename_a_column_that_there_is() -> None:
     del claim["declares"][0]["title"]
     recall([claim])
     assert dict(REPORTED) == before | {"theirs": REPORTED["theirs"]} and "dci_disentanglement" in before
+
+
+_NEEDED: dict[str, dict[str, Any]] = {
+    "network": {"gflop_per_frame": {"32": 1}},
+    "dataset": {"training_size": 1e5},
+    "metric": {"columns": {"theirs": ["x", "x", "max"]}, "cost": 1},
+}
+
+
+def _claim_of(kind: str, wrong: dict[str, Any]) -> list[dict[str, Any]]:
+    """A record of each kind, or of a model with an option, of which some is wrong."""
+    (claim,) = _claims("theirs", "their_option", 0.5, "model" if kind == "option" else kind, **_NEEDED.get(kind, {}))
+    (spec,) = claim["declares"]
+    if kind in _NEEDED:
+        del spec["title"]
+    (option,) = spec["options"]
+    option["within"] = [["give a number from 0", 0, math.inf, False]]
+    (option if kind == "option" else spec).update(wrong)
+    return [claim]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong"),
+    [
+        ("model", {"title": 5}),
+        ("model", {"reads": "beta"}),
+        ("model", {"reads": [5]}),
+        ("model", {"idle_in_original": None}),
+        ("model", {"warm_up": "x"}),
+        ("model", {"warm_up": 10**400}),
+        ("network", {"gflop_per_frame": {"32": "x"}}),
+        ("network", {"gflop_per_frame": {"\N{SUPERSCRIPT TWO}": 1.0}}),
+        ("dataset", {"factors": [["x"]]}),
+        ("dataset", {"videos": 5}),
+        ("metric", {"columns": ["theirs"]}),
+        ("metric", {"columns": {"theirs": ["x", 5, "max"]}}),
+        ("metric", {"columns": {"theirs": ["x", "x", "more"]}}),
+        ("metric", {"columns": {"theirs": ["x", "x", "max", "os:system"]}}),
+        ("metric", {"cost": math.nan}),
+        ("option", {"default": "x"}),
+        ("option", {"default": [0.5]}),
+        ("option", {"default": 10**400}),
+        ("option", {"default": -1.0}),
+        ("option", {"within": [["x", "0", 1, False]]}),
+        ("option", {"within": ["x"]}),
+        ("option", {"symbol": 5}),
+        ("option", {"free": "x"}),
+    ],
+)
+def test_a_record_of_a_wrong_type_is_refused_and_declares_nothing(kind: str, wrong: dict[str, Any]) -> None:
+    before = TrialConfig(model="beta_vae", beta=0.1)
+    with pytest.raises((TypeError, ValueError)):
+        recall(_claim_of(kind, wrong))
+    registry = loading.REGISTRIES["model" if kind == "option" else kind]
+    assert "theirs" not in registry and TrialConfig(model="beta_vae", beta=0.1).to_dict() == before.to_dict()
+    recall(_claim_of(kind, {}))
+    assert "theirs" in registry
 
 
 def test_models_that_share_options_are_recalled(tmp_path: Path) -> None:
