@@ -17,7 +17,14 @@ stills, regions        held-out still pictures, and the parts of a picture
 from dd_ray.data.batch import FACTORS, Batch
 from dd_ray.data.dataset import Dataset, Paint
 from dd_ray.data.regions import Regions, circle_regions
-from dd_ray.data.registry import held_out_pictures, held_out_stills, make_dataset, render_stills, still_images
+from dd_ray.data.registry import (
+    fetched_dataset,
+    held_out_pictures,
+    held_out_stills,
+    make_dataset,
+    render_stills,
+    still_images,
+)
 from dd_ray.data.rendering import render_circles
 from dd_ray.data.split import Levels
 from dd_ray.data.streams import Generators, Stream, generator
@@ -32,6 +39,7 @@ __all__ = [
     "Regions",
     "Stream",
     "circle_regions",
+    "fetched_dataset",
     "generator",
     "held_out_pictures",
     "held_out_stills",

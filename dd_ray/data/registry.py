@@ -12,12 +12,19 @@ from dd_ray.data.arrays import as_images
 from dd_ray.data.dataset import Dataset
 from dd_ray.data.occluder import occluded
 from dd_ray.data.rendering import checked
+from dd_ray.storage.dsprites import fetching
 
 
 def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:
     """Make the dataset that a config names, which renders on the given device."""
     dataset: Dataset = resolve(DATASETS[config.dataset].make)(config, torch.device(device))
     return dataset
+
+
+def fetched_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:
+    """Make the dataset that a config names, to train on it: what it names by a URL is downloaded first."""
+    with fetching():
+        return make_dataset(config, device)
 
 
 def render_stills(

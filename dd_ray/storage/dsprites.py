@@ -5,7 +5,8 @@ holds 737,280 binary images of 64×64 and their six factors.
 
 It is checked by its MD5. Since it is compressed, it cannot be memory-mapped. So it is decompressed once into
 `$XDG_CACHE_HOME/dd_ray/dsprites-MD5.npy` (`~/.cache` by default), with a bit per pixel, 378 MB, which all processes of
-a machine memory-map. For that, a URL is downloaded once. Its `metadata` is pickled and is not read: pickles can run any
+a machine memory-map. For that, a URL is downloaded once, and only by what trains: a sweep of somebody else, which is
+opened and drawn, may name any. Its `metadata` is pickled and is not read: pickles can run any
 code.
 """
 
@@ -18,6 +19,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache, partial
 from http.client import HTTPException
 from pathlib import Path
@@ -40,7 +42,18 @@ SIDE = 64
 """Height and width of an image in pixels."""
 BYTES_PER_IMAGE = SIDE * SIDE // 8
 _CHUNK = 8192  # images decompressed at a time, 32 MiB
+_FETCHES: ContextVar[bool] = ContextVar("fetches", default=False)
 _DAMAGE = (ValueError, LookupError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+
+
+@contextmanager
+def fetching() -> Iterator[None]:
+    """Let `open_dsprites` download URLs during the block, which trains, or is about to, as its user asked."""
+    before = _FETCHES.set(True)
+    try:
+        yield
+    finally:
+        _FETCHES.reset(before)
 
 
 @cache
@@ -52,14 +65,19 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
         md5: the MD5 that it must have.
 
     Raises:
-        UserError: the file cannot be read, has another checksum or does not have the layout of dSprites; or the cache
-            cannot be written.
+        UserError: the file cannot be read, has another checksum or does not have the layout of dSprites; the cache
+            cannot be written; or it does not hold what a URL names, outside of `fetching`.
     """
     folder = cache_folder()
     unpacked = folder / f"dsprites-{md5}.npy"
     if "://" not in file:
         _check(file, Path(file), md5)  # also if the cache has it, so that the named file is the one that is used
     if not unpacked.exists():
+        if "://" in file and not _FETCHES.get():
+            raise UserError(
+                f"dsprites_file = {file} is fetched by commands that train on it alone, and is not in {folder} yet; if "
+                "you trust it, train a sweep on it here, with --dataset dsprites and this --dsprites-file."
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with open_in_place(folder / "dsprites.lock", "ab") as lock:

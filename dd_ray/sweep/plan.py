@@ -12,7 +12,7 @@ from dd_ray.config.options import Axes, option_name, product, shown
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
-from dd_ray.storage.dsprites import open_dsprites
+from dd_ray.storage.dsprites import fetching, open_dsprites
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.starts import Start, start_of
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
@@ -275,9 +275,9 @@ class Plan:
         configs = [config for config in self.examples if config.split == "combinations"]
         if not configs:
             return []
-        from dd_ray.data import make_dataset  # noqa: PLC0415  # PyTorch, which no other plan needs
+        from dd_ray.data import fetched_dataset  # noqa: PLC0415  # PyTorch, which no other plan needs
 
-        lacking = dict.fromkeys(name for config in configs for name in make_dataset(config).never_trained)
+        lacking = dict.fromkeys(name for config in configs for name in fetched_dataset(config).never_trained)
         told = f"a half, or a category, of {', '.join(lacking)} is in no combination that is trained on"
         remedy = "so that held-out ones ask for more than combining; more (--train-share) mend it"
         return [f"{told}, {remedy}"] if lacking else []
@@ -392,4 +392,5 @@ def open_data(plan: Plan) -> None:
     """
     for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
         if file:
-            open_dsprites(file, md5)
+            with fetching():
+                open_dsprites(file, md5)

@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 import torch
 
 from dd_ray.config import TrialConfig, fields_with
-from dd_ray.data import Dataset, make_dataset
+from dd_ray.data import Dataset, fetched_dataset
 from dd_ray.errors import UserError
 from dd_ray.training.batches import Batches
 from dd_ray.training.blocks import Blocks
@@ -111,7 +111,7 @@ class Stack:
             return
         trials = list(joining.values())
         if self._dataset is None or not self._trials:
-            self._dataset = make_dataset(trials[0].config, self.device)
+            self._dataset = fetched_dataset(trials[0].config, self.device)
             if self.device.type == "cuda":
                 self._dataset.paint = Painting(self._dataset.paint)
             # A GPU paints the images of a step by one launch, however few they are.

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
-from dd_ray.data import held_out_stills, make_dataset, render_stills
+from dd_ray.data import fetched_dataset, held_out_stills, make_dataset, render_stills
 from dd_ray.data.sprites import SpriteGrid, paint_sprites
 from dd_ray.errors import UserError
 from dd_ray.evaluation import model_scores
+from dd_ray.probes import middle_picture
 from dd_ray.storage import dsprites as dsprites_file
 from dd_ray.training import Stack, dump_state, load_state
 
@@ -39,7 +40,8 @@ def _config(path, **changes):
 
 
 def _open(config):
-    return dsprites_file.open_dsprites(config.dsprites_file, config.dsprites_md5)
+    with dsprites_file.fetching():
+        return dsprites_file.open_dsprites(config.dsprites_file, config.dsprites_md5)
 
 
 class _Pickled:
@@ -183,6 +185,19 @@ def test_a_url_is_fetched_once(file, scheme, cache):
     assert len(list(cache.iterdir())) == 2
 
 
+@pytest.mark.parametrize("draw", [make_dataset, middle_picture, lambda config: held_out_stills(config, 2)])
+def test_what_is_drawn_fetches_no_url_and_takes_what_was_trained_on(file, draw, cache):
+    url, close = _serve(file)
+    config = _config(file, dsprites_file=url)
+    with pytest.raises(UserError, match=f"dsprites_file = {url} is fetched by commands that train on it alone"):
+        draw(config)
+    assert not cache.exists()
+    Stack([config]).step()
+    close()
+    dsprites_file.open_dsprites.cache_clear()
+    draw(config)
+
+
 def _serve(file):
     handler = partial(http.server.SimpleHTTPRequestHandler, directory=file.parent)
     handler.log_message = lambda *args: None
@@ -295,7 +310,7 @@ def test_a_url_that_cannot_be_opened_is_named(tmp_path, url):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     for where in (str(tmp_path / "none.npz"), (tmp_path / "none.npz").as_uri(), "ftp2://host/none.npz"):
         with pytest.raises(UserError, match=r"dsprites_file = .*none.npz cannot be read: "):
-            make_dataset(_config(tmp_path, dsprites_file=where))
+            fetched_dataset(_config(tmp_path, dsprites_file=where))
 
 
 def test_a_cache_that_cannot_be_written_is_named(file, cache):
