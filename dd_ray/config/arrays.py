@@ -27,7 +27,7 @@ HELD_OUT_SHARE = 10
 """One of this many videos (or still pictures) is held out, but no more than `NUM_HELD_OUT` in all."""
 FEWEST_SAMPLES = 2 * HELD_OUT_SHARE
 """The fewest samples of a file. Two are held out of them: one to fit scores on, one to compute them."""
-_CONTENTS = re.compile(r"sha256:([0-9a-f]{32}) (\d+)x(\d+)x(\d+)x(\d+)x(\d+)")
+_CONTENTS = re.compile(r"sha256:([0-9a-f]{32}) ([0-9]{1,18})x([0-9]{1,18})x([0-9]{1,18})x([0-9]{1,18})x([0-9]{1,18})")
 _FACTOR = re.compile(r"(?P<name>[^:]+?)(:(?P<category>category)|:period=(?P<period>[^:]+))?")
 
 

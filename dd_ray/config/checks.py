@@ -18,7 +18,7 @@ from dd_ray.errors import UserError
 if TYPE_CHECKING:
     from dd_ray.config.trial import TrialConfig
 
-WEIGHTS_TAKEN = re.compile(r"(?P<key>[0-9a-f]{16})@(?P<iteration>\d+):(?P<digest>[0-9a-f]{16})")
+WEIGHTS_TAKEN = re.compile(r"(?P<key>[0-9a-f]{16})@(?P<iteration>[0-9]{1,18}):(?P<digest>[0-9a-f]{16})")
 """Form of `warm_start_weights`: a trial's key, the iteration of its state, and a hash of that."""
 
 

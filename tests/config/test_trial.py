@@ -109,6 +109,10 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         (INERTIA_VAE | {"warm_start": "a:0123"}, "warm_start = a:0123 is for sweeps, which find out which weights"),
         (INERTIA_VAE | {"warm_start_weights": "0" * 16 + "@6:" + "0" * 16}, "is filled in where warm_start is given"),
         (INERTIA_VAE | {"warm_start": "a:0123", "warm_start_weights": "0123@6"}, "0123@6 is filled in"),
+        (
+            INERTIA_VAE | {"warm_start": "a:0", "warm_start_weights": f"{'0' * 16}@{'9' * 5000}:{'0' * 16}"},
+            "is filled in",
+        ),
         (INERTIA_VAE | {"gamma": -0.1}, r"gamma = -0\.1 .*\[0, 1\]"),
         (INERTIA_VAE | {"gamma": math.nan}, r"gamma = nan"),
         (INERTIA_VAE | {"beta": -1}, r"beta = -1\.0 .*at least 0"),

@@ -340,6 +340,7 @@ def test_names_that_are_none_are_refused(text, message):
         ({"data_file": None}, "arrays needs data_file, the path of an .npz"),
         ({"data_contents": None}, "arrays needs data_contents.*fields_of_file"),
         ({"data_contents": "something"}, "data_contents = something describes no file"),
+        ({"data_contents": f"sha256:{'0' * 32} {'9' * 5000}x1x32x32x1"}, "describes no file"),
         (
             {"image_size": 64, "network": "mlp"},
             "image_size = 64 is not that of data_file, .*give image_size = 32, with",
