@@ -98,6 +98,9 @@ _EXTENSION = _object(
         "declares": _list_of(_object({"kind": TEXT, "name": TEXT, "options": _list_of(ANY)})),
     }
 )
+_CONFIRMS = _object(
+    {"chosen": _object(each=_object(each=_list_of(TEXT))), "cells": _object(each=_object(each=TEXT))}, {"sweep": TEXT}
+)
 _MACHINE = _object({"name": TEXT_OR_NONE, "processor": TEXT_OR_NONE, "cores": NUMBER_OR_NONE, "gpus": _list_of(TEXT)})
 _EVALUATION = _object({"iteration": WHOLE}, {"check": TEXT}, NUMBER_OR_NONE)
 _ATTEMPT = _object(
@@ -129,6 +132,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
                 "versions": _object(each=TEXT),
                 "commit": TEXT_OR_NONE,
                 "extensions": _list_of(_EXTENSION),
+                "confirms": _CONFIRMS,
             },
         ),
         "the sweep's command sets it aside and writes it anew",

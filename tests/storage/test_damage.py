@@ -260,6 +260,8 @@ def _refusal(read: Callable[[], object]) -> str | None:
         ({"search": {"objectives": ["mcc"]}}, "optuna_study is missing"),
         ({"command": ["dd-ray", None]}, "command[1] is null, not a text"),
         ({"extensions": [{"file": "a.py", "digest": "", "declares": [{"kind": "model"}]}]}, "name is missing"),
+        ({"confirms": 5}, "confirms is 5, not an object"),
+        ({"confirms": {"chosen": {"mcc": {"gamma": 5}}, "cells": {}}}, "gamma is 5, not a list"),
     ],
 )
 def test_what_lies_deep_in_a_file_is_checked_as_well(tmp_path: Path, part: dict, wrong: str) -> None:
