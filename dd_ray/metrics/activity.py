@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dd_ray.metrics.arrays import Array, Mask
+from dd_ray.metrics.arrays import Array, Mask, masked
 
 ACTIVE_VARIANCE = 0.01
 """A latent is in use if the variance of its mean over the data exceeds this (Burda et al. 2016, sec. 5)."""
@@ -14,11 +14,14 @@ def active_mask(mu: Array) -> Mask:
     It says nothing about what a latent encodes: noise of variance 1 is active. Source: Burda et al. 2016, sec. 5.
 
     Raises:
-        ValueError: `mu` is of another shape, such as [B, T, L] of videos, whose frames would count as latents.
+        ValueError: `mu` is of another shape, such as [B, T, L] of videos, whose frames would count as latents;
+            or it holds no row, NaN or infinite values.
     """
     if np.ndim(mu) != 2:
         raise ValueError(f"latents {np.shape(mu)} are not [N, L]; reshape those of videos to (-1, L).")
-    return np.var(mu, axis=0, dtype=np.float64) > ACTIVE_VARIANCE
+    if not len(mu):
+        raise ValueError(f"latents {np.shape(mu)} hold no row, and so no variance; give several.")
+    return np.var(masked(mu, None), axis=0) > ACTIVE_VARIANCE
 
 
 def active_units(mu: Array) -> int:

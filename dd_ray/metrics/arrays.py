@@ -76,6 +76,21 @@ def points(
     return masked(latents, mask), numbers
 
 
+def check_videos(shape: str, *arrays: Array) -> None:
+    """Make sure that arrays, such as latents of videos, have three dimensions and are of one shape.
+
+    Args:
+        shape: names of their dimensions, such as `[B, T, L]`, for the message.
+        *arrays: the arrays.
+
+    Raises:
+        ValueError: they do not.
+    """
+    shapes = [np.shape(array) for array in arrays]
+    if len(set(shapes)) > 1 or len(shapes[0]) != 3:
+        raise ValueError(f"latents {' and '.join(map(str, shapes))} are not {shape}{' both' * (len(shapes) > 1)}.")
+
+
 def varies(a: Array) -> Mask:
     """Return the mask of the columns that are not constant, allowing for the rounding of a constant's variance."""
     return np.ptp(a, axis=0) > 0

@@ -3,7 +3,7 @@
 import numpy as np
 
 from dd_ray.metrics.arrays import Mask, varies
-from dd_ray.metrics.interventions import NUM_TEST, NUM_TRAIN, Encode, draw_batches, encode_all
+from dd_ray.metrics.interventions import NUM_TEST, NUM_TRAIN, Encode, check_number, draw_batches, encode_all
 
 
 def beta_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None, *, seed: int = 0) -> float:
@@ -33,10 +33,14 @@ def beta_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None, *
         is 1 for codes that no other score calls disentangled. A pair rotated by 45° is guessed. Blind to
         size.
 
+    Raises:
+        ValueError: there is no factor, or `encode` does not return finite [N, L].
+
     Cost: 204,800 samples rendered and encoded, which is nearly all of it: 10 s for circles on one core.
     """
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
 
+    check_number(num_factors)
     rng = np.random.default_rng(seed)
     fixed, first = draw_batches(rng, NUM_TRAIN + NUM_TEST, num_factors)
     second = rng.random(first.shape)

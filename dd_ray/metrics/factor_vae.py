@@ -3,7 +3,7 @@
 import numpy as np
 
 from dd_ray.metrics.arrays import ENOUGH_POINTS, Mask, varies
-from dd_ray.metrics.interventions import NUM_TEST, NUM_TRAIN, Encode, draw_batches, encode_all
+from dd_ray.metrics.interventions import NUM_TEST, NUM_TRAIN, Encode, check_number, draw_batches, encode_all
 
 
 def factor_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None, *, seed: int = 0) -> float:
@@ -29,8 +29,12 @@ def factor_vae_score(encode: Encode, num_factors: int, mask: Mask | None = None,
         so noise beside the code, copies, and mixtures in the other latents cost nothing, and it reaches 1
         for codes whose MIG is far from it. A pair rotated by 45° is guessed. Blind to size.
 
+    Raises:
+        ValueError: there is no factor, or `encode` does not return finite [N, L].
+
     Cost: 107,400 samples rendered and encoded, which is nearly all of it: 5 s for circles on one core.
     """
+    check_number(num_factors)
     rng = np.random.default_rng(seed)
     data = encode_all(encode, rng.random((ENOUGH_POINTS, num_factors)), mask)
     moving = varies(data)

@@ -104,7 +104,14 @@ def applicable(names: Sequence[str], factor_names: Sequence[str], drawn: bool = 
     `notebook` needs the original's four factors, and `block_separation` the factors of more than one thing, such as a
     circle and a background. Where pictures come from a file (`drawn` is false), scores that ask for others are left
     out.
+
+    Raises:
+        ValueError: there is no score of a name.
     """
+    if isinstance(names, str):
+        raise ValueError(f"names = {names!r} is text; give a list of scores, such as [{names!r}].")
+    if unknown := [name for name in names if name not in FURTHER]:
+        raise ValueError(f"there is no score {unknown[0]!r}; give some of {', '.join(FURTHER)}.")
     known = [name for name in names if FURTHER[name].applies(factor_names)] if factor_names else []
     return [name for name in known if drawn or not FURTHER[name].asks]
 
@@ -132,7 +139,8 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
         Values by column, `ACTIVE_STILLS` among them.
 
     Raises:
-        ValueError: a score gives a column that it does not declare.
+        ValueError: a score gives a column that it does not declare, there is no score of a name, or latents are not
+            finite.
     """
     mask = active_mask(code.latents)
     scores: dict[str, float] = {ACTIVE_STILLS: int(mask.sum())}

@@ -39,12 +39,18 @@ class HeldOut:
         """Return scores over all frames of all videos, and the means; only the means without finite latents.
 
         The code of a frame is compared with that frame's factors.
+
+        Raises:
+            ValueError: latents and factors are not of the same frames.
         """
         return {**self._scores(), **self.means}
 
     def _scores(self) -> dict[str, float]:
         if self.latents is None or self.factors is None:
             return {}
+        if self.latents.ndim != 3 or self.latents.shape[:2] != self.factors.shape[:2]:
+            shapes = f"latents {self.latents.shape} and factors {self.factors.shape}"
+            raise ValueError(f"{shapes} are not [B, T, L] and [B, T, F] of the same frames.")
         latents_btl, factors_btf = in_two_halves(self.latents), in_two_halves(self.factors)
         latents = latents_btl.reshape(-1, latents_btl.shape[-1])
         factors = factors_btf.reshape(len(latents), -1) if self.factor_names else np.empty((len(latents), 0))

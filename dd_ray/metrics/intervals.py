@@ -39,8 +39,8 @@ def bootstrap_interval(
         *arrays: [N, ...] such as latents and factors; rows are drawn with replacement, the same ones of
             each. Those of the first half are drawn from the first half, and of the second from the second,
             so that no point that a regression was fitted to is among those it is scored on.
-        confidence: c.
-        num_resamples: of the points; 200 give the ends to a tenth of the interval's width.
+        confidence: c, in (0, 1).
+        num_resamples: of the points, at least 1; 200 give the ends to a tenth of the interval's width.
         rows_together: how many neighbouring rows depend on each other, such as the frames of a video, and
             are drawn together. Of an odd number of such groups, the last is left out.
         seed: of the draws.
@@ -52,10 +52,15 @@ def bootstrap_interval(
 
     Raises:
         ValueError: the arrays differ in their number of rows, or it is not a multiple of `rows_together`, or
-            there are fewer than two such groups of rows.
+            there are fewer than two such groups of rows; or `confidence`, `num_resamples` or `rows_together` is out of
+            range.
 
     Cost: `num_resamples` + 1 times that of the metric.
     """
+    _check_confidence(confidence)
+    if num_resamples < 1 or rows_together < 1:
+        raise ValueError(f"num_resamples = {num_resamples}, rows_together = {rows_together}; give 1 or more of each.")
+    arrays = tuple(map(np.asarray, arrays))
     sizes = {len(array) for array in arrays}
     size = min(sizes, default=0)
     if len(sizes) != 1 or size % rows_together or size < 2 * rows_together:
@@ -82,7 +87,7 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
 
     Args:
         scores: [S, ...], one entry a seed.
-        confidence: c.
+        confidence: c, in (0, 1).
 
     Returns:
         Of the shape [...]. The ends are NaN for one seed; everything is NaN where a seed is, since leaving
@@ -91,10 +96,11 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
         their range; with 3 seeds it is 4.3 standard errors wide to each side.
 
     Raises:
-        ValueError: there is no seed.
+        ValueError: there is no seed, or `confidence` is out of range.
 
     Cost: none.
     """
+    _check_confidence(confidence)
     scores = np.asarray(scores, np.float64)
     if not scores.ndim or not len(scores):
         raise ValueError("scores hold no seed; expected at least one.")
@@ -106,3 +112,8 @@ def seed_interval(scores: ArrayLike, confidence: float = 0.95) -> Interval:
         error = scores.std(axis=0, ddof=1) / np.sqrt(num_seeds)
         half = scipy.special.stdtrit(num_seeds - 1, (1 + confidence) / 2) * error
         return Interval(mean, mean - half, mean + half)
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence = {confidence} is out of range; give a number in (0, 1), such as 0.95.")

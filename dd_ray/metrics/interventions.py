@@ -26,7 +26,28 @@ def draw_batches(rng: np.random.Generator, num_votes: int, num_factors: int) -> 
 
 
 def encode_all(encode: Encode, factors: Array, mask: Mask | None) -> Array:
-    """Encode factors [..., F], and return the latents [..., L] that the mask selects."""
+    """Encode factors [..., F], and return the latents [..., L] that the mask selects.
+
+    Raises:
+        ValueError: `encode` does not return a row for each of factors [N, F]; or see `masked`.
+    """
     flat = factors.reshape(-1, factors.shape[-1])
-    latents = np.concatenate([encode(flat[i : i + _CHUNK]) for i in range(0, len(flat), _CHUNK)])
+    latents = np.concatenate([_rows(encode, flat[i : i + _CHUNK]) for i in range(0, len(flat), _CHUNK)])
     return masked(latents.reshape(*factors.shape[:-1], -1), mask)
+
+
+def check_number(num_factors: int) -> None:
+    """Make sure that there is a factor to fix.
+
+    Raises:
+        ValueError: there is none.
+    """
+    if num_factors < 1:
+        raise ValueError(f"num_factors = {num_factors} leaves none to fix; give 1 or more.")
+
+
+def _rows(encode: Encode, factors: Array) -> Array:
+    latents = encode(factors)
+    if np.ndim(latents) != 2 or len(latents) != len(factors):
+        raise ValueError(f"encode returns {np.shape(latents)} of factors {factors.shape}; return [N, L] of the same N.")
+    return latents

@@ -5,7 +5,7 @@ Shapes: B videos, T frames, L latents.
 
 import numpy as np
 
-from dd_ray.metrics.arrays import Array, Mask, masked
+from dd_ray.metrics.arrays import Array, Mask, check_videos, masked
 
 
 def prediction_ratio(mu: Array, mu_predicted: Array, mask: Mask | None = None) -> float:
@@ -23,8 +23,13 @@ def prediction_ratio(mu: Array, mu_predicted: Array, mask: Mask | None = None) -
         of the latents, unlike the penalty. It is 0 for every affine code of a linear motion, so it tells
         nothing of the axes; and latents that carry more motion weigh more. NaN if nothing moves, or T < 3.
 
+    Raises:
+        ValueError: these are not [B, T, L] both, or see `masked`.
+
     Cost: a pass over the latents.
     """
+    check_videos("[B, T, L]", mu, mu_predicted)
+    mu, mu_predicted = np.asarray(mu), np.asarray(mu_predicted)
     # A prediction may leave the range of its type before the latents do; its error is infinite then.
     mu, mu_predicted = (masked(latents, mask, finite=False) for latents in (mu[:, 1:], mu_predicted[:, 2:]))
     error = np.square(mu[:, 1:] - mu_predicted).sum()
@@ -36,8 +41,13 @@ def constant_velocity(mu: Array) -> Array:
     """Predict latents [B, T, L] by constant velocity, 2 μ_{t−1} − μ_{t−2}; the first two frames stay as they are.
 
     The result has the type of `mu`. `prediction_ratio` compares latents with it, whatever a model's own α is.
+
+    Raises:
+        ValueError: `mu` is not [B, T, L].
     """
-    predicted = np.array(mu)
+    check_videos("[B, T, L]", mu)
+    mu = np.asarray(mu)
+    predicted = mu.copy()
     predicted[:, 2:] = mu[:, 1:-1] + (mu[:, 1:-1] - mu[:, :-2])
     return predicted
 
@@ -57,9 +67,12 @@ def straightness(mu: Array, mask: Mask | None = None) -> float:
         `prediction_ratio` does, nor of the factors, and is 1 for every affine code of a linear motion.
         Pairs with a step of length 0 are left out; NaN if none is left, or T < 3.
 
+    Raises:
+        ValueError: `mu` is not [B, T, L], or see `masked`.
+
     Cost: a pass over the latents.
     """
-    return _mean_or_nan(_cosines(masked(mu, mask)))
+    return _mean_or_nan(_cosines(mu, mask))
 
 
 def curvature(mu: Array, mask: Mask | None = None) -> float:
@@ -77,14 +90,18 @@ def curvature(mu: Array, mask: Mask | None = None) -> float:
         In [0, 180]: 0 on straight lines, 90 for a random walk, 120 for independent frames in many
         dimensions. What is left out, and what it does not tell, is as for `straightness`.
 
+    Raises:
+        ValueError: as of `straightness`.
+
     Cost: a pass over the latents.
     """
-    return float(np.degrees(_mean_or_nan(np.arccos(_cosines(masked(mu, mask))))))
+    return float(np.degrees(_mean_or_nan(np.arccos(_cosines(mu, mask)))))
 
 
-def _cosines(mu: Array) -> Array:
+def _cosines(mu: Array, mask: Mask | None) -> Array:
     """Return cosines of the angles between successive steps, of all pairs in which both steps move."""
-    steps = np.diff(mu, axis=1)
+    check_videos("[B, T, L]", mu)
+    steps = np.diff(masked(mu, mask), axis=1)
     largest = np.abs(steps).max(axis=-1, keepdims=True, initial=0)
     # In units of their largest entry, as squares of tiny or huge steps would leave the range of their type.
     steps = np.divide(steps, largest, out=np.zeros_like(steps), where=largest > 0)

@@ -7,7 +7,7 @@ Shapes: F factors, S values that each is swept over, L latents.
 
 import numpy as np
 
-from dd_ray.metrics.arrays import Array, Mask, correlations, masked
+from dd_ray.metrics.arrays import Array, Mask, check_videos, correlations, masked
 
 FACTORS = ("circle_x", "circle_y", "background_x", "background_y")
 """The factors that the notebook sweeps. Its numbers are published for these alone."""
@@ -34,8 +34,12 @@ def mean_squared_cross_correlation(responses: Array, mask: Mask | None = None) -
         In [0, 1 − 1/L]; 0 if no two latents respond together. It tells nothing of the factors: noise has
         about 1/(F·S). NaN if there is no latent.
 
+    Raises:
+        ValueError: the responses are not [F, S, L], or see `masked`.
+
     Source: the notebook's `mean_squared_cross_correlations`. Cost: none.
     """
+    check_videos("[F, S, L]", responses)
     flat = np.concatenate(masked(responses, mask))
     squares = np.square(correlations(flat, flat))
     np.fill_diagonal(squares, 0)
@@ -54,8 +58,12 @@ def mean_squared_sweep_correlation(responses: Array, mask: Mask | None = None) -
         latent follows a factor. A response counts whatever its size, so latents that hardly move, and
         drift, count as much as those that follow. NaN if there is no latent.
 
+    Raises:
+        ValueError: the responses are not [F, S, L], or see `masked`.
+
     Source: the notebook's `mean_squared_corr_true_learned`. Cost: none.
     """
+    check_videos("[F, S, L]", responses)
     responses = masked(responses, mask)
     swept = np.linspace(0, 1, responses.shape[1])[:, None]
     squares = np.square([correlations(response, swept) for response in responses])

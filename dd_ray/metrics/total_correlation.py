@@ -24,9 +24,16 @@ def gaussian_total_correlation(mu: Array, variance: Array) -> float:
         what latents share beyond correlations, such as that one is the square of another. NaN where a mean or a
         variance is not finite, infinite where a latent follows from the others without error.
 
+    Raises:
+        ValueError: these are not [N, L] both, with a row at least, or a variance is negative.
+
     Cost: a pass over the latents.
     """
     mu, variance = np.asarray(mu, np.float64), np.asarray(variance, np.float64)
+    if mu.ndim != 2 or mu.shape != variance.shape or not len(mu):
+        raise ValueError(f"means {mu.shape} and variances {variance.shape} are not [N, L] of the same N ≥ 1 samples.")
+    if (negative := variance[variance < 0]).size:
+        raise ValueError(f"a variance is {negative.min():g}; give σ², which is 0 or more, and not its logarithm.")
     if not (np.isfinite(mu).all() and np.isfinite(variance).all()):
         return float("nan")
     covariance = np.atleast_2d(np.cov(mu, rowvar=False, bias=True)) + np.diag(variance.mean(axis=0))
