@@ -28,7 +28,7 @@ from dd_ray.command_line.program import EXIT_INTERRUPTED, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
-from dd_ray.command_line.values import Seconds, checked_value
+from dd_ray.command_line.values import Seconds, checked_value, plain_value
 
 __all__ = [
     "COMMAND",
@@ -51,6 +51,7 @@ __all__ = [
     "outlive_output",
     "parse_in_groups",
     "parse_options",
+    "plain_value",
     "positional",
     "print_table",
     "progress_bar",

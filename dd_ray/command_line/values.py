@@ -59,7 +59,7 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
         if value is None:
             return None
         (kind,) = (each for each in get_args(kind) if each is not types.NoneType)
-    value = _plain(value)
+    value = plain_value(value)
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise UserError(f"--{option} {value!r} is none of {', '.join(get_args(kind))}; give one.")
@@ -87,7 +87,7 @@ def _each(value: Any) -> tuple[Any, ...]:
     return tuple(value) if several and getattr(value, "ndim", None) != 0 else (value,)
 
 
-def _plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Convert a number of NumPy, or an array without dimensions, to Python's number, and a path to text."""
     if isinstance(value, os.PathLike):
         return os.fspath(value)

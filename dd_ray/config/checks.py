@@ -4,8 +4,10 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import fields
+from types import NoneType
 from typing import TYPE_CHECKING, get_args
 
+from dd_ray.command_line import plain_value
 from dd_ray.config.datasets import DATASETS, video_datasets
 from dd_ray.config.effects import has_effect, refusal
 from dd_ray.config.field import FINITE, option_of, type_of
@@ -21,12 +23,17 @@ if TYPE_CHECKING:
 WEIGHTS_TAKEN = re.compile(r"(?P<key>[0-9a-f]{16})@(?P<iteration>[0-9]{1,18}):(?P<digest>[0-9a-f]{16})")
 """Form of `warm_start_weights`: a trial's key, the iteration of its state, and a hash of that."""
 
+_OF_JSON = (float, int, str, bool, NoneType)
+
 
 def _check_types(config: "TrialConfig") -> None:
     for field in fields(config):
         value, kind = getattr(config, field.name), type_of(field)
+        if type(value) not in _OF_JSON:  # such as NumPy's numbers, of a row of a table
+            value = plain_value(value)
+            object.__setattr__(config, field.name, value)
         if names := choices_of(field):
-            if value not in names:
+            if not isinstance(value, str) or value not in names:
                 raise UserError(f"{field.name} = {value!r} is not one of {', '.join(names)}.")
             continue
         types = get_args(kind) or (kind,)

@@ -7,6 +7,8 @@ from dataclasses import FrozenInstanceError, fields, replace
 from itertools import permutations
 from typing import Any, get_args
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -358,6 +360,27 @@ def test_a_value_of_another_type_is_named():
     assert len(said) == len(wrong) > 300
     unnamed = {case: s for case, s in said.items() if not re.match(f"{case[0]} = .* (is not one of|must be) ", s)}
     assert unnamed == {}
+
+
+WHOLE, FRACTIONS = {"num_latents": 5, "seed": 3}, {"beta": 1.0, "gamma": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    [(np.int64, WHOLE), (np.uint64, WHOLE), (np.float32, FRACTIONS), (np.float64, FRACTIONS), (np.array, WHOLE)],
+)
+def test_numbers_of_numpy_are_those_of_python(kind, numbers):
+    expected = TrialConfig(**INERTIA_VAE | numbers)
+    config = TrialConfig(**INERTIA_VAE | {name: kind(value) for name, value in numbers.items()})
+    assert config == expected
+    assert config.key == expected.key
+    assert {type(value) for value in config.to_dict().values()} <= {int, float, str, bool, type(None)}
+
+
+def test_a_row_of_a_table_is_a_config():
+    config = TrialConfig(**INERTIA_VAE, gamma=0.5)
+    table = pd.DataFrame([config.to_dict(), config.to_dict() | {"seed": 1}])
+    assert TrialConfig(**table.iloc[0]) == config
 
 
 _NOT_SUPERVISED = ("num_latents", "gamma", "lam", "alpha", "learn_alpha", "stochastic", "likelihood")
