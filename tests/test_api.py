@@ -31,6 +31,8 @@ SEARCH = load_study(ROOT / "sweeps" / "inertia_search.py")
         ({"gamma": [0, 0.5], "lam": 1}, "--gamma 0 0.5 --lambda 1"),
         ({"gamma": np.array([0, 0.5]), "seeds": np.int64(2)}, "--gamma 0 0.5 --seeds 2"),
         ({"preset": "paper", "beta": range(2)}, "--preset paper --beta 0 1"),  # in place of the preset's beta_norm
+        ({"gamma": {0.9, 0, 0.5}, "batch_size": frozenset({64, 8})}, "--gamma 0 0.5 0.9 --batch-size 8 64"),
+        ({"model": {"predictive_vae", "inertia_vae"}}, "--model inertia_vae predictive_vae"),
         ({"learn_alpha": [False, True], "final_metrics": "none"}, "--learn-alpha False True --final-metrics none"),
         ({"seed": [3, 4], "dataset_seed": None}, "--seed 3 4"),
         ({"exclude": "gamma=0 beta=1", "storage": Path("/data")}, "--exclude 'gamma=0 beta=1' --storage /data"),

@@ -46,7 +46,8 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
 
     Args:
         option: its name, for messages.
-        value: what is given: for a tuple one value or several, None for what is not given.
+        value: what is given: for a tuple one value or several, None for what is not given. Those of a set are sorted,
+            since its own order is another in each process.
         kind: type of the field: bool, int, float, str, `Seconds`, a `Literal`, a tuple of one of them, or any of them
             or None.
 
@@ -54,7 +55,8 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
         UserError: the value is of another type.
     """
     if get_origin(kind) is tuple:
-        return tuple(checked_value(option, each, get_args(kind)[0]) for each in _each(value))
+        values = tuple(checked_value(option, each, get_args(kind)[0]) for each in _each(value))
+        return tuple(sorted(values)) if isinstance(value, set | frozenset) else values
     if get_origin(kind) in (Union, types.UnionType):
         if value is None:
             return None

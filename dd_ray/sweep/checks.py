@@ -1,6 +1,6 @@
 """Checks of a sweep's options, and of the metrics that its trials are compared by."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -39,7 +39,7 @@ def check_study(study: Study) -> None:
     for name in ("tells", "outcomes"):
         _check_known(f"{where}: {name}", getattr(study, name), tuple(REPORTED))
     for name, value in study.fixed.items():
-        if isinstance(value, tuple | list):
+        if isinstance(value, tuple | list | set | frozenset):
             raise UserError(f"{where}: fixed gives {name} several values, {value}; give one, or sweep it in a preset.")
     for name, preset in (*study.presets.items(), *study.earlier.items()):
         _check_preset(f"{where}, preset {name}", preset, fields)
@@ -66,6 +66,8 @@ def _check_preset(where: str, preset: Preset, fields: Sequence[str]) -> None:
 def _check_several(where: str, values: Any) -> None:
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise UserError(f"{where} = {values!r} is no tuple; write ({values!r},), with the comma.")
+    if isinstance(values, set | frozenset | Mapping):
+        raise UserError(f"{where} = {values!r} is a {type(values).__name__}; give a tuple, which has an order.")
 
 
 def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None:

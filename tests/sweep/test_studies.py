@@ -97,6 +97,8 @@ def _preset(**changes: Any) -> Study:
         (_with(presets={}), "study tiny has no presets; give it one"),
         (_with(axes=("gama",)), "study tiny: axes names 'gama', which there is not; did you mean gamma"),
         (_with(axes="gamma"), "study tiny: axes = 'gamma' is no tuple; write"),
+        (_with(axes={"gamma"}), r"study tiny: axes = \{'gamma'\} is a set; give a tuple, which has an order"),
+        (_with(fixed={"beta": {0.1}}), "study tiny: fixed gives beta several values"),
         (_with(fixed={"modle": "beta_vae"}), "study tiny: fixed names 'modle', which there is not; did you mean model"),
         (_with(fixed={"beta": (0.1, 1.0)}), "study tiny: fixed gives beta several values"),
         (_with(tells=("linear_r",)), "study tiny: tells names 'linear_r', which there is not; did you mean linear_r2"),
@@ -112,6 +114,7 @@ def _preset(**changes: Any) -> Study:
         (_preset(grace_share=2.0), r"preset quick: grace_share = 2\.0; give a number in \[0, 1\]"),
         (_preset(axes={"gama": (0.5,)}), "preset quick: axes names 'gama', which there is not; did you mean gamma"),
         (_preset(axes={"gamma": 0.5}), r"preset quick: gamma = 0\.5 is no tuple; write \(0\.5,\)"),
+        (_preset(axes={"gamma": frozenset({0.5})}), r"preset quick: gamma = .* is a frozenset; give a tuple"),
         (_preset(axes={"seed": (3, 4)}), "preset quick: axes has seed; give the number of them, seeds=2"),
     ],
 )
