@@ -31,7 +31,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
-from dd_ray.sweep.checks import check_study
+from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.deadline import deadline_of
 from dd_ray.sweep.manifest import check_agrees, goes_on
 from dd_ray.sweep.memory import check_trial_fits
@@ -132,6 +132,7 @@ def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) 
     extensions = checked_value("extension", options.get("extension", file.words("extension")), tuple[str, ...])
     load_files(extensions)
     study = _study_of(study)
+    check_types(study)
     extensions = tuple(dict.fromkeys((*study.extensions, *extensions)))
     load_files(study.extensions)
     check_study(study)

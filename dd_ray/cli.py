@@ -42,7 +42,7 @@ from dd_ray.storage.files import is_blocked
 from dd_ray.storage.files.locations import sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
-from dd_ray.sweep.checks import check_study
+from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
 from dd_ray.sweep.plan import Plan, open_data
@@ -116,6 +116,7 @@ def parse(study: Study, args: list[str]) -> Plan:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     file = ValueFile.named_in(args)
+    check_types(study)
     extensions, args = taken_from(args, study.extensions, file.words("extension"))
     check_study(study)
     plan = as_it_goes_on(study, lambda each: _parsed(each, extensions, args, file))

@@ -1,6 +1,6 @@
 """Checks of a sweep's options, and of the metrics that its trials are compared by."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -13,12 +13,54 @@ from dd_ray.storage.files.locations import check_name, parse_location
 from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
 from dd_ray.sweep.samplers import QMC, RANDOM
 from dd_ray.sweep.schedulers import MEDIAN, NONE, SCHEDULERS
-from dd_ray.sweep.study import Preset, Study
+from dd_ray.sweep.space import Choice, Uniform
+from dd_ray.sweep.study import Preset, Search, Study
 
 MOST_TRIALS = 100_000
 """The most trials of a sweep: a hundred times as many as anybody trains, and few enough to list within minutes."""
 OF_FACTORS = ("linear_r2", "mcc", "mig", "sap")
 """Metrics of every evaluation that compare a code with factors, if the data have any."""
+
+
+def check_types(study: Study) -> None:
+    """Make sure that what a study holds is of the right types, before its extensions are loaded.
+
+    Raises:
+        UserError: it is not.
+    """
+    _check_kind("a study's name", study.name, str, "text")
+    where = f"study {study.name}"
+    if not study.presets:
+        raise UserError(f"{where} has no presets; give it one, such as presets={{'quick': Preset(...)}}.")
+    for name in ("question", "metric"):
+        _check_kind(f"{where}: {name}", getattr(study, name), str, "text")
+    for name in ("axes", "extensions", "figures", "tells", "outcomes"):
+        _check_several(f"{where}: {name}", getattr(study, name))
+    for name in ("fixed", "presets", "earlier"):
+        _check_kind(f"{where}: {name}", getattr(study, name), Mapping, "a dictionary")
+    if study.search is not None:
+        _check_search(f"{where}: search", study.search)
+    for name, preset in (*study.presets.items(), *study.earlier.items()):
+        _check_kind(f"{where}: the name of a preset", name, str, "text")
+        of_preset = f"{where}, preset {name}"
+        _check_kind(of_preset, preset, Preset, "a Preset(...)")
+        _check_kind(f"{of_preset}: about", preset.about, str, "text")
+        _check_kind(f"{of_preset}: axes", preset.axes, Mapping, "a dictionary")
+        for number in ("grace_share", "reduction_factor"):
+            _check_kind(f"{of_preset}: {number}", getattr(preset, number), int | float, "a number")
+
+
+def _check_search(where: str, search: Search) -> None:
+    _check_kind(where, search, Search, "a Search(...), or None for a grid")
+    _check_several(f"{where}, objectives", search.objectives)
+    _check_kind(f"{where}, space", search.space, Mapping, "a dictionary")
+    for name, distribution in search.space.items():
+        _check_kind(f"{where}, {name}", distribution, Uniform | Choice, "a Uniform, LogUniform or Choice")
+
+
+def _check_kind(where: str, value: Any, kind: Any, says: str) -> None:
+    if not isinstance(value, kind):
+        raise UserError(f"{where} = {value!r} is of the wrong type; give {says}.")
 
 
 def check_study(study: Study) -> None:
@@ -28,10 +70,6 @@ def check_study(study: Study) -> None:
         UserError: it does not.
     """
     where = f"study {study.name}"
-    if not study.presets:
-        raise UserError(f"{where} has no presets; give it one, such as presets={{'quick': Preset(...)}}.")
-    for name in ("axes", "extensions", "figures", "tells", "outcomes"):
-        _check_several(f"{where}: {name}", getattr(study, name))
     fields = field_names()
     _check_known(f"{where}: axes", study.axes, fields)
     _check_known(f"{where}: fixed", study.fixed, fields)
@@ -51,6 +89,8 @@ def _check_preset(where: str, preset: Preset, fields: Sequence[str]) -> None:
         raise UserError(f"{where}: axes has seed; give the number of them, seeds={len(preset.axes['seed'])}.")
     for name, values in preset.axes.items():
         _check_several(f"{where}: {name}", values)
+        if not tuple(values):
+            raise UserError(f"{where}: {name} = {values!r} has no value; give one, or leave {name} out.")
     for name in ("final_metrics", "exclude"):
         _check_several(f"{where}: {name}", getattr(preset, name))
     _check_known(f"{where}: scheduler", (preset.scheduler,), tuple(SCHEDULERS))
@@ -66,8 +106,8 @@ def _check_preset(where: str, preset: Preset, fields: Sequence[str]) -> None:
 def _check_several(where: str, values: Any) -> None:
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise UserError(f"{where} = {values!r} is no tuple; write ({values!r},), with the comma.")
-    if isinstance(values, set | frozenset | Mapping):
-        raise UserError(f"{where} = {values!r} is a {type(values).__name__}; give a tuple, which has an order.")
+    if isinstance(values, set | frozenset | Mapping | Iterator):
+        raise UserError(f"{where} = {values!r} is a {type(values).__name__}; give a tuple.")
 
 
 def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import dd_ray
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures import check_figures
-from dd_ray.sweep import Study
+from dd_ray.sweep import Search, Study
 from tests.sweep.studies import STUDY_FILES, TINY, load_study
 
 STUDIES = {path.stem: load_study(path) for path in STUDY_FILES}
@@ -97,7 +97,7 @@ def _preset(**changes: Any) -> Study:
         (_with(presets={}), "study tiny has no presets; give it one"),
         (_with(axes=("gama",)), "study tiny: axes names 'gama', which there is not; did you mean gamma"),
         (_with(axes="gamma"), "study tiny: axes = 'gamma' is no tuple; write"),
-        (_with(axes={"gamma"}), r"study tiny: axes = \{'gamma'\} is a set; give a tuple, which has an order"),
+        (_with(axes={"gamma"}), r"study tiny: axes = \{'gamma'\} is a set; give a tuple"),
         (_with(fixed={"beta": {0.1}}), "study tiny: fixed gives beta several values"),
         (_with(fixed={"modle": "beta_vae"}), "study tiny: fixed names 'modle', which there is not; did you mean model"),
         (_with(fixed={"beta": (0.1, 1.0)}), "study tiny: fixed gives beta several values"),
@@ -115,6 +115,24 @@ def _preset(**changes: Any) -> Study:
         (_preset(axes={"gama": (0.5,)}), "preset quick: axes names 'gama', which there is not; did you mean gamma"),
         (_preset(axes={"gamma": 0.5}), r"preset quick: gamma = 0\.5 is no tuple; write \(0\.5,\)"),
         (_preset(axes={"gamma": frozenset({0.5})}), r"preset quick: gamma = .* is a frozenset; give a tuple"),
+        (_preset(axes={"gamma": iter((0.5,))}), "preset quick: gamma = .* is a tuple_iterator; give a tuple"),
+        (_preset(axes={"gamma": ()}), r"preset quick: gamma = \(\) has no value; give one, or leave gamma out"),
+        (_preset(axes=("gamma",)), r"preset quick: axes = \('gamma',\) is of the wrong type; give a dictionary"),
+        (_preset(about=3), "preset quick: about = 3 is of the wrong type; give text"),
+        (_preset(grace_share="1"), "preset quick: grace_share = '1' is of the wrong type; give a number"),
+        (_preset(reduction_factor=None), "preset quick: reduction_factor = None is of the wrong type; give a number"),
+        (_with(name=3), "a study's name = 3 is of the wrong type; give text"),
+        (_with(question=None), "study tiny: question = None is of the wrong type; give text"),
+        (_with(metric=3), "study tiny: metric = 3 is of the wrong type; give text"),
+        (_with(presets=[1]), r"study tiny: presets = \[1\] is of the wrong type; give a dictionary"),
+        (_with(presets={"quick": 1}), r"study tiny, preset quick = 1 is of the wrong type; give a Preset\(...\)"),
+        (_with(presets={1: TINY.presets["quick"]}), "the name of a preset = 1 is of the wrong type; give text"),
+        (_with(earlier=1), "study tiny: earlier = 1 is of the wrong type; give a dictionary"),
+        (_with(fixed=("beta",)), r"study tiny: fixed = \('beta',\) is of the wrong type; give a dictionary"),
+        (_with(extensions="mine.py"), r"study tiny: extensions = 'mine.py' is no tuple; write \('mine.py',\)"),
+        (_with(search=3), r"study tiny: search = 3 is of the wrong type; give a Search\(...\), or None"),
+        (_with(search=Search(space={}, objectives="mcc")), r"search, objectives = 'mcc' is no tuple; write \('mcc',\)"),
+        (_with(search=Search(space={"beta": (0, 1)}, objectives=("mcc",))), r"search, beta = \(0, 1\) is of the wrong"),
         (_preset(axes={"seed": (3, 4)}), "preset quick: axes has seed; give the number of them, seeds=2"),
     ],
 )
