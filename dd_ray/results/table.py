@@ -128,9 +128,16 @@ def effective_lambda(values: Mapping[Any, Any]) -> float:
     return float(values["lam"] * (1 - values["gamma"]) ** 2)
 
 
-def alive(sweep: SweepFolder) -> dict[str, Any] | None:
-    """Return the progress of a sweep if its command wrote it lately; None if it does not run."""
-    progress = sweep.progress()
+def alive(sweep: SweepFolder | str | Path) -> dict[str, Any] | None:
+    """Return the progress of a sweep if its command wrote it lately; None if it does not run.
+
+    Args:
+        sweep: the sweep, or its folder or URL.
+
+    Raises:
+        UserError: there is no sweep.
+    """
+    progress = (sweep if isinstance(sweep, SweepFolder) else SweepFolder.open(sweep)).progress()
     # The clocks of two machines may differ.
     return progress if progress and abs(time.time() - progress["time"]) < SECONDS_TO_LIVE else None
 

@@ -3,6 +3,7 @@
 import math
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -278,6 +279,16 @@ def test_a_sweep_that_runs_says_what_runs_and_how_long_still(sweep, capsys):
     assert "1 finished, 1 running, 1 stopped early, 1 failed, 1 unfinished of 5 trials." in printed
     assert "20.0 iterations a second, about 10.0 minutes left" in printed
     assert "failed: gamma=0.75: OSError: gone" in printed
+
+
+def test_a_sweep_is_alive_by_its_folder_as_by_its_path(sweep, tmp_path):
+    assert results.alive(sweep.location) is None
+    sweep.write_progress({"time": time.time(), "running": [], "iterations_per_second": 20.0, "seconds_left": 600})
+    progress = results.alive(sweep)
+    assert progress is not None
+    assert results.alive(sweep.location) == results.alive(Path(sweep.location)) == progress
+    with pytest.raises(UserError, match=r"no sweep\.json"):
+        results.alive(tmp_path)
 
 
 def test_a_sweep_whose_last_sign_of_life_is_old_is_not_running(sweep, capsys):
