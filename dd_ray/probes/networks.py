@@ -103,8 +103,10 @@ def choose(table: pd.DataFrame, selection: Sequence[str]) -> pd.DataFrame:
         selection: words as above; an empty selection names all trials.
 
     Raises:
-        UserError: a word is of none of these forms, or no trial fits it.
+        UserError: a word is of none of these forms, or no trial fits it; or the selection is a text.
     """
+    if isinstance(selection, str):
+        raise UserError(f"selection = {selection!r} is text; give a list of words, such as [{selection!r}].")
     trials = in_order(results.final(table))
     chosen = [_matching(trials, word) for word in selection] or [trials]
     return pd.concat(chosen).drop_duplicates("key").reset_index(drop=True)
@@ -116,13 +118,15 @@ def load_model(path: str | Path, key: str) -> Network:
     Its layers are PyTorch's, in place of those that train faster, so that it can be exported, traced and differentiated
     by `torch.func`.
 
+    Args:
+        path: folder or URL of the sweep.
+        key: the trial's key, or its first digits, as in a selection of `choose`.
+
     Raises:
         UserError: there is no such sweep or trial, or the trial's states are missing or damaged.
     """
     sweep = SweepFolder.open(path)
-    if key not in {trial.key for trial in sweep.trials()}:
-        listing = shlex.join(["python", "-m", "dd_ray.results", str(path)])
-        raise UserError(f"{path} has no trial of key {key!r}; `{listing}` lists its trials.")
+    key = _whole_key(sweep, path, key)
     folder = sweep.trial(key)
     state, _ = latest_state(folder)
     if state is None:
@@ -133,6 +137,20 @@ def load_model(path: str | Path, key: str) -> Network:
     model = build_model(network.config)
     model.load_state_dict(network.model.state_dict())
     return replace(network, model=model.eval())
+
+
+def _whole_key(sweep: SweepFolder, path: str | Path, key: str) -> str:
+    """Return the key of the one trial whose key begins with these digits."""
+    if not isinstance(key, str):
+        raise UserError(f"a key is text, and not of type {type(key).__name__}; give that of a row, row['key'].")
+    keys = {trial.key for trial in sweep.trials()}
+    found = [each for each in keys if each == key or (len(key) >= _SHORTEST_KEY and each.startswith(key))]
+    if len(found) > 1:
+        raise UserError(f"{len(found)} trials of {path} have keys that begin with {key}; give more digits.")
+    if not found:
+        listing = shlex.join(["python", "-m", "dd_ray.results", str(path)])
+        raise UserError(f"{path} has no trial of key {key!r}; `{listing}` lists its trials.")
+    return found[0]
 
 
 def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network], dict[str, str]]:
@@ -147,8 +165,11 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
         never evaluated, or whose weights are not finite.
 
     Raises:
-        UserError: no trial has a network, or a state is damaged.
+        UserError: no trial has a network, or a state is damaged; or `trials` is no table.
     """
+    if not isinstance(trials, pd.DataFrame):
+        kind = type(trials).__name__
+        raise UserError(f"trials are rows of a table, and not of type {kind}; give those of choose, or rows.iloc[[0]].")
     sweep, networks, left_out = SweepFolder.open(path), [], {}
     # A label also names fields with the same value in all trials, which distinguish none.
     alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}

@@ -14,6 +14,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures, encode_stills
 from dd_ray.figures.common import folder_of
 from dd_ray.models import build_model
+from dd_ray.probes import networks
 from dd_ray.probes.networks import choose, load_model, load_networks, load_originals, subjects_of
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.networks import spoil, write_trained_sweep
@@ -134,6 +135,30 @@ def test_a_trial_s_network_is_computed_by_layers_of_pytorch_that_can_be_traced_a
     torch.testing.assert_close(of_each, expected)
     traced = torch.export.export(loaded.model.encoder, (images,)).module()
     torch.testing.assert_close(traced(images)[0], expected[:, 0])
+
+
+def test_the_first_digits_of_a_key_are_those_of_one_trial(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = SweepFolder.at(path).trials()[0].key
+    assert load_model(path, key[:8]).key == key
+    for digits in (key[:3], "", key + "0"):
+        with pytest.raises(UserError, match=f"no trial of key '{digits}'"):
+            load_model(path, digits)
+    monkeypatch.setattr(networks, "_SHORTEST_KEY", 0)
+    with pytest.raises(UserError, match=r"24 trials of .* have keys that begin with ; give more digits"):
+        load_model(path, "")
+
+
+def test_what_is_no_selection_no_key_and_no_table_is_refused(path: Path) -> None:
+    table = results.load(path)
+    row = choose(table, ["best:linear_r2"]).iloc[0]
+    with pytest.raises(
+        UserError, match=r"'best:linear_r2' is text; give a list of words, such as \['best:linear_r2'\]"
+    ):
+        choose(table, "best:linear_r2")
+    with pytest.raises(UserError, match=r"not of type Series; give that of a row, row\['key'\]"):
+        load_model(path, row)
+    with pytest.raises(UserError, match=r"not of type Series; give those of choose, or rows.iloc\[\[0\]\]"):
+        load_networks(path, row)
 
 
 def test_a_trial_that_is_not_there_or_has_no_network_is_refused(tmp_path: Path) -> None:
