@@ -17,6 +17,7 @@ from dd_ray.evaluation import (
     PicturedRegions,
     begin_evaluation,
     encode_pictures,
+    encode_stills,
     evaluate,
     held_out,
     model_scores,
@@ -510,6 +511,17 @@ def test_region_errors_refuse_factors_out_of_range():
         PicturedRegions.of(np.array([[2.0, 0, 0, 0]]))
 
 
+@pytest.mark.parametrize("factors", [np.empty((0, 4)), [], 0.5])
+def test_factors_of_no_picture_are_refused(factors):
+    config = small("beta_vae")
+    model = build_model(config)
+    for ask in (lambda: encode_stills(model, config, factors), lambda: still_errors(model, factors)):
+        with pytest.raises(UserError, match=r"factors of shape \(.*\) are of no picture; give \[N, F\]"):
+            ask()
+    with pytest.raises(UserError, match="are of no picture"):
+        PicturedRegions.of(factors)
+
+
 def test_region_errors_do_not_depend_on_the_chunks(monkeypatch):
     pictured, model = PicturedRegions.of(np.random.default_rng(0).random((25, 4))), build_model(small("beta_vae"))
     whole = region_errors(model, pictured)
@@ -550,6 +562,7 @@ def test_a_supervised_decoder_has_no_code_to_score():
         (np.zeros((3, 64, 64)), r"shape \(3, 64, 64\) .* give \[N, 32, 32\] or \[N, 32, 32, C\]"),
         (np.zeros((3, 1, 32, 32)), r"shape \(3, 1, 32, 32\)"),
         (np.zeros((32, 32)), r"shape \(32, 32\)"),
+        ([[0.5]], r"shape \(1, 1\)"),
         (np.zeros((0, 32, 32)), r"shape \(0, 32, 32\)"),
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.data import FACTORS, Batch, Regions, circle_regions, render_circles
+from dd_ray.evaluation.stills import check_some
 from dd_ray.models import Model
 
 CHUNK = 640
@@ -31,8 +32,9 @@ class PicturedRegions(NamedTuple):
             image_size: H and W, those of the networks.
 
         Raises:
-            UserError: the factors are not as above.
+            UserError: the factors are not as above, or of no picture.
         """
+        check_some(factors)
         return cls(factors, render_circles(factors, image_size), circle_regions(factors[:, :2], image_size))
 
 
@@ -65,7 +67,12 @@ def _region_errors(model: Model, pictured: PicturedRegions, part: slice) -> dict
 
 @torch.inference_mode()
 def still_errors(model: Model, factors: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Compute the mean squared reconstruction error per pixel, [N], of still images; see `region_errors`."""
+    """Compute the mean squared reconstruction error per pixel, [N], of still images; see `region_errors`.
+
+    Raises:
+        UserError: the model does not draw, or the factors are not [N, 4] in [0, 1], or of no picture.
+    """
+    check_some(factors)
     parts = [factors[i : i + CHUNK] for i in range(0, len(factors), CHUNK)]
     squares = [_squares(model, part, render_circles(part, model.image_size)) for part in parts]
     return np.concatenate([each.mean(axis=(1, 2)) for each in squares])

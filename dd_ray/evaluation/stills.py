@@ -40,8 +40,9 @@ def encode_stills(model: Model, config: TrialConfig, factors: NDArray[np.floatin
         Latents [N, L].
 
     Raises:
-        UserError: the network has no encoder, or the factors are not as above.
+        UserError: the network has no encoder, or the factors are not as above, or of no picture.
     """
+    check_some(factors)
     # On the network's device: a score asks for up to 300,000 pictures, which take 15 s on a CPU.
     device, size = _device_of(model), _chunk_of(model)
     chunks = [factors[i : i + size] for i in range(0, len(factors), size)]
@@ -75,10 +76,21 @@ def encode_pictures(model: Model, pictures: NDArray[Any]) -> NDArray[np.float32]
     Raises:
         UserError: the network has no encoder, or the pictures are not as above or of another size than the network's.
     """
+    pictures = np.asarray(pictures)
     _check_pictures(pictures, model.image_size)
     device, size = _device_of(model), _chunk_of(model)
     chunks = [pictures[i : i + size] for i in range(0, len(pictures), size)]
     return np.concatenate([model.code(still_images(chunk, device))[:, 0].cpu().numpy() for chunk in chunks])
+
+
+def check_some(factors: NDArray[np.floating]) -> None:
+    """Make sure that factors are of a picture at least.
+
+    Raises:
+        UserError: they are not.
+    """
+    if not np.ndim(factors) or not len(factors):
+        raise UserError(f"factors of shape {np.shape(factors)} are of no picture; give [N, F] with a row for each.")
 
 
 def _check_pictures(pictures: NDArray[Any], size: int) -> None:

@@ -84,7 +84,7 @@ def draw(subjects: Sequence[Network], video: int) -> Figure:
 
 
 def _video(subject: Network, number: int) -> Batch:
-    batch = probes.held_out_videos(subject.config, number + 1)
+    batch = probes.held_out_videos(subject.config, max(number, 0) + 1)
     if number < 0 or number >= len(batch.images):
         raise UserError(f"--video {number} is none that is held out; give 0 to {len(batch.images) - 1}.")
     return batch.map(lambda tensor: tensor[number : number + 1])

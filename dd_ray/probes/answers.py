@@ -58,8 +58,10 @@ def held_out_videos(config: TrialConfig, num_videos: int) -> Batch:
     For a file, all are returned if it holds out fewer, and still pictures are videos of one frame.
 
     Raises:
-        UserError: the dataset holds out fewer, or has still pictures without a moving kind.
+        UserError: the dataset holds out fewer, or has still pictures without a moving kind; or none are asked for.
     """
+    if num_videos < 1:
+        raise UserError(f"num_videos = {num_videos} is out of range; give 1 to {NUM_HELD_OUT}.")
     if num_videos > NUM_HELD_OUT:
         raise UserError(f"video {num_videos - 1} is none that is held out; give 0 to {NUM_HELD_OUT - 1}.")
     data = config.data if config.of_videos or config.contents else _data_of_videos(config)
@@ -131,8 +133,10 @@ def traversal(
         [L, S, H, W].
 
     Raises:
-        UserError: the network has no decoder, or another number of latents than the base.
+        UserError: the network has no decoder, or another number of latents than the base, or `steps` is less than 1.
     """
+    if steps < 1:
+        raise UserError(f"steps = {steps} leaves nothing to draw; give 1 or more.")
     _check_has_latents(model, "a traversal")
     if base is None:
         base = encode_pictures(model, middle_picture(config).picture[None])[0]

@@ -137,7 +137,13 @@ class Stack:
             self._blocks.release()
 
     def step(self, iterations: int = 1) -> None:
-        """Train every trial for so many iterations."""
+        """Train every trial for so many iterations.
+
+        Raises:
+            ValueError: it is a negative number.
+        """
+        if iterations < 0:
+            raise ValueError(f"iterations = {iterations} is out of range; give 0 or more.")
         for _ in range(iterations):
             self.step_trials(list(self))
 

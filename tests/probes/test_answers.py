@@ -230,6 +230,15 @@ def test_a_filter_is_shown_videos_of_its_own_length() -> None:
             ask()
 
 
+@pytest.mark.parametrize("number", [-1, 0])
+def test_no_videos_and_no_steps_of_a_traversal_are_refused(number: int) -> None:
+    config = small("beta_vae")
+    with pytest.raises(UserError, match=rf"num_videos = {number} is out of range; give 1 to 10000"):
+        held_out_videos(config, number)
+    with pytest.raises(UserError, match=rf"steps = {number} leaves nothing to draw; give 1 or more"):
+        traversal(network(config), config, steps=number)
+
+
 @pytest.mark.parametrize("config", each(c for c in CONFIGS if c.dataset in video_datasets()))
 def test_held_out_videos_are_the_start_of_the_test_set(config: TrialConfig) -> None:
     videos = held_out_videos(config, 3)

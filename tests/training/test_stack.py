@@ -139,3 +139,9 @@ def test_some_trials_can_be_stepped_without_the_others():
     stack = Stack([BASE, second])
     stack.step_trials([stack[second.key]])
     assert [trial.iteration for trial in stack] == [0, 1]
+
+
+def test_a_stack_takes_no_steps_back():
+    stack = Stack([small("beta_vae")])
+    with pytest.raises(ValueError, match="iterations = -1 is out of range; give 0 or more"):
+        stack.step(-1)
