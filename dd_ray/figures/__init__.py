@@ -27,6 +27,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
 from dd_ray.sweep.study import DrawFigure
 
@@ -50,14 +51,14 @@ def check_figures(figures: Iterable[str | DrawFigure]) -> None:
     """Make sure, without importing it, that each figure of a study exists.
 
     Raises:
-        UserError: a name is of no figure.
+        UserError: it is neither the name of a figure nor a function.
     """
     for figure in figures:
-        if isinstance(figure, str) and figure not in FIGURES:
+        if not callable(figure) and figure not in FIGURES:
             raise UserError(f"there is no figure {figure!r}; a study can name {', '.join(FIGURES)}.")
 
 
-def draw_figure(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
+def draw_figure(figure: str | DrawFigure, location: str | Path, folder: str | Path) -> Sequence[Path]:
     """Draw a figure of a sweep into a folder, and return the files that were written.
 
     A figure is imported when it is drawn: Matplotlib and PyTorch take seconds, and most figures need no network.
@@ -68,8 +69,10 @@ def draw_figure(figure: str | DrawFigure, location: str, folder: Path) -> Sequen
         folder: where to write.
 
     Raises:
-        UserError: there is nothing to draw, or the folder cannot be written.
+        UserError: there is no such figure or nothing to draw, or the folder cannot be written.
     """
+    check_figures([figure])
+    location, folder = str(location), own_path(folder)
     if callable(figure):
         return figure(location, folder)
     return import_module(f"{__name__}.{figure}").draw_sweep(location, folder)

@@ -1,6 +1,7 @@
 """Maps of a grid, from sweep folders that are written cell by cell."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -588,3 +589,13 @@ def test_numbers_of_unusual_size_have_an_exponent() -> None:
     huge, tiny = (ColourScale("kl", Normalize(0, size), "cividis", "", noise=size) for size in (1e30, 1e-12))
     assert (huge.text(1e30), huge.interval_text(2.5e29), huge.text(-1e30)) == ("1.00e+30", "2.50e+29", "-1.00e+30")
     assert (tiny.text(1e-12), tiny.interval_text(2.5e-13), tiny.text(0.0)) == ("1.00e-12", "2.5e-13", "0")
+
+
+def test_the_example_of_the_page_draws_the_maps_into_a_folder_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_sweep(tmp_path / "results" / "inertia_grid_quick", {"beta": [0.1, 1]})
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "analysis" / "README.md").read_text(), re.DOTALL)
+    exec(compile(example, "analysis/README.md", "exec"), {})
+    assert {file.name for file in (tmp_path / "figures").iterdir()} == {"grid_maps.png", "grid_maps.csv"}

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pytest
@@ -93,6 +94,18 @@ def test_warnings_and_settings_are_left_as_they_were(tmp_path: Path) -> None:
 def test_a_figure_that_does_not_exist_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no figure 'grid_map'; a study can name grid_maps, effects, tradeoff"):
         draw(tmp_path, "grid_map")
+
+
+@pytest.mark.parametrize("figure", ["grid_map", 3, None])
+def test_what_is_no_figure_is_not_drawn(figure: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"no figure {figure!r}; a study can name grid_maps, effects"):
+        draw_figure(figure, tmp_path, tmp_path)
+
+
+def test_a_function_that_draws_gets_a_text_and_a_path(tmp_path: Path) -> None:
+    given = draw_figure(lambda location, folder: [folder / location], "sweep", str(tmp_path))
+    assert given == draw_figure(lambda location, folder: [folder / location], Path("sweep"), tmp_path)
+    assert given == [tmp_path / "sweep"]
 
 
 @pytest.mark.parametrize("name", FIGURES)
