@@ -1,7 +1,10 @@
 """The pages: links lead somewhere, commands are accepted, an example is quoted as it is, no metric is left out."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +75,42 @@ def test_the_example_of_a_model_is_quoted_as_it_is():
     (quoted,) = re.findall(r"```python\n(@dataclass.*?)```", page, re.DOTALL)
     example = (ROOT / "tests" / "extensions" / "blur_vae.py").read_text(encoding="utf-8")
     assert [part for part in quoted.strip().split("\n\n\n") if part not in example] == []
+
+
+PART = "@dataclass(frozen=True, kw_only=True)\nclass BlurOptions"
+"""Beginning of a block that is shown without the imports and the model of `tests/extensions/blur_vae.py`."""
+
+
+def _python() -> dict[str, str]:
+    """Return the blocks of Python of all pages, by names of files."""
+    blocks = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    return {
+        f"{'_'.join(page.relative_to(ROOT).with_suffix('').parts)}_{i}.py": _whole(code)
+        for page in PAGES
+        for i, code in enumerate(blocks.findall(page.read_text(encoding="utf-8")))
+    }
+
+
+def _whole(code: str) -> str:
+    if not code.startswith(PART):
+        return code
+    imports, _, _ = (ROOT / "tests" / "extensions" / "blur_vae.py").read_text(encoding="utf-8").partition("@dataclass")
+    return f"{imports}class BlurVAE(VideoVAE): ...\n\n{code}"
+
+
+@pytest.mark.slow
+def test_the_python_of_the_pages_passes_the_checks_of_types_that_a_reader_s_own_code_passes(tmp_path):
+    blocks = _python()
+    assert len(blocks) >= 8
+    for name, code in blocks.items():
+        (tmp_path / name).write_text(code)
+    words = ["--strict", "--config-file=", "--cache-dir", str(tmp_path / "cache"), *blocks]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *words],
+        cwd=tmp_path,
+        env=os.environ | {"MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
