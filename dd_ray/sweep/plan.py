@@ -10,7 +10,7 @@ from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown
 from dd_ray.errors import UserError
-from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, share_lost_to_fitting
+from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, reported_by, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import fetching, open_dsprites
 from dd_ray.storage.files.locations import sweep_location
@@ -84,6 +84,12 @@ class Plan:
             of_outcomes = [name for name in known if FURTHER[name].all_columns.keys() & {*self.study.outcomes}]
             asked = (*of_outcomes, *costs.affordable_scores(self.examples, self.options.iterations, known))
         return tuple(name for name in FURTHER if name in (known if "all" in asked else known & {*asked}))
+
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The metrics that any of its trials reports, at every evaluation or at the last one."""
+        columns = {column for name in self.final_metrics for column in FURTHER[name].columns}
+        return tuple(sorted(columns.union(*map(reported_by, self.examples))))
 
     @property
     def scheduler(self) -> SchedulerSpec:

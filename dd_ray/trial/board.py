@@ -4,7 +4,7 @@ import io
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ JUDGED_BY = (
     "block_r2_gap",
     "factor_vae",
 )
-"""Metrics that are shown beside hyperparameters, if a trial has them; more would hide the axes."""
+"""Metrics that are shown beside hyperparameters, if any trial has them; more would hide the axes."""
 READ_FIRST = "events.out.tfevents.0000000000.hparams"
 """Event file of the hyperparameters of a run to which an axis was added, before all others in the order of names."""
 ONCE = "final"
@@ -54,8 +54,10 @@ class Board:
     by are under `evaluation`, terms and parts under their own names.
     """
 
-    def __init__(self, files: Files, hparams: Mapping[str, Any], first_step: int) -> None:
-        self._files = files
+    def __init__(
+        self, files: Files, hparams: Mapping[str, Any], first_step: int, reported: Collection[str] = ()
+    ) -> None:
+        self._files, self._reported = files, reported
         # Object stores cannot append: the event file is written here, and uploaded as a whole.
         self._draft = None if files.local else tempfile.TemporaryDirectory(prefix="dd_ray-board-")
         folder = files.local or Path(self._draft.name)  # type: ignore[union-attr]
@@ -81,15 +83,17 @@ class Board:
         self._flush()
 
     def write_hparams(self, metrics: Mapping[str, float | None]) -> None:
-        """Write config and final metrics, for TensorBoard's table and parallel coordinates of runs.
+        """Write config and names of metrics, for TensorBoard's table and parallel coordinates of runs.
 
         The metrics have the names of scalars that are already written, so that TensorBoard shows one run and not two.
+        It takes the columns from one of all runs: so each names what any trial of the sweep reports, and not only what
+        a trial has that was ended before its last evaluation.
         """
-        for summary in hparams_summaries(self._hparams, _judged(metrics)):
+        for summary in hparams_summaries(self._hparams, _judged(self._reported, metrics)):
             self._writer._get_file_writer().add_summary(summary)
         self._flush()
         if self._files.exists(READ_FIRST):
-            self._files.write(READ_FIRST, _events_of(self._hparams, metrics), durable=False)
+            self._files.write(READ_FIRST, _events_of(self._hparams, _judged(self._reported, metrics)), durable=False)
 
     def close(self) -> None:
         """Close the event file."""
@@ -103,11 +107,16 @@ class Board:
             self._files.write(path.name, path.read_bytes())
 
 
-def show_axes(sweep: SweepFolder, fields: Iterable[str]) -> None:
+def show_axes(sweep: SweepFolder, fields: Iterable[str], reported: Collection[str] = ()) -> None:
     """Show further fields as hyperparameters of the runs that a sweep has, since they have become axes.
 
     TensorBoard takes a run's hyperparameters from the first of its files that has any, and the columns of its table
     from one run. So those that were written before would hide the axis, also in runs that have it.
+
+    Args:
+        sweep: the sweep.
+        fields: the fields to show.
+        reported: the metrics that any of its trials reports.
     """
     fields = list(fields)
 
@@ -124,7 +133,7 @@ def show_axes(sweep: SweepFolder, fields: Iterable[str]) -> None:
         values = TrialConfig.from_dict(records.config).to_dict()
         last = records.evaluations[-1]
         metrics = {**last, **records.scores.get(last["iteration"], {})}
-        return _events_of(_named({name: values[name] for name in fields}), metrics)
+        return _events_of(_named({name: values[name] for name in fields}), _judged(reported, metrics))
 
     in_parallel(show, sweep.trials())
 
@@ -133,18 +142,18 @@ def _named(hparams: Mapping[str, Any]) -> dict[str, Any]:
     return {option_name(name): value for name, value in hparams.items() if value is not None}
 
 
-def _judged(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    """Return the metrics that are shown beside hyperparameters, by the names of their scalars."""
-    known = {name: metrics.get(name) for name in JUDGED_BY}
-    return {_tag(name): value for name, value in known.items() if value is not None}
+def _judged(reported: Collection[str], metrics: Mapping[str, float | None]) -> dict[str, float]:
+    """Return the scalars that are shown beside hyperparameters, of which TensorBoard reads the names alone."""
+    names = [name for name in JUDGED_BY if name in reported or metrics.get(name) is not None]
+    return dict.fromkeys(map(_tag, names), 0.0)
 
 
-def _events_of(hparams: Mapping[str, Any], metrics: Mapping[str, float | None]) -> bytes:
+def _events_of(hparams: Mapping[str, Any], judged: Mapping[str, float]) -> bytes:
     """Return the content of an event file that holds hyperparameters and nothing else."""
     now, content = time.time(), io.BytesIO()
     writer = RecordWriter(content)
     writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
-    for summary in hparams_summaries(dict(hparams), _judged(metrics)):
+    for summary in hparams_summaries(dict(hparams), dict(judged)):
         writer.write(Event(wall_time=now, summary=summary).SerializeToString())
     return content.getvalue()
 

@@ -48,7 +48,7 @@ class Member:
         self._pictured = _pictured(work.evaluate_at)
         self._pictures: dict[int, dict[str, NDArray[np.uint8]]] = {}
         hparams = {name: description["config"][name] for name in work.hparams}
-        self._board = Board(sweep.board(description["label"]), hparams, first_step=done + 1)
+        self._board = Board(sweep.board(description["label"]), hparams, done + 1, work.reported)
         if done < 0:
             manifest = sweep.manifest() or {}
             command = shlex.join(["python", *manifest.get("command", [])])

@@ -29,6 +29,8 @@ class Work:
     """Precision on a GPU, see `dd_ray.training.set_precision`."""
     hparams: Sequence[str]
     """Config fields that TensorBoard shows as hyperparameters."""
+    reported: Sequence[str] = ()
+    """The metrics that any trial of the sweep reports, whose names TensorBoard shows beside them."""
     extensions: Sequence[Extension] = ()
     """The user's files that declare what it is made of."""
     time_budget: float | None = None

@@ -116,6 +116,7 @@ class Rounds:
                 "precision": self.plan.options.precision,
                 "threads": max(1, int(resources.cpus)),
                 "hparams": list(dict.fromkeys([*self.plan.swept, "seed"])),
+                "reported": list(self.plan.reported),
                 "versions": versions(),
                 "extensions": loaded(),
                 "packed": resources.packed,

@@ -174,6 +174,14 @@ def test_what_trials_are_said_to_report_is_what_they_report(preset):
         assert {name for name in REPORTED if name in reported} == reported_by(config)
 
 
+def test_a_plan_knows_what_any_of_its_trials_reports():
+    plan = parse(
+        TINY, ["--model", "supervised_encoder", "inertia_vae", "--metric", "mcc", "--final-metrics", "mig", "dci"]
+    )
+    assert {"factor_error", "reconstruction_error", "kl", "mig_stills", "dci_disentanglement"} <= {*plan.reported}
+    assert not {"factor_vae", "reconstruction_error_dropped"} & {*plan.reported}
+
+
 def _final_metrics(*arguments):
     return parse(TINY, [*arguments]).final_metrics
 

@@ -1,5 +1,6 @@
 """The hyperparameters that TensorBoard shows of a sweep to which an axis was added."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,9 @@ def sweep(tmp_path: Path) -> SweepFolder:
     return sweep
 
 
-def board_of(sweep: SweepFolder, trial: TrialFolder, fields: list[str]) -> Board:
+def board_of(sweep: SweepFolder, trial: TrialFolder, fields: list[str], reported: Sequence[str] = ()) -> Board:
     described = trial.describe()
-    return Board(sweep.board(described["label"]), {name: described["config"][name] for name in fields}, first_step=0)
+    return Board(sweep.board(described["label"]), {name: described["config"][name] for name in fields}, 0, reported)
 
 
 def shown(sweep: SweepFolder, trial: TrialFolder) -> tuple[dict[str, Any], list[str], list[str]]:
@@ -67,3 +68,17 @@ def test_it_is_done_when_an_axis_appears_and_else_nothing_is_written(sweep: Swee
     assert not board.exists(READ_FIRST)
     _show_new_axes(sweep, before, {"axes": {"gamma": [0.0, 0.5], "beta": [0.1, 1.0]}})
     assert {*shown(sweep, sweep.trials()[0])[1]} == {"gamma", "beta", "seed"}
+
+
+def test_a_run_that_ended_early_has_the_columns_of_all(sweep: SweepFolder) -> None:
+    reported = ["reconstruction_error", "mcc", "mig_stills"]
+    columns = ["evaluation/reconstruction_error", "evaluation/mcc", "final/mig_stills"]
+    one, other = sweep.trials()
+    for name in sweep.board(one.describe()["label"]).names():
+        sweep.board(one.describe()["label"]).remove(name)
+    board = board_of(sweep, one, ["gamma", "seed"], reported)
+    board.write_hparams({"mcc": 0.5})
+    board.close()
+    assert shown(sweep, one)[2] == columns
+    show_axes(sweep, ["gamma", "alpha", "seed"], reported)
+    assert {*columns} <= {*shown(sweep, other)[2]}
