@@ -27,13 +27,14 @@ def label_of(values: Mapping[str, Any], naming: Sequence[str]) -> str:
     """
     unnamed = ("seed", *fields_with(in_key=False))
     named = [name for name in naming if name not in unnamed and has_effect(name, values)]
-    parts = {option_name(name).replace("-", "_"): _in_a_name(values[name]) for name in [*named, "seed"]}
+    parts = {option_name(name).replace("-", "_"): in_a_name(values[name]) for name in [*named, "seed"]}
     while len(with_parts(parts).encode()) > LONGEST_LABEL:
         del parts[list(parts)[-2]]
     return with_parts(parts)
 
 
-def _in_a_name(value: Any) -> str:
+def in_a_name(value: Any) -> str:
+    """Write a config value as a part of the name of a file or folder."""
     return _IN_NO_NAME.sub("_", value)[:LONGEST_TEXT] if isinstance(value, str) else shown(value)
 
 

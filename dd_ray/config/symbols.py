@@ -17,11 +17,16 @@ def symbol(field: str) -> str:
 
 def plain(text: str) -> str:
     """Remove the markup of formulas from a text, for output that cannot typeset them."""
-    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text)
+    return re.sub(r"\$_\{(?:\\mathrm\{)?(\w+)\}?\}\$", r"_\1", text).replace(r"\$", "$")
+
+
+def written(value: Any) -> str:
+    """Write a config value, or a text, as Matplotlib reads it, in which a dollar sign begins no formula."""
+    return shown(value).replace("$", r"\$")
 
 
 def setting(values: Mapping[str, Any]) -> str:
     """Write config values in words: `β = 0.1, γ = 0.5, seed 0`."""
     return ", ".join(
-        f"{symbol(field)}{' ' if field == 'seed' else ' = '}{shown(value)}" for field, value in values.items()
+        f"{symbol(field)}{' ' if field == 'seed' else ' = '}{written(value)}" for field, value in values.items()
     )

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.config.extensions import taken_from
+from dd_ray.config.symbols import written
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, printable
 from dd_ray.results.paths import SweepPaths
@@ -133,7 +134,7 @@ def folder_of(path: str | Path | None, out: Path | None, more: Sequence[str] = (
 def name_in_title(*paths: str | Path) -> str:
     """Return the names of the sweeps at paths as Matplotlib writes them, in which a dollar sign begins no formula."""
     names = [sweep.name for sweep in open_all(*paths).values()]
-    return printable(", ".join(names)).replace("$", r"\$")
+    return written(printable(", ".join(names)))
 
 
 def write(

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.command_line import optional
+from dd_ray.config.labels import in_a_name
 from dd_ray.config.options import option_name, shown
 from dd_ray.config.symbols import setting
 from dd_ray.figures.axis_curves import draw_curve
@@ -265,12 +266,16 @@ def write_maps(options: Options) -> list[Path]:
         f"_difference_{option_name(summary.reference).replace('-', '_')}" if summary.reference else ""
     )
     stem += "" if options.iteration is None else f"_iteration_{summary.iteration}"
-    figures = {}
+    figures: dict[str, Figure] = {}
+    taken: set[str] = set()
     for rest in combinations(summary.cells, summary.layout.rest):
         part = replace(summary, cells=_matching(summary.cells, rest), trials=_matching(summary.trials, rest))
         if (part.cells["mark"] != "absent").any():
             title = title_of(name_in_title(*options.paths), part, rest)
-            for name, page in numbered(f"{stem}{_suffix(rest)}", pages(part, scales, title)).items():
+            here = f"{stem}{_suffix(rest)}"
+            here += f"_{len(taken) + 1}" if here in taken else ""  # texts may differ in what no name holds
+            taken.add(here)
+            for name, page in numbered(here, pages(part, scales, title)).items():
                 figures[name] = draw(part, page.scales, title, page.columns)
     with mpl.rc_context({"hatch.linewidth": 0.7}):
         return write(folder_of(options.path, options.out, options.more), figures, {stem: summary.cells})
@@ -278,7 +283,7 @@ def write_maps(options: Options) -> list[Path]:
 
 def _suffix(rest: Mapping[str, Any]) -> str:
     """Return a part of a file's name, with all digits that distinguish two values."""
-    values = {axis: f"{value:.12g}" if isinstance(value, float) else value for axis, value in rest.items()}
+    values = {axis: f"{value:.12g}" if isinstance(value, float) else in_a_name(value) for axis, value in rest.items()}
     return "".join(f"_{option_name(axis).replace('-', '_')}_{value}" for axis, value in values.items())
 
 

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 
 from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name
-from dd_ray.config.symbols import setting
+from dd_ray.config.symbols import setting, written
 from dd_ray.errors import UserError
 from dd_ray.figures.common import BLUE, VERMILION, CellRow, Colour, ordered_colours
 from dd_ray.results.arms import Arm, arms_of
@@ -162,7 +162,7 @@ class BySetting(Looks):
         if looks is None:
             return None
         of_cells: dict[tuple[Any, ...], Look] = {}
-        names = {look: arm.name for look, arm in looks.items()}
+        names = {look: written(arm.name) for look, arm in looks.items()}
         for look, arm in looks.items():
             of_cells.update({_place(trial, axes): look for trial in arm.trials.to_dict("records")})
         sizes = _sizes_of(trials, arms.beta)

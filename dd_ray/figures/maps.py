@@ -12,8 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from dd_ray.config.options import shown
-from dd_ray.config.symbols import symbol
+from dd_ray.config.symbols import symbol, written
 from dd_ray.figures.cell_marks import EMPTY_COLOUR, content_of, glyphs_of, hatch_of
 from dd_ray.figures.colour_scale import ColourScale, readable_on
 from dd_ray.figures.common import CellRow
@@ -62,7 +61,7 @@ def draw_map(
         region[at[::-1]] = cell.get("in_best_region", False)
     _draw_outline(panel, outline(region))
     panel.set(xlim=(-0.5, len(xs) - 0.5), ylim=(-0.5, len(ys) - 0.5))
-    panel.set_yticks(range(len(ys)), [shown(y) for y in ys])
+    panel.set_yticks(range(len(ys)), [written(y) for y in ys])
     panel.tick_params(length=0, labelsize=8)
     panel.spines[:].set_visible(False)
 
@@ -101,7 +100,7 @@ def label_axes(blocks: Sequence[NDArray[Any]], cells: pd.DataFrame, x: str, y: s
         y: the field along y, if there is one.
         upright: whether to turn the values of x, as for long ones.
     """
-    labels = [shown(value) for value in values_along(cells, x)]
+    labels = [written(value) for value in values_along(cells, x)]
     wrapped = len(blocks[0]) > 1
     for block in blocks:
         for column in block.T:

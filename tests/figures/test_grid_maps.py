@@ -26,6 +26,7 @@ from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import outline
 from dd_ray.results import summary as summary_module
 from dd_ray.results.summary import Summary, described
+from dd_ray.results.table import load
 from dd_ray.storage.trial_records import LARGEST_SCORE
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.processes import python
@@ -109,6 +110,22 @@ def test_fields_beyond_three_make_a_figure_for_each_of_their_values(tmp_path: Pa
     assert [figure.name for figure in figures] == [f"grid_maps_{rest}.png" for rest in rests]
     assert all(map(is_drawn, figures))
     assert len(pd.read_csv(csv)) == 2 * 3 * 2 * 4
+
+
+def test_texts_with_slashes_and_dollars_are_drawn_each_in_a_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    axes = {**GRID, "decode": ["filtered", "extrapolated"], "motion": ["linear", "axis"]}
+    path = write_sweep(tmp_path / "s", axes)
+    texts = {"decode": {"filtered": "../a", "extrapolated": ".._a"}, "motion": {"linear": "$5_{$", "axis": "US$"}}
+    axes |= {name: list(of.values()) for name, of in texts.items()}
+    table = load(path).replace(texts)
+    monkeypatch.setattr(grid_maps.results, "load", lambda *_: table)
+    monkeypatch.setattr(grid_maps.results, "manifest_of", lambda *_: {"axes": axes, "options": {"iterations": 300}})
+    for x in (None, "motion"):
+        *figures, _ = write_maps(Options(path=path, metrics=("mcc",), out=tmp_path / "out", x=x))
+        assert len({*figures}) == len(figures) == 4
+        assert all(figure.parent == tmp_path / "out" and is_drawn(figure) for figure in figures)
 
 
 @pytest.mark.parametrize(
