@@ -13,7 +13,7 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from dd_ray.metrics import seed_interval
+from dd_ray.metrics import ACTIVE, is_computed_once, seed_interval
 
 COMPLETE = "complete"
 MARKS = (
@@ -28,8 +28,8 @@ MARKS = (
     COMPLETE,
 )
 """The marks of a cell, the worst first. `failed`, `diverged`, `stopped_early`, `out_of_time`, `at_plateau`: how its
-trial ended; `undefined`: evaluated, but without this metric; `unfinished`: not evaluated up to here, and not ended;
-`absent`: a combination of the axes that the sweep does not have."""
+trial ended; `undefined`: evaluated where this metric is computed, but without it; `unfinished`: not evaluated up to
+here, and not ended; `absent`: a combination of the axes that the sweep does not have."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -128,7 +128,9 @@ class _Group:
         """Return the columns [C] of one metric."""
         values = at_rows(trials, metric, self.rows)
         used, without = self.furthest & ~np.isnan(values), self.furthest & np.isnan(values)
-        marks = np.where(without, self.marks_without, self.marks)
+        # A score of the last evaluation is not undefined where a trial has not come to it.
+        waits = is_computed_once(metric.removesuffix(ACTIVE)) & (self.marks != MARKS.index(COMPLETE))
+        marks = np.where(without & ~waits, self.marks_without, self.marks)
         worst = marks.min(axis=1, initial=len(MARKS))
         # The mark `undefined` says nothing about how far its trial got.
         says = (worst != MARKS.index(COMPLETE)) & (worst != MARKS.index("undefined"))

@@ -16,7 +16,7 @@ from dd_ray.results.averages import comparable
 from dd_ray.results.layout import Layout, combinations
 from dd_ray.results.summary import COMPLETE, MARKS, best_region, described, summarise
 from dd_ray.storage.sweep_folder import SweepFolder
-from tests.figures.sweeps import GRID, Values, by_seed, summary_of, write_sweep
+from tests.figures.sweeps import GRID, Values, by_seed, measure, summary_of, write_sweep
 
 
 def cells_of(path: Path, iteration: int | None = None, metric: str = "linear_r2") -> pd.DataFrame:
@@ -135,6 +135,18 @@ def test_a_metric_without_a_value_is_undefined_or_diverged(tmp_path: Path) -> No
     assert list(cells_of(path, metric="mcc")["mark"]) == [COMPLETE, COMPLETE]
     path = write_sweep(tmp_path / "d", {"beta": [0.1], "gamma": [0.5, 1.0]}, lambda c: ("diverged", 160))
     assert list(cells_of(path, 150, "prediction_ratio")["mark"]) == [COMPLETE, "diverged"]
+
+
+def test_a_score_of_the_end_is_not_undefined_where_a_trial_has_not_come_to_it(tmp_path: Path) -> None:
+    def metrics(config: Values, iteration: int) -> Values:
+        return {**measure(config, iteration), **({"mig_stills": 0.5} if iteration == 300 else {})}
+
+    ends = {0.0: ("finished", 300), 0.5: ("stopped_early", 150), 0.9: ("unfinished", 150)}
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": list(ends)}, lambda c: ends[c["gamma"]], metrics)
+    cells = cells_of(path, metric="mig_stills")
+    assert list(cells["mark"]) == [COMPLETE, "stopped_early", "unfinished"]
+    assert list(cells["mark_iteration"].dropna()) == [150, 150]
+    assert list(cells_of(path, 150, "mig_stills")["mark"]) == ["undefined"] * 3
 
 
 def test_a_running_cell_is_unfinished(tmp_path: Path) -> None:
