@@ -17,6 +17,8 @@ from dd_ray.results.summary import COMPLETE, described
 CURVE = mpl.colormaps["viridis"](0.3)
 EDGE = 0.03
 """The part of an axis that lies beyond the values that there can be, for dots at the last of them."""
+ROUNDING = 1e-9
+"""Differences are 0 where they are smaller than this part of their scale."""
 
 
 def draw_curve(panel: Axes, cells: pd.DataFrame, trials: pd.DataFrame, axis: str, scale: ColourScale) -> None:
@@ -73,6 +75,8 @@ def _finish_curve(panel: Axes, num_x: int, scale: ColourScale) -> None:
         panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     elif not scale.signed:
         limit(panel, scale.metric)
+    elif panel.dataLim.height < ROUNDING * (scale.norm.vmax or 0):
+        panel.set_ylim(scale.norm.vmin, scale.norm.vmax)  # Matplotlib would magnify its rounding of 0
     frame(panel, axis="y")
 
 

@@ -144,6 +144,13 @@ def test_sweeps_of_other_shapes_are_drawn(tmp_path: Path, axes: Mapping[str, Seq
     assert all(map(is_drawn, write_maps(Options(path=path))[:-1]))
 
 
+def test_curves_of_no_difference_have_an_axis_of_plain_numbers(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.0, 0.03, 0.3, 3.0], "gamma": [0.5], "seed": [0, 1]})
+    figure = figure_of(summary_of(path, reference="beta"))
+    figure.draw_without_rendering()
+    assert all(panel.get_ylim() == (-1, 1) for panel in panels_of(figure))
+
+
 def test_a_curve_can_have_columns(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.0, 0.1, 1.0], "lam": [0.0, 1.0]})
     figure, csv = write_maps(Options(path=path, x="beta", columns="lambda"))
