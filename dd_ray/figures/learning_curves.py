@@ -23,7 +23,7 @@ from matplotlib.lines import Line2D
 from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.labels import parts_of, with_parts
-from dd_ray.config.symbols import setting
+from dd_ray.config.symbols import plain, setting
 from dd_ray.errors import UserError
 from dd_ray.figures.axis_curves import limit
 from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, FigureOptions, folder_of, frame, run_command, write
@@ -71,7 +71,8 @@ def write_learning_curves(options: Options) -> list[Path]:
         raise UserError("the cells to draw have no value of the usual metrics; give --metrics.")
     curves = pd.concat([curve_of(cell, name) for name in metrics for cell in cells], ignore_index=True)
     figures = {"learning_curves": draw(curves, metrics)}
-    return write(folder_of(options.path, options.out, options.more), figures, {"learning_curves": curves})
+    tables = {"learning_curves": curves.assign(cell=curves["cell"].map(plain))}
+    return write(folder_of(options.path, options.out, options.more), figures, tables)
 
 
 def curve_of(cell: Cell, metric: str) -> pd.DataFrame:

@@ -36,6 +36,12 @@ def test_a_line_is_the_mean_of_a_cell_s_seeds_with_its_interval(sweep: Path, tmp
     assert (at["mean"], at["low"], at["high"]) == pytest.approx((values.mean(), interval.low, interval.high))
 
 
+def test_the_table_names_cells_without_the_markup_of_the_figure(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta_norm": [0.001, 0.1], "gamma": [0.5]})
+    _, numbers = write_learning_curves(Options(path=path))
+    assert list(pd.read_csv(numbers)["cell"].unique()) == ["β_norm = 0.001", "β_norm = 0.1"]
+
+
 def test_each_metric_has_a_panel_and_each_cell_a_line_with_a_band(sweep: Path, tmp_path: Path) -> None:
     _, numbers = write_learning_curves(Options(path=str(sweep), out=tmp_path, cells=("gamma=0.5",)))
     figure = draw(pd.read_csv(numbers), ("linear_r2", "mcc"))
