@@ -122,15 +122,19 @@ def _draw_panel(panel: Axes, cells: pd.DataFrame, summary: Summary, looks: Looks
 
 
 def _draw_lines(panel: Axes, cells: pd.DataFrame, axes: Sequence[str], looks: Looks) -> None:
-    """Join complete cells that differ in one field alone, in the order of its values."""
+    for line in _lines_of(cells, axes, looks):
+        colour = looks.line_of(line.to_dict("records")[0])
+        panel.plot(line["x"], line["y"], "-", color=colour, linewidth=0.9, alpha=0.75, zorder=1)
+
+
+def _lines_of(cells: pd.DataFrame, axes: Sequence[str], looks: Looks) -> list[pd.DataFrame]:
+    """Return the complete cells of a metric that differ in one field alone, in the order of its values."""
     if looks.joined is None:
-        return
+        return []
     others = [axis for axis in axes if axis != looks.joined]
     complete = cells[cells["mark"] == COMPLETE].sort_values(looks.joined)
     lines = [line for _, line in complete.groupby(others)] if others else [complete]
-    for line in lines:
-        for first in line.head(1).to_dict("records"):
-            panel.plot(line["x"], line["y"], "-", color=looks.line_of(first), linewidth=0.9, alpha=0.75, zorder=1)
+    return [line for line in lines if len(line) > 1]
 
 
 def _draw_front(panel: Axes, cells: pd.DataFrame) -> None:
@@ -236,7 +240,8 @@ def title_of(name: str, summary: Summary, looks: Looks) -> str:
     seeds = summary.cells["seeds_in_cell"].max()
     bars = " ± 95% interval" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     averaged = "1 seed" if seeds == 1 else f"mean{bars} of {seeds} seeds (small dots)"
-    lines = f"; lines run along {symbol(looks.joined)}" if looks.joined else ""
+    drawn = any(_lines_of(cells, summary.layout.axes, looks) for _, cells in summary.cells.groupby("metric"))
+    lines = f"; lines run along {symbol(looks.joined or '')}" if drawn else ""
     alike = f"\ncells that differ in {' or '.join(map(symbol, looks.hidden))} alone look alike" if looks.hidden else ""
     return f"{name}\niteration {summary.iteration:,}, {averaged}{lines}{alike}"
 

@@ -172,6 +172,14 @@ def test_cells_do_not_look_alike_or_the_title_says_so(tmp_path: Path) -> None:
     assert title.endswith("\ncells that differ in λ alone look alike")
 
 
+def test_the_title_tells_of_lines_where_there_are_any(tmp_path: Path) -> None:
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
+    stopped = write_sweep(tmp_path / "s", axes, lambda c: ("finished" if c["beta"] == 1 else "failed", 300), curve)
+    for path, said in ((write_sweep(tmp_path / "f", axes, metrics=curve), True), (stopped, False)):
+        title = figure_of(summary_of(path, metrics=["kl", "reconstruction_error", "mcc"])).get_suptitle()
+        assert ("lines run along β" in title) == said
+
+
 def test_where_fields_do_not_tell_cells_apart_whole_settings_do(tmp_path: Path) -> None:
     axes = {"model": ["beta_vae", "inertia_vae"], "beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [0.0, 3.0, 30.0]}
     path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1]}, metrics=curve)
