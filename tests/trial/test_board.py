@@ -10,7 +10,8 @@ from tensorboard.plugins.hparams import metadata
 
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder
-from dd_ray.trial.board import READ_FIRST, Board, show_axes
+from dd_ray.studies import study_named, study_names
+from dd_ray.trial.board import JUDGED_BY, READ_FIRST, Board, show_axes
 from dd_ray.tune.run import _show_new_axes
 from tests.figures.sweeps import write_sweep
 
@@ -82,3 +83,8 @@ def test_a_run_that_ended_early_has_the_columns_of_all(sweep: SweepFolder) -> No
     assert shown(sweep, one)[2] == columns
     show_axes(sweep, ["gamma", "alpha", "seed"], reported)
     assert {*columns} <= {*shown(sweep, other)[2]}
+
+
+def test_the_outcomes_of_studies_and_the_headline_scores_have_columns_beside_hyperparameters() -> None:
+    outcomes = {outcome for name in study_names() for outcome in study_named(name).outcomes}
+    assert {"linear_r2_stills", "mcc_stills"} | outcomes <= {*JUDGED_BY}
