@@ -66,9 +66,19 @@ class Registry:
 
 @contextmanager
 def running_registry() -> Iterator[None]:
-    """Run the registry of a sweep, and so its packs, during the block."""
+    """Run the registry of a sweep, and so its packs, during the block.
+
+    It is on the node of the command that runs the sweep, since Ray would take any, and all packs would end with that.
+    If its process is lost, Ray starts it again, without the packs, whose trials are then tried again.
+    """
     actor: Any = ray.remote(Registry)
-    handle = actor.options(name=REGISTRY, num_cpus=0).remote()
+    handle = actor.options(
+        name=REGISTRY,
+        num_cpus=0,
+        max_restarts=-1,
+        max_task_retries=-1,
+        scheduling_strategy=NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False),
+    ).remote()
     wait_until_ready(handle)
     try:
         yield

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import ray
 from ray.util import list_named_actors
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 NAMESPACE = "dd_ray_sweeps"
 SECONDS_TO_ANSWER = 2
@@ -37,9 +38,13 @@ class Presence:
     """A sweep's entry among those that run on the cluster. It lasts as long as the sweep's driver."""
 
     def __init__(self) -> None:
-        entry: Any = ray.remote(num_cpus=0)(_Entry)
+        entry: Any = ray.remote(_Entry)
         self._name = uuid4().hex
-        self._entry = entry.options(name=self._name, namespace=NAMESPACE, max_concurrency=2).remote()
+        # On the driver's own node: Ray would take any, and without its entry a sweep has no share beside others.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._entry = entry.options(
+            name=self._name, namespace=NAMESPACE, num_cpus=0, max_concurrency=2, scheduling_strategy=here
+        ).remote()
 
     def slots(self, wanted: int, capacity: int) -> int:
         """Return the number of trials that this sweep may run at a time.

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dd_ray.tune import cluster
+from dd_ray.tune import cluster, pack_actors
 from dd_ray.tune.rounds import _Limit
 from dd_ray.tune.sharing import Presence, fair_share
 
@@ -64,3 +64,20 @@ def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(mon
     for limit in both:
         limit.current()  # each learns of the other
     assert tuple(limit.current() for limit in both) == limits
+
+
+def test_what_a_sweep_depends_on_is_at_its_driver_and_not_on_a_node_that_may_go(monkeypatch):
+    asked, mine = [], "0a" * 28
+
+    def options(**options):
+        asked.append(options)
+        return SimpleNamespace(remote=lambda: None)
+
+    monkeypatch.setattr("ray.remote", lambda actor: SimpleNamespace(options=options))
+    monkeypatch.setattr("ray.kill", lambda actor: None)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: mine))
+    monkeypatch.setattr(pack_actors, "wait_until_ready", lambda actor: None)
+    Presence()
+    with pack_actors.running_registry():
+        assert [(each["scheduling_strategy"].node_id, each["num_cpus"]) for each in asked] == [(mine, 0)] * 2
+    assert asked[1]["max_restarts"] == asked[1]["max_task_retries"] == -1
