@@ -16,8 +16,6 @@ from dd_ray.metrics import Code, columns_of, further_scores
 from dd_ray.trial.trainer import CodeParts, Joined, Progress, Work
 from dd_ray.tune.private import actor_id, wait_until_ready
 
-REGISTRY = "packs"
-"""Name of the actor that knows the packs of a sweep, in the namespace of the command that runs it."""
 CALLS_AT_A_TIME = 256
 """The most trials that may wait for a pack at the same time."""
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -65,15 +63,15 @@ class Registry:
 
 
 @contextmanager
-def running_registry() -> Iterator[None]:
-    """Run the registry of a sweep, and so its packs, during the block.
+def running_registry(sweep: str) -> Iterator[None]:
+    """Run the registry of a sweep in a folder or at a URL, and so its packs, during the block.
 
     It is on the node of the command that runs the sweep, since Ray would take any, and all packs would end with that.
     If its process is lost, Ray starts it again, without the packs, whose trials are then tried again.
     """
     actor: Any = ray.remote(Registry)
     handle = actor.options(
-        name=REGISTRY,
+        name=_registry_of(sweep),
         num_cpus=0,
         max_restarts=-1,
         max_task_retries=-1,
@@ -84,6 +82,11 @@ def running_registry() -> Iterator[None]:
         yield
     finally:
         ray.kill(handle)
+
+
+def _registry_of(sweep: str) -> str:
+    """Return the name of a sweep's registry, since sweeps of one program share the namespace of its Ray."""
+    return f"packs of {sweep}"
 
 
 Call = Callable[..., Any]
@@ -143,10 +146,10 @@ class PackTrainer:
         )
 
 
-def pack_here(device: str, threads: int) -> Call:
-    """Return the pack of this trial's GPU; a new one if the pack has ended."""
+def pack_here(sweep: str, device: str, threads: int) -> Call:
+    """Return the sweep's pack of this trial's GPU; a new one if the pack has ended."""
     place = (ray.get_runtime_context().get_node_id(), os.environ.get(_VISIBLE, ""))
-    registry = ray.get_actor(REGISTRY)
+    registry = ray.get_actor(_registry_of(sweep))
     pack: Any = ray.get(registry.pack_at.remote(place, device, threads, None))
     try:
         whole = ray.get(pack.call.remote("is_whole"))

@@ -178,7 +178,7 @@ def _rounds(
     with (
         ending_on_signals(lambda: watcher.stop("interrupted")),
         tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
-        running_registry() if resources.packed else nullcontext(),
+        running_registry(sweep.location) if resources.packed else nullcontext(),
     ):
         try:
             yield Rounds(plan, sweep, lock, resources, watcher, scratch), watcher

@@ -85,4 +85,4 @@ class TrialTrainable(tune.Trainable):
 
 
 def _in_pack(work: Work) -> PackTrainer:
-    return PackTrainer(work, pack_here(work.device, work.threads))
+    return PackTrainer(work, pack_here(work.sweep, work.device, work.threads))

@@ -6,6 +6,7 @@ import pickle
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -75,6 +76,32 @@ def test_an_error_of_a_pack_is_raised_in_the_trial_as_it_was(raised, is_known, m
     with pytest.raises(type(raised)) as caught:
         pack_actors._answer("a call")
     assert is_known(caught.value)
+
+
+def test_packed_sweeps_of_one_program_have_a_registry_each(monkeypatch):
+    """They run on its Ray, and so in one namespace, where a name is given once."""
+    named = {}
+
+    def options(name, **others):
+        assert name not in named
+        named[name] = SimpleNamespace(pack_at=SimpleNamespace(remote=lambda *asked: named[name].pack), pack=pack(name))
+        return SimpleNamespace(remote=lambda: None)
+
+    def pack(name):
+        return SimpleNamespace(call=SimpleNamespace(remote=lambda method: name))
+
+    ray = SimpleNamespace(
+        remote=lambda actor: SimpleNamespace(options=options),
+        kill=lambda actor: None,
+        get=lambda answer: answer,
+        get_actor=named.__getitem__,
+        get_runtime_context=lambda: SimpleNamespace(get_node_id=lambda: "0a" * 28),
+    )
+    monkeypatch.setattr(pack_actors, "ray", ray)
+    monkeypatch.setattr(pack_actors, "wait_until_ready", lambda actor: None)
+    with pack_actors.running_registry("/results/one"), pack_actors.running_registry("/results/two"):
+        packs = [pack_actors.pack_here(f"/results/{sweep}", "cpu", 1)("steps") for sweep in ("one", "two")]
+    assert packs == list(named)
 
 
 @pytest.mark.slow

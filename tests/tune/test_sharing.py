@@ -78,6 +78,6 @@ def test_what_a_sweep_depends_on_is_at_its_driver_and_not_on_a_node_that_may_go(
     monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: mine))
     monkeypatch.setattr(pack_actors, "wait_until_ready", lambda actor: None)
     Presence()
-    with pack_actors.running_registry():
+    with pack_actors.running_registry("/results/mine"):
         assert [(each["scheduling_strategy"].node_id, each["num_cpus"]) for each in asked] == [(mine, 0)] * 2
     assert asked[1]["max_restarts"] == asked[1]["max_task_retries"] == -1
