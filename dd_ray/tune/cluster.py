@@ -77,14 +77,12 @@ class Resources:
         nodes = _alive_nodes()
         most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
         resources = cls._asked(options, shared, on_gpus=most["GPU"] > 0)
-        if resources.slots():
-            return resources
         if not most["GPU"] and options.gpus_per_trial is None:
-            # No worker is up, so only the autoscaler tells whether those that come have GPUs.
+            # Only the autoscaler tells whether workers that come have GPUs. It starts these for a CPU's sake too.
             on_gpus = cls._asked(options, shared, on_gpus=True)
             if autoscaler.would_start_a_node_for(on_gpus.bundle):
                 return on_gpus
-        if not autoscaler.would_start_a_node_for(resources.bundle):
+        if not resources.slots() and not autoscaler.would_start_a_node_for(resources.bundle):
             raise UserError(
                 f"no node can hold a trial of {resources.cpus:g} CPUs (--cpus-per-trial) and {resources.gpus:g} GPUs "
                 f"(--gpus-per-trial): the largest of {len(nodes)} nodes have {most['CPU']:g} CPUs and {most['GPU']:g} "

@@ -97,12 +97,18 @@ UP, GPU_WORKER = [{"CPU": 0.0}], {"CPU": 8.0, "GPU": 1.0}
         (UP, GPU_WORKER, {"gpus_per_trial": 0.05}, (0.25, 0.05, True)),
         (UP, GPU_WORKER, {"gpus_per_trial": 0.0}, (1, 0, False)),
         (UP, {"CPU": 8.0}, {}, (1, 0, False)),
-        ([*UP, {"CPU": 8.0}], GPU_WORKER, {}, (1, 0, False)),
+        ([*UP, {"CPU": 8.0}], GPU_WORKER, {}, (0.25, 1 / 40, True)),
+        ([{"CPU": 2.0}], GPU_WORKER, {}, (0.25, 1 / 40, True)),
+        ([{"CPU": 2.0}], GPU_WORKER, {"gpus_per_trial": 0.0}, (1, 0, False)),
+        ([{"CPU": 2.0}], {"CPU": 8.0}, {}, (1, 0, False)),
         ([*UP, GPU_WORKER], {"CPU": 8.0}, {}, (0.25, 1 / 40, True)),
     ],
 )
 def test_trials_run_on_the_gpus_of_workers_that_are_yet_to_come(monkeypatch, nodes, comes, options, asked):
-    """A cluster of Kubernetes or a cloud has a head alone at first, and starts the workers that are asked for."""
+    """A cluster of Kubernetes or a cloud has a head alone at first, and starts the workers that are asked for.
+
+    Those with GPUs are started for trials that ask for CPUs alone, too: what CPUs the head has must not decide.
+    """
     monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": node} for node in nodes])
     monkeypatch.setattr(autoscaler, "is_present", lambda: True)
     monkeypatch.setattr(
