@@ -182,8 +182,25 @@ def _ask_gpus(
     answers = []
     for reply in ready:
         with suppress(ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):  # the node has gone
-            answers.append((pending[reply], ray.get(reply)))
+            answers.append((pending[reply], _answer_of(pending[reply], reply)))
     return answers
+
+
+def _answer_of(address: str, reply: Any) -> tuple[int, int, bool]:
+    """Return a node's answer.
+
+    Raises:
+        UserError: the node cannot tell, as one whose GPU has failed.
+    """
+    try:
+        return ray.get(reply)  # type: ignore[no-any-return]
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, UserError):
+            raise error.cause from error
+        raise UserError(
+            f"the GPU of node {address} does not work ({type(error.cause).__name__}: {_first_line(error.cause)}); "
+            "look at nvidia-smi there, or take it out of the cluster."
+        ) from error
 
 
 def _of_gpu(examples: Sequence[Mapping[str, Any]], extensions: Sequence[Extension]) -> tuple[int, int, bool]:
@@ -288,6 +305,10 @@ def _wait_to_join(start: Start, address: str) -> None:
         raise NotStartedError(f"the Ray at --address {address} does not let us join: {error}.") from error
     except RuntimeError as error:  # another version of Ray or Python
         raise UserError(f"the Ray at --address {address} cannot be joined: {_in_one_line(error)}") from error
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _in_one_line(error: Exception) -> str:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from ray import tune
+from ray.exceptions import RayTaskError
 
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -137,6 +138,30 @@ def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
         return
     with pytest.raises(UserError, match=words):
         check_gpus(resources, plan)
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        (RuntimeError("CUDA error: unknown error\nCUDA kernel errors"), r"^the GPU of node 10\.0\.0\.8 does not work "),
+        (UserError("mine.py cannot be read."), r"^mine\.py cannot be read\.$"),
+    ],
+)
+def test_a_node_whose_gpu_fails_is_named_and_so_left_out(monkeypatch, raised, words):
+    """Anything but a UserError would end the command, and keep the node where it joins later."""
+
+    def get(reply):
+        raise RayTaskError("_of_gpu", "a traceback", raised).as_instanceof_cause()
+
+    asked = SimpleNamespace(options=lambda **options: SimpleNamespace(remote=lambda *task: "reply"))
+    node = {"NodeID": "0a" * 28, "NodeManagerAddress": "10.0.0.8", "Alive": True, "Resources": {"CPU": 1.0, "GPU": 1.0}}
+    monkeypatch.setattr("ray.nodes", lambda: [node])
+    monkeypatch.setattr("ray.remote", lambda **options: lambda task: asked)
+    monkeypatch.setattr("ray.wait", lambda replies, **options: (replies, []))
+    monkeypatch.setattr("ray.get", get)
+    plan = SimpleNamespace(options=SimpleNamespace(precision="float32", max_concurrent=None), num_trials=1, examples=())
+    with pytest.raises(UserError, match=words):
+        check_gpus(Resources(cpus=1, gpus=0.1, grows=False), plan)
 
 
 def test_a_node_that_is_left_out_has_no_room_and_gets_no_request(tmp_path, monkeypatch):
