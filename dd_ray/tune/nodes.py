@@ -115,7 +115,7 @@ def _check(sweep: SweepFolder, nodes: Mapping[str, str], is_over: Callable[[], b
 def _ask(
     nodes: Mapping[str, str], location: str, marker: str, replies: Mapping[str, str], is_over: Callable[[], bool]
 ) -> dict[str, dict[str, Any]]:
-    """Return what the nodes answer to `_question`, without those that have left the cluster since."""
+    """Return what the nodes answer to `_question`, without those that have left the cluster since or are leaving."""
     task: Any = ray.remote(num_cpus=0, max_retries=0)(_question(location, marker))
     pending = {
         node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(replies[node])
@@ -172,13 +172,15 @@ def _wait_for_all(pending: Mapping[str, Any], nodes: Mapping[str, str], is_over:
 
 
 def _answer_of(node: str, address: str, reply: Any) -> dict[str, Any] | None:
-    """Return a node's answer; None if it has left the cluster.
+    """Return a node's answer; None if it has left the cluster, or is about to leave and takes no more work.
 
     Raises:
         _SilentNodeError: the node is there, and its task was lost.
     """
     try:
         return ray.get(reply)  # type: ignore[no-any-return]
+    except ray.exceptions.TaskUnschedulableError:
+        return None
     except ray.exceptions.RayError as error:
         if _stays(node):
             raise _SilentNodeError(

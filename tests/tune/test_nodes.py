@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from ray import tune
-from ray.exceptions import RayTaskError
+from ray.exceptions import RayTaskError, TaskUnschedulableError
 
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -138,6 +138,18 @@ def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
         return
     with pytest.raises(UserError, match=words):
         check_gpus(resources, plan)
+
+
+def test_a_node_that_is_being_taken_away_keeps_no_sweep_from_starting(cluster, monkeypatch):
+    """As a spot machine is: it is alive until its trials have ended or its time is up, and Ray gives it no task."""
+
+    def get(reply):
+        raise TaskUnschedulableError("The task is not schedulable")
+
+    cluster()
+    monkeypatch.setattr("ray.get", get)
+    monkeypatch.setattr(nodes, "SECONDS_TO_LEAVE", 0.0)
+    assert nodes._answer_of("n", "10.0.0.7", "reply") is None
 
 
 @pytest.mark.parametrize(
