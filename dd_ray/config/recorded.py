@@ -1,5 +1,6 @@
 """Records of the extensions that a sweep was run with, which are read without running them."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass, replace
@@ -84,11 +85,20 @@ def _recalled(values: Mapping[str, Any], file: str) -> Spec:
         given["factors"] = ()
     # What a record says of code is not taken: it may be of anybody's, and the code that it names would be run.
     for name in (known.keys() & {*values}) - {"options", *CODE, *_FUNCTIONS}:
-        _check(name, known[name], values[name])
-        given[name] = tuple(values[name]) if isinstance(values[name], list) else values[name]
+        value = _number(values[name]) if known[name] in (int, float) else values[name]
+        _check(name, known[name], value)
+        given[name] = tuple(value) if isinstance(value, list) else value
     if "gflop_per_frame" in given:
         given["gflop_per_frame"] = {int(size): cost for size, cost in given["gflop_per_frame"].items()}
     return _beside_others(kind(**given), values["options"])
+
+
+def _number(value: Any) -> Any:
+    """Return the number that a text stands for: NumPy's were recorded as text before 28 November 2026."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
 
 
 def _beside_others(spec: Spec, options: Sequence[Mapping[str, Any]]) -> Spec:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from dd_ray.errors import UserError
@@ -248,8 +249,12 @@ def lines_before_damage(files: Files, name: str, kind: str) -> bytes:
 
 
 def json_file(value: Any) -> bytes:
-    """Return the content of a file of JSON."""
-    return (json.dumps(value, indent=1, default=str) + "\n").encode()
+    """Return the content of a file of JSON, with numbers of NumPy's as numbers, and what else JSON lacks as text."""
+    return (json.dumps(value, indent=1, default=_plain) + "\n").encode()
+
+
+def _plain(value: object) -> int | float | str:
+    return int(value) if isinstance(value, Integral) else float(value) if isinstance(value, Real) else str(value)
 
 
 def damaged(files: Files, name: str, why: str, kind: str | None = None) -> DamagedError:

@@ -29,6 +29,7 @@ from dd_ray.config.options import product
 from dd_ray.config.recorded import changed_since, recall, record
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
+from dd_ray.storage.records import json_file
 from dd_ray.sweep import Study
 from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.training import Stack, dump_state, load_state
@@ -219,6 +220,14 @@ def test_no_code_that_a_record_names_is_taken(kind: str, code: str, more: dict[s
     spec = loading.REGISTRIES[kind]["theirs"]
     assert getattr(spec, code) != "os:system" and "os:system" not in loading.codes_of(spec)
     assert loading.is_recalled(spec)
+
+
+@pytest.mark.parametrize("size", ["9", json.loads(json_file(np.int64(9)))])
+def test_a_number_of_numpy_s_is_recalled_as_it_is_and_as_it_was_recorded_before(size: object) -> None:
+    (claim,) = _claims("theirs", "their_option", 0.5, "dataset", training_size=size)
+    del claim["declares"][0]["title"]
+    recall([claim])
+    assert loading.REGISTRIES["dataset"]["theirs"].training_size == 9
 
 
 @pytest.mark.parametrize("option", ["gamma", "seed", "key", "to_dict", "num_data", "sweep"])
