@@ -26,6 +26,12 @@ def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str
     return f"did you mean {close[0]}?" if close else otherwise
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, without its full stop, or its type if it says nothing."""
+    said = str(error).strip()
+    return said.splitlines()[0].rstrip(".") if said else type(error).__name__
+
+
 def printable(text: object, lines: bool = False) -> str:
     r"""Escape a text so that a terminal shows it and does not obey it: `\x1b[2J` is printed as these characters.
 

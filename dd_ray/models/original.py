@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.urls import check_regular
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, first_line
 from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 
@@ -77,8 +77,7 @@ def load_original(path: str | Path) -> BetaVAE | SupervisedEncoder:
     except KeyError as error:
         raise UserError(f"{path} is not a checkpoint of the original study: it holds no {error}.") from error
     except _FOREIGN as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} is not a checkpoint of the original study: {reason}") from error
+        raise UserError(f"{path} is not a checkpoint of the original study: {first_line(error)}.") from error
     return model
 
 

@@ -25,7 +25,7 @@ from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name, options_class
 from dd_ray.config.trial_fields import field_names
 from dd_ray.config.urls import check_regular, own_path
-from dd_ray.errors import UserError, did_you_mean, printable
+from dd_ray.errors import UserError, did_you_mean, first_line, printable
 from dd_ray.storage.exports import export
 from dd_ray.sweep.checks import without_effect
 from dd_ray.sweep.options import options_of
@@ -98,7 +98,7 @@ class ValueFile:
             line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
             raise UserError(f"--config {path} is no YAML{line}: {error.problem or error.context}.") from error
         except (yaml.YAMLError, ValueError) as error:
-            raise UserError(f"--config {path} is no YAML: {_first_line(error)}.") from error
+            raise UserError(f"--config {path} is no YAML: {printable(first_line(error))}.") from error
         if not isinstance(node, yaml.MappingNode) or not node.value:
             raise UserError(f"--config {path} holds no options; give lines such as `gamma: [0, 0.5]`.")
         entries: dict[str, Value] = {}
@@ -296,10 +296,6 @@ def _text_of(path: str) -> str:
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"--config {path} cannot be read ({reason}); give the path of a YAML file.") from error
-
-
-def _first_line(error: Exception) -> str:
-    return printable(str(error).splitlines()[0]) if str(error) else type(error).__name__
 
 
 def _value(node: Any, where: str) -> Value:

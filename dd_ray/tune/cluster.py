@@ -16,7 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import Extension, load_extensions, loaded
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, first_line
 from dd_ray.storage.private import PrivateFolder, make_private, make_private_file
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.plan import Plan
@@ -198,7 +198,7 @@ def _answer_of(address: str, reply: Any) -> tuple[int, int, bool]:
         if isinstance(error.cause, UserError):
             raise error.cause from error
         raise UserError(
-            f"the GPU of node {address} does not work ({type(error.cause).__name__}: {_first_line(error.cause)}); "
+            f"the GPU of node {address} does not work ({type(error.cause).__name__}: {first_line(error.cause)}); "
             "look at nvidia-smi there, or take it out of the cluster."
         ) from error
 
@@ -305,10 +305,6 @@ def _wait_to_join(start: Start, address: str) -> None:
         raise NotStartedError(f"the Ray at --address {address} does not let us join: {error}.") from error
     except RuntimeError as error:  # another version of Ray or Python
         raise UserError(f"the Ray at --address {address} cannot be joined: {_in_one_line(error)}") from error
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def _in_one_line(error: Exception) -> str:

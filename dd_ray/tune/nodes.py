@@ -10,7 +10,7 @@ from uuid import uuid4
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, first_line
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 
@@ -184,7 +184,7 @@ def _answer_of(node: str, address: str, reply: Any) -> dict[str, Any] | None:
     except ray.exceptions.RayError as error:
         if _stays(node):
             raise _SilentNodeError(
-                f"node {address} lost the worker that was to look at it ({_first_line(error)}); look at its memory "
+                f"node {address} lost the worker that was to look at it ({first_line(error)}); look at its memory "
                 "and at the logs of its Ray, or take it out of the cluster."
             ) from error
         return None
@@ -198,10 +198,6 @@ def _stays(node: str) -> bool:
             return True
         time.sleep(0.5)
     return False
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
 
 
 def _check_answer(address: str, answer: Mapping[str, Any], location: str) -> None:
