@@ -1,4 +1,4 @@
-"""The exception for a user's mistakes, and a filter for text of others that is printed to a terminal."""
+"""The exception for a user's mistakes, and filters for text of others that is printed to a terminal or written."""
 
 import sys
 import unicodedata
@@ -48,6 +48,11 @@ def printable(text: object, lines: bool = False) -> str:
         each if unicodedata.category(each) not in UNSEEN or (lines and each in OF_LINES) else _escaped(each)
         for each in text
     )
+
+
+def as_bytes(text: str) -> bytes:
+    r"""Return a text in UTF-8. Bytes of a file's name that are none are escapes, `\udcff`, as JSON has them."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 @contextmanager

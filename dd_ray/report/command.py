@@ -27,7 +27,7 @@ from tqdm import tqdm
 from dd_ray import results
 from dd_ray.command_line import as_command, optional, parse_options
 from dd_ray.config.extensions import taken_from
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, as_bytes
 from dd_ray.report.content import collect
 from dd_ray.report.front import FRONT, front_page, is_storage
 from dd_ray.report.live import PAGE
@@ -89,7 +89,7 @@ def write_report(options: Options) -> Path:
     here = Path() if options.more else SweepFolder.open(options.path).files.local or Path()
     out = options.out or here / PAGE
     file = out.absolute()  # so that a folder, such as `.`, has a name to be refused by
-    export(file.parent, {file.name: page.encode("utf-8", "backslashreplace")})
+    export(file.parent, {file.name: as_bytes(page)})
     return out
 
 
@@ -113,7 +113,7 @@ def _write_front(options: Options) -> Path:
     page = front_page(options.path, lambda line: f"{quote(line.name)}/{PAGE}" if line.has_page else None)
     out = options.out or (open_files(options.path).local or Path()) / FRONT
     file = out.absolute()
-    export(file.parent, {file.name: page.encode("utf-8", "backslashreplace")})
+    export(file.parent, {file.name: as_bytes(page)})
     return out
 
 

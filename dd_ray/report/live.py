@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 
 from dd_ray.command_line import as_command
+from dd_ray.errors import as_bytes
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -57,7 +58,7 @@ def live_page(sweep: SweepFolder, name: str, question: str, shown: bool = True) 
     command = serve_command(sweep.location)
     if not sweep.files.exists(PAGE):
         page = waiting_page(name, question, sweep.location)
-        sweep.files.write(PAGE, page.encode("utf-8", "backslashreplace"), durable=False)
+        sweep.files.write(PAGE, as_bytes(page), durable=False)
     if shown:
         print(f"Page:        {page_link(sweep)}")
         print(f"Live:        {command}", flush=True)
@@ -116,7 +117,7 @@ def write_page(sweep: SweepFolder) -> None:
     from dd_ray.report.page import render  # noqa: PLC0415
 
     page = render(collect(sweep.location), [], [])
-    sweep.files.write(PAGE, page.encode("utf-8", "backslashreplace"), durable=False)
+    sweep.files.write(PAGE, as_bytes(page), durable=False)
 
 
 def waiting_page(name: str, question: str, location: str) -> str:

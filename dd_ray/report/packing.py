@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dd_ray.errors import as_bytes
+
 WHOLE = 0
 """In place of the digits of a column of whole numbers."""
 MOST_DIGITS = 6
@@ -45,8 +47,7 @@ def pack(value: Any) -> bytes:
     """
     columns = _Columns()
     tree = {"content": _without_columns(value, columns), "names": columns.names}
-    written = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = written.encode("utf-8", "backslashreplace")  # bytes of a file's name that are no UTF-8, as JSON escapes them
+    text = as_bytes(json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     codes = columns.codes()
     head = np.array([len(text), len(codes)], "<u4").tobytes()
     planes = codes.view(np.uint8).reshape(-1, 4).T.tobytes()

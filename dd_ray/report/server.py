@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, as_bytes
 from dd_ray.report.beside import BESIDE, METRIC, beside_body
 from dd_ray.report.content import collect
 from dd_ray.report.front import FIRST, Lines, front_page, is_storage, plain_page, sweeps_in
@@ -194,7 +194,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send(HTTPStatus.OK, "application/json", as_json(content), {"ETag": version})
 
     def _send(self, status: HTTPStatus, kind: str, text: str, headers: Mapping[str, str] | None = None) -> None:
-        content = text.encode("utf-8", "backslashreplace")
+        content = as_bytes(text)
         self.send_response(status)
         sent = {
             "Content-Type": f"{kind}; charset=utf-8",

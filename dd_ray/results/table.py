@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from dd_ray.config import TrialConfig, field_names, has_effect
-from dd_ray.errors import UserError, printable
+from dd_ray.errors import UserError, as_bytes, printable
 from dd_ray.metrics import with_untrained
 from dd_ray.results.joining import differences, join, joined_manifest, names_of
 from dd_ray.storage.starts import WEIGHTS
@@ -214,7 +214,7 @@ def as_csv(table: pd.DataFrame) -> bytes:
     """
     texts = table.select_dtypes(include=["object", "string"]).columns
     harmless = table.assign(**{str(name): table[name].map(_harmless) for name in texts})
-    return harmless.rename(columns=_harmless).to_csv(index=False).encode("utf-8", "backslashreplace")
+    return as_bytes(harmless.rename(columns=_harmless).to_csv(index=False))
 
 
 def _harmless(value: Any) -> Any:
