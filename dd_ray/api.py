@@ -99,6 +99,8 @@ def run(
             check_trial_fits(asked.examples)
         open_data(asked)
         save_values(wanted)
+        for line in asked.without_values() if progress else ():
+            print(f"{line}.")
         if asked.start is not None and progress:
             print(f"Each trial begins with {asked.start}, and not from scratch.")
         sweep, ending = train(asked, progress, began)

@@ -8,7 +8,8 @@ from typing import Any
 
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.labels import label_of
-from dd_ray.config.options import Axes, option_name, product, shown
+from dd_ray.config.options import Axes, option_name, product, shown, without_effect
+from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, reported_by, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
@@ -214,7 +215,18 @@ class Plan:
         elif self.num_trials < math.prod(len(values) for values in self.axes.values() if values):
             count = f"{self.num_trials} trials of {axes}, since where an axis has no effect its trials are one"
         values = [f"  {option_name(name)}: {' '.join(map(shown, self.axes[name]))}" for name in self.swept]
-        return [count, *values, *self._left_out_nothing()]
+        return [count, *values, *self.without_values(), *self._left_out_nothing()]
+
+    def without_values(self) -> list[str]:
+        """Say in lines which options of the preset are given without a value, and so have their default."""
+        usual, idle = defaults(), without_effect(self.axes)
+        values = self.study.defaults(self.options.preset)
+        told = [
+            (name, usual[name])
+            for name in values
+            if name not in self.axes and name not in idle and usual[name] is not None and values[name] != (usual[name],)
+        ]
+        return [f"{option_name(name)} is given no value, so it is {shown(value)}, its default" for name, value in told]
 
     def _left_out_nothing(self) -> list[str]:
         """Say in lines which of the combinations that a user leaves out no trial has."""

@@ -95,6 +95,7 @@ class SearchPlan(Plan):
             f"{self.options.suggestions} suggestions × {repeats} = {self.num_trials} trials, "
             f"drawn by {SAMPLERS[self.options.sampler].title} for " + " and ".join(better),
             *(f"  {option_name(name)}: {distribution}" for name, distribution in self.space.items()),
+            *self.without_values(),
         ]
 
     def is_done(self, sweep: SweepFolder) -> bool:

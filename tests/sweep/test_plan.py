@@ -120,6 +120,17 @@ def test_a_seed_option_without_values_is_left_out():
     assert {c.config.seed for c in parse(TINY, ["--seed"]).trials} == {0}
 
 
+def test_options_of_the_preset_without_a_value_are_told_with_their_default():
+    told = [
+        f"{name} is given no value, so it is {usual}, its default" for name, usual in (("gamma", 0), ("batch-size", 64))
+    ]
+    assert parse(TINY, ["--gamma", "--batch-size"]).contents()[2:] == told
+    assert dd_ray.plan(TINY, gamma=[], batch_size=None).without_values() == told
+    assert dd_ray.plan("inertia_search", gamma=[]).contents()[-1] == told[0]
+    for args in ([], ["--beta-norm", "1"], ["--model", "beta_vae"], ["--model", "beta_vae", "--gamma"], ["--alpha"]):
+        assert parse(TINY, args).without_values() == []
+
+
 def test_evaluations_start_untrained_and_end_at_the_end():
     assert parse(TINY, ["--iterations", "100", "--evaluations", "4"]).evaluate_at == (0, 25, 50, 75, 100)
     assert parse(TINY, ["--iterations", "2", "--evaluations", "4"]).evaluate_at == (0, 1, 2)
