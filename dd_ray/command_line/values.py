@@ -90,7 +90,16 @@ def _each(value: Any) -> tuple[Any, ...]:
 
 
 def plain_value(value: Any) -> Any:
-    """Convert a number of NumPy, or an array without dimensions, to Python's number, and a path to text."""
+    """Convert a number of NumPy, or an array without dimensions, to Python's number, and a path to text.
+
+    Of numbers with fewer bits than Python's, it takes the digits that they are shown with: `np.float32(0.1)` is 0.1.
+    """
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+    if getattr(value, "ndim", None) != 0:
+        return value
+    number = value.item()
+    if not isinstance(number, float):
+        return number
+    rounded = (float(f"{number:.{digits}g}") for digits in range(1, 18))
+    return next((each for each in rounded if value == each), number)

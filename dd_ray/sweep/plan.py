@@ -20,6 +20,7 @@ from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_effects, check_metric, check_number, check_options, ranks
+from dd_ray.sweep.digits import with_digits
 from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
@@ -347,7 +348,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     """
     check_options(options)
     check_effects(study, options)
-    axes = with_start(with_contents(with_stream(axes, options)), options)
+    axes = with_start(with_contents(with_stream(with_digits(axes, options), options)), options)
     seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
     axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
     check_number(math.prod(len(values) for values in axes.values() if values))

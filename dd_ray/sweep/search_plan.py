@@ -18,6 +18,7 @@ from dd_ray.metrics import REPORTED
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.checks import check_effects, check_metric, check_number, check_options
+from dd_ray.sweep.digits import with_digits
 from dd_ray.sweep.options import SearchOptions
 from dd_ray.sweep.plan import Plan, check_compared
 from dd_ray.sweep.planned import PlannedTrial
@@ -194,7 +195,7 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
     check_number(options.suggestions * len(seeds))
     check_no_value_twice("seed", seeds)
-    axes = with_start(with_stream(axes, options), options)
+    axes = with_start(with_stream(with_digits(axes, options), options), options)
     axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
     plan = SearchPlan(study, options, axes, (), space, fixed)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dd_ray.command_line import plain_value
 from dd_ray.config.options import Axes
 from dd_ray.sweep.schedulers import ASHA
 from dd_ray.sweep.space import Space
@@ -99,4 +100,5 @@ class Study:
         space = self.search.space if self.search else {}
         drawn = {name: distribution.ends for name, distribution in space.items()}
         # No value, so that each seed has a training stream of its own, see `dd_ray.sweep.streams`.
-        return {**drawn, "dataset_seed": (), **chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}
+        values = {**drawn, "dataset_seed": (), **chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}
+        return {name: tuple(map(plain_value, each)) for name, each in values.items()}

@@ -2,18 +2,23 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 import dd_ray
 from dd_ray.cli import describe, parse
 from dd_ray.command_line import duration
+from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import FURTHER, REPORTED, reported_by
 from dd_ray.models import build_model
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import Outcome
 from dd_ray.studies import study_named
+from dd_ray.sweep.manifest import check_agrees, make_manifest
 from tests.own_files import BARE, COLOUR, GREY
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
 
@@ -129,6 +134,28 @@ def test_options_of_the_preset_without_a_value_are_told_with_their_default():
     assert dd_ray.plan("inertia_search", gamma=[]).contents()[-1] == told[0]
     for args in ([], ["--beta-norm", "1"], ["--model", "beta_vae"], ["--model", "beta_vae", "--gamma"], ["--alpha"]):
         assert parse(TINY, args).without_values() == []
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, torch.tensor])
+def test_a_number_of_few_bits_is_the_one_that_is_shown(kind, tmp_path):
+    written = dd_ray.plan(TINY, gamma=[0.1, 1 / 8], beta=0.3, storage=tmp_path)
+    assert dd_ray.plan(TINY, gamma=[kind(0.1), kind(1 / 8)], beta=kind(0.3), storage=tmp_path).keys == written.keys
+    preset = replace(TINY.presets["quick"], axes={"beta": (kind(0.3),), "gamma": [kind(0.1), kind(1 / 8)]})
+    assert dd_ray.plan(replace(TINY, presets={"quick": preset}), storage=tmp_path).axes == written.axes
+    assert TrialConfig(model="beta_vae", beta=kind(0.3)).key == TrialConfig(model="beta_vae", beta=0.3).key
+
+
+@pytest.mark.parametrize("study", [TINY, "inertia_search"])
+def test_a_sweep_that_has_numbers_with_the_digits_of_float32_goes_on_with_them(study, tmp_path):
+    asked = {"alpha": [0.25, np.float32(0.1)], "storage": tmp_path, "name": "before"}
+    before = dd_ray.plan(study, **{**asked, "alpha": [0.25, 0.10000000149011612]})
+    sweep = SweepFolder.at(before.location)
+    sweep.write_manifest(make_manifest(before, None))
+    again = dd_ray.plan(study, **asked)
+    check_agrees(again, sweep)
+    assert (again.keys, again.axes) == (before.keys, before.axes)
+    sweep.files.write("sweep.json", b"{")
+    assert dd_ray.plan(study, **asked).axes["alpha"] == (0.25, 0.1)
 
 
 def test_evaluations_start_untrained_and_end_at_the_end():
