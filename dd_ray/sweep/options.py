@@ -96,7 +96,8 @@ class SweepOptions:
     and later, among which a trial's key chooses; median, where a trial's best is worse than the median of the others'
     means. none lets all finish."""
     metric: str = "reconstruction_error"
-    """Metric of held-out data by which a scheduler compares trials, and `--stop-at-plateau` each with itself."""
+    """Metric of held-out data by which a scheduler compares trials, and `--stop-at-plateau` each with itself; and by
+    which `dd-ray results` names the best cells, also where nothing stops trials."""
     grace_period: Annotated[int | None, optional("N"), FROM_1, UP_TO_LONGEST] = None
     """Iterations before a scheduler, or a plateau, may stop a trial; a share of all that the preset names where it is
     not given."""
