@@ -15,7 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +61,8 @@ class Extension:
     name: str
     """Name of the file, without its folder."""
     text: str
+    path: str = field(default="", compare=False)
+    """Whole path of the file where the command ran, so that it finds files beside it by `__file__`."""
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -74,7 +76,7 @@ class Extension:
             raise UserError(f"--extension {path} is no Python file; give one such as my_models.py.")
         try:
             check_regular(file)
-            return cls(file.name, file.read_text(encoding="utf-8-sig"))
+            return cls(file.name, file.read_text(encoding="utf-8-sig"), str(file))
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(f"--extension {path} cannot be read ({reason}); give the path of a Python file.") from error
@@ -211,10 +213,11 @@ def kind_of(spec: Spec) -> str:
 
 def _run(extension: Extension) -> ModuleType:
     module = ModuleType(extension.module)
-    module.__file__ = extension.name
+    module.__file__ = extension.path or extension.name
     lines = extension.text.splitlines(keepends=True)
     # So that tracebacks show its lines, and docstrings of its options are found, also on workers without the file.
-    linecache.cache[extension.name] = (len(extension.text), None, lines, extension.name)
+    for name in (extension.name, module.__file__):
+        linecache.cache[name] = (len(extension.text), None, lines, name)
     sys.modules[extension.module] = module
     try:
         exec(compile(extension.text, extension.name, "exec"), module.__dict__)

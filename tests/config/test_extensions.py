@@ -86,6 +86,21 @@ def test_its_options_are_fields_and_part_of_the_key() -> None:
     assert TrialConfig.from_dict(_config(blur=0.2).to_dict()) == _config(blur=0.2)
 
 
+@pytest.mark.parametrize("sent", [False, True])
+def test_it_finds_files_beside_it_also_where_the_working_folder_is_another(
+    sent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "options.txt").write_text("0.25")
+    reads = 'HERE = Path(__file__).parent\nUSUAL = float((HERE / "options.txt").read_text())\n'
+    text = BLUR.read_text().replace("import torch\n", f"from pathlib import Path\n\nimport torch\n\n{reads}", 1)
+    _file(tmp_path, text.replace("] = 0.5", "] = USUAL"))
+    monkeypatch.chdir(tmp_path)
+    read = Extension.read("mine.py")
+    monkeypatch.chdir(FOLDER)
+    load_extensions([pickle.loads(pickle.dumps(read)) if sent else read])
+    assert _config().to_dict()["blur"] == 0.25
+
+
 def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -> None:
     load_files([BLUR])
     assert len(product({"model": ("blur_vae", "beta_vae"), "beta": (0.1,), "blur": (0.0, 0.5)})) == 3
