@@ -12,13 +12,49 @@ from dd_ray.data.arrays import as_images
 from dd_ray.data.dataset import Dataset
 from dd_ray.data.occluder import occluded
 from dd_ray.data.rendering import checked
+from dd_ray.errors import UserError
 from dd_ray.storage.dsprites import fetching
 
 
 def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:
-    """Make the dataset that a config names, which renders on the given device."""
-    dataset: Dataset = resolve(DATASETS[config.dataset].make)(config, torch.device(device))
+    """Make the dataset that a config names, which renders on the given device.
+
+    Raises:
+        UserError: a user's own dataset draws or paints something else than it is to.
+    """
+    make = DATASETS[config.dataset].make
+    dataset: Dataset = resolve(make)(config, torch.device(device))
+    if not str(make).startswith("dd_ray."):
+        _check_own(dataset, config)
     return dataset
+
+
+def _check_own(dataset: Dataset, config: TrialConfig) -> None:
+    own = f"dataset = {config.dataset}"
+    if not isinstance(dataset, Dataset):
+        raise UserError(
+            f"{own} makes a {type(dataset).__name__}; let it be a dd_ray.data.Dataset, such as ContinuousDataset."
+        )
+    names, factors = dataset.factor_names, torch.as_tensor(dataset.factors(0))
+    expected = (config.batch_size, config.frames, len(names))
+    if factors.shape != expected:
+        raise UserError(
+            f"{own} draws factors of shape {tuple(factors.shape)}; give {expected}: {expected[0]} videos of "
+            f"{expected[1]} frames, each with {', '.join(names) or 'no factor'}."
+        )
+    try:
+        checked(factors.flatten(0, 1).double(), names)
+    except UserError as error:
+        raise UserError(f"{own}: {error}") from error
+    if type(dataset).render is not Dataset.render:
+        return
+    painted = dataset.paint(factors.to(dataset.device))
+    size = (*expected[:2], config.image_size, config.image_size)
+    if painted.dtype != torch.uint8 or painted.shape != size:
+        raise UserError(
+            f"{own} paints {str(painted.dtype).removeprefix('torch.')} images of shape {tuple(painted.shape)}; give "
+            f"uint8 of shape {size}, from 0 (black) to 255 (white)."
+        )
 
 
 def fetched_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:

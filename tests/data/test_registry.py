@@ -44,7 +44,8 @@ def _make(config, device):
 
 
 def _spec(name, **changes):
-    return DatasetSpec(name=name, make=_make, painter=_painter, factors=("bar_y",), training_size=1000, **changes)
+    usual = {"make": _make, "painter": _painter, "factors": ("bar_y",), "training_size": 1000}
+    return DatasetSpec(**{"name": name, **usual, **changes})
 
 
 @pytest.fixture
@@ -95,6 +96,38 @@ def test_a_new_dataset_is_trained_on_and_evaluated(add, changes):
     assert np.isfinite(metrics["reconstruction_error"]) and "linear_r2/bar_y" in metrics
     assert latent_table(trial.model, config, test_set)["follows"].unique().tolist() == ["bar_y"]
     assert set(dataset.levels()) == ({"bar_y"} if config.frames == 1 else set())
+
+
+def _made(paint=_paint, drawn=lambda factors: factors):
+    """Makes a dataset that paints, or draws, in another way."""
+
+    def make(config, device):
+        draw = lambda rng, n: drawn(rng.random((n, config.frames, 1), dtype=np.float32))  # noqa: E731
+        return ContinuousDataset(config, device, partial(paint, image_size=config.image_size), draw)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda config, device: [], "makes a list; let it be a dd_ray.data.Dataset"),
+        (
+            _made(lambda *args, **sizes: _paint(*args, **sizes) / 255),
+            r"paints float32 images .* give uint8 of shape \(8, 1, 32",
+        ),
+        (_made(lambda *args, **sizes: _paint(*args, **sizes)[:, :, None]), r"of shape \(8, 1, 1, 32, 32\); give uint8"),
+        (_made(lambda factors, image_size: _paint(factors, 48)), r"of shape \(8, 1, 48, 48\); give uint8"),
+        (_made(drawn=lambda factors: factors[:, 0]), r"draws factors of shape \(8, 1\); give \(8, 1, 1\): 8 videos"),
+        (_made(drawn=lambda factors: factors.repeat(3, 1)), r"draws factors of shape \(8, 3, 1\); give \(8, 1, 1\)"),
+        (_made(drawn=lambda factors: factors + 1), r"bar_y = 1\.\d+ in row 0 is out of range"),
+        (_made(drawn=lambda factors: factors * np.nan), "bar_y = nan in row 0 is out of range"),
+    ],
+)
+def test_a_dataset_that_draws_or_paints_something_else_is_refused(add, make, message):
+    add("still_bars", make=make)
+    with pytest.raises(UserError, match=f"^dataset = still_bars.* {message}"):
+        make_dataset(_config())
 
 
 def test_held_out_stills_of_a_new_dataset_are_uniform_and_are_scored(add):
