@@ -33,7 +33,7 @@ def build_model(config: TrialConfig) -> Model:
     is restored.
 
     Raises:
-        UserError: a user's own model is not a `Model`.
+        UserError: a user's own model is not a `Model`, or has no parameter.
     """
     with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -43,4 +43,6 @@ def build_model(config: TrialConfig) -> Model:
             f"model = {config.model} builds a {type(model).__name__}; let its class be a subclass of "
             "dd_ray.models.Model, or of VideoVAE."
         )
+    if next(model.parameters(), None) is None:
+        raise UserError(f"model = {config.model} has no parameter, and so nothing to train; give it one.")
     return model

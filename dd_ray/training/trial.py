@@ -15,7 +15,7 @@ from torch.nn.utils import vector_to_parameters
 from dd_ray.config import MODELS, NETWORKS, OBJECTIVES, OPTIMIZERS, TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.errors import UserError
-from dd_ray.models import Model, build_model
+from dd_ray.models import Model, Reconstruction, build_model
 from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.cpu_convolutions import CPU
@@ -104,11 +104,14 @@ class Trial:
         """Make sure that nothing but weights, batch and noise decides a step, since a state has nothing else.
 
         Raises:
-            UserError: the code of a user's own makes or changes a buffer, or draws random numbers.
+            UserError: the code of a user's own makes or changes a buffer, draws random numbers, or returns tensors of
+                other shapes than those of `Reconstruction`, which the objective might stretch to fit.
         """
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         drawn = self._random_states()
         outputs = self.model(batch, self._noise(batch))
+        if isinstance(outputs, Reconstruction):
+            self._check_shapes(outputs, batch)
         objective(self.config, outputs, Weights.at(self.config, self.iteration))
         for name, buffer in self.model.named_buffers():
             if name not in buffers:
@@ -127,6 +130,18 @@ class Trial:
                 f"{self.own_code} draws random numbers, as dropout and randn_like do, and an interrupted trial would "
                 "go on with others; let it take them from the noise that forward is given, of the model's noise_shape."
             )
+
+    def _check_shapes(self, outputs: Reconstruction, batch: Batch) -> None:
+        num_frames = len(range(*outputs.frames.indices(batch.images.shape[1])))
+        of_latents = (len(batch.images), num_frames, outputs.mu.shape[-1])
+        expected = {
+            **dict.fromkeys(("mu", "logvar", "latents", "mu_predicted"), of_latents),
+            "target": (len(batch.images), outputs.target.shape[1], *self.config.image_shape),
+            "reconstruction": tuple(outputs.target.shape),
+        }
+        for name, shape in expected.items():
+            if (found := tuple(getattr(outputs, name).shape)) != shape:
+                raise UserError(f"{self.own_code} gives {name} of shape {found}; give {shape}.")
 
     def _random_states(self) -> list[Tensor]:
         of_gpu = [torch.cuda.get_rng_state(self.device)] if self.device.type == "cuda" else []

@@ -1,14 +1,16 @@
 """A user's own model, network or objective that would be trained otherwise than it says is refused."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dd_ray.config import MODELS, NETWORKS, OBJECTIVES, ModelSpec, NetworkSpec, ObjectiveSpec
 from dd_ray.config.models import VAE
 from dd_ray.errors import UserError
+from dd_ray.models.base import Model
 from dd_ray.models.beta_vae import BetaVAE
 from dd_ray.models.networks.mlp import MLPDecoder, MLPFeatures
 from dd_ray.objectives.posterior import Weighted
@@ -122,6 +124,47 @@ def test_a_model_that_is_none_or_returns_something_else_is_refused(declare, buil
     declare(MODELS, ModelSpec(name="own", title="own", build=build, reads=VAE))
     with pytest.raises(UserError, match=message):
         Stack([small("own", network="mlp", width_factor=0.05)], method=method).step()
+
+
+def _with(**changes: Callable[[Tensor], Tensor]) -> type[BetaVAE]:
+    """A model that returns some tensors in other shapes."""
+
+    class Changed(BetaVAE):
+        def forward(self, batch, noise=None):
+            outputs = super().forward(batch, noise)
+            return replace(outputs, **{name: change(getattr(outputs, name)) for name, change in changes.items()})
+
+    return Changed
+
+
+@METHODS
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (
+            _with(reconstruction=lambda x: x[:, :1]),
+            r"reconstruction of shape \(4, 1, 1, 32, 32\); give \(4, 5, 1, 32, 32",
+        ),
+        (_with(logvar=lambda x: x[:, -1:]), r"logvar of shape \(4, 1, 4\); give \(4, 5, 4\)"),
+        (_with(mu_predicted=lambda x: x[:, 2:]), r"mu_predicted of shape \(4, 3, 4\); give \(4, 5, 4\)"),
+        (_with(mu=lambda x: x[:, 1:]), r"mu of shape \(4, 4, 4\); give \(4, 5, 4\)"),
+    ],
+)
+def test_outputs_that_do_not_fit_each_other_are_refused(declare, build, message, method):
+    declare(MODELS, ModelSpec(name="own", title="own", build=build, reads=VAE, needs_videos=True))
+    with pytest.raises(UserError, match=f"^model = own gives {message}"):
+        Stack([small("own", network="mlp", width_factor=0.05)], method=method)
+
+
+class _Fixed(Model):
+    def forward(self, batch, noise=None):
+        raise NotImplementedError
+
+
+def test_a_model_without_a_parameter_is_refused(declare):
+    declare(MODELS, ModelSpec(name="own", title="own", build=_Fixed, reads=VAE))
+    with pytest.raises(UserError, match=r"^model = own has no parameter, and so nothing to train"):
+        Stack([small("own")])
 
 
 @METHODS
