@@ -7,6 +7,7 @@ correlate with factors as well as those of size 1, and the mask of active units 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -139,14 +140,14 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
         Values by column, `ACTIVE_STILLS` among them.
 
     Raises:
-        ValueError: a score gives a column that it does not declare, there is no score of a name, or latents are not
-            finite.
+        ValueError: a score gives a column that it does not declare, or no number for one, there is no score of a name,
+            or latents are not finite.
     """
     mask = active_mask(code.latents)
     scores: dict[str, float] = {ACTIVE_STILLS: int(mask.sum())}
     for name in applicable(names, code.factor_names, drawn=code.encode is not None):
         score = FURTHER[name]
-        columns = resolve(score.compute)(code, None)
+        columns = _computed(score, code, None)
         if undeclared := [column for column in columns if column not in score.columns]:  # it could be another's
             raise ValueError(
                 f"score {name} gives column {undeclared[0]}, which it does not declare; add it to columns."
@@ -160,8 +161,18 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
 def _of_active(score: ScoreSpec, code: Code, mask: Mask, of_all: dict[str, float]) -> dict[str, float]:
     if mask.all():
         return of_all
-    scores: dict[str, float] = resolve(score.compute)(code, mask) if mask.any() else dict.fromkeys(of_all, 0.0)
-    return scores
+    return _computed(score, code, mask) if mask.any() else dict.fromkeys(of_all, 0.0)
+
+
+def _computed(score: ScoreSpec, code: Code, mask: Mask | None) -> dict[str, float]:
+    columns: dict[str, float] = resolve(score.compute)(code, mask)
+    example = ", ".join(f'"{column}": 0.5' for column in score.columns)
+    if not isinstance(columns, dict):
+        raise ValueError(f"score {score.name} returns a {type(columns).__name__}; give a dictionary, {{{example}}}.")
+    for column, value in columns.items():
+        if not isinstance(value, Real):
+            raise ValueError(f"score {score.name} gives a {type(value).__name__} as {column}; give a number.")
+    return columns
 
 
 def _single(

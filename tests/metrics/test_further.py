@@ -98,6 +98,21 @@ def test_dci_by_its_name_is_dci():
     assert scores["dci_informativeness"] == expected.informativeness
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (0.5, r'returns a float; give a dictionary, \{"modularity": 0.5\}'),
+        (None, "returns a NoneType; give a dictionary"),
+        ({"modularity": np.ones(3)}, "gives a ndarray as modularity; give a number"),
+    ],
+)
+def test_a_score_that_gives_no_number_for_a_column_is_named(monkeypatch, given, said):
+    other = replace(FURTHER["modularity"], compute=lambda code, mask: given)
+    monkeypatch.setitem(FURTHER._specs, "modularity", other)
+    with pytest.raises(ValueError, match=f"score modularity {said}"):
+        further_scores(["modularity"], _code("circle_xy_rotated_45", num_points=200))
+
+
 def test_a_score_that_gives_what_it_does_not_declare_is_named(monkeypatch):
     other = replace(FURTHER["modularity"], compute=lambda code, mask: {"modularity": 0.5, "mcc_stills": 1.0})
     monkeypatch.setitem(FURTHER._specs, "modularity", other)
