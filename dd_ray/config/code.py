@@ -22,7 +22,8 @@ def resolve(code: CodeOrName) -> Any:
     module, _, name = code.partition(":")
     if module == ABSENT:
         raise CodeMissingError(
-            f"this needs the code of {name}, which a sweep's records do not have; give --extension {name}."
+            f"this needs the code of {name}, which a sweep's records do not have; give --extension {name}, or in "
+            f"Python call dd_ray.config.extensions.load_files(['{name}']) before."
         )
     return getattr(importlib.import_module(module), name)
 
