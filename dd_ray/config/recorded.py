@@ -22,7 +22,7 @@ from dd_ray.config.extensions import (
 )
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import Spec
-from dd_ray.config.trial_fields import REGISTRIES
+from dd_ray.config.trial_fields import REGISTRIES, defaults
 
 _ABOUT = ("symbol", "free", "of_data", "in_key")
 _FUNCTIONS = ("check", "applies")
@@ -56,6 +56,17 @@ def changed_since(recorded: Sequence[Mapping[str, Any]]) -> str:
     """Name, in words, the loaded extensions whose text differs from what a sweep recorded; empty if none does."""
     digests = {each["file"]: each["digest"] for each in recorded}
     return " and ".join(each.name for each in loaded() if digests.get(each.name, each.digest) != each.digest)
+
+
+def changed_defaults(recorded: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:
+    """Return the options whose defaults differ from those that a sweep recorded: what each was, and what it is.
+
+    A key leaves defaults out, so that with another one it would be that of other trials.
+    """
+    usual = defaults()
+    options = [option for extension in recorded for spec in extension["declares"] for option in spec["options"]]
+    before = {option["name"]: _number(option["default"]) for option in options if option["in_key"]}
+    return {name: (was, usual[name]) for name, was in before.items() if name in usual and usual[name] != was}
 
 
 def _recorded(spec: Spec) -> dict[str, Any]:

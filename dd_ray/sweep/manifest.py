@@ -8,7 +8,7 @@ from typing import Any
 
 from dd_ray.config import fields_with
 from dd_ray.config.options import option_name, without_effect
-from dd_ray.config.recorded import record
+from dd_ray.config.recorded import changed_defaults, record
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.records import DamagedError
@@ -53,7 +53,8 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     unless the old value is among several new ones, or the field has no effect on the trials of one of the two.
 
     Raises:
-        UserError: the sweep belongs to another study, or differs in a field that neither sweeps; the message names it.
+        UserError: the sweep belongs to another study, differs in a field that neither sweeps, or was made with other
+            defaults of an extension's options; the message names it.
     """
     before = sweep.manifest()
     if before is None:
@@ -61,6 +62,12 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
     if before["study"] != plan.study.name:
         raise UserError(
             f"{sweep.location} holds a sweep of study {before['study']}, not {plan.study.name}; choose another --name."
+        )
+    if changed := changed_defaults(before.get("extensions", [])):
+        told = "; ".join(f"{option_name(name)} was {was} and is now {now}" for name, (was, now) in changed.items())
+        raise UserError(
+            f"{sweep.location} has trials of an extension with other defaults: {told}. Keys of trials leave defaults "
+            "out, so they would be taken for others; choose another --name, or give the old defaults back."
         )
     idle = without_effect(before["axes"]) | without_effect(plan.axes)
     contradictions = [

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from dd_ray.config.recorded import changed_since, recall, record
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
 from dd_ray.storage.records import json_file
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
+from dd_ray.sweep.manifest import check_agrees, make_manifest
 from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.training import Stack, dump_state, load_state
 from tests.processes import python
-from tests.sweep.studies import load_study
+from tests.sweep.studies import TINY, load_study
 
 FOLDER = Path(__file__).parents[1] / "extensions"
 FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem != "__init__")
@@ -99,6 +102,23 @@ def test_it_finds_files_beside_it_also_where_the_working_folder_is_another(
     monkeypatch.chdir(FOLDER)
     load_extensions([pickle.loads(pickle.dumps(read)) if sent else read])
     assert _config().to_dict()["blur"] == 0.25
+
+
+def test_a_sweep_of_other_defaults_is_not_gone_on_with(tmp_path: Path) -> None:
+    words = ["--model", "blur_vae", "--blur", "0.25", "0.5", "--gamma", "--storage", str(tmp_path), "--extension"]
+    study = replace(TINY, axes=("beta", "blur"))
+    before = parse(study, [*words, str(BLUR)])
+    sweep = SweepFolder.at(before.location)
+    sweep.write_manifest(make_manifest(before, None))
+    check_agrees(before, sweep)
+    unload(BLUR.name)
+    edited = _file(tmp_path, BLUR.read_text().replace("] = 0.5", "] = 0.25"), BLUR.name)
+    after = parse(study, [*words, str(edited)])
+    with pytest.raises(UserError, match=r"other defaults: blur was 0\.5 and is now 0\.25\..* choose another --name"):
+        check_agrees(after, sweep)
+    assert {t.key for t in before.trials if t.config.blur == 0.5} == {
+        t.key for t in after.trials if t.config.blur == 0.25
+    }
 
 
 def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -> None:
