@@ -132,15 +132,16 @@ def test_output_is_of_the_kind_of_the_input():
         (np.zeros((2, 3)), 32, r"shape \(2, 3\).*give \[N, 4\]"),
         (np.zeros(4), 32, r"shape \(4,\)"),
         (np.zeros((2, 4), int), 32, r"int64.*give float32 or float64"),
-        (np.array([[0, 0, 0, 0], [0, 1.5, 0, 0]]), 32, r"circle_y = 1\.5 in row 1.*\[0, 1\]"),
+        (np.array([[0, 0, 0, 0], [0, 1.5, 0, 0], [2.5, 0, 0, 0]]), 32, r"circle_y = 1\.5 in row 1.*\[0, 1\]"),
         (np.array([[0, 0, 0, -0.25]]), 32, r"background_y = -0\.25 in row 0"),
         (np.array([[0, 0, np.nan, 0]]), 32, "background_x = nan"),
         (np.array([[np.inf, 0, 0, 0]]), 32, "circle_x = inf"),
     ],
 )
 def test_wrong_input_is_named(factors, image_size, message):
-    with pytest.raises(UserError, match=message):
-        render_circles(factors, image_size)
+    for given in (factors, torch.from_numpy(factors)):
+        with pytest.raises(UserError, match=message):
+            render_circles(given, image_size)
 
 
 @pytest.mark.gpu
