@@ -14,6 +14,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.urls import holds_key, split_url
 from dd_ray.errors import UserError
 from dd_ray.storage.files.locations import (
+    bucket_of,
     check_name,
     name_of,
     parse_location,
@@ -67,12 +68,32 @@ def test_a_folder_s_name_may_hold_a_question_mark():
     assert (storage_of(location), name_of(location)) == ("/data/sweeps", "a?b")
 
 
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_slash_at_the_end_of_a_location_changes_nothing(storage):
+    def with_slash(location: str) -> str:
+        return f"{without_options(location)}/{location.removeprefix(without_options(location))}"
+
+    location = sweep_location(storage, "mine")
+    assert sweep_location(with_slash(storage), "mine") == location
+    assert (storage_of(with_slash(location)), name_of(with_slash(location))) == (storage, "mine")
+
+
+def test_a_storage_may_be_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert sweep_location("~/sweeps", "mine") == f"{tmp_path}/sweeps/mine"
+
+
+def test_a_bucket_that_anybody_may_read_is_named_without_the_user():
+    assert bucket_of(parse_location("gs://anonymous@bucket/x")) == "bucket"
+
+
 @pytest.mark.parametrize(
     ("storage", "name", "message"),
     [
         ("s3://b", "a?b", r"'a\?b' holds \?, which means something else in a URL"),
         ("gs://b", "50%", "'50%' holds %, which"),
         ("/data", "é" * 128, "--name 'ééé.* is not a folder name"),
+        ("/data", "x" * 300, "--name 'x{20}…' is not a folder name"),
     ],
 )
 def test_what_is_wrong_with_a_name_is_said(storage, name, message):
@@ -125,6 +146,7 @@ def test_names_that_were_folders_before_still_are(name, tmp_path):
         "file:///data?x=y",
         "s3://b/x#part",
         "s3://b/%2e%2e/x",
+        "s3://b/./x",
         "gs://b/a%0Ab",
         "file:///data/../x",
         "s3://b/x?endpoint=host",
@@ -147,9 +169,10 @@ def test_storages_that_mean_nothing_are_refused(storage):
     ],
 )
 def test_keys_are_refused_wherever_they_stand_and_not_repeated(key):
-    for location in (f"s3://bucket/x{key}", f"gs://bucket/x{key}", f"file:///x{key}"):
-        with pytest.raises(UserError, match="a URL with keys would be stored") as caught:
-            parse_location(location)
+    remedies = {"s3": "set AWS_ACCESS_KEY_ID", "gs": "set GOOGLE_APPLICATION_CREDENTIALS", "file": "give a folder"}
+    for scheme, remedy in remedies.items():
+        with pytest.raises(UserError, match=f"a URL with keys would be stored .*{remedy}") as caught:
+            parse_location(f"{scheme}://{'' if scheme == 'file' else 'bucket'}/x{key}")
         assert "hidden" not in str(caught.value)
     with pytest.raises(UserError, match="holds a key"):
         TrialConfig(model="beta_vae", beta=1, **DSPRITES, dsprites_file=f"https://host/file.npz{key}")
