@@ -24,6 +24,7 @@ from pyarrow.fs import LocalFileSystem
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Lease, LocalFiles, open_files, out_of_space
 from dd_ray.storage.files.claims import Claims, put, times
+from dd_ray.storage.files.local import open_in_place
 from dd_ray.storage.files.objects import ObjectFiles
 from tests.storage.object_store import KEYS, running_object_store
 
@@ -104,6 +105,7 @@ def test_a_stamp_changes_with_its_file(files):
     files.append("b/c/d", b"2\n")
     after = files.stamps("b")
     assert after["c/d"] != before["c/d"] and after["e"] == before["e"]
+    assert files.size("b") == len(b"1\n2\n" + b"1\n")
 
 
 def test_names_are_files_and_folders_directly_below_but_for_the_hidden(files):
@@ -457,13 +459,16 @@ def test_a_file_is_no_folder(folder):
 def test_a_folder_that_cannot_be_looked_at_is_refused(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"nnn cannot be opened \(File name too long\); give another folder"):
         open_files(tmp_path / ("n" * 300))
+    with pytest.raises(UserError, match=r"cannot be opened \(embedded null byte\); give another folder"):
+        open_files(tmp_path / "a\0b")
     monkeypatch.setattr(Path, "stat", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
     with pytest.raises(UserError, match=r"theirs cannot be opened \(Permission denied\); give another folder"):
         open_files(tmp_path / "theirs")
 
 
-def test_a_folder_that_may_not_be_read_is_refused(folder, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: path != folder.local)
+@pytest.mark.parametrize("missing", [os.R_OK, os.X_OK])
+def test_a_folder_that_may_not_be_read_is_refused(folder, monkeypatch, missing):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != folder.local or not mode & missing)
     with pytest.raises(UserError, match="may not be read; ask its owner for access, or give another folder"):
         open_files(folder.local)
 
@@ -503,12 +508,77 @@ def test_what_was_written_is_on_the_disk_and_so_is_the_way_to_it(folder, monkeyp
     ways = [".", "a", "a/b"]
     assert _synced(monkeypatch, lambda: folder.write("a/b/state", b"1")) == numbers(*ways, "a/b/state")
     assert _synced(monkeypatch, lambda: folder.write("a/b/state", b"2")) == numbers("a/b", "a/b/state")
+    assert _synced(monkeypatch, lambda: folder.write("a/b/hint", b"3", durable=False)) == set()
     assert _synced(monkeypatch, lambda: folder.append("a/b/lines", b"1\n")) >= numbers("a/b", "a/b/lines")
     assert _synced(monkeypatch, lambda: folder.append("a/b/lines", b"2\n")) == numbers("a/b/lines")
     assert _synced(monkeypatch, lambda: folder.move("a/b/lines", "c/lines")) == numbers(".", "a/b", "c")
     assert _synced(monkeypatch, lambda: folder.remove("a/b/state")) == numbers("a/b")
     assert _synced(monkeypatch, lambda: folder.remove_folder("a/b")) == numbers("a")
     assert folder.read("c/lines") == b"1\n2\n" and not folder.exists("a/b")
+
+
+def test_a_file_takes_its_place_when_all_of_it_is_on_the_disk(folder, monkeypatch):
+    folder.write("state", b"old")
+    seen = []
+    monkeypatch.setattr("os.fsync", lambda file: seen.append((os.fstat(file).st_size, folder.read("state"))))
+    folder.write("state", b"newer")
+    assert seen[0] == (len(b"newer"), b"old")
+
+
+def test_a_name_may_be_as_long_as_names_can_be(folder):
+    folder.write("n" * 255, b"")
+    assert folder.names() == ["n" * 255]
+
+
+def test_stamps_tell_files_of_one_size_apart_and_leave_out_what_is_gone_meanwhile(folder, monkeypatch):
+    folder.write("a", b"1")
+    os.utime(folder.local / "a", ns=(0, 1))
+    before = folder.stamps("")
+    os.utime(folder.local / "a", ns=(0, 2))
+    monkeypatch.setattr(os, "walk", lambda root: [(root, [], ["a", "gone"])])
+    assert before.keys() == folder.stamps("").keys() and before != folder.stamps("")
+
+
+@pytest.mark.parametrize("name", ["", "link", "link/b", "a/link", "a/link/b"])
+def test_no_folder_is_removed_through_a_link(tmp_path, name):
+    (tmp_path / "theirs" / "b").mkdir(parents=True)
+    (tmp_path / "files" / "a").mkdir(parents=True)
+    link = tmp_path / "files" / name.partition("/b")[0]
+    files = LocalFiles(tmp_path / "files")
+    if not name:
+        (tmp_path / "files").rename(tmp_path / "elsewhere")
+    link.symlink_to(tmp_path / "theirs")
+    with pytest.raises(UserError, match="link, which is not followed; take it away"):
+        files.remove_folder(name)
+    assert (tmp_path / "theirs" / "b").exists()
+
+
+def test_where_a_folder_cannot_be_locked_that_is_said(folder, monkeypatch):
+    folder.write("file", b"")
+    with (
+        pytest.raises(UserError, match=r"cannot be locked \(File exists\); choose another"),
+        folder.lock("file/x", "me"),
+    ):
+        pass
+    monkeypatch.setattr("fcntl.flock", Mock(side_effect=OSError(errno.ENOLCK, "No locks available")))
+    with pytest.raises(UserError, match=r"cannot be locked \(No locks available\); choose"), folder.lock(".lock", "me"):
+        pass
+
+
+def test_the_end_of_a_lock_is_not_waited_for_where_the_storage_does_not_answer(folder, monkeypatch):
+    answer = threading.Event()
+
+    def slow_to_close(path, mode):
+        file = open_in_place(path, mode)
+        return Mock(wraps=file, close=lambda: answer.wait(20) and file.close())
+
+    monkeypatch.setattr("dd_ray.storage.files.local.open_in_place", slow_to_close)
+    monkeypatch.setattr("dd_ray.storage.files.local.SECONDS_TO_CLOSE", 0.1)
+    began = time.monotonic()
+    with folder.lock(".lock", "me"):
+        pass
+    answer.set()
+    assert time.monotonic() - began < 10
 
 
 @pytest.fixture
