@@ -622,19 +622,41 @@ def test_a_url_keeps_its_query(objects, object_store):
     assert objects.local is None
     assert objects.location == object_store.url(objects.path().partition("/")[2])
     assert objects.at("a b").location == objects.location.replace("?", "/a%20b?")
+    assert open_files(objects.at("50%41#?").location).path("x") == f"{objects.path()}/50%41#?/x"
+    with_slash = replace(objects, url=urlsplit("s3://b/x/?region=r"))
+    assert (with_slash.at("/y/").location, with_slash.path("y")) == ("s3://b/x/y?region=r", "b/x/y")
 
 
+@pytest.mark.parametrize("error", [ValueError("closed"), FileNotFoundError("closed")])
 @pytest.mark.parametrize(("times", "content"), [(0, b"new"), (3, b"new"), (10**6, None)])
-def test_what_google_s_store_closes_as_it_is_replaced_is_read_again(times, content):
+def test_what_google_s_store_closes_as_it_is_replaced_is_read_again(times, content, error):
     file = MagicMock(read=lambda: content, metadata=dict)
     file.__enter__.return_value = file
-    store = Mock(open_input_file=Mock(side_effect=chain(repeat(ValueError("closed"), times), repeat(file))))
+    store = Mock(open_input_file=Mock(side_effect=chain(repeat(error, times), repeat(file))))
     objects = ObjectFiles(urlsplit("gs://bucket/sweep"), patient=store, brief=store)
     if content is None:
-        with pytest.raises(ValueError, match="closed"):
+        with pytest.raises((ValueError, OSError), match=r"closed|replaced each time"):
             objects.read("state")
     else:
         assert objects.read("state") == content
+
+
+@pytest.mark.parametrize("times", [1, 10**6])
+def test_an_object_that_is_replaced_as_it_is_read_is_read_again_and_loses_no_line(times):
+    versions = chain(range(2 * times), repeat(-1))  # it is longer at each look, `times` times
+    file = MagicMock(read=lambda: b"one\n", metadata=versions.__next__)
+    file.__enter__.return_value = file
+    store = MagicMock(open_input_file=Mock(return_value=file))
+    objects = ObjectFiles(urlsplit("s3://bucket/sweep"), patient=store, brief=Mock(spec=[]))
+    written = store.open_output_stream.return_value.__enter__.return_value.write
+    if times == 1:
+        objects.append("lines", b"two\n")
+        written.assert_called_once_with(b"one\ntwo\n")
+        assert next(versions) == -1
+    else:
+        with pytest.raises(OSError, match="replaced each time that it was read"):
+            objects.append("lines", b"two\n")
+        written.assert_not_called()
 
 
 def test_an_object_larger_than_a_part(objects):
