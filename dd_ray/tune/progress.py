@@ -112,6 +112,12 @@ class Watcher(Callback):
         """Return nothing, since Tune pickles callbacks into a file that nobody reads, and this cannot be pickled."""
         return {}
 
+    def begin_round(self) -> None:
+        """Expect the trials of another round. Those of the last one ended with it, of which Tune tells nothing."""
+        self.ending = None
+        self.running.clear()
+        self._heard.clear()
+
     def stop(self, why: Ending) -> None:
         """End all trials before they are done, with their states saved."""
         if self.ending in (None, "shares changed"):

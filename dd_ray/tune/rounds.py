@@ -83,7 +83,7 @@ class Rounds:
 
     def _run(self, next_round: Callable[[int], Round | None], presence: Presence | None) -> None:
         while self.watcher.ending in (None, "shares changed"):
-            self.watcher.ending = None
+            self.watcher.begin_round()
             limit = _Limit(self, presence)
             this_round = next_round(limit.current())
             if this_round is None:

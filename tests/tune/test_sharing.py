@@ -1,12 +1,15 @@
 """Fair parts of a cluster."""
 
+from contextlib import nullcontext
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
+from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.tune import cluster, pack_actors
-from dd_ray.tune.rounds import _Limit
+from dd_ray.tune.progress import Watcher
+from dd_ray.tune.rounds import Round, Rounds, _Limit
 from dd_ray.tune.sharing import Presence, fair_share
 
 
@@ -64,6 +67,36 @@ def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(mon
     for limit in both:
         limit.current()  # each learns of the other
     assert tuple(limit.current() for limit in both) == limits
+
+
+def test_a_sweep_whose_share_shrinks_goes_on_with_fewer_trials_in_the_next_round(tmp_path, monkeypatch):
+    """Tune does not tell of the trials that end with a round; counted as running, they would end each that follows."""
+    monkeypatch.setattr(cluster, "_alive_nodes", lambda without: [{"CPU": 4.0}])
+    watcher = Watcher(
+        SweepFolder.at(tmp_path), iterations=1, num_trials=99, already_done={}, ended=(), shown=False, deadline=None
+    )
+    parts: dict[str, float] = {}
+    limits, running = [], []
+    resources = cluster.Resources(cpus=1, gpus=0, grows=False)
+    plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=None))
+    rounds = Rounds(plan, None, SimpleNamespace(held=True), resources, watcher, "")
+
+    def next_round(limit):
+        limits.append(limit)
+        return Round(search_alg=SimpleNamespace(max_concurrent=limit), scheduler=None) if len(limits) < 4 else None
+
+    def fit():
+        for key in range(min(limits[-1], 4)):
+            watcher.on_trial_start(0, [], SimpleNamespace(config={"key": str(key)}))
+        parts["b"] = 1.0  # another sweep begins
+        watcher.now_and_then()
+        running.append(len(watcher.running))
+
+    monkeypatch.setattr(Rounds, "_tuner", lambda self, this: SimpleNamespace(fit=fit))
+    monkeypatch.setattr("dd_ray.tune.rounds.while_ray_lives", lambda work, is_over: work())
+    monkeypatch.setattr("dd_ray.tune.rounds.ending_stopped_workers", lambda watcher: nullcontext())
+    rounds._run(next_round, Announced("a", parts))
+    assert running == [4, 2]
 
 
 def test_what_a_sweep_depends_on_is_at_its_driver_and_not_on_a_node_that_may_go(monkeypatch):
