@@ -21,6 +21,12 @@ def is_present() -> bool:
     return autoscaler_status().autoscaling_state.autoscaler_state_version > 0
 
 
+def has_no_more_for(bundle: Mapping[str, float]) -> bool:
+    """Return whether requests for the same kinds of resources wait that no node which may still come has room for."""
+    groups = autoscaler_status().autoscaling_state.infeasible_gang_resource_requests
+    return any(set(request.resources_bundle) == set(bundle) for group in groups for request in group.requests)
+
+
 def would_start_a_node_for(bundle: Mapping[str, float]) -> bool:
     """Return whether the autoscaler would start a node for a request.
 

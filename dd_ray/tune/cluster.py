@@ -118,9 +118,10 @@ class Resources:
         return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes(without))
 
     def trials_at_a_time(self, most: int | None, without: Collection[str] = ()) -> int:
-        """Return the most trials to run at a time: if the cluster can grow, more than it holds, so that it grows."""
+        """Return the most trials to run at a time: while the cluster can grow, more than it holds, so that it grows."""
         slots = self.slots(without)
-        wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if self.grows else slots
+        grows = self.grows and not autoscaler.has_no_more_for(self.bundle)
+        wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if grows else slots
         return max(1, min(wanted, most or wanted))
 
 

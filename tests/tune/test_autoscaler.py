@@ -83,7 +83,18 @@ def test_an_autoscaler_that_says_nothing_gives_nothing(cluster):
 )
 def test_a_cluster_that_grows_gets_more_trials_than_it_holds(monkeypatch, grows, most, at_a_time):
     monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": {"CPU": 2.0}}] * 2)
+    monkeypatch.setattr(autoscaler, "autoscaler_status", status)
     assert Resources(cpus=1, gpus=0, grows=grows).trials_at_a_time(most) == at_a_time
+
+
+@pytest.mark.parametrize(("waits", "at_a_time"), [({"CPU": 1}, 4), ({"CPU": 0.25, "GPU": 0.5}, 16), ({"GPU": 8}, 16)])
+def test_one_that_has_grown_to_its_end_gets_what_it_holds(monkeypatch, waits, at_a_time):
+    """Else two sweeps that share it would be given all of it each, and the first would keep that."""
+    report, request = status(infeasible=[GROUP]), SimpleNamespace(resources_bundle=waits)
+    report.autoscaling_state.infeasible_gang_resource_requests[0].requests = [request]
+    monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": {"CPU": 4.0}}])
+    monkeypatch.setattr(autoscaler, "autoscaler_status", lambda: report)
+    assert Resources(cpus=1, gpus=0, grows=True).trials_at_a_time(None) == at_a_time
 
 
 UP, GPU_WORKER = [{"CPU": 0.0}], {"CPU": 8.0, "GPU": 1.0}
