@@ -36,6 +36,8 @@ DEFAULT_PACKED_SHARE, DEFAULT_PACKED_CPUS = 1 / 40, 0.25
 """Default shares of a GPU and of a core for a trial in a pack, whose own process only scores and records."""
 SLOTS_TO_GROW_FROM = 16
 """Number of trials that ask a cluster for nodes when it has no room for any."""
+MOST_UNFIT_NODES = 3
+"""Number of nodes on which no trial can run after which a sweep asks an autoscaled cluster for no more: each costs."""
 
 
 SECONDS_OF_START = "5 to 10 seconds"
@@ -117,10 +119,14 @@ class Resources:
         """Return the number of trials that the cluster holds at the moment, on any node but those `without`."""
         return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes(without))
 
+    def gives_up(self, unfit: Collection[str]) -> bool:
+        """Return whether to ask the cluster for no more nodes, since those that it has started are `unfit`."""
+        return self.grows and len(unfit) >= MOST_UNFIT_NODES
+
     def trials_at_a_time(self, most: int | None, without: Collection[str] = ()) -> int:
         """Return the most trials to run at a time: while the cluster can grow, more than it holds, so that it grows."""
         slots = self.slots(without)
-        grows = self.grows and not autoscaler.has_no_more_for(self.bundle)
+        grows = self.grows and not self.gives_up(without) and not autoscaler.has_no_more_for(self.bundle)
         wanted = max(2 * slots, SLOTS_TO_GROW_FROM) if grows else slots
         return max(1, min(wanted, most or wanted))
 

@@ -85,8 +85,8 @@ class Watcher(Callback):
             postfix=STARTING,
         )
         self._any_heard = False
-        self.unfit: frozenset[str] = frozenset()
-        """IDs of nodes that joined while the sweep ran, and on which its trials cannot run."""
+        self.unfit: dict[str, str] = {}
+        """Why no trial can run on some nodes that joined while the sweep ran, by their IDs."""
         self.running: set[str] = set()
         """Keys of the trials in training."""
         self.ending: Ending | None = None
@@ -127,7 +127,7 @@ class Watcher(Callback):
 
     def leave_out(self, node: str, why: str) -> None:
         """Go on without a node, which would take one trial after another, and fail each."""
-        self.unfit |= {node}
+        self.unfit = self.unfit | {node: why}
         self.say(f"{why} The sweep goes on without it.")
         self.stop("shares changed")
 

@@ -14,6 +14,7 @@ from ray import tune
 from ray.tune.schedulers import TrialScheduler
 
 from dd_ray.config.extensions import loaded
+from dd_ray.errors import UserError
 from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import versions
@@ -31,6 +32,12 @@ SECONDS_TO_SAVE = 9.0
 not saved by then is trained again."""
 TRIALS_THAT_WAIT = 8
 """Number of trials that wait for a free worker, so that workers are reused and not started anew."""
+
+
+class UnfitNodesError(UserError):
+    """An autoscaled cluster starts nodes on which no trial can run, and has no others."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +70,9 @@ class Rounds:
 
         Args:
             next_round: makes a round of the trials that are left, with so many at a time; returns None if none are.
+
+        Raises:
+            UnfitNodesError: no trial can run on the nodes that the cluster starts.
         """
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the watcher prints a line in place of tracebacks
         presence = Presence() if self.resources.shared else None
@@ -76,14 +86,31 @@ class Rounds:
         return looking_at_newcomers(
             self.sweep,
             resources.checked,
-            self.watcher.leave_out,
+            self._leave_out,
             self.watcher.say,
             lambda node, is_over: check_gpus(resources, plan, (node,), is_over),
         )
 
+    def _leave_out(self, node: str, why: str) -> None:
+        gave_up = self.resources.gives_up(self.watcher.unfit)
+        self.watcher.leave_out(node, why)
+        if self.resources.gives_up(self.watcher.unfit) and not gave_up:
+            self.watcher.say("Nodes that the cluster starts are unfit again and again: the sweep asks for no more.")
+
+    def _check_that_a_node_is_fit(self) -> None:
+        unfit = self.watcher.unfit
+        if self.resources.gives_up(unfit) and not self.resources.slots(unfit):
+            *_, why = unfit.values()
+            raise UnfitNodesError(
+                f"{why} The cluster started {len(unfit)} nodes on which no trial can run, and has no others; each "
+                "costs, so the sweep asks for no more. What was recorded is kept; mend them, and the same command goes "
+                "on."
+            )
+
     def _run(self, next_round: Callable[[int], Round | None], presence: Presence | None) -> None:
         while self.watcher.ending in (None, "shares changed"):
             self.watcher.begin_round()
+            self._check_that_a_node_is_fit()
             limit = _Limit(self, presence)
             this_round = next_round(limit.current())
             if this_round is None:
@@ -152,12 +179,14 @@ class _Limit:
     def current(self) -> int:
         """Return the present limit."""
         # Of all that the cluster holds, since shares are compared with those of sweeps with other limits.
-        capacity = self._resources.trials_at_a_time(None, self._watcher.unfit)
+        unfit = self._watcher.unfit
+        capacity = self._resources.trials_at_a_time(None, unfit)
         share = self._presence.slots(self._wanted, capacity) if self._presence else capacity
         if self._most is not None:
             return min(share, self._most)
         # A worker whose trial has ended is kept if another trial waits for it, and else given back.
-        return share if share < capacity else capacity + TRIALS_THAT_WAIT
+        waiting = 0 if self._resources.gives_up(unfit) else TRIALS_THAT_WAIT
+        return share if share < capacity else capacity + waiting
 
     @property
     def _wanted(self) -> int:

@@ -13,6 +13,7 @@ from dd_ray.storage.versions import difference, versions
 from dd_ray.tune import nodes
 from dd_ray.tune.cluster import Resources, check_gpus
 from dd_ray.tune.progress import Watcher
+from dd_ray.tune.rounds import Rounds
 
 
 @pytest.fixture
@@ -190,3 +191,31 @@ def test_a_node_that_is_left_out_has_no_room_and_gets_no_request(tmp_path, monke
     assert resources.trials_at_a_time(None, watcher.unfit) == 2
     elsewhere = tune.PlacementGroupFactory([{"CPU": 1}], bundle_label_selector=[{"ray.io/node-id": "!in(bad)"}])
     assert resources.request(watcher.unfit) == elsewhere
+
+
+def test_an_autoscaled_cluster_is_asked_for_no_more_nodes_once_some_were_unfit(tmp_path, monkeypatch, capsys):
+    """Each that is left out ends for want of work, and would be replaced by one of its kind, at the user's cost."""
+    nodes_of = {"head": {"CPU": 0.0}, "good": {"CPU": 2.0}}
+    monkeypatch.setattr(
+        "ray.nodes", lambda: [{"NodeID": n, "Alive": True, "Resources": found} for n, found in nodes_of.items()]
+    )
+    monkeypatch.setattr("dd_ray.tune.autoscaler.has_no_more_for", lambda bundle: False)
+    watcher = Watcher(SweepFolder.at(tmp_path), iterations=1, num_trials=99, already_done={}, ended=())
+    plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=None))
+    rounds = Rounds(plan, None, None, Resources(cpus=1, gpus=0, grows=True), watcher, "")
+    limits = []
+
+    def next_round(limit):
+        limits.append(limit)
+
+    for node in ("a", "b", "c", "d"):
+        rounds._run(next_round, None)
+        nodes_of[node] = {"CPU": 2.0}
+        rounds._leave_out(node, f"node {node} has torch 1.0.0.")
+    rounds._run(next_round, None)
+    assert limits == [24, 24, 24, 2, 2]
+    assert capsys.readouterr().err.count("asks for no more") == 1
+    del nodes_of["good"]
+    with pytest.raises(UserError, match=r"^node d has torch 1\.0\.0\. The cluster started 4 nodes .* no more\."):
+        rounds._run(next_round, None)
+    watcher.close()

@@ -57,7 +57,7 @@ class Announced(Presence):
 def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(monkeypatch, most, limits):
     monkeypatch.setattr(cluster, "_alive_nodes", lambda without: [{"CPU": 60.0}, {"CPU": 40.0}])
     parts: dict[str, float] = {}
-    watcher = SimpleNamespace(left=1000, unfit=frozenset())
+    watcher = SimpleNamespace(left=1000, unfit={})
     both = []
     for name, at_a_time in zip("ab", most, strict=True):
         plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=at_a_time))
