@@ -23,7 +23,7 @@ from dd_ray.sweep.plan import Plan
 from dd_ray.trial.gpu_memory import check_memory
 from dd_ray.tune import autoscaler
 from dd_ray.tune.environment import has_token, token_file
-from dd_ray.tune.private import SOCKETS_BELOW
+from dd_ray.tune.private import SOCKETS_BELOW, nodes_taken_away
 from dd_ray.tune.pulse import shut_down
 from dd_ray.tune.start import NotStartedError, Start
 
@@ -76,7 +76,7 @@ class Resources:
         Raises:
             UserError: it could never hold a trial.
         """
-        nodes = _alive_nodes()
+        nodes = _nodes()
         most = {kind: max((node.get(kind, 0) for node in nodes), default=0) for kind in ("CPU", "GPU")}
         resources = cls._asked(options, shared, on_gpus=most["GPU"] > 0)
         if not most["GPU"] and options.gpus_per_trial is None:
@@ -117,7 +117,7 @@ class Resources:
 
     def slots(self, without: Collection[str] = ()) -> int:
         """Return the number of trials that the cluster holds at the moment, on any node but those `without`."""
-        return sum(_slots(node, self.cpus, self.gpus) for node in _alive_nodes(without))
+        return sum(_slots(node, self.cpus, self.gpus) for node in _nodes(without))
 
     def gives_up(self, unfit: Collection[str]) -> bool:
         """Return whether to ask the cluster for no more nodes, since those that it has started are `unfit`."""
@@ -349,8 +349,10 @@ def _new_token() -> str:
     return secrets.token_hex(32)
 
 
-def _alive_nodes(without: Collection[str] = ()) -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in without]
+def _nodes(without: Collection[str] = ()) -> list[dict[str, float]]:
+    """Return the resources of each node that takes work, but for those `without`."""
+    left_out = {*without, *nodes_taken_away()}
+    return [node["Resources"] for node in ray.nodes() if node["Alive"] and node["NodeID"] not in left_out]
 
 
 def _slots(node: dict[str, float], cpus: float, gpus: float) -> int:

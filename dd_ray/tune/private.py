@@ -6,7 +6,7 @@ be changed. Nothing here imports Ray before it is called, since Ray reads the en
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +166,16 @@ def workers() -> list[Worker]:
         Worker(pid=actor["Pid"], node=actor["Address"]["NodeID"], address=actor["Address"]["IPAddress"])
         for actor in known
     ]
+
+
+def nodes_taken_away() -> Collection[str]:
+    """Return the IDs of the nodes that are being drained: they are alive until their work has ended, and get no more.
+
+    There is no public call for it. If this one is gone, return none: such nodes are then counted on until they end.
+    """
+    from ray._private.state import state  # noqa: PLC0415
+
+    return state.get_draining_nodes().keys()  # type: ignore[no-any-return]
 
 
 def actor_id(actor: "ActorHandle[Any]") -> str:

@@ -44,6 +44,12 @@ class Ran(NamedTuple):
     folder: Path
 
 
+@pytest.fixture
+def no_node_goes(monkeypatch):
+    """A cluster that is made up drains no node, for which Ray would have to be asked."""
+    monkeypatch.setattr("dd_ray.tune.cluster.nodes_taken_away", tuple)
+
+
 @pytest.fixture(scope="session")
 def four_trials(ray_folder, tmp_path_factory):
     """Four trials that one command has trained on this machine, without a cluster, and drawn; to be looked at alone."""

@@ -8,6 +8,7 @@ from dd_ray.sweep.options import SweepOptions
 from dd_ray.tune import autoscaler
 from dd_ray.tune.cluster import Resources
 
+pytestmark = pytest.mark.usefixtures("no_node_goes")
 GROUP = "abc123"
 
 

@@ -15,6 +15,8 @@ from dd_ray.tune.cluster import Resources, check_gpus
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.rounds import Rounds
 
+pytestmark = pytest.mark.usefixtures("no_node_goes")
+
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
@@ -175,6 +177,15 @@ def test_a_node_whose_gpu_fails_is_named_and_so_left_out(monkeypatch, raised, wo
     plan = SimpleNamespace(options=SimpleNamespace(precision="float32", max_concurrent=None), num_trials=1, examples=())
     with pytest.raises(UserError, match=words):
         check_gpus(Resources(cpus=1, gpus=0.1, grows=False), plan)
+
+
+def test_a_node_that_is_being_taken_away_has_no_room_though_it_is_alive(monkeypatch):
+    """Sweeps that count on it would share more than there is, until it has gone."""
+    found = [{"NodeID": n, "Alive": True, "Resources": {"CPU": 2.0}} for n in ("stays", "goes", "unfit")]
+    monkeypatch.setattr("ray.nodes", lambda: found)
+    monkeypatch.setattr("dd_ray.tune.cluster.nodes_taken_away", {"goes": 0}.keys)
+    resources = Resources(cpus=1, gpus=0, grows=False)
+    assert (resources.slots(), resources.slots({"unfit": "why"})) == (4, 2)
 
 
 def test_a_node_that_is_left_out_has_no_room_and_gets_no_request(tmp_path, monkeypatch):

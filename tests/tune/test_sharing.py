@@ -55,7 +55,7 @@ class Announced(Presence):
     [((None, None), (50, 50)), ((4, None), (4, 96)), ((4, 30), (4, 30)), ((70, None), (50, 50)), ((4, 200), (4, 96))],
 )
 def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(monkeypatch, most, limits):
-    monkeypatch.setattr(cluster, "_alive_nodes", lambda without: [{"CPU": 60.0}, {"CPU": 40.0}])
+    monkeypatch.setattr(cluster, "_nodes", lambda without: [{"CPU": 60.0}, {"CPU": 40.0}])
     parts: dict[str, float] = {}
     watcher = SimpleNamespace(left=1000, unfit={})
     both = []
@@ -71,7 +71,7 @@ def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(mon
 
 def test_a_sweep_whose_share_shrinks_goes_on_with_fewer_trials_in_the_next_round(tmp_path, monkeypatch):
     """Tune does not tell of the trials that end with a round; counted as running, they would end each that follows."""
-    monkeypatch.setattr(cluster, "_alive_nodes", lambda without: [{"CPU": 4.0}])
+    monkeypatch.setattr(cluster, "_nodes", lambda without: [{"CPU": 4.0}])
     watcher = Watcher(
         SweepFolder.at(tmp_path), iterations=1, num_trials=99, already_done={}, ended=(), shown=False, deadline=None
     )
