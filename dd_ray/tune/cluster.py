@@ -152,7 +152,8 @@ def check_gpus(
         raise UserError("--precision bf16 needs GPUs, and trials have none here; take float32.")
     if not resources.gpus:
         return
-    for address, (memory, need, bfloat16) in _ask_gpus(resources, plan.examples, nodes, is_over):
+    for node, (memory, need, bfloat16) in _ask_gpus(resources, plan.examples, nodes, is_over):
+        address = node["NodeManagerAddress"]
         if not memory:
             raise UserError(
                 f"PyTorch finds no GPU on node {address}, where Ray gives {resources.gpus:g} of one; install PyTorch "
@@ -164,19 +165,23 @@ def check_gpus(
                 f"{address} is one before it; take tf32 or float32."
             )
         if resources.packed:
-            check_memory(min(plan.num_trials, most, int(1 / resources.gpus + 1e-9)), need, memory)
+            on_a_gpu = min(int(1 / resources.gpus + 1e-9), _slots(node["Resources"], resources.cpus, resources.gpus))
+            try:
+                check_memory(min(plan.num_trials, most, on_a_gpu), need, memory)
+            except UserError as error:
+                raise UserError(f"node {address}: {error}") from error
 
 
 def _ask_gpus(
     resources: Resources, examples: Sequence[TrialConfig], nodes: Collection[str] | None, is_over: Callable[[], bool]
-) -> list[tuple[str, tuple[int, int, bool]]]:
-    """Return the address of each node that answers, and what `_of_gpu` returns there."""
+) -> list[tuple[dict[str, Any], tuple[int, int, bool]]]:
+    """Return each node that answers, as Ray describes it, and what `_of_gpu` returns there."""
     task: Any = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(_of_gpu)
     configs = [config.to_dict() for config in examples]
     pending = {
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
             configs, loaded()
-        ): node["NodeManagerAddress"]
+        ): node
         for node in ray.nodes()
         if node["Alive"] and (nodes is None or node["NodeID"] in nodes)
         if _slots(node["Resources"], resources.cpus, resources.gpus)
@@ -189,7 +194,7 @@ def _ask_gpus(
     answers = []
     for reply in ready:
         with suppress(ray.exceptions.NodeDiedError, ray.exceptions.TaskUnschedulableError):  # the node has gone
-            answers.append((pending[reply], _answer_of(pending[reply], reply)))
+            answers.append((pending[reply], _answer_of(pending[reply]["NodeManagerAddress"], reply)))
     return answers
 
 

@@ -1,6 +1,7 @@
 """What nodes answer before a sweep starts or when they join it, and what is made of it."""
 
 import threading
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -120,19 +121,24 @@ def test_one_that_fails_a_further_check_is_left_out(cluster):
 GIB = 2**30
 
 
+def gpu_node(address, cpus=64.0):
+    """A node of one GPU, as Ray describes it."""
+    return {"NodeManagerAddress": address, "Resources": {"CPU": cpus, "GPU": 1.0}}
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
         ((80 * GIB, GIB // 10, True), None),
         ((0, 0, False), r"PyTorch finds no GPU on node 10\.0\.0\.8, where Ray gives 0\.1 of one"),
         ((16 * GIB, GIB // 10, False), r"--precision bf16 needs .* and that of node 10\.0\.0\.8 is one before it"),
-        ((2 * GIB, GIB, True), "10 trials on a GPU of 2 GiB take about 1,024 MiB each, and 1 fit"),
+        ((2 * GIB, GIB, True), r"^node 10\.0\.0\.8: 10 trials on a GPU of 2 GiB take about 1,024 MiB each, and 1 fit"),
     ],
 )
 def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
     """Not one of them alone, which may be the one that is fit."""
-    good = "10.0.0.7", (80 * GIB, GIB // 10, True)
-    monkeypatch.setattr("dd_ray.tune.cluster._ask_gpus", lambda *asked: [good, ("10.0.0.8", answer)])
+    good = gpu_node("10.0.0.7"), (80 * GIB, GIB // 10, True)
+    monkeypatch.setattr("dd_ray.tune.cluster._ask_gpus", lambda *asked: [good, (gpu_node("10.0.0.8"), answer)])
     options = SimpleNamespace(precision="bf16", max_concurrent=None)
     plan = SimpleNamespace(options=options, num_trials=30, examples=())
     resources = Resources(cpus=1, gpus=0.1, grows=False, packed=True)
@@ -141,6 +147,16 @@ def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
         return
     with pytest.raises(UserError, match=words):
         check_gpus(resources, plan)
+
+
+@pytest.mark.parametrize(("cpus", "refused"), [(6.0, False), (8.0, True)])
+def test_a_gpu_has_to_hold_no_more_trials_than_its_node_has_cpus_for(monkeypatch, cpus, refused):
+    """A machine with a small GPU mostly has few CPUs: the sweep was refused for trials that Ray never gives it."""
+    answer = 16 * GIB, GIB // 2, True
+    monkeypatch.setattr("dd_ray.tune.cluster._ask_gpus", lambda *asked: [(gpu_node("10.0.0.8", cpus), answer)])
+    plan = SimpleNamespace(options=SimpleNamespace(precision="tf32", max_concurrent=None), num_trials=90, examples=())
+    with pytest.raises(UserError, match="32 trials on a GPU of 16 GiB") if refused else nullcontext():
+        check_gpus(Resources(cpus=0.25, gpus=1 / 40, grows=False, packed=True), plan)
 
 
 def test_a_node_that_is_being_taken_away_keeps_no_sweep_from_starting(cluster, monkeypatch):
