@@ -40,6 +40,7 @@ class Presence:
     def __init__(self) -> None:
         entry: Any = ray.remote(_Entry)
         self._name = uuid4().hex
+        self._known: dict[str, float] = {}
         # On the driver's own node: Ray would take any, and without its entry a sweep has no share beside others.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._entry = entry.options(
@@ -62,14 +63,15 @@ class Presence:
         return max(1, int(share * capacity + 1e-9))
 
     def _others(self) -> list[float]:
-        parts: list[float] = []
-        for actor in list_named_actors(all_namespaces=True):
-            if actor["namespace"] == NAMESPACE and actor["name"] != self._name:
-                with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it has just ended
-                    entry: Any = ray.get_actor(actor["name"], namespace=NAMESPACE)
-                    part: Any = ray.get(entry.get.remote(), timeout=SECONDS_TO_ANSWER)
-                    parts.append(part)
-        return parts
+        """Return the parts that the other sweeps want; of one that does not answer in time, the last that is known."""
+        named = {actor["name"] for actor in list_named_actors(all_namespaces=True) if actor["namespace"] == NAMESPACE}
+        self._known = {name: part for name, part in self._known.items() if name in named}
+        for name in named - {self._name}:
+            with contextlib.suppress(ValueError, ray.exceptions.RayError):  # it has just ended, or its machine is busy
+                entry: Any = ray.get_actor(name, namespace=NAMESPACE)
+                part: Any = ray.get(entry.get.remote(), timeout=SECONDS_TO_ANSWER)
+                self._known[name] = part
+        return list(self._known.values())
 
 
 class _Entry:

@@ -5,12 +5,13 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import GetTimeoutError
 
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.tune import cluster, pack_actors
+from dd_ray.tune import cluster, pack_actors, sharing
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.rounds import Round, Rounds, _Limit
-from dd_ray.tune.sharing import Presence, fair_share
+from dd_ray.tune.sharing import NAMESPACE, Presence, fair_share
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,25 @@ def test_a_sweep_whose_share_shrinks_goes_on_with_fewer_trials_in_the_next_round
     monkeypatch.setattr("dd_ray.tune.rounds.ending_stopped_workers", lambda watcher: nullcontext())
     rounds._run(next_round, Announced("a", parts))
     assert running == [4, 2]
+
+
+def test_a_sweep_that_does_not_answer_in_time_keeps_its_share(monkeypatch):
+    """As on a busy machine: another one would take its part, and end a round to give it back."""
+    there, answers = ["mine", "other"], [0.7, GetTimeoutError("2 s")]
+
+    def get(reply, timeout):
+        if isinstance(answer := answers.pop(0), Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(sharing, "list_named_actors", lambda **of: [{"namespace": NAMESPACE, "name": n} for n in there])
+    monkeypatch.setattr("ray.get_actor", lambda name, namespace: SimpleNamespace(get=SimpleNamespace(remote=str)))
+    monkeypatch.setattr("ray.get", get)
+    mine = Presence.__new__(Presence)
+    mine._name, mine._known = "mine", {}
+    assert [mine._others(), mine._others()] == [[0.7], [0.7]]
+    there.remove("other")
+    assert mine._others() == []
 
 
 def test_what_a_sweep_depends_on_is_at_its_driver_and_not_on_a_node_that_may_go(monkeypatch):
