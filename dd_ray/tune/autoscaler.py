@@ -28,7 +28,7 @@ def has_no_more_for(bundle: Mapping[str, float]) -> bool:
 
 
 def would_start_a_node_for(bundle: Mapping[str, float]) -> bool:
-    """Return whether the autoscaler would start a node for a request.
+    """Return whether the autoscaler would start a node for a request, or has started one that others fill for now.
 
     The request is really made: in its next round, after some seconds, the autoscaler reports those that it cannot
     fulfil.
@@ -37,19 +37,19 @@ def would_start_a_node_for(bundle: Mapping[str, float]) -> bool:
         return False
     group = ray.util.placement_group([dict(bundle)])
     try:
-        return _sees_a_way(group, time.monotonic() + SECONDS_TO_ANSWER)
+        return _sees_a_way(group, bundle, time.monotonic() + SECONDS_TO_ANSWER)
     finally:
         ray.util.remove_placement_group(group)
 
 
-def _sees_a_way(group: Any, deadline: float) -> bool:
+def _sees_a_way(group: Any, bundle: Mapping[str, float], deadline: float) -> bool:
     asked_at: int | None = None
     while time.monotonic() < deadline:
         if group.wait(SECONDS_BETWEEN_LOOKS):
             return True
         status = autoscaler_status()
         if _has(status.autoscaling_state.infeasible_gang_resource_requests, group):
-            return False
+            return _has_or_starts_one_as_large(status, bundle)
         state = status.cluster_resource_state
         if asked_at is None and _has(state.pending_gang_resource_requests, group):
             asked_at = state.cluster_resource_state_version
@@ -57,6 +57,15 @@ def _sees_a_way(group: Any, deadline: float) -> bool:
         if asked_at is not None and seen > asked_at:
             return True
     return False
+
+
+def _has_or_starts_one_as_large(status: Any, bundle: Mapping[str, float]) -> bool:
+    """Return whether a node that has come, or one that comes for another request, holds as much when it is free."""
+    refused = {group.details for group in status.autoscaling_state.infeasible_gang_resource_requests}
+    groups = status.cluster_resource_state.pending_gang_resource_requests
+    met = [each.resources_bundle for group in groups if group.details not in refused for each in group.requests]
+    come = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return any(all(held.get(kind, 0) >= number for kind, number in bundle.items()) for held in (*come, *met))
 
 
 def _has(requests: Any, group: Any) -> bool:

@@ -16,7 +16,12 @@ def status(*, present=True, infeasible=(), pending=(), version=7, seen=7):
     """A report of the autoscaler, as Ray's message has it."""
 
     def requests(names):
-        return [SimpleNamespace(details=f"{name}:PENDING") for name in names]
+        """Requests by their names, each for a CPU unless a dictionary says otherwise."""
+        bundles = names if isinstance(names, dict) else {name: {"CPU": 1} for name in names}
+        return [
+            SimpleNamespace(details=f"{name}:PENDING", requests=[SimpleNamespace(resources_bundle=bundle)])
+            for name, bundle in bundles.items()
+        ]
 
     return SimpleNamespace(
         autoscaling_state=SimpleNamespace(
@@ -35,13 +40,14 @@ def cluster(monkeypatch):
     """A cluster whose reports are given one after another, and the placement groups that were taken back."""
     removed = []
 
-    def reports(*statuses, placed=False):
+    def reports(*statuses, placed=False, nodes=()):
         remaining = list(statuses)
         report = lambda: remaining.pop(0) if len(remaining) > 1 else remaining[0]  # noqa: E731
         monkeypatch.setattr(autoscaler, "autoscaler_status", report)
         group = SimpleNamespace(id=SimpleNamespace(hex=lambda: GROUP), wait=lambda seconds: placed)
         monkeypatch.setattr(autoscaler.ray.util, "placement_group", lambda bundles: group)
         monkeypatch.setattr(autoscaler.ray.util, "remove_placement_group", removed.append)
+        monkeypatch.setattr(autoscaler.ray, "nodes", lambda: [{"Alive": True, "Resources": node} for node in nodes])
         monkeypatch.setattr(autoscaler, "SECONDS_TO_ANSWER", 0.2)
         return removed
 
@@ -59,6 +65,20 @@ def test_what_it_calls_infeasible_will_never_come(cluster):
     removed = cluster(status(), status(pending=[GROUP]), status(pending=[GROUP], infeasible=[GROUP]))
     assert not autoscaler.would_start_a_node_for({"GPU": 9})
     assert len(removed) == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "comes"),
+    [({"CPU": 1}, True), ({"CPU": 1, "GPU": 1}, True), ({"CPU": 0.5}, False), ({"GPU": 1}, False)],
+)
+def test_a_node_that_starts_for_others_will_have_room_for_ours(cluster, theirs, comes):
+    """The limit of nodes was reached by those that start for another sweep: this one was said never to fit."""
+    full = status(infeasible=[GROUP, "fff"], pending={GROUP: {"CPU": 1}, "fff": {"CPU": 1}, "eee": theirs})
+    removed = cluster(status(), full)
+    assert autoscaler.would_start_a_node_for({"CPU": 1}) == comes
+    assert len(removed) == 1
+    cluster(status(), status(infeasible=[GROUP], pending=[GROUP]), nodes=[theirs])  # it has come just now
+    assert autoscaler.would_start_a_node_for({"CPU": 1}) == comes
 
 
 def test_another_s_infeasible_request_is_not_ours(cluster):
@@ -91,10 +111,8 @@ def test_a_cluster_that_grows_gets_more_trials_than_it_holds(monkeypatch, grows,
 @pytest.mark.parametrize(("waits", "at_a_time"), [({"CPU": 1}, 4), ({"CPU": 0.25, "GPU": 0.5}, 16), ({"GPU": 8}, 16)])
 def test_one_that_has_grown_to_its_end_gets_what_it_holds(monkeypatch, waits, at_a_time):
     """Else two sweeps that share it would be given all of it each, and the first would keep that."""
-    report, request = status(infeasible=[GROUP]), SimpleNamespace(resources_bundle=waits)
-    report.autoscaling_state.infeasible_gang_resource_requests[0].requests = [request]
     monkeypatch.setattr("ray.nodes", lambda: [{"NodeID": "n", "Alive": True, "Resources": {"CPU": 4.0}}])
-    monkeypatch.setattr(autoscaler, "autoscaler_status", lambda: report)
+    monkeypatch.setattr(autoscaler, "autoscaler_status", lambda: status(infeasible={GROUP: waits}))
     assert Resources(cpus=1, gpus=0, grows=True).trials_at_a_time(None) == at_a_time
 
 
