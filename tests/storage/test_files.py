@@ -137,7 +137,7 @@ def test_a_folder_is_moved_and_removed_with_all_that_is_in_it(files):
     for name in ("cells/a/state", "cells/a/deep/down", "cells/ab"):
         files.write(name, name.encode())
     files.move("cells/a", "aside/new")
-    assert [*files.stamps("cells")] == ["ab"]
+    assert [*files.stamps("cells")] == files.names("cells") == ["ab"] and not files.exists("cells/a")
     assert files.read("aside/new/state") == b"cells/a/state"
     assert files.read("aside/new/deep/down") == b"cells/a/deep/down"
     files.move("cells/ab", "cells/b")

@@ -107,8 +107,7 @@ class ObjectFiles(Files):
         for info in self._below(path):
             if info.is_file:
                 self.patient.delete_file(info.path)
-        with suppress(OSError):  # what stands for the folder itself, which some stores do not have
-            self.patient.delete_dir(path)
+        self._remove_emptied(path)
 
     def move(self, name: str, to: str) -> None:
         path, target = self.path(name), self.path(to)
@@ -116,6 +115,13 @@ class ObjectFiles(Files):
             if info.is_file:
                 self.patient.copy_file(info.path, target + info.path.removeprefix(path))
                 self.patient.delete_file(info.path)
+        self._remove_emptied(path)
+
+    def _remove_emptied(self, path: str) -> None:
+        """Remove what stands for a folder itself, which some stores do not have, if no file is below it any more."""
+        if not any(info.is_file for info in self._below(path)):
+            with suppress(OSError):
+                self.patient.delete_dir(path)
 
     def _below(self, path: str) -> list["FileInfo"]:
         """Describe all that lies below a path, in folders below it as well."""
