@@ -2,7 +2,8 @@
 
 Every mark is a shape or a letter as well as a colour, so that it can be read in grey: hatching on cells that are not
 complete, a cross on cells whose networks collapsed, a star on the best cell and an outline around those that may be as
-good, triangles on differences that are not 0. `dd_ray.results.comparisons` defines what the marks hold for.
+good, triangles on differences that are not 0, which are hollow where the interval beside them holds 0.
+`dd_ray.results.comparisons` defines what the marks hold for.
 """
 
 import math
@@ -15,6 +16,8 @@ from dd_ray.figures.common import MARKS, CellRow
 from dd_ray.results.summary import COMPLETE
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
+HOLLOW = {ABOVE: "△", BELOW: "▽"}
+"""Marks of differences that the test of the whole map tells from 0, and their own interval does not."""
 HATCH = "///"
 EMPTY_COLOUR = (0.93, 0.93, 0.93)
 
@@ -49,7 +52,10 @@ def distinction_of(cell: CellRow) -> str:
     """Return the mark of the best cell, or of a difference that is not 0; empty for others."""
     if cell.get("best"):
         return BEST
-    return "" if not cell.get("differs") else ABOVE if cell["mean"] > 0 else BELOW
+    if not cell.get("differs"):
+        return ""
+    mark = ABOVE if cell["mean"] > 0 else BELOW
+    return HOLLOW[mark] if cell["low"] <= 0 <= cell["high"] else mark
 
 
 def notes_of(cell: CellRow) -> list[str]:

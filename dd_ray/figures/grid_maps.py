@@ -13,8 +13,9 @@ computed from the variance over seeds, pooled over cells with equal variances. I
 neither star nor outline.
 
 `--difference gamma` maps each cell less the one with γ = 0, seed by seed, and marks differences that are not 0. The
-marks hold for the map as a whole: without any effect, one map in 20 has one. `dd_ray.results.summary` defines which
-cells are complete, which seeds are averaged and which cells can be best.
+marks hold for the map as a whole: without any effect, one map in 20 has one. A mark is hollow where the interval, which
+is of its cell by itself and of the numbers as they are, holds 0. `dd_ray.results.summary` defines which cells are
+complete, which seeds are averaged and which cells can be best.
 """
 
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from dd_ray.config.symbols import setting
-from dd_ray.figures.cell_marks import ABOVE, BELOW, BEST, COLLAPSED, EMPTY_COLOUR, hatch_of, letter_of
+from dd_ray.figures.cell_marks import (
+    ABOVE,
+    BELOW,
+    BEST,
+    COLLAPSED,
+    EMPTY_COLOUR,
+    HOLLOW,
+    distinction_of,
+    hatch_of,
+    letter_of,
+)
 from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import OUTLINE, has_numbers
 from dd_ray.results.summary import Summary, described
@@ -56,6 +66,8 @@ def _said_of_differences(cells: pd.DataFrame) -> list[Artist]:
     none = f"no {ABOVE} {BELOW}: no difference can be told from 0"
     marks = f"{ABOVE} {BELOW}  above or below 0" if cells["differs"].any() else none
     text = f"{marks}, for the map as a whole:\nwithout any effect, 5% of maps have a mark"
+    if {*HOLLOW.values()} & {distinction_of(cell) for cell in cells.to_dict("records")}:
+        text += f"\n{' '.join(HOLLOW.values())}  the same by this test alone, as the interval ± holds 0"
     return [_words("\n".join([text, *families]))]
 
 
@@ -79,7 +91,9 @@ def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
 def _said_of_intervals(cells: pd.DataFrame, summary: Summary) -> list[Artist]:
     """Return legend entries that explain the intervals, and the bracket on a colour bar."""
     ways = _by_metric(cells[cells["pooled"] != ""], lambda part: POOLED[part["pooled"].iloc[0]])
-    entries = [_words("\n".join(["±  from the variance over seeds, pooled over the cells", *ways]))] if ways else []
+    alone = "of each cell by itself: without any effect, one in 20 excludes 0;\n" if summary.reference else ""
+    how = f"±  {alone}from the variance over seeds, pooled over the cells"
+    entries = [_words("\n".join([how, *ways]))] if ways else []
     if summary.layout.y and (cells["high"] > cells["mean"]).any():
         what = "from 0" if summary.reference else "of two cells"
         entries.append(_words(f"[  on a colour bar: the least significant difference {what}, by itself"))

@@ -517,6 +517,29 @@ def test_the_map_of_differences_marks_what_differs_for_sure(tmp_path: Path) -> N
     assert not any(mark in text.get_text() for text in panels_of(one)[0].texts for mark in "▲▼")
 
 
+def test_a_mark_beside_an_interval_that_holds_0_is_hollow_and_explained(tmp_path: Path) -> None:
+    def measured(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
+        noise = np.random.default_rng([config["seed"], int(10 * config["gamma"]), int(10 * config["beta"])]).normal()
+        usual = 0.001 if config["beta"] else 1.0
+        return {"reconstruction_error": usual * np.exp(config["gamma"] + 0.05 * noise)}
+
+    axes = {"beta": [0.0, 0.1, 0.2, 0.3], "gamma": [0.0, 0.2, 1.0], "seed": [0, 1, 2]}
+    path = write_sweep(tmp_path / "s", axes, metrics=measured)
+    summary = summary_of(path, metrics=["reconstruction_error"], reference="gamma")
+    (panel,) = panels_of(figure := figure_of(summary))
+    said = "\n".join(text.get_text() for text in figure.legends[0].get_texts())
+    marks = {}
+    for cell, text in zip(summary.cells.to_dict("records"), panel.texts, strict=True):
+        holds = cell["low"] <= 0 <= cell["high"]
+        marks[cell["beta"], cell["gamma"]] = mark = text.get_text().split()[0]
+        assert mark in ("△" if holds else "▲") or not cell["differs"]
+    assert {"△", "▲"} <= {*marks.values()}
+    assert "△ ▽  the same by this test alone, as the interval ± holds 0" in said and "bound of logs" in said
+    assert "±  of each cell by itself: without any effect, one in 20 excludes 0" in said
+    said = "\n".join(text.get_text() for text in figure_of(summary_of(path)).legends[0].get_texts())
+    assert "△" not in said and "excludes 0" not in said
+
+
 def test_many_panels_go_on_in_further_rows(tmp_path: Path) -> None:
     axes = {"beta": [0.0, 0.1], "gamma": [i / 6 for i in range(6)], "lam": [0.0, 1.0, 10.0]}
     figure = figure_of(summary_of(write_sweep(tmp_path / "s", axes), metrics=["mcc", "linear_r2"]))

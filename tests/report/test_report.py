@@ -324,6 +324,13 @@ def test_0_has_a_place_of_its_own_on_a_logarithmic_axis(
     assert axis["values"] == pytest.approx(places) and list(dict.fromkeys(axis["ticktext"])) == ticks
 
 
+@pytest.mark.parametrize(("half", "said"), [(0.01, ""), (0.02, ", though its interval holds 0"), (None, "")])
+def test_a_difference_whose_interval_holds_0_is_said_to_be_one(half: float | None, said: str) -> None:
+    metric = {"differs": [[0]], "mean": [[-0.011]], "half": [[half]]}
+    told = _of_script(f"distinctionOf({json.dumps(metric)}, 0)", "const state = { time: 0 };")
+    assert told == f", not 0, for the map as a whole{said}"
+
+
 WORDS = ["", "32", "64,32", " a", 'a"b', "a, =c", "b", "=b", "none"]
 
 

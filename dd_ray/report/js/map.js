@@ -44,7 +44,8 @@ function mapTraces(shownCells, size) {
 function lettersOf(cell) {
   const [metric, time] = [mapped(), state.time];
   const best = metric.best?.[time].includes(cell) ? "★" : "";
-  const distinction = metric.differs?.[time].includes(cell) ? (metric.mean[time][cell] > 0 ? "▲" : "▼") : best;
+  const triangles = holdsZero(metric, cell) ? "△▽" : "▲▼"; // hollow where the interval does not agree
+  const distinction = metric.differs?.[time].includes(cell) ? triangles[metric.mean[time][cell] > 0 ? 0 : 1] : best;
   const collapsed = metric.collapsed[time][cell] ? "C" : "";
   return [distinction, marks[metric.mark[time][cell]].letter, collapsed].filter(Boolean).join(" ");
 }

@@ -31,6 +31,8 @@ function distinctions(shownCells) {
   const entries = [];
   const has = (some) => some?.[time].some((cell) => shownCells.includes(cell));
   if (metric.families?.[time]) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(metric)));
+  if (shownCells.some((cell) => metric.differs?.[time].includes(cell) && holdsZero(metric, cell)))
+    entries.push(entry("△ ▽", "the same by this test alone, as the interval ± holds 0"));
   if (metric.signed && !metric.half[time].some((half) => half !== null))
     entries.push(element("li", "fewer than 2 seeds in common: no interval, and no cell is marked"));
   if (has(metric.best)) entries.push(entry("★", ofTheBest(metric)));

@@ -56,9 +56,13 @@ function collapseOf(metric, cell) {
   return collapsed ? `, collapsed${collapsed < all ? ` in ${collapsed} of ${all} seeds` : ""}` : "";
 }
 
+/** Whether the interval of a difference holds 0, as it may where the test of the whole map tells it from 0. */
+const holdsZero = (metric, cell) => Math.abs(metric.mean[state.time][cell]) <= metric.half[state.time][cell];
+
 /** What a cell is on its map: the best, as good as the best, or different from the reference. */
 function distinctionOf(metric, cell) {
-  if (metric.differs?.[state.time].includes(cell)) return ", not 0, for the map as a whole";
+  if (metric.differs?.[state.time].includes(cell))
+    return `, not 0, for the map as a whole${holdsZero(metric, cell) ? ", though its interval holds 0" : ""}`;
   if (metric.best?.[state.time].includes(cell)) return ", the best";
   return metric.region?.[state.time].includes(cell) ? ", may be as good as the best" : "";
 }
