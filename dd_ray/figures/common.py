@@ -46,6 +46,8 @@ LARGEST = MOST_PIXELS / DPI
 """The same in inches; what needs more goes on in another figure."""
 VERMILION, BLUE = "#D55E00", "#0072B2"
 """Two colours that the colour-blind can tell apart (Wong 2011, Nature Methods 8, p. 441)."""
+LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
+"""Styles that tell lines apart where colours do not."""
 FEWEST_SEEDS_WITH_BARS = 3
 """The fewest seeds whose intervals are drawn: that of two seeds is 13 times as long as their distance, and would hide
 everything."""

@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from dd_ray.config import DATASETS
 from dd_ray.config.symbols import setting, symbol
 from dd_ray.evaluation import encode_stills
-from dd_ray.figures.common import figures_of_rows, folder_of, frame, ordered_colours, run_command, write
+from dd_ray.figures.common import LINES, figures_of_rows, folder_of, frame, ordered_colours, run_command, write
 from dd_ray.metrics import (
     active_mask,
     mean_squared_cross_correlation,
@@ -53,7 +53,6 @@ from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitabl
 
 NUM_RANDOM = 1_000
 """Number of pictures of random factors over which a latent must vary to be active."""
-LINES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)))
 INACTIVE = "0.65"
 """Grey of the lines of latents that are not active."""
 MOST_WITH_NUMBERS = 6

@@ -1,11 +1,11 @@
 """Learning curves of the cells of a sweep: `python analysis/learning_curves.py results/inertia_grid_quick`.
 
-`learning_curves.png` has a panel for each metric with a line for each cell over the iterations at which it was
-evaluated: the mean over its seeds, with Student's 95% interval as a band from three seeds on. Where seeds of a cell
-were not evaluated, or lack the metric, points are hollow: the mean is of the others, and where the worst diverged or
-were stopped it is too good. The legend says which seeds of a cell have not finished. `learning_curves.csv` has the
-numbers. Cells whose curves still move at the end are compared before they have converged: RMSprop normalises the
-gradient, so that with a large weight of a penalty reconstruction is learned later.
+`learning_curves.png` has a panel for each metric with a line for each cell, of its own colour, marker and style, over
+the iterations at which it was evaluated: the mean over its seeds, with Student's 95% interval as a band from three
+seeds on. Where seeds of a cell were not evaluated, or lack the metric, points are hollow: the mean is of the others,
+and where the worst diverged or were stopped it is too good. The legend says which seeds of a cell have not finished.
+`learning_curves.csv` has the numbers. Cells whose curves still move at the end are compared before they have converged:
+RMSprop normalises the gradient, so that with a large weight of a penalty reconstruction is learned later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -26,7 +24,17 @@ from dd_ray.config.labels import parts_of, with_parts
 from dd_ray.config.symbols import plain, setting
 from dd_ray.errors import UserError
 from dd_ray.figures.axis_curves import limit
-from dd_ray.figures.common import FEWEST_SEEDS_WITH_BARS, FigureOptions, folder_of, frame, run_command, write
+from dd_ray.figures.common import (
+    FEWEST_SEEDS_WITH_BARS,
+    LINES,
+    FigureOptions,
+    folder_of,
+    frame,
+    ordered_colours,
+    run_command,
+    write,
+)
+from dd_ray.figures.looks import SHAPES
 from dd_ray.metrics import seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
 from dd_ray.results.summary import described
@@ -96,7 +104,7 @@ def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
 def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     """Draw a panel for each metric with a line for each cell."""
     names = list(dict.fromkeys(curves["cell"]))
-    colours = dict(zip(names, mpl.colormaps["turbo"](np.linspace(0.05, 0.95, len(names))), strict=True))
+    looks = dict(zip(names, _looks(len(names)), strict=True))
     columns = min(2, len(metrics))
     rows = -(-len(metrics) // columns)
     figure = Figure(figsize=(4.8 * columns, 3.0 * rows + 0.3 + 0.2 * len(names)), layout="constrained")
@@ -105,7 +113,7 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
         panel.set_visible(False)
     for panel, metric in zip(panels, metrics, strict=False):
         for name, curve in curves[curves["metric"] == metric].groupby("cell", sort=False):
-            _draw_curve(panel, curve, colours[name])
+            _draw_curve(panel, curve, looks[name])
         panel.set_xlabel("iteration")
         panel.set_title(described(metric).label, fontsize=10)
         frame(panel)
@@ -113,30 +121,39 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
             panel.set_yscale("log")  # an error falls by powers of ten
         else:
             limit(panel, metric)
-    figure.legend(handles=_legend_of(curves, colours), loc="outside lower left", fontsize=8, frameon=False)
+    figure.legend(
+        handles=_legend_of(curves, looks), loc="outside lower left", fontsize=8, frameon=False, handlelength=3.6
+    )
     seeds = curves["seeds"].max()
     bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
     figure.suptitle(f"Learning curves, mean of {seeds} seed{'s' if seeds > 1 else ''}{bands}", fontsize=11)
     return figure
 
 
-def _draw_curve(panel: Axes, curve: pd.DataFrame, colour: Any) -> None:
-    panel.plot(curve["iteration"], curve["mean"], color=colour, marker="o", markersize=3)
+def _looks(number: int) -> list[dict[str, Any]]:
+    """Return looks of lines, no two alike in marker and style: colours do not tell them apart for all, or in print."""
+    colours = ordered_colours(number)
+    return [
+        {"color": colour, "marker": SHAPES[i % len(SHAPES)], "linestyle": LINES[i % len(LINES)], "markersize": 4.5}
+        for i, colour in enumerate(colours)
+    ]
+
+
+def _draw_curve(panel: Axes, curve: pd.DataFrame, look: Mapping[str, Any]) -> None:
+    panel.plot(curve["iteration"], curve["mean"], **look)
     fewer = curve[curve["seeds"] < curve["seeds_in_cell"]]
     if len(fewer):
-        panel.plot(fewer["iteration"], fewer["mean"], "o", color=colour, markerfacecolor="white", markersize=5)
+        hollow = {**look, "linestyle": "none", "markerfacecolor": "white"}
+        panel.plot(fewer["iteration"], fewer["mean"], **hollow)
     known = curve[curve["seeds"] >= FEWEST_SEEDS_WITH_BARS]
     if len(known):
-        panel.fill_between(known["iteration"], known["low"], known["high"], color=colour, alpha=0.12)
+        panel.fill_between(known["iteration"], known["low"], known["high"], color=look["color"], alpha=0.12)
 
 
-def _legend_of(curves: pd.DataFrame, colours: Mapping[str, Any]) -> list[Line2D]:
+def _legend_of(curves: pd.DataFrame, looks: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
     """Return an entry for each cell, with its seeds that have not finished, and one for points of fewer seeds."""
     ended = curves.drop_duplicates("cell").set_index("cell")["ended"]
-    entries = [
-        Line2D([], [], color=colour, marker="o", markersize=3, label=_label(name, ended[name]))
-        for name, colour in colours.items()
-    ]
+    entries = [Line2D([], [], label=_label(name, ended[name]), **look) for name, look in looks.items()]
     if (curves["seeds"] < curves["seeds_in_cell"]).any():
         hollow: dict[str, Any] = {"marker": "o", "markersize": 5, "markerfacecolor": "white", "linestyle": "none"}
         entries.append(

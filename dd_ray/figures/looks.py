@@ -1,13 +1,15 @@
 """What colours, shapes, sizes and lines mean where the cells of a sweep are points.
 
-By field, a colour is a value of one config field, a shape one of another, and lines join the cells that differ in one
-field alone, which sizes tell. Where that leaves further fields untold, colours and shapes are of whole settings: a
-colour is what a setting changes of the baseline (see `dd_ray.results.arms`), and a shape how much.
+By field, a colour is a value of one config field, a shape one of another (or of the same, if there is no other), and
+lines join the cells that differ in one field alone, which sizes tell. Where that leaves further fields untold, colours
+and shapes are of whole settings: a colour is what a setting changes of the baseline (see `dd_ray.results.arms`), and a
+shape how much.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any, Self
 
 import numpy as np
@@ -83,8 +85,8 @@ class ByField(Looks):
     """Config field that colours show."""
     colours: dict[Any, Colour]
     """Colour of each of its values."""
-    shape: str | None
-    """Config field that shapes show, if another is swept."""
+    shape: str
+    """Config field that shapes show: another, or the same where no other is left to them."""
     shapes: dict[Any, str]
     """Shape of each of its values."""
 
@@ -108,12 +110,13 @@ class ByField(Looks):
                 f"{len(values)} values of {option_name(colour)} are too many colours; give another --colour."
             )
         shape, other = (*rest, None, None)[:2]
+        shape = shape or colour
         sized = joined if joined != colour else other
         return cls(
             colour=colour,
             colours=dict(zip(values, ordered_colours(len(values)), strict=True)),
             shape=shape,
-            shapes=dict(zip(sorted(cells[shape].unique()), SHAPES, strict=False)) if shape else {},
+            shapes=dict(zip(sorted(cells[shape].unique()), cycle(SHAPES), strict=False)),
             joined=joined,
             sized=sized,
             sizes=_sizes_of(cells, sized),
@@ -124,15 +127,19 @@ class ByField(Looks):
         return self.colours[cell[self.colour]]
 
     def shape_of(self, cell: CellRow) -> str:
-        return self.shapes[cell[self.shape]] if self.shape else SHAPES[0]
+        return self.shapes[cell[self.shape]]
 
     def line_of(self, cell: CellRow) -> Paint:
         return "0.75" if self.joined == self.colour else self.colour_of(cell)
 
     def legend(self) -> list[list[Line2D]]:
-        colours = [entry(setting({self.colour: value}), color=colour) for value, colour in self.colours.items()]
-        told = self.shape or ""
-        shapes = [entry(setting({told: value}), marker=shape, **GREY) for value, shape in self.shapes.items()]
+        both = self.shapes if self.shape == self.colour else {}
+        colours = [
+            entry(setting({self.colour: value}), color=colour, marker=both.get(value, SHAPES[0]))
+            for value, colour in self.colours.items()
+        ]
+        alone = {} if both else self.shapes
+        shapes = [entry(setting({self.shape: value}), marker=shape, **GREY) for value, shape in alone.items()]
         return [colours, shapes, self._legend_of_sizes()]
 
 

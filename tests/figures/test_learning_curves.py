@@ -9,7 +9,7 @@ from scipy import stats
 
 from dd_ray import results
 from dd_ray.errors import UserError
-from dd_ray.figures.learning_curves import Options, draw, write_learning_curves
+from dd_ray.figures.learning_curves import MOST_CELLS, Options, draw, write_learning_curves
 from tests.figures.sweeps import Values, by_seed, write_sweep
 
 AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1, 2]}
@@ -47,6 +47,16 @@ def test_each_metric_has_a_panel_and_each_cell_a_line_with_a_band(sweep: Path, t
     figure = draw(pd.read_csv(numbers), ("linear_r2", "mcc"))
     assert [len(panel.lines) for panel in figure.axes] == [2, 2]
     assert all(len(panel.collections) == 2 for panel in figure.axes)
+
+
+def test_no_two_lines_are_told_apart_by_colour_alone(tmp_path: Path) -> None:
+    gammas = [i / MOST_CELLS for i in range(MOST_CELLS)]
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": gammas, "seed": [0]}, metrics=noisy)
+    _, numbers = write_learning_curves(Options(path=str(path), metrics=("linear_r2",)))
+    figure = draw(pd.read_csv(numbers), ("linear_r2",))
+    shown, legend = figure.axes[0].lines, figure.legends[0].get_lines()
+    drawn, named = ([(line.get_marker(), *map(str, line._dash_pattern)) for line in lines] for lines in (shown, legend))
+    assert len(set(drawn)) == MOST_CELLS and named == drawn
 
 
 def test_means_of_survivors_are_hollow_and_the_legend_says_how_the_others_ended(tmp_path: Path) -> None:

@@ -58,6 +58,16 @@ def test_the_front_is_what_nothing_beats() -> None:
     assert pareto_front(costs).tolist() == [not b for b in beaten]
 
 
+def test_shapes_repeat_what_colours_tell_where_nothing_else_is_left_to_them(tmp_path: Path) -> None:
+    summary = summary_of(
+        write_sweep(tmp_path / "s", AXES, metrics=curve), metrics=["kl", "reconstruction_error", "mcc"]
+    )
+    looks = ByField.of(points(summary, PAIRS), summary.layout.axes, None)
+    colours, shapes, _ = looks.legend()
+    assert [(each.get_label(), each.get_marker()) for each in colours] == [("γ = 0", "o"), ("γ = 0.5", "s")]
+    assert shapes == [] and looks.shape_of({"gamma": 0.5, "beta": 0.1}) == "s"
+
+
 def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", AXES, metrics=curve)
     done = python(ROOT / "analysis" / "tradeoff.py", path, strict=True)
