@@ -1,6 +1,7 @@
 """Command lines from dataclasses."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -29,10 +30,22 @@ class Options(Base):
     called."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfFiles:
+    out_of: Path
+    """A file."""
+
+
 def test_values_and_defaults_are_those_of_the_dataclass():
     options = parse_options(Options, ["--name", "a", "--many", "3"], "About.")
     assert isinstance(options, Options)
     assert (options.name, options.many, options.other) == ("a", (3,), None)
+
+
+def test_a_url_is_no_path_of_this_machine():
+    with pytest.raises(UserError, match=r"^--out-of s3:/bucket/a is a URL; give a path of this machine\.$"):
+        parse_options(OfFiles, ["--out-of", "s3://bucket/a"], "About.")
+    assert parse_options(OfFiles, ["--out-of", "s3/gs:a"], "About.").out_of == Path("s3/gs:a")
 
 
 def test_help_is_in_paragraphs(capsys, monkeypatch):

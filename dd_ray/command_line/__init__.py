@@ -28,7 +28,7 @@ from dd_ray.command_line.program import EXIT_INTERRUPTED, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
-from dd_ray.command_line.values import Seconds, checked_value, plain_value
+from dd_ray.command_line.values import Seconds, checked_value, is_url, plain_value
 
 __all__ = [
     "COMMAND",
@@ -45,6 +45,7 @@ __all__ = [
     "duration",
     "field_docs",
     "fitting",
+    "is_url",
     "list_options",
     "mended_streams",
     "optional",

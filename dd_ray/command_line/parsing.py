@@ -9,9 +9,11 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
-from dd_ray.command_line.values import Seconds
+from dd_ray.command_line.values import Seconds, is_url
+from dd_ray.errors import UserError
 
 Options = TypeVar("Options")
 
@@ -57,10 +59,14 @@ def parse_options(
 
     Raises:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
+        UserError: a URL is given where only a path of this machine can be.
     """
     import tyro  # noqa: PLC0415
 
     asked = tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=called_as(prog))
+    for name, value in vars(asked).items():
+        if isinstance(value, Path) and is_url(value):
+            raise UserError(f"--{name.replace('_', '-')} {value} is a URL; give a path of this machine.")
     say_what_is_given_twice(list_options(options), sys.argv[1:] if args is None else args)
     return asked
 

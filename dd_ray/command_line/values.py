@@ -12,6 +12,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _IN_UNITS = re.compile(r"(?:\d+(?:\.\d*)?[smhd])+")
 _BY_CLOCK = re.compile(r"(?:\d+:[0-5]\d|\d+):[0-5]\d")
 
+_SCHEME = re.compile(r"(s3|gs|file|https?):/")
+"""Matches the beginning of a URL, of which a `Path` keeps one slash."""
+
 
 class Seconds(float):
     """A time in seconds that may be written as `90m`, `1h30m`, `1:30:00` or `5400`."""
@@ -79,6 +82,11 @@ def checked_value(option: str, value: Any, kind: Any) -> Any:
     if type(value) is not kind:
         raise UserError(f"--{option} {value!r} is of the wrong type; give {_KINDS[kind]}.")
     return value
+
+
+def is_url(path: str | os.PathLike[str]) -> bool:
+    """Return whether what is given as a path is a URL, which would become a folder named `s3:`."""
+    return _SCHEME.match(os.fspath(path)) is not None
 
 
 def _each(value: Any) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from dd_ray.command_line import is_url
 from dd_ray.errors import UserError
 
 LONGEST_HOST = 255
@@ -50,8 +51,10 @@ def own_path(path: str | Path) -> Path:
     """Make the path that a user gives absolute; it may begin with `~` or `~NAME`.
 
     Raises:
-        UserError: it begins with a user who does not exist.
+        UserError: it is a URL, or begins with a user who does not exist.
     """
+    if is_url(path):
+        raise UserError(f"{path} is a URL; give a path of this machine.")
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:

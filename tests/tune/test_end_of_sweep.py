@@ -108,6 +108,12 @@ def test_a_function_that_draws_gets_a_text_and_a_path(tmp_path: Path) -> None:
     assert given == [tmp_path / "sweep"]
 
 
+@pytest.mark.parametrize("folder", ["s3://bucket/figures", Path("s3://bucket/figures"), "file:///tmp/figures"])
+def test_no_figure_is_drawn_into_a_folder_that_is_named_like_a_url(folder: str | Path) -> None:
+    with pytest.raises(UserError, match=r"^\w+:/.*/figures is a URL; give a path of this machine\.$"):
+        draw_figure(lambda location, folder: [folder / location], "sweep", folder)
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_can_be_named_and_has_a_script(name: str, tmp_path: Path) -> None:
     check_figures([name])
