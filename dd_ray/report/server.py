@@ -16,13 +16,14 @@ import json
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from dd_ray.errors import UserError, as_bytes
+from dd_ray.errors import UserError, as_bytes, first_line
 from dd_ray.report.beside import BESIDE, METRIC, beside_body
 from dd_ray.report.content import collect
 from dd_ray.report.front import FIRST, Lines, front_page, is_storage, plain_page, sweeps_in
@@ -171,6 +172,10 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError as error:  # of the storage
             told = f"The storage cannot be read ({error.strerror or error})."
             return self._send(HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", told)
+        except Exception as error:  # that nobody has foreseen: where it is from is for who runs the server
+            traceback.print_exc()
+            told = f"This cannot be shown ({type(error).__name__}: {first_line(error)}); see where the server runs."
+            self._send(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", told)
 
     do_HEAD = do_GET
 

@@ -146,6 +146,21 @@ def test_a_sweep_that_goes_away_is_not_shown_as_one_that_waits(tmp_path: Path, t
             assert answer.status == 404 and said in told
 
 
+def test_an_error_that_nobody_has_foreseen_is_a_sentence_and_its_traceback_is_for_who_runs_the_server(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken(location: str) -> dict[str, Any]:
+        raise ZeroDivisionError("division by zero\nand more")
+
+    sweep = ServedSweep(str(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})), broken)
+    with Server(0, lambda name: sweep) as server, running(server):
+        for asked in ("/", "/content.json"):
+            answer, told = ask(server, asked)
+            assert answer.status == 500
+            assert told == "This cannot be shown (ZeroDivisionError: division by zero); see where the server runs."
+    assert "Traceback" in capfd.readouterr().err
+
+
 def test_progress_is_what_the_command_said_lately(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     progress = json.loads(ask(server, "/progress.json")[1])
     assert progress == {"running": 0, "iterations_per_second": 0.0, "seconds_left": None}
