@@ -21,6 +21,8 @@ LARGEST_WHOLE = 2**63 - 1
 """The largest whole number that a column of a table holds."""
 LATEST = 2**33
 """The year 2242 in seconds since 1970; pandas has none after 2262."""
+LARGEST_OBJECT = 64 * 2**20
+"""The most bytes of a file of JSON that is read. What grows in one are the values of axes, by about 20 bytes each."""
 LONGEST_SHOWN = 60
 """The most characters of a wrong value that a message shows."""
 
@@ -184,12 +186,12 @@ def read_object(files: Files, name: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
-        DamagedError: it is damaged, or something else has its name.
+        DamagedError: it is damaged or too large, or something else has its name.
     """
     try:
         # Ranges of extensions' options, which sweep.json records, may be infinite; no number of a trial is.
         constants = float if name == "sweep.json" else _refuse
-        value = _parsed(_content(files, name), SHAPES[name][0], constants)
+        value = _parsed(_content(files, name, LARGEST_OBJECT), SHAPES[name][0], constants)
     except ValueError as error:
         raise damaged(files, name, str(error)) from error
     return value
@@ -262,9 +264,9 @@ def damaged(files: Files, name: str, why: str, kind: str | None = None) -> Damag
     return DamagedError(f"{files.at(name).location} is damaged ({why}); {SHAPES[kind or name][1]}.")
 
 
-def _content(files: Files, name: str) -> bytes:
+def _content(files: Files, name: str, most: int | None = None) -> bytes:
     try:
-        return files.read(name)
+        return files.read(name, most)
     except NoFileError as error:
         raise damaged(files, name, str(error), "config.json" if name in _WITH_THE_TRIAL else name) from error
 

@@ -135,9 +135,9 @@ def test_what_may_not_be_read_does_not_take_the_others_away(
         refuse(files, "other")  # as lost+found, which only root may enter
         return exists(files, name)
 
-    def may_be_read(files: LocalFiles, name: str) -> bytes:
+    def may_be_read(files: LocalFiles, name: str, most: int | None = None) -> bytes:
         refuse(files, "half")
-        return read(files, name)
+        return read(files, name, most)
 
     monkeypatch.setattr(LocalFiles, "exists", may_exist)
     monkeypatch.setattr(LocalFiles, "read", may_be_read)

@@ -358,6 +358,13 @@ def test_a_number_that_was_changed_is_noticed_before_the_trial_has_ended(tmp_pat
         trial.evaluations()
 
 
+def test_a_request_of_a_size_that_none_has_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", AXES)
+    os.truncate(path / "sweep.json", 65 * 2**20)
+    with pytest.raises(DamagedError, match=r"sweep.json is damaged \(it has 65 MB, and may have 64\); the sweep's"):
+        SweepFolder.open(path)
+
+
 def test_a_link_a_folder_and_a_pipe_are_no_files(tmp_path: Path) -> None:
     files = SweepFolder.at(tmp_path).files
     (tmp_path / "victim").write_text("secret")

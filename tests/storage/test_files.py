@@ -22,7 +22,7 @@ import pytest
 from pyarrow.fs import LocalFileSystem
 
 from dd_ray.errors import UserError
-from dd_ray.storage.files import Lease, LocalFiles, open_files, out_of_space
+from dd_ray.storage.files import Lease, LocalFiles, NoFileError, open_files, out_of_space
 from dd_ray.storage.files.claims import Claims, put, times
 from dd_ray.storage.files.local import open_in_place
 from dd_ray.storage.files.objects import ObjectFiles
@@ -123,6 +123,13 @@ def test_more_names_than_one_page_holds(files):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: files.write(f"cells/{i:04}/config.json", b"{}"), range(1200)))
     assert files.names("cells") == [f"{i:04}" for i in range(1200)]
+
+
+def test_a_file_with_more_bytes_than_it_may_have_is_not_read(files):
+    files.write("a", b"12345")
+    assert files.read("a", 5) == files.read("a") == b"12345"
+    with pytest.raises(NoFileError, match="it has 0 MB, and may have 0"):
+        files.read("a", 4)
 
 
 def test_removal(files):

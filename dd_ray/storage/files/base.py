@@ -27,7 +27,7 @@ LEASE = Lease()
 
 
 class NoFileError(UserError):
-    """Something other than a file has the name of a file: a folder, a link or a pipe."""
+    """Something other than a file has the name of a file: a folder, a link or a pipe. Or it is too large to be it."""
 
 
 class LockedError(UserError):
@@ -58,12 +58,17 @@ class Files(ABC):
         """Return the files below a folder of this one, through the same connection."""
 
     @abstractmethod
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         """Read a file: the content that one `write` or `append` left, never a mixture of two.
+
+        Args:
+            name: of the file.
+            most: bytes that it may have; None for any number.
 
         Raises:
             FileNotFoundError: there is none.
-            NoFileError: something else has its name. Links are not followed, since they may lead out of the sweep.
+            NoFileError: something else has its name, or it has more bytes, of which none is read. Links are not
+                followed, since they may lead out of the sweep.
         """
 
     @abstractmethod
@@ -136,6 +141,16 @@ class Files(ABC):
             LockedError: another process holds it.
             UserError: there can be no lock.
         """
+
+
+def check_size(size: int, most: int | None) -> None:
+    """Make sure that a file of some size may be read whole.
+
+    Raises:
+        NoFileError: it has more bytes than it may.
+    """
+    if most is not None and size > most:
+        raise NoFileError(f"it has {size >> 20:,} MB, and may have {most >> 20}")
 
 
 def complete_lines(content: bytes) -> int:

@@ -23,6 +23,7 @@ from dd_ray.storage.files.base import (
     LockedError,
     NoFileError,
     cannot_be_locked,
+    check_size,
     complete_lines,
 )
 
@@ -59,7 +60,7 @@ class LocalFiles(Files):
             raise ValueError(f"{name!r} leads out of {self.location}.")
         return self.local / named
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         # Opening a pipe would wait for its writer.
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
@@ -70,10 +71,12 @@ class LocalFiles(Files):
             if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
                 raise NoFileError("a link, or something else that is no file, is in its place") from error
             raise
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
             os.close(descriptor)
             raise NoFileError("a folder, or something else that is no file, is in its place")
         with os.fdopen(descriptor, "rb") as file:
+            check_size(about.st_size, most)
             return file.read()
 
     def write(self, name: str, content: bytes, *, durable: bool = True) -> None:

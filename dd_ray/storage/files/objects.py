@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, quote, unquote
 
 from dd_ray.errors import UserError
-from dd_ray.storage.files.base import LEASE, Files, Lease, Lock, LockedError, cannot_be_locked, complete_lines
+from dd_ray.storage.files.base import (
+    LEASE,
+    Files,
+    Lease,
+    Lock,
+    LockedError,
+    cannot_be_locked,
+    check_size,
+    complete_lines,
+)
 from dd_ray.storage.files.claims import Claims, put, times
 from dd_ray.storage.files.locations import REMEDY, bucket_of
 
@@ -46,13 +55,14 @@ class ObjectFiles(Files):
         """Return bucket and key of a file."""
         return "/".join(filter(None, [bucket_of(self.url), unquote(self.url.path).strip("/"), name]))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int | None = None) -> bytes:
         path = self.path(name)
         for attempt in range(READS):
             # S3 is asked first for the size and then for as many bytes: an object that was replaced in between by a
             # longer one would be cut. Google's store refuses or closes a file that was replaced meanwhile.
             try:
                 with self.patient.open_input_file(path) as file:
+                    check_size(file.size(), most)
                     content, version = file.read(), file.metadata()
                 with self.patient.open_input_file(path) as file:
                     if file.metadata() == version:
