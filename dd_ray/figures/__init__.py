@@ -58,7 +58,9 @@ def check_figures(figures: Iterable[str | DrawFigure]) -> None:
             raise UserError(f"there is no figure {figure!r}; a study can name {', '.join(FIGURES)}.")
 
 
-def draw_figure(figure: str | DrawFigure, location: str | Path, folder: str | Path) -> Sequence[Path]:
+def draw_figure(
+    figure: str | DrawFigure, location: str | Path, folder: str | Path, format: str = "png"
+) -> Sequence[Path]:
     """Draw a figure of a sweep into a folder, and return the files that were written.
 
     A figure is imported when it is drawn: Matplotlib and PyTorch take seconds, and most figures need no network.
@@ -67,12 +69,14 @@ def draw_figure(figure: str | DrawFigure, location: str | Path, folder: str | Pa
         figure: a name of `FIGURES`, or a function that is called with location and folder.
         location: folder or URL of the sweep.
         folder: where to write.
+        format: png, pdf or svg; a function has a format of its own.
 
     Raises:
-        UserError: there is no such figure or nothing to draw, or the folder cannot be written.
+        UserError: there is no such figure or format, nothing to draw, or the folder cannot be written.
     """
     check_figures([figure])
     location, folder = str(location), own_path(folder)
     if callable(figure):
         return figure(location, folder)
-    return import_module(f"{__name__}.{figure}").draw_sweep(location, folder)
+    with import_module(f"{__name__}.common").written_as(format):
+        return import_module(f"{__name__}.{figure}").draw_sweep(location, folder)

@@ -3,9 +3,10 @@
 import io
 import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import matplotlib as mpl
 import numpy as np
@@ -57,6 +58,7 @@ _PALEST = 0.88
 Colour = tuple[float, float, float, float]
 CellRow = Mapping[Hashable, Any]
 """A cell: a row of `dd_ray.results.summary.Summary.cells`, or of what else has a row for each cell."""
+Format = Literal["png", "pdf", "svg"]
 _Options = TypeVar("_Options")
 _Row = TypeVar("_Row")
 _Part = TypeVar("_Part")
@@ -118,6 +120,14 @@ class FigureOptions(SweepPaths):
     several sweeps."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DrawnOptions(FigureOptions):
+    """Options of those that draw, and do not write numbers alone."""
+
+    format: Format = "png"
+    """Format of the figures: pdf and svg are for a paper, and hold text as text."""
+
+
 def folder_of(path: str | Path | None, out: Path | None, more: Sequence[str] = ()) -> Path:
     """Return the folder for figures: the given one, or `figures` in the sweep's folder.
 
@@ -142,7 +152,10 @@ def name_in_title(*paths: str | Path) -> str:
 def write(
     folder: Path, figures: Mapping[str, Figure], tables: Mapping[str, pd.DataFrame], *, progress: bool = False
 ) -> list[Path]:
-    """Write figures as NAME.png and tables as NAME.csv, and return their paths.
+    """Write figures as NAME.png, or in the format of the block (`written_as`), and tables as NAME.csv.
+
+    Returns:
+        Their paths.
 
     Args:
         folder: where to write.
@@ -154,15 +167,27 @@ def write(
         UserError: the folder cannot be written.
     """
     drawn = tqdm(figures.items(), desc="figures", disable=None if progress else True, leave=False)
-    contents = {f"{name}.png": _png(figure) for name, figure in drawn}
+    ending = mpl.rcParams["savefig.format"]
+    contents = {f"{name}.{ending}": _content(figure, ending) for name, figure in drawn}
     contents |= {f"{name}.csv": as_csv(table) for name, table in tables.items()}
     return export(folder, contents)
 
 
-def _png(figure: Figure) -> bytes:
+def written_as(format: str) -> AbstractContextManager[None]:
+    """Let the figures that are written in the block have a format, with text that can be searched and edited.
+
+    Raises:
+        UserError: there is no such format.
+    """
+    if format not in get_args(Format):
+        raise UserError(f"there is no format {format!r}; give {', '.join(get_args(Format))}.")
+    return mpl.rc_context({"savefig.format": format, "pdf.fonttype": 42, "svg.fonttype": "none"})
+
+
+def _content(figure: Figure, ending: str) -> bytes:
     content = io.BytesIO()
     # What is too large and cannot be divided, such as the frames of a long video, is drawn with fewer pixels.
-    figure.savefig(content, format="png", dpi=min(DPI, MOST_PIXELS / max(figure.get_size_inches())))
+    figure.savefig(content, format=ending, dpi=min(DPI, MOST_PIXELS / max(figure.get_size_inches())))
     return content.getvalue()
 
 
@@ -183,5 +208,7 @@ def run_command(
     with as_command():
         _, args = taken_from(sys.argv[1:] if args is None else args)
         asked = parse_options(options, args, about)
-        for path in write_files(asked):
+        with written_as(getattr(asked, "format", "png")):
+            paths = write_files(asked)
+        for path in paths:
             print(path)

@@ -21,7 +21,7 @@ from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BLUE, VERMILION, FigureOptions, folder_of, frame, run_command, write
+from dd_ray.figures.common import BLUE, VERMILION, DrawnOptions, folder_of, frame, run_command, write
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
 from dd_ray.results.summary import described
@@ -40,7 +40,7 @@ class _Outcome:
     pairs: Mapping[str, Any]
 
 
-def write_contrasts(options: FigureOptions) -> list[Path]:
+def write_contrasts(options: DrawnOptions) -> list[Path]:
     """Draw the contrasts of a confirmation, and return the files.
 
     Raises:
@@ -139,9 +139,9 @@ def _same_name(cell: Mapping[str, str], name: str, value: str) -> bool:
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:
     """Draw a confirmation's contrasts into a folder; see `write_contrasts`."""
-    return write_contrasts(FigureOptions(path=location, out=folder))
+    return write_contrasts(DrawnOptions(path=location, out=folder))
 
 
 def main(args: list[str] | None = None) -> None:
     """Draw what fresh seeds say of the chosen cells of a sweep. Prints the files that it writes."""
-    run_command(FigureOptions, write_contrasts, main.__doc__, args)
+    run_command(DrawnOptions, write_contrasts, main.__doc__, args)

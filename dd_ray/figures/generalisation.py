@@ -36,7 +36,7 @@ from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
-from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, write
+from dd_ray.figures.common import BLUE, VERMILION, Format, folder_of, frame, label_logarithms, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.probes.networks import Network, load_networks
 from dd_ray.results.cells import places_of
@@ -59,6 +59,8 @@ class Options:
     """Folder of a sweep, such as results/generalisation_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given."""
+    format: Format = "png"
+    """Format of the figures: pdf and svg are for a paper, and hold text as text."""
 
 
 @dataclass(frozen=True)

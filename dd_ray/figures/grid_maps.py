@@ -40,7 +40,7 @@ from dd_ray.figures.axis_curves import draw_curve
 from dd_ray.figures.cell_marks import lines_above_curve, lines_in_cell
 from dd_ray.figures.colour_bar import draw_colour_bar
 from dd_ray.figures.colour_scale import ColourScale, untrained_of
-from dd_ray.figures.common import LARGEST, FigureOptions, folder_of, name_in_title, numbered, run_command, write
+from dd_ray.figures.common import LARGEST, DrawnOptions, folder_of, name_in_title, numbered, run_command, write
 from dd_ray.figures.map_legend import legend_of
 from dd_ray.figures.maps import draw_map, has_numbers, label_axes, values_along
 from dd_ray.results.layout import Layout, combinations
@@ -56,7 +56,7 @@ LABELS = 1.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(FigureOptions):
+class Options(DrawnOptions):
     """Options of the command line."""
 
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()

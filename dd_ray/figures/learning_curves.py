@@ -27,7 +27,7 @@ from dd_ray.figures.axis_curves import limit
 from dd_ray.figures.common import (
     FEWEST_SEEDS_WITH_BARS,
     LINES,
-    FigureOptions,
+    DrawnOptions,
     folder_of,
     frame,
     ordered_colours,
@@ -46,7 +46,7 @@ MOST_CELLS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(FigureOptions):
+class Options(DrawnOptions):
     """Options of the command line."""
 
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()

@@ -24,7 +24,18 @@ from matplotlib.figure import Figure
 from dd_ray.command_line import optional
 from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
-from dd_ray.figures.common import BETTER, BLUE, MARKS, VERMILION, folder_of, frame, name_in_title, run_command, write
+from dd_ray.figures.common import (
+    BETTER,
+    BLUE,
+    MARKS,
+    VERMILION,
+    Format,
+    folder_of,
+    frame,
+    name_in_title,
+    run_command,
+    write,
+)
 from dd_ray.metrics import REPORTED
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -42,6 +53,8 @@ class Options:
     """Folder of a search, such as results/inertia_search_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the search's folder where it is not given."""
+    format: Format = "png"
+    """Format of the figures: pdf and svg are for a paper, and hold text as text."""
 
 
 def draw(table: pd.DataFrame, search: dict[str, Any], title: str) -> Figure:

@@ -40,7 +40,7 @@ from dd_ray.figures.common import (
     BETTER,
     FEWEST_SEEDS_WITH_BARS,
     MARKS,
-    FigureOptions,
+    DrawnOptions,
     folder_of,
     frame,
     name_in_title,
@@ -63,7 +63,7 @@ MOST_COLUMNS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(FigureOptions):
+class Options(DrawnOptions):
     """Options of the command line."""
 
     scores: Annotated[tuple[str, ...], optional("NAME [NAME ...]")] = ()

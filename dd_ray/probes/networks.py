@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,8 @@ class NetworkOptions:
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; by default `figures` in the sweep's folder, or in this one if the sweep is at a URL. It must
     be given without a sweep."""
+    format: Literal["png", "pdf", "svg"] = "png"
+    """Format of the figures: pdf and svg are for a paper, and hold text as text. Animations are gif."""
 
 
 @dataclass(frozen=True, kw_only=True)

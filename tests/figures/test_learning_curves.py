@@ -9,6 +9,7 @@ from scipy import stats
 
 from dd_ray import results
 from dd_ray.errors import UserError
+from dd_ray.figures import draw_figure, learning_curves
 from dd_ray.figures.learning_curves import MOST_CELLS, Options, draw, write_learning_curves
 from tests.figures.sweeps import Values, by_seed, write_sweep
 
@@ -34,6 +35,19 @@ def test_a_line_is_the_mean_of_a_cell_s_seeds_with_its_interval(sweep: Path, tmp
     values = table[(table["gamma"] == 0.5) & (table["iteration"] == 150) & (table["beta"] == 0.1)]["linear_r2"]
     interval = stats.ttest_1samp(values, 0).confidence_interval()
     assert (at["mean"], at["low"], at["high"]) == pytest.approx((values.mean(), interval.low, interval.high))
+
+
+def test_figures_for_a_paper_hold_text_as_text(sweep: Path, tmp_path: Path) -> None:
+    learning_curves.main([str(sweep), "--out", str(tmp_path), "--format", "svg"])
+    assert "<text" in (text := (tmp_path / "learning_curves.svg").read_text(encoding="utf-8")) and "γ = 0.5" in text
+    picture, numbers = draw_figure("learning_curves", sweep, tmp_path, format="pdf")
+    assert (picture.name, numbers.name) == ("learning_curves.pdf", "learning_curves.csv")
+    content = picture.read_bytes()
+    assert content.startswith(b"%PDF") and b"/FontFile2" in content and b"/Type3" not in content
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".csv", ".pdf", ".svg"]
+    assert draw_figure("learning_curves", sweep, tmp_path)[0].suffix == ".png"
+    with pytest.raises(UserError, match="there is no format 'jpg'; give png, pdf, svg"):
+        draw_figure("learning_curves", sweep, tmp_path, format="jpg")
 
 
 def test_the_table_names_cells_without_the_markup_of_the_figure(tmp_path: Path) -> None:
