@@ -1021,6 +1021,9 @@ def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path)
     browser.execute_script("""window.touched = {};
         const parts = {table: '#table', controls: '#controls', effects: '#effects', kept: '#values'};
         for (const [name, where] of Object.entries(parts)) {
+    dashes = "return document.getElementById('groups').data.map((trace) => trace.line.dash).filter(Boolean)"
+    assert browser.execute_script(dashes) == ["solid", "dash", "dashdot", "dot"]  # dotted: the chosen cell
+    assert "━ ━ ━ γ = 0.5 (4)" in text(browser, "groups-legend")
             touched[name] = 0;
             new MutationObserver((changes) => { touched[name] += changes.length; }).observe(
                 document.querySelector(where),

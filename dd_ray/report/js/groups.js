@@ -1,6 +1,14 @@
 // Curves of all cells that are kept, in the colours of the values of an axis.
 
 const MOST_GROUPS = 8;
+/** Dashes of the groups' lines, and how they look in the legend: colours do not tell them apart for all, or in print. */
+const GROUP_DASHES = [
+  ["solid", "━━━━"],
+  ["dash", "━ ━ ━"],
+  ["dashdot", "━ · ━"],
+  ["longdashdot", "━━ · ━━"],
+];
+const groupDash = (group) => GROUP_DASHES[group % GROUP_DASHES.length];
 
 /** Parts of an axis: its values, or where they are many, ranges of as many of them each. */
 function groupsOf(axis) {
@@ -21,7 +29,7 @@ function meanOfAll(metric, some) {
   });
 }
 
-function groupTraces(metric, some, colour, text) {
+function groupTraces(metric, some, colour, text, dash = "solid") {
   const joined = some.flatMap((cell) => [...iterations.keys(), null].map((time) => [cell, time]));
   const thin = {
     type: "scatter",
@@ -35,7 +43,7 @@ function groupTraces(metric, some, colour, text) {
     marker: { color: colour, size: 6 },
     opacity: 0.55,
   };
-  const thick = { type: "scatter", mode: "lines", x: iterations, y: meanOfAll(metric, some), line: { color: colour, width: 3.5 } };
+  const thick = { type: "scatter", mode: "lines", x: iterations, y: meanOfAll(metric, some), line: { color: colour, width: 3.5, dash } };
   return [thin, { ...thick, name: text, hoverinfo: "skip" }];
 }
 
@@ -60,7 +68,7 @@ function drawGroups() {
   const colours = orderedColours(groups.length);
   const some = [...cells.keys()].filter(isKept);
   const within = ({ from, to }) => some.filter((cell) => place(cell, axis.field) >= from && place(cell, axis.field) <= to);
-  const traces = groups.flatMap((group, i) => groupTraces(state.metric, within(group), colours[i], group.text));
+  const traces = groups.flatMap((group, i) => groupTraces(state.metric, within(group), colours[i], group.text, groupDash(i)[0]));
   const chosen = some.includes(state.cell) ? [state.cell] : [];
   const [own] = groupTraces(state.metric, chosen, CHOSEN, "");
   const marked = { ...own, line: { color: CHOSEN, width: 2.5, dash: "dot" }, opacity: 1, hoverinfo: "skip" };
@@ -71,7 +79,7 @@ function drawGroups() {
     `${state.metric.label}. Thin: the mean of each kept cell over its seeds; thick: the mean of a group's cells, ` +
     "where all of them have a number; dotted: the chosen cell. Click a line to choose its cell.";
   const entries = groups.map((group, i) => {
-    const made = entry("━", `${axis.symbol} = ${group.text} (${within(group).length})`);
+    const made = entry(groupDash(i)[1], `${axis.symbol} = ${group.text} (${within(group).length})`);
     made.querySelector("b").style.color = colours[i];
     return made;
   });
