@@ -298,6 +298,24 @@ def test_the_best_cell_is_chosen_first_starred_and_outlined(browser: Any, page: 
     assert len(paths) == 2 and paths[0] == paths[1]  # black on white
 
 
+def test_without_a_best_cell_the_fullest_map_is_shown_first_and_what_a_cell_lacks_is_said(
+    browser: Any, tmp_path: Path
+) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        return {"reconstruction_error": 0.1, "active_units": 4.0, "mcc": 0.5 if config["lam"] else None}
+
+    write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0], "lam": [0.0]}, metrics=some)
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [10.0]}, metrics=some)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    assert text(browser, "cell-title") == "β = 0.1, γ = 0, λ = 10"
+    titles = "return document.getElementById('curves').layout?.annotations.map((title) => title.text)"
+    assert "MCC" in until(lambda: browser.execute_script(titles))
+    press(browser, "slice-lam", LEFT)
+    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0, λ = 0")
+    until(lambda: "MCC: no value" in browser.execute_script(titles))
+    assert complaints(browser) == []
+
+
 def test_a_click_or_a_key_in_a_trade_off_chooses_the_cell(browser: Any, page: Path) -> None:
     show(browser, page)
     scroll_to(browser, "tradeoffs")
@@ -1003,6 +1021,9 @@ def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browse
     scroll_to(browser, "groups")
     drawn = "return document.getElementById('groups').data?.map((trace) => new Set(trace.customdata ?? []).size)"
     until(lambda: browser.execute_script(drawn) == [4, 0, 4, 0, 4, 0, 1])  # thin and thick at three γ; the chosen cell
+    dashes = "return document.getElementById('groups').data.map((trace) => trace.line.dash).filter(Boolean)"
+    assert browser.execute_script(dashes) == ["solid", "dash", "dashdot", "dot"]  # dotted: the chosen cell
+    assert "━ ━ ━ γ = 0.5 (4)" in text(browser, "groups-legend")
     select(browser, "group", "lam")
     until(lambda: browser.execute_script(drawn) == [6, 0, 6, 0, 1])
     press(browser, "query", "lambda: 10")
@@ -1021,9 +1042,6 @@ def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path)
     browser.execute_script("""window.touched = {};
         const parts = {table: '#table', controls: '#controls', effects: '#effects', kept: '#values'};
         for (const [name, where] of Object.entries(parts)) {
-    dashes = "return document.getElementById('groups').data.map((trace) => trace.line.dash).filter(Boolean)"
-    assert browser.execute_script(dashes) == ["solid", "dash", "dashdot", "dot"]  # dotted: the chosen cell
-    assert "━ ━ ━ γ = 0.5 (4)" in text(browser, "groups-legend")
             touched[name] = 0;
             new MutationObserver((changes) => { touched[name] += changes.length; }).observe(
                 document.querySelector(where),

@@ -45,12 +45,18 @@ function curveTraces(metric, axis) {
   return [band, thin, thick].map((trace) => ({ ...anchors, ...trace }));
 }
 
+/** All values of a metric in the trials of some cells. */
+function valuesOfCurves(metric, shown) {
+  const trials = shown.flatMap((cell) => cells[cell].trials);
+  return trials.flatMap(({ curves }) => curves[metric.name]).filter((value) => value !== null);
+}
+
 /** The range of an axis where all values are one but for rounding, whose digits would be its ticks otherwise. */
 function rangeOfCurves(metric, shown) {
-  const trials = shown.flatMap((cell) => cells[cell].trials);
-  const values = trials.flatMap(({ curves }) => curves[metric.name]).filter((value) => value !== null);
+  const values = valuesOfCurves(metric, shown);
+  if (!values.length) return { range: [0, 1], showticklabels: false };
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  if (!values.length || high - low > 1e-9 * Math.abs(high)) return { autorange: true };
+  if (high - low > 1e-9 * Math.abs(high)) return { autorange: true };
   return { range: withRoom(metric, [low, low]) };
 }
 
@@ -88,7 +94,7 @@ function curveLayout(columns, width, some, shown) {
     };
     layout[`yaxis${axis}`] = { ...shared, ...rangeOfCurves(metric, shown), nticks: 5, exponentformat: "power" };
     layout.annotations.push({
-      text: escaped(metric.short),
+      text: escaped(metric.short) + (valuesOfCurves(metric, shown).length ? "" : ": no value"),
       xref: `x${axis} domain`,
       yref: `y${axis} domain`,
       x: 0,

@@ -1,7 +1,12 @@
 // The beginning: what the sweep is, everything drawn once, and the best cell chosen.
 
+/** The best cell; where none can be told apart, the first on the fullest map, since others may be nearly empty. */
 function bestCell() {
-  return state.metric.best[state.time][0] ?? 0;
+  const sizes = new Map();
+  const maps = cells.map((_, cell) => String(data.layout.slices.map((field) => place(cell, field))));
+  for (const map of maps) sizes.set(map, (sizes.get(map) ?? 0) + 1);
+  const most = Math.max(...sizes.values());
+  return state.metric.best[state.time][0] ?? maps.findIndex((map) => sizes.get(map) === most);
 }
 
 function describeSweep() {
