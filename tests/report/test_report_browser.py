@@ -298,6 +298,24 @@ def test_the_best_cell_is_chosen_first_starred_and_outlined(browser: Any, page: 
     assert len(paths) == 2 and paths[0] == paths[1]  # black on white
 
 
+def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}
+
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "seed": [0, 1, 2]}
+    show(browser, write_report(Options(path=str(write_sweep(tmp_path / "s", axes, metrics=some)), videos=0)))
+    select(browser, "metric", "mcc")
+    select(browser, "compared", "gamma")
+    ends = """const [words, ...lines] = [document.querySelector('#map .cbtitle'),
+            ...document.querySelectorAll('#map .shapelayer path')].map((one) => one.getBoundingClientRect());
+        return [words.bottom, Math.min(...lines.map(({top}) => top)), words.height]"""
+    until(lambda: "minus that at γ = 0" in text(browser, "map-title"))
+    until(lambda: "blue" in browser.execute_script("return document.querySelector('#map .cbtitle').textContent"))
+    assert "least significant difference" in text(browser, "legend")
+    words, bracket, height = browser.execute_script(ends)
+    assert height > 0 and words < bracket
+
+
 def test_without_a_best_cell_the_fullest_map_is_shown_first_and_what_a_cell_lacks_is_said(
     browser: Any, tmp_path: Path
 ) -> None:

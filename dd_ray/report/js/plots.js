@@ -156,7 +156,7 @@ function colourBar(metric) {
     thickness: 11,
     outlinewidth: 0,
 
-    title: { text: hintOf(metric), side: "top", font: { size: 12 } },
+    title: { text: hintOf(metric) + (metric.noise === null ? "" : "<br> "), side: "top", font: { size: 12 } }, // above the bracket
     tickfont: { size: 11 },
     nticks: 6,
   };
