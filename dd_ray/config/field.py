@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import Field, dataclass
 from functools import cache
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 Need = Mapping[str, tuple[Any, ...]]
 """Values of other fields that a field needs to have an effect; if several fields are named, one of them suffices."""
@@ -98,4 +98,4 @@ def type_of(field: "Field[Any]") -> Any:
 
 
 def _is_annotated(field: "Field[Any]") -> bool:
-    return hasattr(field.type, "__metadata__") and get_origin(field.type) is not None
+    return get_origin(field.type) is Annotated

@@ -291,4 +291,4 @@ def choices_of(field: Field[Any]) -> tuple[str, ...]:
 @cache
 def _literals(field: Field[Any]) -> tuple[str, ...]:
     choices = get_args(type_of(field))
-    return choices if choices and all(isinstance(choice, str) for choice in choices) else ()
+    return choices if all(isinstance(choice, str) for choice in choices) else ()
