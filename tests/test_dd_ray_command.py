@@ -13,7 +13,7 @@ from dd_ray import __main__ as command
 from dd_ray import cli
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import load_files, unload
-from dd_ray.config.trial_fields import field_names, section_of
+from dd_ray.config.trial_fields import SECTIONS, field_names, section_of
 from dd_ray.errors import UserError
 from dd_ray.figures import FIGURES
 from dd_ray.studies import study_named, study_names
@@ -145,4 +145,5 @@ def test_help_has_the_twenty_most_used_options_first_and_the_others_by_what_they
 
 def test_an_option_of_an_extension_is_in_a_part_of_its_own() -> None:
     assert section_of("gamma") == "model" and section_of("learning_rate") == "training"
+    assert [section_of(name) for name in ("model", "objective", "dataset", "batch_size")] == [*SECTIONS.values()]
     assert section_of("something_else") == "own"

@@ -147,6 +147,10 @@ def test_what_has_an_effect_beside_the_default_of_another_keeps_its_value():
         ("moving_circles", "position", "bounce"),
         ("moving_sprites", "scale", "linear"),
     ]
+    axes = DEFAULTS | {"beta": (1.0,), "gamma": (0.0,)}
+    assert len(product(axes | {"occluder": (0, 8), "target": ("seen", "clean")})) == 3
+    cycles = {"capacity_schedule": ("linear", "cyclic"), "schedule_cycles": (2, 3)}
+    assert len(product({"model": ("inertia_vae",), "objective": ("capacity",), **cycles})) == 3
 
 
 def test_what_loses_its_effect_with_another_field_that_has_none_has_its_default_too():
