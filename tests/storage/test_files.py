@@ -596,7 +596,7 @@ def small_disk(tmp_path):
     if mounted.returncode:
         pytest.skip(f"needs to mount a small disk: {mounted.stderr.strip()}")
     yield LocalFiles(tmp_path)
-    subprocess.run(["umount", tmp_path], check=True)
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
 
 
 def test_a_full_disk_keeps_what_was_there(small_disk):
