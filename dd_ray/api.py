@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from dd_ray import results
 from dd_ray.command_line import checked_value, mended_streams, outlive_output
 from dd_ray.config.code import resolve
-from dd_ray.config.extensions import instances_of, load_files
+from dd_ray.config.extensions import instances_of, load_files, own_code_of
 from dd_ray.config.options import axes_of, option_name, options_class, told_in_options
 from dd_ray.config.recorded import changed_since
 from dd_ray.errors import UserError, did_you_mean, printable
 from dd_ray.figures import check_figures, draw_figure
+from dd_ray.metrics import FURTHER
 from dd_ray.report.live import live_page, page_link, write_page
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
@@ -34,7 +35,7 @@ from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.deadline import deadline_of
 from dd_ray.sweep.manifest import check_agrees, goes_on
-from dd_ray.sweep.memory import check_trial_fits
+from dd_ray.sweep.memory import bytes_of, bytes_of_this_machine, check_trial_fits
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
 from dd_ray.sweep.search_plan import make_search_plan
@@ -122,7 +123,8 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
     """Check the options and return what `run` would do, without starting it: `trials`, `contents()`, `core_seconds()`.
 
     Raises:
-        UserError: an option is unknown, of the wrong type or out of range, or a trial is not a valid config.
+        UserError: an option is unknown, of the wrong type or out of range, a trial is not a valid config, or a user's
+            own code fails at its first batch.
     """
     return confirmed(_wanted(study, preset, options))
 
@@ -145,7 +147,9 @@ def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) 
         raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
     own = [field.name for field in fields(options_of(study, preset))]
     values = _by_name({name: value for name, value in options.items() if name != "extension"}, own, study.name)
-    return as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values, file))
+    asked = as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values, file))
+    check_own_code(asked)
+    return asked
 
 
 def _asked(study: Study, preset: str, extensions: tuple[str, ...], given: Mapping[str, Any], file: ValueFile) -> Plan:
@@ -208,6 +212,28 @@ def _check_start(plan: Plan) -> None:
         from dd_ray.trial.warm_start import check_starts  # noqa: PLC0415
 
         check_starts(plan.examples, SweepFolder.at(plan.location))
+
+
+def check_own_code(plan: Plan) -> None:
+    """Try what a plan chooses of a user's own, each combination of models, data and the like once, on the CPU.
+
+    Trials that this machine has not the memory for, such as those of a cluster, are passed over.
+
+    Raises:
+        UserError: it raises an error, or gives something else than it is to.
+    """
+    configs = [config for config in reversed(plan.examples) if own_code_of(config)]
+    own = {(each.model, each.network, each.dataset, each.objective, each.optimizer): each for each in configs}
+    scores = [name for name in plan.final_metrics if name not in FURTHER.ours]
+    if not own and not scores:
+        return
+    # Not at the top: it takes PyTorch, which other plans do without.
+    from dd_ray.trial.own_code import try_own_code, try_own_scores  # noqa: PLC0415
+
+    for config in own.values():
+        if bytes_of(config) < bytes_of_this_machine():
+            try_own_code(config)
+    try_own_scores(scores, plan.examples[0])
 
 
 def time_is_up(left: str) -> str:

@@ -19,7 +19,7 @@ import pandas as pd
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.api import TROUBLE, as_it_goes_on, collect, draw, finish_page, plan_of, time_is_up, train
+from dd_ray.api import TROUBLE, as_it_goes_on, check_own_code, collect, draw, finish_page, plan_of, time_is_up, train
 from dd_ray.command_line import (
     EXIT_INTERRUPTED,
     as_called,
@@ -83,6 +83,7 @@ def _run(study: Study, args: list[str], began: float) -> None:
     with as_command("Interrupted; the same command goes on."):
         asked = parse(study, args)
         plan = confirmed(asked)
+        check_own_code(plan)
         if not plan.options.dry_run:
             outlive_output()  # the results are in files
         if plan.runs_on_these_cpus:

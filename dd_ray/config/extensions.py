@@ -15,6 +15,7 @@ import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ from dd_ray.config.specs import KEPT, DatasetSpec, ModelSpec, NetworkSpec, Objec
 from dd_ray.config.trial import TrialConfig
 from dd_ray.config.trial_fields import REGISTRIES, TrialFields, field_names
 from dd_ray.config.urls import check_regular, own_path
-from dd_ray.errors import UserError, did_you_mean
+from dd_ray.errors import UserError, did_you_mean, first_line
 
 KINDS: dict[str, type[Spec]] = {
     "model": ModelSpec,
@@ -226,6 +227,41 @@ def _run(extension: Extension) -> ModuleType:
         line = _line_of(error, extension.name)
         raise UserError(f"{extension.name}:{line} does not import: {type(error).__name__}: {error}.") from error
     return module
+
+
+def own_code_of(config: TrialConfig, *kinds: str) -> str:
+    """Name, in words, what a config chooses of a user's own; empty if that is nothing.
+
+    Args:
+        config: the config.
+        kinds: the kinds to look at, such as `model`; all if none is given.
+    """
+    chosen = {kind: getattr(config, kind) for kind in kinds or REGISTRIES if kind in field_names()}
+    own = [f"{kind} = {name}" for kind, name in chosen.items() if name not in REGISTRIES[kind].ours]
+    return " or ".join(own)
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Turn an error that a user's own code raises in the block into a `UserError`.
+
+    Its first line says what the code is of and what it raises; below it are the lines of loaded files that led there.
+
+    Args:
+        what: what the code is of, such as `model = blur_vae`; empty if it is ours, whose errors stay as they are.
+    """
+    try:
+        yield
+    except Exception as error:  # whatever it is, it is of the user's own code
+        if isinstance(error, UserError) or not what:
+            raise
+        files = {each.name for each in loaded()}
+        lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+        place = f" in {lines[-1].name} ({lines[-1].filename}:{lines[-1].lineno})" if lines else ""
+        told = [f"\n  {frame.filename}:{frame.lineno}, in {frame.name}: {frame.line}" for frame in lines]
+        raise UserError(
+            f"{what} raises {type(error).__name__}{place}: {first_line(error)}; correct it.{''.join(told)}"
+        ) from error
 
 
 def _line_of(error: BaseException, name: str) -> int:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dd_ray.config import DATASETS, TrialConfig, resolve
+from dd_ray.config.extensions import naming, own_code_of
 from dd_ray.data.arrays import as_images
 from dd_ray.data.dataset import Dataset
 from dd_ray.data.occluder import occluded
@@ -20,17 +21,17 @@ def make_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dat
     """Make the dataset that a config names, which renders on the given device.
 
     Raises:
-        UserError: a user's own dataset draws or paints something else than it is to.
+        UserError: a user's own dataset draws or paints something else than it is to, or raises an error.
     """
-    make = DATASETS[config.dataset].make
-    dataset: Dataset = resolve(make)(config, torch.device(device))
-    if not str(make).startswith("dd_ray."):
-        _check_own(dataset, config)
+    own = own_code_of(config, "dataset")
+    with naming(own):
+        dataset: Dataset = resolve(DATASETS[config.dataset].make)(config, torch.device(device))
+        if own:
+            _check_own(dataset, config, own)
     return dataset
 
 
-def _check_own(dataset: Dataset, config: TrialConfig) -> None:
-    own = f"dataset = {config.dataset}"
+def _check_own(dataset: Dataset, config: TrialConfig, own: str) -> None:
     if not isinstance(dataset, Dataset):
         raise UserError(
             f"{own} makes a {type(dataset).__name__}; let it be a dd_ray.data.Dataset, such as ContinuousDataset."

@@ -5,6 +5,7 @@ import threading
 import torch
 
 from dd_ray.config import MODELS, TrialConfig, resolve
+from dd_ray.config.extensions import naming, own_code_of
 from dd_ray.errors import UserError
 from dd_ray.models.base import Model
 from dd_ray.models.original import load_original
@@ -33,9 +34,10 @@ def build_model(config: TrialConfig) -> Model:
     is restored.
 
     Raises:
-        UserError: a user's own model is not a `Model`, or has no parameter.
+        UserError: a user's own model is not a `Model`, has no parameter, or raises an error.
     """
-    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]):
+    own = own_code_of(config, "model", "network")
+    with _ONE_AT_A_TIME, torch.random.fork_rng(devices=[]), naming(own):
         torch.manual_seed(config.seed)
         model = resolve(MODELS[config.model].build)(config)
     if not isinstance(model, Model):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import vector_to_parameters
 
-from dd_ray.config import MODELS, NETWORKS, OBJECTIVES, OPTIMIZERS, TrialConfig
+from dd_ray.config import OPTIMIZERS, TrialConfig
+from dd_ray.config.extensions import naming, own_code_of
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.errors import UserError
 from dd_ray.models import Model, Reconstruction, build_model
@@ -90,14 +91,7 @@ class Trial:
     @property
     def own_code(self) -> str:
         """What of its config is a user's own code, in words; empty if nothing is."""
-        network = NETWORKS[self.config.network]
-        code = {
-            "model": (MODELS[self.config.model].build,),
-            "network": (network.features, network.decoder),
-            "objective": (OBJECTIVES[self.config.objective].penalty,),
-        }
-        own = [name for name, parts in code.items() if not all(str(part).startswith("dd_ray.") for part in parts)]
-        return " or ".join(f"{name} = {getattr(self.config, name)}" for name in own)
+        return own_code_of(self.config, "model", "network", "objective")
 
     @torch.no_grad()
     def check_own_code(self, batch: Batch) -> None:
@@ -105,14 +99,16 @@ class Trial:
 
         Raises:
             UserError: the code of a user's own makes or changes a buffer, draws random numbers, or returns tensors of
-                other shapes than those of `Reconstruction`, which the objective might stretch to fit.
+                other shapes than those of `Reconstruction`, which the objective might stretch to fit; or it raises an
+                error.
         """
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         drawn = self._random_states()
-        outputs = self.model(batch, self._noise(batch))
-        if isinstance(outputs, Reconstruction):
-            self._check_shapes(outputs, batch)
-        objective(self.config, outputs, Weights.at(self.config, self.iteration))
+        with naming(self.own_code):
+            outputs = self.model(batch, self._noise(batch))
+            if isinstance(outputs, Reconstruction):
+                self._check_shapes(outputs, batch)
+            objective(self.config, outputs, Weights.at(self.config, self.iteration))
         for name, buffer in self.model.named_buffers():
             if name not in buffers:
                 raise UserError(

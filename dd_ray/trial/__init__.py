@@ -12,6 +12,7 @@ standalone     a trial that no sweep keeps, taken further by whoever keeps its s
 held_out_sets  the held-out data of the trials of a process
 devices        where a trial is trained
 gpu_memory     whether a pack fits on its GPU
+own_code       a user's own code, tried before a sweep starts
 scoring        further scores for trials that have ended
 
 A network in training is held by five objects, each of which holds the next and has a task of its own:

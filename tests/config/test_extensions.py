@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import dd_ray
 from dd_ray.cli import parse
 from dd_ray.config import MODELS, OPTIMIZERS, TrialConfig, data_config, field_names, resolve
 from dd_ray.config import extensions as loading
@@ -643,3 +644,61 @@ def test_a_command_tells_it_with_code_2_and_no_traceback(tmp_path: Path) -> None
     done = python(study, "--dry-run", "--extension", file)
     assert done.returncode == 2 and done.stderr.startswith("error: mine.py:1 does not import")
     assert "Traceback" not in done.stderr and not done.stdout
+
+
+BLURRED = {"model": "blur_vae"}
+MENDED = "    def forward"
+CHANGED = [
+    # A file, a part of it, what stands there instead, options, and what is said.
+    (
+        ("blur_vae.py", "e[:, 1:] +", "e[:, 2:] +", BLURRED),
+        r"^model = blur_vae raises RuntimeError in forward \(blur_vae\.py:31\): The size of .*; correct it\."
+        r"\n  blur_vae\.py:31, in forward: mu = torch\.cat",
+    ),
+    (("blur_vae.py", "self.blur = config.blur", "self.blur = config.blurred", BLURRED), r"in __init__ \(blur_vae"),
+    (
+        (
+            "blur_vae.py",
+            MENDED,
+            f"    def code(self, x):\n        return self.encode(x)[0].mean(1)\n\n{MENDED}",
+            BLURRED,
+        ),
+        r"^model = blur_vae encodes into codes of shape \(4, 4\); give \(4, 1, L\)\.$",
+    ),
+    (
+        ("bars.py", "lit.to(torch.uint8) * 255", "lit.float()", {"dataset": "bars"}),
+        r"^dataset = bars paints float32 images .*; give uint8",
+    ),
+    (
+        ("bars.py", "lit.to(torch.uint8)", "lit.to(torch.byte8)", {"dataset": "bars"}),
+        r"^dataset = bars raises AttributeError in paint \(bars\.py:16\)",
+    ),
+    (
+        ("signs.py", "gradient.sign()", "gradient.signs()", {"optimizer": "signs"}),
+        r"^optimizer = signs raises AttributeError in signs \(signs\.py:8\)",
+    ),
+    (
+        ("explained.py", "float(variances[0] / variances.sum())", "str(variances)", {"final_metrics": ["first_axis"]}),
+        r"^metric = first_axis raises ValueError: .* gives a str as first_axis; give a number; correct it\.$",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGED)
+def test_what_its_code_does_wrong_is_said_before_anything_starts(tmp_path: Path, change: Any, message: str) -> None:
+    name, part, instead, chosen = change
+    text = (FOLDER / name).read_text()
+    assert part in text
+    file = _file(tmp_path, text.replace(part, instead, 1), name)
+    options = {"beta": 0.1, "gamma": 0, "lam": 0, "seeds": 2, "storage": str(tmp_path), **SMALL, **chosen}
+    with pytest.raises(UserError, match=message):
+        dd_ray.plan("inertia_grid", extension=[str(file)], **options)
+
+
+def test_a_dry_run_says_what_its_code_does_wrong(tmp_path: Path) -> None:
+    file = _file(tmp_path, BLUR.read_text().replace("batch.images", "batch.imges"), "blur_vae.py")
+    asked = "--model blur_vae --beta 0.1 --gamma 0 --lambda 0 --dry-run --storage".split()
+    done = python("-m", "dd_ray", "inertia_grid", "--extension", file, *asked, tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: model = blur_vae raises AttributeError in forward (blur_vae.py:30): ")
+    assert "Traceback" not in done.stderr

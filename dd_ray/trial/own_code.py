@@ -1,0 +1,62 @@
+"""Tries a user's own code before a sweep starts, where an error is told at once and not by each of its trials."""
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import numpy as np
+
+from dd_ray.config import DATASETS, TrialConfig
+from dd_ray.config.extensions import naming, own_code_of
+from dd_ray.data import held_out_stills
+from dd_ray.errors import UserError
+from dd_ray.evaluation import evaluate
+from dd_ray.metrics import Code, further_scores
+from dd_ray.training import Stack
+
+NUM_STILLS = 10_000
+"""Number of points that an own score is tried on, as many as it gets from a trial."""
+
+
+def try_own_code(config: TrialConfig) -> None:
+    """Make a config's data and network on the CPU, let it learn from one batch, and evaluate it there.
+
+    Raises:
+        UserError: what the config chooses of a user's own raises an error, or gives something else than it is to.
+    """
+    own = own_code_of(config)
+    config = replace(config, warm_start=None, warm_start_weights=None)
+    stack = Stack([config])
+    model, batch = stack[config.key].model, stack.dataset.batches([0])[0]
+    with naming(own):
+        stack.step()
+        evaluate(model, config, batch)
+    if not model.traits.encodes:
+        return
+    with naming(own):
+        stills = batch.images[:, :1]
+        code = model.code(stills)
+    if code.ndim != 3 or code.shape[:2] != stills.shape[:2]:
+        raise UserError(f"{own} encodes into codes of shape {tuple(code.shape)}; give ({len(stills)}, 1, L).")
+
+
+def try_own_scores(names: Collection[str], config: TrialConfig) -> None:
+    """Compute scores of a user's own of random latents, beside the factors that those of a trial have.
+
+    Raises:
+        UserError: one raises an error, or gives no number.
+    """
+    rng = np.random.default_rng(0)
+
+    def encode(factors: np.ndarray) -> np.ndarray:
+        return rng.standard_normal((len(factors), config.num_latents))
+
+    factors = held_out_stills(config, NUM_STILLS)
+    code = Code(
+        latents=encode(factors),
+        factors=factors,
+        factor_names=config.factor_names,
+        encode=encode if DATASETS[config.dataset].drawn else None,
+    )
+    for name in names:
+        with naming(f"metric = {name}"):
+            further_scores([name], code)
