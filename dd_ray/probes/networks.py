@@ -130,9 +130,10 @@ def load_model(path: str | Path, key: str) -> Network:
     sweep = SweepFolder.open(path)
     key = _whole_key(sweep, path, key)
     folder = sweep.trial(key)
-    state, _ = latest_state(folder)
+    state, notes = latest_state(folder)
     if state is None:
-        raise UserError(f"trial {key} of {path} has no trained network yet; choose one that has been evaluated.")
+        why = f": {notes[0]}" if notes else " yet; choose one that has been evaluated."
+        raise UserError(f"trial {key} of {path} has no trained network{why}")
     outcome = folder.outcome()
     row = {"key": key, "label": folder.describe()["label"], "state": outcome.state if outcome else "unfinished"}
     network = _network(state, row, {})

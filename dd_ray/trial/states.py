@@ -1,5 +1,6 @@
 """Loads the states of a trial, and goes back to an earlier one if the latest is damaged."""
 
+from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.storage.files import NoFileError
 from dd_ray.storage.trial_records import TrialFolder
@@ -27,6 +28,13 @@ def state_at(trial: TrialFolder, iteration: int) -> TrialState:
         state = load_state(trial.state(iteration))
     except NoFileError as error:
         raise UserError(f"{error}; move it away.") from error
-    if (state.config.key, state.iteration) != (trial.key, iteration):
+    if not _is_of(trial, state.config) or state.iteration != iteration:
         raise UserError(f"it is that of iteration {state.iteration} of trial {state.config.key}.")
     return state
+
+
+def _is_of(trial: TrialFolder, config: TrialConfig) -> bool:
+    """Return whether a config is the trial's: by its key or, where a default was edited since, which keys leave out,
+    by the values that were recorded.
+    """
+    return config.key == trial.key or config.key == TrialConfig.from_dict(trial.describe()["config"]).key

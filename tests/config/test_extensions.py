@@ -31,6 +31,7 @@ from dd_ray.config.options import product
 from dd_ray.config.recorded import changed_since, recall, record
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
+from dd_ray.probes.networks import load_model
 from dd_ray.storage.records import json_file
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
@@ -120,6 +121,22 @@ def test_a_sweep_of_other_defaults_is_not_gone_on_with(tmp_path: Path) -> None:
     assert {t.key for t in before.trials if t.config.blur == 0.5} == {
         t.key for t in after.trials if t.config.blur == 0.25
     }
+
+
+@pytest.mark.parametrize("default", ["0.25", "0.75"])
+def test_networks_of_other_defaults_are_loaded_as_they_were_trained(tmp_path: Path, default: str) -> None:
+    words = f"--model blur_vae --blur 0.25 0.5 --gamma --batch-size 4 --storage {tmp_path} --extension".split()
+    plan = parse(replace(TINY, axes=("beta", "blur")), [*words, str(BLUR)])
+    sweep = SweepFolder.at(plan.location)
+    sweep.write_manifest(make_manifest(plan, None))
+    for trial in plan.trials:
+        folder = sweep.trial(trial.key)
+        folder.create(trial.config.to_dict(), trial.label)
+        folder.save_state(0, dump_state(Stack([trial.config])[trial.key].state()))
+    unload(BLUR.name)
+    load_files([_file(tmp_path, BLUR.read_text().replace("] = 0.5", f"] = {default}"), BLUR.name)])
+    blurs = {trial.key: trial.config.to_dict()["blur"] for trial in plan.trials}
+    assert {key: load_model(plan.location, key).config.to_dict()["blur"] for key in blurs} == blurs
 
 
 def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -> None:
