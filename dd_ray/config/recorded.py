@@ -22,7 +22,8 @@ from dd_ray.config.extensions import (
 )
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import Spec
-from dd_ray.config.trial_fields import REGISTRIES, defaults
+from dd_ray.config.trial_fields import REGISTRIES, defaults, field_names
+from dd_ray.errors import UserError
 
 _ABOUT = ("symbol", "free", "of_data", "in_key")
 _FUNCTIONS = ("check", "applies")
@@ -67,6 +68,22 @@ def changed_defaults(recorded: Sequence[Mapping[str, Any]]) -> dict[str, tuple[A
     options = [option for extension in recorded for spec in extension["declares"] for option in spec["options"]]
     before = {option["name"]: _number(option["default"]) for option in options if option["in_key"]}
     return {name: (was, usual[name]) for name, was in before.items() if name in usual and usual[name] != was}
+
+
+def check_options(recorded: Sequence[Mapping[str, Any]], location: str) -> None:
+    """Make sure that loaded extensions still have the options that a sweep recorded of them: its trials' configs do.
+
+    Raises:
+        UserError: one is gone; the message names it, its file and the sweep at `location`.
+    """
+    known, files = {*field_names()}, {each.name for each in loaded()}
+    options = [(each["file"], option) for each in recorded for spec in each["declares"] for option in spec["options"]]
+    gone = [f"{option['name']} of {file}" for file, option in options if file in files and option["name"] not in known]
+    if gone:
+        raise UserError(
+            f"{location} has trials with option {' and '.join(gone)}, which is not in the file that is loaded; give it "
+            "back there, or read the sweep without --extension."
+        )
 
 
 def _recorded(spec: Spec) -> dict[str, Any]:

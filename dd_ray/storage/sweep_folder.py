@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dd_ray.config.extensions import Extension
-from dd_ray.config.recorded import recall
+from dd_ray.config.recorded import check_options, recall
 from dd_ray.errors import UserError, printable
 from dd_ray.storage.files import Files, Lock, open_files
 from dd_ray.storage.files.locations import name_of
@@ -71,7 +71,8 @@ class SweepFolder:
         The extensions that it recorded are declared, so that its configs can be read; their code is not run.
 
         Raises:
-            UserError: there is no sweep, or its `sweep.json` is damaged.
+            UserError: there is no sweep, its `sweep.json` is damaged, or an extension that is loaded lacks an option of
+                its trials.
         """
         folder = cls.at(location)
         if folder.files.local is not None and not folder.files.local.is_dir():
@@ -81,6 +82,7 @@ class SweepFolder:
         manifest = folder.manifest() or {}
         try:
             recall(manifest.get("extensions", []))
+            check_options(manifest.get("extensions", []), str(location))
         except (TypeError, ValueError, LookupError, AttributeError) as error:  # what a declaration holds is its own
             raise damaged(folder.files, "sweep.json", f"extensions: {error}") from error
         return folder

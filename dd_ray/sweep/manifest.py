@@ -8,7 +8,7 @@ from typing import Any
 
 from dd_ray.config import fields_with
 from dd_ray.config.options import option_name, without_effect
-from dd_ray.config.recorded import changed_defaults, record
+from dd_ray.config.recorded import changed_defaults, check_options, record
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.records import DamagedError
@@ -54,7 +54,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
 
     Raises:
         UserError: the sweep belongs to another study, differs in a field that neither sweeps, or was made with other
-            defaults of an extension's options; the message names it.
+            defaults or further options of an extension; the message names it.
     """
     before = sweep.manifest()
     if before is None:
@@ -63,6 +63,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
         raise UserError(
             f"{sweep.location} holds a sweep of study {before['study']}, not {plan.study.name}; choose another --name."
         )
+    check_options(before.get("extensions", []), sweep.location)
     if changed := changed_defaults(before.get("extensions", [])):
         told = "; ".join(f"{option_name(name)} was {was} and is now {now}" for name, (was, now) in changed.items())
         raise UserError(

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import dd_ray
+from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.config import MODELS, OPTIMIZERS, TrialConfig, data_config, field_names, resolve
 from dd_ray.config import extensions as loading
@@ -137,6 +138,25 @@ def test_networks_of_other_defaults_are_loaded_as_they_were_trained(tmp_path: Pa
     load_files([_file(tmp_path, BLUR.read_text().replace("] = 0.5", f"] = {default}"), BLUR.name)])
     blurs = {trial.key: trial.config.to_dict()["blur"] for trial in plan.trials}
     assert {key: load_model(plan.location, key).config.to_dict()["blur"] for key in blurs} == blurs
+
+
+def test_a_sweep_with_an_option_that_was_removed_since_is_told_of_in_a_sentence(tmp_path: Path) -> None:
+    words = f"--model blur_vae --gamma --storage {tmp_path} --extension".split()
+    study = replace(TINY, axes=("beta",))
+    plan = parse(study, [*words, str(BLUR)])
+    sweep = SweepFolder.at(plan.location)
+    sweep.write_manifest(make_manifest(plan, None))
+    for trial in plan.trials:
+        sweep.trial(trial.key).create(trial.config.to_dict(), trial.label)
+    unload(BLUR.name)
+    text = BLUR.read_text().replace(" options=BlurOptions,", "").replace("config.blur", "0.5")
+    after = parse(study, [*words, str(_file(tmp_path, text, BLUR.name))])
+    said = rf"{plan.location} has trials with option blur of blur_vae\.py, which is not in the file"
+    for opened in (lambda: check_agrees(after, sweep), lambda: results.load(plan.location)):
+        with pytest.raises(UserError, match=said):
+            opened()
+    unload(BLUR.name)
+    assert set(results.load(plan.location)["blur"]) == {0.5}
 
 
 def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -> None:
