@@ -91,7 +91,8 @@ def levels_of_set(
 def levels_of_draws(names: Sequence[str], draw: Draw, share: float, categories: Mapping[str, int]) -> dict[str, Levels]:
     """Return the levels of each factor that rests in drawn samples: intervals, or the values of `categories`."""
     levels = {}
-    for factor in _resting(draw(generator(0, Stream.SPLIT, 0), 64)):
+    # A user's own draw may give more factors than have names, which `make_dataset` refuses.
+    for factor in _resting(draw(generator(0, Stream.SPLIT, 0), 64)[..., : len(names)]):
         name = names[factor]
         count = categories.get(name, NUM_INTERVALS)
         values = np.arange(count) / (count - 1) if name in categories else (np.arange(count) + 0.5) / count

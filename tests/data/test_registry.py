@@ -120,6 +120,7 @@ def _made(paint=_paint, drawn=lambda factors: factors):
         (_made(lambda factors, image_size: _paint(factors, 48)), r"of shape \(8, 1, 48, 48\); give uint8"),
         (_made(drawn=lambda factors: factors[:, 0]), r"draws factors of shape \(8, 1\); give \(8, 1, 1\): 8 videos"),
         (_made(drawn=lambda factors: factors.repeat(3, 1)), r"draws factors of shape \(8, 3, 1\); give \(8, 1, 1\)"),
+        (_made(drawn=lambda factors: factors.repeat(3, -1)), r"draws factors of shape \(8, 1, 3\); give \(8, 1, 1\)"),
         (_made(drawn=lambda factors: factors + 1), r"bar_y = 1\.\d+ in row 0 is out of range"),
         (_made(drawn=lambda factors: factors * np.nan), "bar_y = nan in row 0 is out of range"),
     ],
