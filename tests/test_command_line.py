@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pytest
 
 from dd_ray.cli import parse
-from dd_ray.command_line import Seconds, as_called, checked_value, groups, optional, parse_options
+from dd_ray.command_line import Seconds, as_called, checked_value, groups, optional, parse_options, plain_value
 from dd_ray.errors import UserError
 from dd_ray.studies import study_named
 
@@ -40,6 +41,13 @@ def test_values_and_defaults_are_those_of_the_dataclass():
     options = parse_options(Options, ["--name", "a", "--many", "3"], "About.")
     assert isinstance(options, Options)
     assert (options.name, options.many, options.other) == ("a", (3,), None)
+
+
+@pytest.mark.parametrize(
+    ("number", "digits"), [(np.float16(65504), 65500.0), (np.float32(0.1), 0.1), (np.finfo("f4").max, 3.4028235e38)]
+)
+def test_of_a_number_of_few_bits_the_digits_count_that_it_is_shown_with(number, digits):
+    assert plain_value(number) == digits == float(str(number))
 
 
 def test_a_url_is_no_path_of_this_machine():

@@ -5,6 +5,8 @@ import re
 import types
 from typing import Any, Literal, Self, Union, get_args, get_origin
 
+import numpy as np
+
 from dd_ray.errors import UserError
 
 _KINDS = {bool: "True or False", int: "a whole number", float: "a number", str: "text"}
@@ -110,4 +112,5 @@ def plain_value(value: Any) -> Any:
     if not isinstance(number, float):
         return number
     rounded = (float(f"{number:.{digits}g}") for digits in range(1, 18))
-    return next((each for each in rounded if value == each), number)
+    with np.errstate(over="ignore"):  # the largest numbers of a type round to more than it holds
+        return next((each for each in rounded if value == each), number)
