@@ -36,6 +36,7 @@ from dd_ray.storage.files.local import LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.training import Trial, dump_state
 from dd_ray.trial import scoring
+from tests.own_files import COLOUR
 from tests.small import CONFIGS, VAES, WITH_CODE, each, small, takes
 
 LOSS_TERMS = {
@@ -559,7 +560,8 @@ def test_a_supervised_decoder_has_no_code_to_score():
         (np.full((3, 32, 32), 255.0), r"float64 from 255 to 255 .* floats in \[0, 1\]"),
         (np.full((3, 32, 32), 255), r"int64 from 255 to 255"),
         (np.full((3, 32, 32), np.nan, np.float32), r"float32 from nan to nan"),
-        (np.zeros((3, 64, 64)), r"shape \(3, 64, 64\) .* give \[N, 32, 32\] or \[N, 32, 32, C\]"),
+        (np.zeros((3, 64, 64)), r"shape \(3, 64, 64\) .* give \[N, 32, 32\] or \[N, 32, 32, 1\]"),
+        (np.zeros((3, 32, 32, 3)), r"shape \(3, 32, 32, 3\) cannot"),
         (np.zeros((3, 1, 32, 32)), r"shape \(3, 1, 32, 32\)"),
         (np.zeros((32, 32)), r"shape \(32, 32\)"),
         ([[0.5]], r"shape \(1, 1\)"),
@@ -572,6 +574,13 @@ def test_pictures_that_would_be_encoded_as_others_are_refused(pictures, said):
         encode_pictures(model, pictures)
     black = encode_pictures(model, np.zeros((2, 32, 32), np.uint8))
     np.testing.assert_array_equal(encode_pictures(model, np.zeros((2, 32, 32, 1))), black)
+
+
+def test_a_network_of_colours_encodes_no_grey_pictures():
+    model = build_model(small("beta_vae", **COLOUR))
+    with pytest.raises(UserError, match=r"shape \(2, 32, 32\) cannot be encoded; give \[N, 32, 32, 3\]"):
+        encode_pictures(model, np.zeros((2, 32, 32)))
+    assert encode_pictures(model, np.zeros((2, 32, 32, 3))).shape == (2, 4)
 
 
 @pytest.mark.parametrize(("device", "parts"), [("cpu", [640] * 15 + [400]), ("cuda", [8192, 1808])])

@@ -74,10 +74,11 @@ def encode_pictures(model: Model, pictures: NDArray[Any]) -> NDArray[np.float32]
         pictures: [N, H, W] or [N, H, W, C], uint8, or floats in [0, 1].
 
     Raises:
-        UserError: the network has no encoder, or the pictures are not as above or of another size than the network's.
+        UserError: the network has no encoder, or the pictures are not as above, or of another size or of other channels
+            than the network's.
     """
     pictures = np.asarray(pictures)
-    _check_pictures(pictures, model.image_size)
+    _check_pictures(pictures, model)
     device, size = _device_of(model), _chunk_of(model)
     chunks = [pictures[i : i + size] for i in range(0, len(pictures), size)]
     return np.concatenate([model.code(still_images(chunk, device))[:, 0].cpu().numpy() for chunk in chunks])
@@ -93,10 +94,13 @@ def check_some(factors: NDArray[np.floating]) -> None:
         raise UserError(f"factors of shape {np.shape(factors)} are of no picture; give [N, F] with a row for each.")
 
 
-def _check_pictures(pictures: NDArray[Any], size: int) -> None:
-    if pictures.ndim not in (3, 4) or pictures.shape[1:3] != (size, size) or not len(pictures):
+def _check_pictures(pictures: NDArray[Any], model: Model) -> None:
+    taken = (model.image_size, model.image_size, model.image_channels)
+    shape = (*pictures.shape, 1) if pictures.ndim == 3 else pictures.shape
+    if shape[1:] != taken or not len(pictures):
+        without = f"[N, {taken[0]}, {taken[1]}] or " if model.image_channels == 1 else ""
         raise UserError(
-            f"pictures of shape {pictures.shape} cannot be encoded; give [N, {size}, {size}] or [N, {size}, {size}, C]."
+            f"pictures of shape {pictures.shape} cannot be encoded; give {without}[N, {', '.join(map(str, taken))}]."
         )
     if pictures.dtype == np.uint8:
         return

@@ -22,6 +22,7 @@ class Model(nn.Module, ABC):
 
     Attributes:
         traits: the declaration of the model, which says what it can do.
+        image_channels: C.
         image_size: H and W.
         num_frames: T of the videos that it takes; None takes any.
         num_latents: L, of a model with latents.
@@ -35,7 +36,7 @@ class Model(nn.Module, ABC):
     def __init__(self, config: TrialConfig) -> None:
         super().__init__()
         self.traits = config.traits
-        self.image_size = config.image_size
+        self.image_channels, self.image_size, _ = config.image_shape
 
     @abstractmethod
     def forward(self, batch: Batch, noise: Tensor | None = None) -> Outputs:
