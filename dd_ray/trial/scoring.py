@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from threadpoolctl import threadpool_limits
 
-from dd_ray.config import TrialConfig
+from dd_ray.config import TrialConfig, resolve
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.evaluation import model_scores, untrained_scores
@@ -51,12 +51,16 @@ def trials_to_score(location: str, names: Sequence[str]) -> list[str]:
         names: keys of `FURTHER`.
 
     Raises:
-        UserError: there is no such sweep or score, or it has no trials.
+        UserError: there is no such sweep or score, a score is of an extension that was not given, or the sweep has no
+            trials.
     """
+    sweep = SweepFolder.open(location)  # which declares the scores of its extensions
     if unknown := [name for name in names if name not in FURTHER]:
         meant = did_you_mean(unknown[0], FURTHER, f"choose from {', '.join(FURTHER)}.")
         raise UserError(f"--metrics {unknown[0]} is not a score; {meant}")
-    if keys := [trial.key for trial in SweepFolder.open(location).trials()]:
+    for name in names:
+        resolve(FURTHER[name].compute)
+    if keys := [trial.key for trial in sweep.trials()]:
         return keys
     raise UserError(f"{location} holds a sweep without trials; run its command first.")
 

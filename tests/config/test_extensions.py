@@ -39,6 +39,7 @@ from dd_ray.sweep import Study
 from dd_ray.sweep.manifest import check_agrees, make_manifest
 from dd_ray.sweep.samplers import SAMPLERS
 from dd_ray.training import Stack, dump_state, load_state
+from dd_ray.trial.scoring import trials_to_score
 from tests.processes import python
 from tests.sweep.studies import TINY, load_study
 
@@ -739,3 +740,13 @@ def test_a_dry_run_says_what_its_code_does_wrong(tmp_path: Path) -> None:
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: model = blur_vae raises AttributeError in forward (blur_vae.py:30): ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_score_of_it_is_known_to_who_asks_for_it_without_the_file(tmp_path: Path) -> None:
+    load_files([FOLDER / "explained.py"])
+    sweep = SweepFolder.at(tmp_path)
+    sweep.write_manifest({"study": "tiny", "axes": {}, "options": {}, "extensions": record()})
+    sweep.trial("0" * 16).create(TrialConfig(model="beta_vae", beta=0.1).to_dict(), "one")
+    unload("explained.py")
+    with pytest.raises(UserError, match=r"needs the code of explained\.py.* give --extension explained\.py"):
+        trials_to_score(sweep.location, ["first_axis"])
