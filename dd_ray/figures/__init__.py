@@ -29,6 +29,7 @@ from pathlib import Path
 
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
+from dd_ray.storage.exports import make_folder
 from dd_ray.sweep.study import DrawFigure
 
 FIGURES = (
@@ -68,7 +69,7 @@ def draw_figure(
     Args:
         figure: a name of `FIGURES`, or a function that is called with location and folder.
         location: folder or URL of the sweep.
-        folder: where to write.
+        folder: where to write; it is made if it is not there.
         format: png, pdf or svg; a function has a format of its own.
 
     Raises:
@@ -77,6 +78,7 @@ def draw_figure(
     check_figures([figure])
     location, folder = str(location), own_path(folder)
     if callable(figure):
+        make_folder(folder, "the folder of figures")
         return figure(location, folder)
     with import_module(f"{__name__}.common").written_as(format):
         return import_module(f"{__name__}.{figure}").draw_sweep(location, folder)

@@ -108,6 +108,15 @@ def test_a_function_that_draws_gets_a_text_and_a_path(tmp_path: Path) -> None:
     assert given == [tmp_path / "sweep"]
 
 
+def test_a_figure_of_ones_own_finds_its_folder(tmp_path: Path) -> None:
+    def draw(location: str, folder: Path) -> list[Path]:
+        (folder / "mine.csv").write_text(location)
+        return [folder / "mine.csv"]
+
+    (written,) = draw_figure(draw, "sweep", tmp_path / "s" / "figures")
+    assert written.read_text() == "sweep"
+
+
 @pytest.mark.parametrize("folder", ["s3://bucket/figures", Path("s3://bucket/figures"), "file:///tmp/figures"])
 def test_no_figure_is_drawn_into_a_folder_that_is_named_like_a_url(folder: str | Path) -> None:
     with pytest.raises(UserError, match=r"^\w+:/.*/figures is a URL; give a path of this machine\.$"):
