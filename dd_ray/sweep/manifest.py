@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from dd_ray.config import fields_with
+from dd_ray.config import config_fields, fields_with
+from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, without_effect
 from dd_ray.config.recorded import changed_defaults, check_options, record
 from dd_ray.config.trial_fields import defaults
@@ -54,7 +55,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
 
     Raises:
         UserError: the sweep belongs to another study, differs in a field that neither sweeps, or was made with other
-            defaults or further options of an extension; the message names it.
+            defaults, a wider range or further options of an extension; the message names it.
     """
     before = sweep.manifest()
     if before is None:
@@ -70,6 +71,11 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             f"{sweep.location} has trials of an extension with other defaults: {told}. Keys of trials leave defaults "
             "out, so they would be taken for others; choose another --name, or give the old defaults back."
         )
+    if refused := _refused_now(before["axes"]):
+        raise UserError(
+            f"{sweep.location} has trials of {'; '.join(refused)}. They could not be read any more; give the old range "
+            "back, or choose another --name."
+        )
     idle = without_effect(before["axes"]) | without_effect(plan.axes)
     contradictions = [
         f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
@@ -82,6 +88,17 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             f"{sweep.location} holds a sweep of something else: {'; '.join(contradictions)}. Choose another --name, "
             "or give the old values too."
         )
+
+
+def _refused_now(axes: Mapping[str, Sequence[Any]]) -> list[str]:
+    """Name the values of a sweep that are out of range since an extension was edited, with what the range says."""
+    return [
+        f"{option_name(field.name)} {value}, which is out of range now ({within.says})"
+        for field in config_fields()
+        for within in option_of(field).within
+        for value in axes.get(field.name, ())
+        if isinstance(value, int | float) and value not in within
+    ]
 
 
 def goes_on(plan: Plan) -> bool:

@@ -160,6 +160,21 @@ def test_a_sweep_with_an_option_that_was_removed_since_is_told_of_in_a_sentence(
     assert set(results.load(plan.location)["blur"]) == {0.5}
 
 
+def test_a_sweep_of_values_that_a_narrowed_range_refuses_is_not_gone_on_with(tmp_path: Path) -> None:
+    words = f"--model blur_vae --gamma --storage {tmp_path} --extension".split()
+    study = replace(TINY, axes=("beta", "blur"))
+    before = parse(study, [*words, str(BLUR), "--blur", "0.5", "0.9"])
+    sweep = SweepFolder.at(before.location)
+    sweep.write_manifest(make_manifest(before, None))
+    unload(BLUR.name)
+    text = BLUR.read_text().replace("[0, 1]", "[0, 0.6]").replace("0, 1)", "0, 0.6)")
+    after = parse(study, [*words, str(_file(tmp_path, text, BLUR.name)), "--blur", "0.5"])
+    with pytest.raises(
+        UserError, match=r"has trials of blur 0\.9, which is out of range now \(give a number in \[0, 0\.6"
+    ):
+        check_agrees(after, sweep)
+
+
 def test_its_options_are_swept_checked_and_refused_where_they_have_no_effect() -> None:
     load_files([BLUR])
     assert len(product({"model": ("blur_vae", "beta_vae"), "beta": (0.1,), "blur": (0.0, 0.5)})) == 3
