@@ -394,6 +394,9 @@ def _check_option(where: str, option: "Field[Any]") -> None:
         raise UserError(f"{where}, whose default is {default!r}; give {_IN_WORDS[kind]}.")
     if not isinstance(known.within, tuple) or not all(isinstance(each, Within) for each in known.within):
         raise UserError(f"{where}, whose within is no tuple of ranges; write within=(Within(...),), with the comma.")
+    for within in known.within:
+        if isinstance(default, str) or default not in within:
+            raise UserError(f"{where}, whose default {default!r} is out of its own range; {within.says}.")
     if not _NAME.fullmatch(known.option or option.name):
         raise UserError(f"{where}, whose name is {known.option!r} on a command line; give letters, digits, _ and -.")
 

@@ -550,6 +550,14 @@ def _with_option(option: str, model: str = "options=O") -> str:
         ("mine: Annotated[float, Option(option='lambda')] = 0.5", "option lambda, which there is already"),
         ("mine: Annotated[float, Option(option='a b')] = 0.5", "option mine, whose name is 'a b' on a command line"),
         ("mine: Annotated[float, Option(within=Within('x', 0, 1))] = 0.5", "option mine, whose within is no tuple"),
+        (
+            "mine: Annotated[int, Option(within=(Within('give 1 to 6', 1, 6),))] = 8",
+            "option mine, .* 8 .*; give 1 to 6",
+        ),
+        (
+            "mine: Annotated[str, Option(within=(Within('give 1 to 6', 1, 6),))] = ''",
+            "option mine, .* '' is out of its",
+        ),
         ("mine: float = None", "option mine, whose default is None; give a finite number"),
         ("mine: float = float('nan')", "option mine, whose default is nan; give a finite number"),
         ("mine: int = 0.5", "option mine, whose default is 0.5; give a whole number"),
