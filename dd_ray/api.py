@@ -217,7 +217,8 @@ def _check_start(plan: Plan) -> None:
 def check_own_code(plan: Plan) -> None:
     """Try what a plan chooses of a user's own, each combination of models, data and the like once, on the CPU.
 
-    Trials that this machine has not the memory for, such as those of a cluster, are passed over.
+    Trials that this machine has not the memory for, such as those of a cluster, are passed over, and so are errors that
+    name a device where trials may run on GPUs.
 
     Raises:
         UserError: it raises an error, or gives something else than it is to.
@@ -232,7 +233,7 @@ def check_own_code(plan: Plan) -> None:
 
     for config in own.values():
         if bytes_of(config) < bytes_of_this_machine():
-            try_own_code(config)
+            try_own_code(config, on_gpus=not plan.runs_on_these_cpus)
     try_own_scores(scores, plan.examples[0])
 
 

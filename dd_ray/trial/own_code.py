@@ -1,5 +1,6 @@
 """Tries a user's own code before a sweep starts, where an error is told at once and not by each of its trials."""
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 
@@ -15,14 +16,28 @@ from dd_ray.training import Stack
 
 NUM_STILLS = 10_000
 """Number of points that an own score is tried on, as many as it gets from a trial."""
+_NAMES_A_DEVICE = re.compile(r"cuda|gpu|triton|\bcpu\b", re.IGNORECASE)
 
 
-def try_own_code(config: TrialConfig) -> None:
+def try_own_code(config: TrialConfig, *, on_gpus: bool = False) -> None:
     """Make a config's data and network on the CPU, let it learn from one batch, and evaluate it there.
+
+    Args:
+        config: the config.
+        on_gpus: whether its trials may run on GPUs, for which alone the code may be written: then an error that names
+            a device is passed over.
 
     Raises:
         UserError: what the config chooses of a user's own raises an error, or gives something else than it is to.
     """
+    try:
+        _try(config)
+    except UserError as error:
+        if not (on_gpus and _NAMES_A_DEVICE.search(str(error))):
+            raise
+
+
+def _try(config: TrialConfig) -> None:
     own = own_code_of(config)
     config = replace(config, warm_start=None, warm_start_weights=None)
     stack = Stack([config])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import dd_ray
 from dd_ray import results
@@ -754,6 +755,15 @@ def test_what_its_code_does_wrong_is_said_before_anything_starts(tmp_path: Path,
     options = {"beta": 0.1, "gamma": 0, "lam": 0, "seeds": 2, "storage": str(tmp_path), **SMALL, **chosen}
     with pytest.raises(UserError, match=message):
         dd_ray.plan("inertia_grid", extension=[str(file)], **options)
+
+
+def test_code_for_gpus_alone_is_refused_only_where_trials_run_on_cpus(tmp_path: Path) -> None:
+    file = _file(tmp_path, BLUR.read_text().replace("e[:, 1:] +", "e[:, 1:].to('cuda') +", 1), "blur_vae.py")
+    options = {"beta": 0.1, "gamma": 0, "lam": 0, "storage": str(tmp_path), "extension": [str(file)], **SMALL}
+    assert dd_ray.plan("inertia_grid", address="auto", model="blur_vae", **options).num_trials
+    if not torch.cuda.is_available():
+        with pytest.raises(UserError, match=r"^model = blur_vae raises .*(?i:cuda)"):
+            dd_ray.plan("inertia_grid", model="blur_vae", **options)
 
 
 def test_a_dry_run_says_what_its_code_does_wrong(tmp_path: Path) -> None:
