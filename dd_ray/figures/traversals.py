@@ -50,6 +50,7 @@ from dd_ray.figures.sheets import Animation, write_gif
 from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
 from dd_ray.probes.networks import Network, subjects_of, suitable
 from dd_ray.probes.side_by_side import side_by_side
+from dd_ray.results.came_out import counted
 
 LAG_VIDEOS = 128
 
@@ -140,8 +141,8 @@ def write_traversals(options: Options) -> list[Path]:
 def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:
     """Return the networks that have a lag, and print on stderr why others have none."""
     kept = [subject for subject in subjects if subject.config.is_of_one_circle]
-    if len(kept) < len(subjects):
-        print(f"without a lag, {len(subjects) - len(kept)} networks: {NO_LAG}", file=sys.stderr)
+    if others := counted(len(subjects) - len(kept), "network"):
+        print(f"without a lag, {others}: {NO_LAG}", file=sys.stderr)
     return kept
 
 

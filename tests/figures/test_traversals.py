@@ -240,7 +240,7 @@ def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: p
     written = write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud), **FEW))
     assert not any(file.name.startswith("lag") for file in written)
     assert {file.name.partition("_")[0] for file in written} == {"traversal", "video", "dream"}
-    assert "without a lag, 1 networks: the lag is that of one circle" in capsys.readouterr().err
+    assert "without a lag, 1 network: the lag is that of one circle" in capsys.readouterr().err
 
 
 def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:
