@@ -24,9 +24,9 @@ EXCLUDE = (
 )
 
 
-def _condition(about: str, **changes: tuple[Any, ...]) -> Preset:
+def _condition(about: str, *, iterations: int = 1_200, **changes: tuple[Any, ...]) -> Preset:
     """Make a preset of all arms on other data, with all trials trained to their end."""
-    return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=1_200, seeds=5, scheduler="none")
+    return Preset(about=about, axes=AXES | changes, exclude=EXCLUDE, iterations=iterations, seeds=5, scheduler="none")
 
 
 STUDY = Study(
@@ -51,7 +51,14 @@ STUDY = Study(
             "as full, three frames in ten frozen", drop_rate=(0.3,), dropped=("frozen",), target=("clean",)
         ),
         "gaussian": _condition(
-            "few arms before the Gaussian", background=("gaussian",), gamma=(0.0, 0.8), lam=(0.0, 30.0)
+            "γ and λ before the Gaussian, for long enough that the circle is drawn, an hour or two of one core",
+            background=("gaussian",),
+            model=("beta_vae", "inertia_vae"),
+            objective=("beta",),
+            gamma=(0.0, 0.8),
+            lam=(0.0, 30.0),
+            beta=(0.03, 0.1, 0.3),
+            iterations=15_000,
         ),
     },
 )
