@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from dd_ray.metrics import seed_interval
-from dd_ray.results.confirmation import choose
+from dd_ray.results.confirmation import choose, contrasts
 from dd_ray.results.table import final
 from dd_ray.studies.answer import STUDY
 from tests.sweep.studies import ROOT
@@ -47,3 +47,54 @@ def test_the_page_has_the_cost_of_a_penalty(selection: pd.DataFrame) -> None:
     errors = confirmed[(confirmed["lam"] == 100) & (confirmed["gamma"] == 0)]["reconstruction_error"].sort_values()
     told = f"it is {errors.mean():.4f}: in eight of the ten seeds {errors.iloc[0]:.4f} to {errors.iloc[7]:.4f}"
     assert f"{told}, in two {errors.iloc[8]:.3f} and {errors.iloc[9]:.3f}" in PAGE.read_text(encoding="utf-8")
+
+
+NAMED = {"baseline": "β-VAE", "inertia_vae γ": "inertia γ = 0.8", "inertia_vae λ": "prediction λ = 30"}
+
+
+def test_the_page_has_what_came_out_before_the_gaussian() -> None:
+    tables = {name: ROOT / "analysis" / "answer" / f"{name}.parquet" for name in ("gaussian", "gaussian_confirmed")}
+    chosen_from, fresh = (final(pd.read_parquet(path)) for path in tables.values())
+    page = PAGE.read_text(encoding="utf-8")
+    for outcome, symbol in (("linear_r2_stills", "R²"), ("mcc_stills", "MCC")):
+        found = choose(chosen_from, outcome)
+        cells = {arm: _cell_of(chosen_from, key) for arm, key in found.items()}
+        differences = {each.arm: each for each in contrasts(fresh, _keys_of(fresh, {outcome: cells}))}
+        assert found.keys() == NAMED.keys()
+        for arm, cell in cells.items():
+            before, after = (_rows_of(trials, cell)[outcome].mean() for trials in (chosen_from, fresh))
+            row = f"| {NAMED[arm]} | {symbol} | {cell['beta']:g} | {before:.2f} | {after:.2f} |"
+            if arm in differences:
+                told = differences[arm]
+                low, high = (f"{bound:.2f}".replace("-", "−") for bound in (told.low, told.high))
+                row += f" {f'{told.mean:+.2f}'.replace('-', '−')} [{low}, {high}], {told.p_holm:.2f} |"
+            assert row in page
+
+
+def _cell_of(trials: pd.DataFrame, key: str) -> "pd.Series[float]":
+    return trials.set_index("key").loc[key, ["model", "beta", "gamma", "lam"]]
+
+
+def _rows_of(trials: pd.DataFrame, cell: "pd.Series[float]") -> pd.DataFrame:
+    return trials[(trials[cell.index] == cell).all(axis=1)]
+
+
+def _keys_of(trials: pd.DataFrame, chosen: dict[str, dict[str, "pd.Series[float]"]]) -> dict[str, dict[str, list[str]]]:
+    return {
+        outcome: {arm: [*_rows_of(trials, cell)["key"]] for arm, cell in cells.items()}
+        for outcome, cells in chosen.items()
+    }
+
+
+def test_the_page_has_the_control_before_the_gaussian() -> None:
+    confirmed, control = (
+        final(pd.read_parquet(ROOT / "analysis" / "answer" / f"gaussian_{name}.parquet")).set_index("seed")
+        for name in ("confirmed", "control")
+    )
+    alone = confirmed[confirmed["model"] == "beta_vae"]
+    texts = []
+    for outcome in STUDY.outcomes:
+        mean, low, high = seed_interval(control[outcome] - alone[outcome])
+        texts.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    assert f"It gains {texts[0]} of R² and {texts[1]} of MCC over the β-VAE" in page
