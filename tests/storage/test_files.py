@@ -399,8 +399,12 @@ def test_an_interrupt_does_not_empty_an_object(tmp_path):
         _thread.interrupt_main()
         return stream
 
-    with pytest.raises(KeyboardInterrupt):
-        put(Mock(open_output_stream=interrupted), str(file), [b"new"])
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run where it is ignored
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            put(Mock(open_output_stream=interrupted), str(file), [b"new"])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert file.read_bytes() == b"new"
 
 
