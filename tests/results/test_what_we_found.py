@@ -98,3 +98,16 @@ def test_the_page_has_the_control_before_the_gaussian() -> None:
         texts.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert f"It gains {texts[0]} of R² and {texts[1]} of MCC over the β-VAE" in page
+
+
+def test_the_page_has_what_twice_as_long_tells() -> None:
+    trials = final(pd.read_parquet(ROOT / "analysis" / "answer" / "gaussian_longer.parquet"))
+    alone, inertia = (
+        trials[(trials["iteration"] == 30_000) & (trials["gamma"] == gamma)].set_index("seed") for gamma in (0, 0.8)
+    )
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    for outcome, told in zip(STUDY.outcomes, ("a gain of", "one of"), strict=True):
+        mean, low, high = seed_interval(inertia[outcome] - alone[outcome])
+        means = f"{alone[outcome].mean():.2f} and {inertia[outcome].mean():.2f}"
+        text = f"{means}, {told} {mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+        assert len(alone) == len(inertia) == 10 and text in page
