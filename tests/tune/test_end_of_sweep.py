@@ -117,7 +117,7 @@ def test_a_figure_of_ones_own_finds_its_folder(tmp_path: Path) -> None:
     assert written.read_text() == "sweep"
 
 
-@pytest.mark.parametrize("folder", ["s3://bucket/figures", Path("s3://bucket/figures"), "file:///tmp/figures"])
+@pytest.mark.parametrize("folder", ["s3://bucket/figures", Path("s3://bucket/figures"), "file:///figures"])
 def test_no_figure_is_drawn_into_a_folder_that_is_named_like_a_url(folder: str | Path) -> None:
     with pytest.raises(UserError, match=r"^\w+:/.*/figures is a URL; give a path of this machine\.$"):
         draw_figure(lambda location, folder: [folder / location], "sweep", folder)
