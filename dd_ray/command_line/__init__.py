@@ -28,13 +28,14 @@ from dd_ray.command_line.program import EXIT_INTERRUPTED, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
-from dd_ray.command_line.values import Seconds, checked_value, is_url, plain_value
+from dd_ray.command_line.values import Format, Seconds, checked_value, is_url, plain_value
 
 __all__ = [
     "COMMAND",
     "EXIT_INTERRUPTED",
     "LEAN",
     "Column",
+    "Format",
     "Seconds",
     "as_called",
     "as_command",

@@ -14,6 +14,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _IN_UNITS = re.compile(r"(?:\d+(?:\.\d*)?[smhd])+")
 _BY_CLOCK = re.compile(r"(?:\d+:[0-5]\d|\d+):[0-5]\d")
 
+Format = Literal["png", "pdf", "svg"]
+"""Formats that figures are written in."""
 _SCHEME = re.compile(r"(s3|gs|file|https?):/")
 """Matches the beginning of a URL, of which a `Path` keeps one slash."""
 

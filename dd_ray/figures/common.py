@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from tqdm import tqdm
 
-from dd_ray.command_line import as_command, optional, parse_options
+from dd_ray.command_line import Format, as_command, optional, parse_options
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.symbols import written
 from dd_ray.config.urls import own_path
@@ -58,7 +58,6 @@ _PALEST = 0.88
 Colour = tuple[float, float, float, float]
 CellRow = Mapping[Hashable, Any]
 """A cell: a row of `dd_ray.results.summary.Summary.cells`, or of what else has a row for each cell."""
-Format = Literal["png", "pdf", "svg"]
 _Options = TypeVar("_Options")
 _Row = TypeVar("_Row")
 _Part = TypeVar("_Part")

@@ -28,7 +28,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.command_line import optional
+from dd_ray.command_line import Format, optional
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.config.symbols import setting
@@ -36,7 +36,7 @@ from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
 from dd_ray.evaluation import still_errors
-from dd_ray.figures.common import BLUE, VERMILION, Format, folder_of, frame, label_logarithms, run_command, write
+from dd_ray.figures.common import BLUE, VERMILION, folder_of, frame, label_logarithms, run_command, write
 from dd_ray.metrics import REPORTED
 from dd_ray.probes.networks import Network, load_networks
 from dd_ray.results.cells import places_of

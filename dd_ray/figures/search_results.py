@@ -21,7 +21,7 @@ import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dd_ray.command_line import optional
+from dd_ray.command_line import Format, optional
 from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import (
@@ -29,7 +29,6 @@ from dd_ray.figures.common import (
     BLUE,
     MARKS,
     VERMILION,
-    Format,
     folder_of,
     frame,
     name_in_title,

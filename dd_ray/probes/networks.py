@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import tyro
 
 from dd_ray import results
-from dd_ray.command_line import optional
+from dd_ray.command_line import Format, optional
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
@@ -60,7 +60,7 @@ class NetworkOptions:
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; by default `figures` in the sweep's folder, or in this one if the sweep is at a URL. It must
     be given without a sweep."""
-    format: Literal["png", "pdf", "svg"] = "png"
+    format: Format = "png"
     """Format of the figures: pdf and svg are for a paper, and hold text as text. Animations are gif."""
 
 
