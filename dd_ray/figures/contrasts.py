@@ -2,7 +2,8 @@
 
 `contrasts.png`: a panel for each outcome that a sweep was confirmed in (`--confirm`), in it a row for each arm: its
 best cell less that of the baseline, seed by seed (dots), their mean and Student's 95% interval; filled where it is not
-0 for all arms of the outcome at once, by Holm. `contrasts.csv` has the numbers, see `dd_ray.results.confirmation`.
+0 for all arms of the outcome at once, by Holm; hollow too where it is a control's. `contrasts.csv` has the numbers, see
+`dd_ray.results.confirmation`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ from dd_ray.figures.common import BLUE, VERMILION, DrawnOptions, folder_of, fram
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
 from dd_ray.results.summary import described
-from dd_ray.sweep.confirmation import BASELINE
+from dd_ray.sweep.confirmation import BASELINE, CONTROL
 
 _ROW, _HEAD = 0.52, 1.25  # inches
 
@@ -116,12 +117,16 @@ def _draw_panel(panel: Axes, outcome: _Outcome) -> None:
             capsize=3,
         )
     base = outcome.cells[BASELINE]
-    names = [_name(outcome.cells[each.arm], base) for each in outcome.found]
+    names = [_row_name(each.arm, outcome.cells[each.arm], base) for each in outcome.found]
     panel.set_yticks(range(len(outcome.found)), names, fontsize=9)
     panel.set_ylim(len(outcome.found) - 0.5, -0.5)
     panel.set_title(described(outcome.name).label, fontsize=10)
     panel.set_xlabel(f"less that of {_name(base, base)}", fontsize=9)
     frame(panel, "x")
+
+
+def _row_name(arm: str, cell: str, base: str) -> str:
+    return f"control: {_name(cell, base)}" if arm.startswith(CONTROL) else _name(cell, base)
 
 
 def _name(cell: str, base: str) -> str:

@@ -49,20 +49,25 @@ class Arms:
     def each_by_itself(self) -> list[Arm]:
         """Return the arms that change one setting, or several that only occur together.
 
-        It leaves out arms that change two settings which also occur by themselves, and a model alone if other arms
-        change it together with more settings.
+        It leaves out arms that change two settings which also occur by themselves, and the controls.
         """
-        without_model = {id(arm): frozenset(arm.changed) - {"model"} for arm in self.others}
-        with_more = {arm.changed.get("model") for arm in self.others if without_model[id(arm)]}
+        without_model = {id(arm): arm.changed.keys() - {"model"} for arm in self.others}
         alone = {name for fields in without_model.values() if len(fields) == 1 for name in fields}
+        controls = {id(arm) for arm in self.controls()}
 
         def by_itself(arm: Arm) -> bool:
             fields = without_model[id(arm)]
-            if not fields:
-                return arm.changed["model"] not in with_more
-            return len(fields) == 1 or not fields <= alone
+            return id(arm) not in controls and (len(fields) <= 1 or not fields <= alone)
 
         return [arm for arm in self.others if by_itself(arm)]
+
+    def controls(self) -> list[Arm]:
+        """Return the arms that change a model alone which others change together with more settings.
+
+        They tell what such a model does by itself, as the inertia VAE with γ = λ = 0, which draws the next frame.
+        """
+        with_more = {arm.changed.get("model") for arm in self.others if arm.changed.keys() > {"model"}}
+        return [arm for arm in self.others if arm.changed.keys() == {"model"} and arm.changed["model"] in with_more]
 
 
 def arms_of(trials: pd.DataFrame) -> Arms | None:

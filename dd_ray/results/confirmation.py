@@ -7,6 +7,9 @@ A cell with a seed that diverged is never chosen, as its other seeds flatter it.
 Each arm's cell is compared with the baseline's, d_s = y_s − b_s for the fresh seeds s: the mean of d with Student's 95%
 interval, its p-value by t, the p-value by all flips of the signs of d (which needs no normal distribution), and that by
 t adjusted for all arms of an outcome by Holm (1979).
+
+Where arms change a model together with more, as inertia's γ, the best cell of the model alone is trained too. It is a
+control, which tells how much of a difference the model makes by itself; no claim, so that Holm does not count it.
 """
 
 import math
@@ -30,7 +33,7 @@ from dd_ray.results.sentences import in_words, told_metric
 from dd_ray.results.summary import described
 from dd_ray.results.table import as_csv, final, finished, load
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.sweep.confirmation import BASELINE, ConfirmationPlan, confirmation_plan
+from dd_ray.sweep.confirmation import BASELINE, CONTROL, ConfirmationPlan, confirmation_plan
 from dd_ray.sweep.plan import Plan
 
 
@@ -75,7 +78,8 @@ def _that_it_ends(plan: Plan, states: Collection[str]) -> str:
 
 
 def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
-    """Choose the best cell of each arm, over its levels and values of β; return the key of one of its trials by arm.
+    """Choose the best cell of each arm and control, over its levels and values of β; return the key of one of its
+    trials by arm.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
@@ -98,7 +102,8 @@ def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
             f"each of {which} cells has a network that collapsed or diverged, so there is nothing to confirm in "
             f"{outcome}; train longer, or at a lower β."
         )
-    return chosen
+    controls = {CONTROL + _name(control.kind): _best_key([control], arms, outcome) for control in arms.controls()}
+    return chosen | {name: key for name, key in controls.items() if key}
 
 
 def _with_diverged(trials: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +131,7 @@ class Contrast:
     p_flips: float
     """P-value by flips of the signs of the seeds' differences; with n seeds at least 2^(1 − n)."""
     p_holm: float
-    """P-value by Student's t, adjusted for all arms of the outcome."""
+    """P-value by Student's t, adjusted for all arms of the outcome; NaN of a control."""
     seeds: int
 
 
@@ -137,13 +142,16 @@ def contrasts(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequence[s
         trials: rows of `dd_ray.results.table.final`, of fresh seeds.
         chosen: by outcome and arm, the keys of the trials of its cell.
     """
-    found = []
+    found: list[Contrast] = []
     for outcome, cells in chosen.items():
         of_arm = paired(trials, outcome, cells)
         pairs = {arm: np.asarray(differences, np.float64) for arm, differences in of_arm.items()}
-        alone = [_contrast(outcome, arm, values) for arm, values in pairs.items()]
-        adjusted = holm(np.array([each.p_value for each in alone]))
-        found += [replace(each, p_holm=float(p_holm)) for each, p_holm in zip(alone, adjusted, strict=True)]
+        of_arms = {arm: _contrast(outcome, arm, values) for arm, values in pairs.items()}
+        claims = [arm for arm in of_arms if not arm.startswith(CONTROL)]
+        adjusted = holm(np.array([of_arms[arm].p_value for arm in claims]))
+        for arm, p_holm in zip(claims, adjusted, strict=True):
+            of_arms[arm] = replace(of_arms[arm], p_holm=float(p_holm))
+        found += of_arms.values()
     return found
 
 
@@ -193,15 +201,19 @@ def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:
 def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]:
     intervals = ["" if math.isnan(each.low) else f"{each.low:+.3f} to {each.high:+.3f}" for each in rows]
     columns = [
-        Column(header="cell", texts=[cells[each.arm] for each in rows], words=True, least=18),
+        Column(header="cell", texts=[_cell(each, cells) for each in rows], words=True, least=18),
         Column(header="difference", texts=[f"{each.mean:+.3f}" for each in rows]),
         Column(header="95% interval", texts=intervals),
     ]
     p_values = (("p (Holm)", "p_holm"), ("p (t)", "p_value"), ("p (flips)", "p_flips"))
     for rank, (header, name) in enumerate(p_values, start=1):
-        texts = ["" if math.isnan(each.low) else f"{getattr(each, name):.2g}" for each in rows]
+        texts = ["" if math.isnan(p_value := getattr(each, name)) else f"{p_value:.2g}" for each in rows]
         columns.append(Column(header=header, texts=texts, rank=rank))
     return [*columns, Column(header="seeds", texts=[str(each.seeds) for each in rows])]
+
+
+def _cell(contrast: Contrast, cells: Mapping[str, str]) -> str:
+    return cells[contrast.arm] + " (control)" * contrast.arm.startswith(CONTROL)
 
 
 def _name(kind: Any) -> str:
@@ -224,7 +236,7 @@ def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
 
 
 def _contrast(outcome: str, arm: str, values: NDArray[np.float64]) -> Contrast:
-    """Compare by the differences of an arm alone; `p_holm` is that of one arm."""
+    """Compare by the differences of an arm alone, without `p_holm`."""
     # Not at the top: see `dd_ray.results.comparisons.adjusted`.
     from scipy import stats  # noqa: PLC0415
 
@@ -239,6 +251,6 @@ def _contrast(outcome: str, arm: str, values: NDArray[np.float64]) -> Contrast:
         high=high,
         p_value=p_value,
         p_flips=float(by_flips(values[None])[0]) if says else math.nan,
-        p_holm=p_value,
+        p_holm=math.nan,
         seeds=len(values),
     )

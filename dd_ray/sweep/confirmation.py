@@ -10,6 +10,8 @@ from dd_ray.sweep.planned import PlannedTrial
 
 BASELINE = "baseline"
 """Name of the arm that the others are compared with."""
+CONTROL = "control: "
+"""What the name of a control begins with; names of arms have no colon."""
 
 
 @dataclass(frozen=True)

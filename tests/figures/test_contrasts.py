@@ -49,10 +49,11 @@ def test_rows_are_named_by_what_tells_their_cells_from_the_baseline(
     assert {text.get_text() for text in panel.get_yticklabels()} == {
         "inertia VAE, β = 1, γ = 0.5",
         "inertia VAE, β = 0.1, λ = 30",
+        "control: inertia VAE, β = 1",
     }
     assert panel.get_xlabel() == "less that of β-VAE, β = 1"
     dots = [line for line in panel.lines if line.get_marker() == "."]
-    assert [len(line.get_xdata()) for line in dots] == [4, 4]
+    assert [len(line.get_xdata()) for line in dots] == [4, 4, 4]
 
 
 def test_a_sweep_that_confirms_nothing_is_refused(sweeps: tuple[str, str], tmp_path: Path) -> None:

@@ -78,11 +78,38 @@ def test_only_seeds_that_got_furthest_are_compared(trials):
 
 def test_the_best_cell_of_each_arm_is_chosen_by_the_outcome(trials):
     by_mcc, by_r2 = choose(trials, "mcc"), choose(trials, "linear_r2")
-    assert set(by_mcc) == set(by_r2) == {BASELINE, "inertia_vae γ", "inertia_vae λ"}
+    assert set(by_mcc) == set(by_r2) == {BASELINE, "inertia_vae γ", "inertia_vae λ", "control: inertia_vae"}
     assert _values(trials, by_mcc["inertia_vae γ"]) == ["inertia_vae", 1.0, 0.5, 0.0]
     assert _values(trials, by_r2["inertia_vae γ"]) == ["inertia_vae", 0.1, 0.9, 0.0]
     assert _values(trials, by_mcc[BASELINE]) == ["beta_vae", 1.0, 0.0, 0.0]
     assert _values(trials, by_r2[BASELINE]) == ["beta_vae", 0.1, 0.0, 0.0]
+    assert _values(trials, by_r2["control: inertia_vae"]) == ["inertia_vae", 0.1, 0.0, 0.0]
+
+
+def test_a_model_alone_is_a_control_where_others_change_more_of_it():
+    """The penalty of `predictive_vae` and Ada-GVAE are arms of their own, of which nothing is to be told apart."""
+    grids = [
+        {"model": ["beta_vae", "ada_gvae"], "beta": [1.0], "seed": [0, 1]},
+        {"model": ["inertia_vae"], "gamma": [0.0, 0.5], "beta": [1.0], "seed": [0, 1]},
+    ]
+    trials = finals(grids, lambda config: {"mcc": 0.5 + config["gamma"], "active_units": 4.0})
+    assert set(choose(trials, "mcc")) == {BASELINE, "ada_gvae", "inertia_vae γ", "control: inertia_vae"}
+
+
+def test_a_control_that_collapsed_is_left_out(trials):
+    alone = (trials["model"] == "inertia_vae") & (trials["gamma"] == 0) & (trials["lam"] == 0)
+    lost = trials.assign(active_units=trials["active_units"].mask(alone, 0.0))
+    assert set(choose(lost, "mcc")) == {BASELINE, "inertia_vae γ", "inertia_vae λ"}
+
+
+def test_holm_counts_the_arms_and_not_their_control(trials):
+    chosen = {"mcc": _keys_at_1(trials)}
+    alone = {each.arm: each for each in contrasts(trials, chosen)}
+    chosen["mcc"]["control: inertia_vae"] = _of(trials, "inertia_vae", 0.9, 0.0)
+    beside = {each.arm: each for each in contrasts(trials, chosen)}
+    control = beside.pop("control: inertia_vae")
+    assert beside == alone
+    assert np.isnan(control.p_holm) and 0 < control.p_value < 1 and control.low < control.mean < control.high
 
 
 def test_numbers_that_only_another_objective_reads_are_levels_of_it():
@@ -138,14 +165,21 @@ def test_where_less_is_better_the_least_is_chosen(trials):
     assert choose(errors, "reconstruction_error") == choose(trials, "mcc")
 
 
+def _of(trials, model, gamma, lam):
+    """Return the keys of a cell at β = 1."""
+    cell = (trials["model"] == model) & (trials["gamma"] == gamma) & (trials["lam"] == lam) & (trials["beta"] == 1)
+    return tuple(trials.loc[cell, "key"])
+
+
+def _keys_at_1(trials):
+    cells = {BASELINE: ("beta_vae", 0.0, 0.0), "γ": ("inertia_vae", 0.5, 0.0), "λ": ("inertia_vae", 0.0, 30.0)}
+    return {arm: _of(trials, *cell) for arm, cell in cells.items()}
+
+
 def test_contrasts_are_paired_t_tests_with_the_baseline(trials):
-    cells = {BASELINE: (0.0, 0.0, "beta_vae"), "γ": (0.5, 0.0, "inertia_vae"), "λ": (0.0, 30.0, "inertia_vae")}
-    at_1 = trials[trials["beta"] == 1.0]
-    of_arm = {
-        arm: at_1[(at_1["gamma"] == gamma) & (at_1["lam"] == lam) & (at_1["model"] == model)]
-        for arm, (gamma, lam, model) in cells.items()
-    }
-    found = contrasts(trials, {"mcc": {arm: tuple(rows["key"]) for arm, rows in of_arm.items()}})
+    keys = _keys_at_1(trials)
+    of_arm = {arm: trials.set_index("key").loc[list(of)] for arm, of in keys.items()}
+    found = contrasts(trials, {"mcc": keys})
     p_values = []
     for contrast in found:
         test = stats.ttest_rel(of_arm[contrast.arm]["mcc"], of_arm[BASELINE]["mcc"])
@@ -214,7 +248,7 @@ def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tm
     assert {trial.config.seed for trial in again.trials} == {3, 4, 5, 6}
     assert {trial.config.stream_seed for trial in again.trials} == {3, 4, 5, 6}
     cells = {replace(trial.config, seed=0).key for trial in again.trials}
-    assert len(cells) == 5  # of mcc and linear_r2 the baseline's and γ's differ, and λ's is the same
+    assert len(cells) == 7  # of mcc and linear_r2 the baseline's, γ's and the control's differ, and λ's is the same
     assert cells < {trial.key for trial in plan.trials}
     assert not set(again.keys) & set(plan.keys)
     assert "the best cells of arms_quick, with the fresh seeds 3 4 5 6" in again.contents()[0]

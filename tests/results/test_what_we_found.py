@@ -7,6 +7,7 @@ from dd_ray.metrics import seed_interval
 from dd_ray.results.confirmation import choose, contrasts
 from dd_ray.results.table import final
 from dd_ray.studies.answer import STUDY
+from dd_ray.sweep.confirmation import BASELINE, CONTROL
 from tests.sweep.studies import ROOT
 
 PAGE = ROOT / "analysis" / "what_we_found.md"
@@ -19,8 +20,11 @@ def selection() -> pd.DataFrame:
 
 def test_the_command_confirms_as_many_arms_as_the_page_says(selection: pd.DataFrame) -> None:
     text = " ".join(PAGE.read_text(encoding="utf-8").split())
-    numbers = {len(choose(selection, outcome)) - 1 for outcome in STUDY.outcomes}
+    chosen = [choose(selection, outcome) for outcome in STUDY.outcomes]
+    controls = [{arm for arm in of_outcome if arm.startswith(CONTROL)} for of_outcome in chosen]
+    numbers = {len(of_outcome.keys() - {BASELINE} - of) for of_outcome, of in zip(chosen, controls, strict=True)}
     assert numbers == {5} and "the third command now trains five arms beside the β-VAE" in text
+    assert controls == [{"control: inertia_vae"}] * 2
 
 
 def test_the_page_has_the_mean_differences_of_beta(selection: pd.DataFrame) -> None:
@@ -49,12 +53,18 @@ def test_the_page_has_the_cost_of_a_penalty(selection: pd.DataFrame) -> None:
     assert f"{told}, in two {errors.iloc[8]:.3f} and {errors.iloc[9]:.3f}" in PAGE.read_text(encoding="utf-8")
 
 
-NAMED = {"baseline": "β-VAE", "inertia_vae γ": "inertia γ = 0.8", "inertia_vae λ": "prediction λ = 30"}
+NAMED = {
+    BASELINE: "β-VAE",
+    "inertia_vae γ": "inertia γ = 0.8",
+    "inertia_vae λ": "prediction λ = 30",
+    f"{CONTROL}inertia_vae": "control, γ = λ = 0",
+}
 
 
 def test_the_page_has_what_came_out_before_the_gaussian() -> None:
-    tables = {name: ROOT / "analysis" / "answer" / f"{name}.parquet" for name in ("gaussian", "gaussian_confirmed")}
-    chosen_from, fresh = (final(pd.read_parquet(path)) for path in tables.values())
+    names = ("gaussian", "gaussian_confirmed", "gaussian_control")
+    chosen_from, *fresh_ones = (final(pd.read_parquet(ROOT / "analysis/answer" / f"{name}.parquet")) for name in names)
+    fresh = pd.concat(fresh_ones)
     page = PAGE.read_text(encoding="utf-8")
     for outcome, symbol in (("linear_r2_stills", "R²"), ("mcc_stills", "MCC")):
         found = choose(chosen_from, outcome)
@@ -67,7 +77,8 @@ def test_the_page_has_what_came_out_before_the_gaussian() -> None:
             if arm in differences:
                 told = differences[arm]
                 low, high = (f"{bound:.2f}".replace("-", "−") for bound in (told.low, told.high))
-                row += f" {f'{told.mean:+.2f}'.replace('-', '−')} [{low}, {high}], {told.p_holm:.2f} |"
+                p_value = "" if arm.startswith(CONTROL) else f", {told.p_holm:.2f}"
+                row += f" {f'{told.mean:+.2f}'.replace('-', '−')} [{low}, {high}]{p_value} |"
             assert row in page
 
 
