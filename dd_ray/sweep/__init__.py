@@ -4,7 +4,7 @@ study         a question, its presets and figures; space, samplers and scheduler
 options       what is asked beside trials; checks says which values are out of range
 value_file    the same by file: `--config` and `--save-config`
 exclusions    combinations that a grid leaves out; sampling draws some of its cells
-streams       the training stream of each trial; digits keeps values that sweeps were given as 32-bit numbers
+existing      the values of a sweep that a command goes on with, its training stream among them
 warm_start    the weights that trials begin with, where these are of another sweep
 plan          a grid that was asked for and checked; search_plan a search, whose trials come as it goes
 planned       a trial of a plan

@@ -20,8 +20,8 @@ from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import costs
 from dd_ray.sweep.checks import OF_FACTORS, check_effects, check_metric, check_number, check_options, ranks
-from dd_ray.sweep.digits import with_digits
 from dd_ray.sweep.exclusions import kept_by
+from dd_ray.sweep.existing import as_existing
 from dd_ray.sweep.memory import has_gpu
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.sweep.planned import PlannedTrial
@@ -29,7 +29,6 @@ from dd_ray.sweep.plateau import Plateau
 from dd_ray.sweep.sampling import sampled
 from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
-from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
 from dd_ray.sweep.warm_start import with_start
 
@@ -348,9 +347,7 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     """
     check_options(options)
     check_effects(study, options)
-    axes = with_start(with_contents(with_stream(with_digits(axes, options), options)), options)
-    seeds = axes.get("seed", (0,)) if options.seeds is None else tuple(range(options.seeds))
-    axes = {**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds}
+    axes = completed(axes, options)
     check_number(math.prod(len(values) for values in axes.values() if values))
     naming = [name for name, values in axes.items() if name in study.axes or len(values) > 1]
     kept = kept_by(options.exclude)
@@ -365,6 +362,17 @@ def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
     plan = Plan(study, options, axes, trials, idle_exclusions=idle)
     check_compared(plan)
     return plan
+
+
+def completed(axes: Axes, options: SweepOptions) -> Axes:
+    """Add what follows from files, from an existing sweep and from the other options, and put the seeds last.
+
+    Raises:
+        UserError: a file, or the weights to begin with, are missing or not as asked for.
+    """
+    axes = with_start(with_contents(as_existing(axes, options)), options)
+    seeds = axes.pop("seed", (0,))
+    return {**axes, "seed": seeds if options.seeds is None else tuple(range(options.seeds))}
 
 
 def check_compared(plan: Plan) -> None:

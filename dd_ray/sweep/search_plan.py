@@ -15,20 +15,16 @@ from dd_ray.config.options import Axes, check_no_value_twice, option_name, settl
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
-from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.checks import check_effects, check_metric, check_number, check_options
-from dd_ray.sweep.digits import with_digits
 from dd_ray.sweep.options import SearchOptions
-from dd_ray.sweep.plan import Plan, check_compared
+from dd_ray.sweep.plan import Plan, check_compared, completed
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.samplers import MOST_OBJECTIVES, SAMPLERS
 from dd_ray.sweep.schedulers import ASHA, NONE
 from dd_ray.sweep.source import Source
 from dd_ray.sweep.space import Space, corners, split_axes
-from dd_ray.sweep.streams import with_stream
 from dd_ray.sweep.study import Study
-from dd_ray.sweep.warm_start import with_start
 
 ALWAYS_NAMED = frozenset(
     "model network width_factor image_size num_latents beta beta_norm gamma lam alpha learn_alpha stochastic "
@@ -192,11 +188,9 @@ def make_search_plan(study: Study, options: SearchOptions, axes: Axes, given: Co
     check_options(options)
     check_effects(study, options)
     _check(options)
-    seeds = tuple(range(options.seeds)) if options.seeds is not None else axes.get("seed", (0,))
-    check_number(options.suggestions * len(seeds))
-    check_no_value_twice("seed", seeds)
-    axes = with_start(with_stream(with_digits(axes, options), options), options)
-    axes = with_contents({**{name: values for name, values in axes.items() if name != "seed"}, "seed": seeds})
+    axes = completed(axes, options)
+    check_number(options.suggestions * len(axes["seed"]))
+    check_no_value_twice("seed", axes["seed"])
     space, fixed = split_axes({name: v for name, v in axes.items() if name != "seed"}, study.search.space)
     plan = SearchPlan(study, options, axes, (), space, fixed)
     for name in options.objectives:

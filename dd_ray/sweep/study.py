@@ -99,6 +99,6 @@ class Study:
         fixed = {name: (value,) for name, value in self.fixed.items()}
         space = self.search.space if self.search else {}
         drawn = {name: distribution.ends for name, distribution in space.items()}
-        # No value, so that each seed has a training stream of its own, see `dd_ray.sweep.streams`.
+        # No value, so that each seed has a training stream of its own, see `dd_ray.sweep.existing`.
         values = {**drawn, "dataset_seed": (), **chosen.axes, **fixed, "seed": tuple(range(chosen.seeds))}
         return {name: tuple(map(plain_value, each)) for name, each in values.items()}
