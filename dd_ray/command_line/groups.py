@@ -15,7 +15,6 @@ def parse_in_groups(
     args: Sequence[str],
     given: Set[str],
     about: str,
-    prog: str | None = None,
 ) -> list[Any]:
     """Parse a command line whose options are the fields of several dataclasses.
 
@@ -27,7 +26,6 @@ def parse_in_groups(
         given: the names after the dashes of its options, of which those that are fields are spelled as these are. If
             all are, no parser is made of the other fields, which takes a tenth of a second for a hundred of them.
         about: the description of the program in `--help`.
-        prog: name of the program in messages; by default that of its file.
 
     Returns:
         An instance of each dataclass.
@@ -50,7 +48,7 @@ def parse_in_groups(
         tyro.conf.OmitArgPrefixes[tuple[parts]],  # type: ignore[misc, valid-type]
         args=args,
         description=about,
-        prog=called_as(prog),
+        prog=called_as(None),
     )
     values = {each.name: getattr(part, each.name) for part in parsed for each in fields(part)}
     return [kind(**{each.name: values[each.name] for each in fields(kind) if each.name in values}) for kind in kinds]

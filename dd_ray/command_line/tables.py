@@ -57,7 +57,7 @@ def width_of(columns: Sequence[Column]) -> int:
     return sum(column.width + 1 for column in columns) + len(columns) + 1
 
 
-def print_table(columns: Sequence[Column], terminal: Console, title: str = "") -> None:
+def print_table(columns: Sequence[Column], terminal: Console, title: str) -> None:
     """Print the columns that fit, below a title, and then the names of the others."""
     kept = fitting(columns, terminal.width)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -69,8 +69,7 @@ def print_table(columns: Sequence[Column], terminal: Console, title: str = "") -
         table.add_column(column.header, justify="left" if column.words else "right", width=column.width + max(0, more))
     for row in zip(*(column.texts for column in kept), strict=True):
         table.add_row(*map(Text, row))  # a text may hold brackets, which would be markup
-    if title:
-        say(title, terminal)
+    say(title, terminal)
     terminal.print(table)
     lacking = [column.name or column.header for column in columns if column not in kept]
     if lacking:

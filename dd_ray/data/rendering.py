@@ -89,7 +89,7 @@ def render_circles(factors: _Factors, image_size: int = IMAGE) -> _Factors:
     return render_videos(checked(torch.tensor(factors))[:, None], image_size=image_size)[:, 0].numpy()
 
 
-def draw_circles(positions: Tensor, radius: float = RADIUS, image_size: int = IMAGE) -> Tensor:
+def draw_circles(positions: Tensor, radius: float, image_size: int) -> Tensor:
     """Draw circles on black at positions [N, 2], which are (x, y) in [0, 1].
 
     Args:

@@ -72,9 +72,7 @@ def trained_levels(num_levels: int, share: float, factor: int) -> Mask:
     return trained
 
 
-def levels_of_set(
-    names: Sequence[str], factors: Factors, share: float, periodic: Collection[str] = ()
-) -> dict[str, Levels]:
+def levels_of_set(names: Sequence[str], factors: Factors, share: float, periodic: Collection[str]) -> dict[str, Levels]:
     """Return the levels of each factor that rests in the samples of a whole finite set, [n, T, F].
 
     The first and last level of a `periodic` factor look the same, so they are trained on or held out together.

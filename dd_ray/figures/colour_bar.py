@@ -14,7 +14,7 @@ BRACKET = "least significant difference"
 
 
 def draw_colour_bar(
-    figure: Figure, panels: Sequence[Axes], scale: ColourScale, aspect: float, untrained: Sequence[float] = ()
+    figure: Figure, panels: Sequence[Axes], scale: ColourScale, aspect: float, untrained: Sequence[float]
 ) -> None:
     """Draw a colour bar beside panels, with the untrained scores of their cells and the least significant difference.
 

@@ -24,13 +24,6 @@ class FewPointsWarning(UserWarning):
     """Warns that a score was computed from fewer points than its estimate needs."""
 
 
-def warn_if_few(num_points: int, score: str, stacklevel: int = 3) -> None:
-    """Warn, at the line that called the score, that it has fewer points than its estimate needs."""
-    if num_points < ENOUGH_POINTS:
-        message = f"{score} of {num_points:,} points is biased; give it at least {ENOUGH_POINTS:,}."
-        warnings.warn(message, FewPointsWarning, stacklevel=stacklevel)
-
-
 def masked(latents: Array, mask: Mask | None, *, finite: bool = True) -> Array:
     """Return the latents [..., L] that a mask [L] selects, in float64; all of them if there is no mask.
 
@@ -68,8 +61,9 @@ def points(
         raise ValueError(f"{shapes} are not [N, L] and [N, F] of the same N points.")
     if len(latents) < 2:
         raise ValueError(f"{shapes} hold no two points to compare.")
-    if enough_for:
-        warn_if_few(len(latents), enough_for, stacklevel=4)
+    if enough_for and len(latents) < ENOUGH_POINTS:
+        message = f"{enough_for} of {len(latents):,} points is biased; give it at least {ENOUGH_POINTS:,}."
+        warnings.warn(message, FewPointsWarning, stacklevel=3)  # at the line that called the score
     numbers = np.asarray(factors, np.float64)
     if not np.isfinite(numbers).all():
         raise ValueError("factors hold NaN or infinite values, of which there is no score.")

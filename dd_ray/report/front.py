@@ -2,7 +2,6 @@
 
 import html
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -167,7 +166,7 @@ def front_page(
     shown = [line for name in sweeps_in(storage) if (line := _whole_line(lines, storage, name))]
     shown.sort(key=lambda line: (line.began, line.name), reverse=True)
     rows = "".join(_row(line, link(line), _pairing(line.name, first) if pairs else None) for line in shown)
-    written = datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     said = f"{len(shown)} sweeps, as they were at {written}."
     if first is not None:
         said += f" Choose the sweep to lay beside {first}."

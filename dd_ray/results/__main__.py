@@ -15,6 +15,7 @@ from dd_ray.results.printing import print_best_cells, print_cells, print_counts,
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import as_csv, final, load, manifest_of, open_all
 from dd_ray.storage.files import LocalFiles
+from dd_ray.sweep.checks import ranks
 from dd_ray.sweep.study import TELLS
 
 
@@ -39,8 +40,8 @@ def main(args: list[str] | None = None) -> None:
         manifest = manifest_of(*options.paths)
         metric = options.metric or manifest.get("options", {}).get("metric", "loss")
         tells = (options.metric,) if options.metric else manifest.get("tells", TELLS)
-        if options.metric is not None and (REPORTED.get(metric) is None or REPORTED[metric].better is None):
-            known = [name for name, m in REPORTED.items() if m.better]
+        if options.metric is not None and not ranks(metric):
+            known = list(filter(ranks, REPORTED))
             meant = did_you_mean(metric, known, f"give one of {', '.join(known)}.")
             raise UserError(f"--metric {metric} ranks no trials; {meant}")
         if options.out:

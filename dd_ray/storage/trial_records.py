@@ -311,15 +311,15 @@ class TrialFolder:
         except (DamagedError, TypeError) as error:
             if isinstance(error.__cause__, NoFileError):
                 raise
-            notes.append(str(error if isinstance(error, DamagedError) else self._not_of_this("outcome.json")))
+            notes.append(str(error if isinstance(error, DamagedError) else self._wrong_outcome()))
             return None, None
         if seal is not None and (seal["key"], seal["outcome"]) != (self.key, checksum(self.key, outcome.to_dict())):
-            notes.append(str(self._not_of_this("outcome.json")))
+            notes.append(str(self._wrong_outcome()))
             return None, None
         return outcome, seal
 
-    def _not_of_this(self, name: str) -> DamagedError:
-        return damaged(self.files, name, "it is not what was written for this trial")
+    def _wrong_outcome(self) -> DamagedError:
+        return damaged(self.files, "outcome.json", "it is not what was written for this trial")
 
     def _check_complete(self, outcome: Outcome, seal: dict[str, Any] | None, recorded: list[dict[str, Any]]) -> None:
         """Make sure that an ended trial has the evaluations that it ended with.

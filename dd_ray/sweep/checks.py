@@ -217,7 +217,7 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
     Raises:
         UserError: they cannot; the message names `option`, which gave the metric.
     """
-    rankable = {known for known, metric in REPORTED.items() if metric.better}
+    rankable = set(filter(ranks, REPORTED))
     common = rankable.intersection(*(reported_by(config) for config in configs))
     if name not in common:
         raise UserError(f"--{option} {name} cannot rank these trials; choose one of {', '.join(sorted(common))}.")

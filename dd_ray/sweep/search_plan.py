@@ -101,12 +101,12 @@ class SearchPlan(Plan):
 
     def source(self, sweep: SweepFolder, ended: Collection[str] = ()) -> Source:
         """Return the source of the suggestions that have no value yet; those that failed before are suggested again."""
-        # Not at the top: both import Optuna, which a dry run does not need, and one of them this module.
+        # Not at the top: both import Optuna, which a dry run does not need.
         from dd_ray.sweep.suggested import Suggested  # noqa: PLC0415
         from dd_ray.sweep.suggestions import mend_log  # noqa: PLC0415
 
         mend_log(sweep)
-        return Suggested(self, sweep, sweep.folder, lambda trial: trial.key in ended or self.is_ended(trial))
+        return Suggested(self, sweep, lambda trial: trial.key in ended or self.is_ended(trial))
 
     def kept(self, num_left: int) -> str:
         """Say that the search is complete, if no suggestion is left."""

@@ -19,8 +19,7 @@ import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
@@ -33,7 +32,6 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.samplers import SAMPLERS
-from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.space import as_optuna
 from dd_ray.sweep.suggestions import (
     RETRY_OF,
@@ -45,6 +43,9 @@ from dd_ray.sweep.suggestions import (
     mean,
     open_storage,
 )
+
+if TYPE_CHECKING:  # it makes this source
+    from dd_ray.sweep.search_plan import SearchPlan
 
 Ended = Callable[[TrialFolder], bool]
 
@@ -70,17 +71,16 @@ class Suggested:
 
     Args:
         plan: plan of the search.
-        sweep: the sweep that has the trials.
-        folder: folder of the sweep, which has the log.
+        sweep: the sweep that has the trials, and the log.
         has_ended: returns whether a trial needs no more work under this plan, or gets none from this command.
     """
 
-    def __init__(self, plan: SearchPlan, sweep: SweepFolder, folder: Path, has_ended: Ended) -> None:
+    def __init__(self, plan: "SearchPlan", sweep: SweepFolder, has_ended: Ended) -> None:
         self._plan = plan
         self._sweep = sweep
         self._has_ended = has_ended
         self._distributions = {name: as_optuna(name, d) for name, d in plan.space.items()}
-        self._storage = open_storage(folder)
+        self._storage = open_storage(sweep.folder)
         self._study = self._create_study()
         self._open: dict[int, _Open] = {}
         self._live: set[str] = set()

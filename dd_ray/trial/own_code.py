@@ -19,7 +19,7 @@ NUM_STILLS = 10_000
 _NAMES_A_DEVICE = re.compile(r"cuda|gpu|triton|\bcpu\b", re.IGNORECASE)
 
 
-def try_own_code(config: TrialConfig, *, on_gpus: bool = False) -> None:
+def try_own_code(config: TrialConfig, *, on_gpus: bool) -> None:
     """Make a config's data and network on the CPU, let it learn from one batch, and evaluate it there.
 
     Args:

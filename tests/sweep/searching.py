@@ -43,7 +43,7 @@ def start(plan: SearchPlan) -> tuple[Suggested, SweepFolder]:
         outcome = trial.outcome()
         return outcome is not None and outcome.state != "failed"
 
-    return Suggested(plan, sweep, sweep.folder, ended), sweep
+    return Suggested(plan, sweep, ended), sweep
 
 
 def train(sweep: SweepFolder, trial: PlannedTrial, ended: Ended, *, iterations: int = 6) -> None:
