@@ -114,9 +114,27 @@ def train(
         shown: whether to show a progress bar.
         deadline: the time by which it must have ended, if there is one.
     """
-    with _rounds(plan, sweep, lock, resources, keys, shown=shown, deadline=deadline) as (runs, watcher):
-        watcher.beside = now_and_then
-        runs.run(lambda limit: _round(plan, sweep, watcher, limit))
+    done, ended = _known_of(plan, sweep, keys)
+    watcher = Watcher(
+        sweep,
+        iterations=plan.options.iterations,
+        num_trials=plan.num_trials,
+        already_done=done,
+        ended=ended,
+        shown=shown,
+        deadline=deadline,
+    )
+    watcher.beside = now_and_then
+    with (
+        ending_on_signals(lambda: watcher.stop("interrupted")),
+        tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
+        running_registry(sweep.location) if resources.packed else nullcontext(),
+    ):
+        try:
+            rounds = Rounds(plan, sweep, lock, resources, watcher, scratch)
+            rounds.run(lambda limit: _round(plan, sweep, watcher, limit))
+        finally:
+            watcher.close()
     return watcher.ending
 
 
@@ -150,40 +168,6 @@ def _show_new_axes(
         from dd_ray.trial.board import show_axes  # noqa: PLC0415
 
         show_axes(sweep, dict.fromkeys([*varied[1], "seed"]), reported)
-
-
-@contextmanager
-def _rounds(
-    plan: Plan,
-    sweep: SweepFolder,
-    lock: Lock,
-    resources: Resources,
-    keys: Iterable[str],
-    *,
-    shown: bool,
-    deadline: Deadline | None,
-) -> Iterator[tuple[Rounds, Watcher]]:
-    """Make the runner and the watcher of trials, which run until the watcher, a signal or the deadline ends them."""
-    done, ended = _known_of(plan, sweep, keys)
-    iterations = plan.options.iterations
-    watcher = Watcher(
-        sweep,
-        iterations=iterations,
-        num_trials=plan.num_trials,
-        already_done=done,
-        ended=ended,
-        shown=shown,
-        deadline=deadline,
-    )
-    with (
-        ending_on_signals(lambda: watcher.stop("interrupted")),
-        tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
-        running_registry(sweep.location) if resources.packed else nullcontext(),
-    ):
-        try:
-            yield Rounds(plan, sweep, lock, resources, watcher, scratch), watcher
-        finally:
-            watcher.close()
 
 
 def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Round:
