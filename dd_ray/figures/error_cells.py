@@ -1,6 +1,5 @@
 """Reconstruction errors of cells by region, with those that the original study published."""
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +20,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions, region_errors
 from dd_ray.probes.networks import Network
 from dd_ray.probes.side_by_side import side_by_side
+from dd_ray.storage.archives import DAMAGE
 
 POSITIONS = np.linspace(0, 1, 8)
 """Number of positions on each axis, as in the original study's numbers."""
@@ -157,7 +157,7 @@ def with_published(cells: Sequence[CellErrors], folder: Path) -> list[CellErrors
             errors = {region: archive[region] for region in REGIONS}
         if {array.shape for array in errors.values()} != {(len(beta_norm), *(len(POSITIONS),) * 4)}:
             raise ValueError("its arrays have other shapes")
-    except (OSError, ValueError, LookupError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, *DAMAGE) as error:
         raise UserError(f"{path} does not hold the original's published errors ({error}).") from error
     return [
         replace(cell, published={region: array[beta_norm.index(beta)] for region, array in errors.items()})

@@ -6,24 +6,20 @@
 import base64
 import hashlib
 import io
-import lzma
 import re
 import sys
 import zipfile
-import zlib
 from pathlib import Path
 
 from dd_ray import results
 from dd_ray.command_line import as_command
 from dd_ray.errors import UserError
-from dd_ray.storage.archives import METHODS
+from dd_ray.storage.archives import DAMAGE, METHODS
 from dd_ray.storage.exports import export_archive
 from dd_ray.storage.sweep_folder import SweepFolder
 
 LARGEST = 64 * 2**20
 """The most bytes that are returned, since the log is read into memory."""
-_NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, RuntimeError, OverflowError)
-"""Errors for something that is not an archive, claims to be encrypted, or is damaged, including binascii.Error."""
 _LINE = re.compile(r"^dd_ray-files ([0-9a-f]{64}) ([A-Za-z0-9+/=]*)$", re.MULTILINE)
 
 
@@ -67,7 +63,7 @@ def unpack(text: str, folder: Path) -> list[Path]:
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(found[2], validate=True))) as archive:
             _check(archive)
             return export_archive(archive, folder, "--to")
-    except _NO_ARCHIVE as error:
+    except DAMAGE as error:  # ValueError is that of base64, too
         raise UserError(
             f"what the cluster sent is no archive of a table and figures ({error}); its dd_ray may be of another "
             "version, so copy the files from the storage."

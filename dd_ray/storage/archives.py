@@ -11,6 +11,7 @@ import re
 import shutil
 import stat
 import time
+import tokenize
 import uuid
 import zipfile
 import zlib
@@ -21,8 +22,12 @@ from pathlib import Path
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, ValueError, NotImplementedError, RuntimeError)
-"""Errors that zipfile raises of a damaged archive, one of an unknown method or one with a password."""
+DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OverflowError, ValueError, LookupError, RuntimeError),
+    *(SyntaxError, tokenize.TokenError),
+)
+"""Errors that zipfile raises of a damaged archive, one of an unknown method or one with a password, and NumPy of arrays
+in it: the last two of a header whose checksum is not reached by then."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Methods that unpack part by part. With others, such as bzip2, a part of a megabyte can become gigabytes at once."""
 _PART = 2**20
@@ -95,7 +100,7 @@ def _verify(path: Path, digests: dict[str, str]) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             found = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(f"what was written to {path.parent} reads otherwise ({error}); check the disk.") from error
     if found != digests:
         raise UserError(f"what was written to {path.parent} reads otherwise; check the disk.")
@@ -160,14 +165,14 @@ def _parts(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Ite
         with archive.open(member) as content:
             while part := content.read(_PART):
                 yield part
-    except (*_DAMAGE, OSError) as error:  # the last of an impossible offset
+    except (*DAMAGE, OSError) as error:  # the last of an impossible offset
         raise UserError(f"{path} is damaged ({member.filename}: {error}); take another copy of it.") from error
 
 
 def _opened(path: Path) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(f"{path} is no zip archive, or is cut off ({error}); give another copy of it.") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error

@@ -12,8 +12,6 @@ by the smallest and largest value of each; a category by the ranks of its values
 """
 
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from dd_ray.config.arrays import FEWEST_SAMPLES, Contents, Factor, factors_of
 from dd_ray.config.urls import absolute_path, check_regular
 from dd_ray.errors import UserError
+from dd_ray.storage.archives import DAMAGE
 
 NAMES = ("images", "factors", "factor_names")
 """Names of the arrays in a file; an .npy file has the name of its array."""
@@ -37,7 +36,6 @@ _TYPES = (np.uint8, np.float16, np.float32, np.float64)
 """Types of images, which PyTorch has as well; bytes in another order and longer floats it has not."""
 _ARRAYS = (b"PK", b"\x93NUMPY")
 """The beginnings of an .npz and of an .npy file."""
-_DAMAGE = (ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +167,7 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
         raise UserError(f"data_file = {path} is one array; give an .npz, or the folder that has it as images.npy.")
     except OSError as error:
         raise UserError(f"data_file = {path} cannot be read: {error.strerror or error}.") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         why = f"is no .npz of plain arrays, nor a folder of .npy files: {error}"
         raise UserError(f"data_file = {path} {why}.") from error
 

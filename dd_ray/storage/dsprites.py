@@ -16,7 +16,6 @@ import math
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,6 +32,7 @@ from numpy.typing import NDArray
 from dd_ray.config import DSPRITES_MD5, NUM_HELD_OUT
 from dd_ray.config.urls import check_regular
 from dd_ray.errors import UserError
+from dd_ray.storage.archives import DAMAGE
 from dd_ray.storage.cache import cache_folder
 from dd_ray.storage.files.local import open_in_place
 
@@ -43,7 +43,6 @@ SIDE = 64
 BYTES_PER_IMAGE = SIDE * SIDE // 8
 _CHUNK = 8192  # images decompressed at a time, 32 MiB
 _FETCHES: ContextVar[bool] = ContextVar("fetches", default=False)
-_DAMAGE = (ValueError, LookupError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager
@@ -171,7 +170,7 @@ def _write_bits(file: str, path: Path, draft: IO[bytes]) -> None:
                 draft.write(np.packbits(pixels, axis=1).tobytes())
             if left:
                 raise ValueError(f"imgs holds {abs(left):,} images {'less' if left > 0 else 'more'} than it says")
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise UserError(f"dsprites_file = {file} is not of the layout of dSprites: {error}.") from error
 
 

@@ -10,9 +10,7 @@ import io
 import json
 import math
 import threading
-import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +22,7 @@ from torch import Tensor
 from dd_ray.config import TrialConfig
 from dd_ray.config.specs import KEPT
 from dd_ray.errors import UserError
+from dd_ray.storage.archives import DAMAGE
 from dd_ray.training.trial import TrialState
 
 FORMAT = "dd_ray trial 1"
@@ -33,22 +32,6 @@ LONGEST_META = 2**20
 _one_at_a_time = threading.Lock()
 """Held while an archive is read: NumPy has Python parse the header of each array, and Python 3.11 raises a SystemError
 where threads parse at once (github.com/python/cpython/issues/106905)."""
-
-# RuntimeError and zlib.error: zipfile raises them for an archive that claims to be encrypted or compressed.
-# SyntaxError and TokenError: numpy raises them for a bad header of an array whose checksum is not reached by then.
-_DAMAGE = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    RuntimeError,
-    SyntaxError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-    tokenize.TokenError,
-)
 
 
 def dump_state(state: TrialState) -> bytes:
@@ -96,7 +79,7 @@ def load_state(content: bytes | Path) -> TrialState:
         raise UserError(f"{name} cannot be used: {error}") from error
     except OSError as error:
         raise UserError(f"{name} cannot be read: {error.strerror or error}.") from error
-    except _DAMAGE as error:
+    except (*DAMAGE, TypeError, AttributeError, MemoryError) as error:  # `meta` may hold anything
         raise UserError(f"{name} is damaged or was not written by dd_ray ({error}).") from error
 
 

@@ -1,5 +1,6 @@
 """Files of one's own: what they may be, what is made of them, and what is refused, each with a sentence."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -378,3 +379,16 @@ def test_a_single_array_and_a_file_that_is_none_are_refused(tmp_path):
         (tmp_path / "own.npz").write_bytes(content)
         with pytest.raises(UserError, match=r"is no .npz of plain arrays.*save the frames by NumPy's savez"):
             fields_of_file(str(tmp_path / "own.npz"))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+def test_a_damaged_file_is_refused_with_a_sentence(tmp_path, method):
+    np.save(tmp_path / "images.npy", IMAGES)
+    with zipfile.ZipFile(tmp_path / "own.npz", "w", method) as archive:
+        archive.write(tmp_path / "images.npy", "images.npy")
+    content = bytearray((tmp_path / "own.npz").read_bytes())
+    begins = content.index(b"images.npy")
+    content[begins + 70 : begins + 80] = b"(" * 10
+    (tmp_path / "own.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"is no .npz of plain arrays"):
+        fields_of_file(str(tmp_path / "own.npz"))
