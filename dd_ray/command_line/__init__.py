@@ -24,7 +24,7 @@ from dd_ray.command_line.parsing import (
     say_what_is_given_twice,
     with_help,
 )
-from dd_ray.command_line.program import EXIT_INTERRUPTED, as_command
+from dd_ray.command_line.program import EXIT_INTERRUPTED, Survivor, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
 from dd_ray.command_line.terminal import console, duration
@@ -37,6 +37,7 @@ __all__ = [
     "Column",
     "Format",
     "Seconds",
+    "Survivor",
     "as_called",
     "as_command",
     "called_as",

@@ -1,5 +1,7 @@
-"""Begins and ends a command: its streams, its exit code, and what it says where something ends it."""
+"""Begins and ends a command: its streams, its exit code, and what it says and does where something ends it."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,3 +56,37 @@ def _final(code: Any) -> Any:
         return EXIT_BROKEN_PIPE
     print(f"stdout could not be written ({printable(error.strerror)}); what it lacks is lost.", file=sys.stderr)
     return EXIT_UNWRITTEN
+
+
+class Survivor:
+    """A shell beside this process that does something where this ends, however it does, before the shell is let go.
+
+    It hears of it as its stdin ends, and takes some kilobytes.
+
+    Args:
+        action: what it does, a command of the shell.
+        argument: `$1` of the action.
+        heard: whether its stderr is that of this process. If not, who reads that to its end need not wait for it.
+    """
+
+    def __init__(self, action: str, argument: str, *, heard: bool) -> None:
+        reader, self._writer = os.pipe()
+        script = f'trap "" INT TERM HUP; read -r word || {{ {action}; }}'
+        self._shell: subprocess.Popen[bytes] | None = None
+        with suppress(OSError):  # without a shell there is none
+            self._shell = subprocess.Popen(
+                ["sh", "-c", script, "sh", argument],
+                stdin=reader,
+                stdout=subprocess.DEVNULL,
+                stderr=None if heard else subprocess.DEVNULL,
+                start_new_session=True,  # since Ctrl-C is for this process
+            )
+        os.close(reader)
+
+    def let_go(self) -> None:
+        """Let it end, and do nothing."""
+        with suppress(BrokenPipeError):  # somebody has killed it
+            os.write(self._writer, b"done\n")
+        os.close(self._writer)
+        if self._shell is not None:
+            self._shell.wait()

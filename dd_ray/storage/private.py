@@ -3,13 +3,13 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dd_ray.command_line import Survivor
 from dd_ray.errors import UserError
 
 LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
@@ -17,7 +17,7 @@ LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
 _PREFIX = "ddr"
 _BASES = ("/tmp", "/var/tmp", "/dev/shm")
 _PLAIN = re.compile(r"[\w./+=:@,~-]+", re.ASCII)
-_REMOVE = 'trap "" INT TERM HUP; read -r word || { rm -rf -- "$1"; sleep 5; rm -rf -- "$1"; }'
+_REMOVE = 'rm -rf -- "$1"; sleep 5; rm -rf -- "$1"'
 
 
 def make_private_file(path: Path, content: str) -> None:
@@ -65,30 +65,14 @@ class PrivateFolder:
     @contextmanager
     def for_a_while(self) -> Iterator[None]:
         """Remove it after the block, also where the process is killed meanwhile."""
-        reader, writer = os.pipe()
-        try:
-            # A process of a session of its own, which hears that this one is gone.
-            shell = subprocess.Popen(
-                ["sh", "-c", _REMOVE, "sh", str(self.path)],
-                stdin=reader,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # it outlasts this process, whose output somebody may read to its end
-                start_new_session=True,
-            )
-        except OSError:  # without a shell it outlasts a kill
-            shell = None
-        os.close(reader)
+        shell = Survivor(_REMOVE, str(self.path), heard=False)
         try:
             yield
         finally:
             if not self._busy:
                 if not self._kept:
                     shutil.rmtree(self.path, ignore_errors=True)
-                with suppress(BrokenPipeError):  # somebody has killed the shell
-                    os.write(writer, b"done\n")
-                os.close(writer)
-                if shell is not None:
-                    shell.wait()
+                shell.let_go()
 
 
 def _made_in(asked: Mapping[str, str], longest: int) -> tuple[Path, str]:
