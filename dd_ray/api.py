@@ -410,9 +410,9 @@ def _mend_manifest(sweep: SweepFolder) -> None:
 
 
 def _say_what_changed(sweep: SweepFolder) -> None:
-    before = sweep.manifest()
-    if changed := difference(versions(), before["versions"]) if before else "":
+    before = sweep.manifest() or {}
+    if changed := difference(versions(), before.get("versions", {})):
         print(f"Since the sweep was last run, the software has changed: {changed}.")
         print("Trials of before and after need not agree to the last digit.")
-    if changed := changed_since((before or {}).get("extensions", [])):
+    if changed := changed_since(before.get("extensions", [])):
         print(f"Since the sweep was last run, {changed} has changed; trials of before and after need not agree.")
