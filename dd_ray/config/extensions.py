@@ -37,7 +37,7 @@ KINDS: dict[str, type[Spec]] = {
     "objective": ObjectiveSpec,
     "optimizer": OptimizerSpec,
 }
-"""Specs by the kind of their registry; `dd_ray.metrics` adds its own."""
+"""Specs by the kind of their registry; `dd_ray.metrics` and `dd_ray.sweep` add theirs."""
 CODE = ("build", "features", "decoder", "make", "painter", "stills", "pictures", "penalty", "update", "compute")
 """Fields of specs that hold or name code."""
 _GIVEN_A_CONFIG = (ModelSpec, NetworkSpec, DatasetSpec, ObjectiveSpec)

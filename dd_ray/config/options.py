@@ -32,8 +32,7 @@ def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
     """
     import tyro  # noqa: PLC0415  # see `dd_ray.command_line.parsing`
 
-    classes: tuple[type, ...] = (TrialFields, *option_classes())
-    docs = {name: doc for each in classes for name, doc in field_docs(each).items()}
+    docs = docs_of_fields()
     options = []
     for field in config_fields():
         kind: Any = tuple[_element_type(field), ...]  # type: ignore[misc]
@@ -46,6 +45,12 @@ def options_class(usual: Mapping[str, Sequence[Any]]) -> type:
         )
         options.append((field.name, Annotated[kind, looks], default))
     return make_dataclass("ConfigOptions", options, **LEAN)
+
+
+def docs_of_fields() -> dict[str, str]:
+    """Return the docstrings of config fields, each in one line."""
+    classes: tuple[type, ...] = (TrialFields, *option_classes())
+    return {name: doc for each in classes for name, doc in field_docs(each).items()}
 
 
 def axes_of(options: Any, usual: Mapping[str, Sequence[Any]], given: Collection[str]) -> Axes:

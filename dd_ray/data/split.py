@@ -34,6 +34,7 @@ from dd_ray.data.levels import snap
 from dd_ray.data.motion import redraw_until
 from dd_ray.data.streams import Stream, generator, shuffled
 from dd_ray.errors import UserError
+from dd_ray.storage.arrays import resting
 
 Factors = NDArray[np.float32]
 Draw = Callable[[np.random.Generator, int], Factors]
@@ -78,7 +79,7 @@ def levels_of_set(names: Sequence[str], factors: Factors, share: float, periodic
     The first and last level of a `periodic` factor look the same, so they are trained on or held out together.
     """
     levels = {}
-    for factor in _resting(factors):
+    for factor in np.flatnonzero(resting(factors)).tolist():
         values = np.unique(factors[:, 0, factor])
         num_levels = len(values) - (names[factor] in periodic and len(values) > 1)
         trained = np.resize(trained_levels(num_levels, share, factor), len(values))
@@ -90,7 +91,8 @@ def levels_of_draws(names: Sequence[str], draw: Draw, share: float, categories: 
     """Return the levels of each factor that rests in drawn samples: intervals, or the values of `categories`."""
     levels = {}
     # A user's own draw may give more factors than have names, which `make_dataset` refuses.
-    for factor in _resting(draw(generator(0, Stream.SPLIT, 0), 64)[..., : len(names)]):
+    drawn = draw(generator(0, Stream.SPLIT, 0), 64)[..., : len(names)]
+    for factor in np.flatnonzero(resting(drawn)).tolist():
         name = names[factor]
         count = categories.get(name, NUM_INTERVALS)
         values = np.arange(count) / (count - 1) if name in categories else (np.arange(count) + 0.5) / count
@@ -184,12 +186,6 @@ def _with_categories(factors: Factors, counts: Mapping[int, int]) -> Factors:
     for factor, count in counts.items():
         factors[..., factor] = snap(factors[..., factor], count)
     return factors
-
-
-def _resting(factors: Factors) -> list[int]:
-    """Return the indices of factors that change in no sample of [n, T, F]."""
-    rest: list[int] = np.flatnonzero((factors == factors[:, :1]).all(axis=(0, 1))).tolist()
-    return rest
 
 
 def _all_within(trained: dict[int, Mask], factors: Factors) -> Mask:

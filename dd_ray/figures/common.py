@@ -153,14 +153,14 @@ def write(
 ) -> list[Path]:
     """Write figures as NAME.png, or in the format of the block (`written_as`), and tables as NAME.csv.
 
-    Returns:
-        Their paths.
-
     Args:
         folder: where to write.
         figures: by name.
         tables: by name.
         progress: whether to show a bar, on a terminal.
+
+    Returns:
+        Their paths.
 
     Raises:
         UserError: the folder cannot be written.

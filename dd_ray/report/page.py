@@ -45,7 +45,7 @@ def render(
     """Return the page.
 
     Args:
-        content: what `dd_ray.report.collect` gives.
+        content: what `dd_ray.report.content.collect` gives.
         pictures: for each of its cells, what `Pictures.of_cells` gives; none for a page without pictures.
         originals: what the pictures refer to; read after them.
         served: of a page whose server tells it newer numbers, what tells these from its own; see

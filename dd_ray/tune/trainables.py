@@ -11,14 +11,13 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 from ray import tune
 
-from dd_ray.command_line import field_docs
 from dd_ray.config import MODELS, TrialConfig, config_fields
 from dd_ray.config.effects import takes
 from dd_ray.config.extensions import Extension, load_extensions, load_files, loaded
 from dd_ray.config.field import option_of
 from dd_ray.config.names import Precision
-from dd_ray.config.options import field_named
-from dd_ray.config.trial_fields import TrialFields, defaults, option_classes
+from dd_ray.config.options import docs_of_fields, field_named
+from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.files import LocalFiles
 
@@ -142,10 +141,8 @@ def kept_in_range(config: dict[str, Any]) -> dict[str, Any]:
 
 def _described(model: str) -> str:
     """Return the `help` of a variant, which lists the fields that it reads with their defaults."""
-    classes: tuple[type, ...] = (TrialFields, *option_classes())
-    docs = {name: doc for each in classes for name, doc in field_docs(each).items()}
+    docs = {**docs_of_fields(), ITERATIONS: "Batches between two reports."}
     usual = {ITERATIONS: DEFAULT_ITERATIONS, **defaults()}
-    docs[ITERATIONS] = "Batches between two reports."
     read = [name for name in usual if name != "model" and (name == ITERATIONS or takes(model, name))]
     fields = "\n".join(f"    {name} = {usual[name]!r}: {docs.get(name, '')}".rstrip(": ") for name in read)
     one = MODELS[model].one
