@@ -3,7 +3,6 @@
 It parses and checks all options, prints what it will do, runs it, and shows the results.
 """
 
-import argparse
 import math
 import os
 import shlex
@@ -29,6 +28,7 @@ from dd_ray.command_line import (
     list_options,
     outlive_output,
     parse_in_groups,
+    read_first,
     say_what_is_given_twice,
 )
 from dd_ray.config import DATASETS, data_config
@@ -158,9 +158,8 @@ def _description(study: Study) -> str:
 
 def _preset(study: Study, args: list[str], file: ValueFile) -> str:
     """Read the preset, which comes first since it decides the defaults of all other options."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--preset")
-    given = parser.parse_known_args(args)[0].preset or " ".join(file.words("preset"))
+    named, _ = read_first(args, "--preset")
+    given = named or " ".join(file.words("preset"))
     return given if given in study.presets else study.default_preset
 
 

@@ -21,6 +21,7 @@ from dd_ray.command_line.parsing import (
     optional,
     parse_options,
     positional,
+    read_first,
     say_what_is_given_twice,
     with_help,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "positional",
     "print_table",
     "progress_bar",
+    "read_first",
     "say",
     "say_what_is_given_twice",
     "width_of",

@@ -3,6 +3,7 @@
 Tyro is imported only where a command line is parsed: a process that trains need not have it.
 """
 
+import argparse
 import functools
 import inspect
 import shlex
@@ -69,6 +70,15 @@ def parse_options(
             raise UserError(f"--{name.replace('_', '-')} {value} is a URL; give a path of this machine.")
     say_what_is_given_twice(list_options(options), sys.argv[1:] if args is None else args)
     return asked
+
+
+def read_first(args: Sequence[str], option: str, **kind: Any) -> tuple[Any, list[str]]:
+    """Read an option that decides what the others are, as `argparse` does; return its value and the other words."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument(option, **kind)
+    found, rest = parser.parse_known_args(list(args))
+    (value,) = vars(found).values()
+    return value, rest
 
 
 def list_options(options: type) -> list[str]:

@@ -6,7 +6,6 @@ records these declarations as data; `recall` declares them again from there with
 read, label and draw results, but not to train a network.
 """
 
-import argparse
 import ast
 import hashlib
 import linecache
@@ -22,6 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Self, TypeVar, get_type_hints
 
+from dd_ray.command_line import read_first
 from dd_ray.config.code import ABSENT
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import KEPT, DatasetSpec, ModelSpec, NetworkSpec, ObjectiveSpec, OptimizerSpec, Spec
@@ -193,10 +193,8 @@ def taken_from(
 
 def named_in(args: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
     """Return the files that a command line names as `--extension`, and the other words."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--extension", nargs="+", action="extend", default=[])
-    found, rest = parser.parse_known_args(list(args))
-    return tuple(found.extension), rest
+    found, rest = read_first(args, "--extension", nargs="+", action="extend", default=[])
+    return tuple(found), rest
 
 
 def unload(name: str) -> None:

@@ -12,7 +12,6 @@ Values are read as the words of a command line are, and not as YAML guesses thei
 since only a list may stand within the file's mapping, aliases cannot multiply what it holds.
 """
 
-import argparse
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, make_dataclass
@@ -20,7 +19,7 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 
 import yaml
 
-from dd_ray.command_line import COMMAND, LEAN, checked_value
+from dd_ray.command_line import COMMAND, LEAN, checked_value, read_first
 from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name, options_class
 from dd_ray.config.trial_fields import field_names
@@ -117,9 +116,7 @@ class ValueFile:
         Raises:
             UserError: it cannot be read, see `read`.
         """
-        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-        parser.add_argument("--config")
-        path = parser.parse_known_args(list(args))[0].config
+        path, _ = read_first(args, "--config")
         return cls("", {}) if path is None else cls.read(path)
 
     def words(self, name: str) -> tuple[str, ...]:

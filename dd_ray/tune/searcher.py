@@ -133,11 +133,8 @@ class Listener(Callback):
                 self._source.trial_evaluated(trial.config["key"])
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tell the source that a trial finished, diverged, or was stopped."""
+        """Tell the source that a trial finished, diverged, was stopped or was given up."""
         with self._watcher.ending_with_the_storage():
             self._source.trial_ended(trial.config["key"])
 
-    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Tell the source that a trial was given up."""
-        with self._watcher.ending_with_the_storage():
-            self._source.trial_ended(trial.config["key"])
+    on_trial_error = on_trial_complete

@@ -42,6 +42,12 @@ def _noise(rng: np.random.Generator, factors: Array, columns: int, size: float =
     return size * rng.standard_normal((len(factors), columns))
 
 
+def straight_lines(rng: np.random.Generator) -> Array:
+    """Latents of videos [20, 10, 4] that move evenly along lines."""
+    start, velocity = rng.standard_normal((2, 20, 1, 4))
+    return start + velocity * np.arange(10)[:, None]
+
+
 def encoder(name: str, seed: int = 0) -> Callable[[Array], Array]:
     """A code as a function of the factors, as scores that draw their own samples want it."""
     rng = np.random.default_rng(seed)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dd_ray.metrics import REPORTED, Metric, active_mask, active_units, prediction_ratio
+from tests.metrics.codes import straight_lines
 
 
 def _predicted(latents, alpha=1.0):
@@ -13,11 +14,6 @@ def _predicted(latents, alpha=1.0):
     predicted = np.full_like(latents, np.nan)
     predicted[:, 2:] = latents[:, 1:-1] + alpha * (latents[:, 1:-1] - latents[:, :-2])
     return predicted
-
-
-def _straight(rng):
-    start, velocity = rng.standard_normal((2, 20, 1, 4))
-    return start + velocity * np.arange(10)[:, None]
 
 
 def test_units_with_a_variance_above_a_hundredth_are_active(rng):
@@ -39,13 +35,13 @@ def test_frames_of_videos_are_not_counted_as_units(shape):
 
 
 def test_uniform_motion_is_predicted_without_error_by_every_affine_code(rng):
-    latents = _straight(rng) @ rng.standard_normal((4, 3)) + rng.standard_normal(3)
+    latents = straight_lines(rng) @ rng.standard_normal((4, 3)) + rng.standard_normal(3)
     assert prediction_ratio(latents, _predicted(latents)) < 1e-20
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0, 3.0])
 def test_wrong_velocities_have_the_square_of_what_they_miss(rng, alpha):
-    latents = _straight(rng)
+    latents = straight_lines(rng)
     assert prediction_ratio(latents, _predicted(latents, alpha)) == pytest.approx((1 - alpha) ** 2)
 
 

@@ -4,15 +4,11 @@ import numpy as np
 import pytest
 
 from dd_ray.metrics import curvature, prediction_ratio, straightness
-
-
-def _lines(rng):
-    start, velocity = rng.standard_normal((2, 20, 1, 4))
-    return start + velocity * np.arange(10)[:, None]
+from tests.metrics.codes import straight_lines
 
 
 def test_every_affine_code_of_a_line_is_straight(rng):
-    latents = _lines(rng) @ rng.standard_normal((4, 3)) + rng.standard_normal(3)
+    latents = straight_lines(rng) @ rng.standard_normal((4, 3)) + rng.standard_normal(3)
     assert straightness(latents) == pytest.approx(1)
     assert curvature(latents) == pytest.approx(0, abs=1e-4)
 
@@ -49,16 +45,16 @@ def test_curvature_is_blind_to_scale_rotation_and_speed(rng, scale):
 
 
 def test_steps_of_no_length_are_left_out(rng):
-    latents = np.concatenate([_lines(rng), np.ones((7, 10, 4))])
+    latents = np.concatenate([straight_lines(rng), np.ones((7, 10, 4))])
     assert straightness(latents) == pytest.approx(1)
     still = np.ones((3, 10, 4))
     assert np.isnan(straightness(still))
     assert np.isnan(curvature(still))
-    assert np.isnan(straightness(_lines(rng)[:, :2]))
+    assert np.isnan(straightness(straight_lines(rng)[:, :2]))
 
 
 def test_a_prediction_out_of_range_is_infinitely_wrong_and_unknown_latents_have_no_ratio(rng):
-    latents = _lines(rng)
+    latents = straight_lines(rng)
     assert prediction_ratio(latents, np.full_like(latents, np.inf)) == np.inf
     assert np.isnan(prediction_ratio(np.full_like(latents, np.nan), latents))
     with pytest.raises(ValueError, match="NaN or infinite"):
@@ -66,7 +62,7 @@ def test_a_prediction_out_of_range_is_infinitely_wrong_and_unknown_latents_have_
 
 
 def test_masked_latents_are_not_looked_at(rng):
-    lines = _lines(rng)
+    lines = straight_lines(rng)
     noisy = np.concatenate([lines, rng.standard_normal((20, 10, 2))], axis=2)
     mask = np.arange(6) < 4
     assert straightness(noisy) < 0.9
