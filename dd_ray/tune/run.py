@@ -76,7 +76,7 @@ def run(
             sweep.write_manifest(make_manifest(plan, sweep.manifest()))
             return None
         with last_words(), _prepared_cluster(plan, sweep, say) as resources:
-            done, _ = _known_of(plan, sweep, source.keys())
+            done, ended = known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
                 return train(
@@ -84,7 +84,7 @@ def run(
                     sweep,
                     lock,
                     resources,
-                    source.keys(),
+                    (done, ended),
                     now_and_then=now_and_then,
                     shown=shown,
                     deadline=deadline,
@@ -96,7 +96,7 @@ def train(
     sweep: SweepFolder,
     lock: Lock,
     resources: Resources,
-    keys: Collection[str],
+    known: tuple[Mapping[str, int], Collection[str]],
     *,
     now_and_then: Callable[[], None] = _nothing,
     shown: bool = True,
@@ -109,12 +109,12 @@ def train(
         sweep: the sweep that keeps its results.
         lock: lock of the sweep, held meanwhile.
         resources: resources of each trial.
-        keys: keys of trials that may have been worked on before.
+        known: what trials have behind them, as `known_of` returns it.
         now_and_then: function to call every few seconds.
         shown: whether to show a progress bar.
         deadline: the time by which it must have ended, if there is one.
     """
-    done, ended = _known_of(plan, sweep, keys)
+    done, ended = known
     watcher = Watcher(
         sweep,
         iterations=plan.options.iterations,
@@ -194,7 +194,7 @@ def _judge(plan: Plan, sweep: SweepFolder, source: Source) -> TrialScheduler:
     return judge
 
 
-def _known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict[str, int], list[str]]:
+def known_of(plan: Plan, sweep: SweepFolder, keys: Iterable[str]) -> tuple[dict[str, int], list[str]]:
     """Return iterations that need not be done again, by key (all of ended trials), and the keys of ended trials."""
     known, whole = list(keys), plan.options.iterations
     done: dict[str, int] = {}

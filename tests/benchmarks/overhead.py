@@ -118,7 +118,7 @@ def sweep_of(trials: int, folder: str, trainable: type[TrialTrainable]) -> float
     start = time.perf_counter()
     resources = sweep_run.Resources.of_cluster(plan.options)
     with sweep.lock() as lock:
-        sweep_run.train(plan, sweep, lock, resources, plan.keys)
+        sweep_run.train(plan, sweep, lock, resources, sweep_run.known_of(plan, sweep, plan.keys))
     seconds = time.perf_counter() - start
     states = [trial.outcome().state for trial in sweep.trials()]  # type: ignore[union-attr]
     assert states == ["finished"] * trials
