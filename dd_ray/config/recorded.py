@@ -115,10 +115,15 @@ def _recalled(values: Mapping[str, Any], file: str) -> Spec:
     for name in (known.keys() & {*values}) - {"options", *CODE, *_FUNCTIONS}:
         value = _number(values[name]) if known[name] in (int, float) else values[name]
         _check(name, known[name], value)
-        given[name] = tuple(value) if isinstance(value, list) else value
-    if "gflop_per_frame" in given:
-        given["gflop_per_frame"] = {int(size): cost for size, cost in given["gflop_per_frame"].items()}
+        given[name] = _as_declared(known[name], value)
     return _beside_others(kind(**given), values["options"])
+
+
+def _as_declared(kind: Any, value: Any) -> Any:
+    """Return what a field has in place of JSON's lists, and of texts where keys are numbers."""
+    if isinstance(value, dict) and get_args(kind)[0] is int:
+        return {int(key): each for key, each in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _number(value: Any) -> Any:

@@ -17,7 +17,7 @@ import torch
 import dd_ray
 from dd_ray import results
 from dd_ray.cli import parse
-from dd_ray.config import MODELS, OPTIMIZERS, TrialConfig, data_config, field_names, resolve
+from dd_ray.config import MODELS, NETWORKS, OPTIMIZERS, TrialConfig, data_config, field_names, resolve
 from dd_ray.config import extensions as loading
 from dd_ray.config.extensions import (
     Extension,
@@ -335,6 +335,15 @@ def test_a_record_does_not_rename_a_column_that_there_is() -> None:
     del claim["declares"][0]["title"]
     recall([claim])
     assert dict(REPORTED) == before | {"theirs": REPORTED["theirs"]} and "dci_disentanglement" in before
+
+
+def test_a_network_s_numbers_are_recalled_by_image_size() -> None:
+    """As keys of JSON the sizes are texts."""
+    given = {"gflop_per_frame": {32: 0.5}, "weights": {32: 130}, "kept": {32: 50, 64: 200}}
+    (claim,) = _claims("theirs", "their_option", 0.5, "network", **given)
+    del claim["declares"][0]["title"]
+    recall(json.loads(json.dumps([claim])))
+    assert {name: getattr(NETWORKS["theirs"], name) for name in given} == given
 
 
 _NEEDED: dict[str, dict[str, Any]] = {
