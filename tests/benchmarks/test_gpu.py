@@ -5,7 +5,9 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,8 +16,8 @@ from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.training import load_state
-from tests.benchmarks.gpu import paper
-from tests.benchmarks.gpu.__main__ import PHASES, Sitting, _paper
+from tests.benchmarks.gpu import cases, paper
+from tests.benchmarks.gpu.__main__ import PHASES, RESERVE, Sitting, _paper
 from tests.benchmarks.gpu.record import latest, outcomes, tell, told
 from tests.benchmarks.gpu.table import MOST, table
 
@@ -115,6 +117,22 @@ def test_the_paper_s_grid_is_gone_on_with_in_the_precision_that_it_was_begun_in(
     assert "tf32" in _paper(sitting, 240)[0].command and "triton" in _paper(sitting, 240)[0].command
     tell(tmp_path, "paper", precision="float32")
     assert not _paper(sitting, 240)
+
+
+def test_the_paper_s_grid_ends_in_time_also_where_its_process_starts_late(tmp_path, monkeypatch):
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False)
+    (tmp_path / paper.RECORDS).touch()
+    tell(tmp_path, "ceilings", device="cuda")
+    tell(tmp_path, "speed 36 triton tf32", step_ms=9.0)
+    _, _, *arguments = _paper(sitting, 240)[0].command
+    given: list[float] = []
+    started = time.time() + 20
+    monkeypatch.setattr(cases, "time", SimpleNamespace(time=lambda: started))
+    monkeypatch.setattr(cases, "set_precision", lambda precision: None)
+    monkeypatch.setattr(cases, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(cases, "train_paper", lambda *a, seconds, **more: given.append(seconds))
+    cases.main(arguments)
+    assert given == [pytest.approx(240 - RESERVE - 20, abs=5)]  # the reserve is for the states alone
 
 
 def test_records_are_packed_while_trials_save_their_states(tmp_path, monkeypatch):

@@ -138,7 +138,8 @@ def _paper(sitting: Sitting, seconds: float) -> list[Case]:
         return []
     if not ranked or not (sitting.out / "records.tar.gz").exists():
         return []
-    return [sitting.case("paper", "paper", *ranked[0], max(1.0, seconds - RESERVE), sitting.scratch)]
+    ends = time.time() + seconds - RESERVE  # by the clock, since it takes a while until the process trains
+    return [sitting.case("paper", "paper", *ranked[0], ends, sitting.scratch)]
 
 
 def _sizes(sitting: Sitting) -> list[Case]:

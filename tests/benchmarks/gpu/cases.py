@@ -116,8 +116,8 @@ def processes(case: Case, method: StackMethod, precision: Precision, count: str)
     case.tell(trial_iterations_per_s=rate)
 
 
-def paper(case: Case, method: StackMethod, precision: Precision, seconds: str, scratch: str) -> None:
-    """The paper's grid, as the sweep that it is, as far as it comes."""
+def paper(case: Case, method: StackMethod, precision: Precision, ends: str, scratch: str) -> None:
+    """The paper's grid, as the sweep that it is, as far as it comes until a time by the clock."""
     set_precision(precision)
     keep_freed_memory()
     case.tell(precision=precision, method=method)
@@ -127,7 +127,7 @@ def paper(case: Case, method: StackMethod, precision: Precision, seconds: str, s
         device=case.device,
         method=method,
         precision=precision,
-        seconds=float(seconds),
+        seconds=max(1.0, float(ends) - time.time()),
         tell=case.tell,
     )
 
