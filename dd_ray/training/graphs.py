@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import cycle
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -69,6 +70,11 @@ def captured(prepare: Callable[[], object], take: Callable[[], object], pool: Po
             raise error.__context__ from None
         return take
     return graph.replay
+
+
+def on(device: torch.device) -> AbstractContextManager[object]:
+    """Make a GPU the current one, which streams, graphs and Triton's kernels are of, whatever their tensors are on."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def release_memory() -> None:

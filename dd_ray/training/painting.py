@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dd_ray.data import Paint
-from dd_ray.training.graphs import Pool, captured
+from dd_ray.training.graphs import Pool, captured, on
 
 TIMES_BEFORE = 50
 """How often as many images are painted launch by launch before that is captured: more often than steps are, so that
@@ -44,7 +44,8 @@ class Painting:
         if shape not in self._captured:
             if self._painted[shape] <= TIMES_BEFORE or len(self._captured) == MOST_CAPTURED:
                 return self._paint(factors)
-            self._captured[shape] = self._capture(factors)
+            with on(factors.device):
+                self._captured[shape] = self._capture(factors)
         return self._captured[shape](factors)
 
     def _capture(self, factors: Tensor) -> Paint:

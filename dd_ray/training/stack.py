@@ -11,6 +11,7 @@ from dd_ray.errors import UserError
 from dd_ray.training.batches import Batches
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.fused import Method
+from dd_ray.training.graphs import on
 from dd_ray.training.painting import Painting
 from dd_ray.training.trial import Trial, TrialState
 
@@ -152,6 +153,10 @@ class Stack:
         trials = list(trials)
         if not trials:
             return
+        with on(self.device):
+            self._step_trials(trials)
+
+    def _step_trials(self, trials: list[Trial]) -> None:
         iterations = {trial.iteration for trial in trials}
         batches = self._batches.at(iterations) if self._batches else self.dataset.batches(iterations)
         if self._blocks is not None:

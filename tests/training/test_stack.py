@@ -1,12 +1,15 @@
 """Which trials share a stack, and what a stack tells."""
 
+from contextlib import contextmanager
 from dataclasses import fields, replace
 
 import pytest
+import torch
 
 from dd_ray.config import TrialConfig, fields_with
 from dd_ray.errors import UserError
 from dd_ray.training import Stack, Trial, group_into_stacks
+from dd_ray.training.fused import Block
 from tests.small import small
 
 BASE = small("inertia_vae")
@@ -145,3 +148,21 @@ def test_a_stack_takes_no_steps_back():
     stack = Stack([small("beta_vae")])
     with pytest.raises(ValueError, match="iterations = -1 is out of range; give 0 or more"):
         stack.step(-1)
+
+
+def test_a_stack_on_the_second_gpu_makes_its_streams_and_graphs_there(monkeypatch):
+    current = [torch.device("cuda", 0)]
+
+    @contextmanager
+    def device(asked):
+        current.append(asked)
+        yield
+        current.pop()
+
+    seen = []
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(Block, "step", lambda self, trials, batches, method: seen.append(current[-1]))
+    stack = Stack([BASE], method="grouped")
+    stack.device = torch.device("cuda", 1)  # only now, as there is none
+    stack.step()
+    assert seen == [stack.device] and len(current) == 1
