@@ -18,7 +18,16 @@ from dd_ray.config.trial_fields import field_names
 from dd_ray.errors import UserError
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
-from dd_ray.training import Stack, Trial, TrialState, dump_state, group_into_stacks, keep_freed_memory, load_state
+from dd_ray.training import (
+    Stack,
+    Trial,
+    TrialState,
+    dump_state,
+    group_into_stacks,
+    keep_freed_memory,
+    load_state,
+    set_precision,
+)
 
 EXIT_DIVERGED = 1
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
@@ -96,6 +105,7 @@ def train(configs: list[TrialConfig], options: TrainingOptions, swept: list[str]
         The trials that diverged. They are not saved, and an older checkpoint of theirs stays.
     """
     keep_freed_memory()
+    set_precision("float32")  # as in a sweep
     if options.threads:
         torch.set_num_threads(options.threads)
     # All are loaded before the first is trained, so that a bad checkpoint is reported at once.

@@ -10,9 +10,12 @@ SMALL = ["--batch-size", "2", "--num-frames", "4"]
 
 
 @pytest.fixture(autouse=True)
-def _keep_the_settings_of_the_process(monkeypatch):
-    # They would last for all tests that follow.
+def precisions(monkeypatch):
+    """Those that were set. The settings of the process stay, which would last for all tests that follow."""
+    found = []
     monkeypatch.setattr("dd_ray.training.__main__.keep_freed_memory", lambda: True)
+    monkeypatch.setattr("dd_ray.training.__main__.set_precision", found.append)
+    return found
 
 
 def _config(**values) -> TrialConfig:
@@ -36,6 +39,11 @@ def test_a_table_tells_the_losses(capsys):
     [row] = rows
     assert row[:2] == [_config().key, "3"]
     assert float(row[2]) == pytest.approx(float(row[3]) + 0.1 * float(row[4]), rel=1e-3)
+
+
+def test_a_gpu_would_multiply_all_bits_of_float32_as_in_a_sweep(precisions):
+    _train("--iterations", 1)
+    assert precisions == ["float32"]
 
 
 def test_a_grid_is_a_row_for_each_trial_with_what_is_swept(capsys):
