@@ -13,6 +13,7 @@ import torch
 
 from dd_ray.training import Stack
 from dd_ray.training.fused import STEPS_TO_SETTLE
+from dd_ray.training.painting import TIMES_BEFORE
 
 Case = tuple[str, int]
 """Name of what is timed, and number of threads."""
@@ -73,8 +74,9 @@ def seconds_of_trials(sweep: Path) -> float:
 
 
 def warm_up(stack: Stack) -> None:
-    """Take a stack so far that further steps are as fast as they will be: settled, and captured."""
-    stack.step(STEPS_TO_SETTLE + 1 if stack.fused else 2)
+    """Take a stack so far that further steps are as fast as they will be: settled, and captured, as is its painting."""
+    steps = STEPS_TO_SETTLE if stack.fused else 1
+    stack.step(1 + (max(steps, TIMES_BEFORE) if stack.device.type == "cuda" else steps))
     wait_for(stack.device)
 
 

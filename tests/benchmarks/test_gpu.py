@@ -10,12 +10,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees
 from dd_ray.training import load_state
+from dd_ray.training.fused import STEPS_TO_SETTLE
+from dd_ray.training.painting import TIMES_BEFORE
+from tests.benchmarks import measure
 from tests.benchmarks.gpu import cases, paper
 from tests.benchmarks.gpu.__main__ import PHASES, RESERVE, Sitting, _paper
 from tests.benchmarks.gpu.record import latest, outcomes, tell, told
@@ -73,6 +77,14 @@ def test_a_line_that_was_cut_short_is_none(tmp_path):
     assert outcomes(told(tmp_path)) == {"ceilings": "done"}
     tell(tmp_path, "speed 36 triton tf32", outcome="done")  # of the next sitting
     assert outcomes(told(tmp_path)) == {"ceilings": "done", "speed 36 triton tf32": "done"}
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_what_is_timed_on_a_gpu_has_captured_its_painting_before(monkeypatch, fused):
+    taken: list[int] = []
+    monkeypatch.setattr(measure, "wait_for", lambda device: None)
+    measure.warm_up(SimpleNamespace(fused=fused, device=torch.device("cuda"), step=taken.append))
+    assert sum(taken) > max(TIMES_BEFORE, STEPS_TO_SETTLE)
 
 
 def test_the_table_has_at_most_twenty_lines_also_of_a_whole_sitting_on_a_gpu(tmp_path):
