@@ -11,6 +11,12 @@ PLAIN: Mapping[type[nn.Module], type[nn.Module]] = {Conv2d: nn.Conv2d, ConvTrans
 """The layers of PyTorch that ours extend by an activation function."""
 
 
+def is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
+    """Return whether a layer has one group, taps side by side, and zeros around its images, as many as it says."""
+    known = not isinstance(layer.padding, str) and layer.padding_mode == "zeros"
+    return known and layer.groups == 1 and set(layer.dilation) == {1}
+
+
 def size_of_convolved(layer: nn.Conv2d, size: Sequence[int]) -> tuple[int, int]:
     """Return height and width of a convolution's output from those of its input."""
     height, width = (

@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from dd_ray.models.networks.layers import Convolutions, activated, activation_of, before_activation, dtype_between
-from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
+from dd_ray.training.convolutions import is_plain, size_of_convolved, size_of_transposed
 from dd_ray.training.cpu_kernels import MOST_TAPS, Kernels, Layer, kernels
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
@@ -72,8 +72,7 @@ def _kernels_for(layers: Sequence[Convolution], images: Tensor) -> Kernels | Non
 
 
 def _is_computed(layer: Convolution) -> bool:
-    plain = layer.groups == 1 and set(layer.dilation) == {1} and layer.padding_mode == "zeros"
-    known = plain and not isinstance(layer.padding, str) and math.prod(layer.kernel_size) <= MOST_TAPS
+    known = is_plain(layer) and math.prod(layer.kernel_size) <= MOST_TAPS
     return known and layer.weight.dtype == torch.float32
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dd_ray.models.networks.layers import Activation, Convolutions, activation_of, before_activation
-from dd_ray.training.convolutions import size_of_convolved, size_of_transposed
+from dd_ray.models.networks.layers import Activation, Convolutions, activated, activation_of, before_activation
+from dd_ray.training.convolutions import is_plain, size_of_convolved, size_of_transposed
 from dd_ray.training.triton_convolutions import Geometry, convolve, differentiate
 
 Layer = nn.Conv2d | nn.ConvTranspose2d
@@ -26,7 +26,7 @@ class TritonConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        return _applied([self], input)
+        return _applied([self], input) if _are_computed([self], input) else activated(self, super().forward(input))
 
 
 class TritonConvTranspose2d(nn.ConvTranspose2d):
@@ -34,7 +34,9 @@ class TritonConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map images [N, O, H', W'] to [N, I, H, W]."""
-        return _applied([self], input)
+        if output_size is None and _are_computed([self], input):
+            return _applied([self], input)
+        return activated(self, super().forward(input, output_size))
 
 
 class TritonConvolutions(Convolutions):
@@ -43,7 +45,8 @@ class TritonConvolutions(Convolutions):
     def forward(self, input: Tensor) -> Tensor:
         """Map images [N, C, H, W] to those of the last layer."""
         layers = [layer for layer in self if isinstance(layer, Layer)]
-        return _applied(layers, input) if len(layers) == len(self) else super().forward(input)
+        known = len(layers) == len(self) and _are_computed(layers, input)
+        return _applied(layers, input) if known else super().forward(input)
 
 
 TRITON: Mapping[type[nn.Module], type[nn.Module]] = {
@@ -60,6 +63,11 @@ class Step:
     geometry: Geometry
     transposed: bool
     activation: Activation
+
+
+def _are_computed(layers: Sequence[Layer], images: Tensor) -> bool:
+    """Return whether our kernels compute such layers, which may be of a user's own network; PyTorch does the others."""
+    return images.dim() == 4 and all(map(is_plain, layers))
 
 
 def _applied(layers: Sequence[Layer], images: Tensor) -> Tensor:

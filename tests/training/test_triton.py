@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 from packaging.version import Version
+from torch import nn
 
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
+from dd_ray.models.networks.layers import Convolutions
 from dd_ray.training import Stack, triton_convolutions
 from dd_ray.training.blocks import Blocks
+from dd_ray.training.convolutions import with_convolutions
 from dd_ray.training.triton_convolutions import Geometry, KernelError, convolve, differentiate
+from dd_ray.training.triton_layers import TRITON
 from tests.small import small
 from tests.training.compiled import compiled_for_an_h100, registers_of
 from tests.training.launches import multiplied_as, recorded
@@ -110,6 +115,28 @@ def test_a_step_of_36_trials_moves_no_more_than_its_layers_read_and_write(monkey
     assert sum(moved.values()) < 11.5e9
     copied = sum(moved[f"aten.{name}.default"] for name in ("clone", "copy_", "as_strided_copy", "new_empty_strided"))
     assert copied < 0.2e9  # weights as the kernels read them, and the optimiser
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 6, 3, groups=2),
+        nn.Conv2d(4, 6, 3, dilation=2),
+        nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular"),
+        nn.Conv2d(4, 6, 3, padding="same"),
+        nn.ConvTranspose2d(4, 6, 3, groups=2),
+        nn.ConvTranspose2d(4, 6, 3, dilation=2),
+    ],
+    ids=str,
+)
+def test_layers_that_our_kernels_do_not_compute_are_computed_by_pytorch(layer):
+    images = torch.rand(2, 4, 6, 6)
+    for theirs in (layer, Convolutions(layer)):
+        ours = with_convolutions(deepcopy(theirs), TRITON)
+        assert type(ours) is not type(theirs)
+        assert torch.equal(ours(images), theirs(images))
+    one = nn.Conv2d(4, 6, 3)  # of a single image, without N
+    assert torch.equal(with_convolutions(deepcopy(one), TRITON)(images[0]), one(images[0]))
 
 
 def test_where_there_is_no_triton_the_remedy_is_named(monkeypatch):
