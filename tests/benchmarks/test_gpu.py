@@ -20,6 +20,7 @@ from dd_ray.training import load_state
 from dd_ray.training.fused import STEPS_TO_SETTLE
 from dd_ray.training.painting import TIMES_BEFORE
 from tests.benchmarks import measure
+from tests.benchmarks.gpu import __main__ as sitting_of
 from tests.benchmarks.gpu import cases, paper
 from tests.benchmarks.gpu.__main__ import PHASES, RESERVE, Sitting, _paper
 from tests.benchmarks.gpu.record import latest, outcomes, tell, told
@@ -116,6 +117,14 @@ def test_the_fastest_is_taken_of_those_that_are_right(tmp_path):
     assert any("gradients are others" in line for line in table(told(tmp_path)))
     tell(tmp_path, "correct triton", agrees=False)
     assert sitting.fastest() == [("streams", "tf32"), ("streams", "float32")]
+
+
+def test_the_device_is_told_in_a_short_sitting_too(tmp_path, monkeypatch):
+    given: dict[str, float] = {}
+    monkeypatch.setattr(sitting_of, "_run", lambda sitting, phase, case, seconds: given.setdefault(phase, seconds))
+    sitting_of.sit(Sitting(out=tmp_path, scratch=tmp_path, minutes=3, small=False))
+    assert given["P0"] == pytest.approx(30, abs=1)  # else all that follows takes it for a CPU
+    assert given["P1"] == pytest.approx(40 * 3 / 8.5, abs=1)
 
 
 def test_the_paper_s_grid_is_gone_on_with_in_the_precision_that_it_was_begun_in(tmp_path):
