@@ -40,20 +40,9 @@ class TrialsCameOut:
             print(sentence, flush=True)
 
     def left(self, trials: pd.DataFrame) -> str:
-        """Count the trials that were interrupted or never begun, and those that go on under the plan."""
-        return trials_to_go(self._plan, self._sweep, trials)
-
-
-def trials_to_go(plan: Plan, sweep: SweepFolder, trials: pd.DataFrame) -> str:
-    """Count the trials that the same command would train, other than those that failed; empty if there are none.
-
-    Args:
-        plan: a plan of listed trials.
-        sweep: the sweep that keeps its results.
-        trials: rows of `dd_ray.results.table.final`, of its trials.
-    """
-    failed = {*trials.loc[trials["state"] == "failed", "key"]}
-    return counted(len(plan.trials_left(sweep, failed)), "trial")
+        """Count the trials that the same command would train, other than those that failed."""
+        failed = {*trials.loc[trials["state"] == "failed", "key"]}
+        return counted(len(self._plan.trials_left(self._sweep, failed)), "trial")
 
 
 def counted(number: int, what: str) -> str:

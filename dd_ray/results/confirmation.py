@@ -26,7 +26,7 @@ from dd_ray.command_line.tables import Column, print_table
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.results.arms import Arm, Arms, arms_of
-from dd_ray.results.came_out import counted, trials_to_go
+from dd_ray.results.came_out import TrialsCameOut, counted
 from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import by_flips, holm, interval_that_tells
 from dd_ray.results.sentences import in_words, told_metric
@@ -171,12 +171,10 @@ def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]
     return {arm: (scores - base).dropna() for arm, scores in of_arm.items()}
 
 
-class ConfirmationCameOut:
+class ConfirmationCameOut(TrialsCameOut):
     """The results of chosen cells with fresh seeds."""
 
-    def __init__(self, plan: ConfirmationPlan, sweep: SweepFolder) -> None:
-        self.keys = plan.keys
-        self._plan, self._sweep = plan, sweep
+    _plan: ConfirmationPlan
 
     def print_more(self, trials: pd.DataFrame) -> None:
         """Print the contrasts, and write them beside the table."""
@@ -184,10 +182,6 @@ class ConfirmationCameOut:
         table = pd.DataFrame([vars(each) for each in found])
         self._sweep.files.write("confirmation.csv", as_csv(table))
         print_contrasts(found, self._plan)
-
-    def left(self, trials: pd.DataFrame) -> str:
-        """Count the trials that were interrupted or never begun, and those that go on under the plan."""
-        return trials_to_go(self._plan, self._sweep, trials)
 
 
 def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:
