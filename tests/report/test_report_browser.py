@@ -1052,6 +1052,28 @@ def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browse
     assert complaints(browser) == []
 
 
+def test_curves_end_with_the_last_evaluation(browser: Any, page: Path) -> None:
+    show(browser, page)
+    click(browser, place_on_map(browser, 1, 0))  # which was stopped at iteration 150, and keeps its number on maps
+    until(lambda: text(browser, "cell-title") == "β = 0, γ = 0.5, λ = 0")
+    press(browser, "pin", ENTER)
+    ends = """const { data } = document.getElementById(arguments[0]) ?? {};
+        return data?.filter(({ line }) => line.width > 2 || line.dash)
+            .map(({ x, y }) => Math.max(...x.filter((_, i) => y[i] !== null)))"""
+    for name, expected in (("curves", [150] * 5), ("compared-curves", [150] * 5), ("groups", [300, 150, None, 150])):
+        scroll_to(browser, name)
+        found = until(lambda name=name: browser.execute_script(ends, name))
+        assert found == expected, name
+    browser.execute_script("HTMLAnchorElement.prototype.click = function () { window.kept = this.href; }")
+    for name, empty in (("curves", ",,,"), ("compared-curves", ",,"), ("groups", ",,")):
+        browser.execute_script(f"""document.getElementById('{name}').closest('section')
+            .querySelector('.downloads:last-of-type button:last-of-type').click()""")
+        kept = until(lambda: browser.execute_script("const had = window.kept; window.kept = null; return had"))
+        rows = [row for row in unquote(kept).splitlines() if ",300," in row and "0.9" not in row]
+        assert rows and any(row.endswith(empty) for row in rows), name
+    assert complaints(browser) == []
+
+
 def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path) -> None:
     show(browser, page)
     scroll_to(browser, "tradeoffs")

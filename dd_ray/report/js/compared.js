@@ -69,8 +69,9 @@ function pinnedCurve(metric, cell, pin, axis) {
   const anchors = { type: "scatter", xaxis: `x${axis}`, yaxis: `y${axis}` };
   const line = {
     x: iterations,
-    y: metric.mean.map((row) => row[cell]),
-    mode: "lines",
+    y: meansOf(metric, cell),
+    connectgaps: true,
+    mode: evaluated(metric, cells[cell].trials).length > 1 ? "lines" : "markers",
     line: { color: pinColour(pin), width: 2.2, dash: PIN_DASHES[pin] },
     hovertemplate: `${PIN_LETTERS[pin]} %{x}: %{y:.4~g}<extra></extra>`,
   };
@@ -105,7 +106,7 @@ function comparedCurveRows() {
     iterations.flatMap((iteration, time) =>
       state.pins.map((cell, pin) => [
         ...[PIN_LETTERS[pin], nameOf(cell), metric.name, iteration],
-        ...[metric.mean[time][cell], metric.half[time][cell], metric.seeds[time][cell]],
+        ...evaluationAt(metric, cell, time),
       ]),
     ),
   );

@@ -8,9 +8,25 @@ whenRead(() => {
   curved = several().length ? several() : metrics;
 });
 
+/** Places of the iterations at which one of some trials was evaluated: a map keeps their last number from there on. */
+const evaluated = (metric, trials) =>
+  [...iterations.keys()].filter((time) => trials.some(({ curves }) => curves[metric.name][time] !== null));
+
+/** A cell's means over iterations, null where none of its seeds was evaluated. */
+function meansOf(metric, cell) {
+  const known = new Set(evaluated(metric, cells[cell].trials));
+  return metric.mean.map((row, time) => (known.has(time) ? row[cell] : null));
+}
+
+/** A cell's mean, half of its interval, and seeds at an iteration; nothing where none of its seeds was evaluated. */
+function evaluationAt(metric, cell, time) {
+  const known = cells[cell].trials.some(({ curves }) => curves[metric.name][time] !== null);
+  return [metric.mean, metric.half, metric.seeds].map((of) => (known ? of[time][cell] : null));
+}
+
 /** The 95% intervals of a cell's mean over iterations, where there are any. */
 function bandOf(metric, cell, fillcolor) {
-  const known = [...iterations.keys()].filter((time) => metric.half[time][cell] !== null);
+  const known = evaluated(metric, cells[cell].trials).filter((time) => metric.half[time][cell] !== null);
   const ends = known.map((time) => endsOf(metric, metric.mean[time][cell], metric.half[time][cell]));
   return {
     x: [...known, ...[...known].reverse()].map((time) => iterations[time]),
@@ -29,15 +45,17 @@ function curveTraces(metric, axis) {
   const anchors = { type: "scatter", xaxis: `x${axis}`, yaxis: `y${axis}` };
   const seeds = { x: [], y: [] };
   for (const trial of trials) {
-    seeds.x.push(...iterations, null);
-    seeds.y.push(...trial.curves[metric.name], null);
+    const known = evaluated(metric, [trial]);
+    seeds.x.push(...known.map((time) => iterations[time]), null);
+    seeds.y.push(...known.map((time) => trial.curves[metric.name][time]), null);
   }
   const band = bandOf(metric, state.cell, themeColour("accent"));
   const thin = { ...seeds, mode: "lines", line: { color: themeColour("soft"), width: 1 }, hoverinfo: "skip" };
   const thick = {
     x: iterations,
-    y: metric.mean.map((row) => row[state.cell]),
-    mode: iterations.length > 12 ? "lines" : "lines+markers",
+    y: meansOf(metric, state.cell),
+    connectgaps: true,
+    mode: evaluated(metric, trials).length > 12 ? "lines" : "lines+markers",
     marker: { size: 4 },
     line: { color: themeColour("accent"), width: 2.2 },
     hovertemplate: "%{x}: %{y:.4~g}<extra></extra>",
@@ -144,7 +162,7 @@ function describeCurves() {
 function curveRows() {
   const { trials } = cells[state.cell];
   const row = (metric, time) => [
-    ...[metric.name, iterations[time], metric.mean[time][state.cell], metric.half[time][state.cell]],
+    ...[metric.name, iterations[time], ...evaluationAt(metric, state.cell, time).slice(0, 2)],
     ...trials.map((trial) => trial.curves[metric.name][time]),
   ];
   const heading = ["metric", "iteration", "mean", "half", ...trials.map(({ seed }) => `seed_${seed}`)];

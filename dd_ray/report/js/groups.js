@@ -23,27 +23,30 @@ function groupsOf(axis) {
 
 /** The mean of some cells, where all of them have a number. */
 function meanOfAll(metric, some) {
-  return metric.mean.map((row) => {
-    const values = some.map((cell) => row[cell]);
+  const means = some.map((cell) => meansOf(metric, cell));
+  return iterations.map((_, time) => {
+    const values = means.map((ofCell) => ofCell[time]);
     return values.length && values.every((value) => value !== null) ? values.reduce((sum, one) => sum + one, 0) / values.length : null;
   });
 }
 
 function groupTraces(metric, some, colour, text, dash = "solid") {
-  const joined = some.flatMap((cell) => [...iterations.keys(), null].map((time) => [cell, time]));
+  const joined = some.flatMap((cell) => [...evaluated(metric, cells[cell].trials), null].map((time) => [cell, time]));
+  const names = new Map(some.map((cell) => [cell, escaped(nameOf(cell))]));
   const thin = {
     type: "scatter",
     mode: iterations.length > 1 ? "lines" : "markers",
     x: joined.map(([, time]) => (time === null ? null : iterations[time])),
     y: joined.map(([cell, time]) => (time === null ? null : metric.mean[time][cell])),
     customdata: joined.map(([cell]) => cell),
-    text: some.flatMap((cell) => Array(iterations.length + 1).fill(escaped(nameOf(cell)))),
+    text: joined.map(([cell]) => names.get(cell)),
     hovertemplate: "%{text}<br>%{x}: %{y:.4~g}<extra></extra>",
     line: { color: colour, width: 1 },
     marker: { color: colour, size: 6 },
     opacity: 0.55,
   };
-  const thick = { type: "scatter", mode: "lines", x: iterations, y: meanOfAll(metric, some), line: { color: colour, width: 3.5, dash } };
+  const mean = { x: iterations, y: meanOfAll(metric, some), connectgaps: true };
+  const thick = { type: "scatter", mode: "lines", ...mean, line: { color: colour, width: 3.5, dash } };
   return [thin, { ...thick, name: text, hoverinfo: "skip" }];
 }
 
@@ -102,7 +105,7 @@ function groupRows() {
   const some = [...cells.keys()].filter(isKept);
   const row = (cell, time) => [
     ...fields.map((field) => cells[cell].at[field]),
-    ...[iterations[time], state.metric.mean[time][cell], state.metric.half[time][cell], state.metric.seeds[time][cell]],
+    ...[iterations[time], ...evaluationAt(state.metric, cell, time)],
   ];
   const heading = [...fields, "iteration", state.metric.name, `${state.metric.name}_half`, `${state.metric.name}_seeds`];
   return [heading, ...some.flatMap((cell) => iterations.map((_, time) => row(cell, time)))];
