@@ -643,6 +643,17 @@ def test_an_address_shows_what_its_sender_saw(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+def test_an_iteration_that_is_no_longer_shown_is_the_nearest(browser: Any, tmp_path: Path) -> None:
+    evaluated = range(0, 310, 5)  # more than a page shows
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, evaluated=evaluated)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    for wanted in evaluated[:3]:
+        browser.execute_script("location.hash = arguments[0]", f"metric=mcc&iteration={wanted}")
+        near = {f"MCC at iteration {wanted + away}" for away in (-5, 0, 5)}
+        until(lambda near=near: text(browser, "map-title") in near)
+    assert complaints(browser) == []
+
+
 @pytest.mark.slow
 def test_a_hostile_address_is_ignored(browser: Any, page: Path) -> None:
     browser.get("about:blank")

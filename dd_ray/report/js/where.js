@@ -22,7 +22,7 @@ function whereNow() {
 
 /** The state that parameters ask for, as far as the sweep has it; what they do not name is as it is at first. */
 function stateAt(where) {
-  const time = iterations.indexOf(Number(where.get("iteration") ?? NaN));
+  const time = timeOf(Number(where.get("iteration") ?? NaN));
   const cell = cellOf(where.get("cell"));
   const metric = ownOf(metricOf, where.get("metric")) ?? metrics[0];
   const sort = where.get("sort") ?? "";
@@ -42,6 +42,12 @@ function stateAt(where) {
     across: known("across") ? where.get("across") : data.axes[0].field,
     up: known("up") ? where.get("up") : (data.axes[1]?.field ?? metrics[0].name),
   };
+}
+
+/** The place of an iteration, or of the nearest that is shown: which of many evaluations are shown changes as they grow. */
+function timeOf(iteration) {
+  const away = iterations.map((shownOne) => Math.abs(shownOne - iteration));
+  return away.indexOf(Math.min(...away));
 }
 
 /** The place of a slider: that of the chosen cell, or the value that is named. */
