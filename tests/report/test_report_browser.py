@@ -19,6 +19,7 @@ from dd_ray.report import server
 from dd_ray.report.command import Options, write_report
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import LogUniform, Search
+from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import GRID, Values, write_sweep
@@ -576,6 +577,21 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     scroll_to(browser, "groups")
     until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
     assert not browser.execute_script("return document.getElementById('effects-section').checkVisibility()")
+    assert complaints(browser) == []
+
+
+def test_the_marks_of_a_search_stand_at_its_points(browser: Any, tmp_path: Path) -> None:
+    def ends(trial: PlannedTrial) -> tuple[str, Values]:
+        score = 0.1 + trial.config.gamma + 0.001 * trial.config.seed
+        return ("failed" if trial.config.gamma > 0.5 else "finished"), {"reconstruction_error": score}
+
+    run(plan_of(tmp_path), ends)
+    show(browser, write_report(Options(path=str(tmp_path / "search"), videos=0)))
+    letters = set(browser.execute_script("return document.getElementById('map').data[0].text"))
+    assert {"★", "F"} <= letters
+    legend = text(browser, "legend")
+    assert "★ the best" in legend and "F failed" in legend
+    assert "outlined" not in legend  # in a scatter plot nothing is
     assert complaints(browser) == []
 
 

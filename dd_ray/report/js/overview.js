@@ -54,7 +54,8 @@ function ofTheMap(metric) {
 /** The star, and how much of its value may be luck. */
 function ofTheBest(metric) {
   const luck = metric.luck[state.time];
-  const looks = luck === null ? "" : `; as the best of those outlined it looks better than it is, by up to ${+luck.toPrecision(2)}`;
+  const others = isSearch ? "that may be as good" : "outlined";
+  const looks = luck === null ? "" : `; as the best of those ${others} it looks better than it is, by up to ${+luck.toPrecision(2)}`;
   return `the best of the complete cells without collapse${looks}`;
 }
 

@@ -44,11 +44,14 @@ function drawScatter() {
   const width = Math.max(200, $("map").clientWidth);
   const points = {
     type: "scatter",
-    mode: "markers",
+    mode: "markers+text",
     x: across,
     y: up,
-    text: cells.map((_, cell) => hoverText(cell)),
-    hovertemplate: "%{text}<extra></extra>",
+    text: cells.map((_, cell) => (isKept(cell) ? lettersOf(cell) : "")),
+    textposition: "top right",
+    textfont: { size: 10, color: themeColour("ink") },
+    hovertext: cells.map((_, cell) => hoverText(cell)),
+    hovertemplate: "%{hovertext}<extra></extra>",
     marker: {
       color: metric.mean[time].map((value) => value),
       cmin: metric.min,
