@@ -299,6 +299,21 @@ def test_the_best_cell_is_chosen_first_starred_and_outlined(browser: Any, page: 
     assert len(paths) == 2 and paths[0] == paths[1]  # black on white
 
 
+def test_numbers_and_letters_stay_within_their_cell_and_its_frame(browser: Any, tmp_path: Path) -> None:
+    def collapsing(config: Values, iteration: int) -> Values:
+        return {"reconstruction_error": 0.0123 + config["beta"] / 100, "active_units": 4.0 * (config["beta"] < 1)}
+
+    axes = {"beta": [0.1 * i for i in range(1, 18)], "gamma": [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]}
+    path = write_sweep(tmp_path / "s", axes, metrics=collapsing)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    texts = """return [...document.querySelectorAll('#map .textpoint text')]
+        .map((text) => [text.textContent, text.getBoundingClientRect().width])"""
+    widths = dict(until(lambda: browser.execute_script(texts)))
+    cell = place_on_map(browser, 1, 0)["x"] - place_on_map(browser, 0, 0)["x"]
+    assert any(text.endswith("C") for text in widths)
+    assert max(widths.values()) < 0.92 * cell - 6
+
+
 def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}

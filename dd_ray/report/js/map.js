@@ -57,8 +57,11 @@ function labelIn(size, cell) {
   const value = mean === null || !size.numbers ? "" : shown(metric, mean);
   const letters = lettersOf(cell);
   const interval = value && half !== null && size.intervals ? `±${halfOf(metric, half)}` : "";
-  return [value, interval, letters].filter(Boolean).join(size.height > 2.4 * size.font ? "<br>" : " ");
+  return [value, interval, letters].filter(Boolean).join(hasLines(size.height, size.font) ? "<br>" : " ");
 }
+
+const SMALLEST = 8; // pixels, of numbers that can be read
+const hasLines = (height, font) => height > 2.4 * font;
 
 function mapSize() {
   const width = Math.max(200, $("map").clientWidth);
@@ -71,12 +74,15 @@ function mapSize() {
   if (crowded) margin.b += 7 * across - 12;
   const [metric, time] = [mapped(), state.time];
   const halves = metric.half[time].filter((half) => half !== null);
+  const isFlat = !hasLines(height, Math.min(13, height * 0.42));
   const longest = Math.max(
-    ...metric.mean[time].map((mean) => shown(metric, mean).length),
+    ...metric.mean[time].map((mean, cell) => shown(metric, mean).length + (isFlat ? ` ${lettersOf(cell)}`.trimEnd().length : 0)),
     ...halves.map((half) => halfOf(metric, half).length + 1),
   );
-  const font = Math.min(13, (cellWidth - 6) / (0.6 * longest), height * 0.42);
-  const numbers = font >= 8;
+  const fitting = (room) => room / (0.6 * longest);
+  const within = Math.max(fitting(0.92 * cellWidth - 8), Math.min(SMALLEST, fitting(cellWidth - 6))); // the frame, if that can be read
+  const font = Math.min(13, within, height * 0.42);
+  const numbers = font >= SMALLEST;
   return {
     width,
     margin,
