@@ -1116,6 +1116,17 @@ def test_curves_end_with_the_last_evaluation(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+def test_the_axes_of_a_single_network_do_not_show_its_rounding(browser: Any, tmp_path: Path) -> None:
+    scores = {"reconstruction_error": 0.012345678, "mcc": 0.612345678, "kl": 8.12345678, "linear_r2": 0.712345678}
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]}, metrics=lambda config, iteration: scores)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    scroll_to(browser, "tradeoffs")
+    ranges = """const { layout } = document.getElementById('tradeoffs');
+        return layout && Object.entries(layout).flatMap(([name, { range }]) => /^[xy]axis/.test(name) ? [range] : [])"""
+    for low, high in until(lambda: browser.execute_script(ranges)):
+        assert high - low > 0.1 * high
+
+
 def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path) -> None:
     show(browser, page)
     scroll_to(browser, "tradeoffs")

@@ -169,7 +169,7 @@ function endsOfTradeoff(metric, barred) {
     const half = one === cell || barred.has(one) ? (intervalOf(metric, one) ?? 0) : 0;
     return value === null ? [] : endsOf(metric, value, half);
   });
-  const seeds = cell < 0 ? [] : cells[cell].trials.map(({ curves }) => curves[metric.name][time]);
+  const seeds = cell < 0 || cells[cell].trials.length < 2 ? [] : cells[cell].trials.map(({ curves }) => curves[metric.name][time]);
   const values = [...ends, ...seeds.filter((value) => value !== null)];
   return values.length ? [Math.min(...values), Math.max(...values)] : [0, 1];
 }
