@@ -7,6 +7,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -1125,6 +1126,19 @@ def test_the_axes_of_a_single_network_do_not_show_its_rounding(browser: Any, tmp
         return layout && Object.entries(layout).flatMap(([name, { range }]) => /^[xy]axis/.test(name) ? [range] : [])"""
     for low, high in until(lambda: browser.execute_script(ranges)):
         assert high - low > 0.1 * high
+
+
+def test_long_names_of_metrics_do_not_run_into_each_other(browser: Any, tmp_path: Path) -> None:
+    names = [f"separation_of_the_circle_and_the_background_{part}" for part in range(4)]
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]}, metrics=lambda config, iteration: dict.fromkeys(names, 0.5))
+    show(browser, write_report(Options(path=str(path), videos=0, metrics=tuple(names))))
+    places = """return [...document.querySelectorAll('#curves .annotation-text')]
+        .map((text) => text.getBoundingClientRect()).map(({ left, right, top }) => [Math.round(top), left, right])"""
+    scroll_to(browser, "curves")
+    titles = sorted(until(lambda: browser.execute_script(places)))
+    assert len(titles) == len(names)
+    for (top, _, right), (next_top, left, _) in pairwise(titles):
+        assert right < left or top != next_top
 
 
 def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path) -> None:

@@ -88,6 +88,12 @@ function iterationLines(some) {
   });
 }
 
+/** A name as far as there is room for it. */
+function fitted(name, pixels) {
+  const most = Math.floor(pixels / 7); // letters, of text of 12 pixels
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
+}
+
 function curveLayout(columns, width, some, shown) {
   const rows = Math.ceil(some.length / columns);
   const rowHeight = 138;
@@ -112,7 +118,7 @@ function curveLayout(columns, width, some, shown) {
     };
     layout[`yaxis${axis}`] = { ...shared, ...rangeOfCurves(metric, shown), nticks: 5, exponentformat: "power" };
     layout.annotations.push({
-      text: escaped(metric.short) + (valuesOfCurves(metric, shown).length ? "" : ": no value"),
+      text: escaped(fitted(metric.short, (0.8 * width) / columns)) + (valuesOfCurves(metric, shown).length ? "" : ": no value"),
       xref: `x${axis} domain`,
       yref: `y${axis} domain`,
       x: 0,
