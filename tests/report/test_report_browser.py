@@ -381,6 +381,7 @@ def test_a_click_or_a_key_in_a_trade_off_chooses_the_cell(browser: Any, page: Pa
     until(lambda: int(browser.execute_script(row)) == cell)
     assert "γ = 0.5" in text(browser, "tradeoffs-legend") and "■ λ = 10" in text(browser, "tradeoffs-legend")
     assert "stopped early (hollow)" in text(browser, "tradeoffs-legend")
+    assert "failed" not in text(browser, "tradeoffs-legend")  # which have no point
     front = browser.execute_script("return document.getElementById('tradeoffs').data[0].x")
     assert front == sorted(front) and front
     assert complaints(browser) == []

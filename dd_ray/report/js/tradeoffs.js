@@ -273,7 +273,9 @@ function describeTradeoffs() {
     entry(Object.values(SHAPES)[value], `${shaped.symbol} = ${shaped.text[value]}`),
   );
   const pairs = data.tradeoffs.map(({ x, y }) => [metricOf[x], metricOf[y]]);
-  const some = (test) => pairs.some(([x, y]) => [...cells.keys()].some((cell) => test(x, y, cell)));
+  const isDrawn = (metric, cell) => metric.mean[state.time][cell] !== null;
+  const some = (test) =>
+    pairs.some(([x, y]) => [...cells.keys()].some((cell) => isDrawn(x, cell) && isDrawn(y, cell) && test(x, y, cell)));
   const ofMarks = marks
     .map((mark, i) => [mark, (x, y, cell) => Math.min(x.mark[state.time][cell], y.mark[state.time][cell]) === i])
     .filter(([mark, test]) => mark.letter && some(test))
