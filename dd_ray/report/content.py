@@ -100,7 +100,7 @@ def collect(
         "iterations": iterations,
         "last": summaries[-1].last,
         "thinned": table["iteration"].nunique() > len(iterations),
-        "layout": _layout(layout) if not is_search else {"x": None, "y": None, "slices": []},
+        "layout": _layout(layout) if not is_search else {"x": None, "y": None, "slices": [], "rest": []},
         "axes": _axes_of_search(table, drawn) if is_search else _axes_of_grid(summaries[-1]),
         "metrics": of_metrics,
         "references": [_named(field) for field in differences],
@@ -180,7 +180,8 @@ def _in_reading_order(layout: Layout) -> list[str]:
 
 
 def _layout(layout: Layout) -> dict[str, Any]:
-    return {"x": layout.x, "y": layout.y, "slices": [f for f in (layout.columns, *layout.rest) if f]}
+    slices = [f for f in (layout.columns, *layout.rest) if f]
+    return {"x": layout.x, "y": layout.y, "slices": slices, "rest": list(layout.rest)}
 
 
 def _axes_of_grid(summary: Summary) -> list[dict[str, Any]]:
@@ -291,7 +292,7 @@ def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
 def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
     """Return a metric less that at 0 of a field, of the same cells."""
     differs = [np.flatnonzero(columns["differs"]).tolist() for columns in cells]
-    families = [next(filter(None, columns["family"].tolist()), "") for columns in cells]
+    families = ["; ".join(dict.fromkeys(filter(None, columns["family"].tolist()))) for columns in cells]
     return {**_scale(last, name), **_numbers(cells, DIGITS_OF_DIFFERENCES), "differs": differs, "families": families}
 
 

@@ -143,6 +143,19 @@ def test_differences_are_those_of_the_map_of_differences(tmp_path: Path, field: 
         assert {difference["mean"][-1][cell] for cell in references} == {None}
 
 
+def test_differences_of_several_maps_name_all_their_families(tmp_path: Path) -> None:
+    def ended(config: Values) -> tuple[str, int]:
+        return ("failed", -1) if config["decode"] == "filtered" and config["beta"] else ("finished", 300)
+
+    def spread(config: Values, iteration: int) -> Values:
+        return {"mcc": 0.5 + 0.01 * config["gamma"] * config["seed"]}
+
+    axes = {**GRID, "decode": ["extrapolated", "filtered"], "seed": [0, 1, 2]}
+    path = write_sweep(tmp_path / "s", axes, ended, spread)
+    differences = collect(path)["metrics"][0]["differences"]["gamma"]
+    assert differences["families"][-1].count("differences") == 2
+
+
 def _failing_at_the_reference(config: Values) -> tuple[str, int]:
     at_reference = config["gamma"] == 0 and config["beta"] == 0.1 and config["lam"] == 0
     return ("failed", 150) if at_reference else ("finished", 300)
@@ -327,7 +340,8 @@ def test_0_has_a_place_of_its_own_on_a_logarithmic_axis(
 @pytest.mark.parametrize(("half", "said"), [(0.01, ""), (0.02, ", though its interval holds 0"), (None, "")])
 def test_a_difference_whose_interval_holds_0_is_said_to_be_one(half: float | None, said: str) -> None:
     metric = {"differs": [[0]], "mean": [[-0.011]], "half": [[half]]}
-    told = _of_script(f"distinctionOf({json.dumps(metric)}, 0)", "const state = { time: 0 };")
+    page = "const state = { time: 0 }, data = { layout: { rest: [] } };"
+    told = _of_script(f"distinctionOf({json.dumps(metric)}, 0)", page)
     assert told == f", not 0, for the map as a whole{said}"
 
 

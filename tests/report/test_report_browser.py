@@ -315,6 +315,21 @@ def test_numbers_and_letters_stay_within_their_cell_and_its_frame(browser: Any, 
     assert max(widths.values()) < 0.92 * cell - 6
 
 
+def test_a_star_says_which_maps_it_is_the_best_of(browser: Any, tmp_path: Path) -> None:
+    def spread(config: Values, iteration: int) -> Values:
+        of_gamma = config["gamma"] if config["decode"] == "extrapolated" else 0
+        return {"mcc": 0.5 + 0.1 * of_gamma + 0.001 * config["seed"]}
+
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [0.0, 10.0], "decode": ["extrapolated", "filtered"]}
+    path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1, 2]}, metrics=spread)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    assert "without collapse where decode = extrapolated" in text(browser, "legend")
+    assert "the best where decode = extrapolated" in text(browser, "reading")
+    press(browser, "slice-decode", RIGHT)
+    until(lambda: "no ★ no cell can be told apart where decode = filtered" in text(browser, "legend"))
+    assert complaints(browser) == []
+
+
 def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}

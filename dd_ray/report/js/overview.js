@@ -29,15 +29,16 @@ function pinnedPoints(x, y) {
 function distinctions(shownCells) {
   const [metric, time] = [mapped(), state.time];
   const entries = [];
+  const where = shownCells.length ? whereOf(shownCells[0]) : "";
   const has = (some) => some?.[time].some((cell) => shownCells.includes(cell));
-  if (metric.families?.[time]) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(metric)));
+  if (metric.families?.[time]) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(metric, where)));
   if (shownCells.some((cell) => metric.differs?.[time].includes(cell) && holdsZero(metric, cell)))
     entries.push(entry("△ ▽", "the same by this test alone, as the interval ± holds 0"));
   if (metric.signed && !metric.half[time].some((half) => half !== null))
     entries.push(element("li", "fewer than 2 seeds in common: no interval, and no cell is marked"));
-  if (has(metric.best)) entries.push(entry("★", ofTheBest(metric)));
-  if (metric.best && metric.better && !metric.best[time].length)
-    entries.push(entry("no ★", "no cell can be told apart"));
+  if (has(metric.best)) entries.push(entry("★", ofTheBest(metric, where)));
+  if (metric.best && metric.better && !metric.best[time].some((cell) => whereOf(cell) === where))
+    entries.push(entry("no ★", `no cell can be told apart${where}`));
   if (!isSearch && has(metric.region))
     entries.push(entry("▢", "outlined: the best, and those whose 95% interval overlaps its interval"));
   if (shownCells.some((cell) => metric.collapsed[time][cell]))
@@ -46,17 +47,17 @@ function distinctions(shownCells) {
 }
 
 /** What the triangles hold for: all differences of a metric, in one map or in the slices of several. */
-function ofTheMap(metric) {
-  const what = "above or below 0, for the map as a whole: without any effect, 5% of maps have a mark";
+function ofTheMap(metric, where) {
+  const what = `above or below 0, for the map as a whole${where}: without any effect, 5% of maps have a mark`;
   return `${what} (${metric.families[state.time]})`;
 }
 
 /** The star, and how much of its value may be luck. */
-function ofTheBest(metric) {
+function ofTheBest(metric, where) {
   const luck = metric.luck[state.time];
   const others = isSearch ? "that may be as good" : "outlined";
   const looks = luck === null ? "" : `; as the best of those ${others} it looks better than it is, by up to ${+luck.toPrecision(2)}`;
-  return `the best of the complete cells without collapse${looks}`;
+  return `the best of the complete cells without collapse${where}${looks}`;
 }
 
 function extent(metric, values) {

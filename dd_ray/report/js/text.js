@@ -59,12 +59,18 @@ function collapseOf(metric, cell) {
 /** Whether the interval of a difference holds 0, as it may where the test of the whole map tells it from 0. */
 const holdsZero = (metric, cell) => Math.abs(metric.mean[state.time][cell]) <= metric.half[state.time][cell];
 
+/** Which maps a star and marks hold for: those of a cell's values of further axes, of which each has its own. */
+function whereOf(cell) {
+  const values = data.layout.rest.map((field) => `${axisOf[field].symbol} = ${axisText(axisOf[field], cells[cell].at[field])}`);
+  return values.length ? ` where ${values.join(", ")}` : "";
+}
+
 /** What a cell is on its map: the best, as good as the best, or different from the reference. */
 function distinctionOf(metric, cell) {
   if (metric.differs?.[state.time].includes(cell))
-    return `, not 0, for the map as a whole${holdsZero(metric, cell) ? ", though its interval holds 0" : ""}`;
-  if (metric.best?.[state.time].includes(cell)) return ", the best";
-  return metric.region?.[state.time].includes(cell) ? ", may be as good as the best" : "";
+    return `, not 0, for the map as a whole${whereOf(cell)}${holdsZero(metric, cell) ? ", though its interval holds 0" : ""}`;
+  if (metric.best?.[state.time].includes(cell)) return `, the best${whereOf(cell)}`;
+  return metric.region?.[state.time].includes(cell) ? `, may be as good as the best${whereOf(cell)}` : "";
 }
 
 /** A cell's own score before training, which its score is to be compared with. */
