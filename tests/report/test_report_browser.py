@@ -485,11 +485,12 @@ def test_light_and_dark_have_enough_contrast(browser: Any, page: Path) -> None:
         colours = browser.execute_script("""
             const of = (name, what) => getComputedStyle(document.querySelector(name))[what];
             return [of('#summary', 'color'), of('body', 'backgroundColor'), of('#reading', 'color'),
-                    of('.panel', 'backgroundColor'), of('.hint', 'color')]""")
-        soft, back, ink, panel, hint = (
+                    of('.panel', 'backgroundColor'), of('.hint', 'color'),
+                    getComputedStyle(document.getElementById('query'), '::placeholder').color]""")
+        soft, back, ink, panel, hint, example = (
             [int(part) for part in c[c.index("(") + 1 : -1].split(",")[:3]] for c in colours
         )
-        assert min(contrast(soft, back), contrast(ink, panel), contrast(hint, panel)) >= 4.5
+        assert min(contrast(soft, back), *(contrast(one, panel) for one in (ink, hint, example))) >= 4.5
         seen.add(colours[1])
     assert len(seen) == 2
     drawn = browser.execute_script("return document.getElementById('map').layout.font.color")
