@@ -22,7 +22,7 @@ from dd_ray.training.painting import TIMES_BEFORE
 from tests.benchmarks import measure
 from tests.benchmarks.gpu import __main__ as sitting_of
 from tests.benchmarks.gpu import cases, paper
-from tests.benchmarks.gpu.__main__ import PHASES, RESERVE, Sitting, _paper
+from tests.benchmarks.gpu.__main__ import PHASES, RESERVE, Case, Sitting, _paper
 from tests.benchmarks.gpu.record import latest, outcomes, tell, told
 from tests.benchmarks.gpu.table import MOST, table
 
@@ -86,6 +86,18 @@ def test_what_is_timed_on_a_gpu_has_captured_its_painting_before(monkeypatch, fu
     monkeypatch.setattr(measure, "wait_for", lambda device: None)
     measure.warm_up(SimpleNamespace(fused=fused, device=torch.device("cuda"), step=taken.append))
     assert sum(taken) > max(TIMES_BEFORE, STEPS_TO_SETTLE)
+
+
+def test_what_a_case_gives_up_is_tried_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
+    attempts = "from dd_ray.storage.gpu_attempts import of_this_user; "
+    for name, code in (
+        ("one", "of_this_user('GPU').give_up('triton', 'it was ended'); assert of_this_user('GPU').given_up('triton')"),
+        ("next", "assert of_this_user('GPU').given_up('triton') is None"),
+    ):
+        sitting_of._run(sitting, "P1", Case(name, ["-c", attempts + code]), 60)
+    assert outcomes(told(sitting.out)) == {"one": "done", "next": "done"}
 
 
 def test_the_table_has_at_most_twenty_lines_also_of_a_whole_sitting_on_a_gpu(tmp_path):

@@ -205,7 +205,12 @@ def _run(sitting: Sitting, phase: str, case: Case, seconds: float) -> None:
         return
     started = time.monotonic()
     log = sitting.scratch / "log"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        # Of its own, as a case that is ended in a method's midst would have later ones do without the method.
+        "XDG_CACHE_HOME": str(sitting.scratch / "caches" / case.name),
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *case.command],
