@@ -154,8 +154,10 @@ def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
         return []
     if not account.told:
         if account.seeds < 2:
-            return ["With one seed no difference can be told from the luck of the seed; give --seeds 3 or more."]
-        return ["No two seeds of two cells have finished that differ, so no difference can be told from luck."]
+            why = "With one seed no difference can be told from the luck of the seed; give --seeds 3 or more."
+        else:
+            why = "No two seeds of two cells have finished that differ, so no difference can be told from luck."
+        return [why, *_collapsed(trials)]
     where = ""
     if account.beta:
         best = ", where reconstruction is best" if account.beta_chosen else ""
@@ -202,16 +204,21 @@ def _about_intervals(account: Account) -> str:
 
 
 def _collapsed(trials: pd.DataFrame) -> list[str]:
-    """Say at which β all networks have collapsed."""
+    """Say at which β all networks have collapsed, or that all have, where β is not swept."""
     arms = arms_of(trials)
-    if arms is None or arms.beta is None or "active_units" not in trials:
+    if arms is None or "active_units" not in trials:
         return []
-    finished = pd.concat([_with_beta(arm, arms.beta) for arm in (arms.baseline, *arms.others)])
-    at_each = finished.groupby(arms.beta)["active_units"].agg(["max", "size"])
+    every = (arms.baseline, *arms.others)
+    beta = arms.beta or next((form for form in BETAS for arm in every if form in arm.changed), None)
+    ended = pd.concat([_with_beta(arm, beta) if beta else arm.trials for arm in every])
+    if beta is None:
+        none_active = (ended["active_units"] == 0).all()
+        return [f"All {len(ended)} networks have collapsed: no latent is active."] if none_active else []
+    at_each = ended.groupby(beta)["active_units"].agg(["max", "size"])
     said = at_each[at_each["max"] == 0]
     if said.empty:
         return []
-    values = " and ".join(plain(setting({arms.beta: beta})) for beta in said.index)
+    values = " and ".join(plain(setting({beta: value})) for value in said.index)
     return [f"At {values} all {said['size'].sum()} networks have collapsed: no latent is active."]
 
 

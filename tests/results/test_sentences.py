@@ -70,6 +70,26 @@ def test_what_is_said():
     assert third == "At β = 10 all 12 networks have collapsed: no latent is active."
 
 
+ALL_COLLAPSED = "All 12 networks have collapsed: no latent is active."
+
+
+@pytest.mark.parametrize(
+    ("grid", "alive", "last"),
+    [
+        ({"beta": [10.0]}, None, ALL_COLLAPSED),
+        ({"beta": [10.0]}, (0.8, 30.0), None),
+        ({"beta": [1.0, 10.0], "gamma": [0.0], "lam": [0.0]}, None, "At β = 10 all 3 networks have collapsed: no"),
+    ],
+    ids=["one β", "one β, but a cell has not", "β alone"],
+)
+def test_that_networks_have_collapsed_is_said_where_beta_is_not_swept_beside_others(grid, alive, last):
+    def measured(config):
+        return {**measure(config), **({"active_units": 1.0} if (config["gamma"], config["lam"]) == alive else {})}
+
+    said = sentences(finals([GRID | grid], measured))
+    assert said[-1].startswith(last) if last else not any("collapsed" in each for each in said)
+
+
 def test_what_is_lowered_is_told_with_its_sign_turned():
     trials = finals(
         [GRID], lambda config: {**measure(config), "linear_r2_stills": -measure(config)["linear_r2_stills"]}
@@ -208,8 +228,9 @@ def test_a_study_and_a_command_say_which_score_is_told(tmp_path, capsys):
 
 
 def test_with_one_seed_nothing_can_be_told():
-    (said,) = sentences(finals([{**GRID, "seed": [0]}], measure))
+    said, collapsed = sentences(finals([{**GRID, "seed": [0]}], measure))
     assert said.startswith("With one seed") and "[" not in said
+    assert collapsed == "At β = 10 all 4 networks have collapsed: no latent is active."
 
 
 def test_seeds_that_agree_say_nothing():
