@@ -77,9 +77,10 @@ def _that_it_ends(plan: Plan, states: Collection[str]) -> str:
     return options
 
 
-def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
-    """Choose the best cell of each arm and control, over its levels and values of β; return the key of one of its
-    trials by arm.
+def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str | None]:
+    """Choose the best cell of each arm, and of the controls of the chosen ones, over its levels and values of β.
+
+    Return the key of one of its trials by arm; None if each of its cells has a network that collapsed or diverged.
 
     Args:
         trials: rows of `dd_ray.results.table.final`.
@@ -95,15 +96,16 @@ def choose(trials: pd.DataFrame, outcome: str) -> dict[str, str]:
     for arm in arms.each_by_itself():
         kinds.setdefault(arm.kind, []).append(arm)
     found = {_name(kind): _best_key(levels, arms, outcome) for kind, levels in kinds.items()}
-    chosen = {name: key for name, key in found.items() if key}
+    chosen = [kind for kind in kinds if found[_name(kind)]]
     if BASELINE not in chosen or len(chosen) == 1:
         which = "the baseline's" if BASELINE not in chosen else "the other arms'"
         raise UserError(
             f"each of {which} cells has a network that collapsed or diverged, so there is nothing to confirm in "
             f"{outcome}; train longer, or at a lower β."
         )
-    controls = {CONTROL + _name(control.kind): _best_key([control], arms, outcome) for control in arms.controls()}
-    return chosen | {name: key for name, key in controls.items() if key}
+    with_model = {dict(kind).get("model") for kind in chosen if kind != BASELINE}
+    controls = [control for control in arms.controls() if control.changed["model"] in with_model]
+    return found | {CONTROL + _name(control.kind): _best_key([control], arms, outcome) for control in controls}
 
 
 def _with_diverged(trials: pd.DataFrame) -> pd.DataFrame:

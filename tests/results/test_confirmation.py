@@ -99,7 +99,20 @@ def test_a_model_alone_is_a_control_where_others_change_more_of_it():
 def test_a_control_that_collapsed_is_left_out(trials):
     alone = (trials["model"] == "inertia_vae") & (trials["gamma"] == 0) & (trials["lam"] == 0)
     lost = trials.assign(active_units=trials["active_units"].mask(alone, 0.0))
-    assert set(choose(lost, "mcc")) == {BASELINE, "inertia_vae γ", "inertia_vae λ"}
+    chosen = choose(lost, "mcc")
+    assert chosen.pop("control: inertia_vae") is None
+    assert set(chosen) == {BASELINE, "inertia_vae γ", "inertia_vae λ"} and all(chosen.values())
+
+
+def test_a_control_without_an_arm_to_compare_is_left_out():
+    """Each cell of γ has collapsed, so nothing is to be told apart of the inertia VAE alone."""
+    grids = [
+        {"model": ["beta_vae", "ada_gvae"], "beta": [1.0], "seed": [0, 1]},
+        {"model": ["inertia_vae"], "gamma": [0.0, 0.5], "beta": [1.0], "seed": [0, 1]},
+    ]
+    trials = finals(grids, lambda config: {"mcc": 0.5, "active_units": 4.0 * (config["gamma"] == 0)})
+    chosen = choose(trials, "mcc")
+    assert set(chosen) == {BASELINE, "ada_gvae", "inertia_vae γ"} and chosen["inertia_vae γ"] is None
 
 
 def test_holm_counts_the_arms_and_not_their_control(trials):
@@ -252,6 +265,7 @@ def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tm
     assert cells < {trial.key for trial in plan.trials}
     assert not set(again.keys) & set(plan.keys)
     assert "the best cells of arms_quick, with the fresh seeds 3 4 5 6" in again.contents()[0]
+    assert not any("left out" in line for line in again.contents())
     sweep = SweepFolder.at(again.location)
     sweep.write_manifest(make_manifest(again, None))
     check_agrees(confirmed(parse(STUDY, [*finished, "--confirm", "6"])), sweep)
@@ -284,6 +298,19 @@ def end(plan, state):
 def test_a_sweep_with_a_trial_that_diverged_is_confirmed_without_its_cell(finished):
     end(parse(STUDY, finished), "diverged")
     assert "beta=0.1" in confirmed(parse(STUDY, [*finished, "--confirm", "4"])).cells["mcc"]["inertia_vae γ"]
+
+
+def test_an_arm_is_named_of_which_no_cell_can_be_confirmed(finished):
+    plan = parse(STUDY, finished)
+    for trial in plan.trials:
+        if trial.config.lam == 30:
+            folder = SweepFolder.at(plan.location).trial(trial.key)
+            folder.reopen()
+            folder.finish(Outcome(state="diverged", iteration=200))
+    again = confirmed(parse(STUDY, [*finished, "--confirm", "4"]))
+    assert set(again.cells["mcc"]) == {BASELINE, "inertia_vae γ", "control: inertia_vae"}
+    why = "since each cell has a network that collapsed or diverged: inertia_vae λ"
+    assert again.contents()[2::2] == [f"  left out for {outcome}, {why}" for outcome in ("mcc", "linear_r2")]
 
 
 @pytest.mark.parametrize(
