@@ -50,16 +50,16 @@ def dump_state(state: TrialState) -> bytes:
     return buffer.getvalue()
 
 
-def load_state(content: bytes | Path) -> TrialState:
-    """Load the state that `dump_state` wrote, from its bytes or from a file.
+def load_state(content: bytes | str | Path) -> TrialState:
+    """Load the state that `dump_state` wrote, from its bytes or from the path of a file.
 
     Raises:
         UserError: it cannot be read, is damaged, or is not such a checkpoint.
     """
-    name = f"checkpoint {content}" if isinstance(content, Path) else "the checkpoint"
+    name = f"checkpoint {content}" if isinstance(content, str | Path) else "the checkpoint"
     try:
         # Not by its path, since numpy leaves a damaged file open.
-        source = content.read_bytes() if isinstance(content, Path) else content
+        source = Path(content).read_bytes() if isinstance(content, str | Path) else content
         with _one_at_a_time, np.load(io.BytesIO(_checked(source)), allow_pickle=False) as archive:
             meta = json.loads(str(archive["meta"]))
             if meta["format"] != FORMAT:

@@ -43,7 +43,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "state.npz"
     path.write_bytes(CONTENT)
     assert _equal(load_state(CONTENT), STATE)
-    assert _equal(load_state(path), STATE)
+    assert _equal(load_state(path), STATE) and _equal(load_state(str(path)), STATE)
 
 
 def test_the_same_state_gives_the_same_bytes():
@@ -140,6 +140,8 @@ def test_missing_files_and_folders_are_named(tmp_path):
     for path in (tmp_path / "missing.npz", tmp_path):
         with pytest.raises(UserError, match=f"{path.name} cannot be read: "):
             load_state(path)
+        with pytest.raises(UserError, match=f"{path.name} cannot be read: "):
+            load_state(str(path))
 
 
 class _RunsCode:
