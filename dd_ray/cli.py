@@ -43,6 +43,7 @@ from dd_ray.storage.files.locations import sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
+from dd_ray.sweep.manifest import check_goes_on
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
 from dd_ray.sweep.plan import Plan, open_data
@@ -92,6 +93,7 @@ def _run(study: Study, args: list[str], began: float) -> None:
         for line in filter(None, [save_values(asked)]):
             print(line, flush=True)
         if plan.options.dry_run:
+            check_goes_on(plan)
             return
         open_data(plan)
         sys.exit(execute(plan, began))

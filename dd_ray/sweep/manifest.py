@@ -1,5 +1,6 @@
 """Makes `sweep.json`, which records what a sweep was asked for, and checks that a new plan agrees with it."""
 
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -101,14 +102,23 @@ def _refused_now(axes: Mapping[str, Sequence[Any]]) -> list[str]:
     ]
 
 
+def check_goes_on(plan: Plan) -> None:
+    """Make sure, before anything starts, that a plan agrees with its sweep, if there is one.
+
+    A sweep at a URL, or with a damaged record, is assumed to agree.
+
+    Raises:
+        UserError: as by `check_agrees`.
+    """
+    if "://" not in plan.options.storage:
+        with contextlib.suppress(DamagedError):
+            check_agrees(plan, SweepFolder.at(plan.location))
+
+
 def goes_on(plan: Plan) -> bool:
-    """Return whether a plan agrees with its sweep, if there is one. A sweep at a URL is assumed to agree."""
-    if "://" in plan.options.storage:
-        return True
+    """Return whether a plan agrees with its sweep, as `check_goes_on` finds."""
     try:
-        check_agrees(plan, SweepFolder.at(plan.location))
-    except DamagedError:
-        return True
+        check_goes_on(plan)
     except UserError:
         return False
     return True

@@ -313,6 +313,19 @@ def test_a_dry_run_prints_every_trial_and_starts_nothing(tmp_path, capfd):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_run_is_refused_where_the_command_itself_would_be(tmp_path, capfd):
+    args = ["--storage", str(tmp_path), "--name", "mine"]
+    plan = parse(TINY, args)
+    SweepFolder.at(plan.location).write_manifest(make_manifest(plan, None))
+    main(TINY, [*args, "--dry-run", "--seeds", "2"])
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, [*args, "--dry-run", "--num-latents", "3"])
+    printed = capfd.readouterr()
+    assert_refused(ended.value.code, printed.err, "holds a sweep of something else", "num-latents", "now 3")
+    assert "of one core of this machine" in printed.out
+
+
 def test_a_price_is_an_upper_bound_from_the_original_s_hour_a_trial(tmp_path, capfd):
     options = "--num-frames 10 --batch-size 64 --iterations 50000 --seeds 9 --price-per-gpu-hour 2".split()
     main(TINY, ["--dry-run", "--storage", str(tmp_path), *options])
