@@ -167,23 +167,25 @@ def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]
         outcome: a metric.
         cells: by arm, the keys of the trials of its cell.
     """
-    done = finished(trials)
+    done = finished(trials).reindex(columns=["key", "seed", outcome])  # no trial may have the outcome yet
     of_arm = {arm: done[done["key"].isin(keys)].set_index("seed")[outcome] for arm, keys in cells.items()}
     base = of_arm.pop(BASELINE)
     return {arm: (scores - base).dropna() for arm, scores in of_arm.items()}
 
 
 class ConfirmationCameOut(TrialsCameOut):
-    """The results of chosen cells with fresh seeds."""
+    """The results of chosen cells with fresh seeds. Their contrasts are written to `confirmation.csv`."""
 
-    _plan: ConfirmationPlan
+    def __init__(self, plan: ConfirmationPlan, sweep: SweepFolder) -> None:
+        super().__init__(plan, sweep)
+        self._confirmed = plan
+        table = load(sweep.location)
+        self._contrasts = contrasts(final(table[table["key"].isin(plan.keys)]), plan.chosen)
+        sweep.files.write("confirmation.csv", as_csv(pd.DataFrame([vars(each) for each in self._contrasts])))
 
     def print_more(self, trials: pd.DataFrame) -> None:
-        """Print the contrasts, and write them beside the table."""
-        found = contrasts(trials, self._plan.chosen)
-        table = pd.DataFrame([vars(each) for each in found])
-        self._sweep.files.write("confirmation.csv", as_csv(table))
-        print_contrasts(found, self._plan)
+        """Print the contrasts."""
+        print_contrasts(self._contrasts, self._confirmed)
 
 
 def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -269,6 +270,31 @@ def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tm
     sweep = SweepFolder.at(again.location)
     sweep.write_manifest(make_manifest(again, None))
     check_agrees(confirmed(parse(STUDY, [*finished, "--confirm", "6"])), sweep)
+
+
+def test_contrasts_are_written_wherever_the_results_are_collected(finished):
+    """From Python too, where nothing is printed."""
+    again = confirmed(parse(STUDY, [*finished, "--confirm", "3"]))
+    sweep = SweepFolder.at(finish(again))
+    collect(again, sweep)
+    written = pd.read_csv(sweep.files.local / "confirmation.csv")
+    assert {*written["arm"]} == {"inertia_vae γ", "inertia_vae λ", "control: inertia_vae"}
+    assert (written["seeds"] == 3).all() and written["mean"].notna().all()
+
+
+@pytest.mark.parametrize("measured", [measure, lambda values: {}], ids=["begun", "no outcome"])
+def test_a_confirmation_of_which_no_trial_has_finished_has_no_contrast(finished, measured):
+    again = confirmed(parse(STUDY, [*finished, "--confirm", "3"]))
+    sweep = SweepFolder.at(again.location)
+    sweep.write_manifest(make_manifest(again, None))
+    for trial in again.trials:
+        folder, values = sweep.trial(trial.key), trial.config.to_dict()
+        folder.create(values, trial.label)
+        folder.record({"iteration": 0, "seconds": 1.0, **measured(values)})
+    collected = collect(again, sweep)
+    collected.came_out.print_more(collected.trials)
+    assert collected.left == "21 trials"
+    assert (pd.read_csv(sweep.files.local / "confirmation.csv")["seeds"] == 0).all()
 
 
 def test_more_fresh_seeds_keep_the_first(finished):
