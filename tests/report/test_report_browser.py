@@ -837,6 +837,30 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(Options(path=str(path)))
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_ordered_colours_can_be_seen(browser: Any, wide: Path, scheme: str) -> None:
+    in_scheme(browser, scheme)
+    show(browser, wide)
+    scroll_to(browser, "groups")
+    until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
+    script = """const lines = document.getElementById('groups').data.filter(({ name }) => name);
+        const samples = [...document.querySelectorAll('#groups-legend b')].map((one) => getComputedStyle(one).color);
+        const panel = getComputedStyle(document.getElementById('groups-section')).backgroundColor;
+        return [lines.map(({ line }) => line.color), samples, panel]"""
+    lines, samples, back = browser.execute_script(script)
+    in_scheme(browser, None)
+    drawn = [[int(line[place : place + 2], 16) for place in (1, 3, 5)] for line in lines]
+    assert drawn == [numbers_of(sample) for sample in samples] and len(drawn) == 8
+    black = [contrast(colour, [0, 0, 0]) for colour in drawn]
+    assert all(one < other for one, other in pairwise(black))  # in the order of their values
+    assert min(contrast(colour, numbers_of(back)) for colour in drawn) >= 3
+
+
+def numbers_of(colour: str) -> list[int]:
+    """Red, green and blue of rgb(R, G, B)."""
+    return [int(part) for part in colour[4:-1].split(",")[:3]]
+
+
 @pytest.mark.slow
 def test_rows_of_a_large_table_come_as_they_are_scrolled_to(browser: Any, wide: Path) -> None:
     show(browser, wide)

@@ -24,14 +24,26 @@ const colourScale = (metric) => ({ colorscale: data.colours[metric.colours].stop
 
 const isDark = () => (state.theme === "auto" ? state.systemIsDark : state.theme === "dark");
 
+const LEAST_CONTRAST = 3; // of lines and points, as WCAG 2.1 has it for graphics
+
+function luminance(colour) {
+  const parts = colour.match(/[\d.]+/g).slice(0, 3).map((part) => part / 255);
+  const linear = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+}
+
+function contrastOf(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+const channels = (hex) => [1, 3, 5].map((from) => parseInt(hex.slice(from, from + 2), 16));
+
 /** Colours of ordered values, of the part of viridis that can be seen on the panel. */
 function orderedColours(count) {
-  const { stops } = data.colours.viridis;
-  const [low, high] = isDark() ? [0.35, 1] : [0, 0.85];
-  return Array.from({ length: count }, (_, i) => {
-    const share = low + ((high - low) * i) / Math.max(1, count - 1);
-    return stops[Math.round(share * (stops.length - 1))][1];
-  });
+  const colours = data.colours.viridis.stops.map(([, hex]) => hex);
+  const seen = colours.filter((hex) => contrastOf(`${channels(hex)}`, themeColour("panel")) >= LEAST_CONTRAST);
+  return Array.from({ length: count }, (_, i) => seen[Math.round(((seen.length - 1) * i) / Math.max(1, count - 1))]);
 }
 
 /** What tells pinned cells apart: a letter, a colour, a dash. */

@@ -152,21 +152,6 @@ function brushed() {
   store.update({ filters }, parallelView);
 }
 
-const LEAST_CONTRAST = 3; // of lines, as WCAG 2.1 has it for graphics
-
-function luminance(colour) {
-  const parts = colour.match(/[\d.]+/g).slice(0, 3).map((part) => part / 255);
-  const linear = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-}
-
-function contrastOf(one, other) {
-  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-  return (high + 0.05) / (low + 0.05);
-}
-
-const channels = (hex) => [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
-
 /** A metric's colours as thin lines need them on the panel: mixed with the ink until they can be seen. */
 function seenOn(metric) {
   const [back, ink] = [themeColour("panel"), themeColour("ink")];
