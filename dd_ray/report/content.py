@@ -36,6 +36,7 @@ from dd_ray.report.digits import (
 from dd_ray.report.explained import explained_effects, explained_search
 from dd_ray.report.timeline import page_timeline
 from dd_ray.results import suggestions as search_results
+from dd_ray.results.averages import COMPLETE
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import Layout, with_zero
 from dd_ray.results.summary import Evaluations, Summary, described
@@ -231,7 +232,10 @@ def _places(summary: Summary) -> pd.DataFrame:
 
 Columns = Mapping[str, NDArray[Any]]
 """Numbers of cells: [C] of one metric, or [C, M] of all. C cells of the report, M metrics."""
-WITHOUT: Mapping[str, Any] = {"seeds": 0, "collapsed_seeds": 0, "mark": "absent", "family": "", "differs": False}
+WITHOUT: Mapping[str, Any] = {
+    **{"seeds": 0, "collapsed_seeds": 0, "marked_seeds": 0},
+    **{"mark": "absent", "family": "", "differs": False},
+}
 """What stands for a difference where there is none; for all else, NaN."""
 
 
@@ -239,6 +243,7 @@ def _columns(summary: Summary, places: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """Return the columns of a summary's cells, [C, M], of the cells of the report."""
     axes, cells = list(summary.layout.axes), summary.cells
     number = cells["metric"].nunique()
+    cells = cells.assign(marked_seeds=[*map(_marked, cells["mark"], cells["states"])])
     own = cells[axes].iloc[::number].itertuples(index=False, name=None)
     rows = {place: row for row, place in enumerate(own)}
     chosen = np.array([rows.get(place, -1) for place in places.itertuples(index=False, name=None)])
@@ -251,6 +256,11 @@ def _columns(summary: Summary, places: pd.DataFrame) -> dict[str, NDArray[Any]]:
         at_reference = (places[summary.reference] == 0).to_numpy()
         found["mark"][at_reference] = REFERENCE_MARK["name"]
     return found
+
+
+def _marked(mark: str, states: str) -> int:
+    """Return how many of a cell's seeds have a mark, 0 of complete ones, which need no count."""
+    return 0 if mark == COMPLETE else sum(state.partition("@")[0] == mark for state in states.split())
 
 
 def _of_metric(columns: Columns, metric: int) -> Columns:
@@ -285,8 +295,16 @@ def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
         "seeds": [columns["seeds"].tolist() for columns in cells],
         "mark": [[marks[mark] for mark in columns["mark"].tolist()] for columns in cells],
         "at": [[_whole(at) for at in columns["mark_iteration"].tolist()] for columns in cells],
+        "marked": [columns["marked_seeds"].tolist() for columns in cells],
+        "further": [[_whole(at) for at in _further(columns)] for columns in cells],
         "collapsed": [columns["collapsed_seeds"].tolist() for columns in cells],
     }
+
+
+def _further(columns: Columns) -> list[float]:
+    """Return the iteration of each cell's numbers where seeds with its mark did not get as far, and NaN elsewhere."""
+    own, marked = (columns[name].astype(float) for name in ("iteration", "mark_iteration"))
+    return np.where(own > marked, own, math.nan).tolist()
 
 
 def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:

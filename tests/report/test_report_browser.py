@@ -23,7 +23,7 @@ from dd_ray.sweep import LogUniform, Search
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from tests.figures.networks import write_trained_sweep
-from tests.figures.sweeps import GRID, Values, write_sweep
+from tests.figures.sweeps import GRID, Values, by_seed, write_sweep
 from tests.report.test_report import HOSTILE, hostile_sweep
 from tests.report.test_server import record, serving
 from tests.results.test_timeline import FIRST
@@ -206,6 +206,21 @@ def test_hovering_tells_a_cell_and_clicking_chooses_it(browser: Any, page: Path)
     assert "gamma" in browser.execute_script("return document.getElementById('config').textContent")
     selected = browser.execute_script("return document.querySelector('tr[aria-selected=true]').innerText")
     assert selected.split()[:3] == ["0.1", "0.5", "0"]
+
+
+def test_seeds_that_did_not_get_as_far_are_told_from_those_of_the_mean(browser: Any, tmp_path: Path) -> None:
+    ended = by_seed(("finished", 300), ("unfinished", 150), ("unfinished", 0))
+    path = write_sweep(
+        tmp_path / "s", {"beta": [0.1], "seed": [0, 1, 2]}, ended, metrics=lambda _, at: {"mcc": at / 1000}
+    )
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    said = "0.300 (1 of 3 seeds at iteration 300), unfinished at iteration 150 in 2 of 3 seeds"
+    assert said in text(browser, "reading")
+    press(browser, "iteration", LEFT)
+    until(lambda: text(browser, "map-title").endswith("iteration 150"))
+    said = "0.150 ± 0 (2 of 3 seeds at iteration 150), unfinished at iteration 0 in 1 of 3 seeds"
+    assert said in text(browser, "reading")
+    assert complaints(browser) == []
 
 
 def test_a_cell_that_failed_is_shown_with_its_error_and_without_pictures(browser: Any, page: Path) -> None:

@@ -40,15 +40,20 @@ function nameOf(cell) {
   return (isSearch ? `Suggestion ${cells[cell].suggestion}: ` : "") + values.join(", ");
 }
 
+/** How a cell's seeds ended, or those of them that ended worst. */
 function markOf(metric, cell) {
   const mark = marks[metric.mark[state.time][cell]];
-  const at = metric.at[state.time][cell];
-  return mark.meaning + (at === null || mark.name === "complete" ? "" : ` at iteration ${at.toLocaleString("en")}`);
+  const [at, marked, all] = [metric.at[state.time][cell], metric.marked[state.time][cell], cells[cell].trials.length];
+  const when = at === null || mark.name === "complete" ? "" : ` at iteration ${at.toLocaleString("en")}`;
+  return mark.meaning + when + (marked && marked < all ? ` in ${marked} of ${all} seeds` : "");
 }
 
+/** How many seeds are in a cell's mean, and at which iteration where others did not get as far. */
 function seedsOf(metric, cell) {
   const [used, all] = [metric.seeds[state.time][cell], cells[cell].trials.length];
-  return used === all ? `${all} seed${all > 1 ? "s" : ""}` : `${used} of ${all} seeds`;
+  const further = metric.further[state.time][cell];
+  const when = further === null ? "" : ` at iteration ${further.toLocaleString("en")}`;
+  return (used === all ? `${all} seed${all > 1 ? "s" : ""}` : `${used} of ${all} seeds`) + when;
 }
 
 function collapseOf(metric, cell) {
