@@ -223,6 +223,17 @@ def test_seeds_that_did_not_get_as_far_are_told_from_those_of_the_mean(browser: 
     assert complaints(browser) == []
 
 
+def test_what_an_interval_is_stands_where_it_is_written(browser: Any, page: Path, tmp_path: Path) -> None:
+    show(browser, page)
+    said = "of a variance pooled over cells where they vary alike; dd-ray results prints that of each cell's own seeds."
+    assert any(" ± " in value for value in shown_rows(browser)[0])
+    assert said in text(browser, "map-help") and said in text(browser, "table-help")
+    show(browser, write_report(Options(path=str(write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]})))))
+    assert not any(" ± " in value for value in shown_rows(browser)[0])
+    assert "±" not in text(browser, "map-help") + text(browser, "table-help")
+    assert complaints(browser) == []
+
+
 def test_a_cell_that_failed_is_shown_with_its_error_and_without_pictures(browser: Any, page: Path) -> None:
     show(browser, page)
     click(browser, place_on_map(browser, 2, 1))

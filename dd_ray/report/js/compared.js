@@ -58,7 +58,7 @@ function showCompared() {
   const spread = state.pins.some((cell) => cells[cell].trials.length > 1);
   $("compared-help").textContent =
     `At iteration ${iterations[state.time].toLocaleString("en")}; settings first, as far as they differ.` +
-    (spread ? " ± and bands: 95% intervals of the means over seeds." : "") +
+    (spread ? " ± and bands: 95% intervals of the means over seeds, of a variance pooled as in the table." : "") +
     more;
   $("compared-legend").replaceChildren(...legendOfPins());
   $("compared-table").replaceChildren(...tableOfPins());

@@ -142,9 +142,7 @@ function drawMapOrFrame(changed) {
 
 function describeMap() {
   const how = "Click a cell, or use the arrow keys here. One colour scale for all sliders: that of the last iteration.";
-  const anyInterval = metrics.some(({ half }) => half.some((row) => row.some((value) => value !== null)));
-  const intervals = " ± is half of the 95% interval over seeds, of a variance pooled over cells where they vary alike.";
-  $("map-help").textContent = how + (anyInterval ? intervals : "");
+  $("map-help").textContent = how + intervalsInWords();
 }
 
 if (!isSearch) {

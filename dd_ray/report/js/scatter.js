@@ -95,11 +95,15 @@ function showPlaces() {
   for (const id of ["across", "up"]) $(id).value = state[id];
 }
 
+function describeScatter() {
+  const how = "A search draws its settings and has no grid: each point is a suggestion. Click a point, or use the arrow keys.";
+  $("map-help").textContent = how + intervalsInWords();
+}
+
 function buildScatter() {
   whenRead(fillPlaces);
+  whenRead(describeScatter);
   store.register({ on: ["across", "up"], draw: showPlaces });
-  $("map-help").textContent =
-    "A search draws its settings and has no grid: each point is a suggestion. Click a point, or use the arrow keys.";
   for (const id of ["across", "up"]) {
     $(id).addEventListener("change", () => store.update({ [id]: $(id).value }));
   }

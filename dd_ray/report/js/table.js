@@ -113,6 +113,7 @@ function showTable() {
   });
   $("rows-shown").textContent =
     `${inOrder.length} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
+  $("intervals").textContent = intervalsInWords();
   $("clear").hidden = !isFiltered();
 }
 

@@ -31,6 +31,15 @@ function withInterval(metric, cell) {
   return half === null ? value : `${value} ± ${halfOf(metric, half)}`;
 }
 
+/** What ± is on this page, where there is any. */
+function intervalsInWords() {
+  if (!metrics.some(({ half }) => half.some((row) => row.some((value) => value !== null)))) return "";
+  return (
+    " ± is half of the 95% interval over seeds, of a variance pooled over cells where they vary alike; " +
+    "dd-ray results prints that of each cell's own seeds."
+  );
+}
+
 const axisText = (axis, value) => axis.text[axis.values.indexOf(value)] ?? String(value);
 const escaped = (text) =>
   String(text).replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
