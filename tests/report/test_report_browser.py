@@ -606,6 +606,20 @@ def test_intervals_and_axes_end_where_a_metric_can(browser: Any, tmp_path: Path)
     assert complaints(browser) == []
 
 
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_bands_of_curves_begin_at_three_seeds_as_in_figures(browser: Any, tmp_path: Path, seeds: int) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "seed": [*range(seeds)]})
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    press(browser, "pin", ENTER)
+    for name in ("curves", "compared-curves"):
+        scroll_to(browser, name)
+        drawn = f"return document.getElementById('{name}').data?.filter(({{fill}}) => fill).map(({{x}}) => x.length)"
+        ends = until(lambda drawn=drawn: browser.execute_script(drawn))
+        assert {*ends} <= ({0} if seeds == 2 else {0, 6}) and max(ends) == (0 if seeds == 2 else 6)
+    assert ("interval" in text(browser, "curves-help")) == (seeds == 3)
+    assert complaints(browser) == []
+
+
 @pytest.mark.slow
 def test_a_sweep_of_one_axis_and_one_evaluation_is_drawn(browser: Any, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0, 2.0]}, evaluated=[300])

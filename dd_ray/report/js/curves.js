@@ -24,9 +24,9 @@ function evaluationAt(metric, cell, time) {
   return [metric.mean, metric.half, metric.seeds].map((of) => (known ? of[time][cell] : null));
 }
 
-/** The 95% intervals of a cell's mean over iterations, where there are any. */
+/** The 95% intervals of a cell's mean over iterations, where there are any of enough seeds. */
 function bandOf(metric, cell, fillcolor) {
-  const known = evaluated(metric, cells[cell].trials).filter((time) => metric.half[time][cell] !== null);
+  const known = evaluated(metric, cells[cell].trials).filter((time) => intervalOf(metric, cell, time) !== null);
   const ends = known.map((time) => endsOf(metric, metric.mean[time][cell], metric.half[time][cell]));
   return {
     x: [...known, ...[...known].reverse()].map((time) => iterations[time]),
@@ -153,11 +153,14 @@ function drawCurves(part, changed) {
   else plot(idOfPart(part), ...figureOfCurves(some));
 }
 
+const bandInWords = () =>
+  cells[state.cell].trials.length < FEWEST_SEEDS_WITH_BARS ? "" : ", with its 95% interval from three seeds on";
+
 function describeCurves() {
   if (state.cell < 0) return;
   $("curves-help").textContent =
     (cells[state.cell].trials.length > 1
-      ? "Thick: the mean of the seeds that got as far, with its 95% interval; thin: single seeds."
+      ? `Thick: the mean of the seeds that got as far${bandInWords()}; thin: single seeds.`
       : "One seed.") +
     " Dotted: the iteration of the map." +
     (data.thinned ? ` Shown are ${iterations.length} of the evaluations.` : "") +

@@ -39,8 +39,8 @@ function joiningLines([x, y], at, colours) {
 
 const MOST_WITH_BARS = 40; // cells; of more, the front and the chosen one alone have theirs
 const FEWEST_SEEDS_WITH_BARS = 3; // as in figures: the interval of two seeds would hide everything
-const intervalOf = (metric, cell) =>
-  metric.seeds[state.time][cell] < FEWEST_SEEDS_WITH_BARS ? null : metric.half[state.time][cell];
+const intervalOf = (metric, cell, time = state.time) =>
+  metric.seeds[time][cell] < FEWEST_SEEDS_WITH_BARS ? null : metric.half[time][cell];
 
 function letterIn(x, y, cell) {
   const mark = Math.min(x.mark[state.time][cell], y.mark[state.time][cell]); // the worse
