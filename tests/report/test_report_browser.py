@@ -732,6 +732,25 @@ def test_an_address_shows_what_its_sender_saw(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+def test_an_address_of_a_page_that_grows_shows_what_its_sender_saw(browser: Any, tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("unfinished", 150))
+    page = write_report(Options(path=str(path), videos=0))
+    show(browser, page)
+    select(browser, "metric", "mcc")
+    until(lambda: "metric=mcc" in browser.current_url)
+    link = browser.current_url
+    record(path, 300)
+    write_report(Options(path=str(path), videos=0))
+    browser.refresh()  # one who waits for newer numbers
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert text(browser, "map-title").endswith("at iteration 300")
+    browser.get("about:blank")
+    browser.get(link)
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    assert text(browser, "map-title").endswith("at iteration 150")
+    assert complaints(browser) == []
+
+
 def test_an_iteration_that_is_no_longer_shown_is_the_nearest(browser: Any, tmp_path: Path) -> None:
     evaluated = range(0, 310, 5)  # more than a page shows
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, evaluated=evaluated)

@@ -50,7 +50,7 @@ whenRead(identify);
 store.drawAll();
 
 function begin() {
-  if (inAddress().size) store.update(stateAt(inAddress()));
+  if (inAddress().size) store.update(stateAt(whereAtFirst()));
   if (state.cell < 0) choose(bestCell());
   const chosen = ["metric", "compared", "time", "slice", "cell", "across", "up", "group", "sort", "pins", ...KEEPING];
   store.register({ on: chosen, later: true, draw: writeAddress });

@@ -4,11 +4,15 @@ const ownOf = (table, name) => (name !== null && Object.hasOwn(table, name) ? ta
 const keyOf = (cell) => cells[cell].trials[0].key;
 const cellOf = (key) => cells.findIndex(({ trials }) => trials.some((trial) => trial.key === key));
 
+const isAtEnd = () => state.time === iterations.length - 1;
+/** Whether there will be later iterations when the sweep has gone on. */
+const mayGrow = () => iterations.at(-1) < data.last;
+
 /** What is chosen, as parameters; what is as it is at first has none. */
 function whereNow() {
   const where = new URLSearchParams({ metric: state.metric.name });
   if (state.compared) where.set("compared", state.compared);
-  if (state.time < iterations.length - 1) where.set("iteration", iterations[state.time]);
+  if (!isAtEnd() || mayGrow()) where.set("iteration", iterations[state.time]);
   for (const [field, place] of Object.entries(state.slice)) where.set(`slice.${field}`, axisOf[field].text[place]);
   if (state.cell >= 0) where.set("cell", keyOf(state.cell));
   if (isSearch) for (const id of ["across", "up"]) where.set(id, state[id]);
@@ -66,15 +70,24 @@ function filtersAt(where) {
   return Object.fromEntries(filters.filter(([, filter]) => filter));
 }
 
-/** Newer numbers; what was chosen stays chosen where it still is. */
+/** Newer numbers; what was chosen stays chosen where it still is, and the last iteration is that of the newer ones. */
 function refresh(content) {
   const where = whereNow();
+  if (isAtEnd()) where.delete("iteration");
   read(content);
   Object.assign(state, stateAt(where));
   store.drawAll();
 }
 
 const inAddress = () => new URLSearchParams(location.hash.slice(1));
+/** The address, and for when this tab loads the page anew, whether it shows the last iteration, whichever that is. */
 function writeAddress() {
-  history.replaceState(null, "", `#${whereNow()}`);
+  history.replaceState({ isAtEnd: isAtEnd() }, "", `#${whereNow()}`);
+}
+
+/** What the address asks for at first. */
+function whereAtFirst() {
+  const where = inAddress();
+  if (history.state?.isAtEnd) where.delete("iteration");
+  return where;
 }
