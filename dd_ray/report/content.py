@@ -276,14 +276,10 @@ def _metric(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any
         "within": [_number(end) for end in known.within],
         **_numbers(cells),
         "untrained": rounded(before) if compared and not np.isnan(before).all() else None,
-        "luck": [_largest(columns["luck"]) for columns in cells],
         "best": [np.flatnonzero(columns["best"]).tolist() for columns in cells],
+        "luck": [[_number(columns["luck"][best]) for best in np.flatnonzero(columns["best"])] for columns in cells],
         "region": [np.flatnonzero(columns["in_best_region"]).tolist() for columns in cells],
     }
-
-
-def _largest(values: NDArray[np.float64]) -> float | None:
-    return _number(float(np.fmax.reduce(values, initial=math.nan)))
 
 
 def _numbers(cells: Sequence[Columns], digits: int = DIGITS) -> dict[str, Any]:
@@ -308,9 +304,12 @@ def _further(columns: Columns) -> list[float]:
 
 
 def _difference(name: str, last: Summary, cells: Sequence[Columns]) -> dict[str, Any]:
-    """Return a metric less that at 0 of a field, of the same cells."""
+    """Return a metric less that at 0 of a field, of the same cells; `families` have the cells of each."""
     differs = [np.flatnonzero(columns["differs"]).tolist() for columns in cells]
-    families = ["; ".join(dict.fromkeys(filter(None, columns["family"].tolist()))) for columns in cells]
+    families = [
+        {family: np.flatnonzero(columns["family"] == family).tolist() for family in sorted({*columns["family"]} - {""})}
+        for columns in cells
+    ]
     return {**_scale(last, name), **_numbers(cells, DIGITS_OF_DIFFERENCES), "differs": differs, "families": families}
 
 

@@ -356,6 +356,30 @@ def test_a_star_says_which_maps_it_is_the_best_of(browser: Any, tmp_path: Path) 
     assert complaints(browser) == []
 
 
+def test_luck_and_the_family_of_differences_are_those_of_the_map_shown(browser: Any, tmp_path: Path) -> None:
+    def spread(config: Values, iteration: int) -> Values:
+        noise = 0.001 if config["decode"] == "extrapolated" else 0.01
+        return {"mcc": 0.5 + 0.1 * config["gamma"] + noise * config["seed"] * (1 + config["gamma"])}
+
+    def ended(config: Values) -> tuple[str, int]:
+        return ("failed", -1) if config["decode"] == "filtered" and config["beta"] == 1 else ("finished", 300)
+
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5, 0.9], "lam": [0.0, 10.0], "decode": ["extrapolated", "filtered"]}
+    path = write_sweep(tmp_path / "s", {**axes, "seed": [0, 1, 2]}, ended, metrics=spread)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    expected = {
+        "": ("up to 0.0009", "up to 0.009"),
+        "gamma": ("(8 differences: Dunnett's", "(4 differences: Dunnett's"),
+    }
+    for compared, told in expected.items():
+        select(browser, "compared", compared)
+        for key, decode, said in zip((LEFT, RIGHT), axes["decode"], told, strict=True):
+            press(browser, "slice-decode", key)
+            until(lambda decode=decode: f"decode = {decode}" in text(browser, "legend"))
+            assert said in text(browser, "legend") and text(browser, "legend").count("differences:") == bool(compared)
+    assert complaints(browser) == []
+
+
 def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}

@@ -31,7 +31,8 @@ function distinctions(shownCells) {
   const entries = [];
   const where = shownCells.length ? whereOf(shownCells[0]) : "";
   const has = (some) => some?.[time].some((cell) => shownCells.includes(cell));
-  if (metric.families?.[time]) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(metric, where)));
+  const family = familyOf(metric, where);
+  if (family) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(family, where)));
   if (shownCells.some((cell) => metric.differs?.[time].includes(cell) && holdsZero(metric, cell)))
     entries.push(entry("△ ▽", "the same by this test alone, as the interval ± holds 0"));
   if (metric.signed && !metric.half[time].some((half) => half !== null))
@@ -47,14 +48,19 @@ function distinctions(shownCells) {
 }
 
 /** What the triangles hold for: all differences of a metric, in one map or in the slices of several. */
-function ofTheMap(metric, where) {
-  const what = `above or below 0, for the map as a whole${where}: without any effect, 5% of maps have a mark`;
-  return `${what} (${metric.families[state.time]})`;
+function ofTheMap(family, where) {
+  return `above or below 0, for the map as a whole${where}: without any effect, 5% of maps have a mark (${family})`;
+}
+
+/** What is said of the differences that are told from 0 together, where further axes have some values. */
+function familyOf(metric, where) {
+  const families = Object.entries(metric.families?.[state.time] ?? {});
+  return families.find(([, some]) => some.some((cell) => whereOf(cell) === where))?.[0];
 }
 
 /** The star, and how much of its value may be luck. */
 function ofTheBest(metric, where) {
-  const luck = metric.luck[state.time];
+  const luck = metric.luck[state.time][metric.best[state.time].findIndex((cell) => whereOf(cell) === where)];
   const others = isSearch ? "that may be as good" : "outlined";
   const looks = luck === null ? "" : `; as the best of those ${others} it looks better than it is, by up to ${+luck.toPrecision(2)}`;
   return `the best of the complete cells without collapse${where}${looks}`;
