@@ -644,6 +644,35 @@ def test_bands_of_curves_begin_at_three_seeds_as_in_figures(browser: Any, tmp_pa
     assert complaints(browser) == []
 
 
+def test_one_of_anything_is_counted_as_one_and_files_are_named_by_their_map(browser: Any, tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1]}, evaluated=[300])
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    assert text(browser, "summary") == "1 cell, 1 trial with its seed: 1 finished."
+    assert text(browser, "kept").startswith("1 cell is kept.") and "1 of 1 row, at" in text(browser, "rows-shown")
+    select(browser, "metric", "mcc")
+    until(lambda: text(browser, "map-title") == "MCC at iteration 300")
+    buttons = browser.find_elements("css selector", ".downloads button")
+    names = [button.accessible_name for button in buttons if button.is_displayed()]
+    assert "SVG file: MCC at iteration 300" in names and "CSV file: Trade-offs" in names
+    assert "PNG file: The metric of all cells over iterations" in names and len({*names}) == len(names)
+    assert complaints(browser) == []
+
+
+def test_cells_and_groups_of_one_evaluation_are_points(browser: Any, tmp_path: Path) -> None:
+    def ended(config: Values) -> tuple[str, int]:
+        return ("unfinished", 0 if config["beta"] == 1 or config["gamma"] else 300)
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}, ended)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    scroll_to(browser, "groups")
+    until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
+    drawn = """return document.getElementById('groups').data.map(({mode, customdata, name}) =>
+        [mode, name ?? new Set(customdata).size])"""
+    lone, both = [["lines", 1], ["markers", 1], ["markers", "0"]], [["markers", 2], ["markers", "0.5"]]
+    assert browser.execute_script(drawn) == [*lone, *both, ["lines", 1]]
+    assert complaints(browser) == []
+
+
 @pytest.mark.slow
 def test_a_sweep_of_one_axis_and_one_evaluation_is_drawn(browser: Any, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0, 2.0]}, evaluated=[300])

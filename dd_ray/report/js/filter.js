@@ -42,8 +42,9 @@ function complaintOf(clauses) {
 
 function showKept() {
   const count = kept().filter(Boolean).length;
-  const all = isFiltered() ? `${count} of ${cells.length}` : `All ${cells.length}`;
-  $("kept").textContent = `${all} ${isSearch ? "suggestions" : "cells"} are kept.${complaintOf(clausesOf(state.query))}`;
+  const all = counted(cells.length, isSearch ? "suggestion" : "cell");
+  const some = isFiltered() ? `${count.toLocaleString("en")} of ${all}` : cells.length === 1 ? all : `All ${all}`;
+  $("kept").textContent = `${some} ${count === 1 ? "is" : "are"} kept.${complaintOf(clausesOf(state.query))}`;
   $("let-go").hidden = !isFiltered();
   if ($("query").value.trim() !== state.query) $("query").value = state.query;
   for (const group of $("values").children) {

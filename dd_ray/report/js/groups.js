@@ -30,12 +30,13 @@ function meanOfAll(metric, some) {
   });
 }
 
-function groupTraces(metric, some, colour, text, dash = "solid") {
+/** The curves of some cells as one trace; of a cell with a single evaluation, a point. */
+function cellsTrace(metric, some, colour, mode) {
   const joined = some.flatMap((cell) => [...evaluated(metric, cells[cell].trials), null].map((time) => [cell, time]));
   const names = new Map(some.map((cell) => [cell, escaped(nameOf(cell))]));
-  const thin = {
+  return {
     type: "scatter",
-    mode: iterations.length > 1 ? "lines" : "markers",
+    mode,
     x: joined.map(([, time]) => (time === null ? null : iterations[time])),
     y: joined.map(([cell, time]) => (time === null ? null : metric.mean[time][cell])),
     customdata: joined.map(([cell]) => cell),
@@ -45,9 +46,18 @@ function groupTraces(metric, some, colour, text, dash = "solid") {
     marker: { color: colour, size: 6 },
     opacity: 0.55,
   };
-  const mean = { x: iterations, y: meanOfAll(metric, some), connectgaps: true };
-  const thick = { type: "scatter", mode: "lines", ...mean, line: { color: colour, width: 3.5, dash } };
-  return [thin, { ...thick, name: text, hoverinfo: "skip" }];
+}
+
+function groupTraces(metric, some, colour, text, dash = "solid") {
+  const lone = some.filter((cell) => evaluated(metric, cells[cell].trials).length === 1);
+  const dots = lone.length ? [cellsTrace(metric, lone, colour, "markers")] : [];
+  const others = some.filter((cell) => !lone.includes(cell));
+  const thin = others.length || !lone.length ? [cellsTrace(metric, others, colour, "lines")] : [];
+  const mean = meanOfAll(metric, some);
+  const mode = mean.filter((value) => value !== null).length === 1 ? "markers" : "lines";
+  const look = { line: { color: colour, width: 3.5, dash }, marker: { color: colour, size: 10 } };
+  const thick = { type: "scatter", mode, x: iterations, y: mean, connectgaps: true, ...look };
+  return [...thin, ...dots, { ...thick, name: text, hoverinfo: "skip" }];
 }
 
 function groupLayout(width) {
@@ -74,13 +84,15 @@ function drawGroups() {
   const traces = groups.flatMap((group, i) => groupTraces(state.metric, within(group), colours[i], group.text, groupDash(i)[0]));
   const chosen = some.includes(state.cell) ? [state.cell] : [];
   const [own] = groupTraces(state.metric, chosen, CHOSEN, "");
-  const marked = { ...own, line: { color: CHOSEN, width: 2.5, dash: "dot" }, opacity: 1, hoverinfo: "skip" };
+  const look = { line: { color: CHOSEN, width: 2.5, dash: "dot" }, marker: { color: CHOSEN, size: 9 } };
+  const marked = { ...own, ...look, opacity: 1, hoverinfo: "skip" };
   plot("groups", [...traces, marked], groupLayout(Math.max(200, $("groups").clientWidth)), {
     plotly_click: ({ points: [point] }) => choose(point.customdata ?? -1),
   });
   $("groups-help").textContent =
     `${state.metric.label}. Thin: the mean of each kept cell over its seeds; thick: the mean of a group's cells, ` +
-    "where all of them have a number; dotted: the chosen cell. Click a line to choose its cell.";
+    "where all of them have a number; dotted: the chosen cell. " +
+    "A single evaluation is a point. Click a line to choose its cell.";
   const entries = groups.map((group, i) => {
     const made = entry(groupDash(i)[1], `${axis.symbol} = ${group.text} (${within(group).length})`);
     made.querySelector("b").style.color = colours[i];

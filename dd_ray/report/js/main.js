@@ -14,9 +14,9 @@ function describeSweep() {
   const states = Object.entries(data.states).map(
     ([name, count]) => `${count.toLocaleString("en")} ${name.replaceAll("_", " ")}`,
   );
-  const what = isSearch ? "suggestions" : "cells";
+  const what = counted(cells.length, isSearch ? "suggestion" : "cell");
   $("summary").textContent =
-    `${cells.length} ${what}, ${trials.toLocaleString("en")} trials with their seeds: ${states.join(", ")}.`;
+    `${what}, ${counted(trials, "trial")} with ${trials === 1 ? "its seed" : "their seeds"}: ${states.join(", ")}.`;
 }
 
 const IDENTITY = {

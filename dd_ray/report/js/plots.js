@@ -55,7 +55,7 @@ const isWithin = (changed, keys) => [...changed].every((key) => keys.includes(ke
  */
 function offerFiles(id, rows, { pictures = true, figure = null, below = id } = {}) {
   const bar = element("p", "", { class: "downloads" });
-  const what = document.getElementById($(id).getAttribute("aria-labelledby"))?.textContent || $(id).ariaLabel;
+  const title = $(id).getAttribute("aria-labelledby");
   const image = (options) => {
     store.catchUp(id);
     if (!figure) return Plotly.toImage(id, options);
@@ -71,7 +71,9 @@ function offerFiles(id, rows, { pictures = true, figure = null, below = id } = {
     CSV: async () => `data:text/csv;charset=utf-8,${encodeURIComponent(rows().map(csvLine).join(""))}`,
   };
   for (const [kind, made] of Object.entries(kinds)) {
-    const button = element("button", kind, { type: "button", "aria-label": `${kind} file: ${what || id}` });
+    const own = `${id}-${kind}`;
+    const button = element("button", kind, { type: "button", id: own, "aria-label": `${kind} file: ${title ? "" : $(id).ariaLabel}` });
+    if (title) button.setAttribute("aria-labelledby", `${own} ${title}`); // which changes with what is shown
     button.addEventListener("click", async () => {
       const name = `${data.about.name}_${id}.${kind.toLowerCase()}`;
       element("a", "", { href: await made(), download: name }).click();

@@ -112,7 +112,7 @@ function showTable() {
     if (heading.firstChild.textContent !== title) heading.firstChild.textContent = title;
   });
   $("rows-shown").textContent =
-    `${inOrder.length} of ${cells.length} rows, at iteration ${iterations[state.time].toLocaleString("en")}.`;
+    `${inOrder.length.toLocaleString("en")} of ${counted(cells.length, "row")}, at iteration ${iterations[state.time].toLocaleString("en")}.`;
   $("intervals").textContent = intervalsInWords();
   $("clear").hidden = !isFiltered();
 }

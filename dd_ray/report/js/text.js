@@ -40,6 +40,9 @@ function intervalsInWords() {
   );
 }
 
+/** How many of something there are: 1 cell, 2,000 cells. */
+const counted = (count, what) => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+
 const axisText = (axis, value) => axis.text[axis.values.indexOf(value)] ?? String(value);
 const escaped = (text) =>
   String(text).replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
