@@ -380,6 +380,24 @@ def test_luck_and_the_family_of_differences_are_those_of_the_map_shown(browser: 
     assert complaints(browser) == []
 
 
+def test_a_map_without_a_number_has_no_bracket_as_it_has_no_bar(browser: Any, tmp_path: Path) -> None:
+    def some(config: Values, iteration: int) -> Values:
+        return {"mcc": 0.5 + 0.01 * (1 + config["lam"]) * config["seed"]}
+
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5], "lam": [0.0, 10.0], "seed": [0, 1, 2]}
+    show(browser, write_report(Options(path=str(write_sweep(tmp_path / "s", axes, metrics=some)), videos=0)))
+    brackets = """return document.getElementById('map').layout.shapes
+        .filter(({name}) => name === 'least significant difference').length"""
+    assert browser.execute_script(brackets) == 3
+    select(browser, "compared", "lam")  # at λ = 0, with which all else is compared
+    until(lambda: "minus that at λ = 0" in text(browser, "map-title"))
+    until(lambda: browser.execute_script(brackets) == 0)
+    assert "on the colour bar" not in text(browser, "legend")
+    press(browser, "slice-lam", RIGHT)
+    until(lambda: browser.execute_script(brackets) == 3)
+    assert complaints(browser) == []
+
+
 def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}

@@ -124,7 +124,7 @@ function drawMap() {
     plot_bgcolor: themeColour("empty"),
     xaxis: mapAxis(xField, size.crowded ? -90 : 0),
     yaxis: mapAxis(yField, 0),
-    shapes: [...shapesOnMap(), ...noiseBracket()],
+    shapes: [...shapesOnMap(), ...noiseBracket(shownCells)],
     annotations: pinLetters(),
   };
   plot("map", mapTraces(shownCells, size), layout, {
@@ -137,7 +137,7 @@ const OVER_THE_MAP = ["cell", "pins", ...KEEPING];
 /** Of the chosen cell, the pins and the filter, the map draws no more than what lies over it. */
 function drawMapOrFrame(changed) {
   if (!isWithin(changed, OVER_THE_MAP)) return drawMap();
-  overlay("map", { shapes: [...shapesOnMap(), ...noiseBracket()], annotations: pinLetters() });
+  overlay("map", { shapes: [...shapesOnMap(), ...noiseBracket(cellsOnMap())], annotations: pinLetters() });
 }
 
 function describeMap() {

@@ -81,7 +81,7 @@ function drawLegend(shownCells) {
   entries.unshift(...distinctions(shownCells));
   const before = shownCells.map((cell) => metric.untrained?.[cell] ?? null).filter((score) => score !== null);
   if (before.length) entries.push(element("li", `before training: ${extent(metric, before)}`));
-  if (metric.noise !== null)
+  if (hasBracket(shownCells))
     entries.push(entry("⊓", `on the colour bar: the least significant difference ${metric.signed ? "from 0" : "of two cells"}, by itself: ${+metric.noise.toPrecision(2)}`));
   const beyond = shownCells.filter((cell) => {
     const value = metric.mean[time][cell];

@@ -164,11 +164,17 @@ function colourBar(metric) {
   };
 }
 
+/** Whether there is a bracket, and a colour bar for it: a map without a number has none. */
+function hasBracket(shownCells) {
+  const metric = mapped();
+  return metric.noise !== null && shownCells.some((cell) => metric.mean[state.time][cell] !== null);
+}
+
 const BRACKET = "least significant difference";
 /** On the colour bar, from its lower end or from 0, how far two cells, or one and 0, must differ to be told apart. */
-function noiseBracket() {
+function noiseBracket(shownCells) {
   const metric = mapped();
-  if (metric.noise === null) return [];
+  if (!hasBracket(shownCells)) return [];
   const low = metric.signed ? 0 : metric.min;
   const [from, to] = [low, low + metric.noise].map((value) => (value - metric.min) / (metric.max - metric.min));
   const line = (x0, y0, x1, y1) => ({
