@@ -398,6 +398,19 @@ def test_a_map_without_a_number_has_no_bracket_as_it_has_no_bar(browser: Any, tm
     assert complaints(browser) == []
 
 
+def test_without_webgl_the_page_says_so_itself(browser: Any, page: Path) -> None:
+    show(browser, page)
+    scroll_to(browser, "parallel")
+    until(lambda: browser.execute_script("return document.getElementById('parallel').data"))
+    assert text(browser, "parallel").strip().startswith("This browser has no WebGL")
+    found = """const place = document.getElementById('parallel').querySelector('.hint');
+        return [getComputedStyle(place).color, getComputedStyle(document.getElementById('parallel-help')).color,
+            place.parentElement.style.background, place.parentElement.onclick,
+            document.querySelectorAll('#parallel .no-webgl').length]"""
+    colour, of_hints, background, clicked, boxes = browser.execute_script(found)
+    assert colour == of_hints and (background, clicked, boxes) == ("", None, 0)
+
+
 def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}

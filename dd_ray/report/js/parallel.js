@@ -164,6 +164,18 @@ function seenOn(metric) {
   });
 }
 
+const WITHOUT_WEBGL = "This browser has no WebGL, with which these lines are drawn; the table below holds the same numbers.";
+
+/** Without WebGL, a sentence in place of plotly's box, which leads to a site. */
+function sayWithoutWebgl() {
+  const box = $("parallel").querySelector(".no-webgl");
+  if (!box) return;
+  $("parallel").ariaLabel = WITHOUT_WEBGL;
+  Object.assign(box.parentElement, { onclick: null, style: "" });
+  box.parentElement.querySelector(".hint")?.remove();
+  box.replaceWith(element("p", WITHOUT_WEBGL, { class: "hint" }));
+}
+
 function drawParallel() {
   const { metric, time } = state;
   const room = $("parallel").parentElement.clientWidth;
@@ -188,6 +200,7 @@ function drawParallel() {
   $("parallel").style.width = `${width}px`;
   const layout = { ...baseLayout(), width, height: 340, margin: { l: 46, r: 46, t: 44, b: 18 } };
   plot("parallel", [trace], layout, { plotly_restyle: brushed });
+  sayWithoutWebgl();
   describeAxes();
 }
 
