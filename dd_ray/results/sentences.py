@@ -81,6 +81,8 @@ class Account:
     """Number of differences of a metric, at all of `betas`, for which the intervals hold at once."""
     seeds: int
     """Number of seeds of the baseline."""
+    shared: int
+    """The most of these seeds that another arm has at this β."""
 
 
 def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | None:
@@ -124,6 +126,7 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
         told=tuple(told),
         compared=compared,
         seeds=len(base),
+        shared=max((len(_at(arm, beta).index.intersection(base.index)) for arm in levels), default=len(base)),
     )
 
 
@@ -155,6 +158,10 @@ def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
     if not account.told:
         if account.seeds < 2:
             why = "With one seed no difference can be told from the luck of the seed; give --seeds 3 or more."
+        elif account.beta and account.shared < 2:
+            at = plain(setting(dict([account.beta])))
+            besides = f"at {at} beside those of {account.baseline}"
+            why = f"No two seeds of another setting have finished {besides}, so no difference can be told."
         else:
             why = "No two seeds of two cells have finished that differ, so no difference can be told from luck."
         return [why, *_collapsed(trials)]

@@ -239,6 +239,16 @@ def test_seeds_that_agree_say_nothing():
     assert not any("[" in said for said in sentences(trials))
 
 
+def test_arms_that_share_no_beta_with_the_baseline_are_told_apart_from_seeds_that_agree():
+    """It said that no two seeds had finished, of a sweep in which all had."""
+    base, other = {"model": ["beta_vae"], "beta": [1.0]}, {"model": ["inertia_vae"], "gamma": [0.8], "beta": [10.0]}
+    rng = np.random.default_rng(0)
+    grids = [{**grid, "seed": SEEDS} for grid in (base, other)]
+    said = sentences(finals(grids, lambda config: {"linear_r2": rng.normal()}))
+    of_setting = "No two seeds of another setting have finished at β = 1 beside those of the β-VAE"
+    assert said == [f"{of_setting}, so no difference can be told."]
+
+
 def test_unfinished_trials_are_no_pairs():
     trials = finals([GRID], measure)
     lost = (trials["seed"] == 2) & (trials["gamma"] == 0.8)
