@@ -1,9 +1,12 @@
 """The page of what was found, against its tables and the commands that it names."""
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from dd_ray.metrics import seed_interval
+from dd_ray.results.comparisons import holm
 from dd_ray.results.confirmation import choose, contrasts
 from dd_ray.results.table import final
 from dd_ray.studies.answer import STUDY
@@ -109,6 +112,49 @@ def test_the_page_has_the_control_before_the_gaussian() -> None:
         texts.append(f"{mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−"))
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
     assert f"It gains {texts[0]} of R² and {texts[1]} of MCC over the β-VAE" in page
+
+
+def test_the_page_has_what_fifteen_more_seeds_tell() -> None:
+    names = ("gaussian_confirmed", "gaussian_control", "gaussian_more")
+    tables = [final(pd.read_parquet(ROOT / "analysis" / "answer" / f"{name}.parquet")) for name in names]
+    ten, fifteen, all_25 = pd.concat(tables[:2]), tables[2], pd.concat(tables)
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+
+    def less_the_beta_vae(trials: pd.DataFrame, outcome: str, beta: float, gamma: float) -> "pd.Series[float]":
+        here = trials[trials["lam"] == 0].set_index("seed")
+        alone = here[(here["model"] == "beta_vae") & (here["beta"] == 0.3)]
+        arm = here[(here["model"] == "inertia_vae") & (here["beta"] == beta) & (here["gamma"] == gamma)]
+        return (arm[outcome] - alone[outcome]).dropna()
+
+    for outcome, symbol in zip(STUDY.outcomes, ("R²", "MCC"), strict=True):
+        p_values = []
+        for name, beta, gamma in (
+            ("inertia γ = 0.8", 0.03, 0.8),
+            ("inertia γ = 0.8", 0.1, 0.8),
+            ("control, γ = λ = 0", 0.1, 0.0),
+        ):
+            of_each = [less_the_beta_vae(trials, outcome, beta, gamma) for trials in (ten, fifteen, all_25)]
+            assert [len(values) for values in of_each] == [10, 15, 25]
+            told = [f"{mean:+.2f} [{low:.2f}, {high:.2f}]" for mean, low, high in map(seed_interval, of_each)]
+            assert f"| {name} | {symbol} | {beta:g} | {' | '.join(told)} |".replace("-", "−") in page
+            p_values += [stats.ttest_1samp(of_each[1], 0).pvalue] if gamma else []
+        first, second = holm(np.array(p_values))
+        digits = 3 if symbol == "R²" else 2
+        assert f"{first:.{digits}f} and {second:.{digits}f})" in page
+    beyond = [
+        seed_interval(
+            less_the_beta_vae(trials, STUDY.outcomes[0], beta, 0.8)
+            - less_the_beta_vae(trials, STUDY.outcomes[0], 0.1, 0.0)
+        )
+        for trials, beta in ((fifteen, 0.03), (all_25, 0.03), (all_25, 0.1))
+    ]
+    texts = [f"{mean:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−") for mean, low, high in beyond]
+    assert f"less the control is {texts[0]}, and {texts[1]} over all 25 seeds, at β = 0.1 {texts[2]}" in page
+    costs = [
+        seed_interval(less_the_beta_vae(fifteen, "reconstruction_error", *cell)) for cell in ((0.03, 0.8), (0.1, 0))
+    ]
+    told = [f"{mean:.4f} [{low:.4f}, {high:.4f}]".replace("-", "−") for mean, low, high in costs]
+    assert f"γ costs {told[0]} of error, the control nothing ({told[1]})" in page
 
 
 def test_the_page_has_what_twice_as_long_tells() -> None:
