@@ -292,8 +292,8 @@ class Collected:
 
 def collect(plan: Plan, sweep: SweepFolder) -> Collected:
     """Write the tables of a plan's sweep, and return its results."""
-    came_out: CameOut = resolve(plan.came_out)(plan, sweep)
     table = results.load(sweep.location)
+    came_out: CameOut = resolve(plan.came_out)(plan, sweep, table)
     sweep.files.write("results.csv", results.as_csv(table))
     evaluations = table[table["key"].isin(came_out.keys)].reset_index(drop=True)
     trials = results.final(evaluations)

@@ -11,7 +11,10 @@ from dd_ray.sweep.plan import Plan
 
 
 class CameOut(Protocol):
-    """The results of a plan, made when nothing runs any more. Making it writes files beside the table of trials."""
+    """The results of a plan, made when nothing runs any more. Making it writes files beside the table of trials.
+
+    It is made of the plan, its sweep, and the rows of `dd_ray.results.table.load` of that sweep.
+    """
 
     @property
     def keys(self) -> Collection[str]:
@@ -30,7 +33,7 @@ class CameOut(Protocol):
 class TrialsCameOut:
     """The results of a grid."""
 
-    def __init__(self, plan: Plan, sweep: SweepFolder) -> None:
+    def __init__(self, plan: Plan, sweep: SweepFolder, table: pd.DataFrame) -> None:
         self.keys = plan.keys
         self._plan, self._sweep = plan, sweep
 

@@ -176,10 +176,9 @@ def paired(trials: pd.DataFrame, outcome: str, cells: Mapping[str, Sequence[str]
 class ConfirmationCameOut(TrialsCameOut):
     """The results of chosen cells with fresh seeds. Their contrasts are written to `confirmation.csv`."""
 
-    def __init__(self, plan: ConfirmationPlan, sweep: SweepFolder) -> None:
-        super().__init__(plan, sweep)
+    def __init__(self, plan: ConfirmationPlan, sweep: SweepFolder, table: pd.DataFrame) -> None:
+        super().__init__(plan, sweep, table)
         self._confirmed = plan
-        table = load(sweep.location)
         self._contrasts = contrasts(final(table[table["key"].isin(plan.keys)]), plan.chosen)
         sweep.files.write("confirmation.csv", as_csv(pd.DataFrame([vars(each) for each in self._contrasts])))
 

@@ -167,7 +167,7 @@ def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
 class SuggestionsCameOut:
     """The results of a search. Its suggestions are written to `suggestions.csv`."""
 
-    def __init__(self, plan: SearchPlan, sweep: SweepFolder) -> None:
+    def __init__(self, plan: SearchPlan, sweep: SweepFolder, table: pd.DataFrame) -> None:
         self._plan, self._sweep = plan, sweep
         self._suggestions = load(sweep.location)
         sweep.files.write("suggestions.csv", as_csv(self._suggestions))
