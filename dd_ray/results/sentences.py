@@ -98,7 +98,8 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
     beta = _best_beta(arms)
     levels = arms.each_by_itself()
     base = _at(arms.baseline, beta)
-    pairs = {arm.name: _paired(_at(arm, beta), base, metric) for arm in levels}
+    at_beta = {arm.name: _at(arm, beta) for arm in levels}
+    pairs = {name: _paired(ended, base, metric) for name, ended in at_beta.items()}
     betas = 1 + (_rivals(arms, beta) if beta else 0)
     compared = betas * sum(_varies(values) for values in pairs.values())
     best: dict[tuple[tuple[str, str], ...], tuple[Arm, Difference]] = {}
@@ -112,7 +113,7 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
             name=arm.name,
             levels=sum(other.kind == kind for other in levels),
             score=score,
-            cost=_cost(_at(arm, beta), base, metric, compared),
+            cost=_cost(at_beta[arm.name], base, metric, compared),
         )
         for kind, (arm, score) in best.items()
     ]
@@ -126,7 +127,7 @@ def account_of(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> Account | 
         told=tuple(told),
         compared=compared,
         seeds=len(base),
-        shared=max((len(_at(arm, beta).index.intersection(base.index)) for arm in levels), default=len(base)),
+        shared=max((len(ended.index.intersection(base.index)) for ended in at_beta.values()), default=len(base)),
     )
 
 
@@ -156,15 +157,7 @@ def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
     if account is None:
         return []
     if not account.told:
-        if account.seeds < 2:
-            why = "With one seed no difference can be told from the luck of the seed; give --seeds 3 or more."
-        elif account.beta and account.shared < 2:
-            at = plain(setting(dict([account.beta])))
-            besides = f"at {at} beside those of {account.baseline}"
-            why = f"No two seeds of another setting have finished {besides}, so no difference can be told."
-        else:
-            why = "No two seeds of two cells have finished that differ, so no difference can be told from luck."
-        return [why, *_collapsed(trials)]
+        return [_why_nothing_is_told(account), *_collapsed(trials)]
     where = ""
     if account.beta:
         best = ", where reconstruction is best" if account.beta_chosen else ""
@@ -180,6 +173,16 @@ def in_words(metric: str) -> str:
     """Name a metric in a sentence: `linear R² of stills`."""
     words = described(metric).label.split(" (")[0].replace(", of ", " of ")
     return words[0].lower() + words[1:] if words[1:2].islower() else words
+
+
+def _why_nothing_is_told(account: Account) -> str:
+    if account.seeds < 2:
+        return "With one seed no difference can be told from the luck of the seed; give --seeds 3 or more."
+    if account.beta and account.shared < 2:
+        at = plain(setting(dict([account.beta])))
+        besides = f"at {at} beside those of {account.baseline}"
+        return f"No two seeds of another setting have finished {besides}, so no difference can be told."
+    return "No two seeds of two cells have finished that differ, so no difference can be told from luck."
 
 
 def _clause(account: Account, told: Told, first: bool) -> str:
