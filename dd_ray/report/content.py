@@ -233,8 +233,12 @@ def _places(summary: Summary) -> pd.DataFrame:
 Columns = Mapping[str, NDArray[Any]]
 """Numbers of cells: [C] of one metric, or [C, M] of all. C cells of the report, M metrics."""
 WITHOUT: Mapping[str, Any] = {
-    **{"seeds": 0, "collapsed_seeds": 0, "marked_seeds": 0},
-    **{"mark": "absent", "family": "", "differs": False},
+    "seeds": 0,
+    "collapsed_seeds": 0,
+    "marked_seeds": 0,
+    "mark": "absent",
+    "family": "",
+    "differs": False,
 }
 """What stands for a difference where there is none; for all else, NaN."""
 

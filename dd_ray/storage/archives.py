@@ -23,8 +23,16 @@ from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
 
 DAMAGE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OverflowError, ValueError, LookupError, RuntimeError),
-    *(SyntaxError, tokenize.TokenError),
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OverflowError,
+    ValueError,
+    LookupError,
+    RuntimeError,
+    SyntaxError,
+    tokenize.TokenError,
 )
 """Errors that zipfile raises of a damaged archive, one of an unknown method or one with a password, and NumPy of arrays
 in it: the last two of a header whose checksum is not reached by then."""
