@@ -410,7 +410,7 @@ def _mend_manifest(sweep: SweepFolder) -> None:
 
 
 def _say_what_changed(sweep: SweepFolder) -> None:
-    before = sweep.manifest() or {}
+    before = sweep.manifest()
     if changed := difference(versions(), before.get("versions", {})):
         print(f"Since the sweep was last run, the software has changed: {changed}.")
         print("Trials of before and after need not agree to the last digit.")

@@ -121,13 +121,13 @@ def test_values_that_can_be_read_once_are_those_of_an_earlier_preset_too(tmp_pat
     before = study.as_before()
     assert before
     earlier = dd_ray.plan(before, gamma=[0, 0.9], storage=tmp_path)
-    SweepFolder.at(earlier.location).write_manifest(make_manifest(earlier, None))
+    SweepFolder.at(earlier.location).write_manifest(make_manifest(earlier, {}))
     assert dd_ray.plan(study, gamma=iter([0, 0.9]), extension=None, storage=tmp_path).keys == earlier.keys
 
 
 def test_a_sweep_that_names_no_versions_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = dd_ray.plan(TINY, storage=tmp_path)
-    without = {name: value for name, value in make_manifest(plan, None).items() if name != "versions"}
+    without = {name: value for name, value in make_manifest(plan, {}).items() if name != "versions"}
     SweepFolder.at(plan.location).write_manifest(without)
     _open_sweep(plan, shown=True)
     assert not capsys.readouterr().out

@@ -175,7 +175,7 @@ def load_networks(path: str | Path, trials: pd.DataFrame) -> tuple[list[Network]
         raise UserError(f"trials are rows of a table, and not of type {kind}; give those of choose, or rows.iloc[[0]].")
     sweep, networks, left_out = SweepFolder.open(path), [], {}
     # A label also names fields with the same value in all trials, which distinguish none.
-    alike = {name for name, values in (sweep.manifest() or {})["axes"].items() if len(values) == 1} - {"seed"}
+    alike = {name for name, values in sweep.manifest()["axes"].items() if len(values) == 1} - {"seed"}
 
     def settings_of(row: Mapping[Any, Any]) -> dict[str, Any]:
         names = [field_named(name) for name in parts_of(row["label"])]

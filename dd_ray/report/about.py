@@ -25,7 +25,7 @@ def about(*sweeps: SweepFolder) -> dict[str, Any]:
 
 
 def _about(sweep: SweepFolder) -> dict[str, Any]:
-    manifest = sweep.manifest() or {}
+    manifest = sweep.manifest()
     command, versions = manifest.get("command"), manifest.get("versions") or {}
     return {
         "name": sweep.name,

@@ -135,7 +135,7 @@ def _check_kinds(sweeps: Mapping[str, SweepFolder]) -> None:
     Raises:
         UserError: one of several is a search, whose suggestions are no cells of a grid.
     """
-    searches = [sweep for sweep in sweeps.values() if "search" in (sweep.manifest() or {})]
+    searches = [sweep for sweep in sweeps.values() if "search" in sweep.manifest()]
     if searches and len(sweeps) > 1:
         raise UserError(f"{searches[0].location} holds a search, which has a page of its own; leave it out here.")
 

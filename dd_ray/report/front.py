@@ -250,7 +250,7 @@ def _to_come(sweep: SweepFolder, made: Set[str]) -> int:
         sweep: a search or a grid.
         made: keys of the trials that it has.
     """
-    manifest = sweep.manifest() or {}
+    manifest = sweep.manifest()
     if "search" not in manifest:
         return 0
     asked, seeds = manifest["options"].get("suggestions", 0), len(manifest["search"].get("seeds", ()))
@@ -264,7 +264,7 @@ def _to_come(sweep: SweepFolder, made: Set[str]) -> int:
 
 def _finding(sweep: SweepFolder) -> str:
     """Return the first of the sentences that a grid's command ends with."""
-    manifest = sweep.manifest() or {}
+    manifest = sweep.manifest()
     if "search" in manifest:
         return ""
     said = sentences(results.final(results.load(sweep.location)), manifest.get("tells", TELLS))

@@ -98,7 +98,7 @@ class ServedSweep:
         content, version = self.content()
         if content is not None:
             return render(content, [], [], served=version)
-        manifest = sweep.manifest() or {}
+        manifest = sweep.manifest()
         return waiting_page(sweep.name, manifest.get("question") or "", sweep.location)
 
     def _read(self) -> None:

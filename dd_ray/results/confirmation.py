@@ -48,7 +48,7 @@ def confirmed(plan: Plan) -> Plan:
         return plan
     if plan.study.search:
         raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
-    if SweepFolder.at(plan.location).manifest() is None:
+    if not SweepFolder.at(plan.location).manifest():
         raise UserError(
             f"--confirm {number} is of the best cells of {plan.location}, which has not been run; give the same "
             "command without --confirm first."

@@ -127,7 +127,7 @@ def search_of(sweep: SweepFolder) -> dict[str, Any]:
     Raises:
         UserError: the sweep is a grid, or has an objective that is no metric with a better side.
     """
-    manifest = sweep.manifest() or {}
+    manifest = sweep.manifest()
     if "search" not in manifest:
         raise UserError(f"{sweep.location} holds a grid and no search; give a folder that a search wrote.")
     search: dict[str, Any] = manifest["search"]

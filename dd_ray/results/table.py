@@ -58,7 +58,7 @@ def load(path: str | Path, *more: str | Path) -> pd.DataFrame:
     if len(found) == 1:
         (rows,) = found.values()
     else:
-        for note in differences(found, {name: sweep.manifest() or {} for name, sweep in sweeps.items()}):
+        for note in differences(found, {name: sweep.manifest() for name, sweep in sweeps.items()}):
             _say_once(f"note: {note}.")
         rows = join(found)
     table = pd.DataFrame(rows).sort_values(["label", "iteration"], ignore_index=True)
@@ -75,7 +75,7 @@ def manifest_of(path: str | Path, *more: str | Path) -> dict[str, Any]:
     Raises:
         UserError: there is no sweep.
     """
-    manifests = [sweep.manifest() or {} for sweep in open_all(path, *more).values()]
+    manifests = [sweep.manifest() for sweep in open_all(path, *more).values()]
     return joined_manifest(manifests) if len(manifests) > 1 else manifests[0]
 
 

@@ -134,7 +134,7 @@ def _named(text: str) -> tuple[str, str]:
 def _taken_before(own: SweepFolder) -> Start | None:
     """Return the start that a sweep has a copy of; None if it has none."""
     try:
-        manifest = own.manifest() or {}
+        manifest = own.manifest()
     except DamagedError:  # the command sets it aside
         return None
     axes: Mapping[str, Sequence[Any]] = manifest.get("axes", {})

@@ -79,7 +79,7 @@ class SweepFolder:
             raise UserError(f"{location} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
         if not folder.files.exists("sweep.json"):
             raise UserError(f"{location} holds no sweep (no sweep.json); give a folder that a sweep wrote.")
-        manifest = folder.manifest() or {}
+        manifest = folder.manifest()
         try:
             recall(manifest.get("extensions", []))
             check_options(manifest.get("extensions", []), str(location))
@@ -113,8 +113,8 @@ class SweepFolder:
             raise UserError(f"{self.location} is no folder, which this needs; give a sweep that is kept in one.")
         return self.files.local
 
-    def manifest(self) -> dict[str, Any] | None:
-        """Return the sweep as it was asked for; None if it has not been yet.
+    def manifest(self) -> dict[str, Any]:
+        """Return the sweep as it was asked for; empty if it has not been yet.
 
         Raises:
             DamagedError: it is damaged.
@@ -122,7 +122,7 @@ class SweepFolder:
         try:
             return read_object(self.files, "sweep.json")
         except FileNotFoundError:
-            return None
+            return {}
 
     def progress(self) -> dict[str, Any] | None:
         """Return the progress that the running command wrote last; None if there is none, or it is damaged."""

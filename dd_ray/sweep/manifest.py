@@ -20,14 +20,14 @@ from dd_ray.storage.versions import commit, machine, versions
 from dd_ray.sweep.plan import Plan
 
 
-def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def make_manifest(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
     """Make the manifest of a plan, including the values that the sweep had before."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "study": plan.study.name,
         "tells": list(plan.study.tells),
         "question": plan.study.question,
-        "began": (before or {}).get("began", now),
+        "began": before.get("began", now),
         "asked": now,
         "machine": machine(),
         "axes": _axes(before["axes"] if before else {}, plan.axes),
@@ -37,7 +37,7 @@ def make_manifest(plan: Plan, before: Mapping[str, Any] | None) -> dict[str, Any
         "command": sys.argv,
         "versions": versions(),
         "commit": commit(),
-        "extensions": _extensions((before or {}).get("extensions", [])),
+        "extensions": _extensions(before.get("extensions", [])),
     }
 
 
@@ -59,7 +59,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             defaults, a wider range or further options of an extension; the message names it.
     """
     before = sweep.manifest()
-    if before is None:
+    if not before:
         return
     if before["study"] != plan.study.name:
         raise UserError(

@@ -50,7 +50,7 @@ class Member:
         hparams = {name: description["config"][name] for name in work.hparams}
         self._board = Board(sweep.board(description["label"]), hparams, done + 1, work.reported)
         if done < 0:
-            manifest = sweep.manifest() or {}
+            manifest = sweep.manifest()
             command = shlex.join(["python", *manifest.get("command", [])])
             self._board.write_about(manifest.get("question", ""), command, description["config"])
         self._recorded = done

@@ -159,11 +159,11 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) 
 
 
 def _show_new_axes(
-    sweep: SweepFolder, before: Mapping[str, Any] | None, now: Mapping[str, Any], reported: Collection[str] = ()
+    sweep: SweepFolder, before: Mapping[str, Any], now: Mapping[str, Any], reported: Collection[str] = ()
 ) -> None:
     """Add the axes that a sweep gets with this command to the hyperparameters that TensorBoard shows of its trials."""
     varied = [[name for name, values in each["axes"].items() if len(values) > 1] for each in (before or now, now)]
-    if before is not None and set(varied[1]) - set(varied[0]):
+    if before and set(varied[1]) - set(varied[0]):
         # Not at the top, since it brings PyTorch, which the driver needs for nothing else.
         from dd_ray.trial.board import show_axes  # noqa: PLC0415
 

@@ -83,7 +83,7 @@ def merge(target: SweepFolder, sources: Mapping[str, SweepFolder]) -> dict[str, 
     with ExitStack() as held:
         for sweep in sources.values():
             held.enter_context(at_rest(sweep, "merge"))
-        manifests = {name: sweep.manifest() or {} for name, sweep in sources.items()}
+        manifests = {name: sweep.manifest() for name, sweep in sources.items()}
         _check_sources(sources, manifests)
         trials = _chosen({name: _trials_of(name, sweep) for name, sweep in sources.items()})
         if not trials:
@@ -259,7 +259,7 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _said(target: SweepFolder, counts: Mapping[str, int]) -> Sequence[str]:
-    study = (target.manifest() or {})["study"]
+    study = target.manifest()["study"]
     storage, name = storage_of(target.location), name_of(target.location)
     each = ", ".join(f"{number} from {source}" for source, number in counts.items())
     goes_on = shlex.join([COMMAND, study, "--storage", storage, "--name", name])

@@ -82,7 +82,7 @@ def trials_named(sweep: SweepFolder, keys: Sequence[str], where: Sequence[str]) 
 
 def remove(sweep: SweepFolder, trials: Sequence[TrialToRemove]) -> None:
     """Remove trials, and make what the sweep has of all of them anew. The caller holds the sweep's lock."""
-    if "search" in (sweep.manifest() or {}):
+    if "search" in sweep.manifest():
         from dd_ray.sweep.suggestions import open_again  # noqa: PLC0415  # Optuna takes a second
 
         open_again(sweep, [trial.folder.key for trial in trials])
@@ -210,7 +210,7 @@ def _list(sweep: SweepFolder, trials: Sequence[TrialToRemove], where: Sequence[s
     if len(trials) > len(some):
         print(f"... and {len(trials) - len(some)} more.")
     print(f"This frees {shown_size(freed)} of {shown_size(of_all)}.")
-    may_leave_out = where and "search" not in (sweep.manifest() or {})
+    may_leave_out = where and "search" not in sweep.manifest()
     left_out = f"; with --exclude {shlex.join(where)} it leaves them out" if may_leave_out else ""
     print(f"The sweep's command trains them again if it is given as before{left_out}.", flush=True)
 

@@ -73,7 +73,7 @@ def test_where_no_seed_has_both_there_is_nothing_to_draw(tmp_path: Path) -> None
 
 def parts_of(whole: SweepFolder, folder: Path) -> list[str]:
     """Copy a confirmation into two, each with half of the seeds."""
-    manifest = whole.manifest() or {}
+    manifest = whole.manifest()
     seeds = sorted({trial.describe()["config"]["seed"] for trial in whole.trials()})
     parts = []
     for name, some in (("one", seeds[:2]), ("other", seeds[2:])):
@@ -100,7 +100,7 @@ def test_confirmations_of_the_same_cells_are_drawn_as_one(sweeps: tuple[str, str
 
 def test_confirmations_of_different_cells_are_refused(sweeps: tuple[str, str], tmp_path: Path) -> None:
     one, other = parts_of(SweepFolder.open(sweeps[1]), tmp_path)
-    manifest = SweepFolder.open(other).manifest() or {}
+    manifest = SweepFolder.open(other).manifest()
     for arms in manifest["confirms"]["chosen"].values():
         first, second = [arm for arm in arms if arm != BASELINE][:2]
         arms[first], arms[second] = arms[second], arms[first]

@@ -41,7 +41,7 @@ def storage(tmp_path: Path) -> Path:
     write_sweep(tmp_path / "whole #1", {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1, 2]}, metrics=measured)
     write_sweep(tmp_path / "half", AXES, ended)
     sweep = SweepFolder.at(tmp_path / "half")
-    sweep.write_manifest({**(sweep.manifest() or {}), "question": HOSTILE})
+    sweep.write_manifest({**sweep.manifest(), "question": HOSTILE})
     sweep.files.write("report.html", b"the page")
     (tmp_path / "other").mkdir()
     (tmp_path / "file.txt").write_text("x")
@@ -88,7 +88,7 @@ def test_a_search_has_all_trials_that_it_is_asked_for(tmp_path: Path) -> None:
 
     def line(trained: float) -> tuple[str, str]:
         run(plan, bowl, kill_after=trained)
-        sweep.write_manifest({**(sweep.manifest() or {}), "options": {"suggestions": 5}})
+        sweep.write_manifest({**sweep.manifest(), "options": {"suggestions": 5}})
         said = Lines().of(sweep)
         return said.state, said.progress
 
@@ -104,7 +104,7 @@ def test_a_damaged_sweep_does_not_take_the_others_away(
     storage: Path, capsys: pytest.CaptureFixture[str], name: str, value: object
 ) -> None:
     sweep = SweepFolder.at(storage / "half")
-    sweep.write_manifest({**(sweep.manifest() or {}), name: value})
+    sweep.write_manifest({**sweep.manifest(), name: value})
     page = front.front_page(str(storage), lambda line: line.name)
     assert "whole #1" in page and "half" not in page
     assert "half/sweep.json is damaged" in capsys.readouterr().err
@@ -214,7 +214,7 @@ def test_names_that_are_no_text_end_no_page(tmp_path: Path) -> None:
     """A name of a file may be any bytes: those that are no UTF-8 come into a sweep by its command and its errors."""
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5]})
     sweep = SweepFolder.at(path)
-    sweep.write_manifest({**(sweep.manifest() or {}), "command": ["a\udce9", "\\\udce9"], "question": "of a\udce9?"})
+    sweep.write_manifest({**sweep.manifest(), "command": ["a\udce9", "\\\udce9"], "question": "of a\udce9?"})
     (path / "cells" / "caf\udce9").mkdir()
     shutil.copytree(path, tmp_path / "caf\udce9")
     assert sweeps_in(str(tmp_path)) == ["s"]

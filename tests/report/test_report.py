@@ -266,7 +266,7 @@ def hostile_sweep(path: Path) -> Path:
     """A sweep whose study, labels and errors are hostile."""
     write_sweep(path, {"beta": [0.1, 1.0]}, lambda c: ("failed", 150) if c["beta"] == 1 else ("finished", 300))
     sweep = SweepFolder.at(path)
-    sweep.write_manifest({**(sweep.manifest() or {}), "study": HOSTILE, "question": HOSTILE})
+    sweep.write_manifest({**sweep.manifest(), "study": HOSTILE, "question": HOSTILE})
     for cell in sweep.trials():
         described = cell.describe()
         cell.files.write("config.json", json.dumps({**described, "label": f"beta=1,{HOSTILE}"}).encode())
@@ -624,7 +624,7 @@ def test_a_page_says_what_its_sweep_is(tmp_path: Path, monkeypatch: pytest.Monke
     plan = parse(TINY, ["--storage", str(tmp_path), "--name", "mine"])
     path = write_sweep(tmp_path / "mine", {"beta": [0.1, 1.0]})
     sweep = SweepFolder.at(path)
-    written = make_manifest(plan, {**(sweep.manifest() or {}), "began": "2026-01-02T03:04:05+00:00"})
+    written = make_manifest(plan, {**sweep.manifest(), "began": "2026-01-02T03:04:05+00:00"})
     sweep.write_manifest({**written, "command": ["sweeps/a b.py", "--name", "mine"], "options": {"iterations": 300}})
     page = page_of(path, videos=0)
     said = page.numbers()["about"]

@@ -225,7 +225,7 @@ def _holm(p_values):
 def finish(plan):
     """Write the sweep of a plan as it is once all has finished, and return its location."""
     sweep = SweepFolder.at(plan.location)
-    sweep.write_manifest(make_manifest(plan, None))
+    sweep.write_manifest(make_manifest(plan, {}))
     for trial in plan.trials:
         folder, values = sweep.trial(trial.key), trial.config.to_dict()
         folder.create(values, trial.label)
@@ -268,7 +268,7 @@ def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tm
     assert "the best cells of arms_quick, with the fresh seeds 3 4 5 6" in again.contents()[0]
     assert not any("left out" in line for line in again.contents())
     sweep = SweepFolder.at(again.location)
-    sweep.write_manifest(make_manifest(again, None))
+    sweep.write_manifest(make_manifest(again, {}))
     check_agrees(confirmed(parse(STUDY, [*finished, "--confirm", "6"])), sweep)
 
 
@@ -286,7 +286,7 @@ def test_contrasts_are_written_wherever_the_results_are_collected(finished):
 def test_a_confirmation_of_which_no_trial_has_finished_has_no_contrast(finished, measured):
     again = confirmed(parse(STUDY, [*finished, "--confirm", "3"]))
     sweep = SweepFolder.at(again.location)
-    sweep.write_manifest(make_manifest(again, None))
+    sweep.write_manifest(make_manifest(again, {}))
     for trial in again.trials:
         folder, values = sweep.trial(trial.key), trial.config.to_dict()
         folder.create(values, trial.label)
@@ -377,7 +377,7 @@ def test_a_sweep_of_which_the_best_cell_has_yet_to_go_on_is_not_confirmed(finish
 def test_a_sweep_without_evaluations_is_not_confirmed(tmp_path):
     plan = parse(STUDY, ["--storage", str(tmp_path), "--confirm", "4"])
     sweep = SweepFolder.at(plan.location)
-    sweep.write_manifest(make_manifest(plan, None))
+    sweep.write_manifest(make_manifest(plan, {}))
     for trial in plan.trials:
         sweep.trial(trial.key).create(trial.config.to_dict(), trial.label)
     with pytest.raises(UserError, match=rf"^{plan.num_trials} trials of .* have not finished 300 iterations"):

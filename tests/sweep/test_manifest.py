@@ -16,7 +16,7 @@ from tests.sweep.studies import ROOT, TINY
 def sweep(tmp_path):
     """A sweep that the tiny study was asked for as it is."""
     folder = SweepFolder.at(tmp_path)
-    folder.write_manifest(make_manifest(parse(TINY, []), None))
+    folder.write_manifest(make_manifest(parse(TINY, []), {}))
     return folder
 
 
@@ -65,7 +65,7 @@ def test_a_file_may_have_moved(tmp_path):
         parse(TINY, [*options, "0", "--dsprites-md5", md5, "--dsprites-file", str(file)]) for file in (old, new)
     )
     folder = SweepFolder.at(tmp_path / "sweep")
-    folder.write_manifest(make_manifest(before, None))
+    folder.write_manifest(make_manifest(before, {}))
     check_agrees(after, folder)
     assert [(c.key, c.label) for c in after.trials] == [(c.key, c.label) for c in before.trials]
     assert not any("d.npz" in trial.label for trial in after.trials)

@@ -150,7 +150,7 @@ def test_a_sweep_that_has_numbers_with_the_digits_of_float32_goes_on_with_them(s
     asked = {"alpha": [0.25, np.float32(0.1)], "storage": tmp_path, "name": "before"}
     before = dd_ray.plan(study, **{**asked, "alpha": [0.25, 0.10000000149011612]})
     sweep = SweepFolder.at(before.location)
-    sweep.write_manifest(make_manifest(before, None))
+    sweep.write_manifest(make_manifest(before, {}))
     again = dd_ray.plan(study, **asked)
     check_agrees(again, sweep)
     assert (again.keys, again.axes) == (before.keys, before.axes)

@@ -529,7 +529,7 @@ def test_a_search_over_what_its_suggestions_do_not_have_is_refused_in_a_sentence
     plan = plan_of(tmp_path, "--suggestions", "1")
     run(plan, bowl)
     sweep = SweepFolder.open(plan.location)
-    manifest = sweep.manifest() or {}
+    manifest = sweep.manifest()
     sweep.write_manifest({**manifest, "search": {**manifest["search"], "space": {"lam": "x"}}})
     with pytest.raises(UserError, match="searches over lam, of which a suggestion"):
         search_results.load(plan.location)
@@ -550,7 +550,7 @@ def test_a_search_for_what_cannot_be_best_is_refused_in_a_sentence(
     plan = plan_of(tmp_path, "--suggestions", "1")
     run(plan, bowl)
     sweep = SweepFolder.open(plan.location)
-    manifest = sweep.manifest() or {}
+    manifest = sweep.manifest()
     sweep.write_manifest({**manifest, "search": {**manifest["search"], "objectives": objectives}})
     for read in (search_results.load, collect, lambda path: draw_sweep(path, tmp_path)):
         with pytest.raises(UserError) as refused:

@@ -30,7 +30,7 @@ def test_a_sweep_that_was_given_one_keeps_it_and_its_trials(tmp_path, before):
     storage = ["--storage", str(tmp_path), "--seeds", "2"]
     old = parse(TINY, [*storage, "--dataset-seed", *map(str, before)])
     sweep = SweepFolder.at(tmp_path / "tiny_quick")
-    sweep.write_manifest(make_manifest(old, None))
+    sweep.write_manifest(make_manifest(old, {}))
     again = parse(TINY, storage)
     check_agrees(again, sweep)
     assert set(again.keys) == set(old.keys)
@@ -39,7 +39,7 @@ def test_a_sweep_that_was_given_one_keeps_it_and_its_trials(tmp_path, before):
 def test_a_sweep_whose_streams_follow_the_seed_keeps_that(tmp_path):
     storage = ["--storage", str(tmp_path), "--seeds", "2"]
     sweep = SweepFolder.at(tmp_path / "tiny_quick")
-    sweep.write_manifest(make_manifest(parse(TINY, storage), None))
+    sweep.write_manifest(make_manifest(parse(TINY, storage), {}))
     assert {trial.config.dataset_seed for trial in parse(TINY, storage).trials} == {None}
 
 

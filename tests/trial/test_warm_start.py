@@ -129,7 +129,7 @@ def test_keys_of_before_stay_and_no_trial_is_taken_for_one_from_scratch(
     assert key == TrialConfig.from_dict(cold.trials[0].config.to_dict()).key == cold.keys[0] != warm.keys[0]
     for before, now in ((warm, cold), (cold, warm)):
         sweep = SweepFolder.at(before.location)
-        sweep.write_manifest(make_manifest(before, None))
+        sweep.write_manifest(make_manifest(before, {}))
         with pytest.raises(UserError, match=r"warm-start-weights was .*Choose another --name"):
             check_agrees(now, sweep)
         check_agrees(before, sweep)

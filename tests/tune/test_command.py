@@ -111,7 +111,7 @@ def test_a_sweep_on_an_object_store_goes_on_there(cluster, object_store, four_tr
 def test_a_contradiction_is_refused_before_ray_starts(tmp_path, capfd):
     study = load_study(ROOT / "tests" / "sweep" / "small_grid.py")
     plan = parse(study, TINY_OPTIONS)
-    SweepFolder.at(tmp_path / "mine").write_manifest(make_manifest(plan, None))
+    SweepFolder.at(tmp_path / "mine").write_manifest(make_manifest(plan, {}))
     with pytest.raises(SystemExit) as ended:
         main(study, [*TINY_OPTIONS, "--motion", "bounce", "--storage", str(tmp_path), "--name", "mine"])
     assert_refused(ended.value.code, capfd.readouterr().err, "motion was linear and is now bounce", "--name")
@@ -316,7 +316,7 @@ def test_a_dry_run_prints_every_trial_and_starts_nothing(tmp_path, capfd):
 def test_a_dry_run_is_refused_where_the_command_itself_would_be(tmp_path, capfd):
     args = ["--storage", str(tmp_path), "--name", "mine"]
     plan = parse(TINY, args)
-    SweepFolder.at(plan.location).write_manifest(make_manifest(plan, None))
+    SweepFolder.at(plan.location).write_manifest(make_manifest(plan, {}))
     main(TINY, [*args, "--dry-run", "--seeds", "2"])
     capfd.readouterr()
     with pytest.raises(SystemExit) as ended:

@@ -151,7 +151,7 @@ def ended(folder: Path, *states: State | None) -> tuple[Plan, SweepFolder]:
     """A plan of two trials, and its sweep, in which they ended so, or not yet."""
     plan = two_trials(folder)
     sweep = SweepFolder.at(plan.location)
-    sweep.write_manifest(make_manifest(plan, None))
+    sweep.write_manifest(make_manifest(plan, {}))
     for trial, state in zip(plan.trials, states, strict=True):
         own = sweep.trial(trial.key)
         own.create(trial.config.to_dict(), trial.label)

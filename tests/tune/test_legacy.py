@@ -79,7 +79,7 @@ def recorded(path: Path, of: str = "") -> pd.DataFrame:
 
 def recorded_command(path: Path) -> tuple[str, list[str]]:
     """Name of the study that a sweep is of, and the options that it was asked for with."""
-    manifest = SweepFolder.open(path).manifest() or {}
+    manifest = SweepFolder.open(path).manifest()
     return manifest["study"], manifest["command"][1:]
 
 
@@ -127,7 +127,7 @@ def test_every_recorded_config_has_the_key_of_its_folder_and_the_same_fields(ope
 
 @pytest.mark.parametrize("name", ASKED_FOR)
 def test_the_same_command_asks_for_the_same_trials(opened: Open, name: str) -> None:
-    plan, manifest = planned(opened(name)), SweepFolder.open(opened(name)).manifest() or {}
+    plan, manifest = planned(opened(name)), SweepFolder.open(opened(name)).manifest()
     assert {trial.key: trial.label for trial in plan.trials} == ASKED_FOR[name]
     assert list(plan.evaluate_at) == manifest["evaluate_at"]
     axes = {field: list(values) for field, values in plan.axes.items()}

@@ -66,7 +66,7 @@ def test_labels_name_what_varies_over_all_and_cells_stay_apart(tmp_path: Path) -
     assert sorted(trial.describe()["label"] for trial in sweep.trials()) == [
         f"gamma={gamma},beta={beta},seed=0" for gamma in ("0", "0.5") for beta in ("0.1", "1")
     ]
-    assert (sweep.manifest() or {})["axes"]["beta"] == [0.1, 1.0]
+    assert sweep.manifest()["axes"]["beta"] == [0.1, 1.0]
 
 
 def test_a_shared_trial_is_from_where_it_went_furthest(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_damaged_trials_are_named_and_left_out(tmp_path: Path, capsys: Any) -> N
 )
 def test_what_cannot_be_one_sweep_is_refused(change: dict[str, Any], said: str, tmp_path: Path) -> None:
     one, other = (SweepFolder.at(write_sweep(tmp_path / name, GAMMAS)) for name in ("one", "other"))
-    one.write_manifest({**(one.manifest() or {}), "extensions": [{"file": "mine.py", "digest": "a", "declares": []}]})
+    one.write_manifest({**one.manifest(), "extensions": [{"file": "mine.py", "digest": "a", "declares": []}]})
     search = {"optuna_study": "", "objectives": [], "space": {}, **change["search"]} if "search" in change else None
-    other.write_manifest({**(other.manifest() or {}), **change, **({"search": search} if search else {})})
+    other.write_manifest({**other.manifest(), **change, **({"search": search} if search else {})})
     with pytest.raises(UserError, match=said):
         merged(tmp_path / "both", one.location, other.location)
 
@@ -132,7 +132,7 @@ def test_a_folder_whose_name_holds_a_question_mark_goes_on_there(tmp_path: Path,
     for target in (tmp_path / "why?", tmp_path / "why?" / "not"):
         main([str(target), str(one)])
         assert shlex.join(["--storage", str(target.parent), "--name", target.name]) in capsys.readouterr().out
-        assert (SweepFolder.open(target).manifest() or {})["options"]["storage"] == str(target.parent)
+        assert SweepFolder.open(target).manifest()["options"]["storage"] == str(target.parent)
 
 
 def test_nobody_else_has_the_sweeps_or_the_target_meanwhile(tmp_path: Path) -> None:
@@ -178,15 +178,13 @@ def test_the_study_s_command_goes_on_with_a_merged_sweep(tmp_path: Path) -> None
     halves = []
     for gamma in (0.0, 0.5):
         half = SweepFolder.at(tmp_path / f"gamma{gamma}")
-        half.write_manifest(
-            {**(whole.manifest() or {}), "axes": {**(whole.manifest() or {})["axes"], "gamma": [gamma]}}
-        )
+        half.write_manifest({**whole.manifest(), "axes": {**whole.manifest()["axes"], "gamma": [gamma]}})
         for trial in whole.trials():
             if trial.describe()["config"]["gamma"] == gamma:
                 trial.copy_to(half.trial(trial.key), trial.describe()["label"])
         halves.append(half.location)
     merged(tmp_path / "merged", *halves)
-    words = (whole.manifest() or {})["command"][1:]
+    words = whole.manifest()["command"][1:]
     words[words.index("--storage") + 1], words[words.index("--name") + 1] = str(tmp_path), "merged"
     plan = parse(study_named("inertia_grid"), words)
     check_agrees(plan, SweepFolder.open(plan.location))
@@ -199,7 +197,7 @@ def test_the_study_s_command_goes_on_with_a_merged_sweep(tmp_path: Path) -> None
 def test_from_a_folder_to_an_object_store_and_back(object_store: ObjectStore, tmp_path: Path) -> None:
     here, there = write_sweep(tmp_path / "here", GAMMAS), object_store.url("merged/there")
     merged(there, here)
-    assert (SweepFolder.open(there).manifest() or {})["options"]["name"] == "there"
+    assert SweepFolder.open(there).manifest()["options"]["name"] == "there"
     merged(tmp_path / "back", there)
     assert contents(SweepFolder.at(tmp_path / "back")).keys() == contents(SweepFolder.at(here)).keys() | {"results.csv"}
     pd.testing.assert_frame_equal(results.load(tmp_path / "back"), results.load(here))

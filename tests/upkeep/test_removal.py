@@ -158,7 +158,7 @@ def test_a_suggestion_of_which_a_trial_was_removed_is_open_again(tmp_path: Path,
     assert after.drop(index=1).equals(before.drop(index=1)[after.columns].astype(after.dtypes))
     assert after[["beta", "gamma", "lam"]].equals(before[["beta", "gamma", "lam"]])  # the point that it is trained at
     assert sweep.files.read("suggestions.csv") == results.as_csv(suggestions.load(sweep.location))
-    words = (sweep.manifest() or {})["command"][1:]
+    words = sweep.manifest()["command"][1:]
     words[words.index("--storage") + 1] = str(tmp_path)
     source = parse(study_named("inertia_search"), words).source(sweep)
     handed_out = source.next_trial()

@@ -43,7 +43,7 @@ def prepare(out: Path, scratch: Path, small: bool) -> None:
     smaller = [*SMALL, "--beta-norm", "0.1"] if small else []
     plan = parse(_study(), ["--preset", "paper", *storage, *smaller])
     sweep = SweepFolder.at(plan.location)
-    sweep.write_manifest(make_manifest(plan, None))
+    sweep.write_manifest(make_manifest(plan, {}))
     for trial in plan.trials:
         sweep.trial(trial.key).create(trial.config.to_dict(), trial.label)
     work = {"keys": list(plan.keys), "evaluate_at": list(plan.evaluate_at), "hparams": list(plan.swept)}
