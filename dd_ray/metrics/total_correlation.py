@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dd_ray.metrics.arrays import Array
+from dd_ray.metrics.arrays import Array, varies
 
 
 def gaussian_total_correlation(mu: Array, variance: Array) -> float:
@@ -38,7 +38,8 @@ def gaussian_total_correlation(mu: Array, variance: Array) -> float:
         return float("nan")
     covariance = np.atleast_2d(np.cov(mu, rowvar=False, bias=True)) + np.diag(variance.mean(axis=0))
     scale = np.sqrt(np.diag(covariance))
-    used = scale > 0  # a constant latent shares nothing
+    # A constant latent shares nothing, though rounding may give it a variance.
+    used = (scale > 0) & (varies(mu) | variance.any(axis=0))
     correlation = covariance[np.ix_(used, used)] / np.outer(scale[used], scale[used])
     sign, logarithm = np.linalg.slogdet(correlation)
     return max(float(-logarithm / 2), 0.0) if sign > 0 else float("inf")

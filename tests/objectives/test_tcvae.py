@@ -187,7 +187,7 @@ def test_narrow_posteriors_of_independent_latents_have_no_gaussian_total_correla
 def test_latents_that_are_one_number_or_unknown_or_copies_have_a_gaussian_total_correlation_that_says_so():
     mu = _posteriors(100).mu.numpy()
     nothing = np.zeros_like(mu)
-    resting = np.column_stack([mu, np.full(100, 0.1)])
+    resting = np.column_stack([mu, np.full((100, 2), 0.1)])  # of which the rounded variances are not 0, but correlated
     of_three = gaussian_total_correlation(mu, nothing)
     assert gaussian_total_correlation(resting, np.zeros_like(resting)) == pytest.approx(of_three)
     assert gaussian_total_correlation(mu * [1e-9, 1.0, 1e9], nothing) == pytest.approx(of_three)
