@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dd_ray.config.extensions import TAKEN
 from dd_ray.config.specs import cached_until_change
-from dd_ray.metrics.further import FURTHER
+from dd_ray.metrics.further import ACTIVE_STILLS, FURTHER
 from dd_ray.metrics.metric import FROM_0, FROM_0_TO_1, UP_TO_1, Metric
 
 if TYPE_CHECKING:
@@ -132,6 +132,12 @@ REPORTED: Mapping[str, Metric] = _Reported()
 Trials are ranked by those that are better one way. Others are not: the objective contains β and λ, the KL and its terms
 are what β penalises, λ and γ act on the prediction ratio directly, since they straighten paths, and more active units
 than factors are no gain."""
+
+
+BESIDE: Mapping[str, Metric] = {
+    ACTIVE_STILLS: Metric("Active units, of stills", "units, stills", None, within=FROM_0, count=True)
+}
+"""Columns of the table that are no scores, and yet are mapped and compared as what they count."""
 
 
 def reported_by(config: "TrialConfig") -> set[str]:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from dd_ray.config import field_names
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError, did_you_mean
-from dd_ray.metrics import REPORTED, Metric
+from dd_ray.metrics import BESIDE, REPORTED, Metric
 from dd_ray.results.averages import (
     COMPLETE,
     MARKS,
@@ -323,7 +323,7 @@ def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
 def described(metric: str) -> Metric:
     """Describe a column. A part of a metric, such as linear_r2/circle_x, is ranked as the whole is."""
     whole, _, part = metric.partition("/")
-    known = REPORTED.get(whole)
+    known = REPORTED.get(whole) or BESIDE.get(whole)
     if known is None:
         return Metric(metric, metric, None)
     name = f"{known.short}, {part.replace('_', ' ')}"

@@ -56,6 +56,20 @@ def test_one_seed_has_no_interval_and_none_has_no_mean(tmp_path: Path) -> None:
     assert (equal["mean"], equal["ci_low"], equal["ci_high"]) == (0.5, 0.5, 0.5)
 
 
+@pytest.mark.parametrize("count", ["active_units", "active_units_stills"])
+def test_counts_are_never_marked_nor_pooled(count: str, tmp_path: Path) -> None:
+    def measured(config: Values, iteration: int) -> Values:
+        higher = 2 + 2 * (config["gamma"] > 0) + 0.1 * config["seed"] * config["gamma"]
+        return {"linear_r2": higher, count: higher}
+
+    axes = {"beta": [0.1], "gamma": [0, 0.5, 0.8], "seed": [0, 1, 2]}
+    path = write_sweep(tmp_path / "s", axes, metrics=measured)
+    cells = summary_of(path, metrics=["linear_r2", count], reference="gamma").cells
+    of_metric = cells[cells["gamma"] > 0].set_index("metric")
+    assert of_metric.loc["linear_r2", "differs"].all() and not of_metric.loc[count, "differs"].any()
+    assert (of_metric.loc["linear_r2", "pooled"] != "").all() and (of_metric.loc[count, "pooled"] == "").all()
+
+
 @pytest.mark.parametrize(
     ("state", "reached", "mark", "value"),
     [
