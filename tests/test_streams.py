@@ -105,6 +105,12 @@ def test_no_file_of_a_command_gets_the_place_of_a_closed_stream():
     assert ended("sys.stderr.write(str(os.open('/dev/null', 0) > 2))", ">&- <&-").stderr == b"True"
 
 
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_each_line_is_written_at_once_where_python_is_asked_not_to_buffer(stream):
+    result = ended(f"print('said', file=sys.{stream})\nos._exit(0)", PYTHONUNBUFFERED="1")
+    assert getattr(result, stream) == b"said\n"
+
+
 def test_an_error_of_the_command_itself_is_not_hidden():
     done = ended("raise OSError(28, 'of a file')")
     assert done.returncode == 1 and b"OSError: [Errno 28] of a file" in done.stderr

@@ -98,8 +98,8 @@ def _mended(stream: TextIO | None, descriptor: int, outlived: bool) -> TextIO:
     if stream is not None:
         with suppress(OSError, ValueError):
             stream.flush()
-        encoding, lines = stream.encoding, stream.line_buffering
-    # As Python's own: stderr, and a terminal, are written line by line.
+        encoding, lines = stream.encoding, stream.line_buffering or stream.write_through
+    # As Python's own: stderr, and a terminal, are written line by line, and all where PYTHONUNBUFFERED asks for it.
     return io.TextIOWrapper(io.BufferedWriter(_Output(descriptor, outlived)), encoding, SPELLED, line_buffering=lines)
 
 
