@@ -146,8 +146,11 @@ class Suggested:
         return max(0, self._plan.options.suggestions - self._made()) + self._retries() + len(self._open)
 
     def keys(self) -> set[str]:
-        """Return the keys of the trials of all suggestions."""
-        return {key for asked in current_trials(self._study) for key in asked.user_attrs.get(TRIALS, [])}
+        """Return the keys of the trials of all suggestions, those of points that wait to be suggested among them."""
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        points = [asked.system_attrs["fixed_params"] for asked in waiting]
+        known = {key for asked in current_trials(self._study) for key in asked.user_attrs.get(TRIALS, [])}
+        return known | {trial.key for point in points if self._fits(point) for trial in self._plan.trials_of(point)}
 
     def deciding_keys(self) -> set[str]:
         """Return the keys of the trials that asha has compared or will compare, as far as they are known."""

@@ -220,8 +220,10 @@ class Watcher(Callback):
         self._end(trial, "failed")
 
     def close(self) -> None:
-        """Close the bar as it is, and record that nothing runs any more."""
+        """Close the bar, which is full where nothing is left, and record that nothing runs any more."""
         self._closed = True
+        if self.ending is None:  # as of suggestions without a value, of which some seeds did not start
+            self._total = self._bar.total = self._bar.n
         self._bar.close()
         self.running.clear()
         if self.ending != "storage blocked":

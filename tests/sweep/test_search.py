@@ -230,12 +230,15 @@ def test_another_kind_of_value_is_another_study_that_begins_with_the_same_points
 ) -> None:
     first, longer = plan_of(tmp_path, "--suggestions", "3"), plan_of(tmp_path, "--suggestions", "4", *changed)
     before = points(run(first, bowl))
+    known = start(longer)[0].keys()
     run(longer, bowl)
     assert first.optuna_study != longer.optuna_study
     assert states_of(first) == ["COMPLETE"] * 3 and states_of(longer) == ["COMPLETE"] * 4
     kept = [(beta, gamma) for beta, gamma in before if "--gamma" not in changed or gamma <= 0.9]
     params = [(trial.params["beta"], trial.params["gamma"]) for trial in study_of(longer).trials]
     assert params[: len(kept)] == kept
+    taken_over = [longer.trials_of({"beta": beta, "gamma": gamma}) for beta, gamma in kept]
+    assert known == {trial.key for trials in taken_over for trial in trials}  # the bar begins with what they did
 
 
 @pytest.mark.parametrize("cut_short", [False, True])

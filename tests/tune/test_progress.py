@@ -70,6 +70,12 @@ def test_a_trial_that_ends_with_its_sweep_has_not_ended(sweep: SweepFolder, watc
     assert sweep.trial(CONFIG.key).outcome() is None and watcher.left == 2
 
 
+def test_the_bar_ends_full_where_seeds_of_a_failed_suggestion_did_not_start(watcher: Watcher) -> None:
+    watcher.on_trial_result(0, [], trial_at(TrialReport(iteration=100)), TrialReport(iteration=100).to_tune())
+    watcher.close()
+    assert (watcher._bar.n, watcher._bar.total) == (100, 100)
+
+
 def test_a_trial_that_is_given_up_has_failed_with_its_error(
     sweep: SweepFolder, watcher: Watcher, tmp_path: Path
 ) -> None:
