@@ -259,10 +259,12 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _said(target: SweepFolder, counts: Mapping[str, int]) -> Sequence[str]:
-    study = target.manifest()["study"]
+    manifest = target.manifest()
+    own = [extension["file"] for extension in manifest["extensions"]]
     storage, name = storage_of(target.location), name_of(target.location)
     each = ", ".join(f"{number} from {source}" for source, number in counts.items())
-    goes_on = shlex.join([COMMAND, study, "--storage", storage, "--name", name])
+    extended = ["--extension", *own] if own else []
+    goes_on = shlex.join([COMMAND, manifest["study"], *extended, "--storage", storage, "--name", name])
     return [
         f"Merged {counted(sum(counts.values()), 'trial')} into {target.location}: {each}.",
         f"Results: {shlex.join([COMMAND, 'results', target.location])}",

@@ -135,6 +135,13 @@ def test_a_folder_whose_name_holds_a_question_mark_goes_on_there(tmp_path: Path,
         assert SweepFolder.open(target).manifest()["options"]["storage"] == str(target.parent)
 
 
+def test_what_goes_on_with_trials_of_an_extension_names_it(tmp_path: Path, capsys: Any) -> None:
+    one = SweepFolder.at(write_sweep(tmp_path / "one", GAMMAS))
+    one.write_manifest({**one.manifest(), "extensions": [{"file": "my models.py", "digest": "a", "declares": []}]})
+    main([str(tmp_path / "both"), one.location])
+    assert "--extension 'my models.py' --storage" in capsys.readouterr().out
+
+
 def test_nobody_else_has_the_sweeps_or_the_target_meanwhile(tmp_path: Path) -> None:
     one, other = (write_sweep(tmp_path / str(b), {**GAMMAS, "beta": [b]}) for b in (0.1, 1.0))
     target = SweepFolder.at(tmp_path / "both")
