@@ -75,6 +75,17 @@ class PrivateFolder:
                 shell.let_go()
 
 
+@contextmanager
+def scratch_folder() -> Iterator[str]:
+    """Make a folder for the time of a block. It is removed also where the process is killed meanwhile."""
+    with tempfile.TemporaryDirectory(prefix="dd_ray-") as path:
+        shell = Survivor(_REMOVE, path, heard=False)
+        try:
+            yield path
+        finally:
+            shell.let_go()
+
+
 def _made_in(asked: Mapping[str, str], longest: int) -> tuple[Path, str]:
     """Make a folder whose parent's path is short enough; return it, and why it is not where it was asked for."""
     refused: list[str] = []

@@ -1,6 +1,5 @@
 """Runs a sweep on a Ray cluster."""
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -13,6 +12,7 @@ from dd_ray.command_line import duration
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
+from dd_ray.storage.private import scratch_folder
 from dd_ray.storage.starts import keep_start
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
@@ -127,7 +127,7 @@ def train(
     watcher.beside = now_and_then
     with (
         ending_on_signals(lambda: watcher.stop("interrupted")),
-        tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch,
+        scratch_folder() as scratch,
         running_registry(sweep.location) if resources.packed else nullcontext(),
     ):
         try:

@@ -170,24 +170,25 @@ def test_where_no_folder_will_do_it_is_one_sentence():
 
 
 KILLED = """
-import os, sys
-from dd_ray.storage.private import PrivateFolder
+import os
+from dd_ray.storage.private import PrivateFolder, scratch_folder
 folder = PrivateFolder({}, 60)
-with folder.for_a_while():
-    print(folder.path, flush=True)
+with folder.for_a_while(), scratch_folder() as scratch:
+    print(folder.path, scratch, flush=True)
     os.killpg(0, 9)
 """
 
 
-def test_a_folder_goes_with_a_process_that_is_killed():
+def test_folders_go_with_a_process_that_is_killed():
     done = subprocess.run(
         [sys.executable, "-c", KILLED], capture_output=True, text=True, check=False, start_new_session=True
     )
     assert done.returncode == -9
     deadline = time.monotonic() + 30
-    while os.path.exists(done.stdout.strip()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    for folder in done.stdout.split():
+        while os.path.exists(folder):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 def test_where_the_home_cannot_be_written_the_token_is_in_the_environment(monkeypatch, tmp_path):
