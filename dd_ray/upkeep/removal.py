@@ -211,8 +211,9 @@ def _list(sweep: SweepFolder, trials: Sequence[TrialToRemove], where: Sequence[s
         print(f"... and {len(trials) - len(some)} more.")
     print(f"This frees {shown_size(freed)} of {shown_size(of_all)}.")
     may_leave_out = where and "search" not in sweep.manifest()
-    left_out = f"; with --exclude {shlex.join(where)} it leaves them out" if may_leave_out else ""
-    print(f"The sweep's command trains them again if it is given as before{left_out}.", flush=True)
+    them = "it" if len(trials) == 1 else "them"
+    left_out = f"; with --exclude {shlex.join(where)} it leaves {them} out" if may_leave_out else ""
+    print(f"The sweep's command trains {them} again if it is given as before{left_out}.", flush=True)
 
 
 def _is_agreed(number: int) -> bool:

@@ -152,7 +152,7 @@ def test_a_suggestion_of_which_a_trial_was_removed_is_open_again(tmp_path: Path,
     sweep.files.write("suggestions.csv", b"of before")
     assert gone(sweep, "--where", f"beta={before['beta'].to_list()[1]!r}", "--yes") == 0
     said = capsys.readouterr().out
-    assert "trains them again" in said and "--exclude" not in said  # which a search refuses
+    assert "trains it again" in said and "--exclude" not in said  # which a search refuses
     after = suggestions.load(sweep.location).set_index("suggestion")
     assert after["state"].to_list() == ["finished", "unfinished", "finished"] and not after.loc[1, "on_front"]
     assert after.drop(index=1).equals(before.drop(index=1)[after.columns].astype(after.dtypes))
