@@ -70,7 +70,7 @@ def changed_defaults(recorded: Sequence[Mapping[str, Any]]) -> dict[str, tuple[A
     return {name: (was, usual[name]) for name, was in before.items() if name in usual and usual[name] != was}
 
 
-def check_options(recorded: Sequence[Mapping[str, Any]], location: str) -> None:
+def check_recorded_options(recorded: Sequence[Mapping[str, Any]], location: str) -> None:
     """Make sure that loaded extensions still have the options that a sweep recorded of them: its trials' configs do.
 
     Raises:

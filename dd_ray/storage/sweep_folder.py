@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from dd_ray.config.extensions import Extension
-from dd_ray.config.recorded import check_options, recall
+from dd_ray.config.recorded import check_recorded_options, recall
 from dd_ray.errors import UserError, printable
 from dd_ray.storage.files import Files, Lock, open_files
 from dd_ray.storage.files.locations import name_of
@@ -82,7 +82,7 @@ class SweepFolder:
         manifest = folder.manifest()
         try:
             recall(manifest.get("extensions", []))
-            check_options(manifest.get("extensions", []), str(location))
+            check_recorded_options(manifest.get("extensions", []), str(location))
         except (TypeError, ValueError, LookupError, AttributeError) as error:  # what a declaration holds is its own
             raise damaged(folder.files, "sweep.json", f"extensions: {error}") from error
         return folder

@@ -160,12 +160,12 @@ def check_effects(study: Study, options: SweepOptions) -> None:
     """
     usual = {each.name: each.default for each in fields(_declared(type(options)))}
     usual["reduction_factor"] = study.presets[options.preset].reduction_factor
-    for name in without_effect(options):
+    for name in idle_options(options):
         if (value := getattr(options, name)) != usual[name]:
             raise UserError(f"--{option_name(name)} {value} has no effect without {NEEDS[name][0]}; give both.")
 
 
-def without_effect(options: SweepOptions) -> list[str]:
+def idle_options(options: SweepOptions) -> list[str]:
     """Return the options that have no effect beside the others, whatever their values."""
     return [name for name, (_, has_effect) in NEEDS.items() if hasattr(options, name) and not has_effect(options)]
 

@@ -10,7 +10,7 @@ from typing import Any
 from dd_ray.config import config_fields, fields_with
 from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, without_effect
-from dd_ray.config.recorded import changed_defaults, check_options, record
+from dd_ray.config.recorded import changed_defaults, check_recorded_options, record
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.records import DamagedError
@@ -65,7 +65,7 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
         raise UserError(
             f"{sweep.location} holds a sweep of study {before['study']}, not {plan.study.name}; choose another --name."
         )
-    check_options(before.get("extensions", []), sweep.location)
+    check_recorded_options(before.get("extensions", []), sweep.location)
     if changed := changed_defaults(before.get("extensions", [])):
         told = "; ".join(f"{option_name(name)} was {was} and is now {now}" for name, (was, now) in changed.items())
         raise UserError(

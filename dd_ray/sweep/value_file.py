@@ -26,7 +26,7 @@ from dd_ray.config.trial_fields import field_names
 from dd_ray.config.urls import check_regular, own_path
 from dd_ray.errors import UserError, did_you_mean, first_line, printable
 from dd_ray.storage.exports import export
-from dd_ray.sweep.checks import without_effect
+from dd_ray.sweep.checks import idle_options
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.study import Study
@@ -242,7 +242,7 @@ def text_of(plan: Plan) -> str:
 def _values_of(plan: Plan) -> dict[str, Any]:
     """Return the values of all options that have an effect, by field; a preset's that a plan does without are empty."""
     options = {each.name: getattr(plan.options, each.name) for each in fields(plan.options)}
-    left_out = (*NOT_IN_A_FILE, "preset", *without_effect(plan.options))
+    left_out = (*NOT_IN_A_FILE, "preset", *idle_options(plan.options))
     options = {name: value for name, value in options.items() if name not in left_out}
     axes = {name: tuple(each for each in values if each is not None) for name, values in plan.axes.items()}
     if options["seeds"] is not None:

@@ -25,7 +25,7 @@ from dd_ray.tune import autoscaler
 from dd_ray.tune.environment import has_token, token_file
 from dd_ray.tune.private import SOCKETS_BELOW, nodes_taken_away
 from dd_ray.tune.pulse import shut_down
-from dd_ray.tune.start import NotStartedError, Start
+from dd_ray.tune.start import NotStartedError, RayStart
 
 SECONDS_FOR_GPU = 60
 SECONDS_FOR_OTHER_GPUS = 15
@@ -253,7 +253,7 @@ def connected(address: str | None, say: Callable[..., None] = say_nothing) -> It
         with _own_ray(say):
             yield False
         return
-    start = Start({"address": address})
+    start = RayStart({"address": address})
     try:
         _wait_to_join(start, address)
         yield True
@@ -272,12 +272,12 @@ def _own_ray(say: Callable[..., None]) -> Iterator[None]:
     with folder.for_a_while():
         _prepare_token()
         options = {"num_cpus": _cpus_if_fewer(), "include_dashboard": False, "_temp_dir": f"{folder.path}{_BELOW}"}
-        start = Start({"address": "local", **options})
+        start = RayStart({"address": "local", **options})
         try:
             if (why := _failed(start)) and not start.is_under_way:
                 say(f"Ray has not started ({why}), as on a busy machine; trying once more.", flush=True)
                 start.leave()
-                start = Start({"address": "local", **options})
+                start = RayStart({"address": "local", **options})
                 why = _failed(start)
             if why:
                 folder.keep()
@@ -292,7 +292,7 @@ def _own_ray(say: Callable[..., None]) -> Iterator[None]:
             _leave(start)
 
 
-def _failed(start: Start) -> str:
+def _failed(start: RayStart) -> str:
     """Return why a start has failed; empty if Ray has started."""
     try:
         start.wait()
@@ -301,14 +301,14 @@ def _failed(start: Start) -> str:
     return ""
 
 
-def _leave(start: Start) -> None:
+def _leave(start: RayStart) -> None:
     # What is under way cannot be left: it ends with the process.
     if not start.is_under_way:
         shut_down()
         start.leave()
 
 
-def _wait_to_join(start: Start, address: str) -> None:
+def _wait_to_join(start: RayStart, address: str) -> None:
     try:
         start.wait()
     except ConnectionError as error:

@@ -28,7 +28,7 @@ class NotStartedError(UserError):
     exit_code = 1
 
 
-class Start:
+class RayStart:
     """A start of Ray, which begins at once. Its thread lives until `leave`: Linux ends what it has started with it.
 
     Args:

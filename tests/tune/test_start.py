@@ -16,7 +16,7 @@ from dd_ray.errors import UserError
 from dd_ray.storage import private
 from dd_ray.storage.private import LONGEST_SOCKET, PrivateFolder
 from dd_ray.tune import cluster, signals, start
-from dd_ray.tune.start import NotStartedError, Start
+from dd_ray.tune.start import NotStartedError, RayStart
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +77,7 @@ def test_a_start_that_hangs_is_given_up(monkeypatch):
     monkeypatch.setattr(start, "SECONDS_TO_START", 0.3)
     goes_on = threading.Event()
     starting(monkeypatch, lambda **options: goes_on.wait(60))
-    asked = Start({})
+    asked = RayStart({})
     with pytest.raises(NotStartedError, match="no answer within 0 s"):
         asked.wait()
     assert asked.is_under_way
@@ -104,7 +104,7 @@ def test_an_interrupt_of_a_command_ends_it_at_once(monkeypatch, number):
     threading.Timer(0.3, os.kill, [os.getpid(), number]).start()
     signals.expect_signals()
     try:
-        asked = Start({})
+        asked = RayStart({})
         with pytest.raises(KeyboardInterrupt):
             asked.wait()
         assert asked.is_under_way
