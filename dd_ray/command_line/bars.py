@@ -28,6 +28,7 @@ def progress_bar(shown: bool, **options: Any) -> Any:
     from tqdm import tqdm as plain  # noqa: PLC0415
     from tqdm.auto import tqdm as fitting  # noqa: PLC0415
 
+    options["miniters"] = 1  # else, after many at once, tqdm shows the rate and the time left of some lines before
     if not shown:
         return plain(file=_Nowhere(), mininterval=SECONDS_BETWEEN_LINES, **options)
     watched = sys.stderr.isatty() or _is_widget(fitting)

@@ -76,6 +76,13 @@ def test_the_bar_ends_full_where_seeds_of_a_failed_suggestion_did_not_start(watc
     assert (watcher._bar.n, watcher._bar.total) == (100, 100)
 
 
+def test_the_rate_is_that_of_the_last_evaluation_though_it_is_of_fewer_iterations(watcher: Watcher) -> None:
+    watcher._bar.mininterval = 0
+    for reached in (90, 95):
+        watcher._advance(CONFIG.key, reached)
+    assert watcher._bar.last_print_n == 95
+
+
 def test_a_trial_that_is_given_up_has_failed_with_its_error(
     sweep: SweepFolder, watcher: Watcher, tmp_path: Path
 ) -> None:
