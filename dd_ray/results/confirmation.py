@@ -199,7 +199,7 @@ def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]
     intervals = ["" if math.isnan(each.low) else f"{each.low:+.3f} to {each.high:+.3f}" for each in rows]
     columns = [
         Column(header="cell", texts=[_cell(each, cells) for each in rows], words=True, least=18),
-        Column(header="difference", texts=[f"{each.mean:+.3f}" for each in rows]),
+        Column(header="difference", texts=["" if math.isnan(each.mean) else f"{each.mean:+.3f}" for each in rows]),
         Column(header="95% interval", texts=intervals),
     ]
     p_values = (("p (Holm)", "p_holm"), ("p (t)", "p_value"), ("p (flips)", "p_flips"))
