@@ -157,7 +157,7 @@ def sentences(trials: pd.DataFrame, tells: Sequence[str] = TELLS) -> list[str]:
     if account is None:
         return []
     if not account.told:
-        return [_why_nothing_is_told(account), *_collapsed(trials)]
+        return [_why_nothing_is_told(account, trials["seed"].nunique()), *_collapsed(trials)]
     where = ""
     if account.beta:
         best = ", where reconstruction is best" if account.beta_chosen else ""
@@ -175,7 +175,9 @@ def in_words(metric: str) -> str:
     return words[0].lower() + words[1:] if words[1:2].islower() else words
 
 
-def _why_nothing_is_told(account: Account) -> str:
+def _why_nothing_is_told(account: Account, seeds_begun: int) -> str:
+    if account.seeds < 2 <= seeds_begun:
+        return f"Only one seed of {account.baseline} has finished, so no difference can be told from its luck."
     if account.seeds < 2:
         return "With one seed no difference can be told from the luck of the seed; give --seeds 3 or more."
     if account.beta and account.shared < 2:

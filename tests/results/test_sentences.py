@@ -233,6 +233,13 @@ def test_with_one_seed_nothing_can_be_told():
     assert collapsed == "At β = 10 all 4 networks have collapsed: no latent is active."
 
 
+def test_where_but_one_of_more_seeds_has_finished_no_more_seeds_are_asked_for():
+    trials = finals([GRID], measure)
+    trials["state"] = np.where(trials["seed"] == 0, "finished", "stopped_early")
+    said = sentences(trials)[0]
+    assert said == "Only one seed of γ = 0, λ = 0 has finished, so no difference can be told from its luck."
+
+
 def test_seeds_that_agree_say_nothing():
     trials = finals([GRID], lambda config: {"linear_r2": 0.5 + config["gamma"], "reconstruction_error": 0.1})
     assert account_of(trials).told == ()
