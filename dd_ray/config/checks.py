@@ -140,7 +140,7 @@ def _check_grid(config: "TrialConfig") -> None:
         )
     if not DATASETS[config.dataset].finite:
         what = config.dataset.replace("_", " ")
-        raise UserError(f"grid = original has no {what}, which no published set has; leave it out.")
+        raise UserError(f"grid = original has no {what}, which no published set has; give grid = continuous.")
 
 
 def _check_model_takes_its_data(config: "TrialConfig") -> None:

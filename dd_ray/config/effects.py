@@ -74,7 +74,8 @@ def refusal(name: str, values: Mapping[str, Any], default: Any) -> str | None:
         return None
     others = {field: (values[field],) for field in need}
     given = f"on {values[next(iter(need))]}" if _are_names(need) else f"with {_text(others, ' and ')}"
-    instead = "leave it out" if default is None else f"give {default}"
+    # A dataset without the field may well have something else than its default, such as a file's videos of 8 frames.
+    instead = "leave it out" if default is None or "dataset" in need else f"give {default}"
     needed = " or ".join(next(iter(need.values()))) if _are_names(need) else _text(need, " or ")
     return f"{name} = {values[name]} has no effect {given}; {instead}, or use {needed}."
 

@@ -175,7 +175,7 @@ def test_a_new_dataset_of_stills_shows_the_videos_that_its_entry_names(add):
         ({"model": "inertia_vae"}, "inertia_vae needs videos; .* not still_bars"),
         (
             {"background": "black"},
-            "background = black has no effect on still_bars; give gaussian, or use still_circles",
+            "background = black has no effect on still_bars; leave it out, or use still_circles",
         ),
         ({"num_circles": 2}, "num_circles = 2 has no effect on still_bars"),
         ({"num_frames": 5}, "num_frames = 5 has no effect on still_bars"),
