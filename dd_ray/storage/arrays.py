@@ -88,7 +88,8 @@ def with_contents(axes: Mapping[str, Sequence[Any]]) -> dict[str, tuple[Any, ...
         return values
     for name in ("data_file", "data_factors", "data_contents"):
         if len(values.get(name, ())) > 1:
-            raise UserError(f"{name} = {' '.join(map(str, values[name]))}: a sweep is of one file; give one.")
+            how = "its factors with commas between" if name == "data_factors" else "one"
+            raise UserError(f"{name} = {' '.join(map(str, values[name]))}: a sweep is of one file; give {how}.")
     (file,) = values["data_file"]
     fields = fields_of_file(file, *values.get("data_factors", ()))
     _check_contents(file, Contents.of(str(fields["data_contents"])), *values.get("data_contents", ()))
@@ -176,7 +177,8 @@ def _checked_images(path: Path, images: NDArray[Any]) -> NDArray[Any]:
     """Check images and return them as [N, T, H, W, C], without a copy."""
     if images.dtype not in _TYPES:
         why = f"images are {images.dtype.str if images.dtype.kind == 'f' else images.dtype}"
-        raise UserError(f"data_file = {path}: {why}; give uint8, or floats in [0, 1], such as by astype('float32').")
+        how = "astype('float32')" + (" / 255, if 255 is white" if images.dtype.kind in "iu" else "")
+        raise UserError(f"data_file = {path}: {why}; give uint8, or floats in [0, 1], such as by {how}.")
     given, colour = images.shape, images.shape[-1:] == (_COLOURS,)
     if images.ndim not in (3, 4) and not (images.ndim == 5 and colour):
         raise UserError(

@@ -185,8 +185,10 @@ def test_the_axes_of_a_command_get_what_the_file_holds():
     renamed = with_contents(axes | {"data_factors": ("x, y, kind",)})
     assert renamed["data_factors"] == ("x,y,kind",)
     wrong = COLOUR["data_contents"].replace("sha256:", "sha256:f")[:-15] + " 80x5x32x32x3"
-    with pytest.raises(UserError, match="a sweep is of one file"):
+    with pytest.raises(UserError, match="a sweep is of one file; give one"):
         with_contents(axes | {"data_file": ("a.npz", "b.npz")})
+    with pytest.raises(UserError, match=r"data_factors = x y kind: .*give its factors with commas between"):
+        with_contents(axes | {"data_factors": ("x", "y", "kind")})
     with pytest.raises(UserError, match="not data_contents ="):
         with_contents(axes | {"data_contents": (wrong,)})
     with pytest.raises(UserError, match="every factor moves; use split = samples"):
@@ -282,7 +284,7 @@ def _with_nan(values):
     [
         ({}, "has no array images; save it under that name"),
         ({"images": IMAGES, "labels": FACTORS}, "has an array labels, which means nothing here; name its arrays"),
-        ({"images": IMAGES.astype(np.int64)}, r"images are int64; give uint8, or floats in \[0, 1\]"),
+        ({"images": IMAGES.astype(np.int64)}, r"images are int64; give uint8, or .* / 255, if 255 is white"),
         ({"images": IMAGES[0, 0]}, r"images are of 32×3 pixels \(shape \(32, 32, 3\)\)"),
         ({"images": IMAGES.swapaxes(2, 4)}, r"images are of shape \(80, 5, 3, 32, 32\); give videos \[N, T, H, W\]"),
         ({"images": np.zeros((30, 5, 48, 48), np.uint8)}, "of 48×48 pixels .*32×32 or 64×64; resize each frame"),
