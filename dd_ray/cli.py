@@ -94,8 +94,9 @@ def _run(study: Study, args: list[str], began: float) -> None:
             print(line, flush=True)
         if plan.options.dry_run:
             check_goes_on(plan)
-            return
         open_data(plan)
+        if plan.options.dry_run:
+            return
         sys.exit(execute(plan, began))
 
 

@@ -69,8 +69,7 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
     """
     folder = cache_folder()
     unpacked = folder / f"dsprites-{md5}.npy"
-    if "://" not in file:
-        _check(file, Path(file), md5)  # also if the cache has it, so that the named file is the one that is used
+    check_dsprites_file(file, md5)  # also if the cache has it, so that the named file is the one that is used
     if not unpacked.exists():
         if "://" in file and not _FETCHES.get():
             raise UserError(
@@ -92,6 +91,16 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
         return np.load(unpacked, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{unpacked}, the decompressed dSprites, cannot be read ({error}); delete it.") from error
+
+
+def check_dsprites_file(file: str, md5: str) -> None:
+    """Make sure that a file has this MD5, and unpack nothing; what a URL names is not looked at.
+
+    Raises:
+        UserError: it cannot be read, or has another.
+    """
+    if "://" not in file:
+        _check(file, Path(file), md5)
 
 
 def _unpack(file: str, md5: str, unpacked: Path) -> None:

@@ -13,7 +13,7 @@ from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, reported_by, share_lost_to_fitting
 from dd_ray.storage.arrays import with_contents
-from dd_ray.storage.dsprites import fetching, open_dsprites
+from dd_ray.storage.dsprites import check_dsprites_file, fetching, open_dsprites
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.starts import Start, start_of
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
@@ -412,12 +412,14 @@ def why_not(config: TrialConfig, name: str) -> str:
 
 
 def open_data(plan: Plan) -> None:
-    """Open the files of the data, and make sure that they hold what is expected.
+    """Open the files of the data, and make sure that they hold what is expected; a dry run unpacks none.
 
     Raises:
         UserError: a file is missing, or another one.
     """
     for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
-        if file:
+        if file and plan.options.dry_run:
+            check_dsprites_file(file, md5)
+        elif file:
             with fetching():
                 open_dsprites(file, md5)

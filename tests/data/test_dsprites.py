@@ -329,7 +329,8 @@ def test_a_sweep_does_not_start_with_another_file_or_none(file, where, tmp_path,
     study = load_study(ROOT / "sweeps" / "sprites_grid.py")
     for path, message in ((file, f"has MD5 {_md5(file)}, not the public"), (tmp_path / "none", "cannot be read")):
         named = str(path) if where == "path" else path.as_uri()
-        with pytest.raises(SystemExit) as ended:
-            cli.main(study, ["--dataset", "dsprites", "--dsprites-file", named])
-        assert ended.value.code == 2
-        assert f"dsprites_file = {named} {message}" in capsys.readouterr().err
+        for dry in ([], ["--dry-run"]) if where == "path" else ([],):  # a dry run fetches nothing
+            with pytest.raises(SystemExit) as ended:
+                cli.main(study, ["--dataset", "dsprites", "--dsprites-file", named, *dry])
+            assert ended.value.code == 2
+            assert f"dsprites_file = {named} {message}" in capsys.readouterr().err
