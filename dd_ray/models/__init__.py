@@ -45,6 +45,8 @@ def build_model(config: TrialConfig) -> Model:
             f"model = {config.model} builds a {type(model).__name__}; let its class be a subclass of "
             "dd_ray.models.Model, or of VideoVAE."
         )
+    if "_parameters" not in vars(model):
+        raise UserError(f"model = {config.model} is no module yet; begin its __init__ with super().__init__(config).")
     if next(model.parameters(), None) is None:
         raise UserError(f"model = {config.model} has no parameter, and so nothing to train; give it one.")
     return model

@@ -161,6 +161,17 @@ class _Fixed(Model):
         raise NotImplementedError
 
 
+class _Bare(_Fixed):
+    def __init__(self, config):
+        self.image_size = config.image_size
+
+
+def test_a_model_that_does_not_begin_as_its_class_does_is_refused(declare):
+    declare(MODELS, ModelSpec(name="own", title="own", build=_Bare, reads=VAE))
+    with pytest.raises(UserError, match=r"^model = own is no module yet; begin its __init__ with super\(\)\.__init__"):
+        Stack([small("own")])
+
+
 def test_a_model_without_a_parameter_is_refused(declare):
     declare(MODELS, ModelSpec(name="own", title="own", build=_Fixed, reads=VAE))
     with pytest.raises(UserError, match=r"^model = own has no parameter, and so nothing to train"):
