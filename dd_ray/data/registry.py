@@ -47,6 +47,11 @@ def _check_own(dataset: Dataset, config: TrialConfig, own: str) -> None:
         checked(factors.flatten(0, 1).double(), names)
     except UserError as error:
         raise UserError(f"{own}: {error}") from error
+    if not factors.equal(torch.as_tensor(dataset.factors(0))):
+        raise UserError(
+            f"{own} draws other factors for the same batch each time, and a trial could not be resumed; let it draw "
+            "all random numbers from the generator that it is given, or from dd_ray.data.generator."
+        )
     if type(dataset).render is not Dataset.render:
         return
     painted = dataset.paint(factors.to(dataset.device))

@@ -741,6 +741,10 @@ CHANGED = [
         r"^dataset = bars paints float32 images .*; give uint8",
     ),
     (
+        ("bars.py", "= rng.random(", "= np.random.default_rng().random(", {"dataset": "bars"}),
+        r"^dataset = bars draws other factors for the same batch each time.*; let it draw",
+    ),
+    (
         ("bars.py", "lit.to(torch.uint8)", "lit.to(torch.byte8)", {"dataset": "bars"}),
         r"^dataset = bars raises AttributeError in paint \(bars\.py:16\)",
     ),
