@@ -13,13 +13,14 @@ import math
 import re
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from importlib.util import find_spec
+from numbers import Real
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Self, TypeVar, get_type_hints
+from typing import Any, Self, TypeVar, get_origin, get_type_hints
 
 from dd_ray.command_line import read_first
 from dd_ray.config.code import ABSENT
@@ -44,6 +45,12 @@ _GIVEN_A_CONFIG = (ModelSpec, NetworkSpec, DatasetSpec, ObjectiveSpec)
 """The specs whose code is called with a config, and so can read options of its own."""
 _IN_WORDS = {float: "a finite number", int: "a whole number", bool: "True or False", str: "text"}
 OPTION_TYPES = tuple(_IN_WORDS)
+_NUMBER, _MAPPING = (Real, "a number"), (Mapping, "a dictionary")
+_PLAIN: dict[Any, tuple[Any, str]] = {
+    **{int: _NUMBER, float: _NUMBER, Mapping: _MAPPING, dict: _MAPPING},
+    **{str: (str, "text"), tuple: ((tuple, list), "a tuple, such as ('beta',)")},
+}
+"""What may stand in a field of a spec, by the type that it declares, and how that is called."""
 TAKEN: set[Any] = {
     *("key label state error sweep iteration seconds training_seconds".split()),
     *("effective_lambda suggestion cells on_front help".split()),
@@ -279,6 +286,7 @@ def _check(extension: Extension, specs: Sequence[Spec]) -> None:
         where = _declaration(extension, spec)
         if not isinstance(spec.name, str) or not _NAME.fullmatch(spec.name):
             raise UserError(f"{where}; give it a name of letters, digits, _, - and dots.")
+        _check_values(where, spec)
         _check_options(where, spec)
         _check_columns(where, spec)
         _check_kept(where, spec)
@@ -290,6 +298,15 @@ def _check(extension: Extension, specs: Sequence[Spec]) -> None:
                 raise UserError(f"{where} by {code!r}; name the class or function itself, or module:Name.")
             if isinstance(code, str) and not _is_found(code.partition(":")[0]):
                 raise UserError(f"{where} by {code!r}, whose module is not found; install it, or correct its name.")
+
+
+def _check_values(where: str, spec: Spec) -> None:
+    """Make sure that numbers, texts, tuples and dictionaries are such, which a sweep records and recalls."""
+    for each in fields(spec):
+        value = getattr(spec, each.name)
+        kinds, said = _PLAIN.get(get_origin(each.type) or each.type, (object, ""))
+        if not isinstance(value, kinds):
+            raise UserError(f"{where}, whose {each.name} is {value!r}; give {said}.")
 
 
 def _is_found(module: str) -> bool:

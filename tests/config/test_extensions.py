@@ -512,6 +512,15 @@ def test_a_record_does_not_take_the_place_of_code() -> None:
             "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build=dict, reads=('gama',))\n",
             r"mine\.py:2 declares model a, which reads 'gama', and there is no such option; did you mean gamma\?",
         ),
+        (
+            "from dd_ray.config import ModelSpec\nA = ModelSpec(name='a', title='x', build=dict, reads=('beta'))\n",
+            r"mine\.py:2 declares model a, whose reads is 'beta'; give a tuple, such as \('beta',\)",
+        ),
+        (
+            "from dd_ray.config import NetworkSpec\n"
+            "A = NetworkSpec(name='a', features=dict, decoder=dict, gflop_per_frame=0.1)\n",
+            r"mine\.py:2 declares network a, whose gflop_per_frame is 0\.1; give a dictionary",
+        ),
     ],
 )
 def test_what_is_wrong_with_it_is_one_sentence(tmp_path: Path, text: str, message: str) -> None:
