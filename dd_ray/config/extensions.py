@@ -45,10 +45,13 @@ _GIVEN_A_CONFIG = (ModelSpec, NetworkSpec, DatasetSpec, ObjectiveSpec)
 """The specs whose code is called with a config, and so can read options of its own."""
 _IN_WORDS = {float: "a finite number", int: "a whole number", bool: "True or False", str: "text"}
 OPTION_TYPES = tuple(_IN_WORDS)
-_NUMBER, _MAPPING = (Real, "a number"), (Mapping, "a dictionary")
 _PLAIN: dict[Any, tuple[Any, str]] = {
-    **{int: _NUMBER, float: _NUMBER, Mapping: _MAPPING, dict: _MAPPING},
-    **{str: (str, "text"), tuple: ((tuple, list), "a tuple, such as ('beta',)")},
+    int: (Real, "a number"),
+    float: (Real, "a number"),
+    str: (str, "text"),
+    tuple: ((tuple, list), "a tuple, such as ('beta',)"),
+    Mapping: (Mapping, "a dictionary"),
+    dict: (Mapping, "a dictionary"),
 }
 """What may stand in a field of a spec, by the type that it declares, and how that is called."""
 TAKEN: set[Any] = {
