@@ -299,6 +299,7 @@ BEGUN = {"attempt": "a", "began": 0.0, "host": "h", "pid": 1, "device": "cpu", "
     ("name", "content", "wrong"),
     [
         ("metrics.jsonl", {"iteration": 2**63}, "iteration is 9223372036854775808, not a whole number"),
+        ("metrics.jsonl", {"iteration": True}, "iteration is true, not a whole number"),
         ("metrics.jsonl", {"iteration": 0, "mcc": HUGE}, "not a number or null"),
         ("metrics.jsonl", {"iteration": 0, "mcc": -HUGE}, "not a number or null"),
         ("outcome.json", {"state": "out_of_time", "iteration": HUGE}, "not a whole number"),
@@ -308,7 +309,7 @@ BEGUN = {"attempt": "a", "began": 0.0, "host": "h", "pid": 1, "device": "cpu", "
         ("sweep.json", {"study": "x", "axes": {}, "options": {"iterations": "3"}}, 'iterations is "3", not a whole'),
     ],
 )
-def test_no_number_is_larger_than_what_reads_it_holds(tmp_path: Path, name: str, content: dict, wrong: str) -> None:
+def test_a_number_is_one_that_what_reads_it_holds(tmp_path: Path, name: str, content: dict, wrong: str) -> None:
     (tmp_path / name).write_text(json.dumps(content) + "\n")
     files = SweepFolder.at(tmp_path).files
     with pytest.raises(DamagedError) as refused:

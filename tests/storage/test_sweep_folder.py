@@ -185,9 +185,9 @@ def test_a_kill_while_a_trial_is_removed_leaves_no_state_without_its_evaluations
     assert len(trial.evaluations()) == 3 or not trial.states()
 
 
-@pytest.mark.parametrize("file", ["outcome.json", "scores.jsonl", "owner", "seal.json"])
+@pytest.mark.parametrize("file", ["outcome.json", "scores.jsonl", "owner", "seal.json", "metrics.jsonl"])
 def test_a_trial_whose_config_is_lost_is_told_by_any_other_of_its_files(tmp_path, file):
     sweep = SweepFolder.at(tmp_path)
-    sweep.trial("lost").files.write(file, b"{}")
+    sweep.trial("lost").files.write(file, b'{"iteration": 0}\n')
     sweep.trial("new").files.write("metrics.jsonl", b"")  # one that is being created
     assert sweep.without_config([]) == ["lost"]
