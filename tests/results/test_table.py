@@ -291,6 +291,13 @@ def test_a_sweep_is_alive_by_its_folder_as_by_its_path(sweep, tmp_path):
         results.alive(tmp_path)
 
 
+def test_a_trial_that_has_ended_since_the_last_sign_of_life_is_not_running(sweep):
+    before = results.load(sweep.location).set_index("key")["state"]
+    running = [trial.key for trial in sweep.trials() if trial.outcome()]
+    sweep.write_progress({"time": time.time(), "running": running, "iterations_per_second": 1.0, "seconds_left": 1})
+    assert results.load(sweep.location).set_index("key")["state"].equals(before)
+
+
 def test_a_sweep_whose_last_sign_of_life_is_old_is_not_running(sweep, capsys):
     waiting = results.load(sweep.location).set_index("gamma").loc[1.0, "key"]
     old = time.time() - 2 * SECONDS_TO_LIVE
