@@ -17,9 +17,11 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_attempts import attempts
 from dd_ray.storage.trial_records import TakenOverError, TrialFolder
 from dd_ray.sweep.plateau import Plateau
+from dd_ray.training import Trial, dump_state
 from dd_ray.trial import run as trial_run
 from dd_ray.trial.held_out_sets import held_out_sets
 from dd_ray.trial.run import TrialRun, Work
+from dd_ray.trial.states import latest_state
 from tests.small import small
 from tests.sweep.studies import TINY
 
@@ -308,6 +310,15 @@ def test_a_full_disk_at_either_write_of_the_last_evaluation_loses_nothing(start,
     assert second.trainer.member.trial.iteration == goes_on_from
     assert [r.iteration for r in finish(second)] == [6]
     assert [row["iteration"] for row in second.folder.evaluations()] == [0, 3, 6]
+
+
+def test_a_state_of_another_iteration_than_it_is_named_after_is_not_gone_on_from(tmp_path):
+    trial = Trial(small("beta_vae"))
+    folder = SweepFolder.at(tmp_path).trial(trial.config.key)
+    for iteration in (0, 6):
+        folder.save_state(iteration, dump_state(trial.state()))
+    state, (note,) = latest_state(folder)
+    assert state is not None and state.iteration == 0 and "it is that of iteration 0" in note
 
 
 @pytest.mark.parametrize(("damaged", "goes_on_from"), [([6], 3), ([6, 3], 0)])
