@@ -251,7 +251,8 @@ class Evaluations:
         measured = trials.columns.difference(given)
         if not evaluated.any(axis=1).all():
             trials = trials.assign(**trials[measured].where(trials["iteration"] <= iteration))
-        reached = self.iterations[_last(self.rows >= 0)][self.keys.get_indexer(pd.Index(trials["key"]))]
+        furthest = np.where(self.rows >= 0, self.iterations, -1).max(axis=1)
+        reached = furthest[self.keys.get_indexer(pd.Index(trials["key"]))]
         of_trials = zip(trials["state"], trials["iteration"], reached.tolist(), strict=True)
         marks = [_mark(*row, iteration, self.last) for row in of_trials]
         # A copy has its columns together, without which pandas warns where another one is added to a hundred.

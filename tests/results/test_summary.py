@@ -330,6 +330,12 @@ def test_trials_without_an_evaluation_by_then_keep_a_row(tmp_path: Path) -> None
     assert only_cell(tmp_path / "s", 100)["states"] == "complete@100 unfinished unfinished"
 
 
+@pytest.mark.parametrize("state", ["failed", "diverged"])
+def test_a_trial_that_ended_before_any_evaluation_is_marked_so_at_every_iteration(tmp_path: Path, state: str) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1]}, by_seed(("finished", 300), (state, -1)))
+    assert [only_cell(path, iteration)["mark"] for iteration in (0, 150, None)] == [state] * 3
+
+
 def test_marks_are_all_that_a_cell_can_be_and_the_worst_counts(tmp_path: Path) -> None:
     ends = {
         "failed": ("failed", 300),
