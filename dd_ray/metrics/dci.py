@@ -74,4 +74,5 @@ def mean_concentration(weights: Array) -> float:
         return 0.0
     shares = weights[used] / totals[used, None]
     entropies = scipy.special.entr(shares).sum(axis=1) / np.log(max(weights.shape[1], 2))
-    return float(np.average(1 - entropies, weights=totals[used]))
+    # An even row's entropy may exceed 1 by rounding.
+    return float(np.average(np.maximum(1 - entropies, 0), weights=totals[used]))

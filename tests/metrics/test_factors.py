@@ -155,3 +155,8 @@ def test_concentration_is_a_mean_in_which_rows_weigh_what_their_importances_sum_
     three = np.array([[1.0, 1.0, 0.0]])  # ln 2 of at most ln 3
     assert mean_concentration(three) == pytest.approx(1 - np.log(2) / np.log(3))
     assert mean_concentration(np.zeros((2, 2))) == 0
+
+
+def test_concentration_of_even_rows_is_not_below_0_by_rounding():
+    evens = [np.full((rows, columns), 1 / columns) for rows in range(1, 8) for columns in range(1, 12)]
+    assert min(map(mean_concentration, evens)) == 0
