@@ -128,7 +128,8 @@ def nonlinear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Ar
         [F], at most 1; 0 for a code that says nothing, or slightly negative. A lower bound of what the code
         holds: steps approach oblique and rapidly varying functions slowly (0.998 for a rotation of four
         latents, where a kernel has 1.000; 0.14 where it has 0.29 on a faint trace of the circle). No score
-        of disentanglement, and blind to size. NaN for a factor that does not vary.
+        of disentanglement, and blind to size. NaN for a factor that does not vary, and for all where there are fewer
+        than 4 points.
 
     Cost: up to 0.5 s a factor for 4 latents and 10,000 points on one core, most for oblique codes.
 
@@ -138,5 +139,7 @@ def nonlinear_r2(latents: Array, factors: Array, mask: Mask | None = None) -> Ar
     from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415
 
     latents, factors = points(latents, factors, mask, enough_for="Non-linear R²")
+    if len(latents) < 4 or not factors.shape[1]:  # of a single point none is left to say when to stop
+        return np.full(factors.shape[1], np.nan)
     make = partial(HistGradientBoostingRegressor, max_iter=1_000, early_stopping=True, random_state=0)
     return fit_each_factor(make, latents, factors)[1]

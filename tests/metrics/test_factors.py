@@ -8,7 +8,13 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score
 
-from dd_ray.metrics import linear_r2, linear_r2_of_few, mean_correlation_coefficient, share_lost_to_fitting
+from dd_ray.metrics import (
+    linear_r2,
+    linear_r2_of_few,
+    mean_correlation_coefficient,
+    nonlinear_r2,
+    share_lost_to_fitting,
+)
 from dd_ray.metrics.dci import mean_concentration
 from tests.metrics.codes import NUM_POINTS, rotated
 
@@ -147,6 +153,13 @@ def test_more_labels_than_there_are_points_have_no_score(rng):
     factors = rng.random((100, 2))
     assert np.isnan(linear_r2_of_few(factors, factors, 51)).all()
     np.testing.assert_allclose(linear_r2_of_few(factors, factors, 50), 1)
+
+
+@pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
+@pytest.mark.parametrize(("num_points", "num_factors"), [(2, 1), (3, 2), (600, 0)])
+def test_nonlinear_r2_of_too_few_points_is_nan_and_of_no_factor_is_empty(rng, num_points, num_factors):
+    found = nonlinear_r2(rng.random((num_points, 2)), rng.random((num_points, num_factors)))
+    np.testing.assert_array_equal(found, np.full(num_factors, np.nan))
 
 
 def test_concentration_is_a_mean_in_which_rows_weigh_what_their_importances_sum_to():
