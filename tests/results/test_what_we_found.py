@@ -157,6 +157,41 @@ def test_the_page_has_what_fifteen_more_seeds_tell() -> None:
     assert f"γ costs {told[0]} of error, the control nothing ({told[1]})" in page
 
 
+def test_the_page_has_what_cells_at_the_same_beta_and_with_a_penalty_tell() -> None:
+    names = ("gaussian_confirmed", "gaussian_control", "gaussian_more", "gaussian_alone")
+    tables = [final(pd.read_parquet(ROOT / "analysis" / "answer" / f"{name}.parquet")) for name in names]
+    fifteen, all_25 = pd.concat(tables[2:]), pd.concat(tables)
+    cells = {
+        "β-VAE, β = 0.3": ("beta_vae", 0.3, 0, 0),
+        "β-VAE, β = 0.1": ("beta_vae", 0.1, 0, 0),
+        "control, β = 0.1": ("inertia_vae", 0.1, 0, 0),
+        "inertia γ = 0.8, β = 0.1": ("inertia_vae", 0.1, 0.8, 0),
+        "prediction λ = 30, β = 0.03": ("inertia_vae", 0.03, 0, 30),
+    }
+
+    def compared(trials: pd.DataFrame, one: str, other: str, outcome: str, sign: int = 1) -> str:
+        by_cell = trials.set_index(["model", "beta", "gamma", "lam", "seed"])[outcome].sort_index()
+        mean, low, high = seed_interval(sign * (by_cell.loc[cells[one]] - by_cell.loc[cells[other]]))
+        return f"{mean:+.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
+
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    prediction, control, alone = "prediction λ = 30, β = 0.03", "control, β = 0.1", "β-VAE, β = 0.3"
+    for one, other in (
+        ("β-VAE, β = 0.1", alone),
+        (control, "β-VAE, β = 0.1"),
+        ("inertia γ = 0.8, β = 0.1", "β-VAE, β = 0.1"),
+        ("inertia γ = 0.8, β = 0.1", control),
+        (prediction, alone),
+        (prediction, control),
+    ):
+        told = [compared(fifteen, one, other, outcome) for outcome in STUDY.outcomes]
+        assert f"| {one} | {other} | {' | '.join(told)} |" in page
+    over_25 = compared(all_25, prediction, alone, STUDY.outcomes[0])
+    assert f"over the 25 seeds {over_25[1:]} of R² less the β-VAE" in page
+    less = compared(all_25, prediction, control, STUDY.outcomes[0], sign=-1)
+    assert f"beside the control it has {less[1:]} less" in page
+
+
 def test_the_page_has_what_twice_as_long_tells() -> None:
     trials = final(pd.read_parquet(ROOT / "analysis" / "answer" / "gaussian_longer.parquet"))
     alone, inertia = (
