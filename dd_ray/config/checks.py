@@ -151,9 +151,11 @@ def _check_model_takes_its_data(config: "TrialConfig") -> None:
         return
     length = f"T = {config.frames} of the videos in data_file" if config.contents else f"num_frames = {config.frames}"
     if config.frames < 3:
-        raise UserError(f"{length} is too few; a linear prediction needs at least 3.")
+        raise UserError(f"{length} is too few; a linear prediction needs at least 3 frames.")
     if config.lam > 0 and config.num_latents_in_time < 3:
-        raise UserError(f"{length} leaves no predicted latent for lam = {config.lam}; give 4 or more.")
+        raise UserError(
+            f"{length} leaves no predicted latent for lam = {config.lam}; give 4 frames or more, or lam = 0."
+        )
 
 
 def _check_dataset(config: "TrialConfig") -> None:

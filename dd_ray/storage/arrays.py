@@ -12,6 +12,7 @@ by the smallest and largest value of each; a category by the ranks of its values
 """
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -197,7 +198,8 @@ def _checked_images(path: Path, images: NDArray[Any]) -> NDArray[Any]:
             "64), Image.Resampling.LANCZOS)."
         )
     if num_samples < FEWEST_SAMPLES or not num_frames:
-        raise UserError(f"data_file = {path}: images are of shape {given}; give {FEWEST_SAMPLES} samples or more.")
+        enough = f"{FEWEST_SAMPLES} samples or more, of a frame at least"
+        raise UserError(f"data_file = {path}: images are of shape {given}; give {enough}.")
     _check_values(path, images)
     return images
 
@@ -291,7 +293,7 @@ def scaled_factors(arrays: Arrays, declared: Sequence[Factor]) -> NDArray[np.flo
     """Scale the factors of a file to [0, 1]; the result is [N, T, F].
 
     Raises:
-        UserError: a factor has the same value everywhere.
+        UserError: a factor has the same value everywhere, or values too far apart for a number.
     """
     columns = [_scaled(arrays.factors[..., i], factor) for i, factor in enumerate(declared)]
     num_samples, num_frames = arrays.images.shape[:2]
@@ -309,6 +311,8 @@ def _scaled(values: NDArray[Any], factor: Factor) -> NDArray[np.float64]:
         raise UserError(
             f"data_factors: {factor} has one value in all of data_file, and so no score; take it out of factors."
         )
+    if math.isinf(high - low):
+        raise UserError(f"data_factors: {factor} goes from {low:g} to {high:g}, too far for a number; scale it down.")
     return numbers / factor.period if factor.period else (numbers - low) / (high - low)
 
 

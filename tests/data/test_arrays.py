@@ -273,6 +273,11 @@ def test_stills_are_shown_as_videos_of_one_frame(tmp_path):
 # What is refused
 
 
+def _far_apart(number):
+    """Factors [N, 1] whose range is above the largest float."""
+    return np.linspace(-1, 1, number)[:, None] * 1.7e308
+
+
 def _with_nan(values):
     values = values.astype(np.float32) / 255
     values[3, 0, 4, 4] = np.nan
@@ -290,6 +295,7 @@ def _with_nan(values):
         ({"images": np.zeros((30, 5, 48, 48), np.uint8)}, "of 48×48 pixels .*32×32 or 64×64; resize each frame"),
         ({"images": np.zeros((30, 5, 32, 64), np.uint8)}, "of 32×64 pixels"),
         ({"images": IMAGES[:19]}, "give 20 samples or more"),
+        ({"images": IMAGES[:, :0]}, r"shape \(80, 0, 32, 32, 3\); give 20 samples or more, of a frame at least"),
         ({"images": IMAGES.astype(np.float32)}, r"images are float32 from 0 to 255; floats must be in \[0, 1\]"),
         ({"images": _with_nan(IMAGES)}, "from nan to nan.*without NaN"),
         ({"images": IMAGES // 255}, "none of their values is above 1, all but black; multiply them by 255"),
@@ -304,6 +310,10 @@ def _with_nan(values):
         ({"images": IMAGES, "factors": FACTORS, "factor_names": np.arange(3)}, r"factor_names are int64 \(3,\)"),
         ({"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b", "a"])}, "names a twice"),
         ({"images": IMAGES, "factors": FACTORS * 0, "factor_names": np.array(["a", "b", "c"])}, "a has one value in"),
+        (
+            {"images": IMAGES, "factors": _far_apart(80), "factor_names": np.array(["a"])},
+            "a goes from -1.7e.308 to 1.7e",
+        ),
         ({"images": np.array([None] * 20)}, "is no .npz of plain arrays"),
         (
             {"images": (IMAGES / 255).astype(">f4")},
