@@ -4,7 +4,7 @@ import argparse
 from importlib import import_module
 from importlib.util import find_spec
 
-ALONE, WITH_RAY = ("rendering", "training", "studies", "stack"), ("sweep", "overhead", "packed")
+ALONE, WITH_RAY = ("rendering", "training", "convolutions", "studies", "stack"), ("sweep", "overhead", "packed")
 
 if __name__ == "__main__":
     argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__).parse_args()

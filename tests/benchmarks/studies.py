@@ -7,18 +7,17 @@ thread; the mean is over the plan's trials. A network without convolutions gains
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 
 from dd_ray import api
 from dd_ray.config import TrialConfig
-from dd_ray.training import Stack, cpu_convolutions, keep_freed_memory
+from dd_ray.training import Stack, keep_freed_memory
 from dd_ray.training.cpu_kernels import kernels
+from tests.benchmarks.convolutions import WAYS, step_with
 from tests.benchmarks.measure import alternate, machine
 
 REPEATS = 9
-WAYS = ("PyTorch's", "compiled")
 OF_NO_COST = {"beta": 1.0, "gamma": 0.5, "lam": 1.0, "alpha": 1.0, "learning_rate": 1e-4}
 """Fields that change what an iteration computes, and not how much, with a value in place of any but 0."""
 
@@ -42,7 +41,7 @@ def main(args: Sequence[str] = ()) -> None:
 def _milliseconds(configs: Sequence[TrialConfig]) -> list[float]:
     kinds = Counter(_kind(config) for config in configs)
     stacks = {kind: Stack([kind]) for kind in kinds}
-    cases = {(f"{way} {i}", 1): _step(stacks[kind], way) for i, kind in enumerate(kinds) for way in WAYS}
+    cases = {(f"{way} {i}", 1): step_with(stacks[kind], way) for i, kind in enumerate(kinds) for way in WAYS}
     timings = alternate(cases, REPEATS)
     return [
         1000 * sum(count * timings[f"{way} {i}", 1].median for i, count in enumerate(kinds.values())) / kinds.total()
@@ -53,25 +52,6 @@ def _milliseconds(configs: Sequence[TrialConfig]) -> list[float]:
 def _kind(config: TrialConfig) -> TrialConfig:
     same = {name: value for name, value in OF_NO_COST.items() if getattr(config, name)}
     return replace(config, seed=0, **same)
-
-
-def _step(stack: Stack, way: str) -> Callable[[], None]:
-    def step() -> None:
-        with _convolutions(way):
-            stack.step()
-
-    return step
-
-
-@contextmanager
-def _convolutions(way: str) -> Iterator[None]:
-    before = cpu_convolutions.kernels
-    try:
-        if way != "compiled":
-            cpu_convolutions.kernels = lambda: None
-        yield
-    finally:
-        cpu_convolutions.kernels = before
 
 
 if __name__ == "__main__":
