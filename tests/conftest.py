@@ -12,6 +12,7 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
+from tqdm import tqdm
 
 from dd_ray.config.extensions import loaded, unload
 from tests.storage.object_store import object_store
@@ -20,6 +21,9 @@ __all__ = ["object_store"]
 
 # No power is cut during a test, so that it need not wait for a disk; a file that is closed is an error as ever.
 os.fsync = os.fstat
+
+# A thread of tqdm looks at all bars every 10 s, and fails if one is made or dropped meanwhile: whatever test runs then.
+tqdm.monitor_interval = 0
 
 # Tables are as wide as in a pipe, also where whoever runs the tests says how wide his terminal is.
 os.environ.pop("COLUMNS", None)
