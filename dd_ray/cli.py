@@ -46,7 +46,7 @@ from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.manifest import check_goes_on
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
-from dd_ray.sweep.plan import Plan, open_data
+from dd_ray.sweep.plan import Plan, check_data, open_data
 from dd_ray.sweep.value_file import ValueFile, save_values, with_defaults
 from dd_ray.tune.signals import expect_signals
 
@@ -94,9 +94,9 @@ def _run(study: Study, args: list[str], began: float) -> None:
             print(line, flush=True)
         if plan.options.dry_run:
             check_goes_on(plan)
-        open_data(plan)
-        if plan.options.dry_run:
+            check_data(plan)
             return
+        open_data(plan)
         sys.exit(execute(plan, began))
 
 

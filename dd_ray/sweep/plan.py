@@ -412,14 +412,25 @@ def why_not(config: TrialConfig, name: str) -> str:
 
 
 def open_data(plan: Plan) -> None:
-    """Open the files of the data, and make sure that they hold what is expected; a dry run unpacks none.
+    """Open the files of the data, and make sure that they hold what is expected.
 
     Raises:
         UserError: a file is missing, or another one.
     """
-    for file, md5 in {(config.dsprites_file, config.dsprites_md5) for config in plan.examples}:
-        if file and plan.options.dry_run:
-            check_dsprites_file(file, md5)
-        elif file:
-            with fetching():
-                open_dsprites(file, md5)
+    for file, md5 in _dsprites_of(plan):
+        with fetching():
+            open_dsprites(file, md5)
+
+
+def check_data(plan: Plan) -> None:
+    """Make sure that the files of the data are those that are expected, without unpacking or fetching one.
+
+    Raises:
+        UserError: as of `open_data`.
+    """
+    for file, md5 in _dsprites_of(plan):
+        check_dsprites_file(file, md5)
+
+
+def _dsprites_of(plan: Plan) -> set[tuple[str, str]]:
+    return {(config.dsprites_file, config.dsprites_md5) for config in plan.examples if config.dsprites_file}
