@@ -403,7 +403,9 @@ def _sharing(of_cells: Sequence[Combination], field: str) -> NDArray[np.int_]:
 def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, NDArray[Any]]:
     """Return the ends of the interval that a map shows, its standard error and its scale; `scores` are [C, S]."""
     half, error, pooled = part.half.copy(), part.own_error, np.full(len(part.rows), "", object)
-    if part.comparable.any() and not described(part.metric).count:
+    if described(part.metric).count:
+        half = np.full(len(half), math.nan)
+    elif part.comparable.any():
         found = pooled_widths(scores[part.comparable], scales)
         sure = ~np.isnan(found.half)
         known = np.flatnonzero(part.comparable)[sure]

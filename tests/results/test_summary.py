@@ -57,7 +57,7 @@ def test_one_seed_has_no_interval_and_none_has_no_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", ["active_units", "active_units_stills"])
-def test_counts_are_never_marked_nor_pooled(count: str, tmp_path: Path) -> None:
+def test_counts_have_neither_marks_nor_intervals(count: str, tmp_path: Path) -> None:
     def measured(config: Values, iteration: int) -> Values:
         higher = 2 + 2 * (config["gamma"] > 0) + 0.1 * config["seed"] * config["gamma"]
         return {"linear_r2": higher, count: higher}
@@ -68,6 +68,7 @@ def test_counts_are_never_marked_nor_pooled(count: str, tmp_path: Path) -> None:
     of_metric = cells[cells["gamma"] > 0].set_index("metric")
     assert of_metric.loc["linear_r2", "differs"].all() and not of_metric.loc[count, "differs"].any()
     assert (of_metric.loc["linear_r2", "pooled"] != "").all() and (of_metric.loc[count, "pooled"] == "").all()
+    assert of_metric.loc["linear_r2", "low"].notna().all() and of_metric.loc[count, "low"].isna().all()
 
 
 @pytest.mark.parametrize(
