@@ -119,11 +119,11 @@ class Kernels:
         """
         height, width, channels = layer.narrow if layer.to == "narrow" else layer.wide
         target, sums = _empty(layer.images, channels, height, width), None if given is None else torch.empty(channels)
-        taps_first = kernel.permute((2, 3, 1, 0) if layer.to == "narrow" else (2, 3, 0, 1)).contiguous()
+        kernel = kernel.contiguous()  # as long as its memory is read, it has a name
         self._library.dd_ray_convolve(
             ctypes.byref(_shape(layer)),
             layer.to == "wide",
-            *(_pointer(tensor) for tensor in (images, taps_first, bias)),
+            *(_pointer(tensor) for tensor in (images, kernel, bias)),
             _ACTIVATIONS.index(layer.activation),
             *(_pointer(tensor) for tensor in (given, target, sums)),
             ctypes.byref(_threads()),
@@ -132,13 +132,13 @@ class Kernels:
 
     def correlate(self, layer: Layer, wide: Tensor, narrow: Tensor) -> Tensor:
         """Compute a kernel's gradient [O, I, k, k] from images, of which either are gradients."""
-        kernel = torch.empty(*layer.size, layer.wide[2], layer.narrow[2])
+        kernel = torch.empty(layer.narrow[2], layer.wide[2], *layer.size)
         self._library.dd_ray_correlate(
             ctypes.byref(_shape(layer)),
             *(_pointer(tensor) for tensor in (wide, narrow, kernel)),
             ctypes.byref(_threads()),
         )
-        return kernel.permute(3, 2, 0, 1)
+        return kernel
 
 
 @cache

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -48,20 +49,24 @@ struct Place {  // a pixel of the target's images, some of its channels, and wha
 };
 
 constexpr Count MOST_TAPS = 256;
-constexpr Count SHARES = 8;      // of the images or pixels that are summed over, whatever the number of threads
+constexpr Count SHARES = 8;      // at most, of the images that are summed over, whatever the number of threads
 constexpr Count RUN = 128;       // about so many pixels are summed up before the sum is added to that of a share
 constexpr Count FEW = 4;         // so few channels are computed as sums over vectors, and not as vectors of sums
 constexpr Count FEW_PIXELS = 4;  // of so many the target is summed up in floats
 
 INLINE Count parts(Count count, Count size) { return (count + size - 1) / size; }
 
-// A matrix [rows, columns] as blocks of `width` columns, [blocks, rows, width], with zeros after the last column.
-Floats in_blocks(const float* matrix, Count rows, Count columns, Count width) {
-    Floats blocks(parts(columns, width) * rows * width);
-    float* to = blocks.data();
-    for (Count c = 0; c < columns; c += width)
-        for (Count r = 0; r < rows; r++, to += width)
-            std::copy_n(matrix + r * columns + c, std::min(width, columns - c), to);
+// Kernels [T, S, taps], or [S, T, taps] if sources come first, as blocks [parts of T, taps, S, width], with zeros at
+// the end.
+Floats in_blocks(const float* kernels, Count taps, Count sources, Count targets, bool sources_first, Count width) {
+    Floats blocks(parts(targets, width) * taps * sources * width);
+    for (Count c = 0; c < targets; c += width)
+        for (Count i = 0; i < sources; i++)
+            for (Count t = c; t < std::min(targets, c + width); t++) {
+                const float* from = kernels + (sources_first ? i * targets + t : t * sources + i) * taps;
+                float* to = &blocks[c * taps * sources + i * width + t - c];
+                for (Count k = 0; k < taps; k++) to[k * sources * width] = from[k];
+            }
     return blocks;
 }
 
@@ -71,17 +76,12 @@ struct Threads {
     Count count;
 };
 template <class Work> void share(const Threads& threads, Count count, const Work& work) {
-    struct Crew {
-        const Work& work;
-        Count count;
-        std::atomic<Count> next;
-    } crew{work, count, {0}};
-    const auto take = [](void* given) {
-        auto& crew = *static_cast<Crew*>(given);
-        for (Count i; (i = crew.next++) < crew.count;) crew.work(i);
+    std::atomic<Count> next = {0};
+    auto take = [&] {
+        for (Count i; (i = next++) < count;) work(i);
     };
-    if (threads.parallel == nullptr || threads.count < 2 || count < 2) take(&crew);
-    else threads.parallel(take, &crew, unsigned(threads.count), 0);
+    if (threads.parallel == nullptr || threads.count < 2 || count < 2) return take();
+    threads.parallel([](void* given) { (*static_cast<decltype(take)*>(given))(); }, &take, unsigned(threads.count), 0);
 }
 
 }  // namespace
@@ -110,37 +110,35 @@ int dd_ray_lanes() {
     return narrow ? __builtin_cpu_supports("avx512f") ? 16 : 8 : 0;
 }
 
-// target = activation(z), with z = convolution of source with kernels [taps, source channels, target channels] + bias; or
-// where `images` = activation(y) are given, and z is a loss' gradient by them, its gradient by y. `sums`, if given, are
-// those of the target over images and pixels.
+// target = activation(z), with z = convolution of source with kernels [O, I, taps] + bias; or where `images` =
+// activation(y) are given, and z is a loss' gradient by them, its gradient by y. `sums`, if given, are those of the
+// target over images and pixels.
 void dd_ray_convolve(const Shape* shape, int transposed, const float* source, const float* kernels, const float* bias,
                      int activation, const float* images, float* target, float* sums, const Threads* threads) {
     const Count *from = transposed ? shape->narrow : shape->wide, *to = transposed ? shape->wide : shape->narrow;
     const Count lanes = dd_ray_lanes(), width = to[2] <= FEW && from[2] % lanes == 0 ? 1 : 2 * lanes;
-    const Floats blocks = in_blocks(kernels, shape->size[0] * shape->size[1] * from[2], to[2], width);
-    const Floats none(to[2]), biases = in_blocks(bias ? bias : none.data(), 1, to[2], width);
+    const Floats blocks = in_blocks(kernels, shape->size[0] * shape->size[1], from[2], to[2], transposed, width);
+    const Floats none(to[2]), biases = in_blocks(bias ? bias : none.data(), 1, 1, to[2], true, width);
     (lanes == 16 ? avx512::convolve : avx2::convolve)(*shape, transposed, source, blocks.data(), width, biases.data(),
                                                       Activation(activation), images, target, sums, *threads);
 }
 
-// kernels [taps, I, O] = dT/dw.
+// kernels [O, I, taps] = dT/dw.
 void dd_ray_correlate(const Shape* shape, const float* wide, const float* narrow, float* kernels,
                       const Threads* threads) {
     const Count lanes = dd_ray_lanes(), outputs = shape->narrow[2], step = parts(outputs, lanes) * lanes;
-    const Count rows = shape->size[0] * shape->size[1] * shape->wide[2];
+    const Count inputs = shape->wide[2], taps = shape->size[0] * shape->size[1], rows = taps * inputs;
+    const Count pixels = shape->images * shape->narrow[0] * shape->narrow[1];
+    const Count shares = std::clamp<Count>(pixels / RUN, 1, SHARES);
     Shape even = *shape;
     even.narrow[2] = step;
-    Floats copy;
-    const Count pixels = shape->images * shape->narrow[0] * shape->narrow[1];
-    if (step != outputs) narrow = (copy = in_blocks(narrow, pixels, outputs, step)).data();
-    Floats sums(SHARES * rows * step);
-    (lanes == 16 ? avx512::correlate : avx2::correlate)(even, wide, narrow, sums.data(), *threads);
+    Floats copy, sums(shares * rows * step);
+    if (step != outputs) narrow = (copy = in_blocks(narrow, 1, pixels, outputs, true, step)).data();
+    (lanes == 16 ? avx512::correlate : avx2::correlate)(even, wide, narrow, sums.data(), shares, *threads);
+    for (Count s = 1; s < shares; s++)
+        for (Count i = 0; i < rows * step; i++) sums[i] += sums[s * rows * step + i];
     for (Count r = 0; r < rows; r++)
-        for (Count o = 0; o < outputs; o++) {
-            float sum = 0;
-            for (Count i = 0; i < SHARES; i++) sum += sums[(i * rows + r) * step + o];
-            kernels[r * outputs + o] = sum;
-        }
+        for (Count o = 0; o < outputs; o++) kernels[o * rows + r] = sums[(r % taps * inputs + r / taps) * step + o];
 }
 
 }  // extern "C"
@@ -153,15 +151,10 @@ constexpr int TALL = LANES == 8 ? 6 : 8;  // rows of a tile of sums: pixels, or 
 
 INLINE Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 INLINE void store(float* to, Vector x) { *reinterpret_cast<Vector*>(to) = x; }
-INLINE Vector load(const float* from, Count lanes) {
-    if (lanes >= LANES) return load(from);
-    Vector x = {};
-    for (Count l = 0; l < lanes; l++) x[l] = from[l];
-    return x;
-}
-INLINE void store(float* to, Vector x, Count lanes) {
-    if (lanes >= LANES) return store(to, x);
-    for (Count l = 0; l < lanes; l++) to[l] = x[l];
+INLINE void add(float* to, Vector x) { store(to, load(to) + x); }
+INLINE void copy(const float* from, Count count, Count width, float* to) {
+    if (count < width) std::copy_n(from, count, to);
+    else for (Count i = 0; i < width; i += LANES) store(to + i, load(from + i));
 }
 INLINE Vector all(float x) { return x - Vector{}; }
 
@@ -218,6 +211,28 @@ inline Count taps_of(const Shape& s, bool transposed, Count row, Count column, C
     return count;
 }
 
+// Takes numbers through an activation; or if they are gradients by what it gave, back through it.
+template <Activation A> INLINE void through(const float* given, Count count, float* x) {
+    for (Count i = 0; i < count; i += LANES)
+        store(x + i, given ? before_activation(load(x + i), load(given + i), A) : activate(load(x + i), A));
+}
+
+// What becomes of a tile of sums [images, width], of which the first `count` channels are the target's.
+inline void finish(const Place& at, Count image, Count images, Count width, Count count, float* sums) {
+    const Count size = images * width, stride = at.target_stride;
+    float room[TALL * 2 * LANES], *given = at.images ? room : nullptr;
+    if (given && count < width) std::fill_n(given, size, 0.f);
+    for (Count p = 0; given && p < images; p++) copy(at.images + (image + p) * stride, count, width, given + p * width);
+    if (at.activation == RELU) through<RELU>(given, size, sums);
+    if (at.activation == ELU) through<ELU>(given, size, sums);
+    for (Count p = 0; p < images; p++) copy(sums + p * width, count, width, at.target + (image + p) * stride);
+    for (Count v = 0; at.sums && v < width; v += LANES) {
+        Vector total = {};
+        for (Count i = v; i < size; i += width) total += load(sums + i);
+        add(at.sums + v, total);
+    }
+}
+
 // Adds to a tile the products of R numbers, some floats apart, with V vectors.
 template <int R, int V> INLINE void add_products(Vector (&sum)[R][V], const float* x, Count apart, const float* y) {
     Vector vectors[V];
@@ -230,7 +245,7 @@ template <int R, int V> INLINE void add_products(Vector (&sum)[R][V], const floa
 
 // P images from `image` on, V vectors of channels of each.
 template <int P, int V> void tile(const Place& at, Count image) {
-    const Count stride = at.source_stride;
+    const Count stride = at.source_stride, width = V * LANES, count = std::min(at.channels, width);
     Vector sum[P][V];
     UNROLL for (int p = 0; p < P; p++)
         UNROLL for (int v = 0; v < V; v++) sum[p][v] = load(at.bias + v * LANES);
@@ -238,33 +253,23 @@ template <int P, int V> void tile(const Place& at, Count image) {
         const float *x = at.source + image * stride + at.taps[k].source, *w = at.kernels + at.taps[k].kernel;
         for (Count i = 0; i < at.taps[k].length; i++, x++, w += 2 * LANES) add_products(sum, x, stride, w);
     }
-    Vector total[V] = {};
+    float sums[P * V * LANES];
     UNROLL for (int p = 0; p < P; p++)
-        UNROLL for (int v = 0; v < V; v++) {
-            const Count place = (image + p) * at.target_stride + v * LANES, lanes = at.channels - v * LANES;
-            if (at.images) sum[p][v] = before_activation(sum[p][v], load(at.images + place, lanes), at.activation);
-            else sum[p][v] = activate(sum[p][v], at.activation);
-            store(at.target + place, sum[p][v], lanes);
-            total[v] += sum[p][v];
-        }
-    if (at.sums)
-        UNROLL for (int v = 0; v < V; v++) store(at.sums + v * LANES, load(at.sums + v * LANES) + total[v]);
+        UNROLL for (int v = 0; v < V; v++) store(sums + p * width + v * LANES, sum[p][v]);
+    finish(at, image, P, width, count, sums);
 }
 
-// Images from `begin` to `end`, in tiles of P images and then of fewer.
+// Images from `begin` to `end`, in tiles of P images and a last one of fewer.
 template <int P, int V> void tiles(const Place& at, Count begin, Count end) {
     for (; begin + P <= end; begin += P) tile<P, V>(at, begin);
     if constexpr (P > 1)
-        if (begin < end) tiles<P / 2, V>(at, begin, end);
+        if (begin < end) tiles<P - 1, V>(at, begin, end);
 }
 
 // The sums of the lanes of so many vectors, one in each lane.
 template <int N> INLINE Vector sums_of(Vector (&x)[N]) {
     Bits even, odd;
-    UNROLL for (int l = 0; l < LANES; l++) {
-        even[l] = 2 * l;
-        odd[l] = 2 * l + 1;
-    }
+    UNROLL for (int l = 0; l < LANES; l++) even[l] = 2 * l, odd[l] = 2 * l + 1;
     UNROLL for (int n = LANES; n > 1; n /= 2)
         UNROLL for (int i = 0; i < n / 2; i++)
             x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], even) + __builtin_shuffle(x[2 * i], x[2 * i + 1], odd);
@@ -297,7 +302,7 @@ inline void convolve(const Shape& s, bool transposed, const float* source, const
     const Count *from = transposed ? s.narrow : s.wide, *to = transposed ? s.wide : s.narrow;
     const Count together = width == 1 ? LANES : TALL, each = s.size[0] * s.size[1], pixels = to[0] * to[1];
     const Count shares = parts(s.images, together), padded = parts(to[2], width) * width;
-    std::vector<Taps> taps(pixels * each);
+    const std::unique_ptr<Taps[]> taps(new Taps[pixels * each]);
     std::vector<Count> counts(pixels);
     for (Count p = 0; p < pixels; p++)
         counts[p] = taps_of(s, transposed, p / to[1], p % to[1], width, &taps[p * each]);
@@ -337,10 +342,7 @@ void product(const Shape& s, Count images, Count rows, Count columns, const floa
             for (Count b = 0; b < columns; b++, in += x_column, out += s.narrow[2]) add_products(sum, in, 1, out);
         }
     UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int v = 0; v < V; v++) {
-            float* to = sums + r * s.narrow[2] + v * LANES;
-            store(to, load(to) + sum[r][v]);
-        }
+        UNROLL for (int v = 0; v < V; v++) add(sums + r * s.narrow[2] + v * LANES, sum[r][v]);
 }
 
 template <int R, int V>
@@ -349,7 +351,7 @@ void products(const Shape& s, Count inputs, Count images, Count rows, Count colu
     for (; inputs >= R; inputs -= R, x += R, sums += R * s.narrow[2])
         product<R, V>(s, images, rows, columns, x, y, sums);
     if constexpr (R > 1)
-        if (inputs > 0) products<R / 2, V>(s, inputs, images, rows, columns, x, y, sums);
+        if (inputs > 0) products<R - 1, V>(s, inputs, images, rows, columns, x, y, sums);
 }
 
 // First and end of the taps of an axis that read inside of the wide images at a place of the narrow ones.
@@ -380,13 +382,14 @@ inline void correlate_images(const Shape& s, Count images, const float* wide, co
     }
 }
 
-inline void correlate(const Shape& s, const float* wide, const float* narrow, float* sums, const Threads& threads) {
+inline void correlate(const Shape& s, const float* wide, const float* narrow, float* sums, Count shares,
+                      const Threads& threads) {
     const Count of_wide = s.wide[0] * s.wide[1] * s.wide[2], of_narrow = s.narrow[0] * s.narrow[1] * s.narrow[2];
     const Count of_kernels = s.size[0] * s.size[1] * s.wide[2] * s.narrow[2];
     const Count together = std::max<Count>(1, RUN / (s.narrow[0] * s.narrow[1]));
-    share(threads, SHARES, [&](Count i) {
-        const Count last = s.images * (i + 1) / SHARES;
-        for (Count n = s.images * i / SHARES; n < last; n += together)
+    share(threads, shares, [&](Count i) {
+        const Count last = s.images * (i + 1) / shares;
+        for (Count n = s.images * i / shares; n < last; n += together)
             correlate_images(s, std::min(together, last - n), wide + n * of_wide, narrow + n * of_narrow,
                              sums + i * of_kernels);
     });
