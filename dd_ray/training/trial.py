@@ -98,17 +98,14 @@ class Trial:
         """Make sure that nothing but weights, batch and noise decides a step, since a state has nothing else.
 
         Raises:
-            UserError: the code of a user's own makes or changes a buffer, draws random numbers, or returns tensors of
-                other shapes than those of `Reconstruction`, which the objective might stretch to fit; or it raises an
-                error.
+            UserError: the code of a user's own makes or changes a buffer, draws random numbers, gives something else
+                each time, or returns tensors of other shapes than those of `Reconstruction`, which the objective might
+                stretch to fit; or it raises an error.
         """
         buffers = {name: buffer.clone() for name, buffer in self.model.named_buffers()}
         drawn = self._random_states()
         with naming(self.own_code):
-            outputs = self.model(batch, self._noise(batch))
-            if isinstance(outputs, Reconstruction):
-                self._check_shapes(outputs, batch)
-            objective(self.config, outputs, Weights.at(self.config, self.iteration))
+            first, second = (self._checked_outputs(batch) for _ in range(2))
         for name, buffer in self.model.named_buffers():
             if name not in buffers:
                 raise UserError(
@@ -126,6 +123,19 @@ class Trial:
                 f"{self.own_code} draws random numbers, as dropout and randn_like do, and an interrupted trial would "
                 "go on with others; let it take them from the noise that forward is given, of the model's noise_shape."
             )
+        if not all(map(_are_close, first, second)):
+            raise UserError(
+                f"{self.own_code} gives something else each time for the same weights, images and noise, and an "
+                "interrupted trial would go on with others; let it keep nothing, and draw no random numbers."
+            )
+
+    def _checked_outputs(self, batch: Batch) -> list[Tensor]:
+        """Return the outputs for a batch, and the loss of them."""
+        outputs = self.model(batch, self._noise(batch))
+        if isinstance(outputs, Reconstruction):
+            self._check_shapes(outputs, batch)
+        terms = objective(self.config, outputs, Weights.at(self.config, self.iteration))
+        return [*(value for value in vars(outputs).values() if isinstance(value, Tensor)), terms.loss]
 
     def _check_shapes(self, outputs: Reconstruction, batch: Batch) -> None:
         num_frames = len(range(*outputs.frames.indices(batch.images.shape[1])))
@@ -202,6 +212,11 @@ def _are_same(before: Tensor, after: Tensor) -> bool:
     if (before.shape, before.dtype) != (after.shape, after.dtype):
         return False
     return bool(before.isclose(after, rtol=0, atol=0, equal_nan=True).all())
+
+
+def _are_close(one: Tensor, other: Tensor) -> bool:
+    """Return whether two tensors are the same but for the order in which a GPU adds up."""
+    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
 def noise(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,15 @@ class _Grid(nn.Module):
         if self.grid is None:
             self.grid = torch.linspace(0, 1, features.shape[-1])
         return features + self.grid
+
+
+class _Jitter(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.rng = np.random.default_rng(0)
+
+    def forward(self, features):
+        return features + 0.01 * torch.from_numpy(self.rng.standard_normal(features.shape, dtype=np.float32))
 
 
 class _Constant(nn.Module):
@@ -90,6 +100,7 @@ def _stack_of_own_network(declare, layer, method):
     ("layer", "message"),
     [
         (lambda _: nn.Dropout(0.5), r"^network = own draws random numbers, as dropout .* noise_shape"),
+        (_Jitter, r"^network = own gives something else each time for the same weights, images and noise"),
         (nn.BatchNorm1d, r"^network = own changes the buffer encoder\S*running_mean .* GroupNorm"),
         (_Grid, r"^network = own makes the buffer encoder\S*grid .* in __init__"),
     ],
