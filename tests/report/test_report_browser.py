@@ -270,6 +270,30 @@ def test_sliders_and_metric_change_the_map(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+def test_a_slider_to_a_map_that_lacks_the_chosen_cell_leads_to_the_nearest_or_to_none(
+    browser: Any, tmp_path: Path
+) -> None:
+    axes = {"beta": [0.1, 1.0], "gamma": [0.5, 0.9], "lam": [0.0, 10.0], "seed": [0]}
+    of_vae = {"model": ["beta_vae"], "gamma": [0.0], "lam": [0.0]}
+    show(browser, write_report(Options(path=str(write_sweep(tmp_path / "s", axes, beside=of_vae)), videos=0)))
+    press(browser, "slice-model", LEFT)
+    click(browser, place_on_map(browser, 0, 1))
+    until(lambda: text(browser, "cell-title") == "β = 1, γ = 0, λ = 0, model = beta_vae")
+    press(browser, "slice-lam", RIGHT)  # the β-VAE has no λ
+    until(lambda: text(browser, "cell-title") == "No cell chosen")
+    press(browser, "iteration", LEFT)
+    until(lambda: text(browser, "map-title").endswith("iteration 150"))
+    assert text(browser, "reading") == ""  # it told a cell of another map, at another iteration
+    assert not browser.execute_script("return document.getElementById('seeds').checkVisibility()")
+    press(browser, "slice-lam", LEFT)
+    until(lambda: text(browser, "cell-title").endswith("λ = 0, model = beta_vae"))
+    click(browser, place_on_map(browser, 0, 1))
+    press(browser, "slice-model", RIGHT)
+    until(lambda: text(browser, "cell-title") == "β = 1, γ = 0.5, λ = 0, model = inertia_vae")
+    assert browser.execute_script("return document.getElementById('seeds').checkVisibility()")
+    assert complaints(browser) == []
+
+
 def select(browser: Any, name: str, value: str) -> None:
     script = "const [id, value] = arguments; const made = document.getElementById(id); made.value = value;"
     browser.execute_script(script + "made.dispatchEvent(new Event('change'))", name, value)

@@ -2,7 +2,13 @@
 
 function showCell() {
   const { cell, metric } = state;
-  if (cell < 0) return;
+  const none = cell < 0;
+  for (const part of [...$("cell").children, $("curves-section")]) part.hidden = none && part !== $("cell-title");
+  if (none) {
+    $("cell-title").textContent = "No cell chosen";
+    $("reading").textContent = "";
+    return;
+  }
   $("cell-title").textContent = nameOf(cell);
   const complete = metric.mark[state.time][cell] === COMPLETE;
   const badge = element("span", markOf(metric, cell), complete ? {} : { class: "badge" });

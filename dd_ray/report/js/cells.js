@@ -26,6 +26,12 @@ function cellAt(x, y, slice = state.slice) {
   return cellsOnMap(slice).find((cell) => place(cell, xField) === x && place(cell, yField) === y) ?? -1;
 }
 
+/** The cell of a map that is nearest to a place; -1 where the map has none. */
+function nearestCell(x, y, slice) {
+  const away = (cell) => Math.abs(place(cell, xField) - x) + Math.abs(place(cell, yField) - y);
+  return cellsOnMap(slice).sort((one, other) => away(one) - away(other))[0] ?? -1;
+}
+
 function valuesOf(name) {
   return name in metricOf ? metricOf[name].mean[state.time] : cells.map((cell) => cell.at[name]);
 }

@@ -23,11 +23,11 @@ function slider(field) {
   return label;
 }
 
-/** To another value of an axis that has a slider, staying at the same place of the map. */
+/** To another value of an axis that has a slider, staying at the same place of the map, or as near as there is a cell. */
 function slide(field, value) {
   const [x, y] = state.cell < 0 ? [-1, -1] : [place(state.cell, xField), place(state.cell, yField)];
   const slice = { ...state.slice, [field]: value };
-  store.update({ slice, cell: cellAt(x, y, slice) });
+  store.update({ slice, cell: nearestCell(x, y, slice) });
 }
 
 function showTime() {
