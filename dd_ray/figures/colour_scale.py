@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from dd_ray.config.symbols import setting
 from dd_ray.figures.common import BETTER
-from dd_ray.figures.number_text import TINY, with_decimals, with_sign, with_significant_digits, with_two_digits
+from dd_ray.figures.number_text import TINY, of_half, of_value
 from dd_ray.metrics import with_untrained
 from dd_ray.results.comparisons import SPREAD
 from dd_ray.results.summary import Summary, described
@@ -130,19 +130,12 @@ class ColourScale:
 
     def text(self, value: float) -> str:
         """Format a value for a cell, here and in the report (`shown` in its `text.js`)."""
-        if value == 0:
-            return "0"
-        if self.metric == "active_units" and not self.signed:
-            return f"{value:.3g}"
-        if self.decimals is None:
-            return with_significant_digits(value, self.digits)
-        return (with_sign if self.signed else with_decimals)(value, self.decimals)
+        count = described(self.metric).count
+        return of_value(value, self.digits, self.decimals, count=count, signed=self.signed)
 
     def interval_text(self, half: float) -> str:
         """Format half of an interval, here and in the report (`halfOf` in its `text.js`)."""
-        decimals = self.interval_decimals
-        text = "" if decimals is None else with_decimals(half, decimals)
-        return text if text and float(text) else with_two_digits(half)
+        return of_half(half, self.interval_decimals)
 
     def colour(self, value: float) -> tuple[float, float, float]:
         """Return the background colour of a value's cell."""

@@ -34,3 +34,20 @@ def with_two_digits(value: float) -> str:
     if value >= HUGE or 0 < value < TINY:
         return with_significant_digits(value, 2)
     return np.format_float_positional(value, precision=2, fractional=False, trim="-")
+
+
+def of_value(value: float, digits: int, decimals: int | None, *, count: bool = False, signed: bool = False) -> str:
+    """Format a value of a metric with so many decimals or, where they are None, with so many significant digits."""
+    if value == 0:
+        return "0"
+    if count and not signed:
+        return f"{value:.3g}"
+    if decimals is None:
+        return with_significant_digits(value, digits)
+    return (with_sign if signed else with_decimals)(value, decimals)
+
+
+def of_half(half: float, decimals: int | None) -> str:
+    """Format half of an interval, in two digits of its own where it has none in so many decimals, or these are None."""
+    text = "" if decimals is None else with_decimals(half, decimals)
+    return text if text and float(text) else with_two_digits(half)

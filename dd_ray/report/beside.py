@@ -4,7 +4,6 @@ The numbers are those of the sweeps' own pages, at the last iteration of each.
 """
 
 import html
-import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -14,12 +13,17 @@ import matplotlib as mpl
 
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError
+from dd_ray.figures.cell_marks import COLLAPSED
 from dd_ray.figures.colour_scale import readable_on
+from dd_ray.figures.common import MARKS
+from dd_ray.figures.number_text import of_half, of_value
 
 Content = Mapping[str, Any]
 """What `dd_ray.report.content.collect` gives of a sweep."""
 BESIDE, METRIC = "beside", "metric"
 """Names in the query of the page's address."""
+ABSENT, _ = MARKS["absent"]
+"""What stands in a place of a map where the sweep has no cell."""
 
 
 def beside_body(names: Sequence[str], contents: Sequence[Content], findings: Sequence[str], metric: str | None) -> str:
@@ -46,14 +50,15 @@ def beside_body(names: Sequence[str], contents: Sequence[Content], findings: Seq
     heads = "".join(f'<th scope="col" class="text">{html.escape(sweep)}</th>' for sweep in names)
     said = [text or "Nothing can be said yet." for text in findings]
     found = "".join(f'<td class="text finding">{html.escape(text)}</td>' for text in said)
+    maps = _maps(names, contents, chosen)
     return f"""<section class="panel"><h2>What differs</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="What differs"><table class="differing">
 <thead><tr><th scope="col"></th>{heads}</tr></thead><tbody>{_differing(contents)}
 <tr><th scope="row">came out</th>{found}</tr></tbody></table></div></section>
 <section class="panel"><h2>{html.escape(chosen[0]["label"])}</h2><p class="hint">{choices}</p>
 <p class="hint">Means over seeds at the last iteration, ± half of their 95% intervals. {_scale_in_words(chosen)}
-★ is the best of a map. Letters: {_letters(contents)}.</p>
-<div class="pair">{_maps(names, contents, chosen)}</div></section>"""
+★ is the best of a map.{_letters(contents, chosen, maps)}</p>
+<div class="pair">{maps}</div></section>"""
 
 
 def _choice(names: Sequence[str], metric: Mapping[str, Any], *, current: bool) -> str:
@@ -103,9 +108,16 @@ def _scale_in_words(chosen: Sequence[Mapping[str, Any]]) -> str:
     return f"Both maps have one colour scale, from {low:.3g} to {high:.3g}."
 
 
-def _letters(contents: Sequence[Content]) -> str:
-    marks = {mark["letter"]: mark["meaning"] for mark in contents[0]["marks"] if mark["letter"]}
-    return html.escape("; ".join(f"{letter} {meaning}" for letter, meaning in marks.items()))
+def _letters(contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]], maps: str) -> str:
+    """Return a sentence that explains the letters of the maps; empty where they have none."""
+    drawn = [content["marks"][mark] for content, of in zip(contents, chosen, strict=True) for mark in of["mark"][-1]]
+    meanings = {mark["letter"]: mark["meaning"] for mark in drawn if mark["letter"]}
+    if any(any(of["collapsed"][-1]) for of in chosen):
+        meanings[COLLAPSED] = "collapsed: no active unit in some seed"
+    if f"<td>{ABSENT}</td>" in maps:
+        meanings[ABSENT] = MARKS["absent"][1]
+    said = "; ".join(f"{letter} {meaning}" for letter, meaning in meanings.items())
+    return html.escape(f" Letters: {said}.") if said else ""
 
 
 def _maps(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]]) -> str:
@@ -158,20 +170,18 @@ def _map(content: Content, metric: Mapping[str, Any], at: Mapping[str, Any], end
 
 def _cell(content: Content, metric: Mapping[str, Any], place: int | None, ends: tuple[float, float]) -> str:
     value = None if place is None else metric["mean"][-1][place]
-    if place is None or value is None:
-        return "<td>–</td>"
+    if place is None:
+        return f"<td>{ABSENT}</td>"
+    letters = ["★"] if place in metric["best"][-1] else []
+    letters += filter(None, [content["marks"][metric["mark"][-1][place]]["letter"]])
+    letters += [COLLAPSED] if metric["collapsed"][-1][place] else []
+    if value is None:
+        return f"<td>{' '.join(letters) or '–'}</td>"
     low, high = ends
     share = (value - low) / (high - low) if high > low else 0.5
     colour = mpl.colormaps[metric["colours"]](min(1.0, max(0.0, share)))[:3]
     half = metric["half"][-1][place]
-    letters = ["★"] if place in metric["best"][-1] else []
-    letters += filter(None, [content["marks"][metric["mark"][-1][place]]["letter"]])
-    told = _number(value, metric["decimals"]) + (f" ± {_number(half, metric['interval_decimals'])}" if half else "")
+    told = of_value(value, metric["digits"], metric["decimals"], count=metric["count"])
+    told += "" if half is None else f" ± {of_half(half, metric['interval_decimals'])}"
     style = f"background:{mpl.colors.to_hex(colour)};color:{readable_on(colour)}"
     return f'<td style="{style}">{html.escape(" ".join([told, *letters]))}</td>'
-
-
-def _number(value: float, decimals: int | None) -> str:
-    if decimals is None or (value and abs(value) < 10**-decimals / 2):
-        return f"{value:.2g}" if math.isfinite(value) else "–"
-    return f"{value:.{decimals}f}"

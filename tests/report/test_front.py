@@ -198,6 +198,27 @@ def test_two_sweeps_are_laid_beside_each_other_in_one_scale(storage: Path) -> No
     assert HOSTILE not in front_of({"beside": ["half", "more"]})
 
 
+def test_maps_beside_each_other_have_the_numbers_and_marks_of_the_pages(tmp_path: Path) -> None:
+    def measured(config: Values, iteration: int) -> Values:
+        kl = (27.34 if config["beta"] < 1 else 0.0694) + 0.01 * config["seed"]
+        return {"kl": kl, "active_units": 4.0 if config["beta"] < 1 else 0.0}
+
+    further = {"beta": [0.1], "gamma": [0.9]}
+    write_sweep(
+        tmp_path / "one", {"beta": [0.1, 1.0], "gamma": [0.5], "seed": [0, 1]}, metrics=measured, beside=further
+    )
+    lost = {0.1: ("finished", 300), 2.0: ("failed", -1)}
+    write_sweep(tmp_path / "lost", {"beta": [0.1, 2.0]}, lambda config: lost[config["beta"]], measured)
+    _, front_of = _shown(str(tmp_path))
+    assert front_of is not None
+    page = front_of({"beside": ["one", "lost"], "metric": ["kl"]})
+    cells = [cell.partition("<")[0].partition(">")[2] for cell in page.split("<td")[1:]]
+    # It had 27 of one and 0.074 of the other, of which nothing said that it had collapsed, and a dash for what failed.
+    assert any(cell.startswith("27.3 ± ") for cell in cells) and "F" in cells and "·" in cells
+    assert any(cell.startswith("0.074") and cell.endswith(" C") for cell in cells)
+    assert "Letters: F failed; C collapsed: no active unit in some seed; · not part of the sweep." in page
+
+
 def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
     sweep = SweepFolder.at(tmp_path / "s")
     sweep.write_manifest({"study": "inertia_grid", "axes": {}, "options": {}})
