@@ -361,6 +361,21 @@ def test_a_value_that_is_clicked_is_kept_alone_whatever_text_it_is() -> None:
 
 
 @pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("β = 0.1, γ = 0.5, λ = 0", [["β", "=0.1"], ["γ", "=0.5"], ["λ", "=0"]]),
+        ("γ = 0, 0.5", [["γ", "0, 0.5"]]),
+        ("R², stills > 0.6", [["R², stills", ">0.6"]]),
+        ("β = 0.1, R², stills > 0.6 and λ=0", [["β", "=0.1"], ["R², stills", ">0.6"], ["λ", "=0"]]),
+    ],
+)
+def test_a_cell_is_kept_by_its_whole_name(typed: str, meant: list[list[str]]) -> None:
+    columns = [{"name": name, "title": name} for name in ("β", "γ", "λ", "R²", "R², stills")]
+    clauses = f"clausesOf({json.dumps(typed)}).map(({{ name, filter }}) => [name, filter])"
+    assert _of_script(f"(columnsOfTable = {json.dumps(columns)}, {clauses})") == meant
+
+
+@pytest.mark.parametrize(
     ("values", "part", "kept"),
     [
         (["a_vae", "b_vae", "none"], [-0.2, 1.3], ["a_vae", "b_vae"]),

@@ -95,12 +95,22 @@ function columnNamed(word) {
   );
 }
 
+/** The parts of a text that are joined by commas, as in a cell's name: "β = 0.1, γ = 0.5", but not "γ = 0, 0.5". */
+function namedParts(text) {
+  for (const { index } of text.matchAll(/,/g)) {
+    const [before, after] = [text.slice(0, index), text.slice(index + 1)];
+    const [, name] = after.match(/^([^<>=:]+)[<>=:]/) ?? [];
+    if (/[<>=:]/.test(before) && name && columnNamed(name.trim())) return [before, ...namedParts(after)];
+  }
+  return [text];
+}
+
 /**
  * What is typed to keep cells by: parts joined by "and" or ;, each NAME OPERATOR VALUE, or a part of a cell's name,
  * label or state.
  */
 function clausesOf(query) {
-  const parts = query.split(/\s+and\s+|;|&&/i).map((part) => part.trim());
+  const parts = query.split(/\s+and\s+|;|&&/i).flatMap(namedParts).map((part) => part.trim());
   return parts.filter(Boolean).map((part) => {
     const [, name, sign, value] = part.match(/^([^<>=:]+?)\s*(<=|>=|<|>|=|:)\s*(.*)$/) ?? [];
     if (!name) return { text: part.toLowerCase() };
