@@ -1325,6 +1325,15 @@ def test_curves_end_with_the_last_evaluation(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+def test_trade_offs_say_which_cells_look_alike(browser: Any, tmp_path: Path) -> None:
+    axes = {**GRID, "decode": ["filtered", "extrapolated"], "motion": ["linear", "axis"]}
+    show(browser, write_report(Options(path=str(write_sweep(tmp_path / "s", axes)), videos=0)))
+    scroll_to(browser, "tradeoffs")
+    told = "; lines run along β; cells that differ in decode or motion alone look alike. Click"
+    until(lambda: told in text(browser, "tradeoffs-help"))
+    assert complaints(browser) == []
+
+
 def test_the_axes_of_a_single_network_do_not_show_its_rounding(browser: Any, tmp_path: Path) -> None:
     scores = {"reconstruction_error": 0.012345678, "mcc": 0.612345678, "kl": 8.12345678, "linear_r2": 0.712345678}
     path = write_sweep(tmp_path / "s", {"beta": [0.1]}, metrics=lambda config, iteration: scores)

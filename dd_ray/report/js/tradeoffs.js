@@ -4,12 +4,14 @@ const SHAPES = { circle: "●", square: "■", diamond: "◆", "triangle-up": "�
 let coloured = null; // the axes that colours, lines and shapes stand for
 let joined = null;
 let shaped = null;
+let untold = []; // further axes: cells that differ in these alone look alike
 whenRead(() => {
   const swept = data.axes.filter((axis) => axis.values.length > 1);
   const named = (...names) => swept.find((axis) => names.includes(axis.field));
   coloured = named("gamma") ?? named("lam") ?? named("beta", "beta_norm") ?? swept[0] ?? data.axes[0];
   joined = named("beta", "beta_norm") ?? coloured;
   shaped = swept.find((axis) => axis !== coloured && axis !== joined && axis.values.length <= 7);
+  untold = swept.filter((axis) => ![coloured, joined, shaped].includes(axis));
   $("tradeoffs-section").hidden = !data.tradeoffs.length;
 });
 const shapeOf = (cell) => (shaped ? Object.keys(SHAPES)[place(cell, shaped.field)] : "circle");
@@ -261,6 +263,7 @@ function describeTradeoffs() {
     `Each point is a cell at iteration ${iterations[state.time].toLocaleString("en")}, the mean of its seeds` +
     (joined === coloured ? "" : `; lines run along ${joined.symbol}`) +
     barsInWords() +
+    (untold.length ? `; cells that differ in ${untold.map(({ symbol }) => symbol).join(" or ")} alone look alike` : "") +
     ". Click a point, or use the arrow keys here, to choose its cell" +
     (cells.some(({ trials }) => trials.length > 1) ? " and see its single seeds as small dots." : ".");
   const colours = orderedColours(coloured.values.length);
