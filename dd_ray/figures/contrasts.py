@@ -23,6 +23,7 @@ from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import BLUE, VERMILION, DrawnOptions, folder_of, frame, run_command, write
+from dd_ray.results.came_out import counted
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
 from dd_ray.results.summary import described
@@ -96,7 +97,9 @@ def draw(outcomes: Sequence[_Outcome]) -> Figure:
     for panel, outcome in zip(figure.subplots(1, len(outcomes), squeeze=False)[0], outcomes, strict=True):
         _draw_panel(panel, outcome)
     seeds = max(each.seeds for outcome in outcomes for each in outcome.found)
-    figure.suptitle(f"Best cells of arms less that of the baseline, {seeds} seeds that chose nothing", fontsize=11)
+    figure.suptitle(
+        f"Best cells of arms less that of the baseline, {counted(seeds, 'seed')} that chose nothing", fontsize=11
+    )
     return figure
 
 

@@ -16,6 +16,7 @@ from dd_ray.report.about import about
 from dd_ray.report.beside import BESIDE
 from dd_ray.report.live import PAGE
 from dd_ray.results import suggestions
+from dd_ray.results.came_out import counted
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import STATES, alive
 from dd_ray.storage.files import Files, open_files
@@ -167,7 +168,7 @@ def front_page(
     shown.sort(key=lambda line: (line.began, line.name), reverse=True)
     rows = "".join(_row(line, link(line), _pairing(line.name, first) if pairs else None) for line in shown)
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    said = f"{len(shown)} sweeps, as they were at {written}."
+    said = f"{counted(len(shown), 'sweep') or 'No sweeps'}, as at {written}."
     if first is not None:
         said += f" Choose the sweep to lay beside {first}."
     headings = [*HEADINGS, *(["Beside another"] if pairs else [])]

@@ -211,6 +211,7 @@ def test_maps_beside_each_other_have_the_numbers_and_marks_of_the_pages(tmp_path
     write_sweep(tmp_path / "lost", {"beta": [0.1, 2.0]}, lambda config: lost[config["beta"]], measured)
     _, front_of = _shown(str(tmp_path))
     assert front_of is not None
+    assert "<p>2 sweeps, as at " in front_of({})
     page = front_of({"beside": ["one", "lost"], "metric": ["kl"]})
     cells = [cell.partition("<")[0].partition(">")[2] for cell in page.split("<td")[1:]]
     # It had 27 of one and 0.074 of the other, of which nothing said that it had collapsed, and a dash for what failed.

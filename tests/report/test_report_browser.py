@@ -704,6 +704,8 @@ def test_one_of_anything_is_counted_as_one_and_files_are_named_by_their_map(brow
     show(browser, write_report(Options(path=str(path), videos=0)))
     assert text(browser, "summary") == "1 cell, 1 trial with its seed: 1 finished."
     assert text(browser, "kept").startswith("1 cell is kept.") and "1 of 1 row, at" in text(browser, "rows-shown")
+    scroll_to(browser, "timeline-section")
+    until(lambda: text(browser, "timeline-help").startswith("Of 1 trial no times"))
     select(browser, "metric", "mcc")
     until(lambda: text(browser, "map-title") == "MCC at iteration 300")
     buttons = browser.find_elements("css selector", ".downloads button")

@@ -35,7 +35,9 @@ function parallelShown(width) {
 
 function describeAxes() {
   const left = parallelColumns.length - parallelDrawn.length;
-  $("parallel-left").textContent = left ? `${left} further metrics have no axis here; the table has them.` : "";
+  $("parallel-left").textContent = left
+    ? `${counted(left, "further metric")} ${left === 1 ? "has" : "have"} no axis here; the table has all.`
+    : "";
   $("more-axes").hidden = !left && !withMoreAxes;
   $("more-axes").textContent = withMoreAxes ? "Show fewer axes" : "Show more axes";
 }

@@ -144,7 +144,7 @@ const drawFrames = () => overlay("timeline", { shapes: shapesOfTimeline() });
 
 function describeTimeline() {
   const { without } = data.timeline;
-  const lacking = `Of ${without.toLocaleString("en")} trials no times were recorded, as by earlier versions.`;
+  const lacking = `Of ${counted(without, "trial")} no times were recorded, as by earlier versions.`;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const cut = gaps.length ? " Dotted: times in which nothing ran are cut out." : "";
   const what =
