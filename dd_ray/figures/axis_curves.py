@@ -70,7 +70,7 @@ def _finish_curve(panel: Axes, num_x: int, scale: ColourScale) -> None:
     panel.set_xlim(-0.5, num_x - 0.5)
     panel.margins(y=0.1)
     panel.tick_params(labelsize=8)
-    if scale.metric == "active_units" and not scale.signed:
+    if scale.is_of_counts:
         panel.set_ylim(-0.1, (scale.norm.vmax or 0) + 0.1)
         panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     elif not scale.signed:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dd_ray.figures.colour_scale import ColourScale, readable_on
+from dd_ray.results.summary import described
 
 BRACKET = "least significant difference"
 """Name, within a figure, of the bracket that shows the least significant difference."""
@@ -21,7 +22,7 @@ def draw_colour_bar(
     The latter is a bracket that begins at the lower end of the bar or, for differences, at 0.
     """
     bar = figure.colorbar(ScalarMappable(scale.norm, scale.cmap), ax=panels, fraction=0.06, pad=0.015, aspect=aspect)
-    whole = scale.metric == "active_units" and ((scale.norm.vmax or 0) >= 1)
+    whole = described(scale.metric).count and (scale.norm.vmax or 0) >= 1
     bar.locator = MaxNLocator(4, integer=whole)
     if scale.signed:
         bar.formatter = FuncFormatter(lambda value, _: f"{value:+g}".replace("-", "−", 1) if value else "0")

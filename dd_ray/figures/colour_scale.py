@@ -61,7 +61,7 @@ class ColourScale:
             return cls._of_differences(values, metric, summary.reference, noise)
         values += untrained_of(cells)
         low, high = min(values, default=0.0), max(values, default=1.0)
-        if metric == "active_units":
+        if described(metric).count:
             low, high = 0, int(summary.trials["num_latents"].max())  # so that a collapsed cell is dark, even if all are
         wanting = max(0.0, LEAST_SPAN * (noise or 0.0) - (high - low)) / 2
         if high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
@@ -82,6 +82,11 @@ class ColourScale:
         cmap, hint = LOOKS_OF_DIFFERENCES[known.better]
         label = f"{known.label.replace(' (', chr(10) + '(')}\nminus that at {setting({reference: 0})}{hint}"
         return cls(metric, Normalize(-furthest, furthest), cmap, label, signed=True, noise=noise)
+
+    @property
+    def is_of_counts(self) -> bool:
+        """Whether the values are counts of units, and not differences of these."""
+        return described(self.metric).count and not self.signed
 
     @property
     def digits(self) -> int:
@@ -105,11 +110,7 @@ class ColourScale:
         if self.signed:
             return min(9, max(0, 2 - self._first_digit))
         low, high = self.norm.vmin or 0.0, self.norm.vmax or 0.0
-        if (
-            self.metric == "active_units"
-            or (low > 0 and high > WIDEST_ALIGNED * low)
-            or self._first_digit >= MOST_DIGITS
-        ):
+        if self.is_of_counts or (low > 0 and high > WIDEST_ALIGNED * low) or self._first_digit >= MOST_DIGITS:
             return None
         return max(0, self.digits - 1 - self._first_digit)
 
@@ -130,8 +131,7 @@ class ColourScale:
 
     def text(self, value: float) -> str:
         """Format a value for a cell, here and in the report (`shown` in its `text.js`)."""
-        count = described(self.metric).count
-        return of_value(value, self.digits, self.decimals, count=count, signed=self.signed)
+        return of_value(value, self.digits, self.decimals, count=self.is_of_counts, signed=self.signed)
 
     def interval_text(self, half: float) -> str:
         """Format half of an interval, here and in the report (`halfOf` in its `text.js`)."""

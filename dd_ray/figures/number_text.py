@@ -40,7 +40,7 @@ def of_value(value: float, digits: int, decimals: int | None, *, count: bool = F
     """Format a value of a metric with so many decimals or, where they are None, with so many significant digits."""
     if value == 0:
         return "0"
-    if count and not signed:
+    if count:
         return f"{value:.3g}"
     if decimals is None:
         return with_significant_digits(value, digits)

@@ -214,8 +214,9 @@ def test_numbers_can_be_told_apart(low: float, high: float, values: Mapping[floa
     assert len({scale.text(float(step)) for step in steps}) == len(steps)
 
 
-def test_counts_are_written_as_counts() -> None:
-    scale = ColourScale("active_units", Normalize(0, 4), "cividis", "")
+@pytest.mark.parametrize("metric", ["active_units", "active_units_stills"])
+def test_counts_are_written_as_counts(metric: str) -> None:
+    scale = ColourScale(metric, Normalize(0, 4), "cividis", "")
     assert [scale.text(value) for value in (0.0, 4.0, 3.5, 11 / 3)] == ["0", "4", "3.5", "3.67"]
 
 
@@ -311,17 +312,18 @@ def unsure(config: Mapping[str, Any], iteration: int) -> Mapping[str, Any]:
         "linear_r2": 0.9 + 0.1 * (-1) ** config["seed"],
         "reconstruction_error": 0.02 + 0.01 * (-1) ** config["seed"],
         "active_units": 4.0 - config["seed"],
+        "active_units_stills": 3.0 - config["seed"],
     }
 
 
 @pytest.mark.parametrize("gammas", [[0.0, 0.5], [0.5]])
 def test_no_axis_goes_past_the_values_that_there_can_be(tmp_path: Path, gammas: list[float]) -> None:
     axes = {"beta": [0.0, 0.1], "gamma": gammas, "seed": [0, 1]}
-    names = ["mcc", "linear_r2", "reconstruction_error", "active_units"]
+    names = ["mcc", "linear_r2", "reconstruction_error", "active_units", "active_units_stills"]
     summary = summary_of(write_sweep(tmp_path / "s", axes, metrics=unsure), metrics=names)
     scales = scales_of(summary)
-    mcc, r2, error, units = ((scale.norm.vmin, scale.norm.vmax) for scale in scales.values())
-    assert (mcc, r2[1], error[0], units) == ((0, 1), 1, 0, (0, 4))
+    mcc, r2, error, *units = ((scale.norm.vmin, scale.norm.vmax) for scale in scales.values())
+    assert (mcc, r2[1], error[0], units) == ((0, 1), 1, 0, [(0, 4)] * 2)
     assert r2[1] - r2[0] == pytest.approx(3 * scales["linear_r2"].noise)
     figure = figure_of(summary)
     for panel in panels_of(figure) if len(gammas) == 1 else ():
