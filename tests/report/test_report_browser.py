@@ -775,6 +775,8 @@ def test_the_marks_of_a_search_stand_at_its_points(browser: Any, tmp_path: Path)
     legend = text(browser, "legend")
     assert "★ the best" in legend and "F failed" in legend
     assert "outlined" not in legend  # in a scatter plot nothing is
+    brackets = "return document.getElementById('map').layout.shapes.filter(({name}) => /least/.test(name)).length"
+    assert "least significant difference" in legend and browser.execute_script(brackets) == 3
     assert complaints(browser) == []
 
 

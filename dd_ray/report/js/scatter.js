@@ -80,9 +80,10 @@ function drawScatter() {
     hovermode: "closest",
     xaxis: scatterAxis(state.across),
     yaxis: scatterAxis(state.up),
+    shapes: noiseBracket([...cells.keys()]),
   };
   plot("map", [points, ring, pinnedPoints(across, up)], layout, { plotly_click: ({ points: [point] }) => choose(point.pointNumber) });
-  drawLegend(cells.map((_, cell) => cell));
+  drawLegend([...cells.keys()]);
   $("legend").append(element("li", "large, thick edge: on the front"));
 }
 
