@@ -408,6 +408,13 @@ def test_a_part_of_a_logarithmic_axis_that_has_its_0_keeps_0() -> None:
     assert _of_script(f"filterOf({column}, [-0.1, 1])", before) == "0.7943..10"
 
 
+def test_an_axis_of_counts_begins_at_0_also_where_a_count_is_missing() -> None:
+    metric = json.dumps({"count": True, "min": 0, "max": 4})
+    axis = _of_script(f"metricDimension({metric}, [4, 2, null])")
+    assert axis["ticktext"] == ["none", "0", "1", "2", "3", "4"]
+    assert axis["range"] == [axis["tickvals"][0], 4] and axis["tickvals"] == sorted(axis["tickvals"])
+
+
 def test_no_file_of_the_script_uses_a_name_of_a_later_one() -> None:
     assert sorted(f"{name}.js" for name in SCRIPTS) == sorted(path.name for path in FOLDER.iterdir())
     comments_and_strings = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"', re.DOTALL)

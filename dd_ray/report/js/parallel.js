@@ -108,10 +108,10 @@ function drawnDimension(values) {
 function metricDimension(metric, values) {
   const known = values.filter((value) => value !== null);
   let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
-  if (high - low < 1e-12) [low, high] = [low - 0.5, high + 0.5];
+  if (metric.count) [low, high] = [metric.min, metric.max];
+  else if (high - low < 1e-12) [low, high] = [low - 0.5, high + 0.5];
   const below = low - 0.12 * (high - low);
   const missing = known.length < values.length;
-  if (metric.count) [low, high] = [metric.min, metric.max];
   const parts = Math.min(high, 10);
   const ticks = metric.count ? Array.from({ length: parts + 1 }, (_, i) => low + ((high - low) * i) / parts) : roundTicks(low, high);
   return {
