@@ -334,6 +334,9 @@ def test_a_map_of_differences_does_not_mark_what_has_no_spread(browser: Any, pag
         return [letters.text, [heat.zmin, heat.zmax]]""")
     assert any(label.startswith("+0.100") for label in labels) and not any("▲" in label for label in labels)
     assert scale[0] == -scale[1] < 0
+    select(browser, "metric", "active_units")
+    until(lambda: "of counts: no interval, and no cell is marked" in text(browser, "legend"))
+    select(browser, "metric", "mcc")
     select(browser, "compared", "")
     until(lambda: text(browser, "map-title") == "MCC at iteration 300")
     assert complaints(browser) == []

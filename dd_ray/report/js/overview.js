@@ -35,8 +35,10 @@ function distinctions(shownCells) {
   if (family) entries.push(entry(has(metric.differs) ? "▲ ▼" : "no ▲ ▼", ofTheMap(family, where)));
   if (shownCells.some((cell) => metric.differs?.[time].includes(cell) && holdsZero(metric, cell)))
     entries.push(entry("△ ▽", "the same by this test alone, as the interval ± holds 0"));
-  if (metric.signed && !metric.half[time].some((half) => half !== null))
-    entries.push(element("li", "fewer than 2 seeds in common: no interval, and no cell is marked"));
+  if (metric.signed && !metric.half[time].some((half) => half !== null)) {
+    const why = metric.seeds[time].some((seeds) => seeds > 1) ? "of counts" : "fewer than 2 seeds in common";
+    entries.push(element("li", `${why}: no interval, and no cell is marked`));
+  }
   if (has(metric.best)) entries.push(entry("★", ofTheBest(metric, where)));
   if (metric.best && metric.better && !metric.best[time].some((cell) => whereOf(cell) === where))
     entries.push(entry("no ★", `no cell can be told apart${where}`));
