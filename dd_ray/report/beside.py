@@ -122,26 +122,40 @@ def _letters(contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]], m
 
 def _maps(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]]) -> str:
     """Return the maps of both, slice by slice, those of the same slice in the same row."""
-    slices = [_slices(content) for content in contents]
+    axes = [axis for content in contents for axis in content["axes"] if axis["field"] in content["layout"]["slices"]]
+    slices = [_slices(content, {axis["field"]: axis["symbol"] for axis in axes}) for content in contents]
     parts = []
     for title in dict.fromkeys([*slices[0], *slices[1]]):
         for name, content, metric, own in zip(names, contents, chosen, slices, strict=True):
             heading = html.escape(", ".join(filter(None, [name, title])))
-            drawn = _map(content, metric, own[title], _ends(chosen)) if title in own else "<p>It has no such cells.</p>"
+            drawn = _map(content, metric, own[title], _ends(chosen)) if title in own else "<p>It has no such map.</p>"
             region = f'tabindex="0" role="region" aria-label="{heading}"'
             parts.append(f'<div class="scroll" {region}><h3>{heading}</h3>{drawn}</div>')
     return "".join(parts)
 
 
-def _slices(content: Content) -> dict[str, dict[str, Any]]:
-    """Return the maps that a sweep has, by their titles: the values of the fields that are no axes of the map."""
+def _slices(content: Content, symbols: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return the maps that a sweep has, by their titles: the values of fields that are no axes of a map.
+
+    Args:
+        content: of the sweep.
+        symbols: of the fields that are no axes of the maps of either sweep; those that this sweep does not vary have
+            its one value.
+    """
     axes = {axis["field"]: axis for axis in content["axes"]}
-    fields = content["layout"]["slices"]
+    own, common = content["layout"]["slices"], content["common"]
+    values = {
+        field: [*zip(axes[field]["values"], axes[field]["text"], strict=True)]
+        if field in own
+        else [(common[field], "none" if common[field] is None else shown(common[field]))]
+        for field in symbols
+        if field in own or field in common
+    }
     found = {}
-    for values in product(*(axes[field]["values"] for field in fields)):
-        texts = [axes[f]["text"][axes[f]["values"].index(value)] for f, value in zip(fields, values, strict=True)]
-        title = ", ".join(f"{axes[f]['symbol']} = {text}" for f, text in zip(fields, texts, strict=True))
-        found[title] = dict(zip(fields, values, strict=True))
+    for chosen in product(*values.values()):
+        at = dict(zip(values, chosen, strict=True))
+        title = ", ".join(f"{symbols[field]} = {text}" for field, (_, text) in at.items())
+        found[title] = {field: value for field, (value, _) in at.items() if field in own}
     return found
 
 

@@ -220,6 +220,18 @@ def test_maps_beside_each_other_have_the_numbers_and_marks_of_the_pages(tmp_path
     assert "Letters: F failed; C collapsed: no active unit in some seed; · not part of the sweep." in page
 
 
+def test_maps_of_what_one_sweep_alone_varies_stand_beside_the_same_of_the_other(tmp_path: Path) -> None:
+    of_map = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
+    write_sweep(tmp_path / "one", {**of_map, "lam": [0.0, 10.0]}, metrics=measured)
+    write_sweep(tmp_path / "other", {**of_map, "lam": [10.0]}, metrics=measured)
+    _, front_of = _shown(str(tmp_path))
+    assert front_of is not None
+    page = front_of({"beside": ["one", "other"]})
+    maps = [(part.partition("<")[0], "<table" in part) for part in page.split("<h3>")[1:]]
+    alike = [("one, λ = 10", True), ("other, λ = 10", True)]
+    assert maps == [("one, λ = 0", True), ("other, λ = 0", False), *alike]
+
+
 def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
     sweep = SweepFolder.at(tmp_path / "s")
     sweep.write_manifest({"study": "inertia_grid", "axes": {}, "options": {}})
