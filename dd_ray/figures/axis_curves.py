@@ -12,7 +12,8 @@ from dd_ray.figures.cell_marks import EMPTY_COLOUR, hatch_of, notes_on_curve
 from dd_ray.figures.colour_scale import ColourScale, untrained_of
 from dd_ray.figures.common import CellRow, frame
 from dd_ray.figures.maps import outline, values_along
-from dd_ray.results.summary import COMPLETE, described
+from dd_ray.metrics import described
+from dd_ray.results.averages import COMPLETE
 
 CURVE = mpl.colormaps["viridis"](0.3)
 EDGE = 0.03

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dd_ray.figures.colour_scale import ColourScale, half_of
 from dd_ray.figures.common import MARKS, CellRow
-from dd_ray.results.summary import COMPLETE
+from dd_ray.results.averages import COMPLETE
 
 COLLAPSED, BEST, ABOVE, BELOW = "C", "★", "▲", "▼"
 HOLLOW = {ABOVE: "△", BELOW: "▽"}

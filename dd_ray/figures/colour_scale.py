@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from dd_ray.config.symbols import setting
 from dd_ray.figures.common import BETTER
 from dd_ray.figures.number_text import TINY, of_half, of_value
-from dd_ray.metrics import with_untrained
+from dd_ray.metrics import described, with_untrained
 from dd_ray.results.comparisons import SPREAD
-from dd_ray.results.summary import Summary, described
+from dd_ray.results.summary import Summary
 
 LOOKS = {
     "min": ("viridis_r", f"\n{BETTER['min']}"),

@@ -37,7 +37,7 @@ MARKS = {
     "absent": ("·", "not part of the sweep"),
     "complete": ("", "complete"),
 }
-"""Letter and meaning of each mark of `dd_ray.results.summary`, the worst first."""
+"""Letter and meaning of each mark of `dd_ray.results.averages`, the worst first."""
 BETTER = {"min": "lower is better", "max": "higher is better", None: ""}
 """Words for the better side of a metric."""
 DPI = 150

@@ -23,10 +23,10 @@ from dd_ray.config.options import field_named, option_name
 from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import BLUE, VERMILION, DrawnOptions, folder_of, frame, run_command, write
+from dd_ray.metrics import described
 from dd_ray.results.came_out import counted
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
-from dd_ray.results.summary import described
 from dd_ray.sweep.confirmation import BASELINE, CONTROL
 
 _ROW, _HEAD = 0.52, 1.25  # inches

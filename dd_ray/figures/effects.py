@@ -18,9 +18,10 @@ from dd_ray.command_line import Column, console, optional, print_table
 from dd_ray.config.options import shown
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.figures.common import FigureOptions, folder_of, run_command, write
+from dd_ray.metrics import described
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.effects import effects
-from dd_ray.results.summary import described, summarise
+from dd_ray.results.summary import summarise
 
 NO_EFFECT = "–"
 """Stands for an effect that no two trials with the metric tell."""

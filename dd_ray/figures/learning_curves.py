@@ -35,9 +35,8 @@ from dd_ray.figures.common import (
     write,
 )
 from dd_ray.figures.looks import SHAPES
-from dd_ray.metrics import seed_interval
+from dd_ray.metrics import described, seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
-from dd_ray.results.summary import described
 
 USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
 FINISHED = "finished"

@@ -21,7 +21,8 @@ from dd_ray.figures.cell_marks import (
 )
 from dd_ray.figures.common import MARKS
 from dd_ray.figures.maps import OUTLINE, has_numbers
-from dd_ray.results.summary import Summary, described
+from dd_ray.metrics import described
+from dd_ray.results.summary import Summary
 
 POOLED = {
     "identity": "alike in all",

@@ -16,8 +16,8 @@ from dd_ray.config.symbols import symbol, written
 from dd_ray.figures.cell_marks import EMPTY_COLOUR, content_of, glyphs_of, hatch_of
 from dd_ray.figures.colour_scale import ColourScale, readable_on
 from dd_ray.figures.common import CellRow
+from dd_ray.results.averages import COMPLETE
 from dd_ray.results.layout import Layout
-from dd_ray.results.summary import COMPLETE
 
 WIDEST_WITH_NUMBERS = 10
 """The most cells along x with which numbers are written into a panel."""

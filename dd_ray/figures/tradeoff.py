@@ -48,10 +48,11 @@ from dd_ray.figures.common import (
     write,
 )
 from dd_ray.figures.looks import GREY, Looks, entry, looks_of
-from dd_ray.metrics import with_untrained
+from dd_ray.metrics import described, with_untrained
+from dd_ray.results.averages import COMPLETE
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.equal_rates import at_equal_rate
-from dd_ray.results.summary import COMPLETE, Summary, described, summarise
+from dd_ray.results.summary import Summary, summarise
 from dd_ray.results.tradeoffs import DISTORTION, RATE, better_side, pairs_of, points
 
 PANEL = (3.4, 3.1)

@@ -21,7 +21,8 @@ How to read them:
     bootstrap_interval, seed_interval (`Interval`)            how far a number can be trusted
     FewPointsWarning                                          fewer points than a score needs
     share_lost_to_fitting                                     by how much R² of few videos is too low
-    REPORTED, COMPARABLE, BESIDE, with_untrained (`Metric`)   what trials report
+    REPORTED, COMPARABLE, with_untrained (`Metric`)           what trials report
+    described                                                 any column, also of a part of a metric
 Scores that are computed once, by name:
     FURTHER, applicable, columns_of, further_scores (`Code`), is_computed_once
 """
@@ -57,7 +58,7 @@ from dd_ray.metrics.notebook import (
     notebook_sweeps,
 )
 from dd_ray.metrics.regression import linear_r2, linear_r2_of_few, nonlinear_r2, share_lost_to_fitting
-from dd_ray.metrics.reported import BESIDE, COMPARABLE, REPORTED, reported_by, with_untrained
+from dd_ray.metrics.reported import COMPARABLE, REPORTED, described, reported_by, with_untrained
 from dd_ray.metrics.sap import sap
 from dd_ray.metrics.total_correlation import gaussian_total_correlation
 
@@ -65,7 +66,6 @@ __all__ = [
     "ACTIVE",
     "ACTIVE_STILLS",
     "ASKED_SCORES",
-    "BESIDE",
     "COMPARABLE",
     "DCI",
     "ENOUGH_POINTS",
@@ -88,6 +88,7 @@ __all__ = [
     "constant_velocity",
     "curvature",
     "dci",
+    "described",
     "factor_vae_score",
     "further_scores",
     "gaussian_total_correlation",

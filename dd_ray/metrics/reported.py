@@ -140,6 +140,16 @@ BESIDE: Mapping[str, Metric] = {
 """Columns of the table that are no scores, and yet are mapped and compared as what they count."""
 
 
+def described(metric: str) -> Metric:
+    """Describe a column. A part of a metric, such as linear_r2/circle_x, is ranked as the whole is."""
+    whole, _, part = metric.partition("/")
+    known = REPORTED.get(whole) or BESIDE.get(whole)
+    if known is None:
+        return Metric(metric, metric, None)
+    name = f"{known.short}, {part.replace('_', ' ')}"
+    return Metric(name, name, known.better, within=known.within) if part else known
+
+
 def reported_by(config: "TrialConfig") -> set[str]:
     """Return the metrics of `REPORTED` that a trial reports at every evaluation."""
     return {name for name, metric in _AT_EACH_EVALUATION.items() if metric.of(config)}

@@ -23,11 +23,11 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.errors import UserError, did_you_mean, printable
+from dd_ray.metrics import described
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
 from dd_ray.results.cells import in_order
 from dd_ray.results.layout import NOT_GIVEN
-from dd_ray.results.summary import described
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.training import Trial, TrialState

@@ -23,7 +23,7 @@ from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.colour_scale import ColourScale, halves_of, readable_on
 from dd_ray.figures.common import MARKS
-from dd_ray.metrics import REPORTED, with_untrained
+from dd_ray.metrics import REPORTED, described, with_untrained
 from dd_ray.report.about import about
 from dd_ray.report.digits import (
     DIGITS,
@@ -39,7 +39,7 @@ from dd_ray.results import suggestions as search_results
 from dd_ray.results.averages import COMPLETE
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import Layout, with_zero
-from dd_ray.results.summary import Evaluations, Summary, described
+from dd_ray.results.summary import Evaluations, Summary
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.suggestions import TRIALS

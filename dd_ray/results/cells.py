@@ -12,9 +12,9 @@ from dd_ray.config import field_names, has_effect
 from dd_ray.config.effects import deciding, needs
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
+from dd_ray.metrics import described
 from dd_ray.results.comparisons import interval_that_tells
 from dd_ray.results.layout import NOT_GIVEN, NotGiven, swept_fields
-from dd_ray.results.summary import described
 
 Place = tuple[Any, ...]
 """The values of settings; None for one that has no effect, and `NOT_GIVEN` for one that has but is not given."""

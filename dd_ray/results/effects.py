@@ -24,8 +24,10 @@ import scipy
 from numpy.typing import NDArray
 
 from dd_ray.errors import UserError
+from dd_ray.metrics import described
+from dd_ray.results.averages import COMPLETE
 from dd_ray.results.comparisons import LEVEL, SPREAD, holm, residual_squares
-from dd_ray.results.summary import COMPLETE, Summary, described
+from dd_ray.results.summary import Summary
 
 Array = NDArray[np.float64]
 Change = Mapping[str, tuple[Any, Any]]

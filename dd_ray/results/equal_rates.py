@@ -13,9 +13,9 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
+from dd_ray.metrics import described
 from dd_ray.results.arms import Arm, arms_of
 from dd_ray.results.comparisons import holm, interval_that_tells
-from dd_ray.results.summary import described
 from dd_ray.results.tradeoffs import DISTORTION, RATE
 
 POINTS = 3

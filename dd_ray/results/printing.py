@@ -8,10 +8,9 @@ import pandas as pd
 from dd_ray.command_line import Column, console, duration, fitting, print_table, say, width_of
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import printable
-from dd_ray.metrics import COMPARABLE, REPORTED
+from dd_ray.metrics import COMPARABLE, REPORTED, described
 from dd_ray.results.cells import Cell, Score, cells_of, settings_of
 from dd_ray.results.joining import SWEEP
-from dd_ray.results.summary import described
 from dd_ray.results.table import STATES, alive
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.starts import PLACE, WEIGHTS, Start

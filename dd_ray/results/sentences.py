@@ -24,10 +24,10 @@ import scipy
 from dd_ray.config import BETAS
 from dd_ray.config.labels import parts_of
 from dd_ray.config.symbols import plain, setting
+from dd_ray.metrics import described
 from dd_ray.results.arms import Arm, Arms, arms_of
 from dd_ray.results.cells import places_of
 from dd_ray.results.comparisons import LEVEL, SPREAD, told_apart
-from dd_ray.results.summary import described
 from dd_ray.sweep.study import TELLS
 
 COST = "reconstruction_error"

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from dd_ray.config import field_names
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError, did_you_mean
-from dd_ray.metrics import BESIDE, REPORTED, Metric
+from dd_ray.metrics import REPORTED, described
 from dd_ray.results.averages import (
     COMPLETE,
     MARKS,
@@ -54,16 +54,6 @@ from dd_ray.results.comparisons import (
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import NOT_GIVEN, Layout, axis_named, combinations, exact, layout_of, swept_fields, with_zero
 from dd_ray.results.table import untrained_rows
-
-__all__ = [
-    "COMPLETE",
-    "MARKS",
-    "Evaluations",
-    "Summary",
-    "best_region",
-    "described",
-    "summarise",
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,16 +309,6 @@ def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
     rows = np.full((len(keys), len(iterations)), -1)
     rows[keys.get_indexer(pd.Index(known["key"])), np.searchsorted(iterations, known["iteration"])] = known.index
     return {"keys": keys, "iterations": iterations, "rows": rows}
-
-
-def described(metric: str) -> Metric:
-    """Describe a column. A part of a metric, such as linear_r2/circle_x, is ranked as the whole is."""
-    whole, _, part = metric.partition("/")
-    known = REPORTED.get(whole) or BESIDE.get(whole)
-    if known is None:
-        return Metric(metric, metric, None)
-    name = f"{known.short}, {part.replace('_', ' ')}"
-    return Metric(name, name, known.better, within=known.within) if part else known
 
 
 def best_region(

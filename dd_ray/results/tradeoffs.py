@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.results.summary import COMPLETE, MARKS, Summary, described
+from dd_ray.metrics import described
+from dd_ray.results.averages import COMPLETE, MARKS
+from dd_ray.results.summary import Summary
 
 RATE, DISTORTION = "kl", "reconstruction_error"
 USUAL_SCORES = ("linear_r2", "mcc")

@@ -24,8 +24,9 @@ from dd_ray.figures.colour_scale import ColourScale
 from dd_ray.figures.common import DPI, LARGEST, MARKS, MOST_PIXELS
 from dd_ray.figures.grid_maps import Options, draw, title_of, write_maps
 from dd_ray.figures.maps import outline
+from dd_ray.metrics import described
 from dd_ray.results import summary as summary_module
-from dd_ray.results.summary import Summary, described
+from dd_ray.results.summary import Summary
 from dd_ray.results.table import load
 from dd_ray.storage.trial_records import LARGEST_SCORE
 from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
