@@ -28,7 +28,7 @@ from dd_ray.command_line.parsing import (
 from dd_ray.command_line.program import EXIT_INTERRUPTED, Survivor, as_command
 from dd_ray.command_line.streams import mended_streams, outlive_output
 from dd_ray.command_line.tables import Column, fitting, print_table, say, width_of
-from dd_ray.command_line.terminal import console, duration
+from dd_ray.command_line.terminal import console, counted, duration, shown_size
 from dd_ray.command_line.values import Format, Seconds, checked_value, is_url, plain_value
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "checked_value",
     "completion_script",
     "console",
+    "counted",
     "duration",
     "field_docs",
     "fitting",
@@ -62,6 +63,7 @@ __all__ = [
     "read_first",
     "say",
     "say_what_is_given_twice",
+    "shown_size",
     "width_of",
     "with_help",
 ]

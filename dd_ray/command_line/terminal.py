@@ -1,4 +1,4 @@
-"""Printing for people: the console, and times in words."""
+"""Printing for people: the console, and times, numbers of things and sizes in words."""
 
 import os
 import sys
@@ -29,5 +29,19 @@ def duration(seconds: float) -> str:
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
-    whole = max(1, round(seconds))
-    return f"{whole} second{'s' if whole > 1 else ''}"
+    return counted(max(1, round(seconds)), "second")
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with its noun: `1 trial`, `3 trials`."""
+    return f"{number} {what}{'s' if number != 1 else ''}"
+
+
+def shown_size(size: int) -> str:
+    """Return a number of bytes in words: `512 bytes`, `3.4 MB`."""
+    number = float(size)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from dd_ray import results
-from dd_ray.command_line import optional
+from dd_ray.command_line import counted, optional
 from dd_ray.config.labels import parts_of, with_parts
 from dd_ray.config.symbols import plain, setting
 from dd_ray.errors import UserError
@@ -125,7 +125,7 @@ def draw(curves: pd.DataFrame, metrics: Sequence[str]) -> Figure:
     )
     seeds = curves["seeds"].max()
     bands = ", with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
-    figure.suptitle(f"Learning curves, mean of {seeds} seed{'s' if seeds > 1 else ''}{bands}", fontsize=11)
+    figure.suptitle(f"Learning curves, mean of {counted(seeds, 'seed')}{bands}", fontsize=11)
     return figure
 
 
@@ -172,7 +172,7 @@ def _ended(cell: Cell) -> str:
     if counts.empty:
         return FINISHED
     (first, number), *others = [(str(state).replace("_", " "), count) for state, count in counts.items()]
-    of_all = f"{number} of {len(states)} seed{'s' if len(states) > 1 else ''} {first}"
+    of_all = f"{number} of {counted(len(states), 'seed')} {first}"
     return ", ".join([of_all, *(f"{count} {state}" for state, count in others)])
 
 

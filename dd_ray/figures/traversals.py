@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from dd_ray import probes
+from dd_ray.command_line import counted
 from dd_ray.data import make_dataset
 from dd_ray.figures.common import folder_of, run_command, write
 from dd_ray.figures.lag import draw_lag
@@ -50,7 +51,6 @@ from dd_ray.figures.sheets import Animation, write_gif
 from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
 from dd_ray.probes.networks import Network, subjects_of, suitable
 from dd_ray.probes.side_by_side import side_by_side
-from dd_ray.results.came_out import counted
 
 LAG_VIDEOS = 128
 
@@ -141,8 +141,8 @@ def write_traversals(options: Options) -> list[Path]:
 def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:
     """Return the networks that have a lag, and print on stderr why others have none."""
     kept = [subject for subject in subjects if subject.config.is_of_one_circle]
-    if others := counted(len(subjects) - len(kept), "network"):
-        print(f"without a lag, {others}: {NO_LAG}", file=sys.stderr)
+    if others := len(subjects) - len(kept):
+        print(f"without a lag, {counted(others, 'network')}: {NO_LAG}", file=sys.stderr)
     return kept
 
 

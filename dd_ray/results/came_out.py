@@ -5,6 +5,7 @@ from typing import Protocol
 
 import pandas as pd
 
+from dd_ray.command_line import counted
 from dd_ray.results.sentences import sentences
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.plan import Plan
@@ -45,9 +46,5 @@ class TrialsCameOut:
     def left(self, trials: pd.DataFrame) -> str:
         """Count the trials that the same command would train, other than those that failed."""
         failed = {*trials.loc[trials["state"] == "failed", "key"]}
-        return counted(len(self._plan.trials_left(self._sweep, failed)), "trial")
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number with its noun, `3 trials`; empty for 0."""
-    return f"{number} {what}{'s' if number != 1 else ''}" if number else ""
+        left = len(self._plan.trials_left(self._sweep, failed))
+        return counted(left, "trial") if left else ""

@@ -21,13 +21,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dd_ray.command_line import console
-from dd_ray.command_line.tables import Column, print_table
+from dd_ray.command_line import Column, console, counted, print_table
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.metrics import described
 from dd_ray.results.arms import Arm, Arms, arms_of
-from dd_ray.results.came_out import TrialsCameOut, counted
+from dd_ray.results.came_out import TrialsCameOut
 from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import by_flips, holm, interval_that_tells
 from dd_ray.results.sentences import in_words, told_metric

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from dd_ray.command_line import Column, console, duration, fitting, print_table, say, width_of
+from dd_ray.command_line import Column, console, counted, duration, fitting, print_table, say, width_of
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import printable
 from dd_ray.metrics import COMPARABLE, REPORTED, described
@@ -118,7 +118,7 @@ def _title(cells: Sequence[Cell], trials: pd.DataFrame, brackets: bool) -> str:
     iterations = {cell.iteration for cell in cells}
     at = f"at iteration {iterations.pop():,.0f}" if len(iterations) == 1 else "at their last evaluation"
     one = all(len(cell.trials) == 1 for cell in cells)
-    what = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+    what = counted(len(cells), "cell")
     seeds = ", of one seed each" if one else f" of {len(trials)} trials, means ± half of their 95% intervals over seeds"
     return f"{what} {at.replace('iteration nan', 'no evaluation')}{seeds}{' (before training)' if brackets else ''}"
 

@@ -10,12 +10,11 @@ import optuna
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
-from dd_ray.command_line import Column, console, print_table
+from dd_ray.command_line import Column, console, counted, print_table
 from dd_ray.config.options import option_name, shown
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
-from dd_ray.results.came_out import counted
 from dd_ray.results.table import as_csv
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -182,7 +181,8 @@ class SuggestionsCameOut:
     def left(self, trials: pd.DataFrame) -> str:
         """Count the suggestions that were interrupted, or never made."""
         unfinished = int((self._suggestions["state"] == "unfinished").sum())
-        return counted(max(0, self._plan.options.suggestions - len(self._suggestions)) + unfinished, "suggestion")
+        left = max(0, self._plan.options.suggestions - len(self._suggestions)) + unfinished
+        return counted(left, "suggestion") if left else ""
 
 
 def _row(trial: FrozenTrial, sweep: SweepFolder, search: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dd_ray.command_line import counted
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown, without_effect
@@ -205,7 +206,7 @@ class Plan:
     def contents(self) -> list[str]:
         """Describe its trials in lines."""
         axes = " × ".join(f"{len(self.axes[name])} {option_name(name)}" for name in self.swept)
-        count = f"{self.num_trials} trial{'s' if self.num_trials != 1 else ''}{f' = {axes}' if axes else ''}"
+        count = counted(self.num_trials, "trial") + (f" = {axes}" if axes else "")
         if self.options.sample is not None:
             without = f" without {'; '.join(self.options.exclude)}" if self.options.exclude else ""
             drawn = f"{self.options.sample} of the cells of {axes}{without}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
+from dd_ray.command_line import counted
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, check_no_value_twice, option_name, settled, without_effect
@@ -84,12 +85,11 @@ class SearchPlan(Plan):
 
     def contents(self) -> list[str]:
         """Describe in lines what it draws and compares."""
-        repeats = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
         better = [
             f"{name} ({direction})" for name, direction in zip(self.options.objectives, self.directions, strict=True)
         ]
         return [
-            f"{self.options.suggestions} suggestions × {repeats} = {self.num_trials} trials, "
+            f"{self.options.suggestions} suggestions × {counted(len(self.seeds), 'seed')} = {self.num_trials} trials, "
             f"drawn by {SAMPLERS[self.options.sampler].title} for " + " and ".join(better),
             *(f"  {option_name(name)}: {distribution}" for name, distribution in self.space.items()),
             *self.without_values(),
@@ -133,7 +133,7 @@ class SearchPlan(Plan):
         """
         meaning = [self.fixed_text, {name: str(d) for name, d in self.space.items()}, self.seeds, self._stops_by]
         digest = hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:6]
-        seeds = f"{len(self.seeds)} seed{'s' if len(self.seeds) > 1 else ''}"
+        seeds = counted(len(self.seeds), "seed")
         return f"{' and '.join(self.options.objectives)} at {self.options.iterations} iterations, {seeds} ({digest})"
 
     @property

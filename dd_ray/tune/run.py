@@ -8,7 +8,7 @@ from typing import Any
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import ConcurrencyLimiter
 
-from dd_ray.command_line import duration
+from dd_ray.command_line import counted, duration
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import loaded
 from dd_ray.storage.files import Lock
@@ -222,4 +222,4 @@ def _described(plan: Plan, resources: Resources, num_trials: int, done: Mapping[
         share += f": about {duration(left * plan.core_seconds(at_a_time) / at_a_time)} if all finish, "
         share += f"once their processes have started, which takes {SECONDS_OF_START}."
     some = "up to " if resources.grows else ""
-    return f"{some}{at_a_time} trial{'s' if at_a_time != 1 else ''} at a time, each on {share}"
+    return f"{some}{counted(at_a_time, 'trial')} at a time, each on {share}"

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from dd_ray.command_line import COMMAND, as_command, optional, parse_options, positional
+from dd_ray.command_line import COMMAND, as_command, counted, optional, parse_options, positional, shown_size
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, printable
-from dd_ray.results.came_out import counted
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, parse_location, sweep_location
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
@@ -23,7 +22,6 @@ from dd_ray.storage.trial_attempts import ATTEMPTS
 from dd_ray.storage.trial_records import RECORDS
 from dd_ray.upkeep.at_rest import at_rest, new_sweep
 from dd_ray.upkeep.merging import check_no_link, names_beside_trials
-from dd_ray.upkeep.removal import shown_size
 
 OF_THE_SWEEP = ("sweep.json", "notes.md", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
 """Files of a sweep that are archived beside its trials and extensions."""

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from dd_ray.command_line import COMMAND, as_command, parse_options, positional
+from dd_ray.command_line import COMMAND, as_command, counted, parse_options, positional
 from dd_ray.config.labels import joined_labels
 from dd_ray.errors import UserError, printable
-from dd_ray.results.came_out import counted
 from dd_ray.results.joining import (
     Row,
     Rows,

@@ -13,10 +13,19 @@ from typing import Annotated
 
 import pandas as pd
 
-from dd_ray.command_line import Column, as_command, console, optional, parse_options, positional, print_table
+from dd_ray.command_line import (
+    Column,
+    as_command,
+    console,
+    counted,
+    optional,
+    parse_options,
+    positional,
+    print_table,
+    shown_size,
+)
 from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, printable
-from dd_ray.results.came_out import counted
 from dd_ray.results.table import as_csv, load
 from dd_ray.storage.files import LockedError
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
@@ -229,13 +238,3 @@ def _is_agreed(number: int) -> bool:
     except (EOFError, KeyboardInterrupt):
         print()
         return False
-
-
-def shown_size(size: int) -> str:
-    """Return a number of bytes in words: `512 bytes`, `3.4 MB`."""
-    number = float(size)
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} TB"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dd_ray.command_line import counted
 from dd_ray.results.comparisons.adjusted import by_own_variance
 from dd_ray.results.comparisons.dunnett import BEYOND_QUADRATURE, by_dunnett
 from dd_ray.results.comparisons.flips import FEWEST_SEEDS_TO_FLIP, by_flips
@@ -37,7 +38,7 @@ class Comparisons:
         """The family of differences and the tests in words: `32 differences: Dunnett's bound, flips of signs`."""
         scale = "" if self.scale == "identity" else f" of {self.scale}s"
         ways = [f"Dunnett's bound{scale}", *["flips of signs"] * self.flipped, *["own variances"] * (not self.alike)]
-        return f"{self.number} difference{'s' if self.number != 1 else ''}: {', '.join(ways)}"
+        return f"{counted(self.number, 'difference')}: {', '.join(ways)}"
 
     @property
     def marked(self) -> NDArray[np.bool_]:
