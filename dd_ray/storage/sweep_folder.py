@@ -26,7 +26,7 @@ import hashlib
 import os
 import socket
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -45,6 +45,8 @@ from dd_ray.storage.trial_records import RECORDS, TrialFolder
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+BESIDE_TRIALS = ("extensions", "starts")
+"""Folders that belong to what the trials are: the user's files, and the first weights."""
 AT_ONCE = 16
 """Number of trials whose files are read or written in parallel, since most time is spent waiting for the storage."""
 
@@ -177,6 +179,25 @@ class SweepFolder:
         """Write copies of the user's files whose declarations the trials use."""
         for extension in extensions:
             self.files.write(f"extensions/{extension.name}", extension.text.encode())
+
+    def names_beside_trials(self) -> Iterator[str]:
+        """Name the files of `BESIDE_TRIALS` that there are.
+
+        Raises:
+            UserError: one of the folders is a link.
+        """
+        for folder in BESIDE_TRIALS:
+            self.check_no_link(folder)
+            yield from (f"{folder}/{name}" for name in self.files.names(folder))
+
+    def check_no_link(self, folder: str) -> None:
+        """Make sure that a folder of a sweep, which may be somebody else's, leads to no files elsewhere.
+
+        Raises:
+            UserError: it is a link.
+        """
+        if link := self.files.link_in(folder):
+            raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write the progress of the sweep."""

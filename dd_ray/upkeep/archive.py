@@ -21,7 +21,6 @@ from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import ATTEMPTS
 from dd_ray.storage.trial_records import RECORDS
 from dd_ray.upkeep.at_rest import at_rest, new_sweep
-from dd_ray.upkeep.merging import check_no_link, names_beside_trials
 
 OF_THE_SWEEP = ("sweep.json", "notes.md", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
 """Files of a sweep that are archived beside its trials and extensions."""
@@ -94,9 +93,9 @@ def damaged_trials(sweep: SweepFolder) -> list[str]:
 def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
     """Name the files of a sweep that are archived."""
     yield from (name for name in OF_THE_SWEEP if sweep.files.exists(name))
-    yield from names_beside_trials(sweep)
+    yield from sweep.names_beside_trials()
     for key in sweep.files.names("cells"):
-        check_no_link(sweep, f"cells/{key}")
+        sweep.check_no_link(f"cells/{key}")
         for name in sweep.files.names(f"cells/{key}"):
             if name in (*RECORDS, ATTEMPTS) or (states and name.startswith("state-")):
                 yield f"cells/{key}/{name}"

@@ -7,7 +7,7 @@ sweeps have is copied from where it went furthest, as tables of several sweeps c
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -33,8 +33,6 @@ from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.storage.versions import commit, machine
 from dd_ray.upkeep.at_rest import at_rest, check_new, new_sweep
 
-FOLDERS = ("extensions", "starts")
-"""Folders of a sweep, beside its trials, that belong to what these are: the user's files and the first weights."""
 REMEDY = "give a new folder, or delete what an interrupt left"
 """Advice where the target of a merge holds something."""
 
@@ -100,7 +98,7 @@ def _write(
     labels = joined_labels({key: (trial.label, trial.rows[0]) for key, trial in trials.items()})
     in_parallel(lambda key: _copy(trials[key], target, labels[key]), trials)
     for sweep in sources.values():
-        for file in names_beside_trials(sweep):
+        for file in sweep.names_beside_trials():
             target.files.write(file, sweep.files.read(file))
     names = [trial.name for trial in trials.values()]
     counts = {name: names.count(name) for name in sources}
@@ -108,27 +106,6 @@ def _write(
     target.write_manifest(_manifest(target, manifests, counts))
     target.files.write("results.csv", as_csv(load(target.location)), durable=False)
     return counts
-
-
-def names_beside_trials(sweep: SweepFolder) -> Iterator[str]:
-    """Name the files of `FOLDERS` that a sweep has.
-
-    Raises:
-        UserError: one of the folders is a link.
-    """
-    for folder in FOLDERS:
-        check_no_link(sweep, folder)
-        yield from (f"{folder}/{name}" for name in sweep.files.names(folder))
-
-
-def check_no_link(sweep: SweepFolder, folder: str) -> None:
-    """Make sure that a folder of a sweep, which may be somebody else's, leads to no files elsewhere.
-
-    Raises:
-        UserError: it is a link.
-    """
-    if link := sweep.files.link_in(folder):
-        raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
 
 
 def _check_sources(sources: Mapping[str, SweepFolder], manifests: Mapping[str, Mapping[str, Any]]) -> None:
