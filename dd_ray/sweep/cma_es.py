@@ -22,11 +22,6 @@ STEP = 1 / 6
 Space = Mapping[str, FloatDistribution | IntDistribution]
 
 
-def cma_es(seed: int, startup: int) -> "CmaEs":
-    """Make the sampler of a suggestion."""
-    return CmaEs(seed, startup)
-
-
 class CmaEs(BaseSampler):
     """Draws from a normal distribution that goes to where values were best (CMA-ES; Hansen 2016).
 

@@ -27,9 +27,7 @@ class SamplerSpec(Spec):
 TPE = SamplerSpec(name="tpe", title="TPE", build="dd_ray.sweep.draws:tpe")
 GP = SamplerSpec(name="gp", title="a Gaussian process", build="dd_ray.sweep.draws:gaussian_process")
 NSGAII = SamplerSpec(name="nsgaii", title="NSGA-II", build="dd_ray.sweep.draws:nsgaii")
-CMAES = SamplerSpec(
-    name="cmaes", title="CMA-ES", build="dd_ray.sweep.cma_es:cma_es", package="cmaes", most_objectives=1
-)
+CMAES = SamplerSpec(name="cmaes", title="CMA-ES", build="dd_ray.sweep.cma_es:CmaEs", package="cmaes", most_objectives=1)
 QMC = SamplerSpec(name="qmc", title="a Sobol sequence", build="dd_ray.sweep.draws:sobol")
 RANDOM = SamplerSpec(name="random", title="random search", build="dd_ray.sweep.draws:at_random")
 SAMPLERS = Registry("sampler", [TPE, GP, NSGAII, CMAES, QMC, RANDOM])
