@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 import torch
 from torch import Tensor
 
@@ -65,8 +66,6 @@ def price_of_motion(config: TrialConfig) -> PriceOfMotion:
 
 def _least_kl(steps: Tensor, rate: float) -> float:
     """Return the minimum over σ of the mean KL of steps [N]."""
-    from scipy.optimize import minimize_scalar  # noqa: PLC0415  # which each trial's process would wait for
-
     mu = torch.stack([torch.zeros_like(steps), steps], dim=1)[..., None]  # [N, 2, 1]
 
     def kl(log_sigma: float) -> float:
@@ -74,7 +73,7 @@ def _least_kl(steps: Tensor, rate: float) -> float:
 
     # If nothing moves, the best σ is √π / 2 rate, and it grows with the motion.
     least = math.log(math.sqrt(math.pi) / 2 / rate)
-    return float(minimize_scalar(kl, bounds=(least - 1e-3, least + 5), method="bounded").fun)
+    return float(scipy.optimize.minimize_scalar(kl, bounds=(least - 1e-3, least + 5), method="bounded").fun)
 
 
 def _worth(images: Tensor, config: TrialConfig) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from dd_ray.command_line import Column, console, counted, print_table
@@ -233,12 +234,9 @@ def _best_key(levels: Sequence[Arm], arms: Arms, outcome: str) -> str | None:
 
 def _contrast(outcome: str, arm: str, values: NDArray[np.float64]) -> Contrast:
     """Compare by the differences of an arm alone, without `p_holm`."""
-    # Not at the top: see `dd_ray.results.comparisons.adjusted`.
-    from scipy import stats  # noqa: PLC0415
-
     mean, low, high = map(float, interval_that_tells(values)) if len(values) else [math.nan] * 3
     says = not math.isnan(low)
-    p_value = float(stats.ttest_1samp(values, 0.0).pvalue) if says else math.nan
+    p_value = float(scipy.stats.ttest_1samp(values, 0.0).pvalue) if says else math.nan
     return Contrast(
         outcome=outcome,
         arm=arm,

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.options import Axes, settled, without_effect
@@ -49,12 +50,10 @@ def _cell(config: TrialConfig, axes: Axes) -> CellValues:
 
 def _drawn(cells: Collection[CellValues], axes: Axes, seed: int) -> Iterator[CellValues]:
     """Yield each cell once, in the order in which cells are drawn."""
-    from scipy.stats import qmc  # noqa: PLC0415  # a third of the time in which a command begins
-
     left, idle, generator = dict.fromkeys(cells), without_effect(axes), np.random.default_rng(seed)
     single = {name: values[0] for name, values in axes.items() if values and name != "seed"}
     swept = [name for name in single if len(axes[name]) > 1]
-    halton = qmc.Halton(max(1, len(swept)), seed=generator)
+    halton = scipy.stats.qmc.Halton(max(1, len(swept)), seed=generator)
     for _ in range(-(-DRAWS_PER_CELL * len(cells) // POINTS_AT_ONCE)):
         for point in halton.random(POINTS_AT_ONCE):
             drawn = {name: axes[name][int(at * len(axes[name]))] for name, at in zip(swept, point, strict=False)}

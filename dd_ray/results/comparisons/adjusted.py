@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from dd_ray.results.comparisons.levels import LEVEL
@@ -37,8 +38,5 @@ def holm(p_values: Array) -> Array:
 
 def by_own_variance(differences: Array) -> Array:
     """Compute p-values of each difference by Student's paired t, adjusted by Holm."""
-    # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
-    from scipy import stats  # noqa: PLC0415
-
-    p_values = stats.ttest_1samp(differences, 0.0, axis=1, nan_policy="omit").pvalue
+    p_values = scipy.stats.ttest_1samp(differences, 0.0, axis=1, nan_policy="omit").pvalue
     return holm(np.asarray(p_values, np.float64))
