@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
-import tyro
 from tqdm import tqdm
 
 from dd_ray import results
-from dd_ray.command_line import as_command, optional, parse_options
+from dd_ray.command_line import as_command, optional, parse_options, positional
 from dd_ray.config.extensions import load_files
 from dd_ray.errors import UserError, printable
 from dd_ray.metrics import FURTHER, REPORTED
@@ -35,7 +34,7 @@ Scores: {", ".join(FURTHER)}."""
 class Options:
     """Options of the command line."""
 
-    path: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="PATH")]
+    path: Annotated[str, positional("PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     metrics: Annotated[tuple[str, ...], optional("NAME [NAME ...]")]
     """Scores to compute, by their names or by a column that they fill, or all."""

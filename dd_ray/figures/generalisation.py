@@ -18,7 +18,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm
@@ -28,7 +27,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from dd_ray import results
-from dd_ray.command_line import Format, optional
+from dd_ray.command_line import Format, optional, positional
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
 from dd_ray.config.symbols import setting
@@ -55,7 +54,7 @@ NOT_SETTINGS = ("split", "train_share", "num_test", "seed")
 class Options:
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    path: Annotated[str, positional("PATH")]
     """Folder of a sweep, such as results/generalisation_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the sweep's folder where it is not given."""

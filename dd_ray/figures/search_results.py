@@ -17,11 +17,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-import tyro
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dd_ray.command_line import Format, optional
+from dd_ray.command_line import Format, optional, positional
 from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.common import (
@@ -48,7 +47,7 @@ PANEL = (3.1, 2.7)
 class Options:
     """Options of the command line."""
 
-    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    path: Annotated[str, positional("PATH")]
     """Folder of a search, such as results/inertia_search_quick."""
     out: Annotated[Path | None, optional("FOLDER")] = None
     """Folder to write to; `figures` in the search's folder where it is not given."""

@@ -18,7 +18,7 @@ import pandas as pd
 import tyro
 
 from dd_ray import results
-from dd_ray.command_line import Format, optional
+from dd_ray.command_line import Format, optional, positional
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
@@ -50,7 +50,7 @@ def trials_option(otherwise: str) -> Any:
 class NetworkOptions:
     """Options that choose networks, and the folder of figures."""
 
-    path: Annotated[str | None, tyro.conf.Positional, optional("[PATH]")] = None
+    path: Annotated[str | None, positional("[PATH]")] = None
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     cells: Annotated[tuple[str, ...], trials_option("the first seed of all trials")] = ()
     extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
