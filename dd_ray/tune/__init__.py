@@ -1,7 +1,7 @@
 """Runs sweeps on Ray. Besides `dd_ray.service`, it is the only part of the package that imports Ray.
 
 Before Ray is imported   environment, joining, signals; private has every name that Ray may change
-The cluster              start, cluster, nodes, autoscaler, sharing
+The cluster              start, cluster, resources, gpus, nodes, autoscaler, sharing
 Trials in Ray Tune       run, rounds, searcher, rungs, medians, progress, trial_trainable
 What dies or hangs       pulse, stopped, last_words
 Packs                    pack_actors

@@ -19,10 +19,11 @@ from dd_ray.storage.files import Lock
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import versions
 from dd_ray.sweep.plan import Plan
-from dd_ray.tune.cluster import Resources, check_gpus
+from dd_ray.tune.gpus import check_gpus
 from dd_ray.tune.nodes import looking_at_newcomers
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
+from dd_ray.tune.resources import Resources
 from dd_ray.tune.sharing import Presence
 from dd_ray.tune.stopped import ending_stopped_workers
 from dd_ray.tune.trial_trainable import TrialTrainable

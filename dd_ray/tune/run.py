@@ -21,11 +21,13 @@ from dd_ray.sweep.manifest import make_manifest
 from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
-from dd_ray.tune.cluster import SECONDS_OF_START, Resources, check_gpus, connected, say_nothing
+from dd_ray.tune.cluster import SECONDS_OF_START, connected, say_nothing
+from dd_ray.tune.gpus import check_gpus
 from dd_ray.tune.last_words import last_words
 from dd_ray.tune.nodes import check_nodes
 from dd_ray.tune.pack_actors import running_registry
 from dd_ray.tune.progress import Ending, Watcher
+from dd_ray.tune.resources import Resources
 from dd_ray.tune.rounds import Round, Rounds
 from dd_ray.tune.searcher import JudgesThoseThatDecide, Listener, SourceSearcher
 from dd_ray.tune.signals import ending_on_signals

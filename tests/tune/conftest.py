@@ -47,7 +47,7 @@ class Ran(NamedTuple):
 @pytest.fixture
 def no_node_goes(monkeypatch):
     """A cluster that is made up drains no node, for which Ray would have to be asked."""
-    monkeypatch.setattr("dd_ray.tune.cluster.nodes_taken_away", tuple)
+    monkeypatch.setattr("dd_ray.tune.resources.nodes_taken_away", tuple)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import pytest
 
 from dd_ray.sweep.options import SweepOptions
 from dd_ray.tune import autoscaler
-from dd_ray.tune.cluster import Resources
+from dd_ray.tune.resources import Resources
 
 pytestmark = pytest.mark.usefixtures("no_node_goes")
 GROUP = "abc123"

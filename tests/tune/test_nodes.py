@@ -12,8 +12,9 @@ from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import difference, versions
 from dd_ray.tune import nodes
-from dd_ray.tune.cluster import Resources, check_gpus
+from dd_ray.tune.gpus import check_gpus
 from dd_ray.tune.progress import Watcher
+from dd_ray.tune.resources import Resources
 from dd_ray.tune.rounds import Rounds
 
 pytestmark = pytest.mark.usefixtures("no_node_goes")
@@ -138,7 +139,7 @@ def gpu_node(address, cpus=64.0):
 def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
     """Not one of them alone, which may be the one that is fit."""
     good = gpu_node("10.0.0.7"), (80 * GIB, GIB // 10, True)
-    monkeypatch.setattr("dd_ray.tune.cluster._ask_gpus", lambda *asked: [good, (gpu_node("10.0.0.8"), answer)])
+    monkeypatch.setattr("dd_ray.tune.gpus._ask_gpus", lambda *asked: [good, (gpu_node("10.0.0.8"), answer)])
     options = SimpleNamespace(precision="bf16", max_concurrent=None)
     plan = SimpleNamespace(options=options, num_trials=30, examples=())
     resources = Resources(cpus=1, gpus=0.1, grows=False, packed=True)
@@ -153,7 +154,7 @@ def test_each_node_is_asked_for_its_gpu(monkeypatch, answer, words):
 def test_a_gpu_has_to_hold_no_more_trials_than_its_node_has_cpus_for(monkeypatch, cpus, refused):
     """A machine with a small GPU mostly has few CPUs: the sweep was refused for trials that Ray never gives it."""
     answer = 16 * GIB, GIB // 2, True
-    monkeypatch.setattr("dd_ray.tune.cluster._ask_gpus", lambda *asked: [(gpu_node("10.0.0.8", cpus), answer)])
+    monkeypatch.setattr("dd_ray.tune.gpus._ask_gpus", lambda *asked: [(gpu_node("10.0.0.8", cpus), answer)])
     plan = SimpleNamespace(options=SimpleNamespace(precision="tf32", max_concurrent=None), num_trials=90, examples=())
     with pytest.raises(UserError, match="32 trials on a GPU of 16 GiB") if refused else nullcontext():
         check_gpus(Resources(cpus=0.25, gpus=1 / 40, grows=False, packed=True), plan)
@@ -199,7 +200,7 @@ def test_a_node_that_is_being_taken_away_has_no_room_though_it_is_alive(monkeypa
     """Sweeps that count on it would share more than there is, until it has gone."""
     found = [{"NodeID": n, "Alive": True, "Resources": {"CPU": 2.0}} for n in ("stays", "goes", "unfit")]
     monkeypatch.setattr("ray.nodes", lambda: found)
-    monkeypatch.setattr("dd_ray.tune.cluster.nodes_taken_away", {"goes": 0}.keys)
+    monkeypatch.setattr("dd_ray.tune.resources.nodes_taken_away", {"goes": 0}.keys)
     resources = Resources(cpus=1, gpus=0, grows=False)
     assert (resources.slots(), resources.slots({"unfit": "why"})) == (4, 2)
 

@@ -8,8 +8,9 @@ import pytest
 from ray.exceptions import GetTimeoutError
 
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.tune import cluster, pack_actors, sharing
+from dd_ray.tune import pack_actors, sharing
 from dd_ray.tune.progress import Watcher
+from dd_ray.tune.resources import Resources
 from dd_ray.tune.rounds import Round, Rounds, _Limit
 from dd_ray.tune.sharing import NAMESPACE, Presence, fair_share
 
@@ -56,13 +57,13 @@ class Announced(Presence):
     [((None, None), (50, 50)), ((4, None), (4, 96)), ((4, 30), (4, 30)), ((70, None), (50, 50)), ((4, 200), (4, 96))],
 )
 def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(monkeypatch, most, limits):
-    monkeypatch.setattr(cluster, "_nodes", lambda without: [{"CPU": 60.0}, {"CPU": 40.0}])
+    monkeypatch.setattr("dd_ray.tune.resources._nodes", lambda without: [{"CPU": 60.0}, {"CPU": 40.0}])
     parts: dict[str, float] = {}
     watcher = SimpleNamespace(left=1000, unfit={})
     both = []
     for name, at_a_time in zip("ab", most, strict=True):
         plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=at_a_time))
-        resources = cluster.Resources(cpus=1, gpus=0, grows=False, shared=True)
+        resources = Resources(cpus=1, gpus=0, grows=False, shared=True)
         rounds = SimpleNamespace(resources=resources, plan=plan, lock=None, watcher=watcher)
         both.append(_Limit(rounds, Announced(name, parts)))
     for limit in both:
@@ -72,13 +73,13 @@ def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(mon
 
 def test_a_sweep_whose_share_shrinks_goes_on_with_fewer_trials_in_the_next_round(tmp_path, monkeypatch):
     """Tune does not tell of the trials that end with a round; counted as running, they would end each that follows."""
-    monkeypatch.setattr(cluster, "_nodes", lambda without: [{"CPU": 4.0}])
+    monkeypatch.setattr("dd_ray.tune.resources._nodes", lambda without: [{"CPU": 4.0}])
     watcher = Watcher(
         SweepFolder.at(tmp_path), iterations=1, num_trials=99, already_done={}, ended=(), shown=False, deadline=None
     )
     parts: dict[str, float] = {}
     limits, running = [], []
-    resources = cluster.Resources(cpus=1, gpus=0, grows=False)
+    resources = Resources(cpus=1, gpus=0, grows=False)
     plan = SimpleNamespace(options=SimpleNamespace(max_concurrent=None))
     rounds = Rounds(plan, None, SimpleNamespace(held=True), resources, watcher, "")
 
