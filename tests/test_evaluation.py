@@ -592,7 +592,7 @@ def test_stills_are_rendered_where_the_network_is_and_in_few_parts_on_a_gpu(monk
         return np.zeros((len(factors), 32, 32), np.uint8)
 
     monkeypatch.setattr(stills_module, "render_stills", render)
-    monkeypatch.setattr(stills_module, "_device_of", lambda model: torch.device(device))
+    monkeypatch.setattr(stills_module, "device_of", lambda model: torch.device(device))
     monkeypatch.setattr(stills_module, "encode_pictures", lambda model, seen: np.zeros((len(seen), 4), np.float32))
     config = small("beta_vae")
     assert stills_module.encode_stills(build_model(config), config, np.zeros((10_000, 4))).shape == (10_000, 4)

@@ -14,7 +14,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.data import Batch, Stream, generator
 from dd_ray.evaluation.decomposition import as_told, kl_terms
 from dd_ray.metrics import HeldOut, gaussian_total_correlation
-from dd_ray.models import FactorPrediction, ImagePrediction, Model
+from dd_ray.models import FactorPrediction, ImagePrediction, Model, device_of
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import Posterior, Weights, kl_divergence, objective, reconstruction_floor
 
@@ -220,7 +220,7 @@ def decoded_traversal(model: Model, base: Tensor, values: Tensor) -> Tensor:
     num_latents = model.num_latents
     moved_lsl = base.repeat(num_latents, len(values), 1)
     moved_lsl[torch.arange(num_latents), :, torch.arange(num_latents)] = values
-    return model.decode(moved_lsl.to(next(model.parameters()).device))
+    return model.decode(moved_lsl.to(device_of(model)))
 
 
 def shown(pictures: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dd_ray.data import FACTORS, Batch, Regions, circle_regions, render_circles
 from dd_ray.evaluation.stills import check_some
-from dd_ray.models import Model
+from dd_ray.models import Model, device_of
 
 CHUNK = 640
 """Pictures that are processed at a time, which bounds the memory."""
@@ -80,7 +80,7 @@ def still_errors(model: Model, factors: NDArray[np.floating]) -> NDArray[np.floa
 
 def _squares(model: Model, factors: NDArray[np.floating], pictures: NDArray[Any]) -> NDArray[np.float32]:
     """Return squared differences [N, H, W] of pictures and their reconstructions."""
-    device = next(model.parameters()).device
+    device = device_of(model)
     images = torch.from_numpy(pictures).to(device)[:, None, None] / 255
     named = torch.from_numpy(np.asarray(factors, np.float32)).to(device)[:, None]
     drawn = model.redraw(Batch(images, named, FACTORS))

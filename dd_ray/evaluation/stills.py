@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from dd_ray.config import TrialConfig, data_config
 from dd_ray.data import held_out_pictures, render_stills, still_images
 from dd_ray.errors import UserError
-from dd_ray.models import Model
+from dd_ray.models import Model, device_of
 
 NUM_STILLS = 10_000
 """Number of held-out still pictures: half to fit on, half to score; scores need 5,000 each."""
@@ -44,7 +44,7 @@ def encode_stills(model: Model, config: TrialConfig, factors: NDArray[np.floatin
     """
     check_some(factors)
     # On the network's device: a score asks for up to 300,000 pictures, which take 15 s on a CPU.
-    device, size = _device_of(model), _chunk_of(model)
+    device, size = device_of(model), _chunk_of(model)
     chunks = [factors[i : i + size] for i in range(0, len(factors), size)]
     return np.concatenate([encode_pictures(model, render_stills(config, chunk, device)) for chunk in chunks])
 
@@ -79,7 +79,7 @@ def encode_pictures(model: Model, pictures: NDArray[Any]) -> NDArray[np.float32]
     """
     pictures = np.asarray(pictures)
     _check_pictures(pictures, model)
-    device, size = _device_of(model), _chunk_of(model)
+    device, size = device_of(model), _chunk_of(model)
     chunks = [pictures[i : i + size] for i in range(0, len(pictures), size)]
     return np.concatenate([model.code(still_images(chunk, device))[:, 0].cpu().numpy() for chunk in chunks])
 
@@ -111,9 +111,5 @@ def _check_pictures(pictures: NDArray[Any], model: Model) -> None:
         )
 
 
-def _device_of(model: Model) -> torch.device:
-    return next(model.parameters()).device
-
-
 def _chunk_of(model: Model) -> int:
-    return CHUNK if _device_of(model).type == "cpu" else CHUNK_GPU
+    return CHUNK if device_of(model).type == "cpu" else CHUNK_GPU

@@ -7,7 +7,7 @@ import torch
 from dd_ray.config import MODELS, TrialConfig, resolve
 from dd_ray.config.extensions import naming, own_code_of
 from dd_ray.errors import UserError
-from dd_ray.models.base import Model
+from dd_ray.models.base import Model, device_of
 from dd_ray.models.original import load_original
 from dd_ray.models.outputs import FactorPrediction, ImagePrediction, Outputs, Reconstruction
 from dd_ray.models.vae import VideoVAE
@@ -20,6 +20,7 @@ __all__ = [
     "Reconstruction",
     "VideoVAE",
     "build_model",
+    "device_of",
     "load_original",
 ]
 

@@ -5,6 +5,7 @@ Shapes: B videos (a still image is a video of one frame), T frames, n latents in
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from dd_ray.config import TrialConfig
@@ -90,3 +91,8 @@ class Model(nn.Module, ABC):
             UserError: the model does not draw.
         """
         return self.decode(self.code(batch.images))
+
+
+def device_of(model: Model) -> torch.device:
+    """Return the device that the weights of a model are on."""
+    return next(model.parameters()).device

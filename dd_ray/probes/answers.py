@@ -23,7 +23,7 @@ from dd_ray.evaluation import encode_pictures
 from dd_ray.evaluation.held_out import CHUNK, decoded_traversal, shown
 from dd_ray.metrics import active_mask
 from dd_ray.metrics.arrays import correlations
-from dd_ray.models import FactorPrediction, Model
+from dd_ray.models import FactorPrediction, Model, device_of
 from dd_ray.models.prediction import inertia_matrix
 from dd_ray.objectives import kl_divergence
 
@@ -298,8 +298,7 @@ def _check_length(model: Model, batch: Batch) -> None:
 
 
 def _decoded(model: Model, latents_btl: Tensor) -> Pictures:
-    device = next(model.parameters()).device
-    return np.concatenate([pictures_of(model.decode(part.to(device))) for part in latents_btl.split(CHUNK)])
+    return np.concatenate([pictures_of(model.decode(part.to(device_of(model)))) for part in latents_btl.split(CHUNK)])
 
 
 def pictures_of(images_btchw: Tensor) -> Pictures:
