@@ -9,7 +9,7 @@ options       the config as a command line
 labels        names of trials and of their TensorBoard runs
 symbols       names of fields in words and symbols
 schedules     what changes with the iteration
-extensions    declarations in a user's own files; recorded is what a sweep keeps of them
+extensions    a user's own files; declarations is what they may declare, recorded what a sweep keeps of that
 names, dsprites, arrays, urls   values, files and URLs that fields take
 """
 

@@ -9,17 +9,8 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dd_ray.config.code import ABSENT
-from dd_ray.config.extensions import (
-    CODE,
-    KINDS,
-    OPTION_TYPES,
-    declared_by,
-    is_of,
-    is_recalled,
-    kind_of,
-    loaded,
-    taken_beside,
-)
+from dd_ray.config.declarations import CODE, KINDS, OPTION_TYPES, is_of, is_recalled, kind_of, taken_beside
+from dd_ray.config.extensions import declared_by, loaded
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import Spec
 from dd_ray.config.trial_fields import REGISTRIES, defaults, field_names

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dd_ray.config.code import resolve
-from dd_ray.config.extensions import KINDS, TAKEN
+from dd_ray.config.declarations import KINDS, TAKEN
 from dd_ray.config.specs import Registry, Spec
 from dd_ray.config.trial_fields import REGISTRIES
 from dd_ray.metrics.activity import active_mask

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from dd_ray.config.extensions import TAKEN
+from dd_ray.config.declarations import TAKEN
 from dd_ray.config.specs import cached_until_change
 from dd_ray.metrics.further import ACTIVE_STILLS, FURTHER
 from dd_ray.metrics.metric import FROM_0, FROM_0_TO_1, UP_TO_1, Metric

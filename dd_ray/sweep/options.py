@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
 from dd_ray.command_line import LEAN, Seconds, optional, with_help
-from dd_ray.config.extensions import TAKEN
+from dd_ray.config.declarations import TAKEN
 from dd_ray.config.field import Within
 from dd_ray.config.names import Precision
 from dd_ray.metrics import ASKED_SCORES, FURTHER

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dd_ray.config.extensions import KINDS
+from dd_ray.config.declarations import KINDS
 from dd_ray.config.specs import CodeOrName, Registry, Spec
 from dd_ray.config.trial_fields import REGISTRIES
 

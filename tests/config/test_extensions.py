@@ -18,7 +18,7 @@ import dd_ray
 from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.config import MODELS, NETWORKS, OPTIMIZERS, TrialConfig, data_config, field_names, resolve
-from dd_ray.config import extensions as loading
+from dd_ray.config.declarations import codes_of, is_recalled, kind_of
 from dd_ray.config.extensions import (
     Extension,
     declared_by,
@@ -31,6 +31,7 @@ from dd_ray.config.extensions import (
 )
 from dd_ray.config.options import product
 from dd_ray.config.recorded import changed_since, recall, record
+from dd_ray.config.trial_fields import REGISTRIES
 from dd_ray.errors import UserError
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
 from dd_ray.probes.networks import load_model
@@ -53,11 +54,11 @@ SMALL: dict[str, Any] = {"num_frames": 5, "batch_size": 4, "num_test": 8, "learn
 @pytest.fixture(autouse=True)
 def forgotten() -> Iterator[None]:
     """Leaves nothing declared that was not before."""
-    before = {kind: dict(registry) for kind, registry in loading.REGISTRIES.items()}
+    before = {kind: dict(registry) for kind, registry in REGISTRIES.items()}
     yield
     for extension in loaded():
         unload(extension.name)
-    for kind, registry in loading.REGISTRIES.items():
+    for kind, registry in REGISTRIES.items():
         for name in set(registry) - set(before[kind]):
             registry.withdraw(name)
 
@@ -80,7 +81,7 @@ def test_each_example_is_short(file: Path) -> None:
 def test_there_is_an_example_of_each_kind() -> None:
     load_files(FILES)
     specs = [spec for extension in loaded() for spec in declared_by(extension)]
-    assert {loading.kind_of(spec) for spec in specs} == set(loading.REGISTRIES)
+    assert {kind_of(spec) for spec in specs} == set(REGISTRIES)
     assert instances_of(Study)
 
 
@@ -307,9 +308,9 @@ def test_no_code_that_a_record_names_is_taken(kind: str, code: str, more: dict[s
     if kind != "model":
         del claim["declares"][0]["title"]
     recall([claim])
-    spec = loading.REGISTRIES[kind]["theirs"]
-    assert getattr(spec, code) != "os:system" and "os:system" not in loading.codes_of(spec)
-    assert loading.is_recalled(spec)
+    spec = REGISTRIES[kind]["theirs"]
+    assert getattr(spec, code) != "os:system" and "os:system" not in codes_of(spec)
+    assert is_recalled(spec)
 
 
 @pytest.mark.parametrize("size", ["9", json.loads(json_file(np.int64(9)))])
@@ -317,7 +318,7 @@ def test_a_number_of_numpy_s_is_recalled_as_it_is_and_as_it_was_recorded_before(
     (claim,) = _claims("theirs", "their_option", 0.5, "dataset", training_size=size)
     del claim["declares"][0]["title"]
     recall([claim])
-    assert loading.REGISTRIES["dataset"]["theirs"].training_size == 9
+    assert REGISTRIES["dataset"]["theirs"].training_size == 9
 
 
 @pytest.mark.parametrize("option", ["gamma", "seed", "key", "to_dict", "num_data", "sweep"])
@@ -397,7 +398,7 @@ def test_a_record_of_a_wrong_type_is_refused_and_declares_nothing(kind: str, wro
     before = TrialConfig(model="beta_vae", beta=0.1)
     with pytest.raises((TypeError, ValueError)):
         recall(_claim_of(kind, wrong))
-    registry = loading.REGISTRIES["model" if kind == "option" else kind]
+    registry = REGISTRIES["model" if kind == "option" else kind]
     assert "theirs" not in registry and TrialConfig(model="beta_vae", beta=0.1).to_dict() == before.to_dict()
     recall(_claim_of(kind, {}))
     assert "theirs" in registry
@@ -435,7 +436,7 @@ def test_of_a_record_kinds_that_a_process_has_not_imported_are_passed_over(monke
     recorded = json.loads(json.dumps(record()))
     unload("explained.py")
     unload(BLUR.name)
-    monkeypatch.delitem(loading.REGISTRIES, "metric")
+    monkeypatch.delitem(REGISTRIES, "metric")
     recall(recorded)
     assert "blur_vae" in MODELS and "first_axis" not in REPORTED
 

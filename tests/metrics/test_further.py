@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dd_ray.config.extensions import TAKEN
+from dd_ray.config.declarations import TAKEN
 from dd_ray.metrics import (
     ACTIVE_STILLS,
     FURTHER,
