@@ -251,9 +251,8 @@ importlib.metadata.distribution = installed
 """What an interpreter runs first to be as one that has a copy of the tree, and few packages."""
 WITHOUT_MORE = re.compile(
     r"dd_ray\.(tune|service|api|cli|figures|report)\b|.*\.suggestions$|dd_ray\.sweep\.(cma_es|draws|suggested)$"
-    r"|dd_ray\.probes\.networks$"
 )
-"""Modules that start Ray, ask Optuna, draw, or choose networks on a command line."""
+"""Modules that start Ray, ask Optuna, or draw."""
 
 
 def test_a_copy_of_the_tree_trains_and_reads_sweeps_where_few_packages_are():

@@ -18,6 +18,7 @@ colour_scale, number_text, colour_bar         a metric's values as colours and t
 cell_marks, maps, axis_curves, map_legend     marks of cells, panels of cells over two axes or one, and a legend of the
                                               marks, for `grid_maps`
 sheets     pictures beside each other, and animations
+networks   the networks that a figure is asked for
 lag        the lag of networks
 network_pictures, network_animations         a network's pictures and animations, for `traversals`
 error_cells, error_panels                    errors of regions and their panels, for `reconstruction_errors`

@@ -42,6 +42,7 @@ from dd_ray.config import DATASETS
 from dd_ray.config.symbols import setting, symbol
 from dd_ray.evaluation import encode_stills
 from dd_ray.figures.common import LINES, figures_of_rows, folder_of, frame, ordered_colours, run_command, write
+from dd_ray.figures.networks import NetworkOptions, subjects_of, suitable
 from dd_ray.metrics import (
     active_mask,
     mean_squared_cross_correlation,
@@ -49,7 +50,7 @@ from dd_ray.metrics import (
     notebook_sweeps,
 )
 from dd_ray.metrics.arrays import correlations
-from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable
+from dd_ray.probes.networks import Network
 
 NUM_RANDOM = 1_000
 """Number of pictures of random factors over which a latent must vary to be active."""

@@ -17,9 +17,10 @@ from dd_ray.config.symbols import setting, symbol
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures
+from dd_ray.figures.networks import NetworkOptions, trials_option
 from dd_ray.figures.sheets import GAP, SIDE, Grid, Picture, Sheet
 from dd_ray.probes.lag import circle_lags
-from dd_ray.probes.networks import Network, NetworkOptions, trials_option
+from dd_ray.probes.networks import Network
 
 LOW, HIGH, STEPS = -3.0, 3.0, 7
 VIDEOS_IN_STRIP = 2

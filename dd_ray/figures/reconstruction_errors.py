@@ -54,8 +54,8 @@ from dd_ray.figures.error_panels import (
     height_of_bars,
     limits_of_bars,
 )
+from dd_ray.figures.networks import NetworkOptions, subjects_of, suitable, trials_option
 from dd_ray.metrics import seed_interval
-from dd_ray.probes.networks import NetworkOptions, subjects_of, suitable, trials_option
 
 
 @dataclass(frozen=True, kw_only=True)

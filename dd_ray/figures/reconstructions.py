@@ -19,8 +19,9 @@ from dd_ray.config.symbols import setting
 from dd_ray.data import Batch
 from dd_ray.errors import UserError
 from dd_ray.figures.common import folder_of, run_command, write
+from dd_ray.figures.networks import NetworkOptions, subjects_of, suitable, trials_option
 from dd_ray.figures.sheets import GAP, SIDE, Grid, Picture, Sheet
-from dd_ray.probes.networks import Network, NetworkOptions, subjects_of, suitable, trials_option
+from dd_ray.probes.networks import Network
 
 MOST_SHOWN = 12
 """The most cells that are shown if none is named."""

@@ -47,9 +47,10 @@ from dd_ray.figures.network_pictures import (
     draw_traversal,
     draw_video,
 )
+from dd_ray.figures.networks import subjects_of, suitable
 from dd_ray.figures.sheets import Animation, write_gif
 from dd_ray.probes.lag import NO_LAG, Lag, circle_lags, median_lag, motion_per_frame
-from dd_ray.probes.networks import Network, subjects_of, suitable
+from dd_ray.probes.networks import Network
 from dd_ray.probes.side_by_side import side_by_side
 
 LAG_VIDEOS = 128

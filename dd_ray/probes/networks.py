@@ -1,28 +1,24 @@
 """Loads trained networks: those of a sweep's trials, and the original study's checkpoints.
 
 Everything that needs more than recorded metrics begins here: `choose` finds trials in a sweep's table, `load_model` and
-`load_networks` load their latest states, and `load_originals` the original's checkpoints. `NetworkOptions` are the
-options of a command line that chooses networks.
+`load_networks` load their latest states, and `load_originals` the original's checkpoints.
 """
 
 import re
 import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import tyro
 
 from dd_ray import results
-from dd_ray.command_line import Format, optional, positional
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.errors import UserError, did_you_mean, printable
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import described
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
@@ -33,35 +29,7 @@ from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import latest_state
 
-SELECTION_HELP = """Trials to show, each named by parts of its label (beta=0.1,gamma=0.5), by its key or the first
-digits of it, or as the best by a metric (best:linear_r2; min:kl and max:kl where a metric has no better side);
-parts are joined by commas, and the best is that of the trials which the other parts leave."""
 _SHORTEST_KEY = 4
-
-
-def trials_option(otherwise: str) -> Any:
-    """Return the annotation of `--cells`, with a help text that says what holds if it is not given."""
-    return tyro.conf.arg(
-        help=f"{SELECTION_HELP} Where none is given, {otherwise}.", metavar="TRIAL [TRIAL ...]", help_behavior_hint=""
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class NetworkOptions:
-    """Options that choose networks, and the folder of figures."""
-
-    path: Annotated[str | None, positional("[PATH]")] = None
-    """Folder or URL of a sweep, such as results/inertia_grid_quick."""
-    cells: Annotated[tuple[str, ...], trials_option("the first seed of all trials")] = ()
-    extension: Annotated[tuple[str, ...], optional("FILE.py [FILE.py ...]")] = ()
-    """Python files of your own that the sweep was run with; they are run, since networks are made of them."""
-    original: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder of the original study's checkpoints, or one of them; beside a sweep, or without one."""
-    out: Annotated[Path | None, optional("FOLDER")] = None
-    """Folder to write to; by default `figures` in the sweep's folder, or in this one if the sweep is at a URL. It must
-    be given without a sweep."""
-    format: Format = "png"
-    """Format of the figures: pdf and svg are for a paper, and hold text as text. Animations are gif."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -241,55 +209,6 @@ def load_originals(path: str | Path) -> list[Network]:
         raise UserError(f"{path} holds no checkpoint of the original study; give the folder of its `..._last_500K`.")
     subjects = [_original(file) for file in files]
     return sorted(subjects, key=lambda subject: (subject.settings.get("beta_norm", -1.0), subject.name))
-
-
-def subjects_of(
-    path: str | Path | None, selection: Sequence[str], original: Path | None, *, all_seeds: bool
-) -> list[Network]:
-    """Load the networks that a command line asks for, those of the sweep first.
-
-    It prints on stderr which chosen trials have no network and are left out.
-
-    Args:
-        path: folder or URL of a sweep.
-        selection: words of `choose`.
-        original: see `load_originals`.
-        all_seeds: whether to load all seeds of the sweep, and not only the first, if there is no selection.
-
-    Raises:
-        UserError: there is nothing to show.
-    """
-    if path is None and original is None:
-        raise UserError("nothing to show; give the folder or URL of a sweep, or --original FOLDER.")
-    originals = load_originals(original) if original else []
-    if path is None:
-        return originals
-    trials = choose(results.load(path), selection)
-    if not selection and not all_seeds:
-        trials = trials[trials["seed"] == trials["seed"].min()]
-    trained, left_out = load_networks(path, trials)
-    for label, state in left_out.items():
-        print(f"left out, without a usable network: {printable(label)} ({state.replace('_', ' ')})", file=sys.stderr)
-    return [*trained, *originals]
-
-
-def suitable(subjects: Sequence[Network], suits: Callable[[Network], bool], otherwise: str) -> list[Network]:
-    """Return the networks that a figure can be made of, and print on stderr how many others are left out, and why.
-
-    Args:
-        subjects: the networks that were asked for.
-        suits: returns whether the figure can be made of a network.
-        otherwise: reason if it cannot, such as `a supervised decoder encodes nothing`.
-
-    Raises:
-        UserError: none is left.
-    """
-    kept = [subject for subject in subjects if suits(subject)]
-    if not kept:
-        raise UserError(f"nothing to show: {otherwise}; choose other networks.")
-    if len(kept) < len(subjects):
-        print(f"left out, {len(subjects) - len(kept)} of {len(subjects)} networks: {otherwise}", file=sys.stderr)
-    return kept
 
 
 def _network(state: TrialState, row: Mapping[Any, Any], settings: Mapping[str, Any]) -> Network:

@@ -32,8 +32,8 @@ from dd_ray.figures.error_panels import (
     height_of_bars,
     limits_of_bars,
 )
+from dd_ray.figures.networks import subjects_of
 from dd_ray.figures.reconstruction_errors import Options, main, write_errors
-from dd_ray.probes.networks import subjects_of
 from tests.figures.networks import spoil, write_trained_sweep
 from tests.figures.sweeps import by_seed
 from tests.figures.test_grid_maps import is_drawn

@@ -7,8 +7,8 @@ import pytest
 
 from dd_ray import probes
 from dd_ray.errors import UserError
+from dd_ray.figures.networks import subjects_of
 from dd_ray.figures.reconstructions import draw, main
-from dd_ray.probes.networks import subjects_of
 from tests.figures.networks import write_trained_sweep
 
 

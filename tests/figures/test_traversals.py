@@ -17,8 +17,9 @@ from dd_ray.errors import UserError
 from dd_ray.figures import traversals
 from dd_ray.figures.network_animations import ANIMATED_STEPS, animate_video
 from dd_ray.figures.network_pictures import Dreams, by_kl, difference, draw_dream, draw_traversal, draw_video, title_of
+from dd_ray.figures.networks import subjects_of
 from dd_ray.figures.traversals import Options, write_traversals
-from dd_ray.probes.networks import Network, load_originals, subjects_of
+from dd_ray.probes.networks import Network, load_originals
 from tests.figures.networks import write_trained_sweep
 from tests.figures.test_grid_maps import is_drawn
 from tests.figures.test_sheets import frames_of

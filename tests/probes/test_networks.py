@@ -13,9 +13,10 @@ from dd_ray.data import Batch, held_out_pictures, render_stills, still_images
 from dd_ray.errors import UserError
 from dd_ray.evaluation import encode_pictures, encode_stills
 from dd_ray.figures.common import folder_of
+from dd_ray.figures.networks import subjects_of
 from dd_ray.models import build_model
 from dd_ray.probes import networks
-from dd_ray.probes.networks import choose, load_model, load_networks, load_originals, subjects_of
+from dd_ray.probes.networks import choose, load_model, load_networks, load_originals
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.networks import spoil, write_trained_sweep
 from tests.figures.sweeps import GRID, measure, write_sweep
