@@ -153,7 +153,8 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) 
             check_trials_fit(plan.examples, at_a_time)
         if plan.start is not None:
             keep_start(plan.start, sweep)
-        before, now = sweep.manifest(), make_manifest(plan, sweep.manifest())
+        before = sweep.manifest()
+        now = make_manifest(plan, before)
         sweep.write_manifest(now)
         _show_new_axes(sweep, before, now, plan.reported)
         sweep.keep_extensions(loaded())
@@ -161,15 +162,17 @@ def _prepared_cluster(plan: Plan, sweep: SweepFolder, say: Callable[..., None]) 
 
 
 def _show_new_axes(
-    sweep: SweepFolder, before: Mapping[str, Any], now: Mapping[str, Any], reported: Collection[str] = ()
+    sweep: SweepFolder, before: Mapping[str, Any], now: Mapping[str, Any], reported: Collection[str]
 ) -> None:
     """Add the axes that a sweep gets with this command to the hyperparameters that TensorBoard shows of its trials."""
-    varied = [[name for name, values in each["axes"].items() if len(values) > 1] for each in (before or now, now)]
-    if before and set(varied[1]) - set(varied[0]):
+    if not before:
+        return
+    had, has = ([name for name, values in each["axes"].items() if len(values) > 1] for each in (before, now))
+    if set(has) - set(had):
         # Not at the top, since it brings PyTorch, which the driver needs for nothing else.
         from dd_ray.trial.board import show_axes  # noqa: PLC0415
 
-        show_axes(sweep, dict.fromkeys([*varied[1], "seed"]), reported)
+        show_axes(sweep, dict.fromkeys([*has, "seed"]), reported)
 
 
 def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Round:

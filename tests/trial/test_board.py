@@ -64,10 +64,10 @@ def test_it_is_done_when_an_axis_appears_and_else_nothing_is_written(sweep: Swee
     before = {"axes": {"gamma": [0.0, 0.5], "beta": [0.1]}}
     board = sweep.board(sweep.trials()[0].describe()["label"])
     more = {"axes": {"gamma": [0.0, 0.5, 0.9], "beta": [0.1]}}
-    for known in (None, before, more):
-        _show_new_axes(sweep, known, more)
+    for known in ({}, before, more):
+        _show_new_axes(sweep, known, more, ())
     assert not board.exists(READ_FIRST)
-    _show_new_axes(sweep, before, {"axes": {"gamma": [0.0, 0.5], "beta": [0.1, 1.0]}})
+    _show_new_axes(sweep, before, {"axes": {"gamma": [0.0, 0.5], "beta": [0.1, 1.0]}}, ())
     assert {*shown(sweep, sweep.trials()[0])[1]} == {"gamma", "beta", "seed"}
 
 
