@@ -6,6 +6,7 @@ suggestions   the same of a search: a row for each suggestion
 layout        which fields are axes, and where each stands in a map
 averages      the means of cells over their seeds, all cells at once
 summary       seeds summarised into the cells of a map
+inference     intervals of cells by the pooled variance, the best, and what differs from 0
 comparisons   which cells can be told apart: pooled variances, and marks that hold for a whole map
 effects       what each axis changes, and two of them together
 arms          what differs from β alone, and in what

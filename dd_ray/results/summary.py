@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from dd_ray.config import field_names
 from dd_ray.config.options import option_name
 from dd_ray.errors import UserError, did_you_mean
-from dd_ray.metrics import REPORTED, described
+from dd_ray.metrics import REPORTED
 from dd_ray.results.averages import (
     COMPLETE,
     MARKS,
@@ -42,15 +42,8 @@ from dd_ray.results.averages import (
     rows_by_seed,
     with_columns,
 )
-from dd_ray.results.comparisons import (
-    BEYOND_QUADRATURE,
-    LEVEL,
-    SCALES,
-    Scale,
-    expected_largest,
-    pooled_widths,
-    told_apart,
-)
+from dd_ray.results.comparisons import BEYOND_QUADRATURE, LEVEL, SCALES
+from dd_ray.results.inference import best_cells, differing_cells, pooled_intervals
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import NOT_GIVEN, Layout, axis_named, combinations, exact, layout_of, swept_fields, with_zero
 from dd_ray.results.table import untrained_rows
@@ -78,7 +71,7 @@ class Summary:
     `iteration` of the values; `mark`, the worst of all seeds, and `mark_iteration`, the last evaluation of those
     that have it; `states` of all seeds, such as `complete@300 stopped_early@150`; `collapsed_seeds`, how many of
     those that got furthest have no active unit; `untrained`, the mean of all seeds before training. And, for figures:
-    `best` and `in_best_region` (see `best_region`), and `luck`, by how much the best may look better than it is; or
+    `best` and `in_best_region` (see `inference`), and `luck`, by how much the best may look better than it is; or
     with a reference `excludes_zero`, whether the cell's own interval of the difference does, `p_value`, adjusted for
     all differences of the figure, `differs`, whether it is marked, and `family`, what the p-value holds for."""
     untrained: dict[str, float]
@@ -179,8 +172,8 @@ class Evaluations:
         seats = rows_by_seed(trials, of_cells)
 
         def further(part: Part) -> dict[str, NDArray[Any]]:
-            found = _pooled(part, at_rows(trials, part.metric, seats[part.rows // len(metrics)]), SCALES)
-            return found | _best(part, found)
+            found = pooled_intervals(part, at_rows(trials, part.metric, seats[part.rows // len(metrics)]), SCALES)
+            return found | best_cells(part, found)
 
         return Summary(
             layout=self.layout,
@@ -209,7 +202,7 @@ class Evaluations:
             here = part.rows // len(metrics)
             differences = at_rows(pairs, part.metric, seats[here])
             references = at_rows(pairs, f"{part.metric}_reference", seats[here])
-            return _marked(part, differences, references, groups[here], LEVEL if marks else BEYOND_QUADRATURE)
+            return differing_cells(part, differences, references, groups[here], LEVEL if marks else BEYOND_QUADRATURE)
 
         cells = with_columns(cells, self.layout.rest, further)
         return Summary(
@@ -311,31 +304,6 @@ def _by_key_and_iteration(table: pd.DataFrame) -> dict[str, Any]:
     return {"keys": keys, "iterations": iterations, "rows": rows}
 
 
-def best_region(
-    mean: Floats, low: Floats, high: Floats, comparable: NDArray[np.bool_], better: str | None
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Find the best cell, and the cells whose 95% interval overlaps with its interval.
-
-    Args:
-        mean: [C] of the cells of one metric in one figure.
-        low: [C] lower ends of their intervals; a cell without one is not considered.
-        high: [C] upper ends.
-        comparable: [C] the cells that are considered: complete, and without a collapsed seed.
-        better: which values are better: min, max, or None if neither, and so no cell is the best.
-
-    Returns:
-        [C] whether each cell is the best, and whether it is in the region. No cell is if none has an interval, or if
-        the region contains all candidates, since then no cell can be told apart.
-    """
-    none, candidates = np.zeros(len(mean), bool), comparable & ~np.isnan(low)
-    if better is None or not candidates.any():
-        return none, none
-    worth = np.where(candidates, -mean if better == "min" else mean, -math.inf)
-    best = np.arange(len(mean)) == np.argmax(worth)
-    region = best | (candidates & (low <= high[best]) & (high >= low[best]))
-    return (none, none) if np.array_equal(region, candidates) else (best, region)
-
-
 def _usual_metrics(table: pd.DataFrame) -> list[str]:
     has = {name for name in REPORTED if name in table and table[name].notna().any()}
     error = "reconstruction_error" if "reconstruction_error" in has else "factor_error"
@@ -378,39 +346,3 @@ def _sharing(of_cells: Sequence[Combination], field: str) -> NDArray[np.int_]:
     others = [axis for axis in of_cells[0] if axis != field]
     frame = pd.DataFrame(of_cells)
     return np.asarray(frame.groupby(others).ngroup() if others else np.zeros(len(frame)), np.int_)
-
-
-def _pooled(part: Part, scores: Floats, scales: Sequence[Scale]) -> dict[str, NDArray[Any]]:
-    """Return the ends of the interval that a map shows, its standard error and its scale; `scores` are [C, S]."""
-    half, error, pooled = part.half.copy(), part.own_error, np.full(len(part.rows), "", object)
-    if described(part.metric).count:
-        half = np.full(len(half), math.nan)
-    elif part.comparable.any():
-        found = pooled_widths(scores[part.comparable], scales)
-        sure = ~np.isnan(found.half)
-        known = np.flatnonzero(part.comparable)[sure]
-        half[known], error[known] = found.half[sure], found.error[sure]
-        pooled[known] = found.variance.scale if found.variance.alike else "unlike"
-    return {"low": part.mean - half, "high": part.mean + half, "error": error, "pooled": pooled}
-
-
-def _best(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the columns `best`, `in_best_region` and `luck`, which takes all cells of the region for equal."""
-    better = described(part.metric).better
-    best, region = best_region(part.mean, found["low"], found["high"], part.comparable, better)
-    luck = np.where(best, found["error"] * expected_largest(max(1, int(region.sum()))), math.nan)
-    return {"best": best, "in_best_region": region, "luck": luck}
-
-
-def _marked(
-    part: Part, differences: Floats, references: Floats, groups: NDArray[np.int_], least: float
-) -> dict[str, NDArray[Any]]:
-    """Return the intervals of differences [C, S], and the columns that say which are not 0."""
-    here = part.comparable & (not described(part.metric).count)
-    p_values, family = np.full(len(part.rows), math.nan), ""
-    if here.any():
-        compared = told_apart(differences[here] + references[here], references[here], groups[here], least)
-        p_values[here], family = compared.p_values, compared.family if compared.number else ""
-    families = np.full(len(part.rows), family, object)
-    marks = {"p_value": p_values, "differs": p_values <= LEVEL, "family": families}
-    return _pooled(part, differences, SCALES[:1]) | marks

@@ -14,8 +14,9 @@ from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.metrics import described
 from dd_ray.results.averages import COMPLETE, MARKS, comparable
+from dd_ray.results.inference import best_region
 from dd_ray.results.layout import Layout, combinations
-from dd_ray.results.summary import best_region, summarise
+from dd_ray.results.summary import summarise
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.sweeps import GRID, Values, by_seed, measure, summary_of, write_sweep
 
