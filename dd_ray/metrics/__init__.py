@@ -24,7 +24,8 @@ How to read them:
     REPORTED, COMPARABLE, with_untrained (`Metric`)           what trials report
     described                                                 any column, also of a part of a metric
 Scores that are computed once, by name:
-    FURTHER, applicable, columns_of, further_scores (`Code`), is_computed_once
+    FURTHER, columns_of, further_scores (`Code`), is_computed_once
+    applicable, applicable_to, why_not_applicable             which mean something of given factors
 """
 
 from dd_ray.metrics.activity import active_mask, active_units
@@ -33,18 +34,7 @@ from dd_ray.metrics.beta_vae import beta_vae_score
 from dd_ray.metrics.blocks import BlockSeparation, block_separation
 from dd_ray.metrics.dci import DCI, dci
 from dd_ray.metrics.factor_vae import factor_vae_score
-from dd_ray.metrics.further import (
-    ACTIVE,
-    ACTIVE_STILLS,
-    ASKED_SCORES,
-    FURTHER,
-    Code,
-    ScoreSpec,
-    applicable,
-    columns_of,
-    further_scores,
-    is_computed_once,
-)
+from dd_ray.metrics.further import ASKED_SCORES, FURTHER
 from dd_ray.metrics.held_out import HeldOut, in_two_halves
 from dd_ray.metrics.intervals import Interval, bootstrap_interval, seed_interval
 from dd_ray.metrics.mcc import mean_correlation_coefficient
@@ -60,6 +50,15 @@ from dd_ray.metrics.notebook import (
 from dd_ray.metrics.regression import linear_r2, linear_r2_of_few, nonlinear_r2, share_lost_to_fitting
 from dd_ray.metrics.reported import COMPARABLE, REPORTED, described, reported_by, with_untrained
 from dd_ray.metrics.sap import sap
+from dd_ray.metrics.score import ACTIVE, ACTIVE_STILLS, Code, ScoreSpec
+from dd_ray.metrics.scoring import (
+    applicable,
+    applicable_to,
+    columns_of,
+    further_scores,
+    is_computed_once,
+    why_not_applicable,
+)
 from dd_ray.metrics.total_correlation import gaussian_total_correlation
 
 __all__ = [
@@ -81,6 +80,7 @@ __all__ = [
     "active_mask",
     "active_units",
     "applicable",
+    "applicable_to",
     "beta_vae_score",
     "block_separation",
     "bootstrap_interval",
@@ -110,5 +110,6 @@ __all__ = [
     "seed_interval",
     "share_lost_to_fitting",
     "straightness",
+    "why_not_applicable",
     "with_untrained",
 ]

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from dd_ray.config.declarations import TAKEN
 from dd_ray.config.specs import cached_until_change
-from dd_ray.metrics.further import ACTIVE_STILLS, FURTHER
+from dd_ray.metrics.further import FURTHER
 from dd_ray.metrics.metric import FROM_0, FROM_0_TO_1, UP_TO_1, Metric
+from dd_ray.metrics.score import ACTIVE_STILLS
 
 if TYPE_CHECKING:
     from dd_ray.config import TrialConfig

@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dd_ray.command_line import counted
-from dd_ray.config import DATASETS, TrialConfig
+from dd_ray.config import TrialConfig
 from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown, without_effect
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
-from dd_ray.metrics import ENOUGH_POINTS, FURTHER, REPORTED, applicable, reported_by, share_lost_to_fitting
+from dd_ray.metrics import (
+    ENOUGH_POINTS,
+    FURTHER,
+    REPORTED,
+    applicable,
+    applicable_to,
+    reported_by,
+    share_lost_to_fitting,
+    why_not_applicable,
+)
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.dsprites import check_dsprites_file, fetching, open_dsprites
 from dd_ray.storage.files.locations import sweep_location
@@ -81,7 +90,7 @@ class Plan:
         asked = self.options.final_metrics
         if not any(config.traits.encodes for config in self.examples):
             return ()  # these have no code to score
-        known = self._applicable_scores()
+        known = {name for config in self.examples for name in applicable_to(config, tuple(FURTHER))}
         if "auto" in asked:
             of_outcomes = [name for name in known if FURTHER[name].all_columns.keys() & {*self.study.outcomes}]
             asked = (*of_outcomes, *costs.affordable_scores(self.examples, self.options.iterations, known))
@@ -329,10 +338,6 @@ class Plan:
         """Estimate the hours of a GPU that all trials take at most, as if each was alone on it."""
         return costs.gpu_hours(self.examples, self.total_iterations)
 
-    def _applicable_scores(self) -> set[str]:
-        """Return the scores that are meaningful for the factors of any trial."""
-        return {name for config in self.examples for name in applicable_to(config, tuple(FURTHER))}
-
 
 def _lost_to_fitting(config: TrialConfig) -> float:
     """Return by how much the R² of a trial that encodes is too low, see `share_lost_to_fitting`."""
@@ -395,21 +400,7 @@ def check_final_metrics(plan: Plan) -> None:
     """
     for name in plan.options.final_metrics if any(config.traits.encodes for config in plan.examples) else ():
         if name in FURTHER and not any(applicable_to(config, [name]) for config in plan.examples):
-            raise UserError(f"--final-metrics {name} {why_not(plan.examples[0], name)}; leave it out.")
-
-
-def applicable_to(config: TrialConfig, names: Sequence[str]) -> list[str]:
-    """Return those of the named scores that are meaningful for the data of a config."""
-    return applicable(names, config.factor_names, DATASETS[config.dataset].drawn)
-
-
-def why_not(config: TrialConfig, name: str) -> str:
-    """Return why a score that is not `applicable_to` a config is not."""
-    if not config.factor_names:
-        return "is a score of factors, and data_file has none"
-    if not DATASETS[config.dataset].drawn and FURTHER[name].asks:
-        return "asks for pictures of other factors than those in data_file"
-    return f"means nothing of the factors {', '.join(config.factor_names)}"
+            raise UserError(f"--final-metrics {name} {why_not_applicable(plan.examples[0], name)}; leave it out.")
 
 
 def open_data(plan: Plan) -> None:

@@ -20,11 +20,10 @@ from dd_ray.config import TrialConfig, resolve
 from dd_ray.config.extensions import Extension, load_extensions, loaded
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.evaluation import model_scores, untrained_scores
-from dd_ray.metrics import FURTHER, FewPointsWarning
+from dd_ray.metrics import FURTHER, FewPointsWarning, applicable_to, why_not_applicable
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder, TrialRecords
-from dd_ray.sweep.plan import applicable_to, why_not
 from dd_ray.training import Trial, TrialState
 from dd_ray.trial.states import state_at
 
@@ -116,7 +115,7 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     label, config = records.label, TrialConfig.from_dict(records.config)
     evaluations, there = records.evaluations, records.scores
     asked, names = names, applicable_to(config, names)
-    without = {name: why_not(config, name) for name in asked if name not in names}
+    without = {name: why_not_applicable(config, name) for name in asked if name not in names}
     if not names:
         reasons = "; or ".join(dict.fromkeys(without.values()))
         return Scored(key=key, label=label, left_out=f"gets none, since each {reasons}")
