@@ -89,8 +89,7 @@ def test_the_state_of_a_sweep_and_a_refusal_are_shown_whatever_is_in_them(tmp_pa
 def test_what_others_call_themselves_ends_nobody_s_list(name, who):
     job = sweeps.SweepJob("id", name, "/x", who, "finished", "", datetime.now(), None, "")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "connect", lambda address: None)
-        patch.setattr(service, "understood", lambda address: nullcontext())
+        patch.setattr(service, "connected", lambda address: nullcontext())
         patch.setattr(sweeps, "all_sweeps", lambda client: [job])
         shown = _printed(lambda: service._list(SimpleNamespace(address="http://x")))
     assert not obeyed(shown) and "finished" in shown

@@ -16,7 +16,7 @@ from dd_ray.cli import EXIT_FAILED_TRIALS, describe
 from dd_ray.command_line import as_command, called_as, console
 from dd_ray.errors import UserError, printable
 from dd_ray.service import on_head, pack, sweeps
-from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connect, understood
+from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connected
 from dd_ray.storage.files.locations import check_name
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def _submit(options: argparse.Namespace) -> int:
     describe(plan)
     if plan.options.dry_run:
         return 0
-    client = connect(options.address)
-    with understood(options.address):
+    with connected(options.address) as client:
         sweep = sweeps.submit(client, options.study, plan, storage, options.options)
     print(f"Submitted as {sweep}; the same command goes on with it once it has ended.")
     for what, command in (("Follow:", f"logs {sweep} --follow"), ("Stop:", f"stop {sweep}"), ("All:", "list")):
@@ -83,11 +82,10 @@ def _submit(options: argparse.Namespace) -> int:
 
 
 def _list(options: argparse.Namespace) -> int:
-    client = connect(options.address)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("id", "sweep", "who", "state", "submitted", "ended", "progress"):
         table.add_column(name, overflow="fold")
-    with understood(options.address):
+    with connected(options.address) as client:
         for sweep in sweeps.all_sweeps(client):
             submitted, ended = (f"{at:%m-%d %H:%M}" if at else "" for at in (sweep.submitted, sweep.ended))
             done = sweeps.progress(client.get_job_logs(sweep.id)) if sweep.state == "running" else ""
@@ -101,8 +99,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    client = connect(options.address)
-    with understood(options.address):
+    with connected(options.address) as client:
         sweep = sweeps.find(client, options.id)
         for name, value in sweeps.described(sweep).items():
             if value:
@@ -118,8 +115,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    client = connect(options.address)
-    with understood(options.address):
+    with connected(options.address) as client:
         sweep = sweeps.find(client, options.id)
         if not options.follow:
             print(printable(client.get_job_logs(sweep.id), lines=True), end="")
@@ -148,8 +144,7 @@ def _follow(client: "JobSubmissionClient", sweep_id: str) -> None:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    client = connect(options.address)
-    with understood(options.address):
+    with connected(options.address) as client:
         sweep = sweeps.find(client, options.id)
         if not sweep.active:
             raise UserError(f"{sweep.id} has ended already ({sweep.state}).")
@@ -163,8 +158,7 @@ def _stop(options: argparse.Namespace) -> int:
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    client = connect(options.address)
-    with understood(options.address):
+    with connected(options.address) as client:
         sweep = sweeps.find(client, options.id)
         if options.to is None:  # anyone with the token may have chosen the name
             check_name(sweep.name, "results")

@@ -24,6 +24,14 @@ ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 SECONDS_TO_ANSWER = 5
 
 
+@contextmanager
+def connected(address: str) -> "Iterator[JobSubmissionClient]":
+    """Give a client of the Jobs API at an address, as `connect`; its errors in the block are `understood`."""
+    client = connect(address)
+    with understood(address):
+        yield client
+
+
 def connect(address: str) -> "JobSubmissionClient":
     """Return a client of the Jobs API at an address that has accepted the token.
 

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dd_ray.service import __main__ as program
-from dd_ray.service import on_head
+from dd_ray.service import connection, on_head
 from dd_ray.service.__main__ import main
 from tests.figures.sweeps import write_sweep
 from tests.processes import python
@@ -57,7 +56,7 @@ def head(tmp_path, monkeypatch):
     (tmp_path / "mine" / "figures" / "map.csv").write_text("γ\n")
     metadata = {"dd_ray_sweep": "mine", "dd_ray_storage": str(tmp_path), "dd_ray_user": "ada"}
     played = Head(job("SUCCEEDED", metadata=metadata, driver_exit_code=0))
-    monkeypatch.setattr(program, "connect", lambda address: played)
+    monkeypatch.setattr(connection, "connect", lambda address: played)
     monkeypatch.setattr(on_head.time, "sleep", lambda seconds: pytest.fail("it has ended"))
     yield played
     assert played.left == []  # no short job stays in the list

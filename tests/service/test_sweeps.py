@@ -424,7 +424,7 @@ def test_nothing_is_written_outside_the_folder(tmp_path, monkeypatch):
 def test_what_others_named_a_sweep_leads_nowhere_else(name, monkeypatch, capsys):
     from dd_ray.service import __main__ as program
 
-    monkeypatch.setattr(program, "connect", lambda address: None)
+    monkeypatch.setattr(connection, "connect", lambda address: None)
     monkeypatch.setattr(program.sweeps, "find", lambda client, sweep: SimpleNamespace(name=name, location="results/x"))
     with pytest.raises(SystemExit) as end:
         main(["fetch", "id", "--address", "http://127.0.0.1:1"])
