@@ -33,11 +33,12 @@ from dd_ray.storage.versions import difference, versions
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
+from dd_ray.sweep.data import open_data
 from dd_ray.sweep.deadline import deadline_of
 from dd_ray.sweep.manifest import check_agrees, goes_on
 from dd_ray.sweep.memory import bytes_of, bytes_of_this_machine, check_trial_fits
 from dd_ray.sweep.options import options_of
-from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan, open_data
+from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan
 from dd_ray.sweep.search_plan import make_search_plan
 from dd_ray.sweep.study import DrawFigure
 from dd_ray.sweep.value_file import ValueFile, known_option, no_such_option, save_values

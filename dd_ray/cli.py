@@ -43,10 +43,11 @@ from dd_ray.storage.files.locations import sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
+from dd_ray.sweep.data import check_data, open_data, scored_on
 from dd_ray.sweep.manifest import check_goes_on
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
-from dd_ray.sweep.plan import Plan, check_data, open_data
+from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.value_file import ValueFile, save_values, with_defaults
 from dd_ray.tune.signals import expect_signals
 
@@ -90,8 +91,8 @@ def _run(study: Study, args: list[str], began: float) -> None:
         if plan.runs_on_these_cpus:
             check_trial_fits(plan.examples)
         describe(plan)
-        for line in filter(None, [save_values(asked)]):
-            print(line, flush=True)
+        if saved := save_values(asked):
+            print(saved, flush=True)
         if plan.options.dry_run:
             check_goes_on(plan)
             check_data(plan)
@@ -173,9 +174,7 @@ def describe(plan: Plan) -> None:
     for line in plan.contents():
         print(f"  {line}")
     print(f"  {options.iterations:,} iterations each, {plan.total_iterations:,} in all; evaluated at {_listed(plan)}")
-    for line in (*plan.scored_on(), *_dear_motion(plan)):
-        print(f"  {line}")
-    for line in plan.compared_by():
+    for line in (*scored_on(plan), *_dear_motion(plan), *plan.compared_by()):
         print(f"  {line}")
     print(f"  about {duration(plan.core_seconds())} of one core of this machine, if all trials finish")
     print(f"  about {in_words(max(map(bytes_of, plan.examples)))} of memory for a trial in a process of its own")

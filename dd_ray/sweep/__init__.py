@@ -7,7 +7,7 @@ exclusions    combinations that a grid leaves out; sampling draws some of its ce
 existing      the values of a sweep that a command goes on with, its training stream among them
 warm_start    the weights that trials begin with, where these are of another sweep
 plan          a grid that was asked for and checked; search_plan a search, whose trials come as it goes
-planned       a trial of a plan
+planned       a trial of a plan; data the files that it needs, and what is to be known of them
 confirmation  the plan of chosen cells with fresh seeds
 source        where trials come from while a sweep runs; suggested is that of a search
 suggestions   what a search has suggested, in Optuna's log

@@ -12,24 +12,14 @@ from dd_ray.config.labels import label_of
 from dd_ray.config.options import Axes, option_name, product, shown, without_effect
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
-from dd_ray.metrics import (
-    ENOUGH_POINTS,
-    FURTHER,
-    REPORTED,
-    applicable,
-    applicable_to,
-    reported_by,
-    share_lost_to_fitting,
-    why_not_applicable,
-)
+from dd_ray.metrics import FURTHER, REPORTED, applicable_to, reported_by, why_not_applicable
 from dd_ray.storage.arrays import with_contents
-from dd_ray.storage.dsprites import check_dsprites_file, fetching, open_dsprites
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.starts import Start, start_of
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import Outcome, TrialFolder
 from dd_ray.sweep import costs
-from dd_ray.sweep.checks import OF_FACTORS, check_effects, check_metric, check_number, check_options, ranks
+from dd_ray.sweep.checks import check_effects, check_metric, check_number, check_options, ranks
 from dd_ray.sweep.exclusions import kept_by
 from dd_ray.sweep.existing import as_existing
 from dd_ray.sweep.memory import has_gpu
@@ -41,9 +31,6 @@ from dd_ray.sweep.schedulers import SCHEDULERS, SchedulerSpec
 from dd_ray.sweep.source import Listed, Source
 from dd_ray.sweep.study import Study
 from dd_ray.sweep.warm_start import with_start
-
-MOST_LOST = 0.025
-"""A plan warns if few videos make R² too low by more than this share of the unexplained variance."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +47,10 @@ class Plan:
 
     came_out = "dd_ray.results.came_out:TrialsCameOut"
     """Class that shows the results, a `dd_ray.results.came_out.CameOut`."""
+    _seeds_compared = (
+        "each seed is compared for itself, so of a cell some may be stopped; those that finish flatter its mean"
+    )
+    """How seeds are compared, where there are several."""
 
     @property
     def location(self) -> str:
@@ -261,66 +252,7 @@ class Plan:
         first = self.first_comparison
         when = f"from iteration {first:,} on" if first else "of which there are too few for that (--evaluations)"
         stops = f"{self.scheduler.name} stops trials that fall behind in {self.options.metric} at an evaluation, {when}"
-        return [stops, *(self._seeds_compared() if len(self.axes["seed"]) > 1 else ())]
-
-    def _seeds_compared(self) -> list[str]:
-        """Describe in lines how seeds are compared."""
-        return [
-            "each seed is compared for itself, so of a cell some may be stopped; those that finish flatter its mean"
-        ]
-
-    def scored_on(self) -> list[str]:
-        """Say in lines what a reader should know about the first weights, and the data that scores are computed on."""
-        lines = [*self._started_from(), *self._of_own_data(), *self._never_trained()]
-        scored = [c.num_tested * c.num_latents_in_time for c in self.examples if c.traits.encodes and c.factor_names]
-        if scored and (points := min(scored)) < ENOUGH_POINTS:
-            lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough ({self._by})")
-        lost, videos = max(
-            ((_lost_to_fitting(c), c.num_tested) for c in self.examples if c.traits.encodes and c.factor_names),
-            default=(0, 0),
-        )
-        if lost > MOST_LOST:
-            much = f"by up to {lost:.2g} × (1 − R²)" if lost < 1 else "by more than it can say"
-            lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; more ({self._by}) mend it")
-        if self.final_metrics:
-            names = " ".join(self.final_metrics)
-            own = any(config.contents for config in self.examples)
-            stills = "the held-out frames as" if own else "10,000"
-            lines.append(f"at the end, of {stills} still pictures: {names}")
-        return lines
-
-    @property
-    def _by(self) -> str:
-        """What brings more held-out samples: no option does where all that a file has are used."""
-        used_up = any(c.contents and c.num_tested == c.contents.num_held_out for c in self.examples)
-        return "a larger --data-file" if used_up else "--num-test"
-
-    def _started_from(self) -> list[str]:
-        return [f"each trial begins with {self.start}, and not from scratch"] if self.start else []
-
-    def _never_trained(self) -> list[str]:
-        """Say of which factors a part is not in the data that are trained on, where combinations are held out."""
-        configs = [config for config in self.examples if config.split == "combinations"]
-        if not configs:
-            return []
-        from dd_ray.data import fetched_dataset  # noqa: PLC0415  # PyTorch, which no other plan needs
-
-        lacking = dict.fromkeys(name for config in configs for name in fetched_dataset(config).never_trained)
-        told = f"a half, or a category, of {', '.join(lacking)} is in no combination that is trained on"
-        remedy = "so that held-out ones ask for more than combining; more (--train-share) mend it"
-        return [f"{told}, {remedy}"] if lacking else []
-
-    def _of_own_data(self) -> list[str]:
-        """Describe in lines the file that is trained on, if there is one, and the scores that it lacks."""
-        config = next((config for config in self.examples if config.contents), None)
-        if config is None or config.contents is None:
-            return []
-        contents, factors = config.contents, ", ".join(config.factor_names) or "none"
-        lines = [f"{contents.in_words}, of which {contents.num_held_out:,} are held out; factors: {factors}"]
-        if not config.factor_names:
-            return [*lines, f"without factors there is no {', '.join(dict.fromkeys((*OF_FACTORS, *FURTHER)))}"]
-        asking = [name for name in applicable(tuple(FURTHER), config.factor_names) if FURTHER[name].asks]
-        return [*lines, f"without pictures of other factors than the file's there is no {', '.join(asking)}"]
+        return [stops, *([self._seeds_compared] if len(self.axes["seed"]) > 1 else [])]
 
     def record(self) -> dict[str, Any]:
         """Return what its manifest holds beside options and axes."""
@@ -337,12 +269,6 @@ class Plan:
     def gpu_hours(self) -> float:
         """Estimate the hours of a GPU that all trials take at most, as if each was alone on it."""
         return costs.gpu_hours(self.examples, self.total_iterations)
-
-
-def _lost_to_fitting(config: TrialConfig) -> float:
-    """Return by how much the R² of a trial that encodes is too low, see `share_lost_to_fitting`."""
-    size = config.num_latents if config.traits.has_latents else len(config.factor_names)
-    return share_lost_to_fitting(size, config.num_tested)
 
 
 def make_plan(study: Study, options: SweepOptions, axes: Axes) -> Plan:
@@ -401,28 +327,3 @@ def check_final_metrics(plan: Plan) -> None:
     for name in plan.options.final_metrics if any(config.traits.encodes for config in plan.examples) else ():
         if name in FURTHER and not any(applicable_to(config, [name]) for config in plan.examples):
             raise UserError(f"--final-metrics {name} {why_not_applicable(plan.examples[0], name)}; leave it out.")
-
-
-def open_data(plan: Plan) -> None:
-    """Open the files of the data, and make sure that they hold what is expected.
-
-    Raises:
-        UserError: a file is missing, or another one.
-    """
-    for file, md5 in _dsprites_of(plan):
-        with fetching():
-            open_dsprites(file, md5)
-
-
-def check_data(plan: Plan) -> None:
-    """Make sure that the files of the data are those that are expected, without unpacking or fetching one.
-
-    Raises:
-        UserError: as of `open_data`.
-    """
-    for file, md5 in _dsprites_of(plan):
-        check_dsprites_file(file, md5)
-
-
-def _dsprites_of(plan: Plan) -> set[tuple[str, str]]:
-    return {(config.dsprites_file, config.dsprites_md5) for config in plan.examples if config.dsprites_file}

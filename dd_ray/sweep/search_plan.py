@@ -48,6 +48,9 @@ class SearchPlan(Plan):
     """Values of the config fields that are not drawn, without the seed."""
 
     came_out = "dd_ray.results.suggestions:SuggestionsCameOut"
+    _seeds_compared = (
+        "of each suggestion the first seed is compared; the others start when it has finished, and all finish"
+    )
 
     @functools.cached_property
     def _idle(self) -> set[str]:
@@ -156,10 +159,6 @@ class SearchPlan(Plan):
             compared = [options.metric, self.grace_period, options.reduction_factor, *other]
         plateau = [] if self.plateau is None else [repr(self.plateau)]
         return [*compared, *([] if options.trial_time_budget is None else [options.trial_time_budget]), *plateau]
-
-    def _seeds_compared(self) -> list[str]:
-        """Describe in lines how seeds are compared."""
-        return ["of each suggestion the first seed is compared; the others start when it has finished, and all finish"]
 
     def _label(self, config: TrialConfig) -> str:
         naming = [name for name in self.axes if name in self.space or name in self.study.axes]

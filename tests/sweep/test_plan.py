@@ -18,6 +18,7 @@ from dd_ray.models import build_model
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import Outcome
 from dd_ray.studies import study_named
+from dd_ray.sweep.data import scored_on
 from dd_ray.sweep.manifest import check_agrees, make_manifest
 from tests.own_files import BARE, COLOUR, GREY
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
@@ -269,21 +270,21 @@ def test_a_slow_prior_is_asked_for_of_a_file_whose_things_have_no_other_places(c
 
 
 def test_it_is_said_that_few_points_bias_mig():
-    few, enough = (parse(TINY, ["--num-test", n, "--num-frames", "10"]).scored_on() for n in ("64", "556"))
+    few, enough = (scored_on(parse(TINY, ["--num-test", n, "--num-frames", "10"])) for n in ("64", "556"))
     assert "576" in few[0] and enough == []
 
 
 def test_it_is_said_that_few_videos_lower_r2():
     # Sixty-four videos are as few whatever their frames.
     for frames in ("10", "100"):
-        lines = parse(TINY, ["--num-test", "64", "--num-frames", frames, "--num-latents", "4"]).scored_on()
+        lines = scored_on(parse(TINY, ["--num-test", "64", "--num-frames", frames, "--num-latents", "4"]))
         assert "linear R² of 64 held-out videos is too low by up to 0.23 × (1 − R²); more (--num-test) mend it" in lines
 
 
 @pytest.mark.parametrize(("num_test", "by"), [("4", "--num-test"), ("512", "a larger --data-file")])
 def test_where_a_file_has_no_more_to_test_on_no_option_is_named_that_brings_more(num_test, by):
     own = ["--model", "beta_vae", "--gamma", "0", "--dataset", "arrays", "--data-file", GREY["data_file"]]
-    lines = parse(TINY, [*own, "--num-test", num_test]).scored_on()
+    lines = scored_on(parse(TINY, [*own, "--num-test", num_test]))
     said = [line for line in lines if "MIG of" in line or "linear R² of" in line]
     assert len(said) == 2 and all(f"({by})" in line for line in said)
 
@@ -340,7 +341,7 @@ def test_what_a_preset_sets_may_be_without_effect():
 
 def test_it_is_said_that_a_half_is_never_trained_on():
     given = ["--num-test", "556", "--num-frames", "10", "--background", "black", "--split", "combinations"]
-    half, most = (parse(TINY, [*given, "--train-share", share]).scored_on() for share in ("0.5", "0.75"))
+    half, most = (scored_on(parse(TINY, [*given, "--train-share", share])) for share in ("0.5", "0.75"))
     assert half[0].startswith("a half, or a category, of circle_x is in no combination that is trained on")
     assert most == []
 
