@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from dd_ray.figures.colour_scale import ColourScale, readable_on
-from dd_ray.results.summary import described
+from dd_ray.metrics import described
 
 BRACKET = "least significant difference"
 """Name, within a figure, of the bracket that shows the least significant difference."""

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray import results
+from dd_ray.command_line import counted
 from dd_ray.config import MODELS, field_names, fields_with
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named, option_name
@@ -24,7 +25,6 @@ from dd_ray.config.symbols import setting
 from dd_ray.errors import UserError
 from dd_ray.figures.common import BLUE, VERMILION, DrawnOptions, folder_of, frame, run_command, write
 from dd_ray.metrics import described
-from dd_ray.results.came_out import counted
 from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
 from dd_ray.sweep.confirmation import BASELINE, CONTROL

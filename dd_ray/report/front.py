@@ -10,13 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from dd_ray import results
-from dd_ray.command_line import duration
+from dd_ray.command_line import counted, duration
 from dd_ray.errors import UserError, printable
 from dd_ray.report.about import about
 from dd_ray.report.beside import BESIDE
 from dd_ray.report.live import PAGE
 from dd_ray.results import suggestions
-from dd_ray.results.came_out import counted
 from dd_ray.results.sentences import sentences
 from dd_ray.results.table import STATES, alive
 from dd_ray.storage.files import Files, open_files
@@ -168,7 +167,7 @@ def front_page(
     shown.sort(key=lambda line: (line.began, line.name), reverse=True)
     rows = "".join(_row(line, link(line), _pairing(line.name, first) if pairs else None) for line in shown)
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    said = f"{counted(len(shown), 'sweep') or 'No sweeps'}, as at {written}."
+    said = f"{counted(len(shown), 'sweep') if shown else 'No sweeps'}, as at {written}."
     if first is not None:
         said += f" Choose the sweep to lay beside {first}."
     headings = [*HEADINGS, *(["Beside another"] if pairs else [])]
