@@ -360,12 +360,20 @@ def test_a_value_that_is_clicked_is_kept_alone_whatever_text_it_is() -> None:
     assert _of_script(typed) == [True] * 3
 
 
+def test_cells_are_kept_by_signs_as_they_are_printed_or_by_what_they_are_not() -> None:
+    typed = ["≥ 2", "≤2", "!=2", "≠ 1, 2", "!= b"]
+    keeps = f"{json.dumps(typed)}.map((typed) => [1, 2, 3].filter((value) => fitsAny(typed, value, `${{value}}`)))"
+    assert _of_script(keeps) == [[2, 3], [1, 2], [1, 3], [3], [1, 2, 3]]
+    assert _of_script("['a', 'b', 'bc'].filter((value) => fitsAny('!= b', value, value))") == ["a", "bc"]
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"),
     [
         ("β = 0.1, γ = 0.5, λ = 0", [["β", "=0.1"], ["γ", "=0.5"], ["λ", "=0"]]),
         ("γ = 0, 0.5", [["γ", "0, 0.5"]]),
         ("R², stills > 0.6", [["R², stills", ">0.6"]]),
+        ("β ≤ 0.1, γ ≠ 0.5", [["β", "<=0.1"], ["γ", "!=0.5"]]),
         ("β = 0.1, R², stills > 0.6 and λ=0", [["β", "=0.1"], ["R², stills", ">0.6"], ["λ", "=0"]]),
     ],
 )

@@ -69,8 +69,13 @@ function fits(text, value, shownAs) {
 const partsOf = (text) =>
   (text.match(new RegExp(`(?:${QUOTED}|[^,])+`, "g")) ?? []).map((part) => part.trim()).filter(Boolean);
 
+/** A filter as it is typed, with its signs as they are in code. */
+const inSigns = (text) => text.replaceAll("≤", "<=").replaceAll("≥", ">=").replaceAll("≠", "!=");
+
 /** Whether a column's filter keeps a value; one with commas is a list of what to keep, where it is not a text itself. */
-function fitsAny(text, value, shownAs) {
+function fitsAny(typed, value, shownAs) {
+  const text = inSigns(typed);
+  if (text.startsWith("!=")) return !fitsAny(text.slice(1), value, shownAs);
   const parts = partsOf(text);
   return fits(text, value, shownAs) || (parts.length > 1 && parts.some((part) => fits(part, value, shownAs)));
 }
@@ -99,7 +104,7 @@ function columnNamed(word) {
 function namedParts(text) {
   for (const { index } of text.matchAll(/,/g)) {
     const [before, after] = [text.slice(0, index), text.slice(index + 1)];
-    const [, name] = after.match(/^([^<>=:]+)[<>=:]/) ?? [];
+    const [, name] = after.match(/^([^!<>=:]+)!?[<>=:]/) ?? [];
     if (/[<>=:]/.test(before) && name && columnNamed(name.trim())) return [before, ...namedParts(after)];
   }
   return [text];
@@ -110,9 +115,9 @@ function namedParts(text) {
  * label or state.
  */
 function clausesOf(query) {
-  const parts = query.split(/\s+and\s+|;|&&/i).flatMap(namedParts).map((part) => part.trim());
+  const parts = inSigns(query).split(/\s+and\s+|;|&&/i).flatMap(namedParts).map((part) => part.trim());
   return parts.filter(Boolean).map((part) => {
-    const [, name, sign, value] = part.match(/^([^<>=:]+?)\s*(<=|>=|<|>|=|:)\s*(.*)$/) ?? [];
+    const [, name, sign, value] = part.match(/^([^<>=:]+?)\s*(<=|>=|!=|<|>|=|:)\s*(.*)$/) ?? [];
     if (!name) return { text: part.toLowerCase() };
     const bare = sign === ":" || (sign === "=" && /,|\.\./.test(value));
     return { name, column: columnNamed(name), filter: value && (bare ? value : sign + value) };
