@@ -6,7 +6,7 @@ best cell less that of the baseline, seed by seed (dots), their mean and Student
 `dd_ray.results.confirmation`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from dd_ray.results.comparisons import LEVEL
 from dd_ray.results.confirmation import Contrast, contrasts, paired
 from dd_ray.sweep.confirmation import BASELINE, CONTROL
 
-_ROW, _HEAD = 0.52, 1.25  # inches
+_ROW, _HEAD = 0.52, 1.6  # inches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +100,15 @@ def draw(outcomes: Sequence[_Outcome]) -> Figure:
     figure.suptitle(
         f"Best cells of arms less that of the baseline, {counted(seeds, 'seed')} that chose nothing", fontsize=11
     )
+    figure.supxlabel("\n".join(_legend([each for outcome in outcomes for each in outcome.found])), fontsize=9)
     return figure
+
+
+def _legend(found: Sequence[Contrast]) -> Iterator[str]:
+    yield "mean of seeds and its 95% interval; grey: each seed; blue: better than the baseline, vermilion: worse"
+    if any(not each.p_holm <= LEVEL for each in found):
+        control = ", or a control" if any(each.arm.startswith(CONTROL) for each in found) else ""
+        yield f"hollow: not told from 0 after correction for all arms of an outcome (Holm){control}"
 
 
 def _draw_panel(panel: Axes, outcome: _Outcome) -> None:

@@ -78,9 +78,10 @@ def _said_of_best(cells: pd.DataFrame) -> list[Artist]:
     entries: list[Artist] = []
     if len(best):
         text = f"{BEST}  the best of the complete cells without collapse; outlined: those that may\n"
-        text += "be as good, whose 95% interval overlaps its interval. As the best of them\n"
-        text += "it looks better than it is, by up to"
-        luck = _by_metric(best, lambda part: f"{part['luck'].iloc[0]:.2g}")
+        text += "be as good, whose 95% interval overlaps its interval"
+        luck = _by_metric(best[best["luck"] > 0], lambda part: f"{part['luck'].iloc[0]:.2g}")
+        if luck:
+            text += ". As the best of them\nit looks better than it is, by up to"
         label = "\n".join([text, *luck])
         entries.append(Patch(facecolor="none", edgecolor="black", linewidth=OUTLINE, label=label))
     without = [described(metric).short for metric in ranked if metric not in set(best["metric"])]

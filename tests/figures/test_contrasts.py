@@ -52,6 +52,7 @@ def test_rows_are_named_by_what_tells_their_cells_from_the_baseline(
         "control: inertia VAE, β = 1",
     }
     assert panel.get_xlabel() == "less that of β-VAE, β = 1"
+    assert "(Holm), or a control" in drawn[0]["contrasts"].get_supxlabel()
     dots = [line for line in panel.lines if line.get_marker() == "."]
     assert [len(line.get_xdata()) for line in dots] == [4, 4, 4]
 

@@ -64,7 +64,7 @@ function familyOf(metric, where) {
 function ofTheBest(metric, where) {
   const luck = metric.luck[state.time][metric.best[state.time].findIndex((cell) => whereOf(cell) === where)];
   const others = isSearch ? "that may be as good" : "outlined";
-  const looks = luck === null ? "" : `; as the best of those ${others} it looks better than it is, by up to ${+luck.toPrecision(2)}`;
+  const looks = !luck ? "" : `; as the best of those ${others} it looks better than it is, by up to ${+luck.toPrecision(2)}`;
   return `the best of the complete cells without collapse${where}${looks}`;
 }
 
