@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from dd_ray.config import BETAS, MODELS
+from dd_ray.config import BETAS, MODELS, field_names
+from dd_ray.config.effects import takes
 from dd_ray.config.symbols import plain, setting
 from dd_ray.config.trial_fields import defaults
 from dd_ray.results.cells import order_of, places_of, settings_of
@@ -49,17 +50,16 @@ class Arms:
     def each_by_itself(self) -> list[Arm]:
         """Return the arms that change one setting, or several that only occur together.
 
-        It leaves out arms that change two settings which also occur by themselves, and the controls.
+        It leaves out arms that change several which also occur by themselves, and the controls.
         """
-        without_model = {id(arm): arm.changed.keys() - {"model"} for arm in self.others}
-        alone = {name for fields in without_model.values() if len(fields) == 1 for name in fields}
+        fields = {id(arm): arm.changed.keys() - {"model"} for arm in self.others}
         controls = {id(arm) for arm in self.controls()}
 
-        def by_itself(arm: Arm) -> bool:
-            fields = without_model[id(arm)]
-            return id(arm) not in controls and (len(fields) <= 1 or not fields <= alone)
+        def joins_others(arm: Arm) -> bool:
+            whole = fields[id(arm)]
+            return bool(whole) and set().union(*(part for part in fields.values() if part < whole)) == whole
 
-        return [arm for arm in self.others if by_itself(arm)]
+        return [arm for arm in self.others if id(arm) not in controls and not joins_others(arm)]
 
     def controls(self) -> list[Arm]:
         """Return the arms that change a model alone which others change together with more settings.
@@ -78,8 +78,9 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
     """
     settings = settings_of(trials)
     beta = next((name for name in settings if name in BETAS and len(settings) > 1), None)
-    others = [name for name in settings if name != beta]
     ended = finished(trials)
+    others = [name for name in settings if name != beta]
+    others += [name for name in _held(ended) if name not in settings]
     places = places_of(ended, others)
     base = _base_of(others, places)
     rows: dict[tuple[Any, ...], list[int]] = {}
@@ -100,6 +101,19 @@ def arms_of(trials: pd.DataFrame) -> Arms | None:
             for place, of_place in sorted(found.items(), key=lambda item: order_of(item[0]))
         ),
     )
+
+
+def _held(trials: pd.DataFrame) -> list[str]:
+    """Return the numbers that β alone lacks and that other models have at one value, unless it is the default.
+
+    A model with γ = 0.8 in all of its trials owes its difference to that γ, be its λ 0 or 30.
+    """
+    if BETA_ALONE not in set(trials["model"]):
+        return []
+    lacking = [name for name in field_names() if name in trials and not takes(BETA_ALONE, name)]
+    held = {name: {*places_of(trials, [name])} - {(None,)} for name in lacking}
+    given = {name: next(iter(places))[0] for name, places in held.items() if len(places) == 1}
+    return [name for name, value in given.items() if not _are_names([value]) and value != defaults().get(name)]
 
 
 def _base_of(names: Sequence[str], places: Sequence[tuple[Any, ...]]) -> dict[str, Any]:

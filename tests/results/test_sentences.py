@@ -145,6 +145,23 @@ def test_the_baseline_is_the_beta_vae_where_there_is_one():
     assert (told.mean, told.half) == pytest.approx(paired(R2[0.8, 0.0], alone[1.0], 2))
 
 
+def test_a_gamma_that_all_trials_of_a_model_have_is_named():
+    of_beta = {"model": ["beta_vae"], "beta": [1.0], "seed": SEEDS}
+    filtered = {"model": ["inertia_vae"], "beta": [1.0], "gamma": [0.8], "lam": [0.0, 30.0], "seed": SEEDS}
+    rng = np.random.default_rng(0)
+    trials = finals([of_beta, filtered], lambda config: {"linear_r2": config["gamma"] - rng.uniform(0, 0.1)})
+    assert {told.name for told in account_of(trials).told} == {"γ = 0.8", "λ = 30, γ = 0.8"}
+
+
+def test_a_name_that_comes_with_a_number_is_told_by_itself_and_not_with_further_settings():
+    vaes = {"model": ["inertia_vae"], "gamma": [0.0, 0.8], "seed": SEEDS}
+    grids = [vaes | {"beta": [1.0]}, vaes | {"objective": ["capacity"], "capacity_max": [10.0, 20.0]}]
+    rng = np.random.default_rng(0)
+    account = account_of(finals(grids, lambda config: {"linear_r2": rng.normal()}))
+    assert {told.name.split(",")[0] for told in account.told} == {"γ = 0.8", "objective = capacity"}
+    assert account.compared == 3
+
+
 PLAIN = {"model": ["beta_vae"], "stochastic": [False], "seed": SEEDS}
 NOISY = {"model": ["beta_vae"], "stochastic": [True], "beta": [0.1, 1.0], "seed": SEEDS}
 
