@@ -4,6 +4,7 @@ Latents of size 1e-5 correlate with factors as well as those of size 1, and the 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,8 @@ def _of_active(score: ScoreSpec, code: Code, mask: Mask, of_all: dict[str, float
 
 
 def _computed(score: ScoreSpec, code: Code, mask: Mask | None) -> dict[str, float]:
-    columns: dict[str, float] = resolve(score.compute)(code, mask)
+    its_own = replace(code, latents=code.latents.copy(), factors=code.factors.copy())  # a user's may write to them
+    columns: dict[str, float] = resolve(score.compute)(its_own, mask)
     example = ", ".join(f'"{column}": 0.5' for column in score.columns)
     if not isinstance(columns, dict):
         raise ValueError(f"score {score.name} returns a {type(columns).__name__}; give a dictionary, {{{example}}}.")

@@ -98,6 +98,18 @@ def test_dci_by_its_name_is_dci():
     assert scores["dci_informativeness"] == expected.informativeness
 
 
+def test_a_score_cannot_change_what_the_next_one_is_given(monkeypatch):
+    def overwriting(code, mask):
+        code.latents[:] = code.factors[:, :1] = 1.0
+        return {"modularity": 0.5}
+
+    monkeypatch.setitem(FURTHER._specs, "modularity", replace(FURTHER["modularity"], compute=overwriting))
+    code = _code("circle_xy_rotated_45", num_points=100)
+    before = further_scores(["mcc"], code)
+    after = further_scores(["modularity", "mcc"], code)
+    assert {name: after[name] for name in before} == before
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
