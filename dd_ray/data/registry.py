@@ -61,6 +61,8 @@ def _check_own(dataset: Dataset, config: TrialConfig, own: str) -> None:
             f"{own} paints {str(painted.dtype).removeprefix('torch.')} images of shape {tuple(painted.shape)}; give "
             f"uint8 of shape {size}, from 0 (black) to 255 (white)."
         )
+    if painted.max() == 1:
+        raise UserError(f"{own} paints images of which no value is above 1, all but black; multiply them by 255.")
 
 
 def fetched_dataset(config: TrialConfig, device: torch.device | str = "cpu") -> Dataset:

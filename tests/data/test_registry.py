@@ -116,6 +116,7 @@ def _made(paint=_paint, drawn=lambda factors: factors):
             _made(lambda *args, **sizes: _paint(*args, **sizes) / 255),
             r"paints float32 images .* give uint8 of shape \(8, 1, 32",
         ),
+        (_made(lambda *args, **sizes: _paint(*args, **sizes) // 255), r"no value is above 1, all but black; multiply"),
         (_made(lambda *args, **sizes: _paint(*args, **sizes)[:, :, None]), r"of shape \(8, 1, 1, 32, 32\); give uint8"),
         (_made(lambda factors, image_size: _paint(factors, 48)), r"of shape \(8, 1, 48, 48\); give uint8"),
         (_made(drawn=lambda factors: factors[:, 0]), r"draws factors of shape \(8, 1\); give \(8, 1, 1\): 8 videos"),
