@@ -48,8 +48,13 @@ class Extension:
             UserError: it cannot be read, or is no Python file.
         """
         file = own_path(path)
-        if file.suffix != ".py" or not file.stem.isidentifier():
+        if file.suffix != ".py":
             raise UserError(f"--extension {path} is no Python file; give one such as my_models.py.")
+        if not file.stem.isidentifier():
+            raise UserError(
+                f"--extension {path} has a name that Python does not import; rename it to letters, digits and _, such "
+                "as my_models.py."
+            )
         try:
             check_regular(file)
             return cls(file.name, file.read_text(encoding="utf-8-sig"), str(file))

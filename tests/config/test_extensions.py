@@ -700,9 +700,17 @@ def test_a_score_is_not_named_as_a_word_that_asks_for_scores(tmp_path: Path, wor
         load_files([_file(tmp_path, text)])
 
 
-@pytest.mark.parametrize("name", ["nothing.py", "models.txt", "my-models.py"])
-def test_what_is_no_file_is_said(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=rf"--extension .*{name} (cannot be read|is no Python file)"):
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing.py", "cannot be read"),
+        ("models.txt", "is no Python file"),
+        ("my-models.py", "has a name that Python does not import; rename it"),
+        ("my models.py", "has a name that Python does not import; rename it"),
+    ],
+)
+def test_what_is_no_file_is_said(tmp_path: Path, name: str, said: str) -> None:
+    with pytest.raises(UserError, match=rf"--extension .*{name} {said}"):
         load_files([tmp_path / name])
 
 
