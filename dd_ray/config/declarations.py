@@ -152,6 +152,10 @@ def _check_options(where: str, spec: Spec) -> None:
     if not isinstance(spec.options, type) or not is_dataclass(spec.options):
         raise UserError(f"{where} with options that are no dataclass; give a class, @dataclass(frozen=True) above it.")
     _evaluate_types(where, spec.options)
+    for name, value in vars(spec.options).items():
+        if isinstance(value, OPTION_TYPES) and not name.startswith("_") and name not in spec.options.__annotations__:
+            kind = type(value).__name__
+            raise UserError(f"{where} with option {name} without a type; write {name}: {kind} = {value!r}.")
     for option in fields(spec.options):
         _check_option(f"{where} with option {option.name}", option)
         _check_sharing(f"{where} with option {option.name}", spec, option_of(option))

@@ -578,6 +578,7 @@ def _with_option(option: str, model: str = "options=O") -> str:
             "mine: Annotated[str, Option(within=(Within('give 1 to 6', 1, 6),))] = ''",
             "option mine, .* '' is out of its",
         ),
+        ("other: int = 1; mine = 0.5", "option mine without a type; write mine: float = 0.5"),
         ("mine: float = None", "option mine, whose default is None; give a finite number"),
         ("mine: float = float('nan')", "option mine, whose default is nan; give a finite number"),
         ("mine: int = 0.5", "option mine, whose default is 0.5; give a whole number"),
