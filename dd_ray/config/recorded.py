@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dd_ray.config.code import ABSENT
 from dd_ray.config.declarations import CODE, KINDS, OPTION_TYPES, is_of, is_recalled, kind_of, taken_beside
-from dd_ray.config.extensions import declared_by, loaded
+from dd_ray.config.extensions import Extension, declared_by, loaded
 from dd_ray.config.field import Option, Within, option_of, type_of
 from dd_ray.config.specs import Spec
 from dd_ray.config.trial_fields import REGISTRIES, defaults, field_names
@@ -45,9 +45,17 @@ def recall(recorded: Sequence[Mapping[str, Any]]) -> None:
 
 
 def changed_since(recorded: Sequence[Mapping[str, Any]]) -> str:
-    """Name, in words, the loaded extensions whose text differs from what a sweep recorded; empty if none does."""
-    digests = {each["file"]: each["digest"] for each in recorded}
-    return " and ".join(each.name for each in loaded() if digests.get(each.name, each.digest) != each.digest)
+    """Name, in words, the loaded extensions whose text differs from what a sweep recorded; empty if none does.
+
+    They are known by what they declare, since a file may have another name than it had.
+    """
+    texts = {(spec["kind"], spec["name"]): each["digest"] for each in recorded for spec in each["declares"]}
+
+    def changed(extension: Extension) -> bool:
+        was = {texts.get((kind_of(spec), spec.name)) for spec in declared_by(extension)}
+        return not was <= {None, extension.digest}
+
+    return " and ".join(each.name for each in loaded() if changed(each))
 
 
 def changed_defaults(recorded: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:

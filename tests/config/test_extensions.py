@@ -448,6 +448,9 @@ def test_files_of_which_a_sweep_recorded_another_text_are_named(tmp_path: Path) 
     unload(BLUR.name)
     load_files([_file(tmp_path, BLUR.read_text() + "# changed\n", BLUR.name)])
     assert changed_since(recorded) == "blur_vae.py"
+    unload(BLUR.name)
+    load_files([_file(tmp_path, BLUR.read_text() + "# changed\n", "blur_vae_2.py")])
+    assert changed_since(recorded) == "blur_vae_2.py"
 
 
 def test_a_record_does_not_take_the_place_of_code() -> None:
