@@ -78,16 +78,25 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             "back, or choose another --name."
         )
     idle = without_effect(before["axes"]) | without_effect(plan.axes)
-    contradictions = [
-        f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
+    differing = [
+        name
         for name in sorted({*before["axes"], *plan.axes})
         if name not in (*plan.study.axes, "seed", *fields_with(in_key=False), *idle)
         and _contradict(_values(before["axes"], name), _values(plan.axes, name))
     ]
-    if contradictions:
+    if "data_contents" in differing:
         raise UserError(
-            f"{sweep.location} holds a sweep of something else: {'; '.join(contradictions)}. Choose another --name, "
-            "or give the old values too."
+            f"{sweep.location} holds a sweep of other images or factors than --data-file has now; choose another "
+            "--name, or give the file as it was."
+        )
+    if differing:
+        told = "; ".join(
+            f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
+            for name in differing
+        )
+        raise UserError(
+            f"{sweep.location} holds a sweep of something else: {told}. Choose another --name, or give the old values "
+            "too."
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import numpy as np
 import pytest
 
 from dd_ray.cli import parse
@@ -69,6 +70,21 @@ def test_a_file_may_have_moved(tmp_path):
     check_agrees(after, folder)
     assert [(c.key, c.label) for c in after.trials] == [(c.key, c.label) for c in before.trials]
     assert not any("d.npz" in trial.label for trial in after.trials)
+
+
+def test_a_file_of_other_contents_is_refused_without_its_checksums(tmp_path):
+    plans = []
+    for name, white in (("one", 200), ("two", 255)):
+        images = np.zeros((20, 4, 32, 32), np.uint8)
+        images[:, :, 3] = white
+        np.savez(tmp_path / f"{name}.npz", images=images)
+        options = ["--dataset", "arrays", "--data-file", str(tmp_path / f"{name}.npz"), "--num-frames", "--num-test"]
+        plans.append(parse(TINY, options))
+    folder = SweepFolder.at(tmp_path / "sweep")
+    folder.write_manifest(make_manifest(plans[0], {}))
+    check_agrees(plans[0], folder)
+    with pytest.raises(UserError, match=r"other images or factors than --data-file has now; .* the file as it was\.$"):
+        check_agrees(plans[1], folder)
 
 
 def test_another_study_is_refused(sweep):
