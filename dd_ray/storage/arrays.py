@@ -170,8 +170,9 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
     except OSError as error:
         raise UserError(f"data_file = {path} cannot be read: {error.strerror or error}.") from error
     except DAMAGE as error:
-        why = f"is no .npz of plain arrays, nor a folder of .npy files: {error}"
-        raise UserError(f"data_file = {path} {why}.") from error
+        objects = "allow_pickle" in str(error)
+        why = "one is of Python objects; save names by astype(str), and numbers by astype(float)" if objects else error
+        raise UserError(f"data_file = {path} is no .npz of plain arrays, nor a folder of .npy files: {why}.") from error
 
 
 def _checked_images(path: Path, images: NDArray[Any]) -> NDArray[Any]:

@@ -314,6 +314,10 @@ def _with_nan(values):
             {"images": IMAGES, "factors": _far_apart(80), "factor_names": np.array(["a"])},
             "a goes from -1.7e.308 to 1.7e",
         ),
+        (
+            {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b", "c"], dtype=object)},
+            r"is no .npz of plain arrays.*one is of Python objects; save names by astype\(str\)",
+        ),
         ({"images": np.array([None] * 20)}, "is no .npz of plain arrays"),
         (
             {"images": (IMAGES / 255).astype(">f4")},
