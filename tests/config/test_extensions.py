@@ -749,6 +749,7 @@ CHANGED = [
         r"\n  blur_vae\.py:31, in forward: mu = torch\.cat",
     ),
     (("blur_vae.py", "self.blur = config.blur", "self.blur = config.blurred", BLURRED), r"in __init__ \(blur_vae"),
+    (("blur_vae.py", "e[:, 1:] +", "e[:, 1:] / 0 +", BLURRED), r"^model = blur_vae gives a loss that is no finite"),
     (
         (
             "blur_vae.py",
