@@ -131,6 +131,35 @@ def test_flips_are_judged_from_the_largest_mean_down() -> None:
     assert (expected <= LEVEL).sum() == 2 and len({*expected}) == 3
 
 
+def test_a_smaller_mean_whose_seeds_agree_more_is_no_surer_than_a_larger_one() -> None:
+    larger, smaller = np.r_[np.full(6, 10.0), -1.0], np.full(7, 8.0)
+    assert by_flips(smaller[None]) == 1 / 64
+    assert by_flips(np.array([larger, smaller])) == pytest.approx([2 / 64, 2 / 64])
+
+
+def test_without_a_score_differences_are_taken_as_independent() -> None:
+    """Of cells that share a reference, which is cautious; a seed that one of them lacks counts for the others."""
+    rng = np.random.default_rng(16)
+    scores, references = rng.normal([[1.0], [0.0], [0.0]], size=(3, 7)), np.tile(rng.normal(size=7), (3, 1))
+    scores[2, 1] = np.nan
+    differences = scores - references
+    squares, degrees = residual_squares(np.vstack([np.zeros(7), differences]))
+    statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / np.array([7, 7, 6]))
+    found = told_apart(scores, references, [0, 0, 0])
+    p_values = found.p_values
+    assert not found.flipped
+    assert p_values.min() == pytest.approx(chance_beyond(statistics.max(), np.arange(3), degrees))
+    assert p_values.min() > chance_beyond(statistics.max(), np.zeros(3, int), degrees) * 1.01
+
+
+def test_where_variances_differ_a_difference_that_lacks_a_seed_is_judged_by_those_it_has() -> None:
+    rng = np.random.default_rng(17)
+    scores = rng.normal(size=(6, 5)) * np.r_[0.001, np.ones(5)][:, None] + np.r_[1.0, np.zeros(5)][:, None]
+    scores[0, 4] = np.nan
+    found = told_apart(scores, np.zeros((6, 5)), np.arange(6))
+    assert not found.alike and found.number == 6 and not np.isnan(found.p_values).any()
+
+
 @pytest.mark.parametrize("seeds", [3, 5])
 def test_of_one_cell_and_its_reference_the_variances_are_alike(seeds: int) -> None:
     """What is left of two cells without the means of seeds differs by its sign alone."""
@@ -171,6 +200,20 @@ def test_residuals_are_those_of_an_analysis_of_variance_in_blocks() -> None:
 def test_whether_seeds_differ_does_not_depend_on_the_size_of_other_cells() -> None:
     small, large = np.array([1e-12, 2e-12, 4e-12]), np.array([1.0, 2.0, 4.0])
     assert told_apart([small, large], np.zeros((2, 3)), [0, 1]).number == 2
+
+
+def test_p_values_do_not_depend_on_the_unit_of_scores() -> None:
+    scores, references = np.random.default_rng(18).normal(size=(2, 4, 3))
+    p_values = told_apart(scores, references, [0, 0, 1, 1]).p_values
+    for unit in (1e-200, 1e200):
+        assert told_apart(unit * scores, unit * references, [0, 0, 1, 1]).p_values == pytest.approx(p_values)
+
+
+def test_differences_that_vary_unlike_are_told_though_cells_vary_alike() -> None:
+    rng = np.random.default_rng(19)
+    scores, references = rng.normal(size=(2, 6, 5))
+    scores[0] = references[0] + 1e-3 * rng.normal(size=5)
+    assert not told_apart(scores, references, np.arange(6)).alike
 
 
 def test_what_has_no_spread_is_not_compared() -> None:
@@ -222,6 +265,16 @@ def test_degrees_of_freedom_tell_cells_that_rise_and_fall_together() -> None:
     assert together.degrees == pytest.approx(2, abs=0.05)
 
 
+def test_degrees_of_freedom_where_scores_are_missing() -> None:
+    nan = np.nan
+    assert pooled_variance([[0.0, 1.0, nan, nan], [nan, nan, 3.0, 4.0]]).degrees == 2  # of four scores and two cells
+    # Deviations −½, ½ and −3, −1, 4: squares 26.5, of which those of the means of seeds have 2 degrees, the rest has 1.
+    of_seeds = 3.5**2 / 2 + 0.5**2 / 2 + 4**2
+    found = pooled_variance([[0.0, 1.0, nan], [2.0, 4.0, 9.0]])
+    assert found.deviation == pytest.approx(np.sqrt(26.5 / 3))
+    assert found.degrees == pytest.approx(26.5**2 / (of_seeds**2 / 2 + (26.5 - of_seeds) ** 2))
+
+
 def test_unlike_cells_keep_the_wider_interval() -> None:
     rng = np.random.default_rng(11)
     scores = rng.normal(size=(10, 4)) * np.r_[100.0, np.ones(9)][:, None]
@@ -230,6 +283,7 @@ def test_unlike_cells_keep_the_wider_interval() -> None:
     assert not variance.alike
     own = stats.t.ppf(0.975, 3) * scores.std(axis=1, ddof=1) / 2
     assert half[0] == pytest.approx(own[0]) and (half >= own * (1 - 1e-12)).all()
+    assert widths.error[0] == pytest.approx(scores[0].std(ddof=1) / 2)
 
 
 def test_the_scale_is_the_one_on_which_cells_vary_alike() -> None:
@@ -257,11 +311,16 @@ def test_one_seed_has_the_interval_of_the_others_and_equal_seeds_none() -> None:
     assert np.isnan(half[7:]).all()
     assert np.isnan(pooled_widths(np.ones((3, 2))).half).all()
     assert np.isnan(pooled_widths(rng.normal(size=(3, 1))).half).all()
+    in_proportion = np.logspace(-3, 3, 6)[:, None] * np.exp(rng.normal(size=(6, 2)))
+    widths = pooled_widths(np.vstack([in_proportion, [[1.0, np.nan]], [[-1.0, np.nan]]]))
+    assert widths.variance.scale == "log" and list(np.isnan(widths.half[6:])) == [False, True]
 
 
 def test_holm_adjusts_from_the_smallest_up() -> None:
     adjusted = holm(np.array([0.04, 0.001, np.nan, 0.02, 0.9]))
     assert adjusted == pytest.approx([0.08, 0.004, np.nan, 0.06, 0.9], nan_ok=True)
+    # No larger one is adjusted to less than a smaller one, and none to more than 1.
+    assert holm(np.array([0.011, 0.6, 0.01, 0.7])) == pytest.approx([0.04, 1, 0.04, 1])
 
 
 def test_the_best_of_many_looks_better_than_it_is() -> None:

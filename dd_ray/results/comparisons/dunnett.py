@@ -25,8 +25,6 @@ def by_dunnett(differences: Array, groups: NDArray[Any], least: float) -> Array:
     """
     number = (~np.isnan(differences)).sum(axis=1)
     squares, degrees = squares_of_groups(differences, groups)
-    if degrees <= 0 or squares <= 0:
-        return np.ones(len(differences))
     statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / number)
     if np.isnan(differences).any():
         # Taken as independent, which is cautious (Šidák 1967, JASA 62, p. 626).

@@ -39,9 +39,7 @@ def squares_of_groups(differences: Array, groups: NDArray[np.integer]) -> tuple[
         return _squares_of_complete_groups(differences, groups)
     squares, degrees = 0.0, 0
     for group in np.unique(groups):
-        of_group = differences[groups == group]
-        reference = np.where(np.isnan(of_group).all(axis=0), np.nan, 0.0)
-        found, free = residual_squares(np.vstack([reference, of_group]))
+        found, free = residual_squares(np.vstack([np.zeros(differences.shape[1]), differences[groups == group]]))
         squares, degrees = squares + found, degrees + free
     return squares, degrees
 
