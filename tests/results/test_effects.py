@@ -56,21 +56,38 @@ def test_effects_of_a_balanced_grid_are_those_of_an_analysis_of_variance(tmp_pat
     assert list(found["pairs"]) == [9, 6, 6, 3, 3]
 
 
-def test_a_missing_trial_takes_its_partners_along(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", [("failed", -1), ("stopped_early", 150)])
+def test_a_trial_that_is_missing_or_did_not_finish_takes_its_partners_along(
+    tmp_path: Path, state: tuple[str, int]
+) -> None:
     def ended(config: Values) -> tuple[str, int]:
         lost = (config["beta"], config["gamma"], config["seed"]) == (0.1, 0.0, 0)
-        return ("failed", -1) if lost else ("finished", 300)
+        return state if lost else ("finished", 300)
 
     found = effects(summary_of(write_sweep(tmp_path / "s", AXES, ended, noisy), metrics=["linear_r2"]))
     row = found[(found["axis"] == "gamma") & (found["value"] == 0.5)].iloc[0]
     differences = (scores()[:, 1] - scores()[:, 0]).ravel()[1:]
     assert row["pairs"] == 5
     assert row["effect"] == pytest.approx(differences.mean())
+    together = found[found["other_value"] == 0.5].iloc[0]
+    assert (row["seeds"], together["seeds"], together["pairs"]) == (3, 2, 2)
+
+
+def test_effects_are_to_the_lowest_value_wherever_it_is(tmp_path: Path) -> None:
+    path = write_sweep(
+        tmp_path / "s", {"beta": [0.1], "gamma": [0.5, 0.9]}, beside={"beta": [1.0], "gamma": [0.0, 0.9]}
+    )
+    found = effects(summary_of(path, metrics=["mcc"]))
+    assert list(found["lowest"]) == [0.1, 0.0]
+    assert list(found["value"]) == [1.0, 0.9]
 
 
 def test_counts_and_what_has_no_spread_have_no_intervals(tmp_path: Path) -> None:
     def exact(config: Values, iteration: int) -> Values:
-        return {"mcc": 0.1 * config["gamma"] + config["seed"] / 7, "active_units": 1.0 + config["seed"]}
+        return {
+            "mcc": 0.1 * config["gamma"] + config["seed"] / 7,
+            "active_units": 1.0 + config["seed"] * (config["gamma"] > 0),
+        }
 
     found = effects(summary_of(write_sweep(tmp_path / "s", AXES, metrics=exact), metrics=["mcc", "active_units"]))
     assert found[["ci_low", "ci_high", "p_value", "p_holm"]].isna().all(axis=None)
@@ -101,7 +118,7 @@ def test_a_metric_that_some_cells_lack_has_no_number_where_others_have_one(
 
 def test_a_sweep_of_one_cell_has_no_effect(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1]})
-    with pytest.raises(UserError, match="no effect to show"):
+    with pytest.raises(UserError, match=r"no axis of this sweep has two values .* no effect to show"):
         effects(summary_of(path))
     one = effects(summary_of(write_sweep(tmp_path / "t", {"beta": [0.1, 1.0]}), metrics=["mcc"]))
     assert math.isnan(one["ci_low"].iloc[0]) and one["effect"].iloc[0] == pytest.approx(0)
