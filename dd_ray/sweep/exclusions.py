@@ -22,7 +22,7 @@ def kept_by(excluded: Sequence[str]) -> Callable[[TrialConfig], bool]:
     combinations = [combination_of(text) for text in excluded]
     for name, value in {(name, value) for each in combinations for name, values in each.items() for value in values}:
         choices = choices_of(next(field for field in config_fields() if field.name == name))
-        if choices and isinstance(value, str) and value not in choices:
+        if choices and value not in choices:
             raise UserError(f"--exclude {name}={value}: there is no {value!r}; there are {', '.join(choices)}.")
     return lambda config: not any(belongs(config, each) for each in combinations)
 

@@ -6,6 +6,7 @@ import pytest
 
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
+from dd_ray.sweep.exclusions import combination_of
 from tests.sweep.studies import TINY
 
 
@@ -32,6 +33,25 @@ def test_what_has_no_effect_in_a_trial_counts_as_its_default():
 
 
 @pytest.mark.parametrize(
+    ("latents", "given", "excluded"),
+    [
+        (10, "--beta-norm 0.7 1.1", "beta=71.68"),
+        (3, "--beta 1.1 2", "beta_norm=0.00322265625"),  # both of a number that floats miss by a last digit
+        (10, "--beta 1 2", "beta=1 beta_norm=0.009765625"),
+        (10, "--beta-norm 1 2", "beta_norm=1"),
+    ],
+)
+def test_a_trial_is_left_out_by_either_form_of_beta(latents, given, excluded):
+    plan = parse(TINY, [*given.split(), "--gamma", "0", f"--num-latents={latents}", "--exclude", excluded])
+    (trial,) = plan.trials
+    assert (trial.config.beta or trial.config.beta_norm) == float(given.split()[-1])
+
+
+def test_a_value_that_is_not_given_can_be_left_out():
+    assert combination_of("clip_gradient=None,0.5 gamma=0") == {"clip_gradient": (None, 0.5), "gamma": (0.0,)}
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("gamma", "no combination"),
@@ -40,6 +60,7 @@ def test_what_has_no_effect_in_a_trial_counts_as_its_default():
         ("", "no combination"),
         ("nesterov=3", "nesterov.* no option of a trial"),
         ("gamma=much", "'much' is no number"),
+        ("gamma=None", "'None' is no number"),
         ("stochastic=true", "--exclude stochastic=true: 'true' is neither True nor False; give one"),
         ("gamma=0 gamma=0.5", "names gamma twice; .* join them with commas"),
         ("lambda=3 lam=0", "names lam twice"),
