@@ -52,6 +52,14 @@ def test_what_is_excluded_is_not_drawn_and_cells_that_are_one_are_drawn_once():
     assert sum(model == "beta_vae" for model, *_ in kept) == 1
 
 
+def test_a_cell_in_which_an_axis_has_no_effect_is_drawn_early():
+    """It stands for all values of that axis, by which half of all draws are of it, in place of one in 49."""
+    grid = ["--model", "beta_vae", "inertia_vae", "--beta", "1", "--gamma", *(f"{i / 50}" for i in range(1, 49))]
+    for seed in range(3):
+        drawn = cells("--lambda", "0", "--sample", "6", "--sample-seed", str(seed), grid=grid)
+        assert "beta_vae" in {model for model, *_ in drawn}
+
+
 def test_it_is_said_how_many_cells_of_how_many_are_drawn():
     plan = parse(TINY, [*GRID, "--sample", "12"])
     assert (
