@@ -49,6 +49,13 @@ def test_an_estimate_is_of_calls_memory_and_products(monkeypatch, compiled):
     assert shared == pytest.approx(calls + 2 * (frames + products))
 
 
+def test_work_grows_with_the_square_of_the_width_and_half_a_network_has_half_of_it():
+    half = replace(CONFIG, width_factor=CONFIG.width_factor / 2)
+    assert 4 * costs._gflop(half) == pytest.approx(costs._gflop(CONFIG))
+    encoder = small("supervised_encoder", batch_size=8, num_frames=10)
+    assert 2 * costs._gflop(encoder) == pytest.approx(costs._gflop(CONFIG))
+
+
 def test_what_is_measured_is_a_core_s_speed():
     rates = costs._rates(1)
     assert 0.1 < rates.gflops < 1000

@@ -1,10 +1,11 @@
 """When a sweep is to have ended."""
 
+import re
 import time
 
 import pytest
 
-from dd_ray.sweep.deadline import LONGEST_JOB, OF_SLURM, deadline_of
+from dd_ray.sweep.deadline import LONGEST_JOB, OF_SLURM, Deadline, deadline_of
 
 
 def job_ending_in(seconds):
@@ -47,3 +48,9 @@ def test_an_end_that_is_none_is_no_limit(end):
 @pytest.mark.parametrize("seconds", [-60, 2 * LONGEST_JOB])
 def test_an_end_that_has_passed_or_that_no_job_has_is_no_limit(seconds):
     assert deadline_of(None, time.monotonic(), job_ending_in(seconds)) is None
+
+
+@pytest.mark.parametrize(("days", "when"), [(0, r"\d\d:\d\d:\d\d"), (40, r"\d\d:\d\d on \d\d [A-Z][a-z]+")])
+def test_the_day_of_an_end_is_said_where_it_is_another(days, when):
+    at = time.monotonic() + days * 86400
+    assert re.fullmatch(f"Ends by {when} at the latest, as asked.", str(Deadline(at, at, "as asked")))

@@ -46,6 +46,20 @@ def test_more_of_anything_takes_more(field):
     assert memory.bytes_of(config_of(**{field: 8})) > memory.bytes_of(few)
 
 
+def test_held_out_data_are_counted_twice_where_there_is_a_split():
+    by_test = [memory.bytes_of(config_of(num_test=number)) for number in (1000, 2000)]
+    split = memory.bytes_of(config_of(num_test=1000, split="levels", train_share=0.5))
+    assert split == pytest.approx(by_test[1], abs=2)
+    assert split - by_test[0] > 1000 * 32 * 32 * memory.FLOAT
+
+
+def test_a_picture_of_latents_is_counted_where_there_are_any(monkeypatch):
+    configs = [config_of(), TrialConfig(model="supervised_encoder", num_test=2)]
+    whole = [memory.bytes_of(config) for config in configs]
+    monkeypatch.setattr(memory, "VALUES", 0)
+    assert [memory.bytes_of(config) < before for config, before in zip(configs, whole, strict=True)] == [True, False]
+
+
 @pytest.mark.parametrize("large", ["--batch-size 1000000", "--num-latents 10000", "--num-test 1000000"])
 def test_what_cannot_fit_is_refused_with_the_estimate(large, monkeypatch, capsys):
     monkeypatch.setattr(memory, "bytes_of_this_machine", lambda: 2 * 2**30)

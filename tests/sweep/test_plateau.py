@@ -68,6 +68,11 @@ def test_a_trial_at_a_plateau_has_ended_unless_the_plan_sees_none(options, ended
     assert plan.has_ended(Outcome(state="at_plateau", iteration=4), lambda: improving) == ended
 
 
+@pytest.mark.parametrize(("evaluate_at", "can"), [([0, 1, 2, 3], False), ([0, 1, 2, 3, 4], True)])
+def test_a_trial_can_end_early_where_an_evaluation_is_left_after_the_first_and_two_without_gain(evaluate_at, can):
+    assert rule(patience=2, since=1).can_be_reached(evaluate_at) == can
+
+
 def test_the_plan_says_when_a_trial_ends(capsys):
     plan = parse(TINY, "--stop-at-plateau 2 --min-delta 0.01 --evaluations 6 --grace-period 2 --scheduler none".split())
     assert plan.compared_by() == [
