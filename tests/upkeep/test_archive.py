@@ -94,6 +94,8 @@ def test_nothing_that_is_there_is_replaced(sweep: SweepFolder, tmp_path: Path, c
     whole = (tmp_path / "a.zip").read_bytes()
     assert run(sweep.location, "--out", tmp_path / "a.zip") == 2 and "exists already" in capsys.readouterr().err
     assert (tmp_path / "a.zip").read_bytes() == whole
+    (tmp_path / "link.zip").symlink_to("nowhere")
+    assert run(sweep.location, "--out", tmp_path / "link.zip") == 2 and "exists already" in capsys.readouterr().err
     assert run(tmp_path / "a.zip", "--extract", tmp_path) == 2 and "holds files already" in capsys.readouterr().err
 
 
