@@ -112,7 +112,7 @@ def test_nothing_is_computed_twice(sweep, monkeypatch):
     assert _added(sweep) == before and len(before) == 2
 
 
-def test_what_the_last_evaluation_has_is_not_computed_again(sweep, monkeypatch):
+def test_what_the_last_evaluation_has_is_not_computed_again_and_needs_no_state(sweep, capsys):
     trial = next(trial for trial in sweep.trials() if trial.evaluations())
     columns = FURTHER["mcc"].all_columns
     trial.record({"iteration": 5, **dict.fromkeys(columns, 0.7)})
@@ -120,6 +120,7 @@ def test_what_the_last_evaluation_has_is_not_computed_again(sweep, monkeypatch):
     before = trial.files.read("scores.jsonl")
     _score(sweep, "--metrics", "mcc")
     assert trial.files.read("scores.jsonl") == before
+    assert 5 not in trial.states() and "is past its last evaluation" not in capsys.readouterr().err
 
 
 def test_more_scores_come_beside_those_that_are_there(sweep):
