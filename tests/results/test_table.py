@@ -15,7 +15,8 @@ from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.metrics import COMPARABLE
 from dd_ray.results.__main__ import main
-from dd_ray.results.cells import cells_of, settings_of
+from dd_ray.results.cells import cells_of, order_of, settings_of
+from dd_ray.results.layout import NOT_GIVEN
 from dd_ray.results.printing import print_best_cells
 from dd_ray.results.table import SECONDS_TO_LIVE, effective_lambda
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -359,3 +360,9 @@ def test_seeds_that_agree_give_a_cell_no_interval(tmp_path):
     trials = results.final(results.load(path))
     (cell,) = cells_of(trials, settings_of(trials))
     assert math.isnan(cell.score("linear_r2").half) and cell.score("mcc").half > 0
+
+
+def test_values_are_in_an_order_whatever_they_are() -> None:
+    ordered = [(None,), (NOT_GIVEN,), (2.5,), (10,), ("9",), ("a",)]
+    for turned in (2, 4):
+        assert sorted(ordered[turned:] + ordered[:turned], key=order_of) == ordered
