@@ -112,5 +112,7 @@ def slots_on(node: Mapping[str, float], cpus: float, gpus: float) -> int:
     """Return the number of trials with these shares that a node with these resources holds."""
     by_cpu = node.get("CPU", 0) / cpus
     # Ray gives shares of a single GPU, or whole ones: two halves of different GPUs are not a GPU.
-    by_gpu = node.get("GPU", 0) * int(1 / gpus) if 0 < gpus <= 1 else node.get("GPU", 0) / gpus if gpus else by_cpu
+    by_gpu = (
+        node.get("GPU", 0) * int(1 / gpus + 1e-9) if 0 < gpus <= 1 else node.get("GPU", 0) / gpus if gpus else by_cpu
+    )
     return int(min(by_cpu, by_gpu) + 1e-9)

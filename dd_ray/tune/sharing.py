@@ -57,7 +57,7 @@ class Presence:
         Returns:
             A number from 1 to `capacity`.
         """
-        part = min(1.0, wanted / max(capacity, 1))
+        part = wanted / max(capacity, 1)
         self._entry.set.remote(part)
         share = fair_share(part, self._others())
         return max(1, int(share * capacity + 1e-9))

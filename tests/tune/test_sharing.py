@@ -10,7 +10,7 @@ from ray.exceptions import GetTimeoutError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.tune import pack_actors, sharing
 from dd_ray.tune.progress import Watcher
-from dd_ray.tune.resources import Resources
+from dd_ray.tune.resources import Resources, slots_on
 from dd_ray.tune.rounds import Round, Rounds, _Limit
 from dd_ray.tune.sharing import NAMESPACE, Presence, fair_share
 
@@ -69,6 +69,33 @@ def test_a_sweep_that_runs_few_trials_at_a_time_leaves_the_rest_of_a_cluster(mon
     for limit in both:
         limit.current()  # each learns of the other
     assert tuple(limit.current() for limit in both) == limits
+
+
+def test_a_sweep_that_is_alone_has_what_it_wants_and_always_room_for_a_trial():
+    alone = Announced("a", {})
+    assert [alone.slots(wanted, 100) for wanted in range(1, 120)] == [*range(1, 101), *[100] * 19]
+    assert alone.slots(5, 0) == 1  # as of a cluster whose nodes have yet to come
+    assert Announced("a", {str(other): 1.0 for other in range(9)}).slots(5, 4) == 1
+
+
+@pytest.mark.parametrize(
+    ("node", "cpus", "gpus", "slots"),
+    [
+        ({"CPU": 0.3}, 0.1, 0.0, 3),  # by floats, a last digit less
+        ({"CPU": 100.0, "GPU": 2.0}, 1, 0.4, 4),  # two on each GPU, and none on both
+        ({"CPU": 100.0, "GPU": 5.0}, 1, 2.0, 2),
+        ({"CPU": 100.0, "GPU": 1.0}, 1, 1 / 99, 99),
+        ({"CPU": 3.0, "GPU": 1.0}, 1, 0.1, 3),
+        ({"CPU": 8.0}, 1, 0.5, 0),
+    ],
+)
+def test_a_node_holds_as_many_trials_as_its_cpus_and_single_gpus_do(node, cpus, gpus, slots):
+    assert slots_on(node, cpus, gpus) == slots
+
+
+def test_a_cluster_without_room_runs_a_trial_at_a_time(monkeypatch):
+    monkeypatch.setattr("dd_ray.tune.resources._nodes", lambda without: [])
+    assert Resources(cpus=1, gpus=0, grows=False).trials_at_a_time(None) == 1
 
 
 def test_a_sweep_whose_share_shrinks_goes_on_with_fewer_trials_in_the_next_round(tmp_path, monkeypatch):
