@@ -9,6 +9,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from dd_ray.cli import parse
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.tune import medians, rungs
 from dd_ray.tune.medians import MedianRule
 from dd_ray.tune.private import rungs_of
 from dd_ray.tune.run import _judge
@@ -103,6 +104,20 @@ def test_trials_of_a_bracket_are_compared_with_its_own_alone_from_its_first_rung
     assert report(resumed, keys[1][1], 10, 0.9) == TrialScheduler.CONTINUE  # its first rung is at 20
     assert report(resumed, keys[1][1], 20, 0.2) == TrialScheduler.CONTINUE
     assert report(resumed, keys[0][1], 10, 0.2) == TrialScheduler.STOP
+
+
+def test_hyperband_has_as_many_brackets_as_asha_has_rungs():
+    plan = parse(TINY, "--iterations 30 --grace-period 1 --reduction-factor 3".split())
+    (bracket,) = rungs.asha(plan, {})._brackets
+    assert len(rungs.hyperband(plan, {})._brackets) == len(bracket._rungs) == 4
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("linear_r2", "CONTINUE"), ("reconstruction_error", "STOP")])
+def test_the_median_takes_what_is_better_from_the_metric(name, verdict):
+    plan = parse(TINY, ["--scheduler", "median", "--grace-period", "1", "--metric", name])
+    rule = medians.median(plan, {key: [{"iteration": 1, name: 0.5}] for key in "abc"})
+    result = {"iteration": 1, name: 0.6}
+    assert rule.on_trial_result(None, SimpleNamespace(config={"key": "d"}), result) == verdict
 
 
 def median(recorded, sign=-1.0):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,12 +45,14 @@ def test_signals_that_come_together_are_one_request(number):
 
 @BOTH
 def test_the_first_request_ends_in_order_and_the_second_at_once(number, monkeypatch):
-    monkeypatch.setattr(signals, "SECONDS_TOGETHER", 0)
+    now = [0.0]
+    monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now[0]))
     signals.expect_signals()
     asked = []
     with signals.ending_on_signals(lambda: asked.append(1)):
         os.kill(os.getpid(), number)
         assert asked == [1]
+        now[0] = signals.SECONDS_TOGETHER
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert asked == [1]
@@ -62,6 +65,10 @@ def test_a_request_that_was_swallowed_counts_later():
     asked = []
     with signals.ending_on_signals(lambda: asked.append(1)):
         assert asked == [1]
+        signals._requests.forget()
+        with pytest.raises(KeyboardInterrupt):  # it is the second request, then
+            os.kill(os.getpid(), signal.SIGINT)
+    assert asked == [1]
 
 
 def test_without_a_request_nothing_ends():
