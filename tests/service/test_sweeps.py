@@ -191,6 +191,23 @@ def test_extensions_travel_and_are_named_where_they_are_then():
     assert cluster.sent["entrypoint"].endswith("--gamma 0 --blur 0.2 --extension extensions/blur_vae.py")
 
 
+def test_extensions_that_a_file_of_values_names_travel_with_it(tmp_path):
+    cluster, values = Cluster(), tmp_path / "mine.yaml"
+    blur = ROOT / "tests" / "extensions" / "blur_vae.py"
+    values.write_text(f"extension: {blur}\nmodel: blur_vae\ngamma: 0\nblur: 0.2\n")
+    try:
+        submit(cluster, "--config", str(values))
+    finally:
+        unload(blur.name)
+    assert {"extensions/blur_vae.py", "values/mine.yaml"} <= cluster.files
+    assert cluster.sent["entrypoint"].endswith("--config values/mine.yaml --extension extensions/blur_vae.py")
+
+
+def test_sweeps_are_listed_from_the_oldest_on():
+    jobs = [job("RUNNING", submission_id=f"s{time}", start_time=time) for time in (3000, 1000, 2000)]
+    assert [sweep.id for sweep in sweeps.all_sweeps(Cluster(*jobs))] == ["s1000", "s2000", "s3000"]
+
+
 def test_files_too_large_for_a_study_stay_here(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(STUDY.read_text())
     monkeypatch.setattr(sweeps, "LARGEST_CODE", 100)
@@ -327,6 +344,7 @@ def sweep(tmp_path, monkeypatch):
 
 
 def test_what_is_packed_is_what_is_unpacked(sweep, tmp_path):
+    (sweep / "figures" / "report.html").write_text("made of the rest")
     written = pack.unpack(f"a warning\n{pack.pack(str(sweep))}\nanother", tmp_path / "here")
     assert len(written) == 3 and all(path.is_file() for path in written)
     assert (tmp_path / "here" / "results.csv").read_text() == results.load(sweep).to_csv(index=False)
