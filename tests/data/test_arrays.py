@@ -141,6 +141,10 @@ def test_whole_videos_are_held_out_and_an_epoch_has_each_other_once():
     assert dataset.test_set().images.shape == (8, 5, 3, 32, 32)
 
 
+def test_the_least_share_of_the_samples_is_one():
+    assert len(make_dataset(small("beta_vae", **COLOUR, split="samples", train_share=0.001)).train_indices) == 1
+
+
 def test_a_share_of_the_samples_can_be_held_out_too():
     half = make_dataset(small("beta_vae", **COLOUR, split="samples", train_share=0.5))
     whole = make_dataset(small("beta_vae", **COLOUR))
@@ -159,6 +163,14 @@ def test_levels_of_what_rests_can_be_held_out(tmp_path):
     fields = _fields(tmp_path, "size", images=IMAGES, factors=size)
     levels = make_dataset(small("beta_vae", **fields, split="levels", train_share=0.5)).levels()["size"]
     assert 10 < len(levels.values) <= 16 and levels.trained.sum() == round(len(levels.values) / 2)
+
+
+@pytest.mark.parametrize(("declared", "number"), [("kind", 6), ("kind:category", NUM_SAMPLES)])
+def test_few_values_and_all_categories_are_levels_as_they_are(tmp_path, declared, number):
+    kinds = np.arange(NUM_SAMPLES)[:, None] % number
+    fields = _fields(tmp_path, declared, images=IMAGES, factors=kinds)
+    levels = make_dataset(small("beta_vae", **fields, split="levels", train_share=0.5)).levels()["kind"]
+    np.testing.assert_allclose(levels.values, np.arange(number) / (number - 1), atol=1e-6)
 
 
 def test_factors_are_brought_to_0_and_1(tmp_path):
@@ -237,6 +249,9 @@ def test_scores_are_of_the_frames_of_held_out_videos():
     np.testing.assert_array_equal(factors, test_set.factors.flatten(0, 1).numpy())
     np.testing.assert_array_equal(pictures, (test_set.images * 255).round().flatten(0, 1).movedim(1, -1).numpy())
     np.testing.assert_array_equal(held_out_stills(config, 12), factors[:10])  # whole videos, an even number
+    np.testing.assert_array_equal(held_out_stills(config, 1), factors[:10])  # one for each half, at least
+    split = small("inertia_vae", **COLOUR, split="levels", train_share=0.67)
+    np.testing.assert_array_equal(held_out_stills(split, 10_000), factors)  # the same for every network
     latents, _ = encode_test_stills(model, config)
     with torch.inference_mode():
         np.testing.assert_allclose(latents, model.code(test_set.images).flatten(0, 1).numpy(), rtol=1e-4, atol=1e-6)

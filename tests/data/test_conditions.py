@@ -290,3 +290,8 @@ def test_what_is_lost_stays_with_its_video():
     for name in ("images", "factors", "clean"):
         assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
     assert torch.equal(torch.cat([part.lost["dropped"] for part in parts]), batch.lost["dropped"])
+
+
+def test_frames_are_counted_as_hidden_and_as_lost():
+    both, bar = (make_dataset(replace(VIDEO, occluder=16.0, drop_rate=rate)).batch(0) for rate in (0.5, 0.0))
+    assert both.lost.keys() == {"hidden", "dropped"} and torch.equal(both.lost["hidden"], bar.lost["hidden"])

@@ -6,7 +6,7 @@ import pytest
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
 from dd_ray.data.motion import redraw_until
-from dd_ray.data.split import NUM_INTERVALS, interval_of, trained_levels
+from dd_ray.data.split import NUM_INTERVALS, _moved_into, interval_of, trained_levels
 from dd_ray.errors import UserError
 from tests.small import small
 
@@ -203,3 +203,10 @@ def test_where_no_video_is_of_trained_combinations_alone_the_remedy_is_named(mon
     many = {"num_circles": 4, "motion": "bounce", "split": "combinations", "train_share": 0.1}
     with pytest.raises(UserError, match=r"train_share = 0\.1 has hardly a video .* of trained combinations; give more"):
         dataset_of("continuous", "moving_circles", **many).factors(0)
+
+
+@pytest.mark.parametrize("level", range(NUM_INTERVALS))
+def test_no_rounding_moves_a_draw_out_of_its_level(level):
+    ends = np.array([0, 1 - 2.0**-24, 1], np.float32)  # 1 is what a draw just below it is rounded to
+    moved = _moved_into(np.arange(NUM_INTERVALS) == level, ends)
+    assert (interval_of(moved) == level).all()
