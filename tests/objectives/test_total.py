@@ -58,6 +58,14 @@ def test_bernoulli_error_is_the_negative_log_likelihood_per_video(rng):
     torch.testing.assert_close(reconstruction_error(black_and_white, reconstruction, "bernoulli"), expected)
 
 
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_a_network_that_has_diverged_has_an_error_of_nan_and_raises_none(likelihood):
+    images = torch.full((2, 1, 1, 4, 4), 0.5)
+    reconstruction = images.clone()
+    reconstruction[0, 0, 0, 1, 2] = math.nan
+    assert reconstruction_error(images, reconstruction, likelihood).isnan()
+
+
 def test_bernoulli_error_of_grey_images_is_least_at_the_images(rng):
     images, other = torch.rand(2, 5, 3, 1, 4, 4, generator=rng)
     least = reconstruction_error(images, images, "bernoulli")
