@@ -261,6 +261,16 @@ def test_a_header_that_claims_more_than_the_file_has_takes_no_memory(name, shape
         tracemalloc.stop()
 
 
+def test_weights_of_another_type_are_refused():
+    with np.load(io.BytesIO(CONTENT)) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    name = next(name for name in arrays if name.startswith("weights/"))
+    content = io.BytesIO()
+    np.savez(content, **{**arrays, name: arrays[name].astype(np.float64)})
+    with pytest.raises(UserError, match=f"'{name}.npy' of type float64 is none of its arrays"):
+        load_state(content.getvalue())
+
+
 def test_arrays_on_top_of_each_other_are_refused():
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
