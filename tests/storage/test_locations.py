@@ -185,6 +185,11 @@ def test_a_url_that_cannot_be_read_does_not_repeat_what_could_be_a_key(url):
     assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["gs://anonymous:hidden@bucket/x", "s3://user%40bucket/x", "s3://user%3Ahidden%40b/x"])
+def test_a_user_or_a_password_before_a_bucket_is_a_key_however_it_is_written(url):
+    assert holds_key(split_url(url))
+
+
 @pytest.mark.parametrize(
     "url", ["https://host/x?author=someone&version=2", "s3://b/x?region=kansas", "gs://anonymous@b/x"]
 )
