@@ -128,8 +128,8 @@ def test_the_end_of_a_job_is_for_slurm_to_tell(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be another user")
 def test_a_folder_that_another_user_has_put_there_leads_to_no_ray(tmp_path):
     of_another = {
-        "srun": 'until [[ $1 == ray_node ]]; do shift; done\nmkdir "$2" && echo theirs:1 >"$2/ray_current_cluster"\n'
-        'chown 65534 "$2"\nsleep 1\nexit 1',  # as its mkdir fails
+        "srun": 'until [[ $1 == ray_node ]]; do shift; done\nmkdir "$2" && chown 65534 "$2"\n'
+        'echo theirs:1 >"$2/ray_current_cluster"\nsleep 1\nexit 1',  # as its mkdir fails
         "python": f'[[ $2 == *ray.init* ]] && echo "$3" >joined && exit\nexec {sys.executable} "$@"',
     }
     commands = stand_ins(tmp_path, STAND_INS | WITHOUT_RAY | of_another)
