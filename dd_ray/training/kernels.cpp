@@ -60,12 +60,13 @@ INLINE Count parts(Count count, Count size) { return (count + size - 1) / size; 
 // the end.
 Floats in_blocks(const float* kernels, Count taps, Count sources, Count targets, bool sources_first, Count width) {
     Floats blocks(parts(targets, width) * taps * sources * width);
+    const Count apart = sources_first ? taps : sources * taps;
+    float* to = blocks.data();
     for (Count c = 0; c < targets; c += width)
-        for (Count i = 0; i < sources; i++)
-            for (Count t = c; t < std::min(targets, c + width); t++) {
-                const float* from = kernels + (sources_first ? i * targets + t : t * sources + i) * taps;
-                float* to = &blocks[c * taps * sources + i * width + t - c];
-                for (Count k = 0; k < taps; k++) to[k * sources * width] = from[k];
+        for (Count k = 0; k < taps; k++)
+            for (Count i = 0; i < sources; i++, to += width) {
+                const float* from = kernels + (sources_first ? i * targets + c : c * sources + i) * taps + k;
+                for (Count t = 0; t < std::min(width, targets - c); t++) to[t] = from[t * apart];
             }
     return blocks;
 }

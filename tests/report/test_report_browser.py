@@ -141,6 +141,7 @@ def scroll_to(browser: Any, name: str) -> None:
 def place_on_map(browser: Any, x: int, y: int) -> dict[str, float]:
     """Where the middle of a cell of the map is in the window."""
     scroll_to(browser, "map")
+    settle(browser)
     script = """const map = document.getElementById('map'), box = map.getBoundingClientRect(), plot = map._fullLayout;
         return {x: box.left + plot.xaxis._offset + plot.xaxis.l2p(arguments[0]),
                 y: box.top + plot.yaxis._offset + plot.yaxis.l2p(arguments[1])}"""
