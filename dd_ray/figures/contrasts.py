@@ -96,11 +96,10 @@ def draw(outcomes: Sequence[_Outcome]) -> Figure:
     figure = Figure(figsize=(6.2 * len(outcomes), _HEAD + _ROW * rows), layout="constrained")
     for panel, outcome in zip(figure.subplots(1, len(outcomes), squeeze=False)[0], outcomes, strict=True):
         _draw_panel(panel, outcome)
-    seeds = max(each.seeds for outcome in outcomes for each in outcome.found)
-    figure.suptitle(
-        f"Best cells of arms less that of the baseline, {counted(seeds, 'seed')} that chose nothing", fontsize=11
-    )
-    figure.supxlabel("\n".join(_legend([each for outcome in outcomes for each in outcome.found])), fontsize=9)
+    found = [each for outcome in outcomes for each in outcome.found]
+    seeds = counted(max(each.seeds for each in found), "seed")
+    figure.suptitle(f"Best cells of arms less that of the baseline, {seeds} that chose nothing", fontsize=11)
+    figure.supxlabel("\n".join(_legend(found)), fontsize=9)
     return figure
 
 

@@ -183,9 +183,9 @@ def _map(content: Content, metric: Mapping[str, Any], at: Mapping[str, Any], end
 
 
 def _cell(content: Content, metric: Mapping[str, Any], place: int | None, ends: tuple[float, float]) -> str:
-    value = None if place is None else metric["mean"][-1][place]
     if place is None:
         return f"<td>{ABSENT}</td>"
+    value = metric["mean"][-1][place]
     letters = ["★"] if place in metric["best"][-1] else []
     letters += filter(None, [content["marks"][metric["mark"][-1][place]]["letter"]])
     letters += [COLLAPSED] if metric["collapsed"][-1][place] else []

@@ -44,9 +44,8 @@ def _try(config: TrialConfig) -> None:
     model, batch = stack[config.key].model, stack.dataset.batches([0])[0]
     with naming(own):
         stack.step()
-    if stack[config.key].diverged:
-        raise UserError(f"{own} gives a loss that is no finite number on the first batch; let it give one.")
-    with naming(own):
+        if stack[config.key].diverged:
+            raise UserError(f"{own} gives a loss that is no finite number on the first batch; let it give one.")
         evaluate(model, config, batch)
     if not model.traits.encodes:
         return
