@@ -226,6 +226,12 @@ def test_what_has_no_spread_is_not_compared() -> None:
     assert not told_apart(np.zeros((0, 3)), np.zeros((0, 3)), []).marked.any()
 
 
+def test_differences_without_spread_on_a_scale_are_not_compared_on_it() -> None:
+    references = np.array([[1.0, 2, 4, 8]])
+    found = told_apart(references * [[2.0], [16.0]], np.repeat(references, 2, axis=0), [0, 0])
+    assert found.scale == "identity" and not found.marked.any()
+
+
 def test_an_effect_in_proportion_is_compared_on_the_scale_of_logarithms() -> None:
     rng = np.random.default_rng(7)
     level = np.logspace(-4, 0, 12)[:, None]

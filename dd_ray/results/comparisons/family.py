@@ -108,6 +108,7 @@ def _on_scale(y: Array, r: Array, groups: NDArray[np.integer]) -> tuple[str, boo
         if scale.holds(y) and scale.holds(paired):
             differences = scale.of(y) - scale.of(r)
             cells = residuals(scale.of(np.vstack([y, *references])))
-            if are_alike(differences) and are_alike(cells, CLEARLY):
+            # Factors that all seeds agree in have no spread on a scale of ratios, which says nothing of other seeds.
+            if differs(differences).all() and are_alike(differences) and are_alike(cells, CLEARLY):
                 return scale.name, True, differences
     return SCALES[0].name, False, y - r
