@@ -5,7 +5,8 @@ Shapes: N images, I channels in, k×k kernel, H×W pixels in, H'×W' out.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +25,8 @@ class CPUConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        if (ours := _kernels_for([self], input)) is None:
-            return activated(self, super().forward(input))
-        return _applied(ours, [self], input)
+        computed = _by_our_kernels(self, [self], input)
+        return activated(self, super().forward(input)) if computed is None else computed
 
 
 class CPUConvTranspose2d(nn.ConvTranspose2d):
@@ -38,8 +38,8 @@ class CPUConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        if (ours := _kernels_for([self], input)) is not None and output_size is None:
-            return _applied(ours, [self], input)
+        if output_size is None and (computed := _by_our_kernels(self, [self], input)) is not None:
+            return computed
         if self.out_channels > 1 or self.bias is None:
             return activated(self, super().forward(input, output_size))
         out: Tensor = _ToOneChannel.apply(self, input, self.weight)
@@ -54,8 +54,8 @@ class CPUConvolutions(Convolutions):
         """Map images [N, C, H, W] to those of the last layer."""
         layers = [layer for layer in self if isinstance(layer, Convolution)]
         known = len(layers) == len(self) and dtype_between() is torch.float32
-        ours = _kernels_for(layers, input) if known else None
-        return super().forward(input) if ours is None else _applied(ours, layers, input)
+        computed = _by_our_kernels(self, layers, input) if known else None
+        return super().forward(input) if computed is None else computed
 
 
 CPU: Mapping[type[nn.Module], type[nn.Module]] = {
@@ -65,29 +65,36 @@ CPU: Mapping[type[nn.Module], type[nn.Module]] = {
 }
 
 
-def _kernels_for(layers: Sequence[Convolution], images: Tensor) -> Kernels | None:
-    """Return our kernels if there are any and they compute such layers."""
-    fits = images.ndim == 4 and images.dtype == torch.float32 and images.device.type == "cpu"
-    return kernels() if fits and all(map(_is_computed, layers)) else None
+_described: WeakKeyDictionary[nn.Module, tuple[torch.Size, tuple[Layer, ...] | None]] = WeakKeyDictionary()
+"""The layers of a module for images of the shape that it had last; None if our kernels do not compute them. Describing
+them takes a hundredth of an iteration of 8 × 10 frames."""
 
 
-def _is_computed(layer: Convolution) -> bool:
-    known = is_plain(layer) and math.prod(layer.kernel_size) <= MOST_TAPS
-    return known and layer.weight.dtype == torch.float32
+def _by_our_kernels(module: nn.Module, layers: Sequence[Convolution], images: Tensor) -> Tensor | None:
+    """Compute a module's layers, one after the other; None if there are no kernels for them."""
+    weights = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+    tensors = (images, *(weight for weight in weights if weight is not None))
+    fit = images.ndim == 4 and images.device.type == "cpu" and all(tensor.dtype == torch.float32 for tensor in tensors)
+    if not fit or (ours := kernels()) is None:
+        return None
+    known = _described.get(module)
+    if known is None or known[0] != images.shape:
+        known = _described[module] = (images.shape, _in_a_row(layers, images))
+    return None if known[1] is None else cast("Tensor", _Layers.apply(ours, known[1], images, *weights))
 
 
-def _applied(ours: Kernels, layers: Sequence[Convolution], images: Tensor) -> Tensor:
-    """Compute layers that follow each other."""
-    described, height_width = [], (images.shape[2], images.shape[3])
+def _in_a_row(layers: Sequence[Convolution], images: Tensor) -> tuple[Layer, ...] | None:
+    """Describe layers that follow each other; None if our kernels do not compute them."""
+    described, (number, channels, *size) = [], images.shape
     for layer in layers:
-        described.append(_described(layer, len(images), height_width))
-        height_width = (described[-1].narrow if described[-1].to == "narrow" else described[-1].wide)[:2]
-    weights = (tensor for layer in layers for tensor in (layer.weight, layer.bias))
-    out: Tensor = _Layers.apply(ours, tuple(described), images, *weights)
-    return out
+        if channels != layer.in_channels or not is_plain(layer) or math.prod(layer.kernel_size) > MOST_TAPS:
+            return None
+        described.append(_layer(layer, number, (size[0], size[1])))
+        *size, channels = described[-1].narrow if described[-1].to == "narrow" else described[-1].wide
+    return tuple(described)
 
 
-def _described(layer: Convolution, images: int, size: tuple[int, int]) -> Layer:
+def _layer(layer: Convolution, images: int, size: tuple[int, int]) -> Layer:
     """Describe a layer, given the number of images and the height and width of its input."""
     given = (*size, layer.in_channels)
     if isinstance(layer, nn.Conv2d):
@@ -127,8 +134,8 @@ class _Layers(torch.autograd.Function):
         ours, layers, saved = ctx.ours, ctx.layers, ctx.saved_tensors
         kernels_of, (*inputs, last) = saved[: len(layers)], saved[len(layers) :]
         _, _, of_images, *of_weights = ctx.needs_input_grad
-        gradient = before_activation(layers[-1].activation, gradient, last)
         gradient = gradient.contiguous(memory_format=torch.channels_last)
+        gradient = before_activation(layers[-1].activation, gradient, last)
         # Of each image first: PyTorch adds up a single number by threads, whose number its bits then depend on.
         sums: Tensor | None = gradient.sum((2, 3)).sum(0)
         found: list[Tensor | None] = []  # from the last layer to the first

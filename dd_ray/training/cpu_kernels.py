@@ -51,6 +51,15 @@ class _Threads(ctypes.Structure):
     _fields_ = (("parallel", ctypes.c_void_p), ("count", ctypes.c_int64))
 
 
+_ARGUMENTS = {
+    "dd_ray_convolve": (
+        *(ctypes.POINTER(_Shape), ctypes.c_int, *3 * (ctypes.c_void_p,)),
+        *(ctypes.c_int, *3 * (ctypes.c_void_p,), ctypes.POINTER(_Threads)),
+    ),
+    "dd_ray_correlate": (ctypes.POINTER(_Shape), *3 * (ctypes.c_void_p,), ctypes.POINTER(_Threads)),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """A layer for images of certain sizes.
@@ -96,8 +105,9 @@ class Kernels:
 
     def __init__(self, path: str) -> None:
         self._library = ctypes.CDLL(path)
-        for name in ("convolve", "correlate"):
-            getattr(self._library, f"dd_ray_{name}").restype = None
+        for name, arguments in _ARGUMENTS.items():
+            function = getattr(self._library, name)
+            function.restype, function.argtypes = None, arguments
         self.lanes: int = self._library.dd_ray_lanes()
 
     def convolve(
@@ -121,12 +131,12 @@ class Kernels:
         target, sums = _empty(layer.images, channels, height, width), None if given is None else torch.empty(channels)
         kernel = kernel.contiguous()  # as long as its memory is read, it has a name
         self._library.dd_ray_convolve(
-            ctypes.byref(_shape(layer)),
+            _shape(layer),
             layer.to == "wide",
             *(_pointer(tensor) for tensor in (images, kernel, bias)),
             _ACTIVATIONS.index(layer.activation),
             *(_pointer(tensor) for tensor in (given, target, sums)),
-            ctypes.byref(_threads()),
+            _threads(torch.get_num_threads()),
         )
         return target, sums
 
@@ -134,9 +144,9 @@ class Kernels:
         """Compute a kernel's gradient [O, I, k, k] from images, of which either are gradients."""
         kernel = torch.empty(layer.narrow[2], layer.wide[2], *layer.size)
         self._library.dd_ray_correlate(
-            ctypes.byref(_shape(layer)),
+            _shape(layer),
             *(_pointer(tensor) for tensor in (wide, narrow, kernel)),
-            ctypes.byref(_threads()),
+            _threads(torch.get_num_threads()),
         )
         return kernel
 
@@ -202,12 +212,13 @@ def _shape(layer: Layer) -> _Shape:
     return _Shape(layer.images, _Triple(*layer.wide), _Triple(*layer.narrow), *pairs)
 
 
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p | None:
-    return None if tensor is None else ctypes.c_void_p(tensor.data_ptr())
+def _pointer(tensor: Tensor | None) -> int | None:
+    return None if tensor is None else tensor.data_ptr()
 
 
-def _threads() -> _Threads:
-    return _Threads(_openmp(), torch.get_num_threads())
+@lru_cache
+def _threads(count: int) -> _Threads:
+    return _Threads(_openmp(), count)
 
 
 @cache

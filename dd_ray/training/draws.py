@@ -75,4 +75,4 @@ class Draws:
         if source != slot:
             self.noise[slot] = self.noise[source]
         else:
-            self.noise[slot] = noise(config, self._model, self._images, iteration, self._generators.at)
+            self.noise[slot] = noise(config, self._model, self._images, iteration, self._generators)

@@ -153,10 +153,6 @@ constexpr int TALL = LANES == 8 ? 6 : 8;  // rows of a tile of sums: pixels, or 
 INLINE Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 INLINE void store(float* to, Vector x) { *reinterpret_cast<Vector*>(to) = x; }
 INLINE void add(float* to, Vector x) { store(to, load(to) + x); }
-INLINE void copy(const float* from, Count count, Count width, float* to) {
-    if (count < width) std::copy_n(from, count, to);
-    else for (Count i = 0; i < width; i += LANES) store(to + i, load(from + i));
-}
 INLINE Vector all(float x) { return x - Vector{}; }
 
 // exp(x) - 1 for x <= 0, as 2^n (1 + q) - 1, with q = exp(r) - 1, |r| <= ln(2) / 2. The polynomial is that of expf in
@@ -212,26 +208,18 @@ inline Count taps_of(const Shape& s, bool transposed, Count row, Count column, C
     return count;
 }
 
-// Takes numbers through an activation; or if they are gradients by what it gave, back through it.
-template <Activation A> INLINE void through(const float* given, Count count, float* x) {
-    for (Count i = 0; i < count; i += LANES)
-        store(x + i, given ? before_activation(load(x + i), load(given + i), A) : activate(load(x + i), A));
-}
-
-// What becomes of a tile of sums [images, width], of which the first `count` channels are the target's.
-inline void finish(const Place& at, Count image, Count images, Count width, Count count, float* sums) {
-    const Count size = images * width, stride = at.target_stride;
-    float room[TALL * 2 * LANES], *given = at.images ? room : nullptr;
-    if (given && count < width) std::fill_n(given, size, 0.f);
-    for (Count p = 0; given && p < images; p++) copy(at.images + (image + p) * stride, count, width, given + p * width);
-    if (at.activation == RELU) through<RELU>(given, size, sums);
-    if (at.activation == ELU) through<ELU>(given, size, sums);
-    for (Count p = 0; p < images; p++) copy(sums + p * width, count, width, at.target + (image + p) * stride);
-    for (Count v = 0; at.sums && v < width; v += LANES) {
-        Vector total = {};
-        for (Count i = v; i < size; i += width) total += load(sums + i);
-        add(at.sums + v, total);
-    }
+// What becomes of a tile of sums: taken through an activation or, if images are given, back through it.
+template <Activation A, int P, int V>
+INLINE void finish(const Vector (&sum)[P][V], const float* images, float* target, Count stride, float* sums) {
+    Vector total[V] = {};
+    UNROLL for (int p = 0; p < P; p++)
+        UNROLL for (int v = 0; v < V; v++) {
+            const Count place = p * stride + v * LANES;
+            const Vector x = images ? before_activation(sum[p][v], load(images + place), A) : activate(sum[p][v], A);
+            store(target + place, x);
+            total[v] += x;
+        }
+    UNROLL for (int v = 0; sums && v < V; v++) add(sums + v * LANES, total[v]);
 }
 
 // Adds to a tile the products of R numbers, some floats apart, with V vectors.
@@ -254,10 +242,19 @@ template <int P, int V> void tile(const Place& at, Count image) {
         const float *x = at.source + image * stride + at.taps[k].source, *w = at.kernels + at.taps[k].kernel;
         for (Count i = 0; i < at.taps[k].length; i++, x++, w += 2 * LANES) add_products(sum, x, stride, w);
     }
-    float sums[P * V * LANES];
-    UNROLL for (int p = 0; p < P; p++)
-        UNROLL for (int v = 0; v < V; v++) store(sums + p * width + v * LANES, sum[p][v]);
-    finish(at, image, P, width, count, sums);
+    float room[2][P * V * LANES];
+    const bool whole = count == width;
+    if (!whole) std::fill_n(room[0], P * width, 0.f);
+    const Count place = image * at.target_stride, apart = whole ? at.target_stride : width;
+    for (Count p = 0; !whole && at.images && p < P; p++)
+        std::copy_n(at.images + place + p * at.target_stride, count, room[0] + p * width);
+    const float* images = !at.images ? nullptr : whole ? at.images + place : room[0];
+    float* target = whole ? at.target + place : room[1];
+    if (at.activation == LINEAR) finish<LINEAR>(sum, images, target, apart, at.sums);
+    if (at.activation == RELU) finish<RELU>(sum, images, target, apart, at.sums);
+    if (at.activation == ELU) finish<ELU>(sum, images, target, apart, at.sums);
+    for (Count p = 0; !whole && p < P; p++)
+        std::copy_n(room[1] + p * width, count, at.target + place + p * at.target_stride);
 }
 
 // Images from `begin` to `end`, in tiles of P images and a last one of fewer.
@@ -267,14 +264,19 @@ template <int P, int V> void tiles(const Place& at, Count begin, Count end) {
         if (begin < end) tiles<P - 1, V>(at, begin, end);
 }
 
-// The sums of the lanes of so many vectors, one in each lane.
-template <int N> INLINE Vector sums_of(Vector (&x)[N]) {
+// The sums of the lanes of N vectors, one in each lane: first of the lanes within fours, then of fours.
+template <int N> INLINE Vector sums_of(const Vector* x) {
+    if constexpr (N == 1) return *x;
+    constexpr int BLOCKS = LANES / 8, WITHIN = N > LANES / 4;
+    Vector sums[N / 2 + 1];
     Bits even, odd;
-    UNROLL for (int l = 0; l < LANES; l++) even[l] = 2 * l, odd[l] = 2 * l + 1;
-    UNROLL for (int n = LANES; n > 1; n /= 2)
-        UNROLL for (int i = 0; i < n / 2; i++)
-            x[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], even) + __builtin_shuffle(x[2 * i], x[2 * i + 1], odd);
-    return x[0];
+    UNROLL for (int l = 0; l < LANES; l++) {
+        even[l] = WITHIN ? l / 4 * 4 + l % 2 * 2 + l % 4 / 2 * LANES : l / 4 % BLOCKS * 8 + l % 4 + l / 4 / BLOCKS * LANES;
+        odd[l] = even[l] + (WITHIN ? 1 : 4);
+    }
+    UNROLL for (int i = 0; i < N / 2; i++)
+        sums[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], even) + __builtin_shuffle(x[2 * i], x[2 * i + 1], odd);
+    return sums_of<(N + 1) / 2>(sums);
 }
 
 // One channel of up to LANES images: products summed over the channels of the source. Where there are fewer images, the
@@ -288,7 +290,7 @@ inline void dots(const Place& at, Count begin, Count end) {
             const Vector weight = load(at.kernels + at.taps[k].kernel + i);
             UNROLL for (int n = 0; n < LANES; n++) sum[n] += load(images[n] + at.taps[k].source + i) * weight;
         }
-    Vector out = sums_of(sum) + *at.bias, given = {};
+    Vector out = sums_of<LANES>(sum) + *at.bias, given = {};
     for (Count n = begin; n < end && at.images; n++) given[n - begin] = at.images[n * at.target_stride];
     out = at.images ? before_activation(out, given, at.activation) : activate(out, at.activation);
     for (Count n = begin; n < end; n++) at.target[n * at.target_stride] = out[n - begin];

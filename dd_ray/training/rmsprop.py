@@ -15,5 +15,5 @@ def rmsprop(weights: Tensor, kept: Kept, gradient: Tensor, rates: Rates) -> Upda
     Source: Tieleman and Hinton 2012, "Lecture 6.5: RMSProp"; PyTorch's `torch.optim.RMSprop` without momentum.
     """
     square_avg = (kept["square_avg"] * SMOOTHING).addcmul_(gradient, gradient, value=1 - SMOOTHING)
-    step = rates.learning_rate * gradient / square_avg.sqrt().add_(EPSILON)
+    step = (rates.learning_rate * gradient).div_(square_avg.sqrt().add_(EPSILON))
     return {"square_avg": square_avg}, step

@@ -3,7 +3,7 @@
 Shapes: P weights of a model, all in one vector; B videos, T frames, L latents.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch.nn.utils import vector_to_parameters
 
 from dd_ray.config import OPTIMIZERS, TrialConfig
 from dd_ray.config.extensions import naming, own_code_of
-from dd_ray.data import Batch, Stream, generator
+from dd_ray.data import Batch, Generators, Stream
 from dd_ray.errors import UserError
 from dd_ray.models import Model, Reconstruction, build_model
 from dd_ray.objectives import Terms, Weights, objective
@@ -64,6 +64,8 @@ class Trial:
         initial = torch.cat([parameter.detach().flatten() for parameter in self.model.parameters()])
         self.iteration = 0
         self.terms: Terms | None = None
+        self._parameters = list(self.model.parameters())
+        self._generators = Generators()
         self.live_in(initial, nothing_kept(config, initial))
 
     @property
@@ -74,15 +76,14 @@ class Trial:
     def live_in(self, weights: Tensor, kept: Mapping[str, Tensor]) -> None:
         """Keep weights and optimiser state in these vectors [P], which hold them already."""
         self.weights, self.kept = weights, kept
-        vector_to_parameters(weights, self.model.parameters())
+        vector_to_parameters(weights, self._parameters)
 
     def step(self, batch: Batch) -> None:
         """Learn from the batch of this trial's iteration."""
         outputs = self.model(batch, self._noise(batch))
         terms = objective(self.config, outputs, Weights.at(self.config, self.iteration))
         # Parameters that are not used, such as the log-variance of a plain autoencoder's encoder, have gradient 0.
-        parameters = list(self.model.parameters())
-        gradients = torch.autograd.grad(terms.loss, parameters, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(terms.loss, self._parameters, allow_unused=True, materialize_grads=True)
         gradient = torch.cat([g.flatten() for g in gradients])
         update_(self.config, self.weights, self.kept, gradient, Rates.at(self.config, self.iteration))
         self.terms = terms.map(Tensor.detach)
@@ -195,7 +196,7 @@ class Trial:
         self.terms = None
 
     def _noise(self, batch: Batch) -> Tensor | None:
-        normal = noise(self.config, self.model, batch.images.shape, self.iteration)
+        normal = noise(self.config, self.model, batch.images.shape, self.iteration, self._generators)
         return None if normal is None else torch.from_numpy(normal).to(self.device)
 
     def _by_name(self, vector: Tensor) -> dict[str, Tensor]:
@@ -220,7 +221,7 @@ def noise(
     model: Model,
     images: Sequence[int],
     iteration: int,
-    generator_at: Callable[[int, Stream, int], np.random.Generator] = generator,
+    generators: Generators,
 ) -> NDArray[np.float32] | None:
     """Draw the standard normal noise of a trial at an iteration, for images [B, T, ...]; None if it takes none.
 
@@ -229,4 +230,4 @@ def noise(
     shape = model.noise_shape(*images[:2])
     if shape is None or not config.stochastic:
         return None
-    return generator_at(config.seed, Stream.NOISE, iteration).standard_normal(shape, dtype=np.float32)
+    return generators.at(config.seed, Stream.NOISE, iteration).standard_normal(shape, dtype=np.float32)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from dd_ray.config import TrialConfig
+from dd_ray.data import Generators
 from dd_ray.models import build_model
 from dd_ray.objectives import Weights
 from dd_ray.training import Stack, draws
@@ -37,7 +38,9 @@ def _assert_those_of_each_alone(drawn: Draws, which: draws.Which) -> None:
         config, iteration = which[slot]
         numbers = [*vars(Weights.at(config, iteration)).values(), *vars(Rates.at(config, iteration)).values(), 1]
         np.testing.assert_array_equal(drawn.table[slot], np.array(numbers, np.float32))
-        np.testing.assert_array_equal(drawn.noise[slot], noise(config, build_model(config), IMAGES, iteration))
+        np.testing.assert_array_equal(
+            drawn.noise[slot], noise(config, build_model(config), IMAGES, iteration, Generators())
+        )
 
 
 def test_they_are_those_of_each_trial_whatever_was_drawn_ahead():

@@ -110,7 +110,8 @@ def activation_of(layer: nn.Module) -> Activation:
 def before_activation(activation: Activation, gradient: Tensor, images: Tensor) -> Tensor:
     """Return the gradient with respect to z, given that with respect to images = activation(z), of the same shape."""
     if activation == "relu":
-        return gradient.masked_fill(images <= 0, 0)
+        of_relu: Tensor = torch.ops.aten.threshold_backward(gradient, images, 0)  # in one pass
+        return of_relu
     if activation == "elu":
         return torch.where(images <= 0, gradient * (images + 1), gradient)
     return gradient
