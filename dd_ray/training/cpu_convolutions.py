@@ -4,9 +4,9 @@ Shapes: N images, I channels in, k×k kernel, H×W pixels in, H'×W' out.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class CPUConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:  # as PyTorch names it
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        computed = _by_our_kernels(self, [self], input)
+        computed = _by_our_kernels([self], input)
         return activated(self, super().forward(input)) if computed is None else computed
 
 
@@ -38,7 +38,7 @@ class CPUConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Map images [N, I, H, W] to [N, O, H', W']."""
-        if output_size is None and (computed := _by_our_kernels(self, [self], input)) is not None:
+        if output_size is None and (computed := _by_our_kernels([self], input)) is not None:
             return computed
         if self.out_channels > 1 or self.bias is None:
             return activated(self, super().forward(input, output_size))
@@ -54,7 +54,7 @@ class CPUConvolutions(Convolutions):
         """Map images [N, C, H, W] to those of the last layer."""
         layers = [layer for layer in self if isinstance(layer, Convolution)]
         known = len(layers) == len(self) and dtype_between() is torch.float32
-        computed = _by_our_kernels(self, layers, input) if known else None
+        computed = _by_our_kernels(layers, input) if known else None
         return super().forward(input) if computed is None else computed
 
 
@@ -65,22 +65,27 @@ CPU: Mapping[type[nn.Module], type[nn.Module]] = {
 }
 
 
-_described: WeakKeyDictionary[nn.Module, tuple[torch.Size, tuple[Layer, ...] | None]] = WeakKeyDictionary()
-"""The layers of a module for images of the shape that it had last; None if our kernels do not compute them. Describing
-them takes a hundredth of an iteration of 8 × 10 frames."""
+_GEOMETRY = attrgetter(
+    *("transposed", "in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding"),
+    *("dilation", "groups", "padding_mode"),
+)
+_described: dict[Hashable, tuple[Layer, ...] | None] = {}
+"""Layers that follow each other, by their geometry and the shape of images; None if our kernels do not compute them.
+Describing them takes a hundredth of an iteration of 8 × 10 frames."""
 
 
-def _by_our_kernels(module: nn.Module, layers: Sequence[Convolution], images: Tensor) -> Tensor | None:
-    """Compute a module's layers, one after the other; None if there are no kernels for them."""
+def _by_our_kernels(layers: Sequence[Convolution], images: Tensor) -> Tensor | None:
+    """Compute layers that follow each other; None if there are no kernels for them."""
     weights = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
     tensors = (images, *(weight for weight in weights if weight is not None))
     fit = images.ndim == 4 and images.device.type == "cpu" and all(tensor.dtype == torch.float32 for tensor in tensors)
     if not fit or (ours := kernels()) is None:
         return None
-    known = _described.get(module)
-    if known is None or known[0] != images.shape:
-        known = _described[module] = (images.shape, _in_a_row(layers, images))
-    return None if known[1] is None else cast("Tensor", _Layers.apply(ours, known[1], images, *weights))
+    key = (images.shape, *((_GEOMETRY(layer), activation_of(layer)) for layer in layers))
+    if key not in _described:
+        _described[key] = _in_a_row(layers, images)
+    described = _described[key]
+    return None if described is None else cast("Tensor", _Layers.apply(ours, described, images, *weights))
 
 
 def _in_a_row(layers: Sequence[Convolution], images: Tensor) -> tuple[Layer, ...] | None:

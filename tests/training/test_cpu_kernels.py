@@ -154,6 +154,30 @@ def test_what_else_lies_between_layers_is_applied():
 
 
 @compiled
+def test_layers_that_are_changed_after_they_were_used_compute_as_they_are_now():
+    theirs, ours = _chain("encoder")
+    x = torch.randn(4, 1, 9, 7)
+    ours(x)
+    for layers in (theirs, ours):
+        layers[1].stride, layers[2].activation = (1, 2), "elu"
+    torch.testing.assert_close(ours(x).double(), theirs(x.double()), rtol=1e-4, atol=1e-5)
+
+
+@compiled
+def test_images_of_another_number_of_channels_are_refused_as_by_pytorch():
+    _, ours = _chain("encoder")
+    other = Conv2d(ours[0].out_channels + 1, 4, 3, activation="relu")
+    other.__class__ = CPUConv2d
+    with pytest.raises(RuntimeError, match="channels"):
+        ours(torch.randn(4, 2, 9, 7))
+    with pytest.raises(RuntimeError, match="channels"):
+        other(ours[0](torch.randn(4, 1, 9, 7)))
+    ours[1] = other
+    with pytest.raises(RuntimeError, match="channels"):
+        ours(torch.randn(4, 1, 9, 7))
+
+
+@compiled
 def test_gradients_that_are_not_asked_for_are_left_out():
     _, ours = _chain("encoder")
     x = torch.randn(4, 1, 9, 7)
