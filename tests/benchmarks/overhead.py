@@ -5,6 +5,7 @@ size, an evaluation that is recorded durably, an outcome, and Ray Tune. Beside i
 bare `tune.Tuner` with reused actors whose trials do nothing.
 """
 
+import argparse
 import logging
 import os
 import resource
@@ -127,7 +128,9 @@ def sweep_of(trials: int, folder: str, trainable: type[TrialTrainable]) -> float
 
 def main(args: Sequence[str] = ()) -> None:
     """Compare at 300 trials; with numbers of trials as arguments, see how a sweep grows with them."""
-    counts = [int(word) for word in args]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("trials", nargs="*", type=int, help="numbers of trials; none compares at 300")
+    counts = parser.parse_args(args).trials
     ray.init(
         "local", num_cpus=os.cpu_count(), include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
     )

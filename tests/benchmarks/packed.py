@@ -5,6 +5,7 @@ first trial's beginning and the last one's end, so without the start of Ray. N i
 36 processes is the same for any number.
 """
 
+import argparse
 import subprocess
 import sys
 import tempfile
@@ -81,7 +82,9 @@ def tables(given: int | None) -> Iterator[Table]:
 
 def main(args: Sequence[str] = ()) -> None:
     """Print it."""
-    show(tables(int(args[0]) if args else None))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("iterations", nargs="?", type=int, help="of each trial, N")
+    show(tables(parser.parse_args(args).iterations))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """Frames rendered a second, from factors to uint8 images: `python -m tests.benchmarks.rendering`."""
 
-from collections.abc import Callable
+import argparse
+import sys
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -31,8 +33,9 @@ def _renderer(config: TrialConfig) -> Callable[[], None]:
     return render
 
 
-def main() -> None:
+def main(args: Sequence[str] = ()) -> None:
     """Print frames a second as a Markdown table."""
+    argparse.ArgumentParser(description=__doc__).parse_args(args)
     cases = {(name, threads): _renderer(config) for threads in THREADS for name, config in CONFIGS.items()}
     print("| 64 samples a batch | threads | frames/s (median) | quartiles |")
     print("| --- | ---: | ---: | ---: |")
@@ -44,4 +47,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -6,6 +6,7 @@ written; the second, where there is a Chromium with its driver, what a reader wa
 with all parts of the page drawn once before.
 """
 
+import argparse
 import shutil
 import sys
 import tempfile
@@ -57,8 +58,11 @@ def numbers_of(config: Values, iteration: int) -> Values:
     return {name: float(base + 0.02 * part) for name, part in zip(REPORTED, noise, strict=True)} | {"active_units": 4.0}
 
 
-def main(folder: Path | None = None) -> None:
+def main(args: Sequence[str] = ()) -> None:
     """Write the page and the figures of a large sweep, and print how long each takes to write and to use."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, help="where the sweep is kept; a temporary one by default")
+    folder = parser.parse_args(args).folder
     with tempfile.TemporaryDirectory() as temporary:
         path = (folder or Path(temporary)) / "large"
         if not (path / "sweep.json").exists():
@@ -159,4 +163,4 @@ def _first_view(browser: Any, page: Path) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]))
+    main(sys.argv[1:])

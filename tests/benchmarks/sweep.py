@@ -1,5 +1,6 @@
 """Where the time of a quick sweep goes: `python -m tests.benchmarks.sweep [OPTION ...]`, options of the sweep."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -16,9 +17,10 @@ SWEEP = Path(__file__).parents[2] / "sweeps" / "inertia_grid.py"
 
 def main(args: Sequence[str] = ()) -> None:
     """Run the default sweep and print the shares of the time of all cores, while trials run and of the whole."""
+    _, options = argparse.ArgumentParser(description=__doc__).parse_known_args(args)
     with tempfile.TemporaryDirectory() as storage:
         started = time.perf_counter()
-        subprocess.run([sys.executable, str(SWEEP), "--storage", storage, *args], check=True)
+        subprocess.run([sys.executable, str(SWEEP), "--storage", storage, *options], check=True)
         wall = time.perf_counter() - started
         folder = next(Path(storage).iterdir())
         of_trials, trials = seconds_of_trials(folder), results.final(results.load(folder))
