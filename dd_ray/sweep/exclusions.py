@@ -5,9 +5,9 @@ from typing import Any, get_args
 
 from dd_ray.config import TrialConfig, config_fields, rounded_in_key
 from dd_ray.config.field import type_of
-from dd_ray.config.options import field_named
+from dd_ray.config.options import field_named, option_name
 from dd_ray.config.trial_fields import choices_of
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 
 Combination = Mapping[str, tuple[Any, ...]]
 """Fields with values; a trial belongs to the combination if it has one of the values of every field."""
@@ -69,7 +69,10 @@ def _value_in(config: TrialConfig, name: str) -> Any:
 def _field(name: str, option: str) -> str:
     found = field_named(name)
     if found is None:
-        raise UserError(f"{option} {name}=... names no option of a trial; a study's --help lists them.")
+        meant = did_you_mean(
+            name, map(option_name, (field.name for field in config_fields())), "a study's --help lists them."
+        )
+        raise UserError(f"{option} {name}=... names no option of a trial; {meant}")
     return found
 
 

@@ -95,7 +95,7 @@ def test_it_asks_and_takes_anything_but_yes_as_no(
         ([], "nothing is named to be removed"),
         (["--where", "gamma=0.3"], "no trial of"),
         (["--where", "gamma"], "--where 'gamma' is no combination"),
-        (["--where", "gama=1"], "--where gama=... names no option"),
+        (["--where", "gama=1"], "--where gama=... names no option of a trial; did you mean gamma?"),
         (["--where", "gamma=x"], "--where gamma=x: 'x' is no number"),
         (["--where", "stochastic=yes"], "--where stochastic=yes: 'yes' is neither True nor False"),
     ],
