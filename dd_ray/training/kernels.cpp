@@ -266,17 +266,17 @@ template <int P, int V> void tiles(const Place& at, Count begin, Count end) {
 
 // The sums of the lanes of N vectors, one in each lane: first of the lanes within fours, then of fours.
 template <int N> INLINE Vector sums_of(const Vector* x) {
-    if constexpr (N == 1) return *x;
-    constexpr int BLOCKS = LANES / 8, WITHIN = N > LANES / 4;
-    Vector sums[N / 2 + 1];
+    constexpr int HALF = LANES / 2, WITHIN = N > LANES / 4;
+    Vector sums[N / 2];
     Bits even, odd;
     UNROLL for (int l = 0; l < LANES; l++) {
-        even[l] = WITHIN ? l / 4 * 4 + l % 2 * 2 + l % 4 / 2 * LANES : l / 4 % BLOCKS * 8 + l % 4 + l / 4 / BLOCKS * LANES;
+        even[l] = WITHIN ? l / 4 * 4 + l % 2 * 2 + l % 4 / 2 * LANES : l % 4 + l % HALF / 4 * 8 + l / HALF * LANES;
         odd[l] = even[l] + (WITHIN ? 1 : 4);
     }
     UNROLL for (int i = 0; i < N / 2; i++)
         sums[i] = __builtin_shuffle(x[2 * i], x[2 * i + 1], even) + __builtin_shuffle(x[2 * i], x[2 * i + 1], odd);
-    return sums_of<(N + 1) / 2>(sums);
+    if constexpr (N == 2) return sums[0];
+    else return sums_of<N / 2>(sums);
 }
 
 // One channel of up to LANES images: products summed over the channels of the source. Where there are fewer images, the
