@@ -340,6 +340,12 @@ def test_0_has_a_place_of_its_own_on_a_logarithmic_axis(
     assert axis["values"] == pytest.approx(places) and list(dict.fromkeys(axis["ticktext"])) == ticks
 
 
+def test_settings_have_as_many_digits_as_labels() -> None:
+    values = [0.1234567890123, 1 / 3, 1e-7, 0.1, 12345678, 1.0, None, True, "mean"]
+    wanted = ["0.123457", "0.333333", "1e-7", "0.1", "12345678", "1", "none", "true", "mean"]
+    assert _of_script(f"{json.dumps(values)}.map(settingText)") == wanted
+
+
 @pytest.mark.parametrize(("half", "said"), [(0.01, ""), (0.02, ", though its interval holds 0"), (None, "")])
 def test_a_difference_whose_interval_holds_0_is_said_to_be_one(half: float | None, said: str) -> None:
     metric = {"differs": [[0]], "mean": [[-0.011]], "half": [[half]]}

@@ -52,10 +52,9 @@ function showConfig() {
   const own = cells[state.cell].config;
   const rows = Object.entries({ ...own, ...data.common }).map(([name, value]) => {
     const row = element("tr");
-    const text = value === null ? "none" : String(value);
     row.append(
       element("td", name),
-      element("td", text),
+      element("td", settingText(value)),
       element("td", name in own ? "differs in the sweep" : "", { class: "faint" }),
     );
     return row;

@@ -7,8 +7,6 @@ function differingSettings() {
   return names.filter((name) => new Set(configs.map((config) => JSON.stringify(config[name]))).size > 1);
 }
 
-const settingText = (value) => (value === null ? "none" : String(value));
-
 /** The rows of the table, as text: what each is of, and its value in each pinned cell. */
 function comparedRows() {
   const settings = differingSettings().map((name) => [

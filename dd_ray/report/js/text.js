@@ -43,6 +43,12 @@ function intervalsInWords() {
 /** How many of something there are: 1 cell, 2,000 cells. */
 const counted = (count, what) => `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
 
+/** A value of a config, in as many digits as those of an axis. */
+function settingText(value) {
+  if (value === null) return "none";
+  return typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(6)) : String(value);
+}
+
 const axisText = (axis, value) => axis.text[axis.values.indexOf(value)] ?? String(value);
 const escaped = (text) =>
   String(text).replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
