@@ -219,6 +219,9 @@ def test_seeds_that_did_not_get_as_far_are_told_from_those_of_the_mean(browser: 
     assert said in text(browser, "reading")
     press(browser, "iteration", LEFT)
     until(lambda: text(browser, "map-title").endswith("iteration 150"))
+    head, *rows = text(browser, "seeds").splitlines()[1:]  # below what they are
+    assert head.split("\t")[2] == "Last evaluation"
+    assert [row.split("\t")[2:] for row in rows] == [["300", "0.150"], ["150", "0.150"], ["0", "–"]]
     said = "0.150 ± 0 (2 of 3 seeds at iteration 150), unfinished at iteration 0 in 1 of 3 seeds"
     assert said in text(browser, "reading")
     assert complaints(browser) == []

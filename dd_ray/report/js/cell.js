@@ -27,7 +27,7 @@ function showSeeds() {
   const withErrors = trials.some((trial) => trial.error);
   const ofSeveral = trials.some((trial) => trial.sweep);
   const head = element("tr");
-  for (const text of ["Seed", "State", "Iteration", ...metrics.map((metric) => metric.short)])
+  for (const text of ["Seed", "State", "Last evaluation", ...metrics.map((metric) => metric.short)])
     head.append(element("th", text));
   if (ofSeveral) head.append(element("th", "Sweep", { class: "text" }));
   if (withErrors) head.append(element("th", "Error", { class: "text" }));
