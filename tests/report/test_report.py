@@ -390,6 +390,16 @@ def test_a_cell_is_kept_by_its_whole_name(typed: str, meant: list[list[str]]) ->
 
 
 @pytest.mark.parametrize(
+    "typed", ["linear_r2", "linear r2", "R²", "Linear R² (mean of factors)", "linear r² (Mean of factors)", "Linear R²"]
+)
+def test_a_metric_is_meant_by_each_name_that_the_page_shows(typed: str) -> None:
+    metric = {"label": "Linear R² (mean of factors)"}
+    columns = [{"name": "beta", "title": "β"}, {"name": "linear_r2", "title": "R²", "metric": metric}]
+    clauses = f"clausesOf({json.dumps(typed + ' > 0.5')}).map(({{ column, filter }}) => [column?.name, filter])"
+    assert _of_script(f"(columnsOfTable = {json.dumps(columns)}, {clauses})") == [["linear_r2", ">0.5"]]
+
+
+@pytest.mark.parametrize(
     ("values", "part", "kept"),
     [
         (["a_vae", "b_vae", "none"], [-0.2, 1.3], ["a_vae", "b_vae"]),

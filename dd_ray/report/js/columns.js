@@ -92,11 +92,13 @@ const keeps = (text, column, cell) =>
 
 const plainName = (name) => name.toLowerCase().replace(/[\s_-]/g, "");
 
+const withoutUnit = (label) => label.replace(/ \([^()]*\)$/, "");
+
 /** The column that a word means: by its name, as an option is spelled, or as it is written on the page. */
 function columnNamed(word) {
   const wanted = plainName(word);
-  return columnsOfTable.find(({ name, title, axis }) =>
-    [name, title, axis?.option ?? "", axis?.symbol ?? ""].some((known) => known && plainName(known) === wanted),
+  return columnsOfTable.find(({ name, title, axis, metric: { label } = { label: "" } }) =>
+    [name, title, axis?.option, axis?.symbol, label, withoutUnit(label)].some((known) => known && plainName(known) === wanted),
   );
 }
 
