@@ -43,7 +43,7 @@ function showEffects() {
   const ofEach = (row) => effectRow(of, row, reach);
   $("effects-title").textContent = `What each axis changes: ${state.metric.label}`;
   $("effects-help").textContent =
-    `${title}. Of all complete trials at iteration ${data.last.toLocaleString("en")}, also where the map shows fewer.`;
+    `${title}. Of all complete trials at iteration ${iterations.at(-1).toLocaleString("en")}, also where the map shows fewer.`;
   $("effects").replaceChildren(
     ...headedRows("One axis, from its lowest value", places.filter((row) => !rows[row].interaction), ofEach),
     ...headedRows("Two together: by how much they change each other's effect", places.filter((row) => rows[row].interaction), ofEach),
