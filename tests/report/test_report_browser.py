@@ -285,6 +285,7 @@ def test_a_slider_to_a_map_that_lacks_the_chosen_cell_leads_to_the_nearest_or_to
     until(lambda: text(browser, "cell-title") == "β = 1, γ = 0, λ = 0, model = beta_vae")
     press(browser, "slice-lam", RIGHT)  # the β-VAE has no λ
     until(lambda: text(browser, "cell-title") == "No cell chosen")
+    assert text(browser, "legend") == "the sweep has no cell here"
     press(browser, "iteration", LEFT)
     until(lambda: text(browser, "map-title").endswith("iteration 150"))
     assert text(browser, "reading") == ""  # it told a cell of another map, at another iteration

@@ -74,6 +74,7 @@ function extent(metric, values) {
 }
 
 function drawLegend(shownCells) {
+  if (!shownCells.length) return $("legend").replaceChildren(element("li", "the sweep has no cell here"));
   const [metric, time] = [mapped(), state.time];
   const present = new Set(shownCells.map((cell) => metric.mark[time][cell]));
   const entries = [...present]
