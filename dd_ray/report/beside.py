@@ -4,6 +4,7 @@ The numbers are those of the sweeps' own pages, at the last iteration of each.
 """
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -22,6 +23,8 @@ Content = Mapping[str, Any]
 """What `dd_ray.report.content.collect` gives of a sweep."""
 BESIDE, METRIC = "beside", "metric"
 """Names in the query of the page's address."""
+Maps = dict[str, dict[str, Any]]
+"""Maps of a sweep by their titles: each one's values of fields that are no axes of it."""
 ABSENT, _ = MARKS["absent"]
 """What stands in a place of a map where the sweep has no cell."""
 
@@ -50,7 +53,7 @@ def beside_body(names: Sequence[str], contents: Sequence[Content], findings: Seq
     heads = "".join(f'<th scope="col" class="text">{html.escape(sweep)}</th>' for sweep in names)
     said = [text or "Nothing can be said yet." for text in findings]
     found = "".join(f'<td class="text finding">{html.escape(text)}</td>' for text in said)
-    maps = _maps(names, contents, chosen)
+    maps = _maps_of(contents)
     return f"""<section class="panel"><h2>What differs</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="What differs"><table class="differing">
 <thead><tr><th scope="col"></th>{heads}</tr></thead><tbody>{_differing(contents)}
@@ -58,7 +61,7 @@ def beside_body(names: Sequence[str], contents: Sequence[Content], findings: Seq
 <section class="panel"><h2>{html.escape(chosen[0]["label"])}</h2><p class="hint">{choices}</p>
 <p class="hint">Means over seeds at the last iteration, ± half of their 95% intervals. {_scale_in_words(chosen)}
 ★ is the best of a map.{_letters(contents, chosen, maps)}</p>
-<div class="pair">{maps}</div></section>"""
+<div class="pair">{_drawn(names, contents, chosen, maps)}</div></section>"""
 
 
 def _choice(names: Sequence[str], metric: Mapping[str, Any], *, current: bool) -> str:
@@ -108,25 +111,25 @@ def _scale_in_words(chosen: Sequence[Mapping[str, Any]]) -> str:
     return f"Both maps have one colour scale, from {low:.3g} to {high:.3g}."
 
 
-def _letters(contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]], maps: str) -> str:
+def _letters(contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]], maps: Sequence[Maps]) -> str:
     """Return a sentence that explains the letters of the maps; empty where they have none."""
     drawn = [content["marks"][mark] for content, of in zip(contents, chosen, strict=True) for mark in of["mark"][-1]]
     meanings = {mark["letter"]: mark["meaning"] for mark in drawn if mark["letter"]}
     if any(any(of["collapsed"][-1]) for of in chosen):
         meanings[COLLAPSED] = "collapsed: no active unit in some seed"
-    if f"<td>{ABSENT}</td>" in maps:
+    if any(_has_gaps(content, at) for content, own in zip(contents, maps, strict=True) for at in own.values()):
         meanings[ABSENT] = MARKS["absent"][1]
     said = "; ".join(f"{letter} {meaning}" for letter, meaning in meanings.items())
     return html.escape(f" Letters: {said}.") if said else ""
 
 
-def _maps(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]]) -> str:
+def _drawn(
+    names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]], maps: Sequence[Maps]
+) -> str:
     """Return the maps of both, slice by slice, those of the same slice in the same row."""
-    axes = [axis for content in contents for axis in content["axes"] if axis["field"] in content["layout"]["slices"]]
-    slices = [_slices(content, {axis["field"]: axis["symbol"] for axis in axes}) for content in contents]
     parts = []
-    for title in dict.fromkeys([*slices[0], *slices[1]]):
-        for name, content, metric, own in zip(names, contents, chosen, slices, strict=True):
+    for title in dict.fromkeys([*maps[0], *maps[1]]):
+        for name, content, metric, own in zip(names, contents, chosen, maps, strict=True):
             heading = html.escape(", ".join(filter(None, [name, title])))
             drawn = _map(content, metric, own[title], _ends(chosen)) if title in own else "<p>It has no such map.</p>"
             region = f'tabindex="0" role="region" aria-label="{heading}"'
@@ -134,8 +137,18 @@ def _maps(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Ma
     return "".join(parts)
 
 
-def _slices(content: Content, symbols: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return the maps that a sweep has, by their titles: the values of fields that are no axes of a map.
+def _maps_of(contents: Sequence[Content]) -> list[Maps]:
+    """Return the maps of each sweep that it has a cell of."""
+    axes = [axis for content in contents for axis in content["axes"] if axis["field"] in content["layout"]["slices"]]
+    slices = [_slices(content, {axis["field"]: axis["symbol"] for axis in axes}) for content in contents]
+    return [
+        {title: at for title, at in own.items() if _inside(content, at)}
+        for content, own in zip(contents, slices, strict=True)
+    ]
+
+
+def _slices(content: Content, symbols: Mapping[str, str]) -> Maps:
+    """Return what maps a sweep may have, by their titles: the values of fields that are no axes of a map.
 
     Args:
         content: of the sweep.
@@ -151,7 +164,7 @@ def _slices(content: Content, symbols: Mapping[str, str]) -> dict[str, dict[str,
         for field in symbols
         if field in own or field in common
     }
-    found = {}
+    found: Maps = {}
     for chosen in product(*values.values()):
         at = dict(zip(values, chosen, strict=True))
         title = ", ".join(f"{symbols[field]} = {text}" for field, (_, text) in at.items())
@@ -161,13 +174,7 @@ def _slices(content: Content, symbols: Mapping[str, str]) -> dict[str, dict[str,
 
 def _map(content: Content, metric: Mapping[str, Any], at: Mapping[str, Any], ends: tuple[float, float]) -> str:
     """Return a map as a table whose cells have the colours of their values."""
-    axes = {axis["field"]: axis for axis in content["axes"]}
-    x, y = (axes.get(content["layout"][place]) for place in ("x", "y"))
-    inside = {
-        tuple(cell["at"].get(axis["field"]) if axis else None for axis in (x, y)): place
-        for place, cell in enumerate(content["cells"])
-        if all(cell["at"][field] == value for field, value in at.items())
-    }
+    (x, y), inside = _axes(content), _inside(content, at)
     columns, rows = ([*zip(axis["values"], axis["text"], strict=True)] if axis else [(None, "")] for axis in (x, y))
     corner = " \\ ".join(axis["symbol"] for axis in (y, x) if axis)
     head = "".join(f'<th scope="col">{html.escape(text)}</th>' for _, text in columns)
@@ -180,6 +187,27 @@ def _map(content: Content, metric: Mapping[str, Any], at: Mapping[str, Any], end
     return (
         f'<table class="heat"><thead><tr><th>{html.escape(corner)}</th>{head}</tr></thead><tbody>{body}</tbody></table>'
     )
+
+
+def _axes(content: Content) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """Return the axes of a sweep's maps: that along x and that along y, of which it may have none."""
+    axes = {axis["field"]: axis for axis in content["axes"]}
+    return axes.get(content["layout"]["x"]), axes.get(content["layout"]["y"])
+
+
+def _inside(content: Content, at: Mapping[str, Any]) -> dict[tuple[Any, Any], int]:
+    """Return the cells of a map by their values along x and y."""
+    x, y = (axis["field"] if axis else None for axis in _axes(content))
+    return {
+        (cell["at"].get(x), cell["at"].get(y)): place
+        for place, cell in enumerate(content["cells"])
+        if all(cell["at"][field] == value for field, value in at.items())
+    }
+
+
+def _has_gaps(content: Content, at: Mapping[str, Any]) -> bool:
+    """Whether the sweep lacks a cell of a map."""
+    return len(_inside(content, at)) < math.prod(len(axis["values"]) for axis in _axes(content) if axis)
 
 
 def _cell(content: Content, metric: Mapping[str, Any], place: int | None, ends: tuple[float, float]) -> str:

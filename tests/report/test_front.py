@@ -232,6 +232,24 @@ def test_maps_of_what_one_sweep_alone_varies_stand_beside_the_same_of_the_other(
     assert maps == [("one, λ = 0", True), ("other, λ = 0", False), *alike]
 
 
+def test_a_map_that_a_sweep_has_no_cell_of_is_not_drawn_beside_that_of_the_other(tmp_path: Path) -> None:
+    of_map = {"beta": [0.1, 1.0], "gamma": [0.5, 0.9], "lam": [0.0, 10.0]}
+    of_vae = {"model": ["beta_vae"], "gamma": [0.0], "lam": [0.0]}
+    write_sweep(tmp_path / "one", of_map, metrics=measured, beside=of_vae)
+    write_sweep(tmp_path / "other", of_map, metrics=measured)
+    _, front_of = _shown(str(tmp_path))
+    assert front_of is not None
+    page = front_of({"beside": ["one", "other"]})
+    maps = {part.partition("<")[0]: part.partition("</div>")[0] for part in page.split("<h3>")[1:]}
+    assert [title for title, drawn in maps.items() if "<table" in drawn] == [
+        *("one, λ = 0, model = beta_vae", "one, λ = 0, model = inertia_vae", "other, λ = 0, model = inertia_vae"),
+        *("one, λ = 10, model = inertia_vae", "other, λ = 10, model = inertia_vae"),
+    ]
+    assert not any("λ = 10, model = beta_vae" in title for title in maps)
+    assert "· not part of the sweep" in page
+    assert "not part of the sweep" not in front_of({"beside": ["other", "other"]})
+
+
 def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
     sweep = SweepFolder.at(tmp_path / "s")
     sweep.write_manifest({"study": "inertia_grid", "axes": {}, "options": {}})
