@@ -59,8 +59,8 @@ def beside_body(names: Sequence[str], contents: Sequence[Content], findings: Seq
 <thead><tr><th scope="col"></th>{heads}</tr></thead><tbody>{_differing(contents)}
 <tr><th scope="row">came out</th>{found}</tr></tbody></table></div></section>
 <section class="panel"><h2>{html.escape(chosen[0]["label"])}</h2><p class="hint">{choices}</p>
-<p class="hint">Means over seeds at the last iteration, ± half of their 95% intervals. {_scale_in_words(chosen)}
-★ is the best of a map.{_letters(contents, chosen, maps)}</p>
+<p class="hint">{html.escape(_numbers_in_words(names, contents, chosen))} {_scale_in_words(chosen)}
+{html.escape(_best_in_words(names, contents, chosen))}{_letters(contents, chosen, maps)}</p>
 <div class="pair">{_drawn(names, contents, chosen, maps)}</div></section>"""
 
 
@@ -106,9 +106,30 @@ def _ends(chosen: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
     return min(lows, default=0.0), max(highs, default=1.0)
 
 
+def _numbers_in_words(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the numbers are; of intervals, where there are any."""
+    one, other = (f"{content['iterations'][-1]:,}" for content in contents)
+    where = one if one == other else f"{one} of {names[0]} and {other} of {names[1]}"
+    with_intervals = any(half is not None for metric in chosen for half in metric["half"][-1])
+    return f"Means over seeds at iteration {where}{', ± half of their 95% intervals' if with_intervals else ''}."
+
+
+def _best_in_words(names: Sequence[str], contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]]) -> str:
+    """Return what a star is the best of, and which sweeps have none; empty for a metric without a better side."""
+    if not chosen[0]["better"]:
+        return ""
+    has_best = [bool(metric["best"][-1]) for metric in chosen]
+    axes = [axis for content in contents for axis in content["axes"] if axis["field"] in content["layout"]["rest"]]
+    further = " and ".join(dict.fromkeys(axis["symbol"] for axis in axes))
+    of_all = "★ is the best of the complete cells without collapse, of all maps of its sweep"
+    said = [f"{of_all}{f' that have its {further}' if further else ''}."] if any(has_best) else []
+    lacking = [name for name, has in zip(names, has_best, strict=True) if not has]
+    return " ".join([*said, *(f"No cell of {name} can be told apart as its best." for name in lacking)])
+
+
 def _scale_in_words(chosen: Sequence[Mapping[str, Any]]) -> str:
     low, high = _ends(chosen)
-    return f"Both maps have one colour scale, from {low:.3g} to {high:.3g}."
+    return f"All maps have one colour scale, from {low:.3g} to {high:.3g}."
 
 
 def _letters(contents: Sequence[Content], chosen: Sequence[Mapping[str, Any]], maps: Sequence[Maps]) -> str:

@@ -250,6 +250,28 @@ def test_a_map_that_a_sweep_has_no_cell_of_is_not_drawn_beside_that_of_the_other
     assert "not part of the sweep" not in front_of({"beside": ["other", "other"]})
 
 
+def test_what_is_said_of_maps_beside_each_other_holds_for_both_sweeps(tmp_path: Path) -> None:
+    axes = {"beta": [0.1, 1.0], "gamma": [0.5, 0.9], "lam": [0.0, 10.0]}
+
+    def spread(config: Values, iteration: int) -> Values:
+        return {"mcc": config["gamma"] + (0.001 + 0.001 * config["beta"]) * config["seed"] ** 2, "kl": 1.0}
+
+    write_sweep(tmp_path / "one", {**axes, "delay": [0, 1], "seed": [0, 1, 2]}, metrics=spread)
+    write_sweep(tmp_path / "young", {**axes, "delay": [1]}, lambda config: ("unfinished", 150), metrics=spread)
+    _, front_of = _shown(str(tmp_path))
+    assert front_of is not None
+    page = front_of({"beside": ["one", "young"], "metric": ["mcc"]})
+    assert "Means over seeds at iteration 300 of one and 150 of young, ± half of their 95% intervals." in page
+    # It was the best of a map, though three of the four maps of a delay had none.
+    assert "★ is the best of the complete cells without collapse, of all maps of its sweep that have its delay." in page
+    assert "No cell of young can be told apart as its best." in page
+    page = front_of({"beside": ["young", "young"], "metric": ["mcc"]})
+    assert (
+        "Means over seeds at iteration 150." in page and "★ is" not in page and "±" not in page.partition("<h2>MCC")[2]
+    )
+    assert "best" not in front_of({"beside": ["one", "young"], "metric": ["kl"]}).partition("<h2>KL")[2]
+
+
 def test_a_sweep_without_trials_is_not_complete(tmp_path: Path) -> None:
     sweep = SweepFolder.at(tmp_path / "s")
     sweep.write_manifest({"study": "inertia_grid", "axes": {}, "options": {}})
