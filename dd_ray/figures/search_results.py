@@ -30,6 +30,7 @@ from dd_ray.figures.common import (
     VERMILION,
     folder_of,
     frame,
+    label_logarithms,
     name_in_title,
     run_command,
     write,
@@ -125,6 +126,7 @@ def _draw_slice(panel: Axes, table: pd.DataFrame, name: str, objective: str, *, 
     _draw_best(panel, shown, name, objective)
     if log:
         panel.set_xscale("log")
+        label_logarithms(panel.xaxis, shown[name].min(), shown[name].max())
     _frame(panel, None, shown[[objective]])
 
 

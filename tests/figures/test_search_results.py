@@ -71,6 +71,8 @@ def test_the_front_is_drawn_as_steps_through_its_suggestions(tmp_path: Path) -> 
     assert len(figure.axes) == 1 + 2 * 2
     assert [panel.get_xscale() for panel in figure.axes[1:]] == ["log", "linear"] * 2
     assert [panel.get_xlabel() for panel in figure.axes[3:]] == ["β", "γ"]
+    labels = [label.get_text() for label in figure.axes[1].get_xticklabels()]
+    assert {"0.02", "0.1", "0.5"} <= {*labels}  # β is between 0.01 and 1, where 10⁻¹ is harder to read
 
 
 def test_the_history_of_one_objective_never_gets_worse(tmp_path: Path) -> None:
