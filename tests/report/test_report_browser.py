@@ -1324,6 +1324,19 @@ def test_effects_are_of_the_last_iteration_that_a_trial_has_reached(browser: Any
     assert complaints(browser) == []
 
 
+def test_numbers_that_a_narrow_map_had_no_room_for_are_there_once_it_is_wide(start: Start, page: Path) -> None:
+    browser = show(start(), page)
+    numbers = """return [...document.querySelectorAll('#map .textpoint text')]
+        .filter(({ textContent }) => textContent.startsWith('0.01')).length"""
+    scroll_to(browser, "map")
+    there = until(lambda: browser.execute_script(numbers))
+    for width, expected in ((200, 0), (1200, there)):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        until(lambda expected=expected: browser.execute_script(numbers) == expected)
+    assert complaints(browser) == []
+
+
 def test_curves_end_with_the_last_evaluation(browser: Any, page: Path) -> None:
     show(browser, page)
     click(browser, place_on_map(browser, 1, 0))  # which was stopped at iteration 150, and keeps its number on maps

@@ -23,10 +23,14 @@ function sized(traces, layout) {
   return size === 1 ? [traces, layout] : [traces.map((trace) => enlarged(trace, size)), enlarged(layout, size)];
 }
 
+/** A trace without empty texts: plotly takes away the element of such a one, and draws none when it is empty no longer. */
+const withTexts = (trace) =>
+  trace.mode?.includes("text") ? { ...trace, text: trace.text.map((text) => text || " ") } : trace;
+
 /** Draw a plot in an element; `on` has a listener for each event of plotly's, added with the first drawing. */
 function plot(id, traces, layout, on = {}) {
   const first = !$(id).data;
-  Plotly.react(id, ...sized(traces, layout), QUIET);
+  Plotly.react(id, ...sized(traces.map(withTexts), layout), QUIET);
   if (first) for (const [event, listener] of Object.entries(on)) $(id).on(event, listener);
 }
 
