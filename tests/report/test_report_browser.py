@@ -1268,6 +1268,7 @@ def test_pinned_cells_are_compared_and_play_together(browser: Any, page: Path) -
     assert rows[2] == ["state", "complete", "stopped early at iteration 150"]
     (error,) = (row for row in rows if row[0].startswith("Reconstruction error"))
     assert all(" ± " in value for value in error[1:])
+    assert " ±: 95% intervals" in text(browser, "compared-help")  # of two seeds there are no bands
     drawn = "return document.getElementById('compared-curves').data?.map((trace) => trace.line.dash)"
     assert {"solid", "dash"} <= {*until(lambda: browser.execute_script(drawn))}
     assert browser.execute_script("return document.getElementById('map').layout.annotations.length") == 2

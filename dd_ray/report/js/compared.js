@@ -53,10 +53,11 @@ function showCompared() {
   $("compared-section").hidden = none;
   if (none) return $("compared-table").replaceChildren();
   const more = state.pins.length === 1 ? " Pin another cell to compare it with this one." : "";
-  const spread = state.pins.some((cell) => cells[cell].trials.length > 1);
+  const seeds = Math.max(...state.pins.map((cell) => cells[cell].trials.length));
+  const bands = seeds < FEWEST_SEEDS_WITH_BARS ? "" : " and bands";
   $("compared-help").textContent =
     `At iteration ${iterations[state.time].toLocaleString("en")}; settings first, as far as they differ.` +
-    (spread ? " ± and bands: 95% intervals of the means over seeds, of a variance pooled as in the table." : "") +
+    (seeds > 1 ? ` ±${bands}: 95% intervals of the means over seeds, of a variance pooled as in the table.` : "") +
     more;
   $("compared-legend").replaceChildren(...legendOfPins());
   $("compared-table").replaceChildren(...tableOfPins());
