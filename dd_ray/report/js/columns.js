@@ -98,7 +98,9 @@ const withoutUnit = (label) => label.replace(/ \([^()]*\)$/, "");
 function columnNamed(word) {
   const wanted = plainName(word);
   return columnsOfTable.find(({ name, title, axis, metric: { label } = { label: "" } }) =>
-    [name, title, axis?.option, axis?.symbol, label, withoutUnit(label)].some((known) => known && plainName(known) === wanted),
+    [name, title, axis?.option, axis?.symbol, label, withoutUnit(label)].some(
+      (known) => known && plainName(known) === wanted,
+    ),
   );
 }
 

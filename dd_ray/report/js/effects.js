@@ -37,13 +37,14 @@ function showEffects() {
   $("effects-section").hidden = !of;
   if (!of) return;
   const { rows, title } = data.effects;
+  const last = iterations.at(-1).toLocaleString("en");
   const ends = [...of.effect, ...of.low, ...of.high].filter((value) => value !== null).map(Math.abs);
   const reach = Math.max(...ends) || 1;
   const places = [...rows.keys()];
   const ofEach = (row) => effectRow(of, row, reach);
   $("effects-title").textContent = `What each axis changes: ${state.metric.label}`;
   $("effects-help").textContent =
-    `${title}. Of all complete trials at iteration ${iterations.at(-1).toLocaleString("en")}, also where the map shows fewer.`;
+    `${title}. Of all complete trials at iteration ${last}, also where the map shows fewer.`;
   $("effects").replaceChildren(
     ...headedRows("One axis, from its lowest value", places.filter((row) => !rows[row].interaction), ofEach),
     ...headedRows("Two together: by how much they change each other's effect", places.filter((row) => rows[row].interaction), ofEach),

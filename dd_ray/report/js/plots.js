@@ -23,7 +23,7 @@ function sized(traces, layout) {
   return size === 1 ? [traces, layout] : [traces.map((trace) => enlarged(trace, size)), enlarged(layout, size)];
 }
 
-/** A trace without empty texts: plotly takes away the element of such a one, and draws none when it is empty no longer. */
+/** A trace without empty texts: plotly takes away the element of one, and has none when it is filled. */
 const withTexts = (trace) =>
   trace.mode?.includes("text") ? { ...trace, text: trace.text.map((text) => text || " ") } : trace;
 
