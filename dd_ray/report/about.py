@@ -1,10 +1,10 @@
 """Describes a sweep: its name, its question, who asked for it when and where, and the software that ran it."""
 
-import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from dd_ray.command_line import as_called
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder
 
@@ -33,7 +33,7 @@ def _about(sweep: SweepFolder) -> dict[str, Any]:
         "question": " ".join(filter(None, [manifest.get("question"), _first_weights(manifest)])) or None,
         "began": manifest.get("began"),
         "asked": manifest.get("asked"),
-        "command": shlex.join(["python", *command]) if command else None,
+        "command": as_called(command) if command else None,
         "machine": _machine(manifest.get("machine") or {}),
         "commit": manifest.get("commit"),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,

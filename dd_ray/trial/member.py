@@ -1,6 +1,5 @@
 """Holds the network of a trial in the process that trains it."""
 
-import shlex
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dd_ray.command_line import as_called
 from dd_ray.config import TrialConfig
 from dd_ray.evaluation import begin_evaluation, code_of
 from dd_ray.metrics import Code
@@ -51,7 +51,7 @@ class Member:
         self._board = Board(sweep.board(description["label"]), hparams, done + 1, work.reported)
         if done < 0:
             manifest = sweep.manifest()
-            command = shlex.join(["python", *manifest.get("command", [])])
+            command = as_called(manifest.get("command", []))
             self._board.write_about(manifest.get("question", ""), command, description["config"])
         self._recorded = done
         self.stack = stack_for(self.config)

@@ -671,12 +671,12 @@ def test_a_page_says_what_its_sweep_is(tmp_path: Path, monkeypatch: pytest.Monke
     path = write_sweep(tmp_path / "mine", {"beta": [0.1, 1.0]})
     sweep = SweepFolder.at(path)
     written = make_manifest(plan, {**sweep.manifest(), "began": "2026-01-02T03:04:05+00:00"})
-    sweep.write_manifest({**written, "command": ["sweeps/a b.py", "--name", "mine"], "options": {"iterations": 300}})
+    sweep.write_manifest({**written, "command": ["dd-ray tiny", "--name", "a b"], "options": {"iterations": 300}})
     page = page_of(path, videos=0)
     said = page.numbers()["about"]
     assert (said["name"], said["study"], said["question"]) == ("mine", "tiny", TINY.question)
     assert said["began"].startswith("2026-01-02") and said["asked"] > said["began"]
-    assert said["command"] == "python 'sweeps/a b.py' --name mine"
+    assert said["command"] == "dd-ray tiny --name 'a b'"
     assert "torch " in said["versions"] and " cores" in said["machine"]
     assert collect(write_sweep(tmp_path / "old", {"beta": [0.1, 1.0]}))["about"]["machine"] is None
     monkeypatch.chdir(path)

@@ -39,7 +39,7 @@ def start(tmp_path):
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
         trial = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).trials[0]
         sweep = SweepFolder.at(tmp_path / folder)
-        sweep.write_manifest({"study": "tiny", "axes": {}, "options": {}})
+        sweep.write_manifest({"study": "tiny", "command": ["dd-ray tiny", "--name", "a b"], "axes": {}, "options": {}})
         open_runs.append(TrialRun(work_on(sweep, trial, evaluate_at, final_metrics)))
         return open_runs[-1]
 
@@ -437,9 +437,10 @@ def test_tensorboard_has_scalars_pictures_and_hparams(start):
     assert len(tags["images"]) == 2
     assert all([event.step for event in events.Images(tag)] == [0, 3, 6] for tag in tags["images"])
     assert any("hparams" in name for name in events.summary_metadata)
-    (config,) = events.Tensors("config/text_summary")
-    assert "| beta | 0.1 |" in config.tensor_proto.string_val[0].decode()
-    assert {"question/text_summary", "command/text_summary"} <= set(tags["tensors"])
+    text = {tag: events.Tensors(tag)[0].tensor_proto.string_val[0].decode() for tag in tags["tensors"]}
+    assert "| beta | 0.1 |" in text["config/text_summary"]
+    assert text["command/text_summary"] == "    dd-ray tiny --name 'a b'"
+    assert "question/text_summary" in text
 
 
 def test_tensorboard_has_pictures_of_a_few_evaluations_and_no_curve_without_a_value(start):
