@@ -18,7 +18,7 @@ from torch.utils.tensorboard.summary import hparams as hparams_summaries
 
 from dd_ray.config import TrialConfig
 from dd_ray.config.options import option_name
-from dd_ray.metrics import ACTIVE, COMPARABLE, is_computed_once
+from dd_ray.metrics import ACTIVE, COMPARABLE, FURTHER, is_computed_once
 from dd_ray.storage.files import Files, LocalFiles
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import TrialFolder, TrialRecords
@@ -42,7 +42,7 @@ JUDGED_BY = (
     "block_r2_gap",
     "factor_vae",
 )
-"""Metrics that are shown beside hyperparameters, if any trial has them; more would hide the axes."""
+"""Metrics of ours that are shown beside hyperparameters, if any trial has them; more would hide the axes."""
 READ_FIRST = "events.out.tfevents.0000000000.hparams"
 """Event file of the hyperparameters of a run to which an axis was added, before all others in the order of names."""
 ONCE = "final"
@@ -145,8 +145,12 @@ def _named(hparams: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged(reported: Collection[str], metrics: Mapping[str, float | None]) -> dict[str, float]:
-    """Return the scalars that are shown beside hyperparameters, of which TensorBoard reads the names alone."""
-    names = [name for name in JUDGED_BY if name in reported or metrics.get(name) is not None]
+    """Return the scalars that are shown beside hyperparameters, of which TensorBoard reads the names alone.
+
+    Scores of a user's own are among them: whoever wrote one wants to compare trials by it.
+    """
+    own = [column for name, spec in FURTHER.items() if name not in FURTHER.ours for column in spec.columns]
+    names = [name for name in (*JUDGED_BY, *own) if name in reported or metrics.get(name) is not None]
     return dict.fromkeys(map(_tag, names), 0.0)
 
 

@@ -8,6 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
+from dd_ray.config.extensions import load_files
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.studies import study_named, study_names
@@ -83,6 +84,13 @@ def test_a_run_that_ended_early_has_the_columns_of_all(sweep: SweepFolder) -> No
     assert shown(sweep, one)[2] == columns
     show_axes(sweep, ["gamma", "alpha", "seed"], reported)
     assert {*columns} <= {*shown(sweep, other)[2]}
+
+
+def test_a_score_of_ones_own_has_a_column_beside_hyperparameters(sweep: SweepFolder) -> None:
+    load_files([Path(__file__).parents[1] / "extensions" / "explained.py"])
+    show_axes(sweep, ["gamma", "alpha", "seed"], ["mcc", "modularity", "first_axis", "first_axis_active"])
+    metrics = shown(sweep, sweep.trials()[0])[2]
+    assert "final/first_axis" in metrics and not {"final/modularity", "final/first_axis_active"} & {*metrics}
 
 
 def test_the_outcomes_of_studies_and_the_headline_scores_have_columns_beside_hyperparameters() -> None:
