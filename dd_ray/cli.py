@@ -260,7 +260,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: "Ending | None") -> int:
     print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in draw(plan, sweep) if complete else ():
-        print(f"{'Figure: ' if '.png' in path else 'Numbers:'}     {path}")
+        print(f"{'Numbers:' if without_options(path).endswith('.csv') else 'Figure: '}     {path}")
     if plan.options.page:
         print(finish_page(sweep) if complete else f"Page:        {page_link(sweep)}")
         print(f"Live:        {serve_command(sweep.location)}")

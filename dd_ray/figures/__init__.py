@@ -27,6 +27,7 @@ error_cells, error_panels                    errors of regions and their panels,
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
@@ -74,12 +75,21 @@ def draw_figure(
         format: png, pdf or svg; a function has a format of its own.
 
     Raises:
-        UserError: there is no such figure or format, nothing to draw, or the folder cannot be written.
+        UserError: there is no such figure or format, nothing to draw, the folder cannot be written, or a function
+            returns something else than files.
     """
     check_figures([figure])
     location, folder = str(location), own_path(folder)
     if callable(figure):
         make_folder(folder, "the folder of figures")
-        return figure(location, folder)
+        return _files_of(figure(location, folder))
     with import_module(f"{__name__}.common").written_as(format):
         return import_module(f"{__name__}.{figure}").draw_sweep(location, folder)
+
+
+def _files_of(returned: Any) -> list[Path]:
+    """Return the files that a user's own function says it has written: a path, or several."""
+    try:
+        return [Path(each) for each in ([returned] if isinstance(returned, str | Path) else returned)]
+    except TypeError as error:
+        raise UserError(f"it returns {returned!r}; let it return the files that it wrote, a list of paths.") from error

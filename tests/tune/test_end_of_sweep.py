@@ -50,6 +50,17 @@ def divide(location: str, folder: Path) -> list[Path]:
     raise ZeroDivisionError("nothing to divide")
 
 
+def forget(location: str, folder: Path) -> Any:
+    """A figure that does not say what it has written."""
+
+
+def write_one(location: str, folder: Path) -> Any:
+    """A figure that returns the one file that it wrote, and no list."""
+    path = folder / "one.svg"
+    path.write_text("<svg/>")
+    return str(path)
+
+
 def draw(folder: Path, *figures: str | DrawFigure) -> Sequence[str]:
     """What a sweep's end draws in a folder."""
     write_sweep(folder / "s", AXES)
@@ -73,6 +84,14 @@ def test_a_figure_that_fails_says_one_sentence_and_the_others_are_drawn(
     assert broken == f"No figure:   divide of {tmp_path / 's'}: ZeroDivisionError: nothing to divide"
     assert refused.startswith(f"No figure:   search_results of {tmp_path / 's'}: ")
     assert "holds a grid and no search" in refused
+
+
+def test_a_figure_that_returns_no_files_says_one_sentence_and_one_that_returns_a_path_is_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert draw(tmp_path, forget, write_one) == [str(tmp_path / "s" / "figures" / "one.svg")]
+    told = "it returns None; let it return the files that it wrote, a list of paths."
+    assert capsys.readouterr().out == f"No figure:   forget of {tmp_path / 's'}: {told}\n"
 
 
 def test_figures_of_a_sweep_at_a_url_are_put_there(object_store: ObjectStore, tmp_path: Path) -> None:
@@ -189,6 +208,13 @@ def test_trials_that_ended_by_an_earlier_command_and_go_on_by_this_one_are_left(
     assert cli.report(plan, sweep, "interrupted") == EXIT_INTERRUPTED == 130
     assert capsys.readouterr().err.endswith("Interrupted with 1 trial to go; the same command goes on.\n")
     assert cli.report(plan, sweep, "out of time") == cli.EXIT_OUT_OF_TIME
+
+
+def test_only_tables_are_called_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan, sweep = ended(tmp_path, "finished", "finished")
+    cli.report(replace(plan, study=replace(plan.study, figures=("grid_maps", write_one))), sweep, None)
+    told = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "/figures/" in line]
+    assert told == ["Figure:", "Numbers:", "Figure:"]
 
 
 def test_a_trial_that_failed_is_not_left(tmp_path: Path) -> None:
