@@ -277,7 +277,7 @@ def _declared(file: str, arrays: Arrays, text: str | None) -> tuple[Factor, ...]
     if text is None:
         if count:
             raise UserError(
-                f"data_file = {file} has {count} factors without names; give data_factors, NAME,NAME, or add an array "
+                f"data_file = {file} has {count} factors without names; give data_factors = NAME,NAME, or add an array "
                 "factor_names."
             )
         return ()

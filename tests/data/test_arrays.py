@@ -319,7 +319,7 @@ def _with_nan(values):
         ({"images": IMAGES, "factors": FACTORS[:, 0, 0]}, r"factors are of shape \(80,\); give \[N, F\]"),
         ({"images": IMAGES, "factors": FACTORS * np.nan}, "factors hold NaN or infinite values"),
         ({"images": IMAGES, "factors": FACTORS.astype("U3")}, "factors are <U3; give numbers"),
-        ({"images": IMAGES, "factors": FACTORS}, "has 3 factors without names; give data_factors, NAME,NAME"),
+        ({"images": IMAGES, "factors": FACTORS}, "has 3 factors without names; give data_factors = NAME,NAME"),
         ({"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b"])}, "names 2 factors, and .* has 3"),
         ({"images": IMAGES, "factor_names": np.array(["a", "b"])}, "names 2 factors, and .* has none"),
         ({"images": IMAGES, "factors": FACTORS, "factor_names": np.arange(3)}, r"factor_names are int64 \(3,\)"),
