@@ -218,6 +218,8 @@ def _check_start(plan: Plan) -> None:
 def check_own_code(plan: Plan) -> None:
     """Try what a plan chooses of a user's own, each combination of models, data and the like once, on the CPU.
 
+    A note on stderr says where scores of stills would not be of a model's latents.
+
     Trials that this machine has not the memory for, such as those of a cluster, are passed over, and so are errors that
     name a device where trials may run on GPUs.
 
@@ -233,8 +235,10 @@ def check_own_code(plan: Plan) -> None:
     from dd_ray.trial.own_code import try_own_code, try_own_scores  # noqa: PLC0415
 
     for config in own.values():
-        if bytes_of(config) < bytes_of_this_machine():
-            try_own_code(config, on_gpus=not plan.runs_on_these_cpus)
+        if bytes_of(config) >= bytes_of_this_machine():
+            continue
+        if note := try_own_code(config, on_gpus=not plan.runs_on_these_cpus):
+            print(printable(note), file=sys.stderr)
     try_own_scores(scores, plan.examples[0])
 
 

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.extensions import naming, own_code_of
@@ -12,6 +13,7 @@ from dd_ray.data import held_out_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import Code, further_scores
+from dd_ray.models import VideoVAE
 from dd_ray.training import Stack
 
 NUM_STILLS = 10_000
@@ -19,7 +21,7 @@ NUM_STILLS = 10_000
 _NAMES_A_DEVICE = re.compile(r"cuda|gpu|triton|\bcpu\b", re.IGNORECASE)
 
 
-def try_own_code(config: TrialConfig, *, on_gpus: bool) -> None:
+def try_own_code(config: TrialConfig, *, on_gpus: bool) -> str:
     """Make a config's data and network on the CPU, let it learn from one batch, and evaluate it there.
 
     Args:
@@ -27,17 +29,21 @@ def try_own_code(config: TrialConfig, *, on_gpus: bool) -> None:
         on_gpus: whether its trials may run on GPUs, for which alone the code may be written: then an error that names
             a device is passed over.
 
+    Returns:
+        What makes scores of stills those of something else than the latents; empty if nothing does.
+
     Raises:
         UserError: what the config chooses of a user's own raises an error, or gives something else than it is to.
     """
     try:
-        _try(config)
+        return _try(config)
     except UserError as error:
         if not (on_gpus and _NAMES_A_DEVICE.search(str(error))):
             raise
+        return ""
 
 
-def _try(config: TrialConfig) -> None:
+def _try(config: TrialConfig) -> str:
     own = own_code_of(config)
     config = replace(config, warm_start=None, warm_start_weights=None)
     stack = Stack([config])
@@ -48,12 +54,22 @@ def _try(config: TrialConfig) -> None:
             raise UserError(f"{own} gives a loss that is no finite number on the first batch; let it give one.")
         evaluate(model, config, batch)
     if not model.traits.encodes:
-        return
+        return ""
     with naming(own):
         stills = batch.images[:, :1]
         code = model.code(stills)
     if code.ndim != 3 or code.shape[:2] != stills.shape[:2]:
         raise UserError(f"{own} encodes into codes of shape {tuple(code.shape)}; give ({len(stills)}, 1, L).")
+    if type(model).code is not VideoVAE.code:
+        return ""
+    with naming(own), torch.inference_mode():
+        at_rest = model(replace(batch, images=stills.expand_as(batch.images))).mu
+    if at_rest.allclose(code.expand_as(at_rest), rtol=0.01, atol=0.001):
+        return ""
+    return (
+        f"{own} has other latents of a picture that rests than its encoder's means, of which scores of stills and "
+        "traversals are; let it have a method code that gives those of a picture."
+    )
 
 
 def try_own_scores(names: Collection[str], config: TrialConfig) -> None:

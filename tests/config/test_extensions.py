@@ -793,6 +793,32 @@ def test_what_its_code_does_wrong_is_said_before_anything_starts(tmp_path: Path,
         dd_ray.plan("inertia_grid", extension=[str(file)], **options)
 
 
+@pytest.mark.parametrize("code", [None, "return self.encode(x)[0] + 1"])
+def test_a_model_whose_scores_of_stills_are_not_of_its_latents_is_told_of(
+    tmp_path: Path, code: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = BLUR.read_text()
+    recurrent = text.replace("self.alpha)", "self.alpha)\n        mu = mu + torch.arange(mu.shape[1])[:, None]", 1)
+    if code is not None:
+        recurrent = recurrent.replace(MENDED, f"    def code(self, x):\n        {code}\n\n{MENDED}")
+    file = _file(tmp_path, recurrent, "blur_vae.py")
+    options = {"beta": 0.1, "gamma": 0, "lam": 0, "storage": str(tmp_path), **SMALL, **BLURRED}
+    dd_ray.plan("inertia_grid", extension=[str(file)], **options)
+    told = (
+        "model = blur_vae has other latents of a picture that rests than its encoder's means, of which scores of "
+        "stills and traversals are; let it have a method code that gives those of a picture.\n"
+    )
+    assert capsys.readouterr().err == ("" if code else told)
+
+
+def test_a_model_that_leaves_what_rests_as_it_is_is_not_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"beta": 0.1, "gamma": 0, "lam": 0, "storage": str(tmp_path), **SMALL, **BLURRED}
+    dd_ray.plan("inertia_grid", extension=[str(BLUR)], **options)
+    assert not capsys.readouterr().err
+
+
 def test_code_for_gpus_alone_is_refused_only_where_trials_run_on_cpus(tmp_path: Path) -> None:
     file = _file(tmp_path, BLUR.read_text().replace("e[:, 1:] +", "e[:, 1:].to('cuda') +", 1), "blur_vae.py")
     options = {"beta": 0.1, "gamma": 0, "lam": 0, "storage": str(tmp_path), "extension": [str(file)], **SMALL}
