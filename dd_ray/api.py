@@ -35,7 +35,7 @@ from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.data import open_data
 from dd_ray.sweep.deadline import deadline_of
-from dd_ray.sweep.manifest import check_agrees, goes_on
+from dd_ray.sweep.manifest import check_agrees, check_goes_on, goes_on
 from dd_ray.sweep.memory import bytes_of, bytes_of_this_machine, check_trial_fits
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan
@@ -124,10 +124,12 @@ def plan(study: Study | str, *, preset: str | None = None, **options: Any) -> Pl
     """Check the options and return what `run` would do, without starting it: `trials`, `contents()`, `core_seconds()`.
 
     Raises:
-        UserError: an option is unknown, of the wrong type or out of range, a trial is not a valid config, or a user's
-            own code fails at its first batch.
+        UserError: an option is unknown, of the wrong type or out of range, a trial is not a valid config, a user's own
+            code fails at its first batch, or the sweep that is there is another.
     """
-    return confirmed(_wanted(study, preset, options))
+    asked = confirmed(_wanted(study, preset, options))
+    check_goes_on(asked)
+    return asked
 
 
 def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) -> Plan:

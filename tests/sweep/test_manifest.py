@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+import dd_ray
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -52,6 +53,13 @@ def test_what_extends_or_repeats_a_sweep_is_welcome(sweep, options):
 def test_what_contradicts_it_is_refused_with_the_difference(sweep, options, words):
     with pytest.raises(UserError, match=words):
         check_agrees(parse(TINY, options.split()), sweep)
+
+
+def test_a_plan_in_python_is_refused_as_a_run_would_be(sweep):
+    place = {"storage": sweep.files.local.parent, "name": sweep.name}
+    assert dd_ray.plan(TINY, **place, gamma=[0, 0.9]).num_trials
+    with pytest.raises(UserError, match="batch-size was 2 and is now 8"):
+        dd_ray.plan(TINY, **place, batch_size=8)
 
 
 def test_a_file_may_have_moved(tmp_path):
