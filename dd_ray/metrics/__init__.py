@@ -52,6 +52,7 @@ from dd_ray.metrics.reported import COMPARABLE, REPORTED, described, reported_by
 from dd_ray.metrics.sap import sap
 from dd_ray.metrics.score import ACTIVE, ACTIVE_STILLS, Code, ScoreSpec
 from dd_ray.metrics.scoring import (
+    ScoreError,
     applicable,
     applicable_to,
     columns_of,
@@ -76,6 +77,7 @@ __all__ = [
     "HeldOut",
     "Interval",
     "Metric",
+    "ScoreError",
     "ScoreSpec",
     "active_mask",
     "active_units",

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dd_ray.config import TrialConfig
 
 
+class ScoreError(ValueError):
+    """A score gives something else than it declares. The message says what, and what it is to give."""
+
+
 def applicable(names: Sequence[str], factor_names: Sequence[str], drawn: bool = True) -> list[str]:
     """Return those of the named scores that are meaningful for factors with these names; without factors, none.
 
@@ -74,8 +78,8 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
         Values by column, `ACTIVE_STILLS` among them.
 
     Raises:
-        ValueError: a score gives a column that it does not declare, or no number for one, there is no score of a name,
-            or latents are not finite.
+        ScoreError: a score gives a column that it does not declare, or no number for one.
+        ValueError: there is no score of a name, or latents are not finite.
     """
     mask = active_mask(code.latents)
     scores: dict[str, float] = {ACTIVE_STILLS: int(mask.sum())}
@@ -83,7 +87,7 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
         score = FURTHER[name]
         columns = _computed(score, code, None)
         if undeclared := [column for column in columns if column not in score.columns]:  # it could be another's
-            raise ValueError(
+            raise ScoreError(
                 f"score {name} gives column {undeclared[0]}, which it does not declare; add it to columns."
             )
         scores |= columns
@@ -103,8 +107,8 @@ def _computed(score: ScoreSpec, code: Code, mask: Mask | None) -> dict[str, floa
     columns: dict[str, float] = resolve(score.compute)(its_own, mask)
     example = ", ".join(f'"{column}": 0.5' for column in score.columns)
     if not isinstance(columns, dict):
-        raise ValueError(f"score {score.name} returns a {type(columns).__name__}; give a dictionary, {{{example}}}.")
+        raise ScoreError(f"score {score.name} returns a {type(columns).__name__}; give a dictionary, {{{example}}}.")
     for column, value in columns.items():
         if not isinstance(value, Real):
-            raise ValueError(f"score {score.name} gives a {type(value).__name__} as {column}; give a number.")
+            raise ScoreError(f"score {score.name} gives a {type(value).__name__} as {column}; give a number.")
     return columns

@@ -12,7 +12,7 @@ from dd_ray.config.extensions import naming, own_code_of
 from dd_ray.data import held_out_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
-from dd_ray.metrics import Code, further_scores
+from dd_ray.metrics import Code, ScoreError, further_scores
 from dd_ray.models import VideoVAE
 from dd_ray.training import Stack
 
@@ -92,4 +92,7 @@ def try_own_scores(names: Collection[str], config: TrialConfig) -> None:
     )
     for name in names:
         with naming(f"metric = {name}"):
-            further_scores([name], code)
+            try:
+                further_scores([name], code)
+            except ScoreError as error:
+                raise UserError(str(error)) from error

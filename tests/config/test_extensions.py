@@ -777,7 +777,11 @@ CHANGED = [
     ),
     (
         ("explained.py", "float(variances[0] / variances.sum())", "str(variances)", {"final_metrics": ["first_axis"]}),
-        r"^metric = first_axis raises ValueError: .* gives a str as first_axis; give a number; correct it\.$",
+        r"^score first_axis gives a str as first_axis; give a number\.$",
+    ),
+    (
+        ("explained.py", '{"first_axis": float', '{"second_axis": float', {"final_metrics": ["first_axis"]}),
+        r"^score first_axis gives column second_axis, which it does not declare; add it to columns\.$",
     ),
 ]
 
