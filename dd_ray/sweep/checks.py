@@ -8,7 +8,7 @@ from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.field import Within
 from dd_ray.config.options import check_no_value_twice, option_name
 from dd_ray.errors import UserError, did_you_mean
-from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, reported_by
+from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, is_computed_once, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
 from dd_ray.sweep.options import SMALLEST_SHARE, SearchOptions, SweepOptions
 from dd_ray.sweep.samplers import QMC, RANDOM
@@ -220,4 +220,15 @@ def check_metric(option: str, name: str, configs: Sequence[TrialConfig]) -> None
     rankable = set(filter(ranks, REPORTED))
     common = rankable.intersection(*(reported_by(config) for config in configs))
     if name not in common:
-        raise UserError(f"--{option} {name} cannot rank these trials; choose one of {', '.join(sorted(common))}.")
+        none = f"they have none in common; leave some out{', or give --scheduler none' if option == 'metric' else ''}"
+        remedy = f"choose one of {', '.join(sorted(common))}" if common else none
+        raise UserError(f"--{option} {name} cannot rank these trials, since {_why_not(name)}; {remedy}.")
+
+
+def _why_not(name: str) -> str:
+    """Return why trials cannot be ranked by a metric while they are trained."""
+    if name not in REPORTED:
+        return "there is no such metric"
+    if is_computed_once(name):
+        return "it is a score of their last evaluation alone"
+    return "not all of them report it" if ranks(name) else "neither more nor less of it makes a better network"

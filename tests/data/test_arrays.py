@@ -234,7 +234,8 @@ def test_without_factors_scores_of_factors_are_left_out():
     assert not any(name.split("/")[0] in OF_FACTORS for name in metrics)
     assert set(metrics) >= reported_by(config) >= {"active_units", "kl", "prediction_ratio"}
     assert model_scores(model, config, tuple(FURTHER)).keys() == {"active_units_stills"}
-    with pytest.raises(UserError, match="--metric mcc cannot rank these trials; choose one of reconstruction_error"):
+    said = "--metric mcc cannot rank these trials, since not all of them report it; choose one of reconstruction_error"
+    with pytest.raises(UserError, match=said):
         check_metric("metric", "mcc", [config])
     table = latent_table(model, config, make_dataset(config).test_set())
     assert table["follows"].isna().all() and table["correlation"].isna().all() and table["kl"].notna().all()

@@ -90,7 +90,14 @@ def test_the_plan_says_when_a_trial_ends(capsys):
         ("--min-delta 0.1", "--min-delta 0.1 has no effect without --stop-at-plateau N; give both."),
         ("--stop-at-plateau 2 --confirm 5", "--stop-at-plateau 2 ends some; leave one out."),
         ("--stop-at-plateau 2 --min-delta -1", "--min-delta -1.0 is out of range; give 0 or more."),
-        ("--stop-at-plateau 2 --scheduler none --metric loss", "--metric loss cannot rank these trials"),
+        (
+            "--stop-at-plateau 2 --scheduler none --metric loss",
+            "--metric loss cannot rank these trials, since neither more nor less of it makes a better network; choose",
+        ),
+        (
+            "--model supervised_encoder supervised_decoder --beta --gamma",
+            "since not all of them report it; they have none in common; leave some out, or give --scheduler none.",
+        ),
         ("--stop-at-plateau 2 --scheduler none --grace-period 99", "--grace-period 99 is more than --iterations 6"),
     ],
 )
