@@ -47,7 +47,10 @@ def confirmed(plan: Plan) -> Plan:
     if number is None:
         return plan
     if plan.study.search:
-        raise UserError("--confirm is for grids; train a suggestion again with other seeds by its values.")
+        raise UserError(
+            f"--confirm {number} is of a grid, and a search draws its values; train a suggestion again by these, with "
+            f"seeds that the search does not have, from --seed {max(plan.axes['seed']) + 1} on."
+        )
     if not SweepFolder.at(plan.location).manifest():
         raise UserError(
             f"--confirm {number} is of the best cells of {plan.location}, which has not been run; give the same "

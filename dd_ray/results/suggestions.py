@@ -160,7 +160,8 @@ def print_best(table: pd.DataFrame, search: dict[str, Any]) -> None:
     print_table(columns, console(), f"{what} of {count} finished suggestions")
     if len(best) > MOST_PRINTED:
         print(f"... and {len(best) - MOST_PRINTED} more.")
-    print("The best of many is flattered by its luck: train it again with other seeds before you believe its numbers.")
+    other = f"other seeds, --seed {max(search['seeds']) + 1} and on"
+    print(f"The best of many is flattered by its luck: train it again with {other}, before you believe its numbers.")
 
 
 class SuggestionsCameOut:

@@ -366,6 +366,7 @@ BAD_OPTIONS = [
     (["--sampler-seed", "-1"], ["--sampler-seed -1"]),
     (["--seed", "1", "1"], ["--seed 1 1", "twice"]),
     (["--exclude", "gamma=0 beta=1"], ["--exclude 'gamma=0 beta=1' is of a grid", "leave it out"]),
+    (["--confirm", "3"], ["--confirm 3 is of a grid", "from --seed 2 on"]),
     (["--storage", "s3://bucket/x"], ["s3:", "folder"]),
 ]
 
