@@ -18,7 +18,6 @@ from dd_ray.command_line import checked_value, mended_streams, outlive_output
 from dd_ray.config.code import resolve
 from dd_ray.config.extensions import instances_of, load_files, own_code_of
 from dd_ray.config.options import axes_of, option_name, options_class, told_in_options
-from dd_ray.config.recorded import changed_since
 from dd_ray.errors import UserError, did_you_mean, printable
 from dd_ray.figures import check_figures, draw_figure
 from dd_ray.metrics import FURTHER
@@ -29,13 +28,12 @@ from dd_ray.storage.files import is_blocked, out_of_space
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.storage.versions import difference, versions
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.data import open_data
 from dd_ray.sweep.deadline import deadline_of
-from dd_ray.sweep.manifest import check_agrees, check_goes_on, goes_on
+from dd_ray.sweep.manifest import check_agrees, check_goes_on, goes_on, what_changed
 from dd_ray.sweep.memory import bytes_of, bytes_of_this_machine, check_trial_fits
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan
@@ -404,7 +402,8 @@ def _open_sweep(plan: Plan, shown: bool) -> SweepFolder:
     _mend_manifest(sweep)
     check_agrees(plan, sweep)
     if shown:
-        _say_what_changed(sweep)
+        for line in what_changed(sweep.manifest()):
+            print(line)
     return sweep
 
 
@@ -414,12 +413,3 @@ def _mend_manifest(sweep: SweepFolder) -> None:
         sweep.manifest()
     except DamagedError as error:
         print(f"{printable(error)} It is in {sweep.set_aside('sweep.json')} now.", file=sys.stderr)
-
-
-def _say_what_changed(sweep: SweepFolder) -> None:
-    before = sweep.manifest()
-    if changed := difference(versions(), before.get("versions", {})):
-        print(f"Since the sweep was last run, the software has changed: {changed}.")
-        print("Trials of before and after need not agree to the last digit.")
-    if changed := changed_since(before.get("extensions", [])):
-        print(f"Since the sweep was last run, {changed} has changed; trials of before and after need not agree.")

@@ -44,7 +44,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.data import check_data, open_data, scored_on
-from dd_ray.sweep.manifest import check_goes_on
+from dd_ray.sweep.manifest import check_goes_on, known_manifest, what_changed
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
 from dd_ray.sweep.plan import Plan
@@ -96,6 +96,8 @@ def _run(study: Study, args: list[str], began: float) -> None:
         if plan.options.dry_run:
             check_goes_on(plan)
             check_data(plan)
+            for line in what_changed(known_manifest(plan)):
+                print(line)
             return
         open_data(plan)
         sys.exit(execute(plan, began))

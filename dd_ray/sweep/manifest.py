@@ -10,13 +10,13 @@ from typing import Any
 from dd_ray.config import config_fields, fields_with
 from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, without_effect
-from dd_ray.config.recorded import changed_defaults, check_recorded_options, record
+from dd_ray.config.recorded import changed_defaults, changed_since, check_recorded_options, record
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder
-from dd_ray.storage.versions import commit, machine, versions
+from dd_ray.storage.versions import commit, difference, machine, versions
 from dd_ray.sweep.plan import Plan
 
 
@@ -122,6 +122,28 @@ def check_goes_on(plan: Plan) -> None:
     if "://" not in plan.options.storage:
         with contextlib.suppress(DamagedError):
             check_agrees(plan, SweepFolder.at(plan.location))
+
+
+def what_changed(before: Mapping[str, Any]) -> list[str]:
+    """Say in lines what has changed since a sweep was last run, of the software and of loaded extensions.
+
+    Args:
+        before: its manifest; empty if it has none.
+    """
+    lines: list[str] = []
+    if software := difference(versions(), before.get("versions", {})):
+        lines.append(f"Since the sweep was last run, the software has changed: {software}.")
+        lines.append("Trials of before and after need not agree to the last digit.")
+    if files := changed_since(before.get("extensions", [])):
+        lines.append(f"Since the sweep was last run, {files} has changed; trials of before and after need not agree.")
+    return lines
+
+
+def known_manifest(plan: Plan) -> Mapping[str, Any]:
+    """Return the manifest that a plan's sweep has before anything starts: none at a URL, or where it is damaged."""
+    with contextlib.suppress(DamagedError):
+        return {} if "://" in plan.options.storage else SweepFolder.at(plan.location).manifest()
+    return {}
 
 
 def goes_on(plan: Plan) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import dd_ray
-from dd_ray.cli import parse
+from dd_ray.cli import main, parse
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees, make_manifest
@@ -114,6 +114,23 @@ def test_the_manifest_has_the_values_of_all_commands(sweep):
     assert manifest["options"]["seeds"] == 2
     assert manifest["tells"] == list(TINY.tells)
     assert set(manifest["versions"]) == {"dd_ray", "ray", "torch", "python"}
+
+
+def test_a_dry_run_says_what_has_changed_since_the_sweep_was_last_run(tmp_path, capsys):
+    file = tmp_path / "linear_network.py"
+    file.write_text((ROOT / "tests" / "extensions" / "linear_network.py").read_text())
+    asked = ["--storage", str(tmp_path), "--network", "linear", "--extension", str(file)]
+    plan = parse(TINY, asked)
+    SweepFolder.at(plan.location).write_manifest(made := make_manifest(plan, {}))
+    main(TINY, [*asked, "--dry-run"])
+    assert "Since" not in capsys.readouterr().out
+    before = {**made["extensions"][0], "digest": "0" * 16}
+    changed = {**made, "versions": {**made["versions"], "torch": "1.0"}, "extensions": [before]}
+    SweepFolder.at(plan.location).write_manifest(changed)
+    main(TINY, [*asked, "--dry-run"])
+    said = capsys.readouterr().out
+    assert "the software has changed: torch " in said and " instead of 1.0." in said
+    assert "Since the sweep was last run, linear_network.py has changed;" in said
 
 
 def test_trials_of_an_extension_are_read_after_a_command_without_it(tmp_path):
