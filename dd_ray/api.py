@@ -33,7 +33,7 @@ from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.data import open_data
 from dd_ray.sweep.deadline import deadline_of
-from dd_ray.sweep.manifest import check_agrees, check_goes_on, goes_on, what_changed
+from dd_ray.sweep.manifest import check_agrees, check_goes_on, goes_on, naming_extensions, what_changed
 from dd_ray.sweep.memory import bytes_of, bytes_of_this_machine, check_trial_fits
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan, check_final_metrics, make_plan
@@ -147,8 +147,10 @@ def _wanted(study: Study | str, preset: str | None, options: Mapping[str, Any]) 
     if preset not in study.presets:
         raise UserError(f"{study.name} has no preset {preset!r}; give one of {', '.join(study.presets)}.")
     own = [field.name for field in fields(options_of(study, preset))]
-    values = _by_name({name: value for name, value in options.items() if name != "extension"}, own, study.name)
-    asked = as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values, file))
+    given = {name: value for name, value in options.items() if name != "extension"}
+    with naming_extensions(study, preset, {**file.entries, **given}):
+        values = _by_name(given, own, study.name)
+        asked = as_it_goes_on(study, lambda each: _asked(each, preset, extensions, values, file))
     check_own_code(asked)
     return asked
 

@@ -44,7 +44,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
 from dd_ray.sweep.data import check_data, open_data, scored_on
-from dd_ray.sweep.manifest import check_goes_on, known_manifest, what_changed
+from dd_ray.sweep.manifest import check_goes_on, known_manifest, naming_extensions, what_changed
 from dd_ray.sweep.memory import bytes_of, check_trial_fits, in_words
 from dd_ray.sweep.options import OF_THE_CLUSTER, SearchOptions, SweepOptions, options_of
 from dd_ray.sweep.plan import Plan
@@ -96,7 +96,7 @@ def _run(study: Study, args: list[str], began: float) -> None:
         if plan.options.dry_run:
             check_goes_on(plan)
             check_data(plan)
-            for line in what_changed(known_manifest(plan)):
+            for line in what_changed(known_manifest(plan.location)):
                 print(line)
             return
         open_data(plan)
@@ -126,7 +126,8 @@ def parse(study: Study, args: list[str]) -> Plan:
     check_types(study)
     extensions, args = taken_from(args, study.extensions, file.words("extension"))
     check_study(study)
-    plan = as_it_goes_on(study, lambda each: _parsed(each, extensions, args, file))
+    with naming_extensions(study, _preset(study, args, file), _given(args, file)):
+        plan = as_it_goes_on(study, lambda each: _parsed(each, extensions, args, file))
     say_what_is_given_twice(map(option_name, (*field_names(), *list_options(SearchOptions))), args)
     return plan
 
@@ -140,6 +141,12 @@ def _parsed(study: Study, extensions: tuple[str, ...], args: list[str], file: Va
     options, config = parse_in_groups(kinds, _group_of, GROUPS, args=args, given=given, about=_description(study))
     with file.named(of_file):
         return plan_of(study, options, config, given | of_file.keys())
+
+
+def _given(args: list[str], file: ValueFile) -> dict[str, Any]:
+    """Return the words of a command line and of its file, and the folder of the sweep if they name it."""
+    of_sweep = {name: read_first(args, f"--{name}", nargs="?")[0] for name in ("storage", "name")}
+    return {**file.entries, **{name: value for name, value in of_sweep.items() if value}, "words": args}
 
 
 def _group_of(option: str) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass, replace
 from itertools import repeat
 from types import NoneType, UnionType
@@ -56,6 +56,16 @@ def changed_since(recorded: Sequence[Mapping[str, Any]]) -> str:
         return not was <= {None, extension.digest}
 
     return " and ".join(each.name for each in loaded() if changed(each))
+
+
+def not_loaded(recorded: Sequence[Mapping[str, Any]], names: Collection[str]) -> str:
+    """Say of which recorded extension one of some names is that no loaded one declares; empty if there is none."""
+    for extension in recorded:
+        for spec in extension["declares"]:
+            own = (spec["name"], *(option["name"] for option in spec["options"]))
+            if spec["name"] not in REGISTRIES.get(spec["kind"], own) and (found := [n for n in own if n in names]):
+                return f"{found[0]} is of {extension['file']}; give --extension {extension['file']}"
+    return ""
 
 
 def changed_defaults(recorded: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:

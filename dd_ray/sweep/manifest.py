@@ -1,8 +1,9 @@
 """Makes `sweep.json`, which records what a sweep was asked for, and checks that a new plan agrees with it."""
 
 import contextlib
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -10,14 +11,17 @@ from typing import Any
 from dd_ray.config import config_fields, fields_with
 from dd_ray.config.field import option_of
 from dd_ray.config.options import option_name, without_effect
-from dd_ray.config.recorded import changed_defaults, changed_since, check_recorded_options, record
+from dd_ray.config.recorded import changed_defaults, changed_since, check_recorded_options, not_loaded, record
 from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
+from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.starts import WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import commit, difference, machine, versions
+from dd_ray.sweep.options import options_of
 from dd_ray.sweep.plan import Plan
+from dd_ray.sweep.study import Study
 
 
 def make_manifest(plan: Plan, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,11 +143,37 @@ def what_changed(before: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def known_manifest(plan: Plan) -> Mapping[str, Any]:
-    """Return the manifest that a plan's sweep has before anything starts: none at a URL, or where it is damaged."""
+def known_manifest(location: str) -> Mapping[str, Any]:
+    """Return the manifest that a sweep has before anything starts: none at a URL, or where it is damaged."""
     with contextlib.suppress(DamagedError):
-        return {} if "://" in plan.options.storage else SweepFolder.at(plan.location).manifest()
+        return {} if "://" in location else SweepFolder.at(location).manifest()
     return {}
+
+
+@contextlib.contextmanager
+def naming_extensions(study: Study, preset: str, given: Mapping[str, Any]) -> Iterator[None]:
+    """Let a refusal of options tell which of them are of an extension of their sweep that is not loaded.
+
+    Args:
+        study: the study that is run.
+        preset: name of its preset.
+        given: what the command gives, by option: texts or other values.
+    """
+    try:
+        yield
+    except (UserError, SystemExit) as error:
+        usual, found = options_of(study, preset), re.findall(r"[\w.+-]+", str(given))
+        words = {*found, *(word.strip("-").replace("-", "_") for word in found)}
+        told = ""
+        with contextlib.suppress(UserError, OSError, ValueError):  # where the place itself is refused
+            location = sweep_location(*(str(given.get(name) or getattr(usual, name)) for name in ("storage", "name")))
+            told = not_loaded(known_manifest(location).get("extensions", []), words)
+        if not told or getattr(error, "code", 2) == 0:
+            raise
+        if isinstance(error, UserError):
+            raise UserError(f"{error} In {location}, {told}.") from error
+        print(f"In {location}, {told}.", file=sys.stderr)
+        raise
 
 
 def goes_on(plan: Plan) -> bool:

@@ -1,12 +1,14 @@
 """What one command adds to the sweep of another, and what contradicts it."""
 
 import hashlib
+import re
 
 import numpy as np
 import pytest
 
 import dd_ray
 from dd_ray.cli import main, parse
+from dd_ray.config.extensions import unload
 from dd_ray.errors import UserError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.manifest import check_agrees, make_manifest
@@ -131,6 +133,32 @@ def test_a_dry_run_says_what_has_changed_since_the_sweep_was_last_run(tmp_path, 
     said = capsys.readouterr().out
     assert "the software has changed: torch " in said and " instead of 1.0." in said
     assert "Since the sweep was last run, linear_network.py has changed;" in said
+
+
+def test_who_goes_on_without_an_extension_is_told_which_it_is(tmp_path, capsys):
+    asked = ["--storage", str(tmp_path), "--name", "mine"]
+    of_file = ["--extension", str(ROOT / "tests" / "extensions" / "blur_vae.py")]
+    plan = parse(TINY, [*asked, "--model", "blur_vae", "--gamma", "--blur", "0.5", *of_file])
+    SweepFolder.at(plan.location).write_manifest(make_manifest(plan, {}))
+    unload("blur_vae.py")
+    for option, value in (("model", "blur_vae"), ("blur", "0.5")):
+        said = f"In {plan.location}, {value if option == 'model' else option} is of blur_vae.py; give --extension blur_"
+        with pytest.raises(SystemExit, match="2"):
+            parse(TINY, [*asked, f"--{option}", value])
+        assert said in capsys.readouterr().err
+        with pytest.raises(UserError, match=re.escape(said)):
+            dd_ray.plan(TINY, storage=tmp_path, name="mine", **{option: value})
+    for words in (
+        ["--iterations", "0"],
+        ["--name", "a/b", "--model", "blur_vae"],
+        ["--help"],
+        ["--storage", "~x/blur"],
+    ):
+        with pytest.raises((UserError, SystemExit)) as ended:
+            parse(TINY, [*asked, *words])
+        assert "--extension blur" not in f"{ended.value} {capsys.readouterr().err}"
+    with pytest.raises(UserError, match="is not a folder name"):
+        dd_ray.plan(TINY, storage=tmp_path, name="a\0b")
 
 
 def test_trials_of_an_extension_are_read_after_a_command_without_it(tmp_path):
