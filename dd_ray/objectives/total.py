@@ -90,6 +90,10 @@ def _check_penalty(config: TrialConfig, penalty: object) -> None:
     own = f"the penalty of objective = {config.objective}"
     if not isinstance(penalty, dict) or not all(isinstance(term, Weighted) for term in penalty.values()):
         raise UserError(f"{own} returns something else than a dictionary of Weighted(weight, value) by name; give one.")
+    if not penalty and (idle := OBJECTIVES[config.objective].all_reads):
+        raise UserError(
+            f"{own} has no term, so that it reads {', '.join(idle)} for nothing; give it a term, or let it read none."
+        )
     of_model = ("reconstruction", "reconstruction_floor", *(["prediction"] if config.takes("lam") else []))
     for name, (_, value, _) in penalty.items():
         if name in of_model:

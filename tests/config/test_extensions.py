@@ -772,6 +772,11 @@ CHANGED = [
         r"^dataset = bars raises AttributeError in paint \(bars\.py:16\)",
     ),
     (
+        ("free_bits.py", 'return {"free_bits"', 'return {} and {"free_bits"', {"objective": "free_bits"}),
+        r"^the penalty of objective = free_bits has no term, so that it reads beta, beta_norm, beta_schedule, "
+        r"free_nats for nothing; give it a term, or let it read none\.$",
+    ),
+    (
         ("signs.py", "gradient.sign()", "gradient.signs()", {"optimizer": "signs"}),
         r"^optimizer = signs raises AttributeError in signs \(signs\.py:8\)",
     ),
