@@ -10,6 +10,7 @@ import pytest
 from dd_ray.cli import parse
 from dd_ray.command_line import Seconds, as_called, checked_value, groups, optional, parse_options, plain_value
 from dd_ray.errors import UserError
+from dd_ray.results.paths import SweepPaths
 from dd_ray.studies import study_named
 
 
@@ -54,6 +55,19 @@ def test_a_url_is_no_path_of_this_machine():
     with pytest.raises(UserError, match=r"^--out-of s3:/bucket/a is a URL; give a path of this machine\.$"):
         parse_options(OfFiles, ["--out-of", "s3://bucket/a"], "About.")
     assert parse_options(OfFiles, ["--out-of", "s3/gs:a"], "About.").out_of == Path("s3/gs:a")
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "said"),
+    [
+        (OfFiles, ["--out-of", ""], "--out-of"),
+        (OfFiles, ["--out-of="], "--out-of"),
+        (SweepPaths, [""], "the word"),
+    ],
+)
+def test_an_empty_word_is_not_this_folder(options, words, said):
+    with pytest.raises(UserError, match=rf"^{said} '' is empty; give a value, or leave it out\.$"):
+        parse_options(options, words, "About.")
 
 
 def test_help_is_in_paragraphs(capsys, monkeypatch):

@@ -60,16 +60,28 @@ def parse_options(
 
     Raises:
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
-        UserError: a URL is given where only a path of this machine can be.
+        UserError: a URL is given where only a path of this machine can be, or a word is empty.
     """
     import tyro  # noqa: PLC0415
 
+    words = sys.argv[1:] if args is None else args
     asked = tyro.cli(with_help(options), args=args, description=inspect.cleandoc(about or ""), prog=called_as(prog))
+    _check_none_is_empty(words)
     for name, value in vars(asked).items():
         if isinstance(value, Path) and is_url(value):
             raise UserError(f"--{name.replace('_', '-')} {value} is a URL; give a path of this machine.")
-    say_what_is_given_twice(list_options(options), sys.argv[1:] if args is None else args)
+    say_what_is_given_twice(list_options(options), words)
     return asked
+
+
+def _check_none_is_empty(words: Sequence[str]) -> None:
+    """Make sure that no word is empty, as "$FOLDER" is where that is not set: as a path, it is this folder."""
+    option = "the word"
+    for word in words:
+        name = word.partition("=")[0]
+        option = name if word.startswith("--") else option
+        if word in ("", f"{option}="):
+            raise UserError(f"{option} '' is empty; give a value, or leave it out.")
 
 
 def read_first(args: Sequence[str], option: str, **kind: Any) -> tuple[Any, list[str]]:

@@ -47,7 +47,7 @@ class Extension:
         Raises:
             UserError: it cannot be read, or is no Python file.
         """
-        file = own_path(path)
+        file = own_path(path, "--extension")
         if file.suffix != ".py":
             raise UserError(f"--extension {path} is no Python file; give one such as my_models.py.")
         if not file.stem.isidentifier():

@@ -47,25 +47,31 @@ def holds_key(url: SplitResult) -> bool:
     return named or ("@" in unquote(url.netloc) and not anonymous)
 
 
-def own_path(path: str | Path) -> Path:
+def own_path(path: str | Path, option: str = "") -> Path:
     """Make the path that a user gives absolute; it may begin with `~` or `~NAME`.
 
+    Args:
+        path: the path.
+        option: the option that gives it, for messages.
+
     Raises:
-        UserError: it is a URL, or begins with a user who does not exist.
+        UserError: it is empty, is a URL, or begins with a user who does not exist.
     """
+    if path == "":
+        raise UserError(f"{option} '' is empty; give a path, or leave it out.".lstrip())
     if is_url(path):
-        raise UserError(f"{path} is a URL; give a path of this machine.")
+        raise UserError(f"{option} {path} is a URL; give a path of this machine.".lstrip())
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:
-        raise UserError(f"{path} names a user that does not exist; give its path.") from error
+        raise UserError(f"{option} {path} names a user that does not exist; give its path.".lstrip()) from error
 
 
 def absolute_path(field: str, file: str) -> str:
     """Make the path of a file that a config field names absolute.
 
     Raises:
-        UserError: it begins with a user who does not exist.
+        UserError: as of `own_path`.
     """
     try:
         return str(own_path(file))

@@ -126,6 +126,8 @@ def check_options(options: SweepOptions) -> None:
     """
     for name, hint in get_type_hints(_declared(type(options)), include_extras=True).items():
         value = getattr(options, name)
+        if value == "" and name != "name":  # which is checked below
+            raise UserError(f"--{option_name(name)} '' is empty; give a value, or leave it out.")
         for within in get_args(hint):
             if isinstance(within, Within) and value is not None and value not in within:
                 raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")

@@ -284,7 +284,7 @@ def _known(key: str, own: Collection[str], study: str) -> str:
 
 
 def _text_of(path: str) -> str:
-    file = own_path(path)
+    file = own_path(path, "--config")
     try:
         check_regular(file)
         if file.stat().st_size > LARGEST:

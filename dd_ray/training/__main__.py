@@ -15,6 +15,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import axes_of, given_options, option_name, options_class, product, told_in_options
 from dd_ray.config.trial_fields import field_names
+from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
 from dd_ray.storage.arrays import with_contents
 from dd_ray.storage.exports import export, make_folder
@@ -45,7 +46,7 @@ class TrainingOptions:
     """Python files of your own that declare models, networks, datasets, objectives or optimisers."""
     device: str = "cpu"
     """Device to train on: cpu, cuda, cuda:1, ..."""
-    checkpoints: Annotated[Path | None, optional("FOLDER")] = None
+    checkpoints: Annotated[str | None, optional("FOLDER")] = None
     """Folder of checkpoints KEY.npz: trials go on from those in it, and are written to it at the end."""
 
     def check(self) -> None:
@@ -60,8 +61,13 @@ class TrainingOptions:
             raise UserError(f"--device {self.device} is not available here; use cpu.") from error
         if device.type not in ("cpu", "cuda"):
             raise UserError(f"--device {self.device} trains nothing; give cpu or cuda.")
-        if self.checkpoints:
-            make_folder(self.checkpoints, "--checkpoints")
+        if self.folder:
+            make_folder(self.folder, "--checkpoints")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of checkpoints."""
+        return None if self.checkpoints is None else own_path(self.checkpoints, "--checkpoints")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -90,7 +96,7 @@ def _train_as_asked(args: list[str]) -> None:
     say_what_is_given_twice(map(option_name, field_names()), args)
     diverged = train(configs, options, swept=[name for name, values in axes.items() if len(values) > 1])
     for trial in diverged:
-        kept = " Its checkpoint is not written." if options.checkpoints else ""
+        kept = " Its checkpoint is not written." if options.folder else ""
         print(
             f"diverged: {trial.config.key} by iteration {trial.iteration:,}: not all is finite.{kept}", file=sys.stderr
         )
@@ -140,7 +146,7 @@ def _state_of(config: TrialConfig, options: TrainingOptions) -> TrialState | Non
 
 
 def _checkpoint(config: TrialConfig, options: TrainingOptions) -> Path | None:
-    return options.checkpoints / f"{config.key}.npz" if options.checkpoints else None
+    return options.folder / f"{config.key}.npz" if options.folder else None
 
 
 def _train_stack(stack: Stack, options: TrainingOptions) -> None:

@@ -59,6 +59,13 @@ def test_what_no_sweep_can_be_is_refused_at_once(options, capsys):
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize("option", "address config save-config storage extension metric data-file".split())
+def test_an_empty_text_is_none_that_an_option_takes(option, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(TINY, ["--dry-run", "--dataset", "arrays", f"--{option}", ""])
+    assert capsys.readouterr().err.startswith(f"error: --{option} '' is empty; give a ")
+
+
 @drawn
 @given(name=st.sampled_from(COUNTS), size=st.integers(7, 400), sign=st.sampled_from([1, -1]))
 def test_every_count_has_an_end(name, size, sign):

@@ -128,6 +128,8 @@ def _refusal(capsys, *args) -> str:
     ("args", "message"),
     [
         ("--iterations 0", "--iterations 0 trains nothing; give 1 or more."),
+        ("--checkpoints s3://b/x", "--checkpoints s3://b/x is a URL; give a path of this machine."),
+        ("--checkpoints=", "--checkpoints '' is empty; give a path, or leave it out."),
         ("--iterations -3", "--iterations -3 trains nothing; give 1 or more."),
         ("--threads 0", "--threads 0 is out of range; give 1 or more."),
         ("--gamma 2", "--gamma 2.0 is out of range"),
