@@ -31,6 +31,8 @@ from dd_ray.training import (
 )
 
 EXIT_DIVERGED = 1
+MOST_THREADS = 1_024
+"""The most threads, more than any machine has cores; with 100,000 of them PyTorch crashes."""
 DEFAULTS: dict[str, tuple[Any, ...]] = {"model": ("inertia_vae",), "beta": (0.1,)}
 
 
@@ -55,6 +57,8 @@ class TrainingOptions:
             raise UserError(f"--iterations {self.iterations} trains nothing; give 1 or more.")
         if self.threads is not None and self.threads < 1:
             raise UserError(f"--threads {self.threads} is out of range; give 1 or more.")
+        if (self.threads or 0) > MOST_THREADS:
+            raise UserError(f"--threads {self.threads} is out of range; give at most {MOST_THREADS:,}.")
         try:
             device = torch.empty(0, device=self.device).device
         except (RuntimeError, AssertionError) as error:

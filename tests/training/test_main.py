@@ -131,6 +131,7 @@ def _refusal(capsys, *args) -> str:
         ("--checkpoints s3://b/x", "--checkpoints s3://b/x is a URL; give a path of this machine."),
         ("--checkpoints=", "--checkpoints '' is empty; give a path, or leave it out."),
         ("--iterations -3", "--iterations -3 trains nothing; give 1 or more."),
+        ("--threads 100000", "--threads 100000 is out of range; give at most 1,024."),
         ("--threads 0", "--threads 0 is out of range; give 1 or more."),
         ("--gamma 2", "--gamma 2.0 is out of range"),
         ("--beta 0.5 --beta-norm 0.3", "both --beta 0.5 and --beta-norm 0.3 are given"),
