@@ -55,5 +55,6 @@ def _stream_of_trials(sweep: SweepFolder) -> tuple[int | None, ...]:
 def _as_known(value: Any, known: Sequence[Any]) -> Any:
     if not isinstance(value, float) or value in known:
         return value
-    stored = np.float32(value).item()
+    with np.errstate(over="ignore"):  # the largest numbers are none of its
+        stored = np.float32(value).item()
     return stored if stored in known else value

@@ -64,6 +64,10 @@ def test_a_plan_in_python_is_refused_as_a_run_would_be(sweep):
         dd_ray.plan(TINY, **place, batch_size=8)
 
 
+def test_a_number_that_no_float32_holds_is_welcome_without_a_warning():
+    assert parse(TINY, ["--beta", "1e300", "--gamma", "0"]).axes["beta"] == (1e300,)
+
+
 def test_a_file_may_have_moved(tmp_path):
     old, new = (tmp_path / name / "d.npz" for name in ("old", "new"))
     for file in (old, new):
