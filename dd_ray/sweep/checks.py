@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
 from dd_ray.config import TrialConfig, field_names
-from dd_ray.config.field import Within
+from dd_ray.config.field import FINITE, Within
 from dd_ray.config.options import check_no_value_twice, option_name
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, is_computed_once, reported_by
@@ -128,7 +128,7 @@ def check_options(options: SweepOptions) -> None:
         value = getattr(options, name)
         if value == "" and name != "name":  # which is checked below
             raise UserError(f"--{option_name(name)} '' is empty; give a value, or leave it out.")
-        for within in get_args(hint):
+        for within in (*([FINITE] if isinstance(value, float) else []), *get_args(hint)):
             if isinstance(within, Within) and value is not None and value not in within:
                 raise UserError(f"--{option_name(name)} {value} is out of range; {within.says}.")
     for name in ("final_metrics", "exclude"):

@@ -89,6 +89,8 @@ def test_the_plan_says_when_a_trial_ends(capsys):
         ("--stop-at-plateau 0", "--stop-at-plateau 0 is out of range; give 1 or more."),
         ("--min-delta 0.1", "--min-delta 0.1 has no effect without --stop-at-plateau N; give both."),
         ("--stop-at-plateau 2 --confirm 5", "--stop-at-plateau 2 ends some; leave one out."),
+        ("--stop-at-plateau 2 --min-delta inf", "--min-delta inf is out of range; give a finite number."),
+        ("--time-budget inf", "--time-budget inf is out of range; give a finite number."),
         ("--stop-at-plateau 2 --min-delta -1", "--min-delta -1.0 is out of range; give 0 or more."),
         (
             "--stop-at-plateau 2 --scheduler none --metric loss",
