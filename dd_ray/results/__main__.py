@@ -44,6 +44,8 @@ def main(args: list[str] | None = None) -> None:
             known = list(filter(ranks, REPORTED))
             meant = did_you_mean(metric, known, f"give one of {', '.join(known)}.")
             raise UserError(f"--metric {metric} ranks no trials; {meant}")
+        if options.width is not None and options.width < 1:
+            raise UserError(f"--width {options.width} is out of range; give 1 or more.")
         if options.out:
             write_table(table, options.out)
         print_cells(trials, told=tells, width=options.width)

@@ -320,6 +320,7 @@ def test_the_table_is_written_to_a_file(sweep, tmp_path, name, read):
     [
         ("--out table.xlsx", "no .csv or .parquet"),
         ("--metric kl", "--metric kl ranks no trials; give one of reconstruction_error,"),
+        ("--width 0", "--width 0 is out of range; give 1 or more."),
         ("--metric mmc", "--metric mmc ranks no trials; did you mean mcc?"),
     ],
 )
