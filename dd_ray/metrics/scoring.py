@@ -78,7 +78,7 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
         Values by column, `ACTIVE_STILLS` among them.
 
     Raises:
-        ScoreError: a score gives a column that it does not declare, or no number for one.
+        ScoreError: a score gives a column that it does not declare, or no number for one that it does.
         ValueError: there is no score of a name, or latents are not finite.
     """
     mask = active_mask(code.latents)
@@ -86,10 +86,6 @@ def further_scores(names: Sequence[str], code: Code) -> dict[str, float]:
     for name in applicable(names, code.factor_names, drawn=code.encode is not None):
         score = FURTHER[name]
         columns = _computed(score, code, None)
-        if undeclared := [column for column in columns if column not in score.columns]:  # it could be another's
-            raise ScoreError(
-                f"score {name} gives column {undeclared[0]}, which it does not declare; add it to columns."
-            )
         scores |= columns
         if score.masked:
             scores |= {column + ACTIVE: value for column, value in _of_active(score, code, mask, columns).items()}
@@ -108,6 +104,12 @@ def _computed(score: ScoreSpec, code: Code, mask: Mask | None) -> dict[str, floa
     example = ", ".join(f'"{column}": 0.5' for column in score.columns)
     if not isinstance(columns, dict):
         raise ScoreError(f"score {score.name} returns a {type(columns).__name__}; give a dictionary, {{{example}}}.")
+    if undeclared := [column for column in columns if column not in score.columns]:  # it could be another's
+        raise ScoreError(
+            f"score {score.name} gives column {undeclared[0]}, which it does not declare; add it to columns."
+        )
+    if lacking := [column for column in score.columns if column not in columns]:
+        raise ScoreError(f"score {score.name} gives no {lacking[0]}; give a number, NaN where it has no value.")
     for column, value in columns.items():
         if not isinstance(value, Real):
             raise ScoreError(f"score {score.name} gives a {type(value).__name__} as {column}; give a number.")

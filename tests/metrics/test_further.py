@@ -115,6 +115,7 @@ def test_a_score_cannot_change_what_the_next_one_is_given(monkeypatch):
     [
         (0.5, r'returns a float; give a dictionary, \{"modularity": 0.5\}'),
         (None, "returns a NoneType; give a dictionary"),
+        ({}, "gives no modularity; give a number, NaN where it has no value"),
         ({"modularity": np.ones(3)}, "gives a ndarray as modularity; give a number"),
     ],
 )
