@@ -147,14 +147,21 @@ class Suggested:
 
     def keys(self) -> set[str]:
         """Return the keys of the trials of all suggestions, those of points that wait to be suggested among them."""
-        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        points = [asked.system_attrs["fixed_params"] for asked in waiting]
-        known = {key for asked in current_trials(self._study) for key in asked.user_attrs.get(TRIALS, [])}
-        return known | {trial.key for point in points if self._fits(point) for trial in self._plan.trials_of(point)}
+        return {key for keys in self._keys_by_suggestion() for key in keys}
 
     def deciding_keys(self) -> set[str]:
-        """Return the keys of the trials that asha has compared or will compare, as far as they are known."""
-        return {asked.user_attrs[TRIALS][0] for asked in current_trials(self._study)}
+        """Return the keys of the trials that asha has compared or will compare, as far as they are known.
+
+        Those of points that wait are among them, since an earlier command may have trained them.
+        """
+        return {keys[0] for keys in self._keys_by_suggestion()}
+
+    def _keys_by_suggestion(self) -> list[list[str]]:
+        """Return the keys of each suggestion's trials, and of those of points that wait to be suggested."""
+        waiting = self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        points = [point for asked in waiting if self._fits(point := asked.system_attrs["fixed_params"])]
+        known = [asked.user_attrs[TRIALS] for asked in current_trials(self._study)]
+        return [*known, *([trial.key for trial in self._plan.trials_of(point)] for point in points)]
 
     def _create_study(self) -> optuna.Study:
         name = self._plan.optuna_study

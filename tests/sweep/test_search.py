@@ -478,6 +478,18 @@ def test_with_asha_the_first_seed_decides_whether_the_others_start(tmp_path: Pat
     assert not any(trial and suggestions.decides(trial.key) for trial in others)
 
 
+def test_with_asha_a_longer_search_compares_with_its_earlier_trials_from_its_beginning(tmp_path: Path) -> None:
+    """A kill right after they are handed out changes nothing."""
+    asha = ("--seeds", "2", "--scheduler", "asha")
+    trained = run(plan_of(tmp_path, "--suggestions", "3", *asha), bowl)
+    longer = plan_of(tmp_path, "--suggestions", "3", "--iterations", "8", *asha)
+    source = longer.source(SweepFolder.at(longer.location))
+    waiting = source.deciding_keys()
+    assert waiting == {trial.key for trial in trained if trial.config.seed == 0}
+    handed_out = [source.next_trial() for _ in range(3)]
+    assert {trial and trial.key for trial in handed_out} == waiting == source.deciding_keys()
+
+
 def test_the_others_are_not_judged(tmp_path: Path) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
