@@ -83,6 +83,11 @@ class RememberingASHA(ASHAScheduler):
             if trial.config["key"] in scores:
                 scores[trial.trial_id] = scores.pop(trial.config["key"])
 
+    def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
+        """Enter the score with which a trial ended; none at the last iteration, which counts for no rung before it."""
+        if result.get(self._iteration, 0) < self._last:  # it has none if the sweep ends before its first report
+            super().on_trial_complete(tune_controller, trial, result)
+
     def _enter(self, key: str, evaluation: Mapping[str, Any]) -> None:
         score, iteration = evaluation.get(self._name), evaluation[self._iteration]
         if score is not None and iteration < self._last:

@@ -61,6 +61,20 @@ def test_a_resumed_sweep_decides_as_an_uninterrupted_one(mode):
         assert decisions[0] == decisions[1], (name, iteration)
 
 
+def test_a_score_at_the_last_iteration_is_in_no_rung_whether_the_sweep_was_resumed_or_not():
+    past = {"a": {20: 0.2, 100: 0.1}, "b": {20: 0.1, 90: 0.3}}  # b is out of time at 90; rungs are at 10, 20, 40 and 80
+    running = scheduler({})
+    for name, errors in past.items():
+        (iteration, error), (last, final) = errors.items()
+        assert report(running, name, iteration, error) == TrialScheduler.CONTINUE
+        trial = SimpleNamespace(trial_id=f"trial of {name}", config={"key": name})
+        running.on_trial_complete(None, trial, {"iteration": last, "error": final})
+    rows = {name: [{"iteration": at, "error": error} for at, error in errors.items()] for name, errors in past.items()}
+    for asha in (running, scheduler(rows)):
+        assert [list(scores.values()) for scores in rungs_of(asha)] == [[-0.3], [], [-0.2, -0.1], []]
+        assert report(asha, "c", 80, 0.2) == TrialScheduler.CONTINUE
+
+
 def test_a_trial_that_goes_on_is_not_compared_with_itself():
     asha = scheduler({"a": evaluations([9, 0.5])})
     assert report(asha, "a", 10, 0.9) == TrialScheduler.CONTINUE
