@@ -24,7 +24,7 @@ from dd_ray.metrics import FURTHER
 from dd_ray.report.live import live_page, page_link, write_page
 from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
-from dd_ray.storage.files import is_blocked, out_of_space
+from dd_ray.storage.files import trouble
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -277,11 +277,9 @@ def train(plan: Plan, shown: bool = True, began: float | None = None) -> "tuple[
         page = live_page(sweep, plan.options.name, plan.study.question, shown) if plan.options.page else None
         return sweep, run_on_ray(plan, sweep, page, shown=shown, deadline=deadline)
     except OSError as error:  # this process was the first to find the storage full, or without an answer
-        if is_blocked(error):
-            return sweep, "storage blocked"
-        if not out_of_space(error):
+        if (ending := trouble(error)) is None:
             raise
-        return sweep, "storage full"
+        return sweep, ending
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ from dd_ray.config.trial_fields import field_names, section_of
 from dd_ray.errors import printable
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
-from dd_ray.storage.files import is_blocked
+from dd_ray.storage.files import trouble
 from dd_ray.storage.files.locations import sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
@@ -250,9 +250,9 @@ def execute(plan: Plan, began: float) -> int:
     try:
         return _give_up(ending, plan) if ending in TROUBLE else report(plan, sweep, ending)
     except OSError as error:
-        if not is_blocked(error):
+        if (found := trouble(error)) is None:
             raise
-        return _give_up("storage blocked", plan)
+        return _give_up(found, plan)
 
 
 def report(plan: Plan, sweep: SweepFolder, ending: "Ending | None") -> int:

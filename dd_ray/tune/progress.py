@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from dd_ray.command_line import progress_bar
 from dd_ray.config.extensions import loaded
 from dd_ray.errors import printable
-from dd_ray.storage.files import is_blocked, out_of_space
+from dd_ray.storage.files import is_blocked, trouble
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.deadline import Deadline
@@ -140,9 +140,9 @@ class Watcher(Callback):
         try:
             yield
         except Exception as error:  # Optuna may hide the storage's own
-            if not (is_blocked(error) or out_of_space(error)):
+            if (ending := trouble(error)) is None:
                 raise
-            self.stop("storage blocked" if is_blocked(error) else "storage full")
+            self.stop(ending)
 
     @property
     def seconds_since_end(self) -> float:

@@ -16,6 +16,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from dd_ray.cli import execute, parse
 from dd_ray.storage.files import BlockedError, answers, local
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder
@@ -26,6 +27,7 @@ from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
 from dd_ray.tune.searcher import Listener
 from dd_ray.tune.trial_trainable import TrialTrainable
+from tests.sweep.studies import TINY
 from tests.tune.conftest import ray_head
 
 ROOT = Path(__file__).parents[2]
@@ -297,6 +299,19 @@ def test_a_storage_that_fails_under_the_driver_ends_the_sweep_and_is_no_fault_of
             call()
         assert watcher.ending == why
     assert first.ended == set()  # it is trained further by the next command
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(FULL, "is full"), (BlockedError("/results", 40), "does not answer"), (OSError("x"), None)]
+)
+def test_a_storage_that_fails_under_the_table_of_a_whole_sweep_is_told_in_a_sentence(
+    tmp_path, monkeypatch, capsys, error, told
+):
+    monkeypatch.setattr("dd_ray.cli.train", lambda plan, began: (SweepFolder.at(plan.location), None))
+    monkeypatch.setattr("dd_ray.cli.collect", Mock(side_effect=error))
+    with nullcontext() if told else pytest.raises(OSError, match="x"):
+        assert execute(parse(TINY, ["--storage", str(tmp_path)]), 0.0) == 1
+        assert f"The storage {told}: {tmp_path}" in capsys.readouterr().err
 
 
 def test_a_sweep_that_only_gets_a_smaller_share_is_not_about_to_end(tmp_path):

@@ -7,6 +7,7 @@ with `/` between their parts. Names that begin with a dot are hidden: locks, and
 import errno
 import re
 from pathlib import Path
+from typing import Literal
 
 from dd_ray.storage.files.answers import BlockedError, is_blocked, with_causes
 from dd_ray.storage.files.base import Files, Lease, Lock, LockedError, NoFileError
@@ -25,6 +26,7 @@ __all__ = [
     "is_blocked",
     "open_files",
     "out_of_space",
+    "trouble",
 ]
 
 FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
@@ -50,3 +52,8 @@ def out_of_space(error: BaseException) -> bool:
     """Return whether an error, or one that led to it, says that the storage is full or a quota used up."""
     of_storage = (each for each in with_causes(error) if isinstance(each, OSError))
     return any(each.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(each)) for each in of_storage)
+
+
+def trouble(error: BaseException) -> Literal["storage full", "storage blocked"] | None:
+    """Return what is wrong with the storage by an error, which ends a sweep; None if it is another error."""
+    return "storage blocked" if is_blocked(error) else "storage full" if out_of_space(error) else None
