@@ -52,7 +52,8 @@ TROUBLE: "dict[Ending, str]" = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
     "storage blocked": "The storage does not answer: {}. "
     "What was recorded is kept; once it answers, the same command goes on.",
-    "lock lost": "Another command has taken over the sweep in {}, since this one was cut off from it for a while.",
+    "lock lost": "The sweep in {} was taken over by another command while this one was cut off from it, or its folder "
+    "was removed.",
     "ray lost": "The Ray under the sweep in {} has died or does not answer. "
     "What was recorded is kept; the same command goes on.",
 }

@@ -461,6 +461,31 @@ def test_a_lock_names_its_holder_and_none_before(folder):
         pass
 
 
+def test_a_lock_whose_holder_has_not_said_so_yet_is_held_by_another(folder):
+    with folder.lock(".lock", "me"):
+        (folder.local / ".lock").write_bytes(b"")
+        with pytest.raises(UserError, match="run already, by another command; wait"), folder.lock(".lock", "I"):
+            pass
+
+
+def test_a_lock_that_was_removed_with_its_folder_is_lost_also_if_another_holds_a_new_one(folder, monkeypatch):
+    with folder.lock(".lock", "me") as lock:
+        assert lock.held
+        folder.remove_folder()
+        assert not lock.held
+        with folder.lock(".lock", "another") as new:
+            assert new.held and not lock.held
+            monkeypatch.setattr("os.open", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+            assert new.held
+            monkeypatch.undo()
+
+
+def test_a_lock_of_a_machine_is_lost_to_one_of_another_machine(folder, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", Mock())  # succeeds, as where each machine locks for itself
+    with folder.lock(".lock", "me") as lock, folder.lock(".lock", "another") as other:
+        assert other.held and not lock.held
+
+
 def test_a_file_is_no_folder(folder):
     folder.write("file", b"")
     with pytest.raises(UserError, match=r"file is a file; give a folder, s3://BUCKET/PREFIX"):

@@ -42,7 +42,8 @@ class Lock:
     """A lock that a process holds."""
 
     held: bool = True
-    """False once it was lost: another process took it, while this one was stopped or cut off from the store."""
+    """False once it was lost: what stands for it was removed, or another process took it, while this one was stopped or
+    cut off from the store."""
 
 
 class Files(ABC):

@@ -152,17 +152,38 @@ class LocalFiles(Files):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 file.seek(0)
-                raise LockedError(self.location, file.read().decode(errors="replace").strip()) from error
+                holder = file.read().decode(errors="replace").strip()  # none has it just before it says so
+                raise LockedError(self.location, holder or "another command") from error
             except OSError as error:
                 raise cannot_be_locked(self.location, error.strerror) from error
             file.truncate(0)
             file.write(who.encode())
             file.flush()
-            yield Lock()
+            yield _FileLock(self, name, who)
         finally:
             # Tried also where nothing else is answered; it is let go of with the process at the latest.
             with suppress(BlockedError):
                 Answers(SECONDS_TO_CLOSE).wait_for(file.close, str(path))
+
+
+class _FileLock(Lock):
+    """A lock of a file that names its holder.
+
+    It is lost where the file is removed, with its folder or without, since another process can then make and lock a new
+    one; and where another writes its name there, on a file system that locks files for one machine alone.
+    """
+
+    def __init__(self, files: LocalFiles, name: str, who: str) -> None:
+        self._files, self._name, self._who = files, name, who
+
+    @property
+    def held(self) -> bool:  # type: ignore[override]
+        try:
+            return self._files.read(self._name) == self._who.encode()
+        except (FileNotFoundError, NoFileError):
+            return False
+        except OSError:  # that it cannot be read now says nothing
+            return True
 
 
 def open_folder(folder: Path) -> LocalFiles:
