@@ -42,8 +42,7 @@ class CmaEs(BaseSampler):
         """Return the numbers that are drawn together; none for the first suggestions."""
         space = intersection_search_space(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
         numbers = {name: d for name, d in space.items() if isinstance(d, FloatDistribution | IntDistribution)}
-        enough = trial.number >= self._startup and len(numbers) > 1
-        return {name: d for name, d in numbers.items() if not d.single()} if enough else {}
+        return {name: d for name, d in numbers.items() if trial.number >= self._startup and not d.single()}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -57,7 +56,7 @@ class CmaEs(BaseSampler):
         scored = self._scored(study, space)
         first = [each for each in scored if each[0] < self._startup] or scored
         bounds = np.array([[0.0, 1.0]] * len(space))
-        cma = CMA(mean=min(first, key=lambda each: each[2])[1], sigma=STEP, bounds=bounds, seed=self._seed % 2**32)
+        cma = CMA(mean=min(first, key=lambda each: each[2])[1], sigma=STEP, bounds=bounds, seed=self._seed)
         drawn = [(point, value) for number, point, value in scored if number >= self._startup]
         for begin in range(0, len(drawn) - cma.population_size + 1, cma.population_size):
             cma.tell(drawn[begin : begin + cma.population_size])

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState, create_trial
 
 from dd_ray.config import resolve
 from dd_ray.errors import UserError
 from dd_ray.sweep import search_plan
-from dd_ray.sweep.cma_es import _from_unit, _in_unit
+from dd_ray.sweep.cma_es import CmaEs, _from_unit, _in_unit
 from dd_ray.sweep.samplers import SAMPLERS
 from tests.sweep.searching import bowl, plan_of, points, run
 
@@ -49,6 +51,76 @@ def test_cma_es_goes_to_where_values_are_best() -> None:
     found = [_best("cmaes", seed, 60, 6) for seed in range(4)]
     by_chance = [_best("random", seed, 60, 6) for seed in range(4)]
     assert np.median(found) < np.median(by_chance) / 10
+
+
+@NEEDS_CMAES
+@pytest.mark.parametrize(("direction", "drawn"), [("minimize", 6), ("maximize", 11)])
+def test_cma_es_begins_at_the_best_of_the_first_and_learns_whole_generations(
+    monkeypatch: pytest.MonkeyPatch, direction: str, drawn: int
+) -> None:
+    import cmaes
+
+    made: list[dict[str, Any]] = []
+    told: list[Any] = []
+
+    class Recorded(cmaes.CMA):
+        def __init__(self, **options: Any) -> None:
+            made.append(options)
+            super().__init__(**options)
+
+        def tell(self, solutions: Any) -> None:
+            told.append(list(solutions))  # it sorts them
+            super().tell(solutions)
+
+    monkeypatch.setattr("cmaes.CMA", Recorded)
+    study = optuna.create_study(direction=direction)
+    sign = 1 if direction == "minimize" else -1
+    failed, values = 4, [0.5, 0.2, 0.4, 0.3, 0.0, 0.1, *(0.6 + 0.1 * number for number in range(drawn - 2))]
+    place = [{"beta": 0.01 * (number + 1), "gamma": number / 20} for number in range(len(values))]
+    for number, value in enumerate(values):
+        ended = {"state": TrialState.FAIL} if number == failed else {"value": sign * value}
+        study.add_trial(create_trial(params=place[number], distributions=SPACE, **ended))
+    study.sampler = CmaEs(5, startup=3)
+    params = study.ask(dict(SPACE)).params
+    np.testing.assert_allclose(made[0]["mean"], _in_unit(place[1], SPACE))
+    np.testing.assert_array_equal(made[0]["bounds"], [[0, 1], [0, 1]])
+    (generation,) = told  # of six in two dimensions; up to five wait for the next
+    numbers = [3, 5, 6, 7, 8, 9]
+    np.testing.assert_allclose([point for point, _ in generation], [_in_unit(place[n], SPACE) for n in numbers])
+    assert [value for _, value in generation] == [values[number] for number in numbers]
+    assert params != _at_random(5, len(values), SPACE)
+
+
+@NEEDS_CMAES
+@pytest.mark.parametrize(("numbers", "startup"), [(["beta"], 0), (["beta", "gamma"], 9)])
+def test_cma_es_draws_at_random_what_it_cannot_draw_and_what_comes_first(numbers: list[str], startup: int) -> None:
+    others = {"kind": CategoricalDistribution(["a", "b"]), "single": IntDistribution(3, 3)}
+    space: dict[str, Any] = {**{name: SPACE[name] for name in numbers}, **others}
+    study = optuna.create_study()
+    for number in range(9):
+        study.sampler = CmaEs(number, startup)
+        trial = study.ask(space)
+        assert trial.params == _at_random(number, number, space)
+        study.tell(trial, trial.params["beta"])
+
+
+@NEEDS_CMAES
+@pytest.mark.parametrize("startup", [0, 3])
+def test_cma_es_draws_numbers_together_beside_others(startup: int) -> None:
+    space: dict[str, Any] = {**SPACE, "kind": CategoricalDistribution(["a", "b"]), "single": IntDistribution(3, 3)}
+    study = optuna.create_study()
+    for number in range(4):
+        study.sampler = CmaEs(number, startup)
+        trial = study.ask(space)
+        study.tell(trial, trial.params["beta"])
+    assert {name: trial.params[name] for name in SPACE} != {name: _at_random(3, 3, space)[name] for name in SPACE}
+    assert trial.params["kind"] in ("a", "b") and trial.params["single"] == 3
+
+
+def _at_random(seed: int, number: int, space: dict[str, Any]) -> dict[str, Any]:
+    """The draw of Optuna's random sampler."""
+    study = optuna.create_study(sampler=RandomSampler(seed))
+    return study.ask(space).params
 
 
 def test_the_unit_cube_is_the_space() -> None:
