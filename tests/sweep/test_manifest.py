@@ -113,7 +113,9 @@ def test_a_field_that_was_swept_before_may_be_narrowed_later(sweep):
 
 
 def test_the_manifest_has_the_values_of_all_commands(sweep):
-    manifest = make_manifest(parse(TINY, ["--gamma", "0.9", "0.5", "--seeds", "2"]), sweep.manifest())
+    before = sweep.manifest() | {"began": "2026-01-02T03:04:05+00:00"}
+    manifest = make_manifest(parse(TINY, ["--gamma", "0.9", "0.5", "--seeds", "2"]), before)
+    assert manifest["began"] == before["began"] < manifest["asked"]
     assert manifest["axes"]["gamma"] == [0.0, 0.5, 0.9]
     assert manifest["axes"]["seed"] == [0, 1]
     assert manifest["axes"]["beta"] == [0.1, 1.0]
@@ -163,6 +165,13 @@ def test_who_goes_on_without_an_extension_is_told_which_it_is(tmp_path, capsys):
         assert "--extension blur" not in f"{ended.value} {capsys.readouterr().err}"
     with pytest.raises(UserError, match="is not a folder name"):
         dd_ray.plan(TINY, storage=tmp_path, name="a\0b")
+
+
+def test_the_manifest_has_the_latest_record_of_each_extension(sweep, monkeypatch):
+    other, old, new = ({"file": file, "digest": digest, "declares": []} for file, digest in ("b0", "a1", "a2"))
+    monkeypatch.setattr("dd_ray.sweep.manifest.record", lambda: [new])
+    manifest = make_manifest(parse(TINY, []), sweep.manifest() | {"extensions": [other, old]})
+    assert manifest["extensions"] == [other, new]
 
 
 def test_trials_of_an_extension_are_read_after_a_command_without_it(tmp_path):

@@ -124,12 +124,17 @@ def _at_random(seed: int, number: int, space: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_unit_cube_is_the_space() -> None:
-    space: dict[str, Any] = {**SPACE, "num_latents": IntDistribution(2, 10), "batch": IntDistribution(1, 100, log=True)}
-    point = {"beta": 0.1, "gamma": 0.25, "num_latents": 6, "batch": 10}
-    np.testing.assert_allclose(_in_unit(point, space), [0.5, 0.25, 0.5, 0.5])
+    space: dict[str, Any] = {
+        **SPACE,
+        "num_latents": IntDistribution(2, 10),
+        "batch": IntDistribution(1, 100, log=True),
+        "lam": FloatDistribution(0.0, 1.0, step=0.25),
+    }
+    point = {"beta": 0.1, "gamma": 0.25, "num_latents": 6, "batch": 10, "lam": 0.75}
+    np.testing.assert_allclose(_in_unit(point, space), [0.5, 0.25, 0.5, 0.5, 0.75])
     assert _from_unit(_in_unit(point, space), space) == pytest.approx(point)
-    corner = _from_unit(np.array([1.0, 1.0, 0.99, 1.0]), space)
-    assert corner == pytest.approx({"beta": 1.0, "gamma": 1.0, "num_latents": 10, "batch": 100})
+    corner = _from_unit(np.array([1.0, 1.0, 0.99, 1.0, 0.6]), space)
+    assert corner == pytest.approx({"beta": 1.0, "gamma": 1.0, "num_latents": 10, "batch": 100, "lam": 0.5})
     assert all(distribution._contains(corner[name]) for name, distribution in space.items())
 
 

@@ -120,10 +120,11 @@ def test_trials_of_a_bracket_are_compared_with_its_own_alone_from_its_first_rung
     assert report(resumed, keys[0][1], 10, 0.2) == TrialScheduler.STOP
 
 
-def test_hyperband_has_as_many_brackets_as_asha_has_rungs():
-    plan = parse(TINY, "--iterations 30 --grace-period 1 --reduction-factor 3".split())
+@pytest.mark.parametrize(("grace", "factor", "number"), [(1, 3, 4), (2, 2, 4), (4, 3, 2)])
+def test_hyperband_has_as_many_brackets_as_asha_has_rungs(grace, factor, number):
+    plan = parse(TINY, f"--iterations 30 --grace-period {grace} --reduction-factor {factor}".split())
     (bracket,) = rungs.asha(plan, {})._brackets
-    assert len(rungs.hyperband(plan, {})._brackets) == len(bracket._rungs) == 4
+    assert len(rungs.hyperband(plan, {})._brackets) == len(bracket._rungs) == number
 
 
 @pytest.mark.parametrize(("name", "verdict"), [("linear_r2", "CONTINUE"), ("reconstruction_error", "STOP")])
