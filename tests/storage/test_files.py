@@ -486,6 +486,17 @@ def test_a_lock_of_a_machine_is_lost_to_one_of_another_machine(folder, monkeypat
         assert other.held and not lock.held
 
 
+def test_a_folder_that_is_no_file_is_not_left_open(folder):
+    folder.write("folder/file", b"")
+    lowest = os.dup(0)
+    os.close(lowest)
+    with pytest.raises(NoFileError, match="a folder, or something else"):
+        folder.read("folder")
+    now = os.dup(0)
+    os.close(now)
+    assert now == lowest
+
+
 def test_a_file_is_no_folder(folder):
     folder.write("file", b"")
     with pytest.raises(UserError, match=r"file is a file; give a folder, s3://BUCKET/PREFIX"):
