@@ -241,6 +241,12 @@ def test_another_kind_of_value_is_another_study_that_begins_with_the_same_points
     assert known == {trial.key for trials in taken_over for trial in trials}  # the bar begins with what they did
 
 
+def test_a_longer_search_of_fewer_suggestions_begins_with_as_many_points(tmp_path: Path) -> None:
+    trained = run(plan_of(tmp_path, "--suggestions", "3", "--seeds", "1"), bowl)
+    longer, _ = start(plan_of(tmp_path, *"--suggestions 2 --seeds 1 --iterations 8".split()))
+    assert longer.keys() == {trial.key for trial in trained[:2]}
+
+
 @pytest.mark.parametrize("cut_short", [False, True])
 def test_a_command_that_goes_on_with_another_share_of_a_cluster_does_not_try_failed_trials_again(
     tmp_path: Path, cut_short: bool
