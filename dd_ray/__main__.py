@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
-from dd_ray.api import all_studies
 from dd_ray.cli import main as run_study
 from dd_ray.command_line import COMMAND, as_command, completion_script
 from dd_ray.config.code import resolve
@@ -14,6 +13,7 @@ from dd_ray.config.options import option_name, options_class
 from dd_ray.config.specs import CodeOrName
 from dd_ray.config.trial_fields import choices_of, config_fields
 from dd_ray.errors import UserError, did_you_mean
+from dd_ray.planning import all_studies
 from dd_ray.sweep import Study
 from dd_ray.sweep.options import options_of
 from dd_ray.sweep.value_file import ValueFile

@@ -18,7 +18,7 @@ import pandas as pd
 from rich.table import Table
 
 from dd_ray import results
-from dd_ray.api import TROUBLE, as_it_goes_on, check_own_code, collect, draw, finish_page, plan_of, time_is_up, train
+from dd_ray.api import TROUBLE, collect, draw, finish_page, time_is_up, train
 from dd_ray.command_line import (
     EXIT_INTERRUPTED,
     as_called,
@@ -36,6 +36,7 @@ from dd_ray.config.extensions import taken_from
 from dd_ray.config.options import given_options, option_name, options_class
 from dd_ray.config.trial_fields import field_names, section_of
 from dd_ray.errors import printable
+from dd_ray.planning import as_it_goes_on, check_own_code, plan_of
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import trouble

@@ -26,6 +26,7 @@ ORDER = [
         "tune",
         "figures",
         "report",
+        "planning",
         "api",
         "cli",
         "service",

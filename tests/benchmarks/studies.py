@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dd_ray import api
 from dd_ray.config import TrialConfig
+from dd_ray.planning import all_studies
 from dd_ray.training import Stack, keep_freed_memory
 from dd_ray.training.cpu_kernels import kernels
 from tests.benchmarks.convolutions import WAYS, step_with
@@ -31,7 +32,7 @@ def main(args: Sequence[str] = ()) -> None:
         sys.exit("there are no compiled convolutions here")
     keep_freed_memory()
     print(f"| `{preset}` of | PyTorch's, ms an iteration | compiled | factor |\n| --- | ---: | ---: | ---: |")
-    for name, study in api.all_studies().items():
+    for name, study in all_studies().items():
         if preset in study.presets:
             before, after = _milliseconds(api.plan(name, preset=preset, name="benchmark").examples)
             print(f"| `{name}` | {before:.1f} | {after:.1f} | {before / after:.2f} |", flush=True)
