@@ -25,6 +25,15 @@ __all__ = ["ray_folder"]
 SEARCH = load_study(ROOT / "sweeps" / "inertia_search.py")
 
 
+def test_a_plan_is_shown_in_a_line():
+    grid, search = (
+        repr(dd_ray.plan(study, preset="quick", name="one")) for study in ("inertia_grid", "inertia_search")
+    )
+    assert grid.startswith("<Plan of ") and "one: 15 trials of 2 model" in grid
+    assert search.startswith("<SearchPlan of ") and "one: 16 suggestions" in search
+    assert len(grid) < 300 and len(search) < 300
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -33,7 +33,7 @@ from dd_ray.sweep.study import Study
 from dd_ray.sweep.warm_start import with_start
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """A sweep that has been asked for, and checked as far as possible without a cluster."""
 
@@ -51,6 +51,10 @@ class Plan:
         "each seed is compared for itself, so of a cell some may be stopped; those that finish flatter its mean"
     )
     """How seeds are compared, where there are several."""
+
+    def __repr__(self) -> str:
+        """Tell what it is in a line, as a notebook shows it."""
+        return f"<{type(self).__name__} of {self.location}: {self.contents()[0]}>"
 
     @property
     def location(self) -> str:

@@ -38,7 +38,7 @@ ALWAYS_NAMED = frozenset(
 """Fields that the names of Optuna studies have always held, whatever their values. Add none, as names would change."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchPlan(Plan):
     """A search that has been asked for. Its trials arise while it runs: each suggestion has a trial for each seed."""
 
