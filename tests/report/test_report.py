@@ -570,7 +570,8 @@ def test_a_sweep_of_216_cells_is_small(tmp_path: Path) -> None:
 
 
 def test_of_many_evaluations_some_are_shown(tmp_path: Path) -> None:
-    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("finished", 100), evaluated=range(101))
+    evaluated = [*range(0, 2 * MOST_ITERATIONS, 2), 100]  # one too many
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("finished", 100), evaluated=evaluated)
     content = collect(path)
     assert len(content["iterations"]) == MOST_ITERATIONS
     assert (content["iterations"][0], content["iterations"][-1]) == (0, 100)
