@@ -284,7 +284,8 @@ def _rounded(table: pd.DataFrame) -> pd.DataFrame:
     configs = table.drop_duplicates("key").set_index("key")
     floats = configs[[name for name in field_names() if name in table]].select_dtypes("float").columns
     rounded = configs[floats].map(exact)
-    return table.assign(**{name: table["key"].map(rounded[name]) for name in floats})
+    changed = [name for name in floats if not rounded[name].equals(configs[name])]  # few: most are short decimals
+    return table.assign(**{name: table["key"].map(rounded[name]) for name in changed})
 
 
 def _without_gaps(table: pd.DataFrame, axes: Sequence[str]) -> pd.DataFrame:
