@@ -57,14 +57,15 @@ def own_path(path: str | Path, option: str = "") -> Path:
     Raises:
         UserError: it is empty, is a URL, or begins with a user who does not exist.
     """
+    given = f"{option} {path or repr(path)}".lstrip()
     if path == "":
-        raise UserError(f"{option} '' is empty; give a path, or leave it out.".lstrip())
+        raise UserError(f"{given} is empty; give a path, or leave it out.")
     if is_url(path):
-        raise UserError(f"{option} {path} is a URL; give a path of this machine.".lstrip())
+        raise UserError(f"{given} is a URL; give a path of this machine.")
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:
-        raise UserError(f"{option} {path} names a user that does not exist; give its path.".lstrip()) from error
+        raise UserError(f"{given} names a user that does not exist; give its path.") from error
 
 
 def absolute_path(field: str, file: str) -> str:

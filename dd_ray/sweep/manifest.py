@@ -161,19 +161,25 @@ def naming_extensions(study: Study, preset: str, given: Mapping[str, Any]) -> It
     """
     try:
         yield
-    except (UserError, SystemExit) as error:
-        usual, found = options_of(study, preset), re.findall(r"[\w.+-]+", str(given))
-        words = {*found, *(word.strip("-").replace("-", "_") for word in found)}
-        told = ""
-        with contextlib.suppress(UserError, OSError, ValueError):  # where the place itself is refused
-            location = sweep_location(*(str(given.get(name) or getattr(usual, name)) for name in ("storage", "name")))
-            told = not_loaded(known_manifest(location).get("extensions", []), words)
-        if not told or getattr(error, "code", 2) == 0:
-            raise
-        if isinstance(error, UserError):
-            raise UserError(f"{error} In {location}, {told}.") from error
-        print(f"In {location}, {told}.", file=sys.stderr)
+    except UserError as error:
+        if told := _of_an_extension(study, preset, given):
+            raise UserError(f"{error} {told}") from error
         raise
+    except SystemExit as error:
+        if error.code and (told := _of_an_extension(study, preset, given)):  # code 0 is that of --help
+            print(told, file=sys.stderr)
+        raise
+
+
+def _of_an_extension(study: Study, preset: str, given: Mapping[str, Any]) -> str:
+    """Return a sentence on a word of a command that an extension of its sweep declares; empty if there is none."""
+    usual, found = options_of(study, preset), re.findall(r"[\w.+-]+", str(given))
+    words = {*found, *(word.strip("-").replace("-", "_") for word in found)}
+    with contextlib.suppress(UserError, OSError, ValueError):  # where the place itself is refused
+        location = sweep_location(*(str(given.get(name) or getattr(usual, name)) for name in ("storage", "name")))
+        if told := not_loaded(known_manifest(location).get("extensions", []), words):
+            return f"In {location}, {told}."
+    return ""
 
 
 def goes_on(plan: Plan) -> bool:
