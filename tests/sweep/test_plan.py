@@ -1,6 +1,7 @@
 """What a command line makes of a study."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,12 @@ from dd_ray.sweep.data import scored_on
 from dd_ray.sweep.manifest import check_agrees, make_manifest
 from tests.own_files import BARE, COLOUR, GREY
 from tests.sweep.studies import ROOT, STUDY_FILES, TINY, load_study
+
+
+@pytest.fixture(autouse=True)
+def away_from_the_sweeps_of_this_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan is compared with the sweep of its name in `results`, which a checkout that has been used may have."""
+    monkeypatch.chdir(tmp_path)
 
 
 def test_trials_are_the_product_of_the_axes_and_seeds():

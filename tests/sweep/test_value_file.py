@@ -45,6 +45,12 @@ def kinds() -> tuple[type, ...]:
     return options_of(TINY, "quick"), options_class(TINY.defaults("quick"))
 
 
+@pytest.fixture(autouse=True)
+def away_from_the_sweeps_of_this_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan is compared with the sweep of its name in `results`, which a checkout that has been used may have."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [
