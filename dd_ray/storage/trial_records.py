@@ -7,7 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from dd_ray.config import TrialConfig, fields_with
@@ -66,6 +66,16 @@ class TakenOverError(RuntimeError):
     """A worker that was cut off has come back, and another has its trial."""
 
 
+@dataclass
+class _Recorded:
+    """What `TrialFolder.record` has left, so that it need not read all evaluations before it adds another."""
+
+    size: int = -1
+    """Bytes of the file then; what another worker adds to it makes it another size."""
+    iteration: int = -1
+    check: str = ""
+
+
 @dataclass(frozen=True)
 class TrialFolder:
     """The files of one trial."""
@@ -73,6 +83,7 @@ class TrialFolder:
     files: Files
     key: str
     """Key of the trial, see `TrialConfig.key`."""
+    _recorded: _Recorded = field(default_factory=_Recorded, init=False, repr=False, compare=False)
 
     def create(self, config: dict[str, Any], label: str) -> None:
         """Write the config of the trial, unless it is there; and the path of its data, if that has moved."""
@@ -165,14 +176,23 @@ class TrialFolder:
         An evaluation that is there already stays as it is: a worker on a node that was cut off may still train a trial
         that was given to another, and both get the same results except for the times.
         """
-        before = self._signed_evaluations()
-        recorded = next((row for row in before if row["iteration"] == evaluation["iteration"]), None)
-        if recorded is not None:
-            return _finite(unsigned(recorded))
+        known, size = self._recorded, self._bytes_of_evaluations()
+        if size != known.size or evaluation["iteration"] <= known.iteration:
+            before = self._signed_evaluations()
+            recorded = next((row for row in before if row["iteration"] == evaluation["iteration"]), None)
+            if recorded is not None:
+                return _finite(unsigned(recorded))
+            known.check = before[-1][CHECK] if before else ""
         clean = _finite(evaluation)
-        check = checksum(self.key, before[-1][CHECK] if before else "", clean)
-        self.files.append("metrics.jsonl", json.dumps({**clean, CHECK: check}).encode() + b"\n")
+        check = checksum(self.key, known.check, clean)
+        line = json.dumps({**clean, CHECK: check}).encode() + b"\n"
+        known.size = -1  # if the line cannot be added, what is there is read again
+        self.files.append("metrics.jsonl", line)
+        known.size, known.iteration, known.check = size + len(line), clean["iteration"], check
         return clean
+
+    def _bytes_of_evaluations(self) -> int:
+        return int(self.files.stamps("").get("metrics.jsonl", "0").partition(" ")[0])
 
     def add_scores(self, iteration: int, scores: Mapping[str, float]) -> None:
         """Append further scores of the network at an iteration, beside those of its evaluation. NaN becomes None."""

@@ -86,6 +86,9 @@ class Draft:
     def append(self, name: str, line: bytes) -> None:
         self.write(name, (self.read(name) if self.exists(name) else b"") + line)
 
+    def stamps(self, folder: str) -> dict[str, str]:
+        return self._files.stamps(folder) | {name: f"{len(content)} 0" for name, content in self._changed.items()}
+
     def put(self) -> None:
         """Write what has changed. A reader sees a new folder with all of its files, or none."""
         folder = self._files.local

@@ -1,6 +1,8 @@
 """The files of a sweep survive what interrupts their writing."""
 
+import errno
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -39,6 +41,40 @@ def test_of_two_records_of_an_iteration_the_first_counts(trial):
     trial.files.append("metrics.jsonl", b'{"iteration": 0, "kl": 3.0}\n')  # as by another worker at the same moment
     trial.record({"iteration": 5, "kl": 4.0})
     assert trial.evaluations() == [{"iteration": 0, "kl": 1.0}, {"iteration": 5, "kl": 4.0}]
+
+
+def test_an_evaluation_is_added_without_reading_those_before_it(trial, monkeypatch):
+    read: list[str] = []
+    whole = LocalFiles.read
+    monkeypatch.setattr(LocalFiles, "read", lambda files, name, most=None: read.append(name) or whole(files, name))
+    monkeypatch.setattr("dd_ray.storage.files.local.complete_lines", read.append)
+    trial.record({"iteration": 0, "kl": 1.0})
+    assert read.pop() == "metrics.jsonl"
+    for iteration in range(1, 4):
+        trial.record({"iteration": iteration, "kl": 1.0})
+    assert not read
+    assert [row["iteration"] for row in trial.evaluations()] == [0, 1, 2, 3]
+
+
+def test_what_another_worker_adds_is_read_before_the_next_is_added(trial):
+    other = replace(trial)
+    trial.record({"iteration": 0, "kl": 1.0})
+    for iteration in (5, 10):
+        other.record({"iteration": iteration, "kl": 2.0})
+    assert trial.record({"iteration": 5, "kl": 3.0}) == {"iteration": 5, "kl": 2.0}
+    trial.record({"iteration": 15, "kl": 3.0})
+    other.record({"iteration": 20, "kl": 2.0})
+    assert [row["kl"] for row in trial.evaluations()] == [1.0, 2.0, 2.0, 3.0, 2.0]
+
+
+def test_an_evaluation_that_could_not_be_added_can_be_added_again(trial, monkeypatch):
+    trial.record({"iteration": 0, "kl": 1.0})
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", MagicMock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            trial.record({"iteration": 5, "kl": 2.0})
+    trial.record({"iteration": 5, "kl": 3.0})
+    assert [row["kl"] for row in trial.evaluations()] == [1.0, 3.0]
 
 
 def test_not_a_number_is_recorded_as_null(trial):

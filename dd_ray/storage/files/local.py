@@ -228,10 +228,9 @@ def _replace(path: Path, parts: Iterable[bytes], durable: bool) -> None:
 def _append(path: Path, line: bytes) -> None:
     """Add a line to a file that is there."""
     with open_in_place(path, "ab+") as file:
-        file.seek(0)
-        content = file.read()
-        complete = complete_lines(content)
-        if complete < len(content):
+        size = file.seek(0, os.SEEK_END)
+        complete = _complete(file, size)
+        if complete < size:
             os.ftruncate(file.fileno(), complete)
         try:
             # At the end of the file, wherever that is by now: it must not land in a line of another writer. And not
@@ -244,6 +243,15 @@ def _append(path: Path, line: bytes) -> None:
             # What was not acknowledged must not be read: the caller may add it again.
             os.ftruncate(file.fileno(), complete)
             raise
+
+
+def _complete(file: IO[bytes], size: int) -> int:
+    """Return the length of a file without a last line that was cut short. Only one with such a line is read whole."""
+    file.seek(max(size - 1, 0))
+    if file.read(1) in (b"", b"\n"):
+        return size
+    file.seek(0)
+    return complete_lines(file.read(size))
 
 
 def _remove(path: Path) -> None:
