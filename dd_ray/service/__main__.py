@@ -15,7 +15,7 @@ from rich.table import Table
 from dd_ray.cli import EXIT_FAILED_TRIALS, describe
 from dd_ray.command_line import as_command, called_as, console
 from dd_ray.errors import UserError, printable
-from dd_ray.service import on_head, pack, sweeps
+from dd_ray.service import bundle, on_head, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connected
 from dd_ray.storage.files.locations import check_name
 
@@ -165,8 +165,8 @@ def _fetch(options: argparse.Namespace) -> int:
         folder = options.to or Path("results") / sweep.name
         if (folder / "sweep.json").exists():
             raise UserError(f"{folder} is a sweep of this machine; choose another folder with --to.")
-        text = on_head.run(client, ["python", "-m", "dd_ray.service.pack", sweep.location], console().width)
-    for path in pack.unpack(text, folder):
+        text = on_head.run(client, ["python", "-m", "dd_ray.service.bundle", sweep.location], console().width)
+    for path in bundle.unpack(text, folder):
         print(printable(path))
     return 0
 

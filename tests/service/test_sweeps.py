@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from dd_ray import results
 from dd_ray.config.extensions import unload
 from dd_ray.errors import UserError
-from dd_ray.service import connection, pack, sweeps
+from dd_ray.service import bundle, connection, sweeps
 from dd_ray.service.__main__ import main
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.sweep.studies import ROOT
@@ -343,9 +343,9 @@ def sweep(tmp_path, monkeypatch):
     return tmp_path / "sweep"
 
 
-def test_what_is_packed_is_what_is_unpacked(sweep, tmp_path):
+def test_what_is_bundled_is_what_is_unpacked(sweep, tmp_path):
     (sweep / "figures" / "report.html").write_text("made of the rest")
-    written = pack.unpack(f"a warning\n{pack.pack(str(sweep))}\nanother", tmp_path / "here")
+    written = bundle.unpack(f"a warning\n{bundle.bundle_of(str(sweep))}\nanother", tmp_path / "here")
     assert len(written) == 3 and all(path.is_file() for path in written)
     assert (tmp_path / "here" / "results.csv").read_text() == results.load(sweep).to_csv(index=False)
     for name in ("figures/map.png", "figures/map.csv"):
@@ -355,15 +355,15 @@ def test_what_is_packed_is_what_is_unpacked(sweep, tmp_path):
 def test_a_sweep_without_figures_has_its_table(sweep, tmp_path):
     for path in sorted((sweep / "figures").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    assert pack.unpack(pack.pack(str(sweep)), tmp_path / "here") == [tmp_path / "here" / "results.csv"]
+    assert bundle.unpack(bundle.bundle_of(str(sweep)), tmp_path / "here") == [tmp_path / "here" / "results.csv"]
 
 
 def test_what_was_damaged_on_the_way_is_refused(sweep, tmp_path):
-    line = pack.pack(str(sweep))
+    line = bundle.bundle_of(str(sweep))
     middle = len(line) // 2
     for damaged in ("", line[:middle], line[:middle] + ("A" if line[middle] != "A" else "B") + line[middle + 1 :]):
         with pytest.raises(UserError, match="damaged"):
-            pack.unpack(damaged, tmp_path / "here")
+            bundle.unpack(damaged, tmp_path / "here")
     assert not (tmp_path / "here").exists()
 
 
@@ -373,7 +373,7 @@ def test_nothing_but_a_table_and_figures_is_taken(tmp_path):
         archive.writestr(".profile", "run me")
     text = base64.b64encode(content.getvalue())
     with pytest.raises(UserError, match=r"more than a table and figures: \.profile"):
-        pack.unpack(f"dd_ray-files {hashlib.sha256(text).hexdigest()} {text.decode()}", tmp_path / "here")
+        bundle.unpack(f"dd_ray-files {hashlib.sha256(text).hexdigest()} {text.decode()}", tmp_path / "here")
     assert not (tmp_path / "here").exists()
 
 
@@ -400,17 +400,17 @@ def test_an_archive_that_is_none_is_refused_in_a_sentence(data):
     line = sent(bytes(content)) if how != "text" else sent(b"") + data.draw(st.sampled_from(["A", "=", "AAAAA"]))
     with tempfile.TemporaryDirectory() as folder, suppress(UserError):
         # A flip in a date or in an attribute changes nothing.
-        assert [path.read_text() for path in pack.unpack(line, Path(folder))] == ["key,mcc\n" * 20]
+        assert [path.read_text() for path in bundle.unpack(line, Path(folder))] == ["key,mcc\n" * 20]
 
 
 @pytest.mark.parametrize(("size", "is_taken"), [(1000, True), (1001, False)])
 def test_an_archive_that_would_fill_the_disk_is_not_unpacked(size, is_taken, tmp_path, monkeypatch):
-    monkeypatch.setattr(pack, "LARGEST", 100)
+    monkeypatch.setattr(bundle, "LARGEST", 100)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("results.csv", "a" * size)
     with nullcontext() if is_taken else pytest.raises(UserError, match="copy it from the storage"):
-        pack.unpack(sent(content.getvalue()), tmp_path / "here")
+        bundle.unpack(sent(content.getvalue()), tmp_path / "here")
 
 
 def test_methods_that_unpack_little_to_gigabytes_at_once_are_refused(tmp_path):
@@ -418,13 +418,13 @@ def test_methods_that_unpack_little_to_gigabytes_at_once_are_refused(tmp_path):
     with zipfile.ZipFile(content, "w", zipfile.ZIP_BZIP2) as archive:
         archive.writestr("results.csv", "key,mcc\n")
     with pytest.raises(UserError, match="another method than deflate"):
-        pack.unpack(sent(content.getvalue()), tmp_path / "here")
+        bundle.unpack(sent(content.getvalue()), tmp_path / "here")
 
 
 def test_more_than_a_log_can_hold_is_refused_on_the_head(sweep, monkeypatch):
-    monkeypatch.setattr(pack, "LARGEST", 100)
+    monkeypatch.setattr(bundle, "LARGEST", 100)
     with pytest.raises(UserError, match="copy them from there"):
-        pack.pack(str(sweep))
+        bundle.bundle_of(str(sweep))
 
 
 def test_nothing_is_written_outside_the_folder(tmp_path, monkeypatch):
@@ -432,8 +432,8 @@ def test_nothing_is_written_outside_the_folder(tmp_path, monkeypatch):
         return [("../../outside.txt", b"no"), ("/absolute.txt", b"no")]
 
     monkeypatch.setattr(results, "load", lambda path: pd.DataFrame({"key": ["a"]}))
-    monkeypatch.setattr(pack, "_figures", evil)
-    pack.unpack(pack.pack("anywhere"), tmp_path / "here" / "below")
+    monkeypatch.setattr(bundle, "_figures", evil)
+    bundle.unpack(bundle.bundle_of("anywhere"), tmp_path / "here" / "below")
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) == 3 and all(path.is_relative_to(tmp_path / "here" / "below") for path in written)
 

@@ -1,6 +1,6 @@
-"""Packs a sweep's table and figures into a line of text, since a job returns nothing but its log.
+"""Bundles a sweep's table and figures in a line of text, since a job returns nothing but its log.
 
-`python -m dd_ray.service.pack LOCATION` prints the line on the cluster's head; `unpack` reads it on the user's machine.
+`python -m dd_ray.service.bundle LOCATION` prints the line on the cluster's head; `unpack` reads it where its user is.
 """
 
 import base64
@@ -23,7 +23,7 @@ LARGEST = 64 * 2**20
 _LINE = re.compile(r"^dd_ray-files ([0-9a-f]{64}) ([A-Za-z0-9+/=]*)$", re.MULTILINE)
 
 
-def pack(location: str) -> str:
+def bundle_of(location: str) -> str:
     """Return the line for a sweep, finished or running, with its present table and figures.
 
     Raises:
@@ -36,10 +36,10 @@ def pack(location: str) -> str:
             archive.writestr(f"figures/{name}", data)
             if content.tell() > LARGEST:
                 raise UserError(f"the figures in {location} are more than {LARGEST >> 20} MB; copy them from there.")
-    packed = content.getvalue()
-    if len(packed) > LARGEST:
+    zipped = content.getvalue()
+    if len(zipped) > LARGEST:
         raise UserError(f"the table in {location} is more than {LARGEST >> 20} MB; copy it from there.")
-    text = base64.b64encode(packed)
+    text = base64.b64encode(zipped)
     return f"dd_ray-files {hashlib.sha256(text).hexdigest()} {text.decode()}"
 
 
@@ -50,7 +50,7 @@ def _figures(location: str) -> list[tuple[str, bytes]]:
 
 
 def unpack(text: str, folder: Path) -> list[Path]:
-    """Write the files of a `pack` line, which is somewhere in a text, into a folder.
+    """Write the files of a `bundle_of` line, which is somewhere in a text, into a folder.
 
     Raises:
         UserError: there is no such line, it is damaged, or the folder cannot be written.
@@ -85,4 +85,4 @@ def _check(archive: zipfile.ZipFile) -> None:
 
 if __name__ == "__main__":
     with as_command():
-        print(pack(sys.argv[1]))
+        print(bundle_of(sys.argv[1]))
