@@ -15,6 +15,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.studies import study_named, study_names
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
+from dd_ray.sweep.data import has_data_of
 from dd_ray.sweep.manifest import goes_on, naming_extensions
 from dd_ray.sweep.memory import bytes_of, bytes_of_this_machine
 from dd_ray.sweep.options import options_of
@@ -115,8 +116,8 @@ def check_own_code(plan: Plan) -> None:
 
     A note on stderr says where scores of stills would not be of a model's latents.
 
-    Trials that this machine has not the memory for, such as those of a cluster, are passed over, and so are errors that
-    name a device where trials may run on GPUs.
+    Trials that this machine has not the memory or the data for, such as those of a cluster, are passed over, and so are
+    errors that name a device where trials may run on GPUs.
 
     Raises:
         UserError: it raises an error, or gives something else than it is to.
@@ -130,11 +131,12 @@ def check_own_code(plan: Plan) -> None:
     from dd_ray.trial.own_code import try_own_code, try_own_scores  # noqa: PLC0415
 
     for config in own.values():
-        if bytes_of(config) >= bytes_of_this_machine():
+        if bytes_of(config) >= bytes_of_this_machine() or not has_data_of(config):
             continue
         if note := try_own_code(config, on_gpus=not plan.runs_on_these_cpus):
             print(printable(note), file=sys.stderr)
-    try_own_scores(scores, plan.examples[0])
+    if scores and has_data_of(plan.examples[0]):
+        try_own_scores(scores, plan.examples[0])
 
 
 def all_studies() -> dict[str, Study]:

@@ -18,6 +18,7 @@ from dd_ray.config.extensions import Extension, named_in
 from dd_ray.config.options import given_options
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
+from dd_ray.planning import check_own_code
 from dd_ray.storage.exports import export
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.sweep import Study
@@ -151,10 +152,13 @@ def load_study(path: Path) -> Study:
 
 
 def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Plan, str]:
-    """Check a study's options as its own command line does, and return their plan and the storage.
+    """Check a study's options and the user's own code as its own command line does on a cluster.
+
+    Returns:
+        Their plan, and the storage.
 
     Raises:
-        UserError: an option is out of range, or not possible on a cluster.
+        UserError: an option is out of range, or not possible on a cluster; or the user's own code is wrong.
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     if "address" in given_options(options):
@@ -175,7 +179,9 @@ def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Pl
         raise UserError("--save-config is written where a sweep runs; run the study's own command with --dry-run here.")
     study = load_study(path)
     sys.argv = [str(path), *options]  # what messages about wrong options call the command
-    return parse(study, ["--storage", storage, *options]), storage
+    plan = parse(study, ["--storage", storage, "--address", "auto", *options])
+    check_own_code(plan)
+    return plan, storage
 
 
 def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, options: Sequence[str]) -> str:

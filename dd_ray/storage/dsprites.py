@@ -67,8 +67,8 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
         UserError: the file cannot be read, has another checksum or does not have the layout of dSprites; the cache
             cannot be written; or it does not hold what a URL names, outside of `fetching`.
     """
-    folder = cache_folder()
-    unpacked = folder / f"dsprites-{md5}.npy"
+    unpacked = _unpacked(md5)
+    folder = unpacked.parent
     check_dsprites_file(file, md5)  # also if the cache has it, so that the named file is the one that is used
     if not unpacked.exists():
         if "://" in file and not _FETCHES.get():
@@ -91,6 +91,15 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
         return np.load(unpacked, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{unpacked}, the decompressed dSprites, cannot be read ({error}); delete it.") from error
+
+
+def has_dsprites(file: str, md5: str) -> bool:
+    """Return whether `open_dsprites` finds the file on this machine, without fetching a URL."""
+    return (_unpacked(md5) if "://" in file else Path(file)).exists()
+
+
+def _unpacked(md5: str) -> Path:
+    return cache_folder() / f"dsprites-{md5}.npy"
 
 
 def check_dsprites_file(file: str, md5: str) -> None:

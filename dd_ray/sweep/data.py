@@ -2,7 +2,7 @@
 
 from dd_ray.config import TrialConfig
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
-from dd_ray.storage.dsprites import check_dsprites_file, fetching, open_dsprites
+from dd_ray.storage.dsprites import check_dsprites_file, fetching, has_dsprites, open_dsprites
 from dd_ray.sweep.checks import OF_FACTORS
 from dd_ray.sweep.plan import Plan
 
@@ -29,6 +29,11 @@ def check_data(plan: Plan) -> None:
     """
     for file, md5 in _dsprites_of(plan):
         check_dsprites_file(file, md5)
+
+
+def has_data_of(config: TrialConfig) -> bool:
+    """Return whether the data of a trial is on this machine. Images of a URL are not before they are trained on."""
+    return not config.dsprites_file or has_dsprites(config.dsprites_file, config.dsprites_md5)
 
 
 def _dsprites_of(plan: Plan) -> set[tuple[str, str]]:

@@ -191,6 +191,30 @@ def test_extensions_travel_and_are_named_where_they_are_then():
     assert cluster.sent["entrypoint"].endswith("--gamma 0 --blur 0.2 --extension extensions/blur_vae.py")
 
 
+DSPRITES = ("--dataset", "dsprites", "--dsprites-file")
+
+
+@pytest.mark.parametrize(
+    ("instead", "data", "said"),
+    [
+        ("gradient.signs()", (), "raises AttributeError in signs"),
+        ("gradient.cuda_only()", (), None),  # the cluster may have GPUs
+        ("gradient.signs()", (*DSPRITES, "/of/the/cluster.npz"), None),
+        ("gradient.signs()", (*DSPRITES, "https://nowhere.invalid/dsprites.npz"), None),
+    ],
+)
+def test_own_code_is_tried_before_it_is_sent_where_this_machine_can(instead, data, said, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    text = (ROOT / "tests" / "extensions" / "signs.py").read_text()
+    (tmp_path / "mine.py").write_text(text.replace("gradient.sign()", instead))
+    options = ("--extension", str(tmp_path / "mine.py"), "--optimizer", "signs", "--seeds", "1", *data)
+    try:
+        with pytest.raises(UserError, match=said) if said else nullcontext():
+            sweeps.plan_of(ROOT / "sweeps" / "sprites_grid.py", "/shared", options)
+    finally:
+        unload("mine.py")
+
+
 def test_extensions_that_a_file_of_values_names_travel_with_it(tmp_path):
     cluster, values = Cluster(), tmp_path / "mine.yaml"
     blur = ROOT / "tests" / "extensions" / "blur_vae.py"
