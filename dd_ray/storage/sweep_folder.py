@@ -200,8 +200,9 @@ class SweepFolder:
             raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
 
     def write_progress(self, progress: dict[str, Any]) -> None:
-        """Write the progress of the sweep."""
-        self.files.write("progress.json", json_file(progress), durable=False)
+        """Write the progress of the sweep, unless it was removed, since its folder would come back."""
+        if self.files.exists("sweep.json"):
+            self.files.write("progress.json", json_file(progress), durable=False)
 
     def board(self, label: str) -> Files:
         """Return the folder of a trial's event files. Anything else of that name is set aside."""

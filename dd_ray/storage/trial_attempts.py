@@ -87,6 +87,10 @@ def _add(files: Files, attempt: TrialAttempt) -> None:
     with suppress(OSError):
         try:
             before = files.read(ATTEMPTS)
-        except (FileNotFoundError, NoFileError):
+        except FileNotFoundError:
+            if attempt.ended is not None:  # it was removed, with its trial
+                return
+            before = b""
+        except NoFileError:
             before = b""
         files.write(ATTEMPTS, before + json.dumps(known).encode() + b"\n", durable=False)

@@ -156,7 +156,12 @@ class TrialFolder:
         return [{**row, CHECK: link} for row, link in zip(recorded, chain, strict=True)]
 
     def take(self) -> str:
-        """Make the caller the only writer of evaluations, and return a token that proves it."""
+        """Make the caller the only writer of evaluations, and return a token that proves it.
+
+        Raises:
+            FileNotFoundError: the trial was removed, and none of its files is to come back.
+        """
+        self.files.read("config.json")
         token = uuid.uuid4().hex
         self.files.write("owner", token.encode(), durable=False)
         return token
@@ -166,6 +171,7 @@ class TrialFolder:
 
         Raises:
             TakenOverError: another worker has.
+            FileNotFoundError: the trial was removed.
         """
         if self.files.read("owner").decode() != token:
             raise TakenOverError("another worker has taken up this trial, since this one was taken for dead")

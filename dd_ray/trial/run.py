@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from dd_ray.metrics import further_scores
 from dd_ray.storage.records import State
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_attempts import TrialAttempt, begin_attempt, end_attempt
-from dd_ray.storage.trial_records import Outcome
+from dd_ray.storage.trial_records import Outcome, TakenOverError
 from dd_ray.trial.report import TrialReport
 from dd_ray.trial.trainer import Progress, Snapshot, Trainer, Work
 
@@ -70,7 +70,8 @@ class TrialRun:
         self._closed = True
         try:
             if not self._ended:  # its state is that of its end, and a pack may have gone on since
-                self._save_latest_state()
+                with suppress(TakenOverError, FileNotFoundError):  # another worker has the trial, or it was removed
+                    self._save_latest_state()
                 self._end_attempt("left")
         finally:
             self.trainer.close(self.evaluations[-1] if self.evaluations else None)
@@ -180,6 +181,7 @@ class TrialRun:
             self._save_state(*latest)
 
     def _save_state(self, iteration: int, state: bytes) -> None:
+        self.folder.check_owner(self._token)
         self.folder.save_state(iteration, state)
         self._state_at = iteration
         self._saved = time.perf_counter()

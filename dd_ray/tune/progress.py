@@ -231,7 +231,7 @@ class Watcher(Callback):
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         # A Tune whose Ray has died may go on for a while, when another command may run the sweep.
-        if not self._closed:
+        if not self._closed and self.ending != "lock lost":
             with self.ending_with_the_storage():
                 self._sweep.trial(_key(trial)).finish(outcome)
 
@@ -255,6 +255,8 @@ class Watcher(Callback):
         self._show()
 
     def _record(self) -> None:
+        if self.ending == "lock lost":  # another command runs the sweep now, or it was removed
+            return
         rate = self._bar.format_dict["rate"] or 0.0
         left = (self._total - self._bar.n) / rate if rate else None
         progress = {

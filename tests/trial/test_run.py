@@ -348,6 +348,35 @@ def test_a_worker_that_was_taken_for_dead_writes_nothing_more(start):
     assert second.folder.states() == [6, 3]
 
 
+def test_a_worker_that_was_taken_for_dead_leaves_no_state_as_it_ends(start, monkeypatch):
+    first = start(evaluate_at=(0, 100_000))
+    first.advance()
+    second = start(evaluate_at=(0, 100_000))
+    first.advance(seconds=0.02)
+    first.close()
+    assert second.folder.states() == [0]
+
+
+@pytest.mark.parametrize("how", ["closed", "advanced"])
+def test_a_trial_that_was_removed_does_not_come_back_with_its_worker(start, how):
+    run = start(evaluate_at=(0, 3, 100_000))
+    run.advance()
+    shutil.rmtree(run.folder.files.local)
+    if how == "advanced":
+        with pytest.raises(FileNotFoundError):
+            run.advance()
+    run.close()
+    assert not run.folder.files.local.exists()
+
+
+def test_a_trial_that_is_removed_before_its_worker_has_begun_does_not_come_back(start, monkeypatch):
+    folder = start("other").folder  # of the same config
+    monkeypatch.setattr(trial_run, "_local", lambda work: shutil.rmtree(SweepFolder.at(work.sweep).folder / "cells"))
+    with pytest.raises(FileNotFoundError):
+        start()
+    assert folder.files.exists("config.json") and not (folder.files.local.parents[2] / "sweep" / "cells").exists()
+
+
 def test_a_state_is_left_behind_between_evaluations_too(start, monkeypatch):
     monkeypatch.setattr(trial_run, "SECONDS_PER_STATE", 0.0)
     run = start(evaluate_at=(0, 100_000))

@@ -20,6 +20,7 @@ CONFIG = TrialConfig(model="beta_vae", beta=0.1)
 def sweep(tmp_path: Path) -> SweepFolder:
     """A sweep with one trial."""
     folder = SweepFolder.at(tmp_path)
+    folder.write_manifest({"study": "mine", "axes": {}, "options": {}})
     folder.trial(CONFIG.key).create(CONFIG.to_dict(), "beta=0.1")
     return folder
 
@@ -55,6 +56,20 @@ def test_a_trial_runs_until_it_has_ended(sweep: SweepFolder, watcher: Watcher) -
     watcher.on_trial_complete(0, [], trial)
     assert running_in(sweep, watcher) == [] and watcher.left == 1
     assert sweep.trial(CONFIG.key).outcome() is None  # its worker has written it
+
+
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_of_a_sweep_that_was_removed_or_taken_over_nothing_is_recorded(
+    sweep: SweepFolder, watcher: Watcher, *, is_removed: bool
+) -> None:
+    if is_removed:
+        sweep.files.remove("sweep.json")
+        watcher.record()
+    watcher.stop("lock lost")
+    watcher.record()
+    watcher.on_trial_error(0, [], trial_at(TrialReport(iteration=50)))
+    watcher.close()
+    assert sweep.progress() is None and sweep.trial(CONFIG.key).outcome() is None
 
 
 def test_a_trial_that_its_scheduler_stopped_is_recorded_as_such(sweep: SweepFolder, watcher: Watcher) -> None:
