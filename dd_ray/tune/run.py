@@ -71,6 +71,7 @@ def run(
         say(plan.kept(0))
         return None
     with sweep.lock() as lock:
+        sweep.files.remove_drafts()
         source = plan.source(sweep)
         if kept := plan.kept(source.num_left):
             say(kept)
@@ -81,7 +82,7 @@ def run(
             done, ended = known_of(plan, sweep, source.keys())
             say(f"Running {_described(plan, resources, source.num_trials, done)}", flush=True)
             with beside or nullcontext(_nothing) as now_and_then:
-                return train(
+                ending = train(
                     plan,
                     sweep,
                     lock,
@@ -91,6 +92,9 @@ def run(
                     shown=shown,
                     deadline=deadline,
                 )
+            if ending is None:  # those of workers that were killed meanwhile
+                sweep.files.remove_drafts()
+            return ending
 
 
 def train(

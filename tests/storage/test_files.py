@@ -577,6 +577,37 @@ def test_a_name_may_be_as_long_as_names_can_be(folder):
     assert folder.names() == ["n" * 255]
 
 
+UNFINISHED = """
+import os, sys
+from dd_ray.storage.files import open_files
+
+def parts():
+    yield b"half"
+    print("writes", flush=True)
+    sys.stdin.readline()
+
+open_files(sys.argv[1]).write_parts("cells/abc/state.npz", parts())
+"""
+
+
+def test_a_draft_of_a_killed_writer_is_removed_and_none_that_is_being_written(folder):
+    def drafts():
+        return [path for path in folder.local.rglob("*") if path.is_file() and path.name.startswith(".state.npz.")]
+
+    with in_another_process(UNFINISHED, folder.location):
+        (left,) = drafts()
+    for name in (".lock", ".hidden", "cells/abc/config.json", f"notes.{'a' * 32}"):
+        folder.write(name, b"")
+    for path in (path for path in folder.local.rglob("*") if path.is_file()):
+        os.utime(path, (1e9, 1e9))
+    with in_another_process(UNFINISHED, folder.location):
+        folder.remove_drafts()
+        (written,) = drafts()
+    assert written != left
+    assert folder.names("cells/abc") == ["config.json"] and (folder.local / ".lock").exists()
+    assert (folder.local / ".hidden").exists() and folder.names() == ["cells", f"notes.{'a' * 32}"]
+
+
 def test_stamps_tell_files_of_one_size_apart_and_leave_out_what_is_gone_meanwhile(folder, monkeypatch):
     folder.write("a", b"1")
     os.utime(folder.local / "a", ns=(0, 1))

@@ -134,6 +134,10 @@ class Files(ABC):
     def move(self, name: str, to: str) -> None:
         """Rename a file, or a folder with all that is in it; links are moved and not followed."""
 
+    def remove_drafts(self) -> None:
+        """Remove what writers that were killed have left of files that they had not finished; a store keeps none."""
+        return
+
     @abstractmethod
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> AbstractContextManager[Lock]:
         """Hold a lock during the block. `who` tells others who holds it; `lease` matters on object stores only.

@@ -3,8 +3,10 @@
 import errno
 import fcntl
 import os
+import re
 import shutil
 import stat
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,9 +31,13 @@ from dd_ray.storage.files.base import (
 
 SECONDS_TO_CLOSE = 5.0
 """Seconds for which the end of a lock waits until the storage has taken note of it."""
+SECONDS_OF_A_DRAFT = 60.0
+"""Seconds after its last change from which on no writer waits for a draft any more, see `SECONDS_TO_ANSWER`."""
 LONGEST_IN_DRAFT = 50
 """Characters of a file's name that the name of its draft repeats: 200 bytes at most, of the 255 that a name may
 have."""
+_DRAFT = re.compile(r"\..+\.[0-9a-f]{32}", re.DOTALL)
+"""Matches the names that `_replace` gives to drafts."""
 
 
 class LocalFiles(Files):
@@ -138,6 +144,13 @@ class LocalFiles(Files):
     def move(self, name: str, to: str) -> None:
         path, target = self._path(name), self._path(to)
         self._answers.wait_for(lambda: _move(path, target), str(path))
+
+    def remove_drafts(self) -> None:
+        latest = time.time() - SECONDS_OF_A_DRAFT
+        for path in (Path(parent, name) for parent, _, names in os.walk(self.local) for name in names):
+            with suppress(OSError):  # nothing depends on it
+                if _DRAFT.fullmatch(path.name) and path.lstat().st_mtime < latest:
+                    path.unlink()
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
