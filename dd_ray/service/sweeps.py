@@ -206,7 +206,7 @@ def submit(client: "JobSubmissionClient", path: Path, plan: Plan, storage: str, 
     if extensions:
         command += ["--extension", *(f"{EXTENSIONS}/{Path(file).name}" for file in extensions)]
     who = _user()
-    with _staged(path, extensions, values.path) as folder:
+    with _staged(path, extensions, values.path, plan.study.extensions) as folder:
         return client.submit_job(
             # exec: the sweep replaces the shell that Ray starts, so that signals reach it alone.
             entrypoint=f"exec {shlex.join(command)}",
@@ -232,11 +232,11 @@ def _readable_id(name: str, who: str, when: datetime) -> str:
 
 
 @contextmanager
-def _staged(path: Path, extensions: Sequence[str], values: str) -> Iterator[Path]:
+def _staged(path: Path, extensions: Sequence[str], values: str, of_study: Sequence[str]) -> Iterator[Path]:
     """Make a folder of the files to send: the Python files beside the study's, extensions, and the file of values.
 
     Raises:
-        UserError: they are too large.
+        UserError: they are too large, or the study names an extension where none can be sent.
     """
     here = path.absolute().parent
     with tempfile.TemporaryDirectory(prefix="dd_ray_") as name:
@@ -250,9 +250,29 @@ def _staged(path: Path, extensions: Sequence[str], values: str) -> Iterator[Path
             export(Path(name) / "sweeps", {file.name: file.read_bytes()})
         for extension in map(Extension.read, extensions):
             export(Path(name) / EXTENSIONS, {extension.name: extension.text.encode()})
+        for own in of_study:
+            if (place := _place_of(own, here)) is not None:
+                export(Path(name) / place.parent, {place.name: own_path(own).read_bytes()})
         if values:
             export(Path(name) / VALUES, {Path(values).name: own_path(values).read_bytes()})
         yield Path(name)
+
+
+def _place_of(extension: str, here: Path) -> Path | None:
+    """Return where a study in a folder finds an extension of its own in what is sent; None if it names a place outside.
+
+    Raises:
+        UserError: it can be sent nowhere.
+    """
+    place = Path(extension).expanduser()
+    if place.is_absolute():
+        return "sweeps" / place.relative_to(here) if place.is_relative_to(here) else None
+    if ".." in place.parts:
+        raise UserError(
+            f"extensions = {extension!r} leads out of the folder that is sent; put the file beside the study's, and "
+            "name it by Path(__file__).parent."
+        )
+    return place
 
 
 def described(sweep: SweepJob) -> dict[str, Any]:

@@ -191,6 +191,35 @@ def test_extensions_travel_and_are_named_where_they_are_then():
     assert cluster.sent["entrypoint"].endswith("--gamma 0 --blur 0.2 --extension extensions/blur_vae.py")
 
 
+@pytest.mark.parametrize(
+    ("named", "sent"),
+    [
+        ("'mine.py'", "mine.py"),  # from where the command runs, there and here
+        ("'study/more/mine.py'", "study/more/mine.py"),
+        ("str(Path(__file__).parent / 'more' / 'mine.py')", "sweeps/more/mine.py"),
+        ("'../mine.py'", None),
+    ],
+)
+def test_extensions_of_a_study_of_ones_own_are_where_it_names_them(named, sent, tmp_path, monkeypatch):
+    signs = (ROOT / "tests" / "extensions" / "signs.py").read_text()
+    for name in ("mine.py", "work/mine.py", "work/study/more/mine.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(signs)
+    monkeypatch.chdir(tmp_path / "work")
+    study = tmp_path / "work" / "study" / "signs.py"
+    study.write_text(
+        "from pathlib import Path\nfrom dataclasses import replace\nfrom dd_ray.studies.sprites_grid import STUDY\n"
+        f"STUDY = replace(STUDY, extensions=({named},))\n"
+    )
+    cluster = Cluster()
+    try:
+        with pytest.raises(UserError, match="leads out of") if sent is None else nullcontext():
+            submit(cluster, "--optimizer", "signs", study=study)
+    finally:
+        unload("mine.py")
+    assert set(cluster.files) == ({"sweeps/signs.py", sent} if sent else set())
+
+
 DSPRITES = ("--dataset", "dsprites", "--dsprites-file")
 
 
