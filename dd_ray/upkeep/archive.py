@@ -35,7 +35,7 @@ class Options:
     path: Annotated[str, positional("PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick; with --extract an archive, FILE.zip."""
     out: Annotated[Path | None, optional("FILE")] = None
-    """The archive to write; NAME.zip here where it is not given."""
+    """The zip archive to write; NAME.zip here where it is not given."""
     without_states: bool = False
     """Leave out the states of the networks, which most of the space is for. Tables, maps and the numbers of the report
     need none; pictures of networks do, and a trial that has not finished would begin anew."""
@@ -112,8 +112,11 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _archive(options: Options) -> None:
+    out = None if options.out is None else own_path(options.out)
+    if out is not None and out.suffix.lower() not in ("", ".zip"):
+        raise UserError(f"--out {options.out} is no name of a zip, which an archive is; give one that ends in .zip.")
     sweep = SweepFolder.open(options.path)
-    path = own_path(options.out or Path(f"{sweep.name}.zip"))
+    path = out or own_path(f"{sweep.name}.zip")
     number, left_out = archive(sweep, path, states=not options.without_states)
     for each in [*left_out, *damaged_trials(sweep)]:
         print(printable(each), file=sys.stderr)

@@ -52,6 +52,13 @@ def test_what_comes_out_is_what_went_in(sweep: SweepFolder, tmp_path: Path, caps
     assert before.pop("figures/grid_maps.png") and before == after
 
 
+@pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
+def test_a_name_of_another_format_is_refused_before_the_sweep_is_read(name: str, tmp_path: Path, capsys: Any) -> None:
+    assert run(tmp_path / "none", "--out", tmp_path / name) == 2
+    said = capsys.readouterr().err
+    assert f"--out {tmp_path / name} is no name of a zip, which an archive is; give one that ends in .zip." in said
+
+
 def test_a_sweep_that_is_named_from_within_comes_out_again(
     sweep: SweepFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
