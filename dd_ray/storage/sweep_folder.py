@@ -17,6 +17,7 @@
         extensions/NAME.py            the user's files that it was run with, to read; they are never run from there
         aside/                        what did not agree with the rest, and was written anew
         .lock                         held by the command that runs the sweep
+        .notes-lock                   held while a note is added
 
 Files are replaced as a whole, or get another line. Configs, evaluations and states are durable when a call returns. The
 rest may be lost in a power cut, and is then worked out again.
@@ -25,10 +26,11 @@ rest may be lost in a power cut, and is then worked out again.
 import hashlib
 import os
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -38,7 +40,7 @@ from typing import Any, TypeVar
 from dd_ray.config.extensions import Extension
 from dd_ray.config.recorded import check_recorded_options, recall
 from dd_ray.errors import UserError, printable
-from dd_ray.storage.files import Files, Lock, open_files
+from dd_ray.storage.files import Files, Lock, LockedError, open_files
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.records import DamagedError, damaged, json_file, read_object
 from dd_ray.storage.trial_records import RECORDS, TrialFolder
@@ -49,6 +51,8 @@ BESIDE_TRIALS = ("extensions", "starts")
 """Folders that belong to what the trials are: the user's files, and the first weights."""
 AT_ONCE = 16
 """Number of trials whose files are read or written in parallel, since most time is spent waiting for the storage."""
+SECONDS_TO_NOTE, SECONDS_BETWEEN_TRIES = 30.0, 0.05
+"""The longest wait for others who add a note, and the time between two looks whether they have."""
 
 
 @dataclass(frozen=True)
@@ -147,18 +151,40 @@ class SweepFolder:
         """Append a note with the present date. Its further lines are indented, so that it stays one item of a list.
 
         Raises:
-            UserError: the storage cannot be written.
+            UserError: the storage cannot be written, or others add notes all the time.
         """
         began = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         lines = "\n  ".join(printable(line) for line in text.strip().splitlines())
-        before = self._noted()
-        gap = b"\n" if before and not before.endswith(b"\n") else b""
         try:
-            # Not appended, which drops a last line without an end, as one written by hand may be.
-            self.files.write("notes.md", before + gap + f"- {began}: {lines}\n".encode())
+            with self._noting():
+                before = self._noted()
+                gap = b"\n" if before and not before.endswith(b"\n") else b""
+                # Not appended, which drops a last line without an end, as one written by hand may be.
+                self.files.write("notes.md", before + gap + f"- {began}: {lines}\n".encode())
         except OSError as error:
             why = error.strerror or error
             raise UserError(f"{self.location} cannot be written ({why}); ask its owner to keep the note.") from error
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Let nobody else add a note during the block, which reads the notes and writes them; wait for those who do.
+
+        Raises:
+            UserError: another takes too long.
+        """
+        deadline = time.monotonic() + SECONDS_TO_NOTE
+        with ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(self.files.lock(".notes-lock", _who()))
+                    break
+                except LockedError as error:
+                    if time.monotonic() > deadline:
+                        raise UserError(f"{self.location}: {error.who} adds a note; add yours when it has.") from error
+                    time.sleep(SECONDS_BETWEEN_TRIES)
+                except UserError:  # what cannot be locked may be written all the same, or says why not
+                    break
+            yield
 
     def set_aside(self, name: str) -> str:
         """Move a damaged file or folder below `aside`, so that it can be written anew.
@@ -233,7 +259,7 @@ class SweepFolder:
         Raises:
             UserError: another command is running it.
         """
-        return self.files.lock(".lock", f"process {os.getpid()} on {socket.gethostname()}")
+        return self.files.lock(".lock", _who())
 
     def trial(self, key: str) -> TrialFolder:
         """Return the files of one trial."""
@@ -258,6 +284,11 @@ class SweepFolder:
         folders = [self.trial(key) for key in sorted(others)]
         lost = in_parallel(TrialFolder.has_lost_its_config, folders)
         return [folder.key for folder, is_lost in zip(folders, lost, strict=True) if is_lost]
+
+
+def _who() -> str:
+    """Return what tells others who holds a lock."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

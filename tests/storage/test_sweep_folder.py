@@ -7,9 +7,10 @@ from unittest.mock import MagicMock
 import pytest
 
 from dd_ray.errors import UserError
+from dd_ray.storage import sweep_folder
 from dd_ray.storage.files import LocalFiles
 from dd_ray.storage.files.locations import sweep_location
-from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import Outcome, TrialFolder
 
 
@@ -227,3 +228,22 @@ def test_a_trial_whose_config_is_lost_is_told_by_any_other_of_its_files(tmp_path
     sweep.trial("lost").files.write(file, b'{"iteration": 0}\n')
     sweep.trial("new").files.write("metrics.jsonl", b"")  # one that is being created
     assert sweep.without_config([]) == ["lost"]
+
+
+def test_notes_that_are_added_at_once_are_all_kept(tmp_path):
+    texts = [f"note {number}" for number in range(12)]
+    in_parallel(SweepFolder.at(tmp_path).add_note, texts)
+    notes = SweepFolder.at(tmp_path).notes().splitlines()
+    assert sorted(line.partition(": ")[2] for line in notes) == sorted(texts)
+
+
+def test_a_note_waits_for_another_but_not_for_ever_and_does_without_a_lock(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_folder, "SECONDS_TO_NOTE", 0.0)
+    sweep = SweepFolder.at(tmp_path)
+    refused = pytest.raises(UserError, match="process 1 adds a note; add yours when it has")
+    with sweep.files.lock(".notes-lock", "process 1"), refused:
+        sweep.add_note("two")
+    (tmp_path / ".notes-lock").unlink()
+    (tmp_path / ".notes-lock").mkdir()
+    sweep.add_note("two")
+    assert sweep.notes().endswith(": two\n")
