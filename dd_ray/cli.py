@@ -40,7 +40,7 @@ from dd_ray.planning import as_it_goes_on, check_own_code, plan_of
 from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import trouble
-from dd_ray.storage.files.locations import sweep_location, without_options
+from dd_ray.storage.files.locations import check_writable, sweep_location, without_options
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
@@ -95,6 +95,7 @@ def _run(study: Study, args: list[str], began: float) -> None:
         if saved := save_values(asked):
             print(saved, flush=True)
         if plan.options.dry_run:
+            check_writable(plan.location)
             check_goes_on(plan)
             check_data(plan)
             for line in what_changed(known_manifest(plan.location)):

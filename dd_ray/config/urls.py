@@ -11,6 +11,7 @@ from dd_ray.errors import UserError
 
 LONGEST_HOST = 255
 """The most characters of the name of a host or a bucket (RFC 1035, section 2.3.4)."""
+MOST_PORT = 65535
 _SECRET = re.compile(
     r"key|secret|token|signature|credential|passw|passphrase|pwd|jwt|bearer"
     r"|(?<![a-z])(sig|sas|pass|pw|o?auth|authori[sz]ation)(?![a-z])",
@@ -45,6 +46,19 @@ def holds_key(url: SplitResult) -> bool:
     options = [pair for text in (url.query, url.fragment) for pair in parse_qsl(text, keep_blank_values=True)]
     named = any(_SECRET.search(name) or _CREDENTIALS.search(value) for name, value in options)
     return named or ("@" in unquote(url.netloc) and not anonymous)
+
+
+def check_address(address: str) -> None:
+    """Make sure that a text can be the address of a Ray, `auto` or `host:port`.
+
+    Raises:
+        UserError: it cannot.
+    """
+    host, _, port = address.rpartition(":")
+    named = host and len(host) <= LONGEST_HOST and not re.search(r"[\s/]", host)
+    numbered = len(port) <= len(str(MOST_PORT)) and port.isdecimal() and 0 < int(port) <= MOST_PORT
+    if address != "auto" and not (named and numbered):
+        raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
 
 
 def own_path(path: str | Path, option: str = "") -> Path:

@@ -7,6 +7,7 @@ from typing import Any, get_args, get_type_hints
 from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.field import FINITE, Within
 from dd_ray.config.options import check_no_value_twice, option_name
+from dd_ray.config.urls import check_address
 from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import ASKED_SCORES, FURTHER, REPORTED, is_computed_once, reported_by
 from dd_ray.storage.files.locations import check_name, parse_location
@@ -150,6 +151,8 @@ def check_options(options: SweepOptions) -> None:
             f"--gpus-per-trial {options.gpus_per_trial} is out of range; give 0, or a number from {SMALLEST_SHARE:g} "
             "on, which is the least that Ray counts."
         )
+    if options.address is not None:
+        check_address(options.address)
     parse_location(options.storage)
     check_name(options.name, options.storage)
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from dd_ray.config.urls import LONGEST_HOST
+from dd_ray.config.urls import check_address
 from dd_ray.errors import UserError
 from dd_ray.tune.environment import TOKEN_FILE, has_token
 from dd_ray.tune.private import INVALID_TOKEN, health_check, is_connected
@@ -122,12 +122,11 @@ def _answers(asked: "subprocess.Popen[str]", deadline: float) -> bool:
 
 
 def _check_port(address: str) -> None:
+    check_address(address)
     host, _, port = address.rpartition(":")
-    if not host or "/" in host or len(host) > LONGEST_HOST or not port.isdecimal():
-        raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
-    except (OSError, OverflowError, UnicodeError) as error:  # UnicodeError: the host cannot be a name
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host cannot be a name
         raise UserError(
             f"no Ray answers at --address {address}; check host and port, or leave --address out."
         ) from error

@@ -283,6 +283,8 @@ BAD_OPTIONS = [
     (["--preset", "huge"], ["huge", "quick"]),
     (["--address", "somewhere"], ["--address somewhere", "host:port"]),
     (["--address", "ray://127.0.0.1:10001"], ["--address ray://127.0.0.1:10001", "host:port"]),
+    (["--dry-run", "--address", "localhost:65536"], ["--address localhost:65536", "host:port"]),
+    (["--dry-run", "--address", "my host:6379"], ["--address my host:6379", "host:port"]),
     (["--address", "127.0.0.1:1"], ["127.0.0.1:1", "no Ray answers"]),
 ]
 
@@ -296,10 +298,11 @@ def test_bad_options_are_refused_before_anything_starts(options, words, tmp_path
     assert not list(tmp_path.glob("*/sweep.json"))
 
 
-def test_storage_that_cannot_be_written_is_refused(tmp_path, capfd):
+@pytest.mark.parametrize("options", [[], ["--dry-run"]], ids=["run", "dry run"])
+def test_storage_that_cannot_be_written_is_refused(options, tmp_path, capfd):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SystemExit) as ended:
-        main(TINY, ["--storage", str(tmp_path / "file")])
+        main(TINY, ["--storage", str(tmp_path / "file"), *options])
     assert_refused(ended.value.code, capfd.readouterr().err, "cannot be written", "--storage")
 
 

@@ -1,5 +1,6 @@
 """Parses locations that a user gives: a folder or a URL, which is checked after its escapes are decoded."""
 
+import os
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote
 
@@ -46,6 +47,21 @@ def parse_location(location: str | Path) -> Path | SplitResult:
     if unknown := dict(parse_qsl(url.query, keep_blank_values=True)).keys() - set(known):
         raise UserError(f"{location} has the unknown option {min(unknown)}; there are {', '.join(known)}.")
     return url
+
+
+def check_writable(location: str) -> None:
+    """Make sure, without writing anything, that a folder can be written or made; of an object store nothing is told.
+
+    Raises:
+        UserError: it cannot.
+    """
+    folder = parse_location(location)
+    if not isinstance(folder, Path):
+        return
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written" if there.is_dir() else "is no folder"
+        raise UserError(f"storage {location} cannot be written ({there} {why}); choose another --storage.")
 
 
 def bucket_of(url: SplitResult) -> str:
