@@ -40,6 +40,7 @@ from dd_ray.results.averages import COMPLETE
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import Layout, with_zero
 from dd_ray.results.summary import Evaluations, Summary
+from dd_ray.results.timeline import GOES_ON
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.suggestions import TRIALS
@@ -89,8 +90,10 @@ def collect(
         manifest |= {"options": {"iterations": manifest["search"]["iterations"]}}
     iterations = shown_iterations(table)
     evaluations = Evaluations.of(table, manifest, **shape)
-    layout, summaries = evaluations.layout, [evaluations.at(iteration) for iteration in iterations]
-    differences = _differences(evaluations, summaries[-1], iterations)
+    # Where all trials have ended before it, their last evaluation is the sweep's end, at which none is complete.
+    moments = iterations if table["state"].isin(GOES_ON).any() else [*iterations[:-1], None]
+    layout, summaries = evaluations.layout, [evaluations.at(moment) for moment in moments]
+    differences = _differences(evaluations, summaries[-1], moments)
     of_metrics = _metrics(metrics, summaries, differences)
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
     found = {
@@ -116,10 +119,10 @@ def collect(
     return found | _looks(of_metrics)
 
 
-def _differences(evaluations: Evaluations, last: Summary, iterations: Sequence[int]) -> dict[str, list[Summary]]:
-    """Return the differences to 0 of each field that has it, at each iteration."""
+def _differences(evaluations: Evaluations, last: Summary, moments: Sequence[int | None]) -> dict[str, list[Summary]]:
+    """Return the differences to 0 of each field that has it, at each iteration; None is the sweep's end."""
     fields = with_zero(last.trials, [name for name in REFERENCES if name in evaluations.layout.axes])
-    return {field: [evaluations.differences(field, at, marks=True) for at in iterations] for field in fields}
+    return {field: [evaluations.differences(field, at, marks=True) for at in moments] for field in fields}
 
 
 def _looks(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

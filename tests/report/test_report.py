@@ -40,7 +40,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.manifest import make_manifest
 from tests.figures.networks import spoil, write_trained_sweep
-from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
+from tests.figures.sweeps import GRID, Values, by_seed, measure, summary_of, write_sweep
 from tests.report.unpacking import block, unpacked
 from tests.sweep.searching import plan_of, run
 from tests.sweep.studies import TINY
@@ -713,6 +713,22 @@ def test_effects_of_one_seed_have_no_word_of_intervals(tmp_path: Path, capsys: p
     figure_of_effects.main([str(path), "--out", str(tmp_path)])
     assert "interval" not in capsys.readouterr().out
     assert collect(write_sweep(tmp_path / "one", {"beta": [0.1]}))["effects"] is None
+
+
+@pytest.mark.parametrize(("second", "marked"), [("diverged", "diverged"), ("unfinished", "complete")])
+def test_where_all_trials_ended_before_the_last_iteration_none_is_complete_at_the_end(
+    second: str, marked: str, tmp_path: Path
+) -> None:
+    axes = {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1]}
+    path = write_sweep(tmp_path / "s", axes, by_seed(("diverged", 150), (second, 150)))
+    shown = collect(path)
+    assert (shown["iterations"], shown["last"]) == ([0, 150], 300)
+    marks, differences = (
+        [shown["marks"][mark]["name"] for mark in of["mark"][-1]]
+        for of in (shown["metrics"][0], shown["metrics"][0]["differences"]["gamma"])
+    )
+    assert (marks, differences) == ([marked, marked], ["reference", marked])
+    assert (shown["effects"] is None) is (marked == "diverged")
 
 
 def test_notes_are_kept_beside_the_sweep_and_stay_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
