@@ -6,6 +6,8 @@ other panels show each objective over each drawn field, with the best suggestion
 
 The importance of each drawn field is printed as a table, see `dd_ray.results.suggestions.importances`.
 
+A drawn value that has no effect beside the others, such as λ for a β-VAE, is shown as the default that is trained with.
+
 Suggestions that were stopped early are hollow, at the last evaluation that their seeds share; those that failed or
 diverged have no score and are counted in the title.
 """
@@ -20,6 +22,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dd_ray import results
 from dd_ray.command_line import Format, optional, positional
 from dd_ray.config.symbols import symbol
 from dd_ray.errors import UserError
@@ -60,7 +63,7 @@ def draw(table: pd.DataFrame, search: dict[str, Any], title: str) -> Figure:
     """Draw the figure of a search's suggestions.
 
     Args:
-        table: a table as `dd_ray.results.suggestions.load` returns it.
+        table: a table as `dd_ray.results.suggestions.as_trained` returns it.
         search: the manifest's description of the search.
         title: title of the figure.
     """
@@ -122,11 +125,19 @@ def _draw_history(panel: Axes, table: pd.DataFrame, objective: str) -> None:
 
 def _draw_slice(panel: Axes, table: pd.DataFrame, name: str, objective: str, *, log: bool) -> None:
     shown = table if pd.api.types.is_numeric_dtype(table[name]) else table.assign(**{name: table[name].astype(str)})
+    if log:  # 0, the default of a field that has no effect beside others, has a place of its own below all
+        positive = shown.loc[shown[name] > 0, name]
+        low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
+        zero = low / (high / low if high > low else 10.0) ** 0.1
+        shown = shown.assign(**{name: shown[name].where(shown[name] != 0, zero)})
+        panel.set_xscale("log")
+        label_logarithms(panel.xaxis, low, high)
+        if (shown[name] == zero).any():
+            ticks = panel.xaxis.get_major_locator().tick_values(low, high)
+            panel.xaxis.set_ticks([tick for tick in ticks if low <= tick <= high])  # else one may be where 0 is
+            panel.xaxis.set_ticks([zero], labels=["0"], minor=True, fontsize=7)
     _draw_others(panel, shown, name, objective)
     _draw_best(panel, shown, name, objective)
-    if log:
-        panel.set_xscale("log")
-        label_logarithms(panel.xaxis, shown[name].min(), shown[name].max())
     _frame(panel, None, shown[[objective]])
 
 
@@ -189,7 +200,8 @@ def write_figure(options: Options) -> list[Path]:
         UserError: there is no such search, it has no score yet, or the folder cannot be written.
     """
     sweep = SweepFolder.open(options.path)
-    search, table = search_results.search_of(sweep), search_results.load(options.path)
+    search = search_results.search_of(sweep)
+    table = search_results.as_trained(search_results.load(options.path), results.load(options.path), search["space"])
     if table[search["objectives"]].isna().to_numpy().all():
         raise UserError("no suggestion of this search has a score yet, so there is nothing to draw.")
     search_results.print_importances(search_results.importances(options.path))

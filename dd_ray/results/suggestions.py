@@ -72,6 +72,20 @@ def _study_of(sweep: SweepFolder, search: Mapping[str, Any]) -> optuna.Study:
     return study
 
 
+def as_trained(suggestions: pd.DataFrame, trials: pd.DataFrame, drawn: Collection[str]) -> pd.DataFrame:
+    """Return suggestions with the values of their trials: of a drawn field without effect beside others its default.
+
+    Args:
+        suggestions: as of `load`.
+        trials: as of `dd_ray.results.load`.
+        drawn: the drawn fields.
+    """
+    configs = trials.drop_duplicates("key").set_index("key")[[*drawn]]
+    keys = suggestions[TRIALS].str.partition()[0]
+    begun = keys.isin(configs.index)
+    return suggestions.assign(**{name: keys.map(configs[name]).where(begun, suggestions[name]) for name in drawn})
+
+
 def best_so_far(table: pd.DataFrame, objective: str) -> "pd.Series[float]":
     """Return the best mean of an objective up to each finished suggestion, by the index of the table of `load`."""
     finished = table.loc[table["state"] == "finished", objective]
@@ -169,13 +183,14 @@ class SuggestionsCameOut:
 
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, table: pd.DataFrame) -> None:
         self._plan, self._sweep = plan, sweep
-        self._suggestions = load(sweep.location)
+        self._suggestions, self._table = load(sweep.location), table
         sweep.files.write("suggestions.csv", as_csv(self._suggestions))
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
     def print_more(self, trials: pd.DataFrame) -> None:
         """Print the best suggestions, and the path of the table of all."""
-        print_best(self._suggestions, search_of(self._sweep))
+        search = search_of(self._sweep)
+        print_best(as_trained(self._suggestions, self._table, search["space"]), search)
         print(f"Suggestions: {sweep_location(self._sweep.location, 'suggestions.csv')}")
         print(f"Optuna:      optuna-dashboard {sweep_location(self._sweep.location, LOG)}", flush=True)
 

@@ -87,6 +87,33 @@ def test_fields_that_are_no_numbers_and_a_search_without_a_finished_suggestion_a
     assert is_drawn(script.write_figure(script.Options(path=path))[0])
 
 
+def test_a_value_without_effect_is_drawn_where_its_trials_are(tmp_path: Path) -> None:
+    path = write_search(tmp_path, *"--model beta_vae inertia_vae --seeds 1 --gamma 0.2 1".split())
+    drawn = search_results.load(path)
+    assert (drawn["gamma"] >= 0.2).all()  # as drawn
+    (written,) = (each for each in script.write_figure(script.Options(path=str(path))) if each.suffix == ".csv")
+    shown = pd.read_csv(written)
+    idle = shown["model"] == "beta_vae"
+    assert idle.any() and not idle.all()
+    assert (shown.loc[idle, "gamma"] == 0).all()
+    assert shown.loc[~idle, "gamma"].to_numpy() == pytest.approx(drawn.loc[~idle, "gamma"].to_numpy())
+
+
+def test_zero_has_a_place_of_its_own_on_a_logarithmic_axis(tmp_path: Path) -> None:
+    path = write_search(tmp_path)
+    table = search_results.load(path)
+    finished = table.index[~table["on_front"]][:2]
+    table.loc[finished, "beta"] = 0.0
+    figure = script.draw(table, search_results.search_of(SweepFolder.open(path)), "title")
+    panel = figure.axes[1]
+    places = np.sort(np.asarray(line_named(panel, "finished").get_xdata(), float))
+    lowest = table.loc[table["beta"] > 0, "beta"].min()
+    assert places[0] == places[1] < lowest <= places[2]
+    (tick,) = panel.get_xticks(minor=True)
+    assert (tick, panel.get_xticklabels(minor=True)[0].get_text()) == (places[0], "0")
+    assert len(panel.get_xticks()) and (panel.get_xticks() >= lowest).all()
+
+
 def test_a_grid_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         script.main([str(write_sweep(tmp_path / "grid", GRID))])
