@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.config import DATASETS, TrialConfig
+from dd_ray.config.extensions import own_code_of
 from dd_ray.evaluation.stills import encode_stills, encode_test_stills
 from dd_ray.metrics import FURTHER, Code, applicable, columns_of, further_scores
 from dd_ray.models import Model, build_model
@@ -52,7 +53,8 @@ def untrained_scores(config: TrialConfig, names: Sequence[str], device: torch.de
 
     There are none of one that begins with the weights of another, since it never was untrained.
 
-    A process computes them once for trials that begin with the same weights, such as those that differ in β, γ or λ.
+    A process computes them once for trials that begin with the same weights, such as those that differ in β, γ or λ;
+    but for each trial of a model or network of a user's own, whose code may depend on any of its options.
     """
     if config.warm_start_weights is not None:
         return {}
@@ -83,7 +85,8 @@ _untrained: dict[str, dict[str, float]] = {}
 
 def _digest(model: Model, config: TrialConfig) -> str:
     weights = [parameter.detach().cpu().contiguous().numpy().tobytes() for parameter in model.parameters()]
-    return hashlib.sha256(b"".join([repr(config.data).encode(), *weights])).hexdigest()
+    own = config.key if own_code_of(config, "model", "network") else ""
+    return hashlib.sha256(b"".join([own.encode(), repr(config.data).encode(), *weights])).hexdigest()
 
 
 def _remembering(encode: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[NDArray[Any]], NDArray[Any]]:

@@ -33,7 +33,9 @@ from dd_ray.config.options import product
 from dd_ray.config.recorded import changed_since, recall, record
 from dd_ray.config.trial_fields import REGISTRIES
 from dd_ray.errors import UserError
+from dd_ray.evaluation import model_scores, untrained_scores
 from dd_ray.metrics import REPORTED, Code, further_scores, with_untrained
+from dd_ray.models import build_model
 from dd_ray.probes.networks import load_model
 from dd_ray.storage.records import json_file
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -203,6 +205,17 @@ def test_a_metric_of_it_is_computed_and_has_its_columns() -> None:
     assert "first_axis" not in REPORTED
     recall(recorded)
     assert REPORTED["first_axis"].label.startswith("Variance")
+
+
+@pytest.mark.usefixtures("few_stills")
+@pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
+def test_scores_before_training_are_of_its_own_code_with_its_options(tmp_path: Path) -> None:
+    own = "    def code(self, images):\n        return (self.blur - super().code(images)).abs()\n\n    def forward("
+    load_files([_file(tmp_path, BLUR.read_text().replace("    def forward(", own), BLUR.name)])
+    for config in (_config(blur=0.0), _config(blur=0.01), _config(model="predictive_vae")):  # of equal weights
+        scores = untrained_scores(config, ["mcc"])
+        expected = model_scores(build_model(config), config, ["mcc"])
+        assert scores == {name: expected[name] for name in scores} and scores
 
 
 def test_an_optimiser_of_it_takes_steps_and_is_recalled() -> None:
