@@ -114,7 +114,7 @@ def _check_start(plan: Plan) -> None:
 def check_own_code(plan: Plan) -> None:
     """Try what a plan chooses of a user's own, each combination of models, data and the like once, on the CPU.
 
-    A note on stderr says where scores of stills would not be of a model's latents.
+    Notes on stderr say where scores of stills would not be of a model's latents, or scores would be left out.
 
     Trials that this machine has not the memory or the data for, such as those of a cluster, are passed over, and so are
     errors that name a device where trials may run on GPUs.

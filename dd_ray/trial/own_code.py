@@ -9,11 +9,11 @@ import torch
 
 from dd_ray.config import DATASETS, TrialConfig
 from dd_ray.config.extensions import naming, own_code_of
-from dd_ray.data import held_out_stills
+from dd_ray.data import Batch, held_out_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.metrics import Code, ScoreError, further_scores
-from dd_ray.models import VideoVAE
+from dd_ray.models import Model, VideoVAE
 from dd_ray.training import Stack
 
 NUM_STILLS = 10_000
@@ -30,7 +30,7 @@ def try_own_code(config: TrialConfig, *, on_gpus: bool) -> str:
             a device is passed over.
 
     Returns:
-        What makes scores of stills those of something else than the latents; empty if nothing does.
+        What makes scores those of something else than the latents, or leaves them out, in lines; empty if nothing does.
 
     Raises:
         UserError: what the config chooses of a user's own raises an error, or gives something else than it is to.
@@ -52,9 +52,22 @@ def _try(config: TrialConfig) -> str:
         stack.step()
         if stack[config.key].diverged:
             raise UserError(f"{own} gives a loss that is no finite number on the first batch; let it give one.")
-        evaluate(model, config, batch)
-    if not model.traits.encodes:
-        return ""
+        evaluated = evaluate(model, config, batch)
+    notes = [_note_of_encoded(own)] if model.traits.mixes_frames and evaluated.held_out.encoded is None else []
+    if model.traits.encodes and (note := _note_of_stills(model, batch, own)):
+        notes.append(note)
+    return "\n".join(notes)
+
+
+def _note_of_encoded(own: str) -> str:
+    return (
+        f"{own} mixes frames, but its outputs have no encoded, so that prediction_ratio_encoder and "
+        "straightness_encoder are left out; let forward return the encoder's means as encoded."
+    )
+
+
+def _note_of_stills(model: Model, batch: Batch, own: str) -> str:
+    """Return what makes scores of stills those of something else than the latents; empty if nothing does."""
     with naming(own):
         stills = batch.images[:, :1]
         code = model.code(stills)

@@ -833,6 +833,22 @@ def test_a_model_whose_scores_of_stills_are_not_of_its_latents_is_told_of(
     assert capsys.readouterr().err == ("" if code else told)
 
 
+@pytest.mark.parametrize("given", [False, True])
+def test_a_model_that_mixes_frames_without_the_encoders_means_is_told_of(
+    tmp_path: Path, given: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = BLUR.read_text().replace("needs_videos=True", "needs_videos=True, mixes_frames=True")
+    if given:
+        text = text.replace("kl_frames=every)", "kl_frames=every, encoded=e)")
+    options = {"beta": 0.1, "gamma": 0, "lam": 0, "storage": str(tmp_path), **SMALL, **BLURRED}
+    dd_ray.plan("inertia_grid", extension=[str(_file(tmp_path, text, BLUR.name))], **options)
+    told = (
+        "model = blur_vae mixes frames, but its outputs have no encoded, so that prediction_ratio_encoder and "
+        "straightness_encoder are left out; let forward return the encoder's means as encoded.\n"
+    )
+    assert capsys.readouterr().err == ("" if given else told)
+
+
 def test_a_model_that_leaves_what_rests_as_it_is_is_not_told_of(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
