@@ -6,8 +6,10 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from dd_ray.command_line import checked_value
+from dd_ray.config import TrialConfig, field_names
 from dd_ray.config.extensions import instances_of, load_files, own_code_of
 from dd_ray.config.options import axes_of, option_name, options_class, told_in_options
+from dd_ray.config.trial_fields import TrialFields
 from dd_ray.errors import UserError, did_you_mean, printable
 from dd_ray.figures import check_figures
 from dd_ray.metrics import FURTHER
@@ -112,7 +114,8 @@ def _check_start(plan: Plan) -> None:
 
 
 def check_own_code(plan: Plan) -> None:
-    """Try what a plan chooses of a user's own, each combination of models, data and the like once, on the CPU.
+    """Try what a plan chooses of a user's own on the CPU: each combination of models, data and the like in its first
+    trial, and in its last where an own option has another value there.
 
     Notes on stderr say where scores of stills would not be of a model's latents, or scores would be left out.
 
@@ -122,21 +125,29 @@ def check_own_code(plan: Plan) -> None:
     Raises:
         UserError: it raises an error, or gives something else than it is to.
     """
-    configs = [config for config in reversed(plan.examples) if own_code_of(config)]
-    own = {(each.model, each.network, each.dataset, each.objective, each.optimizer): each for each in configs}
+    configs = [config for config in plan.examples if own_code_of(config)]
+    first, last = ({_combination(each): each for each in some} for some in (reversed(configs), configs))
+    own_options = set(field_names()) - {each.name for each in fields(TrialFields)}
+    own = {
+        (_combination(each), *(getattr(each, name) for name in sorted(own_options))): each
+        for each in (*last.values(), *first.values())
+    }
     scores = [name for name in plan.final_metrics if name not in FURTHER.ours]
     if not own and not scores:
         return
     # Not at the top: it takes PyTorch, which other plans do without.
     from dd_ray.trial.own_code import try_own_code, try_own_scores  # noqa: PLC0415
 
-    for config in own.values():
-        if bytes_of(config) >= bytes_of_this_machine() or not has_data_of(config):
-            continue
-        if note := try_own_code(config, on_gpus=not plan.runs_on_these_cpus):
-            print(printable(note), file=sys.stderr)
+    fitting = [config for config in own.values() if bytes_of(config) < bytes_of_this_machine() and has_data_of(config)]
+    notes = [try_own_code(config, on_gpus=not plan.runs_on_these_cpus) for config in fitting]
+    for note in dict.fromkeys(filter(None, notes)):
+        print(printable(note, lines=True), file=sys.stderr)
     if scores and has_data_of(plan.examples[0]):
         try_own_scores(scores, plan.examples[0])
+
+
+def _combination(config: TrialConfig) -> tuple[str, ...]:
+    return config.model, config.network, config.dataset, config.objective, config.optimizer
 
 
 def all_studies() -> dict[str, Study]:

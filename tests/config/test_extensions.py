@@ -833,6 +833,14 @@ def test_a_model_whose_scores_of_stills_are_not_of_its_latents_is_told_of(
     assert capsys.readouterr().err == ("" if code else told)
 
 
+@pytest.mark.parametrize("blurs", [[0.0, 0.3, 0.9], [0.9, 0.3, 0.0]])
+def test_a_fault_at_one_end_of_an_own_option_is_said_before_anything_starts(tmp_path: Path, blurs: list[float]) -> None:
+    text = BLUR.read_text().replace("config.blur", "config.blur / (0.9 - config.blur)")
+    options = {"beta": 0.1, "gamma": 0, "lam": 0, "seeds": 2, "storage": str(tmp_path), **SMALL, **BLURRED}
+    with pytest.raises(UserError, match=r"^model = blur_vae raises ZeroDivisionError in __init__"):
+        dd_ray.plan("inertia_grid", extension=[str(_file(tmp_path, text, BLUR.name))], **options | {"blur": blurs})
+
+
 @pytest.mark.parametrize("given", [False, True])
 def test_a_model_that_mixes_frames_without_the_encoders_means_is_told_of(
     tmp_path: Path, given: bool, capsys: pytest.CaptureFixture[str]
