@@ -312,11 +312,23 @@ def test_one_that_takes_a_lock_leaves_its_own_claim_alone(quick_claims, tmp_path
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
-def test_one_that_is_interrupted_while_it_asks_leaves_no_claim(quick_claims, tmp_path, monkeypatch, error):
-    monkeypatch.setattr("dd_ray.storage.files.claims.times", Mock(side_effect=error))
+@pytest.mark.parametrize("step", [put, times])
+def test_one_that_is_interrupted_while_it_asks_leaves_no_claim(quick_claims, tmp_path, monkeypatch, step, error):
+    def interrupted(*given):
+        step(*given)
+        raise error
+
+    monkeypatch.setattr(f"dd_ray.storage.files.claims.{step.__name__}", interrupted)
     with pytest.raises(error):
         quick_claims.acquire()
     assert os.listdir(tmp_path) == []
+
+
+def test_an_interrupt_is_not_hidden_by_a_claim_that_cannot_be_withdrawn(quick_claims, monkeypatch):
+    monkeypatch.setattr("dd_ray.storage.files.claims.times", Mock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(quick_claims, "_withdraw", Mock(side_effect=OSError("down")))
+    with pytest.raises(KeyboardInterrupt):
+        quick_claims.acquire()
 
 
 def test_a_lock_outlives_a_renewal_that_the_store_refuses(quick_claims, monkeypatch):

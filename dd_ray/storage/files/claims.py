@@ -71,15 +71,16 @@ class Claims(Lock):
     def _ask(self) -> dict[str, int]:
         """Take the lock, or return the fresh claims of others."""
         self._name = uuid.uuid4().hex
-        self._put()
         try:
+            self._put()
             claims = self._times()
             if self._name not in claims:
                 raise OSError(errno.EIO, "it does not list what was put there just now")
             now = claims.pop(self._name)
             rivals = {name: at for name, at in claims.items() if now - at <= self._lease.expire * 1e9}
         except BaseException:  # also at an interrupt, since a claim left behind would keep others out for a lease
-            self._withdraw(self._name)
+            with suppress(OSError):  # which would hide what came first
+                self._withdraw(self._name)
             raise
         for name in [self._name] if rivals else claims:
             self._withdraw(name)
