@@ -156,7 +156,7 @@ def test_where_variances_differ_a_difference_that_lacks_a_seed_is_judged_by_thos
     rng = np.random.default_rng(17)
     scores = rng.normal(size=(6, 5)) * np.r_[0.001, np.ones(5)][:, None] + np.r_[1.0, np.zeros(5)][:, None]
     scores[0, 4] = np.nan
-    found = told_apart(scores, np.zeros((6, 5)), np.arange(6))
+    found = told_apart(scores, np.ones((6, 5)), np.arange(6))
     assert not found.alike and found.number == 6 and not np.isnan(found.p_values).any()
 
 
@@ -173,6 +173,17 @@ def test_one_difference_is_judged_as_by_the_paired_t_test() -> None:
     scores, references = rng.normal(2, size=4), rng.normal(size=4)
     (p_value,) = told_apart([scores], [references], [0]).p_values
     assert p_value == pytest.approx(stats.ttest_rel(scores, references).pvalue, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "least", "family"),
+    [(5, 0, "1 difference: Dunnett's bound"), (6, 1 / 32, "1 difference: Dunnett's bound, flips of signs")],
+)
+def test_with_enough_seeds_flips_of_signs_have_to_agree(seeds: int, least: float, family: str) -> None:
+    scores = 100 + np.arange(float(seeds))
+    found = told_apart([scores], np.zeros((1, seeds)), [0])
+    assert found.p_values == pytest.approx([max(stats.ttest_1samp(scores, 0).pvalue, least)], rel=0.02)
+    assert found.family == family
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 8, 16, 300])
@@ -213,7 +224,8 @@ def test_differences_that_vary_unlike_are_told_though_cells_vary_alike() -> None
     rng = np.random.default_rng(19)
     scores, references = rng.normal(size=(2, 6, 5))
     scores[0] = references[0] + 1e-3 * rng.normal(size=5)
-    assert not told_apart(scores, references, np.arange(6)).alike
+    found = told_apart(scores, references, np.arange(6))
+    assert not found.alike and found.family == "6 differences: Dunnett's bound, own variances"
 
 
 def test_what_has_no_spread_is_not_compared() -> None:

@@ -78,7 +78,7 @@ def told_apart(
     """
     y, r = np.asarray(scores, np.float64), np.asarray(references, np.float64)
     p_values = np.full(len(y), np.nan)
-    compared = np.flatnonzero(differs(y - r)) if len(y) else np.zeros(0, int)
+    compared = np.flatnonzero(differs(y - r))
     if not len(compared):
         return Comparisons(p_values=p_values, number=0, scale=SCALES[0].name, alike=True, flipped=False)
     paired = ~np.isnan(y - r)[compared].all(axis=0)  # seeds that at least one difference has
