@@ -228,6 +228,18 @@ def test_differences_that_vary_unlike_are_told_though_cells_vary_alike() -> None
     assert not found.alike and found.family == "6 differences: Dunnett's bound, own variances"
 
 
+@pytest.mark.parametrize(("spread", "alike"), [(1.0, True), (0.02, False)])
+def test_neither_what_seeds_share_nor_levels_of_cells_hide_that_references_vary_more(
+    spread: float, alike: bool
+) -> None:
+    rng = np.random.default_rng(20)
+    shared = 10 * rng.normal(size=5)
+    references = shared + rng.normal(size=(6, 5))
+    scores = shared + spread * rng.normal(size=(6, 5)) + 100 * np.arange(6)[:, None]
+    scores[5, 4] = np.nan
+    assert told_apart(scores, references, np.arange(6)).alike == alike
+
+
 def test_what_has_no_spread_is_not_compared() -> None:
     scores = np.array([[0.3, 0.3, 0.3], [0.9, 0.8, 0.7], [0.1 + 0.2, 0.2 + 0.2, 0.4 + 0.2], [5.0, np.nan, np.nan]])
     references = np.array([[0.1, 0.1, 0.1], [0.1, 0.2, 0.0], [0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])
