@@ -20,7 +20,7 @@ def pooled_intervals(part: Part, scores: Floats, scales: Sequence[Scale]) -> dic
     half, error, pooled = part.half.copy(), part.own_error, np.full(len(part.rows), "", object)
     if described(part.metric).count:
         half = np.full(len(half), math.nan)
-    elif part.comparable.any():
+    else:
         found = pooled_widths(scores[part.comparable], scales)
         sure = ~np.isnan(found.half)
         known = np.flatnonzero(part.comparable)[sure]
@@ -67,10 +67,9 @@ def differing_cells(
 ) -> dict[str, NDArray[Any]]:
     """Return the intervals of differences [C, S], and the columns that say which are not 0."""
     here = part.comparable & (not described(part.metric).count)
-    p_values, family = np.full(len(part.rows), math.nan), ""
-    if here.any():
-        compared = told_apart(differences[here] + references[here], references[here], groups[here], least)
-        p_values[here], family = compared.p_values, compared.family if compared.number else ""
-    families = np.full(len(part.rows), family, object)
+    p_values = np.full(len(part.rows), math.nan)
+    compared = told_apart(differences[here] + references[here], references[here], groups[here], least)
+    p_values[here] = compared.p_values
+    families = np.full(len(part.rows), compared.family if compared.number else "", object)
     marks = {"p_value": p_values, "differs": p_values <= LEVEL, "family": families}
     return pooled_intervals(part, differences, SCALES[:1]) | marks
