@@ -461,6 +461,25 @@ def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp
     assert height > 0 and words < bracket
 
 
+def test_a_colour_bar_stays_above_its_map_however_the_window_changes(browser: Any, page: Path) -> None:
+    gap = """const [bar, cells] = ['.cbaxis', '.heatmaplayer'].map((part) =>
+            document.querySelector(`#map ${part}`).getBoundingClientRect());
+        return [cells.top - bar.bottom, bar.height, document.getElementById('map').layout.width]"""
+    show(browser, page)
+    below, height, width = browser.execute_script(gap)
+    assert 0 < below < 6
+    try:
+        for narrow in (300, 240, 700):
+            size = {"width": narrow, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            until(lambda width=width: browser.execute_script(gap)[2] != width)
+            settle(browser)
+            *measured, width = browser.execute_script(gap)
+            assert measured == pytest.approx([below, height], abs=0.5)  # of one line, as it was
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_without_a_best_cell_the_fullest_map_is_shown_first_and_what_a_cell_lacks_is_said(
     browser: Any, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ function mapTraces(shownCells, size) {
     hoverongaps: true,
     hovertemplate: "%{text}<extra></extra>",
     ...colourScale(metric),
-    colorbar: colourBar(metric),
+    colorbar: colourBar(metric, size.width - size.margin.l - size.margin.r),
   };
   const letters = {
     type: "scatter",
@@ -67,7 +67,7 @@ function mapSize() {
   const width = Math.max(200, $("map").clientWidth);
   const labels = yField ? Math.max(...axisOf[yField].text.map((text) => text.length)) : 0;
   const across = Math.max(...axisOf[xField].text.map((text) => text.length));
-  const margin = { l: 32 + 7 * labels, r: 12, t: 54, b: 50 };
+  const margin = withBar({ l: 32 + 7 * labels, r: 12, b: 50 });
   const height = Math.min(84, Math.max(30, 440 / numY()));
   const cellWidth = (width - margin.l - margin.r) / numX();
   const crowded = across * 8 > cellWidth;

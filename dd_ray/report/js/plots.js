@@ -10,7 +10,7 @@ function enlarged(part, size) {
   if (Array.isArray(part)) return typeof part[0] === "object" ? part.map((one) => enlarged(one, size)) : part;
   if (part === null || typeof part !== "object") return part;
   const larger = ([name, value]) => {
-    if (name === "margin") return [name, Object.fromEntries(Object.entries(value).map(([side, px]) => [side, px * size]))];
+    if (name === "margin") return [name, Object.fromEntries(Object.entries(value).map(([side, px]) => [side, side === "autoexpand" ? px : px * size]))];
     if (!/font$/.test(name) || typeof value?.size !== "number") return [name, enlarged(value, size)];
     return [name, { ...value, size: value.size * size }];
   };
@@ -150,7 +150,11 @@ const hintOf = ({ better, signed }) =>
     max: signed ? "above 0 is better: blue" : "higher is better",
   })[better] ?? "";
 
-function colourBar(metric) {
+/** Margins of a plot with a colour bar above it. Plotly's own room for one is that of the drawing before. */
+const withBar = (margin) => ({ t: 66, autoexpand: false, ...margin });
+
+/** A colour bar, with as many ticks as find room on a map of a width in pixels. */
+function colourBar(metric, width) {
   return {
     orientation: "h",
     x: 0.5,
@@ -161,10 +165,10 @@ function colourBar(metric) {
     len: 1,
     thickness: 11,
     outlinewidth: 0,
-
     title: { text: hintOf(metric) + (metric.noise === null ? "" : "<br> "), side: "top", font: { size: 12 } }, // above the bracket
     tickfont: { size: 11 },
-    nticks: 6,
+    nticks: Math.max(2, Math.min(6, Math.floor(width / 60))),
+    tickangle: 0,
   };
 }
 

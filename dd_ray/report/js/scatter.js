@@ -42,6 +42,7 @@ function drawScatter() {
   const { metric, time } = state;
   const [across, up] = [placesAlong(state.across), placesAlong(state.up)];
   const width = Math.max(200, $("map").clientWidth);
+  const margin = withBar({ l: 66, r: 14, b: 56 });
   const points = {
     type: "scatter",
     mode: "markers+text",
@@ -57,7 +58,7 @@ function drawScatter() {
       cmin: metric.min,
       cmax: metric.max,
       ...colourScale(metric),
-      colorbar: colourBar(metric),
+      colorbar: colourBar(metric, width - margin.l - margin.r),
       size: cells.map((cell) => (cell.on_front ? 15 : 10)),
       opacity: kept().map((is) => (is ? 1 : NOT_KEPT)),
       symbol: metric.mark[time].map((mark) => SYMBOL[marks[mark].name] ?? "diamond-open"),
@@ -76,7 +77,7 @@ function drawScatter() {
     ...baseLayout(),
     width,
     height: 470,
-    margin: { l: 66, r: 14, t: 66, b: 56 },
+    margin,
     hovermode: "closest",
     xaxis: scatterAxis(state.across),
     yaxis: scatterAxis(state.up),
