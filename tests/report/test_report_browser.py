@@ -498,6 +498,15 @@ def test_without_a_best_cell_the_fullest_map_is_shown_first_and_what_a_cell_lack
     assert complaints(browser) == []
 
 
+def test_where_nothing_is_complete_a_trade_off_has_no_front(browser: Any, tmp_path: Path) -> None:
+    ended = by_seed(("finished", 300), ("unfinished", 150))
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "seed": [0, 1]}, ended)
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    scroll_to(browser, "tradeoffs")
+    until(lambda: "unfinished (hollow)" in text(browser, "tradeoffs-legend"))
+    assert "front" not in text(browser, "tradeoffs-legend")
+
+
 def test_a_click_or_a_key_in_a_trade_off_chooses_the_cell(browser: Any, page: Path) -> None:
     show(browser, page)
     scroll_to(browser, "tradeoffs")

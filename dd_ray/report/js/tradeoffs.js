@@ -286,8 +286,9 @@ function describeTradeoffs() {
   const collapsed = some((x, y, cell) => x.collapsed[state.time][cell])
     ? [entry("C", "collapsed: no active unit in some seed")]
     : [];
-  const front = entry("◯", "Pareto front, of complete cells");
-  $("tradeoffs-legend").replaceChildren(...ofColours, ...ofShapes, front, ...ofMarks, ...collapsed);
+  const hasFront = data.tradeoffs.some(({ front }) => front[state.time].length);
+  const ofFront = hasFront ? [entry("◯", "Pareto front, of complete cells")] : [];
+  $("tradeoffs-legend").replaceChildren(...ofColours, ...ofShapes, ...ofFront, ...ofMarks, ...collapsed);
 }
 
 onArrows("tradeoffs", (move) => {
