@@ -42,6 +42,7 @@ WITHOUT_WEBGL = "--disable-gpu --disable-software-rasterizer"
 IN_HASTE = """const later = setTimeout;
     window.setTimeout = (run, wait = 0, ...given) => later(run, wait < 200 ? wait : wait / 20, ...given);"""
 LEFT, UP, RIGHT, DOWN, ENTER = "\ue012", "\ue013", "\ue014", "\ue015", "\ue007"  # of WebDriver
+PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
 WAIT = 60  # seconds: the machine may be busy
 
 Start = Callable[..., Any]
@@ -470,8 +471,7 @@ def test_a_colour_bar_stays_above_its_map_however_the_window_changes(browser: An
     assert 0 < below < 6
     try:
         for narrow in (300, 240, 700):
-            size = {"width": narrow, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+            browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**PHONE, "width": narrow})
             until(lambda width=width: browser.execute_script(gap)[2] != width)
             settle(browser)
             *measured, width = browser.execute_script(gap)
@@ -660,6 +660,19 @@ def test_the_colours_follow_the_system(browser: Any, page: Path) -> None:
         backgrounds.append(browser.execute_script("return getComputedStyle(document.body).backgroundColor"))
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
     assert len(set(backgrounds)) == 2
+
+
+def test_effects_are_whole_on_a_phone(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        show(browser, page)
+        scroll_to(browser, "effects")
+        settle(browser)
+        script = "const table = document.getElementById('effects'); return [table, table.parentElement]"
+        widths = [int(one.get_property("offsetWidth")) for one in browser.execute_script(script)]
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert 0 < widths[0] <= widths[1]
 
 
 @pytest.mark.slow
