@@ -1,8 +1,8 @@
 """Results of a search: `python analysis/search_results.py results/inertia_search_quick`.
 
 With two objectives, the first panel is the Pareto front: the mean over the seeds of each finished suggestion, with 95%
-intervals for those on the front. With one, it is the history: the score of each suggestion, and the best so far. The
-other panels show each objective over each drawn field, with the best suggestions marked.
+intervals for those on the front, from three seeds on. With one, it is the history: the score of each suggestion, and
+the best so far. The other panels show each objective over each drawn field, with the best suggestions marked.
 
 The importance of each drawn field is printed as a table, see `dd_ray.results.suggestions.importances`.
 
@@ -29,6 +29,7 @@ from dd_ray.errors import UserError
 from dd_ray.figures.common import (
     BETTER,
     BLUE,
+    FEWEST_SEEDS_WITH_BARS,
     MARKS,
     VERMILION,
     folder_of,
@@ -97,8 +98,8 @@ def _draw_front(panel: Axes, table: pd.DataFrame, objectives: Sequence[str]) -> 
     panel.errorbar(
         front[x],
         front[y],
-        xerr=front[f"{x}_high"] - front[x],
-        yerr=front[f"{y}_high"] - front[y],
+        xerr=_bars(front, x),
+        yerr=_bars(front, y),
         fmt="none",
         ecolor=BEST,
         elinewidth=0.9,
@@ -159,8 +160,14 @@ def _draw_others(panel: Axes, table: pd.DataFrame, x: str, y: str) -> None:
 
 def _draw_best(panel: Axes, table: pd.DataFrame, x: str, y: str) -> None:
     best = table[table["on_front"]]
-    half = best[f"{y}_high"] - best[y]
-    panel.errorbar(best[x], best[y], yerr=half, fmt="D", color=BEST, markersize=5, elinewidth=0.9, label="best")
+    bars = _bars(best, y)
+    panel.errorbar(best[x], best[y], yerr=bars, fmt="D", color=BEST, markersize=5, elinewidth=0.9, label="best")
+
+
+def _bars(table: pd.DataFrame, objective: str) -> pd.Series:
+    """Return half of the intervals that are drawn of an objective; NaN where there are too few seeds."""
+    half = table[f"{objective}_high"] - table[objective]
+    return half.where(table["seeds"] >= FEWEST_SEEDS_WITH_BARS)
 
 
 def _frame(panel: Axes, x: pd.DataFrame | None, y: pd.DataFrame) -> None:
@@ -189,7 +196,8 @@ def title_of(name: str, table: pd.DataFrame, search: dict[str, Any]) -> str:
     counts = table["state"].value_counts()
     states = ", ".join(f"{count} {str(state).replace('_', ' ')}" for state, count in counts.items())
     seeds = len(search["seeds"])
-    mean = f"means of {seeds} seeds with 95% intervals" if seeds > 1 else "1 seed, so without intervals"
+    bars = " with 95% intervals" if seeds >= FEWEST_SEEDS_WITH_BARS else ""
+    mean = f"means of {seeds} seeds{bars}" if seeds > 1 else "1 seed, so without intervals"
     return f"{name}\n{len(table)} suggestions ({states}), iteration {search['iterations']:,}, {mean}"
 
 

@@ -61,15 +61,16 @@ def explained_search(path: str | Path) -> dict[str, Any]:
     """Return what a search found, suggestion by suggestion, and what its objectives depend on.
 
     Returns:
-        `suggestions`, their numbers, with `states` and `on_front` of each; `objectives`, each with its `name`, `mean`
-        and `half` of its 95% interval (None where there is none) and the `best` so far; and `importance`, with the
-        drawn `fields` and, for each objective `of` it, the share of each field.
+        `suggestions`, their numbers, with `states`, `seeds` and `on_front` of each; `objectives`, each with its `name`,
+        `mean` and `half` of its 95% interval (None where there is none) and the `best` so far; and `importance`, with
+        the drawn `fields` and, for each objective `of` it, the share of each field.
     """
     table, shares = suggestions.load(path), suggestions.importances(path)
     names = suggestions.search_of(SweepFolder.open(path))["objectives"]
     return {
         "suggestions": table["suggestion"].tolist(),
         "states": table["state"].tolist(),
+        "seeds": table["seeds"].tolist(),
         "on_front": table["on_front"].tolist(),
         "objectives": [_objective(table, name) for name in names],
         "importance": {

@@ -804,6 +804,8 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     scroll_to(browser, "found")
     best = "return document.getElementById('found').data?.[0].y"
     assert until(lambda: browser.execute_script(best)) == sorted(browser.execute_script(best), reverse=True)
+    bars = "return document.getElementById('found').data.flatMap((one) => one.error_y?.array ?? [])"
+    assert not any(browser.execute_script(bars)) and "Bars" not in text(browser, "found-help")  # of two seeds
     shares = text(browser, "importance").split()
     assert shares[0] == "Drawn" and "β" in shares and shares[-1].endswith("%")
     scroll_to(browser, "groups")

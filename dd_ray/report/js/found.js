@@ -1,15 +1,18 @@
 // What a search found: the history of each objective, the Pareto front of two, and what they depend on.
 
 const shapeOfState = (state) => SYMBOL[state === "finished" ? "complete" : state] ?? "diamond-open";
+/** Whether an interval is drawn: as in the trade-offs, that of two seeds would hide all else. */
+const hasBars = (i) => data.found.seeds[i] >= FEWEST_SEEDS_WITH_BARS;
 const cellOfSuggestion = (number) => cells.findIndex(({ suggestion }) => suggestion === number);
 
 /** The points of a panel: a suggestion each, with its interval where it is on the front. */
 function suggestionPoints(x, y, anchors, errors) {
   const { suggestions, states, on_front: front } = data.found;
+  const barred = (i) => front[i] && hasBars(i);
   const some = [...suggestions.keys()].filter((i) => x[i] !== null && y[i] !== null);
   const places = some.map((i) => cellOfSuggestion(suggestions[i]));
   const of = (numbers) => some.map((i) => numbers[i]);
-  const bars = ({ name, mean, half }) => intervalBars(metricOf[name], of(mean), of(half.map((one, i) => (front[i] ? one : null))));
+  const bars = ({ name, mean, half }) => intervalBars(metricOf[name], of(mean), of(half.map((one, i) => (barred(i) ? one : null))));
   return {
     ...anchors,
     mode: "markers",
@@ -81,7 +84,7 @@ function drawFound() {
     return made({ type: "scatter", xaxis: `x${axis}`, yaxis: `y${axis}` });
   });
   plot("found", traces, layout, { plotly_click: ({ points: [point] }) => choose(point.customdata ?? -1) });
-  const spread = data.found.objectives.some(({ half }) => half.some((one) => one !== null));
+  const spread = data.found.on_front.some((is, i) => is && hasBars(i));
   $("found-help").textContent =
     "Each point is a suggestion, vermilion the best or on the front; lines: the best so far, and the front." +
     (spread ? " Bars: 95% intervals over its seeds." : "") +
