@@ -1070,6 +1070,11 @@ def test_ordered_colours_can_be_seen(browser: Any, wide: Path, scheme: str) -> N
         const panel = getComputedStyle(document.getElementById('groups-section')).backgroundColor;
         return [lines.map(({ line }) => line.color), samples, panel]"""
     lines, samples, back = browser.execute_script(script)
+    faint = """return ['groups', 'tradeoffs'].flatMap((id) => document.getElementById(id).data ?? [])
+        .filter(({ line, opacity }) => line?.width === 1 && opacity < 1).length"""
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.getElementById('tradeoffs').data?.length"))
+    assert browser.execute_script(faint) == 0
     in_scheme(browser, None)
     drawn = [[int(line[place : place + 2], 16) for place in (1, 3, 5)] for line in lines]
     assert drawn == [numbers_of(sample) for sample in samples] and len(drawn) == 8

@@ -44,7 +44,6 @@ function cellsTrace(metric, some, colour, mode) {
     hovertemplate: "%{text}<br>%{x}: %{y:.4~g}<extra></extra>",
     line: { color: colour, width: 1 },
     marker: { color: colour, size: 6 },
-    opacity: 0.55,
   };
 }
 
@@ -85,7 +84,7 @@ function drawGroups() {
   const chosen = some.includes(state.cell) ? [state.cell] : [];
   const [own] = groupTraces(state.metric, chosen, CHOSEN, "");
   const look = { line: { color: CHOSEN, width: 2.5, dash: "dot" }, marker: { color: CHOSEN, size: 9 } };
-  const marked = { ...own, ...look, opacity: 1, hoverinfo: "skip" };
+  const marked = { ...own, ...look, hoverinfo: "skip" };
   plot("groups", [...traces, marked], groupLayout(Math.max(200, $("groups").clientWidth)), {
     plotly_click: ({ points: [point] }) => choose(point.customdata ?? -1),
   });

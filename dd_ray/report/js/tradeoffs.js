@@ -35,7 +35,7 @@ function joiningLines([x, y], at, colours) {
     const points = lines.flatMap((group) => [...group, null]);
     const of = (metric) => points.map((cell) => (cell === null ? null : metric.mean[state.time][cell]));
     const color = joined === coloured ? themeColour("soft") : colours[value];
-    return { ...at, mode: "lines", x: of(x), y: of(y), line: { color, width: 1 }, opacity: 0.6, hoverinfo: "skip" };
+    return { ...at, mode: "lines", x: of(x), y: of(y), line: { color, width: 1 }, hoverinfo: "skip" };
   });
 }
 
