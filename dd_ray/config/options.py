@@ -200,6 +200,12 @@ def shown(value: Any, digits: int = 6) -> str:
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
+def shown_apart(values: Sequence[Any]) -> list[str]:
+    """Format the values of an axis, with more digits where `shown` would write two of them alike."""
+    written = ([shown(value, digits) for value in values] for digits in range(6, DIGITS_IN_KEY + 1))
+    return next((texts for texts in written if len({*texts}) == len(values)), [str(value) for value in values])
+
+
 def _element_type(field: Field[Any]) -> Any:
     if option_of(field).choices is not None:
         return Literal[choices_of(field)]

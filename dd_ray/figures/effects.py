@@ -15,7 +15,7 @@ import pandas as pd
 
 from dd_ray import results
 from dd_ray.command_line import Column, console, optional, print_table
-from dd_ray.config.options import shown
+from dd_ray.config.options import shown_apart
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.figures.common import FigureOptions, folder_of, run_command, write
 from dd_ray.metrics import described
@@ -54,8 +54,8 @@ def write_effects(options: Options) -> list[Path]:
 def print_effects(found: pd.DataFrame) -> None:
     """Print a table of `dd_ray.results.effects.effects`."""
     texts: dict[str, dict[str, str]] = {}
-    for row in found.to_dict("records"):
-        texts.setdefault(row["metric"], {})[name_of(row)] = text_of(row)
+    for name, row in zip(names_of(found), found.to_dict("records"), strict=True):
+        texts.setdefault(row["metric"], {})[name] = text_of(row)
     # A metric that some trials lack has fewer effects than others; that with the most tells their order.
     names = list(dict.fromkeys(itertools.chain(*sorted(texts.values(), key=len, reverse=True))))
     columns = [Column(header="effect", texts=names, words=True, least=18)]
@@ -72,15 +72,24 @@ def title_of(found: pd.DataFrame) -> str:
     return "Effects, mean [95% interval], seeds as blocks (*: not 0, for all effects of the metric at once)"
 
 
-def name_of(row: dict[Any, Any]) -> str:
-    """Name an effect: `γ: 0 → 0.5`, or `γ: 0 → 0.5, with λ: 0 → 10` for an interaction."""
-    first, other = (
-        f"{plain(symbol(row[f'{which}axis']))}: {shown(row[f'{which}lowest'])} → {shown(row[f'{which}value'])}"
-        if row[f"{which}axis"]
-        else ""
-        for which in ("", "other_")
-    )
-    return f"{first}, with {other}" if other else first
+def names_of(found: pd.DataFrame) -> list[str]:
+    """Name each effect: `γ: 0 → 0.5`, or `γ: 0 → 0.5, with λ: 0 → 10` for an interaction."""
+    rows = found.to_dict("records")
+    changes = [
+        [(row[f"{which}axis"], row[f"{which}lowest"], row[f"{which}value"]) for which in ("", "other_")] for row in rows
+    ]
+    values: dict[str, dict[Any, None]] = {}
+    for axis, *ends in itertools.chain(*changes):
+        values.setdefault(axis, {}).update(dict.fromkeys(ends))
+    texts = {axis: dict(zip(of_axis, shown_apart([*of_axis]), strict=True)) for axis, of_axis in values.items()}
+    return [
+        ", with ".join(
+            f"{plain(symbol(axis))}: {texts[axis][lowest]} → {texts[axis][value]}"
+            for axis, lowest, value in of_row
+            if axis
+        )
+        for of_row in changes
+    ]
 
 
 def text_of(row: dict[Any, Any]) -> str:

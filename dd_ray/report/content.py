@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from dd_ray import results
 from dd_ray.config import field_names
-from dd_ray.config.options import option_name, shown
+from dd_ray.config.options import option_name, shown, shown_apart
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
 from dd_ray.figures.colour_scale import ColourScale, halves_of, readable_on
@@ -192,7 +192,7 @@ def _axes_of_grid(summary: Summary) -> list[dict[str, Any]]:
     axes = []
     for field in _in_reading_order(summary.layout):
         values = [_plain(value) for value in sorted(summary.trials[field].unique())]
-        axes.append(_named(field) | {"values": values, "text": [shown(value) for value in values], "log": False})
+        axes.append(_named(field) | {"values": values, "text": shown_apart(values), "log": False})
     return axes
 
 

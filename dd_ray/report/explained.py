@@ -11,7 +11,7 @@ import pandas as pd
 
 from dd_ray.config.symbols import plain, symbol
 from dd_ray.errors import UserError
-from dd_ray.figures.effects import name_of, text_of, title_of
+from dd_ray.figures.effects import names_of, text_of, title_of
 from dd_ray.report.digits import rounded, with_digits
 from dd_ray.results import suggestions
 from dd_ray.results.comparisons import LEVEL
@@ -34,7 +34,7 @@ def explained_effects(summary: Summary) -> dict[str, Any] | None:
         found = effects(summary)
     except UserError:  # nothing is complete yet, or nothing varies
         return None
-    records = found.assign(name=[name_of(row) for row in found.to_dict("records")])
+    records = found.assign(name=names_of(found))
     rows = records.drop_duplicates("name")
     of = {
         str(metric): _of_metric(of_metric.set_index("name").reindex(rows["name"]))

@@ -24,7 +24,7 @@ from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures import effects as figure_of_effects
 from dd_ray.figures.colour_scale import ColourScale
-from dd_ray.figures.effects import name_of as name_of_effect
+from dd_ray.figures.effects import names_of as names_of_effects
 from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
 from dd_ray.probes.networks import load_networks
@@ -688,9 +688,9 @@ def test_a_page_says_what_its_sweep_is(tmp_path: Path, monkeypatch: pytest.Monke
 def test_effects_are_those_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]}, metrics=_noisy)
     shown = collect(path)["effects"]
-    expected = effects(summary_of(path, metrics=["mcc"])).to_dict("records")
-    of = shown["of"]["mcc"]
-    assert [row["name"] for row in shown["rows"]] == [name_of_effect(row) for row in expected]
+    found = effects(summary_of(path, metrics=["mcc"]))
+    expected, of = found.to_dict("records"), shown["of"]["mcc"]
+    assert [row["name"] for row in shown["rows"]] == names_of_effects(found)
     assert [row["interaction"] for row in shown["rows"]] == [bool(row["other_axis"]) for row in expected]
     assert of["effect"] == pytest.approx([row["effect"] for row in expected], rel=1e-5)
     assert of["high"] == pytest.approx([row["ci_high"] for row in expected], rel=1e-5)
@@ -703,6 +703,17 @@ def test_effects_are_those_of_the_command(tmp_path: Path, capsys: pytest.Capture
 def _noisy(config: Values, iteration: int) -> Values:
     place = [config["seed"], int(10 * config["gamma"]), int(config["lam"]), int(100 * config["beta"])]
     return {"mcc": 0.1 * config["gamma"] + 0.01 * np.random.default_rng(place).random(), "active_units": 4.0}
+
+
+def test_values_that_agree_to_six_digits_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    axes = {"beta": [0.1, 1.0], "lam": [0.0, 1.0000001, 1.0000002], "seed": [0, 1]}
+    path = write_sweep(tmp_path / "s", axes, metrics=_noisy)
+    content = collect(path)
+    assert [axis["text"] for axis in content["axes"]] == [["0.1", "1"], ["0", "1.0000001", "1.0000002"]]
+    names = [row["name"] for row in content["effects"]["rows"]]
+    assert "λ: 0 → 1.0000001" in names and "λ: 0 → 1.0000002" in names
+    figure_of_effects.main([str(path), "--metrics", "mcc", "--out", str(tmp_path)])
+    assert "λ: 0 → 1.0000002" in capsys.readouterr().out
 
 
 def test_effects_of_one_seed_have_no_word_of_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
