@@ -1,6 +1,6 @@
 """A sweep as one page to look through: its numbers, its pictures, and the HTML around them.
 
-content   a sweep's numbers as one dictionary, rounded by digits; explained and timeline are parts of it
+content   a sweep's numbers as one dictionary, rounded by digits; metrics, explained and timeline are parts of it
 pictures  what the networks of its cells show; the only part that needs PyTorch
 page      both in one HTML file, with the scripts of `js/`; packing makes the numbers small
 live      the page of a sweep that runs, written by its driver
