@@ -1366,7 +1366,7 @@ def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browse
 
 def test_effects_are_of_the_last_iteration_that_a_trial_has_reached(browser: Any, tmp_path: Path) -> None:
     axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
-    path = write_sweep(tmp_path / "s", axes, lambda config: ("diverged", 150))
+    path = write_sweep(tmp_path / "s", axes, lambda config: ("unfinished", 150))
     show(browser, write_report(Options(path=str(path), videos=0)))
     assert text(browser, "map-title").endswith("iteration 150")
     assert "Of all complete trials at iteration 150," in text(browser, "effects-help")

@@ -3,6 +3,7 @@
 import pickle
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +59,13 @@ def test_what_is_not_answered_is_given_up_and_so_is_all_else_until_it_is(tmp_pat
         except BlockedError:
             assert time.monotonic() < deadline
     assert not list(tmp_path.glob(".*"))
+
+
+def test_whether_a_file_is_there_is_given_up_too(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: server.wait())
+    server.clear()
+    with pytest.raises(BlockedError, match="no answer within"):
+        LocalFiles(tmp_path).exists("file")
 
 
 def test_other_errors_are_raised_as_they_are(tmp_path):

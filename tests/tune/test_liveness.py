@@ -241,6 +241,7 @@ def test_a_node_whose_cores_are_all_taken_is_asked_as_well(tmp_path, monkeypatch
 
 def watcher_of(folder):
     sweep = SweepFolder.at(folder)
+    sweep.write_manifest({"study": "small_grid"})
     return Watcher(sweep, iterations=10, num_trials=1, already_done={}, ended=(), shown=False)
 
 

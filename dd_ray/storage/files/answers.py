@@ -4,7 +4,7 @@ import errno
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 SECONDS_TO_ANSWER = 40.0
 """A disk that writes back what others wrote takes some seconds; a server that changes over to another one, up to 30."""
@@ -34,10 +34,10 @@ class Answers:
 
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = seconds
-        self._given_up: list[Future[None]] = []
+        self._given_up: list[Future[Any]] = []
 
-    def wait_for(self, call: Callable[[], None], location: str) -> None:
-        """Call it, and return when it has returned.
+    def wait_for(self, call: Callable[[], Result], location: str) -> Result:
+        """Call it, and return what it returns.
 
         Raises:
             BlockedError: it has not, or one before it has not yet.
@@ -47,7 +47,7 @@ class Answers:
         self._given_up = [earlier for earlier in self._given_up if not earlier.done()]
         if self._given_up:
             raise BlockedError(location, seconds)
-        outcome: Future[None] = Future()
+        outcome: Future[Result] = Future()
         threading.Thread(target=_do, args=(call, outcome), name="storage", daemon=True).start()
         try:
             wait([outcome], seconds)
@@ -57,16 +57,16 @@ class Answers:
         if not outcome.done():
             self._given_up.append(outcome)
             raise BlockedError(location, seconds)
-        outcome.result()
+        return outcome.result()
 
 
-def _do(call: Callable[[], None], outcome: "Future[None]") -> None:
+def _do(call: Callable[[], Result], outcome: "Future[Result]") -> None:
     try:
-        call()
+        result = call()
     except BaseException as error:  # raised again where it is waited for
         outcome.set_exception(error)
     else:
-        outcome.set_result(None)
+        outcome.set_result(result)
 
 
 def is_blocked(error: BaseException) -> bool:

@@ -95,14 +95,14 @@ class LocalFiles(Files):
 
     def append(self, name: str, line: bytes) -> None:
         path = self._path(name)
-        if not path.exists():
+        if not self.exists(name):
             self.write(name, b"")
         self._answers.wait_for(lambda: _append(path, line), str(path))
 
     def drop_cut_line(self, name: str) -> None:
         """Drop a file's last line if a kill or a full disk cut it short. For files that another library appends to."""
         path = self._path(name)
-        if not path.exists():
+        if not self.exists(name):
             return
         with open_in_place(path, "rb+") as file:
             content = file.read()
@@ -110,7 +110,8 @@ class LocalFiles(Files):
                 file.truncate(complete)
 
     def exists(self, name: str) -> bool:
-        return self._path(name).exists()
+        path = self._path(name)
+        return self._answers.wait_for(path.exists, str(path))
 
     def names(self, folder: str = "") -> list[str]:
         try:
