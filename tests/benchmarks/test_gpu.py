@@ -134,9 +134,27 @@ def test_the_fastest_is_taken_of_those_that_are_right(tmp_path):
 def test_the_device_is_told_in_a_short_sitting_too(tmp_path, monkeypatch):
     given: dict[str, float] = {}
     monkeypatch.setattr(sitting_of, "_run", lambda sitting, phase, case, seconds: given.setdefault(phase, seconds))
+    monkeypatch.setattr(sitting_of, "_begin", lambda sitting, case: None)
     sitting_of.sit(Sitting(out=tmp_path, scratch=tmp_path, minutes=3, small=False))
     assert given["P0"] == pytest.approx(30, abs=1)  # else all that follows takes it for a CPU
     assert given["P1"] == pytest.approx(40 * 3 / 8.5, abs=1)
+
+
+def test_kernels_are_compiled_beside_the_first_cases_and_not_beside_those_that_are_timed(tmp_path, monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setattr(sitting_of, "_begin", lambda sitting, case: seen.append(f"begin {case.name}") or case)
+    monkeypatch.setattr(sitting_of, "_finish", lambda sitting, phase, case, left: seen.append(f"finish {case.name}"))
+    monkeypatch.setattr(sitting_of, "_run", lambda sitting, phase, case, left: seen.append(phase))
+    tell(tmp_path, "ceilings", device="cuda")
+    sitting_of.sit(Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False))
+    assert seen[:7] == ["begin kernels", "P0", "P1", "P1", "P1", "finish kernels", "P2"]
+
+
+def test_a_case_that_is_not_done_in_time_is_ended_and_told(tmp_path):
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
+    begun = sitting_of._begin(sitting, Case("slow", ["-c", "import time; time.sleep(600)"]))
+    sitting_of._finish(sitting, "P1", begun, -1)
+    assert outcomes(told(tmp_path)) == {"slow": "too long"} and begun.process.poll() is not None
 
 
 def test_the_paper_s_grid_is_gone_on_with_in_the_precision_that_it_was_begun_in(tmp_path):

@@ -105,6 +105,22 @@ def test_what_a_sitting_tests_and_tiles_launch_is_compiled_once(monkeypatch):
         assert more[0] > 16 and (more[1] > 10 * more[0]) is tried
 
 
+def test_what_a_sitting_launches_first_is_compiled_first():
+    first = [launch for launch, _ in zip(ahead.launches(with_tiles=False), range(48), strict=False)]
+    precisions = [launch.constants["PRECISION"] for launch in first]
+    assert [*dict.fromkeys(precisions)] == ["ieee", "tf32", "bf16"]
+    assert min(Counter(precisions).values()) > 8
+    assert {launch.arguments[4 if launch.name == "convolve" else 6] for launch in first} <= {16 * 9, 16 * 8}
+
+
+@needs_triton
+def test_a_sitting_compiles_without_packing(kernels, monkeypatch, capsys):
+    launch = next(ahead.launches(with_tiles=False))
+    monkeypatch.setattr(ahead, "launches", lambda with_tiles: iter([launch]))
+    ahead.main(["--processes", "1"])
+    assert "1 kernels in" in capsys.readouterr().out and list(kernels.rglob("*.cubin"))
+
+
 @pytest.mark.parametrize("folder", [None, "kernels"])
 def test_a_cache_that_may_lie_elsewhere_there_is_refused(monkeypatch, tmp_path, capsys, folder):
     monkeypatch.delenv("TRITON_CACHE_DIR", raising=False)

@@ -13,8 +13,9 @@ Phases with a limit each, that of the paper's grid getting what the others leave
 Each case is a process of its own, ended where it takes too long; this one has no CUDA. Every result is a line of
 `results.jsonl`, on the disk at once. The same command in the same folder does what was not done. `--prepare` makes the
 sweep of P3 on a machine that has what a sweep's command line needs; a lent machine may be without. Without Ray, on a
-CPU with small sizes, to see that it works. `python -m tests.benchmarks.gpu.tiles` says what to try next, and without a
-GPU `gpu.ahead` compiles our kernels for it before, and `gpu.instructions` says what they compile to.
+CPU with small sizes, to see that it works. Our kernels are compiled beside P0 and P1, by all cores. `python -m
+tests.benchmarks.gpu.tiles` says what to try next, and without a GPU `gpu.ahead` compiles our kernels for it before, and
+`gpu.instructions` says what they compile to.
 """
 
 import argparse
@@ -53,6 +54,20 @@ class Case:
 
     name: str
     command: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A case whose process was started, what that says, and when it was."""
+
+    case: Case
+    process: subprocess.Popen[bytes]
+    log: Path
+    at: float
+
+
+KERNELS = Case("kernels", ["-m", "tests.benchmarks.gpu.ahead"])
+"""By all cores beside P0 and P1, which would compile one after the other; what is compiled by then is on the disk."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +124,7 @@ def _ceilings(sitting: Sitting) -> list[Case]:
 
 
 def _correct(sitting: Sitting) -> list[Case]:
-    """Ours last, since its kernels are compiled first; what is compiled by the end of the phase is kept on the disk."""
+    """Ours last, since its kernels are compiled meanwhile."""
     return [sitting.case(f"correct {method}", "correct", method) for method in reversed(sitting.methods)]
 
 
@@ -184,6 +199,7 @@ def sit(sitting: Sitting) -> None:
     """Go through the phases, and tell of each case how it ended."""
     scale = sitting.minutes * 60 / sum(seconds for _, seconds, _ in PHASES)
     ends = time.monotonic() + sitting.minutes * 60
+    kernels = None if sitting.small else _begin(sitting, KERNELS)
     for i, (phase, seconds, cases_of) in enumerate(PHASES):
         now = time.monotonic()
         later = scale * sum(seconds for _, seconds, _ in PHASES[i + 1 :])
@@ -197,20 +213,25 @@ def sit(sitting: Sitting) -> None:
         for case in cases:
             if done.get(case.name) != "done" or case.name == "paper":
                 _run(sitting, phase, case, phase_ends - time.monotonic())
+        if kernels and phase == "P1":  # what follows is timed
+            _finish(sitting, phase, kernels, phase_ends - time.monotonic())
 
 
 def _run(sitting: Sitting, phase: str, case: Case, seconds: float) -> None:
     if seconds < LEAST:
         tell(sitting.out, case.name, phase=phase, outcome="no time")
-        return
-    started = time.monotonic()
-    log = sitting.scratch / "log"
+    else:
+        _finish(sitting, phase, _begin(sitting, case), seconds)
+
+
+def _begin(sitting: Sitting, case: Case) -> Begun:
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         # Of its own, as a case that is ended in a method's midst would have later ones do without the method.
         "XDG_CACHE_HOME": str(sitting.scratch / "caches" / case.name),
     }
+    log = sitting.scratch / f"{case.name}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, *case.command],
@@ -220,18 +241,24 @@ def _run(sitting: Sitting, phase: str, case: Case, seconds: float) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        try:
-            code = process.wait(seconds)
-            outcome = "done" if code == 0 else "failed"
-        except subprocess.TimeoutExpired:
-            code, outcome = None, "too long"
-        finally:
-            _end(process)
-    said = log.read_text(errors="replace").splitlines()
+    return Begun(case, process, log, time.monotonic())
+
+
+def _finish(sitting: Sitting, phase: str, begun: Begun, seconds: float) -> None:
+    """Wait for a case for so long at most, and tell how it ended."""
+    case, code, outcome = begun.case, None, "too long"
+    try:
+        code = begun.process.wait(max(0.0, seconds))
+        outcome = "done" if code == 0 else "failed"
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        _end(begun.process)
+    said = begun.log.read_text(errors="replace").splitlines()
     more: dict[str, Any] = {} if outcome == "done" else {"code": code, "said": said[-12:]}
     if case.name == "tests":
         more["last"] = next((line for line in reversed(said) if " in " in line), "")
-    tell(sitting.out, case.name, phase=phase, outcome=outcome, wall_s=round(time.monotonic() - started, 1), **more)
+    tell(sitting.out, case.name, phase=phase, outcome=outcome, wall_s=round(time.monotonic() - begun.at, 1), **more)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -3,6 +3,7 @@
 Compiles for compute capability 90, without a GPU, what is launched by the cases `correct` and `speed` of a sitting and
 by `tests/training/test_fused_gpu.py`, and with `--tiles` by `gpu.tiles`, into the folder TRITON_CACHE_DIR, and packs
 that. So the machine with the GPU, after `tar xzf CACHE.tar.gz -C $TRITON_CACHE_DIR`, measures in place of compiling.
+Without `--out` nothing is packed: so a sitting compiles what is not there yet by all cores, beside its first cases.
 A launch there finds its kernel where these are the same on both machines:
 
 - the build of Triton and the Python that it is for: a kernel's name in the cache has a hash of Triton's files in it;
@@ -19,7 +20,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ from tests.training.traffic import step_of_nothing
 Stacked = tuple[TrialConfig, int]
 """A config, and how many trials there are of it: one is launched otherwise than many, which are all alike."""
 
-SITTING: tuple[Stacked, ...] = ((BASE, tiles.TRIALS), (BASE, 1), (replace(BASE, batch_size=16), 3))
+SITTING: tuple[Stacked, ...] = ((replace(BASE, batch_size=16), 3), (BASE, tiles.TRIALS), (BASE, 1))
 NARROW: Stacked = (replace(small("inertia_vae"), width_factor=0.25), 9)
 TESTS: tuple[Stacked, ...] = (*((config, 3) for config in CONFIGS), (small("inertia_vae"), 1))
 KEPT = (".cubin", ".json")
@@ -45,23 +46,25 @@ KEPT = (".cubin", ".json")
 
 
 def launches(with_tiles: bool) -> Iterator[Launch]:
-    """Tell what to compile, in each precision; of launches that take the same code, all but one are left out."""
+    """Tell what to compile, in a sitting's order; of launches that take the same code, all but one are left out."""
     known = set()
-    for precision in PRECISIONS:
+    steps = [(precision, stacked, True) for stacked in SITTING for precision in PRECISIONS]
+    of_tests = [*(("ieee", stacked) for stacked in TESTS), ("ieee", NARROW), ("tf32", NARROW)]
+    steps += [(*each, shared) for each in of_tests for shared in (True, False)]
+    found: list[tuple[str, Callable[[], Iterable[Launch]]]] = []
+    found += [(precision, partial(_of_step, stacked, shared)) for precision, stacked, shared in steps]
+    found += [(precision, _of_tiles) for precision in tiles.PRECISIONS] if with_tiles else []
+    for precision, of_part in found:
         with multiplied_as(precision):
-            found = [launch for step in _steps(precision) for launch in recorded(step)]
-            found += _of_tiles() if with_tiles and precision in tiles.PRECISIONS else ()
-        for launch in map(without_memory, found):
+            made = list(map(without_memory, of_part()))
+        for launch in made:
             if repr(launch) not in known:
                 known.add(repr(launch))
                 yield launch
 
 
-def _steps(precision: str) -> list[Callable[[], object]]:
-    of_tests = {"ieee": (*TESTS, NARROW), "tf32": (NARROW,)}.get(precision, ())
-    each = [(*stacked, True) for stacked in SITTING]
-    each += [(*stacked, shared) for stacked in of_tests for shared in (True, False)]
-    return [partial(step_of_nothing, config, count, "triton", shared) for config, count, shared in each]
+def _of_step(stacked: Stacked, shared: bool) -> list[Launch]:
+    return recorded(partial(step_of_nothing, *stacked, "triton", shared))
 
 
 def _of_tiles() -> Iterator[Launch]:
@@ -111,18 +114,20 @@ def _content(path: Path) -> bytes:
 def main(args: Sequence[str]) -> None:
     """Compile, by processes side by side, and pack."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="archive of the cache")
+    parser.add_argument("--out", type=Path, help="archive of the cache; none is packed where it is not given")
     parser.add_argument("--tiles", action="store_true", help="what `gpu.tiles` launches, too")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="that compile")
     options = parser.parse_args(args)
     cache = Path(os.environ.get("TRITON_CACHE_DIR", ""))
-    if not cache.is_absolute():
+    if options.out and not cache.is_absolute():
         parser.error("TRITON_CACHE_DIR has to be an absolute path, the same as on the machine with the GPU.")
-    started, every = time.monotonic(), list(launches(options.tiles))
+    started = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
-        failed = [why for why in pool.imap_unordered(compiled, every, chunksize=8) if why]
-    pack(cache, options.out)
-    print(f"{len(every) - len(failed)} kernels in {time.monotonic() - started:.0f} s", *failed, sep="\n", flush=True)
+        ended = list(pool.imap_unordered(compiled, launches(options.tiles)))  # while further ones are found
+    if options.out:
+        pack(cache, options.out)
+    failed = [why for why in ended if why]
+    print(f"{len(ended) - len(failed)} kernels in {time.monotonic() - started:.0f} s", *failed, sep="\n", flush=True)
 
 
 if __name__ == "__main__":
