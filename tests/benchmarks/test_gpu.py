@@ -157,6 +157,41 @@ def test_a_case_that_is_not_done_in_time_is_ended_and_told(tmp_path):
     assert outcomes(told(tmp_path)) == {"slow": "too long"} and begun.process.poll() is not None
 
 
+TESTS_OF_A_GPU = """
+import sys
+from types import SimpleNamespace
+
+def lose():
+    raise RuntimeError("an illegal memory access")
+
+def test_that_passes():
+    pass
+
+def test_that_loses_the_gpu():
+    cuda = SimpleNamespace(is_available=lambda: True, synchronize=lose)
+    sys.modules["torch"] = SimpleNamespace(cuda=cuda)
+    lose()
+
+def test_after_it():
+    assert "torch" not in sys.modules  # which is so in another process alone
+"""
+
+
+def test_each_test_is_told_and_what_has_passed_is_not_run_again(tmp_path):
+    (tmp_path / "test_it.py").write_text(TESTS_OF_A_GPU)
+    told_by = ["-p", "tests.benchmarks.gpu.each_test", "--out", str(tmp_path)]
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
+    case = Case("tests", ["-m", "pytest", "-q", "-n", "1", *told_by, f"--rootdir={tmp_path}", str(tmp_path)])
+    sitting_of._run(sitting, "P6", case, 60)
+    first = told(tmp_path)
+    passed = {result["case"].rpartition("_")[2]: result["passed"] for result in first if "passed" in result}
+    assert passed == {"passes": True, "gpu": False, "it": True}
+    assert "an illegal memory access" in str(first)
+    assert any("2 passed, 1 failed" in line for line in table(first))
+    sitting_of._run(sitting, "P6", case, 60)
+    assert {result["case"].rpartition("_")[2] for result in told(tmp_path)[len(first) :]} == {"gpu", "tests"}
+
+
 def test_the_paper_s_grid_is_gone_on_with_in_the_precision_that_it_was_begun_in(tmp_path):
     sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False)
     (tmp_path / paper.RECORDS).touch()

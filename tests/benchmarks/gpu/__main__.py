@@ -181,7 +181,8 @@ def _tests(sitting: Sitting) -> list[Case]:
     files = GPU_TESTS[:1] if sitting.small else GPU_TESTS
     some = ["-k", "come_and_go"] if sitting.small else []
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "--maxfail", "30", "-m", "gpu", *many, *some]
-    return [Case("tests", ["-m", "pytest", *options, *files])]
+    each = ["-p", "tests.benchmarks.gpu.each_test", "--out", str(sitting.out)]
+    return [Case("tests", ["-m", "pytest", *options, *each, *files])]
 
 
 PHASES: tuple[tuple[str, float, Callable[[Sitting], list[Case]] | None], ...] = (

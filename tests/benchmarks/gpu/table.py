@@ -74,9 +74,16 @@ def _paper(results: list[dict[str, Any]], case: str) -> str:
     return _values(results, case, ("ended", "trial_iterations_per_s", "minutes_for_the_whole_grid", "errors"))
 
 
+def _tests(results: list[dict[str, Any]], case: str) -> str:
+    """Of each test as it ended last."""
+    ended = {result["case"]: result["passed"] for result in results if "passed" in result}
+    failed = list(ended.values()).count(False)
+    return f"{len(ended) - failed} passed, {failed} failed; {_values(results, case, ('last',))}"
+
+
 _LINES = {
     "correct": _correct,
     "speed": _speed,
     "paper": _paper,
-    "tests": lambda results, case: _values(results, case, ("last",)),
+    "tests": _tests,
 }
