@@ -150,6 +150,30 @@ def test_kernels_are_compiled_beside_the_first_cases_and_not_beside_those_that_a
     assert seen[:7] == ["begin kernels", "P0", "P1", "P1", "P1", "finish kernels", "P2"]
 
 
+def test_what_matters_most_comes_first_and_the_grid_gets_what_is_left(tmp_path, monkeypatch):
+    seen: dict[str, float] = {}
+    monkeypatch.setattr(sitting_of, "_begin", lambda sitting, case: None)
+    monkeypatch.setattr(sitting_of, "_finish", lambda *given: None)
+    monkeypatch.setattr(sitting_of, "_run", lambda sitting, phase, case, left: seen.setdefault(case.name, left))
+    (tmp_path / paper.RECORDS).touch()
+    tell(tmp_path, "ceilings", device="cuda")
+    tell(tmp_path, "speed 36 triton tf32", step_ms=9.0)
+    sitting_of.sit(Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False))
+    cases_seen = list(seen)
+    assert cases_seen[4:7] == [f"speed 36 triton {precision}" for precision in ("tf32", "bf16", "float32")]
+    last = ["tests", "paper", *(f"processes {n} tf32" for n in (1, 8, 16))]
+    assert cases_seen[-8:] == [*last, *(f"speed {n} triton tf32" for n in (216, 1, 8))]
+    assert seen["paper"] == pytest.approx(510 - 100, abs=5)  # but for what those after it have
+
+
+@pytest.mark.parametrize("count", [1, 8, 16])
+def test_processes_take_about_as_long_however_many_they_are(tmp_path, monkeypatch, count):
+    taken: list[int] = []
+    monkeypatch.setattr(cases, "rate_of_processes", lambda configs, *a, steps, **more: taken.append(steps) or 1.0)
+    cases.processes(cases.Case(tmp_path, "processes", small=False), "grouped", "tf32", str(count))
+    assert taken[0] * count == cases.OF_PROCESSES
+
+
 def test_a_case_that_is_not_done_in_time_is_ended_and_told(tmp_path):
     sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
     begun = sitting_of._begin(sitting, Case("slow", ["-c", "import time; time.sleep(600)"]))

@@ -4,15 +4,15 @@ Phases with a limit each, that of the paper's grid getting what the others leave
 
     P0   10 s  the card and its measured ceilings; at most 30, however short the sitting
     P1   40 s  each method: three trials beside a CPU to 1e-5, captured, NaN kept apart in both precisions
-    P2   80 s  36 trials by each method in each precision: timed replays, host, memory, largest kernels
-    P3  240 s  the paper's grid with the fastest, as a real sweep
-    P4   40 s  1, 8 and 216 trials by the two fastest
-    P5   40 s  packed beside processes of one captured trial each
-    P6   60 s  the tests that need a GPU
+    P2   80 s  36 trials by each method, ours first, in each precision: timed replays, host, memory, largest kernels
+    P3   90 s  the tests that need a GPU
+    P4  190 s  the paper's grid with the fastest, as a real sweep
+    P5   50 s  packed beside processes of one captured trial each
+    P6   50 s  216, 1 and 8 trials by the two fastest
 
 Each case is a process of its own, ended where it takes too long; this one has no CUDA. Every result is a line of
 `results.jsonl`, on the disk at once. The same command in the same folder does what was not done. `--prepare` makes the
-sweep of P3 on a machine that has what a sweep's command line needs; a lent machine may be without. Without Ray, on a
+sweep of P4 on a machine that has what a sweep's command line needs; a lent machine may be without. Without Ray, on a
 CPU with small sizes, to see that it works. Our kernels are compiled beside P0 and P1, by all cores. `python -m
 tests.benchmarks.gpu.tiles` says what to try next, and without a GPU `gpu.ahead` compiles our kernels for it before, and
 `gpu.instructions` says what they compile to.
@@ -131,8 +131,8 @@ def _correct(sitting: Sitting) -> list[Case]:
 def _speed(sitting: Sitting) -> list[Case]:
     cases = [
         sitting.case(f"speed {sitting.count} {method} {precision}", "speed", method, precision, sitting.count)
-        for precision in sitting.precisions
         for method in sitting.methods
+        for precision in sitting.precisions
         if method == "triton" or precision != "bf16"
     ]
     precision = sitting.precisions[0]
@@ -161,7 +161,7 @@ def _paper(sitting: Sitting, seconds: float) -> list[Case]:
 
 
 def _sizes(sitting: Sitting) -> list[Case]:
-    counts = (1, 4) if sitting.small else (1, 8, 216)
+    counts = (4, 1) if sitting.small else (216, 1, 8)
     return [
         sitting.case(f"speed {count} {method} {precision}", "speed", method, precision, count)
         for method, precision in sitting.fastest()[:2]
@@ -189,11 +189,12 @@ PHASES: tuple[tuple[str, float, Callable[[Sitting], list[Case]] | None], ...] = 
     ("P0", 10, _ceilings),
     ("P1", 40, _correct),
     ("P2", 80, _speed),
-    ("P3", 240, None),
-    ("P4", 40, _sizes),
-    ("P5", 40, _processes),
-    ("P6", 60, _tests),
+    ("P3", 90, _tests),
+    ("P4", 190, None),
+    ("P5", 50, _processes),
+    ("P6", 50, _sizes),
 )
+"""What matters most comes first, in case that a machine is taken back; what phases leave before the grid, it gets."""
 
 
 def sit(sitting: Sitting) -> None:
@@ -270,7 +271,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _prepare(sitting: Sitting) -> str | None:
-    """Make the sweep of P3 where there is none yet; why it cannot be made, if that is so."""
+    """Make the sweep of P4 where there is none yet; why it cannot be made, if that is so."""
     if (sitting.out / "records.tar.gz").exists():
         return None
     code = (
@@ -288,7 +289,7 @@ def main(args: Sequence[str]) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the results, and of those of before")
     parser.add_argument("--minutes", type=float, default=8.5, help="of the whole sitting")
     parser.add_argument("--small", action="store_true", help="sizes of a test")
-    parser.add_argument("--prepare", action="store_true", help="make the sweep of P3, and no more")
+    parser.add_argument("--prepare", action="store_true", help="make the sweep of P4, and no more")
     options = parser.parse_args(args)
     out = options.out.absolute()
     out.mkdir(parents=True, exist_ok=True)

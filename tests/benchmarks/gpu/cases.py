@@ -23,6 +23,8 @@ from tests.benchmarks.stack import BASE, rate_of_processes, seeds_of
 
 AGREES = 1e-5
 REPLAYS = {"cuda": 40, "cpu": 2}
+OF_PROCESSES = 1600
+"""Steps of all processes together: three seconds, however many they are."""
 LARGEST = 15
 """Kernels of a profile that are told."""
 
@@ -109,7 +111,7 @@ def speed(case: Case, method: StackMethod, precision: Precision, trials: str, se
 def processes(case: Case, method: StackMethod, precision: Precision, count: str) -> None:
     """What users do otherwise: several processes of one trial each, by `method`, at the same time."""
     configs = seeds_of(case.base, int(count))
-    steps = 2 if case.small else 400
+    steps = 2 if case.small else OF_PROCESSES // len(configs)
     rate = rate_of_processes(
         configs, case.device, precision, method=method, steps=steps, warm_ups=3 if case.small else None
     )
