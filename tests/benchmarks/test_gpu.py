@@ -216,6 +216,21 @@ def test_each_test_is_told_and_what_has_passed_is_not_run_again(tmp_path):
     assert {result["case"].rpartition("_")[2] for result in told(tmp_path)[len(first) :]} == {"gpu", "tests"}
 
 
+def test_a_sitting_goes_on_where_a_process_waits_for_a_gpu_that_hangs(tmp_path, monkeypatch):
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
+    killed: list[int] = []
+    monkeypatch.setattr(sitting_of.os, "killpg", lambda pid, signal: killed.append(pid))
+
+    def wait(seconds=None):
+        assert seconds is not None  # it would never end
+        raise subprocess.TimeoutExpired("a case", seconds)
+
+    (tmp_path / "log").touch()
+    hanging = sitting_of.Begun(Case("hangs", []), SimpleNamespace(pid=7, wait=wait), tmp_path / "log", 0.0)
+    sitting_of._finish(sitting, "P2", hanging, 3.0)
+    assert outcomes(told(tmp_path)) == {"hangs": "too long"} and killed == [7]
+
+
 def test_the_paper_s_grid_is_gone_on_with_in_the_precision_that_it_was_begun_in(tmp_path):
     sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=8.5, small=False)
     (tmp_path / paper.RECORDS).touch()

@@ -41,6 +41,8 @@ LEAST = 3.0
 FIRST = 30.0
 """Seconds that P0 may take in a short sitting, too: a machine's first import of PyTorch takes long, and what follows
 depends on the device that P0 tells."""
+TO_END = 5.0
+"""Seconds in which a process that was killed ends; one that waits for a GPU that hangs may never do so."""
 RESERVE = 12.0
 """Seconds that the paper's grid has to leave its states behind."""
 GPU_TESTS = ("tests/training/test_fused_gpu.py", "tests/data/test_rendering.py")
@@ -267,7 +269,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a case with all processes that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(TO_END)
 
 
 def _prepare(sitting: Sitting) -> str | None:
