@@ -13,7 +13,7 @@ Phases with a limit each, that of the paper's grid getting what the others leave
 Each case is a process of its own, ended where it takes too long; this one has no CUDA. Every result is a line of
 `results.jsonl`, on the disk at once. The same command in the same folder does what was not done. `--prepare` makes the
 sweep of P4 on a machine that has what a sweep's command line needs; a lent machine may be without. Without Ray, on a
-CPU with small sizes, to see that it works. Our kernels are compiled beside P0 and P1, by all cores. `python -m
+CPU with small sizes, to see that it works. Our kernels are compiled beside P0 and P1, by most cores. `python -m
 tests.benchmarks.gpu.tiles` says what to try next, and without a GPU `gpu.ahead` compiles our kernels for it before, and
 `gpu.instructions` says what they compile to.
 """
@@ -68,8 +68,10 @@ class Begun:
     at: float
 
 
-KERNELS = Case("kernels", ["-m", "tests.benchmarks.gpu.ahead"])
-"""By all cores beside P0 and P1, which would compile one after the other; what is compiled by then is on the disk."""
+CORES = max(1, (os.cpu_count() or 1) - 2)
+"""That compile; two are left to the cases beside them."""
+KERNELS = Case("kernels", ["-m", "tests.benchmarks.gpu.ahead", "--processes", str(CORES)])
+"""Beside P0 and P1, which would compile one after the other; what is compiled by then is on the disk."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Compiles for compute capability 90, without a GPU, what is launched by the cases `correct` and `speed` of a sitting and
 by `tests/training/test_fused_gpu.py`, and with `--tiles` by `gpu.tiles`, into the folder TRITON_CACHE_DIR, and packs
 that. So the machine with the GPU, after `tar xzf CACHE.tar.gz -C $TRITON_CACHE_DIR`, measures in place of compiling.
-Without `--out` nothing is packed: so a sitting compiles what is not there yet by all cores, beside its first cases.
+Without `--out` nothing is packed: so a sitting compiles what is not there yet by most cores, beside its first cases.
 A launch there finds its kernel where these are the same on both machines:
 
 - the build of Triton and the Python that it is for: a kernel's name in the cache has a hash of Triton's files in it;
