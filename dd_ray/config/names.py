@@ -34,6 +34,8 @@ CIRCLE_RADIUS = 6.4
 CIRCLE_FACTORS = ("circle_x", "circle_y")
 SPRITE_FACTORS = ("sprite_shape", "sprite_scale", "sprite_orientation", "sprite_x", "sprite_y")
 BACKGROUND_FACTORS = ("background_x", "background_y")
+ONE_CIRCLE_FACTORS = CIRCLE_FACTORS + BACKGROUND_FACTORS
+"""Names of the factors of the original study's pictures, one circle in front of a Gaussian, in order."""
 DSPRITES_MD5 = "7da33b31b13a06f4b04a70402ce90c2e"
 """MD5 of the public `dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz` (github.com/google-deepmind/dsprites-dataset). Its
 authors publish none; other projects check against this one, such as github.com/karnwatcharasupat/latte."""

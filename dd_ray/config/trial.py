@@ -18,7 +18,7 @@ from dd_ray.config.checks import CHECKS
 from dd_ray.config.datasets import DATASETS
 from dd_ray.config.effects import takes
 from dd_ray.config.models import MODELS
-from dd_ray.config.names import BACKGROUND_FACTORS, CIRCLE_FACTORS, CIRCLE_RADIUS, DIGITS_IN_KEY
+from dd_ray.config.names import CIRCLE_RADIUS, DIGITS_IN_KEY, ONE_CIRCLE_FACTORS
 from dd_ray.config.specs import ModelSpec, cached_until_change
 from dd_ray.config.trial_fields import TrialFields, config_fields, fields_with, option_classes
 from dd_ray.errors import UserError
@@ -100,7 +100,7 @@ class TrialConfig(TrialFields):
     def is_of_one_circle(self) -> bool:
         """True if its pictures are those of the original study: one circle in front of a Gaussian."""
         as_original = (self.circle_radius, self.contrast, self.occluder) == (CIRCLE_RADIUS, 1, 0)
-        named = self.factor_names == CIRCLE_FACTORS + BACKGROUND_FACTORS
+        named = self.factor_names == ONE_CIRCLE_FACTORS
         return DATASETS[self.dataset].drawn and named and as_original
 
     @property

@@ -11,7 +11,7 @@ from dd_ray.errors import UserError
 
 LONGEST_HOST = 255
 """The most characters of the name of a host or a bucket (RFC 1035, section 2.3.4)."""
-MOST_PORT = 65535
+LARGEST_PORT = 65535
 _SECRET = re.compile(
     r"key|secret|token|signature|credential|passw|passphrase|pwd|jwt|bearer"
     r"|(?<![a-z])(sig|sas|pass|pw|o?auth|authori[sz]ation)(?![a-z])",
@@ -56,7 +56,7 @@ def check_address(address: str) -> None:
     """
     host, _, port = address.rpartition(":")
     named = host and len(host) <= LONGEST_HOST and not re.search(r"[\s/]", host)
-    numbered = len(port) <= len(str(MOST_PORT)) and port.isdecimal() and 0 < int(port) <= MOST_PORT
+    numbered = len(port) <= len(str(LARGEST_PORT)) and port.isdecimal() and 0 < int(port) <= LARGEST_PORT
     if address != "auto" and not (named and numbered):
         raise UserError(f"--address {address} is not an address; give auto or host:port, such as 10.0.0.1:6379.")
 

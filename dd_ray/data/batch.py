@@ -7,9 +7,9 @@ from typing import Self
 
 from torch import Tensor
 
-from dd_ray.config import BACKGROUND_FACTORS, CIRCLE_FACTORS
+from dd_ray.config import ONE_CIRCLE_FACTORS
 
-FACTORS = CIRCLE_FACTORS + BACKGROUND_FACTORS
+FACTORS = ONE_CIRCLE_FACTORS
 """Names of the factors of one circle in front of a Gaussian, in order; `TrialConfig.factor_names` has any config's."""
 
 

@@ -7,11 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from dd_ray.data import FACTORS, Batch, Regions, circle_regions, render_circles
-from dd_ray.evaluation.stills import check_some
+from dd_ray.evaluation.stills import CHUNK, check_some
 from dd_ray.models import Model, device_of
-
-CHUNK = 640
-"""Pictures that are processed at a time, which bounds the memory."""
 
 
 class PicturedRegions(NamedTuple):

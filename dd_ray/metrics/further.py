@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dd_ray.config.declarations import KINDS, TAKEN
+from dd_ray.config.names import ONE_CIRCLE_FACTORS
 from dd_ray.config.specs import Registry
 from dd_ray.config.trial_fields import REGISTRIES
 from dd_ray.metrics.arrays import Mask, mean_of_factors
@@ -22,7 +23,6 @@ from dd_ray.metrics.mcc import mean_correlation_coefficient
 from dd_ray.metrics.metric import FROM_0_TO_1, UP_TO_1, Metric
 from dd_ray.metrics.mig import mig, mig_equal_width
 from dd_ray.metrics.modularity import modularity
-from dd_ray.metrics.notebook import FACTORS as NOTEBOOK_FACTORS
 from dd_ray.metrics.notebook import (
     mean_squared_cross_correlation,
     mean_squared_sweep_correlation,
@@ -145,7 +145,7 @@ FURTHER = Registry(
             },
             cost=0.01,
             masked=False,  # as the original published them
-            applies=lambda names: tuple(names) == NOTEBOOK_FACTORS,
+            applies=lambda names: tuple(names) == ONE_CIRCLE_FACTORS,  # its numbers are published for these alone
             asks=True,
         ),
         _single(

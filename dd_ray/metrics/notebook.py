@@ -9,8 +9,6 @@ import numpy as np
 
 from dd_ray.metrics.arrays import Array, Mask, check_videos, correlations, masked
 
-FACTORS = ("circle_x", "circle_y", "background_x", "background_y")
-"""The factors that the notebook sweeps. Its numbers are published for these alone."""
 NUM_STEPS = 16
 """Number of values of a sweep, equally spaced over [0, 1]."""
 

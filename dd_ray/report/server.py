@@ -23,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from dd_ray.config.urls import LARGEST_PORT
 from dd_ray.errors import UserError, as_bytes, first_line
 from dd_ray.report.beside import BESIDE, METRIC, beside_body
 from dd_ray.report.content import collect
@@ -36,7 +37,6 @@ from dd_ray.storage.sweep_folder import SweepFolder
 LOOPBACK = "127.0.0.1"
 PORT = 6007
 """Used where it is free and no other is asked for; TensorBoard has the one before."""
-LARGEST_PORT = 65535
 HTTP_PORT = 80
 LEAST_SECONDS = 5.0
 SECONDS_OF_FRONT = 15

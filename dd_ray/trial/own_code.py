@@ -12,12 +12,11 @@ from dd_ray.config.extensions import naming, own_code_of
 from dd_ray.data import Batch, held_out_stills
 from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
+from dd_ray.evaluation.stills import NUM_STILLS
 from dd_ray.metrics import Code, ScoreError, further_scores
 from dd_ray.models import Model, VideoVAE
 from dd_ray.training import Stack
 
-NUM_STILLS = 10_000
-"""Number of points that an own score is tried on, as many as it gets from a trial."""
 _NAMES_A_DEVICE = re.compile(r"cuda|gpu|triton|\bcpu\b", re.IGNORECASE)
 
 
