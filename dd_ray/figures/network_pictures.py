@@ -39,7 +39,7 @@ class Options(NetworkOptions):
         tuple[str, ...], trials_option(f"the first seed of all cells, and pictures of {MOST_PICTURED} of them")
     ] = ()
     gamma: Annotated[tuple[float, ...], tyro.conf.arg(metavar="X [X ...]")] = probes.DREAM_GAMMAS
-    """γ of the dreams, each a row."""
+    """Values of γ to dream with, a row for each."""
     seen: int = probes.DREAM_SEEN
     """Frames that a network sees before it dreams."""
     videos: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = (0, 1, 2, 3)

@@ -71,7 +71,7 @@ class Options(DrawnOptions):
     """Columns of the table to draw against reconstruction error, a panel for each. Linear R² and MCC where none is
     given. Those of which neither more nor less is better have no front."""
     colour: Annotated[str | None, optional("FIELD")] = None
-    """Config field that colours tell, spelled as on the command line of a sweep; γ, λ or β, the first that is swept."""
+    """Config field that colours show, spelled as on the command line of a sweep; γ, λ or β, the first that is swept."""
     iteration: Annotated[int | None, optional("N")] = None
     """Draw the state at this iteration, or at the last evaluation before it. The end of the sweep where it is not
     given."""

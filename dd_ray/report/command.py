@@ -62,7 +62,7 @@ class Options(SweepPaths):
     videos: Annotated[int, tyro.conf.arg(metavar="N")] = 2
     """Held-out videos whose reconstructions are shown for each cell; 0 for a page without pictures."""
     note: Annotated[str | None, optional("TEXT")] = None
-    """Keep a note in the sweep's notes.md, with the date; the page shows what is there."""
+    """Add a note, with the date, to the sweep's notes.md, which the page shows."""
     serve: bool = False
     """Show it in a browser of this machine until Ctrl-C, with newer numbers as they come; write nothing."""
     port: Annotated[int | None, optional("N")] = None

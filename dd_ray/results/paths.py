@@ -13,9 +13,9 @@ class SweepPaths:
     path: Annotated[str, positional("PATH")]
     """Folder or URL of a sweep, such as results/inertia_grid_quick."""
     more: Annotated[tuple[str, ...], positional("[PATH ...]")] = ()
-    """Further sweeps, shown with it as one: a trial that several have counts once, and what differs is said."""
+    """Further sweeps, shown with it as one: a trial that several have counts once, and notes say what differs."""
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """All of them, the first first."""
+        """All of them, in their order."""
         return (self.path, *self.more)

@@ -73,7 +73,7 @@ def open_dsprites(file: str, md5: str) -> NDArray[np.uint8]:
     if not unpacked.exists():
         if "://" in file and not _FETCHES.get():
             raise UserError(
-                f"dsprites_file = {file} is fetched by commands that train on it alone, and is not in {folder} yet; if "
+                f"dsprites_file = {file} is fetched only by commands that train on it, and is not in {folder} yet; if "
                 "you trust it, train a sweep on it here, with --dataset dsprites and this --dsprites-file."
             )
         try:

@@ -171,7 +171,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
     "attempts.jsonl": (_ATTEMPT, "it is left out, and nothing depends on it"),
     "optuna.log": (
         _LOGGED,
-        "the search's command sets it aside and goes on with what is before it",
+        "the search's command sets it aside and goes on with the lines before the damage",
     ),
 }
 """The shape of each file, or of each of its lines, and what to do if it has another."""

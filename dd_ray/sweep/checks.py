@@ -116,7 +116,7 @@ def _check_known(where: str, names: Iterable[str], known: Sequence[str]) -> None
     for name in names:
         if name not in known:
             instead = did_you_mean(name, known, f"give {', '.join(known)}.")
-            raise UserError(f"{where} names {name!r}, which there is not; {instead}")
+            raise UserError(f"{where} names {name!r}, which does not exist; {instead}")
 
 
 def check_options(options: SweepOptions) -> None:

@@ -51,7 +51,7 @@ def scored_on(plan: Plan) -> list[str]:
     lost, videos = max(((_lost_to_fitting(config), config.num_tested) for config in scored), default=(0, 0))
     if lost > MOST_LOST:
         much = f"by up to {lost:.2g} × (1 − R²)" if lost < 1 else "by more than it can say"
-        lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; more ({more}) mend it")
+        lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; use more ({more})")
     if plan.final_metrics:
         names = " ".join(plan.final_metrics)
         own = any(config.contents for config in plan.examples)
@@ -79,7 +79,7 @@ def _never_trained(plan: Plan) -> list[str]:
 
     lacking = dict.fromkeys(name for config in configs for name in fetched_dataset(config).never_trained)
     told = f"a half, or a category, of {', '.join(lacking)} is in no combination that is trained on"
-    remedy = "so that held-out ones ask for more than combining; more (--train-share) mend it"
+    remedy = "so that held-out ones ask for more than combining; train on more (--train-share)"
     return [f"{told}, {remedy}"] if lacking else []
 
 

@@ -85,12 +85,12 @@ class SweepOptions:
     """Patience: end a trial after N evaluations in a row whose `--metric` is not better than the best before, its state
     saved, as at_plateau. A larger N, or none, lets it go on. Evaluations before `--grace-period` do not count."""
     min_delta: Annotated[float, FROM_0] = 0.0
-    """stop_at_plateau: by how much more than this an evaluation must be better to count as such."""
+    """stop_at_plateau: an evaluation counts as better only if it is better by more than this."""
     max_concurrent: Annotated[int | None, optional("N"), FROM_1, MILLION] = None
     """Most trials at a time; as many as the cluster holds where it is not given."""
     max_failures: Annotated[int, FROM_0, MILLION] = 3
-    """New tries in a row, without getting further, of a trial that raised an error or lost its process. Each begins at
-    its last state."""
+    """Retries in a row, without progress in between, of a trial that raised an error or lost its process. Each begins
+    at its last state."""
     scheduler: str = ASHA.name
     """Rule that stops trials which fall behind: asha, at rungs; hyperband, asha in brackets that begin to compare later
     and later, among which a trial's key chooses; median, where a trial's best is worse than the median of the others'

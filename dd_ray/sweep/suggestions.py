@@ -89,7 +89,7 @@ def _understood(files: LocalFiles, log: BaseJournalBackend) -> JournalStorage:
     try:
         storage = JournalStorage(log)
     except Exception as error:  # Optuna may raise any error for lines that it does not understand
-        raise damaged(files, LOG, f"Optuna reads it not: {type(error).__name__} {error}") from error
+        raise damaged(files, LOG, f"Optuna cannot read it: {type(error).__name__} {error}") from error
     for study in storage.get_all_studies():
         for asked in storage.get_all_trials(study._study_id, deepcopy=False):
             if asked.values is not None and len(asked.values) != len(study.directions):

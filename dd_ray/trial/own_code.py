@@ -79,8 +79,8 @@ def _note_of_stills(model: Model, batch: Batch, own: str) -> str:
     if at_rest.allclose(code.expand_as(at_rest), rtol=0.01, atol=0.001):
         return ""
     return (
-        f"{own} has other latents of a picture that rests than its encoder's means, of which scores of stills and "
-        "traversals are; let it have a method code that gives those of a picture."
+        f"{own} gives a picture at rest other latents than its encoder's means, from which scores of stills and "
+        "traversals are computed; give it a method `code` that returns the latents of a picture."
     )
 
 

@@ -14,7 +14,7 @@ def latest_state(trial: TrialFolder) -> tuple[TrialState | None, list[str]]:
         try:
             return state_at(trial, iteration), notes
         except UserError as error:
-            notes.append(f"the state of iteration {iteration} is not used, but what was before: {error}")
+            notes.append(f"the state of iteration {iteration} is not used, but the one before it: {error}")
     return None, notes
 
 

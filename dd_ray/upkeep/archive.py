@@ -1,4 +1,4 @@
-"""Packs a sweep into one file: `dd-ray archive results/inertia_grid_quick`, and out of it again with `--extract`.
+"""Packs a sweep into one file, `dd-ray archive results/inertia_grid_quick`, and unpacks it with `--extract`.
 
 The archive is a zip with one folder, so `unzip FILE.zip` gives the sweep again as well. It holds what the results need:
 `sweep.json`, each trial with its states (`--without-states` leaves these out), Optuna's log, the tables and the copies
@@ -25,7 +25,7 @@ from dd_ray.upkeep.at_rest import at_rest, new_sweep
 OF_THE_SWEEP = ("sweep.json", "notes.md", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
 """Files of a sweep that are archived beside its trials and extensions."""
 REMEDY = "give another --extract STORAGE"
-"""Advice where a sweep is in the place of one that is taken out."""
+"""Advice where a sweep is in the place of one that is unpacked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class Options:
     out: Annotated[Path | None, optional("FILE")] = None
     """The zip archive to write; NAME.zip here where it is not given."""
     without_states: bool = False
-    """Leave out the states of the networks, which most of the space is for. Tables, maps and the numbers of the report
+    """Leave out the states of the networks, which take most of the space. Tables, maps and the numbers of the report
     need none; pictures of networks do, and a trial that has not finished would begin anew."""
     extract: Annotated[str | None, optional("STORAGE")] = None
-    """Take the sweep out of an archive again, into this folder or URL, as STORAGE/NAME. `unzip` does the same."""
+    """Unpack an archive into this folder or URL, as STORAGE/NAME. `unzip` does the same."""
 
 
 def archive(sweep: SweepFolder, path: Path, *, states: bool) -> tuple[int, list[str]]:
@@ -59,7 +59,7 @@ def archive(sweep: SweepFolder, path: Path, *, states: bool) -> tuple[int, list[
 
 
 def unpack(path: Path, storage: str) -> tuple[SweepFolder, list[str]]:
-    """Take a sweep out of an archive, and check its trials by their seals.
+    """Unpack a sweep from an archive, and check its trials by their seals.
 
     Returns:
         The sweep, and what is damaged in it, in sentences.
@@ -102,7 +102,7 @@ def _names(sweep: SweepFolder, *, states: bool) -> Iterator[str]:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Pack a sweep into one zip file that holds what its results need, or take it out again."""
+    """Pack a sweep into one zip file that holds what its results need, or unpack one."""
     with as_command():
         options = parse_options(Options, args, main.__doc__)
         if options.extract is None:
@@ -114,16 +114,16 @@ def main(args: list[str] | None = None) -> None:
 def _archive(options: Options) -> None:
     out = None if options.out is None else own_path(options.out)
     if out is not None and out.suffix.lower() not in ("", ".zip"):
-        raise UserError(f"--out {options.out} is no name of a zip, which an archive is; give one that ends in .zip.")
+        raise UserError(f"--out {options.out} is not the name of a zip archive; give one that ends in .zip.")
     sweep = SweepFolder.open(options.path)
     path = out or own_path(f"{sweep.name}.zip")
     number, left_out = archive(sweep, path, states=not options.without_states)
     for each in [*left_out, *damaged_trials(sweep)]:
         print(printable(each), file=sys.stderr)
     without = " without states" if options.without_states else ""
-    print(f"Archived {counted(number, 'trial')}{without}, read again and found whole: {path}", end=" ")
+    print(f"Archived {counted(number, 'trial')}{without}, read again and verified: {path}", end=" ")
     print(f"({shown_size(path.stat().st_size)} of {shown_size(sweep.files.size())}).")
-    print(f"Out again: {shlex.join([COMMAND, 'archive', str(path), '--extract', 'STORAGE'])}, or unzip.")
+    print(f"Unpack: {shlex.join([COMMAND, 'archive', str(path), '--extract', 'STORAGE'])}, or unzip.")
 
 
 def _extract(options: Options, storage: str) -> None:

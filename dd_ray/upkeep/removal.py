@@ -232,7 +232,7 @@ def _is_agreed(number: int) -> bool:
         UserError: nobody can be asked.
     """
     if not sys.stdin.isatty():
-        raise UserError("nothing was removed, since there is no terminal to ask at; say --yes to remove without.")
+        raise UserError("nothing was removed: there is no terminal to ask at; give --yes to remove without asking.")
     try:
         return input(f"Remove {'it' if number == 1 else 'them'} for good? [y/N] ").strip().lower() in ("y", "yes")
     except (EOFError, KeyboardInterrupt):

@@ -827,8 +827,8 @@ def test_a_model_whose_scores_of_stills_are_not_of_its_latents_is_told_of(
     options = {"beta": 0.1, "gamma": 0, "lam": 0, "storage": str(tmp_path), **SMALL, **BLURRED}
     dd_ray.plan("inertia_grid", extension=[str(file)], **options)
     told = (
-        "model = blur_vae has other latents of a picture that rests than its encoder's means, of which scores of "
-        "stills and traversals are; let it have a method code that gives those of a picture.\n"
+        "model = blur_vae gives a picture at rest other latents than its encoder's means, from which scores of stills "
+        "and traversals are computed; give it a method `code` that returns the latents of a picture.\n"
     )
     assert capsys.readouterr().err == ("" if code else told)
 

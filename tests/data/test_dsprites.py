@@ -189,7 +189,7 @@ def test_a_url_is_fetched_once(file, scheme, cache):
 def test_what_is_drawn_fetches_no_url_and_takes_what_was_trained_on(file, draw, cache):
     url, close = _serve(file)
     config = _config(file, dsprites_file=url)
-    with pytest.raises(UserError, match=f"dsprites_file = {url} is fetched by commands that train on it alone"):
+    with pytest.raises(UserError, match=f"dsprites_file = {url} is fetched only by commands that train on it"):
         draw(config)
     assert not cache.exists()
     Stack([config]).step()

@@ -285,7 +285,7 @@ def test_it_is_said_that_few_videos_lower_r2():
     # Sixty-four videos are as few whatever their frames.
     for frames in ("10", "100"):
         lines = scored_on(parse(TINY, ["--num-test", "64", "--num-frames", frames, "--num-latents", "4"]))
-        assert "linear R² of 64 held-out videos is too low by up to 0.23 × (1 − R²); more (--num-test) mend it" in lines
+        assert "linear R² of 64 held-out videos is too low by up to 0.23 × (1 − R²); use more (--num-test)" in lines
 
 
 @pytest.mark.parametrize(("num_test", "by"), [("4", "--num-test"), ("512", "a larger --data-file")])

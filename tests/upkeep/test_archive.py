@@ -1,4 +1,4 @@
-"""A sweep packed into one file, and out of it again."""
+"""A sweep packed into one file, and unpacked."""
 
 import shutil
 import stat
@@ -44,7 +44,7 @@ def run(*words: object) -> int:
 
 def test_what_comes_out_is_what_went_in(sweep: SweepFolder, tmp_path: Path, capsys: Any) -> None:
     assert run(sweep.location, "--out", tmp_path / "a.zip") == 0
-    assert "Archived 2 trials, read again and found whole" in capsys.readouterr().out
+    assert "Archived 2 trials, read again and verified" in capsys.readouterr().out
     assert run(tmp_path / "a.zip", "--extract", tmp_path / "out") == 0
     again = SweepFolder.open(tmp_path / "out" / "mine")
     pd.testing.assert_frame_equal(results.load(again.location), results.load(sweep.location))
@@ -56,7 +56,7 @@ def test_what_comes_out_is_what_went_in(sweep: SweepFolder, tmp_path: Path, caps
 def test_a_name_of_another_format_is_refused_before_the_sweep_is_read(name: str, tmp_path: Path, capsys: Any) -> None:
     assert run(tmp_path / "none", "--out", tmp_path / name) == 2
     said = capsys.readouterr().err
-    assert f"--out {tmp_path / name} is no name of a zip, which an archive is; give one that ends in .zip." in said
+    assert f"--out {tmp_path / name} is not the name of a zip archive; give one that ends in .zip." in said
 
 
 def test_a_sweep_that_is_named_from_within_comes_out_again(

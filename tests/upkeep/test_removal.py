@@ -77,7 +77,7 @@ def test_what_it_says_is_freed_is_freed(sweep: SweepFolder, capsys: Any) -> None
 def test_without_a_terminal_nothing_goes_unless_yes_is_said(sweep: SweepFolder, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     assert gone(sweep, "--where", "seed=1") == 2
-    assert "say --yes" in capsys.readouterr().err and len(sweep.trials()) == 12
+    assert "give --yes" in capsys.readouterr().err and len(sweep.trials()) == 12
 
 
 @pytest.mark.parametrize(("answer", "left"), [("y\n", 6), ("n\n", 12), ("\n", 12), ("", 12)])
