@@ -21,7 +21,7 @@ class UserError(Exception):
 
 
 def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
-    """Return the end of a sentence about a name that there is not: the known one that is like it, or something else."""
+    """Return the end of a sentence about an unknown name: the known one that is most like it, or else `otherwise`."""
     close = get_close_matches(str(name), list(known), 1)
     return f"did you mean {close[0]}?" if close else otherwise
 
@@ -51,7 +51,7 @@ def printable(text: object, lines: bool = False) -> str:
 
 
 def as_bytes(text: str) -> bytes:
-    r"""Return a text in UTF-8. Bytes of a file's name that are none are escapes, `\udcff`, as JSON has them."""
+    r"""Return a text in UTF-8. Bytes of a file's name that are no UTF-8 become escapes like JSON's, `\udcff`."""
     return text.encode("utf-8", "backslashreplace")
 
 

@@ -27,7 +27,7 @@ from dd_ray.sweep.value_file import ValueFile, known_option, no_such_option
 
 
 def wanted_plan(study: Study | str, preset: str | None, options: Mapping[str, Any]) -> Plan:
-    """Make the plan of the given options, before the one that may confirm its best cells."""
+    """Make the plan of the given options. With `confirm`, it is of the sweep whose cells are to be confirmed."""
     config = checked_value("config", options.get("config"), str | None)
     file = ValueFile.read(config) if config else ValueFile("", {})
     extensions = checked_value("extension", options.get("extension", file.words("extension")), tuple[str, ...])
@@ -114,7 +114,7 @@ def _check_start(plan: Plan) -> None:
 
 
 def check_own_code(plan: Plan) -> None:
-    """Try what a plan chooses of a user's own on the CPU: each combination of models, data and the like in its first
+    """Try the user's own code that a plan uses, on the CPU: each combination of models, data and the like in its first
     trial, and in its last where an own option has another value there.
 
     Notes on stderr say where scores of stills would not be of a model's latents, or scores would be left out.
@@ -123,7 +123,7 @@ def check_own_code(plan: Plan) -> None:
     errors that name a device where trials may run on GPUs.
 
     Raises:
-        UserError: it raises an error, or gives something else than it is to.
+        UserError: the code raises an error, or returns something that it should not.
     """
     configs = [config for config in plan.examples if own_code_of(config)]
     first, last = ({_combination(each): each for each in some} for some in (reversed(configs), configs))

@@ -4,7 +4,7 @@ trial         the config itself; trial_fields its fields, field what is known of
 specs         what a declaration is; code what it names
 models, networks, datasets, objectives, optimizers   the declarations
 effects       which fields have an effect beside which others
-checks        what a config may not be
+checks        rules that a config must obey
 options       the config as a command line
 labels        names of trials and of their TensorBoard runs
 symbols       names of fields in words and symbols

@@ -85,7 +85,7 @@ def encode_pictures(model: Model, pictures: NDArray[Any]) -> NDArray[np.float32]
 
 
 def check_some(factors: NDArray[np.floating]) -> None:
-    """Make sure that factors are of a picture at least.
+    """Make sure that there are factors, of one picture at least.
 
     Raises:
         UserError: they are not.

@@ -1,4 +1,4 @@
-"""Asks many networks side by side: small ones leave most of a second core idle that they are given."""
+"""Asks many networks side by side, since a small one leaves most of a second core idle."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ Answer = TypeVar("Answer")
 
 
 def side_by_side(ask: Callable[[Item], Answer], items: Sequence[Item]) -> Iterator[Answer]:
-    """Yield what is found for each item, in their order; as many are asked at once as there are cores."""
+    """Yield the answer for each item, in their order; as many are asked at once as there are cores."""
     with _one_thread_each(), ThreadPoolExecutor(os.cpu_count()) as pool:
         yield from pool.map(ask, items)
 

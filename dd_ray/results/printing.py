@@ -188,7 +188,8 @@ def _with_metrics(
 ) -> tuple[list[Column], bool]:
     """Add columns of metrics, and return whether they have scores before training in brackets.
 
-    They have these if all of the first metrics still fit."""
+    They have these if all of the first metrics still fit.
+    """
     order = {name: place for place, name in enumerate((*COMPARABLE, *names))}
     for brackets in (True, False):
         metrics = _metric_columns(cells, names, brackets)

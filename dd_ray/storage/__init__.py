@@ -11,7 +11,7 @@ versions        the software that a sweep was run with
 archives        a sweep as one zip file
 exports         what a command leaves for its user beside a sweep
 private         files and folders that this user alone may read
-gpu_attempts    what ended a process that tried it on this machine's GPU
+gpu_attempts    what ended a process on this machine's GPU, and is not tried again
 cache           the folder of this user's cache
 dsprites        the public dSprites file, checked and unpacked
 arrays          files of images of one's own, checked

@@ -5,9 +5,8 @@ holds 737,280 binary images of 64×64 and their six factors.
 
 It is checked by its MD5. Since it is compressed, it cannot be memory-mapped. So it is decompressed once into
 `$XDG_CACHE_HOME/dd_ray/dsprites-MD5.npy` (`~/.cache` by default), with a bit per pixel, 378 MB, which all processes of
-a machine memory-map. For that, a URL is downloaded once, and only by what trains: a sweep of somebody else, which is
-opened and drawn, may name any. Its `metadata` is pickled and is not read: pickles can run any
-code.
+a machine memory-map. For that, a URL is downloaded once, and only to train: somebody else's sweep, which is opened and
+drawn, may name any. Its `metadata` is pickled and is not read: pickles can run any code.
 """
 
 import fcntl

@@ -27,7 +27,7 @@ class TrialAttempt:
     """The work of one worker on a trial."""
 
     attempt: str
-    """What tells it from the others of the trial."""
+    """Its name among the attempts at the trial."""
     began: float
     """When it began, in seconds since 1970, UTC."""
     host: str

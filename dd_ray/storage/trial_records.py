@@ -68,7 +68,7 @@ class TakenOverError(RuntimeError):
 
 @dataclass
 class _Recorded:
-    """What `TrialFolder.record` has left, so that it need not read all evaluations before it adds another."""
+    """The file as `TrialFolder.record` left it, which so need not read all evaluations before it adds another."""
 
     size: int = -1
     """Bytes of the file then; what another worker adds to it makes it another size."""

@@ -36,11 +36,11 @@ STILLS_COST = 0.25
 
 @dataclass(frozen=True)
 class Work:
-    """What an iteration of a convolutional network is beside its products, in units of what is measured.
+    """The work of an iteration beside its matrix products, in the units of `Rates`, and how efficient these are.
 
     Attributes:
-        calls: what does not grow with the images, in additions of 16 numbers, which are hardly more than a call.
-        megabytes_per_frame: what waits for memory in a frame, as the read and written megabytes of a copy.
+        calls: work that does not grow with the images, in additions of 16 numbers, which are hardly more than a call.
+        megabytes_per_frame: work of a frame that waits for memory, as the megabytes that a copy reads and writes.
         passes: how often weights are read or written, by the layers and by the optimiser.
         efficiency: the share of the rate of large matrix products that a network's products reach.
     """

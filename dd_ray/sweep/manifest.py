@@ -152,7 +152,7 @@ def known_manifest(location: str) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def naming_extensions(study: Study, preset: str, given: Mapping[str, Any]) -> Iterator[None]:
-    """Let a refusal of options tell which of them are of an extension of their sweep that is not loaded.
+    """Add to a refusal of options which of them are of an extension that the sweep recorded and that is not loaded.
 
     Args:
         study: the study that is run.

@@ -14,7 +14,7 @@ from dd_ray.config import NETWORKS, OPTIMIZERS, TrialConfig
 from dd_ray.errors import UserError
 
 PROCESS, SHARED = 350 * 2**20, 200 * 2**20
-"""Bytes of a worker's process with PyTorch before it trains, measured, and what of them processes have in common."""
+"""Measured bytes of a worker's process with PyTorch before it trains, and how many of them all processes share."""
 TRANSIENT = 2
 """Measured peak memory of a step on a CPU, in units of what its forward pass keeps for the backward pass."""
 FLOAT = 4

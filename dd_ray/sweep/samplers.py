@@ -1,4 +1,4 @@
-"""Samplers: what a search tries next, by what came out. Each is declared here once, without Optuna."""
+"""Samplers, which choose what a search tries next by the results so far. Each is declared here once, without Optuna."""
 
 from dataclasses import dataclass
 
@@ -32,5 +32,5 @@ QMC = SamplerSpec(name="qmc", title="a Sobol sequence", build="dd_ray.sweep.draw
 RANDOM = SamplerSpec(name="random", title="random search", build="dd_ray.sweep.draws:at_random")
 SAMPLERS = Registry("sampler", [TPE, GP, NSGAII, CMAES, QMC, RANDOM])
 
-# Known to extensions as the other kinds are, which stand on floors that cannot name this one.
+# Registered with extensions here, since the modules of these tables lie below this one and cannot import it.
 REGISTRIES[SAMPLERS.kind], KINDS[SAMPLERS.kind] = SAMPLERS, SamplerSpec

@@ -1,4 +1,4 @@
-"""Schedulers: what gives up trials early, or lets all finish. Each is declared here once, without Ray."""
+"""Schedulers, which stop trials early or let all finish. Each is declared here once, without Ray."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from dd_ray.config.trial_fields import REGISTRIES
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerSpec(Spec):
-    """A rule by which trials are given up early."""
+    """A rule that stops trials early."""
 
     build: CodeOrName
     """Makes a scheduler of Ray Tune from a plan and the recorded evaluations of its trials, by key."""
@@ -23,5 +23,5 @@ MEDIAN = SchedulerSpec(name="median", build="dd_ray.tune.medians:median", compar
 NONE = SchedulerSpec(name="none", build="dd_ray.tune.rungs:no_scheduler", compares=False)
 SCHEDULERS = Registry("scheduler", [ASHA, HYPERBAND, MEDIAN, NONE])
 
-# Known to extensions as the other kinds are, which stand on floors that cannot name this one.
+# Registered with extensions here, since the modules of these tables lie below this one and cannot import it.
 REGISTRIES[SCHEDULERS.kind], KINDS[SCHEDULERS.kind] = SCHEDULERS, SchedulerSpec

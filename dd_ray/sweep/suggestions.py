@@ -113,7 +113,7 @@ def mend_log(sweep: SweepFolder) -> None:
 
 
 def open_again(sweep: SweepFolder, keys: Collection[str]) -> list[int]:
-    """Take back what Optuna was told of suggestions that had some trials, which are to be removed from the sweep.
+    """Take back the results that Optuna was told of the suggestions whose trials are to be removed from the sweep.
 
     Their points and all other suggestions stay. For Optuna they run, as after a kill, so that the search's command
     trains what they lack and tells their values anew.

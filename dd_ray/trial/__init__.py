@@ -1,13 +1,13 @@
 """Trains and evaluates one trial, from its stored state on. It needs no Ray.
 
 run            training, evaluating and recording, in that order
-report         what a trial in training tells whoever watches it
-trainer        what `run` needs of whoever trains the network
+report         a trial's report to its scheduler and the sweep
+trainer        the interface by which `run` has the network trained
 local_trainer  this process trains it
 pack           a process that trains many as one stack
 member         one trial's network in a stack, as both of them train it
 board          its TensorBoard run
-states         its stored states; warm_start its first, where it begins with another's weights
+states         its stored states; warm_start the first, if it begins with another trial's weights
 standalone     a trial that no sweep keeps, taken further by whoever keeps its state
 held_out_sets  the held-out data of the trials of a process
 devices        where a trial is trained

@@ -29,10 +29,10 @@ def try_own_code(config: TrialConfig, *, on_gpus: bool) -> str:
             a device is passed over.
 
     Returns:
-        What makes scores those of something else than the latents, or leaves them out, in lines; empty if nothing does.
+        Notes, a line each, on scores that would be left out or not be of the latents; empty if there are none.
 
     Raises:
-        UserError: what the config chooses of a user's own raises an error, or gives something else than it is to.
+        UserError: the user's own code raises an error, or returns something that it should not.
     """
     try:
         return _try(config)
@@ -66,7 +66,7 @@ def _note_of_encoded(own: str) -> str:
 
 
 def _note_of_stills(model: Model, batch: Batch, own: str) -> str:
-    """Return what makes scores of stills those of something else than the latents; empty if nothing does."""
+    """Return a note if scores of stills would not be of the model's latents; empty if they are."""
     with naming(own):
         stills = batch.images[:, :1]
         code = model.code(stills)
@@ -85,7 +85,7 @@ def _note_of_stills(model: Model, batch: Batch, own: str) -> str:
 
 
 def try_own_scores(names: Collection[str], config: TrialConfig) -> None:
-    """Compute scores of a user's own of random latents, beside the factors that those of a trial have.
+    """Compute a user's own scores of random latents, with the factors that a trial's latents are scored against.
 
     Raises:
         UserError: one raises an error, or gives no number.

@@ -108,7 +108,7 @@ class _Question:
         return self._looks > LOOKS_TO_ANSWER or (now - self._answered > SECONDS_REFUSED and self._is_refused())
 
     def _is_refused(self) -> bool:
-        """Return whether nobody is behind the control store's port; not, where its machine says nothing of it."""
+        """Return whether connections to the control store's port are refused; False if its machine does not answer."""
         host, _, port = (self._address or "").rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), SECONDS_TO_CONNECT).close()

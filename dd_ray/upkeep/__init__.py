@@ -1,7 +1,7 @@
-"""Upkeep of sweeps that there are.
+"""Upkeep of existing sweeps.
 
 removal   trials removed, with what Optuna was told of them
 merging   the trials of several sweeps copied into a new one
-archive   a sweep as one file, and taken out of it again
+archive   a sweep packed into one file, and unpacked
 at_rest   no other command runs or writes a sweep meanwhile
 """

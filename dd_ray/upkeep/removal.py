@@ -90,7 +90,7 @@ def trials_named(sweep: SweepFolder, keys: Sequence[str], where: Sequence[str]) 
 
 
 def remove(sweep: SweepFolder, trials: Sequence[TrialToRemove]) -> None:
-    """Remove trials, and make what the sweep has of all of them anew. The caller holds the sweep's lock."""
+    """Remove trials, and write the sweep's tables anew without them. The caller holds the sweep's lock."""
     if "search" in sweep.manifest():
         from dd_ray.sweep.suggestions import open_again  # noqa: PLC0415  # Optuna takes a second
 
@@ -154,7 +154,7 @@ def _remove(sweep: SweepFolder, trial: TrialToRemove) -> None:
 def _write_tables(sweep: SweepFolder) -> None:
     """Write the tables of all trials anew, as far as there are any; without a trial to show, there is none.
 
-    What a confirmation came to is removed; the sweep's command writes it when it has trained the trials again.
+    The table of a confirmation is removed; the sweep's command writes it when it has trained the trials again.
     """
     if sweep.files.exists(_OF_SOME):
         sweep.files.remove(_OF_SOME)
