@@ -139,8 +139,8 @@ def check_options(options: SweepOptions) -> None:
         raise UserError(f"--final-metrics {scores} asks for none and for others; leave out none, or the others.")
     if options.confirm is not None and options.stop_at_plateau is not None:
         raise UserError(
-            f"--confirm {options.confirm} compares networks after as many iterations, before which --stop-at-plateau "
-            f"{options.stop_at_plateau} ends some; leave one out."
+            f"--confirm {options.confirm} compares networks after equally many iterations, before which "
+            f"--stop-at-plateau {options.stop_at_plateau} ends some; leave one out."
         )
     if _stops(options) and (options.grace_period or 1) > options.iterations:
         raise UserError(
