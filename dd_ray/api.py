@@ -24,6 +24,7 @@ from dd_ray.results.came_out import CameOut
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import trouble
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.names import MANIFEST, RESULTS
 from dd_ray.storage.records import DamagedError
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
@@ -180,7 +181,7 @@ def collect(plan: Plan, sweep: SweepFolder) -> Collected:
     """Write the tables of a plan's sweep, and return its results."""
     table = results.load(sweep.location)
     came_out: CameOut = resolve(plan.came_out)(plan, sweep, table)
-    sweep.files.write("results.csv", results.as_csv(table))
+    sweep.files.write(RESULTS, results.as_csv(table))
     evaluations = table[table["key"].isin(came_out.keys)].reset_index(drop=True)
     trials = results.final(evaluations)
     return Collected(evaluations=evaluations, trials=trials, came_out=came_out, left=came_out.left(trials))
@@ -247,4 +248,4 @@ def _mend_manifest(sweep: SweepFolder) -> None:
     try:
         sweep.manifest()
     except DamagedError as error:
-        print(f"{printable(error)} It is in {sweep.set_aside('sweep.json')} now.", file=sys.stderr)
+        print(f"{printable(error)} It is in {sweep.set_aside(MANIFEST)} now.", file=sys.stderr)

@@ -41,6 +41,7 @@ from dd_ray.report.live import page_link, serve_command
 from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.files import trouble
 from dd_ray.storage.files.locations import check_writable, sweep_location, without_options
+from dd_ray.storage.names import RESULTS
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import Study
 from dd_ray.sweep.checks import check_study, check_types
@@ -268,7 +269,7 @@ def report(plan: Plan, sweep: SweepFolder, ending: "Ending | None") -> int:
     complete = ending is None
     collected = collect(plan, sweep)
     results.print_cells(collected.trials, told=plan.study.tells)
-    print(f"Table:       {sweep_location(sweep.location, 'results.csv')}")
+    print(f"Table:       {sweep_location(sweep.location, RESULTS)}")
     print(f"Trials:      {sweep_location(sweep.location, 'cells')} (config, metrics and latest states of each)")
     for path in draw(plan, sweep) if complete else ():
         print(f"{'Numbers:' if without_options(path).endswith('.csv') else 'Figure: '}     {path}")

@@ -15,6 +15,7 @@ from dd_ray.config.extensions import load_files
 from dd_ray.errors import UserError, printable
 from dd_ray.metrics import FURTHER, REPORTED
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.names import RESULTS
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.trial.scoring import Scored, score_trials, trials_to_score
 
@@ -108,7 +109,7 @@ def _writing(sweep: SweepFolder) -> Iterator[None]:
 def _report(path: str, names: Sequence[str]) -> None:
     sweep, table = SweepFolder.open(path), results.load(path)
     with _writing(sweep):
-        sweep.files.write("results.csv", results.as_csv(table))
+        sweep.files.write(RESULTS, results.as_csv(table))
     columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
     present = [column for column in columns if column in table]
     trials = results.final(table)
@@ -116,7 +117,7 @@ def _report(path: str, names: Sequence[str]) -> None:
     names_of = ", ".join(f"{REPORTED[column].short}: {column}" for column in present)
     if present:
         print(f"Columns: {names_of}; and …_active, …_untrained.")
-    print(f"Table:   {sweep_location(sweep.location, 'results.csv')}")
+    print(f"Table:   {sweep_location(sweep.location, RESULTS)}")
 
 
 if __name__ == "__main__":

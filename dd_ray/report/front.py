@@ -20,6 +20,7 @@ from dd_ray.results.sentences import sentences
 from dd_ray.results.table import STATES, alive
 from dd_ray.storage.files import Files, open_files
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.names import MANIFEST
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.sweep.study import TELLS
 from dd_ray.sweep.suggestions import TRIALS
@@ -133,14 +134,14 @@ def _is_text(name: str) -> bool:
 
 def _is_sweep(files: Files) -> bool:
     try:
-        return files.exists("sweep.json")
+        return files.exists(MANIFEST)
     except PermissionError:  # a folder that others may not enter, such as lost+found
         return False
 
 
 def is_storage(location: str) -> bool:
     """Return whether a folder or URL holds sweeps and is none itself."""
-    return not open_files(location).exists("sweep.json") and bool(sweeps_in(location))
+    return not open_files(location).exists(MANIFEST) and bool(sweeps_in(location))
 
 
 def front_page(

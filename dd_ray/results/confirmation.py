@@ -32,6 +32,7 @@ from dd_ray.results.cells import cells_of
 from dd_ray.results.comparisons import by_flips, holm, interval_that_tells
 from dd_ray.results.sentences import in_words, told_metric
 from dd_ray.results.table import as_csv, final, finished, load
+from dd_ray.storage.names import CONFIRMATION
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.confirmation import BASELINE, CONTROL, ConfirmationPlan, confirmation_plan
 from dd_ray.sweep.plan import Plan
@@ -183,7 +184,7 @@ class ConfirmationCameOut(TrialsCameOut):
         super().__init__(plan, sweep, table)
         self._confirmed = plan
         self._contrasts = contrasts(final(table[table["key"].isin(plan.keys)]), plan.chosen)
-        sweep.files.write("confirmation.csv", as_csv(pd.DataFrame([vars(each) for each in self._contrasts])))
+        sweep.files.write(CONFIRMATION, as_csv(pd.DataFrame([vars(each) for each in self._contrasts])))
 
     def print_more(self, trials: pd.DataFrame) -> None:
         """Print the contrasts."""

@@ -17,10 +17,11 @@ from dd_ray.metrics import REPORTED
 from dd_ray.metrics.intervals import seed_interval
 from dd_ray.results.table import as_csv
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.names import LOG, SUGGESTIONS
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.checks import ranks
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.suggestions import LOG, TRIALS, WITH_VALUES, common_iterations, current_trials, read_storage
+from dd_ray.sweep.suggestions import TRIALS, WITH_VALUES, common_iterations, current_trials, read_storage
 
 STATES = {
     TrialState.COMPLETE: "finished",
@@ -184,14 +185,14 @@ class SuggestionsCameOut:
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, table: pd.DataFrame) -> None:
         self._plan, self._sweep = plan, sweep
         self._suggestions, self._table = load(sweep.location), table
-        sweep.files.write("suggestions.csv", as_csv(self._suggestions))
+        sweep.files.write(SUGGESTIONS, as_csv(self._suggestions))
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
     def print_more(self, trials: pd.DataFrame) -> None:
         """Print the best suggestions, and the path of the table of all."""
         search = search_of(self._sweep)
         print_best(as_trained(self._suggestions, self._table, search["space"]), search)
-        print(f"Suggestions: {sweep_location(self._sweep.location, 'suggestions.csv')}")
+        print(f"Suggestions: {sweep_location(self._sweep.location, SUGGESTIONS)}")
         print(f"Optuna:      optuna-dashboard {sweep_location(self._sweep.location, LOG)}", flush=True)
 
     def left(self, trials: pd.DataFrame) -> str:

@@ -18,6 +18,7 @@ from dd_ray.errors import UserError, printable
 from dd_ray.service import bundle, on_head, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connected
 from dd_ray.storage.files.locations import check_name
+from dd_ray.storage.names import MANIFEST
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -163,7 +164,7 @@ def _fetch(options: argparse.Namespace) -> int:
         if options.to is None:  # anyone with the token may have chosen the name
             check_name(sweep.name, "results")
         folder = options.to or Path("results") / sweep.name
-        if (folder / "sweep.json").exists():
+        if (folder / MANIFEST).exists():
             raise UserError(f"{folder} is a sweep of this machine; choose another folder with --to.")
         text = on_head.run(client, ["python", "-m", "dd_ray.service.bundle", sweep.location], console().width)
     for path in bundle.unpack(text, folder):

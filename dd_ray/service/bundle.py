@@ -16,6 +16,7 @@ from dd_ray.command_line import as_command
 from dd_ray.errors import UserError
 from dd_ray.storage.archives import DAMAGE, METHODS
 from dd_ray.storage.exports import export_archive
+from dd_ray.storage.names import RESULTS
 from dd_ray.storage.sweep_folder import SweepFolder
 
 LARGEST = 64 * 2**20
@@ -31,7 +32,7 @@ def bundle_of(location: str) -> str:
     """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("results.csv", results.as_csv(results.load(location)))
+        archive.writestr(RESULTS, results.as_csv(results.load(location)))
         for name, data in _figures(location):
             archive.writestr(f"figures/{name}", data)
             if content.tell() > LARGEST:
@@ -75,7 +76,7 @@ def _check(archive: zipfile.ZipFile) -> None:
     if sum(file.file_size for file in archive.infolist()) > 10 * LARGEST:
         raise UserError(f"what the cluster sent is more than {10 * LARGEST >> 20} MB; copy it from the storage.")
     names = archive.namelist()
-    if not all(name == "results.csv" or name.startswith("figures/") for name in names):
+    if not all(name == RESULTS or name.startswith("figures/") for name in names):
         raise UserError(f"what the cluster sent is more than a table and figures: {', '.join(names)}.")
     if any(file.compress_type not in METHODS for file in archive.infolist()):
         raise zipfile.BadZipFile("it is packed by another method than deflate")

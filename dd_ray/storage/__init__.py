@@ -2,6 +2,7 @@
 
 files/          a folder, local or shared, or an object store by URL
 sweep_folder    what a sweep keeps there, and where each of its files lies
+names           the names of these files
 trial_records   what it keeps of each trial; trial_folders makes the folders of trials that are to begin
 trial_attempts  when and where workers trained a trial
 records         the shapes of a sweep's JSON files, and what is said of one that is damaged

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
+from dd_ray.storage.names import MANIFEST
 
 DAMAGE = (
     zipfile.BadZipFile,
@@ -123,7 +124,7 @@ def folder_in(path: Path) -> str:
     with _opened(path) as archive:
         members = archive.infolist()
     folders = {member.filename.partition("/")[0] for member in members}
-    if len(folders) != 1 or f"{next(iter(folders))}/sweep.json" not in {member.filename for member in members}:
+    if len(folders) != 1 or f"{next(iter(folders))}/{MANIFEST}" not in {member.filename for member in members}:
         raise UserError(f"{path} holds no sweep (one folder with a sweep.json); give what `dd-ray archive` wrote.")
     for member in members:
         _check_member(path, member)
@@ -143,7 +144,7 @@ def extract_archive(path: Path, files: Files) -> None:
     with _opened(path) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         _check_whole(path, archive, members, files)
-        for member in sorted(members, key=lambda member: member.filename.endswith("/sweep.json")):
+        for member in sorted(members, key=lambda member: member.filename.endswith(f"/{MANIFEST}")):
             files.write_parts(member.filename.partition("/")[2], _parts(path, archive, member))
 
 

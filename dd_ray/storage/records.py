@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from dd_ray.errors import UserError
 from dd_ray.storage.files import Files, NoFileError
+from dd_ray.storage.names import LOG, MANIFEST, PROGRESS
 
 State = Literal["finished", "stopped_early", "out_of_time", "at_plateau", "diverged", "failed"]
 """Ways in which a trial ends."""
@@ -120,7 +121,7 @@ _LOGGED = _object(
 )
 _AGAIN = "the sweep's command sets the trial aside and trains it again"
 SHAPES: Mapping[str, tuple[Shape, str]] = {
-    "sweep.json": (
+    MANIFEST: (
         _object(
             {"study": TEXT, "axes": _object(each=_list_of(ANY)), "options": _OPTIONS},
             {
@@ -140,7 +141,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
         ),
         "the sweep's command sets it aside and writes it anew",
     ),
-    "progress.json": (
+    PROGRESS: (
         _object(
             {
                 "time": NUMBER,
@@ -169,7 +170,7 @@ SHAPES: Mapping[str, tuple[Shape, str]] = {
         "the sweep's command finds out again how the trial ended",
     ),
     "attempts.jsonl": (_ATTEMPT, "it is left out, and nothing depends on it"),
-    "optuna.log": (
+    LOG: (
         _LOGGED,
         "the search's command sets it aside and goes on with the lines before the damage",
     ),
@@ -190,7 +191,7 @@ def read_object(files: Files, name: str) -> dict[str, Any]:
     """
     try:
         # Ranges of extensions' options, which sweep.json records, may be infinite; no number of a trial is.
-        constants = float if name == "sweep.json" else _refuse
+        constants = float if name == MANIFEST else _refuse
         value = _parsed(_content(files, name, LARGEST_OBJECT), SHAPES[name][0], constants)
     except ValueError as error:
         raise damaged(files, name, str(error)) from error

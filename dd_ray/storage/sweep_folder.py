@@ -42,6 +42,7 @@ from dd_ray.config.recorded import check_recorded_options, recall
 from dd_ray.errors import UserError, printable
 from dd_ray.storage.files import Files, Lock, LockedError, open_files
 from dd_ray.storage.files.locations import name_of
+from dd_ray.storage.names import MANIFEST, NOTES, PROGRESS
 from dd_ray.storage.records import DamagedError, damaged, json_file, read_object
 from dd_ray.storage.trial_records import RECORDS, TrialFolder
 
@@ -83,14 +84,14 @@ class SweepFolder:
         folder = cls.at(location)
         if folder.files.local is not None and not folder.files.local.is_dir():
             raise UserError(f"{location} is no folder; give the folder of a sweep, such as results/inertia_grid_quick.")
-        if not folder.files.exists("sweep.json"):
+        if not folder.files.exists(MANIFEST):
             raise UserError(f"{location} holds no sweep (no sweep.json); give a folder that a sweep wrote.")
         manifest = folder.manifest()
         try:
             recall(manifest.get("extensions", []))
             check_recorded_options(manifest.get("extensions", []), str(location))
         except (TypeError, ValueError, LookupError, AttributeError) as error:  # what a declaration holds is its own
-            raise damaged(folder.files, "sweep.json", f"extensions: {error}") from error
+            raise damaged(folder.files, MANIFEST, f"extensions: {error}") from error
         return folder
 
     @property
@@ -126,14 +127,14 @@ class SweepFolder:
             DamagedError: it is damaged.
         """
         try:
-            return read_object(self.files, "sweep.json")
+            return read_object(self.files, MANIFEST)
         except FileNotFoundError:
             return {}
 
     def progress(self) -> dict[str, Any] | None:
         """Return the progress that the running command wrote last; None if there is none, or it is damaged."""
         try:
-            return read_object(self.files, "progress.json")
+            return read_object(self.files, PROGRESS)
         except (FileNotFoundError, DamagedError):
             return None
 
@@ -143,7 +144,7 @@ class SweepFolder:
 
     def _noted(self) -> bytes:
         try:
-            return self.files.read("notes.md")
+            return self.files.read(NOTES)
         except FileNotFoundError:
             return b""
 
@@ -160,7 +161,7 @@ class SweepFolder:
                 before = self._noted()
                 gap = b"\n" if before and not before.endswith(b"\n") else b""
                 # Not appended, which drops a last line without an end, as one written by hand may be.
-                self.files.write("notes.md", before + gap + f"- {began}: {lines}\n".encode())
+                self.files.write(NOTES, before + gap + f"- {began}: {lines}\n".encode())
         except OSError as error:
             why = error.strerror or error
             raise UserError(f"{self.location} cannot be written ({why}); ask its owner to keep the note.") from error
@@ -199,7 +200,7 @@ class SweepFolder:
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         """Write the sweep as it is asked for."""
-        self.files.write("sweep.json", json_file(manifest))
+        self.files.write(MANIFEST, json_file(manifest))
 
     def keep_extensions(self, extensions: Iterable[Extension]) -> None:
         """Write copies of the user's files whose declarations the trials use."""
@@ -227,8 +228,8 @@ class SweepFolder:
 
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write the progress of the sweep, unless it was removed, since its folder would come back."""
-        if self.files.exists("sweep.json"):
-            self.files.write("progress.json", json_file(progress), durable=False)
+        if self.files.exists(MANIFEST):
+            self.files.write(PROGRESS, json_file(progress), durable=False)
 
     def board(self, label: str) -> Files:
         """Return the folder of a trial's event files. Anything else of that name is set aside."""
@@ -270,7 +271,7 @@ class SweepFolder:
         stamps = self.files.stamps("cells").items()
         records = sorted(f"{name} {stamp}" for name, stamp in stamps if name.rpartition("/")[2] in RECORDS)
         told = "\n".join([*records, ""]).encode("utf-8", "surrogateescape")  # as names of folders may be any bytes
-        return hashlib.sha256(told + self.files.read("sweep.json")).hexdigest()
+        return hashlib.sha256(told + self.files.read(MANIFEST)).hexdigest()
 
     def trials(self) -> list[TrialFolder]:
         """Return all trials that were created, sorted by key."""

@@ -23,10 +23,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from dd_ray.errors import printable
 from dd_ray.storage.files import LocalFiles
+from dd_ray.storage.names import LOG
 from dd_ray.storage.records import DamagedError, damaged, lines_before_damage, read_lines
 from dd_ray.storage.sweep_folder import SweepFolder
 
-LOG = "optuna.log"
 SECONDS_TO_A_STALE_LOCK = 10
 """After so many seconds, a lock of the log counts as left by a killed command, since writing a line takes less."""
 TRIALS = "cells"

@@ -17,12 +17,13 @@ from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError, printable
 from dd_ray.storage.archives import extract_archive, folder_in, write_archive
 from dd_ray.storage.files.locations import check_name, parse_location, sweep_location
+from dd_ray.storage.names import CONFIRMATION, LOG, MANIFEST, NOTES, RESULTS, SUGGESTIONS
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import ATTEMPTS
 from dd_ray.storage.trial_records import RECORDS
 from dd_ray.upkeep.at_rest import at_rest, new_sweep
 
-OF_THE_SWEEP = ("sweep.json", "notes.md", "results.csv", "suggestions.csv", "confirmation.csv", "optuna.log")
+OF_THE_SWEEP = (MANIFEST, NOTES, RESULTS, SUGGESTIONS, CONFIRMATION, LOG)
 """Files of a sweep that are archived beside its trials and extensions."""
 REMEDY = "give another --extract STORAGE"
 """Advice where a sweep is in the place of one that is unpacked."""

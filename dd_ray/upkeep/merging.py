@@ -27,6 +27,7 @@ from dd_ray.results.joining import (
 )
 from dd_ray.results.table import as_csv, load, open_all, rows_of
 from dd_ray.storage.files.locations import check_name, name_of, storage_of
+from dd_ray.storage.names import RESULTS
 from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import TrialFolder
@@ -104,7 +105,7 @@ def _write(
     counts = {name: names.count(name) for name in sources}
     # Last, so that what an interrupt leaves is no sweep.
     target.write_manifest(_manifest(target, manifests, counts))
-    target.files.write("results.csv", as_csv(load(target.location)), durable=False)
+    target.files.write(RESULTS, as_csv(load(target.location)), durable=False)
     return counts
 
 

@@ -28,6 +28,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError, printable
 from dd_ray.results.table import as_csv, load
 from dd_ray.storage.files import LockedError
+from dd_ray.storage.names import CONFIRMATION, RESULTS, SUGGESTIONS
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.sweep.exclusions import belongs, combination_of
@@ -36,7 +37,7 @@ MOST_LISTED = 40
 """The most trials that are listed one by one."""
 NOT_REMOVED = 1
 """Exit code where the answer was no."""
-_OF_ALL_TRIALS, _OF_SOME = ("results.csv", "suggestions.csv"), "confirmation.csv"
+_OF_ALL_TRIALS, _OF_SOME = (RESULTS, SUGGESTIONS), CONFIRMATION
 """Tables of a sweep: those that have a row for each of its trials, and the one that its command makes of them."""
 
 
@@ -168,7 +169,7 @@ def _write_tables(sweep: SweepFolder) -> None:
 
 def _table(name: str, location: str) -> pd.DataFrame:
     """Return the table that a file of the sweep holds."""
-    if name == "results.csv":
+    if name == RESULTS:
         return load(location)
     from dd_ray.results import suggestions  # noqa: PLC0415  # Optuna takes a second
 

@@ -24,10 +24,11 @@ from dd_ray.errors import UserError
 from dd_ray.figures.search_results import draw_sweep
 from dd_ray.report.content import collect
 from dd_ray.results import suggestions as search_results
+from dd_ray.storage.names import LOG
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
-from dd_ray.sweep.suggestions import LOG, mend_log, open_storage
+from dd_ray.sweep.suggestions import mend_log, open_storage
 from tests.sweep.searching import Ended, Ends, bowl, plan_of, points, run, start, train
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 

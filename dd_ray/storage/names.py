@@ -1,0 +1,13 @@
+"""Names of a sweep's files; `dd_ray.storage.sweep_folder` says what they hold."""
+
+MANIFEST = "sweep.json"
+PROGRESS = "progress.json"
+NOTES = "notes.md"
+LOG = "optuna.log"
+"""Optuna's study of a search."""
+RESULTS = "results.csv"
+"""Table with a row for each trial and evaluation."""
+SUGGESTIONS = "suggestions.csv"
+"""Table with a row for each suggestion of a search."""
+CONFIRMATION = "confirmation.csv"
+"""Table with a row for each outcome and arm of a confirmation."""
