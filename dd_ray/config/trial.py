@@ -21,7 +21,7 @@ from dd_ray.config.models import MODELS
 from dd_ray.config.names import CIRCLE_RADIUS, DIGITS_IN_KEY, ONE_CIRCLE_FACTORS
 from dd_ray.config.specs import ModelSpec, cached_until_change
 from dd_ray.config.trial_fields import TrialFields, config_fields, fields_with, option_classes
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,8 @@ class TrialConfig(TrialFields):
         """Make a config of a dictionary such as `to_dict` returns. Unknown keys raise a `UserError`."""
         known = {each.name for each in config_fields()}
         if unknown := sorted(set(values) - known):
-            raise UserError(f"{unknown[0]!r} is not a config field; the fields are {', '.join(sorted(known))}.")
+            meant = did_you_mean(unknown[0], known, f"the fields are {', '.join(sorted(known))}.")
+            raise UserError(f"{unknown[0]!r} is not a config field; {meant}")
         if "model" not in values:
             raise UserError(f"model is not given; it is one of {', '.join(MODELS)}.")
         return cls(**values)

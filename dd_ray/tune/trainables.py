@@ -3,7 +3,6 @@
 `dd_ray.tune.trainable` makes the class of a variant. `VariantTrainable` says what its trials read and report.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, get_args
@@ -18,7 +17,7 @@ from dd_ray.config.field import option_of
 from dd_ray.config.names import Precision
 from dd_ray.config.options import docs_of_fields, field_named
 from dd_ray.config.trial_fields import defaults
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.storage.files import LocalFiles
 
 ITERATIONS, DEFAULT_ITERATIONS = "iterations", 100
@@ -120,9 +119,9 @@ def read_config(model: str, config: Mapping[str, Any]) -> tuple[TrialConfig, int
         raise UserError(f"model = {config['model']!r} in the config of {model}; give trainable({config['model']!r}).")
     known = [ITERATIONS, *(name for name in defaults() if name != "model")]
     if unknown := [name for name in values if name not in known]:
-        meant = field_named(unknown[0]) or next(iter(difflib.get_close_matches(unknown[0], known)), None)
-        remedy = f"give {meant}" if meant else f"the fields are {', '.join(known)}"
-        raise UserError(f"{unknown[0]!r} is not a field of a trial's config; {remedy}.")
+        field = field_named(unknown[0])
+        remedy = f"give {field}." if field else did_you_mean(unknown[0], known, f"the fields are {', '.join(known)}.")
+        raise UserError(f"{unknown[0]!r} is not a field of a trial's config; {remedy}")
     return TrialConfig.from_dict({**values, "model": model}), iterations
 
 

@@ -221,7 +221,6 @@ DIFFERENT: dict[str, dict[str, Any]] = {
         ({"model": "beta_vae", "dataset": "still_circles"}, "beta_vae needs beta or beta_norm"),
         ({"beta": 0.1}, "model is not given"),
         (INERTIA_VAE | {"temperature": 3}, "'temperature' is not a config field; the fields are alpha, "),
-        (INERTIA_VAE | {"lambda": 3}, "'lambda' is not a config field"),
         (INERTIA_VAE | {"stochastic": False}, r"beta = 0\.1 has no effect with stochastic = False"),
         (INERTIA_VAE | {"dataset": "still_circles"}, "inertia_vae needs videos.* not still_circles"),
         (INERTIA_VAE | {"model": "predictive_vae", "dataset": "still_circles"}, "predictive_vae needs videos"),
@@ -331,6 +330,12 @@ def test_what_is_wrong_is_named_with_its_value(values, message):
     with pytest.raises(UserError, match=message) as caught:
         TrialConfig.from_dict(values)
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(("given", "meant"), [("lambda", "lam"), ("num_latent", "num_latents")])
+def test_a_misspelled_field_is_answered_with_the_one_that_is_most_like_it(given, meant):
+    with pytest.raises(UserError, match=rf"^'{given}' is not a config field; did you mean {meant}\?$"):
+        TrialConfig.from_dict(INERTIA_VAE | {given: 3})
 
 
 @pytest.mark.parametrize(("objective", "fewest"), [("slowness", 4), ("velocity", 5)])

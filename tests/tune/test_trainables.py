@@ -129,7 +129,7 @@ def test_a_process_that_is_used_again_keeps_nothing_of_the_trial_before(begin, t
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"gama": 0.5}, "'gama' is not a field of a trial's config; give gamma."),
+        ({"gama": 0.5}, "'gama' is not a field of a trial's config; did you mean gamma?"),
         ({"lambda": 0.5}, "'lambda' is not a field of a trial's config; give lam."),
         ({"zzz": 1}, "'zzz' is not a field of a trial's config; the fields are iterations, network, "),
         ({"gamma": 1.08}, "gamma = 1.08 is out of range; γ is a share, give a number in [0, 1]."),
