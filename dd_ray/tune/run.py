@@ -29,7 +29,7 @@ from dd_ray.tune.pack_actors import running_registry
 from dd_ray.tune.progress import Ending, Watcher
 from dd_ray.tune.resources import Resources
 from dd_ray.tune.rounds import Round, Rounds
-from dd_ray.tune.searcher import JudgesThoseThatDecide, Listener, SourceSearcher
+from dd_ray.tune.searcher import DecidingTrialsScheduler, Listener, SourceSearcher
 from dd_ray.tune.signals import ending_on_signals
 
 Beside = AbstractContextManager[Callable[[], None]]
@@ -185,7 +185,7 @@ def _round(plan: Plan, sweep: SweepFolder, watcher: Watcher, limit: int) -> Roun
     folders.open(*source.known)
     return Round(
         search_alg=ConcurrencyLimiter(SourceSearcher(source, folders), max_concurrent=limit),
-        scheduler=JudgesThoseThatDecide(_judge(plan, sweep, source), source),
+        scheduler=DecidingTrialsScheduler(_judge(plan, sweep, source), source),
         callbacks=(Listener(source, watcher),),
     )
 

@@ -60,7 +60,7 @@ class SourceSearcher(Searcher):
         return {}
 
 
-class JudgesThoseThatDecide(FIFOScheduler):
+class DecidingTrialsScheduler(FIFOScheduler):
     """Lets a scheduler judge the trials that decide, and all others run to their end.
 
     All trials of a grid decide, and the first seed of each suggestion of a search.

@@ -500,14 +500,14 @@ def test_with_asha_a_longer_search_compares_with_its_earlier_trials_from_its_beg
 def test_the_others_are_not_judged(tmp_path: Path) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
-    from dd_ray.tune.searcher import JudgesThoseThatDecide
+    from dd_ray.tune.searcher import DecidingTrialsScheduler
 
     suggestions, _ = start(plan_of(tmp_path, "--suggestions", "3", "--seeds", "1"))
     trials = [suggestions.next_trial() for _ in range(3)]
     judge = ASHAScheduler(
         time_attr="iteration", metric="reconstruction_error", mode="min", max_t=6, grace_period=1, reduction_factor=2
     )
-    scheduler = JudgesThoseThatDecide(judge, suggestions)
+    scheduler = DecidingTrialsScheduler(judge, suggestions)
     keys = [*(trial.key for trial in trials if trial), "other"]
     trials = [SimpleNamespace(trial_id=key, config={"key": key}) for key in keys]
     verdicts = []
