@@ -216,6 +216,16 @@ def test_each_test_is_told_and_what_has_passed_is_not_run_again(tmp_path):
     assert {result["case"].rpartition("_")[2] for result in told(tmp_path)[len(first) :]} == {"gpu", "tests"}
 
 
+def test_a_sitting_is_done_with_tests_that_have_all_passed_before(tmp_path):
+    (tmp_path / "test_it.py").write_text("def test_that_passes():\n    pass\n")
+    told_by = ["-p", "tests.benchmarks.gpu.each_test", "--out", str(tmp_path)]
+    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
+    case = Case("tests", ["-m", "pytest", "-q", "-n", "1", *told_by, f"--rootdir={tmp_path}", str(tmp_path)])
+    for _ in range(2):
+        sitting_of._run(sitting, "P3", case, 60)
+    assert [result["outcome"] for result in told(tmp_path) if result["case"] == "tests"] == ["done", "done"]
+
+
 def test_a_sitting_goes_on_where_a_process_waits_for_a_gpu_that_hangs(tmp_path, monkeypatch):
     sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
     killed: list[int] = []

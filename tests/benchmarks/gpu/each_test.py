@@ -56,6 +56,11 @@ class _Tells:
         elif report.passed and report.when == "call":
             tell(self._out, TEST + report.nodeid, passed=True, seconds=round(report.duration, 2))
 
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """That none is left to run is no failure, where all have passed before."""
+        if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.stash[PASSED]:
+            session.exitstatus = pytest.ExitCode.OK
+
 
 class _EndsWithoutGpu:
     def __init__(self) -> None:
