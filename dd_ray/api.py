@@ -63,8 +63,8 @@ def run(
         dd_ray.run("inertia_grid", gamma=[0, 0.5], iterations=100, name="two_gammas")
 
     It uses the Ray that this process is connected to, and leaves that running; otherwise it connects to the cluster at
-    `address`, or starts a Ray of its own and stops it at the end. In the main thread, the first Ctrl-C or SIGTERM saves
-    the states of all trials.
+    `address`, or starts a Ray of its own and stops it at the end. In the main thread, the first Ctrl-C, SIGTERM or
+    SIGHUP saves the states of all trials.
 
     Args:
         study: a `Study`, or the name of one of ours or of an extension.

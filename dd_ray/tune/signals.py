@@ -1,4 +1,4 @@
-"""Handles requests to end: Ctrl-C, and the SIGTERM of batch systems and containers."""
+"""Handles requests to end: Ctrl-C, the SIGTERM of batch systems and containers, and the SIGHUP of a closed terminal."""
 
 import math
 import signal
@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SENT_TO_ALL = {signal.SIGTERM, signal.SIGHUP}
+"""Signals that batch systems, containers or the end of a login send to all processes at once."""
 _asked = threading.Event()
 SECONDS_TOGETHER = 2.0
 """Signals within so many seconds are one request: batch systems tell every process, and programs that have started this
@@ -38,10 +40,15 @@ _requests = _Requests()
 
 
 def expect_signals() -> None:
-    """Raise KeyboardInterrupt on both, and remember it, since an import or a callback may swallow the exception."""
+    """Raise KeyboardInterrupt on each, and remember it, since an import or a callback may swallow the exception."""
     if threading.current_thread() is threading.main_thread():
-        for number in _SIGNALS:
+        for number in _heeded():
             signal.signal(number, _interrupt)
+
+
+def _heeded() -> list[signal.Signals]:
+    """Return the signals that are requests to end: not SIGHUP, where `nohup` has this process go on after it."""
+    return [each for each in _SIGNALS if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN]
 
 
 def end_the_process() -> bool:
@@ -70,12 +77,12 @@ def handlers_kept() -> Iterator[None]:
 
 @contextmanager
 def not_for_children() -> Iterator[None]:
-    """Make the processes that are started during the block, and those that these start, ignore SIGTERM.
+    """Make the processes that are started during the block, and those that these start, ignore SIGTERM and SIGHUP.
 
-    Batch systems and containers send it to all processes at once, and a Ray that ends before its sweep takes the
-    sweep's process along. SIGINT Ray keeps from its processes itself.
+    All processes may get them at once, and a Ray that ends before its sweep takes the sweep's process along. SIGINT Ray
+    keeps from its processes itself.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SENT_TO_ALL)
     try:
         yield
     finally:
@@ -112,7 +119,7 @@ def ending_on_signals(end: Callable[[], None]) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
 
-    before = {number: signal.signal(number, end_in_order) for number in _SIGNALS}
+    before = {number: signal.signal(number, end_in_order) for number in _heeded()}
     try:
         if _asked.is_set():
             asked = True

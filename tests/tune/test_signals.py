@@ -10,13 +10,14 @@ import pytest
 
 from dd_ray.tune import signals
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EACH = pytest.mark.parametrize("number", SIGNALS)
 
 
 @pytest.fixture(autouse=True)
 def as_before():
     """Handlers and memory of this process as they were."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -24,14 +25,14 @@ def as_before():
     signals._requests.forget()
 
 
-@BOTH
+@EACH
 def test_a_request_is_an_interrupt(number):
     signals.expect_signals()
     with pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), number)
 
 
-@BOTH
+@EACH
 def test_signals_that_come_together_are_one_request(number):
     """As where a batch system tells all processes, and one of them tells another once more."""
     signals.expect_signals()
@@ -43,7 +44,7 @@ def test_signals_that_come_together_are_one_request(number):
     assert asked == [1]
 
 
-@BOTH
+@EACH
 def test_the_first_request_ends_in_order_and_the_second_at_once(number, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(signals, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -71,6 +72,16 @@ def test_a_request_that_was_swallowed_counts_later():
     assert asked == [1]
 
 
+def test_a_command_under_nohup_goes_on_when_its_terminal_is_closed():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signals.expect_signals()
+    asked = []
+    with signals.ending_on_signals(lambda: asked.append(1)):
+        os.kill(os.getpid(), signal.SIGHUP)
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not asked
+
+
 def test_without_a_request_nothing_ends():
     asked = []
     with signals.ending_on_signals(lambda: asked.append(1)):
@@ -78,13 +89,14 @@ def test_without_a_request_nothing_ends():
     assert not asked
 
 
-def test_children_do_not_heed_a_request_to_terminate():
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_children_do_not_heed_a_request_to_terminate(number):
     with signals.not_for_children():
         child = subprocess.Popen(["sleep", "60"])
     other = subprocess.Popen(["sleep", "60"])
     for process in (child, other):
-        process.terminate()
-    assert other.wait(10) == -signal.SIGTERM
+        process.send_signal(number)
+    assert other.wait(10) == -number
     assert child.poll() is None
     child.kill()
     assert child.wait(10) == -signal.SIGKILL

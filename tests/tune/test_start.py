@@ -96,9 +96,9 @@ def test_an_interrupt_of_a_program_waits_until_ray_can_be_left(monkeypatch):
 
 
 @pytest.mark.slow  # likewise
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_of_a_command_ends_it_at_once(monkeypatch, number):
-    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     goes_on = threading.Event()
     starting(monkeypatch, lambda **options: goes_on.wait(60))
     threading.Timer(0.3, os.kill, [os.getpid(), number]).start()
@@ -109,7 +109,7 @@ def test_an_interrupt_of_a_command_ends_it_at_once(monkeypatch, number):
             asked.wait()
         assert asked.is_under_way
     finally:
-        for each, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+        for each, handler in before.items():
             signal.signal(each, handler)
         signals._asked.clear()
     goes_on.set()
