@@ -19,6 +19,7 @@ from dd_ray.service import bundle, on_head, sweeps
 from dd_ray.service.connection import ADDRESS_VARIABLE, DEFAULT_ADDRESS, connected
 from dd_ray.storage.files.locations import check_name
 from dd_ray.storage.names import MANIFEST
+from dd_ray.sweep.confirmation import ConfirmationPlan
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -72,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
 def _submit(options: argparse.Namespace) -> int:
     plan, storage = sweeps.plan_of(options.study, options.storage, options.options)
     describe(plan)
+    if plan.options.confirm is not None and not isinstance(plan, ConfirmationPlan):
+        print("  The sweep is not seen from here: only its best cells are trained, with fresh seeds, once it is whole.")
     if plan.options.dry_run:
         return 0
     with connected(options.address) as client:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,9 +19,12 @@ from dd_ray.config.options import given_options
 from dd_ray.config.urls import own_path
 from dd_ray.errors import UserError
 from dd_ray.planning import check_own_code
+from dd_ray.results.confirmation import confirmed
 from dd_ray.storage.exports import export
 from dd_ray.storage.files.locations import sweep_location
+from dd_ray.storage.names import MANIFEST
 from dd_ray.sweep import Study
+from dd_ray.sweep.confirmation import SUFFIX
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.value_file import ValueFile
 from dd_ray.tune.private import NEVER_STARTED, STOP_SECONDS, STOP_SIGNAL
@@ -155,10 +158,12 @@ def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Pl
     """Check a study's options and the user's own code as its own command line does on a cluster.
 
     Returns:
-        Their plan, and the storage.
+        Their plan, and the storage. The best cells of a sweep that is not seen from here are confirmed by the cluster
+        alone: the plan is then that of the sweep, under the name of its confirmation.
 
     Raises:
-        UserError: an option is out of range, or not possible on a cluster; or the user's own code is wrong.
+        UserError: an option is out of range, or not possible on a cluster; there is nothing to confirm; or the user's
+            own code is wrong.
         SystemExit: code 2 for an unknown option or a value of the wrong type, 0 after `--help`.
     """
     if "address" in given_options(options):
@@ -180,6 +185,10 @@ def plan_of(path: Path, storage: str | None, options: Sequence[str]) -> tuple[Pl
     study = load_study(path)
     sys.argv = [str(path), *options]  # what messages about wrong options call the command
     plan = parse(study, ["--storage", storage, "--address", "auto", *options])
+    if plan.study.search or Path(plan.location, MANIFEST).exists():
+        plan = confirmed(plan)
+    elif plan.options.confirm is not None:
+        plan = replace(plan, options=replace(plan.options, name=plan.options.name + SUFFIX))
     check_own_code(plan)
     return plan, storage
 

@@ -29,6 +29,7 @@ from dd_ray.errors import UserError
 from dd_ray.service import bundle, connection, sweeps
 from dd_ray.service.__main__ import main
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.sweep.manifest import make_manifest
 from tests.sweep.studies import ROOT
 
 STUDY = ROOT / "sweeps" / "inertia_grid.py"
@@ -140,6 +141,29 @@ def test_what_is_sent_is_the_command_of_the_study_and_the_python_files_it_needs(
     }
     assert sweep.startswith("mine-") and datetime.strptime(f"2024{sweep[-11:]}", "%Y%m%d-%H%M%S")
     assert cluster.sent["runtime_env"]["env_vars"]["RAY_JOB_STOP_WAIT_TIME_S"] == "30"
+
+
+def test_a_confirmation_is_found_under_the_name_that_it_has_on_the_cluster(capfd):
+    cluster = Cluster()
+    submit(cluster, "--name", "mine", "--confirm", "3")
+    assert cluster.sent["metadata"]["dd_ray_sweep"] == "mine_confirmed"
+    assert shlex.split(cluster.sent["entrypoint"])[-4:] == ["--name", "mine", "--confirm", "3"]
+    with pytest.raises(SystemExit):
+        main(["submit", "--storage", "/shared", str(STUDY), "--confirm", "3", "--dry-run"])
+    assert "The sweep is not seen from here: only its best cells are trained" in capfd.readouterr().out
+
+
+def test_a_confirmation_that_the_cluster_would_refuse_is_not_sent(tmp_path):
+    cluster = Cluster()
+    with pytest.raises(UserError, match="is of a grid"):
+        submit(cluster, "--confirm", "3", study=ROOT / "sweeps" / "inertia_search.py")
+    plan, _ = sweeps.plan_of(STUDY, str(tmp_path), ["--name", "mine"])
+    SweepFolder.at(plan.location).write_manifest(make_manifest(plan, {}))
+    for trial in plan.trials:
+        SweepFolder.at(plan.location).trial(trial.key).create(trial.config.to_dict(), trial.label)
+    with pytest.raises(UserError, match=r"15 trials of .+ have not finished"):
+        submit(cluster, "--name", "mine", "--confirm", "3", storage=str(tmp_path))
+    assert cluster.sent is None
 
 
 def test_an_option_cannot_become_a_command_of_the_shell(tmp_path):
