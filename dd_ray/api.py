@@ -47,6 +47,8 @@ TROUBLE: "dict[Ending, str]" = {
     "storage full": "The storage is full: {}. What was recorded is kept; make room, and the same command goes on.",
     "storage blocked": "The storage does not answer: {}. "
     "What was recorded is kept; once it answers, the same command goes on.",
+    "storage read-only": "The storage is read-only now: {}. "
+    "What was recorded is kept; once it can be written, the same command goes on.",
     "lock lost": "The sweep in {} was taken over by another command while this one was cut off from it, or its folder "
     "was removed.",
     "ray lost": "The Ray under the sweep in {} has died or does not answer. "
@@ -158,7 +160,7 @@ def train(plan: Plan, shown: bool = True, began: float | None = None) -> "tuple[
     try:
         page = live_page(sweep, plan.options.name, plan.study.question, shown) if plan.options.page else None
         return sweep, run_on_ray(plan, sweep, page, shown=shown, deadline=deadline)
-    except OSError as error:  # this process was the first to find the storage full, or without an answer
+    except OSError as error:  # this process was the first to find that the storage cannot be used
         if (ending := trouble(error)) is None:
             raise
         return sweep, ending

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from dd_ray.storage.files import Trouble
 from dd_ray.storage.records import State
 
 _KEY = "report"
@@ -21,10 +22,8 @@ class TrialReport:
     """The state in which the trial ended; None while it goes on."""
     notes: tuple[str, ...] = ()
     """Messages for the user, each reported once."""
-    storage_full: str | None = None
-    """The error of a storage without space, which ends the sweep and not the trial."""
-    storage_blocked: str | None = None
-    """The error of a storage that does not answer, which ends the sweep as well."""
+    storage: Trouble | None = None
+    """What is wrong with the storage, which ends the sweep and not the trial."""
 
     def to_tune(self) -> dict[str, Any]:
         """Return the result for Ray Tune: schedulers read the metrics, and `done` ends the trial."""

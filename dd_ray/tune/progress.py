@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from dd_ray.command_line import progress_bar
 from dd_ray.config.extensions import loaded
 from dd_ray.errors import printable
-from dd_ray.storage.files import is_blocked, trouble
+from dd_ray.storage.files import trouble
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.deadline import Deadline
@@ -34,9 +34,19 @@ MOST_OF_THE_REST = 300
 """Characters of an error's message that are shown beside its first line."""
 
 Ending = Literal[
-    "interrupted", "out of time", "storage full", "storage blocked", "lock lost", "shares changed", "ray lost"
+    "interrupted",
+    "out of time",
+    "storage full",
+    "storage blocked",
+    "storage read-only",
+    "lock lost",
+    "shares changed",
+    "ray lost",
 ]
 """Reasons why a sweep, or a round of it, stops before all trials have ended."""
+
+UNWRITABLE: tuple[Ending, ...] = ("storage blocked", "storage read-only")
+"""Endings after which nothing at all can be written."""
 
 
 class Watcher(Callback):
@@ -133,7 +143,7 @@ class Watcher(Callback):
 
     @contextmanager
     def ending_with_the_storage(self) -> Iterator[None]:
-        """End the sweep where the block finds the storage full, or without an answer.
+        """End the sweep where the block finds the storage full or read-only, or without an answer.
 
         It is for callbacks: what one raises, Tune takes for a failure of the trial, and tries this again.
         """
@@ -187,10 +197,8 @@ class Watcher(Callback):
         self._heard[_key(trial)] = time.monotonic(), result.get("node_ip")
         for note in report.notes:
             self.say(f"{trial}: {note}")
-        if report.storage_full is not None:
-            self.stop("storage full")
-        if report.storage_blocked is not None:
-            self.stop("storage blocked")
+        if report.storage is not None:
+            self.stop(report.storage)
         self._advance(_key(trial), report.iteration)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -226,7 +234,7 @@ class Watcher(Callback):
             self._total = self._bar.total = self._bar.n
         self._bar.close()
         self.running.clear()
-        if self.ending != "storage blocked":
+        if self.ending not in UNWRITABLE:
             self._record()
 
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
@@ -268,8 +276,8 @@ class Watcher(Callback):
         try:
             self._sweep.write_progress(progress)
         except OSError as error:  # nothing depends on it
-            if is_blocked(error):
-                self.stop("storage blocked")
+            if (found := trouble(error)) in UNWRITABLE:
+                self.stop(found)
             self.say(f"progress.json could not be written: {error}")
 
     def say(self, text: str) -> None:

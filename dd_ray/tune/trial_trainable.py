@@ -8,7 +8,7 @@ from ray import tune
 
 from dd_ray.config.extensions import load_extensions
 from dd_ray.errors import UserError
-from dd_ray.storage.files import is_blocked, out_of_space
+from dd_ray.storage.files import trouble
 from dd_ray.storage.versions import difference, versions
 from dd_ray.trial.report import TrialReport
 from dd_ray.trial.run import TrialRun
@@ -37,7 +37,7 @@ class TrialTrainable(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Train the trial further, at first from its latest state.
 
-        A storage without space, or one that does not answer, is no fault of the trial: it is reported, and the sweep
+        A storage that is full or read-only, or does not answer, is no fault of the trial: it is reported, and the sweep
         ends.
         """
         try:
@@ -46,11 +46,9 @@ class TrialTrainable(tune.Trainable):
             self._reached = report.iteration
             return report.to_tune()
         except OSError as error:
-            if is_blocked(error):
-                return TrialReport(iteration=self._reached, storage_blocked=str(error)).to_tune()
-            if not out_of_space(error):
+            if (found := trouble(error)) is None:
                 raise
-            return TrialReport(iteration=self._reached, storage_full=str(error)).to_tune()
+            return TrialReport(iteration=self._reached, storage=found).to_tune()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Close the trial and take up another."""

@@ -9,7 +9,7 @@ REPORTS = [
     TrialReport(iteration=3, metrics={"kl": 1.0, "mcc": 0.5}, notes=("a state was damaged",)),
     TrialReport(iteration=6, metrics={"kl": 1.0}, state="finished"),
     TrialReport(iteration=6, state="diverged"),
-    TrialReport(iteration=2, storage_full="No space left on device"),
+    TrialReport(iteration=2, storage="storage full"),
 ]
 
 

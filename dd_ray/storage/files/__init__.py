@@ -23,6 +23,7 @@ __all__ = [
     "Lock",
     "LockedError",
     "NoFileError",
+    "Trouble",
     "is_blocked",
     "open_files",
     "out_of_space",
@@ -32,6 +33,9 @@ __all__ = [
 FULL = re.compile(r"quota_?exceeded|storage_?full|insufficient_?storage|HTTP status 507", re.IGNORECASE)
 """Matches the errors of object stores that are full: Ceph's QuotaExceeded, MinIO's XMinioStorageFull and
 XMinioAdminBucketQuotaExceeded, and HTTP's 507 Insufficient Storage."""
+
+Trouble = Literal["storage full", "storage blocked", "storage read-only"]
+"""What is wrong with a storage as a whole."""
 
 
 def open_files(location: str | Path) -> Files:
@@ -54,6 +58,10 @@ def out_of_space(error: BaseException) -> bool:
     return any(each.errno in (errno.ENOSPC, errno.EDQUOT) or FULL.search(str(each)) for each in of_storage)
 
 
-def trouble(error: BaseException) -> Literal["storage full", "storage blocked"] | None:
+def trouble(error: BaseException) -> Trouble | None:
     """Return what is wrong with the storage by an error, which ends a sweep; None if it is another error."""
-    return "storage blocked" if is_blocked(error) else "storage full" if out_of_space(error) else None
+    if is_blocked(error):
+        return "storage blocked"
+    if any(isinstance(each, OSError) and each.errno == errno.EROFS for each in with_causes(error)):
+        return "storage read-only"  # as a system makes a disk that has failed
+    return "storage full" if out_of_space(error) else None
