@@ -240,6 +240,16 @@ def test_neither_what_seeds_share_nor_levels_of_cells_hide_that_references_vary_
     assert told_apart(scores, references, np.arange(6)).alike == alike
 
 
+def test_of_a_reference_the_seeds_count_that_any_of_its_cells_has() -> None:
+    level, rng = np.logspace(-3, 0, 6)[:, None], np.random.default_rng(30)
+    scores, references = (level * np.exp(0.05 * rng.normal(size=(6, 5))) for _ in range(2))
+    references[1] = references[0]
+    scores[:2, 4] = np.nan
+    for score, scale in ((np.nan, "log"), (scores[0, 0], "identity")):
+        references[:2, 4], scores[1, 4] = -1.0, score  # a logarithm of it is asked for where a cell has that seed
+        assert told_apart(scores, references, [0, 0, 1, 2, 3, 4]).scale == scale
+
+
 def test_what_has_no_spread_is_not_compared() -> None:
     scores = np.array([[0.3, 0.3, 0.3], [0.9, 0.8, 0.7], [0.1 + 0.2, 0.2 + 0.2, 0.4 + 0.2], [5.0, np.nan, np.nan]])
     references = np.array([[0.1, 0.1, 0.1], [0.1, 0.2, 0.0], [0.2, 0.3, 0.5], [0.0, 0.0, 0.0]])

@@ -102,10 +102,10 @@ def _on_scale(y: Array, r: Array, groups: NDArray[np.integer]) -> tuple[str, boo
     Those of the cells must be, references among them: if a reference varies more than the cells, so do all differences
     to it, and alike, but by more than cells and reference together tell.
     """
-    paired = np.where(np.isnan(y), np.nan, r)
-    references = [np.fmax.reduce(paired[groups == group]) for group in np.unique(groups)]
+    r = np.where(np.isnan(y), np.nan, r)
+    references = [np.fmax.reduce(r[groups == group]) for group in np.unique(groups)]
     for scale in SCALES:
-        if scale.holds(y) and scale.holds(paired):
+        if scale.holds(y) and scale.holds(r):
             differences = scale.of(y) - scale.of(r)
             cells = residuals(scale.of(np.vstack([y, *references])))
             # Factors that all seeds agree in have no spread on a scale of ratios, which says nothing of other seeds.
