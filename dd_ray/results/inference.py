@@ -33,7 +33,7 @@ def best_cells(part: Part, found: Mapping[str, NDArray[Any]]) -> dict[str, NDArr
     """Return the columns `best`, `in_best_region` and `luck`, which takes all cells of the region for equal."""
     better = described(part.metric).better
     best, region = best_region(part.mean, found["low"], found["high"], part.comparable, better)
-    luck = np.where(best, found["error"] * expected_largest(max(1, int(region.sum()))), math.nan)
+    luck = np.where(best, found["error"] * expected_largest(int(region.sum())), math.nan)
     return {"best": best, "in_best_region": region, "luck": luck}
 
 

@@ -27,7 +27,7 @@ class Widths:
 def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths:
     """Compute intervals of cells' means over their seeds, from the variance pooled over the cells.
 
-        ȳ_c ± t_{ν, 0.975} s / (|g'(ȳ_c)| √n_c),   g the scale on which variances are alike, to first order
+        ȳ_c ± t_{ν, 0.975} s / (g'(ȳ_c) √n_c),   g the scale on which variances are alike, to first order
 
     If variances are alike on no scale, it is the wider of this interval and the cell's own (`seed_interval`).
 
@@ -51,7 +51,7 @@ def pooled_widths(scores: ArrayLike, scales: Sequence[Scale] = SCALES) -> Widths
     means = np.nanmean(values, axis=1)
     within = (means > scale.low) & (means < scale.high)  # a single seed may lie outside of the scale
     slope = np.where(within, scale.slope(np.where(within, means, 0.5)), np.nan)
-    error[known] = variance.deviation / (np.abs(slope) * np.sqrt(number))
+    error[known] = variance.deviation / (slope * np.sqrt(number))
     half[known] = _student(variance.degrees) * error[known]
     if not variance.alike:
         size = size_of(values)

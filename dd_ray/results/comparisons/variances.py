@@ -25,7 +25,7 @@ class Scale:
     """Values must be smaller."""
     of: Callable[[Array], Array]
     slope: Callable[[Array], Array]
-    """Derivative of `of`, by which a deviation of a score becomes one on the scale."""
+    """Derivative of `of`, above 0, by which a deviation of a score becomes one on the scale."""
 
     def holds(self, values: Array) -> bool:
         """Return whether the scale is defined for all values that are not NaN."""
@@ -92,7 +92,7 @@ def _pooled(values: Array) -> dict[str, float]:
     seeds = int(present.any(axis=0).sum()) - 1
     total = float((away**2).sum())
     of_seeds = float((away.sum(axis=0) ** 2 / np.maximum(present.sum(axis=0), 1)).sum())
-    rest, degrees_of_rest = max(0.0, total - of_seeds), degrees - seeds
+    rest, degrees_of_rest = total - of_seeds, degrees - seeds
     spread = of_seeds**2 / seeds + (rest**2 / degrees_of_rest if degrees_of_rest > 0 else 0.0)
     return {"deviation": size * float(np.sqrt(total / degrees)), "degrees": min(degrees, total**2 / spread)}
 
