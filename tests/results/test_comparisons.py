@@ -10,6 +10,8 @@ from scipy import stats
 from dd_ray.results.comparisons import (
     BEYOND_QUADRATURE,
     LEVEL,
+    SCALES,
+    Scale,
     by_flips,
     expected_largest,
     holm,
@@ -131,20 +133,36 @@ def test_flips_are_judged_from_the_largest_mean_down() -> None:
     assert (expected <= LEVEL).sum() == 2 and len({*expected}) == 3
 
 
+def test_of_many_seeds_flips_are_drawn_at_random_and_always_the_same() -> None:
+    differences = np.random.default_rng(55).normal([[0.5], [0.3], [0.0]], 1.0, (3, 13))
+    found = [by_flips(differences) for _ in range(2)]
+    signs = 1 - 2 * (np.arange(2**12)[:, None] >> np.arange(13) & 1)
+    share = (np.abs(signs @ differences.T).max(axis=1) >= np.abs(differences.sum(axis=1)).max() * (1 - 1e-9)).mean()
+    assert 0.01 < share < 0.1
+    assert found[0].min() == pytest.approx(share, abs=4 * np.sqrt(share / 2048))
+    np.testing.assert_array_equal(*found)
+
+
+def test_flips_as_large_as_what_was_measured_count_whatever_their_rounding() -> None:
+    numbers = np.random.default_rng(35).integers(-3, 9, size=(4, 8)).astype(float)
+    assert by_flips(numbers / 10).tolist() == by_flips(numbers / 7).tolist() == by_flips(numbers).tolist()
+
+
 def test_a_smaller_mean_whose_seeds_agree_more_is_no_surer_than_a_larger_one() -> None:
     larger, smaller = np.r_[np.full(6, 10.0), -1.0], np.full(7, 8.0)
     assert by_flips(smaller[None]) == 1 / 64
     assert by_flips(np.array([larger, smaller])) == pytest.approx([2 / 64, 2 / 64])
 
 
-def test_without_a_score_differences_are_taken_as_independent() -> None:
+@pytest.mark.parametrize(("lacks", "seeds"), [(2, [7, 7, 6]), (0, [6, 7, 7])])
+def test_without_a_score_differences_are_taken_as_independent(lacks: int, seeds: list[int]) -> None:
     """Of cells that share a reference, which is cautious; a seed that one of them lacks counts for the others."""
     rng = np.random.default_rng(16)
     scores, references = rng.normal([[1.0], [0.0], [0.0]], size=(3, 7)), np.tile(rng.normal(size=7), (3, 1))
-    scores[2, 1] = np.nan
+    scores[lacks, 1] = np.nan
     differences = scores - references
     squares, degrees = residual_squares(np.vstack([np.zeros(7), differences]))
-    statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / np.array([7, 7, 6]))
+    statistics = np.abs(np.nanmean(differences, axis=1)) / np.sqrt(squares / degrees * 2 / np.array(seeds))
     found = told_apart(scores, references, [0, 0, 0])
     p_values = found.p_values
     assert not found.flipped
@@ -187,7 +205,7 @@ def test_with_enough_seeds_flips_of_signs_have_to_agree(seeds: int, least: float
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 8, 16, 300])
-@pytest.mark.parametrize("p_value", [0.05, 1e-3, 1e-4, 1e-6])
+@pytest.mark.parametrize("p_value", [0.05, 1e-3, 1e-4, 1e-6, 1e-12])
 def test_small_p_values_of_one_difference_are_those_of_the_t_test(degrees: int, p_value: float) -> None:
     bound = float(stats.t.isf(p_value / 2, degrees))
     assert chance_beyond(bound, np.zeros(1, int), degrees) == pytest.approx(p_value, rel=0.02)
@@ -220,6 +238,13 @@ def test_p_values_do_not_depend_on_the_unit_of_scores() -> None:
         assert told_apart(unit * scores, unit * references, [0, 0, 1, 1]).p_values == pytest.approx(p_values)
 
 
+def test_a_difference_that_varies_more_than_others_is_judged_by_its_own_variance_among_all_of_them() -> None:
+    scores = np.random.default_rng(33).normal(size=(6, 5)) * np.r_[100.0, np.ones(5)][:, None]
+    scores[0] += 300
+    own = [stats.ttest_1samp(cell, 0).pvalue for cell in scores]
+    assert told_apart(scores, np.zeros((6, 5)), np.arange(6)).p_values[0] == pytest.approx(6 * min(own)) == 6 * own[0]
+
+
 def test_differences_that_vary_unlike_are_told_though_cells_vary_alike() -> None:
     rng = np.random.default_rng(19)
     scores, references = rng.normal(size=(2, 6, 5))
@@ -240,6 +265,18 @@ def test_neither_what_seeds_share_nor_levels_of_cells_hide_that_references_vary_
     assert told_apart(scores, references, np.arange(6)).alike == alike
 
 
+def test_a_reference_counts_once_however_many_share_it_and_is_unlike_where_it_clearly_is() -> None:
+    """By Bartlett's test of scipy, of what is left without the means of cells and seeds."""
+    rng = np.random.default_rng(29)
+    references, scores = np.repeat(2.2 * rng.normal(size=(1, 5)), 6, axis=0), rng.normal(size=(6, 5))
+    once, each = (
+        stats.bartlett(*(cells - cells.mean(axis=1, keepdims=True) - cells.mean(axis=0) + cells.mean())).pvalue
+        for cells in (np.vstack([scores, references[:1]]), np.vstack([scores, references]))
+    )
+    assert each < 0.01 < once < 0.05
+    assert told_apart(scores, references, [0] * 6).alike
+
+
 def test_of_a_reference_the_seeds_count_that_any_of_its_cells_has() -> None:
     level, rng = np.logspace(-3, 0, 6)[:, None], np.random.default_rng(30)
     scores, references = (level * np.exp(0.05 * rng.normal(size=(6, 5))) for _ in range(2))
@@ -256,6 +293,10 @@ def test_what_has_no_spread_is_not_compared() -> None:
     found = told_apart(scores, references, [0, 0, 0, 0])
     assert list(np.isnan(found.p_values)) == [True, False, True, True]
     assert found.number == 1
+    others = np.random.default_rng(31).normal(size=(4, 3))
+    shared = np.repeat(np.random.default_rng(32).normal(size=(2, 3)), 2, axis=0)
+    some = told_apart(np.vstack([scores[0], others]), np.vstack([references[0], shared]), [2, 0, 0, 1, 1])
+    assert list(some.p_values[1:]) == list(told_apart(others, shared, [0, 0, 1, 1]).p_values)
     assert not told_apart(scores[:1], references[:1], [0]).marked.any()
     assert not told_apart(np.zeros((0, 3)), np.zeros((0, 3)), []).marked.any()
 
@@ -308,6 +349,7 @@ def test_degrees_of_freedom_tell_cells_that_rise_and_fall_together() -> None:
 def test_degrees_of_freedom_where_scores_are_missing() -> None:
     nan = np.nan
     assert pooled_variance([[0.0, 1.0, nan, nan], [nan, nan, 3.0, 4.0]]).degrees == 2  # of four scores and two cells
+    assert pooled_variance([[0.0, 1.0, nan], [3.0, 4.0, nan]]).degrees == 1  # of a seed that is in neither
     # Deviations −½, ½ and −3, −1, 4: squares 26.5, of which those of the means of seeds have 2 degrees, the rest has 1.
     of_seeds = 3.5**2 / 2 + 0.5**2 / 2 + 4**2
     found = pooled_variance([[0.0, 1.0, nan], [2.0, 4.0, 9.0]])
@@ -324,6 +366,8 @@ def test_unlike_cells_keep_the_wider_interval() -> None:
     own = stats.t.ppf(0.975, 3) * scores.std(axis=1, ddof=1) / 2
     assert half[0] == pytest.approx(own[0]) and (half >= own * (1 - 1e-12)).all()
     assert widths.error[0] == pytest.approx(scores[0].std(ddof=1) / 2)
+    assert pooled_widths(1e200 * scores).half == pytest.approx(1e200 * half)
+    assert np.isnan(pooled_widths(np.vstack([scores, [1.0, np.nan, np.nan, np.nan]])).half[10])  # a cell of one seed
 
 
 def test_the_scale_is_the_one_on_which_cells_vary_alike() -> None:
@@ -334,6 +378,23 @@ def test_the_scale_is_the_one_on_which_cells_vary_alike() -> None:
     assert pooled_variance(np.exp(2 * centres + 0.3 * noise)).scale == "log"
     assert pooled_variance(1 / (1 + np.exp(-centres - 0.3 * noise))).scale == "logit"
     assert are_alike(noise) and not are_alike(noise * np.logspace(0, 2, 12)[:, None])
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=lambda scale: scale.name)
+def test_an_interval_on_a_scale_is_that_of_a_small_deviation_on_it(scale: Scale) -> None:
+    middles = np.array([0.02, 0.1, 0.5, 0.9, 0.98])
+    slope = (scale.of(middles + 1e-6) - scale.of(middles - 1e-6)) / 2e-6
+    assert scale.slope(middles) == pytest.approx(slope)
+    scores = middles[:, None] + np.array([-1, 0, 1]) * 1e-3 / slope[:, None]
+    widths = pooled_widths(scores)
+    assert widths.variance.scale == scale.name and widths.variance.deviation == pytest.approx(1e-3, rel=0.01)
+    assert widths.error * slope == pytest.approx(np.full(5, 1e-3 / np.sqrt(3)), rel=0.01)
+    assert widths.half == pytest.approx(stats.t.ppf(0.975, widths.variance.degrees) * widths.error)
+
+
+def test_a_score_at_the_end_of_a_scale_is_not_on_it() -> None:
+    assert [scale.holds(np.array([0.5, np.nan, 1.0])) for scale in SCALES] == [True, True, False]
+    assert [scale.holds(np.array([0.5, 0.0])) for scale in SCALES] == [True, False, False]
 
 
 def test_the_test_of_alike_variances_is_that_of_scipy() -> None:
@@ -352,8 +413,10 @@ def test_one_seed_has_the_interval_of_the_others_and_equal_seeds_none() -> None:
     assert np.isnan(pooled_widths(np.ones((3, 2))).half).all()
     assert np.isnan(pooled_widths(rng.normal(size=(3, 1))).half).all()
     in_proportion = np.logspace(-3, 3, 6)[:, None] * np.exp(rng.normal(size=(6, 2)))
-    widths = pooled_widths(np.vstack([in_proportion, [[1.0, np.nan]], [[-1.0, np.nan]]]))
+    widths = pooled_widths(np.vstack([in_proportion, [[1.0, np.nan]], [[0.0, np.nan]]]))
     assert widths.variance.scale == "log" and list(np.isnan(widths.half[6:])) == [False, True]
+    widths = pooled_widths(np.vstack([in_proportion / (1 + in_proportion), [[0.5, np.nan]], [[1.5, np.nan]]]))
+    assert widths.variance.scale == "logit" and list(np.isnan(widths.half[6:])) == [False, True]
 
 
 def test_holm_adjusts_from_the_smallest_up() -> None:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from scipy import stats
 
 from dd_ray import results
 from dd_ray.errors import UserError
-from dd_ray.metrics import described
-from dd_ray.results.averages import COMPLETE, MARKS, comparable
-from dd_ray.results.inference import best_region
+from dd_ray.metrics import described, seed_interval
+from dd_ray.results.averages import COMPLETE, MARKS, Part, comparable
+from dd_ray.results.comparisons import BEYOND_QUADRATURE, SCALES, expected_largest, pooled_widths, told_apart
+from dd_ray.results.inference import best_cells, best_region, differing_cells, pooled_intervals
 from dd_ray.results.layout import Layout, combinations
 from dd_ray.results.summary import summarise
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -295,6 +297,67 @@ def test_the_best_region_holds_the_cells_whose_interval_overlaps_that_of_the_bes
 def test_where_no_cell_can_be_told_apart_there_is_no_best(half: float) -> None:
     cells = cells_with([(0.5, half, COMPLETE, 0), (0.8, half, COMPLETE, 0), (0.1, half, COMPLETE, 1)])
     assert not any(mask.any() for mask in region_of(cells, "max"))
+
+
+def part_of(metric: str, scores: NDArray[np.float64], comparable: Sequence[bool]) -> Part:
+    """The cells of scores [C, S], with the intervals of their own seeds."""
+    mean, low, _ = np.transpose([[*seed_interval(cell[~np.isnan(cell)])] for cell in scores])
+    seeds = (~np.isnan(scores)).sum(axis=1)
+    return Part(
+        metric=metric,
+        rows=np.arange(len(scores)),
+        mean=mean,
+        half=mean - low,
+        seeds=seeds,
+        comparable=np.array(comparable),
+    )
+
+
+def test_cells_that_may_be_compared_have_pooled_intervals_and_the_best_is_named_with_its_luck() -> None:
+    rng, nan = np.random.default_rng(0), math.nan
+    levels = np.array([[1.0], [3.0], [1.01], [1.02], [0.5], [1.015], [1.0]])
+    scores = levels + 0.02 * rng.normal(size=(7, 3))
+    # Of one seed, whose interval is wider and reaches lower than that of the best; and of seeds that agree.
+    scores[3], scores[5] = [scores[[0, 2, 6]].mean(axis=1).min() + 0.005, nan, nan], 1.5
+    says = [True, True, True, True, False, True, True]
+    part = part_of("reconstruction_error", scores, says)
+    found = pooled_intervals(part, scores, SCALES)
+    pooled = pooled_widths(scores[says])
+    half = np.insert(pooled.half, 4, part.half[4])
+    half[5] = 0.0
+    np.testing.assert_allclose(found["low"], part.mean - half)
+    np.testing.assert_allclose(found["high"], part.mean + half)
+    error = np.insert(pooled.error, 4, scores[4].std(ddof=1) / np.sqrt(3))
+    np.testing.assert_allclose(found["error"], np.where(half == 0, 0, error), atol=1e-12)
+    assert list(found["pooled"]) == ["identity", "identity", "identity", "identity", "", "", "identity"]
+    marks = best_cells(part, found)
+    best = min((0, 2, 3, 6), key=lambda cell: part.mean[cell])
+    assert best != 3 == np.argmin(np.where(says, found["low"], math.inf))
+    assert np.flatnonzero(marks["best"]).tolist() == [best]
+    assert np.flatnonzero(marks["in_best_region"]).tolist() == [0, 2, 3, 6]
+    np.testing.assert_allclose(marks["luck"], np.where(marks["best"], found["error"][best] * expected_largest(4), nan))
+    scores[1] += [-1, 0, 1]
+    assert list(pooled_intervals(part_of("kl", scores, says), scores, SCALES)["pooled"][:3]) == ["unlike"] * 3
+
+
+def test_differences_are_told_apart_by_their_references_and_have_intervals_of_their_own_scale() -> None:
+    rng, groups = np.random.default_rng(1), np.array([0, 0, 0, 1, 1, 1])
+    level = np.logspace(-3, 0, 6)[:, None]
+    references = np.repeat(level[[0, 3]], 3, axis=0) * np.exp(0.1 * rng.normal(size=(2, 4)).repeat(3, axis=0))
+    scores = references * np.exp(0.1 * rng.normal(size=(6, 4))) * np.array([1, 2.0, 1, 1, 0.7, 5])[:, None]
+    differences = scores - references
+    says = np.array([True, True, True, True, True, False])
+    part = part_of("reconstruction_error", differences, says)
+    found = differing_cells(part, differences, references, groups, BEYOND_QUADRATURE)
+    expected = told_apart(scores[says], references[says], groups[says])
+    assert expected.scale == "log" and 0 < expected.marked.sum() < 5
+    np.testing.assert_allclose(found["p_value"], [*expected.p_values, math.nan])
+    assert list(found["differs"]) == [*expected.marked, False]
+    assert set(found["family"]) == {expected.family}
+    halves = [*pooled_widths(differences[says], SCALES[:1]).half, part.half[5]]
+    np.testing.assert_allclose(found["high"] - part.mean, halves)
+    alone = differing_cells(part, np.ones((6, 4)), references, groups, BEYOND_QUADRATURE)
+    assert set(alone["family"]) == {""} and np.isnan(alone["p_value"]).all() and not alone["differs"].any()
 
 
 def test_each_figure_has_a_best_cell_of_its_own(tmp_path: Path) -> None:
