@@ -1,6 +1,7 @@
 """What all scores of latents against factors share: what they are blind to, their masks, their warnings."""
 
 import warnings
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -11,6 +12,7 @@ from dd_ray.metrics import (
     FewPointsWarning,
     HeldOut,
     block_separation,
+    constant_velocity,
     dci,
     further_scores,
     linear_r2,
@@ -20,6 +22,7 @@ from dd_ray.metrics import (
     mig_equal_width,
     modularity,
     nonlinear_r2,
+    prediction_ratio,
     sap,
 )
 from tests.metrics.conftest import GROUPS
@@ -181,6 +184,25 @@ def test_the_columns_of_a_table_are_means_of_the_factors_that_vary(latents, fact
     held_out = HeldOut(latents=latents[:, None], predicted=None, factors=resting[:, None], factor_names=names, means={})
     assert held_out.metrics()["linear_r2"] == pytest.approx(columns["linear_r2_stills"])
     assert np.isnan(held_out.metrics()["linear_r2/background_y"])
+
+
+@few_points
+def test_scores_are_of_an_even_number_of_videos_and_those_of_motion_of_three_frames_or_more(rng):
+    latents, predicted, encoded, factors = rng.standard_normal((4, 101, 4, 2))
+    motion = {f"{name}{of}" for name in ("prediction_ratio", "straightness") for of in ("", "_encoder")}
+
+    def held_out(videos, frames):
+        arrays = {"latents": latents, "predicted": predicted, "encoded": encoded, "factors": factors}
+        of_these = {name: array[:videos, :frames] for name, array in arrays.items()}
+        return HeldOut(**of_these, factor_names=("circle_x", "circle_y"), means={"loss": 0.5})
+
+    even = held_out(100, 4).metrics()
+    assert held_out(101, 4).metrics() == even and motion < set(even)
+    assert even["prediction_ratio"] == prediction_ratio(latents[:100], predicted[:100])
+    assert even["prediction_ratio_encoder"] == prediction_ratio(encoded[:100], constant_velocity(encoded[:100]))
+    assert motion < set(held_out(100, 3).metrics()) and not motion & set(held_out(100, 2).metrics())
+    diverged = replace(held_out(100, 4), encoded=np.full_like(encoded[:100], np.nan)).metrics()
+    assert even.items() - diverged.items() == {(name, even[name]) for name in motion if name.endswith("_encoder")}
 
 
 @few_points

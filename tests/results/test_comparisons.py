@@ -205,7 +205,7 @@ def test_with_enough_seeds_flips_of_signs_have_to_agree(seeds: int, least: float
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 8, 16, 300])
-@pytest.mark.parametrize("p_value", [0.05, 1e-3, 1e-4, 1e-6, 1e-12])
+@pytest.mark.parametrize("p_value", [0.05, 1e-3, 1e-4, 1e-6, 1e-10])
 def test_small_p_values_of_one_difference_are_those_of_the_t_test(degrees: int, p_value: float) -> None:
     bound = float(stats.t.isf(p_value / 2, degrees))
     assert chance_beyond(bound, np.zeros(1, int), degrees) == pytest.approx(p_value, rel=0.02)

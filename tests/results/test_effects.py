@@ -56,6 +56,20 @@ def test_effects_of_a_balanced_grid_are_those_of_an_analysis_of_variance(tmp_pat
     assert list(found["pairs"]) == [9, 6, 6, 3, 3]
 
 
+def test_effects_of_the_other_sign_or_in_another_unit_are_as_sure(tmp_path: Path) -> None:
+    def both(config: Values, iteration: int) -> Values:
+        score = noisy(config, iteration)["linear_r2"]
+        return {"linear_r2": score, "reconstruction_error": -1e-12 * score}
+
+    path = write_sweep(tmp_path / "s", AXES, metrics=both)
+    found = effects(summary_of(path, metrics=["linear_r2", "reconstruction_error"]))
+    one, other = (part.reset_index(drop=True) for _, part in found.groupby("metric", sort=False))
+    assert other["effect"].to_numpy() == pytest.approx(-1e-12 * one["effect"].to_numpy(), rel=1e-6, abs=0)
+    assert other["ci_low"].to_numpy() == pytest.approx(-1e-12 * one["ci_high"].to_numpy(), rel=1e-6, abs=0)
+    for p_values in ("p_value", "p_holm"):
+        assert other[p_values].to_numpy() == pytest.approx(one[p_values].to_numpy(), rel=1e-6, abs=0)
+
+
 @pytest.mark.parametrize("state", [("failed", -1), ("stopped_early", 150)])
 def test_a_trial_that_is_missing_or_did_not_finish_takes_its_partners_along(
     tmp_path: Path, state: tuple[str, int]

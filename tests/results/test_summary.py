@@ -15,7 +15,7 @@ from dd_ray import results
 from dd_ray.errors import UserError
 from dd_ray.metrics import described, seed_interval
 from dd_ray.results.averages import COMPLETE, MARKS, Part, comparable
-from dd_ray.results.comparisons import BEYOND_QUADRATURE, SCALES, expected_largest, pooled_widths, told_apart
+from dd_ray.results.comparisons import BEYOND_QUADRATURE, LEVEL, SCALES, expected_largest, pooled_widths, told_apart
 from dd_ray.results.inference import best_cells, best_region, differing_cells, pooled_intervals
 from dd_ray.results.layout import Layout, combinations
 from dd_ray.results.summary import summarise
@@ -340,7 +340,8 @@ def test_cells_that_may_be_compared_have_pooled_intervals_and_the_best_is_named_
     assert list(pooled_intervals(part_of("kl", scores, says), scores, SCALES)["pooled"][:3]) == ["unlike"] * 3
 
 
-def test_differences_are_told_apart_by_their_references_and_have_intervals_of_their_own_scale() -> None:
+@pytest.mark.parametrize("least", [BEYOND_QUADRATURE, LEVEL])
+def test_differences_are_told_apart_by_their_references_and_have_intervals_of_their_own_scale(least: float) -> None:
     rng, groups = np.random.default_rng(1), np.array([0, 0, 0, 1, 1, 1])
     level = np.logspace(-3, 0, 6)[:, None]
     references = np.repeat(level[[0, 3]], 3, axis=0) * np.exp(0.1 * rng.normal(size=(2, 4)).repeat(3, axis=0))
@@ -348,15 +349,15 @@ def test_differences_are_told_apart_by_their_references_and_have_intervals_of_th
     differences = scores - references
     says = np.array([True, True, True, True, True, False])
     part = part_of("reconstruction_error", differences, says)
-    found = differing_cells(part, differences, references, groups, BEYOND_QUADRATURE)
-    expected = told_apart(scores[says], references[says], groups[says])
+    found = differing_cells(part, differences, references, groups, least)
+    expected = told_apart(scores[says], references[says], groups[says], least)
     assert expected.scale == "log" and 0 < expected.marked.sum() < 5
     np.testing.assert_allclose(found["p_value"], [*expected.p_values, math.nan])
     assert list(found["differs"]) == [*expected.marked, False]
     assert set(found["family"]) == {expected.family}
     halves = [*pooled_widths(differences[says], SCALES[:1]).half, part.half[5]]
     np.testing.assert_allclose(found["high"] - part.mean, halves)
-    alone = differing_cells(part, np.ones((6, 4)), references, groups, BEYOND_QUADRATURE)
+    alone = differing_cells(part, np.ones((6, 4)), references, groups, least)
     assert set(alone["family"]) == {""} and np.isnan(alone["p_value"]).all() and not alone["differs"].any()
 
 
