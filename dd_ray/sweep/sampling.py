@@ -7,7 +7,7 @@ import numpy as np
 import scipy
 
 from dd_ray.config import TrialConfig
-from dd_ray.config.options import Axes, settled, without_effect
+from dd_ray.config.options import Axes, settled
 from dd_ray.errors import UserError
 
 DRAWS_PER_CELL = 8
@@ -50,14 +50,14 @@ def _cell(config: TrialConfig, axes: Axes) -> CellValues:
 
 def _drawn(cells: Collection[CellValues], axes: Axes, seed: int) -> Iterator[CellValues]:
     """Yield each cell once, in the order in which cells are drawn."""
-    left, idle, generator = dict.fromkeys(cells), without_effect(axes), np.random.default_rng(seed)
-    single = {name: values[0] for name, values in axes.items() if values and name != "seed"}
+    left, generator = dict.fromkeys(cells), np.random.default_rng(seed)
+    single = {name: values[0] for name, values in axes.items() if name != "seed"}
     swept = [name for name in single if len(axes[name]) > 1]
     halton = scipy.stats.qmc.Halton(max(1, len(swept)), seed=generator)
     for _ in range(-(-DRAWS_PER_CELL * len(cells) // POINTS_AT_ONCE)):
         for point in halton.random(POINTS_AT_ONCE):
             drawn = {name: axes[name][int(at * len(axes[name]))] for name, at in zip(swept, point, strict=False)}
-            values = settled({**single, **drawn}, idle)
+            values = settled({**single, **drawn})
             cell = tuple(values.get(name) for name in axes if name != "seed")
             if cell in left:
                 del left[cell]

@@ -45,6 +45,18 @@ def test_cells_lie_evenly_along_each_axis(seed):
         assert len(numbers) == 4 and max(numbers.values()) <= 7
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_few_cells_of_a_small_grid_lie_evenly_as_well(seed):
+    grid = "--beta 0.1 0.3 1 3 --gamma 0 0.2 0.5 0.8 --lambda 0".split()
+    drawn = cells("--sample", "4", "--sample-seed", str(seed), grid=grid)
+    assert len({beta for _, beta, *_ in drawn}) == 4
+
+
+def test_of_a_single_cell_all_is_drawn():
+    grid = "--beta 1 --gamma 0.5 --lambda 0 --seeds 3".split()
+    assert cells("--sample", "1", grid=grid) == cells(grid=grid)
+
+
 def test_what_is_excluded_is_not_drawn_and_cells_that_are_one_are_drawn_once():
     grid = "--model beta_vae inertia_vae --beta 1 --gamma 0 0.5 0.8 --lambda 0 3".split()
     kept = cells("--exclude", "gamma=0.8 lambda=3", "--sample", "6", grid=grid)
