@@ -95,6 +95,13 @@ def test_a_collapsed_cell_is_on_the_front_of_rate_and_not_of_a_score(tmp_path: P
     assert front_of(cells, "mcc") == [(beta, 0.0) for beta in BETAS[:3]]
     assert set(cells.loc[cells["collapsed_seeds"] == 2, "beta"]) == {4.0}
 
+    def of_one_seed(config: Values, iteration: int) -> Values:
+        return {**curve(config, iteration), **({"active_units": 4.0} if config["seed"] else {})}
+
+    path = write_sweep(tmp_path / "t", AXES, metrics=of_one_seed)
+    cells = points(summary_of(path, metrics=["kl", "reconstruction_error", "mcc"]), PAIRS)
+    assert cells["collapsed_seeds"].max() == 1 and front_of(cells, "mcc") == [(beta, 0.0) for beta in BETAS[:3]]
+
 
 def test_a_point_has_the_worse_mark_of_its_two_metrics(tmp_path: Path) -> None:
     def without_score(config: Values, iteration: int) -> Values:
@@ -106,6 +113,13 @@ def test_a_point_has_the_worse_mark_of_its_two_metrics(tmp_path: Path) -> None:
     assert of_cell.loc["reconstruction_error"].tolist() == ["complete", 2]
     assert of_cell.loc["mcc"].tolist() == ["undefined", 0]
     assert 0.1 not in {beta for beta, _ in front_of(cells, "mcc")}
+
+
+def test_a_combination_that_the_sweep_lacks_is_no_point(tmp_path: Path) -> None:
+    beside = {"beta": [1.0], "gamma": [0.0]}
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5]}, metrics=curve, beside=beside)
+    cells = points(summary_of(path, metrics=["kl", "reconstruction_error", "mcc"]), PAIRS)
+    assert cells.groupby("y_metric").size().to_dict() == {"reconstruction_error": 3, "mcc": 3}
 
 
 def test_cells_that_did_not_complete_are_on_no_front(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_field_that_was_swept_before_may_be_narrowed_later(sweep):
 
 
 def test_the_manifest_has_the_values_of_all_commands(sweep):
-    before = sweep.manifest() | {"began": "2026-01-02T03:04:05+00:00"}
+    before = sweep.manifest() | dict.fromkeys(("began", "asked"), "2026-01-02T03:04:05+00:00")
     manifest = make_manifest(parse(TINY, ["--gamma", "0.9", "0.5", "--seeds", "2"]), before)
     assert manifest["began"] == before["began"] < manifest["asked"]
     assert manifest["axes"]["gamma"] == [0.0, 0.5, 0.9]
