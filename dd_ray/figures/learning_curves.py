@@ -37,6 +37,7 @@ from dd_ray.figures.common import (
 from dd_ray.figures.looks import SHAPES
 from dd_ray.metrics import described, seed_interval
 from dd_ray.results.cells import Cell, cells_of, settings_of
+from dd_ray.results.table import counted_states
 
 USUAL = ("linear_r2", "mcc", "reconstruction_error", "kl")
 FINISHED = "finished"
@@ -75,7 +76,8 @@ def write_learning_curves(options: Options) -> list[Path]:
     if without := [name for name in options.metrics if name not in metrics]:
         raise UserError(f"--metrics {without[0]} has no value in the cells to draw; give a metric that has.")
     if not metrics:
-        raise UserError("the cells to draw have no value of the usual metrics; give --metrics.")
+        states = counted_states(rows.drop_duplicates("key"))
+        raise UserError(f"the cells to draw have no number of the usual metrics ({states}); give --metrics.")
     curves = pd.concat([curve_of(cell, name) for name in metrics for cell in cells], ignore_index=True)
     figures = {"learning_curves": draw(curves, metrics)}
     tables = {"learning_curves": curves.assign(cell=curves["cell"].map(plain))}

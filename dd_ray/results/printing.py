@@ -11,7 +11,7 @@ from dd_ray.errors import printable
 from dd_ray.metrics import COMPARABLE, REPORTED, described
 from dd_ray.results.cells import Cell, Score, cells_of, settings_of
 from dd_ray.results.joining import SWEEP
-from dd_ray.results.table import STATES, alive
+from dd_ray.results.table import STATES, alive, counted_states
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.starts import PLACE, WEIGHTS, Start
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -29,9 +29,7 @@ ROOM_FOR_A_METRIC = len("  0.123 ± 0.012")
 
 def print_counts(trials: pd.DataFrame) -> None:
     """Print the number of trials by state."""
-    counts = {state: int((trials["state"] == state).sum()) for state in STATES}
-    print(", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count), end="")
-    print(f" of {len(trials)} trials.")
+    print(f"{counted_states(trials)}.")
 
 
 def print_progress(sweep: SweepFolder, trials: pd.DataFrame) -> None:

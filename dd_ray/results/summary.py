@@ -46,7 +46,7 @@ from dd_ray.results.comparisons import BEYOND_QUADRATURE, LEVEL, SCALES
 from dd_ray.results.inference import best_cells, differing_cells, pooled_intervals
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import NOT_GIVEN, Layout, axis_named, combinations, exact, layout_of, swept_fields, with_zero
-from dd_ray.results.table import untrained_rows
+from dd_ray.results.table import counted_states, untrained_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -310,7 +310,8 @@ def _usual_metrics(table: pd.DataFrame) -> list[str]:
     error = "reconstruction_error" if "reconstruction_error" in has else "factor_error"
     metrics = [name for name in (error, "linear_r2", "mcc", "active_units") if name in has]
     if not metrics:
-        raise UserError("this sweep has none of the usual metrics; give --metrics.")
+        states = counted_states(table.drop_duplicates("key"))
+        raise UserError(f"this sweep has no number of the usual metrics ({states}); give --metrics if it has others.")
     return metrics
 
 

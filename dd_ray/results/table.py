@@ -164,6 +164,13 @@ def finished(trials: pd.DataFrame) -> pd.DataFrame:
     return ended[ended["iteration"] == ended["iteration"].max()]
 
 
+def counted_states(trials: pd.DataFrame) -> str:
+    """Return how many of some trials, a row each, are in each state: `3 finished, 1 stopped early of 4 trials`."""
+    counts = {state: int((trials["state"] == state).sum()) for state in STATES}
+    said = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items() if count)
+    return f"{said} of {len(trials)} trials"
+
+
 def untrained_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Return the evaluations of networks before training, without those that began with the weights of others."""
     first = table[table["iteration"] == 0]

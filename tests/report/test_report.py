@@ -23,6 +23,7 @@ from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures import effects as figure_of_effects
+from dd_ray.figures import learning_curves
 from dd_ray.figures.colour_scale import ColourScale
 from dd_ray.figures.effects import names_of as names_of_effects
 from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
@@ -630,6 +631,15 @@ def test_a_sweep_without_evaluations_is_refused(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("missing", -1))
     with pytest.raises(UserError, match="nothing to report"):
         collect(path)
+
+
+def test_a_sweep_of_which_all_diverged_is_refused_in_these_words(tmp_path: Path) -> None:
+    none = {"reconstruction_error": None, "mcc": None}
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("diverged", 150), lambda config, at: none)
+    curves = learning_curves.Options(path=str(path))
+    for refused in (lambda: collect(path), lambda: learning_curves.write_learning_curves(curves)):
+        with pytest.raises(UserError, match="2 diverged of 2 trials"):
+            refused()
 
 
 def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
