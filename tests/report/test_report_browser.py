@@ -774,8 +774,8 @@ def test_cells_and_groups_of_one_evaluation_are_points(browser: Any, tmp_path: P
     until(lambda: browser.execute_script("return document.getElementById('groups').data?.length"))
     drawn = """return document.getElementById('groups').data.map(({mode, customdata, name}) =>
         [mode, name ?? new Set(customdata).size])"""
-    lone, both = [["lines", 1], ["markers", 1], ["markers", "0"]], [["markers", 2], ["markers", "0.5"]]
-    assert browser.execute_script(drawn) == [*lone, *both, ["lines", 1]]
+    cells, means = [["lines", 1], ["markers", 1], ["markers", 2]], [["markers", "0"], ["markers", "0.5"]]
+    assert browser.execute_script(drawn) == [*cells, *[["markers", 0]] * 2, *means, ["lines", 1]]
     assert complaints(browser) == []
 
 
@@ -1070,6 +1070,10 @@ def test_ordered_colours_can_be_seen(browser: Any, wide: Path, scheme: str) -> N
         const panel = getComputedStyle(document.getElementById('groups-section')).backgroundColor;
         return [lines.map(({ line }) => line.color), samples, panel]"""
     lines, samples, back = browser.execute_script(script)
+    drawn = "return document.getElementById('groups').data.map(({ line }) => [line.width, line.color])"
+    order = browser.execute_script(drawn)[:-1]  # the last is the chosen cell
+    assert [width for width, _ in order] == [1] * 8 + [6.5] * 8 + [3.5] * 8  # thick ones, and their edges, above
+    assert {(*numbers_of(colour),) for width, colour in order if width == 6.5} == {(*numbers_of(back),)}
     faint = """return ['groups', 'tradeoffs'].flatMap((id) => document.getElementById(id).data ?? [])
         .filter(({ line, opacity }) => line?.width === 1 && opacity < 1).length"""
     scroll_to(browser, "tradeoffs")
@@ -1350,14 +1354,14 @@ def test_effects_and_curves_of_all_cells_follow_the_metric_and_the_filter(browse
     assert any("λ: 0 → 10, with " in name for name in rows)
     scroll_to(browser, "groups")
     drawn = "return document.getElementById('groups').data?.map((trace) => new Set(trace.customdata ?? []).size)"
-    until(lambda: browser.execute_script(drawn) == [4, 0, 4, 0, 4, 0, 1])  # thin and thick at three γ; the chosen cell
+    until(lambda: browser.execute_script(drawn) == [4] * 3 + [0] * 6 + [1])  # thin, edges, thick; the chosen cell
     dashes = "return document.getElementById('groups').data.map((trace) => trace.line.dash).filter(Boolean)"
     assert browser.execute_script(dashes) == ["solid", "dash", "dashdot", "dot"]  # dotted: the chosen cell
     assert "━ ━ ━ γ = 0.5 (4)" in text(browser, "groups-legend")
     select(browser, "group", "lam")
-    until(lambda: browser.execute_script(drawn) == [6, 0, 6, 0, 1])
+    until(lambda: browser.execute_script(drawn) == [6, 6, 0, 0, 0, 0, 1])
     press(browser, "query", "lambda: 10")
-    until(lambda: browser.execute_script(drawn) == [0, 0, 6, 0, 0])
+    until(lambda: browser.execute_script(drawn) == [0, 6, 0, 0, 0, 0, 0])
     assert "λ = 0 (0)" in text(browser, "groups-legend") and "λ = 10 (6)" in text(browser, "groups-legend")
     until(lambda: "group=lam" in browser.current_url)
     assert not browser.execute_script("return document.getElementById('notes').checkVisibility()")
@@ -1394,7 +1398,8 @@ def test_curves_end_with_the_last_evaluation(browser: Any, page: Path) -> None:
     ends = """const { data } = document.getElementById(arguments[0]) ?? {};
         return data?.filter(({ line }) => line.width > 2 || line.dash)
             .map(({ x, y }) => Math.max(...x.filter((_, i) => y[i] !== null)))"""
-    for name, expected in (("curves", [150] * 5), ("compared-curves", [150] * 5), ("groups", [300, 150, None, 150])):
+    groups = [*[300, 150, None] * 2, 150]
+    for name, expected in (("curves", [150] * 5), ("compared-curves", [150] * 5), ("groups", groups)):
         scroll_to(browser, name)
         found = until(lambda name=name: browser.execute_script(ends, name))
         assert found == expected, name

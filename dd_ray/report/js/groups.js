@@ -47,16 +47,25 @@ function cellsTrace(metric, some, colour, mode) {
   };
 }
 
-function groupTraces(metric, some, colour, text, dash = "solid") {
+/** The curves of some cells; with one evaluation, points. */
+function thinTraces(metric, some, colour) {
   const lone = some.filter((cell) => evaluated(metric, cells[cell].trials).length === 1);
   const dots = lone.length ? [cellsTrace(metric, lone, colour, "markers")] : [];
   const others = some.filter((cell) => !lone.includes(cell));
-  const thin = others.length || !lone.length ? [cellsTrace(metric, others, colour, "lines")] : [];
+  return [...(others.length || !lone.length ? [cellsTrace(metric, others, colour, "lines")] : []), ...dots];
+}
+
+function thickTrace(metric, some, colour, text, dash) {
   const mean = meanOfAll(metric, some);
   const mode = mean.filter((value) => value !== null).length === 1 ? "markers" : "lines";
   const look = { line: { color: colour, width: 3.5, dash }, marker: { color: colour, size: 10 } };
-  const thick = { type: "scatter", mode, x: iterations, y: mean, connectgaps: true, ...look };
-  return [...thin, ...dots, { ...thick, name: text, hoverinfo: "skip" }];
+  return { type: "scatter", mode, x: iterations, y: mean, connectgaps: true, ...look, name: text, hoverinfo: "skip" };
+}
+
+/** What keeps thin lines off a thick one, which could not be told from many of its own colour. */
+function edgeOf({ name, ...thick }) {
+  const color = themeColour("panel");
+  return { ...thick, line: { color, width: 6.5 }, marker: { color, size: 13 } };
 }
 
 function groupLayout(width) {
@@ -80,12 +89,13 @@ function drawGroups() {
   const colours = orderedColours(groups.length);
   const some = [...cells.keys()].filter(isKept);
   const within = ({ from, to }) => some.filter((cell) => place(cell, axis.field) >= from && place(cell, axis.field) <= to);
-  const traces = groups.flatMap((group, i) => groupTraces(state.metric, within(group), colours[i], group.text, groupDash(i)[0]));
+  const thin = groups.flatMap((group, i) => thinTraces(state.metric, within(group), colours[i]));
+  const thick = groups.map((group, i) => thickTrace(state.metric, within(group), colours[i], group.text, groupDash(i)[0]));
   const chosen = some.includes(state.cell) ? [state.cell] : [];
-  const [own] = groupTraces(state.metric, chosen, CHOSEN, "");
+  const [own] = thinTraces(state.metric, chosen, CHOSEN);
   const look = { line: { color: CHOSEN, width: 2.5, dash: "dot" }, marker: { color: CHOSEN, size: 9 } };
   const marked = { ...own, ...look, hoverinfo: "skip" };
-  plot("groups", [...traces, marked], groupLayout(Math.max(200, $("groups").clientWidth)), {
+  plot("groups", [...thin, ...thick.map(edgeOf), ...thick, marked], groupLayout(Math.max(200, $("groups").clientWidth)), {
     plotly_click: ({ points: [point] }) => choose(point.customdata ?? -1),
   });
   $("groups-help").textContent =
