@@ -1309,6 +1309,22 @@ def test_values_that_are_clicked_are_kept(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+def test_values_that_agree_to_six_digits_are_kept_apart(browser: Any, tmp_path: Path) -> None:
+    path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "lam": [0.0, 1.0000001, 1.0000002]})
+    show(browser, write_report(Options(path=str(path), videos=0)))
+    scroll_to(browser, "by-value")
+    browser.execute_script("document.getElementById('by-value').open = true")
+    buttons = browser.find_elements("css selector", "#values [data-field=lam] button")
+    buttons[1].send_keys(ENTER)
+    until(lambda: browser.execute_script(KEPT) == 2)
+    assert [button.get_attribute("aria-pressed") for button in buttons] == ["false", "true", "false"]
+    buttons[1].send_keys(ENTER)
+    press(browser, "query", "lambda <= 1.0000001")
+    until(lambda: browser.execute_script(KEPT) == 4)
+    press(browser, "query", " and lambda = 1")  # the nearest
+    until(lambda: browser.execute_script(KEPT) == 2)
+
+
 def test_pinned_cells_are_compared_and_play_together(browser: Any, page: Path) -> None:
     show(browser, page)
     assert not browser.execute_script("return document.getElementById('compared-section').checkVisibility()")

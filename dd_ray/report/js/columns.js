@@ -54,16 +54,25 @@ const exactlyText = (text) => (/[",]|^\s|\s$/.test(text) ? `="${text.replaceAll(
 const textMeant = (filter) =>
   new RegExp(`^${QUOTED}$`).test(filter) ? filter.slice(2, -1).replaceAll('""', '"') : filter.slice(1).trim();
 
-/** Whether a value, or what is shown of it, is what a filter says: a range, an exact text after =, or a part of it. */
-function fits(text, value, shownAs) {
+/** A number as it is meant: the nearest of the values that agree with it in the digits of labels, if any does. */
+function meant(number, values) {
+  const off = (value) => Math.abs(value - number);
+  const alike = values.filter((value) => off(value) <= EXACT * Math.max(Math.abs(value), 1e-12));
+  return alike.sort((one, other) => off(one) - off(other))[0] ?? number;
+}
+
+/**
+ * Whether a value, or what is shown of it, is what a filter says: a range, an exact text after =, or a part of it;
+ * `values` are those that the column has.
+ */
+function fits(text, value, shownAs, values) {
   const range = typeof value === "number" ? rangeOf(text) : null;
   if (!range) {
     const [wanted, has] = [text, String(shownAs ?? value)].map((one) => one.toLowerCase());
     return wanted.startsWith("=") ? has === textMeant(wanted) : has.includes(wanted);
   }
   const [low, high, closed] = range;
-  const room = closed ? EXACT * Math.max(Math.abs(value), 1e-12) : 0;
-  return closed ? value >= low - room && value <= high + room : value > low && value < high;
+  return closed ? value >= meant(low, values) && value <= meant(high, values) : value > low && value < high;
 }
 
 const partsOf = (text) =>
@@ -73,11 +82,12 @@ const partsOf = (text) =>
 const inSigns = (text) => text.replaceAll("≤", "<=").replaceAll("≥", ">=").replaceAll("≠", "!=");
 
 /** Whether a column's filter keeps a value; one with commas is a list of what to keep, where it is not a text itself. */
-function fitsAny(typed, value, shownAs) {
+function fitsAny(typed, value, shownAs, values = [value]) {
   const text = inSigns(typed);
-  if (text.startsWith("!=")) return !fitsAny(text.slice(1), value, shownAs);
+  if (text.startsWith("!=")) return !fitsAny(text.slice(1), value, shownAs, values);
   const parts = partsOf(text);
-  return fits(text, value, shownAs) || (parts.length > 1 && parts.some((part) => fits(part, value, shownAs)));
+  const fitting = (part) => fits(part, value, shownAs, values);
+  return fitting(text) || (parts.length > 1 && parts.some(fitting));
 }
 
 /** What a filter of one axis says that keeps some of its values; nothing where it keeps none or all. */
@@ -88,7 +98,7 @@ function filterOfValues(axis, some) {
 }
 
 const keeps = (text, column, cell) =>
-  fitsAny(text, column.text ? String(column.value(cell)) : column.value(cell), column.shown?.(cell));
+  fitsAny(text, column.text ? String(column.value(cell)) : column.value(cell), column.shown?.(cell), column.axis?.values);
 
 const plainName = (name) => name.toLowerCase().replace(/[\s_-]/g, "");
 

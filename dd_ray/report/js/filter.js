@@ -2,7 +2,7 @@
 
 function valuesKept(axis) {
   const filter = state.filters[axis.field];
-  return filter ? axis.values.filter((value) => fitsAny(filter, value, axisText(axis, value))) : [];
+  return filter ? axis.values.filter((value) => fitsAny(filter, value, axisText(axis, value), axis.values)) : [];
 }
 
 /** Keep the cells of a value as well, or no longer. */

@@ -54,7 +54,7 @@ function rangeAlong(column) {
   if (!filter) return null;
   if (!column.axis || !hasPlaces(column.axis)) return rangeOf(filter);
   const { values, text } = column.axis;
-  const some = [...values.keys()].filter((i) => fitsAny(filter, values[i], text[i]));
+  const some = [...values.keys()].filter((i) => fitsAny(filter, values[i], text[i], values));
   if (!some.length) return rangeOf(filter) || filter === NO_VALUE ? [-2, -1.5] : null;
   return some.at(-1) - some[0] === some.length - 1 ? [some[0] - 0.1, some.at(-1) + 0.1] : null;
 }
