@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from dd_ray import results
 from dd_ray.command_line import optional
 from dd_ray.config.labels import in_a_name
-from dd_ray.config.options import option_name, shown
+from dd_ray.config.options import option_name, shown_apart
 from dd_ray.config.symbols import setting
 from dd_ray.figures.axis_curves import draw_curve
 from dd_ray.figures.cell_marks import lines_above_curve, lines_in_cell
@@ -178,15 +178,16 @@ def _draw_titles(
     blocks: Sequence[NDArray[Any]], columns: Sequence[Mapping[str, Any]], cells: pd.DataFrame, layout: Layout
 ) -> None:
     """Write the titles of panels: above the first metric, or above every metric if panels take several rows."""
+    among = {layout.columns: values_along(cells, layout.columns)} if layout.columns else {}
     for block in blocks if len(blocks[0]) > 1 or not layout.y else blocks[:1]:
         notes = 0 if layout.y else lines_above_curve(cells)
         for panel, column in zip(block.ravel(), columns, strict=False):
-            text = setting(column) if len(block) > 1 or block is blocks[0] else ""
+            text = setting(column, among) if len(block) > 1 or block is blocks[0] else ""
             panel.set_title(text, fontsize=9, pad=6 + 9 * notes)  # above a curve's notes
 
 
 def _has_long_labels(cells: pd.DataFrame, layout: Layout) -> bool:
-    return not has_numbers(cells, layout) or max(len(shown(x)) for x in values_along(cells, layout.x)) > 8
+    return not has_numbers(cells, layout) or max(map(len, shown_apart(values_along(cells, layout.x)))) > 8
 
 
 def _panel_size(cells: pd.DataFrame, layout: Layout) -> tuple[float, float]:
@@ -226,15 +227,15 @@ def _heights(cells: pd.DataFrame, layout: Layout, rows: int, words: str) -> tupl
     return _panel_size(cells, layout)[1], 0.35 if rows > 1 else 0.12, 1.1 + 0.18 * (words.count("\n") + 1)
 
 
-def title_of(name: str, summary: Summary, rest: Mapping[str, Any]) -> str:
-    """Return the title of a sweep's figure, for one combination of the fields that have no place in it."""
+def title_of(name: str, summary: Summary, rest: str) -> str:
+    """Return the title of a sweep's figure, for one combination of the fields that have no place in it, in words."""
     seeds = summary.cells["seeds_in_cell"]
     fewest, most = seeds[seeds > 0].min(), seeds.max()
     several = f"{most}" if fewest == most else f"{fewest} to {most}"
     mean = "mean ± 95% interval" if has_numbers(summary.cells, summary.layout) else "mean"
     number = "1 seed" if most == 1 else f"{mean} of {several} seeds"
     at = f"iteration {summary.iteration:,}" + (f" of {summary.last:,}" if summary.iteration < summary.last else "")
-    return "\n".join(filter(None, [name, f"{at}, {number}", _title_of_differences(summary), setting(rest)]))
+    return "\n".join(filter(None, [name, f"{at}, {number}", _title_of_differences(summary), rest]))
 
 
 def _title_of_differences(summary: Summary) -> str:
@@ -269,10 +270,11 @@ def write_maps(options: Options) -> list[Path]:
     stem += "" if options.iteration is None else f"_iteration_{summary.iteration}"
     figures: dict[str, Figure] = {}
     taken: set[str] = set()
+    among = {axis: values_along(summary.cells, axis) for axis in summary.layout.rest}
     for rest in combinations(summary.cells, summary.layout.rest):
         part = replace(summary, cells=_matching(summary.cells, rest), trials=_matching(summary.trials, rest))
         if (part.cells["mark"] != "absent").any():
-            title = title_of(name_in_title(*options.paths), part, rest)
+            title = title_of(name_in_title(*options.paths), part, setting(rest, among))
             here = f"{stem}{_suffix(rest)}"
             here += f"_{len(taken) + 1}" if here in taken else ""  # texts may differ in what no name holds
             taken.add(here)

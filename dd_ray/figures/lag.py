@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from dd_ray.config.options import shown
+from dd_ray.config.options import shown_apart
 from dd_ray.config.symbols import setting, symbol
 from dd_ray.figures.common import frame, ordered_colours
 from dd_ray.probes.lag import LEAST_SHOWN
@@ -26,7 +26,7 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
     """
     gammas = sorted(networks["filtered_with_gamma"].dropna().unique())
     places = {gamma: i for i, gamma in enumerate(gammas)}
-    names = [shown(gamma) for gamma in gammas]
+    names = shown_apart(gammas)
     if networks["filtered_with_gamma"].isna().any():
         places, names = {gamma: i + 1 for gamma, i in places.items()}, ["no filter", *names]
     groups: dict[str, list[int]] = {}

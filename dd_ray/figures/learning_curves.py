@@ -8,7 +8,7 @@ and where the worst diverged or were stopped it is too good. The legend says whi
 RMSprop normalises the gradient, so that with a large weight of a penalty reconstruction is learned later.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -77,15 +77,16 @@ def write_learning_curves(options: Options) -> list[Path]:
         raise UserError(f"--metrics {without[0]} has no value in the cells to draw; give a metric that has.")
     if not metrics:
         states = counted_states(rows.drop_duplicates("key"))
-        raise UserError(f"the cells to draw have no number of the usual metrics ({states}); give --metrics.")
-    curves = pd.concat([curve_of(cell, name) for name in metrics for cell in cells], ignore_index=True)
+        raise UserError(f"the cells to draw have no value of the usual metrics; give --metrics. Ended: {states}.")
+    among = {name: [cell.values[name] for cell in cells] for name in settings}
+    curves = pd.concat([curve_of(cell, name, among) for name in metrics for cell in cells], ignore_index=True)
     figures = {"learning_curves": draw(curves, metrics)}
     tables = {"learning_curves": curves.assign(cell=curves["cell"].map(plain))}
     return write(folder_of(options.path, options.out, options.more), figures, tables)
 
 
-def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
-    """Return a metric of a cell over its evaluations.
+def curve_of(cell: Cell, metric: str, among: Mapping[str, Collection[Any]]) -> pd.DataFrame:
+    """Return a metric of a cell over its evaluations; `among` has the values that its own are to be told from.
 
     Returns:
         Columns `cell`, `metric`, `iteration`, `mean`, `low`, `high` (NaN with one seed); `seeds`, how many are
@@ -98,7 +99,9 @@ def curve_of(cell: Cell, metric: str) -> pd.DataFrame:
         if len(values):
             mean, low, high = map(float, seed_interval(values))
             numbers = {"mean": mean, "low": low, "high": high, "seeds": len(values)}
-            rows.append({"cell": _name(cell.values), "metric": metric, "iteration": iteration, **numbers, **of_cell})
+            rows.append(
+                {"cell": _name(cell.values, among), "metric": metric, "iteration": iteration, **numbers, **of_cell}
+            )
     return pd.DataFrame(rows)
 
 
@@ -208,8 +211,8 @@ def _parts_of(cell: Cell) -> dict[str, str]:
     return {name: value for name, value in parts_of(cell.trials["label"].iloc[0]).items() if name != "seed"}
 
 
-def _name(values: Mapping[str, Any]) -> str:
-    return setting({name: value for name, value in values.items() if value is not None})
+def _name(values: Mapping[str, Any], among: Mapping[str, Collection[Any]]) -> str:
+    return setting({name: value for name, value in values.items() if value is not None}, among)
 
 
 def draw_sweep(location: str, folder: Path) -> list[Path]:

@@ -74,7 +74,10 @@ class Looks(ABC):
         return {"marker": self.shape_of(cell), "markersize": self.sizes[cell[self.sized]] if self.sized else SIZE}
 
     def _legend_of_sizes(self) -> list[Line2D]:
-        return [entry(setting({self.sized or "": v}), markersize=size, **GREY) for v, size in self.sizes.items()]
+        return [
+            entry(setting({self.sized or "": v}, {self.sized or "": self.sizes}), markersize=size, **GREY)
+            for v, size in self.sizes.items()
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +138,18 @@ class ByField(Looks):
     def legend(self) -> list[list[Line2D]]:
         both = self.shapes if self.shape == self.colour else {}
         colours = [
-            entry(setting({self.colour: value}), color=colour, marker=both.get(value, SHAPES[0]))
+            entry(
+                setting({self.colour: value}, {self.colour: self.colours}),
+                color=colour,
+                marker=both.get(value, SHAPES[0]),
+            )
             for value, colour in self.colours.items()
         ]
         alone = {} if both else self.shapes
-        shapes = [entry(setting({self.shape: value}), marker=shape, **GREY) for value, shape in alone.items()]
+        shapes = [
+            entry(setting({self.shape: value}, {self.shape: self.shapes}), marker=shape, **GREY)
+            for value, shape in alone.items()
+        ]
         return [colours, shapes, self._legend_of_sizes()]
 
 

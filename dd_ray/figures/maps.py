@@ -61,7 +61,7 @@ def draw_map(
         region[at[::-1]] = cell.get("in_best_region", False)
     _draw_outline(panel, outline(region))
     panel.set(xlim=(-0.5, len(xs) - 0.5), ylim=(-0.5, len(ys) - 0.5))
-    panel.set_yticks(range(len(ys)), [written(y) for y in ys])
+    panel.set_yticks(range(len(ys)), [written(y, ys) for y in ys])
     panel.tick_params(length=0, labelsize=8)
     panel.spines[:].set_visible(False)
 
@@ -100,7 +100,8 @@ def label_axes(blocks: Sequence[NDArray[Any]], cells: pd.DataFrame, x: str, y: s
         y: the field along y, if there is one.
         upright: whether to turn the values of x, as for long ones.
     """
-    labels = [written(value) for value in values_along(cells, x)]
+    xs = values_along(cells, x)
+    labels = [written(value, xs) for value in xs]
     wrapped = len(blocks[0]) > 1
     for block in blocks:
         for column in block.T:

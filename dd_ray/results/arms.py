@@ -156,10 +156,11 @@ def _key(changed: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 def _names(changes: Sequence[Mapping[str, Any]]) -> dict[tuple[tuple[str, Any], ...], str]:
     """Name each change in words; without the model if no other model has such a change."""
     names = {}
+    among = {name: [other[name] for other in changes if name in other] for name in set().union(*changes)}
     for changed in changes:
         rest = {name: value for name, value in changed.items() if name != "model"}
         alike = {other.get("model") for other in changes if rest.keys() <= other.keys()}
-        names[_key(changed)] = plain(setting(rest if rest and len(alike) == 1 else changed))
+        names[_key(changed)] = plain(setting(rest if rest and len(alike) == 1 else changed, among))
     return names
 
 

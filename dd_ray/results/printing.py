@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from dd_ray.command_line import Column, console, counted, duration, fitting, print_table, say, width_of
-from dd_ray.config.options import option_name, shown
+from dd_ray.config.options import option_name, shown, shown_apart
 from dd_ray.errors import printable
 from dd_ray.metrics import COMPARABLE, REPORTED, described
 from dd_ray.results.cells import Cell, Score, cells_of, settings_of
@@ -138,7 +138,9 @@ def _left_columns(cells: Sequence[Cell], settings: Sequence[str], width: int) ->
 
 def _setting_column(cells: Sequence[Cell], name: str) -> Column:
     values = [cell.values[name] for cell in cells]
-    texts, short = ([shown(value, digits) for value in values] for digits in (6, 4))
+    distinct = [*dict.fromkeys(values)]
+    apart = dict(zip(distinct, shown_apart(distinct), strict=True))
+    texts, short = [apart[value] for value in values], [shown(value, 4) for value in values]
     if max(map(len, texts)) > len("0.00123") and len(set(short)) == len(set(texts)):
         texts = short  # values of a search have many digits, of which few suffice
     texts = ["" if value is None else text for value, text in zip(values, texts, strict=True)]

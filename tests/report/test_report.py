@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import Normalize
 from PIL import Image
@@ -23,7 +24,7 @@ from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures import effects as figure_of_effects
-from dd_ray.figures import learning_curves
+from dd_ray.figures import grid_maps, learning_curves
 from dd_ray.figures.colour_scale import ColourScale
 from dd_ray.figures.effects import names_of as names_of_effects
 from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
@@ -34,7 +35,9 @@ from dd_ray.report.command import Options, write_report
 from dd_ray.report.content import MOST_ITERATIONS, collect
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
+from dd_ray.results.arms import arms_of
 from dd_ray.results.effects import effects
+from dd_ray.results.printing import print_cells
 from dd_ray.results.tradeoffs import points
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -724,6 +727,24 @@ def test_values_that_agree_to_six_digits_are_told_apart(tmp_path: Path, capsys: 
     assert "λ: 0 → 1.0000001" in names and "λ: 0 → 1.0000002" in names
     figure_of_effects.main([str(path), "--metrics", "mcc", "--out", str(tmp_path)])
     assert "λ: 0 → 1.0000002" in capsys.readouterr().out
+
+
+def test_figures_and_tables_tell_such_values_apart_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5, 0.5000001], "lam": [0.0, 1.0000001, 1.0000002]}
+    path = write_sweep(tmp_path / "s", axes)
+    summary, trials = summary_of(path, metrics=["mcc"]), results.final(results.load(path))
+    drawn = grid_maps.draw(summary, [ColourScale.of(summary, "mcc")], "title")
+    first, *_ = panels = [panel for panel in drawn.axes if panel.get_title()]
+    assert [panel.get_title() for panel in panels] == ["λ = 0", "λ = 1.0000001", "λ = 1.0000002"]
+    assert [label.get_text() for label in first.get_xticklabels()] == ["0", "0.5", "0.5000001"]
+    curves = learning_curves.Options(path=str(path), out=tmp_path, metrics=("mcc",), cells=("beta=0.1",))
+    named = pd.read_csv(learning_curves.write_learning_curves(curves)[-1])["cell"].unique()
+    assert len(named) == 9 and "β = 0.1, γ = 0.5000001, λ = 1.0000002" in named
+    arms = arms_of(trials)
+    assert arms is not None and len({arm.name for arm in arms.others}) == 8
+    print_cells(trials, width=100)
+    told = capsys.readouterr().out
+    assert "1.0000001" in told and "1.0000002" in told and "0.5000001" in told
 
 
 def test_effects_of_one_seed_have_no_word_of_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
