@@ -7,7 +7,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote
@@ -1220,6 +1220,31 @@ def test_text_of_twice_the_size_fits_a_phone_and_grows_in_plots_too(start: Start
     assert phone.execute_script("return [document.documentElement.scrollWidth, innerWidth]") == [360, 360]
     assert phone.execute_script("return parseFloat(getComputedStyle(document.querySelector('.hint')).fontSize)") > 25
     assert complaints(phone) == []
+
+
+def test_plots_have_room_for_text_of_twice_the_size(browser: Any, page: Path, wide: Path) -> None:
+    show(browser, page)
+    larger = "document.documentElement.style.fontSize = arguments[0]; dispatchEvent(new Event('resize'))"
+    browser.execute_script(larger, "200%")
+    until(lambda: browser.execute_script("return document.getElementById('map').layout.font.size") == 24)
+    at, across, above = (place_on_map(browser, x, y) for x, y in ((0, 0), (1, 0), (0, 1)))
+    boxes = """return [...document.querySelectorAll(arguments[0])].map((one) => one.getBoundingClientRect())
+        .map(({ left, right, top, bottom }) => [left, right, top, bottom])"""
+    texts = browser.execute_script(boxes, "#map .textpoint text")
+    assert len(texts) == 6 and max(right - left for left, right, _, _ in texts) < across["x"] - at["x"]
+    assert max(bottom - top for _, _, top, bottom in texts) < at["y"] - above["y"]
+    show(browser, wide)
+    browser.execute_script(larger, "200%")
+    scroll_to(browser, "tradeoffs")
+    until(lambda: browser.execute_script("return document.getElementById('tradeoffs').layout?.font.size") == 24)
+    settle(browser)
+    titles = browser.execute_script(boxes, "#tradeoffs .infolayer text[class$=title]")
+    apart = [
+        one[1] <= other[0] or other[1] <= one[0] or one[3] <= other[2] or other[3] <= one[2]
+        for one, other in combinations(titles, 2)
+    ]
+    assert len(apart) > 10 and all(apart)
+    browser.execute_script(larger, "")
 
 
 KEPT = "return [...document.querySelectorAll('#table tbody tr')].length"

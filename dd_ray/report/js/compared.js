@@ -87,7 +87,7 @@ function comparedMetrics() {
 
 function drawCompared() {
   if (!state.pins.length) return;
-  const width = Math.max(200, $("compared-curves").clientWidth);
+  const width = widthOf("compared-curves");
   const some = comparedMetrics();
   const columns = Math.min(some.length, width > 1000 ? 6 : width > 560 ? 3 : 2);
   const traces = some.flatMap((metric, i) =>

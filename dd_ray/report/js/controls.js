@@ -66,7 +66,7 @@ function buildTime() {
 }
 
 function followWindow() {
-  const fit = () => store.update({ width: innerWidth }); // a phone's address bar, which comes and goes, changes none
+  const fit = () => store.update({ width: innerWidth, text: textSize() }); // a phone's address bar, which comes and goes, changes none
   addEventListener("resize", () => soon(fit));
   systemDark.addEventListener("change", () => store.update({ systemIsDark: systemDark.matches }));
 }

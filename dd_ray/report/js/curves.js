@@ -139,7 +139,7 @@ const curvesOfPart = (part) => curved.slice(part * FEW_CURVES, (part + 1) * FEW_
 
 /** Traces and layout of some metrics' curves. */
 function figureOfCurves(some) {
-  const width = Math.max(200, $("curves").clientWidth);
+  const width = widthOf("curves");
   const columns = Math.min(curved.length, width > 560 ? 3 : 2);
   return [some.flatMap((metric, i) => curveTraces(metric, i ? i + 1 : "")), curveLayout(columns, width, some, [state.cell])];
 }

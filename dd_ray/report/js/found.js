@@ -69,7 +69,7 @@ function foundPanels() {
 }
 
 function drawFound() {
-  const width = Math.max(200, $("found").clientWidth);
+  const width = widthOf("found");
   const panels = foundPanels();
   const columns = width > 860 ? panels.length : 1;
   const rows = Math.ceil(panels.length / columns);

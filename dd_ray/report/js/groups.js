@@ -95,7 +95,7 @@ function drawGroups() {
   const [own] = thinTraces(state.metric, chosen, CHOSEN);
   const look = { line: { color: CHOSEN, width: 2.5, dash: "dot" }, marker: { color: CHOSEN, size: 9 } };
   const marked = { ...own, ...look, hoverinfo: "skip" };
-  plot("groups", [...thin, ...thick.map(edgeOf), ...thick, marked], groupLayout(Math.max(200, $("groups").clientWidth)), {
+  plot("groups", [...thin, ...thick.map(edgeOf), ...thick, marked], groupLayout(widthOf("groups")), {
     plotly_click: ({ points: [point] }) => choose(point.customdata ?? -1),
   });
   $("groups-help").textContent =

@@ -64,7 +64,7 @@ const SMALLEST = 8; // pixels, of numbers that can be read
 const hasLines = (height, font) => height > 2.4 * font;
 
 function mapSize() {
-  const width = Math.max(200, $("map").clientWidth);
+  const width = widthOf("map");
   const labels = yField ? Math.max(...axisOf[yField].text.map((text) => text.length)) : 0;
   const across = Math.max(...axisOf[xField].text.map((text) => text.length));
   const margin = withBar({ l: 32 + 7 * labels, r: 12, b: 50 });

@@ -51,7 +51,7 @@ function smallAxis(field, labelled) {
 
 /** Where each small map lies, in pixels, and how large all are together. */
 function smallPlaces(count) {
-  const width = Math.max(200, $("multiples").clientWidth);
+  const width = widthOf("multiples");
   const margin = { l: 14 + 6 * Math.max(0, ...(yField ? axisOf[yField].text : [""]).map(({ length }) => length)), r: 8, t: 22, b: 22 };
   const [gapX, gapY] = [10, 22];
   const rows = Math.ceil(count / Math.max(1, Math.ceil((width - margin.l) / WIDEST_SMALL_MAP)));

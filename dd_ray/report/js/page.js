@@ -8,6 +8,9 @@ function element(tag, text = "", attributes = {}) {
   return made;
 }
 
+/** How many times as large as usual the reader's text is. */
+const textSize = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+
 const isPrinting = () => document.documentElement.classList.contains("printing");
 
 /** Give a list its options, unless it has them: it may be open. */

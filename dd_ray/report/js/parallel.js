@@ -180,7 +180,7 @@ function sayWithoutWebgl() {
 
 function drawParallel() {
   const { metric, time } = state;
-  const room = $("parallel").parentElement.clientWidth;
+  const room = $("parallel").parentElement.clientWidth / textSize();
   parallelDrawn = parallelShown(room);
   const width = Math.max(room, AXIS_WIDTH * parallelDrawn.length);
   const middle = (metric.min + metric.max) / 2;
@@ -199,7 +199,7 @@ function drawParallel() {
     },
     unselected: { line: { color: themeColour("soft"), opacity: 0.15 } },
   };
-  $("parallel").style.width = `${width}px`;
+  $("parallel").style.width = `${width * textSize()}px`;
   const layout = { ...baseLayout(), width, height: 340, margin: { l: 46, r: 46, t: 44, b: 18 } };
   plot("parallel", [trace], layout, { plotly_restyle: brushed });
   sayWithoutWebgl();

@@ -5,21 +5,30 @@ const NOT_KEPT = 0.12; // opacity of points that the filter does not keep
 const AXIS = { fixedrange: true, zeroline: false, ticklabeloverflow: "allow" };
 const QUIET = { displayModeBar: false, displaylogo: false, responsive: false, scrollZoom: false };
 
-/** A layout or trace for a reader whose text is larger than usual: with its fonts, and with margins for them. */
-function enlarged(part, size) {
+/** How wide a plot may be, in pixels of text of the usual size: it is laid out for these, and then enlarged. */
+const widthOf = (id) => Math.max(200, $(id).clientWidth) / textSize();
+
+const WITH_TEXT = ["height", "standoff", "thickness", "xshift", "yshift", "ypad"]; // names of what grows with text
+/** What grows with text where it is part of something: its fonts, its margins, what is given in pixels. */
+function growing(part, name) {
+  if (/font$/.test(name)) return ["size"];
+  if (name === "margin") return ["l", "r", "t", "b"];
+  const inPixels = ["x", "y"].flatMap((side) => (part[`${side}sizemode`] === "pixel" ? [`${side}0`, `${side}1`] : []));
+  return [...WITH_TEXT, ...inPixels, ...("margin" in part ? ["width"] : [])];
+}
+
+/** A layout or trace for a reader whose text is larger than usual. */
+function enlarged(part, size, name = "") {
   if (Array.isArray(part)) return typeof part[0] === "object" ? part.map((one) => enlarged(one, size)) : part;
   if (part === null || typeof part !== "object") return part;
-  const larger = ([name, value]) => {
-    if (name === "margin") return [name, Object.fromEntries(Object.entries(value).map(([side, px]) => [side, side === "autoexpand" ? px : px * size]))];
-    if (!/font$/.test(name) || typeof value?.size !== "number") return [name, enlarged(value, size)];
-    return [name, { ...value, size: value.size * size }];
-  };
+  const grown = growing(part, name);
+  const larger = ([key, value]) => [key, grown.includes(key) && typeof value === "number" ? value * size : enlarged(value, size, key)];
   return Object.fromEntries(Object.entries(part).map(larger));
 }
 
 /** Traces and layout as the reader's size of text asks for them. */
 function sized(traces, layout) {
-  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+  const size = textSize();
   return size === 1 ? [traces, layout] : [traces.map((trace) => enlarged(trace, size)), enlarged(layout, size)];
 }
 

@@ -41,7 +41,7 @@ function scatterAxis(name) {
 function drawScatter() {
   const { metric, time } = state;
   const [across, up] = [placesAlong(state.across), placesAlong(state.up)];
-  const width = Math.max(200, $("map").clientWidth);
+  const width = widthOf("map");
   const margin = withBar({ l: 66, r: 14, b: 56 });
   const points = {
     type: "scatter",

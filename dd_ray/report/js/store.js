@@ -17,13 +17,14 @@ const state = Object.seal({
   theme: "auto",
   systemIsDark: systemDark.matches,
   width: innerWidth,
+  text: textSize(),
 });
 const mapped = () => state.metric.views[state.compared];
 
 /** What decides which cells are kept; the marks of some depend on the metric and the iteration. */
 const KEEPING = ["filters", "query"];
 /** What every plot depends on. */
-const LOOK = ["theme", "systemIsDark", "width"];
+const LOOK = ["theme", "systemIsDark", "width", "text"];
 
 const FRAME = 40; // milliseconds in which views are drawn; those left over wait until these are seen
 const QUIET_FIRST = 300; // milliseconds without a change before what is out of sight is drawn anew

@@ -68,7 +68,7 @@ const laneHeight = () => Math.min(16, Math.max(3, MOST_HEIGHT / (Math.max(...att
 function barsOf(ended) {
   const some = attempts.filter(({ state }) => state === ended);
   const { colour, pattern } = ENDS[ended] ?? ENDS.left;
-  const shortest = (2000 * shownSeconds()) / Math.max(200, $("timeline").clientWidth); // two pixels
+  const shortest = (2000 * shownSeconds()) / widthOf("timeline"); // two pixels
   return {
     ...{ type: "bar", orientation: "h", name: ended, width: 0.86 },
     base: some.map(({ began }) => drawnAt(began)),
@@ -128,7 +128,7 @@ function drawTimeline() {
   describeTimeline();
   if (!attempts.length) return;
   const ended = Object.keys(ENDS).filter((name) => attempts.some(({ state }) => state === name));
-  plot("timeline", ended.map(barsOf), timelineLayout(Math.max(200, $("timeline").clientWidth)), {
+  plot("timeline", ended.map(barsOf), timelineLayout(widthOf("timeline")), {
     plotly_click: ({ points: [point] }) => toAttempt(point.customdata),
   });
 }

@@ -220,7 +220,7 @@ function tradeoffAxis(metric, others) {
 }
 
 function drawTradeoffs() {
-  const width = Math.max(200, $("tradeoffs").clientWidth);
+  const width = widthOf("tradeoffs");
   const columns = width > 860 ? data.tradeoffs.length : 1;
   const rows = Math.ceil(data.tradeoffs.length / columns);
   const [height, gapX, gapY] = [360, 84, 86]; // pixels: of a panel with its labels, and of labels between panels
