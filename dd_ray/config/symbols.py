@@ -1,5 +1,6 @@
 """Names of config fields in words and symbols, for figures, tables and sentences."""
 
+import itertools
 import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -31,6 +32,11 @@ def written(value: Any, among: Collection[Any] = ()) -> str:
     known = [*dict.fromkeys(among)]
     text = dict(zip(known, shown_apart(known), strict=True))[value] if known else shown(value)
     return text.replace("$", r"\$")
+
+
+def values_of(settings: Collection[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the values that each field has in some settings: those `among` which `setting` tells its own apart."""
+    return {field: [each[field] for each in settings if field in each] for field in {*itertools.chain(*settings)}}
 
 
 def setting(values: Mapping[str, Any], among: Mapping[str, Collection[Any]] = MappingProxyType({})) -> str:

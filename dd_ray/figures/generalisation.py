@@ -30,7 +30,7 @@ from dd_ray import results
 from dd_ray.command_line import Format, optional, positional
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.config.symbols import setting
+from dd_ray.config.symbols import setting, values_of
 from dd_ray.data import FACTORS, Levels, make_dataset
 from dd_ray.data.split import NUM_INTERVALS
 from dd_ray.errors import UserError
@@ -125,6 +125,7 @@ def draw_curves(trials: pd.DataFrame) -> Figure:
     """Draw held-out and seen errors over the share that was trained on."""
     rows = curves(trials)
     keys = [*_swept(trials), "split"]
+    among = {name: rows[name].dropna().unique() for name in keys}
     groups = list(rows.groupby(keys, sort=False, dropna=False))
     size = (min(len(groups), 4), -(-len(groups) // 4))
     figure = Figure(figsize=(3.4 * size[0] + 0.6, 3.0 * size[1] + 0.7), layout="constrained", facecolor="white")
@@ -133,7 +134,7 @@ def draw_curves(trials: pd.DataFrame) -> Figure:
         _draw_parts(panel, group)
         *others, split = values
         named: dict[str, Any] = dict(zip(keys[:-1], others, strict=True))
-        told = setting({name: value for name, value in named.items() if not pd.isna(value)})
+        told = setting({name: value for name, value in named.items() if not pd.isna(value)}, among)
         panel.set_title("\n".join(filter(None, [f"share of the {split}", told])), fontsize=9)
     for panel in panels.flat[len(groups) :]:
         panel.axis("off")
@@ -245,12 +246,13 @@ def positions_table(name: str, maps: Sequence[Positions]) -> pd.DataFrame:
 def _by_setting(subjects: Sequence[Network]) -> dict[str, list[Network]]:
     """Group the networks with held-out levels and a decoder by setting, over their seeds."""
     groups: dict[str, list[Network]] = {}
+    among = values_of([subject.settings for subject in subjects])
     for subject in subjects:
         if subject.config.split == "levels" and subject.config.traits.draws:
             told = {
                 name: value for name, value in subject.settings.items() if name not in ("seed", "split", "num_test")
             }
-            groups.setdefault(setting(told) or subject.name, []).append(subject)
+            groups.setdefault(setting(told, among) or subject.name, []).append(subject)
     return groups
 
 

@@ -1,6 +1,6 @@
 """Draws the lag of networks over γ, with the share of frames for which it is known."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from dd_ray.config.options import shown_apart
-from dd_ray.config.symbols import setting, symbol
+from dd_ray.config.symbols import setting, symbol, values_of
 from dd_ray.figures.common import frame, ordered_colours
 from dd_ray.probes.lag import LEAST_SHOWN
 from dd_ray.probes.networks import Network
@@ -30,8 +30,9 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
     if networks["filtered_with_gamma"].isna().any():
         places, names = {gamma: i + 1 for gamma, i in places.items()}, ["no filter", *names]
     groups: dict[str, list[int]] = {}
+    among = values_of([subject.settings for subject in subjects])
     for i, subject in enumerate(subjects):
-        groups.setdefault(_group(subject), []).append(i)
+        groups.setdefault(_group(subject, among), []).append(i)
     any_known = bool((networks["shows_a_circle"] >= LEAST_SHOWN).any())
     height = (5.4 if any_known else 2.6) + 0.2 * (len(groups) // 3 + 1)
     figure = Figure(figsize=(7.2, height), layout="constrained", facecolor="white")
@@ -58,9 +59,10 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
     return figure
 
 
-def _group(subject: Network) -> str:
+def _group(subject: Network, among: Mapping[str, Collection[Any]]) -> str:
     """Return the settings that distinguish a network from others, except for γ and the seed."""
-    name = setting({field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")})
+    told = {field: value for field, value in subject.settings.items() if field not in ("gamma", "seed")}
+    name = setting(told, among)
     return f"original, {name or subject.name}" if subject.state == "original" else name
 
 

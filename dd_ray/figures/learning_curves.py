@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from dd_ray import results
 from dd_ray.command_line import counted, optional
 from dd_ray.config.labels import parts_of, with_parts
-from dd_ray.config.symbols import plain, setting
+from dd_ray.config.symbols import plain, setting, values_of
 from dd_ray.errors import UserError
 from dd_ray.figures.axis_curves import limit
 from dd_ray.figures.common import (
@@ -78,7 +78,7 @@ def write_learning_curves(options: Options) -> list[Path]:
     if not metrics:
         states = counted_states(rows.drop_duplicates("key"))
         raise UserError(f"the cells to draw have no value of the usual metrics; give --metrics. Ended: {states}.")
-    among = {name: [cell.values[name] for cell in cells] for name in settings}
+    among = values_of([cell.values for cell in cells])
     curves = pd.concat([curve_of(cell, name, among) for name in metrics for cell in cells], ignore_index=True)
     figures = {"learning_curves": draw(curves, metrics)}
     tables = {"learning_curves": curves.assign(cell=curves["cell"].map(plain))}

@@ -13,7 +13,7 @@ import pandas as pd
 
 from dd_ray.config import BETAS, MODELS, field_names
 from dd_ray.config.effects import takes
-from dd_ray.config.symbols import plain, setting
+from dd_ray.config.symbols import plain, setting, values_of
 from dd_ray.config.trial_fields import defaults
 from dd_ray.results.cells import order_of, places_of, settings_of
 from dd_ray.results.layout import NotGiven
@@ -156,7 +156,7 @@ def _key(changed: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 def _names(changes: Sequence[Mapping[str, Any]]) -> dict[tuple[tuple[str, Any], ...], str]:
     """Name each change in words; without the model if no other model has such a change."""
     names = {}
-    among = {name: [other[name] for other in changes if name in other] for name in set().union(*changes)}
+    among = values_of(changes)
     for changed in changes:
         rest = {name: value for name, value in changed.items() if name != "model"}
         alike = {other.get("model") for other in changes if rest.keys() <= other.keys()}

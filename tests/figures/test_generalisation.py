@@ -20,8 +20,11 @@ from dd_ray.figures.generalisation import (
     pictures_of,
     write_generalisation,
 )
+from dd_ray.models import build_model
+from dd_ray.probes.networks import Network
 from tests.figures.networks import write_trained_sweep
 from tests.figures.sweeps import Values, by_seed, write_sweep
+from tests.small import small
 
 AXES: Mapping[str, Any] = {
     "model": ["supervised_decoder"],
@@ -81,6 +84,14 @@ def test_pictures_are_at_all_positions_and_before_trained_ones_of_the_rest(grid:
     assert len({*zip(columns["circle_x"], columns["circle_y"], strict=True)}) == 16**2
     for name in ("background_x", "background_y"):
         assert set(columns[name]) <= set(levels[name].values[levels[name].trained])
+
+
+def test_settings_that_agree_to_six_digits_are_not_averaged() -> None:
+    config = small("supervised_decoder", split="levels", train_share=0.5)
+    model = build_model(config)
+    known = [{"train_share": 0.5, "learning_rate": rate, "seed": 0} for rate in (1e-4, 1.0000001e-4)]
+    subjects = [Network(name="s", settings=each, config=config, model=model, state="finished") for each in known]
+    assert [len(group) for group in generalisation._by_setting(subjects).values()] == [1, 1]
 
 
 def test_figures_and_numbers_are_written(tmp_path: Path) -> None:

@@ -45,3 +45,10 @@ def test_no_panel_is_empty_where_no_network_shows_a_circle() -> None:
     figure = draw_lag(numbers, [network("inertia_vae", gamma=0.0)])
     (share,) = figure.axes
     assert share.get_ylabel().startswith("share of frames") and "no lag to draw" in figure.get_suptitle()
+
+
+def test_networks_whose_settings_agree_to_six_digits_have_marks_of_their_own() -> None:
+    subjects = [network("inertia_vae", gamma=0.5, lam=lam) for lam in (1.0000001, 1.0000002)]
+    lag = {"filtered_with_gamma": 0.5, "lag": 1.0, "low": 0.8, "high": 1.3, "shows_a_circle": 1.0}
+    figure = draw_lag(pd.DataFrame([{**lag, "motion_per_frame": 1.4}] * 2), subjects)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["λ = 1.0000001", "λ = 1.0000002"]
