@@ -480,7 +480,7 @@ def test_the_usual_metrics_are_those_that_the_sweep_has(tmp_path: Path) -> None:
     assert list(summary_of(path, metrics=["mcc", "seconds", "mcc"]).cells["metric"]) == ["mcc", "seconds"]
     supervised = write_sweep(tmp_path / "t", {"beta": [0.1]}, metrics=lambda c, i: {"factor_error": 0.1, "mcc": 0.9})
     assert list(summary_of(supervised).cells["metric"]) == ["factor_error", "mcc"]
-    with pytest.raises(UserError, match="none of the usual metrics"):
+    with pytest.raises(UserError, match=r"no number of the usual metrics \(1 finished of 1 trials\)"):
         summary_of(write_sweep(tmp_path / "u", {"beta": [0.1]}, metrics=lambda c, i: {"other": 1.0}))
 
 
