@@ -66,7 +66,7 @@ def collect(
         UserError: there is no such sweep, metric or axis, or nothing was evaluated.
     """
     sweeps = results.open_all(path, *more)
-    _check_kinds(sweeps)
+    _check_kinds(sweeps, places or {})
     manifest = results.manifest_of(path, *more)
     table = results.load(path, *more) if table is None else table
     metrics = list(dict.fromkeys(metrics)) or [m for m in REPORTED if m in table and table[m].notna().any()]
@@ -74,8 +74,6 @@ def collect(
     drawn: dict[str, str] = {}
     shape: dict[str, Any] = {"metrics": metrics, "places": places}
     if is_search:
-        if any((places or {}).values()):
-            raise UserError("--x, --y and --columns place the axes of a grid; this is a search, so leave them away.")
         table, drawn = _with_suggestions(path, table)
         shape["axes"] = ["suggestion"]  # the product of all values that were drawn would be mostly absent cells
         manifest |= {"options": {"iterations": manifest["search"]["iterations"]}}
@@ -123,15 +121,18 @@ def _looks(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"marks": [*marks, REFERENCE_MARK], "colours": {name: _colours(name) for name in sorted({*maps})}}
 
 
-def _check_kinds(sweeps: Mapping[str, SweepFolder]) -> None:
-    """Make sure that one page can show the sweeps.
+def _check_kinds(sweeps: Mapping[str, SweepFolder], places: Mapping[str, str | None]) -> None:
+    """Make sure that one page can show the sweeps, and as it is asked to.
 
     Raises:
-        UserError: one of several is a search, whose suggestions are no cells of a grid.
+        UserError: one of several is a search, whose suggestions are no cells of a grid; or the axes of a grid are
+            placed, and it is a search.
     """
     searches = [sweep for sweep in sweeps.values() if "search" in sweep.manifest()]
     if searches and len(sweeps) > 1:
         raise UserError(f"{searches[0].location} holds a search, which has a page of its own; leave it out here.")
+    if searches and any(places.values()):
+        raise UserError("--x, --y and --columns place the axes of a grid; this is a search, so leave them away.")
 
 
 def shown_iterations(table: pd.DataFrame) -> list[int]:
