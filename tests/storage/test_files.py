@@ -622,6 +622,15 @@ def test_a_draft_of_a_killed_writer_is_removed_and_none_that_is_being_written(fo
     assert (folder.local / ".hidden").exists() and folder.names() == ["cells", f"notes.{'a' * 32}"]
 
 
+def test_a_draft_is_as_old_as_the_clock_of_its_storage_says(folder, monkeypatch):
+    draft = folder.local / f".state.npz.{'0' * 32}"
+    draft.touch()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)  # the clock of this machine is ahead
+    folder.remove_drafts()
+    assert [*folder.local.iterdir()] == [draft]
+
+
 def test_stamps_tell_files_of_one_size_apart_and_leave_out_what_is_gone_meanwhile(folder, monkeypatch):
     folder.write("a", b"1")
     os.utime(folder.local / "a", ns=(0, 1))

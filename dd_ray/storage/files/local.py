@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import stat
-import time
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -147,11 +147,14 @@ class LocalFiles(Files):
         self._answers.wait_for(lambda: _move(path, target), str(path))
 
     def remove_drafts(self) -> None:
-        latest = time.time() - SECONDS_OF_A_DRAFT
-        for path in (Path(parent, name) for parent, _, names in os.walk(self.local) for name in names):
-            with suppress(OSError):  # nothing depends on it
-                if _DRAFT.fullmatch(path.name) and path.lstat().st_mtime < latest:
-                    path.unlink()
+        with suppress(OSError):  # nothing depends on it
+            # By the storage's own clock, which dates its files: that of this machine may differ.
+            with tempfile.NamedTemporaryFile(dir=self.local, prefix=".clock.") as new:
+                latest = os.fstat(new.fileno()).st_mtime - SECONDS_OF_A_DRAFT
+            for path in (Path(parent, name) for parent, _, names in os.walk(self.local) for name in names):
+                with suppress(OSError):
+                    if _DRAFT.fullmatch(path.name) and path.lstat().st_mtime < latest:
+                        path.unlink()
 
     @contextmanager
     def lock(self, name: str, who: str, lease: Lease = LEASE) -> Iterator[Lock]:
