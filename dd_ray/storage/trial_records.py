@@ -201,7 +201,12 @@ class TrialFolder:
         return int(self.files.stamps("").get("metrics.jsonl", "0").partition(" ")[0])
 
     def add_scores(self, iteration: int, scores: Mapping[str, float]) -> None:
-        """Append further scores of the network at an iteration, beside those of its evaluation. NaN becomes None."""
+        """Append further scores of the network at an iteration, beside those of its evaluation. NaN becomes None.
+
+        Raises:
+            FileNotFoundError: the trial was removed, and none of its files is to come back.
+        """
+        self.files.read("config.json")
         row = signed({"iteration": iteration, **_finite(scores)}, self.key)
         self.files.append("scores.jsonl", json.dumps(row).encode() + b"\n")
 

@@ -87,8 +87,8 @@ def score_trials(location: str, keys: Sequence[str], names: Sequence[str], proce
 def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
     """Compute and store the scores that a trial does not have yet.
 
-    A trial is left out if its stored network is not that of an evaluation, as during training, if it is not finite, or
-    if its files are damaged.
+    A trial is left out if its stored network is not that of an evaluation, as during training, if it is not finite, if
+    its files are damaged, or if it is removed meanwhile.
     """
     trial = SweepFolder.open(location).trial(key)
     with warnings.catch_warnings(record=True) as warned:
@@ -97,6 +97,8 @@ def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
             scored = _score(trial, trial.read(), names)
         except DamagedError as error:
             return Scored(key=key, label=key, left_out=f"is left out: {error}")
+        except FileNotFoundError:
+            return Scored(key=key, label=key, left_out="was removed meanwhile")
     few = [str(each.message) for each in warned if each.category is FewPointsWarning]
     for each in warned:
         said = str(each.message), each.filename, each.lineno

@@ -22,10 +22,12 @@ def state_at(trial: TrialFolder, iteration: int) -> TrialState:
     """Load the state of a trial at an iteration.
 
     Raises:
-        UserError: it is damaged, or belongs to another trial or iteration.
+        UserError: it is damaged, belongs to another trial or iteration, or was removed meanwhile.
     """
     try:
         state = load_state(trial.state(iteration))
+    except FileNotFoundError as error:
+        raise UserError("it was removed meanwhile.") from error
     except NoFileError as error:
         raise UserError(f"{error}; move it away.") from error
     if not _is_of(trial, state.config) or state.iteration != iteration:

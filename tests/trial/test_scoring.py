@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from dd_ray import results
+from dd_ray.evaluation import __main__ as evaluation_command
 from dd_ray.evaluation import model_scores
 from dd_ray.evaluation.__main__ import main
 from dd_ray.metrics import FURTHER
@@ -137,6 +138,23 @@ def test_a_trial_between_two_evaluations_is_left_out(sweep, capsys):
     _score(sweep, "--metrics", "mcc")
     assert set(_added(sweep)) == {"gamma=0.9"}
     assert "gamma=0.5 is past its last evaluation, of iteration 3," in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", ["score_trial", "state_at", "_scores_of"])
+def test_a_trial_that_is_removed_meanwhile_stays_so_and_the_others_are_scored(sweep, before, monkeypatch, capsys):
+    trials = {trial.describe()["label"]: trial for trial in sweep.trials()}
+    original = getattr(scoring, before)
+
+    def removing(*arguments):
+        trials["gamma=0.5"].remove()
+        return original(*arguments)
+
+    monkeypatch.setattr(scoring, before, removing)
+    order = [trials[label].key for label in ("gamma=0.5", "gamma=0.9")]
+    monkeypatch.setattr(evaluation_command, "trials_to_score", lambda path, names: order)
+    _score(sweep, "--metrics", "mcc")
+    assert set(_added(sweep)) == {"gamma=0.9"} and not trials["gamma=0.5"].files.names()
+    assert "removed meanwhile" in capsys.readouterr().err
 
 
 def test_a_sweep_on_an_object_store_is_scored_too(object_store, few_stills):
