@@ -249,7 +249,11 @@ class TrialFolder:
         """Write how the trial ended, after the seal that binds it to its evaluations.
 
         The seal is durable, so that a power cut cannot leave an outcome beside the seal of another one.
+
+        Raises:
+            FileNotFoundError: the trial was removed, and none of its files is to come back.
         """
+        self.files.read("config.json")
         ended = outcome.to_dict()
         try:
             recorded = [row[CHECK] for row in self._signed_evaluations()]

@@ -7,7 +7,7 @@ import textwrap
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from ray.tune import Callback
@@ -240,7 +240,7 @@ class Watcher(Callback):
     def _finish(self, trial: Trial, outcome: Outcome) -> None:
         # A Tune whose Ray has died may go on for a while, when another command may run the sweep.
         if not self._closed and self.ending != "lock lost":
-            with self.ending_with_the_storage():
+            with self.ending_with_the_storage(), suppress(FileNotFoundError):  # it was removed
                 self._sweep.trial(_key(trial)).finish(outcome)
 
     def _end(self, trial: Trial, state: str) -> None:

@@ -72,6 +72,14 @@ def test_of_a_sweep_that_was_removed_or_taken_over_nothing_is_recorded(
     assert sweep.progress() is None and sweep.trial(CONFIG.key).outcome() is None
 
 
+def test_a_sweep_that_is_removed_stays_so_before_its_command_has_noticed(sweep: SweepFolder, watcher: Watcher) -> None:
+    sweep.files.remove_folder()
+    watcher.on_trial_error(0, [], trial_at(TrialReport(iteration=50)))
+    watcher.on_trial_complete(0, [], trial_at(TrialReport(iteration=40)))
+    watcher.close()
+    assert not sweep.folder.exists()
+
+
 def test_a_trial_that_its_scheduler_stopped_is_recorded_as_such(sweep: SweepFolder, watcher: Watcher) -> None:
     sweep.trial(CONFIG.key).record({"iteration": 40, "kl": 1.0})
     watcher.on_trial_complete(0, [], trial_at(TrialReport(iteration=40)))
