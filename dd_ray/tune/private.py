@@ -25,6 +25,7 @@ SETTINGS = {
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # its record of all trials is not used, and grows with their number
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # a sweep has its own, for requests to terminate too
     "RAY_AIR_NEW_OUTPUT": "0",  # its own table of trials would break up the progress bar
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",  # else a trial that fails as its sweep ends prints a traceback
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_AUTO_CONNECT": "0",  # else code that still runs after a Ray has died would start another one
 }

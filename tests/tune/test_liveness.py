@@ -15,6 +15,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
+from ray._private import worker as ray_worker
 
 from dd_ray.cli import execute, parse
 from dd_ray.storage.files import BlockedError, answers, local
@@ -22,6 +23,7 @@ from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.trial.report import TrialReport
 from dd_ray.tune import pulse, stopped
+from dd_ray.tune.environment import left_as_it_was, prepare_environment
 from dd_ray.tune.private import Worker
 from dd_ray.tune.progress import Watcher
 from dd_ray.tune.pulse import RayLost, while_ray_lives
@@ -423,3 +425,14 @@ def test_what_is_waited_for_is_returned_or_raised():
     assert while_ray_lives(lambda: 3) == 3
     with pytest.raises(ValueError, match="so it is"):
         while_ray_lives(lambda: int("so it is"))
+
+
+def test_an_error_of_a_trial_that_nobody_waits_for_any_more_is_not_printed(monkeypatch):
+    """As of trials whose sweep was moved away: the command's last words are the sentence that says so."""
+    monkeypatch.delenv("RAY_IGNORE_UNHANDLED_ERRORS", raising=False)
+    told = []
+    monkeypatch.setattr(ray_worker, "_unhandled_error_handler", told.append)
+    with left_as_it_was():
+        prepare_environment()
+        ray_worker.Worker.raise_errors(Mock(deserialize_objects=lambda *_: [FileNotFoundError("owner")]), [], [])
+    assert not told
