@@ -140,32 +140,41 @@ def test_where_no_seed_is_complete_those_that_got_furthest_are_averaged(tmp_path
     assert (cell["mark"], cell["mark_iteration"]) == ("diverged", 0)
 
 
+def test_of_seeds_with_the_mark_of_their_cell_the_one_that_got_furthest_says_where(tmp_path: Path) -> None:
+    ended = by_seed(("finished", 300), ("stopped_early", 0), ("stopped_early", 150))
+    cell = only_cell(write_sweep(tmp_path / "s", {"beta": [0.1], "seed": [0, 1, 2]}, ended))
+    assert (cell["mark"], cell["mark_iteration"]) == ("stopped_early", 150)
+
+
 def test_all_of_a_running_sweep_is_unfinished_at_its_end_and_complete_where_it_is(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", GRID, lambda config: ("unfinished", 150))
     assert set(cells_of(path)["mark"]) == {"unfinished"}
     assert set(cells_of(path, 150)["mark"]) == {COMPLETE}
 
 
-def test_a_metric_without_a_value_is_undefined_or_diverged(tmp_path: Path) -> None:
+def test_a_metric_without_a_value_is_undefined_or_what_ended_its_trial(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.5, 1.0]})
     ratio = cells_of(path, metric="prediction_ratio")
     assert list(ratio["mark"]) == [COMPLETE, "undefined"]
     assert ratio["mark_iteration"].isna().all()  # it says nothing about how far the trial got
+    assert list(ratio["states"]) == ["complete@300", "undefined@300"]
     assert list(cells_of(path, metric="mcc")["mark"]) == [COMPLETE, COMPLETE]
-    path = write_sweep(tmp_path / "d", {"beta": [0.1], "gamma": [0.5, 1.0]}, lambda c: ("diverged", 160))
-    assert list(cells_of(path, 150, "prediction_ratio")["mark"]) == [COMPLETE, "diverged"]
+    for state in ("diverged", "failed"):
+        path = write_sweep(tmp_path / state, {"beta": [0.1], "gamma": [0.5, 1.0]}, lambda c, s=state: (s, 160))
+        assert list(cells_of(path, 150, "prediction_ratio")["mark"]) == [COMPLETE, state]
 
 
-def test_a_score_of_the_end_is_not_undefined_where_a_trial_has_not_come_to_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["mig_stills", "mig_stills_active"])
+def test_a_score_of_the_end_is_not_undefined_where_a_trial_has_not_come_to_it(metric: str, tmp_path: Path) -> None:
     def metrics(config: Values, iteration: int) -> Values:
-        return {**measure(config, iteration), **({"mig_stills": 0.5} if iteration == 300 else {})}
+        return {**measure(config, iteration), **({metric: 0.5} if iteration == 300 else {})}
 
     ends = {0.0: ("finished", 300), 0.5: ("stopped_early", 150), 0.9: ("unfinished", 150)}
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": list(ends)}, lambda c: ends[c["gamma"]], metrics)
-    cells = cells_of(path, metric="mig_stills")
+    cells = cells_of(path, metric=metric)
     assert list(cells["mark"]) == [COMPLETE, "stopped_early", "unfinished"]
     assert list(cells["mark_iteration"].dropna()) == [150, 150]
-    assert list(cells_of(path, 150, "mig_stills")["mark"]) == ["undefined"] * 3
+    assert list(cells_of(path, 150, metric)["mark"]) == ["undefined"] * 3
 
 
 def test_a_running_cell_is_unfinished(tmp_path: Path) -> None:
@@ -489,6 +498,9 @@ def test_the_untrained_score_is_the_mean_before_training(tmp_path: Path) -> None
     for iteration in (None, 150):
         untrained = summary_of(path, metrics=["linear_r2", "mcc"], iteration=iteration).untrained
         assert untrained == pytest.approx({"linear_r2": 0.255, "mcc": 0.5255})
+    ended = by_seed(("finished", 300), ("stopped_early", 150))  # one that did not get as far was untrained as well
+    early = write_sweep(tmp_path / "e", {"beta": [0.1], "seed": [0, 1]}, ended)
+    assert only_cell(early)["untrained"] == pytest.approx(0.005)
     late = write_sweep(tmp_path / "t", {"beta": [0.1]}, evaluated=[150, 300])
     assert summary_of(late).untrained == {}
 
