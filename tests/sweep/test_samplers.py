@@ -36,6 +36,17 @@ def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, s
     assert all(0.01 <= beta <= 1 and 0 <= gamma <= 1 for beta, gamma in whole)
 
 
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+@pytest.mark.parametrize("startup", [3, 5])
+def test_as_many_suggestions_as_are_asked_for_are_random_first(sampler: str, startup: int) -> None:
+    study = optuna.create_study()
+    for number in range(startup + 1):
+        study.sampler = resolve(SAMPLERS[sampler].build)(number, startup)
+        trial = study.ask(dict(SPACE))
+        assert (trial.params == _at_random(number, number, SPACE)) == (number < startup)
+        study.tell(trial, trial.params["beta"])
+
+
 def _best(sampler: str, seed: int, suggestions: int, startup: int) -> float:
     """The least of a bowl around β = 0.1, γ = 0.7 that a sampler finds, in Optuna alone."""
     study = optuna.create_study(direction="minimize")
@@ -75,7 +86,7 @@ def test_cma_es_begins_at_the_best_of_the_first_and_learns_whole_generations(
     monkeypatch.setattr("cmaes.CMA", Recorded)
     study = optuna.create_study(direction=direction)
     sign = 1 if direction == "minimize" else -1
-    failed, values = 4, [0.5, 0.2, 0.4, 0.3, 0.0, 0.1, *(0.6 + 0.1 * number for number in range(drawn - 2))]
+    failed, values = 4, [0.5, 0.2, 0.4, 0.05, 0.0, 0.1, *(0.6 + 0.1 * number for number in range(drawn - 2))]
     place = [{"beta": 0.01 * (number + 1), "gamma": number / 20} for number in range(len(values))]
     for number, value in enumerate(values):
         ended = {"state": TrialState.FAIL} if number == failed else {"value": sign * value}
