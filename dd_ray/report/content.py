@@ -79,9 +79,8 @@ def collect(
         manifest |= {"options": {"iterations": manifest["search"]["iterations"]}}
     iterations = shown_iterations(table)
     evaluations = Evaluations.of(table, manifest, **shape)
-    # Where all trials have ended before it, their last evaluation is the sweep's end, at which none is complete.
-    moments = iterations if table["state"].isin(GOES_ON).any() else [*iterations[:-1], None]
-    layout, summaries = evaluations.layout, [evaluations.at(moment) for moment in moments]
+    moments = _moments(iterations, goes_on=bool(table["state"].isin(GOES_ON).any()))
+    layout, summaries = evaluations.layout, [evaluations.at(**moment) for moment in moments]
     differences = _differences(evaluations, summaries[-1], moments)
     of_metrics = metrics_of(metrics, summaries, differences)
     pairs = [] if is_search else [pair for pair in pairs_of(table) if {*pair} <= {*metrics}]
@@ -108,10 +107,23 @@ def collect(
     return found | _looks(of_metrics)
 
 
-def _differences(evaluations: Evaluations, last: Summary, moments: Sequence[int | None]) -> dict[str, list[Summary]]:
-    """Return the differences to 0 of each field that has it, at each iteration; None is the sweep's end."""
+def _moments(iterations: Sequence[int], *, goes_on: bool) -> list[dict[str, Any]]:
+    """Return what each iteration is asked of the evaluations with; the last of them is the sweep as it stands.
+
+    Where all trials have ended before the sweep's end, it is that end, at which none is complete.
+    """
+    return [
+        *({"iteration": at} for at in iterations[:-1]),
+        {"iteration": iterations[-1] if goes_on else None, "now": True},
+    ]
+
+
+def _differences(
+    evaluations: Evaluations, last: Summary, moments: Sequence[Mapping[str, Any]]
+) -> dict[str, list[Summary]]:
+    """Return the differences to 0 of each field that has it, at each iteration."""
     fields = with_zero(last.trials, [name for name in REFERENCES if name in evaluations.layout.axes])
-    return {field: [evaluations.differences(field, at, marks=True) for at in moments] for field in fields}
+    return {field: [evaluations.differences(field, **at, marks=True) for at in moments] for field in fields}
 
 
 def _looks(metrics: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -163,10 +163,14 @@ class Evaluations:
             untrained=before,
         )
 
-    def at(self, iteration: int | None = None) -> Summary:
-        """Summarise an iteration, as `summarise` does."""
+    def at(self, iteration: int | None = None, *, now: bool = False) -> Summary:
+        """Summarise an iteration, as `summarise` does.
+
+        With `now`, it is where the sweep stands: a trial that has ended there without finishing has the mark of its
+        end, and one that goes on is complete up to there.
+        """
         iteration = self._asked(iteration)
-        trials, metrics = self._trials(iteration), self.metrics
+        trials, metrics = self._trials(iteration, now=now), self.metrics
         of_cells = combinations(trials, self.layout.axes)
         cells = average_seeds(trials, of_cells, metrics)
         seats = rows_by_seed(trials, of_cells)
@@ -184,13 +188,15 @@ class Evaluations:
             untrained={str(name): mean for name, mean in self.untrained.mean().dropna().items()},
         )
 
-    def differences(self, reference: str, iteration: int | None = None, *, marks: bool = False) -> Summary:
-        """Summarise the differences to the cells where a field is 0, as `summarise` does.
+    def differences(
+        self, reference: str, iteration: int | None = None, *, now: bool = False, marks: bool = False
+    ) -> Summary:
+        """Summarise the differences to the cells where a field is 0, as `summarise` does; for `now` see `at`.
 
         With `marks`, it is enough which cells are marked: a `p_value` below `LEVEL` may be too large, but not above.
         """
         iteration = self._asked(iteration)
-        trials, metrics, axes = self._trials(iteration), self.metrics, self.layout.axes
+        trials, metrics, axes = self._trials(iteration, now=now), self.metrics, self.layout.axes
         field = _reference_field(trials, axes, reference)
         pairs = self._paired(trials, field, iteration)
         of_cells = combinations(trials[trials[field] != 0], axes)
@@ -224,8 +230,8 @@ class Evaluations:
             raise UserError(f"--iteration {iteration} is {first}; give more.")
         return int(self.iterations[self.iterations <= iteration].max())
 
-    def _trials(self, iteration: int) -> pd.DataFrame:
-        """Return a row for each trial, see `Summary.trials`."""
+    def _trials(self, iteration: int, *, now: bool) -> pd.DataFrame:
+        """Return a row for each trial, see `Summary.trials`; for `now` see `at`."""
         evaluated = (self.rows >= 0) & (self.iterations <= iteration)
         first = self.table.drop_duplicates("key").index.to_numpy()
         rows = np.where(evaluated.any(axis=1), self.rows[np.arange(len(first)), _last(evaluated)], first)
@@ -237,7 +243,7 @@ class Evaluations:
         furthest = np.where(self.rows >= 0, self.iterations, -1).max(axis=1)
         reached = furthest[self.keys.get_indexer(pd.Index(trials["key"]))]
         of_trials = zip(trials["state"], trials["iteration"], reached.tolist(), strict=True)
-        marks = [_mark(*row, iteration, self.last) for row in of_trials]
+        marks = [_mark(*row, iteration, self.last, now=now) for row in of_trials]
         # A copy has its columns together, without which pandas warns where another one is added to a hundred.
         return trials.copy().assign(mark=marks).join(self.untrained.add_suffix("_untrained"), on="key")
 
@@ -328,11 +334,13 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
         raise UserError(f"{metric!r} holds no numbers; give a metric such as linear_r2.") from error
 
 
-def _mark(state: str, at: float, reached: float, iteration: int, last: int) -> str:
-    if at == iteration and (state == "finished" or iteration < last):
+def _mark(state: str, at: float, reached: float, iteration: int, last: int, *, now: bool) -> str:
+    # Regardless of how many iterations were asked for when it finished.
+    goes_on = state in ("finished", "running", "unfinished", "missing")
+    if at == iteration and (state == "finished" or (iteration < last and (goes_on or not now))):
         return COMPLETE
-    # Regardless of how it ended later, and of how many iterations were asked for when it finished.
-    return "unfinished" if state in ("finished", "missing", "running") or reached > iteration else state
+    # Regardless of how it ended later.
+    return "unfinished" if goes_on or reached > iteration else state
 
 
 def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> str:

@@ -757,20 +757,29 @@ def test_effects_of_one_seed_have_no_word_of_intervals(tmp_path: Path, capsys: p
     assert collect(write_sweep(tmp_path / "one", {"beta": [0.1]}))["effects"] is None
 
 
-@pytest.mark.parametrize(("second", "marked"), [("diverged", "diverged"), ("unfinished", "complete")])
-def test_where_all_trials_ended_before_the_last_iteration_none_is_complete_at_the_end(
-    second: str, marked: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("first", "second", "marked"),
+    [
+        ("diverged", "diverged", "diverged"),
+        ("diverged", "unfinished", "diverged"),
+        ("stopped_early", "unfinished", "stopped_early"),
+        ("unfinished", "unfinished", "complete"),
+    ],
+)
+def test_no_trial_that_ended_before_the_last_iteration_is_complete_where_the_sweep_stands(
+    first: str, second: str, marked: str, tmp_path: Path
 ) -> None:
     axes = {"beta": [0.1], "gamma": [0.0, 0.5], "seed": [0, 1]}
-    path = write_sweep(tmp_path / "s", axes, by_seed(("diverged", 150), (second, 150)))
+    path = write_sweep(tmp_path / "s", axes, by_seed((first, 150), (second, 150)))
     shown = collect(path)
     assert (shown["iterations"], shown["last"]) == ([0, 150], 300)
-    marks, differences = (
-        [shown["marks"][mark]["name"] for mark in of["mark"][-1]]
+    (before, now), (_, difference) = (
+        [{shown["marks"][mark]["name"] for mark in marks} for marks in of["mark"]]
         for of in (shown["metrics"][0], shown["metrics"][0]["differences"]["gamma"])
     )
-    assert (marks, differences) == ([marked, marked], ["reference", marked])
-    assert (shown["effects"] is None) is (marked == "diverged")
+    assert (before, now, difference) == ({"complete"}, {marked}, {"reference", marked})
+    assert bool(shown["tradeoffs"][0]["front"][-1]) is (marked == "complete")
+    assert (shown["effects"] is None) is (second == "diverged")
 
 
 def test_notes_are_kept_beside_the_sweep_and_stay_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -902,6 +902,7 @@ def test_an_address_of_a_page_that_grows_shows_what_its_sender_saw(browser: Any,
     select(browser, "metric", "mcc")
     until(lambda: "metric=mcc" in browser.current_url)
     link = browser.current_url
+    assert "complete up to here" in text(browser, "reading")
     record(path, 300)
     write_report(Options(path=str(path), videos=0))
     browser.refresh()  # one who waits for newer numbers

@@ -62,7 +62,9 @@ function nameOf(cell) {
 function markOf(metric, cell) {
   const mark = marks[metric.mark[state.time][cell]];
   const [at, marked, all] = [metric.at[state.time][cell], metric.marked[state.time][cell], cells[cell].trials.length];
-  const when = at === null || mark.name === "complete" ? "" : ` at iteration ${at.toLocaleString("en")}`;
+  // Its trials may have gone on from there, or may yet.
+  if (mark.name === "complete") return mark.meaning + (iterations[state.time] < data.last ? " up to here" : "");
+  const when = at === null ? "" : ` at iteration ${at.toLocaleString("en")}`;
   return mark.meaning + when + (marked && marked < all ? ` in ${marked} of ${all} seeds` : "");
 }
 
