@@ -18,6 +18,8 @@ from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
 from dd_ray.report import server
 from dd_ray.report.command import Options, write_report
+from dd_ray.report.content import collect
+from dd_ray.report.page import render
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep import LogUniform, Search
 from dd_ray.sweep.planned import PlannedTrial
@@ -1486,6 +1488,40 @@ def test_long_names_of_metrics_do_not_run_into_each_other(browser: Any, tmp_path
     assert len(titles) == len(names)
     for (top, _, right), (next_top, left, _) in pairwise(titles):
         assert right < left or top != next_top
+
+
+def test_long_names_of_fields_and_values_need_no_scrolling_to_the_side(browser: Any, tmp_path: Path) -> None:
+    content = collect(write_sweep(tmp_path / "s", GRID))
+    long = "share_of_the_frame_before_in_each_latent_of_a_model_of_one's_own"
+    for axis in content["axes"]:
+        axis["text"] = [f"{long}_{text}" for text in axis["text"]]
+        for row in content["effects"]["rows"]:
+            row["name"] = row["name"].replace(axis["symbol"], f"{long}_{axis['symbol']}")
+        axis["symbol"] = f"{long}_{axis['symbol']}"
+    page = tmp_path / "page.html"
+    page.write_text(render(content, [], []), encoding="utf-8")
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
+    try:
+        show(browser, page)
+        browser.execute_script("document.getElementById('by-value').open = true")
+        for name in ("effects", "tradeoffs", "groups"):
+            scroll_to(browser, name)
+            settle(browser)
+        beyond = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert browser.execute_script(beyond) == 0
+        names = "return [...document.querySelectorAll('#effects th')].map((one) => one.scrollWidth - one.clientWidth)"
+        assert {*browser.execute_script(names)} == {0}
+        boxes = """return [...document.querySelectorAll('#map .ytick text, #map .ytitle, #multiples .annotation-text')]
+            .map((text) => text.getBoundingClientRect()).map(({ left, right, width }) => [left, right, width])"""
+        scroll_to(browser, "map")
+        assert all(
+            left >= 0 and right <= PHONE["width"] and width for left, right, width in browser.execute_script(boxes)
+        )
+        inner = "return document.getElementById('map')._fullLayout.xaxis._length"
+        assert browser.execute_script(inner) > PHONE["width"] / 3
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert complaints(browser) == []
 
 
 def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path) -> None:

@@ -88,12 +88,6 @@ function iterationLines(some) {
   });
 }
 
-/** A name as far as there is room for it. */
-function fitted(name, pixels) {
-  const most = Math.floor(pixels / 7); // letters, of text of 12 pixels
-  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
-}
-
 function curveLayout(columns, width, some, shown) {
   const rows = Math.ceil(some.length / columns);
   const rowHeight = 138;

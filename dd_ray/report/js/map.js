@@ -65,12 +65,14 @@ const hasLines = (height, font) => height > 2.4 * font;
 
 function mapSize() {
   const width = widthOf("map");
-  const labels = yField ? Math.max(...axisOf[yField].text.map((text) => text.length)) : 0;
-  const across = Math.max(...axisOf[xField].text.map((text) => text.length));
+  const most = lettersIn(0.3 * width); // in a line of a value beside the map
+  const [values, labels] = [longestOf(axisOf[xField].text), yField ? Math.min(most, longestOf(axisOf[yField].text)) : 0];
   const margin = withBar({ l: 32 + 7 * labels, r: 12, b: 50 });
   const height = Math.min(84, Math.max(30, 440 / numY()));
   const cellWidth = (width - margin.l - margin.r) / numX();
-  const crowded = across * 8 > cellWidth;
+  const crowded = values * 8 > cellWidth;
+  const lines = Math.max(1, Math.floor(cellWidth / 18));
+  const across = Math.min(values, Math.max(most, Math.ceil(values / lines)));
   if (crowded) margin.b += 7 * across - 12;
   const [metric, time] = [mapped(), state.time];
   const halves = metric.half[time].filter((half) => half !== null);
@@ -87,6 +89,8 @@ function mapSize() {
     width,
     margin,
     height,
+    most,
+    across,
     crowded,
     numbers,
     intervals: numbers && height > 3.7 * font, // three lines, with the marks
@@ -95,7 +99,8 @@ function mapSize() {
   };
 }
 
-function mapAxis(field, angle) {
+/** An axis of the map; its values are in lines of so many letters at most, and its name has so many pixels. */
+function mapAxis(field, angle, most, pixels) {
   const count = field ? axisOf[field].values.length : 1;
   return {
     range: [-0.52, count - 0.48], // with room for the outline
@@ -103,9 +108,9 @@ function mapAxis(field, angle) {
     showgrid: false,
     ticks: "",
     tickvals: field ? [...Array(count).keys()] : [],
-    ticktext: field ? axisOf[field].text.map(escaped) : [],
+    ticktext: field ? axisOf[field].text.map((text) => inLines(text, most)) : [],
     title: {
-      text: field ? escaped(axisOf[field].symbol) : "",
+      text: field ? escaped(fitted(axisOf[field].symbol, 0.8 * pixels)) : "", // larger than a tick
       font: { size: 15 },
       standoff: field === xField ? 24 : 12,
     },
@@ -122,8 +127,8 @@ function drawMap() {
     height: size.total + size.margin.t + size.margin.b,
     margin: size.margin,
     plot_bgcolor: themeColour("empty"),
-    xaxis: mapAxis(xField, size.crowded ? -90 : 0),
-    yaxis: mapAxis(yField, 0),
+    xaxis: mapAxis(xField, size.crowded ? -90 : 0, size.across, size.width - size.margin.l - size.margin.r),
+    yaxis: mapAxis(yField, 0, size.most, size.total),
     shapes: [...shapesOnMap(), ...noiseBracket(shownCells)],
     annotations: pinLetters(),
   };

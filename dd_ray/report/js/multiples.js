@@ -36,7 +36,8 @@ function smallMap(value, panel) {
 function smallAxis(field, labelled) {
   const axis = field ? axisOf[field] : null;
   const count = axis ? axis.values.length : 1;
-  const some = (axis?.text ?? []).map((text, i) => (count <= 6 || i % Math.ceil(count / 6) === 0 ? escaped(text) : ""));
+  const most = lettersOfSmall();
+  const some = (axis?.text ?? []).map((text, i) => (count <= 6 || i % Math.ceil(count / 6) === 0 ? inLines(text, most) : ""));
   return {
     range: [-0.52, count - 0.48],
     ...AXIS,
@@ -49,10 +50,13 @@ function smallAxis(field, labelled) {
   };
 }
 
+/** How many letters of a value stand in a line beside small maps. */
+const lettersOfSmall = () => lettersIn(0.3 * widthOf("multiples"));
+
 /** Where each small map lies, in pixels, and how large all are together. */
 function smallPlaces(count) {
   const width = widthOf("multiples");
-  const margin = { l: 14 + 6 * Math.max(0, ...(yField ? axisOf[yField].text : [""]).map(({ length }) => length)), r: 8, t: 22, b: 22 };
+  const margin = { l: 14 + 6 * Math.min(lettersOfSmall(), yField ? longestOf(axisOf[yField].text) : 0), r: 8, t: 22, b: 22 };
   const [gapX, gapY] = [10, 22];
   const rows = Math.ceil(count / Math.max(1, Math.ceil((width - margin.l) / WIDEST_SMALL_MAP)));
   const columns = Math.ceil(count / rows); // as many in each row as can be
@@ -63,14 +67,16 @@ function smallPlaces(count) {
     const [x, y] = [(i % columns) * (panel + gapX), Math.floor(i / columns) * (height + gapY)];
     return { x: [x / inner, (x + panel) / inner], y: [1 - (y + height) / tall, 1 - y / tall] };
   };
-  return { width, margin, columns, rows, height: tall + margin.t + margin.b, at };
+  return { width, margin, columns, rows, panel, height: tall + margin.t + margin.b, at };
 }
 
 /** The values of the slider over their small maps, that of the map above in bold. */
 function smallTitles() {
   const field = sliced();
+  const { panel } = smallPlaces(axisOf[field].values.length);
   return axisOf[field].text.map((text, i) => {
-    const [axis, title] = [i ? i + 1 : "", `${escaped(axisOf[field].symbol)} = ${escaped(text)}`];
+    const [axis, named] = [i ? i + 1 : "", `${axisOf[field].symbol} = ${text}`];
+    const title = escaped(named.length > lettersIn(panel) ? fitted(text, panel) : named); // the heading names the field
     const here = { xref: `x${axis} domain`, yref: `y${axis} domain`, x: 0, y: 1, xanchor: "left", yanchor: "bottom" };
     const shownNow = state.slice[field] === i;
     return { ...here, text: shownNow ? `<b>${title}</b>` : title, showarrow: false, font: { size: 12 } };

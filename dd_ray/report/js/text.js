@@ -53,6 +53,18 @@ const axisText = (axis, value) => axis.text[axis.values.indexOf(value)] ?? Strin
 const escaped = (text) =>
   String(text).replace(/[&<>]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[sign]);
 
+const longestOf = (texts) => Math.max(...texts.map(({ length }) => length));
+const lettersIn = (pixels) => Math.floor(pixels / 7); // of text of 12 pixels
+
+/** A name as far as there is room for it. */
+function fitted(name, pixels) {
+  const most = lettersIn(pixels);
+  return name.length > most ? `${name.slice(0, most - 1)}…` : name;
+}
+
+/** A text for a plot, in lines of so many letters at most. */
+const inLines = (text, most) => text.match(new RegExp(`.{1,${most}}`, "gs")).map(escaped).join("<br>");
+
 function nameOf(cell) {
   const values = data.axes.map((axis) => `${axis.symbol} = ${axisText(axis, cells[cell].at[axis.field])}`);
   return (isSearch ? `Suggestion ${cells[cell].suggestion}: ` : "") + values.join(", ");
