@@ -1550,6 +1550,19 @@ def test_a_click_draws_no_more_than_what_depends_on_it(browser: Any, page: Path)
     assert complaints(browser) == []
 
 
+def test_without_javascript_a_page_says_so_and_shows_nothing_empty(browser: Any, page: Path) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get("about:blank")
+        browser.get(page.as_uri())
+        shown = browser.find_element("tag name", "body").text
+        controls = browser.find_elements("css selector", "a, button, select, input, summary, h2")
+        assert not any(control.is_displayed() for control in controls)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    assert shown.startswith("s\n") and "dd-ray results prints its numbers" in shown
+
+
 def test_a_page_that_is_cut_off_says_so(browser: Any, page: Path, tmp_path: Path) -> None:
     whole = page.read_text(encoding="utf-8")
     begin = whole.index('id="data">') + len('id="data">')
