@@ -111,6 +111,6 @@ def _computed(score: ScoreSpec, code: Code, mask: Mask | None) -> dict[str, floa
     if lacking := [column for column in score.columns if column not in columns]:
         raise ScoreError(f"score {score.name} gives no {lacking[0]}; give a number, NaN where it has no value.")
     for column, value in columns.items():
-        if not isinstance(value, Real):
+        if isinstance(value, bool) or not isinstance(value, Real):  # a bool is a number to Python, and none in a file
             raise ScoreError(f"score {score.name} gives a {type(value).__name__} as {column}; give a number.")
     return columns

@@ -117,6 +117,7 @@ def test_a_score_cannot_change_what_the_next_one_is_given(monkeypatch):
         (None, "returns a NoneType; give a dictionary"),
         ({}, "gives no modularity; give a number, NaN where it has no value"),
         ({"modularity": np.ones(3)}, "gives a ndarray as modularity; give a number"),
+        ({"modularity": True}, "gives a bool as modularity; give a number"),
     ],
 )
 def test_a_score_that_gives_no_number_for_a_column_is_named(monkeypatch, given, said):
