@@ -105,24 +105,28 @@ class Factor:
 
 
 @lru_cache
-def factors_of(text: str) -> tuple[Factor, ...]:
+def factors_of(text: str, source: str = "data_factors") -> tuple[Factor, ...]:
     """Parse the factors that a text declares, each NAME, NAME:category or NAME:period=P, separated by commas.
+
+    Args:
+        text: the declaration.
+        source: where the text is from, as an error names it.
 
     Raises:
         UserError: the text declares no factor, or a name twice.
     """
-    factors = tuple(_factor(part.strip()) for part in text.split(","))
+    factors = tuple(_factor(part.strip(), source) for part in text.split(","))
     names = [factor.name for factor in factors]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise UserError(f"data_factors = {text} names {twice[0]} twice; give each factor a name of its own.")
+        raise UserError(f"{source} = {text} names {twice[0]} twice; give each factor a name of its own.")
     return factors
 
 
-def _factor(text: str) -> Factor:
+def _factor(text: str, source: str) -> Factor:
     found = _FACTOR.fullmatch(text)
     if not found or not found["name"].isidentifier():
         raise UserError(
-            f"data_factors: {text!r} declares no factor; give NAME, NAME:category or NAME:period=P, with names of "
+            f"{source}: {text!r} declares no factor; give NAME, NAME:category or NAME:period=P, with names of "
             "letters, digits and _."
         )
     if found["period"] is None:
@@ -132,7 +136,7 @@ def _factor(text: str) -> Factor:
     except ValueError:
         period = math.nan
     if not 0 < period < math.inf:
-        raise UserError(f"data_factors: {text!r} has no period; give a positive number, as in angle:period=360.")
+        raise UserError(f"{source}: {text!r} has no period; give a positive number, as in angle:period=360.")
     return Factor(name=found["name"], period=period)
 
 

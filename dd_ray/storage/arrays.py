@@ -63,7 +63,7 @@ def fields_of_file(file: str, factors: str | None = None) -> dict[str, str | Non
         UserError: it cannot be read, or its arrays cannot be trained on.
     """
     arrays = open_arrays(file)
-    declared = _declared(file, arrays, arrays.names if factors is None else factors)
+    declared = _declared(file, arrays, factors)
     scaled_factors(arrays, declared)
     return {
         "data_file": absolute_path("data_file", file),
@@ -271,9 +271,10 @@ def _digest(images: NDArray[Any], factors: NDArray[Any]) -> str:
     return content.hexdigest()[:32]
 
 
-def _declared(file: str, arrays: Arrays, text: str | None) -> tuple[Factor, ...]:
-    """Return the factors that a text declares, after checking that they are as many as in the file."""
+def _declared(file: str, arrays: Arrays, given: str | None) -> tuple[Factor, ...]:
+    """Return the factors that are declared, by default by the file, after checking that they are as many as in it."""
     count = arrays.factors.shape[-1]
+    text, source = (given, "data_factors") if given is not None else (arrays.names, f"data_file = {file}: factor_names")
     if text is None:
         if count:
             raise UserError(
@@ -281,11 +282,11 @@ def _declared(file: str, arrays: Arrays, text: str | None) -> tuple[Factor, ...]
                 "factor_names."
             )
         return ()
-    declared = factors_of(text)
+    declared = factors_of(text, source)
     if len(declared) != count:
+        where = "the file" if given is None else f"data_file = {file}"
         raise UserError(
-            f"data_factors = {text} names {len(declared)} factors, and data_file = {file} has {count or 'none'}; give "
-            "as many."
+            f"{source} = {text} names {len(declared)} factors, and {where} has {count or 'none'}; give as many."
         )
     return declared
 

@@ -321,10 +321,20 @@ def _with_nan(values):
         ({"images": IMAGES, "factors": FACTORS * np.nan}, "factors hold NaN or infinite values"),
         ({"images": IMAGES, "factors": FACTORS.astype("U3")}, "factors are <U3; give numbers"),
         ({"images": IMAGES, "factors": FACTORS}, "has 3 factors without names; give data_factors = NAME,NAME"),
-        ({"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b"])}, "names 2 factors, and .* has 3"),
+        (
+            {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b"])},
+            r"^data_file = \S+\.npz: factor_names = a,b names 2 factors, and the file has 3; give as many\.$",
+        ),
+        (
+            {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b", "c d"])},
+            r"^data_file = \S+\.npz: factor_names: 'c d' declares no factor; give NAME",
+        ),
         ({"images": IMAGES, "factor_names": np.array(["a", "b"])}, "names 2 factors, and .* has none"),
         ({"images": IMAGES, "factors": FACTORS, "factor_names": np.arange(3)}, r"factor_names are int64 \(3,\)"),
-        ({"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b", "a"])}, "names a twice"),
+        (
+            {"images": IMAGES, "factors": FACTORS, "factor_names": np.array(["a", "b", "a"])},
+            "names = a,b,a names a twice",
+        ),
         ({"images": IMAGES, "factors": FACTORS * 0, "factor_names": np.array(["a", "b", "c"])}, "a has one value in"),
         (
             {"images": IMAGES, "factors": _far_apart(80), "factor_names": np.array(["a"])},
