@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_
 
 import yaml
 
-from dd_ray.command_line import COMMAND, LEAN, checked_value, read_first
+from dd_ray.command_line import LEAN, checked_value, read_first
 from dd_ray.config import BETAS
 from dd_ray.config.options import field_named, option_name, options_class
 from dd_ray.config.trial_fields import field_names
@@ -231,7 +231,7 @@ def text_of(plan: Plan) -> str:
     rest = {name: value for name, value in values.items() if name not in changed}
     return "".join(
         [
-            f"# Run by: {COMMAND} {plan.study.name} --config FILE. What the command line gives overrides it.\n",
+            "# For the command of this study: --config FILE. What the command line gives overrides it.\n",
             _lines({STUDY: plan.study.name, "preset": preset}),
             f"\n# What differs from the preset {preset}\n{_lines(changed)}" if changed else "",
             f"\n# All else, which is as by default\n{_lines(rest)}",

@@ -32,6 +32,7 @@ from dd_ray.storage.starts import start_of
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_records import TrialFolder
 from dd_ray.storage.versions import commit, machine
+from dd_ray.studies import study_names
 from dd_ray.upkeep.at_rest import at_rest, check_new, new_sweep
 
 REMEDY = "give a new folder, or delete what an interrupt left"
@@ -241,9 +242,11 @@ def _said(target: SweepFolder, counts: Mapping[str, int]) -> Sequence[str]:
     storage, name = storage_of(target.location), name_of(target.location)
     each = ", ".join(f"{number} from {source}" for source, number in counts.items())
     extended = ["--extension", *own] if own else []
-    goes_on = shlex.join([COMMAND, manifest["study"], *extended, "--storage", storage, "--name", name])
+    is_ours = manifest["study"] in study_names()  # another's script is not recorded
+    command, how = ([COMMAND, manifest["study"]], "") if is_ours else ([], "command and ")
+    goes_on = shlex.join([*command, *extended, "--storage", storage, "--name", name])
     return [
         f"Merged {counted(sum(counts.values()), 'trial')} into {target.location}: {each}.",
         f"Results: {shlex.join([COMMAND, 'results', target.location])}",
-        f"It goes on by the options of its study: {goes_on} ...",
+        f"It goes on by the {how}options of its study: {goes_on} ...",
     ]

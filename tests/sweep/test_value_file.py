@@ -247,6 +247,7 @@ def test_a_saved_file_is_never_overwritten_by_another(tmp_path: Path, capsys: py
         save_values(parse(TINY, [*words, "--gamma", "0"]))
     saved = (tmp_path / "new" / "saved.yaml").read_text()
     assert "dry" not in saved and "save-config" not in saved
+    assert "dd-ray" not in saved  # which knows no study of a script, as this one is
 
 
 def test_a_thread_that_waits_since_before_does_not_end_the_caller(write: Write) -> None:

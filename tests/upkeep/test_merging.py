@@ -142,6 +142,20 @@ def test_what_goes_on_with_trials_of_an_extension_names_it(tmp_path: Path, capsy
     assert "--extension 'my models.py' --storage" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("study", "said"),
+    [
+        ("inertia_grid", "by the options of its study: dd-ray inertia_grid --storage"),
+        ("own_study", "by the command and options of its study: --storage"),  # of a script that no record names
+    ],
+)
+def test_only_a_study_of_ours_goes_on_by_a_command_of_ours(tmp_path: Path, study: str, said: str, capsys: Any) -> None:
+    one = SweepFolder.at(write_sweep(tmp_path / "one", GAMMAS))
+    one.write_manifest({**one.manifest(), "study": study})
+    main([str(tmp_path / "both"), one.location])
+    assert f"It goes on {said}" in capsys.readouterr().out
+
+
 def test_nobody_else_has_the_sweeps_or_the_target_meanwhile(tmp_path: Path) -> None:
     one, other = (write_sweep(tmp_path / str(b), {**GAMMAS, "beta": [b]}) for b in (0.1, 1.0))
     target = SweepFolder.at(tmp_path / "both")
