@@ -63,7 +63,7 @@ function fitted(name, pixels) {
 }
 
 /** A text for a plot, in lines of so many letters at most. */
-const inLines = (text, most) => text.match(new RegExp(`.{1,${most}}`, "gs")).map(escaped).join("<br>");
+const inLines = (text, most) => (text.match(new RegExp(`.{1,${most}}`, "gs")) ?? []).map(escaped).join("<br>");
 
 function nameOf(cell) {
   const values = data.axes.map((axis) => `${axis.symbol} = ${axisText(axis, cells[cell].at[axis.field])}`);
