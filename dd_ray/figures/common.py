@@ -29,7 +29,7 @@ from dd_ray.storage.exports import export
 MARKS = {
     "failed": ("F", "failed"),
     "diverged": ("D", "diverged"),
-    "undefined": ("–", "the metric is undefined"),
+    "undefined": ("–", "no value of this metric"),
     "unfinished": ("U", "unfinished"),
     "stopped_early": ("S", "stopped early"),
     "out_of_time": ("T", "out of its time"),
