@@ -17,7 +17,7 @@ from dd_ray.storage.starts import keep_start
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_folders import TrialFolders
 from dd_ray.sweep.deadline import Deadline
-from dd_ray.sweep.manifest import make_manifest
+from dd_ray.sweep.manifest import check_agrees, make_manifest
 from dd_ray.sweep.memory import check_trials_fit
 from dd_ray.sweep.plan import Plan
 from dd_ray.sweep.source import Source
@@ -64,13 +64,14 @@ def run(
 
     Raises:
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
-            or another command runs the sweep.
+            or another command runs the sweep, or has run another one there just now.
     """
     say = print if shown else say_nothing
     if plan.is_done(sweep):
         say(plan.kept(0))
         return None
     with sweep.lock() as lock:
+        check_agrees(plan, sweep)  # with what another command may have run while this one waited for the lock
         sweep.files.remove_drafts()
         source = plan.source(sweep)
         if kept := plan.kept(source.num_left):

@@ -117,6 +117,22 @@ def test_a_contradiction_is_refused_before_ray_starts(tmp_path, capfd):
     assert_refused(ended.value.code, capfd.readouterr().err, "motion was linear and is now bounce", "--name")
 
 
+def test_what_another_command_has_run_while_this_one_waited_for_the_lock_is_not_contradicted(
+    tmp_path, capfd, monkeypatch
+):
+    args, lock = ["--storage", str(tmp_path), "--name", "mine"], SweepFolder.lock
+
+    def waited_for(sweep):
+        sweep.write_manifest(make_manifest(parse(TINY, args), {}))
+        return lock(sweep)
+
+    monkeypatch.setattr(SweepFolder, "lock", waited_for)
+    monkeypatch.setattr("dd_ray.tune.run.connected", None)  # it must not come so far
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, [*args, "--batch-size", "8"])
+    assert_refused(ended.value.code, capfd.readouterr().err, "batch-size was 2 and is now 8", "--name")
+
+
 SIX_TRIALS = "--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 8 --evaluations 8 --max-concurrent 1".split()
 
 
