@@ -67,7 +67,7 @@ def run(
             or another command runs the sweep, or has run another one there just now.
     """
     say = print if shown else say_nothing
-    if plan.is_done(sweep):
+    if sweep.manifest() and plan.is_done(sweep):
         say(plan.kept(0))
         return None
     with sweep.lock() as lock:

@@ -17,7 +17,9 @@ import pytest
 
 from dd_ray import results
 from dd_ray.cli import main, parse
+from dd_ray.storage.names import MANIFEST
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.manifest import make_manifest
 from tests.processes import Command, know_the_cluster, python
 from tests.sweep.studies import ROOT, TINY, TINY_OPTIONS, load_study
@@ -131,6 +133,25 @@ def test_what_another_command_has_run_while_this_one_waited_for_the_lock_is_not_
     with pytest.raises(SystemExit) as ended:
         main(TINY, [*args, "--batch-size", "8"])
     assert_refused(ended.value.code, capfd.readouterr().err, "batch-size was 2 and is now 8", "--name")
+
+
+@pytest.mark.parametrize("content", [None, "{"], ids=["lost", "damaged"])
+def test_a_finished_sweep_gets_a_lost_or_damaged_record_of_what_was_asked_for_again(content, tmp_path, capfd):
+    args = ["--storage", str(tmp_path), "--name", "mine", "--no-page"]
+    plan = parse(TINY, args)
+    sweep = SweepFolder.at(plan.location)
+    for planned in plan.trials:
+        trial = sweep.trial(planned.key)
+        trial.create(planned.config.to_dict(), planned.label)
+        trial.record({"iteration": 6, "kl": 1.0})
+        trial.finish(Outcome(state="finished", iteration=6))
+    if content is not None:
+        (sweep.folder / MANIFEST).write_text(content)
+    with pytest.raises(SystemExit) as ended:
+        main(TINY, args)
+    assert ended.value.code == 0, capfd.readouterr().err
+    assert sweep.manifest()["axes"]["gamma"] == [0.0, 0.5]
+    assert len(results.load(sweep.location)) == 4
 
 
 SIX_TRIALS = "--beta 0.01 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 8 --evaluations 8 --max-concurrent 1".split()
