@@ -17,7 +17,8 @@ LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
 _PREFIX = "ddr"
 _BASES = ("/tmp", "/var/tmp", "/dev/shm")
 _PLAIN = re.compile(r"[\w./+=:@,~-]+", re.ASCII)
-_REMOVE = 'rm -rf -- "$1"; sleep 5; rm -rf -- "$1"'
+_REMOVE = 'for pause in 0 5 25 90; do sleep "$pause"; rm -rf -- "$1"; done'
+"""Again and again for two minutes, since processes of a killed Ray make it anew until they have noticed."""
 
 
 def make_private_file(path: Path, content: str) -> None:

@@ -191,6 +191,16 @@ def test_folders_go_with_a_process_that_is_killed():
             time.sleep(0.05)
 
 
+def test_a_folder_that_late_processes_make_anew_is_removed_for_more_than_a_minute(tmp_path):
+    slept, folder, sleep = tmp_path / "slept", tmp_path / "session", tmp_path / "bin" / "sleep"
+    sleep.parent.mkdir()
+    sleep.write_text(f'#!/bin/sh\necho "$1" >> {slept}\nmkdir -p {folder}/logs\n')
+    sleep.chmod(0o755)
+    path = f"{sleep.parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", private._REMOVE, "sh", folder], check=True, env={**os.environ, "PATH": path})
+    assert not folder.exists() and sum(map(int, slept.read_text().split())) > 60
+
+
 def test_where_the_home_cannot_be_written_the_token_is_in_the_environment(monkeypatch, tmp_path):
     for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE"):
         monkeypatch.delenv(name, raising=False)
