@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -180,10 +179,14 @@ class Collected:
 
 
 def collect(plan: Plan, sweep: SweepFolder) -> Collected:
-    """Write the tables of a plan's sweep, and return its results."""
+    """Write the tables of a plan's sweep, and return its results.
+
+    Raises:
+        UserError: the sweep was removed.
+    """
     table = results.load(sweep.location)
     came_out: CameOut = resolve(plan.came_out)(plan, sweep, table)
-    sweep.files.write(RESULTS, results.as_csv(table))
+    sweep.write_result(RESULTS, results.as_csv(table))
     evaluations = table[table["key"].isin(came_out.keys)].reset_index(drop=True)
     trials = results.final(evaluations)
     return Collected(evaluations=evaluations, trials=trials, came_out=came_out, left=came_out.left(trials))
@@ -204,33 +207,35 @@ def draw(plan: Plan, sweep: SweepFolder) -> list[str]:
     """Draw the study's figures, and return the files that were written."""
     written: list[str] = []
     with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
-        folder = sweep.files.local / "figures" if sweep.files.local else Path(scratch)
         for figure in plan.study.figures:
-            paths = _draw_one(figure, sweep.location, folder)
-            written += [str(path) if sweep.files.local else _upload(path, sweep) for path in paths]
+            written += _draw_one(figure, sweep, Path(scratch))
     return written
 
 
-def _draw_one(figure: str | DrawFigure, location: str, folder: Path) -> Sequence[Path]:
-    """Draw a figure and return its files; where it cannot be drawn, print why and return none."""
+def _draw_one(figure: str | DrawFigure, sweep: SweepFolder, scratch: Path) -> list[str]:
+    """Draw a figure, put its files into the sweep and return them; where that fails, print why and return none."""
     # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
     import matplotlib as mpl  # noqa: PLC0415
 
     try:
         # A figure, which may be the study's own, leaves no filters of warnings and no settings behind.
         with warnings.catch_warnings(), mpl.rc_context():
-            return draw_figure(figure, location, folder)
+            paths = draw_figure(figure, sweep.location, scratch)
+        return [_kept(path, scratch, sweep) for path in paths]
     except UserError as error:
         reason = str(error)
     except Exception as error:  # whatever fails in a figure, what was trained and is reported stands
         reason = f"{type(error).__name__}: {error}"
-    print(f"No figure:   {figure if isinstance(figure, str) else figure.__name__} of {location}: {printable(reason)}")
+    name = figure if isinstance(figure, str) else figure.__name__
+    print(f"No figure:   {name} of {sweep.location}: {printable(reason)}")
     return []
 
 
-def _upload(path: Path, sweep: SweepFolder) -> str:
-    sweep.files.write(f"figures/{path.name}", path.read_bytes())
-    return sweep_location(sweep.location, f"figures/{path.name}")
+def _kept(path: Path, scratch: Path, sweep: SweepFolder) -> str:
+    """Put a figure into the sweep's folder, and return where it is."""
+    name = f"figures/{path.relative_to(scratch) if path.is_relative_to(scratch) else path.name}"
+    sweep.write_result(name, path.read_bytes())
+    return sweep_location(sweep.location, name)
 
 
 def _open_sweep(plan: Plan, shown: bool) -> SweepFolder:

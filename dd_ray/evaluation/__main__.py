@@ -109,7 +109,7 @@ def _writing(sweep: SweepFolder) -> Iterator[None]:
 def _report(path: str, names: Sequence[str]) -> None:
     sweep, table = SweepFolder.open(path), results.load(path)
     with _writing(sweep):
-        sweep.files.write(RESULTS, results.as_csv(table))
+        sweep.write_result(RESULTS, results.as_csv(table))
     columns = list(dict.fromkeys(column for name in names for column in FURTHER[name].columns))
     present = [column for column in columns if column in table]
     trials = results.final(table)

@@ -110,14 +110,13 @@ def write_page(sweep: SweepFolder) -> None:
     """Write the page of a sweep, without pictures, beside its records.
 
     Raises:
-        UserError: nothing was evaluated yet.
+        UserError: nothing was evaluated yet, or the sweep was removed.
     """
     # Not at the top: the driver of a sweep needs them at its end alone.
     from dd_ray.report.content import collect  # noqa: PLC0415
     from dd_ray.report.page import render  # noqa: PLC0415
 
-    page = render(collect(sweep.location), [], [])
-    sweep.files.write(PAGE, as_bytes(page), durable=False)
+    sweep.write_result(PAGE, as_bytes(render(collect(sweep.location), [], [])))
 
 
 def waiting_page(name: str, question: str, location: str) -> str:

@@ -184,7 +184,7 @@ class ConfirmationCameOut(TrialsCameOut):
         super().__init__(plan, sweep, table)
         self._confirmed = plan
         self._contrasts = contrasts(final(table[table["key"].isin(plan.keys)]), plan.chosen)
-        sweep.files.write(CONFIRMATION, as_csv(pd.DataFrame([vars(each) for each in self._contrasts])))
+        sweep.write_result(CONFIRMATION, as_csv(pd.DataFrame([vars(each) for each in self._contrasts])))
 
     def print_more(self, trials: pd.DataFrame) -> None:
         """Print the contrasts."""

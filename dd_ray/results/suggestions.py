@@ -185,7 +185,7 @@ class SuggestionsCameOut:
     def __init__(self, plan: SearchPlan, sweep: SweepFolder, table: pd.DataFrame) -> None:
         self._plan, self._sweep = plan, sweep
         self._suggestions, self._table = load(sweep.location), table
-        sweep.files.write(SUGGESTIONS, as_csv(self._suggestions))
+        sweep.write_result(SUGGESTIONS, as_csv(self._suggestions))
         self.keys = {key for keys in self._suggestions[TRIALS] for key in keys.split()}
 
     def print_more(self, trials: pd.DataFrame) -> None:

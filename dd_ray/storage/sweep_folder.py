@@ -226,6 +226,16 @@ class SweepFolder:
         if link := self.files.link_in(folder):
             raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
 
+    def write_result(self, name: str, content: bytes) -> None:
+        """Write a file that was made of the sweep's records, which may have taken long.
+
+        Raises:
+            UserError: the sweep was removed meanwhile, and its folder is not to come back.
+        """
+        if not self.files.exists(MANIFEST):
+            raise UserError(f"{self.location} was removed meanwhile; nothing is written there any more.")
+        self.files.write(name, content, durable=False)
+
     def write_progress(self, progress: dict[str, Any]) -> None:
         """Write the progress of the sweep, unless it was removed, since its folder would come back."""
         if self.files.exists(MANIFEST):

@@ -1,6 +1,7 @@
 """What is drawn at a sweep's end: figures that a study names, or functions of its own, in the sweep's process."""
 
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -101,6 +102,41 @@ def test_figures_of_a_sweep_at_a_url_are_put_there(object_store: ObjectStore, tm
     names = ["grid_maps.png", "grid_maps.csv"]
     assert api.draw(plan, sweep) == [sweep_location(sweep.location, f"figures/{name}") for name in names]
     assert sweep.files.read("figures/grid_maps.png").startswith(b"\x89PNG")
+
+
+def remove(location: str, folder: Path) -> Any:
+    """A figure during whose drawing somebody removes the sweep."""
+    shutil.rmtree(location)
+    return write_one(location, folder)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "content"), [("dd_ray.results.as_csv", b""), ("dd_ray.report.page.render", ""), ("a figure", None)]
+)
+def test_a_sweep_that_is_removed_while_its_results_are_made_stays_so(
+    made_by: str, content: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = str(write_sweep(tmp_path / "s", AXES))
+
+    def removing(*_: Any) -> Any:
+        shutil.rmtree(location)
+        return content
+
+    if made_by != "a figure":
+        monkeypatch.setattr(made_by, removing)
+    sweep = SweepFolder.open(location)
+    plan = cli.parse(replace(TINY, figures=(remove, write_one)), ["--storage", str(tmp_path), "--name", "s"])
+    told = f"{location} was removed meanwhile; nothing is written there any more."
+    if made_by == "dd_ray.results.as_csv":
+        with pytest.raises(UserError, match=told):
+            api.collect(plan, sweep)
+    elif made_by == "dd_ray.report.page.render":
+        assert api.finish_page(sweep) == f"No page:     {told}"
+    else:
+        assert api.draw(plan, sweep) == []
+        names = ["remove", "write_one"]
+        assert capsys.readouterr().out == "".join(f"No figure:   {name} of {location}: {told}\n" for name in names)
+    assert not Path(location).exists()
 
 
 def test_warnings_and_settings_are_left_as_they_were(tmp_path: Path) -> None:
