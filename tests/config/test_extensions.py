@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,18 +165,28 @@ def test_a_sweep_with_an_option_that_was_removed_since_is_told_of_in_a_sentence(
     assert set(results.load(plan.location)["blur"]) == {0.5}
 
 
-def test_a_sweep_of_values_that_a_narrowed_range_refuses_is_not_gone_on_with(tmp_path: Path) -> None:
-    words = f"--model blur_vae --gamma --storage {tmp_path} --extension".split()
+@pytest.mark.parametrize(
+    ("kind", "high", "lower", "values"), [("float", "1", "0.6", ("0.5", "0.9")), ("int", "9", "5", ("2", "7"))]
+)
+def test_a_sweep_of_values_that_a_narrowed_range_refuses_is_not_gone_on_with(
+    tmp_path: Path, kind: str, high: str, lower: str, values: tuple[str, str]
+) -> None:
+    words = f"--model blur_vae --gamma --storage {tmp_path} --extension {tmp_path / BLUR.name} --blur".split()
     study = replace(TINY, axes=("beta", "blur"))
-    before = parse(study, [*words, str(BLUR), "--blur", "0.5", "0.9"])
+    text = BLUR.read_text().replace("Annotated[float,", f"Annotated[{kind},").replace("] = 0.5", "] = 0")
+
+    def write(high: str) -> None:
+        _file(tmp_path, text.replace("[0, 1]", f"[0, {high}]").replace("0, 1)", f"0, {high})"), BLUR.name)
+
+    write(high)
+    before = parse(study, [*words, *values])
     sweep = SweepFolder.at(before.location)
     sweep.write_manifest(make_manifest(before, {}))
     unload(BLUR.name)
-    text = BLUR.read_text().replace("[0, 1]", "[0, 0.6]").replace("0, 1)", "0, 0.6)")
-    after = parse(study, [*words, str(_file(tmp_path, text, BLUR.name)), "--blur", "0.5"])
-    with pytest.raises(
-        UserError, match=r"has trials of blur 0\.9, which is out of range now \(give a number in \[0, 0\.6"
-    ):
+    write(lower)
+    after = parse(study, [*words, values[0]])
+    said = f"has trials of blur {values[1]}, which is out of range now (give a number in [0, {lower}])"
+    with pytest.raises(UserError, match=re.escape(said)):
         check_agrees(after, sweep)
 
 
