@@ -36,6 +36,19 @@ def test_other_seeds_draw_other_cells_and_the_same_seed_the_same():
     assert by_seed[0] == by_seed[1] != by_seed[2]
 
 
+@pytest.mark.parametrize(
+    ("options", "drawn"),
+    [
+        ((), {(0.1, 0.8, 3), (0.3, 0.2, 3), (1, 0.2, 0), (3, 0, 0)}),
+        (("--sample-seed", "1"), {(0.1, 0.2, 3), (0.3, 0.8, 3), (1, 0, 0), (3, 0.5, 0)}),
+    ],
+)
+def test_a_seed_draws_the_same_cells_in_all_versions(options, drawn):
+    """The same command goes on with a sweep of an earlier version: other cells would be trained beside those it has."""
+    grid = "--beta 0.1 0.3 1 3 --gamma 0 0.2 0.5 0.8 --lambda 0 3".split()
+    assert {cell[1:] for cell in cells("--sample", "4", *options, grid=grid)} == drawn
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_cells_lie_evenly_along_each_axis(seed):
     """Of 16 draws at random, a value would be missing from an axis in one of 8 samples, and have 8 or more as often."""
