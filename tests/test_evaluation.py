@@ -230,6 +230,17 @@ def test_the_encoder_s_own_path_is_scored_as_that_of_a_vae_without_a_filter():
     assert ratios[0] > 1.5 * ratios[1] > 2 * ratios[2]
 
 
+@pytest.mark.parametrize("model", ["predictive_vae", "inertia_vae"])
+def test_the_prediction_ratio_is_that_of_constant_velocity_whatever_the_model_s_alpha(model):
+    """By α = 0 the error would be the motion itself, and the ratio of any network 1."""
+    config = small(model, alpha=0.0)
+    network, test_set = build_model(config), make_dataset(config).test_set()
+    with torch.no_grad():
+        steps = network(test_set).mu.double().diff(dim=1)
+    expected = steps.diff(dim=1).square().sum() / steps[:, 1:].square().sum()
+    assert evaluate(network, config, test_set).metrics["prediction_ratio"] == pytest.approx(expected.item(), rel=1e-4)
+
+
 @each_vae
 def test_the_reconstruction_error_is_that_of_the_means_per_pixel(model):
     config = small(model)
