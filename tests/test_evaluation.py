@@ -29,7 +29,13 @@ from dd_ray.evaluation import (
 from dd_ray.evaluation import scores as scores_module
 from dd_ray.evaluation import stills as stills_module
 from dd_ray.evaluation.__main__ import main
-from dd_ray.metrics import FURTHER, REPORTED, mean_correlation_coefficient, reported_by
+from dd_ray.metrics import (
+    FURTHER,
+    REPORTED,
+    gaussian_total_correlation,
+    mean_correlation_coefficient,
+    reported_by,
+)
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.objectives.tcvae import Decomposition
 from dd_ray.storage.files.local import LocalFiles
@@ -293,6 +299,20 @@ def test_the_three_terms_of_the_kl_add_up_to_it(model):
     assert metrics["kl"] > 3 and metrics["mutual_information"] > 0.1
     total = sum(metrics[name] for name in Decomposition._fields)
     assert total == pytest.approx(metrics["kl"], abs=0.5)
+
+
+def test_what_is_told_beside_the_loss_is_of_the_frames_that_the_objective_counts():
+    config = small("inertia_vae", likelihood="bernoulli")
+    network, test_set = build_model(config), make_dataset(config).test_set()
+    with torch.no_grad():
+        network.encoder.mu.weight *= 300
+        outputs = network(test_set)
+    counted = (tensor[:, 1:].flatten(0, 1).numpy() for tensor in (outputs.mu, outputs.logvar.exp()))
+    decoded = test_set.images[:, 2:].double()
+    floor = -sum(torch.xlogy(each, each).sum() for each in (decoded, 1 - decoded)) / len(decoded)
+    metrics = evaluate(network, config, test_set).metrics
+    assert metrics["gaussian_total_correlation"] == pytest.approx(gaussian_total_correlation(*counted), rel=1e-4)
+    assert metrics["loss/reconstruction_floor"] == pytest.approx(floor.item(), rel=1e-5)
 
 
 @each_vae

@@ -196,6 +196,15 @@ def test_latents_that_are_one_number_or_unknown_or_copies_have_a_gaussian_total_
     assert math.isnan(gaussian_total_correlation(np.where(mu > 1, np.nan, mu), nothing))
 
 
+def test_held_out_terms_are_of_draws_from_all_frames_whatever_their_order():
+    """In order, the first frames are those of a few videos; here, of one end of a path."""
+    mu = torch.linspace(-3, 3, 1_024)[:, None]
+    logvar = torch.full_like(mu, 2 * math.log(0.3))
+    draws = mu + 0.3 * torch.tensor([[-1.0], [1.0]]).repeat(512, 1)
+    total = sum(kl_terms(Posterior(mu, logvar, draws)).values())
+    assert total.item() == pytest.approx((mu.square().mean().item() + 0.3**2 - 1) / 2 - math.log(0.3), abs=0.1)
+
+
 def test_held_out_terms_are_those_of_known_gaussians():
     posterior = Posterior(*(tensor.float() for tensor in _posteriors(4_000)))
     terms = {name: term.item() for name, term in kl_terms(posterior).items()}
