@@ -26,6 +26,7 @@ from dd_ray.report.content import collect
 from dd_ray.results import suggestions as search_results
 from dd_ray.storage.names import LOG
 from dd_ray.storage.sweep_folder import SweepFolder
+from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.planned import PlannedTrial
 from dd_ray.sweep.search_plan import SearchPlan
 from dd_ray.sweep.suggestions import mend_log, open_storage
@@ -110,6 +111,45 @@ def test_a_point_that_was_pruned_has_the_mean_of_the_last_iteration_that_its_see
     (trial,) = study_of(plan).trials
     assert trial.intermediate_values == pytest.approx({0: expected, 3: expected})
     assert trial.value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("ends", "told", "state"),
+    [
+        (["out_of_time", "finished"], "PRUNED", "out_of_time"),
+        (["out_of_time", "stopped_early"], "PRUNED", "stopped_early"),
+        (["stopped_early", "diverged"], "FAIL", "diverged"),
+        (["diverged", "failed"], "FAIL", "failed"),
+    ],
+)
+def test_of_seeds_that_end_differently_one_decides_the_state_of_their_point(
+    tmp_path: Path, ends: list[str], told: str, state: str
+) -> None:
+    plan = plan_of(tmp_path, *"--suggestions 1 --seeds 2 --scheduler none".split())
+    run(plan, ends_with(*ends), at_a_time=2)
+    assert states_of(plan) == [told]
+    assert search_results.load(Path(plan.location))["state"].tolist() == [state]
+
+
+def test_at_a_plateau_each_seed_has_its_own_last_evaluation_in_the_mean(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, *"--suggestions 1 --seeds 2 --scheduler none --stop-at-plateau 2".split())
+    suggestions, sweep = start(plan)
+    errors = {"at_plateau": (0.5, 0.3), "finished": (0.5, 0.4, 0.1)}
+    trials = [suggestions.next_trial() for _ in errors]
+    for trial, (state, of_trial) in zip(trials, errors.items(), strict=True):
+        assert trial is not None
+        folder = sweep.trial(trial.key)
+        folder.create(trial.config.to_dict(), trial.label)
+        for position, error in enumerate(of_trial):
+            folder.record({"iteration": 3 * position, "reconstruction_error": error})
+        folder.finish(Outcome(state=state, iteration=3 * len(of_trial) - 3))
+        suggestions.trial_ended(trial.key)
+    (asked,) = study_of(plan).trials
+    assert asked.state == TrialState.COMPLETE and asked.value == pytest.approx(0.2)
+    assert asked.intermediate_values == pytest.approx({0: 0.5, 3: 0.35})
+    (row,) = search_results.load(Path(plan.location)).to_dict("records")
+    assert (row["state"], row["seeds"], row["on_front"]) == ("finished", 2, True)
+    assert row["reconstruction_error"] == pytest.approx(0.2)
 
 
 def test_a_score_that_is_undefined_is_no_value(tmp_path: Path) -> None:
@@ -246,6 +286,13 @@ def test_a_longer_search_of_fewer_suggestions_begins_with_as_many_points(tmp_pat
     trained = run(plan_of(tmp_path, "--suggestions", "3", "--seeds", "1"), bowl)
     longer, _ = start(plan_of(tmp_path, *"--suggestions 2 --seeds 1 --iterations 8".split()))
     assert longer.keys() == {trial.key for trial in trained[:2]}
+
+
+def test_points_of_a_search_with_another_fixed_value_are_not_taken_over(tmp_path: Path) -> None:
+    """Their trials are of that value, so that none of them would go on."""
+    options = ("--suggestions", "3", "--seeds", "1", "--gamma")
+    run(plan_of(tmp_path, *options, "0.5"), bowl)
+    assert start(plan_of(tmp_path, *options, "0.7"))[0].keys() == set()
 
 
 @pytest.mark.parametrize("cut_short", [False, True])
