@@ -334,6 +334,20 @@ def test_failed_trials_are_tried_again_and_diverged_ones_are_not(tmp_path: Path)
     assert run(plan, bowl) == []
 
 
+@pytest.mark.parametrize("cut_short", [False, True])
+def test_a_point_that_is_suggested_again_is_none_of_as_many_as_were_asked_for(tmp_path: Path, cut_short: bool) -> None:
+    """Nor is it one where a kill cuts its second suggestion short."""
+    plan = plan_of(tmp_path, *"--suggestions 3 --seeds 1".split())
+    run(plan, ends_with("failed"), kill_after=1)
+    if cut_short:
+        start(plan)
+        study_of(plan).ask({})
+    run(plan, bowl)
+    table = search_results.load(Path(plan.location))
+    assert table["state"].tolist() == ["finished"] * 3 and table["cells"].is_unique
+    assert run(plan, bowl) == []
+
+
 def test_one_point_that_is_suggested_twice_is_trained_once(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, *"--beta 0.1 --gamma 0.5 --num-latents 3 5 --suggestions 6 --seeds 2".split())
     trials = run(plan, bowl, at_a_time=4)
