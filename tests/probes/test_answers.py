@@ -142,6 +142,20 @@ def test_the_table_has_what_each_latent_does() -> None:
     np.testing.assert_allclose(table["kl"], [kl, 0, 0, 0], atol=1e-4)
 
 
+def test_the_table_of_a_filter_is_of_the_frames_that_the_kl_counts() -> None:
+    config = small("inertia_vae")
+    model, batch = network(config), make_dataset(config).test_set()
+    with torch.no_grad():
+        model.encoder.mu.weight *= 100
+        model.encoder.logvar.weight *= 100
+        outputs = model(batch)
+    mu, variance = outputs.mu[:, 1:].double(), outputs.logvar[:, 1:].double().exp()
+    kl = (mu.square() + variance - 1 - variance.log()).mean(dim=(0, 1)) / 2
+    table = latent_table(model, config, batch)
+    np.testing.assert_allclose(table["kl"], kl, rtol=1e-4)
+    np.testing.assert_allclose(table["posterior_variance"], variance.mean(dim=(0, 1)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("config", each(WITH_CODE))
 def test_every_variant_has_a_table(config: TrialConfig) -> None:
     model, batch = build_model(config).eval(), make_dataset(config).test_set()
@@ -152,16 +166,20 @@ def test_every_variant_has_a_table(config: TrialConfig) -> None:
     assert table[["kl", "posterior_variance"]].notna().all(axis=None) == (latents and config.stochastic)
 
 
-@pytest.mark.parametrize("model_name", ["beta_vae", "predictive_vae", "inertia_vae"])
-def test_a_dream_goes_on_in_a_straight_line_of_latents(model_name: str) -> None:
-    config = small(model_name)
+@pytest.mark.parametrize(
+    ("model_name", "alpha"), [("beta_vae", 1.0), ("predictive_vae", 1.0), ("inertia_vae", 1.0), ("predictive_vae", 0.5)]
+)
+def test_a_dream_goes_on_in_a_straight_line_of_latents(model_name: str, alpha: float) -> None:
+    """By steps of which each is α times the one before."""
+    config = small(model_name, alpha=alpha)
     model = network(config)
     show_latents(model)
     frames = make_dataset(config).test_set().images[:2, :2]
     with torch.inference_mode():
         e_btl, _ = model.encode(frames)
         z1 = 0.7 * e_btl[:, 1] + 0.3 * e_btl[:, 0]
-        z_btl = torch.stack([e_btl[:, 0] + i * (z1 - e_btl[:, 0]) for i in range(6)], dim=1)
+        steps = [sum(alpha**k for k in range(i)) for i in range(6)]
+        z_btl = torch.stack([e_btl[:, 0] + step * (z1 - e_btl[:, 0]) for step in steps], dim=1)
         expected = model.decode(z_btl)[:, :, 0].numpy() * 255
     shown = dream(model, frames, 0.3, 6)
     assert shown.shape == (2, 6, *config.image_shape[1:]) and shown.dtype == np.uint8
