@@ -120,6 +120,7 @@ def test_the_manifest_has_the_values_of_all_commands(sweep):
     assert manifest["axes"]["seed"] == [0, 1]
     assert manifest["axes"]["beta"] == [0.1, 1.0]
     assert manifest["options"]["seeds"] == 2
+    assert manifest["axes"].keys() == parse(TINY, []).axes.keys()  # also those without effect
     assert manifest["tells"] == list(TINY.tells)
     assert set(manifest["versions"]) == {"dd_ray", "ray", "torch", "python"}
 
