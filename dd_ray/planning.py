@@ -77,7 +77,10 @@ def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
     now, before = asked(study), study.as_before()
     if before is None or now.options.preset not in study.earlier or goes_on(now):
         return now
-    earlier = asked(before)
+    try:
+        earlier = asked(before)
+    except UserError:  # it has no such trials, so the sweep is none of its
+        return now
     return earlier if goes_on(earlier) else now
 
 

@@ -134,6 +134,13 @@ def test_values_that_can_be_read_once_are_those_of_an_earlier_preset_too(tmp_pat
     assert dd_ray.plan(study, gamma=iter([0, 0.9]), extension=None, storage=tmp_path).keys == earlier.keys
 
 
+def test_what_only_an_earlier_preset_refuses_is_not_told(tmp_path: Path) -> None:
+    other = dd_ray.plan("inertia_grid", num_latents=10, storage=tmp_path)
+    SweepFolder.at(other.location).write_manifest(make_manifest(other, {}))
+    with pytest.raises(UserError, match="num-latents was 10 and is now 4"):  # and not that 500 is more than 300
+        dd_ray.plan("inertia_grid", scheduler="asha", grace_period=500, storage=tmp_path)
+
+
 def test_a_sweep_that_names_no_versions_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = dd_ray.plan(TINY, storage=tmp_path)
     without = {name: value for name, value in make_manifest(plan, {}).items() if name != "versions"}
