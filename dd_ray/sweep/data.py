@@ -1,6 +1,7 @@
 """The data of a plan: its files are opened or checked before anything starts, and what a reader should know is said."""
 
 from dd_ray.config import TrialConfig
+from dd_ray.config.options import told_in_options
 from dd_ray.metrics import ENOUGH_POINTS, FURTHER, applicable, share_lost_to_fitting
 from dd_ray.storage.dsprites import check_dsprites_file, fetching, has_dsprites, open_dsprites
 from dd_ray.sweep.checks import OF_FACTORS
@@ -17,7 +18,7 @@ def open_data(plan: Plan) -> None:
         UserError: a file is missing, or another one.
     """
     for file, md5 in _dsprites_of(plan):
-        with fetching():
+        with fetching(), told_in_options():
             open_dsprites(file, md5)
 
 
@@ -28,7 +29,8 @@ def check_data(plan: Plan) -> None:
         UserError: as of `open_data`.
     """
     for file, md5 in _dsprites_of(plan):
-        check_dsprites_file(file, md5)
+        with told_in_options():
+            check_dsprites_file(file, md5)
 
 
 def has_data_of(config: TrialConfig) -> bool:

@@ -333,4 +333,4 @@ def test_a_sweep_does_not_start_with_another_file_or_none(file, where, tmp_path,
             with pytest.raises(SystemExit) as ended:
                 cli.main(study, ["--dataset", "dsprites", "--dsprites-file", named, *dry])
             assert ended.value.code == 2
-            assert f"dsprites_file = {named} {message}" in capsys.readouterr().err
+            assert f"--dsprites-file {named} {message}" in capsys.readouterr().err
