@@ -138,12 +138,15 @@ def _score(trial: TrialFolder, records: TrialRecords, names: Sequence[str]) -> S
     except UserError as error:
         return Scored(key=key, label=label, left_out=str(error))
     if missing:
-        scores = _scores_of(state, missing)
+        with _computing(label):
+            scores = _scores_of(state, missing)
         if not scores:
             left_out = "has diverged" if state.config.traits.encodes else "has no code to score"
             return Scored(key=key, label=label, left_out=left_out)
         trial.add_scores(last, scores)
-    if untrained := untrained_scores(state.config, missing_before) if missing_before else {}:
+    with _computing(label):
+        untrained = untrained_scores(state.config, missing_before) if missing_before else {}
+    if untrained:
         trial.add_scores(0, untrained)
     return scored
 
@@ -154,6 +157,21 @@ def _state_at(trial: TrialFolder, iteration: int) -> TrialState:
             f"is past its last evaluation, of iteration {iteration}, whose state is gone; score it after its next one"
         )
     return state_at(trial, iteration)
+
+
+@contextmanager
+def _computing(label: str) -> Iterator[None]:
+    """Tell a file that a score itself cannot use from the files of the sweep.
+
+    Raises:
+        UserError: there is one.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"a score of {label} cannot use a file of its own ({error}); put it there, or name it by a whole path."
+        ) from error
 
 
 def _scores_of(state: TrialState, names: Sequence[str]) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """Scores that are added to a finished sweep, by `python -m dd_ray.evaluation`."""
 
+import re
 import warnings
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -155,6 +157,19 @@ def test_a_trial_that_is_removed_meanwhile_stays_so_and_the_others_are_scored(sw
     _score(sweep, "--metrics", "mcc")
     assert set(_added(sweep)) == {"gamma=0.9"} and not trials["gamma=0.5"].files.names()
     assert "removed meanwhile" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("computes", ["model_scores", "untrained_scores"])
+def test_a_file_that_a_score_lacks_is_told_and_is_none_of_the_sweep_s(sweep, computes, monkeypatch, capsys):
+    def reading(*_):
+        Path("weights_of_a_score").read_bytes()
+
+    monkeypatch.setattr(scoring, computes, reading)
+    with pytest.raises(SystemExit) as ended:
+        _score(sweep, "--metrics", "mcc")
+    assert ended.value.code == 2
+    said = "cannot use a file of its own ([Errno 2] No such file or directory: 'weights_of_a_score'); put it there"
+    assert re.search(rf"^error: a score of gamma=0\.\d {re.escape(said)}", capsys.readouterr().err, re.MULTILINE)
 
 
 def test_a_sweep_on_an_object_store_is_scored_too(object_store, few_stills):
