@@ -156,7 +156,10 @@ def _state_at(trial: TrialFolder, iteration: int) -> TrialState:
         raise UserError(
             f"is past its last evaluation, of iteration {iteration}, whose state is gone; score it after its next one"
         )
-    return state_at(trial, iteration)
+    try:
+        return state_at(trial, iteration)
+    except UserError as error:
+        raise UserError(f"is left out: {error}") from error
 
 
 @contextmanager

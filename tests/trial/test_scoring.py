@@ -142,8 +142,15 @@ def test_a_trial_between_two_evaluations_is_left_out(sweep, capsys):
     assert "gamma=0.5 is past its last evaluation, of iteration 3," in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("before", ["score_trial", "state_at", "_scores_of"])
-def test_a_trial_that_is_removed_meanwhile_stays_so_and_the_others_are_scored(sweep, before, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("score_trial", "{} was removed meanwhile"),
+        ("state_at", "gamma=0.5 is left out: it was removed meanwhile."),
+        ("_scores_of", "{} was removed meanwhile"),
+    ],
+)
+def test_a_trial_that_is_removed_meanwhile_stays_so_and_the_others_are_scored(sweep, before, said, monkeypatch, capsys):
     trials = {trial.describe()["label"]: trial for trial in sweep.trials()}
     original = getattr(scoring, before)
 
@@ -156,7 +163,7 @@ def test_a_trial_that_is_removed_meanwhile_stays_so_and_the_others_are_scored(sw
     monkeypatch.setattr(evaluation_command, "trials_to_score", lambda path, names: order)
     _score(sweep, "--metrics", "mcc")
     assert set(_added(sweep)) == {"gamma=0.9"} and not trials["gamma=0.5"].files.names()
-    assert "removed meanwhile" in capsys.readouterr().err
+    assert f"without scores: {said.format(trials['gamma=0.5'].key)}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("computes", ["model_scores", "untrained_scores"])
