@@ -32,7 +32,7 @@ from dd_ray.results import suggestions as search_results
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import Layout, with_zero
 from dd_ray.results.summary import Evaluations, Summary
-from dd_ray.results.timeline import GOES_ON
+from dd_ray.results.table import GOES_ON
 from dd_ray.results.tradeoffs import pairs_of, points
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.suggestions import TRIALS

@@ -46,7 +46,7 @@ from dd_ray.results.comparisons import BEYOND_QUADRATURE, LEVEL, SCALES
 from dd_ray.results.inference import best_cells, differing_cells, pooled_intervals
 from dd_ray.results.joining import SWEEP
 from dd_ray.results.layout import NOT_GIVEN, Layout, axis_named, combinations, exact, layout_of, swept_fields, with_zero
-from dd_ray.results.table import counted_states, untrained_rows
+from dd_ray.results.table import GOES_ON, counted_states, untrained_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -335,12 +335,12 @@ def _numbers(table: pd.DataFrame, metric: str) -> "pd.Series[float]":
 
 
 def _mark(state: str, at: float, reached: float, iteration: int, last: int, *, now: bool) -> str:
+    ended_early = state not in ("finished", *GOES_ON)
     # Regardless of how many iterations were asked for when it finished.
-    goes_on = state in ("finished", "running", "unfinished", "missing")
-    if at == iteration and (state == "finished" or (iteration < last and (goes_on or not now))):
+    if at == iteration and (state == "finished" or (iteration < last and not (now and ended_early))):
         return COMPLETE
     # Regardless of how it ended later.
-    return "unfinished" if goes_on or reached > iteration else state
+    return state if ended_early and reached <= iteration else "unfinished"
 
 
 def _reference_field(trials: pd.DataFrame, axes: Sequence[str], asked: str) -> str:

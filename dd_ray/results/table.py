@@ -29,6 +29,8 @@ STATES = (
     "unfinished",
     "missing",
 )
+GOES_ON = ("running", "unfinished", "missing")
+"""States of a trial that has not ended."""
 SECONDS_TO_LIVE = 60
 """Seconds after its last sign of life until a sweep counts as interrupted."""
 

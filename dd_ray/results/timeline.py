@@ -10,13 +10,11 @@ from typing import Any
 import pandas as pd
 
 from dd_ray.results.joining import SWEEP
-from dd_ray.results.table import load, open_all
+from dd_ray.results.table import GOES_ON, load, open_all
 from dd_ray.storage.sweep_folder import SweepFolder, in_parallel
 from dd_ray.storage.trial_attempts import TrialAttempt, attempts
 
 COLUMNS = ("key", SWEEP, "state", "host", "device", "began", "ended", "end_recorded", "from", "to", "error")
-GOES_ON = ("running", "unfinished", "missing")
-"""States of a trial that has not ended."""
 
 
 def timeline(path: str | Path, *more: str | Path, table: pd.DataFrame | None = None) -> pd.DataFrame:
