@@ -232,7 +232,7 @@ def _draw_one(figure: str | DrawFigure, sweep: SweepFolder, scratch: Path) -> li
 
 
 def _kept(path: Path, scratch: Path, sweep: SweepFolder) -> str:
-    """Put a figure into the sweep's folder, and return where it is."""
+    """Put a file of a figure into the sweep's folder, below the folders that it has in `scratch`, and return where."""
     name = f"figures/{path.relative_to(scratch) if path.is_relative_to(scratch) else path.name}"
     sweep.write_result(name, path.read_bytes())
     return sweep_location(sweep.location, name)

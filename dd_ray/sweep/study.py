@@ -11,7 +11,7 @@ from dd_ray.sweep.schedulers import ASHA
 from dd_ray.sweep.space import Space
 
 DrawFigure = Callable[[str, Path], Sequence[Path]]
-"""Draws a figure of the sweep at a folder or URL into a folder, and returns the files that it wrote."""
+"""Draws a figure of the sweep at a folder or URL into a folder, and returns its files, which the sweep is to keep."""
 
 
 TELLS = ("linear_r2_stills", "linear_r2", "reconstruction_error", "factor_error")

@@ -62,6 +62,16 @@ def write_one(location: str, folder: Path) -> Any:
     return str(path)
 
 
+def write_by_kind(location: str, folder: Path) -> list[Path]:
+    """A figure of two files of one name, each in a folder of its own, which leaves another one beside them."""
+    (folder / "left").touch()
+    paths = [folder / kind / "map.svg" for kind in ("mean", "spread")]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(path.parent.name)
+    return paths
+
+
 def draw(folder: Path, *figures: str | DrawFigure) -> Sequence[str]:
     """What a sweep's end draws in a folder."""
     write_sweep(folder / "s", AXES)
@@ -93,6 +103,14 @@ def test_a_figure_that_returns_no_files_says_one_sentence_and_one_that_returns_a
     assert draw(tmp_path, forget, write_one) == [str(tmp_path / "s" / "figures" / "one.svg")]
     told = "it returns None; let it return the files that it wrote, a list of paths."
     assert capsys.readouterr().out == f"No figure:   forget of {tmp_path / 's'}: {told}\n"
+
+
+def test_the_files_that_a_figure_returns_are_kept_in_its_folders_and_no_others(tmp_path: Path) -> None:
+    kept = tmp_path / "s" / "figures"
+    written = draw(tmp_path, write_by_kind)
+    assert written == [str(kept / "mean" / "map.svg"), str(kept / "spread" / "map.svg")]
+    assert [Path(path).read_text() for path in written] == ["mean", "spread"]
+    assert sorted(map(str, filter(Path.is_file, kept.rglob("*")))) == written
 
 
 def test_figures_of_a_sweep_at_a_url_are_put_there(object_store: ObjectStore, tmp_path: Path) -> None:
