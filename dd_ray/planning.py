@@ -79,7 +79,7 @@ def as_it_goes_on(study: Study, asked: Callable[[Study], Plan]) -> Plan:
         return now
     try:
         earlier = asked(before)
-    except UserError:  # it has no such trials, so the sweep is none of its
+    except UserError:  # the earlier version refuses it, so the sweep is not one of that version
         return now
     return earlier if goes_on(earlier) else now
 

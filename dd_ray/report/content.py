@@ -108,9 +108,9 @@ def collect(
 
 
 def _moments(iterations: Sequence[int], *, goes_on: bool) -> list[dict[str, Any]]:
-    """Return what each iteration is asked of the evaluations with; the last of them is the sweep as it stands.
+    """Return the arguments of `Evaluations.at` for each iteration; the last ones are for the sweep as it stands.
 
-    Where all trials have ended before the sweep's end, it is that end, at which none is complete.
+    Where all trials have ended before the sweep's end, these are for that end, at which none is complete.
     """
     return [
         *({"iteration": at} for at in iterations[:-1]),

@@ -227,7 +227,7 @@ class SweepFolder:
             raise UserError(f"{link} is a link, which is not followed; put what it leads to in its place.")
 
     def write_result(self, name: str, content: bytes) -> None:
-        """Write a file that was made of the sweep's records, which may have taken long.
+        """Write a file that was made of the sweep's records, such as a table or a figure, which may have taken long.
 
         Raises:
             UserError: the sweep was removed meanwhile, and its folder is not to come back.

@@ -89,6 +89,9 @@ def score_trial(location: str, key: str, names: Sequence[str]) -> Scored:
 
     A trial is left out if its stored network is not that of an evaluation, as during training, if it is not finite, if
     its files are damaged, or if it is removed meanwhile.
+
+    Raises:
+        UserError: a score cannot use a file of its own.
     """
     trial = SweepFolder.open(location).trial(key)
     with warnings.catch_warnings(record=True) as warned:

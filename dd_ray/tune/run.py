@@ -64,7 +64,7 @@ def run(
 
     Raises:
         UserError: no cluster answers, it could never hold a trial, its nodes differ or do not see the storage,
-            or another command runs the sweep, or has run another one there just now.
+            another command runs the sweep, or one has just begun another sweep there.
     """
     say = print if shown else say_nothing
     if sweep.manifest() and plan.is_done(sweep):

@@ -242,7 +242,7 @@ def _said(target: SweepFolder, counts: Mapping[str, int]) -> Sequence[str]:
     storage, name = storage_of(target.location), name_of(target.location)
     each = ", ".join(f"{number} from {source}" for source, number in counts.items())
     extended = ["--extension", *own] if own else []
-    is_ours = manifest["study"] in study_names()  # another's script is not recorded
+    is_ours = manifest["study"] in study_names()  # of others it is not recorded what runs them
     command, how = ([COMMAND, manifest["study"]], "") if is_ours else ([], "command and ")
     goes_on = shlex.join([*command, *extended, "--storage", storage, "--name", name])
     return [
