@@ -63,6 +63,8 @@ MOST_USED = frozenset(
     "model beta gamma lam objective dataset num_latents batch_size learning_rate".split()
 )
 """The options that `--help` shows first."""
+DRY_RUN = "Dry run: nothing was started."
+"""The last line of a dry run that is not refused."""
 EXIT_FAILED_TRIALS = 1
 EXIT_OUT_OF_TIME = 124
 """The exit code of the command `timeout` for a command that took too long."""
@@ -101,6 +103,7 @@ def _run(study: Study, args: list[str], began: float) -> None:
             check_data(plan)
             for line in what_changed(known_manifest(plan.location)):
                 print(line)
+            print(DRY_RUN)
             return
         open_data(plan)
         sys.exit(execute(plan, began))
@@ -339,7 +342,6 @@ def _print_every_trial(plan: Plan) -> None:
         for trial in plan.trials:
             table.add_row(trial.key, printable(trial.label))
         console().print(table)
-    print("Dry run: nothing was started.")
 
 
 def _listed(plan: Plan) -> str:

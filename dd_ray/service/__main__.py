@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from dd_ray.cli import EXIT_FAILED_TRIALS, describe
+from dd_ray.cli import DRY_RUN, EXIT_FAILED_TRIALS, describe
 from dd_ray.command_line import as_command, called_as, console
 from dd_ray.errors import UserError, printable
 from dd_ray.service import bundle, on_head, sweeps
@@ -76,6 +76,7 @@ def _submit(options: argparse.Namespace) -> int:
     if plan.options.confirm is not None and not isinstance(plan, ConfirmationPlan):
         print("  The sweep is not seen from here: only its best cells are trained, with fresh seeds, once it is whole.")
     if plan.options.dry_run:
+        print(DRY_RUN)
         return 0
     with connected(options.address) as client:
         sweep = sweeps.submit(client, options.study, plan, storage, options.options)

@@ -350,6 +350,7 @@ def test_a_dry_run_prints_every_trial_and_starts_nothing(tmp_path, capfd):
     assert "6 iterations each, 48 in all" in printed
     assert "of one core of this machine" in printed
     assert printed.count("gamma=0.5") == 4
+    assert printed.endswith("\nDry run: nothing was started.\n")
     assert not list(tmp_path.iterdir())
 
 
@@ -363,7 +364,7 @@ def test_a_dry_run_is_refused_where_the_command_itself_would_be(tmp_path, capfd)
         main(TINY, [*args, "--dry-run", "--num-latents", "3"])
     printed = capfd.readouterr()
     assert_refused(ended.value.code, printed.err, "holds a sweep of something else", "num-latents", "now 3")
-    assert "of one core of this machine" in printed.out
+    assert "of one core of this machine" in printed.out and "nothing was started" not in printed.out
 
 
 def test_a_price_is_an_upper_bound_from_the_original_s_hour_a_trial(tmp_path, capfd):
