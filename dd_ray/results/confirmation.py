@@ -200,10 +200,10 @@ def print_contrasts(found: Sequence[Contrast], plan: ConfirmationPlan) -> None:
 
 
 def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]:
-    intervals = ["" if math.isnan(each.low) else f"{each.low:+.3f} to {each.high:+.3f}" for each in rows]
+    intervals = ["" if math.isnan(each.low) else f"{_signed(each.low)} to {_signed(each.high)}" for each in rows]
     columns = [
         Column(header="cell", texts=[_cell(each, cells) for each in rows], words=True, least=18),
-        Column(header="difference", texts=["" if math.isnan(each.mean) else f"{each.mean:+.3f}" for each in rows]),
+        Column(header="difference", texts=["" if math.isnan(each.mean) else _signed(each.mean) for each in rows]),
         Column(header="95% interval", texts=intervals),
     ]
     p_values = (("p (Holm)", "p_holm"), ("p (t)", "p_value"), ("p (flips)", "p_flips"))
@@ -211,6 +211,10 @@ def _columns(rows: Sequence[Contrast], cells: Mapping[str, str]) -> list[Column]
         texts = ["" if math.isnan(p_value := getattr(each, name)) else f"{p_value:.2g}" for each in rows]
         columns.append(Column(header=header, texts=texts, rank=rank))
     return [*columns, Column(header="seeds", texts=[str(each.seeds) for each in rows])]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _cell(contrast: Contrast, cells: Mapping[str, str]) -> str:

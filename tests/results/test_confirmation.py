@@ -272,6 +272,14 @@ def test_fresh_seeds_train_the_chosen_cells_in_a_sweep_of_their_own(finished, tm
     check_agrees(confirmed(parse(STUDY, [*finished, "--confirm", "6"])), sweep)
 
 
+def test_differences_below_zero_are_told_with_a_minus(finished, capsys):
+    again = confirmed(parse(STUDY, [*finished, "--confirm", "3"]))
+    collected = collect(again, SweepFolder.at(finish(again)))
+    collected.came_out.print_more(collected.trials)
+    printed = capsys.readouterr().out
+    assert "−0.0" in printed and " -0.0" not in printed
+
+
 def test_contrasts_are_written_wherever_the_results_are_collected(finished):
     """From Python too, where nothing is printed."""
     again = confirmed(parse(STUDY, [*finished, "--confirm", "3"]))
