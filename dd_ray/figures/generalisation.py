@@ -83,7 +83,8 @@ def finished_trials(path: str | Path) -> pd.DataFrame:
     trials = trials[trials["split"] != "none"]
     ended = finished(trials).reset_index(drop=True)
     if ended.empty:
-        raise UserError(f"{path} has no finished trial with held-out data; run a sweep with --split levels or samples.")
+        splits = "levels, samples or combinations"
+        raise UserError(f"{path} has no finished trial with held-out data; run a sweep with --split {splits}.")
     if len(ended) < len(trials):
         print(f"left out, not finished: {len(trials) - len(ended)} of {len(trials)} trials", file=sys.stderr)
     return ended

@@ -123,5 +123,5 @@ def test_of_a_sweep_that_has_been_extended_in_part_the_cells_that_got_furthest_a
 
 
 def test_a_sweep_without_held_out_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no finished trial with held-out data; run a sweep with --split"):
+    with pytest.raises(UserError, match=r"no finished trial with held-out data; .* --split levels, samples or comb"):
         write_generalisation(Options(path=write_sweep(tmp_path / "s", {"beta": [0.1]})))
