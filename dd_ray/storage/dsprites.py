@@ -134,7 +134,11 @@ def _check(file: str, path: Path, md5: str) -> None:
         with path.open("rb") as content:
             found = hashlib.file_digest(content, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
     except OSError as error:
-        raise UserError(f"dsprites_file = {file} cannot be read: {error.strerror or error}.") from error
+        public = "the public file (github.com/google-deepmind/dsprites-dataset)"
+        which = public if md5 == DSPRITES_MD5 else f"the file with MD5 {md5}"
+        raise UserError(
+            f"dsprites_file = {file} cannot be read: {error.strerror or error}; put {which} there, or give its path."
+        ) from error
     if found != md5:
         whose = "the public file's" if md5 == DSPRITES_MD5 else "the given"
         raise UserError(

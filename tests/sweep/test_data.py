@@ -17,7 +17,8 @@ from dd_ray.sweep.plan import Plan
 def test_another_dsprites_file_is_told_in_options(look: Callable[[Plan], None], tmp_path: Path) -> None:
     file = tmp_path / "other.npz"
     plan = parse(study_named("sprites_grid"), ["--dataset", "dsprites", "--dsprites-file", str(file)])
-    with pytest.raises(UserError, match=f"^--dsprites-file {re.escape(str(file))} cannot be read"):
+    said = f"^--dsprites-file {re.escape(str(file))} cannot be read: .*; put the public file .* there, or give its path"
+    with pytest.raises(UserError, match=said):
         look(plan)
     file.write_bytes(b"other")
     with pytest.raises(UserError, match=r"^--dsprites-file .* of its layout, --dsprites-md5 [0-9a-f]{32}\.$"):
