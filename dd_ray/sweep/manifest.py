@@ -16,7 +16,7 @@ from dd_ray.config.trial_fields import defaults
 from dd_ray.errors import UserError
 from dd_ray.storage.files.locations import sweep_location
 from dd_ray.storage.records import DamagedError
-from dd_ray.storage.starts import WEIGHTS
+from dd_ray.storage.starts import PLACE, WEIGHTS
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.versions import commit, difference, machine, versions
 from dd_ray.sweep.options import options_of
@@ -94,13 +94,16 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             "--name, or give the file as it was."
         )
     if differing:
+        # Weights are named by where they come from, as --from does; their own field is filled in.
+        named = [PLACE if name == WEIGHTS else name for name in differing]
         told = "; ".join(
             f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
-            for name in differing
+            for name in named
         )
+        too = "" if WEIGHTS in differing else " too"  # a sweep begins with the weights of one trial
         raise UserError(
-            f"{sweep.location} holds a sweep of something else: {told}. Choose another --name, or give the old values "
-            "too."
+            f"{sweep.location} holds a sweep of something else: {told}. Choose another --name, or give the old values"
+            f"{too}."
         )
 
 

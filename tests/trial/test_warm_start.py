@@ -1,5 +1,6 @@
 """Trials that begin with the weights of a trial of another sweep: what is taken, told, recorded and refused."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -127,10 +128,12 @@ def test_keys_of_before_stay_and_no_trial_is_taken_for_one_from_scratch(
     warm = asked("--name", "second", "--from", f"{source.location}:{key}")
     cold = asked("--name", "second")
     assert key == TrialConfig.from_dict(cold.trials[0].config.to_dict()).key == cold.keys[0] != warm.keys[0]
-    for before, now in ((warm, cold), (cold, warm)):
+    place = f"{source.location}:{key}"
+    for before, now, was, is_now in ((warm, cold, place, "not given"), (cold, warm, "not given", place)):
         sweep = SweepFolder.at(before.location)
         sweep.write_manifest(make_manifest(before, {}))
-        with pytest.raises(UserError, match=r"warm-start-weights was .*Choose another --name"):
+        said = f"something else: from was {was} and is now {is_now}. Choose another --name, or give the old values."
+        with pytest.raises(UserError, match=re.escape(said)):
             check_agrees(now, sweep)
         check_agrees(before, sweep)
     with pytest.raises(UserError, match="is for sweeps, which take these weights"):
