@@ -71,9 +71,11 @@ def test_directives_stand_before_the_first_command():
         (["sweeps/inertia_grid.py"], {}, "give it to sbatch"),
         ([], {"SLURM_JOB_ID": "1"}, "no sweep is named"),
         (["sweeps/no.py"], {"SLURM_JOB_ID": "1"}, "there is no sweeps/no.py"),
+        (["python", "sweeps/inertia_grid.py"], {"SLURM_JOB_ID": "1"}, "sweeps/inertia_grid.py right after the script"),
+        (["--nodes", "4", "sweeps/inertia_grid.py"], {"SLURM_JOB_ID": "1"}, "sbatch's own options before it"),
         (["sweeps/inertia_grid.py"], {"SLURM_JOB_ID": "1", "SLURM_GPUS": "4"}, "--gpus-per-node"),
     ],
-    ids=["no Slurm", "no sweep", "wrong folder", "GPUs of the whole job"],
+    ids=["no Slurm", "no sweep", "wrong folder", "python first", "options of sbatch last", "GPUs of the whole job"],
 )
 def test_what_cannot_run_is_refused(args, environment, message):
     done = run_script(*args, **environment)
