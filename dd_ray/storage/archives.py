@@ -184,7 +184,7 @@ def _opened(path: Path) -> zipfile.ZipFile:
     except DAMAGE as error:
         raise UserError(f"{path} is no zip archive, or is cut off ({error}); give another copy of it.") from error
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
+        raise UserError(f"{path} cannot be read ({error.strerror}); give the path of a sweep's archive.") from error
 
 
 def _check_member(path: Path, member: zipfile.ZipInfo) -> None:

@@ -121,8 +121,9 @@ def open_arrays(file: str, contents: str | None = None) -> Arrays:
             check_regular(part)
         state = tuple((part.name, part.stat().st_size, part.stat().st_mtime_ns) for part in parts)
     except OSError as error:
-        back = "; put it back there, or a link to it" if contents else ""  # it was there when the sweep began
-        raise UserError(f"data_file = {file} cannot be read: {error.strerror or error}{back}.") from error
+        # With contents it was there when the sweep began.
+        remedy = "put it back there, or a link to it" if contents else "give the path of an .npz or of a folder"
+        raise UserError(f"data_file = {file} cannot be read: {error.strerror or error}; {remedy}.") from error
     arrays = _opened(path, state)
     _check_contents(file, arrays.contents, contents)
     return arrays

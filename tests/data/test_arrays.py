@@ -413,6 +413,8 @@ def test_a_video_that_is_too_short_is_refused(tmp_path):
 
 def test_a_single_array_and_a_file_that_is_none_are_refused(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
+    with pytest.raises(UserError, match=r"none cannot be read: .*; give the path of an \.npz or of a folder\.$"):
+        fields_of_file(str(tmp_path / "none"))
     with pytest.raises(UserError, match=r"is one array; give an .npz, or the folder"):
         fields_of_file(str(tmp_path / "images.npy"))
     (tmp_path / "own.npz").write_bytes(b"PK\x03\x04 and nothing")

@@ -199,7 +199,7 @@ def test_what_is_no_archive_or_damaged_is_one_sentence(sweep: SweepFolder, tmp_p
     assert run(packed, "--extract", tmp_path / "out") == 2 and "is damaged" in capsys.readouterr().err
     assert not (tmp_path / "out" / "mine" / "sweep.json").exists()
     assert run(tmp_path / "nowhere.zip", "--extract", tmp_path / "out") == 2
-    assert "No such file" in capsys.readouterr().err
+    assert "(No such file or directory); give the path of a sweep's archive.\n" in capsys.readouterr().err
 
 
 def test_members_are_unpacked_in_parts(sweep: SweepFolder, tmp_path: Path) -> None:
