@@ -122,7 +122,8 @@ def write_errors(options: Options) -> list[Path]:
     subjects = suitable(
         subjects,
         lambda subject: subject.config.is_of_one_circle,
-        "pictures of anything but one circle in front of a Gaussian have no such regions",
+        "pictures of anything but one circle in front of a Gaussian have no such regions, nor have those of another "
+        "radius or contrast, or with an occluder",
     )
     cells = measure(subjects)
     if options.original:

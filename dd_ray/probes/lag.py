@@ -26,7 +26,10 @@ LEAST_EXPLAINED = 0.4
 up to 0.37; a sharp circle reaches 0.95."""
 LEAST_SHOWN = 0.1
 """If a smaller share of frames shows a circle, no lag is reported."""
-NO_LAG = "the lag is that of one circle in front of a Gaussian, and these pictures show something else."
+NO_LAG = (
+    "the lag is that of one circle in front of a Gaussian, of the usual radius and contrast and without an occluder, "
+    "and these pictures show something else."
+)
 _BLUR = 1.0  # px, standard deviation: reconstructed circles have soft edges
 _GRID = 0.5  # px between the places that are tried for a circle
 

@@ -242,3 +242,6 @@ def test_pictures_without_the_circle_s_regions_are_refused(tmp_path: Path) -> No
     path = write_trained_sweep(tmp_path / "s", {"model": ["beta_vae"], "beta": [0.1], "num_circles": [2]})
     with pytest.raises(UserError, match="anything but one circle in front of a Gaussian have no such regions"):
         write_errors(Options(path=path))
+    path = write_trained_sweep(tmp_path / "o", {"model": ["beta_vae"], "beta": [0.1], "occluder": [10.0]})
+    with pytest.raises(UserError, match="nor have those of another radius or contrast, or with an occluder"):
+        write_errors(Options(path=path))

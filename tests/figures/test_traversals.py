@@ -244,6 +244,15 @@ def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: p
     assert "without a lag, 1 network: the lag is that of one circle" in capsys.readouterr().err
 
 
+def test_a_circle_behind_an_occluder_has_no_lag_and_this_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    axes = {"model": ["inertia_vae"], "beta": [0.1], "occluder": [10.0], "num_test": [8]}
+    path = write_trained_sweep(tmp_path / "s", axes, change=loud)
+    assert not any(file.name.startswith("lag") for file in write_traversals(Options(path=path, **FEW)))
+    assert "of the usual radius and contrast and without an occluder" in capsys.readouterr().err
+
+
 def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:
     axes = {"model": ["supervised_encoder"], "dataset": ["still_circles"], "num_test": [8]}
     path = write_trained_sweep(tmp_path / "s", axes)
