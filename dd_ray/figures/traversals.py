@@ -16,7 +16,8 @@ And for all networks, each seed by itself:
 - `lag.png`: how far the circle in the reconstructions is behind the circle in the originals, along its motion, against
   γ: the median over those frames of 128 held-out videos that show a circle, with a 95% interval over videos; and the
   share of these frames. Nothing is said of the lag of fewer than 10% of the frames.
-- `traversal_latents.csv`, `lag.csv` and `lag_by_frame.csv`: the numbers.
+- `traversal_latents.csv`, `lag.csv` and `lag_by_frame.csv`: the numbers. The first has the setting `correlation` as
+  `correlation_setting`, beside the correlation of each latent.
 
 Everything is decoded from posterior means, without sampling.
 """
@@ -149,7 +150,8 @@ def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:
 
 def _latents(subject: Network) -> pd.DataFrame:
     table = probes.latent_table(subject.model, subject.config, make_dataset(subject.config).test_set())
-    named = {"name": subject.name, "key": subject.key, **subject.settings}
+    settings = {f"{field}_setting" if field in table else field: value for field, value in subject.settings.items()}
+    named = {"name": subject.name, "key": subject.key, **settings}
     return pd.DataFrame([named] * len(table)).join(table)
 
 

@@ -253,6 +253,14 @@ def test_a_circle_behind_an_occluder_has_no_lag_and_this_is_told(
     assert "of the usual radius and contrast and without an occluder" in capsys.readouterr().err
 
 
+def test_a_swept_correlation_stands_beside_those_of_the_latents(tmp_path: Path) -> None:
+    axes = {"model": ["inertia_vae"], "beta": [0.1], "correlation": [0.0, 0.8], "num_test": [8]}
+    write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud), out=tmp_path / "out", **FEW))
+    table = pd.read_csv(tmp_path / "out" / "traversal_latents.csv")
+    assert {*table["correlation_setting"]} == {0.0, 0.8}
+    assert table["correlation"].between(-1, 1).all() and table["correlation"].nunique() > 2
+
+
 def test_networks_without_a_decoder_are_refused(tmp_path: Path) -> None:
     axes = {"model": ["supervised_encoder"], "dataset": ["still_circles"], "num_test": [8]}
     path = write_trained_sweep(tmp_path / "s", axes)
