@@ -34,7 +34,8 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
     for i, subject in enumerate(subjects):
         groups.setdefault(_group(subject, among), []).append(i)
     any_known = bool((networks["shows_a_circle"] >= LEAST_SHOWN).any())
-    height = (5.4 if any_known else 2.6) + 0.2 * (len(groups) // 3 + 1)
+    columns = min(3, max(1, 105 // (max(map(len, groups), default=0) + 5)))  # 105 letters fit, with 5 for each mark
+    height = (5.4 if any_known else 2.6) + 0.2 * (len(groups) // columns + 1)
     figure = Figure(figsize=(7.2, height), layout="constrained", facecolor="white")
     title = "How far the reconstructed circle is behind, along its motion"
     none = f"\nNo network shows a circle in {LEAST_SHOWN:.0%} of the frames or more, so there is no lag to draw."
@@ -55,7 +56,7 @@ def draw_lag(networks: pd.DataFrame, subjects: Sequence[Network]) -> Figure:
         _label_lag(lag, networks["motion_per_frame"].mean())
     _label_share(share, names)
     if any(groups):
-        figure.legend(loc="outside lower left", ncols=3, fontsize=8, frameon=False)
+        figure.legend(loc="outside lower left", ncols=columns, fontsize=8, frameon=False)
     return figure
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from dd_ray.figures.lag import draw_lag
 from dd_ray.models import build_model
@@ -52,3 +53,12 @@ def test_networks_whose_settings_agree_to_six_digits_have_marks_of_their_own() -
     lag = {"filtered_with_gamma": 0.5, "lag": 1.0, "low": 0.8, "high": 1.3, "shows_a_circle": 1.0}
     figure = draw_lag(pd.DataFrame([{**lag, "motion_per_frame": 1.4}] * 2), subjects)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["λ = 1.0000001", "λ = 1.0000002"]
+
+
+def test_long_names_of_networks_fit_the_legend() -> None:
+    subjects = [network("inertia_vae", correlation=value, pixel_noise=value) for value in (0.0, 0.25, 0.5, 0.75)]
+    lag = {"filtered_with_gamma": 0.5, "lag": 1.0, "low": 0.8, "high": 1.3, "shows_a_circle": 1.0}
+    figure = draw_lag(pd.DataFrame([{**lag, "motion_per_frame": 1.4}] * 4), subjects)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    assert figure.legends[0].get_window_extent(canvas.get_renderer()).x1 < figure.bbox.x1
