@@ -93,7 +93,8 @@ def _check_cells(trials: pd.DataFrame, chosen: Mapping[str, Mapping[str, Sequenc
 def draw(outcomes: Sequence[_Outcome]) -> Figure:
     """Draw a panel for each outcome, with a row for each arm."""
     rows = max(len(outcome.found) for outcome in outcomes)
-    figure = Figure(figsize=(6.2 * len(outcomes), _HEAD + _ROW * rows), layout="constrained")
+    width = max(6.2 * len(outcomes), 7.2)  # of what colours and dots mean, on one line
+    figure = Figure(figsize=(width, _HEAD + _ROW * rows), layout="constrained")
     for panel, outcome in zip(figure.subplots(1, len(outcomes), squeeze=False)[0], outcomes, strict=True):
         _draw_panel(panel, outcome)
     found = [each for outcome in outcomes for each in outcome.found]

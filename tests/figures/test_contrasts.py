@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from dd_ray import results
 from dd_ray.cli import parse
 from dd_ray.errors import UserError
 from dd_ray.figures.common import FigureOptions
-from dd_ray.figures.contrasts import write_contrasts
-from dd_ray.results.confirmation import confirmed
+from dd_ray.figures.contrasts import _Outcome, draw, write_contrasts
+from dd_ray.results.confirmation import Contrast, confirmed
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.sweep.confirmation import BASELINE
 from tests.results.test_confirmation import STUDY, finish
@@ -55,6 +56,17 @@ def test_rows_are_named_by_what_tells_their_cells_from_the_baseline(
     assert "(Holm), or a control" in drawn[0]["contrasts"].get_supxlabel()
     dots = [line for line in panel.lines if line.get_marker() == "."]
     assert [len(line.get_xdata()) for line in dots] == [4, 4, 4]
+
+
+def test_what_the_marks_mean_fits_a_figure_of_one_outcome() -> None:
+    values = {"mean": 0.1, "low": -0.1, "high": 0.3, "p_value": 0.2, "p_flips": 0.25, "p_holm": 0.2}
+    found = [Contrast(outcome="mcc", arm="γ", seeds=2, **values)]
+    cells = {BASELINE: "beta=1", "γ": "gamma=0.5"}
+    figure = draw([_Outcome(name="mcc", cells=cells, found=found, pairs={"γ": [0.0, 0.2]})])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    box = figure.texts[-1].get_window_extent(canvas.get_renderer())
+    assert box.x0 > 0 and box.x1 < figure.bbox.x1
 
 
 def test_a_sweep_that_confirms_nothing_is_refused(sweeps: tuple[str, str], tmp_path: Path) -> None:
