@@ -11,7 +11,7 @@ from torch.distributions import kl_divergence as kl_of_distributions
 
 from dd_ray.config import MODELS, OBJECTIVES, resolve
 from dd_ray.data import make_dataset
-from dd_ray.models import build_model
+from dd_ray.models import Reconstruction, build_model
 from dd_ray.objectives import (
     Posterior,
     Weights,
@@ -101,11 +101,15 @@ def test_factor_error_is_the_mean_square(rng):
     torch.testing.assert_close(factor_error(predicted, target), (predicted - target).square().mean())
 
 
-def _terms(config, noise_seed=0, iteration=0):
+def _outputs(config, noise_seed=0):
     model, batch = build_model(config), make_dataset(config).batch(0)
     shape = model.noise_shape(*batch.images.shape[:2])
     noise = None if shape is None else torch.randn(shape, generator=torch.Generator().manual_seed(noise_seed))
-    return objective(config, model(batch, noise), Weights.at(config, iteration))
+    return model(batch, noise)
+
+
+def _terms(config, noise_seed=0, iteration=0):
+    return objective(config, _outputs(config, noise_seed), Weights.at(config, iteration))
 
 
 PATHS = {
@@ -135,19 +139,38 @@ EACH = [small(model) for model in MODELS] + [config for config in CONFIGS if con
 
 @pytest.mark.parametrize("iteration", [0, 3])
 @pytest.mark.parametrize("config", EACH, ids=name_of)
-def test_the_loss_is_the_weighted_sum_of_its_parts(config, iteration):
+def test_the_loss_is_the_weighted_sum_of_its_parts(rng, config, iteration):
     weights = {
         **{"kl": config.beta_value, "total_correlation": config.beta_value, "first_kl": config.beta_value},
         **{"prediction": config.lam, "capacity_gap": config.capacity_weight, "slowness": config.slowness_weight},
         "velocity": config.beta_value,
     }
-    terms = _terms(config, iteration=iteration)
+    outputs = _outputs(config)
+    if isinstance(outputs, Reconstruction):  # whose terms of the latents are too small to be seen before training
+        mu, logvar, noise = torch.randn(3, *outputs.mu.shape, generator=rng, dtype=torch.float64)
+        latents = mu + (logvar / 2).exp() * noise
+        outputs = replace(outputs, mu=mu, logvar=logvar, latents=latents)
+    terms = objective(config, outputs, Weights.at(config, iteration))
     expected = sum(weights.get(name, 1) * part.item() for name, part in terms.parts.items())
     if config.objective == "tcvae" and config.tc_sampling == "weighted":
         # What is told is without the constants of the estimate: of the total correlation, 3 log N for four latents.
         decoded = config.num_latents_in_time - config.traits.warm_up
         expected += (config.beta_value - 1) * decoded * (config.num_latents - 1) * math.log(config.num_data)
-    assert terms.loss.item() == pytest.approx(expected, rel=1e-5)
+    assert terms.loss.item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("config", [config for config in EACH if config.model == VAES[0]], ids=name_of)
+def test_the_gradient_of_a_penalty_is_that_of_its_value(rng, config):
+    # Nothing of a penalty is held fixed, such as the frame before, or the posteriors that a mixture is made of.
+    posterior = torch.randn(3, 3, 3, 2, generator=rng, dtype=torch.float64, requires_grad=True).unbind()
+    penalty = resolve(OBJECTIVES[config.objective].penalty)
+
+    def value(*tensors):
+        return sum(
+            term.weight * term.value for term in penalty(config, Posterior(*tensors), Weights.at(config, 3)).values()
+        )
+
+    assert torch.autograd.gradcheck(value, posterior)
 
 
 @pytest.mark.parametrize("model", [VAES[0], *(pytest.param(model, marks=pytest.mark.slow) for model in VAES[1:])])
