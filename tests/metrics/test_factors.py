@@ -5,7 +5,7 @@ Shapes: N points, L latents, F factors.
 
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
 from dd_ray.metrics import (
@@ -100,6 +100,13 @@ def test_a_factor_that_does_not_vary_has_no_r2_and_no_part_in_the_correlation(fa
     assert mean_correlation_coefficient(factors.copy(), factors) == pytest.approx(1)
 
 
+def test_a_factor_that_rests_in_the_points_that_are_scored_has_no_r2(factors):
+    half = NUM_POINTS // 2
+    factors[half:, 1] = factors[half, 1]
+    r2 = linear_r2(factors.copy(), factors)
+    assert np.isnan(r2[1]) and not np.isnan(r2[[0, 2, 3]]).any()
+
+
 @pytest.mark.parametrize("num_latents", [1, 2, 3])
 def test_factors_that_find_no_latent_count_as_nothing(factors, num_latents):
     latents = factors[:, :num_latents]
@@ -130,6 +137,17 @@ def test_few_labels_are_the_same_for_every_code_and_enough_for_an_affine_one(rng
     np.testing.assert_allclose(linear_r2_of_few(latents, factors, 30), 1)
     noisy = latents + rng.standard_normal(latents.shape)
     np.testing.assert_array_equal(linear_r2_of_few(noisy, factors, 30), linear_r2_of_few(noisy, factors, 30))
+
+
+def test_few_labels_are_drawn_twenty_times(rng):
+    latents, factors = rng.standard_normal((60, 2)), rng.random((60, 3))
+    order = np.random.Generator(np.random.Philox(0))
+    scores = []
+    for _ in range(20):
+        labelled = np.argsort(order.random(30), kind="stable")[:10]
+        predicted = LinearRegression().fit(latents[labelled], factors[labelled]).predict(latents[30:])
+        scores.append(r2_score(factors[30:], predicted, multioutput="raw_values"))
+    np.testing.assert_allclose(linear_r2_of_few(latents, factors, 10), np.mean(scores, axis=0))
 
 
 def test_of_dependent_latents_few_labels_find_the_least_weights(rng):
