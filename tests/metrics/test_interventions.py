@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import kstest
+from sklearn.linear_model import LogisticRegression
 
 from dd_ray.metrics import beta_vae_score, factor_vae_score
 from tests.metrics.codes import encoder
@@ -85,3 +87,57 @@ def test_encoders_are_asked_for_bounded_parts_of_factors_in_their_range(score):
 
     assert SCORES[score](encode, 3) > 0.99
     assert max(sizes) <= 6_400
+
+
+class Asked:
+    """An encoder of latents that mix factors and noise and differ in size, which remembers what it was asked."""
+
+    def __init__(self):
+        self.rng = np.random.default_rng(3)
+        self.factors, self.latents = [], []
+
+    def __call__(self, factors):
+        mixed = factors @ [[1, 0.5, 0], [0.3, 1, 0], [0, 0.2, 0]] + self.rng.normal(0, [0.4, 0.4, 1], (len(factors), 3))
+        self.factors.append(factors)
+        self.latents.append(mixed * [1, 1e-3, 1e3])
+        return self.latents[-1]
+
+    def votes(self, begin):
+        """Factors and latents [1600, 64, 3] of the samples from one on."""
+        asked = (np.concatenate(arrays)[begin : begin + 1600 * 64] for arrays in (self.factors, self.latents))
+        return tuple(array.reshape(1600, 64, 3) for array in asked)
+
+
+def _fixed(alike):
+    """Return the factor that each vote fixes, of bool [1600, 64, 3] that tells where samples are alike."""
+    of_votes = alike.all(axis=1)
+    assert (of_votes.sum(axis=1) == 1).all()
+    fixed = of_votes.argmax(axis=1)
+    assert np.bincount(fixed) == pytest.approx(1600 / 3, abs=100)
+    return fixed
+
+
+def test_the_factor_vae_score_is_the_share_of_further_votes_that_a_table_of_800_gets_right():
+    encode = Asked()
+    score = factor_vae_score(encode, 3)
+    data = np.concatenate(encode.latents)[:5_000]
+    factors, latents = encode.votes(5_000)
+    fixed = _fixed(factors == factors[:, :1])
+    assert kstest(factors[np.arange(1600), 0, fixed], "uniform").pvalue > 0.001  # at a value of the vote's own
+    stillest = (latents.var(axis=1) / data.var(axis=0)).argmin(axis=1)
+    table = [np.bincount(fixed[:800][stillest[:800] == d], minlength=3).argmax() for d in range(3)]
+    right = [table[d] == k for d, k in zip(stillest[800:], fixed[800:], strict=True)]
+    assert score == pytest.approx(np.mean(right)) and 0.4 < score < 0.9
+
+
+def test_the_beta_vae_score_is_the_share_of_further_votes_that_a_regression_of_800_gets_right():
+    encode = Asked()
+    score = beta_vae_score(encode, 3)
+    (first, z), (second, other_z) = encode.votes(0), encode.votes(1600 * 64)
+    fixed = _fixed(first == second)
+    values = first[np.arange(1600), :, fixed]
+    assert kstest(values.ravel(), "uniform").pvalue > 0.001  # at a value of each pair's own
+    differences = np.abs(z - other_z).mean(axis=1)
+    differences = (differences - differences[:800].mean(axis=0)) / differences[:800].std(axis=0)
+    classifier = LogisticRegression(max_iter=1_000).fit(differences[:800], fixed[:800])
+    assert score == pytest.approx(np.mean(classifier.predict(differences[800:]) == fixed[800:])) and 0.4 < score < 0.9
