@@ -3,12 +3,15 @@
 Shapes: N points, L latents, F factors.
 """
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import r2_score
 
 from dd_ray.metrics import (
+    dci,
     linear_r2,
     linear_r2_of_few,
     mean_correlation_coefficient,
@@ -186,6 +189,18 @@ def test_concentration_is_a_mean_in_which_rows_weigh_what_their_importances_sum_
     three = np.array([[1.0, 1.0, 0.0]])  # ln 2 of at most ln 3
     assert mean_concentration(three) == pytest.approx(1 - np.log(2) / np.log(3))
     assert mean_concentration(np.zeros((2, 2))) == 0
+
+
+def test_disentanglement_is_of_latents_and_completeness_of_factors(monkeypatch, factors):
+    # One latent for two factors, a second one unused; and the other way round.
+    table, r2 = np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([0.9, 0.5])
+    for importances, disentanglement, completeness in ((table, 0, 1), (table.T, 1, 0)):
+        monkeypatch.setattr(
+            import_module("dd_ray.metrics.dci"), "fit_boosted_trees", lambda z, f, found=importances: (found, r2)
+        )
+        found = dci(factors[:, :2], factors[:, :2])
+        expected = pytest.approx((disentanglement, completeness, 0.7))
+        assert (found.disentanglement, found.completeness, found.informativeness) == expected
 
 
 def test_concentration_of_even_rows_is_not_below_0_by_rounding():
