@@ -6,7 +6,7 @@ import pytest
 from dd_ray.config import TrialConfig
 from dd_ray.data import make_dataset
 from dd_ray.data.motion import redraw_until
-from dd_ray.data.split import NUM_INTERVALS, _moved_into, interval_of, trained_levels
+from dd_ray.data.split import NUM_INTERVALS, _moved_into, interval_of, split_combinations, trained_levels
 from dd_ray.errors import UserError
 from tests.small import small
 
@@ -210,3 +210,13 @@ def test_no_rounding_moves_a_draw_out_of_its_level(level):
     ends = np.array([0, 1 - 2.0**-24, 1], np.float32)  # 1 is what a draw just below it is rounded to
     moved = _moved_into(np.arange(NUM_INTERVALS) == level, ends)
     assert (interval_of(moved) == level).all()
+
+
+def test_the_trained_combinations_are_those_that_older_sweeps_were_trained_on():
+    names = ("a_x", "a_y", "b_x", "b_y")
+    draw_trained, _ = split_combinations(names, lambda rng, n: rng.random((n, 1, 4), dtype=np.float32), 0.5, {})
+    halves = (draw_trained(np.random.default_rng(0), 500)[:, 0] >= 0.5).astype(int)
+    drawn_by = np.random.Generator(
+        np.random.Philox(key=5 * 2**64, counter=4 * 2**192)
+    )  # stream 5, at the number of factors
+    assert {*(halves @ [8, 4, 2, 1]).tolist()} == {*np.argsort(drawn_by.random(16))[:8].tolist()}
