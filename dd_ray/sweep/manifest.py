@@ -94,12 +94,10 @@ def check_agrees(plan: Plan, sweep: SweepFolder) -> None:
             "--name, or give the file as it was."
         )
     if differing:
-        # Weights are named by where they come from, as --from does; their own field is filled in.
-        named = [PLACE if name == WEIGHTS else name for name in differing]
-        told = "; ".join(
-            f"{option_name(name)} was {_text(before['axes'].get(name, ()))} and is now {_text(plan.axes.get(name, ()))}"
-            for name in named
-        )
+        was, now = ({n: _text(axes.get(n, ())) for n in (*differing, PLACE)} for axes in (before["axes"], plan.axes))
+        # Weights are named by where they come from, as --from does, unless that has others now.
+        named = [PLACE if name == WEIGHTS and was[PLACE] != now[PLACE] else name for name in differing]
+        told = "; ".join(f"{option_name(name)} was {was[name]} and is now {now[name]}" for name in named)
         too = "" if WEIGHTS in differing else " too"  # a sweep begins with the weights of one trial
         raise UserError(
             f"{sweep.location} holds a sweep of something else: {told}. Choose another --name, or give the old values"

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from dd_ray.config import TrialConfig
 from dd_ray.errors import UserError
 from dd_ray.report.about import about
 from dd_ray.results import final, load, print_cells
-from dd_ray.storage.starts import keep_start
+from dd_ray.storage.starts import WEIGHTS, keep_start
 from dd_ray.storage.sweep_folder import SweepFolder
 from dd_ray.storage.trial_records import Outcome
 from dd_ray.sweep.manifest import check_agrees, make_manifest
@@ -136,6 +137,10 @@ def test_keys_of_before_stay_and_no_trial_is_taken_for_one_from_scratch(
         with pytest.raises(UserError, match=re.escape(said)):
             check_agrees(now, sweep)
         check_agrees(before, sweep)
+    trained_on = replace(warm, axes={**warm.axes, WEIGHTS: ("0" * 32,)})
+    SweepFolder.at(warm.location).write_manifest(make_manifest(warm, {}))
+    with pytest.raises(UserError, match=r"something else: warm-start-weights was \S+ and is now 0{32}\."):
+        check_agrees(trained_on, SweepFolder.at(warm.location))
     with pytest.raises(UserError, match="is for sweeps, which take these weights"):
         Stack([warm.trials[0].config])
 
