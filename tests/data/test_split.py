@@ -216,7 +216,5 @@ def test_the_trained_combinations_are_those_that_older_sweeps_were_trained_on():
     names = ("a_x", "a_y", "b_x", "b_y")
     draw_trained, _ = split_combinations(names, lambda rng, n: rng.random((n, 1, 4), dtype=np.float32), 0.5, {})
     halves = (draw_trained(np.random.default_rng(0), 500)[:, 0] >= 0.5).astype(int)
-    drawn_by = np.random.Generator(
-        np.random.Philox(key=5 * 2**64, counter=4 * 2**192)
-    )  # stream 5, at the number of factors
+    drawn_by = np.random.Generator(np.random.Philox(key=5 * 2**64, counter=4 * 2**192))  # stream 5, of 4 factors
     assert {*(halves @ [8, 4, 2, 1]).tolist()} == {*np.argsort(drawn_by.random(16))[:8].tolist()}
