@@ -631,6 +631,28 @@ def test_a_draft_is_as_old_as_the_clock_of_its_storage_says(folder, monkeypatch)
     assert [*folder.local.iterdir()] == [draft]
 
 
+REMOVES_DRAFTS = """
+import os, sys
+from dd_ray.storage.files import open_files
+
+def wait(_):
+    print("removes", flush=True)
+    sys.stdin.readline()
+
+files = open_files(sys.argv[1])
+os.fstat = wait  # asked for the date of the file that tells the storage's time
+files.remove_drafts()
+"""
+
+
+def test_what_tells_the_time_of_a_storage_is_removed_though_its_process_was_killed(folder):
+    with in_another_process(REMOVES_DRAFTS, folder.location):
+        (left,) = folder.local.iterdir()
+    os.utime(left, (1e9, 1e9))
+    folder.remove_drafts()
+    assert not any(folder.local.iterdir())
+
+
 def test_stamps_tell_files_of_one_size_apart_and_leave_out_what_is_gone_meanwhile(folder, monkeypatch):
     folder.write("a", b"1")
     os.utime(folder.local / "a", ns=(0, 1))

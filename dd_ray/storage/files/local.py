@@ -148,8 +148,9 @@ class LocalFiles(Files):
 
     def remove_drafts(self) -> None:
         with suppress(OSError):  # nothing depends on it
-            # By the storage's own clock, which dates its files: that of this machine may differ.
-            with tempfile.NamedTemporaryFile(dir=self.local, prefix=".clock.") as new:
+            # By the storage's own clock, which dates its files: that of this machine may differ. The file that is dated
+            # is named as a draft, so that one which a kill leaves is removed as they are.
+            with tempfile.NamedTemporaryFile(dir=self.local, prefix=".clock", suffix=f".{uuid.uuid4().hex}") as new:
                 latest = os.fstat(new.fileno()).st_mtime - SECONDS_OF_A_DRAFT
             for path in (Path(parent, name) for parent, _, names in os.walk(self.local) for name in names):
                 with suppress(OSError):
