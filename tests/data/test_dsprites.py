@@ -49,13 +49,6 @@ class _Pickled:
         return (pytest.fail, ("the pickled metadata was read",))
 
 
-def _write(path, **changes):
-    """A file of dSprites' layout: each image once, in its order, with pickled metadata that must not be read."""
-    arrays = {"imgs": _images(), "latents_classes": _classes(), "metadata": np.array(_Pickled(), object)}
-    np.savez_compressed(path, **arrays | changes)
-    return path
-
-
 def _factors():
     return SpriteGrid(SIZES).factors(np.arange(NUM_IMAGES))
 
@@ -64,13 +57,21 @@ def _classes():
     return np.indices((1, *SIZES)).reshape(6, -1).T
 
 
-def _images():
-    return (paint_sprites(torch.from_numpy(_factors()), 64)[:, 0] > 0).numpy().astype(np.uint8)
+@pytest.fixture(scope="module")
+def arrays():
+    """What a file of dSprites' layout holds: each image once, in its order, and pickled metadata that must not be read.
+
+    Tests that change an array replace it.
+    """
+    images = (paint_sprites(torch.from_numpy(_factors()), 64)[:, 0] > 0).numpy().astype(np.uint8)
+    return {"imgs": images, "latents_classes": _classes(), "metadata": np.array(_Pickled(), object)}
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
-    return _write(tmp_path_factory.mktemp("dsprites") / "small.npz")
+def file(arrays, tmp_path_factory):
+    path = tmp_path_factory.mktemp("dsprites") / "small.npz"
+    np.savez_compressed(path, **arrays)
+    return path
 
 
 @pytest.fixture(autouse=True)
@@ -233,8 +234,9 @@ def test_another_file_than_the_public_one_is_told_by_its_checksum(file):
         ({"latents_classes": _classes()[:100]}, "its images are not all combinations"),
     ],
 )
-def test_a_file_of_another_layout_is_refused(tmp_path, cache, changes, message):
-    path = _write(tmp_path / "wrong.npz", **changes)
+def test_a_file_of_another_layout_is_refused(tmp_path, cache, arrays, changes, message):
+    path = tmp_path / "wrong.npz"
+    np.savez(path, **arrays | changes)
     with pytest.raises(UserError, match=f"wrong.npz is not of the layout of dSprites: .*{message}"):
         make_dataset(_config(path))
     assert [file.name for file in cache.iterdir()] == ["dsprites.lock"]
