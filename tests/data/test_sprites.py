@@ -106,7 +106,7 @@ def test_the_first_and_the_last_orientation_are_the_same_as_in_dsprites():
 
 @pytest.mark.parametrize("config", [STILL, BLACK, GRID, MOVING, replace(MOVING, moves="scale")])
 def test_an_image_does_not_depend_on_its_batch(config):
-    factors = torch.from_numpy(make_dataset(replace(config, batch_size=300)).factors(0))
+    factors = torch.from_numpy(make_dataset(replace(config, batch_size=65)).factors(0))
     whole = paint_sprites(factors, 32)
     for size in (1, 7, 64):
         assert torch.equal(torch.cat([paint_sprites(part, 32) for part in factors.split(size)]), whole)
