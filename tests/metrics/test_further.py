@@ -50,7 +50,7 @@ def test_the_perfect_code_has_the_best_score(name):
     "name", [pytest.param(name, marks=pytest.mark.slow) if name == "dci" else name for name in COSTLY]
 )
 def test_costly_scores_of_the_perfect_code(name):
-    scores = further_scores([name], _code("identity"))
+    scores = further_scores([name], _code("identity", num_points=5_000))
     assert {column: scores[column] for column in FURTHER[name].columns} == pytest.approx(
         dict.fromkeys(FURTHER[name].columns, 1), abs=0.03
     )
@@ -90,8 +90,9 @@ def test_scores_that_mean_nothing_of_some_factors_are_left_out(factors, left_out
     assert set(FURTHER) - set(applicable(list(FURTHER), factors.split())) == left_out
 
 
+@pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
 def test_dci_by_its_name_is_dci():
-    code = _code("circle_xy_rotated_45", num_points=5_000)
+    code = _code("circle_xy_rotated_45", num_points=200)
     scores, expected = further_scores(["dci"], code), dci(code.latents, code.factors)
     assert scores["dci_disentanglement"] == expected.disentanglement
     assert scores["dci_completeness"] == expected.completeness
