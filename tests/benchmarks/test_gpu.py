@@ -201,11 +201,23 @@ def test_after_it():
 """
 
 
-def test_each_test_is_told_and_what_has_passed_is_not_run_again(tmp_path):
+@pytest.fixture
+def tests_in(monkeypatch):
+    """A sitting in a folder, and the case of its tests, by one process and with no more plugins than are needed."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # Hypothesis alone takes a second
+
+    def of(folder):
+        plugins = ["-p", "xdist.plugin", "-p", "tests.benchmarks.gpu.each_test"]
+        options = ["-q", *plugins, "-n", "1", "--out", str(folder), f"--rootdir={folder}"]
+        sitting = Sitting(out=folder, scratch=folder, minutes=1, small=True)
+        return sitting, Case("tests", ["-m", "pytest", *options, str(folder)])
+
+    return of
+
+
+def test_each_test_is_told_and_what_has_passed_is_not_run_again(tmp_path, tests_in):
     (tmp_path / "test_it.py").write_text(TESTS_OF_A_GPU)
-    told_by = ["-p", "tests.benchmarks.gpu.each_test", "--out", str(tmp_path)]
-    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
-    case = Case("tests", ["-m", "pytest", "-q", "-n", "1", *told_by, f"--rootdir={tmp_path}", str(tmp_path)])
+    sitting, case = tests_in(tmp_path)
     sitting_of._run(sitting, "P6", case, 60)
     first = told(tmp_path)
     passed = {result["case"].rpartition("_")[2]: result["passed"] for result in first if "passed" in result}
@@ -216,11 +228,9 @@ def test_each_test_is_told_and_what_has_passed_is_not_run_again(tmp_path):
     assert {result["case"].rpartition("_")[2] for result in told(tmp_path)[len(first) :]} == {"gpu", "tests"}
 
 
-def test_a_sitting_is_done_with_tests_that_have_all_passed_before(tmp_path):
+def test_a_sitting_is_done_with_tests_that_have_all_passed_before(tmp_path, tests_in):
     (tmp_path / "test_it.py").write_text("def test_that_passes():\n    pass\n")
-    told_by = ["-p", "tests.benchmarks.gpu.each_test", "--out", str(tmp_path)]
-    sitting = Sitting(out=tmp_path, scratch=tmp_path, minutes=1, small=True)
-    case = Case("tests", ["-m", "pytest", "-q", "-n", "1", *told_by, f"--rootdir={tmp_path}", str(tmp_path)])
+    sitting, case = tests_in(tmp_path)
     for _ in range(2):
         sitting_of._run(sitting, "P3", case, 60)
     assert [result["outcome"] for result in told(tmp_path) if result["case"] == "tests"] == ["done", "done"]
