@@ -2,10 +2,11 @@
 
 import warnings
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pytest
+from sklearn import ensemble
 
 from dd_ray.metrics import (
     Code,
@@ -54,6 +55,16 @@ NEED_POINTS = set(SCORES) - {"sap", "mcc_pearson", "mcc_spearman", "linear_r2", 
 TOLERANCE = dict.fromkeys(EXACT, 1e-9) | dict.fromkeys(TREES, 0.02)
 """Trees break ties between latents at random, and their steps lie on one side of a point."""
 NUM_POINTS = 600
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_trees():
+    """A fifth of the trees, and of the time: what all scores share they share with any number."""
+    few = partial(ensemble.GradientBoostingRegressor, n_estimators=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ensemble, "GradientBoostingRegressor", few)
+        yield
+
 
 few_points = pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
 
