@@ -98,6 +98,7 @@ def test_a_kernel_that_cannot_be_compiled_ahead_is_told(kernels):
 
 def test_what_a_sitting_tests_and_tiles_launch_is_compiled_once(monkeypatch):
     monkeypatch.setattr(ahead, "TESTS", ahead.TESTS[-1:])
+    monkeypatch.setattr(ahead, "SITTING", ahead.SITTING[1:])
     without, each = list(ahead.launches(with_tiles=False)), list(ahead.launches(with_tiles=True))
     assert len({repr(launch) for launch in each}) == len(each)
     for precision, tried in [("ieee", False), ("tf32", True), ("bf16", True)]:
