@@ -81,7 +81,9 @@ def _rendered(factors: Array) -> Batch:
 def _encoded(model: Any, pictures: Batch) -> tuple[Array, Array | None]:
     if not hasattr(model, "encode"):
         return model(pictures).predicted[:, 0].numpy(), None
-    mu, logvar = (moment[:, 0] for moment in model.encode(pictures.images))
+    # In parts, whose layers stay in a processor's caches.
+    parts = [model.encode(part.images) for part in pictures.split(500)]
+    mu, logvar = (torch.cat(moments)[:, 0] for moments in zip(*parts, strict=True))
     return mu.numpy(), kl_divergence(mu, logvar).mean(dim=0).numpy()
 
 
