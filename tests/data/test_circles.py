@@ -52,7 +52,7 @@ def test_streams_have_not_changed(name):
 
 
 def test_a_batch_does_not_depend_on_what_was_asked_before(config):
-    fresh, used = make_dataset(config), make_dataset(config)
+    fresh, used = (make_dataset(replace(config, num_test=50)) for _ in range(2))
     for iteration in (100_000, 3, 6):
         used.batch(iteration)
     used.test_set()
