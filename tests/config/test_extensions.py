@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pickle
 import re
 import subprocess
@@ -750,8 +751,13 @@ def test_a_command_line_names_several() -> None:
 
 def test_ray_is_not_to_be_imported_before_a_cluster_is_joined(tmp_path: Path) -> None:
     file = _file(tmp_path, "from ray import tune\n")
+    (tmp_path / "ray").mkdir()  # in place of Ray itself, which takes seconds
+    for name in ("__init__.py", "tune.py"):
+        _file(tmp_path / "ray", "", name)
     code = f"from dd_ray.config.extensions import load_files\nload_files([{str(file)!r}])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert "mine.py imports ray when it is loaded" in done.stderr
 
 
