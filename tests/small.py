@@ -1,6 +1,6 @@
 """Configs that train in milliseconds, for every model variant."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -130,9 +130,9 @@ def _tried_always() -> Iterator[TrialConfig]:
 ALWAYS = frozenset(_tried_always())
 
 
-def each(configs: Iterable[TrialConfig]) -> list[Any]:
+def each(configs: Iterable[TrialConfig], always: Collection[TrialConfig] = ALWAYS) -> list[Any]:
     """Parameters of a test of many configs, of which `-m slow` tries those that are not tried always."""
     return [
-        pytest.param(config, id=name_of(config), marks=() if config in ALWAYS else pytest.mark.slow)
+        pytest.param(config, id=name_of(config), marks=() if config in always else pytest.mark.slow)
         for config in configs
     ]
