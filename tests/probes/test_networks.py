@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -20,7 +21,7 @@ from dd_ray.probes.networks import choose, load_model, load_networks, load_origi
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.networks import spoil, write_trained_sweep
 from tests.figures.sweeps import GRID, measure, write_sweep
-from tests.small import WITH_CODE, name_of, small
+from tests.small import WITH_CODE, each, small
 
 
 @pytest.fixture(scope="module")
@@ -33,47 +34,54 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def chosen(path: Path, *words: str) -> list[tuple[Any, ...]]:
-    trials = choose(results.load(path), words)
+@pytest.fixture(scope="module")
+def table(path: Path) -> pd.DataFrame:
+    """Its table, which those who choose from it leave as it is."""
+    return results.load(path)
+
+
+def chosen(table: pd.DataFrame, *words: str) -> list[tuple[Any, ...]]:
+    trials = choose(table, words)
     return list(trials[["beta", "gamma", "lam", "seed"]].itertuples(index=False, name=None))
 
 
-def test_nothing_said_chooses_every_trial_at_its_last_evaluation(path: Path) -> None:
-    trials = choose(results.load(path), [])
+def test_nothing_said_chooses_every_trial_at_its_last_evaluation(table: pd.DataFrame) -> None:
+    trials = choose(table, [])
     assert len(trials) == trials["key"].nunique() == 2 * 3 * 2 * 2
     assert set(trials["iteration"]) == {150, 300}
 
 
-def test_parts_of_labels_choose_all_trials_that_have_them(path: Path) -> None:
-    assert chosen(path, "beta=0.1,gamma=0.5,lambda=10") == [(0.1, 0.5, 10, 0), (0.1, 0.5, 10, 1)]
-    assert chosen(path, "lam=10,gamma=0.5,beta=0.10,seed=1") == [(0.1, 0.5, 10, 1)]
-    assert len(chosen(path, "model=inertia_vae")) == 24
+def test_parts_of_labels_choose_all_trials_that_have_them(table: pd.DataFrame) -> None:
+    assert chosen(table, "beta=0.1,gamma=0.5,lambda=10") == [(0.1, 0.5, 10, 0), (0.1, 0.5, 10, 1)]
+    assert chosen(table, "lam=10,gamma=0.5,beta=0.10,seed=1") == [(0.1, 0.5, 10, 1)]
+    assert len(chosen(table, "model=inertia_vae")) == 24
 
 
 def test_trials_without_a_value_are_chosen_as_their_labels_and_figures_name_them(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [1.0], "clip_gradient": [None, 0.5], "seed": [0, 1]})
-    trials = choose(results.load(path), ["clip_gradient=None"])
+    table = results.load(path)
+    trials = choose(table, ["clip_gradient=None"])
     assert trials["clip_gradient"].isna().all() and len(trials) == 2
-    assert chosen(path, "clip_gradient=none") == chosen(path, *trials["label"])
+    assert chosen(table, "clip_gradient=none") == chosen(table, *trials["label"])
 
 
-def test_words_are_joined_in_their_order_without_repeats(path: Path) -> None:
+def test_words_are_joined_in_their_order_without_repeats(table: pd.DataFrame) -> None:
     last, first = "beta=0.1,gamma=0.5,lambda=0,seed=1", "beta=0,gamma=0,lambda=0,seed=0"
-    assert chosen(path, last, first, last) == [(0.1, 0.5, 0, 1), (0, 0, 0, 0)]
+    assert chosen(table, last, first, last) == [(0.1, 0.5, 0, 1), (0, 0, 0, 0)]
 
 
-def test_a_trial_is_known_by_the_first_digits_of_its_key(path: Path) -> None:
-    key = choose(results.load(path), ["beta=0,gamma=0,lambda=0,seed=1"])["key"].item()
-    assert chosen(path, key) == chosen(path, key[:8]) == [(0, 0, 0, 1)]
+def test_a_trial_is_known_by_the_first_digits_of_its_key(table: pd.DataFrame) -> None:
+    key = choose(table, ["beta=0,gamma=0,lambda=0,seed=1"])["key"].item()
+    assert chosen(table, key) == chosen(table, key[:8]) == [(0, 0, 0, 1)]
 
 
-def test_the_best_is_that_of_finished_trials_which_fit_the_rest(path: Path) -> None:
+def test_the_best_is_that_of_finished_trials_which_fit_the_rest(table: pd.DataFrame) -> None:
     # γ = 0.9 would win, and was stopped.
-    assert chosen(path, "best:linear_r2") == [(0, 0.5, 10, 1)]
-    assert chosen(path, "best:linear_r2,lambda=0,beta=0.1") == [(0.1, 0.5, 0, 1)]
-    assert chosen(path, "best:reconstruction_error,beta=0.1") == [(0.1, 0, 0, 0)]
-    assert chosen(path, "min:linear_r2,gamma=0.5,beta=0") == [(0, 0.5, 0, 0)]
-    assert chosen(path, "best:mcc,gamma=0.9,beta=0") == [(0, 0.9, 10, 1)]
+    assert chosen(table, "best:linear_r2") == [(0, 0.5, 10, 1)]
+    assert chosen(table, "best:linear_r2,lambda=0,beta=0.1") == [(0.1, 0.5, 0, 1)]
+    assert chosen(table, "best:reconstruction_error,beta=0.1") == [(0.1, 0, 0, 0)]
+    assert chosen(table, "min:linear_r2,gamma=0.5,beta=0") == [(0, 0.5, 0, 0)]
+    assert chosen(table, "best:mcc,gamma=0.9,beta=0") == [(0, 0.9, 10, 1)]
 
 
 def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
@@ -83,10 +91,11 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         {"gamma": [*collapse], "beta": [0.1]},
         metrics=lambda config, i: {**measure(config, i), "active_units": collapse[config["gamma"]]},
     )
-    assert chosen(path, "best:mcc") == [(0.1, 0.0, 0, 0)]
-    assert chosen(path, "best:reconstruction_error,gamma=0.5") == [(0.1, 0.5, 0, 0)]
+    table = results.load(path)
+    assert chosen(table, "best:mcc") == [(0.1, 0.0, 0, 0)]
+    assert chosen(table, "best:reconstruction_error,gamma=0.5") == [(0.1, 0.5, 0, 0)]
     with pytest.raises(UserError, match="could choose has a value of mcc and an active unit; choose by other parts"):
-        chosen(path, "best:mcc,gamma=0.9")
+        chosen(table, "best:mcc,gamma=0.9")
 
 
 @pytest.mark.parametrize(
@@ -107,9 +116,9 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         ("ffffffffffffffff", "no trial of this sweep fits"),
     ],
 )
-def test_words_that_choose_nothing_are_refused(path: Path, word: str, message: str) -> None:
+def test_words_that_choose_nothing_are_refused(table: pd.DataFrame, word: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        choose(results.load(path), [word])
+        choose(table, [word])
 
 
 def test_a_trial_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) -> None:
@@ -126,9 +135,11 @@ def test_a_trial_s_network_has_the_weights_of_its_latest_state(tmp_path: Path) -
         torch.testing.assert_close(weights, initial[name] + (name == first))
 
 
-def test_a_trial_s_network_is_computed_by_layers_of_pytorch_that_can_be_traced_and_differentiated(path: Path) -> None:
-    loaded = load_model(path, choose(results.load(path), ["best:linear_r2"]).iloc[0]["key"])
-    trained = load_networks(path, choose(results.load(path), [loaded.key or ""]))[0][0]
+def test_a_trial_s_network_is_computed_by_layers_of_pytorch_that_can_be_traced_and_differentiated(
+    path: Path, table: pd.DataFrame
+) -> None:
+    loaded = load_model(path, choose(table, ["best:linear_r2"]).iloc[0]["key"])
+    trained = load_networks(path, choose(table, [loaded.key or ""]))[0][0]
     images = torch.rand(3, *loaded.config.image_shape, generator=torch.Generator().manual_seed(0))
     expected = trained.model.code(images[:, None])
     torch.testing.assert_close(loaded.model.code(images[:, None]), expected)
@@ -149,8 +160,7 @@ def test_the_first_digits_of_a_key_are_those_of_one_trial(path: Path, monkeypatc
         load_model(path, "")
 
 
-def test_what_is_no_selection_no_key_and_no_table_is_refused(path: Path) -> None:
-    table = results.load(path)
+def test_what_is_no_selection_no_key_and_no_table_is_refused(path: Path, table: pd.DataFrame) -> None:
     row = choose(table, ["best:linear_r2"]).iloc[0]
     with pytest.raises(
         UserError, match=r"'best:linear_r2' is text; give a list of words, such as \['best:linear_r2'\]"
@@ -205,7 +215,7 @@ def test_there_has_to_be_something_to_show() -> None:
         subjects_of(None, [], None, all_seeds=True)
 
 
-@pytest.mark.parametrize("config", WITH_CODE, ids=name_of)
+@pytest.mark.parametrize("config", each(WITH_CODE))
 def test_the_latent_of_a_picture_is_that_of_a_video_at_rest_in_its_last_frame(config: Any) -> None:
     model = build_model(config).eval()
     random = np.random.default_rng(0).random((5, len(config.factor_names)))
