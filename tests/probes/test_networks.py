@@ -68,6 +68,7 @@ def test_trials_without_a_value_are_chosen_as_their_labels_and_figures_name_them
 def test_words_are_joined_in_their_order_without_repeats(table: pd.DataFrame) -> None:
     last, first = "beta=0.1,gamma=0.5,lambda=0,seed=1", "beta=0,gamma=0,lambda=0,seed=0"
     assert chosen(table, last, first, last) == [(0.1, 0.5, 0, 1), (0, 0, 0, 0)]
+    assert chosen(table, first, last) == [(0, 0, 0, 0), (0.1, 0.5, 0, 1)]
 
 
 def test_a_trial_is_known_by_the_first_digits_of_its_key(table: pd.DataFrame) -> None:
