@@ -266,7 +266,7 @@ def _curves(evaluations: Evaluations, shown: Sequence[int]) -> dict[str, dict[st
 def _colours(name: str) -> dict[str, Any]:
     """Return a colour map as plotly takes it, and for each stop whether black reads better on it than white."""
     places = np.linspace(0, 1, COLOUR_STOPS)
-    colours = [mpl.colormaps[name](place)[:3] for place in places]
+    colours = mpl.colormaps[name](places)[:, :3].tolist()
     stops = [[float(place), mpl.colors.to_hex(colour)] for place, colour in zip(places, colours, strict=True)]
     return {"stops": stops, "black": [readable_on(colour) == "black" for colour in colours]}
 

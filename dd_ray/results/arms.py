@@ -111,8 +111,9 @@ def _held(trials: pd.DataFrame) -> list[str]:
     if BETA_ALONE not in set(trials["model"]):
         return []
     lacking = [name for name in field_names() if name in trials and not takes(BETA_ALONE, name)]
-    held = {name: {*places_of(trials, [name])} - {(None,)} for name in lacking}
-    given = {name: next(iter(places))[0] for name, places in held.items() if len(places) == 1}
+    columns = zip(*places_of(trials, lacking), strict=True)
+    held = {name: {*of} - {None} for name, of in zip(lacking, columns, strict=True)}
+    given = {name: next(iter(of)) for name, of in held.items() if len(of) == 1}
     return [name for name, value in given.items() if not _are_names([value]) and value != defaults().get(name)]
 
 
