@@ -26,6 +26,7 @@ def sweeps(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return finish(parse(STUDY, args)), finish(confirmed(parse(STUDY, [*args, "--confirm", "4"])))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_numbers_are_those_of_paired_t_tests(sweeps: tuple[str, str], tmp_path: Path) -> None:
     picture, numbers = write_contrasts(FigureOptions(path=sweeps[1], out=tmp_path))
     assert picture.name == "contrasts.png"
@@ -104,6 +105,7 @@ def parts_of(whole: SweepFolder, folder: Path) -> list[str]:
     return parts
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_confirmations_of_the_same_cells_are_drawn_as_one(sweeps: tuple[str, str], tmp_path: Path) -> None:
     one, other = parts_of(SweepFolder.open(sweeps[1]), tmp_path)
     _, numbers = write_contrasts(FigureOptions(path=one, more=(other,), out=tmp_path / "both"))

@@ -33,6 +33,9 @@ from tests.figures.sweeps import GRID, Values, measure, summary_of, write_sweep
 from tests.processes import python
 from tests.sweep.studies import ROOT
 
+SMALL = {**GRID, "gamma": [0.0, 0.5]}
+SIZES = [1e-300, 1e300, *(pytest.param(size, marks=pytest.mark.slow) for size in (1e-160, 1e30, 1e150))]
+
 
 def scales_of(summary: Summary) -> dict[str, ColourScale]:
     return {metric: ColourScale.of(summary, metric) for metric in summary.cells["metric"].unique()}
@@ -60,8 +63,8 @@ def test_every_mark_has_a_letter_of_its_own() -> None:
 def test_combinations_that_the_sweep_lacks_are_drawn(tmp_path: Path) -> None:
     write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5]})
     path = write_sweep(tmp_path / "s", {"beta": [1.0], "gamma": [0.5], "seed": [0, 1]})
-    assert all(map(is_drawn, write_maps(Options(path=path))[:-1]))
-    panel = figure_of(summary_of(path)).axes[0]
+    assert is_drawn(write_maps(Options(path=path, metrics=("reconstruction_error",)))[0])
+    panel = figure_of(summary_of(path, metrics=["reconstruction_error"])).axes[0]
     assert sorted(text.get_text() for text in panel.texts if "0.0" not in text.get_text()) == ["·"]
     assert sum("n=1" in text.get_text() for text in panel.texts) == 2
 
@@ -93,6 +96,7 @@ def test_the_command_writes_a_figure_and_its_numbers(tmp_path: Path) -> None:
     assert row["states"] == "stopped_early@150 stopped_early@150"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_map_of_an_iteration_does_not_replace_the_one_of_the_end(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", GRID)
     at_the_end = write_maps(Options(path=path, metrics=("mcc",)))
@@ -103,20 +107,20 @@ def test_a_map_of_an_iteration_does_not_replace_the_one_of_the_end(tmp_path: Pat
 
 
 def test_fields_beyond_three_make_a_figure_for_each_of_their_values(tmp_path: Path) -> None:
-    path = write_sweep(tmp_path / "s", {**GRID, "learning_rate": [1e-4, 1e-3], "decode": ["filtered", "extrapolated"]})
+    path = write_sweep(tmp_path / "s", {**SMALL, "learning_rate": [1e-4, 1e-3], "decode": ["filtered", "extrapolated"]})
     *figures, csv = write_maps(Options(path=path, metrics=("mcc",), out=tmp_path / "out"))
     rests = [
         f"decode_{decode}_learning_rate_{rate}" for decode in ("extrapolated", "filtered") for rate in (0.0001, 0.001)
     ]
     assert [figure.name for figure in figures] == [f"grid_maps_{rest}.png" for rest in rests]
     assert all(map(is_drawn, figures))
-    assert len(pd.read_csv(csv)) == 2 * 3 * 2 * 4
+    assert len(pd.read_csv(csv)) == 2 * 2 * 2 * 4
 
 
 def test_texts_with_slashes_and_dollars_are_drawn_each_in_a_file_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    axes = {**GRID, "decode": ["filtered", "extrapolated"], "motion": ["linear", "axis"]}
+    axes = {**SMALL, "decode": ["filtered", "extrapolated"], "motion": ["linear", "axis"]}
     path = write_sweep(tmp_path / "s", axes)
     texts = {"decode": {"filtered": "../a", "extrapolated": ".._a"}, "motion": {"linear": "$5_{$", "axis": "US$"}}
     axes |= {name: list(of.values()) for name, of in texts.items()}
@@ -142,7 +146,7 @@ def test_texts_with_slashes_and_dollars_are_drawn_each_in_a_file_of_its_own(
 def test_sweeps_of_other_shapes_are_drawn(tmp_path: Path, axes: Mapping[str, Sequence[Any]]) -> None:
     ended = {0: ("finished", 300), 1: ("stopped_early", 150), 2: ("diverged", 160)}
     path = write_sweep(tmp_path / "s", axes, lambda config: ended[config["seed"]])
-    assert all(map(is_drawn, write_maps(Options(path=path))[:-1]))
+    assert is_drawn(write_maps(Options(path=path, metrics=("mcc", "active_units")))[0])
 
 
 def test_curves_of_no_difference_have_an_axis_of_plain_numbers(tmp_path: Path) -> None:
@@ -154,7 +158,7 @@ def test_curves_of_no_difference_have_an_axis_of_plain_numbers(tmp_path: Path) -
 
 def test_a_curve_can_have_columns(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.0, 0.1, 1.0], "lam": [0.0, 1.0]})
-    figure, csv = write_maps(Options(path=path, x="beta", columns="lambda"))
+    figure, csv = write_maps(Options(path=path, metrics=("mcc",), x="beta", columns="lambda"))
     assert is_drawn(figure)
     assert list(pd.read_csv(csv).columns[:2]) == ["lam", "beta"]
 
@@ -355,7 +359,7 @@ def test_without_an_evaluation_before_training_there_is_no_untrained_score(tmp_p
     path = write_sweep(tmp_path / "s", {"beta": [0.0, 0.1], "gamma": [0.0, 0.5]}, evaluated=[150, 300])
     figure = figure_of(summary_of(path))
     assert not any("untrained" in label.get_text() for bar in figure.axes for label in bar.get_yticklabels(minor=True))
-    assert all(map(is_drawn, write_maps(Options(path=path))[:-1]))
+    assert is_drawn(write_maps(Options(path=path, metrics=("mcc",)))[0])
 
 
 @pytest.mark.parametrize(
@@ -610,7 +614,7 @@ def test_a_sweep_without_evaluations_and_a_file_as_output_are_refused(tmp_path: 
         write_maps(Options(path=path, out=path / "sweep.json"))
 
 
-@pytest.mark.parametrize("size", [1e-300, 1e-160, 1e30, 1e150, 1e300])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("difference", [None, "gamma"])
 def test_a_score_of_any_size_is_mapped_beside_usual_ones(tmp_path: Path, size: float, difference: str | None) -> None:
     def some(config: Values, iteration: int) -> Values:

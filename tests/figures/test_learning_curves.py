@@ -63,6 +63,7 @@ def test_each_metric_has_a_panel_and_each_cell_a_line_with_a_band(sweep: Path, t
     assert all(len(panel.collections) == 2 for panel in figure.axes)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_no_two_lines_are_told_apart_by_colour_alone(tmp_path: Path) -> None:
     gammas = [i / MOST_CELLS for i in range(MOST_CELLS)]
     path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": gammas, "seed": [0]}, metrics=noisy)
@@ -73,6 +74,7 @@ def test_no_two_lines_are_told_apart_by_colour_alone(tmp_path: Path) -> None:
     assert len(set(drawn)) == MOST_CELLS and named == drawn
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_means_of_survivors_are_hollow_and_the_legend_says_how_the_others_ended(tmp_path: Path) -> None:
     ended = by_seed(("finished", 300), ("diverged", 150), ("stopped_early", 150))
     path = write_sweep(tmp_path / "s", AXES | {"beta": [1.0]}, ended, noisy)
@@ -87,6 +89,7 @@ def test_means_of_survivors_are_hollow_and_the_legend_says_how_the_others_ended(
     ]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_cell_without_the_first_metric_is_in_the_legend(tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"linear_r2": None if config["gamma"] else 0.5, "mcc": 0.5}
@@ -119,6 +122,7 @@ def test_a_sweep_of_which_nothing_was_evaluated_is_refused(tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_metric_without_a_value_is_refused_if_it_was_asked_for_and_else_left_out(tmp_path: Path) -> None:
     def half(config: Values, iteration: int) -> Values:
         return {"linear_r2": None, "mcc": 0.5 if config["gamma"] else None, "active_units": 4.0}

@@ -58,6 +58,7 @@ DECODES_NOTHING = "left out, 1 of 3 networks: a supervised encoder decodes nothi
 NEITHER = "left out, 2 of 3 networks: a supervised encoder has no decoder, and a supervised decoder no latents\n"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("script", "table", "said", "models"),
     [

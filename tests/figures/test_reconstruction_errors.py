@@ -176,13 +176,13 @@ def test_seeds_are_averaged_where_they_got_furthest(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("told_by_seed")
 def test_a_sweep_is_drawn_with_its_seeds(tmp_path: Path) -> None:
-    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1 * i for i in range(8)], "seed": [0, 1, 2]})
+    path = write_trained_sweep(tmp_path / "s", {"beta": [0.1 * i for i in range(6)], "seed": [0, 1, 2]})
     written = write_errors(Options(path=path))
     stems = ["", "_positions_1", "_positions_2"]
     assert [file.name for file in written[:3]] == [f"reconstruction_errors{stem}.png" for stem in stems]
     assert all(map(is_drawn, written[:3]))
     table = pd.read_csv(written[3])
-    assert len(table) == 8 * len(REGIONS)
+    assert len(table) == 6 * len(REGIONS)
     assert set(table["seeds"]) == {3}
     assert (table["ci_low"] <= table["error"]).all()
 

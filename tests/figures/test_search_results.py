@@ -87,6 +87,7 @@ def test_fields_that_are_no_numbers_and_a_search_without_a_finished_suggestion_a
     assert is_drawn(script.write_figure(script.Options(path=path))[0])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_value_without_effect_is_drawn_where_its_trials_are(tmp_path: Path) -> None:
     path = write_search(tmp_path, *"--model beta_vae inertia_vae --seeds 1 --gamma 0.2 1".split())
     drawn = search_results.load(path)

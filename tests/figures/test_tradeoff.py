@@ -146,6 +146,7 @@ def test_metrics_that_are_not_ranked_have_no_front(tmp_path: Path) -> None:
     assert not points(summary, [("reconstruction_error", "prediction_ratio")])["on_front"].any()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_part_of_a_score_is_ranked_and_named_as_the_whole_and_an_unknown_one_is_not_ranked(tmp_path: Path) -> None:
     more = {"linear_r2/circle_x": "gamma", "size": "gamma"}
 

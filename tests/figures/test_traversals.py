@@ -29,8 +29,8 @@ from tests.sweep.studies import ROOT
 WITH_CIRCLE = "staticvae32_betanorm=0.001_dsprites_circle_last_500K"
 COLLAPSED = "staticvae32_betanorm=5.0_dsprites_circle_last_500K"
 MEGABYTE = 1e6
-ONE = ("--cells", "gamma=0.5")
-"""A network of the sweep."""
+ONE = ("--cells", "gamma=0.5", "--videos", "0")
+"""A network of the sweep, and one video of it."""
 FEW: dict[str, Any] = {"videos": (0,), "gamma": (0.5,), "dreamt": 4}
 """Options of few pictures, since each panel of a figure takes as long as what is in it."""
 
@@ -198,6 +198,7 @@ def test_a_title_says_beta_and_gamma_though_they_are_not_swept(sweep: Path, subj
     assert title_of(original) == "original study's β-VAE, β$_{\\mathrm{norm}}$ = 0.001"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_pictures_of_a_large_sweep_are_of_some_unless_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -211,6 +212,7 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
     assert "pictures of 1 of 2 networks; name others by --cells" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -220,9 +222,9 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
         (["{path}", *ONE, "--seen", "11"], "--seen 11 is more than the 10 frames"),
         (["{path}", *ONE, "--seen", "0"], "cannot begin with 0"),
         (["{path}", *ONE, "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
-        (["{path}", *ONE, "--videos", "-1"], "--videos -1 names no videos"),
+        (["{path}", "--videos", "-1"], "--videos -1 names no videos"),
         (["{path}", *ONE, "--base", "99"], "no frame 0 of held-out video 99"),
-        (["{path}", *ONE, *"--videos 0 --dreamt 4 --gamma 0.5 --out {path}/sweep.json".split()], "cannot be written"),
+        (["{path}", *ONE, *"--dreamt 4 --gamma 0.5 --out {path}/sweep.json".split()], "cannot be written"),
     ],
 )
 def test_what_cannot_be_shown_is_refused(
@@ -236,6 +238,7 @@ def test_what_cannot_be_shown_is_refused(
     assert message in err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     axes = {"model": ["inertia_vae"], "beta": [0.1], "dataset": ["moving_sprites"], "num_test": [8]}
     written = write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud), **FEW))
@@ -244,6 +247,7 @@ def test_other_pictures_than_of_one_circle_have_no_lag(tmp_path: Path, capsys: p
     assert "without a lag, 1 network: the lag is that of one circle" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_circle_behind_an_occluder_has_no_lag_and_this_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -253,6 +257,7 @@ def test_a_circle_behind_an_occluder_has_no_lag_and_this_is_told(
     assert "of the usual radius and contrast and without an occluder" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_swept_correlation_stands_beside_those_of_the_latents(tmp_path: Path) -> None:
     axes = {"model": ["inertia_vae"], "beta": [0.1], "correlation": [0.0, 0.8], "num_test": [8]}
     write_traversals(Options(path=write_trained_sweep(tmp_path / "s", axes, change=loud), out=tmp_path / "out", **FEW))
