@@ -1,5 +1,6 @@
 """The best cells of a sweep with fresh seeds: which are chosen, and what the others say."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -235,12 +236,19 @@ def finish(plan):
     return plan.location
 
 
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory):
+    """The folder of a sweep that has finished, which is only copied."""
+    path = tmp_path_factory.mktemp("storage")
+    finish(parse(STUDY, ["--storage", str(path)]))
+    return path
+
+
 @pytest.fixture
-def finished(tmp_path):
+def finished(storage, tmp_path):
     """The command line of a sweep that has finished."""
-    args = ["--storage", str(tmp_path)]
-    finish(parse(STUDY, args))
-    return args
+    shutil.copytree(storage, tmp_path, dirs_exist_ok=True)
+    return ["--storage", str(tmp_path)]
 
 
 def extend(plan, *, to, without):
