@@ -31,13 +31,15 @@ from dd_ray.probes.answers import dream, held_out_videos, reconstruct, traversal
 from dd_ray.probes.lag import Lag, circle_lags
 from dd_ray.probes.networks import load_networks
 from dd_ray.report import command as report
+from dd_ray.report import content as contents
 from dd_ray.report.command import Options, write_report
-from dd_ray.report.content import MOST_ITERATIONS, collect
+from dd_ray.report.content import collect
 from dd_ray.report.page import SCRIPTS, as_json, joined_script
 from dd_ray.report.pictures import GREYS, NUM_LAGGING, sprite
 from dd_ray.results.arms import arms_of
 from dd_ray.results.effects import effects
 from dd_ray.results.printing import print_cells
+from dd_ray.results.summary import summarise
 from dd_ray.results.tradeoffs import points
 from dd_ray.storage.files.locations import name_of
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -51,6 +53,7 @@ from tests.sweep.studies import TINY
 
 FOLDER = files("dd_ray.report") / "js"
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>&\u2028'\""
+Shown = tuple[pd.DataFrame, dict[str, Any], Any]
 
 
 class Page(HTMLParser):
@@ -100,6 +103,17 @@ def decoded(of: dict[str, Any]) -> np.ndarray:
     return sheet.reshape(of["rows"], height, of["columns"], width).transpose(0, 2, 1, 3)
 
 
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of one seed, which is only read."""
+    return write_sweep(tmp_path_factory.mktemp("grid") / "s", GRID)
+
+
+@pytest.fixture(scope="module")
+def of_grid(grid: Path) -> Any:
+    return collect(grid)
+
+
 def test_every_number_is_the_maps(tmp_path: Path) -> None:
     def ended(config: Values) -> tuple[str, int]:
         return ("stopped_early", 150) if config["gamma"] == 0.9 and config["seed"] else ("finished", 300)
@@ -108,8 +122,9 @@ def test_every_number_is_the_maps(tmp_path: Path) -> None:
     content = page_of(path, videos=0).numbers()
     assert content["iterations"] == [0, 150, 300]
     assert len(content["cells"]) == 12
+    table, manifest = results.load(path), results.manifest_of(path)
     for time, iteration in enumerate(content["iterations"]):
-        for row in summary_of(path, iteration=iteration).cells.to_dict("records"):
+        for row in summarise(table, manifest, iteration=iteration).cells.to_dict("records"):
             (metric,) = (metric for metric in content["metrics"] if metric["name"] == row["metric"])
             cell = cell_at(content, beta=row["beta"], gamma=row["gamma"], lam=row["lam"])
             assert metric["mean"][time][cell] == pytest.approx(row["mean"], rel=1e-5)
@@ -120,14 +135,21 @@ def test_every_number_is_the_maps(tmp_path: Path) -> None:
             assert half is None if np.isnan(expected) else half == pytest.approx(expected, rel=1e-4, abs=1e-12)
 
 
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """The trials of a sweep of which a reference failed, its manifest, and what its page shows."""
+    path = tmp_path_factory.mktemp("failing") / "s"
+    write_sweep(path, {**GRID, "seed": [0, 1, 2]}, _failing_at_the_reference)
+    return results.load(path), results.manifest_of(path), page_of(path, videos=0).numbers()
+
+
 @pytest.mark.parametrize("field", ["gamma", "lam"])
-def test_differences_are_those_of_the_map_of_differences(tmp_path: Path, field: str) -> None:
-    path = write_sweep(tmp_path / "s", {**GRID, "seed": [0, 1, 2]}, _failing_at_the_reference)
-    content = page_of(path, videos=0).numbers()
+def test_differences_are_those_of_the_map_of_differences(failing: Shown, field: str) -> None:
+    trials, manifest, content = failing
     assert [reference["field"] for reference in content["references"]] == ["gamma", "lam"]
     compared = 0
     for time, iteration in enumerate(content["iterations"]):
-        summary = summary_of(path, iteration=iteration, reference=field)
+        summary = summarise(trials, manifest, iteration=iteration, reference=field)
         for row in summary.cells.to_dict("records"):
             (metric,) = (metric for metric in content["metrics"] if metric["name"] == row["metric"])
             difference = metric["differences"][field]
@@ -193,9 +215,8 @@ def test_the_best_region_and_the_fronts_are_those_of_the_figures(tmp_path: Path)
         assert sorted(content["tradeoffs"][pairs.index(pair)]["front"][-1]) == expected
 
 
-def test_metrics_have_the_values_that_they_can_be_within(tmp_path: Path) -> None:
-    content = collect(write_sweep(tmp_path / "s", GRID))
-    within = {metric["name"]: metric["within"] for metric in content["metrics"]}
+def test_metrics_have_the_values_that_they_can_be_within(of_grid: Any) -> None:
+    within = {metric["name"]: metric["within"] for metric in of_grid["metrics"]}
     assert within["mcc"] == [0, 1] and within["linear_r2"] == [None, 1]
 
 
@@ -217,9 +238,8 @@ def test_single_seeds_have_the_numbers_of_the_table(tmp_path: Path) -> None:
             np.testing.assert_allclose(known, np.asarray(expected, float), rtol=1e-5)
 
 
-def test_one_scale_holds_the_end_of_all_slices_and_collapse_is_dark(tmp_path: Path) -> None:
-    content = collect(write_sweep(tmp_path / "s", GRID))
-    metrics = {metric["name"]: metric for metric in content["metrics"]}
+def test_one_scale_holds_the_end_of_all_slices_and_collapse_is_dark(of_grid: Any) -> None:
+    metrics = {metric["name"]: metric for metric in of_grid["metrics"]}
     error, r2 = metrics["reconstruction_error"], metrics["linear_r2"]
     ends = [value for value in error["mean"][-1] if value is not None]
     assert (error["min"], error["max"]) == (min(ends), max(ends))
@@ -227,7 +247,7 @@ def test_one_scale_holds_the_end_of_all_slices_and_collapse_is_dark(tmp_path: Pa
     assert (metrics["active_units"]["min"], metrics["active_units"]["max"]) == (0, 4)
     maps = [metrics[name]["colours"] for name in ("reconstruction_error", "mcc", "active_units")]
     assert maps == ["viridis_r", "viridis", "cividis"]
-    black = content["colours"]["viridis_r"]["black"]
+    black = of_grid["colours"]["viridis_r"]["black"]
     assert black[0] and not black[-1]
 
 
@@ -363,9 +383,9 @@ WORDS = ["", "32", "64,32", " a", 'a"b', "a, =c", "b", "=b", "none"]
 
 def test_a_value_that_is_clicked_is_kept_alone_whatever_text_it_is() -> None:
     axis = json.dumps({"values": WORDS, "text": WORDS})
+    clicked = [*([word] for word in WORDS), WORDS[1:4], WORDS[4:]]
     keeps = "axis.values.filter((value) => fitsAny(filterOfValues(axis, some), value, value))"
-    for some in ([WORDS[0]], *([word] for word in WORDS), WORDS[1:4], WORDS[4:]):
-        assert _of_script(f"((axis, some) => {keeps})({axis}, {json.dumps(some)})") == some
+    assert _of_script(f"((axis) => {json.dumps(clicked)}.map((some) => {keeps}))({axis})") == clicked
     typed = "[fitsAny('=b, 64', 'b', 'b'), fitsAny('a b', 'a b c', 'a b c'), fitsAny('1, 2', 2, '2')]"
     assert _of_script(typed) == [True] * 3
 
@@ -573,13 +593,14 @@ def test_a_sweep_of_216_cells_is_small(tmp_path: Path) -> None:
     assert 6 * len(as_json(content)) + len(get_plotlyjs()) + most < 20e6
 
 
-def test_of_many_evaluations_some_are_shown(tmp_path: Path) -> None:
-    evaluated = [*range(0, 2 * MOST_ITERATIONS, 2), 100]  # one too many
+def test_of_many_evaluations_some_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contents, "MOST_ITERATIONS", 5)
+    evaluated = [0, 2, 4, 6, 8, 100]  # one too many
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, lambda config: ("finished", 100), evaluated=evaluated)
-    content = collect(path)
-    assert len(content["iterations"]) == MOST_ITERATIONS
-    assert (content["iterations"][0], content["iterations"][-1]) == (0, 100)
-    assert content["thinned"]
+    shown = collect(path)
+    assert len(shown["iterations"]) == 5
+    assert (shown["iterations"][0], shown["iterations"][-1]) == (0, 100)
+    assert shown["thinned"]
 
 
 def test_a_search_is_its_suggestions(tmp_path: Path) -> None:
@@ -747,12 +768,13 @@ def test_figures_and_tables_tell_such_values_apart_too(tmp_path: Path, capsys: p
     assert "1.0000001" in told and "1.0000002" in told and "0.5000001" in told
 
 
-def test_effects_of_one_seed_have_no_word_of_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = write_sweep(tmp_path / "s", GRID)
-    shown = collect(path)["effects"]
+def test_effects_of_one_seed_have_no_word_of_intervals(
+    grid: Path, of_grid: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = of_grid["effects"]
     assert "interval" not in shown["title"] and "*" not in shown["title"]
     assert {*shown["of"]["mcc"]["low"]} == {None} and not any("[" in text for text in shown["of"]["mcc"]["text"])
-    figure_of_effects.main([str(path), "--out", str(tmp_path)])
+    figure_of_effects.main([str(grid), "--out", str(tmp_path)])
     assert "interval" not in capsys.readouterr().out
     assert collect(write_sweep(tmp_path / "one", {"beta": [0.1]}))["effects"] is None
 
