@@ -6,6 +6,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from dd_ray.cli import parse
 from dd_ray.metrics import REPORTED
+from dd_ray.report import content as contents
 from dd_ray.report import server
 from dd_ray.report.command import Options, write_report
 from dd_ray.report.content import collect
@@ -302,28 +304,43 @@ def test_a_slider_to_a_map_that_lacks_the_chosen_cell_leads_to_the_nearest_or_to
     assert complaints(browser) == []
 
 
+@contextmanager
+def as_wide_as(browser: Any, width: int) -> Iterator[None]:
+    """A window of another width, which may change meanwhile."""
+    widen(browser, width)
+    try:
+        yield
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def widen(browser: Any, width: int) -> None:
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {**PHONE, "width": width, "height": 900})
+
+
 def select(browser: Any, name: str, value: str) -> None:
     script = "const [id, value] = arguments; const made = document.getElementById(id); made.value = value;"
     browser.execute_script(script + "made.dispatchEvent(new Event('change'))", name, value)
 
 
-def test_the_maps_of_all_values_of_a_slider_stand_below_the_map_and_can_be_clicked(start: Start, page: Path) -> None:
-    browser = show(start(width=1400), page)
-    scroll_to(browser, "multiples")
-    until(lambda: browser.execute_script("return document.getElementById('multiples').data"))
-    titles = "return document.getElementById('multiples').layout.annotations.map(({text}) => text)"
-    assert browser.execute_script(titles) == ["<b>λ = 0</b>", "λ = 10"]
-    place = """const plot = document.getElementById('multiples'), full = plot._fullLayout;
-        const box = plot.getBoundingClientRect();
-        return {x: box.left + full.xaxis2._offset + full.xaxis2.l2p(1),
-                y: box.top + full.yaxis2._offset + full.yaxis2.l2p(1)}"""
-    click(browser, browser.execute_script(place))
-    until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 10")
-    until(lambda: browser.execute_script(titles) == ["λ = 0", "<b>λ = 10</b>"])
-    left, right = browser.execute_script("""return [...document.querySelectorAll('.column')].map((column) =>
-        [...column.children].map(({id}) => id))""")
-    assert left == ["overview", "multiples-section", "curves-section"] and right == ["cell"]
-    assert complaints(browser) == []
+def test_the_maps_of_all_values_of_a_slider_stand_below_the_map_and_can_be_clicked(browser: Any, page: Path) -> None:
+    with as_wide_as(browser, 1400):
+        show(browser, page)
+        scroll_to(browser, "multiples")
+        until(lambda: browser.execute_script("return document.getElementById('multiples').data"))
+        titles = "return document.getElementById('multiples').layout.annotations.map(({text}) => text)"
+        assert browser.execute_script(titles) == ["<b>λ = 0</b>", "λ = 10"]
+        place = """const plot = document.getElementById('multiples'), full = plot._fullLayout;
+            const box = plot.getBoundingClientRect();
+            return {x: box.left + full.xaxis2._offset + full.xaxis2.l2p(1),
+                    y: box.top + full.yaxis2._offset + full.yaxis2.l2p(1)}"""
+        click(browser, browser.execute_script(place))
+        until(lambda: text(browser, "cell-title") == "β = 0.1, γ = 0.5, λ = 10")
+        until(lambda: browser.execute_script(titles) == ["λ = 0", "<b>λ = 10</b>"])
+        left, right = browser.execute_script("""return [...document.querySelectorAll('.column')].map((column) =>
+            [...column.children].map(({id}) => id))""")
+        assert left == ["overview", "multiples-section", "curves-section"] and right == ["cell"]
+        assert complaints(browser) == []
 
 
 def test_a_map_of_differences_does_not_mark_what_has_no_spread(browser: Any, page: Path) -> None:
@@ -917,13 +934,16 @@ def test_an_address_of_a_page_that_grows_shows_what_its_sender_saw(browser: Any,
     assert complaints(browser) == []
 
 
-def test_an_iteration_that_is_no_longer_shown_is_the_nearest(browser: Any, tmp_path: Path) -> None:
-    evaluated = range(0, 310, 5)  # more than a page shows
+def test_an_iteration_that_is_no_longer_shown_is_the_nearest(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "MOST_ITERATIONS", 5)
+    evaluated = range(0, 310, 50)  # more than a page shows
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0]}, evaluated=evaluated)
     show(browser, write_report(Options(path=str(path), videos=0)))
     for wanted in evaluated[:3]:
         browser.execute_script("location.hash = arguments[0]", f"metric=mcc&iteration={wanted}")
-        near = {f"MCC at iteration {wanted + away}" for away in (-5, 0, 5)}
+        near = {f"MCC at iteration {wanted + away}" for away in (-50, 0, 50)}
         until(lambda near=near: text(browser, "map-title") in near)
     assert complaints(browser) == []
 
@@ -1421,16 +1441,16 @@ def test_effects_are_of_the_last_iteration_that_a_trial_has_reached(browser: Any
     assert complaints(browser) == []
 
 
-def test_numbers_that_a_narrow_map_had_no_room_for_are_there_once_it_is_wide(start: Start, page: Path) -> None:
-    browser = show(start(), page)
+def test_numbers_that_a_narrow_map_had_no_room_for_are_there_once_it_is_wide(browser: Any, page: Path) -> None:
+    show(browser, page)
     numbers = """return [...document.querySelectorAll('#map .textpoint text')]
         .filter(({ textContent }) => textContent.startsWith('0.01')).length"""
     scroll_to(browser, "map")
     there = until(lambda: browser.execute_script(numbers))
-    for width, expected in ((200, 0), (1200, there)):
-        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-        until(lambda expected=expected: browser.execute_script(numbers) == expected)
+    with as_wide_as(browser, 200):
+        until(lambda: browser.execute_script(numbers) == 0)
+        widen(browser, 1200)
+        until(lambda: browser.execute_script(numbers) == there)
     assert complaints(browser) == []
 
 
