@@ -29,9 +29,10 @@ def needs() -> Mapping[str, tuple[Need, ...]]:
     return {name: of_field for name, of_field in found.items() if of_field}
 
 
-def deciding() -> set[str]:
+@cached_until_change
+def deciding() -> frozenset[str]:
     """Return the fields that decide whether others have an effect."""
-    return {name for of_field in needs().values() for need in of_field for name in need}
+    return frozenset(name for of_field in needs().values() for need in of_field for name in need)
 
 
 def _of_declarations(name: str) -> list[Need]:

@@ -152,12 +152,18 @@ def settled(values: Mapping[str, Any], kept: Collection[str] = ()) -> dict[str, 
     usual, decisive = defaults(), deciding()
     trial = {**usual, **values}
     resettable = [name for name in needs() if name in values and name not in kept]
-    # One after the other, beginning with those that decide: a default may give another field its effect, or take it
-    # away.
-    resettable.sort(key=lambda name: name not in decisive)
-    while idle := [name for name in resettable if trial[name] != usual[name] and not has_effect(name, trial)]:
-        trial[idle[0]] = usual[idle[0]]
+    # First those that decide, one after the other: a default may give another field its effect, or take it away.
+    decides = [name for name in resettable if name in decisive]
+    while idle := next((name for name in decides if _is_idle(name, trial, usual)), None):
+        trial[idle] = usual[idle]
+    others = (name for name in resettable if name not in decisive)
+    trial |= {name: usual[name] for name in others if _is_idle(name, trial, usual)}
     return {name: trial[name] for name in values}
+
+
+def _is_idle(name: str, trial: Mapping[str, Any], usual: Mapping[str, Any]) -> bool:
+    """Return whether a trial's value of a field is another than the default and has no effect."""
+    return bool(trial[name] != usual[name]) and not has_effect(name, trial)
 
 
 def _same_trial(one: TrialConfig, other: TrialConfig) -> str:

@@ -4,6 +4,7 @@ A new hyperparameter is an annotated field here, and its use. If only some model
 also name it in their `reads`. Extensions bring fields of their own, see `config_fields`.
 """
 
+from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, get_args
@@ -268,7 +269,8 @@ def field_names() -> tuple[str, ...]:
     return tuple(field.name for field in config_fields())
 
 
-def defaults() -> dict[str, Any]:
+@cached_until_change
+def defaults() -> Mapping[str, Any]:
     """Return the default of each field by its name; None if it has none."""
     return {field.name: None if field.default is MISSING else field.default for field in config_fields()}
 
