@@ -1,9 +1,12 @@
 """The studies in `sweeps/`, and a small one for tests."""
 
 import importlib.util
+from functools import cache
 from pathlib import Path
 
+from dd_ray.cli import parse
 from dd_ray.sweep import Preset, Study
+from dd_ray.sweep.planned import PlannedTrial
 
 ROOT = Path(__file__).parents[2]
 STUDY_FILES = sorted((ROOT / "sweeps").glob("*.py"))
@@ -41,3 +44,9 @@ def load_study(path: Path) -> Study:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.STUDY
+
+
+@cache
+def planned(*options: str) -> tuple[PlannedTrial, ...]:
+    """The trials of a command line of the tiny study; they are the same wherever they are stored."""
+    return tuple(parse(TINY, list(options)).trials)

@@ -10,7 +10,6 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.summary.writer.event_file_writer import AtomicCounter
 
-from dd_ray.cli import parse
 from dd_ray.data import make_dataset
 from dd_ray.metrics import COMPARABLE, FURTHER
 from dd_ray.storage.sweep_folder import SweepFolder
@@ -23,7 +22,7 @@ from dd_ray.trial.held_out_sets import held_out_sets
 from dd_ray.trial.run import TrialRun, Work
 from dd_ray.trial.states import latest_state
 from tests.small import small
-from tests.sweep.studies import TINY
+from tests.sweep.studies import planned
 
 pytestmark = pytest.mark.usefixtures("few_stills")
 
@@ -37,7 +36,7 @@ def start(tmp_path):
 
     def start(folder="sweep", evaluate_at=EVALUATE_AT, final_metrics=(), **options):
         arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        trial = parse(TINY, ["--beta", "0.1", "--gamma", "0.5", *arguments]).trials[0]
+        trial = planned("--beta", "0.1", "--gamma", "0.5", *arguments)[0]
         sweep = SweepFolder.at(tmp_path / folder)
         sweep.write_manifest({"study": "tiny", "command": ["dd-ray tiny", "--name", "a b"], "axes": {}, "options": {}})
         open_runs.append(TrialRun(work_on(sweep, trial, evaluate_at, final_metrics)))
