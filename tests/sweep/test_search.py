@@ -163,19 +163,30 @@ KILLED_ALWAYS = (0, 1, 4, 9)
 """Before the first, while points are drawn at random, after those, and after all."""
 
 
+UNTIL_KILLED = ("--startup", "2", "--scheduler", "none")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[SearchPlan, list[PlannedTrial]]:
+    """A search that nobody kills, and its trials; to be looked at alone."""
+    plan = plan_of(tmp_path_factory.mktemp("undisturbed"), *UNTIL_KILLED)
+    return plan, run(plan, bowl)
+
+
 @pytest.mark.parametrize(
     "kill_after", [pytest.param(n, marks=() if n in KILLED_ALWAYS else pytest.mark.slow) for n in range(10)]
 )
-def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, kill_after: int) -> None:
-    options = ("--startup", "2", "--scheduler", "none")
-    undisturbed = run(plan_of(tmp_path / "a", *options), bowl)
-    plan = plan_of(tmp_path / "b", *options)
+def test_a_search_that_is_killed_goes_on_as_if_it_had_not_been(
+    undisturbed: tuple[SearchPlan, list[PlannedTrial]], tmp_path: Path, kill_after: int
+) -> None:
+    whole, trials = undisturbed
+    plan = plan_of(tmp_path, *UNTIL_KILLED)
     before = run(plan, bowl, kill_after=kill_after)
     after = run(plan, bowl)
-    assert [trial.key for trial in before + after] == [trial.key for trial in undisturbed]
+    assert [trial.key for trial in before + after] == [trial.key for trial in trials]
     assert states_of(plan) == ["COMPLETE"] * 5
     values = [trial.value for trial in study_of(plan).trials]
-    assert values == [trial.value for trial in study_of(plan_of(tmp_path / "a", *options)).trials]
+    assert values == [trial.value for trial in study_of(whole).trials]
 
 
 def test_a_kill_with_several_trials_running_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -356,7 +367,7 @@ def test_one_point_that_is_suggested_twice_is_trained_once(tmp_path: Path) -> No
 
 
 def test_the_front_is_that_of_brute_force(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, "--suggestions", "30", *TWO)
+    plan = plan_of(tmp_path, "--suggestions", "15", *TWO)
     rng = np.random.default_rng(3)
     scores = {}
 
@@ -371,7 +382,7 @@ def test_the_front_is_that_of_brute_force(tmp_path: Path) -> None:
     costs = [(round(error, 9), round(-mcc, 9)) for error, mcc in means]
     expected = [not any(b[0] <= a[0] and b[1] <= a[1] and b != a for b in costs) for a in costs]
     assert table["on_front"].tolist() == expected
-    assert 0 < sum(expected) < 30
+    assert 0 < sum(expected) < 15
 
 
 def test_the_table_has_means_and_intervals_over_seeds(tmp_path: Path) -> None:
