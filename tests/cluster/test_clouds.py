@@ -111,6 +111,22 @@ def test_google_knows_every_field_of_the_machines(tmp_path, monkeypatch):
     assert types["worker"]["node_config"]["scheduling"]["provisioningModel"] == "SPOT"
 
 
+def test_amazon_knows_every_field_of_the_machines(tmp_path, monkeypatch):
+    from botocore.session import get_session
+    from botocore.validate import ParamValidator
+
+    _home_with_a_token(tmp_path, monkeypatch)
+    known = get_session().get_service_model("ec2").operation_model("RunInstances").input_shape
+    machines = {name: node_type["node_config"] for name, node_type in _config("aws")["available_node_types"].items()}
+    for name, machine in machines.items():
+        report = ParamValidator().validate({"MinCount": 1, "MaxCount": 1, **machine}, known)
+        assert not report.has_errors(), report.generate_report()
+        assert machine["IamInstanceProfile"] == {"Name": f"dd-ray-{name}"} and "KeyName" not in machine
+        assert machine["MetadataOptions"]["HttpTokens"] == "required"
+    assert "InstanceMarketOptions" not in machines["head"]
+    assert machines["worker"]["InstanceMarketOptions"]["MarketType"] == "spot"
+
+
 def _started() -> dict[str, Any]:
     """What the launcher makes: machines by the name of their type, the rules of their firewall, and its provider."""
     import boto3
@@ -143,7 +159,10 @@ def amazon(tmp_path_factory):
         yield _started()
 
 
+@pytest.mark.slow
 class TestAmazon:
+    """What the launcher makes of the file; what the file says is checked always, without a cloud that is played."""
+
     def test_trial_runs_are_spot_and_the_head_is_not(self, amazon):
         lifecycles = {name: machine.instance_lifecycle for name, machine in amazon["machines"].items()}
         assert lifecycles == {"head": None, "worker": "spot"}
