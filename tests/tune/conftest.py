@@ -45,6 +45,12 @@ class Ran(NamedTuple):
 
 
 @pytest.fixture
+def coarse(monkeypatch):
+    """Figures of a ninth of the pixels, which take a fraction of the time; this process alone knows."""
+    monkeypatch.setattr("dd_ray.figures.common.DPI", 50)
+
+
+@pytest.fixture
 def no_node_goes(monkeypatch):
     """A cluster that is made up drains no node, for which Ray would have to be asked."""
     monkeypatch.setattr("dd_ray.tune.resources.nodes_taken_away", tuple)

@@ -33,6 +33,8 @@ from tests.figures.test_grid_maps import is_drawn
 from tests.storage.object_store import ObjectStore
 from tests.sweep.studies import ROOT, TINY
 
+pytestmark = pytest.mark.usefixtures("coarse")
+
 AXES = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5]}
 
 

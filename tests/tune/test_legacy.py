@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -150,23 +151,33 @@ def test_the_command_tells_the_state(opened: Open, name: str, capsys: pytest.Cap
     assert STATES[name] in capsys.readouterr().out.splitlines()
 
 
-DRAWN_ALWAYS = ("grid_interrupted", "search_interrupted")
+SHOWN_ALWAYS = ("grid_interrupted", "search_interrupted")
 """Of each kind of sweep the one whose trials are in more states."""
+DRAWN = [(name, search_results if name in SEARCHES else grid_maps) for name in WITH_STATES]
+DRAWN += [(name, tradeoff) for name in WITH_STATES]
+DRAWN_ALWAYS = [
+    ("grid_interrupted", grid_maps),
+    ("search_interrupted", search_results),
+    ("search_interrupted", tradeoff),
+]
 
 
-@pytest.mark.parametrize(
-    "name", [n if n in DRAWN_ALWAYS else pytest.param(n, marks=pytest.mark.slow) for n in WITH_STATES]
-)
-def test_figures_and_the_report_show_it(
-    opened: Open, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def slow_unless(always: Any, *values: Any) -> Any:
+    """A case that is left out by default unless it is always tried."""
+    return pytest.param(*values, marks=() if always else pytest.mark.slow)
+
+
+@pytest.mark.usefixtures("coarse")
+@pytest.mark.parametrize(("name", "script"), [slow_unless(drawn in DRAWN_ALWAYS, *drawn) for drawn in DRAWN])
+def test_figures_show_it(opened: Open, name: str, script: ModuleType, tmp_path: Path) -> None:
+    script.main([str(opened(name)), "--out", str(tmp_path)])
+    pages = [*tmp_path.glob("*.png")]
+    assert pages and all(imread(page)[..., :3].std() > 0.05 for page in pages), "there is nothing to see in it"
+
+
+@pytest.mark.parametrize("name", [slow_unless(name in SHOWN_ALWAYS, name) for name in WITH_STATES])
+def test_the_report_shows_it(opened: Open, name: str, tmp_path: Path) -> None:
     table = recorded(opened(name))
-    scripts = (search_results, tradeoff) if name in SEARCHES else (grid_maps, tradeoff)
-    for script in scripts:
-        script.main([str(opened(name)), "--out", str(tmp_path)])
-        stem = script.__name__.rpartition(".")[2]
-        pages = [*tmp_path.glob(f"{stem}*.png")]
-        assert pages and all(imread(page)[..., :3].std() > 0.05 for page in pages), "there is nothing to see in it"
     report.main([str(opened(name)), "--videos", "1", "--out", str(tmp_path / "report.html")])
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     shown = str(numbers_of(page))
@@ -174,6 +185,7 @@ def test_figures_and_the_report_show_it(
     assert "data:image/png;base64" in page  # drawn by networks that were made from the states
 
 
+@pytest.mark.usefixtures("coarse")
 def test_a_map_has_the_recorded_numbers(opened: Open, tmp_path: Path) -> None:
     grid_maps.main([str(opened("grid_finished")), "--metrics", "reconstruction_error", "--out", str(tmp_path)])
     at = ["beta", "gamma", "lam"]
