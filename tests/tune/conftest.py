@@ -16,7 +16,9 @@ from tests.processes import know_the_cluster, python
 from tests.storage.object_store import KEYS
 from tests.sweep.studies import ROOT, TINY_OPTIONS
 
-FOUR_TRIALS = "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --learning-rate 1e-5 --scheduler none".split()
+FOUR_TRIALS = (
+    "--beta 0.1 1 --gamma 0 0.5 --lambda 0 --iterations 6 --learning-rate 1e-5 --width-factor 0.25 --scheduler none"
+).split()
 ONE_AT_A_TIME = ("--max-concurrent", "1")
 """In one process, which takes longer to import PyTorch than to train."""
 UNSCORED = ("--final-metrics", "none")

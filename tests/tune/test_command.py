@@ -1,8 +1,8 @@
 """The command line of a sweep, as a user runs it: on Ray, with its exit codes and messages.
 
 Each trial's process imports PyTorch, which takes seconds, and training none. So there are few commands, which are
-forked, and most train in one process: one sweep is looked at by several tests, and only two are drawn. Two ask what the
-others know of the cluster that they join.
+forked, and most train in one process: one sweep is looked at by several tests, and only two are drawn. One asks what
+the others know of the cluster that they join.
 """
 
 import shutil
@@ -69,20 +69,32 @@ def test_the_same_command_again_keeps_what_is_there(four_trials, tmp_path):
 
 
 @pytest.mark.ray
-def test_a_wider_command_adds_to_what_is_there_on_the_cluster_that_auto_finds(
+def test_a_wider_command_adds_to_what_is_there_and_a_failing_trial_fails_alone(
     cluster, four_trials, tmp_path, monkeypatch
 ):
     copied(four_trials, tmp_path)
     before = results.load(tmp_path / "mine")
-    monkeypatch.setenv("RAY_ADDRESS", cluster)
-    options = ["--address", "auto", *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine"]
-    wider = python(*sweep_words(), *FOUR_TRIALS, *options, "--seeds", "2", "--iterations", "9")
-    assert wider.returncode == 0, wider.stderr
+    trained = results.final(before).set_index(["beta", "gamma"])
+    damaged = trained.loc[(1, 0)]
+    events = tmp_path / "mine" / "tensorboard" / damaged["label"]
+    shutil.rmtree(events)
+    events.write_text("in the way")
+    (tmp_path / "mine" / "aside").write_text("where it would be set aside")
+    monkeypatch.setenv("RAY_ADDRESS", cluster)  # `auto` finds it
+    options = ["--address", "auto", *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
+    wider = python(*sweep_words(), *FOUR_TRIALS, *options, "--learning-rate", "1e-5", "1e30", "--iterations", "9")
+    assert wider.returncode == 1, wider.stderr
     after = results.load(tmp_path / "mine")
-    assert len(results.final(after)) == 8
-    assert set(results.final(after)["iteration"]) == {9}
     kept = after[after["key"].isin(before["key"]) & (after["iteration"] <= 6)]
     assert kept["seconds"].tolist() == before["seconds"].tolist()
+    last = results.final(after).set_index("key")
+    assert last.loc[damaged["key"], "state"] == "failed"
+    assert "FileExistsError" in last.loc[damaged["key"], "error"] and "FileExistsError" in wider.stderr
+    assert "is tried again from iteration 6" in wider.stderr
+    others = last.loc[trained["key"].drop((1, 0))]
+    assert set(others["state"]) == {"finished"} and set(others["iteration"]) == {9}
+    new = last.drop(trained["key"])  # they diverge, which is no failure
+    assert len(new) == 4 and set(new["state"]) == {"diverged"} and set(new["learning_rate"]) == {1e30}
 
 
 @pytest.mark.ray
@@ -186,27 +198,6 @@ def test_trials_that_asha_stopped_go_on_where_nothing_stops_them(cluster, tmp_pa
 
 
 @pytest.mark.ray
-def test_a_failing_trial_fails_alone_and_a_diverging_one_is_no_failure(cluster, four_trials, tmp_path):
-    copied(four_trials, tmp_path)
-    trained = results.final(results.load(tmp_path / "mine")).set_index(["beta", "gamma"])
-    damaged = trained.loc[(1, 0)]
-    events = tmp_path / "mine" / "tensorboard" / damaged["label"]
-    shutil.rmtree(events)
-    events.write_text("in the way")
-    (tmp_path / "mine" / "aside").write_text("where it would be set aside")
-    options = ["--address", cluster, *ONE_AT_A_TIME, "--storage", tmp_path, "--name", "mine", "--max-failures", "1"]
-    rates = ["--learning-rate", "1e-5", "1e30", "--beta", "1"]
-    longer = sweep(*FOUR_TRIALS, *rates, "--iterations", "9", *options)
-    assert longer.returncode == 1, longer.stderr
-    after = results.final(results.load(tmp_path / "mine")).set_index("key")
-    assert after.loc[damaged["key"], "state"] == "failed"
-    assert "FileExistsError" in after.loc[damaged["key"], "error"] and "FileExistsError" in longer.stderr
-    assert "is tried again from iteration 6" in longer.stderr
-    assert after.loc[trained.loc[(1, 0.5), "key"], ["state", "iteration"]].tolist() == ["finished", 9]
-    assert set(after.loc[after["learning_rate"] == 1e30, "state"]) == {"diverged"}
-
-
-@pytest.mark.ray
 def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_path):
     options = [*"--beta 0.1 --gamma 0.5 --lambda 0 --scheduler none --address".split(), cluster]
     options += ["--storage", str(tmp_path), "--name", "mine", "--evaluations", "40"]
@@ -225,7 +216,7 @@ def test_an_interrupt_ends_the_sweep_and_the_same_command_goes_on(cluster, tmp_p
 @pytest.mark.ray
 def test_a_gpu_that_the_cluster_does_not_have_is_refused(cluster, tmp_path):
     options = ["--address", cluster, "--gpus-per-trial", "0.5", "--storage", tmp_path, "--name", "mine"]
-    done = python(*sweep_words(), *options)
+    done = sweep(*options)
     assert_refused(done.returncode, done.stderr, "0.5 GPUs (--gpus-per-trial)")
     assert not (tmp_path / "mine" / "sweep.json").exists()
 
