@@ -1,6 +1,7 @@
 """Configs that train in milliseconds, for every model variant."""
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -13,10 +14,12 @@ from dd_ray.models import VideoVAE
 from tests.own_files import BARE, COLOUR, GREY
 
 VAES = [name for name, spec in MODELS.items() if issubclass(resolve(spec.build), VideoVAE)]
+TINY: dict[str, Any] = {"network": "mlp", "width_factor": 0.05}
+"""A network that is trained in a fraction of the time of a convolutional one."""
 NETWORKS: list[dict[str, Any]] = [
     {"network": "conv64", "image_size": 64, "width_factor": 0.25},
-    {"network": "mlp", "width_factor": 0.05},
-    {"network": "mlp", "image_size": 64, "width_factor": 0.05},
+    TINY,
+    {"image_size": 64, **TINY},
 ]
 OBJECTIVES: list[dict[str, Any]] = [
     {"objective": "capacity", "capacity_max": 1.0, "capacity_iterations": 4},
@@ -128,6 +131,21 @@ def _tried_always() -> Iterator[TrialConfig]:
 
 
 ALWAYS = frozenset(_tried_always())
+
+
+def shows_its_network(config: TrialConfig) -> bool:
+    """Whether a small config has no option but its network, of the default one too."""
+    fields = ("network", "image_size", "width_factor")
+    return config == replace(small(config.model), **{name: getattr(config, name) for name in fields})
+
+
+def quick(config: TrialConfig) -> TrialConfig:
+    """A small config with a tiny network, unless the network is what it shows; `-m slow` tries the others as they are.
+
+    What is made of an option does not depend on the network; objectives and data meet every network in
+    `tests/training/test_combinations.py`.
+    """
+    return config if config not in ALWAYS or shows_its_network(config) else replace(config, **TINY)
 
 
 def each(configs: Iterable[TrialConfig], always: Collection[TrialConfig] = ALWAYS) -> list[Any]:

@@ -17,7 +17,7 @@ from dd_ray.errors import UserError
 from dd_ray.evaluation import evaluate
 from dd_ray.models import build_model
 from dd_ray.training import Stack
-from tests.small import VAES, small
+from tests.small import TINY, VAES, small
 
 CHANGES: dict[str, dict[str, Any]] = {
     "network": {"network": "mlp", "width_factor": 0.05},
@@ -112,8 +112,6 @@ REFUSED = {
     },
 }
 """What has no effect on a variant, or no data for it."""
-TINY: dict[str, Any] = {"network": "mlp", "width_factor": 0.05}
-"""A network that is trained in a fraction of the time of a convolutional one."""
 ON_ITS_OWN_NETWORK = ("network", "width_factor", "image_size", "momentum")
 """Fields that are tried on the network that a variant has by default: those that say which one it has, and one whose
 effect on a tiny network is lost in rounding."""

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from dd_ray.storage.gpu_attempts import Attempts
-from dd_ray.training import Stack, choice
+from dd_ray.training import Stack, choice, fused
 from dd_ray.training.blocks import Blocks
 from dd_ray.training.choice import Choice, DeviceLost
-from dd_ray.training.fused import STEPS_TO_SETTLE, Block
+from dd_ray.training.fused import Block
 from dd_ray.training.triton_convolutions import KernelError
 from tests.small import small
-from tests.training.test_fused import assert_learned_alike, slow
+from tests.training.test_fused import assert_learned_alike, tiny
 
 CPU = torch.device("cpu")
 
@@ -47,12 +47,13 @@ def _auto(configs) -> Stack:
         (0, RuntimeError("cuDNN has none")),
         (0, KernelError("it cannot")),
         (2, KernelError("it cannot")),
-        (STEPS_TO_SETTLE + 1, RuntimeError("cuDNN has none")),
+        (4, RuntimeError("cuDNN has none")),
     ],
     ids=["at once", "at once, a kernel", "soon, a kernel", "when it has settled"],
 )
-def test_a_method_that_fails_is_done_without(failing, error, steps_before):
-    configs = [slow("inertia_vae", seed=seed) for seed in range(3)]
+def test_a_method_that_fails_is_done_without(failing, monkeypatch, error, steps_before):
+    monkeypatch.setattr(fused, "STEPS_TO_SETTLE", 3)
+    configs = [tiny("inertia_vae", seed=seed) for seed in range(3)]
     stack = _auto(configs)
     stack.step(steps_before)
     failing["grouped"] = error
@@ -93,10 +94,10 @@ def test_a_method_that_costs_a_process_its_gpu_is_remembered(failing, monkeypatc
     with pytest.warns(
         UserWarning, match=r"grouped is left out: it cost a process its GPU: an illegal memory access was"
     ):
-        stack = _auto([slow("inertia_vae")])
+        stack = _auto([tiny("inertia_vae")])
     failing["grouped"] = illegal
     stack.step(2)
-    assert_learned_alike(next(iter(stack)), slow("inertia_vae"), 2)
+    assert_learned_alike(next(iter(stack)), tiny("inertia_vae"), 2)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Choice(CPU, "grouped")  # whoever asks for it gets it
@@ -133,9 +134,10 @@ def _with_groups_taken_as_one(monkeypatch, *methods):
 
 @pytest.mark.parametrize("settled", [False, True])
 def test_a_method_by_which_nan_spreads_is_left_out_before_it_takes_a_step(failing, monkeypatch, settled):
-    monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 0 if settled else STEPS_TO_SETTLE)
+    if settled:
+        monkeypatch.setattr(fused, "STEPS_TO_SETTLE", 0)
     _with_groups_taken_as_one(monkeypatch, "grouped")
-    configs = [slow("inertia_vae", seed=seed) for seed in range(3)]
+    configs = [tiny("inertia_vae", seed=seed) for seed in range(3)]
     stack = _auto(configs)
     with pytest.warns(UserWarning, match="grouped is left out. A trial that diverges would make others diverge"):
         stack.step()
@@ -157,7 +159,7 @@ def test_the_check_for_spreading_changes_nothing_and_blames_no_one_for_what_is_n
 
 
 def test_a_trial_that_leaves_leaves_no_nan_behind():
-    configs = [slow("inertia_vae", seed=seed) for seed in range(4)]
+    configs = [tiny("inertia_vae", seed=seed) for seed in range(4)]
     stack = Stack(configs, method="grouped")
     with torch.no_grad():
         stack[configs[1].key].weights.fill_(float("nan"))
@@ -175,9 +177,9 @@ def test_as_trials_end_the_method_of_the_larger_block_goes_on(failing, monkeypat
     monkeypatch.setattr(
         Choice, "measure", lambda self, block, *a: measured.append(len(block.slots)) or measure(self, block, *a)
     )
-    monkeypatch.setattr("dd_ray.training.fused.STEPS_TO_SETTLE", 1)
+    monkeypatch.setattr(fused, "STEPS_TO_SETTLE", 1)
     monkeypatch.setattr(choice, "STEPS_TO_MEASURE_AGAIN", 5)
-    configs = [slow("supervised_encoder", width_factor=0.1, seed=seed) for seed in range(8)]
+    configs = [tiny("supervised_encoder", seed=seed) for seed in range(8)]
     stack = _auto(configs)
     stack.step(3)
     assert measured == [8]
