@@ -15,7 +15,7 @@ from dd_ray.data import Batch, make_dataset
 from dd_ray.models import build_model
 from dd_ray.models.prediction import predict_linearly
 from dd_ray.objectives import objective
-from tests.small import CONFIGS, VAES, each, small
+from tests.small import CONFIGS, VAES, each, quick, small
 
 NUM_FRAMES = small("inertia_vae").num_frames
 
@@ -38,6 +38,7 @@ def _with_other_frames(batch: Batch, start: int) -> Batch:
 
 @pytest.mark.parametrize("config", each(CONFIGS))
 def test_the_seed_alone_decides_the_initial_weights(config):
+    config = quick(config)
     torch.manual_seed(123)
     before = torch.random.get_rng_state()
     first = build_model(config).state_dict()
@@ -68,6 +69,7 @@ def test_variants_of_one_seed_and_size_start_from_the_same_networks():
 
 @pytest.mark.parametrize("config", each(c for c in CONFIGS if c.model in VAES))
 def test_outputs_belong_together(config):
+    config = quick(config)
     batch, model = _batch(config), build_model(config)
     outputs = model(batch, _noise(model, batch))
     size, latents_in_time = batch.images[:, outputs.frames].shape[:2]
@@ -80,6 +82,7 @@ def test_outputs_belong_together(config):
 
 @pytest.mark.parametrize("config", each(c for c in CONFIGS if c.model in VAES))
 def test_without_noise_the_means_are_decoded(config):
+    config = quick(config)
     batch, model = _batch(config), build_model(config)
     outputs = model(batch)
     assert torch.equal(outputs.reconstruction, model.reconstruct(outputs.mu, outputs.logvar))
