@@ -45,13 +45,12 @@ def _joined(parts: Iterable[Choices]) -> Choices:
 
 
 def _pairwise(all_of_them: Iterable[tuple[str, *tuple[Choices, ...]]]) -> Iterator[TrialConfig]:
-    """Those in which two choices meet that have not met before."""
-    met: set[tuple[tuple[int, str], ...]] = set()
-    for model, *parts in all_of_them:
-        choices = enumerate([model, *map(repr, parts)])
-        if new := {*combinations(choices, 2)} - met:
-            met |= new
-            yield small(model, **_joined(parts))
+    """Few of them in which every two choices meet: one after the other in which most meet for the first time."""
+    left = [(model, parts, {*combinations(enumerate([model, *map(repr, parts)]), 2)}) for model, *parts in all_of_them]
+    while left:
+        model, parts, met = max(left, key=lambda combination: len(combination[2]))
+        yield small(model, **_joined(parts))
+        left = [(*others, new) for *others, pairs in left if (new := pairs - met)]
 
 
 POSSIBLE = [combination for combination in ALL if not _refusal(*combination)]
