@@ -32,9 +32,10 @@ def _batches(config: TrialConfig) -> tuple[Batches, list[list[int]]]:
 @each_of_data
 def test_they_are_those_of_each_iteration_by_itself(config: TrialConfig) -> None:
     ahead, _ = _batches(config)
+    dataset = make_dataset(config)
     for iterations in ({0}, {1}, {5, 2}, {3, 6}, {700}, {0}):
         for iteration, batch in ahead.at(iterations).items():
-            alone = make_dataset(config).batch(iteration)
+            alone = dataset.batch(iteration)
             assert len(batch.tensors) == len(alone.tensors)
             assert all(torch.equal(one, other) for one, other in zip(batch.tensors, alone.tensors, strict=True))
 
