@@ -142,29 +142,42 @@ def _note(group: Sequence[Network], furthest: int, end: int) -> tuple[str, bool]
     return f"{words} at iteration {furthest:,}", False
 
 
-def with_published(cells: Sequence[CellErrors], folder: Path) -> list[CellErrors]:
-    """Add the errors that the original published to its cells, if the folder has them; other cells stay as they are.
+@dataclass(frozen=True)
+class Published:
+    """The errors that the original published, a number for each network and position."""
 
-    Raises:
-        UserError: the file cannot be read, or holds something else.
-    """
-    path = folder / PUBLISHED
-    if not path.is_file():
-        return list(cells)
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            beta_norm = archive["beta_norm"].tolist()
-            errors = {region: archive[region] for region in REGIONS}
-        if {array.shape for array in errors.values()} != {(len(beta_norm), *(len(POSITIONS),) * 4)}:
-            raise ValueError("its arrays have other shapes")
-    except (OSError, *DAMAGE) as error:
-        raise UserError(f"{path} does not hold the original's published errors ({error}).") from error
-    return [
-        replace(cell, published={region: array[beta_norm.index(beta)] for region, array in errors.items()})
-        if cell.states == "original" and (beta := cell.settings.get("beta_norm")) in beta_norm
-        else cell
-        for cell in cells
-    ]
+    beta_norm: list[float]
+    """Of each network."""
+    errors: Mapping[str, NDArray[np.floating]]
+    """By region, [B, 8, 8, 8, 8]: networks, and positions as of `Errors`."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Published":
+        """Read the file in a folder of the original study; if there is none, nothing was published.
+
+        Raises:
+            UserError: the file cannot be read, or holds something else.
+        """
+        path = folder / PUBLISHED
+        if not path.is_file():
+            return cls([], {})
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                beta_norm = archive["beta_norm"].tolist()
+                errors = {region: archive[region] for region in REGIONS}
+            if {array.shape for array in errors.values()} != {(len(beta_norm), *(len(POSITIONS),) * 4)}:
+                raise ValueError("its arrays have other shapes")
+        except (OSError, *DAMAGE) as error:
+            raise UserError(f"{path} does not hold the original's published errors ({error}).") from error
+        return cls(beta_norm, errors)
+
+    def beside(self, cell: CellErrors) -> CellErrors:
+        """Add them to a cell if it is one of the original's networks; others stay as they are."""
+        beta = cell.settings.get("beta_norm")
+        if cell.states != "original" or beta not in self.beta_norm:
+            return cell
+        at = self.beta_norm.index(beta)
+        return replace(cell, published={region: array[at] for region, array in self.errors.items()})
 
 
 def means_of_seeds(errors: NDArray[np.floating]) -> NDArray[np.float64]:

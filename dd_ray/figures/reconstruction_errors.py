@@ -39,10 +39,10 @@ from dd_ray.figures.error_cells import (
     POSITIONS,
     REGIONS,
     CellErrors,
+    Published,
     means_of_seeds,
     measure,
     over_positions,
-    with_published,
 )
 from dd_ray.figures.error_panels import (
     BARS_REST,
@@ -125,9 +125,10 @@ def write_errors(options: Options) -> list[Path]:
         "pictures of anything but one circle in front of a Gaussian have no such regions, nor have those of another "
         "radius or contrast, or with an occluder",
     )
+    published = Published.read(options.original) if options.original else None
     cells = measure(subjects)
-    if options.original:
-        cells = with_published(cells, options.original)
+    if published:
+        cells = [published.beside(cell) for cell in cells]
     scales = ErrorScales.of(cells)
     limits = limits_of_bars(cells)
     bars = figures_of_rows("reconstruction_errors", cells, height_of_bars, BARS_REST)

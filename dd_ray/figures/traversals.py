@@ -115,6 +115,10 @@ def write_traversals(options: Options) -> list[Path]:
         "a supervised encoder has no decoder, and a supervised decoder no latents",
     )
     folder = folder_of(options.path, options.out)
+    shown = pictured(subjects, options)
+    # First of all, since they are refused where the data or the options do not allow them.
+    bases = {subject.name: options.base_for(subject) for subject in shown}
+    dreams = {subject.name: Dreams.of(subject, options) for subject in filter(_has_videos, shown)}
     asked = tqdm(side_by_side(_latents, subjects), "latents", len(subjects), disable=None)
     latents = {subject.name: table for subject, table in zip(subjects, asked, strict=True)}
     tables = {"traversal_latents": pd.concat(latents.values())}
@@ -123,21 +127,24 @@ def write_traversals(options: Options) -> list[Path]:
         tables["lag"], tables["lag_by_frame"] = measure_lag(of_circles)
         figures["lag"] = draw_lag(tables["lag"], of_circles)
     animations: dict[str, Animation] = {}
-    for subject in tqdm(pictured(subjects, options), desc="pictures", disable=None):
-        table, base = by_kl(latents[subject.name]), options.base_for(subject)
+    for subject in tqdm(shown, desc="pictures", disable=None):
+        table, base = by_kl(latents[subject.name]), bases[subject.name]
         traversal, video, dream = (file_name(what, subject) for what in ("traversal", "video", "dream"))
         figures[traversal] = draw_traversal(subject, table, base)
         figures[video] = draw_video(subject, options)
         animations[traversal] = animate_traversal(subject, table, base)
         animations[video] = animate_video(subject, options)
-        if subject.config.contents and subject.config.frames == 1:
-            continue  # the file has no videos to dream of
-        dreams = Dreams.of(subject, options)
-        figures[dream] = draw_dream(subject, dreams)
-        animations[dream] = animate_dream(subject, dreams)
+        if subject.name in dreams:
+            figures[dream] = draw_dream(subject, dreams[subject.name])
+            animations[dream] = animate_dream(subject, dreams[subject.name])
     written = write(folder, figures, tables, progress=True)
     moving = tqdm(animations.items(), desc="animations", disable=None, leave=False)
     return written + [write_gif(folder / f"{name}.gif", animation) for name, animation in moving]
+
+
+def _has_videos(subject: Network) -> bool:
+    """Return whether its data have videos to dream of: those of a file of still pictures have none."""
+    return not (subject.config.contents and subject.config.frames == 1)
 
 
 def _of_one_circle(subjects: Sequence[Network]) -> list[Network]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dd_ray.data import render_circles
 from dd_ray.errors import UserError
 from dd_ray.evaluation import PicturedRegions
-from dd_ray.figures import error_cells
+from dd_ray.figures import error_cells, reconstruction_errors
 from dd_ray.figures.common import LARGEST, figures_of_rows
 from dd_ray.figures.error_cells import (
     POSITIONS,
@@ -223,9 +223,12 @@ def test_seeds_of_a_cell_without_a_value_of_a_setting_are_averaged(told_by_seed:
     assert [len(cell.errors["edge"]) for cell in cells] == [2, 2]
 
 
-def test_published_errors_that_cannot_be_read_are_refused(tmp_path: Path, reference: Path) -> None:
+def test_published_errors_that_cannot_be_read_are_refused_before_networks_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: Path
+) -> None:
     folder = original_folder(reference, tmp_path / "original")
     (folder / "region_errors.npz").write_text("no numbers")
+    monkeypatch.setattr(reconstruction_errors, "measure", lambda subjects: pytest.fail("a network is asked"))
     with pytest.raises(UserError, match="does not hold the original's published errors"):
         write_errors(Options(original=folder, out=tmp_path / "out"))
 

@@ -213,6 +213,13 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_a_file_in_place_of_the_folder_is_refused(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        traversals.main([str(sweep), *ONE, *f"--dreamt 4 --gamma 0.5 --out {sweep}/sweep.json".split()])
+    assert exited.value.code == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -224,12 +231,17 @@ def test_pictures_of_a_large_sweep_are_of_some_unless_named(
         (["{path}", *ONE, "--dreamt", "2"], "a dream of 2 frames cannot begin with 3"),
         (["{path}", "--videos", "-1"], "--videos -1 names no videos"),
         (["{path}", *ONE, "--base", "99"], "no frame 0 of held-out video 99"),
-        (["{path}", *ONE, *"--dreamt 4 --gamma 0.5 --out {path}/sweep.json".split()], "cannot be written"),
+        (["{path}", "--videos", "99999"], "video 99999 is none that is held out"),
     ],
 )
-def test_what_cannot_be_shown_is_refused(
-    sweep: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+def test_what_cannot_be_shown_is_refused_before_the_networks_are_asked(
+    sweep: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    message: str,
 ) -> None:
+    monkeypatch.setattr(traversals, "side_by_side", lambda ask, subjects: pytest.fail("a network is asked"))
     with pytest.raises(SystemExit) as exited:
         traversals.main([argument.format(path=sweep) for argument in arguments])
     assert exited.value.code == 2
