@@ -279,6 +279,7 @@ def test_sliders_and_metric_change_the_map(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_a_slider_to_a_map_that_lacks_the_chosen_cell_leads_to_the_nearest_or_to_none(
     browser: Any, tmp_path: Path
 ) -> None:
@@ -378,6 +379,7 @@ def test_the_best_cell_is_chosen_first_starred_and_outlined(browser: Any, page: 
     assert len(paths) == 2 and paths[0] == paths[1]  # black on white
 
 
+@pytest.mark.slow
 def test_numbers_and_letters_stay_within_their_cell_and_its_frame(browser: Any, tmp_path: Path) -> None:
     def collapsing(config: Values, iteration: int) -> Values:
         return {"reconstruction_error": 0.0123 + config["beta"] / 100, "active_units": 4.0 * (config["beta"] < 1)}
@@ -432,6 +434,7 @@ def test_luck_and_the_family_of_differences_are_those_of_the_map_shown(browser: 
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_a_map_without_a_number_has_no_bracket_as_it_has_no_bar(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.01 * (1 + config["lam"]) * config["seed"]}
@@ -463,6 +466,7 @@ def test_without_webgl_the_page_says_so_itself(browser: Any, page: Path) -> None
     assert colour == of_hints and (background, clicked, boxes) == ("", None, 0)
 
 
+@pytest.mark.slow
 def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp_path: Path) -> None:
     def some(config: Values, iteration: int) -> Values:
         return {"mcc": 0.5 + 0.1 * config["gamma"] * config["seed"], "active_units": 4.0}
@@ -481,6 +485,7 @@ def test_the_words_above_a_colour_bar_are_clear_of_its_bracket(browser: Any, tmp
     assert height > 0 and words < bracket
 
 
+@pytest.mark.slow
 def test_a_colour_bar_stays_above_its_map_however_the_window_changes(browser: Any, page: Path) -> None:
     gap = """const [bar, cells] = ['.cbaxis', '.heatmaplayer'].map((part) =>
             document.querySelector(`#map ${part}`).getBoundingClientRect());
@@ -499,6 +504,7 @@ def test_a_colour_bar_stays_above_its_map_however_the_window_changes(browser: An
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+@pytest.mark.slow
 def test_without_a_best_cell_the_fullest_map_is_shown_first_and_what_a_cell_lacks_is_said(
     browser: Any, tmp_path: Path
 ) -> None:
@@ -681,6 +687,7 @@ def test_the_colours_follow_the_system(browser: Any, page: Path) -> None:
     assert len(set(backgrounds)) == 2
 
 
+@pytest.mark.slow
 def test_effects_are_whole_on_a_phone(browser: Any, page: Path) -> None:
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", PHONE)
     try:
@@ -767,6 +774,7 @@ def test_bands_of_curves_begin_at_three_seeds_as_in_figures(browser: Any, tmp_pa
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_one_of_anything_is_counted_as_one_and_files_are_named_by_their_map(browser: Any, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1]}, evaluated=[300])
     show(browser, write_report(Options(path=str(path), videos=0)))
@@ -783,6 +791,7 @@ def test_one_of_anything_is_counted_as_one_and_files_are_named_by_their_map(brow
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_cells_and_groups_of_one_evaluation_are_points(browser: Any, tmp_path: Path) -> None:
     def ended(config: Values) -> tuple[str, int]:
         return ("unfinished", 0 if config["beta"] == 1 or config["gamma"] else 300)
@@ -833,6 +842,7 @@ def test_a_search_is_a_scatter_plot(browser: Any, tmp_path: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_the_marks_of_a_search_stand_at_its_points(browser: Any, tmp_path: Path) -> None:
     def ends(trial: PlannedTrial) -> tuple[str, Values]:
         score = 0.1 + trial.config.gamma + 0.001 * trial.config.seed
@@ -850,6 +860,7 @@ def test_the_marks_of_a_search_stand_at_its_points(browser: Any, tmp_path: Path)
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_a_suggestion_at_0_of_a_logarithmic_axis_is_a_point_too(browser: Any, tmp_path: Path) -> None:
     drawn = {"lam": LogUniform(0.01, 100.0), "beta": LogUniform(0.01, 1.0)}
     search = Search(space=drawn, objectives=("reconstruction_error",))
@@ -934,6 +945,7 @@ def test_an_address_of_a_page_that_grows_shows_what_its_sender_saw(browser: Any,
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_an_iteration_that_is_no_longer_shown_is_the_nearest(
     browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1245,6 +1257,7 @@ def test_text_of_twice_the_size_fits_a_phone_and_grows_in_plots_too(start: Start
     assert complaints(phone) == []
 
 
+@pytest.mark.slow
 def test_plots_have_room_for_text_of_twice_the_size(browser: Any, page: Path, wide: Path) -> None:
     show(browser, page)
     larger = "document.documentElement.style.fontSize = arguments[0]; dispatchEvent(new Event('resize'))"
@@ -1357,6 +1370,7 @@ def test_values_that_are_clicked_are_kept(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_values_that_agree_to_six_digits_are_kept_apart(browser: Any, tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "lam": [0.0, 1.0000001, 1.0000002]})
     show(browser, write_report(Options(path=str(path), videos=0)))
@@ -1441,6 +1455,7 @@ def test_effects_are_of_the_last_iteration_that_a_trial_has_reached(browser: Any
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_numbers_that_a_narrow_map_had_no_room_for_are_there_once_it_is_wide(browser: Any, page: Path) -> None:
     show(browser, page)
     numbers = """return [...document.querySelectorAll('#map .textpoint text')]
@@ -1477,6 +1492,7 @@ def test_curves_end_with_the_last_evaluation(browser: Any, page: Path) -> None:
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_trade_offs_say_which_cells_look_alike(browser: Any, tmp_path: Path) -> None:
     axes = {**GRID, "decode": ["filtered", "extrapolated"], "motion": ["linear", "axis"]}
     show(browser, write_report(Options(path=str(write_sweep(tmp_path / "s", axes)), videos=0)))
@@ -1486,6 +1502,7 @@ def test_trade_offs_say_which_cells_look_alike(browser: Any, tmp_path: Path) -> 
     assert complaints(browser) == []
 
 
+@pytest.mark.slow
 def test_the_axes_of_a_single_network_do_not_show_its_rounding(browser: Any, tmp_path: Path) -> None:
     scores = {"reconstruction_error": 0.012345678, "mcc": 0.612345678, "kl": 8.12345678, "linear_r2": 0.712345678}
     path = write_sweep(tmp_path / "s", {"beta": [0.1]}, metrics=lambda config, iteration: scores)
@@ -1497,6 +1514,7 @@ def test_the_axes_of_a_single_network_do_not_show_its_rounding(browser: Any, tmp
         assert high - low > 0.1 * high
 
 
+@pytest.mark.slow
 def test_long_names_of_metrics_do_not_run_into_each_other(browser: Any, tmp_path: Path) -> None:
     names = [f"separation_of_the_circle_and_the_background_{part}" for part in range(4)]
     path = write_sweep(tmp_path / "s", {"beta": [0.1]}, metrics=lambda config, iteration: dict.fromkeys(names, 0.5))
@@ -1510,6 +1528,7 @@ def test_long_names_of_metrics_do_not_run_into_each_other(browser: Any, tmp_path
         assert right < left or top != next_top
 
 
+@pytest.mark.slow
 def test_long_names_of_fields_and_values_need_no_scrolling_to_the_side(browser: Any, tmp_path: Path) -> None:
     content = collect(write_sweep(tmp_path / "s", GRID))
     long = "share_of_the_frame_before_in_each_latent_of_a_model_of_one's_own"
