@@ -167,6 +167,12 @@ def _check_columns(where: str, spec: Spec) -> None:
             raise UserError(
                 f"{where} with column {name}, whose better is {metric.better!r}; give 'min', 'max' or None."
             )
+        if not (
+            isinstance(metric.within, tuple | list) and [isinstance(end, Real) for end in metric.within] == [True, True]
+        ):
+            raise UserError(
+                f"{where} with column {name}, whose within is {metric.within!r}; give two numbers, such as (0, 1)."
+            )
 
 
 def _check_kept(where: str, spec: Spec) -> None:

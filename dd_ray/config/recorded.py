@@ -100,7 +100,9 @@ def _recorded(spec: Spec) -> dict[str, Any]:
     for name in ("options", *CODE, *_FUNCTIONS):
         plain.pop(name, None)
     if "columns" in plain:
-        plain["columns"] = {name: [m.label, m.short, m.better] for name, m in plain["columns"].items()}
+        plain["columns"] = {
+            name: [m.label, m.short, m.better, m.count, [*m.within]] for name, m in plain["columns"].items()
+        }
     if callable(plain.get("factors")):  # a function of the config, whose result is in the trials' own records
         del plain["factors"]
     own = () if spec.options is None else fields(spec.options)
@@ -188,6 +190,8 @@ def _holds(kind: Any, value: Any) -> bool:
     origin, of = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         return any(_holds(each, value) for each in of)
+    if origin is tuple and of[-1] is not ...:
+        return isinstance(value, list) and len(value) == len(of) and all(map(_holds, of, value))
     if origin is tuple or is_dataclass(kind):  # a dataclass is recorded as its first values
         kinds = repeat(of[0]) if origin is tuple else (each.type for each in fields(kind))
         return isinstance(value, list) and all(map(_holds, kinds, value))

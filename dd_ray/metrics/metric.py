@@ -19,12 +19,12 @@ class Metric:
     """Its name above a column."""
     better: Literal["min", "max"] | None
     """The better side, smaller or larger values; None if trials cannot be ranked by it."""
-    of: Callable[["TrialConfig"], bool] = lambda config: False
-    """Returns whether trials of a config report it at every evaluation."""
     count: bool = False
     """True if it is a count. Counts are a few whole numbers, often all equal, for which no intervals are given."""
     within: tuple[float, float] = (-math.inf, math.inf)
     """The least and the largest value that it can have, past which no axis goes."""
+    of: Callable[["TrialConfig"], bool] = lambda config: False
+    """Returns whether trials of a config report it at every evaluation."""
 
 
 FROM_0 = (0.0, math.inf)

@@ -1,7 +1,7 @@
 """The declaration of a score that is computed once, and the code of a network that it is computed from."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dd_ray.config.specs import Spec
 from dd_ray.metrics.arrays import Array, Mask
@@ -49,9 +49,10 @@ class ScoreSpec(Spec):
     """True if it needs pictures of factors that it chooses itself."""
 
     def __post_init__(self) -> None:
-        # As a sweep records columns: label, short name, which values are better.
+        # A sweep records columns as lists: label, short name, which values are better, whether it counts, its ends.
         columns = {
-            name: metric if isinstance(metric, Metric) else Metric(*metric) for name, metric in self.columns.items()
+            name: metric if isinstance(metric, Metric) else Metric(*metric[:4], *map(tuple, metric[4:]))
+            for name, metric in self.columns.items()
         }
         object.__setattr__(self, "columns", columns)
 
@@ -59,9 +60,7 @@ class ScoreSpec(Spec):
     def all_columns(self) -> dict[str, Metric]:
         """Its columns for all latents, and those for the active ones."""
         of_active = {
-            column + ACTIVE: Metric(
-                f"{metric.label}, active units", f"{metric.short}, active", metric.better, within=metric.within
-            )
+            column + ACTIVE: replace(metric, label=f"{metric.label}, active units", short=f"{metric.short}, active")
             for column, metric in self.columns.items()
         }
         return self.columns | (of_active if self.masked else {})

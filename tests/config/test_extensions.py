@@ -219,6 +219,18 @@ def test_a_metric_of_it_is_computed_and_has_its_columns() -> None:
     assert REPORTED["first_axis"].label.startswith("Variance")
 
 
+def test_the_columns_of_a_metric_are_recalled_with_their_ends_and_as_counts(tmp_path: Path) -> None:
+    declared = "columns={'mine': Metric('x', 'x', 'min', within=(0, 1)), 'number': Metric('n', 'n', None, count=True)}"
+    text = f"from dd_ray.metrics import Metric, ScoreSpec\nA = ScoreSpec(name='a', compute=dict, {declared}, cost=1)\n"
+    load_files([_file(tmp_path, text)])
+    columns = {name: REPORTED[name] for name in ("mine", "mine_active", "number", "number_active")}
+    assert columns["mine_active"].within == (0, 1) and columns["number_active"].count
+    recorded = json.loads(json.dumps(record()))
+    unload("mine.py")
+    recall(recorded)
+    assert {name: REPORTED[name] for name in columns} == columns
+
+
 @pytest.mark.usefixtures("few_stills")
 @pytest.mark.filterwarnings("ignore::dd_ray.metrics.FewPointsWarning")
 def test_scores_before_training_are_of_its_own_code_with_its_options(tmp_path: Path) -> None:
@@ -408,6 +420,8 @@ def _claim_of(kind: str, wrong: dict[str, Any]) -> list[dict[str, Any]]:
         ("metric", {"columns": {"theirs": ["x", 5, "max"]}}),
         ("metric", {"columns": {"theirs": ["x", "x", "more"]}}),
         ("metric", {"columns": {"theirs": ["x", "x", "max", "os:system"]}}),
+        ("metric", {"columns": {"theirs": ["x", "x", "max", False, [0]]}}),
+        ("metric", {"columns": {"theirs": ["x", "x", "max", False, [0, "x"]]}}),
         ("metric", {"cost": math.nan}),
         ("option", {"default": "x"}),
         ("option", {"default": [0.5]}),
@@ -712,6 +726,10 @@ def test_an_option_without_a_range_takes_finite_numbers(tmp_path: Path, value: s
         ("'seconds': Metric('x', 'x', None)", "column seconds, which there is already"),
         ("'dci_completeness': Metric('x', 'x', None)", "column dci_completeness, which there is already"),
         ("'mine': Metric('x', 'x', 'higher')", "column mine, whose better is 'higher'; give 'min', 'max' or None"),
+        (
+            "'mine': Metric('x', 'x', None, within=1)",
+            r"column mine, whose within is 1; give two numbers, such as \(0, 1\)",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_column_is_one_sentence(tmp_path: Path, column: str, message: str) -> None:
