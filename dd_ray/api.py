@@ -4,10 +4,13 @@ The command line takes the same three steps: `plan`, `train` and `collect`. They
 mistakes raise `UserError`, nothing ends the process, and settings of the process that a sweep changes are restored.
 """
 
+import io
 import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +110,7 @@ def run(
         if asked.options.page and ending is None:
             finish_page(sweep)
         if figures and ending is None:
-            draw(asked, sweep)
+            draw(asked, sweep, progress)
     if ending == "out of time" and collected.left and progress:
         print(f"{time_is_up(collected.left)} The same call goes on with them.")
     elif ending not in (None, "out of time"):
@@ -203,23 +206,29 @@ def finish_page(sweep: SweepFolder) -> str:
     return f"Page:        {page_link(sweep)}"
 
 
-def draw(plan: Plan, sweep: SweepFolder) -> list[str]:
-    """Draw the study's figures, and return the files that were written."""
+def draw(plan: Plan, sweep: SweepFolder, shown: bool = True) -> list[str]:
+    """Draw the study's figures, and return the files that were written.
+
+    Args:
+        plan: the plan.
+        sweep: its sweep.
+        shown: whether figures print what they print, such as their numbers, or what they leave out.
+    """
     written: list[str] = []
     with tempfile.TemporaryDirectory(prefix="dd_ray-") as scratch:
         for figure in plan.study.figures:
-            written += _draw_one(figure, sweep, Path(scratch))
+            written += _draw_one(figure, sweep, Path(scratch), shown)
     return written
 
 
-def _draw_one(figure: str | DrawFigure, sweep: SweepFolder, scratch: Path) -> list[str]:
+def _draw_one(figure: str | DrawFigure, sweep: SweepFolder, scratch: Path, shown: bool) -> list[str]:
     """Draw a figure, put its files into the sweep and return them; where that fails, print why and return none."""
     # Not at the top: it takes a second, which a dry run, --help and wrong options do without.
     import matplotlib as mpl  # noqa: PLC0415
 
     try:
         # A figure, which may be the study's own, leaves no filters of warnings and no settings behind.
-        with warnings.catch_warnings(), mpl.rc_context():
+        with warnings.catch_warnings(), mpl.rc_context(), nullcontext() if shown else _unread():
             paths = draw_figure(figure, sweep.location, scratch)
         return [_kept(path, scratch, sweep) for path in paths]
     except UserError as error:
@@ -229,6 +238,13 @@ def _draw_one(figure: str | DrawFigure, sweep: SweepFolder, scratch: Path) -> li
     name = figure if isinstance(figure, str) else figure.__name__
     print(f"No figure:   {name} of {sweep.location}: {printable(reason)}")
     return []
+
+
+@contextmanager
+def _unread() -> Iterator[None]:
+    """Print nothing in the block."""
+    with io.StringIO() as unread, redirect_stdout(unread), redirect_stderr(unread):
+        yield
 
 
 def _kept(path: Path, scratch: Path, sweep: SweepFolder) -> str:

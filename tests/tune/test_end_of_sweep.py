@@ -74,11 +74,11 @@ def write_by_kind(location: str, folder: Path) -> list[Path]:
     return paths
 
 
-def draw(folder: Path, *figures: str | DrawFigure) -> Sequence[str]:
+def draw(folder: Path, *figures: str | DrawFigure, shown: bool = True) -> Sequence[str]:
     """What a sweep's end draws in a folder."""
     write_sweep(folder / "s", AXES)
     plan = cli.parse(replace(TINY, figures=figures), ["--storage", str(folder), "--name", "s"])
-    return api.draw(plan, SweepFolder.open(folder / "s"))
+    return api.draw(plan, SweepFolder.open(folder / "s"), shown)
 
 
 def test_named_figures_and_a_study_s_own_are_drawn_in_their_order(tmp_path: Path) -> None:
@@ -97,6 +97,16 @@ def test_a_figure_that_fails_says_one_sentence_and_the_others_are_drawn(
     assert broken == f"No figure:   divide of {tmp_path / 's'}: ZeroDivisionError: nothing to divide"
     assert refused.startswith(f"No figure:   search_results of {tmp_path / 's'}: ")
     assert "holds a grid and no search" in refused
+
+
+def test_without_progress_figures_print_nothing_and_what_fails_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert len(draw(tmp_path, "effects", divide, shown=False)) == 1
+    told = capsys.readouterr()
+    assert told.out.startswith("No figure:   divide of ") and not told.err
+    draw(tmp_path, "effects")
+    assert capsys.readouterr().out.startswith("Effects")
 
 
 def test_a_figure_that_returns_no_files_says_one_sentence_and_one_that_returns_a_path_is_drawn(
