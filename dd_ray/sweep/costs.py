@@ -89,7 +89,7 @@ def gpu_hours(configs: Sequence[TrialConfig], iterations: int) -> float:
 def affordable_evaluations(configs: Sequence[TrialConfig], iterations: int) -> int:
     """Return how often a trial of so many iterations can be evaluated after the first time, at least once."""
     training = iterations * min(config.batch_size for config in configs)
-    one = EVALUATION_COST * max(config.num_test * (1 + (config.split != "none")) for config in configs)
+    one = EVALUATION_COST * max(config.num_tested * (1 + (config.split != "none")) for config in configs)
     affordable = int(EVALUATION_SHARE * training / one) - 1
     return min(MOST_EVALUATIONS, iterations, max(1, affordable))
 

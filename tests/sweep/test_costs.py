@@ -16,6 +16,7 @@ from dd_ray.sweep.costs import (
     core_seconds,
     gpu_hours,
 )
+from tests.own_files import GREY
 from tests.small import small
 
 CONFIG = small("inertia_vae", batch_size=8, num_frames=10)
@@ -74,6 +75,13 @@ def test_with_a_split_an_evaluation_is_of_seen_data_as_well_and_costs_twice_as_m
     whole, split = replace(CONFIG, num_test=100), replace(CONFIG, num_test=100, split="levels", train_share=0.5)
     assert affordable_evaluations([whole], 2000) == affordable_evaluations([split], 4000) == 8
     assert affordable_evaluations([split], 2000) == 3
+
+
+def test_an_evaluation_of_a_file_costs_what_it_holds_out():
+    usual = replace(CONFIG, num_test=512, **GREY)
+    few = replace(usual, num_test=usual.num_tested)
+    assert few.num_test < 512
+    assert affordable_evaluations([usual], 1000) == affordable_evaluations([few], 1000) > 1
 
 
 def test_a_score_is_paid_for_twice_if_active_units_have_one_of_their_own(monkeypatch):
