@@ -50,10 +50,11 @@ def scored_on(plan: Plan) -> list[str]:
     points = min((c.num_tested * c.num_latents_in_time for c in scored), default=ENOUGH_POINTS)
     if points < ENOUGH_POINTS:
         lines.append(f"MIG of {points:,} held-out frames is biased; {ENOUGH_POINTS:,} are enough ({more})")
-    lost, videos = max(((_lost_to_fitting(config), config.num_tested) for config in scored), default=(0, 0))
-    if lost > MOST_LOST:
+    worst = max(scored, key=_lost_to_fitting, default=None)
+    if worst and (lost := _lost_to_fitting(worst)) > MOST_LOST:
         much = f"by up to {lost:.2g} × (1 − R²)" if lost < 1 else "by more than it can say"
-        lines.append(f"linear R² of {videos:,} held-out videos is too low {much}; use more ({more})")
+        samples = "videos" if worst.of_videos else "still pictures"
+        lines.append(f"linear R² of {worst.num_tested:,} held-out {samples} is too low {much}; use more ({more})")
     if plan.final_metrics:
         names = " ".join(plan.final_metrics)
         own = any(config.contents for config in plan.examples)

@@ -286,6 +286,8 @@ def test_it_is_said_that_few_videos_lower_r2():
     for frames in ("10", "100"):
         lines = scored_on(parse(TINY, ["--num-test", "64", "--num-frames", frames, "--num-latents", "4"]))
         assert "linear R² of 64 held-out videos is too low by up to 0.23 × (1 − R²); use more (--num-test)" in lines
+    stills = scored_on(parse(TINY, "--dataset still_circles --model beta_vae --beta 1 --gamma --num-test 64".split()))
+    assert any(line.startswith("linear R² of 64 held-out still pictures is too low") for line in stills)
 
 
 @pytest.mark.parametrize(("num_test", "by"), [("4", "--num-test"), ("512", "a larger --data-file")])
