@@ -1,12 +1,15 @@
 """What a trial is in an iteration: the weights and the filter that its schedules have there."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
 from dd_ray.config.schedules import value_at
 from dd_ray.data import make_dataset
 from dd_ray.models import build_model
-from dd_ray.objectives import Weights, objective
+from dd_ray.objectives import Terms, Weights, objective
 from dd_ray.training import Stack, Trial
 from dd_ray.training.fused import methods_of
 from tests.small import small
@@ -64,3 +67,23 @@ def test_trials_at_different_places_of_their_schedules_can_be_computed_as_one(me
 
 def test_what_is_not_scheduled_is_left_alone():
     assert build_model(small("inertia_vae")).scheduled_at(5) == {}
+
+
+def test_a_trial_has_diverged_if_its_last_loss_is_no_number_and_not_after_a_restore():
+    trial = Trial(small("beta_vae"))
+    for loss in (1.0, math.nan, -math.inf, math.inf):
+        trial.terms = Terms(loss=torch.tensor(loss), parts={})
+        assert trial.diverged is not math.isfinite(loss)
+    trial.restore(trial.state())
+    assert not trial.diverged
+
+
+def test_a_state_is_restored_by_the_names_of_its_weights_in_whatever_order_they_are():
+    stack = Stack([small("beta_vae")])
+    stack.step()
+    (trial,) = stack
+    state = trial.state()
+    turned = {group: dict(reversed(getattr(state, group).items())) for group in ("weights", "square_avg")}
+    restored = Trial(trial.config)
+    restored.restore(replace(state, **turned))
+    assert restored.weights.equal(trial.weights) and restored.square_avg.equal(trial.square_avg)
