@@ -460,12 +460,24 @@ def test_scores_of_untrained_networks_are_those_of_the_seed_and_computed_once(mo
 
 
 @of_few_stills
-def test_a_diverged_model_has_no_further_scores():
+@pytest.mark.parametrize("bias", [math.nan, math.inf])
+def test_a_diverged_model_has_no_further_scores(bias):
     config = small("beta_vae")
     model = build_model(config)
     with torch.no_grad():
-        model.encoder.mu.bias.fill_(float("nan"))
+        model.encoder.mu.bias.fill_(bias)
     assert model_scores(model, config, ["mcc"]) == {}
+
+
+@of_few_stills
+def test_a_code_gives_all_pictures_that_it_is_asked_for_their_own_latents():
+    config = small("beta_vae")
+    model = build_model(config)
+    code = scores_module.code_of(model, config)
+    asked = np.random.default_rng(0).random((3, 4, 4))
+    asked[:, 0], asked[:, -1] = 0.5, 0.5  # they begin and end alike
+    for factors in (*asked, *asked):
+        np.testing.assert_array_equal(code.encode(factors), encode_stills(model, config, factors))
 
 
 NETWORKS = {
