@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import foldnorm
 
 from dd_ray.cli import describe, parse
 from dd_ray.config import TrialConfig
-from dd_ray.data import render_circles
-from dd_ray.evaluation import price_of_motion
+from dd_ray.data import make_dataset, render_circles
+from dd_ray.evaluation import price_of_motion, slowness
 from dd_ray.sweep import Preset, Study
 
 SLOW = TrialConfig(model="beta_vae", beta=1.0, objective="slowness", num_frames=10)
@@ -51,6 +52,28 @@ def test_the_price_is_that_of_the_steps_of_circles(rng, rate):
     assert price_of_motion(replace(SLOW, slowness_rate=rate, slowness_weight=1.0)).price == pytest.approx(
         found.price / 10
     )
+
+
+@pytest.mark.parametrize("rate", [1.0, 6.0])
+def test_large_steps_have_the_least_kl_of_all_deviations(rate):
+    for step in (0.0, 0.5, 2.0):
+        found = slowness._least_kl(torch.tensor([step], dtype=torch.float64), rate)
+        assert found == pytest.approx(_least_kl(np.array([step]), rate), abs=2e-3)
+
+
+def test_steps_are_those_of_all_that_moves_in_some_videos():
+    """With motion = axis each coordinate rests in about half of them."""
+    config = replace(SLOW, motion="axis")
+    paths = make_dataset(replace(config, num_test=128)).test_factors()[..., :2].astype(np.float64)
+    steps = np.abs(np.diff(paths, axis=1))
+    assert 0.3 < (steps == 0).mean() < 0.7
+    assert price_of_motion(config).step == pytest.approx((steps / paths.std(axis=(0, 1))).mean(), rel=1e-5)
+
+
+def test_the_mean_picture_of_other_places_is_without_the_picture_s_own():
+    pixels = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1, 1, 1)
+    # The others' means are ¾, ½ and ¼.
+    assert slowness._worth(pixels, SLOW) == pytest.approx(2 * 0.75**2 / 3)
 
 
 @pytest.mark.parametrize("background", ["gaussian", "black"])
