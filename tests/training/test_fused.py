@@ -165,6 +165,21 @@ def test_a_trial_that_leaves_takes_its_own_copy_with_it():
     assert_learned_alike(again[leaves.key], leaves, 2)
 
 
+def test_a_trial_that_leaves_keeps_its_loss_and_the_next_in_its_slot_has_its_own():
+    *configs, joins = (small("beta_vae", width_factor=0.25, seed=seed) for seed in range(7))
+    stack = Stack(configs, method="grouped")
+    stack.step()
+    (block,) = stack._blocks._blocks()
+    left = stack.remove(configs[2].key)
+    loss = left.terms.loss.item()
+    joined = stack.add(joins)
+    assert block.slots[2] is joined  # no other block was made
+    joined.weights.fill_(float("nan"))
+    stack.step()
+    assert joined.diverged
+    assert not left.diverged and left.terms.loss.item() == loss
+
+
 def test_the_networks_of_a_stack_can_be_used_while_it_trains():
     config = small("inertia_vae")
     stack = Stack([config], method="grouped")
