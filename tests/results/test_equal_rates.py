@@ -109,3 +109,12 @@ def test_with_one_seed_there_is_no_interval():
     found = at_equal_rate(finals([{**GRID, "seed": [1]}], measure), ["linear_r2"])
     assert found["difference"].tolist() == pytest.approx([SHIFT[1]] * 4)
     assert found[["ci_low", "ci_high", "p_value", "p_holm"]].isna().all(axis=None)
+
+
+def test_counts_have_a_difference_but_no_interval():
+    def counted(config):
+        return {**measure(config), "active_units": 1.0 + (config["seed"] + 1 if config["gamma"] else 0)}
+
+    found = at_equal_rate(finals([GRID], counted), ["active_units"])
+    assert found["difference"].tolist() == pytest.approx([2.0] * 4)
+    assert found[["ci_low", "ci_high", "p_value", "p_holm"]].isna().all(axis=None)
