@@ -18,7 +18,7 @@ from dd_ray.results.averages import COMPLETE, MARKS, Part, comparable
 from dd_ray.results.comparisons import BEYOND_QUADRATURE, LEVEL, SCALES, expected_largest, pooled_widths, told_apart
 from dd_ray.results.inference import best_cells, best_region, differing_cells, pooled_intervals
 from dd_ray.results.layout import Layout, combinations
-from dd_ray.results.summary import summarise
+from dd_ray.results.summary import Evaluations, summarise
 from dd_ray.storage.sweep_folder import SweepFolder
 from tests.figures.sweeps import GRID, Values, by_seed, measure, summary_of, write_sweep
 
@@ -216,6 +216,29 @@ def test_differences_are_paired_by_seed(tmp_path: Path) -> None:
     assert summary.cells["differs"].any()
     unpaired = cells_of(path).loc[0.1]
     assert unpaired.loc[0.0, "ci_high"] > unpaired.loc[0.9, "ci_low"]
+
+
+@pytest.mark.parametrize(("marks", "least"), [(False, BEYOND_QUADRATURE), (True, LEVEL)])
+def test_p_values_of_differences_are_of_all_references_of_a_figure_and_exact_unless_marks_are_enough(
+    tmp_path: Path, marks: bool, least: float
+) -> None:
+    def measured(config: Values, iteration: int) -> Values:
+        at = [config["seed"], int(10 * config["gamma"]), int(10 * config["beta"]), int(config["lam"])]
+        noise = np.random.default_rng(at).normal()
+        return {"linear_r2": config["seed"] + 0.1 * config["gamma"] + 0.02 * noise}
+
+    axes = {"beta": [0.1, 1.0], "gamma": [0.0, 0.5, 0.9], "lam": [0.0, 10.0], "seed": [0, 1, 2, 3]}
+    path = write_sweep(tmp_path / "s", axes, metrics=measured)
+    ready = Evaluations.of(results.load(path), SweepFolder.open(path).manifest(), metrics=["linear_r2"])
+    cells = ready.differences("gamma", marks=marks).cells.to_dict("records")
+
+    def scores(**changed: float) -> list[list[float]]:
+        return [[measured({**cell, **changed, "seed": s}, 300)["linear_r2"] for s in axes["seed"]] for cell in cells]
+
+    groups = [f"{cell['beta']} {cell['lam']}" for cell in cells]
+    expected = [told_apart(scores(), scores(gamma=0.0), groups, each).p_values for each in (least, BEYOND_QUADRATURE)]
+    assert [cell["p_value"] for cell in cells] == pytest.approx(expected[0])
+    assert np.array_equal(*expected) == (not marks) and len(set(groups)) == 4
 
 
 def test_a_difference_needs_seeds_in_common_and_an_interval_two(tmp_path: Path) -> None:
