@@ -156,6 +156,16 @@ def test_one_hidden_circle_of_two_is_enough():
     assert not hidden_frames(torch.full((1, 1, 1), 0.5), ("background_x",), 8.0).any()
 
 
+def test_each_of_several_circles_is_hidden_where_one_alone_is():
+    names = replace(VIDEO, num_circles=4, background="black").factor_names
+    places = torch.linspace(0, 1, 201)
+    alone = hidden_frames(places[None, :, None], ("circle_x",), 8.0)
+    for i in range(4):
+        factors = torch.zeros(1, 201, 8)
+        factors[..., 2 * i] = places
+        assert torch.equal(hidden_frames(factors, names, 8.0), alone)
+
+
 def test_a_full_correlation_is_equality():
     factors = make_dataset(replace(VIDEO, correlation=1.0)).factors(0)
     np.testing.assert_allclose(factors[:, 0, :2], factors[:, 0, 2:], atol=1e-6)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dd_ray.config import NUM_HELD_OUT, TrialConfig
-from dd_ray.data import generator, make_dataset, render_stills
+from dd_ray.data import generator, held_out_stills, make_dataset, render_stills
 from dd_ray.data.levels import snap
 from dd_ray.data.rendering import draw_backgrounds
 from dd_ray.data.sprites import SIZES, SpriteGrid, halve, paint_sprites
@@ -208,6 +208,12 @@ def test_stills_are_the_pictures_of_a_batch():
     batch = make_dataset(STILL).batch(0)
     pictures = render_stills(STILL, batch.factors[:, 0].numpy())
     np.testing.assert_array_equal(batch.images[:, 0, 0].numpy(), pictures.astype(np.float32) / np.float32(255))
+
+
+def test_held_out_stills_have_the_shapes_that_they_show():
+    shapes = held_out_stills(STILL, 3000)[:, 0]
+    for shape in SHAPES.values():
+        assert (shapes == shape).mean() == pytest.approx(1 / 3, abs=0.04)
 
 
 def test_wrong_factors_are_named():
