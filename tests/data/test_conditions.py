@@ -12,6 +12,7 @@ from dd_ray.data import held_out_stills, make_dataset, render_stills
 from dd_ray.data.circles import circle_painter
 from dd_ray.data.occluder import hidden_frames, occluded
 from dd_ray.data.occlusion import paint_circles
+from dd_ray.data.streams import Stream, generator
 from dd_ray.training import Stack
 from tests.small import small
 
@@ -246,6 +247,22 @@ def test_the_noise_of_other_iterations_and_seeds_is_another():
     for other, also_grey in others:
         both = grey & also_grey
         assert abs((first * other)[both].mean()) < 4 / int(both.sum()) ** 0.5
+
+
+def test_noise_and_losses_of_training_and_of_held_out_data_have_streams_of_their_own():
+    plain, noisy, losing = (
+        make_dataset(replace(VIDEO, dataset_seed=3, **changes))
+        for changes in ({}, {"pixel_noise": 0.1}, {"drop_rate": 0.4})
+    )
+    trained = (3, 5, Stream.PIXELS, Stream.DROPS, *(each.batch(5) for each in (plain, noisy, losing)))
+    tested = (0, 0, Stream.TEST_PIXELS, Stream.TEST_DROPS, *(each.test_set() for each in (plain, noisy, losing)))
+    for seed, iteration, pixels, drops, clean, with_noise, with_losses in (trained, tested):
+        noise = generator(seed, pixels, iteration).standard_normal(clean.images.shape, dtype=np.float32)
+        expected = (clean.images + 0.1 * torch.from_numpy(noise)).clamp(0, 1)
+        torch.testing.assert_close(with_noise.images, expected, rtol=0, atol=1e-6)
+        lost = with_losses.lost["dropped"].numpy()
+        drawn = generator(seed, drops, iteration).random(lost.shape) < 0.4
+        np.testing.assert_array_equal(lost[:, 1:], drawn[:, 1:])
 
 
 def test_the_noise_is_cut_off_at_black_and_white():
