@@ -279,6 +279,26 @@ def test_a_reference_that_failed_leaves_a_failed_cell_without_a_value(tmp_path: 
     assert (cell["mark"], cell["seeds"], math.isnan(cell["mean"])) == ("failed", 0, True)
 
 
+def test_a_difference_to_a_collapsed_network_is_no_less_collapsed(tmp_path: Path) -> None:
+    def collapsed(config: Values, iteration: int) -> Values:
+        return {**noisy(config, iteration), "active_units": 0.0 if (config["gamma"], config["seed"]) == (0, 1) else 3.0}
+
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.9], "seed": [0, 1, 2]}, metrics=collapsed)
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="gamma").cells.to_dict("records")
+    assert (cell["seeds"], cell["collapsed_seeds"], cell["differs"]) == (3, 1, False)
+    assert cell["excludes_zero"] and math.isnan(cell["p_value"])
+
+
+def test_a_difference_without_a_value_has_the_mark_of_a_reference_that_diverged(tmp_path: Path) -> None:
+    def measured(config: Values, iteration: int) -> Values:
+        return {"linear_r2": config["gamma"] or (None if iteration else 0.0)}
+
+    ended = {0.0: ("diverged", 150), 0.5: ("finished", 300)}
+    path = write_sweep(tmp_path / "s", {"beta": [0.1], "gamma": [0.0, 0.5]}, lambda c: ended[c["gamma"]], measured)
+    (cell,) = summary_of(path, metrics=["linear_r2"], reference="gamma").cells.to_dict("records")
+    assert (cell["mark"], cell["states"], math.isnan(cell["mean"])) == ("diverged", "diverged@150", True)
+
+
 def test_collapse_is_counted_at_the_iteration_of_the_map(tmp_path: Path) -> None:
     path = write_sweep(tmp_path / "s", {"beta": [0.1, 1.0], "gamma": [0.0], "seed": [0, 1]}, metrics=noisy)
     assert list(cells_of(path)["collapsed_seeds"]) == [0, 1]
