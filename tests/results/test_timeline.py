@@ -62,6 +62,14 @@ def test_of_a_killed_worker_the_end_is_its_last_evaluation(tmp_path: Path) -> No
     assert third["ended"] == third["began"] and not third["end_recorded"]
 
 
+def test_the_time_of_a_killed_worker_is_without_that_of_earlier_attempts(tmp_path: Path) -> None:
+    (trial,) = sweep_of(tmp_path / "s", ("unfinished", 300))
+    record(trial, 0)
+    record(trial, 400, recorded=150)
+    row = timeline(tmp_path / "s").iloc[1]
+    assert (row["ended"] - row["began"]).total_seconds() == 150 and (row["from"], row["to"]) == (150, 300)
+
+
 def test_a_trial_that_runs_is_told_from_a_killed_one(tmp_path: Path) -> None:
     one, other = sweep_of(tmp_path / "s", ("unfinished", 150), ("unfinished", 150))
     for trial in (one, other):
