@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.errors import UserError, did_you_mean
+from dd_ray.errors import UserError
 from dd_ray.metrics import described
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
@@ -275,10 +276,14 @@ def _fits(trials: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
 
 def _best(trials: pd.DataFrame, ranking: str) -> pd.DataFrame:
     how, _, metric = ranking.partition(":")
-    if how not in ("best", "min", "max") or metric not in trials:
-        columns = [f"{word}:{column}" for word in ("best", "min", "max") for column in trials]
+    numbers = [str(column) for column in trials if not any(isinstance(value, str) for value in trials[column])]
+    if how not in ("best", "min", "max") or metric not in numbers:
+        by = how if how in ("min", "max") else "best"
+        ranked = [name for name in numbers if by != "best" or described(name).better]
+        # By the metric alone: all that begin with `best:` are alike.
+        meant = [f"{by}:{name}" for name in get_close_matches(metric, ranked, 1)]
         form = "give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
-        raise UserError(f"{ranking!r} names no trials; {did_you_mean(ranking, columns, form)}")
+        raise UserError(f"{ranking!r} names no trials; {f'did you mean {meant[0]}?' if meant else form}")
     better = how if how != "best" else described(metric).better
     if better is None:
         raise UserError(f"{metric} has no better side; give min:{metric} or max:{metric}.")

@@ -111,6 +111,8 @@ def test_a_collapsed_network_is_not_the_best(tmp_path: Path) -> None:
         ("best:mcc,min:kl", "ranks trials twice; give best:mcc or min:kl, or both in words of their own"),
         ("best:mmc", r"'best:mmc' names no trials; did you mean best:mcc\?"),
         ("most:mcc", "'most:mcc' names no trials"),
+        ("best:motoin", "'best:motoin' names no trials; give best:METRIC"),  # a text has no best
+        ("max:motion", "'max:motion' names no trials; give best:METRIC"),
         ("max:error", "has a value of error"),
         ("best:seconds", "no better side; give min:seconds"),
         ("abc", "'abc' names no trials"),
