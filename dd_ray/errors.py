@@ -20,10 +20,13 @@ class UserError(Exception):
     """Exit code of a command that ends with this error."""
 
 
-def did_you_mean(name: object, known: Iterable[str], otherwise: str = "") -> str:
-    """Return the end of a sentence about an unknown name: the known one that is most like it, or else `otherwise`."""
+def did_you_mean(name: object, known: Iterable[str], otherwise: str = "", before: str = "") -> str:
+    """Return the end of a sentence about an unknown name: the known one that is most like it, or else `otherwise`.
+
+    What stands `before` each name, such as `best:`, is not compared: all names are alike in it.
+    """
     close = get_close_matches(str(name), list(known), 1)
-    return f"did you mean {close[0]}?" if close else otherwise
+    return f"did you mean {before}{close[0]}?" if close else otherwise
 
 
 def first_line(error: BaseException) -> str:

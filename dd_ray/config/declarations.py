@@ -167,9 +167,8 @@ def _check_columns(where: str, spec: Spec) -> None:
             raise UserError(
                 f"{where} with column {name}, whose better is {metric.better!r}; give 'min', 'max' or None."
             )
-        if not (
-            isinstance(metric.within, tuple | list) and [isinstance(end, Real) for end in metric.within] == [True, True]
-        ):
+        ends = metric.within if isinstance(metric.within, tuple | list) else ()
+        if len(ends) != 2 or not all(isinstance(end, Real) for end in ends):
             raise UserError(
                 f"{where} with column {name}, whose within is {metric.within!r}; give two numbers, such as (0, 1)."
             )

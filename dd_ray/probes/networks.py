@@ -8,7 +8,6 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from dd_ray import results
 from dd_ray.config import TrialConfig
 from dd_ray.config.labels import parts_of
 from dd_ray.config.options import field_named
-from dd_ray.errors import UserError
+from dd_ray.errors import UserError, did_you_mean
 from dd_ray.metrics import described
 from dd_ray.models import Model, build_model, load_original
 from dd_ray.models.supervised_encoder import SupervisedEncoder
@@ -274,16 +273,18 @@ def _fits(trials: pd.DataFrame, name: str, text: str) -> "pd.Series[bool]":
         raise UserError(f"{name}={text} names no trials, since {name} is a number.") from error
 
 
+def _has_text(column: "pd.Series[Any]") -> bool:
+    return any(isinstance(value, str) for value in column)
+
+
 def _best(trials: pd.DataFrame, ranking: str) -> pd.DataFrame:
     how, _, metric = ranking.partition(":")
-    numbers = [str(column) for column in trials if not any(isinstance(value, str) for value in trials[column])]
-    if how not in ("best", "min", "max") or metric not in numbers:
+    if how not in ("best", "min", "max") or metric not in trials or _has_text(trials[metric]):
         by = how if how in ("min", "max") else "best"
+        numbers = [str(name) for name in trials if not _has_text(trials[name])]
         ranked = [name for name in numbers if by != "best" or described(name).better]
-        # By the metric alone: all that begin with `best:` are alike.
-        meant = [f"{by}:{name}" for name in get_close_matches(metric, ranked, 1)]
         form = "give best:METRIC, min:METRIC or max:METRIC, a metric of the table."
-        raise UserError(f"{ranking!r} names no trials; {f'did you mean {meant[0]}?' if meant else form}")
+        raise UserError(f"{ranking!r} names no trials; {did_you_mean(metric, ranked, form, before=f'{by}:')}")
     better = how if how != "best" else described(metric).better
     if better is None:
         raise UserError(f"{metric} has no better side; give min:{metric} or max:{metric}.")
